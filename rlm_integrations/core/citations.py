@@ -1,0 +1,25 @@
+"""Citations: quotes that the host compared with its own copy of the corpus."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from rlm_integrations.core.document import Document
+
+
+class Citation(BaseModel):
+    """A quote and where it stands: `document.text[start_index:end_index] == cited_text`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cited_text: str
+    start_index: int
+    end_index: int
+    document_id: str
+
+
+def check_citation(document: Document | None, start: int, end: int, text: str) -> Citation | None:
+    """The citation, or None where the document does not hold that text at that place."""
+    if document is None or not 0 <= start < end <= len(document.text) or document.text[start:end] != text:
+        return None
+    return Citation(cited_text=text, start_index=start, end_index=end, document_id=document.id)

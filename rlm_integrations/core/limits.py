@@ -1,0 +1,86 @@
+"""RLMLimits: one set of bounds for the whole tree of a run."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rlm_integrations.core.errors import InvalidArgumentError
+
+StopReason = Literal[
+    "answer", "plain_reply", "max_iterations", "max_sub_calls", "max_total_tokens", "max_cost", "timeout"
+]
+"""Why a run ended. All but the first two name a limit."""
+
+
+class RLMLimits(BaseModel):
+    """Bounds of a run. Unknown names and values out of range raise InvalidArgumentError.
+
+    Iterations are counted for each node of the tree, everything else for the whole tree. Calls are
+    exact: reserved before they are sent. Tokens and cost are known only afterwards, so they may be
+    overshot by the calls in flight. When a limit is met the root gets one last call, outside these bounds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_iterations: int = Field(20, ge=1)
+    """Replies of the root LM."""
+    max_depth: int = Field(1, ge=0, le=1)
+    """0: no sub-calls. 1: the root calls plain LMs."""
+    max_sub_calls: int = Field(1000, ge=0)
+    max_concurrency: int = Field(32, ge=1)
+    """Model and tool calls open at once."""
+    max_total_tokens: int | None = Field(2_000_000, ge=1)
+    max_cost_usd: float | None = Field(None, gt=0)
+    """US dollars. Needs models that report their cost."""
+    timeout_s: float | None = Field(None, gt=0)
+    """Seconds for the run, last call included."""
+    call_timeout_s: float = Field(600.0, gt=0)
+    """Seconds for one model call."""
+    step_timeout_s: float = Field(120.0, gt=0)
+    """Seconds a step may run while no call is open, and its CPU time always."""
+    memory_mb: int | None = Field(None, ge=64)
+    """Memory of the REPL on top of the corpus. None: the larger of 1024 and three times the corpus."""
+    max_output_chars: int = Field(8192, ge=200)
+    """What the root sees of one iteration's output; less when its window is known to be small."""
+    inline_chars: int = Field(8_000, ge=0)
+    """A context of at most so many characters is shown to the root whole. 0: never."""
+    preview_chars: int = Field(1_000, ge=0)
+    """How much of the sample document the root sees unasked. 0: none."""
+    message_chars: int = Field(20_000, ge=1_000)
+    """A message of the question that is longer becomes a document of the corpus."""
+
+    if not TYPE_CHECKING:  # the checkers keep the exact signature; users get errors that name the remedy
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise InvalidArgumentError(_explain(error)) from None
+
+    @classmethod
+    def of(cls, value: RLMLimits | Mapping[str, Any] | None) -> RLMLimits:
+        """The limits as they were passed: an RLMLimits, a dict of some of its fields, or None."""
+        if value is None:
+            return cls()
+        if isinstance(value, RLMLimits):
+            return value
+        if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError(f"limits: {type(value).__name__} given; pass RLMLimits(...) or a dict of its fields")
+        return cls(**value)
+
+
+def _explain(error: ValidationError) -> str:
+    lines: list[str] = []
+    for problem in error.errors(include_url=False):
+        name = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(name, RLMLimits.model_fields, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the limits are {', '.join(RLMLimits.model_fields)}"
+            lines.append(f"limits: unknown name {name!r}; {hint}")
+        else:
+            lines.append(f"limits: {name}={problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}")
+    return "; ".join(lines)

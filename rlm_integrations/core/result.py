@@ -1,0 +1,38 @@
+"""RLMResult: what a run gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.limits import StopReason
+from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.usage import Usage
+
+AnswerT = TypeVar("AnswerT")
+
+
+@dataclass(frozen=True, slots=True)
+class RLMResult(Generic[AnswerT]):
+    """The answer of a run, with its evidence and its trace.
+
+    In the result that a failed run's error carries, `answer` is the draft that stood in the REPL (a str) and
+    `stop_reason` is None unless a limit was met.
+    """
+
+    answer: AnswerT
+    """A str, or a value of the engine's `answer_type`."""
+    text: str
+    """The answer as text; JSON where it is not a str."""
+    citations: tuple[Citation, ...]
+    """Quotes that the host found in its own copy of the corpus."""
+    sources: tuple[str, ...]
+    """Ids of documents: cited ones first, then those that went to sub-calls, then those that were printed."""
+    stop_reason: StopReason | None
+    trace: RLMTrace
+
+    @property
+    def usage(self) -> Usage:
+        """Of the whole tree."""
+        return self.trace.usage

@@ -1,0 +1,152 @@
+"""RLMTrace: everything that happened in a run, as plain data. Totals are derived, never stored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.usage import Usage
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ModelCall(_Record):
+    """One call of the root LM."""
+
+    prompt_chars: int
+    """Characters of all messages that were sent."""
+    model: str | None = None
+    usage: Usage = Usage()
+    seconds: float = 0.0
+
+
+class SubCall(_Record):
+    """One call of a sub-LM, from inside the root's code."""
+
+    number: int
+    """Its place among the run's sub-calls, from 1."""
+    batch: int | None = None
+    """The batch it belongs to, and its place in it, from 0."""
+    index: int | None = None
+    prompt: str
+    reply: str | None = None
+    error: str | None = None
+    model: str | None = None
+    usage: Usage = Usage()
+    seconds: float = 0.0
+
+
+class HostFunctionCall(_Record):
+    """One call of `retrieve` or of a tool."""
+
+    name: str
+    arguments: str
+    """As JSON, cut at 2,000 characters."""
+    result: str | None = None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class OmittedSubCalls(_Record):
+    """Sub-calls that a summary left out."""
+
+    count: int
+    failed: int = 0
+    usage: Usage = Usage()
+
+
+class CodeExecution(_Record):
+    """The code of one reply and what came of it."""
+
+    blocks: list[str]
+    output: str = ""
+    error: str | None = None
+    """The exception's line, for instance "line 3 of block 2: KeyError: 'plot'"."""
+    lost: str | None = None
+    """Why the session died in this step, if it did."""
+    variables: list[str] = []
+    sub_calls: list[SubCall] = []
+    omitted_sub_calls: OmittedSubCalls | None = None
+    host_calls: list[HostFunctionCall] = []
+    seconds: float = 0.0
+
+    @property
+    def sub_call_count(self) -> int:
+        return len(self.sub_calls) + (self.omitted_sub_calls.count if self.omitted_sub_calls else 0)
+
+    @property
+    def failed_sub_call_count(self) -> int:
+        failed = sum(call.error is not None for call in self.sub_calls)
+        return failed + (self.omitted_sub_calls.failed if self.omitted_sub_calls else 0)
+
+    @property
+    def usage(self) -> Usage:
+        omitted = self.omitted_sub_calls.usage if self.omitted_sub_calls else Usage()
+        return sum((call.usage for call in self.sub_calls), omitted)
+
+
+class Iteration(_Record):
+    """One reply of the root LM, the code it ran, and what the root was shown next."""
+
+    number: int
+    call: ModelCall
+    reply: str
+    execution: CodeExecution | None = None
+    observation: str | None = None
+    """What the root was shown of it; None where the run ended with this iteration."""
+    last_call: bool = False
+    """Whether this was the extra call after a limit was met."""
+
+
+class TraceMessage(_Record):
+    """A message that the root LM saw before its first reply."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class RLMTrace(_Record):
+    """The whole tree of a run."""
+
+    version: Literal[1] = 1
+    question: str
+    context: str
+    """What the corpus was, in a line: "240 documents, 12,345 characters"."""
+    limits: RLMLimits
+    sandbox: str = ""
+    """What confined the REPL."""
+    opening: list[TraceMessage] = []
+    iterations: list[Iteration] = []
+    citations: list[Citation] = []
+    answer: str = ""
+    stop_reason: StopReason | None = None
+    """None where the run failed."""
+    error: str | None = None
+    seconds: float = 0.0
+    detail: Literal["full", "summary"] = "full"
+
+    @property
+    def executions(self) -> list[CodeExecution]:
+        return [iteration.execution for iteration in self.iterations if iteration.execution]
+
+    @property
+    def sub_call_count(self) -> int:
+        return sum(execution.sub_call_count for execution in self.executions)
+
+    @property
+    def failed_sub_call_count(self) -> int:
+        return sum(execution.failed_sub_call_count for execution in self.executions)
+
+    @property
+    def root_usage(self) -> Usage:
+        return sum((iteration.call.usage for iteration in self.iterations), Usage())
+
+    @property
+    def usage(self) -> Usage:
+        """Of the whole tree: root calls and sub-calls."""
+        return sum((execution.usage for execution in self.executions), self.root_usage)
