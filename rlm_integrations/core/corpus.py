@@ -6,14 +6,16 @@ shared by its runs; what a single call brings is joined in front of it.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.retriever import Retriever
 
 CorpusKind = Literal["none", "str", "documents"]
 
@@ -29,14 +31,23 @@ class Corpus:
     `shared` is the part that was prepared once for many runs (the corpus itself, or the one that a call's
     own documents were joined to), and `brought` the documents in front of it. Both kinds keep texts as
     they came: CRLF, NUL and lone surrogates included.
+
+    With a `retriever` the documents are only a sample: a run begins with those that it returns for the
+    question, and the REPL can ask it for more.
     """
 
     def __init__(
-        self, documents: Sequence[Document], kind: CorpusKind = "documents", *, join_to: Corpus | None = None
+        self,
+        documents: Sequence[Document],
+        kind: CorpusKind = "documents",
+        *,
+        join_to: Corpus | None = None,
+        retriever: Retriever | None = None,
     ) -> None:
         self.brought: tuple[Document, ...] = tuple(documents)
         self._base = join_to
         self.kind: CorpusKind = kind
+        self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
 
     @property
     def shared(self) -> Corpus:
@@ -74,7 +85,7 @@ class Corpus:
         if not documents:
             return self
         if self.kind == "none":
-            return Corpus(unique_ids(documents))
+            return Corpus(unique_ids(documents), retriever=self.retriever)
         return Corpus(documents, join_to=self)
 
     @classmethod
@@ -92,8 +103,10 @@ class Corpus:
             return cls((Document("", _checked_text(context)),), "str")
         if isinstance(context, Path):
             return cls(_read_paths([context]))
-        if isinstance(context, Mapping):
-            return cls(unique_ids([_named(name, text) for name, text in _items(context)]))
+        if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
+            return cls((), "none", retriever=cast(Retriever, context))
+        if (mapping := _mapping(context)) is not None:
+            return cls(unique_ids([_named(str(name), text) for name, text in mapping.items()]))
         if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable):
             raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; pass {_FORMS}")
         items: list[object] = list(context)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
@@ -114,8 +127,8 @@ def document_of(item: object, number: int) -> Document:
         return item
     if isinstance(item, str):
         return Document(default_id, item)
-    if isinstance(item, Mapping):
-        return _from_dict(dict(_items(item)), number, default_id)
+    if (mapping := _mapping(item)) is not None:
+        return _from_dict(mapping, number, default_id)
     page_content = getattr(item, "page_content", None)  # a LangChain Document
     if isinstance(page_content, str):
         metadata = _visible(getattr(item, "metadata", None), ())
@@ -125,7 +138,9 @@ def document_of(item: object, number: int) -> Document:
     if callable(get_content) and isinstance(node_id, str):
         hidden = getattr(node, "excluded_llm_metadata_keys", ())
         return Document(node_id or default_id, str(get_content()), _visible(getattr(node, "metadata", None), hidden))
-    raise InvalidArgumentError(f"context: item {number} is {type(item).__name__}, which is not a document; pass {_FORMS}")
+    raise InvalidArgumentError(
+        f"context: item {number} is {type(item).__name__}, which is not a document; pass {_FORMS}"
+    )
 
 
 def unique_ids(documents: Sequence[Document]) -> tuple[Document, ...]:
@@ -154,12 +169,14 @@ def _checked_text(text: str) -> str:
         except (OSError, ValueError):
             exists = False
         if exists:
-            raise InvalidArgumentError(f"context: the str {text!r} names an existing file; pass Path({text!r}) to read it")
+            raise InvalidArgumentError(
+                f"context: the str {text!r} names an existing file; pass Path({text!r}) to read it"
+            )
     return text
 
 
-def _items(mapping: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
-    return ((str(key), value) for key, value in mapping.items())
+def _mapping(value: object) -> Mapping[Any, Any] | None:
+    return cast("Mapping[Any, Any]", value) if isinstance(value, Mapping) else None
 
 
 def _named(name: str, text: object) -> Document:
@@ -170,32 +187,32 @@ def _named(name: str, text: object) -> Document:
     return Document(name, text)
 
 
-def _from_dict(item: dict[str, Any], number: int, default_id: str) -> Document:
+def _from_dict(item: Mapping[Any, Any], number: int, default_id: str) -> Document:
     text = next((item[key] for key in ("text", "page_content", "content") if isinstance(item.get(key), str)), None)
     if text is None:
-        raise InvalidArgumentError(f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}')
-    metadata = item.get("metadata")
-    if not isinstance(metadata, Mapping):
+        raise InvalidArgumentError(
+            f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}'
+        )
+    metadata = _mapping(item.get("metadata"))
+    if metadata is None:
         metadata = {key: value for key, value in item.items() if key != "id" and value is not text}
     return Document(str(item.get("id") or default_id), text, _visible(metadata, ()))
 
 
 def _visible(metadata: object, hidden: object) -> dict[str, Any]:
     """Metadata as plain JSON values, without the keys that are kept from the model."""
-    if not isinstance(metadata, Mapping):
-        return {}
-    keep_out = set(hidden) if isinstance(hidden, (list, tuple, set)) else set[Any]()  # pyright: ignore[reportUnknownArgumentType]
-    return {key: plain(value) for key, value in _items(metadata) if key not in keep_out}  # pyright: ignore[reportUnknownArgumentType]
+    kept_out = set(cast("Iterable[object]", hidden)) if isinstance(hidden, (list, tuple, set)) else set[object]()
+    return {str(key): plain(value) for key, value in (_mapping(metadata) or {}).items() if key not in kept_out}
 
 
 def plain(value: object) -> Any:
     """The value with everything that is not JSON as its str."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in _items(value)}  # pyright: ignore[reportUnknownArgumentType]
+    if (mapping := _mapping(value)) is not None:
+        return {str(key): plain(inner) for key, inner in mapping.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+        return [plain(inner) for inner in cast("Iterable[object]", value)]
     return str(value)
 
 

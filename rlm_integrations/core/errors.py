@@ -1,13 +1,13 @@
 """Every error that this package raises on purpose.
 
-    RLMError
-    ├── InvalidArgumentError   an argument is wrong; also a ValueError
-    ├── MissingExtraError      an optional dependency is not installed; also an ImportError
-    ├── SandboxUnavailableError  nothing here can confine the REPL
-    └── RunError               a run failed; `.result` holds its trace and what was paid for
-        ├── RootModelError     the root LM raised, hung or returned nothing usable
-        ├── SandboxError       the REPL could not be started or kept running
-        └── LimitReachedError  a limit was met and `on_limit="raise"`
+RLMError
+├── InvalidArgumentError   an argument is wrong; also a ValueError
+├── MissingExtraError      an optional dependency is not installed; also an ImportError
+├── SandboxUnavailableError  nothing here can confine the REPL
+└── RunError               a run failed; `.result` holds its trace and what was paid for
+    ├── RootModelError     the root LM raised, hung or returned nothing usable
+    ├── SandboxError       the REPL could not be started or kept running
+    └── LimitReachedError  a limit was met and `on_limit="raise"`
 """
 
 from __future__ import annotations

@@ -66,4 +66,6 @@ class RunEnded:
     result: RLMResult[Any]
 
 
-Event = RunStarted | IterationStarted | RootReplied | CodeStarted | SubCallsReserved | SubCallEnded | CodeEnded | RunEnded
+Event = (
+    RunStarted | IterationStarted | RootReplied | CodeStarted | SubCallsReserved | SubCallEnded | CodeEnded | RunEnded
+)

@@ -26,31 +26,31 @@ class RLMLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_iterations: int = Field(20, ge=1)
+    max_iterations: int = Field(default=20, ge=1)
     """Replies of the root LM."""
-    max_depth: int = Field(1, ge=0, le=1)
+    max_depth: int = Field(default=1, ge=0, le=1)
     """0: no sub-calls. 1: the root calls plain LMs."""
-    max_sub_calls: int = Field(1000, ge=0)
-    max_concurrency: int = Field(32, ge=1)
+    max_sub_calls: int = Field(default=1000, ge=0)
+    max_concurrency: int = Field(default=32, ge=1)
     """Model and tool calls open at once."""
-    max_total_tokens: int | None = Field(2_000_000, ge=1)
-    max_cost_usd: float | None = Field(None, gt=0)
+    max_total_tokens: int | None = Field(default=2_000_000, ge=1)
+    max_cost_usd: float | None = Field(default=None, gt=0)
     """US dollars. Needs models that report their cost."""
-    timeout_s: float | None = Field(None, gt=0)
+    timeout_s: float | None = Field(default=None, gt=0)
     """Seconds for the run, last call included."""
-    call_timeout_s: float = Field(600.0, gt=0)
+    call_timeout_s: float = Field(default=600.0, gt=0)
     """Seconds for one model call."""
-    step_timeout_s: float = Field(120.0, gt=0)
+    step_timeout_s: float = Field(default=120.0, gt=0)
     """Seconds a step may run while no call is open, and its CPU time always."""
-    memory_mb: int | None = Field(None, ge=64)
+    memory_mb: int | None = Field(default=None, ge=64)
     """Memory of the REPL on top of the corpus. None: the larger of 1024 and three times the corpus."""
-    max_output_chars: int = Field(8192, ge=200)
+    max_output_chars: int = Field(default=8192, ge=200)
     """What the root sees of one iteration's output; less when its window is known to be small."""
-    inline_chars: int = Field(8_000, ge=0)
+    inline_chars: int = Field(default=8_000, ge=0)
     """A context of at most so many characters is shown to the root whole. 0: never."""
-    preview_chars: int = Field(1_000, ge=0)
+    preview_chars: int = Field(default=1_000, ge=0)
     """How much of the sample document the root sees unasked. 0: none."""
-    message_chars: int = Field(20_000, ge=1_000)
+    message_chars: int = Field(default=20_000, ge=5_000)
     """A message of the question that is longer becomes a document of the corpus."""
 
     if not TYPE_CHECKING:  # the checkers keep the exact signature; users get errors that name the remedy
@@ -69,7 +69,9 @@ class RLMLimits(BaseModel):
         if isinstance(value, RLMLimits):
             return value
         if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgumentError(f"limits: {type(value).__name__} given; pass RLMLimits(...) or a dict of its fields")
+            raise InvalidArgumentError(
+                f"limits: {type(value).__name__} given; pass RLMLimits(...) or a dict of its fields"
+            )
         return cls(**value)
 
 

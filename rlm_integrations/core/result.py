@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from rlm_integrations.core.citations import Citation
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.trace_summary import summarise
 from rlm_integrations.core.usage import Usage
 
 AnswerT = TypeVar("AnswerT")
+TraceDetail = Literal["none", "summary", "full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,12 @@ class RLMResult(Generic[AnswerT]):
     def usage(self) -> Usage:
         """Of the whole tree."""
         return self.trace.usage
+
+    def report(self, trace: TraceDetail = "summary") -> dict[str, Any]:
+        """What travels in a framework's response: plain JSON. A summary of the trace has at most 16 KB."""
+        shown = summarise(self.trace) if trace == "summary" else self.trace
+        return {
+            "trace": None if trace == "none" else shown.model_dump(mode="json"),
+            "stop_reason": self.stop_reason,
+            "citations": [citation.model_dump(mode="json") for citation in self.citations],
+        }

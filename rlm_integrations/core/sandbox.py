@@ -133,8 +133,11 @@ ReplEvent = HostCall | StepDone | ReplLost
 class Repl(Protocol):
     """One live session of one run. Steps never overlap."""
 
-    def step(self, blocks: Sequence[str]) -> AsyncIterator[ReplEvent]:
+    def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncIterator[ReplEvent]:
         """Run the blocks in order until one raises or sets the answer ready.
+
+        `seconds_left` is wall time with open host calls included: at its end the step is interrupted as at its
+        own time limit.
 
         Yields HostCall any number of times, then StepDone or ReplLost once. Closing the iterator
         early kills the session.

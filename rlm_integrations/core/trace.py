@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.usage import Usage
 
@@ -103,6 +104,16 @@ class Iteration(_Record):
     """Whether this was the extra call after a limit was met."""
 
 
+class OmittedIterations(_Record):
+    """Iterations that a summary left out of the middle."""
+
+    count: int
+    root_usage: Usage = Usage()
+    sub_usage: Usage = Usage()
+    sub_calls: int = 0
+    failed_sub_calls: int = 0
+
+
 class TraceMessage(_Record):
     """A message that the root LM saw before its first reply."""
 
@@ -122,6 +133,7 @@ class RLMTrace(_Record):
     """What confined the REPL."""
     opening: list[TraceMessage] = []
     iterations: list[Iteration] = []
+    omitted_iterations: OmittedIterations | None = None
     citations: list[Citation] = []
     answer: str = ""
     stop_reason: StopReason | None = None
@@ -135,18 +147,52 @@ class RLMTrace(_Record):
         return [iteration.execution for iteration in self.iterations if iteration.execution]
 
     @property
+    def iteration_count(self) -> int:
+        return len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
+
+    @property
     def sub_call_count(self) -> int:
-        return sum(execution.sub_call_count for execution in self.executions)
+        omitted = self.omitted_iterations.sub_calls if self.omitted_iterations else 0
+        return sum((execution.sub_call_count for execution in self.executions), omitted)
 
     @property
     def failed_sub_call_count(self) -> int:
-        return sum(execution.failed_sub_call_count for execution in self.executions)
+        omitted = self.omitted_iterations.failed_sub_calls if self.omitted_iterations else 0
+        return sum((execution.failed_sub_call_count for execution in self.executions), omitted)
 
     @property
     def root_usage(self) -> Usage:
-        return sum((iteration.call.usage for iteration in self.iterations), Usage())
+        omitted = self.omitted_iterations.root_usage if self.omitted_iterations else Usage()
+        return sum((iteration.call.usage for iteration in self.iterations), omitted)
+
+    @property
+    def sub_usage(self) -> Usage:
+        omitted = self.omitted_iterations.sub_usage if self.omitted_iterations else Usage()
+        return sum((execution.usage for execution in self.executions), omitted)
 
     @property
     def usage(self) -> Usage:
         """Of the whole tree: root calls and sub-calls."""
-        return sum((execution.usage for execution in self.executions), self.root_usage)
+        return self.root_usage + self.sub_usage
+
+    @classmethod
+    def of(cls, carrier: object) -> RLMTrace:
+        """The trace that a LangChain message, a LlamaIndex response or an RLMResult carries.
+
+        Raises InvalidArgumentError where it carries none.
+        """
+        trace: object = getattr(carrier, "trace", None)
+        if isinstance(trace, RLMTrace):
+            return trace
+        for attribute in ("response_metadata", "metadata"):
+            report = _get(getattr(carrier, attribute, None), "rlm")
+            if (trace := _get(report, "trace")) is not None:
+                return cls.model_validate(trace)
+        raise InvalidArgumentError(
+            f"carrier: this {type(carrier).__name__} carries no RLM trace; pass what RLMRunnable, RLMQueryEngine or "
+            'RLMEngine returned, made with trace="summary" or "full"'
+        )
+
+
+def _get(mapping: object, key: str) -> object:
+    return cast("dict[str, object]", mapping).get(key) if isinstance(mapping, dict) else None

@@ -1,0 +1,133 @@
+"""What the root LM is told of `context` before its first reply: enough to need no turn for its shape."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.document import Document
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.prompt import fill, number, plural, text
+
+_LISTED_VALUES = 6
+_LISTED_KEYS = 12
+_LISTED_IDS = 6
+
+
+def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
+    """Whether the root LM sees all of the corpus unasked, or there is none."""
+    return corpus.kind == "none" or (corpus.chars <= limits.inline_chars and corpus.retriever is None)
+
+
+def corpus_line(corpus: Corpus) -> str:
+    """One line for traces and progress: "240 documents, 12,345 characters"."""
+    if corpus.kind == "none":
+        return "no corpus"
+    if corpus.kind == "str":
+        return f"one str, {number(corpus.chars)} characters"
+    return f"{plural(len(corpus.documents), 'document')}, {number(corpus.chars)} characters"
+
+
+def describe(corpus: Corpus, limits: RLMLimits) -> str:
+    """The paragraph on `context` in the root LM's first message."""
+    if corpus.kind == "none":
+        return text("context_none")
+    if corpus.kind == "str":
+        return _describe_str(corpus.text, limits)
+    return _describe_documents(corpus, limits)
+
+
+def _describe_str(content: str, limits: RLMLimits) -> str:
+    chars, lines = number(len(content)), number(content.count("\n") + 1)
+    if len(content) <= limits.inline_chars:
+        return fill("context_str_whole", chars=chars, text=content)
+    n_head = min(limits.preview_chars * 2 // 3, len(content))
+    n_tail = min(limits.preview_chars - n_head, len(content) - n_head)
+    if not (n_head and n_tail):
+        return fill("context_str_unseen", chars=chars, lines=lines)
+    return fill(
+        "context_str",
+        chars=chars,
+        lines=lines,
+        n_head=number(n_head),
+        head=content[:n_head],
+        n_tail=number(n_tail),
+        tail=content[-n_tail:],
+    )
+
+
+def _describe_documents(corpus: Corpus, limits: RLMLimits) -> str:
+    documents = corpus.documents
+    facts: dict[str, Any] = {
+        "documents": f"a list of {plural(len(documents), 'document')}",
+        "origin": text("origin_retriever") if corpus.retriever is not None else "",
+        "chars": number(corpus.chars),
+        "meta": metadata_line(documents),
+    }
+    if shown_whole(corpus, limits):
+        facts["origin"] = ""
+        return fill("context_docs_whole", whole="\n\n".join(map(_whole, documents)), **facts)
+    facts |= {"spread": _spread(documents), "ids": _ids(documents)}
+    if not limits.preview_chars or not documents:
+        return fill("context_docs_unseen", **facts)
+    sample = documents[0]
+    metadata = (
+        f"metadata {json.dumps(sample.metadata, ensure_ascii=False, default=str)[:300]}\n" if sample.metadata else ""
+    )
+    shown = _cut(sample.text, limits.preview_chars)
+    return fill("context_docs", sample_id=repr(sample.id), sample_meta=metadata, sample=shown, **facts)
+
+
+def _whole(document: Document) -> str:
+    metadata = "".join(f" | {key}: {value}" for key, value in document.metadata.items())
+    return f"[{document.id}{metadata}]\n{document.text}"
+
+
+def _cut(content: str, chars: int) -> str:
+    if len(content) <= chars:
+        return content
+    return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
+
+
+def _spread(documents: Sequence[Document]) -> str:
+    if len(documents) < 2:
+        return ""
+    sizes = [len(document.text) for document in documents]
+    return f" (each {number(min(sizes))} to {number(max(sizes))}, median {number(int(statistics.median(sizes)))})"
+
+
+def _ids(documents: Sequence[Document]) -> str:
+    if not documents:
+        return ""
+    ids = [repr(document.id) for document in documents]
+    shown = ids if len(ids) <= _LISTED_IDS else [*ids[:3], "…", *ids[-2:]]
+    return f"Ids: {', '.join(shown)}. "
+
+
+def metadata_line(documents: Sequence[Document]) -> str:
+    """Each key with its values where they are few, else their number and range.
+
+    Values are told apart by repr, so that 2021 and '2021' are both seen; a key that some documents
+    lack says in how many it stands.
+    """
+    keys = sorted({key for document in documents for key in document.metadata})
+    if not keys:
+        return "No metadata."
+    shown = "; ".join(_values(documents, key) for key in keys[:_LISTED_KEYS])
+    more = f"; and {len(keys) - _LISTED_KEYS} more keys" if len(keys) > _LISTED_KEYS else ""
+    return f"Metadata: {shown}{more}."
+
+
+def _values(documents: Sequence[Document], key: str) -> str:
+    values = [document.metadata[key] for document in documents if key in document.metadata]
+    by_repr = {repr(value): value for value in values}
+    numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
+    order = sorted(by_repr, key=lambda form: by_repr[form] if numeric else str(by_repr[form]))
+    lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
+    if len(order) <= _LISTED_VALUES:
+        return f"{key}{lacking} ({', '.join(form[:30] for form in order)})"
+    first, last = (str(by_repr[form])[:30] for form in (order[0], order[-1]))
+    return f"{key}{lacking} ({number(len(order))} values, {first} to {last})"

@@ -1,0 +1,68 @@
+"""The question of a run, out of one str or a whole conversation.
+
+A message that is too long for the root LM becomes a document of the corpus, and the root sees its head
+and tail and where the rest is. So a prompt with a stuffed `{context}` works unchanged at any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlm_integrations.core.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.prompt import fill, number
+
+_SHOWN_CHARS = 2_000
+"""Characters of an overlong message that the root sees of its head, and as many of its tail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `before` and `after` are the other messages, in their roles and places."""
+
+    text: str
+    before: tuple[Message, ...] = ()
+    after: tuple[Message, ...] = ()
+    documents: tuple[Document, ...] = ()
+    """The overlong messages, whole."""
+
+
+def read_question(question: str | Sequence[Message], message_chars: int) -> Question:
+    """The last user message is the question; the others keep their roles and places.
+
+    Raises InvalidArgumentError where nothing is asked.
+    """
+    messages = [Message("user", question)] if isinstance(question, str) else list(question)
+    asked = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
+    if asked is None:
+        raise InvalidArgumentError("question: holds no user message; pass a str, or messages with a user message last")
+    if not messages[asked].content.strip():
+        raise InvalidArgumentError("question: is empty; pass what is to be answered")
+    documents: list[Document] = []
+    for place, message in enumerate(messages):
+        if len(message.content) > message_chars:
+            document = Document(f"message-{place + 1}", message.content, {"role": message.role})
+            documents.append(document)
+            messages[place] = Message(message.role, _shortened(document))
+    return Question(
+        text=messages[asked].content,
+        before=tuple(messages[:asked]),
+        after=tuple(messages[asked + 1 :]),
+        documents=tuple(documents),
+    )
+
+
+def _shortened(document: Document) -> str:
+    content = document.text
+    return fill(
+        "long_message",
+        chars=number(len(content)),
+        doc_id=repr(document.id),
+        n_head=number(_SHOWN_CHARS),
+        n_tail=number(_SHOWN_CHARS),
+        n_cut=number(len(content) - 2 * _SHOWN_CHARS),
+        head=content[:_SHOWN_CHARS],
+        tail=content[-_SHOWN_CHARS:],
+    )

@@ -1,0 +1,160 @@
+"""The rules of a run: (state, what happened) -> (state, next action). No clock, no await, no I/O.
+
+`begin` gives the first action; `on_reply` follows CallRootLM, `on_code_ran` follows RunCode, and
+`on_root_failed` a root call that raised. `core/run.py` performs the actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from rlm_integrations.core.actions import Action, BudgetView, CallRootLM, CodeRan, Fail, Finish, RunCode
+from rlm_integrations.core.budget import limit_words
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.observation import StepContext, observe, shortened
+from rlm_integrations.core.prompt import fill
+from rlm_integrations.core.reply_parser import Reply, parse_reply
+from rlm_integrations.core.sandbox import StepDone
+
+_LAST_CALL_QUESTION_CHARS = 600
+_LAST_CALL_DRAFT_CHARS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What stays the same all through a run."""
+
+    limits: RLMLimits
+    question: str
+    depth: int
+    """0 where there are no sub-calls."""
+    plain_reply_answers: bool
+    """Whether the root LM has seen all there is, so that a reply without code is the answer."""
+    misfit: Callable[[str, bool], str | None]
+    """(text, is_json) -> why it does not fit the type of the answer, or None where it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A run between two actions. The conversation only ever grows, so that prompt caches hit."""
+
+    messages: tuple[Message, ...]
+    iteration: int = 1
+    codeless: int = 0
+    """Replies without code in a row."""
+    reply: str = ""
+    """The last reply of the root LM."""
+    parsed: Reply = field(default_factory=lambda: Reply(()))
+    draft: str = ""
+    """answer["content"] as it last was, not ready."""
+    draft_is_json: bool = False
+    last_call: StopReason | None = None
+    """The limit that was met, once the last call is on its way."""
+
+
+Decision = tuple[State, Action]
+
+
+def begin(opening: tuple[Message, ...]) -> Decision:
+    return State(opening), CallRootLM(opening, 1)
+
+
+def on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Decision:
+    """The root LM replied: code is run, the rest is an answer or is told what was expected."""
+    parsed = parse_reply(reply)
+    messages = (*state.messages, Message("assistant", reply))
+    state = replace(state, messages=messages, reply=reply, parsed=parsed)
+    if parsed.blocks:
+        return replace(state, codeless=0), RunCode(parsed.blocks)
+    if state.last_call is not None:
+        return state, _last_answer(rules, state, parsed.final or reply)
+    if parsed.final is not None and parsed.final.strip() and rules.misfit(parsed.final, False) is None:
+        return state, Finish(parsed.final, "answer")
+    return _codeless(rules, replace(state, codeless=state.codeless + 1), budget)
+
+
+def on_code_ran(rules: Rules, state: State, ran: CodeRan, budget: BudgetView, tag: str) -> Decision:
+    """The code of the last reply ended: with an answer, or with something to show."""
+    outcome, misfit = ran.outcome, None
+    if isinstance(outcome, StepDone):
+        answer = outcome.answer
+        if answer.ready:
+            misfit = rules.misfit(answer.content, answer.is_json)
+            if misfit is None:
+                return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
+        state = replace(state, draft=answer.content, draft_is_json=answer.is_json)
+    else:
+        state = replace(state, draft="", draft_is_json=False)
+    if state.last_call is not None:
+        return state, _last_answer(rules, state)
+    context = StepContext(
+        step=state.iteration,
+        max_iterations=rules.limits.max_iterations,
+        question=rules.question,
+        depth=rules.depth,
+        blocks=len(state.parsed.blocks),
+        fence_open=state.parsed.fence_open,
+        tag=tag,
+        misfit=misfit,
+    )
+    return _go_on(rules, state, observe(ran, budget, context), budget)
+
+
+def on_root_failed(rules: Rules, state: State, problem: str, budget: BudgetView) -> Decision:
+    """The root LM raised or hung. Where time was up, the last call follows; else the run fails."""
+    if state.last_call is not None:
+        return state, _last_answer(rules, replace(state, parsed=Reply(())))
+    if budget.limit is not None:
+        return _last_call(rules, state, "", budget.limit)
+    return state, Fail(problem, draft=state.draft)
+
+
+def _codeless(rules: Rules, state: State, budget: BudgetView) -> Decision:
+    text = state.reply.strip()
+    misfit = rules.misfit(text, False) if text else None
+    answers = rules.plain_reply_answers or state.codeless > 1
+    if text and answers and misfit is None:
+        return state, Finish(text, "plain_reply")
+    if not text and state.codeless > 1:
+        return state, Fail("the root LM replied twice in a row with nothing", draft=state.draft)
+    where = {"step": state.iteration, "max_iterations": rules.limits.max_iterations}
+    nudge = fill("nudge_no_code", **where) if misfit is None else fill("nudge_misfit", why=misfit, **where)
+    return _go_on(rules, state, nudge, budget)
+
+
+def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> Decision:
+    """Show the observation and ask again, or for the last time where a limit is met."""
+    limit = budget.limit
+    if limit is None and state.iteration >= rules.limits.max_iterations:
+        limit = "max_iterations"
+    if limit is not None:
+        return _last_call(rules, state, observation, limit)
+    messages = (*state.messages, Message("user", observation))
+    state = replace(state, messages=messages, iteration=state.iteration + 1)
+    return state, CallRootLM(messages, state.iteration)
+
+
+def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) -> Decision:
+    closing = fill(
+        "last_call",
+        limit=limit_words(limit, rules.limits),
+        question=shortened(rules.question, _LAST_CALL_QUESTION_CHARS),
+        draft=shortened(state.draft, _LAST_CALL_DRAFT_CHARS) or "(empty)",
+    )
+    content = f"{observation}\n\n{closing}" if observation else closing
+    messages = (*state.messages, Message("user", content))
+    state = replace(state, messages=messages, iteration=state.iteration + 1, last_call=limit)
+    return state, CallRootLM(messages, state.iteration, last_call=True)
+
+
+def _last_answer(rules: Rules, state: State, text: str = "") -> Action:
+    """What the run ends with after the last call: the reply, else the draft in the REPL, else what the reply said."""
+    assert state.last_call is not None
+    drafts = ((text, False), (state.draft, state.draft_is_json), (state.parsed.prose, False))
+    for content, is_json in drafts:
+        if content.strip() and rules.misfit(content.strip(), is_json) is None:
+            return Finish(content.strip(), state.last_call, is_json)
+    reached = limit_words(state.last_call, rules.limits)
+    return Fail(f"the run reached {reached} and the last call gave no answer", state.last_call, state.draft)

@@ -1,0 +1,386 @@
+"""Performs one run: calls models, runs code, keeps the trace. What to do next, `root_loop` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rlm_integrations.core import root_loop
+from rlm_integrations.core.actions import BudgetView, CallRootLM, CodeRan, Fail, Finish, RunCode
+from rlm_integrations.core.answer_type import AnswerType
+from rlm_integrations.core.budget import Budget
+from rlm_integrations.core.corpus import Corpus, unique_ids
+from rlm_integrations.core.describe import corpus_line, describe, shown_whole
+from rlm_integrations.core.errors import (
+    InvalidArgumentError,
+    LimitReachedError,
+    RLMError,
+    RootModelError,
+    RunError,
+    SandboxError,
+)
+from rlm_integrations.core.events import (
+    CodeEnded,
+    CodeStarted,
+    Event,
+    IterationStarted,
+    RootReplied,
+    RunEnded,
+    RunStarted,
+)
+from rlm_integrations.core.host_functions import HostFunctions, error_words, retrieve
+from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.model_caller import ModelCaller
+from rlm_integrations.core.observation import output_text
+from rlm_integrations.core.prompt import first_message, root_system
+from rlm_integrations.core.question import Question, read_question
+from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.root_loop import Decision, Rules, State
+from rlm_integrations.core.sandbox import CodeError, HostCall, Repl, ReplLost, ReplSettings, Sandbox, StepDone
+from rlm_integrations.core.sources import source_ids
+from rlm_integrations.core.step_record import StepRecord
+from rlm_integrations.core.threads import RunThreads
+from rlm_integrations.core.tools import Tool
+from rlm_integrations.core.trace import CodeExecution, Iteration, ModelCall, RLMTrace, TraceMessage
+
+OnEvent = Callable[[Event], Awaitable[None] | None]
+AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
+"""(iteration, code, execute) -> observation. Must await execute() once and return what it returned."""
+
+_SUB_CALL_CHARS = 100_000
+_CHARS_PER_TOKEN = 3
+_OUTPUT_SHARE = 16
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What an engine fixes for all of its runs."""
+
+    root: LanguageModel
+    sub: LanguageModel
+    limits: RLMLimits
+    sandbox: Sandbox
+    tools: Mapping[str, Tool]
+    answer_type: AnswerType
+    system_prompt: str | None
+    instructions: str | None
+    on_event: OnEvent | None
+    on_limit: Literal["answer", "raise"]
+    around_step: AroundStep | None
+
+
+def window_chars(model: LanguageModel) -> int | None:
+    """Characters that surely fit the model's window, where it is known."""
+    tokens: Any = getattr(model, "max_input_tokens", None)
+    return tokens * _CHARS_PER_TOKEN if isinstance(tokens, int) and tokens > 0 else None
+
+
+class Run:
+    """One run of a plan. Use `await Run(...).perform()`, once."""
+
+    def __init__(self, plan: RunPlan, question: str | Sequence[Message], corpus: Corpus, *, sync: bool) -> None:
+        self._plan = plan
+        self._limits = plan.limits
+        self._asked: Question = read_question(question, plan.limits.message_chars)
+        self._corpus = corpus
+        self._sync = sync
+        self._began = time.monotonic()
+        self._budget = Budget(plan.limits, time.monotonic)
+        self._threads = RunThreads()
+        model_threads = self._threads if sync else None
+        self._root = ModelCaller(plan.root, "llm", model_threads)
+        self._sub = ModelCaller(plan.sub, "sub_llm", model_threads)
+        self._trace = RLMTrace(question=self._asked.text, context="", limits=plan.limits)
+        self._repl: Repl | None = None
+        self._opening_repl: asyncio.Task[Repl] | None = None
+        self._host_tasks: set[asyncio.Task[None]] = set()
+        sub_window = window_chars(plan.sub)
+        self._sub_call_chars = min(_SUB_CALL_CHARS, sub_window or _SUB_CALL_CHARS)
+        root_window = window_chars(plan.root)
+        self._output_chars = min(plan.limits.max_output_chars, max(200, (root_window or 10**9) // _OUTPUT_SHARE))
+        self._cause: BaseException | None = None
+        self._draft = ""
+
+    async def perform(self) -> RLMResult[Any]:
+        """The result of the run. Raises RunError, which carries what there is, and InvalidArgumentError."""
+        try:
+            return await self._perform()
+        except RunError as error:
+            if error.result is None:
+                error.result = self._partial(str(error))
+            raise
+        finally:
+            await self._close()
+
+    async def _perform(self) -> RLMResult[Any]:
+        await self._gather_corpus()
+        rules = Rules(
+            limits=self._limits,
+            question=self._asked.text,
+            depth=self._depth,
+            plain_reply_answers=shown_whole(self._corpus, self._limits),
+            misfit=self._plan.answer_type.misfit,
+        )
+        self._host = HostFunctions(
+            sub_model=self._sub,
+            budget=self._budget,
+            corpus=self._corpus,
+            tools=self._plan.tools,
+            threads=self._threads,
+            sync=self._sync,
+            sub_call_chars=self._sub_call_chars,
+            emit=self._emit,
+        )
+        await self._emit(RunStarted(self._asked.text, len(self._corpus.documents), self._corpus.chars))
+        if not rules.plain_reply_answers:
+            self._opening_repl = asyncio.create_task(self._open_repl())  # while the root LM writes its first reply
+        state, action = root_loop.begin(self._opening())
+        while True:
+            self._draft = state.draft
+            match action:
+                case CallRootLM():
+                    state, action = await self._call_root(rules, state, action)
+                case RunCode():
+                    state, action = await self._run_code(rules, state, action)
+                case Finish():
+                    return await self._finish(action)
+                case Fail():
+                    raise self._failure(action)
+
+    async def _gather_corpus(self) -> None:
+        """Add what the question brought, and what a retriever finds for it."""
+        retriever = self._corpus.retriever
+        if retriever is not None:
+            try:
+                async with asyncio.timeout(self._budget.call_seconds()):
+                    found = await retrieve(retriever, self._asked.text, self._threads if self._sync else None)
+            except Exception as error:
+                raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
+            hits = unique_ids(found)
+            if self._corpus.kind == "none":
+                self._corpus = Corpus(hits, retriever=retriever)
+            else:
+                self._corpus = self._corpus.preceded_by(hits)
+        self._corpus = self._corpus.preceded_by(self._asked.documents)
+        self._trace.context = corpus_line(self._corpus)
+
+    def _opening(self) -> tuple[Message, ...]:
+        corpus, plan = self._corpus, self._plan
+        kind = "retriever" if corpus.retriever else {"documents": "docs"}.get(corpus.kind, corpus.kind)
+        system = plan.system_prompt or root_system(
+            context_kind=kind,
+            depth=self._depth,
+            max_output_chars=self._output_chars,
+            sub_call_chars=self._sub_call_chars,
+            tools=[tool.description for tool in plan.tools.values()],
+            instructions=plan.instructions,
+        )
+        first = first_message(
+            context=describe(corpus, self._limits),
+            question=self._asked.text,
+            max_iterations=self._limits.max_iterations,
+            answer_schema=plan.answer_type.schema,
+        )
+        messages = (Message("system", system), *self._asked.before, Message("user", first), *self._asked.after)
+        self._trace.opening = [TraceMessage(role=m.role, content=m.content) for m in messages]
+        return messages
+
+    @property
+    def _depth(self) -> int:
+        return self._limits.max_depth if self._limits.max_sub_calls else 0
+
+    # -- calling the root LM
+
+    async def _call_root(self, rules: Rules, state: State, action: CallRootLM) -> Decision:
+        await self._emit(IterationStarted(action.iteration, self._limits.max_iterations))
+        call = ModelCall(prompt_chars=sum(len(message.content) for message in action.messages))
+        began = time.monotonic()
+        self._host.last_call = action.last_call
+        try:
+            completion = await self._root.call(action.messages, self._budget.call_seconds(last_call=action.last_call))
+        except Exception as error:
+            self._cause = error
+            call.seconds = time.monotonic() - began
+            problem = f"the root LM failed in iteration {action.iteration}: {error_words(error)}"
+            return root_loop.on_root_failed(rules, state, problem, self._view())
+        call.seconds = time.monotonic() - began
+        call.model, call.usage = completion.model, completion.usage
+        self._trace.iterations.append(
+            Iteration(number=action.iteration, call=call, reply=completion.text, last_call=action.last_call)
+        )
+        self._spend(completion.usage)
+        await self._emit(RootReplied(action.iteration, completion.text, completion.usage))
+        decision = root_loop.on_reply(rules, state, completion.text, self._view())
+        self._record_observation(decision)
+        return decision
+
+    def _spend(self, usage: Any) -> None:
+        try:
+            self._budget.spend(usage)
+        except InvalidArgumentError as error:
+            raise RunError(str(error)) from error
+
+    def _view(self) -> BudgetView:
+        return BudgetView(
+            limit=self._budget.limit_met(),
+            sub_calls_left=self._budget.sub_calls_left,
+            tokens_left_share=self._budget.tokens_left_share(),
+            seconds_left=self._budget.seconds_left(),
+        )
+
+    def _record_observation(self, decision: Decision) -> None:
+        state, action = decision
+        if isinstance(action, CallRootLM):
+            self._trace.iterations[-1].observation = state.messages[-1].content
+
+    # -- running code
+
+    async def _run_code(self, rules: Rules, state: State, action: RunCode) -> Decision:
+        iteration = self._trace.iterations[-1]
+        decision: Decision | None = None
+
+        async def execute() -> str:
+            nonlocal decision
+            ran = await self._execute(iteration, action.blocks)
+            decision = root_loop.on_code_ran(rules, state, ran, self._view(), secrets.token_hex(2))
+            self._record_observation(decision)
+            return iteration.observation or _ended_with(decision)
+
+        around = self._plan.around_step
+        if around is None:
+            await execute()
+        else:
+            await around(iteration.number, "\n\n".join(action.blocks), execute)
+        if decision is None:
+            raise RunError("around_step: returned without awaiting execute()")
+        return decision
+
+    async def _execute(self, iteration: Iteration, blocks: tuple[str, ...]) -> CodeRan:
+        execution = CodeExecution(blocks=list(blocks))
+        iteration.execution = execution
+        step = StepRecord(iteration.number, time.monotonic)
+        execution.sub_calls, execution.host_calls = step.sub_calls, step.host_calls
+        await self._emit(CodeStarted(iteration.number, blocks))
+        began = time.monotonic()
+        outcome = await self._step(blocks, step)
+        execution.seconds = time.monotonic() - began
+        self._budget.release(step.unsent())
+        execution.output = output_text(outcome.output)
+        if isinstance(outcome, StepDone):
+            execution.error = outcome.error and _error_line(outcome.error)
+            execution.variables = list(outcome.variables)
+        else:
+            execution.lost = outcome.reason
+        await self._emit(CodeEnded(iteration.number, execution))
+        if self._host.fatal is not None:
+            raise RunError(str(self._host.fatal)) from self._host.fatal
+        return CodeRan(
+            outcome,
+            sub_calls_made=step.sub_calls_made,
+            sub_call_seconds=step.seconds,
+            failed_batches=step.failed_batches(),
+            retrieved=len(self._host.retrieved),
+        )
+
+    async def _step(self, blocks: tuple[str, ...], step: StepRecord) -> StepDone | ReplLost:
+        if self._repl is None:
+            self._repl = await (self._opening_repl or self._open_repl())
+            self._opening_repl = None
+        repl = self._repl
+        seconds = self._budget.seconds_left(last_call=self._host.last_call)
+        async for event in repl.step(blocks, max(0.0, seconds)):
+            if isinstance(event, HostCall):
+                task = asyncio.create_task(self._host.answer(event, repl, step))
+                self._host_tasks.add(task)
+                task.add_done_callback(self._host_tasks.discard)
+            elif isinstance(event, StepDone):
+                return event
+            else:
+                self._repl = None
+                await repl.close()
+                return event
+        raise SandboxError("the sandbox ended a step without saying how")
+
+    async def _open_repl(self) -> Repl:
+        memory_mb = self._limits.memory_mb or max(1024, 3 * self._corpus.chars // 2**20)
+        settings = ReplSettings(
+            depth=self._depth,
+            sub_call_chars=self._sub_call_chars,
+            max_output_chars=self._output_chars,
+            step_timeout_s=self._limits.step_timeout_s,
+            memory_mb=memory_mb,
+            retriever=self._corpus.retriever is not None,
+            tools=tuple(self._plan.tools),
+        )
+        return await self._plan.sandbox.open(self._corpus, settings, tuple(self._host.retrieved.values()))
+
+    # -- the end
+
+    async def _finish(self, action: Finish) -> RLMResult[Any]:
+        answer_type = self._plan.answer_type
+        result = self._result(
+            answer_type.read(action.text, action.is_json),
+            answer_type.text(action.text, action.is_json),
+            action.stop_reason,
+        )
+        if self._plan.on_limit == "raise" and action.stop_reason not in ("answer", "plain_reply"):
+            raise LimitReachedError(f"limits: the run reached {action.stop_reason}; its result is in .result", result)
+        await self._emit(RunEnded(result))
+        return result
+
+    def _failure(self, action: Fail) -> RLMError:
+        self._draft = action.draft
+        kind = RootModelError if action.stop_reason is None else LimitReachedError
+        error = kind(action.message, self._partial(action.message, action.stop_reason))
+        error.__cause__ = self._cause
+        return error
+
+    def _partial(self, message: str, stop_reason: StopReason | None = None) -> RLMResult[Any]:
+        self._trace.error = message
+        return self._result(self._draft, self._draft, stop_reason)
+
+    def _result(self, answer: Any, text: str, stop_reason: StopReason | None) -> RLMResult[Any]:
+        trace = self._trace
+        host: HostFunctions | None = getattr(self, "_host", None)
+        trace.answer, trace.stop_reason = text, stop_reason
+        trace.citations = list(host.citations) if host else []
+        trace.sandbox = self._plan.sandbox.capabilities().name
+        trace.seconds = time.monotonic() - self._began
+        documents = (*self._corpus.documents, *(host.retrieved.values() if host else ()))
+        return RLMResult(answer, text, tuple(trace.citations), source_ids(trace, documents), stop_reason, trace)
+
+    async def _emit(self, event: Event) -> None:
+        if self._plan.on_event is not None:
+            told = self._plan.on_event(event)
+            if inspect.isawaitable(told):
+                await told
+
+    async def _close(self) -> None:
+        tasks: list[asyncio.Task[Any]] = [*self._host_tasks]
+        for task in tasks:
+            task.cancel()
+        if self._opening_repl is not None:
+            self._opening_repl.cancel()
+            opened = (await asyncio.gather(self._opening_repl, return_exceptions=True))[0]
+            if not isinstance(opened, BaseException):
+                await opened.close()
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._repl is not None:
+            await self._repl.close()
+        self._threads.close()
+
+
+def _ended_with(decision: Decision) -> str:
+    action = decision[1]
+    return action.text if isinstance(action, Finish) else action.message if isinstance(action, Fail) else ""
+
+
+def _error_line(error: CodeError) -> str:
+    return f"block {error.block}, line {error.line}: {error.message}"

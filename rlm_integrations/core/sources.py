@@ -1,0 +1,57 @@
+"""Which documents an answer rests on: cited ones first, then those sent to sub-calls, then those printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from rlm_integrations.core.document import Document
+from rlm_integrations.core.trace import RLMTrace
+
+_HEADED = re.compile(r"^\[document ([^\]\n]+)\]$", re.MULTILINE)
+_MATCHED = re.compile(r"^(\S[^\n]*?)@\d+(?:, \d+)*:", re.MULTILINE)
+_WORD_START = re.compile(r"(?<!\w)\w")
+_KEY_CHARS = 24
+_COMPARED_CHARS = 160
+
+
+def source_ids(trace: RLMTrace, documents: Sequence[Document]) -> tuple[str, ...]:
+    """Ids in that order, each once."""
+    by_id = {document.id for document in documents}
+    index = _TextIndex(documents)
+    order: dict[str, None] = dict.fromkeys(citation.document_id for citation in trace.citations)
+    sent = (call.prompt for execution in trace.executions for call in execution.sub_calls)
+    printed = (execution.output for execution in trace.executions)
+    for text in (*sent, *printed):
+        for document_id in (*_named(text), *index.standing_in(text)):
+            if document_id in by_id:
+                order.setdefault(document_id)
+    return tuple(order)
+
+
+def _named(text: str) -> Iterator[str]:
+    """Ids that stand where `chunks` and `search` write them."""
+    for pattern in (_HEADED, _MATCHED):
+        yield from (match[1] for match in pattern.finditer(text))
+
+
+class _TextIndex:
+    """Finds documents whose beginning stands in a text, in time that grows with the text and not the corpus."""
+
+    def __init__(self, documents: Iterable[Document]) -> None:
+        self._by_key: dict[str, list[tuple[str, str]]] = {}
+        for document in documents:
+            head = document.text[: _COMPARED_CHARS * 4]
+            first = _WORD_START.search(head)
+            beginning = head[first.start() :][:_COMPARED_CHARS].rstrip() if first else ""
+            if len(beginning) >= _KEY_CHARS:
+                self._by_key.setdefault(beginning[:_KEY_CHARS], []).append((document.id, beginning))
+
+    def standing_in(self, text: str) -> Iterator[str]:
+        if not self._by_key:
+            return
+        for word in _WORD_START.finditer(text):
+            at = word.start()
+            for document_id, beginning in self._by_key.get(text[at : at + _KEY_CHARS], ()):
+                if text.startswith(beginning, at):
+                    yield document_id

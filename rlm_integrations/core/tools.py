@@ -1,0 +1,52 @@
+"""The user's own functions, offered in the REPL and run in the host."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.prompt import ToolDescription
+
+_TAKEN = {
+    "context", "answer", "search", "chunks", "cite", "retrieve", "llm_query", "llm_query_batched", "llm_map",
+    "rlm_query", "rlm_query_batched", "recursive_llm", "FINAL", "FINAL_VAR", "SHOW_VARS",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A host function: `function` is called with JSON values, and what it returns goes back as one."""
+
+    function: Callable[..., Any]
+    description: ToolDescription
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+
+def read_tools(functions: Sequence[object]) -> dict[str, Tool]:
+    """The tools by name. Raises InvalidArgumentError for what cannot be one."""
+    tools: dict[str, Tool] = {}
+    for place, function in enumerate(functions):
+        name = getattr(function, "__name__", "")
+        if not callable(function) or not str(name).isidentifier():
+            got = type(function).__name__
+            raise InvalidArgumentError(f"tools: item {place} is {got}; pass functions with a name and a docstring")
+        if name in _TAKEN or name in tools:
+            why = "is a name of the REPL itself" if name in _TAKEN else "stands twice"
+            raise InvalidArgumentError(f"tools: {name!r} {why}; rename the function")
+        tools[name] = Tool(function, _describe(function, name))
+    return tools
+
+
+def _describe(function: Callable[..., Any], name: str) -> ToolDescription:
+    try:
+        signature = f"{name}{inspect.signature(function)}"
+    except (TypeError, ValueError):
+        signature = f"{name}(...)"
+    paragraph = (inspect.getdoc(function) or "").split("\n\n")[0]
+    return ToolDescription(name, signature, " ".join(paragraph.split()) or "a function of the user.")

@@ -1,0 +1,174 @@
+"""RLMEngine: the public face of the core, wired to the sandboxes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from rlm_integrations.core.answer_type import AnswerType
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.events import Event
+from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.model_caller import check_model
+from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.run import AroundStep, OnEvent, Run, RunPlan
+from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.sync_bridge import run_blocking
+from rlm_integrations.core.tools import read_tools
+from rlm_integrations.sandboxes.choose import resolve_sandbox
+
+AnswerT = TypeVar("AnswerT")
+
+
+class RLMEngine(Generic[AnswerT]):
+    """Answers questions over corpora that never enter the root LM's prompt.
+
+    Parameters
+    ----------
+    llm
+        The root LM, any LanguageModel.
+    sub_llm
+        What `llm_query` calls in the REPL. Default: `llm`.
+    limits
+        An RLMLimits, or a dict of some of its fields.
+    sandbox
+        "auto" takes the strongest confinement that works here, and refuses where there is none. "process", a
+        Sandbox, or "unconfined", which runs model-written code with your rights.
+    tools
+        Functions that the REPL may call; they run in this process, with JSON values.
+    answer_type
+        A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
+        LM is told what does not fit.
+    system_prompt
+        Replaces the root LM's system message. `instructions` are added to it instead.
+    on_event
+        Called with each Event of a run, in order. May be async.
+    on_limit
+        "answer": a run that meets a limit gives its best answer and says which limit it was.
+        "raise": it raises LimitReachedError, which carries that result.
+    around_step
+        Wraps each execution of code; see `AroundStep`.
+
+    Raises InvalidArgumentError, and SandboxUnavailableError where nothing can confine the REPL.
+    An engine holds no live resource: one serves any number of runs, threads and event loops.
+    """
+
+    @overload
+    def __init__(
+        self: RLMEngine[str],
+        llm: LanguageModel,
+        *,
+        sub_llm: LanguageModel | None = None,
+        limits: RLMLimits | Mapping[str, Any] | None = None,
+        sandbox: str | Sandbox = "auto",
+        tools: Sequence[Callable[..., Any]] = (),
+        answer_type: None = None,
+        system_prompt: str | None = None,
+        instructions: str | None = None,
+        on_event: OnEvent | None = None,
+        on_limit: Literal["answer", "raise"] = "answer",
+        around_step: AroundStep | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        llm: LanguageModel,
+        *,
+        sub_llm: LanguageModel | None = None,
+        limits: RLMLimits | Mapping[str, Any] | None = None,
+        sandbox: str | Sandbox = "auto",
+        tools: Sequence[Callable[..., Any]] = (),
+        answer_type: type[AnswerT],
+        system_prompt: str | None = None,
+        instructions: str | None = None,
+        on_event: OnEvent | None = None,
+        on_limit: Literal["answer", "raise"] = "answer",
+        around_step: AroundStep | None = None,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        llm: LanguageModel,
+        *,
+        sub_llm: LanguageModel | None = None,
+        limits: RLMLimits | Mapping[str, Any] | None = None,
+        sandbox: str | Sandbox = "auto",
+        tools: Sequence[Callable[..., Any]] = (),
+        answer_type: Any = None,
+        system_prompt: str | None = None,
+        instructions: str | None = None,
+        on_event: OnEvent | None = None,
+        on_limit: Literal["answer", "raise"] = "answer",
+        around_step: AroundStep | None = None,
+    ) -> None:
+        check_model(llm, "llm")
+        if sub_llm is not None:
+            check_model(sub_llm, "sub_llm")
+        if on_limit not in ("answer", "raise"):
+            raise InvalidArgumentError(f'on_limit: {on_limit!r} is unknown; pass "answer" or "raise"')
+        self._plan = RunPlan(
+            root=llm,
+            sub=sub_llm or llm,
+            limits=RLMLimits.of(limits),
+            sandbox=resolve_sandbox(sandbox),
+            tools=read_tools(tools),
+            answer_type=AnswerType(answer_type),
+            system_prompt=system_prompt,
+            instructions=instructions,
+            on_event=on_event,
+            on_limit=on_limit,
+            around_step=around_step,
+        )
+
+    def run(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
+        """Answer the question over the context, from sync code, inside a running event loop too.
+
+        The run lives on an event loop in a thread of its own; the models' `complete_sync` is used where there is one.
+
+        Raises InvalidArgumentError for a wrong question or context, RunError (with `.result`) for a failed run.
+        """
+        corpus = Corpus.of(context)
+        return run_blocking(lambda: Run(self._plan, question, corpus, sync=True).perform())
+
+    async def arun(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
+        """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
+        return await Run(self._plan, question, Corpus.of(context), sync=False).perform()
+
+    async def astream(self, question: str | Sequence[Message], context: object = None) -> AsyncIterator[Event]:
+        """The events of a run as they come; RunEnded, which holds the result, is the last.
+
+        Closing the iterator early ends the run. Raises as `run` does.
+        """
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        plan = replace(self._plan, on_event=_tee(self._plan.on_event, queue))
+
+        async def perform() -> None:
+            try:
+                await Run(plan, question, Corpus.of(context), sync=False).perform()
+            finally:
+                queue.put_nowait(None)
+
+        task = asyncio.create_task(perform())
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def _tee(on_event: OnEvent | None, queue: asyncio.Queue[Event | None]) -> Callable[[Event], Coroutine[Any, Any, None]]:
+    async def put(event: Event) -> None:
+        queue.put_nowait(event)
+        if on_event is not None:
+            told = on_event(event)
+            if told is not None:
+                await told
+
+    return put
