@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from rlm_integrations.core.errors import InvalidArgumentError
 
@@ -25,7 +25,7 @@ class AnswerType:
         try:
             self._adapter = TypeAdapter(answer_type)
             self.schema = self._adapter.json_schema()
-        except PydanticUserError as error:
+        except (PydanticUserError, PydanticUndefinedAnnotation) as error:
             raise InvalidArgumentError(
                 f"answer_type: {answer_type!r} has no JSON schema ({error.message}); pass a pydantic model, "
                 "a dataclass, a TypedDict or a type such as list[str]"
@@ -44,6 +44,8 @@ class AnswerType:
             ]
             more = f"; and {len(problems) - _SHOWN_PROBLEMS} more" if len(problems) > _SHOWN_PROBLEMS else ""
             return "; ".join(problems[:_SHOWN_PROBLEMS]) + more
+        except Exception as error:  # a validator of the user's own, which did not expect such a value
+            return f"{type(error).__name__}: {error}"
         return None
 
     def read(self, text: str, is_json: bool) -> Any:
@@ -62,6 +64,6 @@ class AnswerType:
             return adapter.validate_json(text)
         try:
             return adapter.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
-        except ValidationError:
+        except Exception:  # the user's own validators raise what they will
             fenced = _JSON_FENCE.match(text.strip())
             return adapter.validate_json(fenced[1] if fenced else text)

@@ -65,7 +65,8 @@ class Budget:
 
     def limit_met(self) -> StopReason | None:
         """The limit that ends the run now, if any."""
-        return self._spent() or ("max_sub_calls" if self._refused_at_zero else None)
+        used_up = self._refused_at_zero and self.sub_calls_left == 0
+        return self._spent() or ("max_sub_calls" if used_up else None)
 
     def _spent(self) -> StopReason | None:
         if self.seconds_left() <= 0:

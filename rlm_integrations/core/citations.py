@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from rlm_integrations.core.document import Document
+from rlm_integrations.core.surrogates import Text
 
 
 class Citation(BaseModel):
@@ -12,10 +13,10 @@ class Citation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cited_text: str
+    cited_text: Text
     start_index: int
     end_index: int
-    document_id: str
+    document_id: Text
 
 
 def check_citation(document: Document | None, start: int, end: int, text: str) -> Citation | None:

@@ -6,23 +6,30 @@ shared by its runs; what a single call brings is joined in front of it.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import numbers
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.retriever import Retriever
 
+T = TypeVar("T")
 CorpusKind = Literal["none", "str", "documents"]
 
 _FORMS = (
     "a str, a Path or several, a mapping of name to text, an iterable of str, dicts, documents or nodes, "
-    "a retriever, or None"
+    "an object with `async retrieve(query)`, or None"
 )
+_TEXT_KEYS = ("text", "page_content", "content")
+_NAME_CHARS = 1024
+_SNIFFED_BYTES = 8192
 
 
 class Corpus:
@@ -86,6 +93,8 @@ class Corpus:
             return self
         if self.kind == "none":
             return Corpus(unique_ids(documents), retriever=self.retriever)
+        if self._base is not None:  # joined to what is shared, not to what an earlier join made for one run
+            return Corpus([*documents, *self.brought], join_to=self._base, retriever=self.retriever)
         return Corpus(documents, join_to=self)
 
     @classmethod
@@ -101,20 +110,41 @@ class Corpus:
             return cls((), "none")
         if isinstance(context, str):
             return cls((Document("", _checked_text(context)),), "str")
-        if isinstance(context, Path):
-            return cls(_read_paths([context]))
         if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
             return cls((), "none", retriever=cast(Retriever, context))
-        if (mapping := _mapping(context)) is not None:
-            return cls(unique_ids([_named(str(name), text) for name, text in mapping.items()]))
-        if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable):
-            raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; pass {_FORMS}")
-        items: list[object] = list(context)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-        if not items:
+        documents = _read(context)
+        if not documents:
             raise InvalidArgumentError("context: is empty; pass the documents, or None to ask without a corpus")
-        if all(isinstance(item, Path) for item in items):
-            return cls(_read_paths([item for item in items if isinstance(item, Path)]))
-        return cls(unique_ids([document_of(item, number) for number, item in enumerate(items, 1)]))
+        return cls(unique_ids(documents))
+
+
+def once_per_corpus(function: Callable[[Corpus], T]) -> Callable[[Corpus], T]:
+    """Remember what the function says of a corpus for as long as the corpus lives: runs share it."""
+    known: WeakKeyDictionary[Corpus, T] = WeakKeyDictionary()
+
+    @functools.wraps(function)
+    def remembered(corpus: Corpus) -> T:
+        if corpus not in known:
+            known[corpus] = function(corpus)
+        return known[corpus]
+
+    return remembered
+
+
+def _read(context: object) -> list[Document]:
+    """The documents of one document, a Path, a mapping of names, or an iterable of documents and Paths."""
+    if isinstance(context, Path):
+        return _read_path(context)
+    if (mapping := _mapping(context)) is not None:
+        return [_named(str(name), text) for name, text in mapping.items()]
+    if (alone := _known_document(context, "doc-1")) is not None:
+        return [alone]
+    if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable):
+        raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; pass {_FORMS}")
+    documents: list[Document] = []
+    for number, item in enumerate(cast("Iterable[object]", context), 1):
+        documents += _read_path(item) if isinstance(item, Path) else [document_of(item, number)]
+    return documents
 
 
 def document_of(item: object, number: int) -> Document:
@@ -123,24 +153,35 @@ def document_of(item: object, number: int) -> Document:
     `number` is its place, from 1: it names the item in errors and in the id of a document without one.
     """
     default_id = f"doc-{number}"
-    if isinstance(item, Document):
-        return item
     if isinstance(item, str):
         return Document(default_id, item)
     if (mapping := _mapping(item)) is not None:
         return _from_dict(mapping, number, default_id)
+    if (document := _known_document(item, default_id)) is not None:
+        return document
+    raise InvalidArgumentError(
+        f"context: item {number} is {type(item).__name__}, which is not a document; pass {_FORMS}"
+    )
+
+
+def _known_document(item: object, default_id: str) -> Document | None:
+    """The document that an object of the core or of a framework is, if it is one."""
+    if isinstance(item, Document):
+        return item
     page_content = getattr(item, "page_content", None)  # a LangChain Document
     if isinstance(page_content, str):
         metadata = _visible(getattr(item, "metadata", None), ())
-        return Document(str(getattr(item, "id", None) or default_id), page_content, metadata)
+        return Document(_id(getattr(item, "id", None), default_id), page_content, metadata)
     node = getattr(item, "node", item)  # a LlamaIndex NodeWithScore carries its node
     get_content, node_id = getattr(node, "get_content", None), getattr(node, "node_id", None)
     if callable(get_content) and isinstance(node_id, str):
         hidden = getattr(node, "excluded_llm_metadata_keys", ())
-        return Document(node_id or default_id, str(get_content()), _visible(getattr(node, "metadata", None), hidden))
-    raise InvalidArgumentError(
-        f"context: item {number} is {type(item).__name__}, which is not a document; pass {_FORMS}"
-    )
+        return Document(_id(node_id, default_id), str(get_content()), _visible(getattr(node, "metadata", None), hidden))
+    return None
+
+
+def _id(value: object, default_id: str) -> str:
+    return default_id if value is None or value == "" else str(value)
 
 
 def unique_ids(documents: Sequence[Document]) -> tuple[Document, ...]:
@@ -148,14 +189,15 @@ def unique_ids(documents: Sequence[Document]) -> tuple[Document, ...]:
     taken = {document.id for document in documents}
     if len(taken) == len(documents):
         return tuple(documents)
-    seen: set[str] = set()
+    counts: dict[str, int] = {}
     unique: list[Document] = []
     for document in documents:
-        name, count = document.id, 1
-        while name in seen or (count > 1 and name in taken):
-            count += 1
-            name = f"{document.id}#{count}"
-        seen.add(name)
+        name, count = document.id, counts.get(document.id, 0) + 1
+        if count > 1:
+            while (name := f"{document.id}#{count}") in taken:
+                count += 1
+            taken.add(name)
+        counts[document.id] = count
         unique.append(document if name == document.id else Document(name, document.text, document.metadata))
     return tuple(unique)
 
@@ -163,15 +205,11 @@ def unique_ids(documents: Sequence[Document]) -> tuple[Document, ...]:
 def _checked_text(text: str) -> str:
     if not text:
         raise InvalidArgumentError("context: is an empty str; pass the text, or None to ask without a corpus")
-    if len(text) < 1024 and "\n" not in text and "\0" not in text:
-        try:
-            exists = os.path.exists(text)
-        except (OSError, ValueError):
-            exists = False
-        if exists:
-            raise InvalidArgumentError(
-                f"context: the str {text!r} names an existing file; pass Path({text!r}) to read it"
-            )
+    if len(text) < _NAME_CHARS and "\n" not in text and os.path.exists(text):
+        raise InvalidArgumentError(
+            f"context: the str {text!r} names an existing file or folder; pass Path({text!r}) to read it, "
+            f"or [{text!r}] to take it as text"
+        )
     return text
 
 
@@ -188,15 +226,16 @@ def _named(name: str, text: object) -> Document:
 
 
 def _from_dict(item: Mapping[Any, Any], number: int, default_id: str) -> Document:
-    text = next((item[key] for key in ("text", "page_content", "content") if isinstance(item.get(key), str)), None)
-    if text is None:
+    """A dict's document. Where it has no "metadata" of its own, its other keys are that."""
+    text_key = next((key for key in _TEXT_KEYS if isinstance(item.get(key), str)), None)
+    if text_key is None:
         raise InvalidArgumentError(
             f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}'
         )
     metadata = _mapping(item.get("metadata"))
     if metadata is None:
-        metadata = {key: value for key, value in item.items() if key != "id" and value is not text}
-    return Document(str(item.get("id") or default_id), text, _visible(metadata, ()))
+        metadata = {key: value for key, value in item.items() if key not in ("id", text_key, "metadata")}
+    return Document(_id(item.get("id"), default_id), item[text_key], _visible(metadata, ()))
 
 
 def _visible(metadata: object, hidden: object) -> dict[str, Any]:
@@ -206,9 +245,15 @@ def _visible(metadata: object, hidden: object) -> dict[str, Any]:
 
 
 def plain(value: object) -> Any:
-    """The value with everything that is not JSON as its str."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    """The value with everything that is not JSON as its str. Numbers of other libraries become Python's own."""
+    if value is None or type(value) in (bool, int, float, str):
         return value
+    if isinstance(value, str):
+        return str.__str__(value)  # an enum's value, not its name
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
     if (mapping := _mapping(value)) is not None:
         return {str(key): plain(inner) for key, inner in mapping.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -216,39 +261,29 @@ def plain(value: object) -> Any:
     return str(value)
 
 
-def _read_paths(paths: Sequence[Path]) -> tuple[Document, ...]:
-    """Each file a document, its id the path as given; a folder stands for the text files in it, at any depth."""
-    documents: list[Document] = []
-    for path in paths:
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
-            found = [(file.as_posix(), text) for file in files if (text := _text_of(file)) is not None]
-            if not found:
-                raise InvalidArgumentError(f"context: no text file in the folder {str(path)!r}")
-            documents += [Document(name, text) for name, text in found]
-        else:
-            documents.append(_file_document(path))
-    return unique_ids(documents)
+def _read_path(path: Path) -> list[Document]:
+    """A file's document, its id the path as given; a folder stands for the text files in it, at any depth."""
+    if not path.is_dir():
+        text = _text_of(path)
+        if text is None:
+            raise InvalidArgumentError(f"context: {str(path)!r} is not a text file; pass its text, for instance as str")
+        return [Document(path.as_posix(), text)]
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
+    documents = [Document(file.as_posix(), text) for file in files if (text := _text_of(file)) is not None]
+    if not documents:
+        raise InvalidArgumentError(f"context: no text file in the folder {str(path)!r}; pass one that holds some")
+    return documents
 
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
 
 
-def _file_document(path: Path) -> Document:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidArgumentError(f"context: cannot read {str(path)!r}: {error.strerror or error}") from error
-    return Document(path.as_posix(), data.decode("utf-8", "surrogateescape"))
-
-
 def _text_of(file: Path) -> str | None:
-    """The text of a file in a folder, None for a binary one."""
+    """The text of a file, None for a binary one. Bytes that are not UTF-8 become lone surrogates, and none is lost."""
     try:
         data = file.read_bytes()
-    except OSError as error:
-        raise InvalidArgumentError(f"context: cannot read {str(file)!r}: {error.strerror or error}") from error
-    if b"\0" in data[:8192]:
-        return None
-    return data.decode("utf-8", "surrogateescape")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidArgumentError(f"context: cannot read {str(file)!r}: {reason}; pass a readable file") from error
+    return None if b"\0" in data[:_SNIFFED_BYTES] else data.decode("utf-8", "surrogateescape")

@@ -7,19 +7,27 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.prompt import fill, number, plural, text
+from rlm_integrations.core.prompt import fill, number, plural, shortened, text
 
 _LISTED_VALUES = 6
 _LISTED_KEYS = 12
 _LISTED_IDS = 6
+_METADATA_CHARS = 300
 
 
 def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
     """Whether the root LM sees all of the corpus unasked, or there is none."""
-    return corpus.kind == "none" or (corpus.chars <= limits.inline_chars and corpus.retriever is None)
+    if corpus.retriever is not None:
+        return False
+    if corpus.kind == "none":
+        return True
+    room = limits.inline_chars
+    if not room or max(corpus.chars, len(corpus.documents)) > room:
+        return False
+    return corpus.kind == "str" or sum(len(_whole(document)) for document in corpus.documents) <= room
 
 
 def corpus_line(corpus: Corpus) -> str:
@@ -36,18 +44,20 @@ def describe(corpus: Corpus, limits: RLMLimits) -> str:
     if corpus.kind == "none":
         return text("context_none")
     if corpus.kind == "str":
-        return _describe_str(corpus.text, limits)
+        return _describe_str(corpus, limits)
     return _describe_documents(corpus, limits)
 
 
-def _describe_str(content: str, limits: RLMLimits) -> str:
+def _describe_str(corpus: Corpus, limits: RLMLimits) -> str:
+    content = corpus.text
     chars, lines = number(len(content)), number(content.count("\n") + 1)
-    if len(content) <= limits.inline_chars:
+    if shown_whole(corpus, limits):
         return fill("context_str_whole", chars=chars, text=content)
-    n_head = min(limits.preview_chars * 2 // 3, len(content))
-    n_tail = min(limits.preview_chars - n_head, len(content) - n_head)
-    if not (n_head and n_tail):
+    shown = min(limits.preview_chars, len(content))
+    if shown < 2:
         return fill("context_str_unseen", chars=chars, lines=lines)
+    n_tail = -(-shown // 3)
+    n_head = shown - n_tail
     return fill(
         "context_str",
         chars=chars,
@@ -65,18 +75,17 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits) -> str:
         "documents": f"a list of {plural(len(documents), 'document')}",
         "origin": text("origin_retriever") if corpus.retriever is not None else "",
         "chars": number(corpus.chars),
-        "meta": metadata_line(documents),
+        "meta": _metadata_of(corpus),
     }
     if shown_whole(corpus, limits):
         facts["origin"] = ""
         return fill("context_docs_whole", whole="\n\n".join(map(_whole, documents)), **facts)
-    facts |= {"spread": _spread(documents), "ids": _ids(documents)}
+    facts |= {"spread": _spread_of(corpus), "ids": _ids(documents)}
     if not limits.preview_chars or not documents:
         return fill("context_docs_unseen", **facts)
     sample = documents[0]
-    metadata = (
-        f"metadata {json.dumps(sample.metadata, ensure_ascii=False, default=str)[:300]}\n" if sample.metadata else ""
-    )
+    written = json.dumps(dict(sample.metadata), ensure_ascii=False, default=str)
+    metadata = f"metadata {shortened(written, _METADATA_CHARS)}\n" if sample.metadata else ""
     shown = _cut(sample.text, limits.preview_chars)
     return fill("context_docs", sample_id=repr(sample.id), sample_meta=metadata, sample=shown, **facts)
 
@@ -92,7 +101,14 @@ def _cut(content: str, chars: int) -> str:
     return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
 
 
-def _spread(documents: Sequence[Document]) -> str:
+@once_per_corpus
+def _metadata_of(corpus: Corpus) -> str:
+    return metadata_line(corpus.documents)
+
+
+@once_per_corpus
+def _spread_of(corpus: Corpus) -> str:
+    documents = corpus.documents
     if len(documents) < 2:
         return ""
     sizes = [len(document.text) for document in documents]

@@ -24,7 +24,7 @@ class RLMLimits(BaseModel):
     overshot by the calls in flight. When a limit is met the root gets one last call, outside these bounds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_iterations: int = Field(default=20, ge=1)
     """Replies of the root LM."""
@@ -47,7 +47,7 @@ class RLMLimits(BaseModel):
     max_output_chars: int = Field(default=8192, ge=200)
     """What the root sees of one iteration's output; less when its window is known to be small."""
     inline_chars: int = Field(default=8_000, ge=0)
-    """A context of at most so many characters is shown to the root whole. 0: never."""
+    """A context of at most so many characters, ids and metadata included, is shown to the root whole. 0: never."""
     preview_chars: int = Field(default=1_000, ge=0)
     """How much of the sample document the root sees unasked. 0: none."""
     message_chars: int = Field(default=20_000, ge=5_000)
@@ -72,7 +72,7 @@ class RLMLimits(BaseModel):
             raise InvalidArgumentError(
                 f"limits: {type(value).__name__} given; pass RLMLimits(...) or a dict of its fields"
             )
-        return cls(**value)
+        return cls(**{str(name): bound for name, bound in value.items()})
 
 
 def _explain(error: ValidationError) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, LanguageModel, Message
+from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.threads import RunThreads
 
 
@@ -25,7 +26,7 @@ class ModelCaller:
 
         Raises TimeoutError, TypeError for something that is no reply, and what the model raises.
         """
-        sent = tuple(Message(message.role, sendable(message.content)) for message in messages)
+        sent = tuple(Message(message.role, without_lone_surrogates(message.content)) for message in messages)
         deadline = asyncio.timeout(seconds if seconds != float("inf") else None)
         try:
             async with deadline:
@@ -56,12 +57,3 @@ def check_model(model: object, argument: str) -> None:
             f"{argument}: {model!r:.80} is not a LanguageModel (no complete(messages)); pass OpenAIModel(...), or use "
             "RLMRunnable for LangChain models and RLMQueryEngine for LlamaIndex LLMs"
         )
-
-
-def sendable(content: str) -> str:
-    """The text with lone surrogates replaced: no API takes them, and a corpus may hold them."""
-    try:
-        content.encode()
-    except UnicodeEncodeError:
-        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return content

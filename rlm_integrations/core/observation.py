@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlm_integrations.core.actions import BudgetView, CodeRan, FailedBatch
-from rlm_integrations.core.prompt import fill, number, observation_part, plural
+from rlm_integrations.core.prompt import fill, number, observation_part, plural, shortened
 from rlm_integrations.core.sandbox import CodeError, Output, ReplLost, StepDone
 
 _QUESTION_EVERY = 8
@@ -104,17 +104,19 @@ def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
 
 
 def _reminders(budget: BudgetView, at: StepContext) -> list[str]:
-    lines: list[str] = []
     left = at.max_iterations - at.step
+    if left <= 0 or budget.limit is not None:
+        return []  # the last call follows, and says what is to be said
+    lines: list[str] = []
     if left == 1:
         lines.append(observation_part("last_step"))
-    elif 1 < left <= _FEW_STEPS and left < at.max_iterations - 1:
+    elif left <= _FEW_STEPS and left < at.max_iterations - 1:
         lines.append(observation_part("few_steps", left=left))
     if 0 < budget.tokens_left_share < _FEW_TOKENS:
         lines.append(observation_part("few_tokens", percent=max(1, round(100 * budget.tokens_left_share))))
     if 0 < budget.seconds_left < _LITTLE_TIME_S:
         lines.append(observation_part("little_time", seconds=max(1, round(budget.seconds_left))))
-    if at.step % _QUESTION_EVERY == 0 and left > 0:
+    if at.step % _QUESTION_EVERY == 0:
         lines.append(observation_part("question_again", question=shortened(at.question, _QUESTION_CHARS)))
     return lines
 
@@ -131,7 +133,3 @@ def output_text(output: Output) -> str:
     if not output.cut_chars:
         return output.head + output.tail
     return f"{output.head}\n{observation_part('cut', n=number(output.cut_chars))}\n{output.tail}"
-
-
-def shortened(content: str, chars: int) -> str:
-    return content if len(content) <= chars else f"{content[:chars]}…"

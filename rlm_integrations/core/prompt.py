@@ -48,6 +48,14 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{number(n)} {one if n == 1 else many or one + 's'}"
 
 
+def shortened(content: str, chars: int) -> str:
+    """Head and tail where it is longer: what is asked often stands last."""
+    if len(content) <= chars:
+        return content
+    tail = chars // 3
+    return f"{content[: chars - tail]} … {content[len(content) - tail :]}"
+
+
 @dataclass(frozen=True, slots=True)
 class ToolDescription:
     """A host function of the user, as the root LM is told of it."""
@@ -68,17 +76,15 @@ def root_system(
 ) -> str:
     """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"."""
     functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
-    functions += [
-        text("tool").replace("{signature}", tool.signature).replace("{description}", tool.description) for tool in tools
-    ]
+    functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     level = min(depth, 1)
     system = (
         text("root_system")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
-        .replace("{sub_calls}\n", "".join(f"{function}\n" for function in functions))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))
         .replace("{max_output_chars}", number(max_output_chars))
+        .replace("{sub_calls}\n", "".join(f"{function}\n" for function in functions))  # last: tools are data
     )
     if instructions:
         system += "\n\n" + fill("instructions", instructions=instructions)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -32,9 +33,9 @@ class Question:
 def read_question(question: str | Sequence[Message], message_chars: int) -> Question:
     """The last user message is the question; the others keep their roles and places.
 
-    Raises InvalidArgumentError where nothing is asked.
+    Raises InvalidArgumentError where nothing is asked, and for anything else than a str or Messages.
     """
-    messages = [Message("user", question)] if isinstance(question, str) else list(question)
+    messages = _messages(question)
     asked = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
     if asked is None:
         raise InvalidArgumentError("question: holds no user message; pass a str, or messages with a user message last")
@@ -52,6 +53,22 @@ def read_question(question: str | Sequence[Message], message_chars: int) -> Ques
         after=tuple(messages[asked + 1 :]),
         documents=tuple(documents),
     )
+
+
+def _messages(question: object) -> list[Message]:
+    if isinstance(question, str):
+        return [Message("user", question)]
+    if not isinstance(question, Sequence):
+        raise InvalidArgumentError(f"question: {type(question).__name__} given; pass a str, or a list of Messages")
+    messages: list[Message] = []
+    for place, message in enumerate(cast("Sequence[object]", question), 1):
+        if not isinstance(message, Message):
+            got = type(message).__name__
+            raise InvalidArgumentError(
+                f"question: item {place} is {got}; pass a str, or Message(role, content) objects"
+            )
+        messages.append(message)
+    return messages
 
 
 def _shortened(document: Document) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 _OPENING = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?:repl|python3?|py)\b[^`]*$", re.IGNORECASE)
 _FINAL_VAR = re.compile(r"^\s*FINAL_VAR\(\s*[\"']?(\w+)[\"']?\s*\)\s*$", re.MULTILINE)
-_FINAL = re.compile(r"^\s*FINAL\((.*)\)\s*$", re.MULTILINE | re.DOTALL)
+_FINAL = re.compile(r"^[ \t]*FINAL\(", re.MULTILINE)
+_FINAL_END = re.compile(r"\)[ \t]*$", re.MULTILINE)
 _CLOSINGS_TRIED = 8
 
 
@@ -57,13 +58,29 @@ def parse_reply(reply: str) -> Reply:
 def _with_final(blocks: list[str], prose: str, fence_open: bool) -> Reply:
     if variable := _FINAL_VAR.search(prose):
         return Reply((*blocks, f"FINAL_VAR({variable[1]!r})"), None, prose, fence_open)
-    final = _FINAL.search(prose)
-    if final is None:
+    argument = _final_argument(prose)
+    if argument is None:
         return Reply(tuple(blocks), None, prose, fence_open)
-    content = _unquoted(final[1])
+    content = _unquoted(argument)
     if blocks:
         return Reply((*blocks, f"FINAL({content!r})"), None, prose, fence_open)
     return Reply((), content, prose)
+
+
+def _final_argument(prose: str) -> str | None:
+    """What FINAL(...) holds: up to the first line's end where the parentheses are even, else up to the last."""
+    opening = _FINAL.search(prose)
+    if opening is None:
+        return None
+    start = counted = opening.end()
+    end, depth = None, 0
+    for closing in _FINAL_END.finditer(prose, start):
+        end = closing.start()
+        depth += prose.count("(", counted, end) - prose.count(")", counted, end)
+        counted = end
+        if depth == 0:
+            break
+    return None if end is None else prose[start:end]
 
 
 def _closing(lines: list[str], start: int, fence: str) -> int | None:
@@ -81,14 +98,18 @@ def _whole(code: str) -> bool:
     try:
         for _ in tokenize.generate_tokens(io.StringIO(textwrap.dedent(code)).readline):
             pass
-    except (tokenize.TokenError, SyntaxError):
+    except (tokenize.TokenError, SyntaxError, ValueError):  # ValueError: a lone surrogate, from Python 3.12 on
         return False
     return True
 
 
 def _dedented(lines: list[str], indent: str) -> str:
-    """The block without the indentation of its fence (a fence in a list item is indented as a whole)."""
-    return "\n".join(line.removeprefix(indent) for line in lines)
+    """The block without the indentation of its fence (a fence in a list item is indented as a whole).
+
+    Code that begins further in is no Python as it stands, so what all its lines share is dropped too.
+    """
+    code = "\n".join(line.removeprefix(indent) for line in lines)
+    return textwrap.dedent(code) if code.lstrip("\n")[:1] in (" ", "\t") else code
 
 
 def _unquoted(argument: str) -> str:

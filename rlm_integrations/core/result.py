@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace import RLMTrace
 from rlm_integrations.core.trace_summary import summarise
@@ -40,7 +41,12 @@ class RLMResult(Generic[AnswerT]):
         return self.trace.usage
 
     def report(self, trace: TraceDetail = "summary") -> dict[str, Any]:
-        """What travels in a framework's response: plain JSON. A summary of the trace has at most 16 KB."""
+        """What travels in a framework's response: plain JSON. A summary of the trace has at most 16 KB.
+
+        Raises InvalidArgumentError for another detail than "none", "summary" or "full".
+        """
+        if trace not in get_args(TraceDetail):
+            raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "none", "summary" or "full"')
         shown = summarise(self.trace) if trace == "summary" else self.trace
         return {
             "trace": None if trace == "none" else shown.model_dump(mode="json"),

@@ -13,8 +13,8 @@ from rlm_integrations.core.actions import Action, BudgetView, CallRootLM, CodeRa
 from rlm_integrations.core.budget import limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
-from rlm_integrations.core.observation import StepContext, observe, shortened
-from rlm_integrations.core.prompt import fill
+from rlm_integrations.core.observation import StepContext, observe
+from rlm_integrations.core.prompt import fill, shortened
 from rlm_integrations.core.reply_parser import Reply, parse_reply
 from rlm_integrations.core.sandbox import StepDone
 
@@ -44,6 +44,8 @@ class State:
     iteration: int = 1
     codeless: int = 0
     """Replies without code in a row."""
+    empty: int = 0
+    """Replies that said nothing, in a row."""
     reply: str = ""
     """The last reply of the root LM."""
     parsed: Reply = field(default_factory=lambda: Reply(()))
@@ -67,12 +69,12 @@ def on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Deci
     messages = (*state.messages, Message("assistant", reply))
     state = replace(state, messages=messages, reply=reply, parsed=parsed)
     if parsed.blocks:
-        return replace(state, codeless=0), RunCode(parsed.blocks)
+        return replace(state, codeless=0, empty=0), RunCode(parsed.blocks)
+    said = (reply if parsed.final is None else parsed.final).strip()
     if state.last_call is not None:
-        return state, _last_answer(rules, state, parsed.final or reply)
-    if parsed.final is not None and parsed.final.strip() and rules.misfit(parsed.final, False) is None:
-        return state, Finish(parsed.final, "answer")
-    return _codeless(rules, replace(state, codeless=state.codeless + 1), budget)
+        return state, _last_answer(rules, state, said)
+    state = replace(state, codeless=state.codeless + 1, empty=0 if said else state.empty + 1)
+    return _codeless(rules, state, said, budget)
 
 
 def on_code_ran(rules: Rules, state: State, ran: CodeRan, budget: BudgetView, tag: str) -> Decision:
@@ -85,7 +87,7 @@ def on_code_ran(rules: Rules, state: State, ran: CodeRan, budget: BudgetView, ta
             if misfit is None:
                 return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
         state = replace(state, draft=answer.content, draft_is_json=answer.is_json)
-    else:
+    elif state.last_call is None:
         state = replace(state, draft="", draft_is_json=False)
     if state.last_call is not None:
         return state, _last_answer(rules, state)
@@ -103,37 +105,49 @@ def on_code_ran(rules: Rules, state: State, ran: CodeRan, budget: BudgetView, ta
 
 
 def on_root_failed(rules: Rules, state: State, problem: str, budget: BudgetView) -> Decision:
-    """The root LM raised or hung. Where time was up, the last call follows; else the run fails."""
+    """The root LM raised or hung. Where time was up, the last call follows; else the run fails.
+
+    `problem` says what happened, in words for the user.
+    """
     if state.last_call is not None:
-        return state, _last_answer(rules, replace(state, parsed=Reply(())))
+        return state, _last_answer(rules, replace(state, parsed=Reply(())), problem=problem)
     if budget.limit is not None:
         return _last_call(rules, state, "", budget.limit)
     return state, Fail(problem, draft=state.draft)
 
 
-def _codeless(rules: Rules, state: State, budget: BudgetView) -> Decision:
-    text = state.reply.strip()
-    misfit = rules.misfit(text, False) if text else None
-    answers = rules.plain_reply_answers or state.codeless > 1
-    if text and answers and misfit is None:
-        return state, Finish(text, "plain_reply")
-    if not text and state.codeless > 1:
+def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Decision:
+    """A reply without code: an answer where FINAL or the rules make it one, else it is told what was expected."""
+    misfit = rules.misfit(said, False) if said else None
+    final = state.parsed.final is not None
+    if said and misfit is None and (final or rules.plain_reply_answers or state.codeless > 1):
+        return state, Finish(said, "answer" if final else "plain_reply")
+    if state.empty > 1:
         return state, Fail("the root LM replied twice in a row with nothing", draft=state.draft)
     where = {"step": state.iteration, "max_iterations": rules.limits.max_iterations}
-    nudge = fill("nudge_no_code", **where) if misfit is None else fill("nudge_misfit", why=misfit, **where)
+    if misfit is not None:
+        nudge = fill("nudge_misfit", why=misfit, **where)
+    elif _limit_met(rules, state, budget) is not None:
+        nudge = ""  # the last call follows, and wants no code
+    else:
+        nudge = fill("nudge_no_code", **where)
     return _go_on(rules, state, nudge, budget)
 
 
 def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> Decision:
     """Show the observation and ask again, or for the last time where a limit is met."""
-    limit = budget.limit
-    if limit is None and state.iteration >= rules.limits.max_iterations:
-        limit = "max_iterations"
+    limit = _limit_met(rules, state, budget)
     if limit is not None:
         return _last_call(rules, state, observation, limit)
     messages = (*state.messages, Message("user", observation))
     state = replace(state, messages=messages, iteration=state.iteration + 1)
     return state, CallRootLM(messages, state.iteration)
+
+
+def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | None:
+    if budget.limit is None and state.iteration >= rules.limits.max_iterations:
+        return "max_iterations"
+    return budget.limit
 
 
 def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) -> Decision:
@@ -149,12 +163,17 @@ def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) 
     return state, CallRootLM(messages, state.iteration, last_call=True)
 
 
-def _last_answer(rules: Rules, state: State, text: str = "") -> Action:
-    """What the run ends with after the last call: the reply, else the draft in the REPL, else what the reply said."""
+def _last_answer(
+    rules: Rules, state: State, said: str = "", problem: str = "the last call gave no answer that fits"
+) -> Action:
+    """What the run ends with after the last call: what it said, else the draft in the REPL, else the prose by its code.
+
+    `problem` is what the run fails with where none of these is an answer.
+    """
     assert state.last_call is not None
-    drafts = ((text, False), (state.draft, state.draft_is_json), (state.parsed.prose, False))
+    drafts = ((said, False), (state.draft, state.draft_is_json), (state.parsed.prose, False))
     for content, is_json in drafts:
         if content.strip() and rules.misfit(content.strip(), is_json) is None:
             return Finish(content.strip(), state.last_call, is_json)
     reached = limit_words(state.last_call, rules.limits)
-    return Fail(f"the run reached {reached} and the last call gave no answer", state.last_call, state.draft)
+    return Fail(f"the run reached {reached}, and {problem}", state.last_call, state.draft)

@@ -22,7 +22,6 @@ from rlm_integrations.core.errors import (
     RLMError,
     RootModelError,
     RunError,
-    SandboxError,
 )
 from rlm_integrations.core.events import (
     CodeEnded,
@@ -36,13 +35,14 @@ from rlm_integrations.core.events import (
 from rlm_integrations.core.host_functions import HostFunctions, error_words, retrieve
 from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.live_repl import LiveRepl
 from rlm_integrations.core.model_caller import ModelCaller
 from rlm_integrations.core.observation import output_text
 from rlm_integrations.core.prompt import first_message, root_system
 from rlm_integrations.core.question import Question, read_question
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.root_loop import Decision, Rules, State
-from rlm_integrations.core.sandbox import CodeError, HostCall, Repl, ReplLost, ReplSettings, Sandbox, StepDone
+from rlm_integrations.core.sandbox import CodeError, ReplSettings, Sandbox, StepDone
 from rlm_integrations.core.sources import source_ids
 from rlm_integrations.core.step_record import StepRecord
 from rlm_integrations.core.threads import RunThreads
@@ -97,13 +97,21 @@ class Run:
         self._root = ModelCaller(plan.root, "llm", model_threads)
         self._sub = ModelCaller(plan.sub, "sub_llm", model_threads)
         self._trace = RLMTrace(question=self._asked.text, context="", limits=plan.limits)
-        self._repl: Repl | None = None
-        self._opening_repl: asyncio.Task[Repl] | None = None
-        self._host_tasks: set[asyncio.Task[None]] = set()
+        self._repl: LiveRepl | None = None
         sub_window = window_chars(plan.sub)
         self._sub_call_chars = min(_SUB_CALL_CHARS, sub_window or _SUB_CALL_CHARS)
         root_window = window_chars(plan.root)
         self._output_chars = min(plan.limits.max_output_chars, max(200, (root_window or 10**9) // _OUTPUT_SHARE))
+        self._host = HostFunctions(
+            sub_model=self._sub,
+            budget=self._budget,
+            corpus=corpus,
+            tools=plan.tools,
+            threads=self._threads,
+            sync=sync,
+            sub_call_chars=self._sub_call_chars,
+            emit=self._emit,
+        )
         self._cause: BaseException | None = None
         self._draft = ""
 
@@ -127,19 +135,10 @@ class Run:
             plain_reply_answers=shown_whole(self._corpus, self._limits),
             misfit=self._plan.answer_type.misfit,
         )
-        self._host = HostFunctions(
-            sub_model=self._sub,
-            budget=self._budget,
-            corpus=self._corpus,
-            tools=self._plan.tools,
-            threads=self._threads,
-            sync=self._sync,
-            sub_call_chars=self._sub_call_chars,
-            emit=self._emit,
-        )
         await self._emit(RunStarted(self._asked.text, len(self._corpus.documents), self._corpus.chars))
+        self._repl = LiveRepl(self._plan.sandbox, self._repl_settings(), self._host)
         if not rules.plain_reply_answers:
-            self._opening_repl = asyncio.create_task(self._open_repl())  # while the root LM writes its first reply
+            self._repl.open_early()
         state, action = root_loop.begin(self._opening())
         while True:
             self._draft = state.draft
@@ -167,7 +166,7 @@ class Run:
                 self._corpus = Corpus(hits, retriever=retriever)
             else:
                 self._corpus = self._corpus.preceded_by(hits)
-        self._corpus = self._corpus.preceded_by(self._asked.documents)
+        self._corpus = self._host.corpus = self._corpus.preceded_by(self._asked.documents)
         self._trace.context = corpus_line(self._corpus)
 
     def _opening(self) -> tuple[Message, ...]:
@@ -268,7 +267,9 @@ class Run:
         execution.sub_calls, execution.host_calls = step.sub_calls, step.host_calls
         await self._emit(CodeStarted(iteration.number, blocks))
         began = time.monotonic()
-        outcome = await self._step(blocks, step)
+        assert self._repl is not None
+        seconds = max(0.0, self._budget.seconds_left(last_call=self._host.last_call))
+        outcome = await self._repl.step(blocks, seconds, step)
         execution.seconds = time.monotonic() - began
         self._budget.release(step.unsent())
         execution.output = output_text(outcome.output)
@@ -288,37 +289,17 @@ class Run:
             retrieved=len(self._host.retrieved),
         )
 
-    async def _step(self, blocks: tuple[str, ...], step: StepRecord) -> StepDone | ReplLost:
-        if self._repl is None:
-            self._repl = await (self._opening_repl or self._open_repl())
-            self._opening_repl = None
-        repl = self._repl
-        seconds = self._budget.seconds_left(last_call=self._host.last_call)
-        async for event in repl.step(blocks, max(0.0, seconds)):
-            if isinstance(event, HostCall):
-                task = asyncio.create_task(self._host.answer(event, repl, step))
-                self._host_tasks.add(task)
-                task.add_done_callback(self._host_tasks.discard)
-            elif isinstance(event, StepDone):
-                return event
-            else:
-                self._repl = None
-                await repl.close()
-                return event
-        raise SandboxError("the sandbox ended a step without saying how")
-
-    async def _open_repl(self) -> Repl:
-        memory_mb = self._limits.memory_mb or max(1024, 3 * self._corpus.chars // 2**20)
-        settings = ReplSettings(
+    def _repl_settings(self) -> ReplSettings:
+        """Made when the corpus is known: its size bounds the memory."""
+        return ReplSettings(
             depth=self._depth,
             sub_call_chars=self._sub_call_chars,
             max_output_chars=self._output_chars,
             step_timeout_s=self._limits.step_timeout_s,
-            memory_mb=memory_mb,
+            memory_mb=self._limits.memory_mb or max(1024, 3 * self._corpus.chars // 2**20),
             retriever=self._corpus.retriever is not None,
             tools=tuple(self._plan.tools),
         )
-        return await self._plan.sandbox.open(self._corpus, settings, tuple(self._host.retrieved.values()))
 
     # -- the end
 
@@ -346,14 +327,13 @@ class Run:
         return self._result(self._draft, self._draft, stop_reason)
 
     def _result(self, answer: Any, text: str, stop_reason: StopReason | None) -> RLMResult[Any]:
-        trace = self._trace
-        host: HostFunctions | None = getattr(self, "_host", None)
+        trace, host = self._trace, self._host
         trace.answer, trace.stop_reason = text, stop_reason
-        trace.citations = list(host.citations) if host else []
+        trace.citations = list(host.citations)
         trace.sandbox = self._plan.sandbox.capabilities().name
         trace.seconds = time.monotonic() - self._began
-        documents = (*self._corpus.documents, *(host.retrieved.values() if host else ()))
-        return RLMResult(answer, text, tuple(trace.citations), source_ids(trace, documents), stop_reason, trace)
+        sources = source_ids(trace, self._corpus, tuple(host.retrieved.values()))
+        return RLMResult(answer, text, tuple(trace.citations), sources, stop_reason, trace)
 
     async def _emit(self, event: Event) -> None:
         if self._plan.on_event is not None:
@@ -362,16 +342,6 @@ class Run:
                 await told
 
     async def _close(self) -> None:
-        tasks: list[asyncio.Task[Any]] = [*self._host_tasks]
-        for task in tasks:
-            task.cancel()
-        if self._opening_repl is not None:
-            self._opening_repl.cancel()
-            opened = (await asyncio.gather(self._opening_repl, return_exceptions=True))[0]
-            if not isinstance(opened, BaseException):
-                await opened.close()
-        if tasks:
-            await asyncio.gather(*tasks, return_exceptions=True)
         if self._repl is not None:
             await self._repl.close()
         self._threads.close()

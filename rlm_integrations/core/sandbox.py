@@ -7,7 +7,7 @@ once. Everything a REPL says is hostile input: a sandbox hands on only well-form
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -133,7 +133,7 @@ ReplEvent = HostCall | StepDone | ReplLost
 class Repl(Protocol):
     """One live session of one run. Steps never overlap."""
 
-    def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncIterator[ReplEvent]:
+    def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncGenerator[ReplEvent, None]:
         """Run the blocks in order until one raises or sets the answer ready.
 
         `seconds_left` is wall time with open host calls included: at its end the step is interrupted as at its

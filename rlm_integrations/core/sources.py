@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from rlm_integrations.core.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.trace import RLMTrace
 
@@ -15,16 +16,22 @@ _KEY_CHARS = 24
 _COMPARED_CHARS = 160
 
 
-def source_ids(trace: RLMTrace, documents: Sequence[Document]) -> tuple[str, ...]:
+def source_ids(trace: RLMTrace, corpus: Corpus, retrieved: Sequence[Document] = ()) -> tuple[str, ...]:
     """Ids in that order, each once."""
-    by_id = {document.id for document in documents}
-    index = _TextIndex(documents)
+    own = 0 if corpus.shared is corpus else len(corpus.brought)
+    indexed = (  # by place, not by id: in a join a shared document may have another id
+        (_index_of(corpus.shared), corpus.documents[own:]),
+        (_TextIndex(corpus.brought[:own]), corpus.documents[:own]),
+        (_TextIndex(retrieved), retrieved),
+    )
+    known = corpus.by_id.keys() | {document.id for document in retrieved}
     order: dict[str, None] = dict.fromkeys(citation.document_id for citation in trace.citations)
     sent = (call.prompt for execution in trace.executions for call in execution.sub_calls)
     printed = (execution.output for execution in trace.executions)
     for text in (*sent, *printed):
-        for document_id in (*_named(text), *index.standing_in(text)):
-            if document_id in by_id:
+        standing = (documents[place].id for index, documents in indexed for place in index.standing_in(text))
+        for document_id in (*_named(text), *standing):
+            if document_id in known:
                 order.setdefault(document_id)
     return tuple(order)
 
@@ -36,22 +43,27 @@ def _named(text: str) -> Iterator[str]:
 
 
 class _TextIndex:
-    """Finds documents whose beginning stands in a text, in time that grows with the text and not the corpus."""
+    """Finds the places of documents whose beginning stands in a text, in time that grows with the text alone."""
 
     def __init__(self, documents: Iterable[Document]) -> None:
-        self._by_key: dict[str, list[tuple[str, str]]] = {}
-        for document in documents:
+        self._by_key: dict[str, list[tuple[int, str]]] = {}
+        for place, document in enumerate(documents):
             head = document.text[: _COMPARED_CHARS * 4]
             first = _WORD_START.search(head)
             beginning = head[first.start() :][:_COMPARED_CHARS].rstrip() if first else ""
             if len(beginning) >= _KEY_CHARS:
-                self._by_key.setdefault(beginning[:_KEY_CHARS], []).append((document.id, beginning))
+                self._by_key.setdefault(beginning[:_KEY_CHARS], []).append((place, beginning))
 
-    def standing_in(self, text: str) -> Iterator[str]:
+    def standing_in(self, text: str) -> Iterator[int]:
         if not self._by_key:
             return
         for word in _WORD_START.finditer(text):
             at = word.start()
-            for document_id, beginning in self._by_key.get(text[at : at + _KEY_CHARS], ()):
+            for place, beginning in self._by_key.get(text[at : at + _KEY_CHARS], ()):
                 if text.startswith(beginning, at):
-                    yield document_id
+                    yield place
+
+
+@once_per_corpus
+def _index_of(corpus: Corpus) -> _TextIndex:
+    return _TextIndex(corpus.documents)

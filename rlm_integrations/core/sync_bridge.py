@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -22,28 +23,35 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     the run and is raised within a second, even if a model or a tool hangs.
     """
     outcome: Future[T] = Future()
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = Future()
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
 
     async def body() -> None:
-        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
+        task = asyncio.current_task()
+        assert task is not None
+        started.set_result((asyncio.get_running_loop(), task))
         try:
             outcome.set_result(await make())
         except BaseException as error:
             outcome.set_exception(error)
 
+    def serve() -> None:
+        coroutine = body()
+        try:
+            asyncio.run(coroutine)
+        except BaseException as error:  # no loop could be made, for want of file descriptors for instance
+            coroutine.close()
+            if not outcome.done():
+                outcome.set_exception(error)
+
     context = copy_context()
-    thread = threading.Thread(target=lambda: context.run(asyncio.run, body()), name="rlm-run", daemon=True)
+    thread = threading.Thread(target=lambda: context.run(serve), name="rlm-run", daemon=True)
     thread.start()
     try:
-        result = outcome.result()
+        return outcome.result()
     except KeyboardInterrupt:
-        loop, task = started.result(_WIND_UP_S)
-        if task is not None and not loop.is_closed():
+        with suppress(TimeoutError, RuntimeError):  # it has not begun, or its loop is closed
+            loop, task = started.result(_WIND_UP_S)
             loop.call_soon_threadsafe(task.cancel)
-        thread.join(_WIND_UP_S)
         raise
-    except BaseException:
+    finally:
         thread.join(_WIND_UP_S)
-        raise
-    thread.join(_WIND_UP_S)
-    return result

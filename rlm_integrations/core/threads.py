@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ class RunThreads:
     """Runs blocking functions, each with a copy of the caller's context variables.
 
     Threads are started as they are needed and used again; whoever calls bounds how many run at once.
+    A function's SystemExit, and whatever else would end the caller's event loop, comes back as a RuntimeError.
     A call that was given up keeps its thread until it returns.
     """
 
@@ -36,7 +38,7 @@ class RunThreads:
         future: asyncio.Future[T] = loop.create_future()
         context = copy_context()
 
-        def settle(result: T | None, error: BaseException | None) -> None:
+        def settle(result: T | None, error: Exception | None) -> None:
             if future.done():
                 return
             if error is not None:
@@ -46,14 +48,10 @@ class RunThreads:
 
         def work() -> None:
             try:
-                outcome: tuple[T | None, BaseException | None] = (context.run(function, *args), None)
-            except StopIteration as error:  # cannot be set on a future
-                wrapped = RuntimeError(f"StopIteration: {error}")
-                wrapped.__cause__ = error
-                outcome = (None, wrapped)
+                outcome: tuple[T | None, Exception | None] = (context.run(function, *args), None)
             except BaseException as error:
-                outcome = (None, error)
-            if not loop.is_closed():
+                outcome = (None, _raisable(error))
+            with suppress(RuntimeError):  # the call was given up, and its loop is closed
                 loop.call_soon_threadsafe(settle, *outcome)
 
         self._submit(work)
@@ -80,3 +78,12 @@ class RunThreads:
             del work  # a reference would keep the call's arguments alive while idle
             with self._lock:
                 self._idle += 1
+
+
+def _raisable(error: BaseException) -> Exception:
+    """The error as one that a future takes (no StopIteration) and that ends no event loop (no SystemExit)."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"{type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from rlm_integrations.core.prompt import ToolDescription
 
 _TAKEN = {
     "context", "answer", "search", "chunks", "cite", "retrieve", "llm_query", "llm_query_batched", "llm_map",
-    "rlm_query", "rlm_query_batched", "recursive_llm", "FINAL", "FINAL_VAR", "SHOW_VARS",
+    "rlm_query", "rlm_query_batched", "recursive_llm", "FINAL", "FINAL_VAR", "SHOW_VARS", "FailedSubCall",
 }  # fmt: skip
 
 
@@ -30,6 +30,8 @@ class Tool:
 
 def read_tools(functions: Sequence[object]) -> dict[str, Tool]:
     """The tools by name. Raises InvalidArgumentError for what cannot be one."""
+    if isinstance(functions, str) or not isinstance(functions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(f"tools: {type(functions).__name__} given; pass a list of functions")
     tools: dict[str, Tool] = {}
     for place, function in enumerate(functions):
         name = getattr(function, "__name__", "")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from rlm_integrations.core.citations import Citation
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.surrogates import Text
 from rlm_integrations.core.usage import Usage
 
 
@@ -34,9 +35,9 @@ class SubCall(_Record):
     batch: int | None = None
     """The batch it belongs to, and its place in it, from 0."""
     index: int | None = None
-    prompt: str
-    reply: str | None = None
-    error: str | None = None
+    prompt: Text
+    reply: Text | None = None
+    error: Text | None = None
     model: str | None = None
     usage: Usage = Usage()
     seconds: float = 0.0
@@ -46,10 +47,10 @@ class HostFunctionCall(_Record):
     """One call of `retrieve` or of a tool."""
 
     name: str
-    arguments: str
+    arguments: Text
     """As JSON, cut at 2,000 characters."""
-    result: str | None = None
-    error: str | None = None
+    result: Text | None = None
+    error: Text | None = None
     seconds: float = 0.0
 
 
@@ -64,13 +65,13 @@ class OmittedSubCalls(_Record):
 class CodeExecution(_Record):
     """The code of one reply and what came of it."""
 
-    blocks: list[str]
-    output: str = ""
-    error: str | None = None
+    blocks: list[Text]
+    output: Text = ""
+    error: Text | None = None
     """The exception's line, for instance "line 3 of block 2: KeyError: 'plot'"."""
-    lost: str | None = None
+    lost: Text | None = None
     """Why the session died in this step, if it did."""
-    variables: list[str] = []
+    variables: list[Text] = []
     sub_calls: list[SubCall] = []
     omitted_sub_calls: OmittedSubCalls | None = None
     host_calls: list[HostFunctionCall] = []
@@ -96,9 +97,9 @@ class Iteration(_Record):
 
     number: int
     call: ModelCall
-    reply: str
+    reply: Text
     execution: CodeExecution | None = None
-    observation: str | None = None
+    observation: Text | None = None
     """What the root was shown of it; None where the run ended with this iteration."""
     last_call: bool = False
     """Whether this was the extra call after a limit was met."""
@@ -118,15 +119,15 @@ class TraceMessage(_Record):
     """A message that the root LM saw before its first reply."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: Text
 
 
 class RLMTrace(_Record):
     """The whole tree of a run."""
 
     version: Literal[1] = 1
-    question: str
-    context: str
+    question: Text
+    context: Text
     """What the corpus was, in a line: "240 documents, 12,345 characters"."""
     limits: RLMLimits
     sandbox: str = ""
@@ -135,10 +136,10 @@ class RLMTrace(_Record):
     iterations: list[Iteration] = []
     omitted_iterations: OmittedIterations | None = None
     citations: list[Citation] = []
-    answer: str = ""
+    answer: Text = ""
     stop_reason: StopReason | None = None
     """None where the run failed."""
-    error: str | None = None
+    error: Text | None = None
     seconds: float = 0.0
     detail: Literal["full", "summary"] = "full"
 

@@ -1,0 +1,65 @@
+"""The REPL of one run: opened while the root LM still thinks, and opened anew when it has died."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+from rlm_integrations.core.errors import SandboxError
+from rlm_integrations.core.host_functions import HostFunctions
+from rlm_integrations.core.sandbox import HostCall, Repl, ReplLost, ReplSettings, Sandbox, StepDone
+from rlm_integrations.core.step_record import StepRecord
+
+
+class LiveRepl:
+    """Runs steps, and hands the host calls of their code to the host functions."""
+
+    def __init__(self, sandbox: Sandbox, settings: ReplSettings, host: HostFunctions) -> None:
+        self._sandbox, self._settings, self._host = sandbox, settings, host
+        self._opening: asyncio.Task[Repl] | None = None
+        self._repl: Repl | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def open_early(self) -> None:
+        """Begin to open, so that the first step need not wait."""
+        self._opening = asyncio.create_task(self._open())
+
+    async def _open(self) -> Repl:
+        return await self._sandbox.open(self._host.corpus, self._settings, tuple(self._host.retrieved.values()))
+
+    async def step(self, blocks: tuple[str, ...], seconds: float, record: StepRecord) -> StepDone | ReplLost:
+        """Run the blocks. After ReplLost the next step has a new REPL. Raises SandboxError."""
+        if self._repl is None:
+            self._repl = await (self._opening or self._open())
+            self._opening = None
+        repl = self._repl
+        outcome: StepDone | ReplLost | None = None
+        async with aclosing(repl.step(blocks, seconds)) as events:
+            async for event in events:
+                if isinstance(event, HostCall):
+                    task = asyncio.create_task(self._host.answer(event, repl, record))
+                    self._calls.add(task)
+                    task.add_done_callback(self._calls.discard)
+                else:
+                    outcome = event
+        if outcome is None:
+            raise SandboxError("the sandbox ended a step without saying how")
+        if isinstance(outcome, ReplLost):
+            self._repl = None
+            await repl.close()
+        return outcome
+
+    async def close(self) -> None:
+        """End the session and every call that is still open."""
+        tasks: list[asyncio.Task[Any]] = [*self._calls]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._opening is not None:
+            self._opening.cancel()
+            [opened] = await asyncio.gather(self._opening, return_exceptions=True)
+            if not isinstance(opened, BaseException):
+                await opened.close()
+        if self._repl is not None:
+            await self._repl.close()
