@@ -102,6 +102,11 @@ def _cut(content: str, chars: int) -> str:
 
 
 @once_per_corpus
+def _lines_of(corpus: Corpus) -> int:
+    return corpus.text.count("\n") + 1
+
+
+@once_per_corpus
 def _metadata_of(corpus: Corpus) -> str:
     return metadata_line(corpus.documents)
 

@@ -24,14 +24,14 @@ def source_ids(trace: RLMTrace, corpus: Corpus, retrieved: Sequence[Document] = 
         (_TextIndex(corpus.brought[:own]), corpus.documents[:own]),
         (_TextIndex(retrieved), retrieved),
     )
-    known = corpus.by_id.keys() | {document.id for document in retrieved}
+    added = {document.id for document in retrieved}
     order: dict[str, None] = dict.fromkeys(citation.document_id for citation in trace.citations)
     sent = (call.prompt for execution in trace.executions for call in execution.sub_calls)
     printed = (execution.output for execution in trace.executions)
     for text in (*sent, *printed):
         standing = (documents[place].id for index, documents in indexed for place in index.standing_in(text))
         for document_id in (*_named(text), *standing):
-            if document_id in known:
+            if document_id in corpus.by_id or document_id in added:
                 order.setdefault(document_id)
     return tuple(order)
 
