@@ -1,0 +1,126 @@
+"""A LangChain model as the core's LanguageModel."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+from langchain_core.language_models import LanguageModelLike
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
+
+from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.usage import Usage
+
+NO_STREAM_TAG = "nostream"
+"""Keeps a model call's messages out of LangGraph's `stream_mode="messages"`: they are REPL code, not the answer."""
+
+
+def resolve_model(value: object, name: str) -> LanguageModelLike:
+    """The model behind an argument: a LangChain model, or one that `init_chat_model` makes from a str.
+
+    Raises InvalidArgumentError for anything else, MissingExtraError where a str needs the `langchain` package.
+    """
+    if isinstance(value, str):
+        try:
+            chat_models = importlib.import_module("langchain.chat_models")
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"{name}: {value!r} is looked up by init_chat_model of the langchain package, which is not installed; "
+                "run: pip install langchain, or pass a model object such as ChatOpenAI(...)"
+            ) from error
+        return chat_models.init_chat_model(value)
+    if isinstance(value, Runnable):
+        return cast(LanguageModelLike, value)
+    given = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+    raise InvalidArgumentError(
+        f"{name}: {given} is not a LangChain model; pass one, for instance ChatOpenAI(model=...), "
+        "or a str for init_chat_model, for instance 'openai:gpt-5'"
+    )
+
+
+class LangChainModel:
+    """Calls the user's own model, as a child of the LangChain run that is going on.
+
+    The config comes from LangChain's context variable at the time of the call: within a step of the REPL
+    that is the step's tool run, elsewhere the runnable's own.
+    """
+
+    def __init__(self, model: LanguageModelLike, role: Literal["root", "sub"]) -> None:
+        self._model = model
+        self._tags = (NO_STREAM_TAG, f"rlm:{role}")
+
+    @property
+    def max_input_tokens(self) -> int | None:
+        """The smallest window among the models that may answer, where it is known."""
+        return min(_windows(self._model), default=None)
+
+    async def complete(self, messages: Sequence[Message]) -> Completion:
+        return completion_of(await self._model.ainvoke(to_langchain(messages), self._config()))
+
+    def complete_sync(self, messages: Sequence[Message]) -> Completion:
+        return completion_of(self._model.invoke(to_langchain(messages), self._config()))
+
+    def _config(self) -> RunnableConfig:
+        config = ensure_config()
+        config["tags"] = [*config.get("tags", ()), *self._tags]
+        return config
+
+
+def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
+    kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+    return [kinds[message.role](content=message.content) for message in messages]
+
+
+def completion_of(reply: object) -> Completion:
+    """A model's reply: its text (no reasoning, no tool calls), usage and model name.
+
+    Raises InvalidArgumentError where it is neither a message nor a str.
+    """
+    if isinstance(reply, str):
+        return Completion(reply)
+    if not isinstance(reply, BaseMessage):
+        raise InvalidArgumentError(
+            f"llm: returned {type(reply).__name__} instead of a message; pass the model itself, not a chain that "
+            "parses its output (for a typed answer: RLMRunnable(...).with_structured_output(...))"
+        )
+    metadata: dict[str, Any] = reply.response_metadata
+    name = metadata.get("model_name") or metadata.get("model")
+    usage = _usage(reply) if isinstance(reply, AIMessage) else Usage()
+    return Completion(str(reply.text), usage, name if isinstance(name, str) else None)
+
+
+def _usage(reply: AIMessage) -> Usage:
+    counts = reply.usage_metadata
+    if counts is None:
+        return Usage()
+    return Usage(
+        input_tokens=counts["input_tokens"],
+        output_tokens=counts["output_tokens"],
+        cached_tokens=counts.get("input_token_details", {}).get("cache_read") or 0,
+        reasoning_tokens=counts.get("output_token_details", {}).get("reasoning") or 0,
+        cost_usd=_cost(reply.response_metadata),
+    )
+
+
+def _cost(metadata: Mapping[str, Any]) -> float | None:
+    """US dollars, as OpenRouter and LiteLLM report them next to the token counts."""
+    token_usage = metadata.get("token_usage")
+    cost = cast(dict[str, Any], token_usage).get("cost") if isinstance(token_usage, dict) else None
+    return float(cost) if isinstance(cost, (int, float)) else None
+
+
+def _windows(model: object) -> list[int]:
+    """The windows of the models inside .bind(), .with_retry() and .with_fallbacks(), as far as they are known."""
+    fallbacks = getattr(model, "fallbacks", None)
+    if isinstance(fallbacks, Sequence):
+        chosen = [getattr(model, "runnable", None), *cast(Sequence[object], fallbacks)]
+        return [window for each in chosen for window in _windows(each)]
+    bound = getattr(model, "bound", None)
+    if isinstance(bound, Runnable):
+        return _windows(cast(object, bound))
+    profile = getattr(model, "profile", None)
+    window = cast(Mapping[str, Any], profile).get("max_input_tokens") if isinstance(profile, Mapping) else None
+    return [window] if isinstance(window, int) else []

@@ -1,0 +1,147 @@
+"""LangChain documents, loaders and retrievers as a corpus, with the way back to the originals."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.documents import Document as LangChainDocument
+from langchain_core.runnables import Runnable
+from langchain_core.vectorstores import VectorStore
+
+from rlm_integrations.core.corpus import Corpus, document_of
+from rlm_integrations.core.describe import corpus_line
+from rlm_integrations.core.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedContext:
+    """A context, read once and shared by the runs over it."""
+
+    corpus: Corpus
+    items: tuple[object, ...] = field(repr=False)
+    """What each document of the corpus was made from, in their order."""
+    retriever: Runnable[str, Any] | None = None
+
+    def preceded_by(self, brought: PreparedContext) -> PreparedContext:
+        """This context with a call's own in front of it.
+
+        Raises InvalidArgumentError where both hold a retriever: which of them a run may ask is not ours to guess.
+        """
+        if brought.retriever is not None and self.retriever is not None:
+            raise InvalidArgumentError(
+                "context: the call brings a retriever and the constructor has one; pass one of them"
+            )
+        alone = self.corpus.kind == "none"
+        corpus = brought.corpus if alone else self.corpus.preceded_by(brought.corpus.as_documents())
+        return PreparedContext(corpus, (*brought.items, *self.items), brought.retriever or self.retriever)
+
+    def describe(self) -> str:
+        """In one line, for tracers: "240 documents, 12,345 characters"."""
+        if self.retriever is None:
+            return corpus_line(self.corpus)
+        name = self.retriever.get_name()
+        return name if self.corpus.kind == "none" else f"{corpus_line(self.corpus)}, {name}"
+
+
+class RunContext:
+    """The context of one run. It remembers what the retriever brought in this run, and in no other."""
+
+    def __init__(self, prepared: PreparedContext) -> None:
+        self._items = prepared.items
+        self._retriever = None if prepared.retriever is None else LangChainRetriever(prepared.retriever)
+        self.corpus = prepared.corpus
+        if self._retriever is not None and prepared.corpus.kind == "none":
+            self.corpus = Corpus((), "none", retriever=self._retriever)
+        elif self._retriever is not None:
+            self.corpus = Corpus((), join_to=prepared.corpus, retriever=self._retriever)
+
+    def originals(self, ids: Iterable[str]) -> list[LangChainDocument]:
+        """The LangChain documents with those ids, in that order. A text that was none becomes one."""
+        made = dict(zip((document.id for document in self.corpus.documents), self._items, strict=True))
+        retrieved = self._retriever.originals if self._retriever is not None else {}
+        return [
+            original if isinstance(original, LangChainDocument) else _as_langchain(self.corpus.by_id[name])
+            for name in ids
+            if (original := made.get(name, retrieved.get(name))) is not None or name in self.corpus.by_id
+        ]
+
+
+class LangChainRetriever:
+    """A LangChain retriever as the core's. Its runs are children of the LangChain run that is going on."""
+
+    def __init__(self, retriever: Runnable[str, Any]) -> None:
+        self._retriever = retriever
+        self.originals: dict[str, LangChainDocument] = {}
+
+    async def retrieve(self, query: str) -> Sequence[Document]:
+        return self._documents(await self._retriever.ainvoke(query))
+
+    def retrieve_sync(self, query: str) -> Sequence[Document]:
+        return self._documents(self._retriever.invoke(query))
+
+    def _documents(self, found: object) -> list[Document]:
+        if not isinstance(found, (list, tuple)):
+            raise InvalidArgumentError(
+                f"context: the retriever returned {type(found).__name__}, not a list of Documents"
+            )
+        documents: list[Document] = []
+        for place, item in enumerate(cast(Sequence[object], found), 1):
+            if not isinstance(item, LangChainDocument):
+                raise InvalidArgumentError(
+                    f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
+                )
+            document = replace(document_of(item, place), id=item.id or _content_id(item))
+            self.originals.setdefault(document.id, item)
+            documents.append(document)
+        return documents
+
+
+def prepare_context(context: object) -> PreparedContext:
+    """Read what was passed as context: everything that `Corpus.of` takes, a loader, or a LangChain retriever.
+
+    Raises InvalidArgumentError for anything else.
+    """
+    if isinstance(context, PreparedContext):
+        return context
+    if isinstance(context, VectorStore):
+        raise InvalidArgumentError(
+            "context: a vector store is not a corpus; pass vector_store.as_retriever(), or the documents"
+        )
+    if isinstance(context, Runnable):
+        return PreparedContext(Corpus((), "none"), (), cast(Runnable[str, Any], context))
+    if isinstance(context, BaseLoader):
+        context = context.lazy_load()
+    if isinstance(context, LangChainDocument):
+        context = [context]
+    if isinstance(context, (str, Path, Mapping, Corpus)) or not isinstance(context, Iterable):
+        corpus = Corpus.of(cast(object, context))
+        return PreparedContext(corpus, (None,) * len(corpus.as_documents()))
+    items = tuple(cast(Iterable[object], context))
+    corpus = Corpus.of(items)
+    # A folder among Paths becomes many documents, so only items that stand for one document each are kept.
+    return PreparedContext(corpus, items if len(items) == len(corpus.documents) else (None,) * len(corpus.documents))
+
+
+def prepare_brought(context: object) -> PreparedContext:
+    """A call's own context. A search that found nothing is an empty list to the root LM, and no error."""
+    if isinstance(context, (list, tuple)) and not context:
+        return PreparedContext(Corpus(()), ())
+    return prepare_context(cast(object, context))
+
+
+def _content_id(document: LangChainDocument) -> str:
+    """An id that the same document has each time it is found."""
+    digest = hashlib.sha256(
+        repr((document.page_content, sorted(document.metadata.items(), key=str))).encode("utf-8", "replace")
+    )
+    return f"doc-{digest.hexdigest()[:12]}"
+
+
+def _as_langchain(document: Document) -> LangChainDocument:
+    return LangChainDocument(id=document.id, page_content=document.text, metadata=dict(document.metadata))

@@ -1,0 +1,165 @@
+"""What a call brings: the question's messages and, in some forms, a context of its own.
+
+Forms: a str, a prompt's value, messages, `{"question" | "input" | "query": ..., "context": ...}` as a RAG
+chain passes it, and `{"messages": [...]}` as agent states are. Pure: nothing is read, run or rendered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain_core.documents import Document as LangChainDocument
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    convert_to_messages,
+)
+from langchain_core.prompt_values import PromptValue
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Message, Role
+
+RLMInput = LanguageModelInput | dict[str, Any]
+
+QUESTION_KEYS = ("question", "input", "query")
+"""Where a dict holds the question; the first of them that it has counts."""
+
+_FORMS = (
+    'pass a str, a prompt value, messages, {"question": ..., "context": ...} or {"messages": [...]}'
+    ' (the question may also be under "input" or "query")'
+)
+_CHAT_ROLES: dict[str, Role] = {
+    "user": "user",
+    "human": "user",
+    "system": "system",
+    "developer": "system",
+    "assistant": "assistant",
+    "ai": "assistant",
+}
+_TEXT_BLOCKS = frozenset({"text", "text-plain"})
+_SILENT_BLOCKS = frozenset(
+    {
+        "reasoning",
+        "tool_call",
+        "tool_call_chunk",
+        "invalid_tool_call",
+        "server_tool_call",
+        "server_tool_call_chunk",
+        "server_tool_result",
+        "non_standard",
+    }
+)
+"""Blocks of a model's own message that say nothing to the root LM beyond its text and tool calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallInput:
+    """An input, taken apart. `context` is as it was passed, None where the call brings none."""
+
+    question: str | tuple[Message, ...]
+    context: object | None = None
+
+
+def read_input(value: object) -> CallInput:
+    """Take an input apart. Raises InvalidArgumentError for a form that holds no question."""
+    if not isinstance(value, Mapping):
+        return CallInput(_question(value, "input"))
+    given = cast(Mapping[str, Any], value)
+    key = next((key for key in QUESTION_KEYS if given.get(key) is not None), None)
+    if "messages" in given:
+        if key is not None:
+            raise InvalidArgumentError(f'input: has both "messages" and {key!r}; pass the question in one of them')
+        return CallInput(_messages(given["messages"], 'input["messages"]'), given.get("context"))
+    if key is None:
+        raise InvalidArgumentError(f"input: no question in a dict with the keys {list(given)[:10]}; {_FORMS}")
+    question = _question(given[key], f"input[{key!r}]")
+    history = given.get("chat_history")
+    if history:
+        asked = (Message("user", question),) if isinstance(question, str) else question
+        question = (*_messages(history, 'input["chat_history"]'), *asked)
+    return CallInput(question, given.get("context"))
+
+
+def _question(value: object, name: str) -> str | tuple[Message, ...]:
+    return value if isinstance(value, str) else _messages(value, name)
+
+
+def _messages(value: object, name: str) -> tuple[Message, ...]:
+    if isinstance(value, str):
+        return (Message("user", value),)
+    if isinstance(value, PromptValue):
+        found = value.to_messages()
+    elif isinstance(value, BaseMessage):
+        found = [value]
+    elif isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        found = _converted(cast(Sequence[Any], value), name)
+    else:
+        raise InvalidArgumentError(f"{name}: {type(value).__name__} is not a question; {_FORMS}")
+    return tuple(_message(message, place, name) for place, message in enumerate(found, 1))
+
+
+def _converted(values: Sequence[Any], name: str) -> list[BaseMessage]:
+    if any(isinstance(value, LangChainDocument) for value in values):
+        raise InvalidArgumentError(
+            f'{name}: Documents are context, not a question; pass {{"question": ..., "context": documents}}'
+        )
+    try:
+        return convert_to_messages(values)
+    except (ValueError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidArgumentError(f"{name}: not a list of messages: {reason}; {_FORMS}") from error
+
+
+def _message(message: BaseMessage, place: int, name: str) -> Message:
+    """A message as text in its role.
+
+    Text parts are kept. What an assistant called and what a tool returned becomes text of the assistant,
+    so that the last message of the user stays the question. A picture, a file or a sound is refused.
+    """
+    role, text = _role(message, place, name), _text(message, place, name)
+    if isinstance(message, AIMessage) and message.tool_calls:
+        calls = [f"[called {call['name']}({json.dumps(call['args'], default=str)})]" for call in message.tool_calls]
+        text = "\n".join([text, *calls] if text else calls)
+    if isinstance(message, ToolMessage):
+        text = f"[{message.name or 'the tool'} returned]\n{text}"
+    return Message(role, text)
+
+
+def _role(message: BaseMessage, place: int, name: str) -> Role:
+    if isinstance(message, HumanMessage):
+        return "user"
+    if isinstance(message, SystemMessage):
+        return "system"
+    if isinstance(message, (AIMessage, ToolMessage)):
+        return "assistant"
+    if isinstance(message, ChatMessage) and message.role in _CHAT_ROLES:
+        return _CHAT_ROLES[message.role]
+    kind = f"role {message.role!r}" if isinstance(message, ChatMessage) else type(message).__name__
+    raise InvalidArgumentError(
+        f"{name}: message {place} ({kind}) is neither of the user, the system, the assistant nor a tool; leave it out"
+    )
+
+
+def _text(message: BaseMessage, place: int, name: str) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    texts: list[str] = []
+    for block in cast(Iterable[dict[str, Any]], message.content_blocks):
+        kind = block.get("type")
+        if kind in _TEXT_BLOCKS and isinstance(block.get("text"), str):
+            texts.append(block["text"])
+        elif not (isinstance(message, AIMessage) and kind in _SILENT_BLOCKS):
+            shown = block["value"].get("type", kind) if kind == "non_standard" else kind
+            raise InvalidArgumentError(
+                f"{name}: message {place} holds a block of type {shown!r}; RLMRunnable reads text only: leave the "
+                "block out, or put its text in"
+            )
+    return "\n\n".join(texts)

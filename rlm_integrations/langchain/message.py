@@ -1,0 +1,92 @@
+"""A run's result as LangChain messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from langchain_core.documents import Document as LangChainDocument
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.runnables import AddableDict
+
+from rlm_integrations.core.result import RLMResult, TraceDetail
+from rlm_integrations.core.usage import Usage
+
+_CHUNKS = 200
+"""A long answer is handed on in about so many pieces: whoever sums chunks copies the sum for each."""
+_CHUNK_CHARS = 16
+"""Characters of a piece of a short one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call gives back, whole or in pieces: a message, or with its sources a dict."""
+
+    message: AIMessage
+    sources: list[LangChainDocument] | None = None
+    """The user's own documents, cited ones first; None where they were not asked for."""
+
+    def whole(self) -> AIMessage | dict[str, Any]:
+        if self.sources is None:
+            return self.message
+        return {"answer": str(self.message.text), "context": self.sources, "message": self.message}
+
+    def pieces(self) -> Iterator[AIMessageChunk | AddableDict]:
+        """They add up to the whole. Dicts come as those of a streamed retrieval chain: the answer bit by bit."""
+        if self.sources is None:
+            yield from _chunks(self.message)
+            return
+        yield AddableDict(context=self.sources)
+        for text in _pieces(str(self.message.text)):
+            yield AddableDict(answer=text)
+        yield AddableDict(message=self.message)
+
+
+def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, typed: bool) -> AIMessage:
+    """The answer as text, the usage of the whole tree, and under `response_metadata["rlm"]` what led to it.
+
+    A typed answer is JSON text, and the object itself `additional_kwargs["parsed"]`.
+    """
+    return AIMessage(
+        content=result.text,
+        id=f"rlm-{run_id}",
+        usage_metadata=to_usage_metadata(result.usage),
+        response_metadata={"rlm": result.report(trace=trace)},
+        additional_kwargs={"parsed": result.answer} if typed else {},
+    )
+
+
+def _chunks(message: AIMessage) -> Iterator[AIMessageChunk]:
+    """Pieces of the text; the last chunk is empty and carries everything else."""
+    for text in _pieces(str(message.text)):
+        yield AIMessageChunk(content=text, id=message.id)
+    yield AIMessageChunk(
+        content="",
+        id=message.id,
+        usage_metadata=message.usage_metadata,
+        response_metadata=message.response_metadata,
+        additional_kwargs=message.additional_kwargs,
+        chunk_position="last",
+    )
+
+
+def _pieces(text: str) -> Iterator[str]:
+    size = max(_CHUNK_CHARS, -(-len(text) // _CHUNKS))
+    return (text[start : start + size] for start in range(0, len(text), size))
+
+
+def to_usage_metadata(usage: Usage) -> UsageMetadata | None:
+    """LangChain's form of the usage; None where no model reported any."""
+    if not usage.total_tokens:
+        return None
+    counts = UsageMetadata(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
+    )
+    if usage.cached_tokens:
+        counts["input_token_details"] = {"cache_read": usage.cached_tokens}
+    if usage.reasoning_tokens:
+        counts["output_token_details"] = {"reasoning": usage.reasoning_tokens}
+    return counts

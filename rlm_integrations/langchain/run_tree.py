@@ -1,0 +1,77 @@
+"""How a run shows in LangChain's callbacks: a `python_repl` tool run for each step, an event for each iteration."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+
+from langchain_core.callbacks import adispatch_custom_event
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import get_async_callback_manager_for_config, patch_config, set_config_context
+
+from rlm_integrations.core.events import Event, IterationStarted, RootReplied, SubCallEnded
+from rlm_integrations.core.run import OnEvent
+from rlm_integrations.core.usage import Usage
+
+TOOL_NAME = "python_repl"
+EVENT_NAME = "rlm_iteration"
+
+
+class RunTree:
+    """The callbacks of one run. `config` is the child config of the runnable's own run."""
+
+    def __init__(self, config: RunnableConfig, on_event: OnEvent | None = None) -> None:
+        self._config = config
+        self._on_event = on_event
+        self._sub_calls = 0
+        self._failed_sub_calls = 0
+        self._usage = Usage()
+
+    async def around_step(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
+        """Show a step as a tool run; what its code calls becomes a child of that."""
+        manager = get_async_callback_manager_for_config(self._config)
+        description = "The Python REPL of a Recursive Language Model; `context` holds the corpus."
+        run = await manager.on_tool_start(
+            {"name": TOOL_NAME, "description": description},
+            code,
+            name=TOOL_NAME,
+            inputs={"code": code, "iteration": iteration},
+        )
+
+        async def step() -> str:
+            return await execute()
+
+        try:
+            with set_config_context(patch_config(self._config, callbacks=run.get_child())) as context:
+                observation = await asyncio.create_task(step(), context=context)
+        except BaseException as error:
+            await run.on_tool_error(error)
+            raise
+        await run.on_tool_end(observation)
+        return observation
+
+    async def handle(self, event: Event) -> None:
+        """Dispatch `rlm_iteration` at the start of each iteration, then tell the user's own handler."""
+        if isinstance(event, RootReplied):
+            self._usage += event.usage
+        elif isinstance(event, SubCallEnded):
+            self._sub_calls += 1
+            self._failed_sub_calls += event.call.error is not None
+            self._usage += event.call.usage
+        elif isinstance(event, IterationStarted):
+            await adispatch_custom_event(EVENT_NAME, self._progress(event), config=self._config)
+        if self._on_event is not None:
+            told = self._on_event(event)
+            if inspect.isawaitable(told):
+                await told
+
+    def _progress(self, event: IterationStarted) -> dict[str, int]:
+        """What the run has consumed before this iteration."""
+        return {
+            "iteration": event.iteration,
+            "max_iterations": event.max_iterations,
+            "sub_calls": self._sub_calls,
+            "failed_sub_calls": self._failed_sub_calls,
+            "total_tokens": self._usage.total_tokens,
+        }

@@ -1,0 +1,290 @@
+"""RLMRunnable: a Recursive Language Model as a LangChain Runnable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
+from langchain_core.language_models import LanguageModelLike
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableSerializable
+from langchain_core.runnables.config import get_config_list, run_in_executor
+from langchain_core.runnables.utils import gather_with_concurrency
+from pydantic import ConfigDict, Field, SkipValidation, ValidationError, field_validator, model_validator
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.result import RLMResult, TraceDetail
+from rlm_integrations.core.run import OnEvent
+from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.engine import RLMEngine
+from rlm_integrations.langchain.arguments import CallOptions, argument_error
+from rlm_integrations.langchain.chat_model import LangChainModel, resolve_model
+from rlm_integrations.langchain.documents import PreparedContext, RunContext, prepare_brought, prepare_context
+from rlm_integrations.langchain.inputs import RLMInput, read_input
+from rlm_integrations.langchain.message import Answer, to_message
+from rlm_integrations.langchain.run_tree import RunTree
+from rlm_integrations.langchain.tools import as_functions
+
+BATCH_CONCURRENCY = 8
+"""Runs that `abatch` has open at once where the config sets no `max_concurrency`: each has a process of its own."""
+
+_SHOWN_MESSAGES = 10
+_SHOWN_CHARS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An input that was read: what is asked, over what."""
+
+    question: str | tuple[Message, ...]
+    context: PreparedContext
+
+    def view(self) -> dict[str, Any]:
+        """What tracers are sent for it. The corpus is told of, never held."""
+        if isinstance(self.question, str):
+            shown: Any = _cut(self.question)
+        else:
+            shown = [{"role": m.role, "content": _cut(m.content)} for m in self.question[-_SHOWN_MESSAGES:]]
+        return {"question": shown, "context": self.context.describe()}
+
+
+class RLMRunnable(RunnableSerializable[RLMInput, AIMessage]):
+    """Answers questions over a corpus of any length; it stands where a RAG chain or a chat model stood.
+
+        chain = prompt | RLMRunnable(llm=ChatOpenAI(model="gpt-5"))
+        RLMRunnable(llm=llm, context=documents).invoke("Which contracts end in 2027?").content
+
+    The input is a str, a prompt's value, messages, `{"question": ..., "context": ...}` as a RAG chain
+    passes it ("input" and "query" name the question too), or `{"messages": [...]}`. A message over
+    `limits.message_chars` becomes a document of the corpus, so a prompt with a stuffed `{context}` works at
+    any size. What a call brings as context goes before the constructor's.
+
+    The output is an AIMessage: `.content` the answer, `.usage_metadata` the sum over all model calls, and
+    `.response_metadata["rlm"]` the trace, the stop reason and the citations as plain JSON.
+
+    Raises InvalidArgumentError for a wrong argument, from the constructor or the call, and the errors of
+    `rlm_integrations.core.errors.RunError` when a run fails.
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    llm: SkipValidation[LanguageModelLike]
+    """The root LM: a LangChain chat model or LLM, also with .bind, .with_retry or .with_fallbacks. A str is
+    looked up by `init_chat_model` of the langchain package."""
+    sub_llm: SkipValidation[LanguageModelLike | None] = None
+    """What `llm_query` calls. None: `llm`."""
+    context: Any = Field(default=None, validate_default=True, repr=False, exclude=True)
+    """Documents, texts, paths, a loader or a retriever: read once, by the constructor, and shared by all runs."""
+    limits: RLMLimits = Field(default_factory=RLMLimits)
+    """An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here."""
+    sandbox: SkipValidation[str | Sandbox] = "auto"
+    tools: tuple[Any, ...] = ()
+    """Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox."""
+    system_prompt: str | None = None
+    """In place of the root LM's own system prompt."""
+    instructions: str | None = None
+    """Added to the root LM's system prompt."""
+    trace: TraceDetail = "summary"
+    """How much of the trace the message carries; a summary is at most 16 KB."""
+    on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
+    """Called with each event of `rlm_integrations.core.events`, in order; may be async."""
+
+    if (
+        TYPE_CHECKING
+    ):  # for the checkers and editors; at run time an unknown name gets an error that names the close one
+
+        def __init__(
+            self,
+            *,
+            llm: LanguageModelLike | str,
+            sub_llm: LanguageModelLike | str | None = None,
+            context: object = None,
+            limits: RLMLimits | Mapping[str, Any] | None = None,
+            sandbox: str | Sandbox = "auto",
+            tools: Sequence[Any] = (),
+            system_prompt: str | None = None,
+            instructions: str | None = None,
+            trace: TraceDetail = "summary",
+            on_event: OnEvent | None = None,
+            name: str | None = None,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise argument_error(error, type(self).model_fields) from None
+
+    @field_validator("llm", "sub_llm", mode="before")
+    @classmethod
+    def _read_model(cls, value: object, info: Any) -> object:
+        return None if value is None and info.field_name == "sub_llm" else resolve_model(value, info.field_name)
+
+    @field_validator("context", mode="before")
+    @classmethod
+    def _read_context(cls, value: object) -> PreparedContext:
+        # The field keeps what was read, so that a runnable rebuilt by configurable_fields shares it.
+        return prepare_context(value)
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _read_limits(cls, value: Any) -> RLMLimits:
+        return RLMLimits.of(value)
+
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _read_tools(cls, value: Any) -> tuple[Any, ...]:
+        return tuple(value)
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> RLMRunnable:
+        self._engine(RunTree({}), self.limits, None, sync=True)
+        return self
+
+    def invoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        """Answer, in sync code: the models' sync methods are called, in threads of the run."""
+        options, asked = CallOptions.of(kwargs), self._read(input)
+
+        def run(_view: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
+            return self._run(asked, options, run_manager.run_id, config).whole()
+
+        return self._call_with_config(run, cast(RLMInput, asked.view()), config)
+
+    async def ainvoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        """Answer, on the caller's event loop: the models' async methods are called."""
+        options, asked = CallOptions.of(kwargs), await self._aread(input)
+
+        async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
+            return (await self._arun(asked, options, run_manager.run_id, config)).whole()
+
+        return await self._acall_with_config(run, cast(RLMInput, asked.view()), config)
+
+    def stream(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
+        """The answer in pieces, when the run is over; `rlm_iteration` events tell of it while it goes on."""
+        options, asked = CallOptions.of(kwargs), self._read(input)
+
+        def run(_views: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Iterator[Any]:
+            yield from self._run(asked, options, run_manager.run_id, config).pieces()
+
+        pieces = self._transform_stream_with_config(iter([cast(RLMInput, asked.view())]), run, config)
+        yield from cast(Iterator[AIMessageChunk], pieces)
+
+    async def astream(
+        self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[AIMessageChunk]:
+        """As `stream`. A run whose consumer is cancelled ends at once."""
+        options, asked = CallOptions.of(kwargs), await self._aread(input)
+
+        async def views() -> AsyncIterator[RLMInput]:
+            yield cast(RLMInput, asked.view())
+
+        async def run(
+            _views: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
+        ) -> AsyncIterator[Any]:
+            for piece in (await self._arun(asked, options, run_manager.run_id, config)).pieces():
+                yield piece
+
+        async for piece in self._atransform_stream_with_config(views(), run, config):
+            yield cast(AIMessageChunk, piece)
+
+    async def abatch(
+        self,
+        inputs: list[RLMInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """Answer all, in order, at most `max_concurrency` of the config at once, or 8."""
+        if not inputs:
+            return []
+        configs = get_config_list(config, len(inputs))
+
+        async def answer(input: RLMInput, config: RunnableConfig) -> Any:
+            try:
+                return await self.ainvoke(input, config, **kwargs)
+            except Exception as error:
+                if return_exceptions:
+                    return error
+                raise
+
+        at_once = configs[0].get("max_concurrency") or BATCH_CONCURRENCY
+        return await gather_with_concurrency(at_once, *map(answer, inputs, configs))
+
+    def with_structured_output(self, schema: Any, *, include_raw: bool = False) -> Runnable[RLMInput, Any]:
+        """A runnable whose output is a validated `schema`: a pydantic model, a dataclass, a TypedDict, `list[str]`, ...
+
+        With `include_raw` it is `{"raw": AIMessage, "parsed": ..., "parsing_error": None}`, as chat models give it.
+        """
+
+        def parsed(message: AIMessage) -> Any:
+            value = message.additional_kwargs["parsed"]
+            return {"raw": message, "parsed": value, "parsing_error": None} if include_raw else value
+
+        self._engine(RunTree({}), self.limits, schema, sync=True)  # a schema that cannot be one is told of here
+        return self.bind(answer_type=schema) | RunnableLambda(parsed, name="parsed")
+
+    def with_sources(self) -> Runnable[RLMInput, dict[str, Any]]:
+        """A runnable whose output is `{"answer": str, "context": [...], "message": AIMessage}`.
+
+        `context` holds the user's own Documents that the answer rests on: cited ones first, then those that
+        went to sub-calls, then those that the root LM printed.
+        """
+        return cast(Runnable[RLMInput, dict[str, Any]], self.bind(with_sources=True))
+
+    def _read(self, value: object) -> _Asked:
+        taken = read_input(value)
+        context = cast(PreparedContext, self.context)
+        if taken.context is not None:
+            context = context.preceded_by(prepare_brought(taken.context))
+        return _Asked(taken.question, context)
+
+    async def _aread(self, value: object) -> _Asked:
+        if not isinstance(value, Mapping):
+            return self._read(value)
+        # It may bring a context: a loader or a folder may block for long, and many documents take a while.
+        return await run_in_executor(None, self._read, cast(object, value))
+
+    def _run(self, asked: _Asked, options: CallOptions, run_id: UUID, config: RunnableConfig) -> Answer:
+        context = RunContext(asked.context)
+        engine = self._engine(RunTree(config, self.on_event), self._limits(config), options.answer_type, sync=True)
+        return self._answer(engine.run(asked.question, context.corpus), context, options, run_id)
+
+    async def _arun(self, asked: _Asked, options: CallOptions, run_id: UUID, config: RunnableConfig) -> Answer:
+        context = RunContext(asked.context)
+        engine = self._engine(RunTree(config, self.on_event), self._limits(config), options.answer_type, sync=False)
+        return self._answer(await engine.arun(asked.question, context.corpus), context, options, run_id)
+
+    def _answer(self, result: RLMResult[Any], context: RunContext, options: CallOptions, run_id: UUID) -> Answer:
+        message = to_message(result, run_id, self.trace, typed=options.answer_type is not None)
+        return Answer(message, context.originals(result.sources) if options.with_sources else None)
+
+    def _engine(self, tree: RunTree, limits: RLMLimits, answer_type: Any, *, sync: bool) -> RLMEngine[Any]:
+        return RLMEngine(
+            LangChainModel(self.llm, "root"),
+            sub_llm=LangChainModel(self.sub_llm or self.llm, "sub"),
+            limits=limits,
+            sandbox=self.sandbox,
+            tools=cast(Sequence[Callable[..., Any]], as_functions(self.tools, sync=sync)),
+            answer_type=answer_type,
+            system_prompt=self.system_prompt,
+            instructions=self.instructions,
+            on_event=tree.handle,
+            around_step=tree.around_step,
+        )
+
+    def _limits(self, config: RunnableConfig) -> RLMLimits:
+        at_once = config.get("max_concurrency")
+        if not at_once or at_once >= self.limits.max_concurrency:
+            return self.limits
+        return self.limits.model_copy(update={"max_concurrency": at_once})
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… [{len(text):,} characters in all]"

@@ -1,0 +1,81 @@
+"""A tracer that keeps the run tree, and models of two names so that root and sub-calls are told apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from langchain_core.tracers.base import BaseTracer
+from langchain_core.tracers.schemas import Run
+
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing.langchain import ScriptedChatModel
+
+
+class RootModel(ScriptedChatModel):
+    """The root LM of a test."""
+
+
+class SubModel(ScriptedChatModel):
+    """The sub-LM of a test."""
+
+
+class TreeTracer(BaseTracer):
+    """Keeps every finished root run with its children."""
+
+    def __init__(self) -> None:
+        super().__init__(_schema_format="original+chat")
+        self.roots: list[Run] = []
+
+    def _persist_run(self, run: Run) -> None:
+        self.roots.append(run)
+
+    def runs(self) -> Iterator[tuple[int, Run]]:
+        """All runs with their depth, parents before children."""
+
+        def walk(run: Run, depth: int) -> Iterator[tuple[int, Run]]:
+            yield depth, run
+            for child in run.child_runs:
+                yield from walk(child, depth + 1)
+
+        for root in self.roots:
+            yield from walk(root, 0)
+
+    def lines(self) -> list[str]:
+        return [f"{'  ' * depth}{run.name} [{run.run_type}]" for depth, run in self.runs()]
+
+    def named(self, name: str) -> list[Run]:
+        return [run for _, run in self.runs() if run.name == name]
+
+    def payload(self) -> str:
+        """Everything that a tracer would have sent."""
+        sent = [
+            (run.inputs, run.outputs, run.serialized, run.extra, run.events, run.error, run.tags)
+            for _, run in self.runs()
+        ]
+        return json.dumps(sent, default=repr)
+
+
+@pytest.fixture
+def tracer() -> TreeTracer:
+    return TreeTracer()
+
+
+@pytest.fixture
+def root_model() -> Callable[..., ScriptedChatModel]:
+    """Makes a root LM that gives these replies: code goes into a fence, text that begins with "say:" does not."""
+
+    def make(*replies: str, **options: Any) -> ScriptedChatModel:
+        fenced = [reply[4:] if reply.startswith("say:") else f"```repl\n{reply}\n```" for reply in replies]
+        return RootModel(fenced, usage=Usage(input_tokens=10, output_tokens=5, cached_tokens=4), **options)
+
+    return make
+
+
+@pytest.fixture
+def sub_model() -> ScriptedChatModel:
+    """A sub-LM that answers with the length of its prompt."""
+    usage = Usage(input_tokens=3, output_tokens=2, reasoning_tokens=1)
+    return SubModel(always=lambda messages: f"len={len(messages[-1].content)}", usage=usage, model="sub-1")

@@ -1,0 +1,94 @@
+"""LangChain models as the core sees them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from langchain_core.language_models.fake import FakeListLLM
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_openai import ChatOpenAI
+
+from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.langchain.chat_model import LangChainModel, completion_of, resolve_model
+from rlm_integrations.testing.langchain import ScriptedChatModel
+
+HELLO = (Message("system", "s"), Message("user", "u"), Message("assistant", "a"))
+
+
+async def test_messages_go_out_and_come_back_in_sync_and_async_calls():
+    chat = ScriptedChatModel(["one", "two"], usage=Usage(input_tokens=7, output_tokens=2), model="m-1")
+    model = LangChainModel(chat, "root")
+    counted = Usage(input_tokens=7, output_tokens=2)
+    assert model.complete_sync(HELLO) == Completion("one", counted, "m-1")
+    assert await model.complete(HELLO) == Completion("two", counted, "m-1")
+    assert chat.requests == [HELLO, HELLO]
+
+
+def test_a_completion_model_answers_in_str():
+    model = LangChainModel(FakeListLLM(responses=["plain"]), "sub")
+    assert model.complete_sync(HELLO) == Completion("plain")
+
+
+def test_usage_keeps_cached_and_reasoning_tokens_and_a_reported_cost():
+    reply = AIMessage(
+        "x",
+        usage_metadata={
+            "input_tokens": 100,
+            "output_tokens": 20,
+            "total_tokens": 120,
+            "input_token_details": {"cache_read": 60},
+            "output_token_details": {"reasoning": 15},
+        },
+        response_metadata={"model_name": "m", "token_usage": {"cost": 0.25}},
+    )
+    assert completion_of(reply).usage == Usage(
+        input_tokens=100, output_tokens=20, cached_tokens=60, reasoning_tokens=15, cost_usd=0.25
+    )
+
+
+def test_only_text_of_a_reply_is_read():
+    reply = AIMessageChunk(
+        [
+            {"type": "thinking", "thinking": "```repl\nboom()\n```"},
+            {"type": "text", "text": "a"},
+            {"type": "text", "text": "b"},
+        ]
+    )
+    assert completion_of(reply) == Completion("ab")
+
+
+def test_a_parsed_reply_is_refused_with_the_way_out():
+    with pytest.raises(InvalidArgumentError, match="returned dict instead of a message"):
+        completion_of({"a": 1})
+
+
+def test_the_window_is_the_smallest_of_the_models_that_may_answer():
+    small, large = (ScriptedChatModel(["x"], max_input_tokens=tokens) for tokens in (8_000, 200_000))
+    unknown = ScriptedChatModel(["x"])
+    chosen = large.bind(stop=["x"]).with_retry().with_fallbacks([unknown, small.bind(stop=["y"])])
+    assert LangChainModel(chosen, "root").max_input_tokens == 8_000
+    assert LangChainModel(large.with_config(tags=["t"]), "root").max_input_tokens == 200_000
+    assert LangChainModel(unknown, "root").max_input_tokens is None
+
+
+def test_a_str_is_looked_up_by_init_chat_model(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    model = resolve_model("openai:gpt-5-mini", "llm")
+    assert isinstance(model, ChatOpenAI)
+    assert model.model_name == "gpt-5-mini"
+
+
+def test_a_str_without_the_langchain_package_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "langchain", None)
+    monkeypatch.delitem(sys.modules, "langchain.chat_models", raising=False)
+    with pytest.raises(MissingExtraError, match="pip install langchain"):
+        resolve_model("openai:gpt-5-mini", "sub_llm")
+
+
+@pytest.mark.parametrize(("value", "says"), [(42, "llm: int is not"), (ChatOpenAI, "the class ChatOpenAI is not")])
+def test_something_that_is_no_model_is_refused(value, says):
+    with pytest.raises(InvalidArgumentError, match=says):
+        resolve_model(value, "llm")

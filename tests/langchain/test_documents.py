@@ -1,0 +1,163 @@
+"""LangChain documents, loaders and retrievers as a corpus, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.runnables import RunnableLambda
+from langchain_core.vectorstores import InMemoryVectorStore
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain.documents import RunContext, prepare_brought, prepare_context
+
+
+class TwoPages(BaseLoader):
+    def lazy_load(self):
+        yield Document("first page", metadata={"page": 1})
+        yield Document("second page", metadata={"page": 2})
+
+
+@pytest.mark.parametrize("context", [TwoPages(), TwoPages().lazy_load(), TwoPages().load()])
+def test_loaders_and_lists_of_documents(context):
+    corpus = prepare_context(context).corpus
+    assert [(d.id, d.text, d.metadata) for d in corpus.documents] == [
+        ("doc-1", "first page", {"page": 1}),
+        ("doc-2", "second page", {"page": 2}),
+    ]
+
+
+def test_a_single_document_and_a_str():
+    assert prepare_context(Document("alone", id="a")).corpus.by_id["a"].text == "alone"
+    assert prepare_context("a long text").corpus.kind == "str"
+
+
+def test_a_folder_of_files_is_read(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("A")
+    (tmp_path / "b.txt").write_text("B")
+    run = RunContext(prepare_context([tmp_path]))
+    name = (tmp_path / "b.txt").as_posix()
+    assert [d.page_content for d in run.originals([name])] == ["B"]
+
+
+def test_what_is_prepared_is_taken_as_it_is():
+    prepared = prepare_context(["a", "b"])
+    assert prepare_context(prepared) is prepared
+
+
+def test_originals_are_the_users_own_objects_also_with_equal_ids():
+    first, second, brought = (Document(text, id="same") for text in ("one", "two", "three"))
+    both = prepare_context([first, second]).preceded_by(prepare_brought([brought]))
+    run = RunContext(both)
+    assert [d.id for d in run.corpus.documents] == ["same", "same#3", "same#2"]
+    found = run.originals(["same#3", "same", "unknown"])
+    assert [id(d) for d in found] == [id(first), id(brought)]
+
+
+def test_a_text_among_the_sources_becomes_a_document():
+    run = RunContext(prepare_context(["plain text"]))
+    assert run.originals(["doc-1"]) == [Document("plain text", id="doc-1")]
+
+
+def test_a_call_context_goes_first_and_the_constructors_is_shared():
+    base = prepare_context(["shared"])
+    joined = base.preceded_by(prepare_brought("brought"))
+    assert [d.text for d in joined.corpus.documents] == ["brought", "shared"]
+    assert joined.corpus.shared is base.corpus
+
+
+def test_alone_a_brought_str_stays_a_str():
+    assert prepare_context(None).preceded_by(prepare_brought("brought")).corpus.kind == "str"
+
+
+def test_a_search_without_hits_is_an_empty_corpus_and_no_error():
+    corpus = prepare_context(None).preceded_by(prepare_brought([])).corpus
+    assert (corpus.kind, corpus.documents) == ("documents", ())
+
+
+async def test_a_retriever_is_asked_in_sync_and_async_and_knows_its_documents_again():
+    store = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
+    store.add_documents([Document(f"text {n}", id=f"v{n}") for n in range(3)])
+    run = RunContext(prepare_context(store.as_retriever(search_kwargs={"k": 2})))
+    retriever = run.corpus.retriever
+    assert retriever is not None
+    ids = [d.id for d in await retriever.retrieve("text 1")]
+    assert ids == [d.id for d in retriever.retrieve_sync("text 1")]
+    assert len(ids) == 2
+    assert [d.id for d in run.originals(ids)] == ids
+
+
+async def test_retrieved_documents_without_ids_get_the_same_one_each_time():
+    texts = {"q1": ["a", "b"], "q2": ["b", "c"]}
+    search = RunnableLambda(lambda query: [Document(text) for text in texts[query]])
+    retriever = RunContext(prepare_context(search)).corpus.retriever
+    assert retriever is not None
+    first, second = await retriever.retrieve("q1"), await retriever.retrieve("q2")
+    assert first[1].id == second[0].id
+    assert len({d.id for d in [*first, *second]}) == 3
+
+
+def test_a_retriever_beside_documents_keeps_both():
+    search = RunnableLambda(lambda query: [Document(query, id="hit")])
+    run = RunContext(prepare_context(["kept"]).preceded_by(prepare_brought(search)))
+    assert [d.text for d in run.corpus.documents] == ["kept"]
+    assert run.corpus.retriever is not None
+
+
+async def test_a_retriever_that_returns_something_else_is_named():
+    for wrong, says in (("a str", "returned str, not a list"), (["text"], "item 1 that the retriever returned is str")):
+        retriever = RunContext(prepare_context(RunnableLambda(lambda _, wrong=wrong: wrong))).corpus.retriever
+        assert retriever is not None
+        with pytest.raises(InvalidArgumentError, match=says):
+            await retriever.retrieve("q")
+
+
+def test_what_cannot_be_a_context_says_what_to_pass():
+    with pytest.raises(InvalidArgumentError, match="as_retriever"):
+        prepare_context(InMemoryVectorStore(DeterministicFakeEmbedding(size=8)))
+    with pytest.raises(InvalidArgumentError, match="int is not a corpus"):
+        prepare_context(5)
+    search = RunnableLambda(lambda query: [Document(query)])
+    with pytest.raises(InvalidArgumentError, match="pass one of them"):
+        prepare_context(search).preceded_by(prepare_brought(search))
+
+
+def test_a_corpus_is_taken_as_it_is():
+    corpus = Corpus.of(["a"])
+    assert prepare_context(corpus).corpus is corpus
+
+
+# -- with_sources
+
+NAMED = [("a", "one"), ("b", "two"), ("c", "three")]
+CITE = """
+cite("two", doc_id="b")
+print(context[2]["text"])
+answer = {"content": "two", "ready": True}
+"""
+
+
+@pytest.mark.parametrize("mode", ["invoke", "ainvoke", "stream", "astream"])
+async def test_sources_are_the_users_own_documents_cited_ones_first(mode, root_model):
+    documents = [Document(f"number {word}, a document long enough to be known again", id=name) for name, word in NAMED]
+    runnable = RLMRunnable(llm=root_model(CITE), context=documents).with_sources()
+    if mode == "invoke":
+        given = runnable.invoke("q")
+    elif mode == "ainvoke":
+        given = await runnable.ainvoke("q")
+    else:
+        pieces = list(runnable.stream("q")) if mode == "stream" else [piece async for piece in runnable.astream("q")]
+        given = sum(pieces[1:], pieces[0])
+    assert [id(document) for document in given["context"]] == [id(documents[1]), id(documents[2])]
+    assert (given["answer"], given["message"].content) == ("two", "two")
+
+
+async def test_sources_of_a_retriever_are_what_it_returned(root_model):
+    found = [Document(f"number {word}, a document long enough to be known again", id=name) for name, word in NAMED]
+    rlm = RLMRunnable(llm=root_model(CITE), context=RunnableLambda(lambda query: found))
+    assert [document.id for document in (await rlm.with_sources().ainvoke("q"))["context"]] == ["b", "c"]
