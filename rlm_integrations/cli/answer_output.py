@@ -1,0 +1,59 @@
+"""A result as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.surrogates import without_lone_surrogates
+
+_QUOTE_CHARS = 120
+
+
+def answer_text(result: RLMResult[Any], *, terminal: bool) -> str:
+    """The answer, then its citations. For a terminal, without control characters: a model wrote it."""
+    lines = [result.text]
+    if result.citations:
+        lines += ["", "Citations:", *(_citation_line(n, citation) for n, citation in enumerate(result.citations, 1))]
+    text = without_lone_surrogates("\n".join(lines))
+    return _harmless(text) if terminal else text
+
+
+def result_json(result: RLMResult[Any]) -> dict[str, Any]:
+    """Plain JSON: answer, stop_reason, citations, sources, usage, and the run's size."""
+    report = result.report("none")
+    trace = result.trace
+    return {
+        "answer": without_lone_surrogates(result.text),
+        "stop_reason": report["stop_reason"],
+        "citations": report["citations"],
+        "sources": [without_lone_surrogates(document_id) for document_id in result.sources],
+        "usage": result.usage.model_dump(mode="json"),
+        "iterations": len(trace.iterations),
+        "sub_calls": trace.sub_call_count,
+        "seconds": round(trace.seconds, 3),
+    }
+
+
+def json_text(value: object, encoding: str) -> str:
+    """JSON with letters as they are, where the encoding has them all; else escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=2)
+    return text
+
+
+def _citation_line(number: int, citation: Citation) -> str:
+    quote = " ".join(citation.cited_text.split())
+    if len(quote) > _QUOTE_CHARS:
+        quote = quote[: _QUOTE_CHARS - 1] + "…"
+    return f"  [{number}] {citation.document_id}: “{quote}”"
+
+
+def _harmless(text: str) -> str:
+    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc")

@@ -1,0 +1,104 @@
+"""The commands. Each imports what it needs when it is called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Recursive Language Models: questions over corpora that never enter the prompt.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from rlm_integrations import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Recursive Language Models: questions over corpora that never enter the prompt."""
+
+
+@app.command()
+def ask(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", exists=True, readable=True, help="Files and folders: the corpus.")
+    ],
+    question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
+    model: Annotated[str, typer.Option(envvar="RLM_MODEL", help="The root LM, as the server knows it.")],
+    sub_model: Annotated[
+        str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls. Default: the root LM.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible server. Its key: OPENAI_API_KEY."),
+    ] = None,
+    max_iterations: Annotated[int | None, typer.Option(help="Replies of the root LM.")] = None,
+    max_sub_calls: Annotated[int | None, typer.Option(help="Sub-calls in all.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for the run.")] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any other field of RLMLimits; may be repeated.")
+    ] = None,
+    price: Annotated[
+        str | None, typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10.")
+    ] = None,
+    sub_price: Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")] = None,
+    max_input_tokens: Annotated[int | None, typer.Option(help="The models' window in tokens, if it is small.")] = None,
+    sandbox: Annotated[str, typer.Option(help="What confines the model's code; see `doctor`.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
+    trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
+) -> None:
+    """Answer a question over files and folders.
+
+    The answer and its citations go to stdout, the progress to stderr. Exit codes: 0 an answer, 1 the run
+    failed, 2 wrong arguments, 130 interrupted.
+    """
+    from rlm_integrations.cli.ask import Ask, answer_question
+    from rlm_integrations.cli.exit_codes import exit_codes
+    from rlm_integrations.cli.settings import read_limits, read_models
+
+    with exit_codes():
+        named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
+        limits = read_limits(named, limit or [])
+        root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
+        answer_question(Ask(question, paths, root, sub, limits, sandbox, as_json, trace))
+
+
+@app.command()
+def doctor() -> None:
+    """Show what confines the REPL on this machine, and which versions are installed.
+
+    Exit code 1 when nothing can confine model-written code here.
+    """
+    from rlm_integrations.cli.doctor import examine
+
+    raise typer.Exit(0 if examine() else 1)
+
+
+@app.command()
+def demo(
+    model: Annotated[str | None, typer.Option(envvar="RLM_MODEL", help="Ask this model, not the recording.")] = None,
+    sub_model: Annotated[str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible server.")
+    ] = None,
+) -> None:
+    """See a whole run over 240 messages and over the standard library, without a key."""
+    from rlm_integrations.cli.demo import demo as run_demo
+    from rlm_integrations.cli.exit_codes import exit_codes
+
+    with exit_codes():
+        run_demo(model, sub_model, base_url)

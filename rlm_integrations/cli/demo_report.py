@@ -1,0 +1,74 @@
+"""The demo's tables: what retrieval saw beside what the RLM read, and the answer beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from rlm_integrations.cli.demo_messages import SupportMessage
+from rlm_integrations.core.trace import SubCall
+
+_NAMES = {
+    "leaving": "on their way out",
+    "broken": "reports a fault",
+    "money": "about money",
+    "praise": "delighted",
+    "wish": "has a wish",
+    "how_to": "asks how",
+}
+
+
+def read_by(sub_calls: Iterable[SubCall], messages: Iterable[SupportMessage]) -> list[SupportMessage]:
+    """The messages whose whole text went to some sub-call."""
+    prompts = [call.prompt for call in sub_calls]
+    return [message for message in messages if any(message.text in prompt for prompt in prompts)]
+
+
+def seen_beside_read(
+    retrieved: Sequence[SupportMessage],
+    read: Sequence[SupportMessage],
+    cited: Sequence[SupportMessage],
+    categories: Mapping[str, str],
+) -> Table:
+    """Left what a retriever would have put into the prompt; right what the sub-calls read, and what was cited of it."""
+
+    def sought(messages: Iterable[SupportMessage]) -> int:
+        return sum(categories[message.id] == "leaving" for message in messages)
+
+    table = Table(expand=True, show_lines=True)
+    table.add_column(f"Top-{len(retrieved)} retrieval (BM25)", ratio=1)
+    table.add_column("RLM, messages that it cited", ratio=1)
+    for place in range(max(len(retrieved), len(cited))):
+        table.add_row(*(_cell(column, place, categories) for column in (retrieved, cited)))
+    in_all = list(categories.values()).count("leaving")
+    table.add_row(
+        *(
+            f"[bold]read {len(seen)} of {len(categories)} messages,\nand of the {in_all} sought, {sought(seen)}[/bold]"
+            for seen in (retrieved, read)
+        )
+    )
+    return table
+
+
+def answer_beside_truth(
+    answer: Mapping[str, str], truth: Mapping[str, str], names: Sequence[str], truth_from: str
+) -> Table:
+    """Each line of the answer, the right one, and whether they agree."""
+    table = Table()
+    for column in ("", "answer", truth_from, ""):
+        table.add_column(column, overflow="fold")
+    for name in names:
+        agrees = answer.get(name) == truth[name]
+        given = escape(answer.get(name, "(missing)"))
+        table.add_row(name, given, escape(truth[name]), "[green]right[/green]" if agrees else "[red]wrong[/red]")
+    return table
+
+
+def _cell(messages: Sequence[SupportMessage], place: int, categories: Mapping[str, str]) -> str:
+    if place >= len(messages):
+        return ""
+    message = messages[place]
+    head = f"[bold]{message.id}[/bold] {message.date} {escape(message.user)}"
+    return f"{head}\n{escape(message.text)}\n[dim]in truth: {_NAMES[categories[message.id]]}[/dim]"

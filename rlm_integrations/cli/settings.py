@@ -1,0 +1,75 @@
+"""What the options of `ask` say: limits, prices and models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.openai import OpenAIModel
+
+
+def read_limits(named: Mapping[str, object], pairs: Sequence[str]) -> RLMLimits:
+    """Limits from options of their own (None: not given) and from NAME=VALUE pairs.
+
+    Raises InvalidArgumentError for a pair without "=", a name given twice, and what RLMLimits refuses.
+    """
+    values = {name: value for name, value in named.items() if value is not None}
+    for pair in pairs:
+        name, separator, value = (part.strip() for part in pair.partition("="))
+        if not (name and separator and value):
+            raise InvalidArgumentError(
+                f"--limit: {pair!r} is not NAME=VALUE; for instance --limit max_total_tokens=500000"
+            )
+        if name in values:
+            raise InvalidArgumentError(f"--limit: {name} is given twice; leave one out")
+        values[name] = None if value.lower() == "none" else value.replace("_", "")
+    return RLMLimits.of(values)
+
+
+def read_models(
+    model: str,
+    sub_model: str | None,
+    base_url: str | None,
+    price: str | None,
+    sub_price: str | None,
+    max_input_tokens: int | None,
+    limits: RLMLimits,
+) -> tuple[OpenAIModel, OpenAIModel | None]:
+    """The root LM, and the model of sub-calls where it is another.
+
+    Raises InvalidArgumentError for a wrong price, and for a limit on the cost while a price is unknown.
+    """
+    if sub_price is not None and sub_model is None:
+        raise InvalidArgumentError("--sub-price: given without --sub-model; --price holds for sub-calls too")
+    if limits.max_cost_usd is not None:
+        _need_price("--price", price)
+        if sub_model is not None:
+            _need_price("--sub-price", sub_price)
+
+    def made(name: str, option: str, prices: str | None) -> OpenAIModel:
+        input_price, output_price = _read_price(option, prices)
+        return OpenAIModel(
+            name, base_url, max_input_tokens=max_input_tokens, input_price=input_price, output_price=output_price
+        )
+
+    root = made(model, "--price", price)
+    return root, None if sub_model is None else made(sub_model, "--sub-price", sub_price)
+
+
+def _need_price(option: str, price: str | None) -> None:
+    if price is None:
+        raise InvalidArgumentError(f"--limit max_cost_usd: the cost is unknown without a price; add {option} IN,OUT")
+
+
+def _read_price(option: str, price: str | None) -> tuple[float, float] | tuple[None, None]:
+    if price is None:
+        return None, None
+    try:
+        input_price, output_price = (float(part) for part in price.split(","))
+    except ValueError:
+        raise InvalidArgumentError(
+            f"{option}: {price!r} is not two numbers; "
+            "pass US dollars per million tokens of input and of output, as 1.25,10"
+        ) from None
+    return input_price, output_price

@@ -1,0 +1,47 @@
+"""Recursive Language Models as LlamaIndex query engines.
+
+    from rlm_integrations.llama_index import install
+    install()
+    engine = index.as_query_engine(engine="rlm")
+
+Importing this package calls `install()` already, unless the environment variable
+RLM_INTEGRATIONS_NO_INSTALL is set to anything but "" or "0". `RLMQueryEngine.from_index(index)` works without it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rlm_integrations.core.errors import MissingExtraError
+
+try:
+    import llama_index.core as _  # noqa: F401 - asked for here, so that its absence has one clear error
+except ModuleNotFoundError as error:
+    if not (error.name or "").startswith("llama_index"):
+        raise
+    raise MissingExtraError(
+        'rlm_integrations.llama_index needs llama-index-core: pip install "rlm-integrations[llama-index]"'
+    ) from error
+
+from rlm_integrations.llama_index.events import (
+    RLMCodeExecutionEvent,
+    RLMIterationStartEvent,
+    RLMRootReplyEvent,
+    RLMSubCallEvent,
+)
+from rlm_integrations.llama_index.install import install, is_installed, uninstall
+from rlm_integrations.llama_index.query_engine import RLMQueryEngine
+
+if os.environ.get("RLM_INTEGRATIONS_NO_INSTALL", "") in ("", "0"):
+    install()
+
+__all__ = [
+    "RLMCodeExecutionEvent",
+    "RLMIterationStartEvent",
+    "RLMQueryEngine",
+    "RLMRootReplyEvent",
+    "RLMSubCallEvent",
+    "install",
+    "is_installed",
+    "uninstall",
+]

@@ -1,0 +1,219 @@
+"""The corpus made of nodes: de-overlapped documents, and which part of them came from which node.
+
+Splitters let neighbouring chunks overlap, so chunks joined as they are hold some text twice and every count
+over them is wrong. `start_char_idx` and `end_char_idx` say where a chunk stood in its document.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llama_index.core.schema import BaseNode, MetadataMode, TextNode
+
+from rlm_integrations.core.corpus import Corpus, plain, unique_ids
+from rlm_integrations.core.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpan:
+    """`document.text[start:end]` came from this node."""
+
+    start: int
+    end: int
+    node: BaseNode
+
+
+@dataclass(frozen=True, slots=True)
+class MergedDocument:
+    document: Document
+    spans: tuple[NodeSpan, ...]
+    """In order of their start. They overlap where the nodes did."""
+
+
+class NodeCorpus:
+    """A corpus, and the way back from its documents to the nodes."""
+
+    def __init__(self, corpus: Corpus, spans: Mapping[str, Sequence[NodeSpan]]) -> None:
+        self.corpus = corpus
+        self._spans = spans
+
+    @classmethod
+    def of_nodes(cls, nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> NodeCorpus:
+        """See `merge_nodes`. Raises InvalidArgumentError where the nodes hold no text at all."""
+        merged = merge_nodes(nodes, ancestors)
+        if not merged:
+            raise InvalidArgumentError(f"context: none of the {len(nodes):,} nodes holds text; pass nodes with text")
+        documents = unique_ids([each.document for each in merged])
+        spans = {document.id: each.spans for document, each in zip(documents, merged, strict=True)}
+        return cls(Corpus(documents), spans)
+
+    @classmethod
+    def of_corpus(cls, corpus: Corpus) -> NodeCorpus:
+        """A corpus that came from no nodes: each of its documents becomes one."""
+        spans: dict[str, Sequence[NodeSpan]] = {}
+        for document in corpus.documents:
+            node = TextNode(id_=document.id or "context", text=document.text, metadata=dict(document.metadata))
+            spans[document.id] = (NodeSpan(0, len(document.text), node),)
+        return cls(corpus, spans)
+
+    @property
+    def nodes(self) -> list[BaseNode]:
+        """All nodes, each once."""
+        return list({span.node.node_id: span.node for spans in self._spans.values() for span in spans}.values())
+
+    def spans_of(self, document_id: str) -> Sequence[NodeSpan]:
+        """Empty for a document that is not of this corpus."""
+        return self._spans.get(document_id, ())
+
+
+def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> list[MergedDocument]:
+    """The documents that the nodes are chunks of, in the order in which they first appear.
+
+    Chunks of one source are put together by their positions, a gap between them filled with a newline.
+    Where the metadata that the model may see changes from one chunk to the next, a new document begins,
+    without the overlap. A node without a source or a position is a document of its own, and one without text none.
+
+    In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `ancestors` are nodes by
+    id that are not part of the corpus themselves, but tell where their children stood.
+    """
+    known = {**(ancestors or {}), **{node.node_id: node for node in nodes}}
+    groups: dict[str, list[_Placed]] = {}
+    for node in nodes:
+        if text_of_node(node):
+            source_id, start = _place(node, known)
+            groups.setdefault(source_id, []).append(_Placed(node, start))
+    return [merged for source_id, group in groups.items() for merged in _merge_group(source_id, group)]
+
+
+def text_of_node(node: BaseNode) -> str:
+    return node.get_content(metadata_mode=MetadataMode.NONE)
+
+
+def visible_metadata(node: BaseNode) -> dict[str, Any]:
+    """The node's metadata as plain JSON, without what `excluded_llm_metadata_keys` keeps from the model."""
+    hidden = set(node.excluded_llm_metadata_keys)
+    return {str(key): plain(value) for key, value in node.metadata.items() if key not in hidden}
+
+
+def document_of_node(node: BaseNode) -> Document:
+    """The node as a document of its own."""
+    return Document(node.node_id, text_of_node(node), visible_metadata(node))
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    node: BaseNode
+    start: int | None
+    """Where the node's text stood in its source; None where that is unknown, or no longer true of its text."""
+
+
+def _merge_group(source_id: str, group: Sequence[_Placed]) -> list[MergedDocument]:
+    loose = [placed.node for placed in group if placed.start is None]
+    stood = [
+        (placed.start, len(text_of_node(placed.node)), placed.node) for placed in group if placed.start is not None
+    ]
+    joiner = _Joiner()
+    loose += [node for start, _, node in sorted(stood, key=lambda each: each[:2]) if not joiner.add(start, node)]
+    merged = joiner.documents(source_id)
+    merged += [MergedDocument(document_of_node(node), (NodeSpan(0, len(text_of_node(node)), node),)) for node in loose]
+    return merged
+
+
+def _place(node: BaseNode, known: Mapping[str, BaseNode]) -> tuple[str, int | None]:
+    """The id of the text that the node was cut from, and where it stood in it."""
+    source_id = node.ref_doc_id or node.node_id
+    start = _own_start(node)
+    if start is None or node.ref_doc_id is None:
+        return source_id, None
+    parent_id = _parent_id(node)
+    while parent_id is not None:
+        parent = known.get(parent_id)
+        if parent is None:
+            return parent_id, start
+        if not text_of_node(parent).startswith(text_of_node(node), start):
+            return source_id, start  # a parent in another sense
+        parent_start = _own_start(parent)
+        if parent_start is None:
+            return parent_id, start
+        start += parent_start
+        parent_id = _parent_id(parent)
+    return source_id, start
+
+
+def _own_start(node: BaseNode) -> int | None:
+    if not isinstance(node, TextNode):
+        return None
+    start, end = node.start_char_idx, node.end_char_idx
+    return start if start is not None and end is not None and 0 <= start == end - len(node.text) else None
+
+
+def _parent_id(node: BaseNode) -> str | None:
+    parent = node.parent_node
+    return None if parent is None else parent.node_id
+
+
+class _Joiner:
+    """Puts the chunks of one source together, in the order of their positions."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self._spans: list[NodeSpan] = []
+        self._runs: list[tuple[int, BaseNode, Mapping[str, Any]]] = []
+        """Where each run of equal metadata begins, and its first node."""
+        self._furthest = (0, "")
+        """Position and text of the chunk that reaches furthest into the source."""
+
+    def add(self, start: int, node: BaseNode) -> bool:
+        """False, and nothing added, for a chunk whose overlap does not repeat what stands there."""
+        text = text_of_node(node)
+        furthest_start, furthest_text = self._furthest
+        overlap = furthest_start + len(furthest_text) - start if self._parts else 0
+        if overlap > 0:
+            repeated = furthest_text[start - furthest_start :]
+            if repeated[: len(text)] != text[:overlap]:
+                return False
+        new = text[max(overlap, 0) :]
+        if new:
+            self._begin_run(node, gap=overlap < 0)
+            self._append(new)
+            self._furthest = (start, text)
+            begin = self._length - len(text)
+        else:
+            begin = self._length - overlap
+        self._spans.append(NodeSpan(begin, begin + len(text), node))
+        return True
+
+    def _begin_run(self, node: BaseNode, *, gap: bool) -> None:
+        metadata = visible_metadata(node)
+        if not self._runs or self._runs[-1][2] != metadata:
+            self._runs.append((self._length, node, metadata))
+        elif gap:
+            self._append("\n")
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
+    def documents(self, source_id: str) -> list[MergedDocument]:
+        """One document for each run. A source that is one run keeps its id."""
+        text = "".join(self._parts)
+        starts = [start for start, _, _ in self._runs]
+        ends = [*starts[1:], self._length][: len(starts)]
+        spans: list[list[NodeSpan]] = [[] for _ in self._runs]
+        for span in self._spans:
+            number = bisect_right(starts, span.start) - 1
+            while number < len(starts) and starts[number] < span.end:
+                begin, end = max(span.start, starts[number]), min(span.end, ends[number])
+                spans[number].append(NodeSpan(begin - starts[number], end - starts[number], span.node))
+                number += 1
+        return [
+            MergedDocument(
+                Document(source_id if len(starts) == 1 else first.node_id, text[start:end], metadata), tuple(own)
+            )
+            for (start, first, metadata), end, own in zip(self._runs, ends, spans, strict=True)
+        ]

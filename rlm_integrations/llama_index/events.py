@@ -1,0 +1,88 @@
+"""What a run does, as events of LlamaIndex's instrumentation."""
+
+from __future__ import annotations
+
+from llama_index_instrumentation.base import BaseEvent
+
+from rlm_integrations.core import events
+
+_TEXT_CHARS = 8_000
+
+
+class RLMIterationStartEvent(BaseEvent):
+    """The root LM is asked."""
+
+    iteration: int
+    max_iterations: int
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "RLMIterationStartEvent"
+
+
+class RLMRootReplyEvent(BaseEvent):
+    """The root LM replied."""
+
+    iteration: int
+    reply: str
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "RLMRootReplyEvent"
+
+
+class RLMCodeExecutionEvent(BaseEvent):
+    """The REPL ran the code of a reply. Texts are cut at 8,000 characters."""
+
+    iteration: int
+    code: str
+    output: str
+    error: str | None
+    sub_calls: int
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "RLMCodeExecutionEvent"
+
+
+class RLMSubCallEvent(BaseEvent):
+    """A sub-LM answered a call of the root's code, or failed. Texts are cut at 8,000 characters."""
+
+    iteration: int
+    number: int
+    prompt: str
+    reply: str | None
+    error: str | None
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "RLMSubCallEvent"
+
+
+def instrumentation_event(event: events.Event) -> BaseEvent | None:
+    """The event as LlamaIndex's handlers get it; None for one that LlamaIndex has an event of its own for."""
+    match event:
+        case events.IterationStarted():
+            return RLMIterationStartEvent(iteration=event.iteration, max_iterations=event.max_iterations)
+        case events.RootReplied():
+            return RLMRootReplyEvent(iteration=event.iteration, reply=event.reply[:_TEXT_CHARS])
+        case events.CodeEnded():
+            execution = event.execution
+            return RLMCodeExecutionEvent(
+                iteration=event.iteration,
+                code="\n\n".join(execution.blocks)[:_TEXT_CHARS],
+                output=execution.output[:_TEXT_CHARS],
+                error=execution.error or execution.lost,
+                sub_calls=execution.sub_call_count,
+            )
+        case events.SubCallEnded():
+            call = event.call
+            return RLMSubCallEvent(
+                iteration=event.iteration,
+                number=call.number,
+                prompt=call.prompt[:_TEXT_CHARS],
+                reply=None if call.reply is None else call.reply[:_TEXT_CHARS],
+                error=call.error,
+            )
+        case _:
+            return None

@@ -1,0 +1,199 @@
+"""The nodes that an index consists of.
+
+A docstore is not the index: it keeps deleted documents, what other indexes of the same storage hold, and
+summaries that a model wrote. The index's own struct says which nodes are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from llama_index.core.data_structs.data_structs import KG, IndexDict, IndexGraph, IndexList, IndexStruct, KeywordTable
+from llama_index.core.data_structs.document_summary import IndexDocumentSummary
+from llama_index.core.graph_stores.types import ChunkNode
+from llama_index.core.indices.base import BaseIndex
+from llama_index.core.indices.composability.graph import ComposableGraph
+from llama_index.core.indices.keyword_table.rake_base import RAKEKeywordTableIndex
+from llama_index.core.indices.keyword_table.simple_base import SimpleKeywordTableIndex
+from llama_index.core.indices.property_graph.base import PropertyGraphIndex
+from llama_index.core.schema import BaseNode, ImageNode, IndexNode, MetadataMode, TextNode
+from llama_index.core.vector_stores.types import BasePydanticVectorStore
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.llama_index.caller_warning import warn_caller
+
+AnyIndex = BaseIndex[Any] | ComposableGraph
+
+_REMEDIES = (
+    "pass what it was built from as documents= or nodes=, or a retriever as retriever=, or build the index with "
+    "store_nodes_override=True"
+)
+_LISTING_CAPS = frozenset({9_999, 10_000})
+"""Most nodes that some vector stores list in one go (Qdrant, OpenSearch), without saying that there are more."""
+
+
+def nodes_of_index(index: AnyIndex) -> list[BaseNode]:
+    """All nodes of the index, in its own order where it has one. Of a ComposableGraph: those of its child indexes.
+
+    Raises InvalidArgumentError, naming the index, its store and the remedies, where they cannot be told completely.
+    """
+    if isinstance(index, ComposableGraph):
+        indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
+        children = [child for key, child in indices.items() if key != index.root_id]
+        nodes = {node.node_id: node for child in children for node in nodes_of_index(child)}
+        return list(nodes.values())
+    if isinstance(index, PropertyGraphIndex):
+        nodes = _property_graph_nodes(index)
+    elif isinstance(index.index_struct, IndexDict):
+        nodes = _vector_nodes(index)
+    elif isinstance(index.index_struct, KeywordTable):
+        nodes = _keyword_table_nodes(index)
+    elif isinstance(index.index_struct, KG):
+        nodes = _knowledge_graph_nodes(index)
+    else:
+        ids = _own_ids(index.index_struct)
+        if ids is None:
+            raise _unreadable(index, f"an index over {type(index.index_struct).__name__} holds no nodes to read")
+        nodes = _from_docstore(index, ids)
+    if not nodes:
+        raise _unreadable(index, "it holds no nodes")
+    return nodes
+
+
+def ancestors_in_docstore(index: AnyIndex, nodes: Sequence[BaseNode]) -> dict[str, BaseNode]:
+    """Those ancestors of the nodes that the docstore holds, by id: an index over leaves keeps them there."""
+    if isinstance(index, ComposableGraph):
+        indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
+        return {key: node for child in indices.values() for key, node in ancestors_in_docstore(child, nodes).items()}
+    looked_up: dict[str, BaseNode | None] = {}
+    waiting = list(nodes)
+    while waiting:
+        parent = waiting.pop().parent_node
+        if parent is not None and parent.node_id not in looked_up:
+            node = index.docstore.get_node(parent.node_id, raise_error=False)
+            looked_up[parent.node_id] = node
+            if node is not None:
+                waiting.append(node)
+    return {node_id: node for node_id, node in looked_up.items() if node is not None}
+
+
+def _own_ids(struct: IndexStruct) -> list[str] | None:
+    """Ids of the nodes that the struct names as the user's text; None for a kind of struct that names none."""
+    match struct:
+        case IndexList():
+            return list(struct.nodes)
+        case IndexDict():
+            return list(struct.nodes_dict.values())
+        case IndexGraph():  # inner nodes are summaries
+            children = struct.node_id_to_children_ids
+            return [node_id for _, node_id in sorted(struct.all_nodes.items()) if not children.get(node_id)]
+        case IndexDocumentSummary():
+            return list(struct.node_id_to_summary_id)
+        case KeywordTable() | KG():
+            return list(dict.fromkeys(node_id for ids in struct.table.values() for node_id in sorted(ids)))
+        case _:
+            return None
+
+
+def _all_ids(struct: IndexStruct) -> set[str]:
+    """Ids of everything that the struct's index put into the docstore, summaries included."""
+    ids = set(_own_ids(struct) or ())
+    if isinstance(struct, IndexGraph):
+        ids.update(struct.all_nodes.values())
+    if isinstance(struct, IndexDocumentSummary):
+        ids.update(struct.summary_ids)
+    return ids
+
+
+def _from_docstore(index: BaseIndex[Any], ids: Sequence[str]) -> list[BaseNode]:
+    found = [index.docstore.get_node(node_id, raise_error=False) for node_id in ids]
+    nodes = [node for node in found if node is not None]
+    if len(nodes) < len(ids):
+        raise _unreadable(index, f"{len(ids) - len(nodes):,} of its {len(ids):,} nodes are missing from its docstore")
+    return nodes
+
+
+def _vector_nodes(index: BaseIndex[Any]) -> list[BaseNode]:
+    own = _own_ids(index.index_struct) or []
+    store = index.storage_context.vector_store
+    if not store.stores_text or getattr(index, "_store_nodes_override", False):
+        return _from_docstore(index, own)
+    # The store keeps the text. The struct names only images and index nodes, unless nodes were stored on purpose.
+    kept = _from_docstore(index, own)
+    try:
+        listed = _listed(index, store)
+    except InvalidArgumentError:
+        if any(isinstance(node, TextNode) and not isinstance(node, (ImageNode, IndexNode)) for node in kept):
+            return kept
+        raise
+    return list(({node.node_id: node for node in listed} | {node.node_id: node for node in kept}).values())
+
+
+def _listed(index: BaseIndex[Any], store: BasePydanticVectorStore) -> list[BaseNode]:
+    try:
+        nodes = list(store.get_nodes(None))
+    except Exception as error:  # stores that cannot list raise whatever their client does
+        reason = f"{type(store).__name__} cannot list its nodes ({type(error).__name__}: {error})"
+        raise _unreadable(index, reason) from error
+    if len(nodes) in _LISTING_CAPS:
+        raise _unreadable(index, f"{type(store).__name__} listed {len(nodes):,} nodes, a cap, so possibly truncated")
+    return sorted(nodes, key=lambda node: (node.ref_doc_id or node.node_id, getattr(node, "start_char_idx", None) or 0))
+
+
+def _keyword_table_nodes(index: BaseIndex[Any]) -> list[BaseNode]:
+    """Those in the table, and those that have no keyword to be in it by.
+
+    Deleted nodes are absent from the table as well, and stay in the docstore. Where keywords come from code and not
+    from a model, extracting them again tells the two apart.
+    """
+    rest = _unclaimed(index)
+    if rest and isinstance(index, (SimpleKeywordTableIndex, RAKEKeywordTableIndex)):
+        without_keywords = [
+            node
+            for node in rest
+            if not index._extract_keywords(node.get_content(metadata_mode=MetadataMode.LLM))  # pyright: ignore[reportPrivateUsage]
+        ]
+    else:
+        without_keywords = []
+        if rest:
+            warn_caller(
+                f"{type(index).__name__}: {len(rest):,} nodes of the docstore are not in the keyword table "
+                "(deleted, or without keywords) and are left out; pass nodes= to have them"
+            )
+    return _in_docstore_order(index, [*_from_docstore(index, _own_ids(index.index_struct) or []), *without_keywords])
+
+
+def _knowledge_graph_nodes(index: BaseIndex[Any]) -> list[BaseNode]:
+    """Those with triplets and those without: the index cannot delete, so all that no other index claims is its own."""
+    return _in_docstore_order(index, [*_from_docstore(index, _own_ids(index.index_struct) or []), *_unclaimed(index)])
+
+
+def _unclaimed(index: BaseIndex[Any]) -> list[BaseNode]:
+    """Nodes of the docstore that no index of the storage names, this one included."""
+    claimed = _all_ids(index.index_struct)
+    for struct in index.storage_context.index_store.index_structs():
+        claimed |= _all_ids(struct)
+    return [node for node_id, node in index.docstore.docs.items() if node_id not in claimed]
+
+
+def _in_docstore_order(index: BaseIndex[Any], nodes: Iterable[BaseNode]) -> list[BaseNode]:
+    place = {node_id: number for number, node_id in enumerate(index.docstore.docs)}
+    return sorted(nodes, key=lambda node: place[node.node_id])
+
+
+def _property_graph_nodes(index: PropertyGraphIndex) -> list[BaseNode]:
+    """The text chunks of the graph: deleting takes them out there and not out of the docstore."""
+    store = index.property_graph_store
+    try:
+        chunk_ids = [node.id for node in cast(Any, store).get() if isinstance(node, ChunkNode)]
+        # A store whose `get` lists entities only still answers for ids.
+        chunks = store.get_llama_nodes(chunk_ids or list(index.docstore.docs))
+    except Exception as error:  # as in _listed
+        reason = f"{type(store).__name__} cannot list its chunks ({type(error).__name__}: {error})"
+        raise _unreadable(index, reason) from error
+    return [index.docstore.get_node(chunk.node_id, raise_error=False) or chunk for chunk in chunks]
+
+
+def _unreadable(index: BaseIndex[Any], reason: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"index: cannot read the corpus of this {type(index).__name__}: {reason}; {_REMEDIES}")

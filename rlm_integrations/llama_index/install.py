@@ -1,0 +1,161 @@
+"""`index.as_query_engine(engine="rlm")`: the hook into LlamaIndex's index classes.
+
+Every class that defines `as_query_engine` gets a wrapper around its own method, classes defined later
+included. The wrapper acts only on `engine="rlm"`; every other call reaches the original untouched.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from llama_index.core.indices.base import BaseIndex
+from llama_index.core.indices.composability.graph import ComposableGraph
+
+from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.query_engine import RLMQueryEngine
+
+ENGINE_NAME = "rlm"
+
+_Method = Callable[..., Any]
+_MARK = "__rlm_hook__"
+"""Attribute of a wrapper that holds the wrapper itself. A decorator that copies attributes copies it too, so
+its presence says that a wrapper is somewhere underneath, and its identity that it is on top."""
+
+_lock = threading.RLock()
+_installed = False
+_own_init_subclass: Any = None
+"""The classmethod put on BaseIndex, while it is there."""
+_former_init_subclass: Any = None
+"""What BaseIndex itself defined before, None where it inherited."""
+
+
+def install() -> None:
+    """Make `as_query_engine(engine="rlm")` work on every index class. May be called again and from any thread."""
+    global _installed
+    with _lock:
+        for cls in _hooked_classes():
+            _wrap_methods(cls)
+        _watch_new_classes()
+        _installed = True
+
+
+def uninstall() -> None:
+    """Undo `install()`. A method that someone else wrapped since stays wrapped, and ours inside it does nothing."""
+    global _installed
+    with _lock:
+        _installed = False
+        for cls in _hooked_classes():
+            for name in _WRAPPERS:
+                method = cls.__dict__.get(name)
+                if method is not None and getattr(method, _MARK, None) is method:
+                    setattr(cls, name, method.__wrapped__)
+        _forget_new_classes()
+
+
+def is_installed() -> bool:
+    """Whether `engine="rlm"` is understood at present."""
+    return _installed
+
+
+def _hooked_classes() -> Iterator[type]:
+    seen: set[type] = set()
+    waiting: list[type] = [BaseIndex, ComposableGraph]  # the graph has the method and is no BaseIndex
+    while waiting:
+        cls = waiting.pop()
+        if cls not in seen:
+            seen.add(cls)
+            yield cls
+            waiting += type.__subclasses__(cls)
+
+
+def _wrap_methods(cls: type) -> None:
+    for name, wrap in _WRAPPERS.items():
+        method = cls.__dict__.get(name)
+        if inspect.isfunction(method) and not hasattr(method, _MARK):
+            wrapper = wrap(method)
+            setattr(wrapper, _MARK, wrapper)
+            setattr(cls, name, wrapper)
+
+
+def _wrap_as_query_engine(original: _Method) -> _Method:
+    takes_engine = "engine" in inspect.signature(original).parameters
+
+    @functools.wraps(original)
+    def as_query_engine(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _installed or "engine" not in kwargs:
+            return original(self, *args, **kwargs)
+        name = kwargs["engine"]
+        if name != ENGINE_NAME:
+            if isinstance(name, str) and not takes_engine:
+                _warn_unknown_engine(name)
+            return original(self, *args, **kwargs)
+        del kwargs["engine"]
+        if len(args) > 1 or (args and "llm" in kwargs):
+            raise TypeError(f'as_query_engine(engine="{ENGINE_NAME}") takes one positional argument, llm')
+        return RLMQueryEngine.from_index(self, **(kwargs | {"llm": args[0]} if args else kwargs))
+
+    return as_query_engine
+
+
+def _wrap_as_chat_engine(original: _Method) -> _Method:
+    @functools.wraps(original)
+    def as_chat_engine(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _installed and kwargs.get("engine") == ENGINE_NAME:
+            mode = args[0] if args else kwargs.get("chat_mode", "best")
+            mode = getattr(mode, "value", mode)
+            if mode != "condense_question":
+                warn_caller(
+                    f'as_chat_engine: chat_mode={mode!r} never calls the query engine, so engine="{ENGINE_NAME}" '
+                    'has no effect; pass chat_mode="condense_question"'
+                )
+        return original(self, *args, **kwargs)
+
+    return as_chat_engine
+
+
+_WRAPPERS: dict[str, Callable[[_Method], _Method]] = {
+    "as_query_engine": _wrap_as_query_engine,
+    "as_chat_engine": _wrap_as_chat_engine,
+}
+
+
+def _warn_unknown_engine(name: str) -> None:
+    close = difflib.get_close_matches(name.lower(), [ENGINE_NAME], n=1, cutoff=0.5)
+    hint = f"did you mean {ENGINE_NAME!r}?" if close else f"the one there is is {ENGINE_NAME!r}"
+    warn_caller(f"as_query_engine: engine={name!r} is unknown and LlamaIndex ignores it; {hint}")
+
+
+def _watch_new_classes() -> None:
+    global _own_init_subclass, _former_init_subclass
+    if _own_init_subclass is not None:
+        return
+    former = BaseIndex.__dict__.get("__init_subclass__")
+
+    def init_subclass(cls: type, **kwargs: Any) -> None:
+        if former is not None:
+            former.__get__(None, cls)(**kwargs)
+        else:
+            super(BaseIndex, cast(Any, cls)).__init_subclass__(**kwargs)
+        with _lock:
+            if _installed:
+                _wrap_methods(cls)
+
+    _former_init_subclass = former
+    _own_init_subclass = cast(Any, classmethod(cast(Any, init_subclass)))
+    setattr(BaseIndex, "__init_subclass__", _own_init_subclass)  # noqa: B010 - a method assigned is a type error
+
+
+def _forget_new_classes() -> None:
+    global _own_init_subclass, _former_init_subclass
+    if _own_init_subclass is None or BaseIndex.__dict__.get("__init_subclass__") is not _own_init_subclass:
+        return  # someone else's is on top and calls ours, which does nothing while uninstalled
+    if _former_init_subclass is None:
+        delattr(BaseIndex, "__init_subclass__")
+    else:
+        setattr(BaseIndex, "__init_subclass__", _former_init_subclass)  # noqa: B010 - as above
+    _own_init_subclass = _former_init_subclass = None

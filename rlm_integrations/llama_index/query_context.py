@@ -1,0 +1,106 @@
+"""What a query engine answers over: nodes, prepared once, or a retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.indices.base import BaseIndex
+from llama_index.core.indices.composability.graph import ComposableGraph
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import BaseNode, NodeWithScore
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.result import RLMResult
+from rlm_integrations.llama_index.documents import NodeCorpus
+from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index
+from rlm_integrations.llama_index.node_selection import NodeSelection
+from rlm_integrations.llama_index.retriever import NodeRetriever
+from rlm_integrations.llama_index.source_nodes import corpus_sources, retrieved_sources
+
+QueryContext = AnyIndex | BaseRetriever | Iterable[Any] | Path | Corpus
+"""An index, a retriever, nodes, documents, or whatever else the core takes as a context (texts, paths)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodesContext:
+    """The same corpus for every run."""
+
+    nodes: NodeCorpus
+
+    def for_run(self) -> NodesContext:
+        return self
+
+    @property
+    def core_context(self) -> Corpus:
+        return self.nodes.corpus
+
+    def sources(self, result: RLMResult[Any]) -> list[NodeWithScore]:
+        return corpus_sources(result, self.nodes)
+
+
+class RetrieverContext:
+    """A retriever that remembers, for each run, what it found."""
+
+    def __init__(self, retriever: BaseRetriever, postprocessors: Sequence[BaseNodePostprocessor]) -> None:
+        self._retriever = retriever
+        self._postprocessors = postprocessors
+        self.core_context = NodeRetriever(retriever, postprocessors)
+
+    def for_run(self) -> RetrieverContext:
+        return RetrieverContext(self._retriever, self._postprocessors)
+
+    def sources(self, result: RLMResult[Any]) -> list[NodeWithScore]:
+        return retrieved_sources(result, self.core_context.found)
+
+
+def read_context(
+    context: object, selection: NodeSelection, postprocessors: Sequence[BaseNodePostprocessor]
+) -> NodesContext | RetrieverContext:
+    """What was passed as `context`.
+
+    Raises InvalidArgumentError for what cannot be one, or cannot be narrowed as asked.
+    """
+    if isinstance(context, BaseRetriever):
+        if selection.given:
+            names = " and ".join(selection.given)
+            raise InvalidArgumentError(
+                f"{names}: cannot be applied to what a retriever returns without losing hits; set them on the "
+                f"retriever itself, for instance index.as_retriever({selection.given[0]}=...)"
+            )
+        return RetrieverContext(context, postprocessors)
+    if postprocessors:
+        raise InvalidArgumentError(
+            "node_postprocessors: work on the hits of a retriever, and this engine reads a whole corpus; apply them to "
+            "the nodes and pass those as nodes=, or pass retriever="
+        )
+    if isinstance(context, (BaseIndex, ComposableGraph)):
+        index = cast(AnyIndex, context)
+        seen = selection.of(nodes_of_index(index))
+        return NodesContext(NodeCorpus.of_nodes(seen, ancestors_in_docstore(index, seen)))
+    nodes, rest = _nodes_of(context)
+    if nodes is not None:
+        return NodesContext(NodeCorpus.of_nodes(selection.of(nodes), {node.node_id: node for node in nodes}))
+    if selection.given:
+        raise InvalidArgumentError(
+            f"{' and '.join(selection.given)}: need nodes, and context is {type(context).__name__}; pass an index, "
+            "nodes or documents of LlamaIndex"
+        )
+    return NodesContext(NodeCorpus.of_corpus(Corpus.of(rest)))
+
+
+def _nodes_of(context: object) -> tuple[list[BaseNode] | None, object]:
+    """The nodes that the context is made of, or None and the context, read if it could be read only once."""
+    if context is None:
+        raise InvalidArgumentError("context: none given; pass an index, a retriever, nodes or documents")
+    if isinstance(context, (str, bytes, bytearray, Mapping, Corpus)) or not isinstance(context, Iterable):
+        return None, context  # pyright: ignore[reportUnknownVariableType]
+    items: list[object] = list(context)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+    nodes = [item.node if isinstance(item, NodeWithScore) else item for item in items]
+    if items and all(isinstance(node, BaseNode) for node in nodes):
+        return [node for node in nodes if isinstance(node, BaseNode)], items
+    return None, items

@@ -1,0 +1,277 @@
+"""RLMQueryEngine: a LlamaIndex query engine that answers by a Recursive Language Model."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TypedDict, Unpack
+
+from llama_index.core.base.base_query_engine import BaseQueryEngine
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.base.response.schema import RESPONSE_TYPE
+from llama_index.core.callbacks.base import CallbackManager, EventContext
+from llama_index.core.callbacks.schema import CBEventType, EventPayload
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.prompts.base import PromptTemplate
+from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
+from llama_index.core.settings import Settings
+from llama_index.core.tools.types import BaseTool, ToolMetadata
+from llama_index.core.vector_stores.types import MetadataFilters
+from llama_index_instrumentation import get_dispatcher
+from pydantic import BaseModel
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.events import Event
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.result import RLMResult, TraceDetail
+from rlm_integrations.core.run import OnEvent
+from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.engine import RLMEngine
+from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.events import instrumentation_event
+from rlm_integrations.llama_index.index_nodes import AnyIndex
+from rlm_integrations.llama_index.keyword_arguments import ignored_warning, read_keyword_arguments
+from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
+from rlm_integrations.llama_index.node_selection import NodeSelection
+from rlm_integrations.llama_index.query_context import NodesContext, QueryContext, RetrieverContext, read_context
+from rlm_integrations.llama_index.response import Delivery, build_response
+from rlm_integrations.llama_index.tools import tool_functions
+
+_dispatcher = get_dispatcher(__name__)
+_REPL = ToolMetadata(name="repl", description="The Python REPL that holds the corpus as `context`.")
+
+
+class EngineOptions(TypedDict, total=False):
+    """Keyword arguments of RLMQueryEngine, and of `index.as_query_engine(engine="rlm", ...)`."""
+
+    llm: LLMLike | None
+    sub_llm: LLMLike | None
+    filters: MetadataFilters | None
+    doc_ids: Collection[str] | None
+    node_ids: Collection[str] | None
+    node_postprocessors: Sequence[BaseNodePostprocessor] | None
+    limits: RLMLimits | Mapping[str, Any] | None
+    sandbox: str | Sandbox
+    tools: Sequence[BaseTool | Callable[..., Any]]
+    output_cls: type[BaseModel] | None
+    streaming: bool
+    system_prompt: str | None
+    instructions: str | None
+    trace: TraceDetail
+    on_event: OnEvent | None
+    on_limit: Literal["answer", "raise"]
+    callback_manager: CallbackManager | None
+
+
+class RLMQueryEngine(BaseQueryEngine):
+    """Answers queries over a corpus that never enters the root LM's prompt.
+
+    Parameters
+    ----------
+    llm
+        The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
+    sub_llm
+        What `llm_query` calls in the REPL. Default: `llm`.
+    context
+        An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
+        is read once, here: after a change of the index, make a new engine.
+    filters, doc_ids, node_ids
+        Which nodes the engine may see; everything else is never in the REPL. Not with a retriever.
+    node_postprocessors
+        Applied to what a retriever returns. Only with a retriever.
+    limits, sandbox, system_prompt, instructions, on_event, on_limit
+        As of RLMEngine.
+    tools
+        LlamaIndex tools or plain functions that the REPL may call.
+    output_cls
+        A pydantic model: answers are validated, and come as a PydanticResponse.
+    streaming
+        Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
+        stream replays its answer.
+    trace
+        What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
+    callback_manager
+        Default: `Settings.callback_manager`.
+
+    Raises InvalidArgumentError for arguments that are wrong. `query` and `aquery` raise RunError for a run that
+    failed; it carries the partial result.
+    """
+
+    def __init__(
+        self,
+        llm: LLMLike | None = None,
+        sub_llm: LLMLike | None = None,
+        context: QueryContext | None = None,
+        *,
+        filters: MetadataFilters | None = None,
+        doc_ids: Collection[str] | None = None,
+        node_ids: Collection[str] | None = None,
+        node_postprocessors: Sequence[BaseNodePostprocessor] | None = None,
+        limits: RLMLimits | Mapping[str, Any] | None = None,
+        sandbox: str | Sandbox = "auto",
+        tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        output_cls: type[BaseModel] | None = None,
+        streaming: bool = False,
+        system_prompt: str | None = None,
+        instructions: str | None = None,
+        trace: TraceDetail = "summary",
+        on_event: OnEvent | None = None,
+        on_limit: Literal["answer", "raise"] = "answer",
+        callback_manager: CallbackManager | None = None,
+    ) -> None:
+        super().__init__(callback_manager or Settings.callback_manager)
+        root, structured_cls = unwrap_structured(choose_llm(llm, "llm", callback_manager))
+        self._llm = LlamaIndexModel(root)
+        self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
+        self._limits = RLMLimits.of(limits)
+        self._sandbox = sandbox
+        self._tools = tool_functions(tools)
+        self._output_cls = _checked_output_cls(output_cls or structured_cls)
+        self._streaming = streaming
+        self._system_prompt = system_prompt
+        self._instructions = instructions
+        self._trace: TraceDetail = _checked_trace(trace)
+        self._on_event = on_event
+        self._on_limit: Literal["answer", "raise"] = on_limit
+        self._engine = self._new_engine()
+        selection = NodeSelection(filters, doc_ids, node_ids)
+        self._context = read_context(context, selection, list(node_postprocessors or ()))
+
+    @classmethod
+    def from_index(
+        cls,
+        index: AnyIndex,
+        *,
+        documents: Iterable[BaseNode] | None = None,
+        nodes: Iterable[BaseNode | NodeWithScore] | None = None,
+        retriever: BaseRetriever | None = None,
+        **options: Unpack[EngineOptions],
+    ) -> RLMQueryEngine:
+        """An engine over everything in the index: what `index.as_query_engine(engine="rlm", ...)` gives.
+
+        `documents`, `nodes` or `retriever` are read instead of the index, for one whose store cannot list its
+        nodes. Arguments of RAG engines without a meaning here (`similarity_top_k`, `response_mode`, ...) are
+        ignored with a warning; unknown ones raise TypeError.
+        """
+        given = {"documents": documents, "nodes": nodes, "retriever": retriever}
+        instead = [name for name, value in given.items() if value is not None]
+        if len(instead) > 1:
+            raise InvalidArgumentError(f"{' and '.join(instead)}: given together; pass one of them")
+        context = given[instead[0]] if instead else index
+        return cls._of(context, options, getattr(index, "_callback_manager", None))
+
+    @classmethod
+    def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+        """An engine over documents: no index, no embeddings. A source node is then a whole document."""
+        return cls._of(documents, options)
+
+    @classmethod
+    def from_nodes(cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+        """An engine over nodes. Overlapping chunks of one document are put together again."""
+        return cls._of(nodes, options)
+
+    @classmethod
+    def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+        """An engine that begins with the retriever's hits for the query, and can retrieve more from the REPL."""
+        return cls._of(retriever, options)
+
+    @classmethod
+    def _of(
+        cls, context: Any, options: EngineOptions, llm_callback_manager: CallbackManager | None = None
+    ) -> RLMQueryEngine:
+        honoured, ignored = read_keyword_arguments(options, EngineOptions.__annotations__)
+        if ignored:
+            warn_caller(ignored_warning(ignored))
+        if llm_callback_manager is not None:
+            for name in ("llm", "sub_llm"):
+                if honoured.get(name) is not None:
+                    honoured[name] = choose_llm(honoured[name], name, llm_callback_manager)
+        return cls(context=context, **honoured)
+
+    def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
+        context = self._context.for_run()
+        with self._query_event(query_bundle) as event:
+            result = self._engine.run(query_bundle.query_str, context.core_context)
+            response = self._respond(result, context, "stream" if self._streaming else "whole")
+            event.on_end(payload={EventPayload.RESPONSE: response})
+        return response
+
+    async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
+        context = self._context.for_run()
+        with self._query_event(query_bundle) as event:
+            result = await self._engine.arun(query_bundle.query_str, context.core_context)
+            response = self._respond(result, context, "async_stream" if self._streaming else "whole")
+            event.on_end(payload={EventPayload.RESPONSE: response})
+        return response
+
+    def _respond(
+        self, result: RLMResult[Any], context: NodesContext | RetrieverContext, delivery: Delivery
+    ) -> RESPONSE_TYPE:
+        return build_response(result, context.sources(result), trace=self._trace, delivery=delivery)
+
+    @contextmanager
+    def _query_event(self, query_bundle: QueryBundle) -> Generator[EventContext]:
+        payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
+        with self.callback_manager.event(CBEventType.QUERY, payload=payload) as event:
+            yield event
+
+    @_dispatcher.span
+    async def _run_code(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
+        """One execution of code: a span and a callback event, which its sub-calls are nested in."""
+        payload: dict[str, Any] = {EventPayload.FUNCTION_CALL: code, EventPayload.TOOL: _REPL}
+        with self.callback_manager.event(CBEventType.FUNCTION_CALL, payload=payload) as event:
+            observation = await execute()
+            event.on_end(payload={EventPayload.FUNCTION_OUTPUT: observation})
+        return observation
+
+    def _tell(self, event: Event) -> Awaitable[None] | None:
+        told = instrumentation_event(event)
+        if told is not None:
+            _dispatcher.event(told)
+        return self._on_event(event) if self._on_event is not None else None
+
+    def _new_engine(self) -> RLMEngine[Any]:
+        options: dict[str, Any] = {"answer_type": self._output_cls} if self._output_cls is not None else {}
+        return RLMEngine(
+            self._llm,
+            sub_llm=self._sub_llm,
+            limits=self._limits,
+            sandbox=self._sandbox,
+            tools=self._tools,
+            system_prompt=self._system_prompt,
+            instructions=self._instructions,
+            on_event=self._tell,
+            on_limit=self._on_limit,
+            around_step=self._run_code,
+            **options,
+        )
+
+    def _get_prompts(self) -> PromptDictType:
+        """`system_prompt` replaces the root LM's own where it is not empty, `instructions` are added to it."""
+        return {
+            "system_prompt": PromptTemplate(self._system_prompt or ""),
+            "instructions": PromptTemplate(self._instructions or ""),
+        }
+
+    def _update_prompts(self, prompts: PromptDictType) -> None:
+        if "system_prompt" in prompts:
+            self._system_prompt = prompts["system_prompt"].get_template() or None
+        if "instructions" in prompts:
+            self._instructions = prompts["instructions"].get_template() or None
+        self._engine = self._new_engine()
+
+    def _get_prompt_modules(self) -> PromptMixinType:
+        return {}
+
+
+def _checked_output_cls(output_cls: Any) -> type[BaseModel] | None:
+    if output_cls is not None and not (isinstance(output_cls, type) and issubclass(output_cls, BaseModel)):
+        raise InvalidArgumentError(f"output_cls: {output_cls!r:.80} is not a pydantic model class; pass one")
+    return output_cls
+
+
+def _checked_trace(trace: Any) -> TraceDetail:
+    if trace not in ("summary", "full", "none"):
+        raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "summary", "full" or "none"')
+    return trace

@@ -1,0 +1,108 @@
+"""OpenAIModel: chat completions of the `openai` SDK as a LanguageModel."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
+
+try:
+    import openai
+except ImportError as error:
+    raise MissingExtraError(
+        f'rlm_integrations.openai needs the openai SDK: pip install "rlm-integrations[openai]" ({error})'
+    ) from error
+
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.openai.credentials import api_key_for
+from rlm_integrations.openai.loop_clients import LoopClients
+from rlm_integrations.openai.reply import Prices, completion_of
+
+
+class OpenAIModel:
+    """A model behind OpenAI's chat completions API, or any server that speaks it.
+
+        OpenAIModel("gpt-5")
+        OpenAIModel("qwen3", base_url="http://localhost:8000/v1", max_input_tokens=32_000)
+
+    One object may be used from any number of threads and event loops: it keeps an async client for each
+    loop, closed with the loop, and one for sync calls. The SDK's own errors pass through unchanged.
+
+    Args:
+        model: the name that the server knows the model by.
+        base_url: where the server is; without it OPENAI_BASE_URL, or else OpenAI's own.
+        api_key: without it OPENAI_API_KEY. A server on this machine or network needs none.
+        max_retries: how often the SDK repeats a call after 408, 409, 429, 5xx or a lost connection.
+        timeout_s: seconds for one request; without it the SDK's own (600).
+        temperature: sent when given.
+        extra_body: further fields of the request, for instance `{"reasoning_effort": "low"}`.
+        extra_headers: further headers of each request.
+        input_price, output_price: US dollars per million tokens. With both, usage has a cost, which
+            `max_cost_usd` needs.
+        cached_input_price: the same for input that the provider had cached; without it, input_price.
+        max_input_tokens: the model's window. Prompts of sub-calls and output shown are kept within it.
+
+    Raises:
+        InvalidArgumentError: no key is known, or only one of the two prices is given.
+        RLMError: from a call, when the server's reply is no chat completion.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        max_retries: int = 2,
+        timeout_s: float | None = None,
+        temperature: float | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        input_price: float | None = None,
+        output_price: float | None = None,
+        cached_input_price: float | None = None,
+        max_input_tokens: int | None = None,
+    ) -> None:
+        if not model:
+            raise InvalidArgumentError("model: is empty; pass the name that the server knows the model by")
+        self.model = model
+        self.base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
+        self.max_input_tokens = max_input_tokens
+        self._prices = Prices.of(input_price, output_price, cached_input_price)
+        self._extra_body = ({} if temperature is None else {"temperature": temperature}) | dict(extra_body or {})
+        self._client: dict[str, Any] = {
+            "api_key": api_key_for(self.base_url, api_key),
+            "base_url": self.base_url,
+            "max_retries": max_retries,
+            "default_headers": dict(extra_headers or {}),
+        }
+        if timeout_s is not None:
+            self._client["timeout"] = timeout_s
+        self._async_clients = LoopClients(lambda: openai.AsyncOpenAI(**self._client))
+        self._sync_client: openai.OpenAI | None = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self.model!r}, base_url={self.base_url!r})"
+
+    async def complete(self, messages: Sequence[Message]) -> Completion:
+        client = await self._async_clients.of_this_loop()
+        response = await client.chat.completions.create(
+            model=self.model, messages=_as_sent(messages), extra_body=self._extra_body
+        )
+        return completion_of(response, self._prices, str(client.base_url))
+
+    def complete_sync(self, messages: Sequence[Message]) -> Completion:
+        with self._lock:
+            client = self._sync_client = self._sync_client or openai.OpenAI(**self._client)
+        response = client.chat.completions.create(
+            model=self.model, messages=_as_sent(messages), extra_body=self._extra_body
+        )
+        return completion_of(response, self._prices, str(client.base_url))
+
+
+def _as_sent(messages: Sequence[Message]) -> Any:
+    return [{"role": message.role, "content": message.content} for message in messages]

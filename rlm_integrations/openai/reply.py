@@ -1,0 +1,90 @@
+"""A server's chat completion -> Completion. Servers differ: nothing is taken for granted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from rlm_integrations.core.errors import InvalidArgumentError, RLMError
+from rlm_integrations.core.language_model import Completion
+from rlm_integrations.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars per million tokens."""
+
+    input: float
+    output: float
+    cached_input: float
+
+    @classmethod
+    def of(cls, input: float | None, output: float | None, cached_input: float | None) -> Prices | None:
+        """None where no price is given. Raises InvalidArgumentError where one of the two is missing or negative."""
+        if input is None and output is None and cached_input is None:
+            return None
+        if input is None or output is None:
+            missing = "input_price" if input is None else "output_price"
+            raise InvalidArgumentError(f"{missing}: missing; a cost needs input_price and output_price both")
+        cached_input = input if cached_input is None else cached_input
+        if min(input, output, cached_input) < 0:
+            raise InvalidArgumentError("input_price, output_price: negative; pass US dollars per million tokens")
+        return cls(input, output, cached_input)
+
+    def cost_usd(self, usage: Usage) -> float:
+        fresh = max(0, usage.input_tokens - usage.cached_tokens)
+        millionths = fresh * self.input + usage.cached_tokens * self.cached_input + usage.output_tokens * self.output
+        return millionths / 1_000_000
+
+
+def completion_of(response: object, prices: Prices | None, server: str) -> Completion:
+    """The reply's text and usage. Raises RLMError where the response is no chat completion."""
+    choices: object = getattr(response, "choices", None)
+    if not isinstance(choices, list) or not choices:
+        raise RLMError(
+            f"{server} did not reply with a chat completion but with {_excerpt(response)}; "
+            "check base_url (it usually ends in /v1)"
+        )
+    message: object = getattr(cast(list[object], choices)[0], "message", None)
+    text = _text(getattr(message, "content", None)) or _text(getattr(message, "refusal", None))
+    usage = _usage(getattr(response, "usage", None))
+    if prices is not None:
+        usage = usage.model_copy(update={"cost_usd": prices.cost_usd(usage)})
+    model: object = getattr(response, "model", None)
+    return Completion(text, usage, model if isinstance(model, str) else None)
+
+
+def _text(content: object) -> str:
+    """A str as it is; of a list of parts, which some servers send, the text ones."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(_text(_field(part, "text")) for part in cast(list[object], content))
+    return ""
+
+
+def _usage(usage: object) -> Usage:
+    return Usage(
+        input_tokens=_count(usage, "prompt_tokens"),
+        output_tokens=_count(usage, "completion_tokens"),
+        cached_tokens=_count(_field(usage, "prompt_tokens_details"), "cached_tokens"),
+        reasoning_tokens=_count(_field(usage, "completion_tokens_details"), "reasoning_tokens"),
+    )
+
+
+def _count(counts: object, name: str) -> int:
+    value = _field(counts, name)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _field(holder: object, name: str) -> object:
+    if isinstance(holder, Mapping):
+        return cast(Mapping[str, Any], holder).get(name)
+    return getattr(holder, name, None)
+
+
+def _excerpt(response: object) -> str:
+    dump = getattr(response, "model_dump_json", None)
+    shown = str(dump(exclude_none=True)) if callable(dump) else str(response)
+    return repr(" ".join(shown.split())[:300])

@@ -1,0 +1,153 @@
+"""ScriptedChatModel: the doubles as a LangChain chat model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rlm_integrations.core.errors import MissingExtraError
+
+try:
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+    from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+except ImportError as error:
+    raise MissingExtraError(
+        f'rlm_integrations.testing.langchain needs langchain-core: pip install "rlm-integrations[langchain]" ({error})'
+    ) from error
+from pydantic import Field
+
+from rlm_integrations.core.language_model import Completion, Message, Role
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing.replaying_model import ReplayingModel
+from rlm_integrations.testing.scripted_model import Reply, ReplyFunction, ScriptedModel
+
+_ROLES: dict[str, Role] = {"system": "system", "ai": "assistant", "AIMessageChunk": "assistant"}
+
+
+class ScriptedChatModel(BaseChatModel):
+    """A chat model for tests: `ScriptedChatModel(["first reply", "second"])`, or `always=function`.
+
+    It behaves as `rlm_integrations.testing.ScriptedModel`, whose requests it records, in sync, async and
+    streamed calls (a stream comes word by word). `ScriptedChatModel.replaying("conversation.jsonl")`
+    answers from a recording. Raises what the double raises.
+    """
+
+    double: Any = Field(repr=False, exclude=True)
+    """The ScriptedModel or ReplayingModel that gives the replies."""
+
+    def __init__(
+        self,
+        replies: Iterable[Reply] = (),
+        *,
+        always: ReplyFunction | None = None,
+        double: ScriptedModel | ReplayingModel | None = None,
+        model: str = "scripted",
+        usage: Usage | None = None,
+        max_input_tokens: int | None = None,
+        **fields: Any,
+    ) -> None:
+        if double is None:
+            double = ScriptedModel(replies, always=always, model=model, usage=usage, max_input_tokens=max_input_tokens)
+        if double.max_input_tokens is not None:
+            fields.setdefault("profile", {"max_input_tokens": double.max_input_tokens})
+        fields["double"] = double
+        super().__init__(**fields)
+
+    @classmethod
+    def replaying(cls, recording: str | Path | ReplayingModel, **fields: Any) -> ScriptedChatModel:
+        """A chat model that answers from a recording: a file's path, or a ReplayingModel."""
+        double = recording if isinstance(recording, ReplayingModel) else ReplayingModel.from_file(recording)
+        return cls(double=double, **fields)
+
+    @property
+    def requests(self) -> list[tuple[Message, ...]]:
+        """Every request so far, in the order of arrival, as the core's messages."""
+        return self.double.requests
+
+    def assert_exhausted(self) -> None:
+        """Raise ScriptExhausted if replies were left over, or if a request found none."""
+        self.double.assert_exhausted()
+
+    def __enter__(self) -> ScriptedChatModel:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is None:
+            self.assert_exhausted()
+
+    @property
+    def _llm_type(self) -> str:
+        return "rlm-integrations-scripted"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.double.model}
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        completion = self.double.complete_sync([_core_message(message) for message in messages])
+        return ChatResult(generations=[ChatGeneration(message=_ai_message(completion))])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return self._generate(messages)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        message = self._generate(messages).generations[0].message
+        for piece in re.findall(r"\S*\s+|\S+", str(message.text)):
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
+            if run_manager:
+                run_manager.on_llm_new_token(piece, chunk=chunk)
+            yield chunk
+        last = AIMessageChunk(
+            content="",
+            usage_metadata=_usage_of(message),
+            response_metadata=message.response_metadata,
+            chunk_position="last",
+        )
+        yield ChatGenerationChunk(message=last)
+
+
+def _core_message(message: BaseMessage) -> Message:
+    return Message(_ROLES.get(message.type, "user"), str(message.text))
+
+
+def _ai_message(completion: Completion) -> AIMessage:
+    usage = completion.usage
+    return AIMessage(
+        content=completion.text,
+        usage_metadata=UsageMetadata(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            total_tokens=usage.total_tokens,
+            input_token_details=InputTokenDetails(cache_read=usage.cached_tokens),
+            output_token_details=OutputTokenDetails(reasoning=usage.reasoning_tokens),
+        ),
+        response_metadata={"model_name": completion.model} if completion.model else {},
+    )
+
+
+def _usage_of(message: BaseMessage) -> UsageMetadata | None:
+    return message.usage_metadata if isinstance(message, AIMessage) else None

@@ -1,0 +1,208 @@
+"""ScriptedLLM: the doubles as a LlamaIndex LLM."""
+
+# LlamaIndex's callback decorators carry no types.
+# pyright: reportUntypedFunctionDecorator=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rlm_integrations.core.errors import MissingExtraError
+
+try:
+    from llama_index.core.base.llms.types import (
+        ChatMessage,
+        ChatResponse,
+        ChatResponseAsyncGen,
+        ChatResponseGen,
+        CompletionResponse,
+        CompletionResponseAsyncGen,
+        CompletionResponseGen,
+        LLMMetadata,
+        MessageRole,
+    )
+    from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+    from llama_index.core.llms.llm import LLM
+except ImportError as error:
+    raise MissingExtraError(
+        "rlm_integrations.testing.llama_index needs llama-index-core: "
+        f'pip install "rlm-integrations[llama-index]" ({error})'
+    ) from error
+from pydantic import Field
+
+from rlm_integrations.core.language_model import Completion, Message, Role
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing.replaying_model import ReplayingModel
+from rlm_integrations.testing.scripted_model import Reply, ReplyFunction, ScriptedModel
+
+_DEFAULT_WINDOW = 128_000
+_ROLES: dict[MessageRole, Role] = {
+    MessageRole.SYSTEM: "system",
+    MessageRole.DEVELOPER: "system",
+    MessageRole.ASSISTANT: "assistant",
+    MessageRole.MODEL: "assistant",
+    MessageRole.CHATBOT: "assistant",
+}
+
+
+class ScriptedLLM(LLM):
+    """An LLM for tests: `ScriptedLLM(["first reply", "second"])`, or `always=function`.
+
+    It behaves as `rlm_integrations.testing.ScriptedModel`, whose requests it records, in every sync, async
+    and streamed call (a stream comes word by word; a completion's prompt is one user message).
+    `ScriptedLLM.replaying("conversation.jsonl")` answers from a recording. `context_window` is in tokens.
+    """
+
+    double: Any = Field(repr=False, exclude=True)
+    """The ScriptedModel or ReplayingModel that gives the replies."""
+    context_window: int
+
+    def __init__(
+        self,
+        replies: Iterable[Reply] = (),
+        *,
+        always: ReplyFunction | None = None,
+        double: ScriptedModel | ReplayingModel | None = None,
+        model: str = "scripted",
+        usage: Usage | None = None,
+        context_window: int = _DEFAULT_WINDOW,
+        **fields: Any,
+    ) -> None:
+        fields["double"] = double or ScriptedModel(replies, always=always, model=model, usage=usage)
+        fields["context_window"] = context_window
+        super().__init__(**fields)
+
+    @classmethod
+    def replaying(cls, recording: str | Path | ReplayingModel, **fields: Any) -> ScriptedLLM:
+        """An LLM that answers from a recording: a file's path, or a ReplayingModel."""
+        double = recording if isinstance(recording, ReplayingModel) else ReplayingModel.from_file(recording)
+        return cls(double=double, **fields)
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "ScriptedLLM"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(context_window=self.context_window, is_chat_model=True, model_name=self.double.model)
+
+    @property
+    def requests(self) -> list[tuple[Message, ...]]:
+        """Every request so far, in the order of arrival, as the core's messages."""
+        return self.double.requests
+
+    def assert_exhausted(self) -> None:
+        """Raise ScriptExhausted if replies were left over, or if a request found none."""
+        self.double.assert_exhausted()
+
+    def __enter__(self) -> ScriptedLLM:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is None:
+            self.assert_exhausted()
+
+    def _complete(self, messages: Sequence[ChatMessage]) -> Completion:
+        return self.double.complete_sync([_core_message(message) for message in messages])
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return _chat_response(self._complete(messages))
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return _chat_response(self._complete(messages))
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return _completion_response(self._complete([ChatMessage(content=prompt)]))
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return _completion_response(self._complete([ChatMessage(content=prompt)]))
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        return _chat_stream(self._complete(messages))
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        completion = self._complete(messages)
+
+        async def stream() -> ChatResponseAsyncGen:
+            for response in _chat_stream(completion):
+                yield response
+
+        return stream()
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        return _completion_stream(self._complete([ChatMessage(content=prompt)]))
+
+    @llm_completion_callback()
+    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
+        completion = self._complete([ChatMessage(content=prompt)])
+
+        async def stream() -> CompletionResponseAsyncGen:
+            for response in _completion_stream(completion):
+                yield response
+
+        return stream()
+
+
+def _core_message(message: ChatMessage) -> Message:
+    return Message(_ROLES.get(message.role, "user"), message.content or "")
+
+
+def _counts(completion: Completion) -> dict[str, int]:
+    """Token counts under the names that LlamaIndex's token counters read."""
+    usage = completion.usage
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _raw(completion: Completion) -> dict[str, Any]:
+    usage = completion.usage
+    details = {
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+    return {"model": completion.model, "usage": {**_counts(completion), **details}}
+
+
+def _chat_response(completion: Completion) -> ChatResponse:
+    message = ChatMessage(role=MessageRole.ASSISTANT, content=completion.text)
+    return ChatResponse(message=message, raw=_raw(completion), additional_kwargs=_counts(completion))
+
+
+def _completion_response(completion: Completion) -> CompletionResponse:
+    return CompletionResponse(text=completion.text, raw=_raw(completion), additional_kwargs=_counts(completion))
+
+
+def _growing(text: str) -> Iterator[tuple[str, str]]:
+    """The text word by word: what is there so far, and the new piece."""
+    end = 0
+    for piece in re.findall(r"\S*\s+|\S+", text):
+        end += len(piece)
+        yield text[:end], piece
+
+
+def _chat_stream(completion: Completion) -> ChatResponseGen:
+    for text, delta in _growing(completion.text):
+        response = _chat_response(completion)
+        response.message, response.delta = ChatMessage(role=MessageRole.ASSISTANT, content=text), delta
+        yield response
+
+
+def _completion_stream(completion: Completion) -> CompletionResponseGen:
+    for text, delta in _growing(completion.text):
+        response = _completion_response(completion)
+        response.text, response.delta = text, delta
+        yield response

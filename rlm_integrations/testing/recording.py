@@ -1,0 +1,182 @@
+"""Recorded conversations: JSON lines that a Recorder writes and a ReplayingModel answers from.
+
+    {"role": "root", "question": "How many?", "turn": 0, "reply": "```repl…", "model": "…", "usage": {…}}
+    {"role": "sub", "prompt": "Is this …?", "reply": "yes"}
+
+A reply of the root is known by its question and by the number of assistant messages before it, so a
+recording survives a change of wording in the prompts. A reply of a sub-call is known by its exact prompt; a
+long prompt is kept as a digest and its head. `model` and `usage` may be left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Completion, LanguageModel, Message
+from rlm_integrations.core.prompt import sub_call_messages, text
+from rlm_integrations.core.usage import Usage
+
+_WHOLE_PROMPT_CHARS = 2_000
+_HEAD_CHARS = 200
+
+Key = tuple[str, ...]
+"""What a request and its record have in common."""
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reply: str
+    model: str | None = None
+    usage: Usage | None = None
+    """None: estimated when it is replayed."""
+
+
+class RootRecord(_Reply):
+    role: Literal["root"] = "root"
+    question: str
+    turn: int = Field(ge=0)
+
+    @property
+    def key(self) -> Key:
+        return ("root", self.question, str(self.turn))
+
+    @property
+    def head(self) -> str:
+        return self.question
+
+
+class SubRecord(_Reply):
+    role: Literal["sub"] = "sub"
+    prompt: str | None = None
+    prompt_sha256: str | None = None
+    prompt_head: str | None = None
+
+    @model_validator(mode="after")
+    def _known_by_its_prompt(self) -> SubRecord:
+        if (self.prompt is None) == (self.prompt_sha256 is None):
+            raise ValueError("a sub record has either prompt or prompt_sha256")
+        return self
+
+    @property
+    def key(self) -> Key:
+        return ("sub", self.prompt_sha256 or _digest(self.prompt or ""))
+
+    @property
+    def head(self) -> str:
+        return self.prompt_head or self.prompt or ""
+
+
+Record = RootRecord | SubRecord
+_RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="role")])
+
+
+def read_records(path: str | Path) -> list[Record]:
+    """The records of a file. Raises InvalidArgumentError with the line that is wrong."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(f"path: cannot read the recording {str(path)!r}: {error}") from error
+    records: list[Record] = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                records.append(_RECORD.validate_json(line))
+            except ValidationError as error:
+                problem = error.errors(include_url=False)[0]
+                where = ".".join(map(str, problem["loc"]))
+                raise InvalidArgumentError(
+                    f"path: line {number} of {str(path)!r} is no record: {where} {problem['msg']}"
+                ) from None
+    return records
+
+
+def key_of(messages: Sequence[Message]) -> Key:
+    """The key under which the reply to this request is recorded."""
+    if is_sub_call(messages):
+        return ("sub", _digest(messages[-1].content))
+    return ("root", question_of(messages), str(_turn(messages)))
+
+
+def is_sub_call(messages: Sequence[Message]) -> bool:
+    return bool(messages) and tuple(messages) == sub_call_messages(messages[-1].content)
+
+
+def question_of(messages: Sequence[Message]) -> str:
+    """The question of a root request: out of the engine's first message, or else the first user message whole."""
+    asked = [message.content for message in messages if message.role == "user"]
+    found = (_first_message().fullmatch(content) for content in asked)
+    return next((match["question"] for match in found if match), asked[0] if asked else "")
+
+
+@cache
+def _first_message() -> re.Pattern[str]:
+    template = re.escape(text("first_message")).replace(r"\{question\}", "(?P<question>.*)")
+    return re.compile(re.sub(r"\\\{\w+\\\}", ".*", template), re.DOTALL)
+
+
+def record_of(messages: Sequence[Message], completion: Completion) -> Record:
+    """What is kept of a request and its reply."""
+    reply: dict[str, Any] = {"reply": completion.text, "model": completion.model, "usage": completion.usage}
+    if not is_sub_call(messages):
+        return RootRecord(question=question_of(messages), turn=_turn(messages), **reply)
+    prompt = messages[-1].content
+    if len(prompt) <= _WHOLE_PROMPT_CHARS:
+        return SubRecord(prompt=prompt, **reply)
+    return SubRecord(prompt_sha256=_digest(prompt), prompt_head=prompt[:_HEAD_CHARS], **reply)
+
+
+class Recorder:
+    """Wraps a model and appends every reply it gives to a file, for ReplayingModel.
+
+        recorder = Recorder(OpenAIModel("gpt-5"), "conversation.jsonl")
+        RLMEngine(recorder).run(question, corpus)
+
+    Calls that fail pass through and leave no record. For a sub-LM of its own, wrap it with the same path:
+    every record is appended whole, so recorders of one file may run side by side.
+    """
+
+    def __init__(self, llm: LanguageModel, path: str | Path) -> None:
+        self._llm = llm
+        self._path = Path(path)
+
+    async def complete(self, messages: Sequence[Message]) -> Completion:
+        return self._keep(messages, await self._llm.complete(messages))
+
+    @property
+    def complete_sync(self) -> Callable[[Sequence[Message]], Completion]:
+        """Present only where the wrapped model has it, as the protocol of LanguageModel wants it."""
+        complete_sync: Callable[[Sequence[Message]], Completion] = getattr(self._llm, "complete_sync")  # noqa: B009
+        return lambda messages: self._keep(messages, complete_sync(messages))
+
+    @property
+    def max_input_tokens(self) -> int | None:
+        return getattr(self._llm, "max_input_tokens", None)
+
+    def _keep(self, messages: Sequence[Message], completion: Completion) -> Completion:
+        record = record_of(messages, completion).model_dump(mode="json", exclude_none=True)
+        line = json.dumps({"role": record.pop("role"), **record}, ensure_ascii=False) + "\n"
+        with _WRITING, self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
+        return completion
+
+
+_WRITING = threading.Lock()
+
+
+def _turn(messages: Sequence[Message]) -> int:
+    return sum(message.role == "assistant" for message in messages)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.testing import ScriptedModel
+
+
+class ModelServer:
+    """A loopback OpenAI-compatible server whose models "root" and "sub" play scripts."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, ScriptedModel] = {}
+        self.asked = threading.Event()
+        self.closing = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status, reply = server.reply(body)
+                data = json.dumps(reply).encode()
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+                except OSError:  # the client hung up
+                    self.close_connection = True
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128  # the default of 5 resets connections that come at once
+
+        self._http = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def reply(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        messages = [Message(message["role"], message["content"]) for message in body["messages"]]
+        self.asked.set()
+        try:
+            completion = self.models[body["model"]].complete_sync(messages)
+        except Exception as error:
+            return 400, {"error": {"message": str(error)}}
+        usage = completion.usage
+        return 200, {
+            "model": body["model"],
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": completion.text}}],
+            "usage": {
+                "prompt_tokens": usage.input_tokens,
+                "completion_tokens": usage.output_tokens,
+                "total_tokens": usage.total_tokens,
+            },
+        }
+
+    def close(self) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@pytest.fixture
+def model_server() -> Iterator[ModelServer]:
+    server = ModelServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., tuple[list[str], dict[str, str]]]:
+    """The command line of the console script, and the environment to run it in."""
+
+    def build(*arguments: object, **environment: str) -> tuple[list[str], dict[str, str]]:
+        script = "import sys; from rlm_integrations.cli import main; sys.argv[0] = 'rlm-integrations'; main()"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_"))}
+        kept |= {"PYTHONPATH": os.getcwd(), "PYTHONWARNINGS": "error", "COLUMNS": "100", "TERM": "xterm-256color"}
+        return [sys.executable, "-c", script, *map(str, arguments)], kept | environment
+
+    return build
+
+
+@pytest.fixture
+def run_cli(
+    command: Callable[..., tuple[list[str], dict[str, str]]], tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the console script with no terminal, in tmp_path."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        argv, env = command(*arguments, **environment)
+        return subprocess.run(
+            argv, env=env, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "notes"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.txt").write_text("The red key opens the cellar.\n" * 40)
+    (folder / "deep" / "b.md").write_text("Nobody found the blue key.\n" * 40)
+    (folder / "picture.png").write_bytes(b"\x89PNG\0\0")
+    return folder

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rlm_integrations import RLMTrace
+from rlm_integrations.cli.app import app
+from rlm_integrations.testing import ScriptedModel
+
+FINDS_THE_KEY = """I search, ask and cite.
+```repl
+found = search("red key")
+said = llm_query("What does it open? " + context[0]["text"][:100])
+cite("The red key opens the cellar.")
+answer["content"] = f"The red key: {said} ({len(context)} documents)"
+answer["ready"] = True
+```"""
+LOOKS_FIRST = "```repl\nprint(len(context))\n```"
+
+Ask = Callable[..., Any]
+RunCli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+QUESTION = ("ask", "notes", "-q", "What does the red key open?", "--model", "root", "--sub-model", "sub", "--base-url")
+
+
+@pytest.fixture
+def ask(model_server: Any, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs `ask` over the corpus in this process, at the server's models, with some more arguments."""
+    monkeypatch.chdir(corpus.parent)
+    model_server.models["sub"] = ScriptedModel(always=lambda messages: "the cellar")
+
+    def run(*more: str) -> Any:
+        arguments = [*QUESTION, model_server.url, *more]
+        return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"}, catch_exceptions=False)
+
+    return run
+
+
+def test_the_answer_and_its_citations_go_to_stdout_and_the_progress_to_stderr(
+    run_cli: RunCli, corpus: Path, model_server: Any
+) -> None:
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, FINDS_THE_KEY])
+    model_server.models["sub"] = ScriptedModel(always=lambda messages: "the cellar")
+    done = run_cli(*QUESTION, model_server.url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "The red key: the cellar (2 documents)",
+        "",
+        "Citations:",
+        "  [1] notes/a.txt: “The red key opens the cellar.”",
+    ]
+    lines = done.stderr.splitlines()
+    assert lines[0] == "corpus: 2 documents, 2,280 characters"
+    assert lines[1].startswith("iteration 1 of 20: 1 code block, tokens ")
+    assert lines[2].startswith("iteration 2 of 20: 1 code block, 1 sub-call, tokens ")
+    assert lines[3].startswith("2 iterations, 1 sub-call, tokens ")
+    assert len(lines) == 4
+    assert "What does it open? The red key" in model_server.models["sub"].requests[0][-1].content
+
+
+def test_json_is_one_object_with_everything_a_program_needs(ask: Ask, model_server: Any) -> None:
+    model_server.models["root"] = ScriptedModel([FINDS_THE_KEY])
+    done = ask("--json", "--price", "1,2", "--sub-price", "0.1,0.2")
+    told = json.loads(done.stdout)
+    assert told["answer"] == "The red key: the cellar (2 documents)"
+    assert told["stop_reason"] == "answer"
+    assert [(c["document_id"], c["start_index"], c["end_index"]) for c in told["citations"]] == [("notes/a.txt", 0, 29)]
+    assert told["sources"][0] == "notes/a.txt"
+    assert (told["iterations"], told["sub_calls"]) == (1, 1)
+    assert told["usage"]["input_tokens"] > 0
+    assert 0 < told["usage"]["cost_usd"] < 0.1
+
+
+def test_the_trace_file_holds_the_whole_run(ask: Ask, model_server: Any, tmp_path: Path) -> None:
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, FINDS_THE_KEY])
+    done = ask("--trace", "run.json")
+    assert "Trace: run.json" in done.stderr
+    trace = RLMTrace.model_validate(json.loads((tmp_path / "run.json").read_text("utf-8")))
+    assert trace.detail == "full"
+    assert [iteration.reply for iteration in trace.iterations] == [LOOKS_FIRST, FINDS_THE_KEY]
+    assert trace.executions[1].sub_calls[0].reply == "the cellar"
+
+
+def test_limits_come_from_options_and_pairs_and_the_stop_reason_is_told(ask: Ask, model_server: Any) -> None:
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, "I do not know."])
+    done = ask("--max-iterations", "1", "--limit", "max_sub_calls=7", "--limit", "memory_mb=none")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == "I do not know.\n"
+    assert "Stopped by: max_iterations" in done.stderr
+    assert "last call: no code" in done.stderr
+
+
+def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
+    ask: Ask, model_server: Any, tmp_path: Path
+) -> None:
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, ValueError("the model is\nout of order")])
+    done = ask("--trace", "run.json")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("The run failed: ")]
+    assert "the model is out of order" in line.replace("\\n", " ")
+    trace = RLMTrace.model_validate(json.loads((tmp_path / "run.json").read_text("utf-8")))
+    assert trace.iterations[0].reply == LOOKS_FIRST
+    assert "out of order" in (trace.error or "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--limit", "max_iteration=3"), "did you mean 'max_iterations'?"),
+        (("--limit", "max_iterations"), "is not NAME=VALUE"),
+        (("--limit", "max_iterations=3", "--max-iterations", "4"), "max_iterations is given twice"),
+        (("--max-iterations", "0"), "max_iterations=0: "),
+        (("--timeout", "soon"), "Invalid value for '--timeout'"),
+        (("--limit", "max_cost_usd=1"), "add --price IN,OUT"),
+        (("--limit", "max_cost_usd=1", "--price", "1,2"), "add --sub-price IN,OUT"),
+        (("--price", "cheap"), "'cheap' is not two numbers"),
+        (("--price", "1,-2"), "negative"),
+        (("--trace", "nowhere/run.json"), "cannot be written; pass a file in an existing folder"),
+        (("--sandbox", "moon"), "sandbox"),
+        (("-q", ""), "question: is empty"),
+        (("no-such-file.txt",), "no-such-file.txt"),
+        (("--no-such-option",), "--no-such-option"),
+    ],
+)
+def test_wrong_arguments_are_named_and_end_with_2_before_any_call(
+    ask: Ask, model_server: Any, arguments: tuple[str, ...], problem: str
+) -> None:
+    done = ask(*arguments)
+    assert done.exit_code == 2, done.output
+    assert problem in done.stderr
+    assert not model_server.asked.is_set()
+
+
+def test_a_model_and_a_key_are_asked_for_by_name(run_cli: RunCli, corpus: Path) -> None:
+    done = run_cli("ask", corpus, "-q", "?")
+    assert done.returncode == 2
+    assert "--model" in done.stderr
+    done = run_cli("ask", corpus, "-q", "?", RLM_MODEL="gpt-5")
+    assert done.returncode == 2
+    assert "set OPENAI_API_KEY" in done.stderr
+
+
+def test_a_folder_without_text_is_an_error_that_names_it(run_cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run_cli("ask", "empty", "-q", "?", "--model", "m", "--base-url", "http://localhost:1/v1")
+    assert done.returncode == 2
+    assert "no text file in the folder 'empty'" in done.stderr
+
+
+def test_a_server_that_is_not_there_is_one_line(run_cli: RunCli, corpus: Path) -> None:
+    done = run_cli("ask", corpus, "-q", "?", "--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+    assert done.returncode == 1
+    assert "The run failed: the root LM failed in iteration 1: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_answer_in_any_script_survives_a_terminal_that_is_ascii(
+    run_cli: RunCli, corpus: Path, model_server: Any
+) -> None:
+    model_server.models["root"] = ScriptedModel(['```repl\nFINAL("ключ 🔑")\n```'] * 2)
+    plain = run_cli(*QUESTION, model_server.url, PYTHONIOENCODING="ascii")
+    assert plain.stdout == r"\u043a\u043b\u044e\u0447 \U0001f511" + "\n"
+    as_json = run_cli(*QUESTION, model_server.url, "--json", PYTHONIOENCODING="ascii")
+    assert json.loads(as_json.stdout)["answer"] == "ключ 🔑"
+
+
+def test_a_file_that_is_not_utf_8_can_be_cited(ask: Ask, model_server: Any, corpus: Path, tmp_path: Path) -> None:
+    (corpus / "odd.txt").write_bytes(b"caf\xe9 is latin-1\n" * 10)
+    model_server.models["root"] = ScriptedModel(
+        ['```repl\nd = [d for d in context if "odd" in d["id"]][0]\ncite(d["text"][:16])\nFINAL("done")\n```']
+    )
+    done = ask("--trace", "run.json")
+    assert done.exit_code == 0, done.stderr
+    assert "“caf� is latin-1”" in done.stdout
+    trace = json.loads((tmp_path / "run.json").read_text("utf-8"))
+    assert trace["citations"][0]["cited_text"] == "caf� is latin-1"
+
+
+def test_half_a_character_in_an_answer_loses_neither_answer_nor_trace(
+    ask: Ask, model_server: Any, tmp_path: Path
+) -> None:
+    model_server.models["root"] = ScriptedModel(['```repl\nFINAL("half \\ud83d.")\n```'])
+    done = ask("--json", "--trace", "run.json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["answer"] == "half \N{REPLACEMENT CHARACTER}."
+    assert json.loads((tmp_path / "run.json").read_text("utf-8"))["answer"] == "half \N{REPLACEMENT CHARACTER}."
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_on_a_terminal_the_live_view_fits_and_control_characters_of_the_model_do_not_reach_it(
+    command: Any, model_server: Any, corpus: Path, tmp_path: Path, columns: int
+) -> None:
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, '```repl\nFINAL("safe\\x1b[31m end")\n```'])
+    argv, env = command(
+        "ask", "notes", "-q", "?", "--model", "root", "--base-url", model_server.url, COLUMNS=str(columns), LINES="24"
+    )
+    screen, terminal = pty.openpty()
+    process = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    output = read_all(screen)
+    assert process.wait(30) == 0, output
+    assert "iteration 1 of 20" in output
+    assert "safe[31m end" in output
+    assert "\x1b[31m end" not in output
+
+
+def read_all(screen: int) -> str:
+    """What a terminal's program wrote until it ended."""
+    pieces: list[bytes] = []
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if select.select([screen], [], [], 1)[0]:
+            try:
+                piece = os.read(screen, 65_536)
+            except OSError:  # the other side is closed
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+    os.close(screen)
+    return b"".join(pieces).decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_ctrl_c_ends_a_run_at_once_with_130(
+    command: Any, model_server: Any, corpus: Path, tmp_path: Path, whole_group: bool
+) -> None:
+    model_server.models["root"] = ScriptedModel(always=lambda _: str(model_server.closing.wait(60)))
+    argv, env = command("ask", "notes", "-q", "?", "--model", "root", "--base-url", model_server.url)
+    process = subprocess.Popen(
+        argv, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert model_server.asked.wait(30)
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=10)
+    assert process.returncode == 130, stderr
+    assert stdout == ""
+    spent, last = stderr.splitlines()[-2:]
+    assert spent.startswith("1 iteration, 0 sub-calls, tokens 0 in, 0 out, ")
+    assert last == "Interrupted."
+    assert "Traceback" not in stderr

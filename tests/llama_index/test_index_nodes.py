@@ -1,0 +1,182 @@
+"""The whole corpus out of an index: no node that is not its own, none missing."""
+
+from __future__ import annotations
+
+import pytest
+from llama_index.core import (
+    Document,
+    DocumentSummaryIndex,
+    PropertyGraphIndex,
+    SimpleKeywordTableIndex,
+    StorageContext,
+    SummaryIndex,
+    TreeIndex,
+    VectorStoreIndex,
+)
+from llama_index.core.graph_stores import SimplePropertyGraphStore
+from llama_index.core.indices.keyword_table import KeywordTableIndex
+from llama_index.core.node_parser import HierarchicalNodeParser, get_leaf_nodes
+from llama_index.core.schema import TextNode
+from llama_index.core.vector_stores.simple import SimpleVectorStore
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.llama_index import RLMQueryEngine
+from rlm_integrations.llama_index.index_nodes import nodes_of_index
+
+
+def texts(index: object) -> list[str]:
+    return sorted(node.get_content() for node in nodes_of_index(index))
+
+
+class TextStore(SimpleVectorStore):
+    """A vector store that keeps the text, as Chroma does."""
+
+    stores_text: bool = True
+    kept: dict[str, TextNode] = {}  # noqa: RUF012 - a pydantic field
+
+    def add(self, nodes, **kwargs):
+        self.kept.update({node.node_id: node for node in nodes})
+        return super().add(nodes, **kwargs)
+
+    def get_nodes(self, node_ids=None, filters=None):
+        return list(self.kept.values())
+
+
+class ClosedStore(TextStore):
+    """A vector store that cannot list, as Pinecone."""
+
+    def get_nodes(self, node_ids=None, filters=None):
+        raise NotImplementedError("get_nodes not implemented")
+
+
+def test_every_kind_of_index_holds_exactly_its_documents(index_kind, build_index, documents):
+    assert texts(build_index(index_kind, documents)) == [document.text for document in documents]
+
+
+@pytest.mark.parametrize("kind", ["vector", "summary", "keyword", "property_graph", "document_summary"])
+def test_deleted_documents_are_gone_though_the_docstore_keeps_them(kind, build_index, documents):
+    index = build_index(kind, documents)
+    index.delete_ref_doc("d3")
+    assert texts(index) == [document.text for document in documents if document.doc_id != "d3"]
+    assert any(node.ref_doc_id == "d3" for node in index.docstore.docs.values())
+
+
+def test_indexes_of_one_storage_do_not_see_each_others_nodes(documents, build_knowledge_graph):
+    storage = StorageContext.from_defaults()
+    built = [
+        SummaryIndex.from_documents(documents[:1], storage_context=storage),
+        SimpleKeywordTableIndex.from_documents(documents[1:2], storage_context=storage),
+        build_knowledge_graph(documents[2:3], storage_context=storage),
+        TreeIndex.from_documents(documents[3:4], storage_context=storage),
+        DocumentSummaryIndex.from_documents(documents[4:], storage_context=storage),
+    ]
+    assert [texts(index) for index in built] == [[document.text] for document in documents]
+
+
+def test_nodes_that_a_table_cannot_reach_are_not_lost(documents, build_knowledge_graph):
+    mute = Document(text="the of and", doc_id="mute")  # stop words only: no keyword, no triplet
+    assert "the of and" in texts(SimpleKeywordTableIndex.from_documents([*documents, mute]))
+    assert "the of and" in texts(build_knowledge_graph([*documents, mute]))
+
+
+def test_where_a_model_made_the_keywords_left_out_nodes_are_counted(documents, scripted):
+    index = KeywordTableIndex.from_documents(
+        documents[:3], llm=scripted(always=lambda messages: "KEYWORDS: Alice, Bob")
+    )
+    index.delete_ref_doc("d1")
+    index.delete_ref_doc("d2")
+    with pytest.warns(UserWarning, match="2 nodes of the docstore are not in the keyword table"):
+        assert texts(index) == [documents[0].text]
+
+
+def test_summaries_of_models_are_no_corpus(documents):
+    tree = TreeIndex.from_documents(documents, num_children=2)
+    assert len(tree.docstore.docs) > len(documents)
+    assert len(nodes_of_index(tree)) == len(documents)
+
+
+def test_of_a_hierarchy_the_indexed_leaves_are_the_corpus(long_text):
+    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[2048, 512])
+    nodes = parser.get_nodes_from_documents([Document(text=long_text)])
+    storage = StorageContext.from_defaults()
+    storage.docstore.add_documents(nodes)
+    leaves = get_leaf_nodes(nodes)
+    index = VectorStoreIndex(leaves, storage_context=storage)
+    assert len(nodes_of_index(index)) == len(leaves) < len(nodes)
+    engine = index.as_query_engine(engine="rlm")
+    assert [document.text for document in engine._context.core_context.documents] == [long_text]
+
+
+def test_an_empty_index_is_an_error_not_an_empty_corpus():
+    with pytest.raises(InvalidArgumentError, match="SummaryIndex: it holds no nodes"):
+        nodes_of_index(SummaryIndex([]))
+
+
+def test_nodes_stored_on_purpose_serve_an_index_loaded_without_saying_so(documents):
+    storage = StorageContext.from_defaults(vector_store=ClosedStore(kept={}))
+    built = VectorStoreIndex.from_documents(documents, storage_context=storage, store_nodes_override=True)
+    loaded = VectorStoreIndex(index_struct=built.index_struct, storage_context=storage)
+    assert texts(loaded) == [document.text for document in documents]
+
+
+def test_a_graph_store_that_cannot_list_is_an_error(build_index, documents):
+    class Closed(SimplePropertyGraphStore):
+        def get(self, properties=None, ids=None):
+            raise NotImplementedError("no listing here")
+
+    index = build_index("property_graph", documents)
+    index.storage_context.property_graph_store = Closed(graph=index.property_graph_store.graph)
+    with pytest.raises(InvalidArgumentError, match=r"PropertyGraphIndex: Closed cannot list its chunks"):
+        nodes_of_index(index)
+
+
+def test_a_store_that_keeps_text_is_listed_in_document_order(documents, long_text):
+    storage = StorageContext.from_defaults(vector_store=TextStore(kept={}))
+    index = VectorStoreIndex.from_documents(
+        [*documents, Document(text=long_text, doc_id="a-ledger")], storage_context=storage
+    )
+    assert not index.docstore.docs
+    storage.vector_store.kept = dict(reversed(storage.vector_store.kept.items()))
+    nodes = nodes_of_index(index)
+    assert {node.ref_doc_id for node in nodes} == {"a-ledger", "d0", "d1", "d2", "d3", "d4"}
+    starts = [node.start_char_idx for node in nodes if node.ref_doc_id == "a-ledger"]
+    assert len(starts) > 20
+    assert starts == sorted(starts)
+
+
+def test_a_store_that_cannot_list_is_an_error_with_remedies_and_the_remedies_work(documents):
+    storage = StorageContext.from_defaults(vector_store=ClosedStore(kept={}))
+    index = VectorStoreIndex.from_documents(documents, storage_context=storage)
+    remedies = "documents=.*nodes=.*retriever=.*store_nodes_override"
+    with pytest.raises(InvalidArgumentError, match=f"VectorStoreIndex.*ClosedStore cannot list.*{remedies}"):
+        index.as_query_engine(engine="rlm")
+    assert isinstance(index.as_query_engine(engine="rlm", documents=documents), RLMQueryEngine)
+    assert isinstance(index.as_query_engine(engine="rlm", nodes=iter(documents)), RLMQueryEngine)
+    assert isinstance(index.as_query_engine(engine="rlm", retriever=index.as_retriever()), RLMQueryEngine)
+    with pytest.raises(InvalidArgumentError, match="documents and nodes: given together"):
+        index.as_query_engine(engine="rlm", documents=documents, nodes=documents)
+    kept = VectorStoreIndex.from_documents(documents, storage_context=storage, store_nodes_override=True)
+    assert texts(kept) == [document.text for document in documents]
+
+
+@pytest.mark.parametrize("count", [9_999, 10_000])
+def test_a_count_equal_to_a_cap_is_possibly_truncated(documents, count):
+    store = TextStore(kept={})
+    index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
+    store.kept = {str(i): TextNode(id_=str(i), text="x") for i in range(count)}
+    with pytest.raises(InvalidArgumentError, match="possibly truncated"):
+        nodes_of_index(index)
+
+
+def test_nodes_missing_from_the_docstore_are_an_error(documents):
+    index = SummaryIndex.from_documents(documents)
+    index.docstore.delete_document(next(iter(index.docstore.docs)))
+    with pytest.raises(InvalidArgumentError, match="1 of its 5 nodes are missing"):
+        nodes_of_index(index)
+
+
+def test_a_property_graph_whose_docstore_is_elsewhere(build_index, documents):
+    store = build_index("property_graph", documents).property_graph_store
+    index = PropertyGraphIndex.from_existing(property_graph_store=store, use_async=False)
+    assert not index.docstore.docs
+    assert texts(index) == [document.text for document in documents]

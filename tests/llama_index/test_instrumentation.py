@@ -1,0 +1,130 @@
+"""Spans, events and callbacks keep their tree, on the sync and the async path."""
+
+from __future__ import annotations
+
+import pytest
+from llama_index.core import Document, Settings
+from llama_index.core.callbacks import (
+    CallbackManager,
+    CBEventType,
+    EventPayload,
+    LlamaDebugHandler,
+    TokenCountingHandler,
+)
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
+
+from rlm_integrations.core.events import RunEnded
+from rlm_integrations.llama_index import RLMCodeExecutionEvent, RLMQueryEngine, RLMSubCallEvent
+
+CODE = "```repl\nanswer['content'] = ' '.join(llm_query_batched(['one', 'two']))\nanswer['ready'] = True\n```"
+
+
+class Collector(BaseEventHandler):
+    events: list = []  # noqa: RUF012 - a pydantic field
+
+    def handle(self, event, **kwargs):
+        self.events.append(event)
+
+
+@pytest.fixture
+def watched():
+    dispatcher, events, spans = get_dispatcher(), Collector(events=[]), SimpleSpanHandler()
+    dispatcher.add_event_handler(events)
+    dispatcher.add_span_handler(spans)
+    yield events.events, spans
+    dispatcher.event_handlers.remove(events)
+    dispatcher.span_handlers.remove(spans)
+
+
+@pytest.fixture
+def build(long_text, scripted):
+    def build(**options):
+        llm = scripted([CODE], callback_manager=options.get("callback_manager") or CallbackManager([]))
+        sub = scripted(always=lambda messages: messages[-1].content, callback_manager=llm.callback_manager)
+        return RLMQueryEngine.from_documents([Document(text=long_text)], llm=llm, sub_llm=sub, **options)
+
+    return build
+
+
+async def ask(engine, path):
+    return engine.query("q?") if path == "sync" else await engine.aquery("q?")
+
+
+@pytest.mark.parametrize("path", ["sync", "async"])
+async def test_events_and_spans(path, build, watched):
+    events, spans = watched
+    assert (await ask(build(), path)).response == "one two"
+    names = [event.class_name() for event in events]
+    assert (names[0], names[-1]) == ("QueryStartEvent", "QueryEndEvent")
+    assert names.count("LLMChatEndEvent") == 3
+    assert [name for name in names if name.startswith("RLM")] == [
+        "RLMIterationStartEvent",
+        "RLMRootReplyEvent",
+        "RLMSubCallEvent",
+        "RLMSubCallEvent",
+        "RLMCodeExecutionEvent",
+    ]
+    by_id = {span.id_: span for span in spans.completed_spans}
+    (code,) = (span for span in by_id.values() if "._run_code" in span.id_)
+    path_up = [code.id_.split("-")[0]]
+    span = code
+    while span.parent_id is not None:
+        span = by_id[span.parent_id]
+        path_up.append(span.id_.split("-")[0])
+    ending = (
+        ["RLMQueryEngine._query", "RLMQueryEngine.query"]
+        if path == "sync"
+        else ["RLMQueryEngine._aquery", "RLMQueryEngine.aquery"]
+    )
+    assert path_up == ["RLMQueryEngine._run_code", *ending]
+    assert {event.span_id for event in events if isinstance(event, (RLMCodeExecutionEvent, RLMSubCallEvent))} == {
+        code.id_
+    }
+    sub_calls = [event for event in events if event.class_name() == "LLMChatEndEvent"][1:]
+    assert all(by_id[event.span_id].parent_id == code.id_ for event in sub_calls)
+    executed = next(event for event in events if isinstance(event, RLMCodeExecutionEvent))
+    assert executed.sub_calls == 2
+    assert "llm_query_batched" in executed.code
+
+
+@pytest.mark.parametrize("path", ["sync", "async"])
+async def test_callbacks_nest_sub_calls_in_the_code_in_the_query(path, build):
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    response = await ask(build(callback_manager=CallbackManager([debug])), path)
+    (query,) = debug.get_event_pairs(CBEventType.QUERY)
+    assert query[1].payload[EventPayload.RESPONSE] is response
+    (code,) = debug.get_event_pairs(CBEventType.FUNCTION_CALL)
+    assert code[1].payload[EventPayload.FUNCTION_OUTPUT] == "one two"
+    llm = debug.get_event_pairs(CBEventType.LLM)
+    assert len(llm) == 3
+    children = debug._trace_map  # event id -> ids of the events inside it
+    assert code[0].id_ in children[query[0].id_]
+    assert {start.id_ for start, _ in llm[1:]} == set(children[code[0].id_])
+
+
+@pytest.mark.parametrize("path", ["sync", "async"])
+async def test_tokens_are_counted_by_llamaindex_itself(path, build):
+    counter = TokenCountingHandler(tokenizer=str.split)
+    await ask(build(callback_manager=CallbackManager([counter])), path)
+    assert len(counter.llm_token_counts) == 3
+    assert counter.total_llm_token_count > 0
+
+
+def test_settings_callback_manager_counts_where_none_is_passed(long_text, scripted):
+    counter = TokenCountingHandler(tokenizer=str.split)
+    Settings.callback_manager = CallbackManager([counter])
+    Settings.llm = scripted(["```repl\nanswer['content'] = 1\nanswer['ready'] = True\n```"])
+    RLMQueryEngine.from_documents([Document(text=long_text)]).query("q?")
+    assert len(counter.llm_token_counts) == 1
+
+
+async def test_on_event_hears_the_run_as_well(build):
+    heard = []
+
+    async def listen(event):
+        heard.append(event)
+
+    await build(on_event=listen).aquery("q?")
+    assert isinstance(heard[-1], RunEnded)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from llama_index.core import SummaryIndex, VectorStoreIndex
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.llama_index import RLMQueryEngine
+from rlm_integrations.llama_index.keyword_arguments import IGNORED, REFUSED, read_keyword_arguments
+
+
+def test_rag_arguments_are_ignored_with_one_warning_that_names_them(documents):
+    index = VectorStoreIndex.from_documents(documents)
+    with pytest.warns(UserWarning, match="similarity_top_k, response_mode") as caught:
+        engine = index.as_query_engine(engine="rlm", similarity_top_k=5, response_mode="refine")
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert isinstance(engine, RLMQueryEngine)
+
+
+def test_chat_arguments_are_ignored_with_a_warning(documents):
+    index = SummaryIndex.from_documents(documents)
+    with pytest.warns(UserWarning, match="chat_history"):
+        index.as_query_engine(engine="rlm", chat_history=[])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "close"), [("limit", "limits"), ("top_k_similarity", "similarity_top_k"), ("sub_lm", "sub_llm")]
+)
+def test_an_unknown_argument_is_a_type_error_with_the_close_name(documents, wrong, close):
+    index = SummaryIndex.from_documents(documents)
+    with pytest.raises(TypeError, match=f"no argument '{wrong}'; did you mean '{close}'"):
+        index.as_query_engine(engine="rlm", **{wrong: 1})
+
+
+def test_an_argument_that_resembles_none_gets_the_list():
+    with pytest.raises(TypeError, match="those it takes are limits, llm"):
+        read_keyword_arguments({"zzzz": 1}, ["llm", "limits"])
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_may_keep_tenants_apart_is_never_passed_over(documents, name):
+    index = VectorStoreIndex.from_documents(documents)
+    with pytest.raises(InvalidArgumentError, match=f"{name}: cannot be honoured.*retriever="):
+        index.as_query_engine(engine="rlm", **{name: {"namespace": "ann"}})
+    assert read_keyword_arguments({name: None}, []) == ({}, ())
+
+
+def test_postprocessors_over_a_whole_corpus_are_refused(documents):
+    from llama_index.core.postprocessor import SimilarityPostprocessor
+
+    index = VectorStoreIndex.from_documents(documents)
+    with pytest.raises(InvalidArgumentError, match="node_postprocessors: work on the hits of a retriever"):
+        index.as_query_engine(engine="rlm", node_postprocessors=[SimilarityPostprocessor(similarity_cutoff=0.5)])
+    index.as_query_engine(engine="rlm", node_postprocessors=[])
+
+
+def test_no_name_is_both_ignored_and_honoured():
+    from rlm_integrations.llama_index.query_engine import EngineOptions
+
+    assert not set(EngineOptions.__annotations__) & (IGNORED | set(REFUSED))
+    assert not IGNORED & set(REFUSED)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from llama_index.core import Settings
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata, MessageRole
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.llms import CustomLLM, MockLLM
+from pydantic import BaseModel
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.llama_index.language_model import LlamaIndexModel, choose_llm, unwrap_structured
+from rlm_integrations.testing import ScriptedModel
+
+ASKED = (Message("system", "be brief"), Message("user", "2 + 2?"), Message("assistant", "4"), Message("user", "sure?"))
+
+
+class Echo(CustomLLM):
+    """A completion-only LLM, as most local ones."""
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="echo")
+
+    def complete(self, prompt, formatted=False, **kwargs):
+        return CompletionResponse(text=f"{formatted} {threading.current_thread().name}\n{prompt}")
+
+    def stream_complete(self, prompt, formatted=False, **kwargs):
+        raise NotImplementedError
+
+
+class Meeting(CustomLLM):
+    """Replies only once three calls are in it at the same time."""
+
+    barrier: object
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(is_chat_model=True)
+
+    def chat(self, messages, **kwargs):
+        self.barrier.wait(timeout=10)
+        return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content="met"))
+
+    def complete(self, prompt, formatted=False, **kwargs):
+        raise NotImplementedError
+
+    def stream_complete(self, prompt, formatted=False, **kwargs):
+        raise NotImplementedError
+
+
+async def test_a_chat_model_gets_the_messages_and_gives_text_usage_and_model(scripted):
+    llm = scripted(["yes", "yes"], usage=Usage(input_tokens=30, output_tokens=1, cached_tokens=8), model="scripted-1")
+    model = LlamaIndexModel(llm)
+    for completion in (await model.complete(ASKED), model.complete_sync(ASKED)):
+        assert (completion.text, completion.model) == ("yes", "scripted-1")
+        assert completion.usage == Usage(input_tokens=30, output_tokens=1, cached_tokens=8)
+    assert llm.requests == [ASKED, ASKED]
+
+
+async def test_a_completion_only_llm_gets_one_prompt():
+    model = LlamaIndexModel(Echo())
+    for completion in (await model.complete(ASKED), model.complete_sync(ASKED)):
+        formatted, prompt = completion.text.split("\n", 1)
+        assert formatted.startswith("True")
+        assert prompt == "system: be brief\nuser: 2 + 2?\nassistant: 4\nuser: sure?\nassistant: "
+        assert completion.model == "echo"
+
+
+async def test_async_methods_that_would_block_run_in_threads_side_by_side():
+    completion = await LlamaIndexModel(Echo()).complete(ASKED)
+    assert threading.current_thread().name not in completion.text
+    meeting = LlamaIndexModel(Meeting(barrier=threading.Barrier(3)))
+    replies = await asyncio.gather(*(meeting.complete(ASKED) for _ in range(3)))
+    assert [reply.text for reply in replies] == ["met"] * 3
+
+
+async def test_an_error_of_a_threaded_call_arrives():
+    class Failing(Echo):
+        def complete(self, prompt, formatted=False, **kwargs):
+            raise ConnectionError("refused")
+
+    with pytest.raises(ConnectionError, match="refused"):
+        await LlamaIndexModel(Failing()).complete(ASKED)
+
+
+def test_the_llms_own_system_prompt_is_kept(scripted):
+    llm = scripted(["a", "b"], system_prompt="Answer in French.")
+    model = LlamaIndexModel(llm)
+    model.complete_sync(ASKED)
+    model.complete_sync(ASKED[1:2])
+    assert llm.requests[0] == (Message("system", "be brief\n\nAnswer in French."), *ASKED[1:])
+    assert llm.requests[1] == (Message("system", "Answer in French."), ASKED[1])
+
+
+@pytest.mark.parametrize(
+    ("window", "num_output", "expected"), [(3900, 256, None), (8192, 1000, 7192), (8192, -1, 8192)]
+)
+def test_the_window_is_taken_where_it_is_known(window, num_output, expected):
+    class Sized(MockLLM):
+        @property
+        def metadata(self) -> LLMMetadata:
+            return LLMMetadata(context_window=window, num_output=num_output)
+
+    assert LlamaIndexModel(Sized()).max_input_tokens == expected
+
+
+def test_settings_llm_is_the_default():
+    Settings.llm = llm = MockLLM(max_tokens=2)
+    assert choose_llm(None, "llm") is llm
+
+
+def test_no_llm_anywhere_is_an_error_that_names_the_argument(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    Settings._llm = None
+    with pytest.raises(InvalidArgumentError, match=r"llm: none given, and Settings\.llm has no usable default"):
+        choose_llm(None, "llm")
+
+
+@pytest.mark.parametrize("wrong", ["gpt-5", 5, ScriptedModel(["x"])])
+def test_what_is_no_llm_is_refused(wrong):
+    with pytest.raises(InvalidArgumentError, match=r"sub_llm: .* cannot be used"):
+        choose_llm(wrong, "sub_llm")
+
+
+def test_a_structured_llm_is_unwrapped_with_its_callbacks(scripted):
+    class City(BaseModel):
+        name: str
+
+    counter = TokenCountingHandler(tokenizer=str.split)
+    structured = scripted(["x"]).as_structured_llm(City)
+    structured.callback_manager = CallbackManager([counter])
+    llm, output_cls = unwrap_structured(structured)
+    assert output_cls is City
+    LlamaIndexModel(llm).complete_sync(ASKED)
+    assert len(counter.llm_token_counts) == 1

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rlm_integrations import RLMEngine
+from rlm_integrations.core.errors import InvalidArgumentError, RunError
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.prompt import first_message, sub_call_messages
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing import Recorder, ReplayingModel, ScriptedModel, ScriptExhausted
+
+
+def root_request(question: str, *replies: str, context: str = "`context` is 3 documents.") -> list[Message]:
+    opening = first_message(context=context, question=question, max_iterations=20, answer_schema=None)
+    messages = [Message("system", "You have a REPL."), Message("user", opening)]
+    for reply in replies:
+        messages += [Message("assistant", reply), Message("user", "Output: ...")]
+    return messages
+
+
+def reader(messages: Sequence[Message]) -> Completion:
+    text = messages[-1].content
+    return Completion(
+        f"reply to {len(text)} {text[:20]} after {len(messages)}", Usage(input_tokens=3, cost_usd=0.1), "m"
+    )
+
+
+@pytest.fixture
+def requests() -> list[list[Message]]:
+    long = "long prompt " * 1_000
+    return [
+        root_request("How many?"),
+        root_request("How many?", "```repl\n1\n```"),
+        root_request("How many in\n\nall?"),
+        list(sub_call_messages("Is it red?")),
+        list(sub_call_messages("Привет {name} \x00 \U0001f600")),
+        list(sub_call_messages(long)),
+        list(sub_call_messages(long + "!")),
+    ]
+
+
+@pytest.fixture
+def recording(requests: list[list[Message]], tmp_path: Path) -> Path:
+    path = tmp_path / "conversation.jsonl"
+    recorder = Recorder(ScriptedModel(always=reader), path)
+    for request in requests:
+        recorder.complete_sync(request)
+    return path
+
+
+async def test_what_was_recorded_is_replayed_in_any_order_with_usage_and_model(
+    recording: Path, requests: list[list[Message]]
+) -> None:
+    shuffled = random.Random(5).sample(requests, len(requests))
+    with ReplayingModel.from_file(recording) as model:
+        for request in shuffled[:3]:
+            assert await model.complete(request) == reader(request)
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(model.complete_sync, shuffled[3:])) == [reader(request) for request in shuffled[3:]]
+
+
+def test_a_root_reply_is_found_after_the_prompts_were_reworded(recording: Path) -> None:
+    model = ReplayingModel.from_file(recording)
+    reworded = root_request("How many?", "another reply", context="`context` holds\n\nQuestion:\nmore than that.")
+    assert model.complete_sync(reworded) == reader(root_request("How many?", "```repl\n1\n```"))
+
+
+def test_long_prompts_are_kept_as_a_digest(recording: Path) -> None:
+    records = [json.loads(line) for line in recording.read_text("utf-8").splitlines()]
+    assert [("prompt" in record, "prompt_sha256" in record) for record in records if record["role"] == "sub"] == [
+        (True, False),
+        (True, False),
+        (False, True),
+        (False, True),
+    ]
+    assert recording.stat().st_size < 4_000
+
+
+async def test_the_recorder_appends_and_keeps_what_the_model_says_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "conversation.jsonl"
+    first, second = ScriptedModel(["a"], max_input_tokens=50), ScriptedModel(["b"])
+    assert Recorder(first, path).max_input_tokens == 50
+    await Recorder(first, path).complete(root_request("q"))
+    await Recorder(second, path).complete(sub_call_messages("p"))
+    model = ReplayingModel.from_file(path)
+    assert model.complete_sync(sub_call_messages("p")).text == "b"
+    assert model.complete_sync(root_request("q")).text == "a"
+
+
+async def test_a_failed_call_passes_through_unrecorded(tmp_path: Path) -> None:
+    recorder = Recorder(ScriptedModel([ConnectionError("down")]), tmp_path / "c.jsonl")
+    with pytest.raises(ConnectionError, match="down"):
+        await recorder.complete(root_request("q"))
+    assert not (tmp_path / "c.jsonl").exists()
+
+
+def test_a_recorder_is_sync_only_where_its_model_is(tmp_path: Path) -> None:
+    class OnlyAsync:
+        async def complete(self, messages: Sequence[Message]) -> Completion:
+            return reader(messages)
+
+    assert not hasattr(Recorder(OnlyAsync(), tmp_path / "c.jsonl"), "complete_sync")
+    assert hasattr(Recorder(ScriptedModel(["a"]), tmp_path / "c.jsonl"), "complete_sync")
+
+
+def test_several_replies_under_one_key_come_in_turn_and_then_again(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    recorder = Recorder(ScriptedModel(["x", "y"]), path)
+    for _ in range(2):
+        recorder.complete_sync(sub_call_messages("same"))
+    model = ReplayingModel.from_file(path)
+    assert [model.complete_sync(sub_call_messages("same")).text for _ in range(5)] == ["x", "y", "x", "y", "x"]
+
+
+def test_an_unrecorded_sub_call_shows_itself_and_the_nearest_record(recording: Path) -> None:
+    model = ReplayingModel.from_file(recording)
+    with pytest.raises(
+        ScriptExhausted, match=r"no recorded sub reply(.|\n)*Is it blue\?(.|\n)*nearest record: (.|\n)*Is it red\?"
+    ):
+        model.complete_sync(sub_call_messages("Is it blue?"))
+    with pytest.raises(ScriptExhausted, match=r"1 of 1 requests had no record"):
+        model.assert_exhausted()
+
+
+def test_an_unrecorded_turn_of_the_root_is_not_answered_by_another_turn(recording: Path) -> None:
+    with pytest.raises(
+        ScriptExhausted, match=r"root reply for this request at turn 2(.|\n)*turn \d of the question 'How many\?'"
+    ):
+        ReplayingModel.from_file(recording).complete_sync(root_request("How many?", "a", "b"))
+
+
+def test_records_left_over_fail_the_with_block(recording: Path, requests: list[list[Message]]) -> None:
+    with (
+        pytest.raises(ScriptExhausted, match=r"6 records were not used; the first of them: root, turn 1"),
+        ReplayingModel.from_file(recording) as model,
+    ):
+        model.complete_sync(requests[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"role": "root", "question": "q", "turn": 0}', "line 2.*reply"),
+        ('{"role": "sub", "reply": "r"}', "line 2.*either prompt or prompt_sha256"),
+        ('{"role": "other", "reply": "r"}', "line 2"),
+        ("not json", "line 2"),
+    ],
+)
+def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: str, problem: str) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"role": "sub", "prompt": "p", "reply": "r"}\n' + line + "\n")
+    with pytest.raises(InvalidArgumentError, match=problem):
+        ReplayingModel.from_file(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="cannot read the recording"):
+        ReplayingModel.from_file(tmp_path / "none.jsonl")
+
+
+CODE = """```repl
+replies = llm_query_batched([f"Is {word} red?" for word in context.split()])
+answer["content"] = " ".join(replies)
+answer["ready"] = True
+```"""
+
+
+async def test_a_run_is_replayed_from_its_recording_sync_and_async(tmp_path: Path) -> None:
+    path, corpus = tmp_path / "c.jsonl", "rose sky ruby " * 3
+    sub = ScriptedModel(always=lambda messages: "no" if "sky" in messages[-1].content else "yes")
+    root = ScriptedModel(["```repl\nprint(len(context))\n```", CODE])
+    engine = RLMEngine(Recorder(root, path), sub_llm=Recorder(sub, path), limits={"inline_chars": 0})
+    recorded = await engine.arun("Which are red?", corpus)
+    with ReplayingModel.from_file(path) as model:
+        replayed = RLMEngine(model, limits={"inline_chars": 0})
+        for result in (replayed.run("Which are red?", corpus), await replayed.arun("Which are red?", corpus)):
+            assert result.answer == recorded.answer == "yes no yes yes no yes yes no yes"
+            assert result.usage == recorded.usage
+        assert len(model.requests) == 2 * (2 + 9)
+    with pytest.raises(RunError, match="no recorded root reply"):
+        replayed.run("Which are blue?", corpus)
