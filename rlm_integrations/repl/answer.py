@@ -1,0 +1,146 @@
+"""The variable `answer`: what it holds after a block, and whether that ends the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rlm_integrations.repl.sub_calls import FailedSubCall
+
+MAX_CHARS = 10_000_000
+_DRAFT_CHARS = 10_000
+_HOW_TO_FINISH = 'set answer["ready"] = True to finish'
+
+_Encoder = json.JSONEncoder
+# `answer` may be of a subclass of dict that redefines these
+_get: Callable[[dict[str, Any], str], Any] = dict[str, Any].get
+_update: Callable[..., None] = dict[str, Any].update
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReading:
+    """A `core.sandbox.AnswerState`."""
+
+    ready: bool = False
+    content: str = ""
+    is_json: bool = False
+    refused: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def fresh_answer() -> dict[str, Any]:
+    return {"content": "", "ready": False}
+
+
+def read_answer(namespace: dict[str, Any], *, raised: bool) -> AnswerReading:
+    """Read `answer` after a block, which `raised` or not; where it cannot be taken, ready is taken back.
+
+    Puts a dict in its place where the model deleted it or bound something else. May run the model's code (a
+    `__bool__`, a `__str__`) and raise what that raises.
+    """
+    refused = _make_dict(namespace)
+    answer: dict[str, Any] = namespace["answer"]
+    content = _get(answer, "content")
+    if not _get(answer, "ready"):
+        return _draft(content, refused)
+    reading = AnswerReading(refused="the block raised") if raised else _final(content)
+    if reading.refused is None:
+        return reading
+    _update(answer, ready=False)
+    return _draft(content, reading.refused)
+
+
+def set_answer(namespace: dict[str, Any], content: Any) -> None:
+    """Set the content and ready, as FINAL does."""
+    if not isinstance(namespace.get("answer"), dict):
+        namespace["answer"] = fresh_answer()
+    _update(namespace["answer"], content=content, ready=True)
+
+
+def _make_dict(namespace: dict[str, Any]) -> str | None:
+    """Why the root must know that `answer` was replaced, if it was by something that is not a dict."""
+    if "answer" not in namespace:
+        namespace["answer"] = fresh_answer()
+        return None
+    value = namespace["answer"]
+    if isinstance(value, dict):
+        return None
+    namespace["answer"] = fresh_answer()
+    kind = type(value).__name__
+    if isinstance(value, (str, list, tuple, set, frozenset, int, float)):
+        namespace["answer"]["content"] = value
+        return f'`answer` was replaced by a {kind}; it is now answer["content"]; {_HOW_TO_FINISH}'
+    return f'`answer` was replaced by a {kind}; it is an empty dict again: set answer["content"], and {_HOW_TO_FINISH}'
+
+
+def _final(content: Any) -> AnswerReading:
+    """Content that is said to be ready: taken, or refused with the reason."""
+    if content is None or (isinstance(content, str) and not content.strip()):
+        return AnswerReading(refused='answer["content"] is empty')
+    if isinstance(content, FailedSubCall):
+        return AnswerReading(refused=f'answer["content"] is a sub-call that failed ({content.error[:200]})')
+    is_json = not isinstance(content, str)
+    try:
+        text = _json(content, MAX_CHARS) if is_json else str.__str__(content)
+    except (TypeError, ValueError, RecursionError) as error:
+        return AnswerReading(refused=f'answer["content"] cannot be written as JSON: {type(error).__name__}: {error}')
+    if len(text) > MAX_CHARS:
+        return AnswerReading(refused=f'answer["content"] has more than {MAX_CHARS:,} characters')
+    return AnswerReading(ready=True, content=text, is_json=is_json)
+
+
+def _draft(content: Any, refused: str | None) -> AnswerReading:
+    """The content as far as it has come; cut, it is no JSON any more."""
+    if content is None or isinstance(content, str):
+        return AnswerReading(content=(content or "")[:_DRAFT_CHARS], refused=refused)
+    try:
+        text = _json(content, _DRAFT_CHARS)
+    except (TypeError, ValueError, RecursionError):
+        text = type(content).__name__
+        return AnswerReading(content=text, refused=refused)
+    whole = len(text) <= _DRAFT_CHARS
+    return AnswerReading(content=text[:_DRAFT_CHARS], is_json=whole, refused=refused)
+
+
+def _json(value: Any, max_chars: int) -> str:
+    """The value as JSON; the beginning, of more than `max_chars` characters, where it is longer."""
+    try:
+        return _encoded(value, max_chars)
+    except TypeError:  # a key that JSON does not know
+        return _encoded(_with_str_keys(value), max_chars)
+
+
+def _encoded(value: Any, max_chars: int) -> str:
+    pieces: list[str] = []
+    left = max_chars
+    for piece in _Encoder(ensure_ascii=False, default=_plain).iterencode(value):
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0:
+            break
+    return "".join(pieces)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (set, frozenset)):
+        try:
+            return sorted(value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+        except TypeError:
+            return list(value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    return str(value)
+
+
+def _with_str_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key(key): _with_str_keys(inner) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
+    if isinstance(value, (list, tuple)):
+        return [_with_str_keys(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def _key(key: Any) -> Any:
+    return key if key is None or isinstance(key, (str, int, float)) else str(key)

@@ -1,0 +1,72 @@
+"""`cite`: finds where a quote stands, and has the host compare that slice with its own copy."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rlm_integrations.repl.corpus_view import CorpusView
+from rlm_integrations.repl.host_calls import ask
+from rlm_integrations.repl.host_port import HostPort
+from rlm_integrations.repl.matches import Match, Passage
+
+_compile, _escape = re.compile, re.escape
+
+
+class Cite:
+    """Holds what the function that the model calls needs."""
+
+    def __init__(self, host: HostPort, corpus: CorpusView) -> None:
+        self._host = host
+        self._corpus = corpus
+
+    def cite(self, quote: str, doc_id: Any = None) -> str:
+        """Record evidence: a quote from the corpus, word for word; runs of white space may differ.
+
+        `doc_id` is an id, a document or a match. Returns "cited d3[120:164]". Raises ValueError where the quote does
+        not stand, KeyError for an unknown id.
+        """
+        if not isinstance(quote, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"quote: {type(quote).__name__} is not a str")
+        if not quote.strip():
+            raise ValueError("quote: is empty")
+        wanted = None if doc_id is None else self._corpus.passage(_id_of(doc_id))
+        found = _find(quote, self._corpus.passages() if wanted is None else [wanted])
+        if found is None:
+            raise ValueError(self._unfound(quote, wanted))
+        passage, start, end = found
+        payload = {"document_id": passage.id, "start": start, "end": end, "text": passage.text[start:end]}
+        ask(self._host, "cite", payload)
+        return f"cited {passage.id}[{start}:{end}]"
+
+    def _unfound(self, quote: str, wanted: Passage | None) -> str:
+        shown = repr(quote if len(quote) <= 80 else f"{quote[:79]}…")
+        if wanted is None:
+            return f"quote {shown} does not stand in the corpus; copy it letter for letter from the text"
+        elsewhere = _find(quote, self._corpus.passages())
+        if elsewhere is not None:
+            return f"quote {shown} does not stand in {wanted.id!r}; it stands in {elsewhere[0].id!r}"
+        return f"quote {shown} does not stand in {wanted.id!r}, nor elsewhere; copy it letter for letter from the text"
+
+
+def _id_of(doc: Any) -> str:
+    if isinstance(doc, Match):
+        return doc.id
+    value: Any = doc.get("id") if isinstance(doc, dict) else doc  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+    if not isinstance(value, str):
+        raise TypeError(f"doc_id: {type(doc).__name__} is not an id, a document or a match")  # pyright: ignore[reportUnknownArgumentType]
+    return value
+
+
+def _find(quote: str, passages: Any) -> tuple[Passage, int, int] | None:
+    """The first place of the quote; within a document letter for letter before with other white space."""
+    words = quote.split()
+    exact = quote.strip()
+    loose = _compile(r"\s+".join(map(_escape, words)))
+    for passage in passages:
+        start = passage.text.find(exact)
+        if start >= 0:
+            return passage, start, start + len(exact)
+        if len(words) > 1 and (match := loose.search(passage.text)) is not None:
+            return passage, match.start(), match.end()
+    return None

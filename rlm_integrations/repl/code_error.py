@@ -1,0 +1,83 @@
+"""An exception of the model's code, as the root LM is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, cast
+
+_MESSAGE_CHARS = 2_000
+_SOURCE_CHARS = 200
+_INNER_SHOWN = 10
+_INTERRUPTED = "stopped after the step's time limit; what ran before it is kept"
+
+# Straight from the C level: a class of the model's may redefine these names. For the same reason its type
+# is asked for by `type`, never by `isinstance`.
+_traceback_of: Callable[[BaseException], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
+_name_of_type: Callable[[type], str] = type.__dict__["__name__"].__get__
+
+ErrorKind = Literal["raised", "syntax", "interrupted"]
+
+
+def type_name(value: object) -> str:
+    """The name of the value's class, in one line; "object" where that is no name."""
+    name = _name_of_type(type(value))
+    return name if name.isidentifier() and len(name) <= 100 else "object"
+
+
+def code_error(
+    error: BaseException, message: str, *, block: int, source: str, filename: str, last_line: int | None
+) -> dict[str, Any]:
+    """A `core.sandbox.CodeError` as plain JSON. The line is that of the innermost frame of the block itself.
+
+    `last_line` stands in where no frame of the block was left: its last value was being shown.
+    """
+    if issubclass(type(error), KeyboardInterrupt):
+        return _record("interrupted", _INTERRUPTED, block, source, _line_in(error, filename) or last_line)
+    return _record("raised", message, block, source, _line_in(error, filename) or last_line)
+
+
+def uncompiled(error: Exception, message: str, *, block: int, source: str) -> dict[str, Any]:
+    """The same for a block that did not compile."""
+    if isinstance(error, SyntaxError):
+        return _record("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
+    return _record("syntax", message, block, source, None)
+
+
+def message_of(error: BaseException) -> str:
+    """ "Type: text", at most 2,000 characters. Runs the exception's own `__str__`, and survives what it raises.
+
+    An interrupt comes through.
+    """
+    text = f"{type_name(error)}{_text_of(error)}"
+    if issubclass(type(error), BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        inner = [f"{type_name(one)}{_text_of(one)}" for one in group.exceptions[:_INNER_SHOWN]]
+        text = f"{text}: {'; '.join(inner)}"
+    return text if len(text) <= _MESSAGE_CHARS else text[: _MESSAGE_CHARS - 1] + "…"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return ": (its text cannot be read)"
+    return f": {text[:_MESSAGE_CHARS]}" if text else ""
+
+
+def _record(kind: ErrorKind, message: str, block: int, source: str, line: int | None) -> dict[str, Any]:
+    lines = source.split("\n")
+    text = lines[line - 1].strip()[:_SOURCE_CHARS] if line is not None and 0 < line <= len(lines) else ""
+    return {"block": block, "line": line, "source": text, "message": message[:_MESSAGE_CHARS], "kind": kind}
+
+
+def _line_in(error: BaseException, filename: str) -> int | None:
+    line = None
+    step = _traceback_of(error)
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == filename:
+            line = step.tb_lineno
+        step = step.tb_next
+    return line

@@ -1,0 +1,63 @@
+"""Calls of the host from model code: refusals become exceptions there. Also the calls that are nothing more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
+from rlm_integrations.repl.host_port import HostPort, HostRefusal
+
+_encode = json.JSONEncoder().encode
+
+
+class SubCallLimitError(RuntimeError):
+    """The budget has no room for the sub-calls that were asked for; none was sent."""
+
+
+class SubCallError(RuntimeError):
+    """A sub-call failed."""
+
+
+def ask(host: HostPort, name: str, payload: dict[str, Any], failed: type[Exception] = RuntimeError) -> Any:
+    """Call the host. Raises TypeError, ValueError, SubCallLimitError or `failed`, as the host refuses."""
+    try:
+        return host.call(name, payload)
+    except HostRefusal as refusal:
+        raise_refusal(refusal, failed)
+
+
+def raise_refusal(refusal: HostRefusal, failed: type[Exception]) -> NoReturn:
+    kinds: dict[str, type[Exception]] = {"type": TypeError, "value": ValueError, "budget": SubCallLimitError}
+    raise kinds.get(refusal.kind, failed)(refusal.message) from None
+
+
+class Retrieve:
+    """Holds what the function that the model calls needs."""
+
+    def __init__(self, host: HostPort, corpus: CorpusView) -> None:
+        self._host = host
+        self._corpus = corpus
+
+    def retrieve(self, query: str) -> list[DocumentDict]:
+        """Fetch documents for a query from the full collection; those that are new are added to `context`."""
+        if not isinstance(query, str) or not query.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"query: {type(query).__name__} given; pass a str that is not empty")
+        return self._corpus.add(ask(self._host, "retrieve", {"query": query}))
+
+
+def tool_function(host: HostPort, name: str) -> Callable[..., Any]:
+    """A function that has the host call one of its tools."""
+
+    def call_tool(*args: Any, **kwargs: Any) -> Any:
+        payload = {"name": name, "args": list(args), "kwargs": kwargs}
+        try:
+            _encode(payload)
+        except (TypeError, ValueError) as error:
+            problem = f"{name}: arguments must be plain values, lists and dicts ({error}); nothing was sent"
+            raise TypeError(problem) from None
+        return ask(host, "tool", payload)
+
+    call_tool.__name__ = call_tool.__qualname__ = name
+    return call_tool

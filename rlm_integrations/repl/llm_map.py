@@ -1,0 +1,150 @@
+"""`llm_map`: one instruction for many items: numbered, packed into sub-calls, parsed, the missing asked again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rlm_integrations.repl.host_calls import SubCallLimitError
+from rlm_integrations.repl.matches import Match
+from rlm_integrations.repl.sub_calls import FailedSubCall
+
+TEMPLATE = """\
+{instruction}
+
+Do this for each of the {n} items below; every item begins with its number in brackets. Reply with one line for each \
+item, in the form `[number] reply`, and nothing else. Leave none out.
+
+{items}"""
+
+_ITEMS_A_CALL = 60
+_NO_REPLY = "no reply for this item"
+_BRACKETED = re.compile(r"[\s*\-•]*\[(\d+)\][\s*:.)\-–]*")
+_BARE = re.compile(r"[\s*\-•]*(\d+)[:.)][\s*]+")
+_FENCE = re.compile(r"\s*```\w*\s*")
+
+
+class LlmMap:
+    """Holds what the function that the model calls needs."""
+
+    def __init__(self, ask_all: Callable[[list[str]], list[str]], max_chars: int) -> None:
+        """`ask_all` is llm_query_batched, `max_chars` what it takes in one prompt."""
+        self._ask_all = ask_all
+        self._max_chars = max_chars
+
+    def llm_map(self, instruction: str, items: Iterable[Any]) -> list[str]:
+        """The reply of another language model for each item (a str, a document or a match), in order.
+
+        An item without a reply is a FailedSubCall in its place. Raises what llm_query_batched raises, before
+        anything is sent.
+        """
+        if not isinstance(instruction, str) or not instruction.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError("instruction: pass a str that is not empty; nothing was sent")
+        texts = [_text_of(index, item) for index, item in enumerate(_listed(items))]
+        room = self._room(instruction, texts)
+        replies = self._ask(instruction, texts, range(len(texts)), room)
+        missing = [index for index in range(len(texts)) if index not in replies]
+        if missing:
+            try:
+                replies |= self._ask(instruction, texts, missing, room)
+            except SubCallLimitError as error:  # what has been paid for is kept
+                replies |= {index: FailedSubCall(str(error)) for index in missing}
+        return [replies.get(index) or FailedSubCall(_NO_REPLY) for index in range(len(texts))]
+
+    def _room(self, instruction: str, texts: Sequence[str]) -> int:
+        """Characters for the items of one call. Raises ValueError where the instruction or an item is too long."""
+        frame = len(_prompt(instruction, [])) + len(str(_ITEMS_A_CALL))
+        room = min(self._max_chars * 4 // 5, self._max_chars - frame)
+        for index, text in enumerate(texts):
+            entry = len(_entry(index, text))
+            if entry > room:
+                fitting = max(0, room - entry + len(text))
+                raise ValueError(
+                    f"item {index} has {len(text):,} characters; {fitting:,} fit beside the instruction; "
+                    "nothing was sent; cut it with chunks()"
+                )
+        return room
+
+    def _ask(self, instruction: str, texts: Sequence[str], indices: Sequence[int], room: int) -> dict[int, str]:
+        """Replies by index, without those that are missing; those of a failed call are FailedSubCalls."""
+        packs = _packed(texts, indices, room)
+        prompts = [_prompt(instruction, [_entry(index, texts[index]) for index in pack]) for pack in packs]
+        replies: dict[int, str] = {}
+        for pack, reply in zip(packs, self._ask_all(prompts), strict=True):
+            if isinstance(reply, FailedSubCall):
+                replies |= dict.fromkeys(pack, reply)
+            else:
+                replies |= parse_replies(reply, [index + 1 for index in pack])
+        return replies
+
+
+def parse_replies(reply: str, numbers: Sequence[int]) -> dict[int, str]:
+    """Replies by index (number - 1). Lines that begin with no number of the pack go on with the one before.
+
+    Numbers in brackets count; where there is none, "3." and "3:" do; a lone item needs none.
+    """
+    for mark in (_BRACKETED, _BARE):
+        found = _by_number(reply, mark, set(numbers))
+        if found:
+            return {number - 1: text for number, text in found.items()}
+    if len(numbers) == 1 and reply.strip():
+        return {numbers[0] - 1: reply.strip()}
+    return {}
+
+
+def _by_number(reply: str, mark: re.Pattern[str], numbers: set[int]) -> dict[int, str]:
+    lines: dict[int, list[str]] = {}
+    current: list[str] = []
+    for line in reply.splitlines():
+        if _FENCE.fullmatch(line):
+            continue
+        head = mark.match(line)
+        # A longer run of digits is no number of ours, and may be too long for int()
+        number = int(head[1]) if head is not None and len(head[1]) < 10 else None
+        if head is not None and number in numbers:
+            current = []
+            if number not in lines:
+                lines[number] = current  # a second reply for the same item is left out
+            line = line[head.end() :]
+        current.append(line)
+    texts = {number: "\n".join(parts).strip() for number, parts in lines.items()}
+    return {number: text for number, text in texts.items() if text}
+
+
+def _packed(texts: Sequence[str], indices: Sequence[int], room: int) -> list[list[int]]:
+    packs: list[list[int]] = []
+    used = 0
+    for index in indices:
+        size = len(_entry(index, texts[index])) + 1
+        if not packs or len(packs[-1]) >= _ITEMS_A_CALL or used + size > room + 1:
+            packs.append([])
+            used = 0
+        packs[-1].append(index)
+        used += size
+    return packs
+
+
+def _entry(index: int, text: str) -> str:
+    return f"[{index + 1}] {text}"
+
+
+def _prompt(instruction: str, entries: Sequence[str]) -> str:
+    return TEMPLATE.format(instruction=instruction, n=len(entries), items="\n".join(entries))
+
+
+def _listed(items: Any) -> list[Any]:
+    if isinstance(items, (str, dict)) or not isinstance(items, Iterable):
+        raise TypeError(f"items is {type(items).__name__}, not a list of str; nothing was sent")  # pyright: ignore[reportUnknownArgumentType]
+    return list(items)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+
+
+def _text_of(index: int, item: Any) -> str:
+    value: Any = item
+    if isinstance(item, Match):
+        value = item.text
+    elif isinstance(item, Mapping):
+        value = item.get("text")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+    if not isinstance(value, str):
+        raise TypeError(f"item {index} is {type(item).__name__}, not a str, a document or a match; nothing was sent")  # pyright: ignore[reportUnknownArgumentType]
+    return value

@@ -1,0 +1,160 @@
+"""What `search` gives: matches with their place, and a list of them that prints well."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple, SupportsIndex, overload
+
+_LINE_SLACK = 120  # how far a shown line may reach beyond what was asked for
+_MATCH_CHARS = 1_000  # of each end of a longer match
+_PRINTED_CHARS = 100_000
+
+
+class Passage(NamedTuple):
+    """A text and the id of its document; "" for a text that is no document."""
+
+    id: str
+    text: str
+
+
+class Match:
+    """One match: `.id` of its document, `.start` and `.end` (offsets into the document's text), `.text`, `.groups`,
+    `.line`; also `.group(...)` and `m["name"]` as in `re`.
+    """
+
+    __slots__ = ("around", "passage", "re_match")
+
+    def __init__(self, passage: Passage, re_match: re.Match[str], around: int = 0) -> None:
+        self.passage = passage
+        self.re_match = re_match
+        self.around = around
+
+    @property
+    def id(self) -> str:
+        return self.passage.id
+
+    @property
+    def start(self) -> int:
+        return self.re_match.start()
+
+    @property
+    def end(self) -> int:
+        return self.re_match.end()
+
+    @property
+    def text(self) -> str:
+        return self.re_match.group()
+
+    @property
+    def groups(self) -> tuple[Any, ...]:
+        return self.re_match.groups()
+
+    @property
+    def line(self) -> str:
+        """The match in its line or lines, with `around` characters on both sides; "…" where a line was cut."""
+        text = self.passage.text
+        begin, stop = self.window
+        before = "…" if begin and text[begin - 1] != "\n" else ""
+        after = "…" if stop < len(text) and text[stop] != "\n" else ""
+        if self.end - self.start <= 2 * _MATCH_CHARS:
+            return f"{before}{text[begin:stop]}{after}"
+        head, tail = text[begin : self.start + _MATCH_CHARS], text[self.end - _MATCH_CHARS : stop]
+        return f"{before}{head} … {tail}{after}"
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Begin and end of what `.line` shows: whole lines where they are short."""
+        text = self.passage.text
+        first, last = max(0, self.start - self.around), min(len(text), self.end + self.around)
+        lowest, highest = max(0, first - _LINE_SLACK), min(len(text), last + _LINE_SLACK)
+        begin, stop = text.rfind("\n", lowest, first) + 1, text.find("\n", last, highest)
+        if not begin:
+            begin = first if self.around and lowest else lowest
+        if stop < 0:
+            stop = last if self.around and highest < len(text) else highest
+        return begin, stop
+
+    def group(self, *names: int | str) -> Any:
+        return self.re_match.group(*names)
+
+    def groupdict(self) -> dict[str, Any]:
+        return self.re_match.groupdict()
+
+    def __getitem__(self, name: int | str) -> Any:
+        return self.re_match[name]
+
+    def __repr__(self) -> str:
+        return f"Match({self.id}@{self.start}: {self.line.strip()})"
+
+
+class Matches(list[Match]):
+    """The matches that were kept. `.total` counts all there were; printed, they end with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+        self.found_in = 0
+        """Documents with a match."""
+        self.searched = 0
+        """Documents searched."""
+        self._from_start = True
+
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> Match: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> Matches: ...
+    def __getitem__(self, key: SupportsIndex | slice, /) -> Match | Matches:
+        if not isinstance(key, slice):
+            return super().__getitem__(key)
+        part = Matches()
+        part.extend(super().__getitem__(key))
+        part.total, part.found_in, part.searched = self.total, self.found_in, self.searched
+        part._from_start = self._from_start and not key.start and key.step in (None, 1)
+        return part
+
+    def __repr__(self) -> str:
+        """One entry for each match, `id@position: line`; one inside what is already shown joins it."""
+        entries: list[str] = []
+        positions = shown = ""
+        last: Match | None = None
+        chars = 0
+        for count, match in enumerate(self):
+            if last is not None and _shows(last, match):
+                positions += f", {match.start}"
+                continue
+            if last is not None:
+                entries.append(f"{positions}:{shown}")
+                chars += len(entries[-1])
+            if chars > _PRINTED_CHARS:
+                entries.append(f"… {len(self) - count:,} more, not shown")
+                last = None
+                break
+            last, positions, shown = match, f"{match.id}@{match.start}", _shown(match)
+        if last is not None:
+            entries.append(f"{positions}:{shown}")
+        return "\n".join([*entries, self._summary()])
+
+    __str__ = __repr__
+
+    def _summary(self) -> str:
+        matches = "1 match" if self.total == 1 else f"{self.total:,} matches" if self.total else "no match"
+        if len(self) < self.total:
+            matches = f"{'first ' if self._from_start and len(self) else ''}{len(self):,} of {matches}"
+        if self.searched == 1:
+            return f"({matches})"
+        where = f"{self.found_in:,} of {self.searched:,}" if self.total else f"{self.searched:,}"
+        return f"({matches} in {where} documents)"
+
+
+def _shows(shown: Match, match: Match) -> bool:
+    if shown.passage is not match.passage and shown.passage != match.passage:
+        return False
+    begin, stop = shown.window
+    return begin <= match.start and match.end <= stop and shown.end - shown.start <= 2 * _MATCH_CHARS
+
+
+def _shown(match: Match) -> str:
+    line = match.line
+    if match.around or "\n" in line.strip():
+        return "".join(f"\n  {part.rstrip()}" for part in line.splitlines() if part.strip())
+    return f" {line.strip()}"

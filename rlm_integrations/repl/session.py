@@ -1,0 +1,205 @@
+"""A REPL session: runs the model's code in one namespace, step after step, and says what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, NoReturn
+
+from rlm_integrations.repl.answer import AnswerReading, fresh_answer, read_answer, set_answer
+from rlm_integrations.repl.bounded_repr import bounded_repr
+from rlm_integrations.repl.chunks import Chunks
+from rlm_integrations.repl.cite import Cite
+from rlm_integrations.repl.code_error import code_error, message_of, type_name, uncompiled
+from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
+from rlm_integrations.repl.event_loop import SessionLoop
+from rlm_integrations.repl.execute import compile_block, run_block
+from rlm_integrations.repl.host_calls import Retrieve, SubCallError, SubCallLimitError, tool_function
+from rlm_integrations.repl.host_port import HostPort
+from rlm_integrations.repl.interpreter_state import InterpreterState
+from rlm_integrations.repl.llm_map import LlmMap
+from rlm_integrations.repl.model_time import ModelTime
+from rlm_integrations.repl.output import OutputStream, StepOutput
+from rlm_integrations.repl.search import Search
+from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
+from rlm_integrations.repl.variables import VariableWatch
+
+_CHUNK_CHARS_TO_READ = 8_000  # without sub-calls, chunks are for printing
+
+
+@dataclass(slots=True)
+class _Step:
+    """What is known of a step so far."""
+
+    blocks_run: int = 0
+    error: dict[str, Any] | None = None
+    answer: AnswerReading = field(default_factory=AnswerReading)
+    loop_names: set[str] = field(default_factory=set[str])
+
+    @property
+    def ended(self) -> bool:
+        return self.error is not None or self.answer.ready
+
+
+class ReplSession:
+    """The namespace is that of a module registered as `__main__`, so pickle, dataclasses and typing work in it.
+
+    Create it and call `run` in the main thread. A SIGINT handler that raises KeyboardInterrupt while
+    `interruptible` is true stops the step that is running and nothing else. A call of the host is part of the
+    model's code in this: the port itself sees to it that an interrupt never tears a message.
+    """
+
+    def __init__(
+        self,
+        context: str | list[DocumentDict] | None,
+        host: HostPort,
+        *,
+        depth: int,
+        sub_call_chars: int,
+        max_output_chars: int,
+        retriever: bool,
+        tools: Sequence[str],
+    ) -> None:
+        """See `core.sandbox.ReplSettings` for the bounds; `context` is a text, documents, or None for no corpus."""
+        self._main = ModuleType("__main__")
+        self._namespace: dict[str, Any] = self._main.__dict__
+        self._max_output_chars = max_output_chars
+        self._steps = 0
+        self._output = StepOutput(max_output_chars, host.print_head)
+        self._interpreter = InterpreterState(self._main, OutputStream(self._output))
+        self._time = ModelTime(self._interpreter.straighten)
+        self._host = host
+        self._loop = SessionLoop()
+        if context is None and retriever:
+            context = []
+        self._helpers = self._functions(CorpusView(context), depth, sub_call_chars, retriever, tools)
+        self._namespace.update(self._helpers, context=context, answer=fresh_answer())
+        self._variables = VariableWatch(self._namespace)
+
+    @property
+    def interruptible(self) -> bool:
+        """True exactly while the main thread runs the model's own code."""
+        return self._time.running
+
+    def run(self, blocks: Sequence[str]) -> dict[str, Any]:
+        """Run the blocks in order until one raises or sets the answer ready. Returns a `core.sandbox.StepDone` as JSON:
+
+        {"output": {"tail", "cut_chars"}, "error": null | {"block", "line", "source", "message", "kind"},
+        "answer": {"ready", "content", "is_json", "refused"}, "variables": [...], "blocks_run"}
+        """
+        self._steps += 1
+        self._interpreter.begin_step()
+        self._put_helpers_back()
+        self._loop.begin_step(blocks)
+        self._output.begin_step()
+        step = _Step()
+        for source in blocks:
+            step.blocks_run += 1
+            self._run_block(step, source)
+            if step.ended:
+                break
+        if not blocks:
+            self._read_answer(step)
+        tail, cut_chars = self._output.end_step()
+        return {
+            "output": {"tail": tail, "cut_chars": cut_chars},
+            "error": step.error,
+            "answer": step.answer.as_json(),
+            "variables": self._variables.changed(self._namespace, step.loop_names),
+            "blocks_run": step.blocks_run,
+        }
+
+    def _run_block(self, step: _Step, source: str) -> None:
+        number = step.blocks_run
+        filename = f"<step {self._steps} block {number}>"
+        try:
+            block = compile_block(source, filename)
+        except Exception as error:
+            step.error = uncompiled(error, message_of(error), block=number, source=source)
+        else:
+            step.loop_names |= block.loop_names
+            _, raised = self._time.run(lambda: run_block(block, self._namespace, self._loop, self._show))
+            if raised is not None:
+                step.error = code_error(
+                    raised,
+                    self._message(raised),
+                    block=number,
+                    source=source,
+                    filename=filename,
+                    last_line=block.last_line,
+                )
+        self._read_answer(step)
+
+    def _read_answer(self, step: _Step) -> None:
+        raised = step.error is not None
+        reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised))
+        if reading is None:
+            assert error is not None
+            self._namespace["answer"] = fresh_answer()
+            reading = AnswerReading(refused=f"reading it failed: {self._message(error)}; it is empty again")
+        earlier = step.answer.refused
+        if reading.refused is None and earlier is not None and not reading.ready:
+            reading = AnswerReading(content=reading.content, is_json=reading.is_json, refused=earlier)
+        step.answer = reading
+
+    def _message(self, error: BaseException) -> str:
+        message, _ = self._time.run(lambda: message_of(error))
+        return message if message is not None else type_name(error)
+
+    def _show(self, value: Any) -> None:
+        if isinstance(value, str):
+            self._output.write(value if type(value) is str else str.__str__(value))
+        else:
+            self._output.write(bounded_repr(value, self._max_output_chars))
+        self._output.write("\n")
+
+    def _put_helpers_back(self) -> None:
+        """What the model deleted of ours is there again; what it bound anew is its own and stays."""
+        for name, helper in self._helpers.items():
+            self._namespace.setdefault(name, helper)
+
+    def _functions(
+        self, corpus: CorpusView, depth: int, sub_call_chars: int, retriever: bool, tools: Sequence[str]
+    ) -> dict[str, Any]:
+        """What the model finds in its namespace besides `context` and `answer`."""
+        chunk_chars = sub_call_chars * 4 // 5 if depth else _CHUNK_CHARS_TO_READ
+        functions: dict[str, Any] = {
+            "search": Search(corpus).search,
+            "chunks": Chunks(corpus, chunk_chars).chunks,
+            "cite": Cite(self._host, corpus).cite,
+            "SHOW_VARS": self._show_vars,
+            "FINAL": self._final,
+            "FINAL_VAR": self._final_var,
+            "exit": _exit,
+            "quit": _exit,
+        }
+        if depth:
+            sub_calls = SubCalls(self._host, corpus, sub_call_chars)
+            functions |= sub_calls.functions()
+            functions["llm_map"] = LlmMap(sub_calls.llm_query_batched, sub_call_chars).llm_map
+            functions |= {kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)}
+        if retriever:
+            functions["retrieve"] = Retrieve(self._host, corpus).retrieve
+        return functions | {name: tool_function(self._host, name) for name in tools}
+
+    def _show_vars(self) -> str:
+        """Your variables, one a line: `name: type size`."""
+        return "\n".join(self._variables.all(self._namespace)) or "(none)"
+
+    def _final(self, content: Any) -> None:
+        """Set the answer and finish."""
+        set_answer(self._namespace, content)
+
+    def _final_var(self, variable: Any) -> None:
+        """Finish with the value of a variable, given by its name (or itself)."""
+        name = variable.strip().strip("\"'") if isinstance(variable, str) else ""
+        if name.isidentifier():
+            if name not in self._namespace:
+                raise NameError(f"FINAL_VAR: no variable {name!r}; SHOW_VARS() lists them")
+            variable = self._namespace[name]
+        set_answer(self._namespace, variable)
+
+
+def _exit(code: object = None) -> NoReturn:
+    raise SystemExit(code)

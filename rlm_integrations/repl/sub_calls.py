@@ -1,0 +1,120 @@
+"""Sub-calls: a prompt, or many side by side, put to another language model by the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rlm_integrations.repl.chunks import heading
+from rlm_integrations.repl.corpus_view import CorpusView
+from rlm_integrations.repl.host_calls import SubCallError, ask
+from rlm_integrations.repl.host_port import HostPort, HostRefusal
+
+
+class FailedSubCall(str):
+    """Stands for the reply of a sub-call that failed. `.error` says why."""
+
+    __slots__ = ("error",)
+    error: str
+
+    def __new__(cls, error: str = "") -> FailedSubCall:
+        failed = super().__new__(cls, f"[sub-call failed: {error}]")
+        failed.error = error
+        return failed
+
+    def __reduce__(self) -> tuple[type[FailedSubCall], tuple[str]]:
+        return FailedSubCall, (self.error,)
+
+
+class SubCalls:
+    """Holds what the functions that the model calls need. All of them may be called from several threads at once."""
+
+    def __init__(self, host: HostPort, corpus: CorpusView, max_chars: int) -> None:
+        """`max_chars` is the longest prompt of a sub-call."""
+        self._host = host
+        self._corpus = corpus
+        self._max_chars = max_chars
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """By the names that the model calls them. Where a sub-call cannot be an RLM, `rlm_query` is `llm_query`."""
+        return {
+            "llm_query": self.llm_query,
+            "llm_query_batched": self.llm_query_batched,
+            "rlm_query": self.llm_query,
+            "rlm_query_batched": self.rlm_query_batched,
+            "recursive_llm": self.llm_query,
+        }
+
+    def llm_query(self, prompt: str, context: Any = None) -> str:
+        """The reply of another language model, which sees this prompt and nothing else.
+
+        `context`, a text or documents, goes below the prompt. Raises SubCallError when the call fails,
+        SubCallLimitError when the budget is spent, ValueError and TypeError before anything is sent.
+        """
+        whole = self._with_context("prompt", prompt, context)
+        self._check("prompt", whole)
+        return ask(self._host, "llm_query", {"prompt": whole, "batch": None, "index": None}, SubCallError)
+
+    def llm_query_batched(self, prompts: Iterable[str]) -> list[str]:
+        """The replies to many prompts, asked side by side, in order; a failed one is a FailedSubCall in its place."""
+        return self._send(_listed("prompts", prompts))
+
+    def rlm_query_batched(self, prompts: Iterable[Any]) -> list[str]:
+        """The same for prompts or pairs (prompt, context)."""
+        whole: list[Any] = []
+        for index, item in enumerate(_listed("prompts", prompts)):
+            if isinstance(item, (tuple, list)):
+                if len(item) != 2:  # pyright: ignore[reportUnknownArgumentType]
+                    raise ValueError(f"prompt {index}: a pair (prompt, context) has two items; nothing was sent")
+                item = self._with_context(f"prompt {index}", *item)  # pyright: ignore[reportUnknownArgumentType]
+            whole.append(item)
+        return self._send(whole)
+
+    def _send(self, prompts: list[Any]) -> list[str]:
+        for index, prompt in enumerate(prompts):
+            self._check(f"prompt {index}", prompt)
+        if not prompts:
+            return []
+        batch = ask(self._host, "reserve", {"n": len(prompts)}, SubCallError)
+        payloads = [{"prompt": str(prompt), "batch": batch, "index": index} for index, prompt in enumerate(prompts)]
+        replies = self._host.call_all("llm_query", payloads)
+        return [FailedSubCall(reply.message) if isinstance(reply, HostRefusal) else reply for reply in replies]
+
+    def _check(self, name: str, prompt: Any) -> None:
+        if not isinstance(prompt, str):
+            raise TypeError(f"{name} is {type(prompt).__name__}, not str; nothing was sent")
+        if not prompt.strip():
+            raise ValueError(f"{name} is empty; nothing was sent")
+        if len(prompt) > self._max_chars:
+            raise ValueError(
+                f"{name} has {len(prompt):,} characters; a sub-call takes at most {self._max_chars:,}; "
+                "nothing was sent; cut the text with chunks()"
+            )
+
+    def _with_context(self, name: str, prompt: Any, context: Any) -> Any:
+        if context is None or not isinstance(prompt, str):
+            return prompt
+        piece = context if isinstance(context, str) else self._joined(name, context)
+        return f"{prompt}\n\n{piece}"
+
+    def _joined(self, name: str, context: Any) -> str:
+        """Documents and texts below their heads. A str is a text here, never an id."""
+        if isinstance(context, dict) or not isinstance(context, Iterable):
+            return self._part(name, context)
+        return "\n\n".join(self._part(name, item) for item in context)  # pyright: ignore[reportUnknownVariableType]
+
+    def _part(self, name: str, item: Any) -> str:
+        if isinstance(item, str):
+            return item
+        try:
+            return "\n\n".join(heading(passage) + passage.text for passage in self._corpus.pick([item]))
+        except TypeError:
+            kind = type(item).__name__
+            problem = f"{name}: its context holds {kind}, which is not a text, a document or a match; nothing was sent"
+            raise TypeError(problem) from None
+
+
+def _listed(name: str, items: Any) -> list[Any]:
+    if isinstance(items, (str, dict)) or not isinstance(items, Iterable):
+        raise TypeError(f"{name} is {type(items).__name__}, not a list of str; nothing was sent")  # pyright: ignore[reportUnknownArgumentType]
+    return list(items)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]

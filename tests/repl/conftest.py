@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.repl.session import ReplSession
+
+
+@dataclass
+class ScriptedHost:
+    """A host in the same process: answers by call name, and remembers what it was asked and handed."""
+
+    answers: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    head: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def call(self, name: str, payload: dict[str, Any]) -> Any:
+        (reply,) = self.call_all(name, [payload])
+        if isinstance(reply, HostRefusal):
+            raise reply
+        return reply
+
+    def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
+        with self.lock:
+            self.calls += [(name, payload) for payload in payloads]
+        return [self.answers[name](payload) for payload in payloads]
+
+    def print_head(self, text: str) -> None:
+        self.head.append(text)
+
+    def asked(self, name: str) -> list[dict[str, Any]]:
+        return [payload for called, payload in self.calls if called == name]
+
+
+@dataclass
+class Outcome:
+    """A step's result, its output joined."""
+
+    output: str
+    cut_chars: int
+    error: dict[str, Any] | None
+    answer: dict[str, Any]
+    variables: list[str]
+    blocks_run: int
+
+
+class Repl:
+    """A session and its host."""
+
+    def __init__(self, session: ReplSession, host: ScriptedHost) -> None:
+        self.session = session
+        self.host = host
+
+    def step(self, *blocks: str) -> Outcome:
+        self.host.head.clear()
+        done = self.session.run(blocks)
+        assert set(done) == {"output", "error", "answer", "variables", "blocks_run"}
+        output = "".join(self.host.head) + done["output"]["tail"]
+        rest = {name: done[name] for name in ("error", "answer", "variables", "blocks_run")}
+        return Outcome(output, done["output"]["cut_chars"], **rest)
+
+    def value(self, *blocks: str) -> str:
+        """What a step shows that must not fail."""
+        outcome = self.step(*blocks)
+        assert outcome.error is None, outcome.error
+        return outcome.output.removesuffix("\n")
+
+    def failure(self, *blocks: str) -> str:
+        """The message of a step that must fail."""
+        outcome = self.step(*blocks)
+        assert outcome.error is not None, outcome.output
+        return outcome.error["message"]
+
+
+@pytest.fixture
+def host() -> ScriptedHost:
+    batches = iter(range(1, 1_000))
+    return ScriptedHost(
+        {
+            "llm_query": lambda payload: f"reply to {payload['prompt']}",
+            "reserve": lambda payload: next(batches),
+            "cite": lambda payload: None,
+            "retrieve": lambda payload: [],
+            "tool": lambda payload: payload,
+        }
+    )
+
+
+@pytest.fixture
+def open_repl(host: ScriptedHost) -> Iterator[Callable[..., Repl]]:
+    """Opens sessions over a context; puts back what they take over in this process."""
+    streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
+    originals = {name: getattr(sys, name) for name in ("__stdin__", "__stdout__", "__stderr__")}
+    main: types.ModuleType = sys.modules["__main__"]
+
+    def open_one(context: Any = None, **settings: Any) -> Repl:
+        bounds: dict[str, Any] = {
+            "depth": 1,
+            "sub_call_chars": 10_000,
+            "max_output_chars": 8_192,
+            "retriever": False,
+            "tools": (),
+        }
+        return Repl(ReplSession(context, host, **bounds | settings), host)
+
+    yield open_one
+    sys.modules["__main__"] = main
+    for name, stream in (streams | originals).items():
+        setattr(sys, name, stream)
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+def repl(open_repl: Callable[..., Repl]) -> Repl:
+    """A session without a corpus."""
+    return open_repl()
+
+
+@pytest.fixture
+def documents() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": "lease-1",
+            "text": "Lease of plot 7.\nIt ends on\n1 March 2010.\nRent: 40 marks.",
+            "metadata": {"year": 2009},
+        },
+        {
+            "id": "lease-2",
+            "text": "Lease of plot 9.\nIt ends on 5 May 2012.\nRent: 55 marks.",
+            "metadata": {"year": 2011},
+        },
+        {"id": "note", "text": "Plot 7 was lost to the river.", "metadata": {}},
+    ]
+
+
+@pytest.fixture
+def library(open_repl: Callable[..., Repl], documents: list[dict[str, Any]]) -> Repl:
+    """A session over three documents."""
+    return open_repl(documents)

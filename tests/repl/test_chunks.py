@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlm_integrations.repl.chunks import Chunks
+from rlm_integrations.repl.corpus_view import CorpusView
+
+TEXTS = st.text("ab \n\r\t.é", max_size=300)
+
+
+def chunks(context, docs=None, size=None, ceiling=1_000) -> list[str]:
+    return Chunks(CorpusView(context), ceiling).chunks(docs, size)
+
+
+@given(TEXTS, st.integers(1, 120))
+def test_a_text_is_cut_into_slices_of_itself(text, size):
+    pieces = chunks(text, size=size)
+    assert "".join(pieces) == text
+    assert all(0 < len(piece) <= size for piece in pieces)
+
+
+@given(st.lists(TEXTS, max_size=6), st.integers(40, 400))
+def test_no_character_of_a_document_is_lost_and_each_part_has_its_head(contents, size):
+    documents = [{"id": f"d{number}", "text": text, "metadata": {}} for number, text in enumerate(contents)]
+    pieces = chunks(documents, size=size)
+    assert all(0 < len(piece) <= size for piece in pieces)
+    found = dict.fromkeys((document["id"] for document in documents), "")
+    for piece in pieces:
+        parts = re.split(r"(?:\n\n|^)\[document (d\d)\]\n", piece)
+        assert parts[0] == ""
+        for doc_id, text in zip(parts[1::2], parts[2::2], strict=True):
+            found[doc_id] += text
+    assert found == {document["id"]: document["text"] for document in documents}
+
+
+def test_small_documents_share_a_chunk_and_are_not_cut():
+    documents = [{"id": f"d{number}", "text": "x" * 30, "metadata": {}} for number in range(5)]
+    pieces = chunks(documents, size=100)
+    assert pieces[0] == f"[document d0]\n{'x' * 30}\n\n[document d1]\n{'x' * 30}"
+    assert [piece.count("[document") for piece in pieces] == [2, 2, 1]
+
+
+def test_text_is_cut_after_a_line_or_a_word():
+    assert chunks("one two\nthree four five", size=12) == ["one two\n", "three four ", "five"]
+
+
+def test_the_ceiling_bounds_every_size(open_repl):
+    text = "x" * 100_000
+    assert max(map(len, chunks(text, ceiling=8_000))) == 8_000
+    assert max(map(len, chunks(text, size=9_000, ceiling=8_000))) == 8_000
+    assert open_repl(text, depth=1, sub_call_chars=1_000).value("max(map(len, chunks()))") == "800"
+    assert open_repl(text, depth=0).value("max(map(len, chunks()))") == "8000"
+
+
+def test_a_head_that_leaves_no_room_is_left_out():
+    documents = [{"id": "long" * 20, "text": "a text", "metadata": {}}]
+    assert chunks(documents, size=30) == ["a text"]
+
+
+def test_ids_documents_matches_and_texts_can_be_cut(library):
+    assert library.value("chunks('note')") == "['[document note]\\nPlot 7 was lost to the river.']"
+    assert library.value("chunks(context[2]) == chunks(search('river')) == chunks(['note'])") == "True"
+    assert library.value("chunks('a text of\\nits own')") == "['a text of\\nits own']"
+
+
+@pytest.mark.parametrize(("size", "error"), [(0, ValueError), (-1, ValueError), ("9", TypeError), (1.5, TypeError)])
+def test_a_wrong_size_is_refused(size, error):
+    with pytest.raises(error, match="size"):
+        chunks("text", size=size)

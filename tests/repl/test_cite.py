@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from rlm_integrations.repl.host_port import HostRefusal
+
+
+def test_a_quote_is_found_and_its_slice_sent_to_the_host(library, host):
+    assert library.value("cite('It ends on 1 March 2010')") == "cited lease-1[17:40]"
+    assert host.asked("cite") == [
+        {"document_id": "lease-1", "start": 17, "end": 40, "text": "It ends on\n1 March 2010"}
+    ]
+    assert library.value("cite(search('rent')[1].text, 'lease-2')") == "cited lease-2[40:44]"
+
+
+def test_the_document_may_be_an_id_a_document_or_a_match(library, host):
+    for doc in ("'lease-2'", "context[1]", "search('plot')[1]"):
+        assert library.value(f"cite('plot', {doc})") == "cited lease-2[9:13]"
+    assert {payload["document_id"] for payload in host.asked("cite")} == {"lease-2"}
+
+
+def test_a_text_corpus_is_cited_under_the_empty_id(open_repl, host):
+    assert open_repl("the whole\n text").value("cite('whole text', '')") == "cited [4:15]"
+    assert host.asked("cite")[0]["text"] == "whole\n text"
+
+
+def test_an_unfound_quote_is_an_error_with_the_remedy_and_nothing_is_sent(library, host):
+    assert library.failure("cite('plot 8')") == (
+        "ValueError: quote 'plot 8' does not stand in the corpus; copy it letter for letter from the text"
+    )
+    assert library.failure("cite('river', 'lease-1')") == (
+        "ValueError: quote 'river' does not stand in 'lease-1'; it stands in 'note'"
+    )
+    assert "nor elsewhere" in library.failure("cite('sea', 'lease-1')")
+    assert "close ones" in library.failure("cite('river', 'lease-9')")
+    assert library.failure("cite('  ')") == "ValueError: quote: is empty"
+    assert library.failure("cite(3)") == "TypeError: quote: int is not a str"
+    assert library.failure("cite('river', 3)") == "TypeError: doc_id: int is not an id, a document or a match"
+    assert host.asked("cite") == []
+
+
+def test_what_the_host_refuses_is_an_error(library, host):
+    def refuse(payload):
+        return HostRefusal("value", "the document has changed")
+
+    host.answers["cite"] = refuse
+    assert library.failure("cite('river')") == "ValueError: the document has changed"

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.repl.llm_map import LlmMap, parse_replies
+
+
+def numbered(prompt: str) -> list[tuple[int, str]]:
+    return [(int(number), text) for number, text in re.findall(r"^\[(\d+)\] (.*)$", prompt, re.MULTILINE)]
+
+
+def upper(prompt: str) -> str:
+    return "\n".join(f"[{number}] {text.upper()}" for number, text in numbered(prompt))
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=120), max_size=150))
+def test_every_item_gets_its_reply_and_no_prompt_is_too_long(items):
+    prompts: list[str] = []
+
+    def ask_all(batch: list[str]) -> list[str]:
+        prompts.extend(batch)
+        return [upper(prompt) for prompt in batch]
+
+    assert LlmMap(ask_all, 1_000).llm_map("Shout.", items) == [item.upper() for item in items]
+    assert all(len(prompt) <= 1_000 for prompt in prompts)
+    assert all(len(numbered(prompt)) <= 60 for prompt in prompts)
+
+
+def test_the_prompt_says_what_to_do(repl, host):
+    repl.step("llm_map('Name the colour.', ['grass', 'sky'])")
+    assert host.asked("llm_query")[0]["prompt"] == (
+        "Name the colour.\n\nDo this for each of the 2 items below; every item begins with its number in brackets. "
+        "Reply with one line for each item, in the form `[number] reply`, and nothing else. Leave none out.\n\n"
+        "[1] grass\n[2] sky"
+    )
+
+
+def test_missing_items_are_asked_again_once(repl, host):
+    asked: list[list[int]] = []
+
+    def answer(payload):
+        numbers = [number for number, _ in numbered(payload["prompt"])]
+        asked.append(numbers)
+        return "\n".join(f"[{number}] ok" for number in numbers if number != 3 and (number != 2 or len(asked) > 1))
+
+    host.answers["llm_query"] = answer
+    repl.step("replies = llm_map('Check.', ['a', 'b', 'c', 'd'])")
+    assert asked == [[1, 2, 3, 4], [2, 3]]
+    assert repl.value("replies") == "['ok', 'ok', '[sub-call failed: no reply for this item]', 'ok']"
+    assert repl.value("isinstance(replies[2], FailedSubCall)") == "True"
+
+
+def test_items_of_a_failed_call_are_failed_and_the_others_kept(repl, host):
+    def answer(payload):
+        return HostRefusal("failed", "timeout") if "[61]" in payload["prompt"] else upper(payload["prompt"])
+
+    host.answers["llm_query"] = answer
+    repl.step("replies = llm_map('Shout.', ['a'] * 70)")
+    assert repl.value("replies[59], replies[60], len(replies)") == "('A', '[sub-call failed: timeout]', 70)"
+    assert len(host.asked("llm_query")) == 2
+
+
+def test_a_budget_that_ends_between_the_two_rounds_loses_nothing(repl, host):
+    rounds = iter([1, HostRefusal("budget", "1 sub-call asked, 0 left; nothing was sent")])
+    host.answers["reserve"] = lambda payload: next(rounds)
+    host.answers["llm_query"] = lambda payload: "[1] first"
+    repl.step("replies = llm_map('Check.', ['a', 'b'])")
+    assert repl.value("replies") == "['first', '[sub-call failed: 1 sub-call asked, 0 left; nothing was sent]']"
+
+
+def test_items_may_be_documents_and_matches(library, host):
+    host.answers["llm_query"] = lambda payload: upper(payload["prompt"])
+    assert library.value("llm_map('Shout.', [context[2], search('rent: \\\\d+')[0]])") == (
+        "['PLOT 7 WAS LOST TO THE RIVER.', 'RENT: 40']"
+    )
+
+
+def test_wrong_arguments_are_refused_before_anything_is_sent(repl, host):
+    assert repl.failure("llm_map('Q', ['a', 3])") == (
+        "TypeError: item 1 is int, not a str, a document or a match; nothing was sent"
+    )
+    assert repl.failure("llm_map('Q', 'abc')").startswith("TypeError: items is str")
+    assert repl.failure("llm_map('', ['a'])").startswith("TypeError: instruction")
+    assert repl.failure("llm_map('Q', ['a', 'x' * 9_000])").startswith(
+        "ValueError: item 1 has 9,000 characters; 7,996 fit"
+    )
+    assert repl.value("llm_map('Q', [])") == "[]"
+    assert host.asked("llm_query") == []
+
+
+def test_replies_are_read_tolerantly():
+    assert parse_replies("Sure:\n[1] a\n[2] b\nmore of b\n[2021] still b\n[3] c", [1, 2, 3]) == {
+        0: "a",
+        1: "b\nmore of b\n[2021] still b",
+        2: "c",
+    }
+    assert parse_replies("**[1]**: a\n- [2] - b", [1, 2]) == {0: "a", 1: "b"}
+    assert parse_replies("```\n[4] a\n```", [4]) == {3: "a"}
+    assert parse_replies("1. a\n2) b\n3: c", [1, 2, 3]) == {0: "a", 1: "b", 2: "c"}
+    assert parse_replies("[1] a\n[1] z\n[2]\n", [1, 2]) == {0: "a"}
+    assert parse_replies("just this", [7]) == {6: "just this"}
+    assert parse_replies("DONE", [1, 2]) == {}
+
+
+@given(
+    st.text("[]0123456789 .:ab\n`", max_size=200), st.lists(st.integers(1, 30), min_size=1, max_size=10, unique=True)
+)
+def test_no_reply_breaks_the_parser_or_answers_an_item_that_was_not_asked(reply, numbers):
+    parsed = parse_replies(reply, numbers)
+    assert {index + 1 for index in parsed} <= set(numbers)
+    assert all(text.strip() for text in parsed.values())

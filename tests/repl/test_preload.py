@@ -1,0 +1,127 @@
+"""What a session needs after no file can be opened any more, in a process as a sandbox starts it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rlm_integrations
+
+ROOT = Path(rlm_integrations.__file__).parent.parent
+
+CONFINED = """
+import json, os, sys
+result_file = os.fdopen(os.dup(1), "w")  # the session takes the standard streams
+steps = json.load(sys.stdin)
+sys.path.insert(0, sys.argv[1])
+from rlm_integrations.repl.preload import guard_imports, preload
+from rlm_integrations.repl.session import ReplSession
+
+class Host:
+    def call(self, name, payload): return 1
+    def call_all(self, name, payloads): return ["reply"] * len(payloads)
+    def print_head(self, text): head.append(text)
+
+def refuse(event, arguments):
+    if event == "open":
+        refused.append(str(arguments[0]))
+        raise PermissionError(f"opened {arguments[0]}")
+
+head, refused = [], []
+outside = [name for name in sys.modules if name.partition(".")[0] in ("pydantic", "site", "typing_extensions")]
+names = preload()
+documents = [{"id": "d", "text": "the text", "metadata": {}}]
+session = ReplSession(
+    documents, Host(), depth=1, sub_call_chars=1000, max_output_chars=8192, retriever=True, tools=["tool"]
+)
+guard_imports()
+sys.addaudithook(refuse)
+results = []
+for step in steps:
+    head.clear()
+    done = session.run([step])
+    results.append(["".join(head) + done["output"]["tail"], done["error"] and done["error"]["message"]])
+json.dump({"outside": outside, "names": names, "results": results, "refused": refused}, result_file)
+result_file.close()
+"""
+
+STEPS = [
+    "import datetime; datetime.datetime.strptime('5 Mar 2024', '%d %b %Y').month",
+    "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(2) as p: print(list(p.map(abs, [-1])))",
+    "import asyncio\nasync def f(): return await asyncio.wait_for(asyncio.sleep(0, 'slept'), 1)\nasyncio.run(f())",
+    "async with asyncio.timeout(1):\n    print(await asyncio.gather(f()))",
+    "'bücher'.encode('idna'), 'x'.encode('utf-16'), b'\\xe9'.decode('cp1252'), b'a'.hex(), 'é'.encode('latin-1')",
+    "import codecs; codecs.encode('abc', 'rot_13'), 'a\\\\n'.encode().decode('unicode_escape')",
+    "import xml.etree.ElementTree as ET; ET.fromstring('<a><b>1</b></a>').find('b').text",
+    "from email import message_from_string; message_from_string('Subject: hi\\n\\nbody')['Subject']",
+    "import decimal, fractions, statistics; statistics.mean([decimal.Decimal('1.5'), 2])",
+    "import sqlite3; sqlite3.connect(':memory:').execute('select 1').fetchone()",
+    "import logging; logging.warning('careful')",
+    "import traceback\ntry: 1/0\nexcept ZeroDivisionError: traceback.print_exc()",
+    "import inspect\ndef g(): pass\ninspect.getsource(g)",
+    "import re\nre.compile('(?P<a>x)', re.DEBUG) and None",
+    "import pickle, dataclasses, enum, uuid, secrets, zoneinfo, tomllib, pprint\npprint.pprint(tomllib.loads('a = 1'))",
+    "import warnings; warnings.warn('old')",
+    "import locale, calendar; calendar.month_name[3]",
+    "import threading\nt = threading.Thread(target=lambda: 1/0); t.start(); t.join()",
+    "import urllib.parse, html; urllib.parse.quote('a b'), html.unescape('&eacute;')",
+    "import string; f'{1234.5:n}', format(3.14159, '.2f'), string.Template('$a').substitute(a=1)",
+    "import random; random.seed('text'); random.randint(1, 1)",
+    "class Bad:\n    def __repr__(self): raise OSError\ntry:\n    print(Bad())\nexcept OSError: print('bad')",
+    "llm_query_batched(['a', 'b']), llm_map('Q', ['x']), [m.id for m in search('the text')], cite('text')",
+    "from __future__ import annotations",
+    "import math, itertools, _random, marshal; marshal.dumps(1)",
+]
+
+
+@pytest.fixture(scope="module")
+def confined(tmp_path_factory) -> dict:
+    """The steps in a bare interpreter (`-I -S`) in which opening a file fails."""
+    script: Path = tmp_path_factory.mktemp("confined") / "run_confined.py"
+    script.write_text(CONFINED)
+    steps = [*STEPS, "import requests", "from sklearn import metrics", "import json.nothing"]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", script, ROOT], input=json.dumps(steps), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_repl_needs_the_standard_library_only(confined):
+    assert confined["outside"] == []
+
+
+def test_common_programs_run_when_no_file_can_be_opened(confined):
+    failed = {step: error for step, (_, error) in zip(STEPS, confined["results"], strict=False) if error is not None}
+    assert failed == {}
+
+
+def test_what_they_show_is_right(confined):
+    shown = [output for output, _ in confined["results"]]
+    assert shown[0] == "3\n"
+    assert shown[1] == "[1]\n"
+    assert shown[2] == "slept\n"
+    assert shown[3] == "['slept']\n"
+    assert shown[7] == "hi\n"
+    assert shown[10] == "WARNING:root:careful\n"
+    assert shown[11].endswith("ZeroDivisionError: division by zero\n")
+    assert shown[12] == "def g(): pass\n\n"
+
+
+def test_a_module_that_is_not_there_is_refused_in_words(confined):
+    errors = [error for _, error in confined["results"][len(STEPS) :]]
+    assert errors[0].startswith(
+        "ModuleNotFoundError: No module named 'requests': not available in the REPL; available: "
+    )
+    assert errors[1].startswith("ModuleNotFoundError: No module named 'sklearn'")
+    assert errors[2].startswith("ModuleNotFoundError: No module named 'json.nothing'")
+    assert ", json, " in errors[0]
+
+
+def test_preload_tells_what_can_be_imported(confined):
+    assert {"re", "json", "datetime", "asyncio", "collections", "math"} <= set(confined["names"])
+    assert len(confined["names"]) > 70

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.repl.sub_calls import FailedSubCall
+
+
+def test_a_query_gives_the_reply(repl, host):
+    assert repl.value("llm_query('who?')") == "reply to who?"
+    assert host.calls == [("llm_query", {"prompt": "who?", "batch": None, "index": None})]
+
+
+def test_context_goes_below_the_prompt(library, host):
+    library.step("llm_query('Q', 'a piece')")
+    library.step("llm_query('Q', context[2])")
+    library.step("llm_query('Q', context=['a', context[2], 'b'])")
+    library.step("llm_query('Q', search('river'))")
+    library.step("llm_query('Q', 'note')")
+    note = "[document note]\nPlot 7 was lost to the river."
+    assert [payload["prompt"] for payload in host.asked("llm_query")] == [
+        "Q\n\na piece",
+        f"Q\n\n{note}",
+        f"Q\n\na\n\n{note}\n\nb",
+        f"Q\n\n{note}",
+        "Q\n\nnote",
+    ]
+
+
+def test_a_batch_is_reserved_sent_in_order_and_answered_in_order(repl, host):
+    assert repl.value("llm_query_batched(['a', 'b'])") == "['reply to a', 'reply to b']"
+    assert host.calls == [
+        ("reserve", {"n": 2}),
+        ("llm_query", {"prompt": "a", "batch": 1, "index": 0}),
+        ("llm_query", {"prompt": "b", "batch": 1, "index": 1}),
+    ]
+    assert repl.value("llm_query_batched([])") == "[]"
+    assert len(host.calls) == 3
+
+
+def test_a_failed_slot_says_so_and_keeps_the_others(repl, host):
+    def answer(payload):
+        return HostRefusal("failed", "TimeoutError: no reply within 600 s") if payload["prompt"] == "b" else "fine"
+
+    host.answers["llm_query"] = answer
+    repl.step("notes = llm_query_batched(['a', 'b', 'c'])")
+    assert repl.value("notes") == "['fine', '[sub-call failed: TimeoutError: no reply within 600 s]', 'fine']"
+    assert repl.value("[isinstance(n, FailedSubCall) for n in notes]") == "[False, True, False]"
+    assert repl.value("notes[1].error") == "TimeoutError: no reply within 600 s"
+    assert repl.failure("llm_query('b')") == "SubCallError: TimeoutError: no reply within 600 s"
+    assert repl.value("try:\n    llm_query('b')\nexcept SubCallError:\n    print('caught')") == "caught"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("type", "TypeError"), ("value", "ValueError"), ("budget", "SubCallLimitError"), ("failed", "SubCallError")],
+)
+def test_a_refusal_of_the_host_is_an_exception_in_the_code(repl, host, kind, error):
+    host.answers["llm_query"] = lambda payload: HostRefusal(kind, "5 asked, 3 left; nothing was sent")
+    host.answers["reserve"] = lambda payload: HostRefusal(kind, "5 asked, 3 left; nothing was sent")
+    assert repl.failure("llm_query('x')") == f"{error}: 5 asked, 3 left; nothing was sent"
+    assert repl.failure("llm_query_batched(['x'] * 5)") == f"{error}: 5 asked, 3 left; nothing was sent"
+    assert len(host.asked("llm_query")) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("llm_query(context)", "TypeError: prompt is list, not str; nothing was sent"),
+        ("llm_query('  ')", "ValueError: prompt is empty; nothing was sent"),
+        (
+            "llm_query('x' * 10_001)",
+            "ValueError: prompt has 10,001 characters; a sub-call takes at most 10,000; nothing was sent; "
+            "cut the text with chunks()",
+        ),
+        ("llm_query('x' * 5_000, 'y' * 5_000)", "ValueError: prompt has 10,002 characters"),
+        ("llm_query_batched(['a', 'b', '', {}])", "ValueError: prompt 2 is empty; nothing was sent"),
+        ("llm_query_batched(['a', 'b', 'c', {}])", "TypeError: prompt 3 is dict, not str; nothing was sent"),
+        ("llm_query_batched(['a', ('b', 'c')])", "TypeError: prompt 1 is tuple, not str; nothing was sent"),
+        ("llm_query_batched('abc')", "TypeError: prompts is str, not a list of str; nothing was sent"),
+        ("rlm_query_batched([('a', 'b', 'c')])", "ValueError: prompt 0: a pair"),
+        ("llm_query('Q', 5)", "TypeError: prompt: its context holds int, which is not a text, a document or a match"),
+        ("llm_query('Q', {'a': 1})", "TypeError: prompt: its context holds dict"),
+    ],
+)
+def test_wrong_prompts_are_refused_before_anything_is_sent(library, host, call, message):
+    assert library.failure(call).startswith(message)
+    assert host.calls == []
+
+
+def test_at_depth_1_an_rlm_is_a_plain_model(repl, host):
+    assert repl.value("rlm_query('Q', 'piece')") == repl.value("recursive_llm('Q', 'piece')") == "reply to Q\n\npiece"
+    assert repl.value("rlm_query_batched(['a', ('b', 'c'), ('d', None)])") == (
+        "['reply to a', 'reply to b\\n\\nc', 'reply to d']"
+    )
+    assert host.asked("reserve") == [{"n": 3}]
+
+
+def test_sub_calls_work_from_several_threads_at_once(repl, host):
+    code = "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(8) as pool:\n"
+    done = repl.step(code + "    replies = list(pool.map(llm_query, map(str, range(40))))\nreplies[7], len(replies)")
+    assert done.output == "('reply to 7', 40)\n"
+    assert len(host.asked("llm_query")) == 40
+
+
+def test_a_failed_sub_call_can_be_pickled():
+    failed = pickle.loads(pickle.dumps(FailedSubCall("no reply")))
+    assert (failed, failed.error) == ("[sub-call failed: no reply]", "no reply")
+
+
+def test_tools_are_called_by_name(open_repl, host):
+    repl = open_repl(tools=("weather",))
+    assert repl.value("weather('Delft', days=2)") == "{'name': 'weather', 'args': ['Delft'], 'kwargs': {'days': 2}}"
+    assert repl.failure("weather({1, 2})").startswith("TypeError: weather: arguments must be plain values")
+    host.answers["tool"] = lambda payload: HostRefusal("failed", "no such town")
+    assert repl.failure("weather('Atlantis')") == "RuntimeError: no such town"
+
+
+def test_retrieve_adds_what_is_new_to_context_and_to_what_search_sees(open_repl, host, documents):
+    repl = open_repl(documents[:1], retriever=True)
+    host.answers["retrieve"] = lambda payload: [dict(documents[0]), dict(documents[2])]
+    assert repl.value("[d['id'] for d in retrieve('river')]") == "['lease-1', 'note']"
+    assert repl.value("[d['id'] for d in context], context[0] is retrieve('again')[0]") == "(['lease-1', 'note'], True)"
+    assert repl.value("[m.id for m in search('lost')], cite('lost to the river')") == "(['note'], 'cited note[11:28]')"
+    assert repl.step("retrieve('x')").variables == []
+    assert "query" in repl.failure("retrieve('')")
+    assert host.asked("retrieve")[0] == {"query": "river"}
+
+
+def test_retrieve_leaves_a_context_of_the_models_own_alone(open_repl, host, documents):
+    repl = open_repl(documents[:1], retriever=True)
+    host.answers["retrieve"] = lambda payload: [documents[2]]
+    repl.step("context = ['mine']", "retrieve('river')")
+    assert repl.value("context, search('river').total") == "(['mine'], 1)"
+
+
+def test_without_a_retriever_there_is_no_retrieve(library):
+    assert library.failure("retrieve('x')") == "NameError: name 'retrieve' is not defined"
