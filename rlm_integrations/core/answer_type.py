@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from pydantic_core import SchemaError
 
 from rlm_integrations.core.errors import InvalidArgumentError
 
@@ -25,10 +26,11 @@ class AnswerType:
         try:
             self._adapter = TypeAdapter(answer_type)
             self.schema = self._adapter.json_schema()
-        except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError) as error:
+            problem = str(error).splitlines()[0]
             raise InvalidArgumentError(
-                f"answer_type: {answer_type!r} has no JSON schema ({error.message}); pass a pydantic model, "
-                "a dataclass, a TypedDict or a type such as list[str]"
+                f"answer_type: {answer_type!r} has no JSON schema ({problem}); pass a pydantic model, a dataclass, "
+                "a TypedDict or a type such as list[str]"
             ) from error
 
     def misfit(self, text: str, is_json: bool) -> str | None:

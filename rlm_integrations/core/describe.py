@@ -50,9 +50,10 @@ def describe(corpus: Corpus, limits: RLMLimits) -> str:
 
 def _describe_str(corpus: Corpus, limits: RLMLimits) -> str:
     content = corpus.text
-    chars, lines = number(len(content)), number(content.count("\n") + 1)
+    chars = number(len(content))
     if shown_whole(corpus, limits):
         return fill("context_str_whole", chars=chars, text=content)
+    lines = number(_lines_of(corpus))
     shown = min(limits.preview_chars, len(content))
     if shown < 2:
         return fill("context_str_unseen", chars=chars, lines=lines)

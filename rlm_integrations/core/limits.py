@@ -53,7 +53,8 @@ class RLMLimits(BaseModel):
     message_chars: int = Field(default=20_000, ge=5_000)
     """A message of the question that is longer becomes a document of the corpus."""
 
-    if not TYPE_CHECKING:  # the checkers keep the exact signature; users get errors that name the remedy
+    # The checkers keep the exact signature; users get errors that name the remedy.
+    if not TYPE_CHECKING:  # pragma: no branch
 
         def __init__(self, **values: Any) -> None:
             try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rlm_integrations.core.errors import SandboxError
 from rlm_integrations.core.host_functions import HostFunctions
-from rlm_integrations.core.sandbox import HostCall, Repl, ReplLost, ReplSettings, Sandbox, StepDone
+from rlm_integrations.core.sandbox import Capabilities, HostCall, Repl, ReplLost, ReplSettings, Sandbox, StepDone
 from rlm_integrations.core.step_record import StepRecord
 
 
@@ -19,6 +19,8 @@ class LiveRepl:
         self._sandbox, self._settings, self._host = sandbox, settings, host
         self._opening: asyncio.Task[Repl] | None = None
         self._repl: Repl | None = None
+        self.capabilities: Capabilities | None = None
+        """What isolates the code, once a REPL has been opened."""
         self._calls: set[asyncio.Task[None]] = set()
 
     def open_early(self) -> None:
@@ -33,6 +35,7 @@ class LiveRepl:
         if self._repl is None:
             self._repl = await (self._opening or self._open())
             self._opening = None
+            self.capabilities = self._sandbox.capabilities()
         repl = self._repl
         outcome: StepDone | ReplLost | None = None
         async with aclosing(repl.step(blocks, seconds)) as events:

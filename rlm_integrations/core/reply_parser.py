@@ -95,6 +95,8 @@ def _closing(lines: list[str], start: int, fence: str) -> int | None:
 
 def _whole(code: str) -> bool:
     """Whether the code ends outside any string and bracket."""
+    if "\0" in code:  # never Python, and a SystemError of the tokenizer from 3.12 on
+        return False
     try:
         for _ in tokenize.generate_tokens(io.StringIO(textwrap.dedent(code)).readline):
             pass

@@ -330,7 +330,8 @@ class Run:
         trace, host = self._trace, self._host
         trace.answer, trace.stop_reason = text, stop_reason
         trace.citations = list(host.citations)
-        trace.sandbox = self._plan.sandbox.capabilities().name
+        if self._repl is not None and self._repl.capabilities is not None:
+            trace.sandbox, trace.isolation = self._repl.capabilities.name, self._repl.capabilities.layers
         trace.seconds = time.monotonic() - self._began
         sources = source_ids(trace, self._corpus, tuple(host.retrieved.values()))
         return RLMResult(answer, text, tuple(trace.citations), sources, stop_reason, trace)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_GLANCE_S = 0.1
+"""Seconds of one wait for the run: between two, Python handles signals."""
 _WIND_UP_S = 0.8
 """Seconds that a run has to end after Ctrl-C, and a loop to close after its run."""
 
@@ -45,8 +47,10 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     context = copy_context()
     thread = threading.Thread(target=lambda: context.run(serve), name="rlm-run", daemon=True)
-    thread.start()
     try:
+        thread.start()
+        while not wait([outcome], _GLANCE_S).done:
+            pass  # a signal that comes just before a wait begins does not end it
         return outcome.result()
     except KeyboardInterrupt:
         with suppress(TimeoutError, RuntimeError):  # it has not begun, or its loop is closed
@@ -54,4 +58,5 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             loop.call_soon_threadsafe(task.cancel)
         raise
     finally:
-        thread.join(_WIND_UP_S)
+        if thread.is_alive():
+            thread.join(_WIND_UP_S)

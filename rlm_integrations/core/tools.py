@@ -47,8 +47,16 @@ def read_tools(functions: Sequence[object]) -> dict[str, Tool]:
 
 def _describe(function: Callable[..., Any], name: str) -> ToolDescription:
     try:
-        signature = f"{name}{inspect.signature(function)}"
-    except (TypeError, ValueError):
+        signature = f"{name}{_signature(function)}"
+    except (TypeError, ValueError):  # some of C have none
         signature = f"{name}(...)"
     paragraph = (inspect.getdoc(function) or "").split("\n\n")[0]
     return ToolDescription(name, signature, " ".join(paragraph.split()) or "a function of the user.")
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """With annotations as types, `str` and not `'str'`, where they can be resolved: that may raise anything."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except Exception:
+        return inspect.signature(function)

@@ -131,7 +131,9 @@ class RLMTrace(_Record):
     """What the corpus was, in a line: "240 documents, 12,345 characters"."""
     limits: RLMLimits
     sandbox: str = ""
-    """What confined the REPL."""
+    """What ran the code; empty where none was run."""
+    isolation: dict[str, str] = {}
+    """Its layers, and how each stands."""
     opening: list[TraceMessage] = []
     iterations: list[Iteration] = []
     omitted_iterations: OmittedIterations | None = None

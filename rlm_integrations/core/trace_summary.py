@@ -24,12 +24,11 @@ def summarise(trace: RLMTrace) -> RLMTrace:
 
     A summary can be summarised again.
     """
-    summary = trace
-    for chars, sub_calls, citations, iterations in _LEVELS:
-        summary = _cut_trace(trace, chars, sub_calls, citations, iterations)
+    for level in _LEVELS[:-1]:
+        summary = _cut_trace(trace, *level)
         if len(json.dumps(summary.model_dump(mode="json"))) <= SUMMARY_BYTES:  # the longest form: spaces, ASCII alone
-            break
-    return summary
+            return summary
+    return _cut_trace(trace, *_LEVELS[-1])  # so little that it always fits
 
 
 def _cut_if(text: str | None, chars: int) -> str | None:
@@ -54,6 +53,7 @@ def _cut_trace(trace: RLMTrace, chars: int, sub_calls: int, citations: int, iter
             "question": _cut(trace.question, chars),
             "answer": _cut(trace.answer, chars),
             "context": _cut(trace.context, chars),
+            "sandbox": _cut(trace.sandbox, chars),
             "error": _cut_if(trace.error, chars),
             "opening": [TraceMessage(role=m.role, content=_cut(m.content, chars)) for m in trace.opening[:4]],
             "iterations": [_cut_iteration(iteration, chars, sub_calls) for iteration in kept],

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rlm_integrations.repl.host_calls import SubCallLimitError
 from rlm_integrations.repl.matches import Match
 from rlm_integrations.repl.sub_calls import FailedSubCall
 
-TEMPLATE = """\
-{instruction}
-
-Do this for each of the {n} items below; every item begins with its number in brackets. Reply with one line for each \
-item, in the form `[number] reply`, and nothing else. Leave none out.
-
-{items}"""
+# Read while files can still be read: when this module is imported, before the worker confines itself.
+TEMPLATE = Path(__file__).with_name("llm_map.md").read_text(encoding="utf-8").rstrip("\n")
 
 _ITEMS_A_CALL = 60
 _NO_REPLY = "no reply for this item"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, SupportsIndex, overload
 
 _LINE_SLACK = 120  # how far a shown line may reach beyond what was asked for
 _MATCH_CHARS = 1_000  # of each end of a longer match
-_PRINTED_CHARS = 100_000
 
 
 class Passage(NamedTuple):
@@ -88,10 +88,14 @@ class Match:
 
 
 class Matches(list[Match]):
-    """The matches that were kept. `.total` counts all there were; printed, they end with it."""
+    """The matches that were kept. `.total` counts all there were; printed, they end with it.
 
-    def __init__(self) -> None:
+    Printed, they keep within `printed_chars`, so that what a step shows still holds the total.
+    """
+
+    def __init__(self, printed_chars: int) -> None:
         super().__init__()
+        self.printed_chars = printed_chars
         self.total = 0
         self.found_in = 0
         """Documents with a match."""
@@ -106,7 +110,7 @@ class Matches(list[Match]):
     def __getitem__(self, key: SupportsIndex | slice, /) -> Match | Matches:
         if not isinstance(key, slice):
             return super().__getitem__(key)
-        part = Matches()
+        part = Matches(self.printed_chars)
         part.extend(super().__getitem__(key))
         part.total, part.found_in, part.searched = self.total, self.found_in, self.searched
         part._from_start = self._from_start and not key.start and key.step in (None, 1)
@@ -114,25 +118,17 @@ class Matches(list[Match]):
 
     def __repr__(self) -> str:
         """One entry for each match, `id@position: line`; one inside what is already shown joins it."""
-        entries: list[str] = []
-        positions = shown = ""
-        last: Match | None = None
-        chars = 0
-        for count, match in enumerate(self):
-            if last is not None and _shows(last, match):
-                positions += f", {match.start}"
-                continue
-            if last is not None:
-                entries.append(f"{positions}:{shown}")
-                chars += len(entries[-1])
-            if chars > _PRINTED_CHARS:
-                entries.append(f"… {len(self) - count:,} more, not shown")
-                last = None
+        lines: list[str] = []
+        room, left = self.printed_chars, len(self)
+        for matches in _joined(self):
+            first = matches[0]
+            entry = f"{first.id}@{', '.join(str(match.start) for match in matches)}:{_shown(first)}"
+            if lines and len(entry) > room:
+                lines.append(f"… {left:,} more, not shown: print a slice of them, or use a smaller around")
                 break
-            last, positions, shown = match, f"{match.id}@{match.start}", _shown(match)
-        if last is not None:
-            entries.append(f"{positions}:{shown}")
-        return "\n".join([*entries, self._summary()])
+            lines.append(entry)
+            room, left = room - len(entry), left - len(matches)
+        return "\n".join([*lines, self._summary()])
 
     __str__ = __repr__
 
@@ -144,6 +140,18 @@ class Matches(list[Match]):
             return f"({matches})"
         where = f"{self.found_in:,} of {self.searched:,}" if self.total else f"{self.searched:,}"
         return f"({matches} in {where} documents)"
+
+
+def _joined(matches: Iterable[Match]) -> Iterator[list[Match]]:
+    """The matches, those that an earlier one's window already shows together with it."""
+    group: list[Match] = []
+    for match in matches:
+        if group and not _shows(group[0], match):
+            yield group
+            group = []
+        group.append(match)
+    if group:
+        yield group
 
 
 def _shows(shown: Match, match: Match) -> bool:

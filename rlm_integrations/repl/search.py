@@ -12,8 +12,9 @@ from rlm_integrations.repl.pattern import find_all, read_pattern
 class Search:
     """Holds the corpus for the function that the model calls."""
 
-    def __init__(self, corpus: CorpusView) -> None:
-        self._corpus = corpus
+    def __init__(self, corpus: CorpusView, printed_chars: int) -> None:
+        """`printed_chars` bounds the printed form of what is found."""
+        self._corpus, self._printed_chars = corpus, printed_chars
 
     def search(self, pattern: Any, docs: Any = None, limit: int | None = 30, around: int = 0) -> Matches:
         """Find a regex in all the text, or in `docs`: one or more ids, documents or matches, or a text.
@@ -27,7 +28,7 @@ class Search:
         compiled = read_pattern(pattern)
         _check_count("limit", limit)
         _check_count("around", around)
-        found = Matches()
+        found = Matches(self._printed_chars)
         for passage in self._corpus.pick(docs):
             found.searched += 1
             before = found.total

@@ -165,7 +165,7 @@ class ReplSession:
         """What the model finds in its namespace besides `context` and `answer`."""
         chunk_chars = sub_call_chars * 4 // 5 if depth else _CHUNK_CHARS_TO_READ
         functions: dict[str, Any] = {
-            "search": Search(corpus).search,
+            "search": Search(corpus, self._max_output_chars * 3 // 4).search,
             "chunks": Chunks(corpus, chunk_chars).chunks,
             "cite": Cite(self._host, corpus).cite,
             "SHOW_VARS": self._show_vars,

@@ -109,13 +109,16 @@ def test_a_tool_may_run_an_engine_again_at_any_concurrency() -> None:
 
 async def test_no_more_calls_at_once_than_max_concurrency() -> None:
     open_now, most = 0, 0
+    three_open = asyncio.Event()
 
     class Counting:
         async def complete(self, messages: Sequence[Message]) -> object:
             nonlocal open_now, most
             open_now += 1
             most = max(most, open_now)
-            await asyncio.sleep(0)
+            if open_now == 3:
+                three_open.set()
+            await three_open.wait()
             open_now -= 1
             return await ScriptedModel(["ok"]).complete(messages)
 

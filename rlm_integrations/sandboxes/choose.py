@@ -1,0 +1,56 @@
+"""From what a user passes as `sandbox` to the sandbox itself."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING
+
+from rlm_integrations.core.errors import InvalidArgumentError, SandboxUnavailableError
+from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.sandboxes.cannot_confine import cannot_confine
+
+if TYPE_CHECKING:
+    from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+
+
+def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
+    """The sandbox of a name, or the Sandbox that was passed.
+
+    "auto": the strongest that works here; today "process". "unconfined": the same process with this user's rights.
+    Raises SandboxUnavailableError where this machine cannot confine, InvalidArgumentError for anything else.
+    """
+    if isinstance(sandbox, str):
+        if sandbox in ("auto", "process"):
+            return _process_sandbox()
+        if sandbox == "unconfined":
+            return _unconfined_sandbox()
+    elif callable(getattr(sandbox, "open", None)) and callable(getattr(sandbox, "capabilities", None)):
+        return sandbox
+    raise InvalidArgumentError(
+        f"sandbox: {sandbox!r} is not one; pass 'auto', 'process', 'unconfined' or an object that implements "
+        "rlm_integrations.core.sandbox.Sandbox"
+    )
+
+
+@functools.cache  # it remembers what a worker reported
+def _process_sandbox() -> ProcessSandbox:
+    from rlm_integrations.sandboxes.process import seccomp
+
+    reason = seccomp.why_unavailable()
+    if reason is None:
+        from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+
+        return ProcessSandbox()
+    raise cannot_confine(reason)
+
+
+@functools.cache
+def _unconfined_sandbox() -> ProcessSandbox:
+    if sys.platform != "linux":
+        raise SandboxUnavailableError(
+            f"sandbox: 'unconfined' needs Linux as well, and this is {sys.platform}; use a container"
+        )
+    from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+
+    return ProcessSandbox(confined=False)

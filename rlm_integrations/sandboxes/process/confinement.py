@@ -1,0 +1,133 @@
+"""What takes a worker's rights away, layer by layer. Standard library only: the helper imports it."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import resource
+import struct
+
+from rlm_integrations.sandboxes.process import seccomp
+
+_RELIEF, _RESERVE = 16 << 20, 16 << 20
+"""Bytes above the model's limit: for code that is to free memory after it ran out, and for reporting that it did."""
+
+_OWN_MEMORY = 24 << 20  # bytes for the reader thread's stack and what a session allocates of its own
+_MAX_OPEN_FILES = 64
+_SET_PDEATHSIG, _SET_DUMPABLE, _CAPBSET_DROP, _SET_NO_NEW_PRIVS = 1, 4, 24, 38
+_CREATE_RULESET, _RESTRICT_SELF = 444, 446
+_SIGKILL = 9
+_CAPABILITY_VERSION_3 = 0x20080522
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ConfinementError(Exception):
+    """A layer that a worker must not run without could not be put in place. The message says which and why."""
+
+
+class MemoryLimit:
+    """The address space of this process: what it has now, its own needs, and `memory_mb` for the model."""
+
+    def __init__(self, memory_mb: int) -> None:
+        _, ceiling = resource.getrlimit(resource.RLIMIT_AS)
+        soft = _address_space() + _OWN_MEMORY + (memory_mb << 20)
+        hard = soft + _RELIEF + _RESERVE
+        if ceiling != resource.RLIM_INFINITY:
+            hard = min(hard, ceiling)
+            soft = min(soft, hard - _RELIEF - _RESERVE)
+        self._model, self._relieved, self._all = (soft, hard), (soft + _RELIEF, hard), (hard, hard)
+        # kept, so that model code which patches the module does not reach it
+        self._set, self._resource = resource.setrlimit, resource.RLIMIT_AS
+
+    def for_model(self, *, relieved: bool) -> None:
+        """Bound the model's code; with some relief in the step after one that ran out of memory."""
+        self._set(self._resource, self._relieved if relieved else self._model)
+
+    def open_reserve(self) -> None:
+        """Everything for the work between the steps."""
+        self._set(self._resource, self._all)
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process when the process that forked it ends, or now if `parent` has ended already."""
+    _prctl(_SET_PDEATHSIG, _SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def confine() -> dict[str, str]:
+    """Take all rights from this single-threaded process. Returns each layer with how it stands, in words.
+
+    Raises ConfinementError if system calls cannot be filtered; the other layers are kept where the kernel has them.
+    """
+    reason = seccomp.why_unavailable()
+    if reason is not None:
+        raise ConfinementError(reason)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
+    machine = platform.machine()
+    try:
+        _drop_capabilities()
+        _prctl(_SET_NO_NEW_PRIVS, 1)
+        _prctl(_SET_DUMPABLE, 0)
+        landlock = _deny_all_files()
+        seccomp.install(machine)
+    except OSError as error:
+        raise ConfinementError(f"{error.strerror} ({errno.errorcode.get(error.errno or 0, error.errno)})") from error
+    return {
+        "seccomp": f"allow-list of {len(seccomp.allowed_calls(machine))} system calls",
+        "landlock": landlock,
+        "privileges": "no capabilities, none to be gained",
+        "environment": "empty",
+        "open files": f"its channel only, at most {_MAX_OPEN_FILES}, none can be written",
+    }
+
+
+def _prctl(option: int, value: int) -> None:
+    zero = ctypes.c_ulong(0)
+    if _libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option} was refused")
+
+
+def _drop_capabilities() -> None:
+    for capability in range(64):
+        # Not allowed without CAP_SETPCAP; then no_new_privs alone keeps the bounding set from mattering.
+        _libc.prctl(_CAPBSET_DROP, ctypes.c_ulong(capability), *[ctypes.c_ulong(0)] * 3)
+    header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0))
+    nothing = ctypes.create_string_buffer(24)
+    if _libc.capset(header, nothing) != 0:
+        raise OSError(ctypes.get_errno(), "capabilities could not be dropped")
+
+
+def _deny_all_files() -> str:
+    """Landlock without a rule: every file and, by kernel, TCP port, signal and abstract socket is denied."""
+    none, version_flag = ctypes.c_size_t(0), ctypes.c_uint32(1)
+    abi = _libc.syscall(ctypes.c_long(_CREATE_RULESET), None, none, version_flag)
+    if abi < 1:
+        return "switched off in this kernel" if ctypes.get_errno() == errno.EOPNOTSUPP else "not in this kernel"
+    files = (1 << (16 if abi >= 5 else 15 if abi >= 3 else 14 if abi >= 2 else 13)) - 1
+    network, scopes = (3 if abi >= 4 else 0), (3 if abi >= 6 else 0)
+    size = 8 if abi < 4 else 16 if abi < 6 else 24
+    attributes = ctypes.create_string_buffer(struct.pack("QQQ", files, network, scopes)[:size], size)
+    ruleset = _libc.syscall(ctypes.c_long(_CREATE_RULESET), attributes, ctypes.c_size_t(size), ctypes.c_uint32(0))
+    if ruleset < 0:
+        return f"refused ({errno.errorcode.get(ctypes.get_errno())})"
+    try:
+        if _libc.syscall(ctypes.c_long(_RESTRICT_SELF), ctypes.c_int(ruleset), ctypes.c_uint32(0)) != 0:
+            return f"refused ({errno.errorcode.get(ctypes.get_errno())})"
+    finally:
+        os.close(ruleset)
+    return f"ABI {abi}, everything denied"
+
+
+def _address_space() -> int:
+    """Bytes of address space in use."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError as error:
+        raise ConfinementError(f"its memory cannot be limited: /proc/self/statm: {error.strerror}") from error

@@ -1,0 +1,26 @@
+"""How a worker ended, in words for the root LM."""
+
+from __future__ import annotations
+
+import signal
+
+from rlm_integrations.sandboxes.process.host_channel import EXIT_BROKEN, EXIT_CHANNEL, EXIT_MEMORY
+
+
+def cause_of_death(status: int | None, memory_mb: int) -> str:
+    """`status` as of os.waitstatus_to_exitcode: negative for a signal; None if nobody could tell."""
+    if status is None:
+        return "its process was ended from outside"
+    if status == EXIT_MEMORY:
+        return f"it used more than {memory_mb:,} MB of memory"
+    if status == EXIT_CHANNEL:
+        return "it closed its own connection to the host"
+    if status == EXIT_BROKEN:
+        return "it broke the interpreter that it runs in"
+    if status >= 0:
+        return f"it ended its own process (exit status {status})"
+    if -status == signal.SIGKILL:
+        return "it was killed (signal 9), most likely because the machine was short of memory"
+    if -status == signal.SIGSEGV:
+        return "its process crashed (signal 11, SIGSEGV), most likely from too deep a recursion"
+    return f"its process crashed (signal {-status})"

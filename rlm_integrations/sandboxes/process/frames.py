@@ -1,0 +1,108 @@
+"""Framing between host and worker: four bytes of length, then JSON in UTF-8.
+
+Both sides use this module, and in the worker it lives beside the model's code. So it calls C functions
+that it holds itself, and looks builtins up in a copy of its own: whatever model code does to `json`,
+`os` or `builtins`, frames still pass. Standard library only.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import json.encoder
+import os
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+globals()["__builtins__"] = vars(builtins).copy()
+
+MAX_FRAME_BYTES = 64 << 20
+"""The longest frame a worker may send. Frames of the host are not limited."""
+
+_header = struct.Struct(">I")
+_pack, _unpack, _HEADER_BYTES = _header.pack, _header.unpack, _header.size
+_read, _write = os.read, os.write
+_READ_BYTES = 1 << 20
+
+
+def _not_json(value: object) -> Any:
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+
+# What json.dumps and json.loads come down to, without the layers of Python above that model code may patch.
+_make_encoder = cast(Any, json.encoder).c_make_encoder
+_encode: Callable[[object, int], tuple[str, ...]] = _make_encoder(
+    None, _not_json, cast(Any, json.encoder).encode_basestring, None, ":", ",", False, False, True
+)
+_scan: Callable[[str, int], tuple[Any, int]] = cast(Any, json.JSONDecoder()).scan_once
+
+
+class FrameTooLongError(ValueError):
+    """A frame is longer than it may be. The message gives its size."""
+
+
+def encode(message: dict[str, Any], limit: int | None = None) -> bytes:
+    """A message as a frame, at most `limit` bytes of JSON.
+
+    Raises TypeError for what is not JSON, RecursionError for what is nested too deeply, FrameTooLongError.
+    """
+    body = "".join(_encode(message, 0)).encode("utf-8", "surrogatepass")
+    if limit is not None and len(body) > limit:
+        raise FrameTooLongError(f"{len(body) / 1e6:,.0f} MB")
+    return _pack(len(body)) + body
+
+
+def decode(body: bytes) -> Any:
+    """The JSON value of a trusted frame, without white space around it."""
+    return _scan(body.decode("utf-8", "surrogatepass"), 0)[0]
+
+
+def write_frame(descriptor: int, frame: bytes) -> None:
+    """Write all of a frame to a blocking descriptor. Raises OSError."""
+    rest = memoryview(frame)
+    while rest:
+        rest = rest[_write(descriptor, rest) :]
+
+
+def read_frame(descriptor: int) -> bytes | None:
+    """The body of the next frame of a blocking descriptor; None at its end. Raises OSError."""
+    header = _read_exactly(descriptor, _HEADER_BYTES)
+    return None if header is None else _read_exactly(descriptor, _unpack(header)[0])
+
+
+def _read_exactly(descriptor: int, count: int) -> bytes | None:
+    parts: list[bytes] = []
+    while count:
+        part = _read(descriptor, min(count, _READ_BYTES))
+        if not part:
+            return None
+        parts.append(part)
+        count -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class FrameBuffer:
+    """Cuts an untrusted stream of bytes into frames. Holds at most one unfinished frame."""
+
+    def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
+        self._limit = limit
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The bodies of the frames that are complete now. Raises FrameTooLongError for one over the limit."""
+        self._bytes += data
+        start = 0
+        try:
+            while len(self._bytes) - start >= _HEADER_BYTES:
+                (length,) = _unpack(self._bytes[start : start + _HEADER_BYTES])
+                if length > self._limit:
+                    raise FrameTooLongError(f"{length / 1e6:,.0f} MB")
+                end = start + _HEADER_BYTES + length
+                if len(self._bytes) < end:
+                    return
+                body = bytes(self._bytes[start + _HEADER_BYTES : end])
+                start = end
+                yield body
+        finally:
+            del self._bytes[:start]

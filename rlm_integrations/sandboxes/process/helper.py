@@ -1,0 +1,81 @@
+"""The helper process: imports what a REPL needs, then forks workers and holders.
+
+It is started without site-packages and with next to no environment, so nothing that it and the modules
+it imports use may come from outside the standard library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from typing import NoReturn
+
+from rlm_integrations.repl.preload import preload
+from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
+from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
+from rlm_integrations.sandboxes.process.worker import run_worker
+
+
+def main(control: int) -> NoReturn:
+    """Serve the control socket until the host is gone."""
+    _become_quiet()
+    preload()
+    time.tzset()  # reads the local time zone while files can be read
+    os.environ.clear()
+    sys.argv[:] = [""]
+    documents: list[PlainDocument] | None = None
+    server = ForkServer(control)
+    _freeze()
+    _drop_stderr()
+    server.ready()
+    while True:
+        # serve() returns in the children, so that no frame of the server lies below the model's code
+        job = server.serve()
+        if job is None:
+            os._exit(0)
+        if not isinstance(job, HolderJob):
+            run_worker(job, documents)
+        documents = _load_documents(job)
+        _freeze()
+        server = ForkServer(job.control)
+        server.ready()
+
+
+def _become_quiet() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored ones would lose their exit statuses
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _drop_stderr() -> None:
+    """Until now it was where the host reads why a start failed."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 2)
+    os.close(null)
+
+
+def _freeze() -> None:
+    """Keep the garbage collector of children off what exists now: touching an object copies its page."""
+    gc.disable()
+    gc.collect()
+    gc.freeze()
+
+
+def _load_documents(job: HolderJob) -> list[PlainDocument]:
+    reader = RecordReader(job.document_file)
+    try:
+        documents = reader.documents()
+    except MemoryError:
+        control = socket.socket(fileno=job.control)
+        control.send(b"failed there is not enough memory for a copy of the corpus"[:MESSAGE_BYTES])
+        os._exit(1)
+    reader.close()
+    return documents

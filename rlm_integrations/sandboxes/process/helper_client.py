@@ -1,0 +1,260 @@
+"""Starts the helper, once for each host process and on first use, and a holder for each large corpus."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
+from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.sandboxes.process.document_file import RecordWriter, UnreadableMetadataError
+from rlm_integrations.sandboxes.process.fork_client import (
+    ForkClient,
+    ServerGoneError,
+    WorkerProcess,
+    close_all_in_fork,
+    socket_pair,
+)
+
+HOLDER_MIN_CHARS = 64_000
+"""A smaller corpus is sent along with each session; a larger one gets a process that holds it."""
+
+_EXIT_WAIT_S = 2.0
+# Builds the package by hand: the helper must not run `rlm_integrations/__init__.py`, nor see site-packages.
+_BOOT = """
+import sys, types
+package = types.ModuleType("rlm_integrations")
+package.__path__ = [sys.argv[1]]
+sys.modules["rlm_integrations"] = package
+from rlm_integrations.sandboxes.process.helper import main
+main(int(sys.argv[2]))
+"""
+_FOR_THE_LOADER = ("LD_LIBRARY_PATH", "TZ")
+
+
+@dataclass
+class _Helper:
+    process: subprocess.Popen[bytes]
+    client: ForkClient
+
+
+@dataclass
+class _Holder:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    client: ForkClient | None = None
+
+
+class HelperClient:
+    """The way to new workers. Safe in any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._helper: _Helper | None = None
+        self._holders: weakref.WeakKeyDictionary[Corpus, _Holder] = weakref.WeakKeyDictionary()
+
+    def start_worker(
+        self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, confined: bool
+    ) -> WorkerProcess:
+        """Fork a worker over the corpus; blocks. Raises SandboxError, InvalidArgumentError."""
+        shared = corpus.shared
+        held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
+        session_file = _write_session(corpus, settings, retrieved, held=held, confined=confined)
+        try:
+            for _ in range(2):
+                server = self._holder_of(shared) if held else self._running_helper().client
+                try:
+                    return server.start_worker(session_file)
+                except ServerGoneError:
+                    os.lseek(session_file, 0, os.SEEK_SET)
+                    self._forget(server, shared)
+            raise SandboxError("sandbox: the processes that start REPLs end at once; see the machine's limits and logs")
+        finally:
+            os.close(session_file)
+
+    def shut_down(self) -> None:
+        """End the helper and wait for it. A later start begins anew."""
+        with self._lock:
+            helper, self._helper = self._helper, None
+        if helper is not None:
+            _end(helper)
+
+    def abandon(self) -> None:
+        """This is a fork of the host: the processes are the parent's."""
+        if self._helper is not None:
+            self._helper.process.returncode = 0
+
+    def _running_helper(self) -> _Helper:
+        with self._lock:
+            if self._helper is None:
+                self._helper = _start_helper()
+            return self._helper
+
+    def _holder_of(self, corpus: Corpus) -> ForkClient:
+        with self._lock:
+            holder = self._holders.setdefault(corpus, _Holder())
+        with holder.lock:  # the others wait for the one that prepares
+            if holder.client is None:
+                holder.client = self._start_holder(corpus)
+            return holder.client
+
+    def _start_holder(self, corpus: Corpus) -> ForkClient:
+        for _ in range(2):
+            document_file = _write_documents(corpus)
+            server = self._running_helper().client
+            try:
+                return server.start_holder(document_file)
+            except ServerGoneError:
+                self._forget(server, corpus=None)
+            finally:
+                os.close(document_file)
+        raise SandboxError("sandbox: the process that holds the corpus ended; the machine may be short of memory")
+
+    def _forget(self, server: ForkClient, corpus: Corpus | None) -> None:
+        """A server is gone: the next use starts another."""
+        with self._lock:
+            helper = self._helper
+            if helper is not None and helper.client is server:
+                self._helper = None
+            else:
+                helper = None
+            holder = None if corpus is None else self._holders.get(corpus)
+            if holder is not None and holder.client is server:
+                holder.client = None
+        if helper is not None:
+            _end(helper)
+
+
+def _start_helper() -> _Helper:
+    if not sys.executable:
+        raise SandboxError("sandbox: this interpreter does not know its own path (sys.executable is empty)")
+    control, control_end = socket_pair(socket.SOCK_SEQPACKET)
+    complaints = os.memfd_create("rlm-helper-stderr", os.MFD_CLOEXEC)
+    package = str(Path(__file__).resolve().parents[2])
+    environment = {name: os.environ[name] for name in _FOR_THE_LOADER if name in os.environ}
+    client = ForkClient(control)
+    try:
+        with control_end:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, package, str(control_end.fileno())],
+                env=environment | {"MALLOC_ARENA_MAX": "1"},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                pass_fds=[control_end.fileno()],
+                start_new_session=True,
+            )
+        try:
+            client.wait_until_ready()
+        except ServerGoneError:
+            status = _exit_status(process)
+            words = os.pread(complaints, 4000, 0).decode(errors="replace").strip()
+            raise SandboxError(f"sandbox: the helper process ended at once (status {status}): {words}") from None
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    except OSError as error:
+        raise SandboxError(f"sandbox: the helper process could not be started: {error}") from error
+    finally:
+        os.close(complaints)
+    return _Helper(process, client)
+
+
+def _end(helper: _Helper) -> None:
+    helper.client.close()
+    _exit_status(helper.process)
+
+
+def _exit_status(process: subprocess.Popen[bytes]) -> int:
+    """The status of a process that is about to end, or is made to."""
+    try:
+        return process.wait(_EXIT_WAIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _write_documents(corpus: Corpus) -> int:
+    writer = RecordWriter("rlm-corpus")
+    try:
+        _add(writer, corpus.as_documents())
+        return writer.finish()
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _write_session(
+    corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool, confined: bool
+) -> int:
+    """A file of what the worker does not get from its server, as `worker._context` reads it."""
+    shared = corpus.shared
+    brought = corpus.brought if corpus is not shared else ()
+    writer = RecordWriter("rlm-session")
+    try:
+        writer.value(
+            {
+                "confined": confined,
+                "memory_mb": settings.memory_mb,
+                "depth": settings.depth,
+                "sub_call_chars": settings.sub_call_chars,
+                "max_output_chars": settings.max_output_chars,
+                "retriever": settings.retriever,
+                "tools": list(settings.tools),
+                "kind": corpus.kind,
+                "renamed": _renamed(corpus),
+            }
+        )
+        if not held:
+            _add(writer, shared.as_documents())
+        _add(writer, corpus.documents[: len(brought)])
+        _add(writer, retrieved)
+        return writer.finish()
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _renamed(corpus: Corpus) -> list[tuple[int, str]]:
+    """Shared documents that have another id in this corpus: their place among the shared ones, and the id."""
+    shared = corpus.shared
+    if corpus is shared:
+        return []
+    own = shared.as_documents()
+    together = corpus.documents[len(corpus.brought) :]
+    return [(place, new.id) for place, (old, new) in enumerate(zip(own, together, strict=True)) if old.id != new.id]
+
+
+def _add(writer: RecordWriter, documents: Sequence[Document]) -> None:
+    try:
+        writer.documents(len(documents), ((each.id, each.text, each.metadata) for each in documents))
+    except UnreadableMetadataError as error:
+        raise InvalidArgumentError(f"context: {error}; pass flatter metadata") from None
+
+
+def _after_fork() -> None:
+    global _client
+    close_all_in_fork()
+    _client.abandon()
+    _client = HelperClient()
+
+
+def helper_client() -> HelperClient:
+    """The one of this process."""
+    return _client
+
+
+_client = HelperClient()
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(lambda: _client.shut_down())

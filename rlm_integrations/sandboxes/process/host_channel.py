@@ -1,0 +1,154 @@
+"""The worker's end of the channel: calls from any thread, answered by id; one thread reads.
+
+It lives beside the model's code, so like `frames` it holds what it calls and has builtins of its own.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import _thread
+import builtins
+import itertools
+import os
+from _queue import SimpleQueue
+from collections.abc import Sequence
+from typing import Any
+
+from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.sandboxes.process.frames import (
+    MAX_FRAME_BYTES,
+    FrameTooLongError,
+    decode,
+    encode,
+    read_frame,
+    write_frame,
+)
+
+globals()["__builtins__"] = vars(builtins).copy()
+
+EXIT_CHANNEL, EXIT_MEMORY, EXIT_BROKEN = 121, 122, 123
+"""Exit statuses of a worker that lost its channel, ran out of memory outside the model's code, or failed there."""
+
+_OPEN_CALLS = 2_000
+"""Calls open at once; more wait their turn in the worker. The host kills a worker at five times as many."""
+
+_exit, _ident = os._exit, _thread.get_ident
+_allocate_lock, _start_thread = _thread.allocate_lock, _thread.start_new_thread
+
+_Reply = tuple[int, dict[str, Any]]
+
+
+class HostChannel:
+    """Implements `HostPort`. Created in the main thread, which alone is interrupted."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._main_thread = _ident()
+        self._send_lock = _allocate_lock()
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, SimpleQueue[_Reply]] = {}
+        self._free_places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_OPEN_CALLS):
+            self._free_places.put(None)
+        self._steps: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self.main_sends = False
+        """Whether the main thread is sending: an interrupt now would tear the message."""
+
+    def start_reading(self) -> None:
+        _start_thread(self._read, ())
+
+    def next_step(self) -> dict[str, Any]:
+        """Wait for the host to start a step."""
+        return self._steps.get()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message, whole, from any thread. Raises what `encode` raises."""
+        frame = encode(message, MAX_FRAME_BYTES)
+        if _ident() != self._main_thread:
+            self._write(frame)
+            return
+        self.main_sends = True
+        try:
+            self._write(frame)
+        finally:
+            self.main_sends = False
+
+    def call(self, name: str, payload: dict[str, Any]) -> Any:
+        (reply,) = self.call_all(name, [payload])
+        if isinstance(reply, HostRefusal):
+            raise reply
+        return reply
+
+    def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
+        replies: SimpleQueue[_Reply] = SimpleQueue()
+        places: dict[int, int] = {}
+        results: list[Any] = [None] * len(payloads)
+        try:
+            for place, payload in enumerate(payloads):
+                self._free_places.get()
+                id_ = next(self._ids)
+                places[id_] = place
+                self._waiting[id_] = replies
+                refusal = self._send_call(id_, name, payload)
+                if refusal is not None:
+                    self._deliver({"id": id_, "refusal": refusal})
+            for _ in payloads:
+                id_, reply = replies.get()
+                results[places[id_]] = _result(reply)
+        finally:
+            for id_ in places:
+                # one that is still open keeps its place until the host answers it, at the end of the step at the latest
+                if id_ in self._waiting:
+                    self._waiting[id_] = SimpleQueue()
+        return results
+
+    def print_head(self, text: str) -> None:
+        self.send({"t": "output", "text": text})
+
+    def _send_call(self, id_: int, name: str, payload: dict[str, Any]) -> HostRefusal | None:
+        try:
+            self.send({"t": "call", "id": id_, "name": name, "payload": payload})
+        except (TypeError, RecursionError) as error:
+            return HostRefusal("type", f"only plain data can be passed to the host: {error}")
+        except FrameTooLongError as error:
+            return HostRefusal(
+                "value", f"the call is {error}; at most {MAX_FRAME_BYTES >> 20} MB can be passed to the host"
+            )
+        return None
+
+    def _write(self, frame: bytes) -> None:
+        with self._send_lock:
+            try:
+                write_frame(self._descriptor, frame)
+            except OSError:
+                _exit(EXIT_CHANNEL)
+
+    def _read(self) -> None:
+        """The reader thread: gives each message of the host to whoever waits for it."""
+        try:
+            while (body := read_frame(self._descriptor)) is not None:
+                message = decode(body)
+                if message["t"] == "step":
+                    self._steps.put(message)
+                else:
+                    self._deliver(message)
+        except OSError:
+            _exit(EXIT_CHANNEL)
+        except MemoryError:
+            _exit(EXIT_MEMORY)
+        finally:
+            _exit(0)
+
+    def _deliver(self, message: dict[str, Any]) -> None:
+        waiter = self._waiting.pop(message["id"], None)
+        if waiter is not None:
+            self._free_places.put(None)
+            waiter.put((message["id"], message))
+
+
+def _result(reply: dict[str, Any]) -> Any:
+    if reply.get("t") == "reply":
+        return reply["value"]
+    if "refusal" in reply:
+        return reply["refusal"]
+    return HostRefusal(reply["kind"], reply["message"])

@@ -1,0 +1,42 @@
+"""The host calls of a worker that are not answered yet."""
+
+from __future__ import annotations
+
+from rlm_integrations.sandboxes.process.inbound import ProtocolError
+
+MAX_OPEN_CALLS = 10_000
+MAX_OPEN_CALL_BYTES = 256 << 20
+
+
+class OpenCalls:
+    """Call ids with the size of each call, in bytes."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}
+        self._bytes = 0
+
+    def open(self, call_id: int, size: int) -> None:
+        """Raises ProtocolError for an id that is open, and for too many calls."""
+        if call_id in self._sizes:
+            raise ProtocolError("two calls of one id")
+        if len(self._sizes) >= MAX_OPEN_CALLS:
+            raise ProtocolError(f"more than {MAX_OPEN_CALLS:,} calls at once")
+        self._sizes[call_id] = size
+        self._bytes += size
+
+    def close(self, call_id: int) -> None:
+        self._bytes -= self._sizes.pop(call_id)
+
+    def ids(self) -> list[int]:
+        return list(self._sizes)
+
+    def __contains__(self, call_id: int) -> bool:
+        return call_id in self._sizes
+
+    def __bool__(self) -> bool:
+        return bool(self._sizes)
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the host holds so much that no more is to be read until some of it is answered."""
+        return self._bytes > MAX_OPEN_CALL_BYTES

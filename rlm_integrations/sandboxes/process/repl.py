@@ -1,0 +1,292 @@
+"""The host's side of one worker: steps, replies, time limits, and the worker's end in words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+import weakref
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Literal
+
+from rlm_integrations.core.sandbox import HostCall, ReplEvent, ReplLost, ReplSettings, StepDone
+from rlm_integrations.sandboxes.process.death import cause_of_death
+from rlm_integrations.sandboxes.process.fork_client import WorkerProcess
+from rlm_integrations.sandboxes.process.frames import FrameBuffer, FrameTooLongError, encode
+from rlm_integrations.sandboxes.process.inbound import Finished, PrintedHead, ProtocolError, parse, read_inbound
+from rlm_integrations.sandboxes.process.open_calls import OpenCalls
+from rlm_integrations.sandboxes.process.running_step import RunningStep
+from rlm_integrations.sandboxes.process.step_clock import StepClock
+
+INTERRUPT_GRACE_S = 2.0
+"""Seconds that code has to end after an interrupt, before it is killed."""
+
+MAX_UNREAD_BYTES = 256 << 20
+"""A worker that leaves more of the host's messages unread than this is killed."""
+
+_INTERRUPT_AGAIN_S = 0.05
+_EXIT_REPORT_S = 2.0
+_NOT_OPEN = "no step of the code is running any more"
+
+
+class ProcessRepl(asyncio.Protocol):
+    """Implements `core.sandbox.Repl`. It belongs to the event loop it was connected in."""
+
+    def __init__(self, worker: WorkerProcess, settings: ReplSettings, loop: asyncio.AbstractEventLoop) -> None:
+        self._worker, self._settings, self._loop = worker, settings, loop
+        self._frames = FrameBuffer()
+        self._transport: asyncio.Transport | None = None
+        self._events: asyncio.Queue[HostCall | StepDone | None] = asyncio.Queue()
+        """What the running step is to yield; None: the worker is gone."""
+        self._step: RunningStep | None = None
+        self._steps = 0
+        self._open_calls = OpenCalls()
+        self._timer: asyncio.TimerHandle | None = None
+        self._verdict: str | None = None
+        """Why the host ended the worker, in words for the root."""
+        self._closed = False
+        self._exited: asyncio.Future[int | None] = loop.create_future()
+        self._close_pidfd = weakref.finalize(self, os.close, worker.pidfd)
+
+    @classmethod
+    async def connect(cls, worker: WorkerProcess, settings: ReplSettings) -> ProcessRepl:
+        """Take over a worker that is ready."""
+        loop = asyncio.get_running_loop()
+        repl = cls(worker, settings, loop)
+        loop.add_reader(worker.leash.fileno(), repl._read_leash)
+        try:
+            await loop.create_unix_connection(lambda: repl, sock=worker.channel)
+        except BaseException:
+            worker.channel.close()
+            repl._let_go()
+            raise
+        repl._signal(signal.SIGSTOP)
+        return repl
+
+    # --- what the engine calls
+
+    async def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncGenerator[ReplEvent, None]:
+        if self._step is not None:
+            raise RuntimeError("a step of this REPL is still running; steps never overlap")
+        if self._ended:
+            yield ReplLost(await self._reason())
+            return
+        step = self._begin(blocks, seconds_left)
+        over = False
+        try:
+            while not over:
+                event = await self._events.get()
+                if event is None:
+                    event = ReplLost(await self._reason(), step.lost())
+                if not isinstance(event, HostCall):
+                    over, self._step = True, None
+                yield event
+        finally:
+            # A reader that leaves after the last event closes this late, maybe in the middle of the next step.
+            if not over:
+                self._step = None
+                self._kill("the step was abandoned")
+
+    def reply(self, call_id: int, value: Any) -> None:
+        if call_id not in self._open_calls:
+            return
+        try:
+            frame = encode({"t": "reply", "id": call_id, "value": value})
+        except (TypeError, ValueError, RecursionError) as error:
+            self.refuse(call_id, "type", f"the host's reply cannot be handed on: {error}")
+            return
+        self._answer(call_id, frame)
+
+    def refuse(self, call_id: int, kind: Literal["type", "value", "budget", "failed"], message: str) -> None:
+        if call_id in self._open_calls:
+            self._answer(call_id, encode({"t": "refuse", "id": call_id, "kind": kind, "message": message}))
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._kill("it was closed")
+        try:
+            await self._exit_status()
+        finally:
+            self._let_go()
+
+    # --- the channel (asyncio.Protocol)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for body in self._frames.feed(data):
+                if self._ended:
+                    return
+                self._receive(body)
+        except ProtocolError as error:
+            self._kill(f"it broke the protocol with {error}")
+        except FrameTooLongError as error:
+            self._kill(f"it broke the protocol with a message of {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._cancel_timer()
+        self._events.put_nowait(None)
+
+    # --- within a step
+
+    def _begin(self, blocks: Sequence[str], seconds_left: float) -> RunningStep:
+        self._steps += 1
+        clock = StepClock(self._settings.step_timeout_s, seconds_left, time.monotonic(), self._cpu_s())
+        self._step = step = RunningStep(self._steps, len(blocks), clock, self._settings.max_output_chars)
+        self._signal(signal.SIGCONT)
+        self._send(encode({"t": "step", "step": step.number, "blocks": list(blocks)}))
+        self._check_time()
+        return step
+
+    def _receive(self, body: bytes) -> None:
+        step = self._step
+        if step is None:
+            self._receive_idle(body)
+            return
+        message = read_inbound(parse(body), step.blocks, self._settings.max_output_chars)
+        if isinstance(message, PrintedHead):
+            step.print_head(message.text)
+        elif isinstance(message, HostCall):
+            self._open(message, len(body), step)
+        else:
+            self._finish(message, step)
+
+    def _receive_idle(self, body: bytes) -> None:
+        """Between steps only threads can have sent something, just before the worker was stopped."""
+        frame = parse(body)
+        if frame.get("t") == "done":
+            raise ProtocolError("the end of a step that was not running")
+        message = read_inbound(frame, blocks=0, max_output_chars=0)
+        if isinstance(message, HostCall):
+            self._send(encode({"t": "refuse", "id": message.id, "kind": "failed", "message": _NOT_OPEN}))
+
+    def _open(self, call: HostCall, size: int, step: RunningStep) -> None:
+        self._open_calls.open(call.id, size)
+        step.clock.pause(time.monotonic())
+        if self._open_calls.too_large and self._transport is not None:
+            self._transport.pause_reading()
+        self._events.put_nowait(call)
+
+    def _answer(self, call_id: int, frame: bytes) -> None:
+        self._open_calls.close(call_id)
+        if not self._open_calls.too_large and self._transport is not None:
+            self._transport.resume_reading()
+        if not self._open_calls and self._step is not None:
+            self._step.clock.resume(time.monotonic())
+            self._check_time()
+        self._send(frame)
+
+    def _finish(self, done: Finished, step: RunningStep) -> None:
+        if done.step != step.number:
+            raise ProtocolError("the end of another step")
+        self._cancel_timer()
+        for call_id in self._open_calls.ids():  # of threads that the step left behind
+            self.refuse(call_id, "failed", _NOT_OPEN)
+        self._signal(signal.SIGSTOP)  # threads use no time while no clock runs
+        self._step = None  # what comes now, even in the same read, belongs to no step
+        self._events.put_nowait(step.done(done))
+
+    # --- time
+
+    def _check_time(self) -> None:
+        """Interrupt the step if it has run too long, and look again later."""
+        self._cancel_timer()
+        step = self._step
+        if step is None or self._ended:
+            return
+        now = time.monotonic()
+        wait = None
+        if step.kill_at is None:
+            wait = step.clock.check(now, self._cpu_s(), os.cpu_count() or 1)
+            if wait is None:
+                step.kill_at = now + INTERRUPT_GRACE_S
+        elif now >= step.kill_at:
+            self._kill(f"{self._overrun(step, now)} and could not be interrupted")
+            return
+        if wait is None:
+            # again and again: the worker lets a signal pass that comes outside of the model's code
+            self._signal(signal.SIGINT)
+            wait = _INTERRUPT_AGAIN_S
+        self._timer = self._loop.call_later(wait, self._check_time)
+
+    def _overrun(self, step: RunningStep, now: float) -> str:
+        if step.clock.total_is_over(now):
+            return "it was still running when the time of the run was over"
+        return f"it ran longer than {self._settings.step_timeout_s:g} s"
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cpu_s(self) -> float:
+        """CPU time of the worker so far, in seconds."""
+        try:
+            return time.clock_gettime((~self._worker.pid << 3) | 2)
+        except OSError:
+            return 0.0  # it has ended, as its channel is about to say
+
+    # --- the worker's process
+
+    @property
+    def _ended(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    def _send(self, frame: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(frame)
+        if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self._kill("it stopped reading the host's replies")
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._close_pidfd.alive:  # the number may be another file's by now
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._worker.pidfd, number)
+
+    def _kill(self, verdict: str) -> None:
+        """End the worker. The verdict is the reason, unless it has ended already."""
+        if not self._ended:
+            self._verdict = verdict
+        self._cancel_timer()
+        self._signal(signal.SIGKILL)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _let_go(self) -> None:
+        """Close what is held of the worker, which ends it in any case."""
+        self._loop.remove_reader(self._worker.leash.fileno())
+        self._worker.leash.close()
+        self._close_pidfd()
+
+    def _read_leash(self) -> None:
+        """The server says how the worker ended, or has ended itself."""
+        try:
+            message = self._worker.leash.recv(64)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        self._loop.remove_reader(self._worker.leash.fileno())
+        if not self._exited.done():
+            self._exited.set_result(int(message[6:]) if message.startswith(b"ended ") else None)
+
+    async def _exit_status(self) -> int | None:
+        """How the worker ended, once its channel is closed; None if nobody can tell."""
+        await asyncio.wait([self._exited], timeout=_EXIT_REPORT_S)
+        if not self._exited.done():
+            self._signal(signal.SIGKILL)
+        return self._exited.result() if self._exited.done() else None
+
+    async def _reason(self) -> str:
+        if self._verdict is not None:
+            return self._verdict
+        return cause_of_death(await self._exit_status(), self._settings.memory_mb)

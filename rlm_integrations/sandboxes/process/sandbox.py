@@ -1,0 +1,97 @@
+"""The process sandbox: each REPL is a process of its own, without rights."""
+
+from __future__ import annotations
+
+import select
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.document import Document
+from rlm_integrations.core.errors import SandboxError
+from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
+from rlm_integrations.sandboxes.cannot_confine import cannot_confine
+from rlm_integrations.sandboxes.process.death import cause_of_death
+from rlm_integrations.sandboxes.process.fork_client import START_TIMEOUT_S, WorkerProcess
+from rlm_integrations.sandboxes.process.frames import read_frame
+from rlm_integrations.sandboxes.process.helper_client import helper_client
+from rlm_integrations.sandboxes.process.inbound import parse
+from rlm_integrations.sandboxes.process.offload import in_thread
+from rlm_integrations.sandboxes.process.repl import ProcessRepl
+
+_PROBE = ReplSettings(depth=0, sub_call_chars=1, max_output_chars=200, step_timeout_s=1.0, memory_mb=64)
+_UNCONFINED = (
+    "sandbox='unconfined': the code that the model writes runs with this process's rights: it can read files, "
+    "use the network and start programs"
+)
+
+
+class ProcessSandbox:
+    """Implements `core.sandbox.Sandbox` with forked processes on Linux.
+
+    With confined=False the same process keeps this user's rights; only its memory is limited.
+    """
+
+    def __init__(self, *, confined: bool = True) -> None:
+        self._confined = confined
+        self._lock = threading.Lock()
+        self._layers: dict[str, str] | None = None
+
+    def capabilities(self) -> Capabilities:
+        """What the last worker reported to be isolated, or one that is started for it.
+
+        Raises SandboxUnavailableError.
+        """
+        with self._lock:
+            if self._layers is None:
+                worker, self._layers = self._start(Corpus.of(None), _PROBE, ())
+                worker.discard()
+            return Capabilities("process" if self._confined else "unconfined", self._confined, dict(self._layers))
+
+    async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:
+        if not self._confined:
+            warnings.warn(_UNCONFINED, RuntimeWarning, stacklevel=2)
+        worker, self._layers = await in_thread(
+            lambda: self._start(corpus, settings, retrieved), discard=lambda started: started[0].discard()
+        )
+        return await ProcessRepl.connect(worker, settings)
+
+    def _start(
+        self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]
+    ) -> tuple[WorkerProcess, dict[str, str]]:
+        """A worker that is ready, and its layers."""
+        worker = helper_client().start_worker(corpus, settings, retrieved, confined=self._confined)
+        try:
+            return worker, _wait_until_ready(worker, settings.memory_mb)
+        except BaseException:
+            worker.discard()
+            raise
+
+
+def _wait_until_ready(worker: WorkerProcess, memory_mb: int) -> dict[str, str]:
+    """Blocks until the worker has shed its rights. Returns its layers."""
+    if not _readable_within(worker.channel.fileno(), START_TIMEOUT_S):
+        seconds = f"{START_TIMEOUT_S:.0f} s"
+        raise SandboxError(f"sandbox: the REPL did not start within {seconds}; the machine may be overloaded")
+    body = read_frame(worker.channel.fileno())
+    if body is None:
+        raise SandboxError(f"sandbox: the REPL ended while it started: {_cause(worker, memory_mb)}")
+    frame: dict[str, Any] = parse(body)
+    if frame["t"] == "failed":
+        raise cannot_confine(frame["message"])
+    return dict(frame["layers"])
+
+
+def _cause(worker: WorkerProcess, memory_mb: int) -> str:
+    report = b""
+    if _readable_within(worker.leash.fileno(), START_TIMEOUT_S):
+        report = worker.leash.recv(64)
+    return cause_of_death(int(report[6:]) if report.startswith(b"ended ") else None, memory_mb)
+
+
+def _readable_within(descriptor: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

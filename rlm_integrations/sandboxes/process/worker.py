@@ -1,0 +1,152 @@
+"""A worker: the process that runs the model's code for one REPL. Standard library only.
+
+Its main thread runs the steps, one thread reads the channel. Whatever goes wrong outside the model's code
+ends the process, and the exit status says why.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import os
+import random
+import signal
+import sys
+import threading
+import types
+from typing import Any, NoReturn
+
+from rlm_integrations.repl.preload import guard_imports
+from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.sandboxes.process.confinement import ConfinementError, MemoryLimit, confine, die_with_parent
+from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
+from rlm_integrations.sandboxes.process.fork_server import WorkerJob
+from rlm_integrations.sandboxes.process.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
+from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, guard_threads
+
+globals()["__builtins__"] = vars(builtins).copy()
+
+_STACK_BYTES = 8 << 20  # smaller ones crash in a RecursionError of C code
+_SWITCH_INTERVAL_S = 0.005
+_exit, _signal, _set_switch_interval = os._exit, signal.signal, sys.setswitchinterval
+_SIGINT = signal.SIGINT
+
+
+def run_worker(job: WorkerJob, shared: list[PlainDocument] | None) -> NoReturn:
+    """Become the REPL of one run, over the documents of this process's holder and those of its session file."""
+    die_with_parent(job.parent)
+    channel = _keep_only(job)
+    port = HostChannel(channel)
+    try:
+        reader = RecordReader(job.session_file)
+        settings: dict[str, Any] = reader.value()
+        context = _context(reader, settings, shared)
+        reader.close()
+        _start_afresh()
+        memory = MemoryLimit(settings["memory_mb"])
+        layers = confine() if settings["confined"] else {}
+    except MemoryError:
+        _exit(EXIT_MEMORY)
+    except ConfinementError as error:
+        port.send({"t": "failed", "message": str(error)})
+        _exit(1)
+    guard_threads()
+    guard_imports()
+    layers |= {"memory": "address space limited for each run", "threads": f"at most {MAX_THREADS}"}
+    session = ReplSession(
+        context,
+        port,
+        depth=settings["depth"],
+        sub_call_chars=settings["sub_call_chars"],
+        max_output_chars=settings["max_output_chars"],
+        retriever=settings["retriever"],
+        tools=tuple(settings["tools"]),
+    )
+    port.start_reading()
+    port.send({"t": "ready", "layers": layers})
+    _Steps(session, port, memory).run()
+
+
+_OUT_OF_MEMORY: dict[str, Any] = {
+    "error": {
+        "block": 1,
+        "line": None,
+        "source": "",
+        "message": "MemoryError: no memory was left even to report it; `del` what is no longer needed",
+        "kind": "raised",
+    },
+    "blocks_run": 1,
+}
+"""How a step ends that filled the memory with small objects: the session could not say where."""
+
+
+class _Steps:
+    """Runs steps in the main thread. Interrupts reach the model's code only."""
+
+    def __init__(self, session: ReplSession, port: HostChannel, memory: MemoryLimit) -> None:
+        self._session, self._port, self._memory = session, port, memory
+        self._interrupted = False
+        self._ran_out_of_memory = False
+
+    def run(self) -> NoReturn:
+        while True:
+            step = self._port.next_step()
+            try:
+                self._run(step)
+            except MemoryError:
+                _exit(EXIT_MEMORY)
+            except BaseException:
+                _exit(EXIT_BROKEN)
+
+    def _run(self, step: dict[str, Any]) -> None:
+        # model code may have changed both
+        _signal(_SIGINT, self._on_interrupt)
+        _set_switch_interval(_SWITCH_INTERVAL_S)
+        self._interrupted = False
+        self._memory.for_model(relieved=self._ran_out_of_memory)
+        try:
+            done = self._session.run(step["blocks"])
+            self._memory.open_reserve()
+        except MemoryError:
+            self._memory.open_reserve()
+            done = self._session.run([]) | _OUT_OF_MEMORY
+        error = done["error"]
+        self._ran_out_of_memory = error is not None and error["message"].startswith("MemoryError")
+        self._port.send({**done, "t": "done", "step": step["step"]})
+
+    def _on_interrupt(self, number: int, frame: types.FrameType | None) -> None:
+        # The host repeats the signal until the step ends, so one that comes at a bad moment may pass.
+        if not self._interrupted and self._session.interruptible and not self._port.main_sends:
+            self._interrupted = True
+            raise KeyboardInterrupt
+
+
+def _context(
+    reader: RecordReader, settings: dict[str, Any], shared: list[PlainDocument] | None
+) -> str | list[PlainDocument] | None:
+    """What the model meets as `context`: brought documents, the shared ones, retrieved ones."""
+    documents = reader.documents() if shared is None else shared
+    for place, id_ in settings["renamed"]:
+        documents[place] = {**documents[place], "id": id_}
+    # In place, and each a page moved as it is: a new list would count references, and so copy every page.
+    documents[:0] = reader.documents()
+    documents.extend(reader.documents())
+    if settings["kind"] == "str" and len(documents) == 1:
+        return documents[0]["text"]
+    return documents if documents or settings["kind"] == "documents" else None
+
+
+def _keep_only(job: WorkerJob) -> int:
+    """Standard streams that lead nowhere. Returns the channel."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+    return job.channel
+
+
+def _start_afresh() -> None:
+    """Undo what all children of one parent would share."""
+    random.seed(os.urandom(32))
+    gc.enable()
+    threading.stack_size(_STACK_BYTES)

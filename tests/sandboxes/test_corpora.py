@@ -1,0 +1,189 @@
+"""What arrives as `context`, and how a corpus is shared by the sessions over it."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import gc
+from typing import Any
+
+import pytest
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.sandbox import StepDone
+from rlm_integrations.sandboxes.process import document_file
+from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter
+from rlm_integrations.sandboxes.process.helper_client import HOLDER_MIN_CHARS, helper_client
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+
+ODD = "CRLF\r\nNUL\0 lone \ud800 pair \ud83d\ude00 astral 😀 中文 é\x85\u2028 end"
+
+
+@pytest.fixture
+def over(settings, attach):
+    """The value of an expression in a new session over a corpus."""
+
+    async def value(corpus: Corpus, code: str, retrieved: tuple[Document, ...] = ()) -> str:
+        repl = await ProcessSandbox().open(corpus, settings(), retrieved)
+        try:
+            return await attach(repl).value(code)
+        finally:
+            await repl.close()
+
+    return value
+
+
+@pytest.fixture
+def holders(children):
+    """The processes that hold documents."""
+    client = helper_client()
+
+    def pids() -> list[int]:
+        return [] if client._helper is None else children(client._helper.process.pid)
+
+    return pids
+
+
+@pytest.mark.parametrize("size", [1, HOLDER_MIN_CHARS])
+async def test_a_text_stays_as_it_is(over, size):
+    text = ODD * size if size == 1 else ODD + "x" * size
+    assert await over(
+        Corpus.of(text), f"print(type(context) is str, context == {ODD!r} + 'x' * {len(text) - len(ODD)})"
+    ) == ("True True")
+
+
+@pytest.mark.parametrize("size", [0, HOLDER_MIN_CHARS])
+async def test_documents_stay_as_they_are(over, size):
+    documents = [
+        {"id": "a\ud800", "text": ODD, "metadata": {"year": 2024, "tags": ["x", None, 1.5, True], ODD: {"k": ODD}}},
+        {"id": "empty", "text": "", "metadata": {}},
+        {"id": "long", "text": "y" * size, "metadata": {}},
+    ]
+    assert await over(
+        Corpus.of(documents), f"context == {documents!r}" if not size else f"context[:2] == {documents[:2]!r}"
+    ) == ("True")
+    assert await over(Corpus.of(documents), "[len(d['text']) for d in context]") == f"[{len(ODD)}, 0, {size}]"
+
+
+async def test_no_corpus_is_none_until_something_is_retrieved(over):
+    assert await over(Corpus.of(None), "print(context)") == "None"
+    found = (Document("hit", "text", {"score": 1}),)
+    assert await over(Corpus.of(None), "context", found) == "[{'id': 'hit', 'text': 'text', 'metadata': {'score': 1}}]"
+
+
+@pytest.mark.parametrize("size", [1, HOLDER_MIN_CHARS])
+async def test_what_a_call_brings_stands_in_front_and_what_was_retrieved_behind(over, size):
+    shared = Corpus.of({"a": "1" * size, "b": "2"})
+    joined = shared.preceded_by([Document("question", "0"), Document("b", "new")])
+    assert await over(joined, "[d['id'] for d in context]", (Document("hit", "9"),)) == str(
+        [document.id for document in joined.documents] + ["hit"]
+    )
+    assert await over(joined, "[d['text'][:3] for d in context]") == str([each.text[:3] for each in joined.documents])
+    assert await over(shared, "[d['id'] for d in context]") == "['a', 'b']", "the shared part is as it was"
+
+
+@pytest.mark.parametrize("size", [1, HOLDER_MIN_CHARS])
+async def test_a_text_beside_other_documents_is_one_of_them(over, size):
+    joined = Corpus.of("x" * size).preceded_by([Document("question", "0")])
+    ids = [document.id for document in joined.documents]
+    assert await over(joined, "[(d['id'], len(d['text'])) for d in context]") == str(
+        list(zip(ids, [1, size], strict=True))
+    )
+
+
+class _Colour(enum.StrEnum):
+    RED = "red"
+
+
+class _Ratio(float):
+    pass
+
+
+async def test_metadata_of_other_types_becomes_plain(over):
+    metadata: dict[Any, Any] = {"colour": _Colour.RED, "ratio": _Ratio(0.5), "of": {"set": {1}}, 7: object}
+    corpus = Corpus([Document("a", "text", metadata)])
+    assert await over(corpus, "d = context[0]['metadata']\nprint(d['colour'], d['ratio'], d['of'], d['7'])") == (
+        "red 0.5 {'set': [1]} <class 'object'>"
+    )
+
+
+async def test_metadata_nested_too_deeply_is_an_error_that_names_the_document(over):
+    metadata: dict[str, Any] = {}
+    for _ in range(100_000):
+        metadata = {"in": metadata}
+    with pytest.raises(InvalidArgumentError, match="context: the metadata of document 'deep' is nested too deeply"):
+        await over(Corpus([Document("deep", "text", metadata)]), "1")
+    while metadata:  # its destructor recurses
+        metadata = metadata["in"]
+
+
+def test_long_texts_are_written_in_pieces(monkeypatch):
+    monkeypatch.setattr(document_file, "PIECE_CHARS", 10)
+    texts = ["", "x" * 9, "x" * 10, "x" * 11, ODD, "y" * 100]
+    writer = RecordWriter("test")
+    writer.documents(len(texts), ((str(i), text, {}) for i, text in enumerate(texts)))
+    reader = RecordReader(writer.finish())
+    assert [document["text"] for document in reader.documents()] == texts
+    reader.close()
+
+
+async def test_a_large_corpus_is_sent_once_for_all_sessions(open_session, holders, until):
+    corpus = Corpus.of([f"document {i} " * 100 for i in range(15_000)])
+    before = set(holders())
+    sessions = await asyncio.gather(*(open_session(corpus) for _ in range(20)))
+    (holder,) = set(holders()) - before
+    values = await asyncio.gather(
+        *(session.value("len(context), sum(len(d['text']) for d in context)") for session in sessions)
+    )
+    assert values == [f"(15000, {corpus.chars})"] * 20
+    again = await open_session(corpus)
+    assert await again.value("len(context)") == "15000"
+    assert set(holders()) - before == {holder}
+
+
+async def test_what_one_session_does_to_its_documents_no_other_sees(open_session):
+    corpus = Corpus.of(["x" * HOLDER_MIN_CHARS, "y"])
+    first = await open_session(corpus)
+    await first.value("context.clear()")
+    assert await (await open_session(corpus)).value("len(context)") == "2"
+
+
+async def test_the_holder_ends_with_the_corpus(settings, attach, holders, until):
+    before = set(holders())
+    corpus = Corpus.of("x" * HOLDER_MIN_CHARS)
+    repl = await ProcessSandbox().open(corpus, settings())
+    assert len(set(holders()) - before) == 1
+    del corpus
+    gc.collect()
+    assert await attach(repl).value("len(context)") == str(HOLDER_MIN_CHARS), "a session that runs keeps it"
+    await repl.close()
+    del repl
+    gc.collect()
+    await until(lambda: set(holders()) <= before)
+
+
+async def test_a_holder_that_was_killed_is_replaced(open_session, holders):
+    import os
+    import signal
+
+    corpus = Corpus.of("x" * HOLDER_MIN_CHARS)
+    before = set(holders())
+    session = await open_session(corpus)
+    (holder,) = set(holders()) - before
+    os.kill(holder, signal.SIGKILL)
+    assert await session.death("while True: pass") == "its process was ended from outside"
+    assert await (await open_session(corpus)).value("len(context)") == str(HOLDER_MIN_CHARS)
+
+
+async def test_the_loop_runs_while_a_corpus_is_prepared(open_session):
+    """A callback of the loop must run before the preparation is over: the holder waits for it."""
+    corpus = Corpus.of("x" * HOLDER_MIN_CHARS)
+    seen: list[str] = []
+    opening = asyncio.ensure_future(open_session(corpus))
+    await asyncio.sleep(0)
+    seen.append("the loop is free" if not opening.done() else "it was blocked")
+    done = await (await opening).run("1")
+    assert isinstance(done, StepDone)
+    assert seen == ["the loop is free"]

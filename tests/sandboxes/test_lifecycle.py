@@ -1,0 +1,238 @@
+"""Processes begin, end and leave nothing behind: in any loop, thread and fork, and when something is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.sandbox import HostCall
+from rlm_integrations.sandboxes.process.helper_client import helper_client
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+@pytest.fixture
+def helper_pid():
+    def pid() -> int:
+        helper = helper_client()._helper
+        assert helper is not None
+        return helper.process.pid
+
+    return pid
+
+
+async def test_fifty_runs_leave_no_file_and_no_process(settings, attach, open_files, children, helper_pid, until):
+    sandbox = ProcessSandbox()
+
+    async def one_run(number: int) -> str:
+        repl = await sandbox.open(Corpus.of(f"corpus {number}"), settings())
+        try:
+            return await attach(repl).value("print(llm_query(context))")
+        finally:
+            await repl.close()
+
+    assert await one_run(0) == "corpus 0"
+    files, processes = open_files(), set(children(helper_pid()))
+    assert await asyncio.gather(*map(one_run, range(40))) == [f"corpus {number}" for number in range(40)]
+    for number in range(10):
+        await one_run(number)
+    assert open_files() == files
+    await until(lambda: set(children(helper_pid())) <= processes)
+
+
+async def test_close_is_possible_at_any_time_and_twice(open_session):
+    session = await open_session()
+    await session.repl.close()
+    await session.repl.close()
+    assert await session.death("1") == "it was closed"
+    running = await open_session()
+    step = asyncio.ensure_future(running.run("while True: pass"))
+    await asyncio.sleep(0)
+    await running.repl.close()
+    assert (await step).reason == "it was closed"
+
+
+async def test_leaving_a_step_early_kills_the_worker(open_session, until):
+    session = await open_session()
+    step = session.repl.step(["print(llm_query('x'))\nwhile True: pass"])
+    assert isinstance(await anext(step), HostCall)
+    await step.aclose()
+    await until(lambda: not _alive(session.repl._worker.pid))
+    assert await session.death("1") == "the step was abandoned"
+
+
+async def test_cancelling_the_task_kills_the_worker(open_session, until):
+    session = await open_session(answer=lambda call: None)
+    task = asyncio.ensure_future(session.run("llm_query('never answered')"))
+    await until(lambda: len(session.calls) == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: not _alive(session.repl._worker.pid))
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing(
+    settings, open_files, children, helper_pid, until, open_session
+):
+    await open_session()
+    files, processes = open_files(), set(children(helper_pid()))
+    for delay in (0, 0, 0.001, 0.002, 0.003, 0.004):
+        opening = asyncio.ensure_future(ProcessSandbox().open(Corpus.of("text"), settings()))
+        await asyncio.sleep(delay)
+        if not opening.cancel():
+            await (await opening).close()
+            continue
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    await until(lambda: open_files() == files and set(children(helper_pid())) <= processes)
+
+
+async def test_steps_do_not_overlap(open_session):
+    session = await open_session(answer=lambda call: None)
+    first = session.repl.step(["llm_query('x')"])
+    await anext(first)
+    with pytest.raises(RuntimeError, match="steps never overlap"):
+        await anext(session.repl.step(["1"]))
+    await first.aclose()
+
+
+async def test_a_killed_helper_is_started_again(open_session, helper_pid, until):
+    session = await open_session()
+    worker, old = session.repl._worker.pid, helper_pid()
+    os.kill(old, signal.SIGKILL)
+    await until(lambda: not _alive(worker))
+    assert await session.death("1") == "its process was ended from outside"
+    assert await (await open_session()).value("1 + 1") == "2"
+    assert helper_pid() != old
+
+
+def test_many_loops_in_many_threads(settings, attach):
+    sandbox = ProcessSandbox()
+    results: list[str] = []
+
+    async def run(number: int) -> str:
+        repl = await sandbox.open(Corpus.of("x" * 70_000), settings())
+        try:
+            return await attach(repl).value(f"print(llm_query('{number}'))")
+        finally:
+            await repl.close()
+
+    threads = [threading.Thread(target=lambda n=n: results.append(asyncio.run(run(n)))) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [str(number) for number in range(8)]
+
+
+def test_the_helper_outlives_the_thread_that_started_it(settings, attach):
+    helper_client().shut_down()
+
+    async def run() -> str:
+        repl = await ProcessSandbox().open(Corpus.of(None), settings())
+        try:
+            return await attach(repl).value("1 + 1")
+        finally:
+            await repl.close()
+
+    results: list[str] = []
+    thread = threading.Thread(target=lambda: results.append(asyncio.run(run())))
+    thread.start()
+    thread.join()
+    helper = helper_client()._helper
+    results.append(asyncio.run(run()))
+    assert results == ["2", "2"]
+    assert helper_client()._helper is helper
+
+
+PROGRAM = """
+import asyncio, os, sys
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.sandbox import ReplSettings, StepDone
+from rlm_integrations.sandboxes.process.helper_client import helper_client
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+
+async def opened():
+    settings = ReplSettings(depth=0, sub_call_chars=10, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
+    repl = await ProcessSandbox().open(Corpus.of("x" * 70_000), settings)
+    print(helper_client()._helper.process.pid, repl._worker.pid, flush=True)
+    return repl
+
+async def run(repl, code):
+    async for event in repl.step([code]):
+        return event
+"""
+
+HOSTS = {
+    "ends without closing": "async def main():\n    await opened()\nasyncio.run(main())",
+    "ends amid a step": (
+        "async def main():\n    repl = await opened()\n"
+        "    asyncio.ensure_future(run(repl, 'import itertools; sum(itertools.repeat(1))'))\n"
+        "    await asyncio.sleep(0.05)\n    os._exit(0)\nasyncio.run(main())"
+    ),
+    "is killed amid a step": (
+        "async def main():\n    repl = await opened()\n"
+        "    asyncio.ensure_future(run(repl, 'import itertools; sum(itertools.repeat(1))'))\n"
+        "    await asyncio.sleep(0.05)\n    os.kill(os.getpid(), 9)\nasyncio.run(main())"
+    ),
+    "is killed and a fork of it lives on": (
+        "async def main():\n    await opened()\n    if os.fork():\n        os.kill(os.getpid(), 9)\n"
+        "    os.close(1); os.close(2)\n    import time; time.sleep(5)\nasyncio.run(main())"
+    ),
+}
+
+
+@pytest.mark.parametrize("end", HOSTS)
+async def test_nothing_outlives_the_host(end, until):
+    host = subprocess.run([sys.executable, "-c", PROGRAM + HOSTS[end]], capture_output=True, text=True, timeout=30)
+    pids = [int(pid) for pid in host.stdout.split()]
+    assert len(pids) == 2, host.stderr
+    await until(lambda: not any(map(_alive, pids)))
+
+
+def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone():
+    code = (
+        "async def main():\n    repl = await opened()\n    await run(repl, 'x = 40')\n    child = os.fork()\n"
+        "    if not child: os._exit(0)\n    os.waitpid(child, 0)\n"
+        "    print((await run(repl, 'x + 2')).output.head)\n    await repl.close()\n"
+        "asyncio.run(main())\n"
+        "async def again():\n    repl = await opened()\n"
+        "    print((await run(repl, '6 * 7')).output.head)\n    await repl.close()\n"
+        "child = os.fork()\nasyncio.run(again())\nif child: os.waitpid(child, 0)\n"
+    )
+    host = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", PROGRAM + code],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert host.stderr == ""
+    assert host.stdout.split().count("42") == 3
+    assert host.returncode == 0
+
+
+def test_a_host_that_cannot_start_the_helper_is_told_why(settings, monkeypatch):
+    from rlm_integrations.core.errors import SandboxError
+
+    helper_client().shut_down()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(SandboxError, match="the helper process ended at once"):
+        asyncio.run(ProcessSandbox().open(Corpus.of(None), settings()))
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(SandboxError, match="/no/such/python"):
+        asyncio.run(ProcessSandbox().open(Corpus.of(None), settings()))

@@ -1,0 +1,45 @@
+"""When a step has run too long, at given times."""
+
+from __future__ import annotations
+
+from rlm_integrations.sandboxes.process.step_clock import MIN_CHECK_S, StepClock
+
+FOREVER = float("inf")
+
+
+def test_wall_time_ends_a_step():
+    clock = StepClock(10.0, FOREVER, now=100.0, cpu=5.0)
+    assert clock.check(104.0, 5.0, cores=1) == 6.0
+    assert clock.check(110.0, 5.0, cores=1) is None
+
+
+def test_time_with_a_call_open_does_not_count():
+    clock = StepClock(10.0, FOREVER, now=0.0, cpu=0.0)
+    clock.pause(4.0)
+    clock.pause(5.0)
+    assert clock.check(500.0, 0.0, cores=1) == 10.0, "only CPU time can end it now"
+    clock.resume(1000.0)
+    clock.resume(1001.0)
+    assert clock.check(1005.0, 0.0, cores=1) == 1.0
+    assert clock.check(1006.0, 0.0, cores=1) is None
+
+
+def test_cpu_time_ends_a_step_always():
+    clock = StepClock(10.0, FOREVER, now=0.0, cpu=50.0)
+    clock.pause(0.0)
+    assert clock.check(1.0, 52.0, cores=4) == 2.0, "four cores could use up the rest in a fourth of it"
+    assert clock.check(1.0, 60.0, cores=4) is None
+
+
+def test_the_total_counts_open_calls():
+    clock = StepClock(10.0, 3.0, now=0.0, cpu=0.0)
+    clock.pause(0.0)
+    assert clock.check(1.0, 0.0, cores=1) == 2.0
+    assert not clock.total_is_over(2.9)
+    assert clock.check(3.0, 0.0, cores=1) is None
+    assert clock.total_is_over(3.0)
+
+
+def test_a_step_is_not_looked_at_all_the_time():
+    clock = StepClock(10.0, FOREVER, now=0.0, cpu=0.0)
+    assert clock.check(9.9999, 0.0, cores=1) == MIN_CHECK_S
