@@ -28,7 +28,7 @@ hits
 module = hits[0].id.rsplit("/", 1)[-1]
 first = next(line.strip() for line in hits[0].line.splitlines() if '\"\"\"' in line)
 cite(first, hits[0].id)
-answer["content"] = f"{module}: {first.strip('\"')}"
+answer["content"] = module + ": " + first.strip(chr(34))
 answer["ready"] = True
 ```""",
 ]
@@ -36,7 +36,9 @@ answer["ready"] = True
 
 def show(event: Event) -> None:
     if isinstance(event, CodeEnded):
-        print(f"  step {event.iteration}: {event.execution.seconds:.2f} s, {len(event.execution.output)} characters shown")
+        print(
+            f"  step {event.iteration}: {event.execution.seconds:.2f} s, {len(event.execution.output)} characters shown"
+        )
 
 
 if os.environ.get("OPENAI_API_KEY"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -39,20 +40,23 @@ def corpus_line(corpus: Corpus) -> str:
     return f"{plural(len(corpus.documents), 'document')}, {number(corpus.chars)} characters"
 
 
-def describe(corpus: Corpus, limits: RLMLimits) -> str:
-    """The paragraph on `context` in the root LM's first message."""
+def describe(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
+    """The paragraph on `context` in the root LM's first message.
+
+    `tag` is random hex: text of the corpus stands in fences that bear it, which it cannot close.
+    """
     if corpus.kind == "none":
         return text("context_none")
     if corpus.kind == "str":
-        return _describe_str(corpus, limits)
-    return _describe_documents(corpus, limits)
+        return _describe_str(corpus, limits, tag)
+    return _describe_documents(corpus, limits, tag)
 
 
-def _describe_str(corpus: Corpus, limits: RLMLimits) -> str:
+def _describe_str(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
     content = corpus.text
     chars = number(len(content))
     if shown_whole(corpus, limits):
-        return fill("context_str_whole", chars=chars, text=content)
+        return fill("context_str_whole", chars=chars, text=content, tag=tag)
     lines = number(_lines_of(corpus))
     shown = min(limits.preview_chars, len(content))
     if shown < 2:
@@ -67,16 +71,18 @@ def _describe_str(corpus: Corpus, limits: RLMLimits) -> str:
         head=content[:n_head],
         n_tail=number(n_tail),
         tail=content[-n_tail:],
+        tag=tag,
     )
 
 
-def _describe_documents(corpus: Corpus, limits: RLMLimits) -> str:
+def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
     documents = corpus.documents
     facts: dict[str, Any] = {
         "documents": f"a list of {plural(len(documents), 'document')}",
         "origin": text("origin_retriever") if corpus.retriever is not None else "",
         "chars": number(corpus.chars),
         "meta": _metadata_of(corpus),
+        "tag": tag,
     }
     if shown_whole(corpus, limits):
         facts["origin"] = ""
@@ -100,6 +106,12 @@ def _cut(content: str, chars: int) -> str:
     if len(content) <= chars:
         return content
     return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
+
+
+@once_per_corpus
+def fence_tag(corpus: Corpus) -> str:
+    """Random hex for the fences around a corpus; the same for all runs over it, so that prompt caches hit."""
+    return secrets.token_hex(2)
 
 
 @once_per_corpus

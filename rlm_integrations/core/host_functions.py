@@ -16,7 +16,7 @@ from rlm_integrations.core.budget import Budget, BudgetError
 from rlm_integrations.core.citations import Citation, check_citation
 from rlm_integrations.core.corpus import Corpus, plain
 from rlm_integrations.core.document import Document
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.errors import InvalidArgumentError, RunError
 from rlm_integrations.core.events import Event, SubCallEnded, SubCallsReserved
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.model_caller import ModelCaller
@@ -27,6 +27,7 @@ from rlm_integrations.core.step_record import Batch, StepRecord
 from rlm_integrations.core.threads import RunThreads
 from rlm_integrations.core.tools import Tool
 from rlm_integrations.core.trace import HostFunctionCall, SubCall
+from rlm_integrations.core.usage import Usage
 
 _ARGUMENT_CHARS = 2_000
 _RESULT_CHARS = 2_000
@@ -58,7 +59,7 @@ class HostFunctions:
     citations: list[Citation] = field(default_factory=list[Citation])
     retrieved: dict[str, Document] = field(default_factory=dict[str, Document])
     """Documents that `retrieve` has added in this run."""
-    fatal: InvalidArgumentError | None = None
+    fatal: RunError | None = None
     """An error that the run must end with."""
     last_call: bool = False
 
@@ -77,6 +78,8 @@ class HostFunctions:
     async def answer(self, call: HostCall, repl: Repl, step: StepRecord) -> None:
         """Do what the call asks, and reply or refuse."""
         try:
+            if self.fatal is not None:
+                raise RefusedCallError("failed", "the run is ending")
             handler = self._handlers.get(call.name)
             if handler is None:
                 raise RefusedCallError("value", f"the host has no function {call.name!r}")
@@ -85,6 +88,9 @@ class HostFunctions:
             repl.refuse(call.id, refusal.kind, str(refusal))
         except BudgetError as refusal:
             repl.refuse(call.id, "budget", str(refusal))
+        except RunError as error:
+            self.fatal = error
+            repl.refuse(call.id, "failed", str(error))
         else:
             repl.reply(call.id, value)
 
@@ -133,8 +139,12 @@ class HostFunctions:
             try:
                 completion = await self._complete(call.prompt)
                 call.reply, call.model, call.usage = completion.text, completion.model, completion.usage
+                self._spend(completion.usage)
             except asyncio.CancelledError:
                 call.error = "CancelledError: the run ended first"
+                raise
+            except RunError as error:
+                call.error = error_words(error)
                 raise
             except Exception as error:
                 call.error = error_words(error)
@@ -150,13 +160,13 @@ class HostFunctions:
         seconds = self.budget.call_seconds(last_call=self.last_call)
         if seconds <= 0:
             raise TimeoutError("the time of the run is up; nothing was sent")
-        completion = await self.sub_model.call(sub_call_messages(prompt), seconds)
+        return await self.sub_model.call(sub_call_messages(prompt), seconds)
+
+    def _spend(self, usage: Usage) -> None:
         try:
-            self.budget.spend(completion.usage)
+            self.budget.spend(usage)
         except InvalidArgumentError as error:
-            self.fatal = error
-            raise
-        return completion
+            raise RunError(str(error)) from error
 
     async def _retrieve(self, payload: dict[str, Any], step: StepRecord) -> list[dict[str, Any]]:
         query = payload.get("query")

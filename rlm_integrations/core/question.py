@@ -24,6 +24,8 @@ class Question:
     """What is asked. `before` and `after` are the other messages, in their roles and places."""
 
     text: str
+    query: str
+    """What a retriever is asked: the question, or the end of an overlong one, where the question mostly stands."""
     before: tuple[Message, ...] = ()
     after: tuple[Message, ...] = ()
     documents: tuple[Document, ...] = ()
@@ -41,6 +43,7 @@ def read_question(question: str | Sequence[Message], message_chars: int) -> Ques
         raise InvalidArgumentError("question: holds no user message; pass a str, or messages with a user message last")
     if not messages[asked].content.strip():
         raise InvalidArgumentError("question: is empty; pass what is to be answered")
+    query = messages[asked].content
     documents: list[Document] = []
     for place, message in enumerate(messages):
         if len(message.content) > message_chars:
@@ -49,6 +52,7 @@ def read_question(question: str | Sequence[Message], message_chars: int) -> Ques
             messages[place] = Message(message.role, _shortened(document))
     return Question(
         text=messages[asked].content,
+        query=query if len(query) <= message_chars else query[-_SHOWN_CHARS:],
         before=tuple(messages[:asked]),
         after=tuple(messages[asked + 1 :]),
         documents=tuple(documents),

@@ -15,7 +15,7 @@ from rlm_integrations.core.actions import BudgetView, CallRootLM, CodeRan, Fail,
 from rlm_integrations.core.answer_type import AnswerType
 from rlm_integrations.core.budget import Budget
 from rlm_integrations.core.corpus import Corpus, unique_ids
-from rlm_integrations.core.describe import corpus_line, describe, shown_whole
+from rlm_integrations.core.describe import corpus_line, describe, fence_tag, shown_whole
 from rlm_integrations.core.errors import (
     InvalidArgumentError,
     LimitReachedError,
@@ -45,6 +45,7 @@ from rlm_integrations.core.root_loop import Decision, Rules, State
 from rlm_integrations.core.sandbox import CodeError, ReplSettings, Sandbox, StepDone
 from rlm_integrations.core.sources import source_ids
 from rlm_integrations.core.step_record import StepRecord
+from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.threads import RunThreads
 from rlm_integrations.core.tools import Tool
 from rlm_integrations.core.trace import CodeExecution, Iteration, ModelCall, RLMTrace, TraceMessage
@@ -158,10 +159,10 @@ class Run:
         if retriever is not None:
             try:
                 async with asyncio.timeout(self._budget.call_seconds()):
-                    found = await retrieve(retriever, self._asked.text, self._threads if self._sync else None)
+                    found = await retrieve(retriever, self._asked.query, self._threads if self._sync else None)
+                hits = unique_ids(found)
             except Exception as error:
                 raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
-            hits = unique_ids(found)
             if self._corpus.kind == "none":
                 self._corpus = Corpus(hits, retriever=retriever)
             else:
@@ -181,7 +182,7 @@ class Run:
             instructions=plan.instructions,
         )
         first = first_message(
-            context=describe(corpus, self._limits),
+            context=describe(corpus, self._limits, fence_tag(corpus)),
             question=self._asked.text,
             max_iterations=self._limits.max_iterations,
             answer_schema=plan.answer_type.schema,
@@ -280,7 +281,7 @@ class Run:
             execution.lost = outcome.reason
         await self._emit(CodeEnded(iteration.number, execution))
         if self._host.fatal is not None:
-            raise RunError(str(self._host.fatal)) from self._host.fatal
+            raise self._host.fatal
         return CodeRan(
             outcome,
             sub_calls_made=step.sub_calls_made,
@@ -304,11 +305,9 @@ class Run:
     # -- the end
 
     async def _finish(self, action: Finish) -> RLMResult[Any]:
-        answer_type = self._plan.answer_type
+        answer_type, text = self._plan.answer_type, without_lone_surrogates(action.text)
         result = self._result(
-            answer_type.read(action.text, action.is_json),
-            answer_type.text(action.text, action.is_json),
-            action.stop_reason,
+            answer_type.read(text, action.is_json), answer_type.text(text, action.is_json), action.stop_reason
         )
         if self._plan.on_limit == "raise" and action.stop_reason not in ("answer", "plain_reply"):
             raise LimitReachedError(f"limits: the run reached {action.stop_reason}; its result is in .result", result)
@@ -337,10 +336,14 @@ class Run:
         return RLMResult(answer, text, tuple(trace.citations), sources, stop_reason, trace)
 
     async def _emit(self, event: Event) -> None:
-        if self._plan.on_event is not None:
+        if self._plan.on_event is None:
+            return
+        try:
             told = self._plan.on_event(event)
             if inspect.isawaitable(told):
                 await told
+        except Exception as error:
+            raise RunError(f"on_event: it raised {error_words(error)}") from error
 
     async def _close(self) -> None:
         if self._repl is not None:
@@ -354,4 +357,5 @@ def _ended_with(decision: Decision) -> str:
 
 
 def _error_line(error: CodeError) -> str:
-    return f"block {error.block}, line {error.line}: {error.message}"
+    line = "" if error.line is None else f", line {error.line}"
+    return f"block {error.block}{line}: {error.message}"

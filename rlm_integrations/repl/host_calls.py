@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
-from rlm_integrations.repl.host_port import HostPort, HostRefusal
+from rlm_integrations.repl.host_port import HostPort, HostRefusalError
 
 _encode = json.JSONEncoder().encode
 
@@ -24,11 +24,11 @@ def ask(host: HostPort, name: str, payload: dict[str, Any], failed: type[Excepti
     """Call the host. Raises TypeError, ValueError, SubCallLimitError or `failed`, as the host refuses."""
     try:
         return host.call(name, payload)
-    except HostRefusal as refusal:
+    except HostRefusalError as refusal:
         raise_refusal(refusal, failed)
 
 
-def raise_refusal(refusal: HostRefusal, failed: type[Exception]) -> NoReturn:
+def raise_refusal(refusal: HostRefusalError, failed: type[Exception]) -> NoReturn:
     kinds: dict[str, type[Exception]] = {"type": TypeError, "value": ValueError, "budget": SubCallLimitError}
     raise kinds.get(refusal.kind, failed)(refusal.message) from None
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 RefusalKind = Literal["type", "value", "budget", "failed"]
 
 
-class HostRefusal(Exception):
+class HostRefusalError(Exception):
     """The host answered a call with an error."""
 
     def __init__(self, kind: RefusalKind, message: str) -> None:
@@ -24,11 +24,11 @@ class HostPort(Protocol):
     """Safe to use from several threads at once."""
 
     def call(self, name: str, payload: dict[str, Any]) -> Any:
-        """Ask the host and wait. The calls there are: see `core.sandbox.HostCall`. Raises HostRefusal."""
+        """Ask the host and wait. The calls there are: see `core.sandbox.HostCall`. Raises HostRefusalError."""
         ...
 
     def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
-        """Ask many at once and wait for all: for each its value or, in its place, its HostRefusal."""
+        """Ask many at once and wait for all: for each its value or, in its place, its HostRefusalError."""
         ...
 
     def print_head(self, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from rlm_integrations.repl.chunks import heading
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
-from rlm_integrations.repl.host_port import HostPort, HostRefusal
+from rlm_integrations.repl.host_port import HostPort, HostRefusalError
 
 
 class FailedSubCall(str):
@@ -78,7 +78,7 @@ class SubCalls:
         batch = ask(self._host, "reserve", {"n": len(prompts)}, SubCallError)
         payloads = [{"prompt": str(prompt), "batch": batch, "index": index} for index, prompt in enumerate(prompts)]
         replies = self._host.call_all("llm_query", payloads)
-        return [FailedSubCall(reply.message) if isinstance(reply, HostRefusal) else reply for reply in replies]
+        return [FailedSubCall(reply.message) if isinstance(reply, HostRefusalError) else reply for reply in replies]
 
     def _check(self, name: str, prompt: Any) -> None:
         if not isinstance(prompt, str):

@@ -9,6 +9,7 @@ from rlm_integrations.core.describe import corpus_line, describe, metadata_line,
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.limits import RLMLimits
 
+TAG = "3f2a"
 USUAL = RLMLimits()
 
 
@@ -35,28 +36,28 @@ def test_a_corpus_in_one_line(context: object, line: str) -> None:
 
 
 def test_no_corpus() -> None:
-    assert describe(Corpus.of(None), USUAL).startswith("There is no corpus (`context` is None).")
+    assert describe(Corpus.of(None), USUAL, TAG).startswith("There is no corpus (`context` is None).")
 
 
 def test_a_short_str_is_shown_whole() -> None:
-    shown = describe(Corpus.of("a {brace} and\nanother"), USUAL)
+    shown = describe(Corpus.of("a {brace} and\nanother"), USUAL, TAG)
     assert shown.startswith("`context` is a str of 21 characters. It is short, so here it is whole.")
-    assert shown.endswith("<text>\na {brace} and\nanother\n</text>")
+    assert shown.endswith("<text 3f2a>\na {brace} and\nanother\n</text 3f2a>")
 
 
 def test_a_long_str_shows_its_head_and_its_tail() -> None:
     text = "H" * 5_000 + "\n" + "T" * 5_000
-    assert describe(Corpus.of(text), USUAL) == (
+    assert describe(Corpus.of(text), USUAL, TAG) == (
         "`context` is a str of 10,001 characters, 2 lines. Its first 666 characters:\n"
-        f"<head>\n{'H' * 666}\n</head>\nIts last 334:\n<tail>\n{'T' * 334}\n</tail>"
+        f"<head 3f2a>\n{'H' * 666}\n</head 3f2a>\nIts last 334:\n<tail 3f2a>\n{'T' * 334}\n</tail 3f2a>"
     )
 
 
 @pytest.mark.parametrize("preview", [2, 3, 5, 10, 1_000])
 def test_a_preview_of_a_short_str_is_never_spliced(preview: int) -> None:
-    shown = describe(Corpus.of("0123456789"), RLMLimits(inline_chars=0, preview_chars=preview))
-    head = shown.split("<head>\n")[1].split("\n</head>")[0]
-    tail = shown.split("<tail>\n")[1].split("\n</tail>")[0]
+    shown = describe(Corpus.of("0123456789"), RLMLimits(inline_chars=0, preview_chars=preview), TAG)
+    head = shown.split("<head 3f2a>\n")[1].split("\n</head 3f2a>")[0]
+    tail = shown.split("<tail 3f2a>\n")[1].split("\n</tail 3f2a>")[0]
     assert len(head) + len(tail) == min(preview, 10)
     assert head
     assert "0123456789".startswith(head)
@@ -66,46 +67,51 @@ def test_a_preview_of_a_short_str_is_never_spliced(preview: int) -> None:
 
 @pytest.mark.parametrize("preview", [0, 1])
 def test_without_a_preview_nothing_of_a_str_is_shown(preview: int) -> None:
-    shown = describe(Corpus.of("secret\nlines"), RLMLimits(inline_chars=0, preview_chars=preview))
+    shown = describe(Corpus.of("secret\nlines"), RLMLimits(inline_chars=0, preview_chars=preview), TAG)
     assert shown == "`context` is a str of 12 characters, 2 lines."
 
 
 def test_short_documents_are_shown_whole_with_ids_and_metadata() -> None:
     corpus = Corpus.of([Document("a", "first {text}", {"by": "ann", "year": 2021}), Document("b", "second")])
-    shown = describe(corpus, USUAL)
+    shown = describe(corpus, USUAL, TAG)
     assert shown.startswith(
         "`context` is a list of 2 documents, 18 characters of text. Metadata: by in 1 document ('ann'); "
         "year in 1 document (2021). It is short, so here it is whole."
     )
-    assert shown.endswith("\n[a | by: ann | year: 2021]\nfirst {text}\n\n[b]\nsecond")
+    assert shown.endswith(
+        "\n<documents 3f2a>\n[a | by: ann | year: 2021]\nfirst {text}\n\n[b]\nsecond\n</documents 3f2a>"
+    )
 
 
 def test_long_documents_show_shape_ids_metadata_and_one_sample() -> None:
-    assert describe(Corpus.of(documents(40)), USUAL) == (
+    assert describe(Corpus.of(documents(40)), USUAL, TAG) == (
         "`context` is a list of 40 documents, 40,000 characters of text (each 1,000 to 1,000, median 1,000). "
         "Ids: 'd0', 'd1', 'd2', …, 'd38', 'd39'. Metadata: year (40 values, 2000 to 2039).\n"
         "The first document, as a sample:\n"
-        "<document id='d0'>\n"
+        "<document 3f2a id='d0'>\n"
         f'metadata {{"year": 2000}}\n{documents(1)[0].text}\n'
-        "</document>"
+        "</document 3f2a>"
     )
 
 
 def test_a_long_sample_is_cut_and_says_so() -> None:
-    shown = describe(Corpus.of({"only": "x" * 13_277}), USUAL)
+    shown = describe(Corpus.of({"only": "x" * 13_277}), USUAL, TAG)
     assert "characters of text. Ids: 'only'. No metadata." in shown
-    assert f"<document id='only'>\n{'x' * 1_000}\n[… cut here: 1,000 of 13,277 characters shown]\n</document>" in shown
+    assert (
+        f"<document 3f2a id='only'>\n{'x' * 1_000}\n[… cut here: 1,000 of 13,277 characters shown]\n</document 3f2a>"
+        in shown
+    )
 
 
 def test_long_metadata_of_the_sample_is_cut_and_says_so() -> None:
-    shown = describe(Corpus.of([Document("a", "x" * 9_000, {"long": "m" * 5_000})]), USUAL)
+    shown = describe(Corpus.of([Document("a", "x" * 9_000, {"long": "m" * 5_000})]), USUAL, TAG)
     line = next(line for line in shown.splitlines() if line.startswith("metadata "))
     assert len(line) < 320
     assert " … " in line
 
 
 def test_without_a_preview_no_sample_is_shown() -> None:
-    shown = describe(Corpus.of(documents(7)), RLMLimits(inline_chars=0, preview_chars=0))
+    shown = describe(Corpus.of(documents(7)), RLMLimits(inline_chars=0, preview_chars=0), TAG)
     assert shown.startswith("`context` is a list of 7 documents, 7,000 characters of text (each")
     assert "text 0" not in shown
     assert "\n" not in shown
@@ -114,12 +120,12 @@ def test_without_a_preview_no_sample_is_shown() -> None:
 def test_what_a_retriever_found_is_called_a_sample() -> None:
     found = Corpus(documents(2, 50), retriever=Retrieves())
     assert not shown_whole(found, USUAL)
-    shown = describe(found, USUAL)
+    shown = describe(found, USUAL, TAG)
     assert shown.startswith(
         "`context` is a list of 2 documents fetched for the question (a sample: `retrieve(query)` brings more), 100"
     )
-    assert "<document id='d0'>" in shown
-    nothing = describe(Corpus([], retriever=Retrieves()), USUAL)
+    assert "<document 3f2a id='d0'>" in shown
+    nothing = describe(Corpus([], retriever=Retrieves()), USUAL, TAG)
     assert nothing.startswith("`context` is a list of 0 documents fetched for the question")
     assert nothing.endswith("0 characters of text. No metadata.")
 

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from rlm_integrations import Completion, Message, RLMEngine, RLMLimits, RLMTrace, Usage
+from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RootModelError, RunError
 from rlm_integrations.core.events import (
@@ -343,8 +344,9 @@ async def test_the_async_trace_equals_the_sync_one() -> None:
         return without_times(trace.model_dump(mode="json"))  # type: ignore[return-value]
 
     sub = ScriptedModel(always=lambda messages: "b")
-    awaited = await RLMEngine(script(), sub_llm=sub).arun("?", LONG)
-    blocking = RLMEngine(script(), sub_llm=sub).run("?", LONG)
+    corpus = Corpus.of(LONG)
+    awaited = await RLMEngine(script(), sub_llm=sub).arun("?", corpus)
+    blocking = RLMEngine(script(), sub_llm=sub).run("?", corpus)
     assert facts(awaited.trace) == facts(blocking.trace)
     assert RLMTrace.model_validate_json(awaited.trace.model_dump_json()) == awaited.trace
 
@@ -393,3 +395,30 @@ def test_around_step_must_execute() -> None:
 def test_a_question_that_asks_nothing_is_refused(bad: str | list[Message]) -> None:
     with pytest.raises(InvalidArgumentError, match="question"):
         RLMEngine(ScriptedModel()).run(bad, LONG)
+
+
+@pytest.mark.parametrize("kind", [IterationStarted, CodeEnded, SubCallsReserved, SubCallEnded])
+def test_an_observer_that_raises_ends_the_run_with_its_trace(kind: type) -> None:
+    def watch(event: object) -> None:
+        if isinstance(event, kind):
+            raise KeyError("broken observer")
+
+    root = ScriptedModel([repl("r = llm_query_batched(['a', 'b'])"), finish("r")])
+    sub = ScriptedModel(always=lambda messages: "ok")
+    with pytest.raises(RunError, match="on_event: it raised KeyError") as caught:
+        RLMEngine(root, sub_llm=sub, on_event=watch).run("?", LONG)
+    assert caught.value.result is not None
+
+
+def test_what_confined_the_code_is_in_the_trace() -> None:
+    result = RLMEngine(ScriptedModel([finish("1")])).run("?", LONG)
+    assert result.trace.sandbox == "process"
+    assert "seccomp" in result.trace.isolation
+    assert RLMEngine(ScriptedModel(["4"])).run("2 + 2?").trace.sandbox == ""
+
+
+def test_many_matches_are_printed_within_bounds_and_with_their_total() -> None:
+    with ScriptedModel([repl("search('nothing', around=400, limit=None)"), finish("'x'")]) as llm:
+        RLMEngine(llm).run("?", LONG)
+    assert "(2,000 matches)" in llm.requests[1][-1].content
+    assert "characters cut" not in llm.requests[1][-1].content

@@ -30,7 +30,8 @@ def script(name: str, calls: int) -> ScriptedModel:
     return ScriptedModel(
         [
             repl(
-                f"mine = {name!r}\nprint('printed by', mine)\nr = llm_query_batched([mine + str(i) for i in range({calls})])"
+                f"mine = {name!r}\nprint('printed by', mine)\n"
+                f"r = llm_query_batched([mine + str(i) for i in range({calls})])"
             ),
             repl("answer['content'] = [mine, r]\nanswer['ready'] = True"),
         ]
@@ -101,7 +102,11 @@ def test_a_tool_may_run_an_engine_again_at_any_concurrency() -> None:
         llm = ScriptedModel([repl(f"answer['content'] = 'inner {n}'\nanswer['ready'] = True")])
         return RLMEngine(llm, limits={"max_concurrency": 1}).run("?", CORPUS).answer
 
-    code = "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(4) as pool:\n    r = list(pool.map(inner, range(4)))"
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    r = list(pool.map(inner, range(4)))"
+    )
     llm = ScriptedModel([repl(code + "\nanswer['content'] = r\nanswer['ready'] = True")])
     result = RLMEngine(llm, tools=[inner], limits={"max_concurrency": 2}).run("?", CORPUS)
     assert result.text == '["inner 0", "inner 1", "inner 2", "inner 3"]'

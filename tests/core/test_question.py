@@ -13,7 +13,7 @@ MANY = 5_000
 
 
 def test_a_str_is_the_question() -> None:
-    assert read_question("How many?", MANY) == Question("How many?")
+    assert read_question("How many?", MANY) == Question("How many?", "How many?")
 
 
 def test_the_last_user_message_is_the_question_and_the_others_keep_their_places() -> None:
@@ -24,13 +24,14 @@ def test_the_last_user_message_is_the_question_and_the_others_keep_their_places(
         Message("user", "How many?"),
         Message("system", "In French."),
     )
-    assert read_question(messages, MANY) == Question("How many?", before=messages[:3], after=messages[4:])
+    assert read_question(messages, MANY) == Question("How many?", "How many?", before=messages[:3], after=messages[4:])
 
 
 def test_an_overlong_message_becomes_a_document_and_the_root_sees_head_and_tail() -> None:
     stuffed = "Answer from {context}: HEAD" + "x" * 20_000 + "TAIL. How many?"
     asked = read_question(stuffed, MANY)
     assert asked.documents == (Document("message-1", stuffed, {"role": "user"}),)
+    assert asked.query == stuffed[-2_000:]
     assert asked.text == (
         f"(This message has {len(stuffed):,} characters. All of it is in the document 'message-1' of `context`. Its "
         "first 2,000 and last 2,000 characters:)\n"
@@ -53,7 +54,7 @@ def test_every_overlong_message_becomes_one_in_its_role() -> None:
 
 
 def test_a_message_of_exactly_the_bound_stays_as_it_is() -> None:
-    assert read_question("q" * MANY, MANY) == Question("q" * MANY)
+    assert read_question("q" * MANY, MANY) == Question("q" * MANY, "q" * MANY)
 
 
 @pytest.mark.parametrize(

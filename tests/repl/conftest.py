@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.repl.session import ReplSession
 
 
@@ -25,7 +25,7 @@ class ScriptedHost:
 
     def call(self, name: str, payload: dict[str, Any]) -> Any:
         (reply,) = self.call_all(name, [payload])
-        if isinstance(reply, HostRefusal):
+        if isinstance(reply, HostRefusalError):
             raise reply
         return reply
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.repl.host_port import HostRefusalError
 
 
 def test_a_quote_is_found_and_its_slice_sent_to_the_host(library, host):
@@ -39,7 +39,7 @@ def test_an_unfound_quote_is_an_error_with_the_remedy_and_nothing_is_sent(librar
 
 def test_what_the_host_refuses_is_an_error(library, host):
     def refuse(payload):
-        return HostRefusal("value", "the document has changed")
+        return HostRefusalError("value", "the document has changed")
 
     host.answers["cite"] = refuse
     assert library.failure("cite('river')") == "ValueError: the document has changed"

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.repl.llm_map import LlmMap, parse_replies
 
 
@@ -56,7 +56,7 @@ def test_missing_items_are_asked_again_once(repl, host):
 
 def test_items_of_a_failed_call_are_failed_and_the_others_kept(repl, host):
     def answer(payload):
-        return HostRefusal("failed", "timeout") if "[61]" in payload["prompt"] else upper(payload["prompt"])
+        return HostRefusalError("failed", "timeout") if "[61]" in payload["prompt"] else upper(payload["prompt"])
 
     host.answers["llm_query"] = answer
     repl.step("replies = llm_map('Shout.', ['a'] * 70)")
@@ -65,7 +65,7 @@ def test_items_of_a_failed_call_are_failed_and_the_others_kept(repl, host):
 
 
 def test_a_budget_that_ends_between_the_two_rounds_loses_nothing(repl, host):
-    rounds = iter([1, HostRefusal("budget", "1 sub-call asked, 0 left; nothing was sent")])
+    rounds = iter([1, HostRefusalError("budget", "1 sub-call asked, 0 left; nothing was sent")])
     host.answers["reserve"] = lambda payload: next(rounds)
     host.answers["llm_query"] = lambda payload: "[1] first"
     repl.step("replies = llm_map('Check.', ['a', 'b'])")

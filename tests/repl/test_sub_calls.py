@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.repl.sub_calls import FailedSubCall
 
 
@@ -42,7 +42,7 @@ def test_a_batch_is_reserved_sent_in_order_and_answered_in_order(repl, host):
 
 def test_a_failed_slot_says_so_and_keeps_the_others(repl, host):
     def answer(payload):
-        return HostRefusal("failed", "TimeoutError: no reply within 600 s") if payload["prompt"] == "b" else "fine"
+        return HostRefusalError("failed", "TimeoutError: no reply within 600 s") if payload["prompt"] == "b" else "fine"
 
     host.answers["llm_query"] = answer
     repl.step("notes = llm_query_batched(['a', 'b', 'c'])")
@@ -58,8 +58,8 @@ def test_a_failed_slot_says_so_and_keeps_the_others(repl, host):
     [("type", "TypeError"), ("value", "ValueError"), ("budget", "SubCallLimitError"), ("failed", "SubCallError")],
 )
 def test_a_refusal_of_the_host_is_an_exception_in_the_code(repl, host, kind, error):
-    host.answers["llm_query"] = lambda payload: HostRefusal(kind, "5 asked, 3 left; nothing was sent")
-    host.answers["reserve"] = lambda payload: HostRefusal(kind, "5 asked, 3 left; nothing was sent")
+    host.answers["llm_query"] = lambda payload: HostRefusalError(kind, "5 asked, 3 left; nothing was sent")
+    host.answers["reserve"] = lambda payload: HostRefusalError(kind, "5 asked, 3 left; nothing was sent")
     assert repl.failure("llm_query('x')") == f"{error}: 5 asked, 3 left; nothing was sent"
     assert repl.failure("llm_query_batched(['x'] * 5)") == f"{error}: 5 asked, 3 left; nothing was sent"
     assert len(host.asked("llm_query")) == 1
@@ -114,7 +114,7 @@ def test_tools_are_called_by_name(open_repl, host):
     repl = open_repl(tools=("weather",))
     assert repl.value("weather('Delft', days=2)") == "{'name': 'weather', 'args': ['Delft'], 'kwargs': {'days': 2}}"
     assert repl.failure("weather({1, 2})").startswith("TypeError: weather: arguments must be plain values")
-    host.answers["tool"] = lambda payload: HostRefusal("failed", "no such town")
+    host.answers["tool"] = lambda payload: HostRefusalError("failed", "no such town")
     assert repl.failure("weather('Atlantis')") == "RuntimeError: no such town"
 
 

@@ -14,7 +14,7 @@ from _queue import SimpleQueue
 from collections.abc import Sequence
 from typing import Any
 
-from rlm_integrations.repl.host_port import HostRefusal
+from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.sandboxes.process.frames import (
     MAX_FRAME_BYTES,
     FrameTooLongError,
@@ -75,7 +75,7 @@ class HostChannel:
 
     def call(self, name: str, payload: dict[str, Any]) -> Any:
         (reply,) = self.call_all(name, [payload])
-        if isinstance(reply, HostRefusal):
+        if isinstance(reply, HostRefusalError):
             raise reply
         return reply
 
@@ -105,13 +105,13 @@ class HostChannel:
     def print_head(self, text: str) -> None:
         self.send({"t": "output", "text": text})
 
-    def _send_call(self, id_: int, name: str, payload: dict[str, Any]) -> HostRefusal | None:
+    def _send_call(self, id_: int, name: str, payload: dict[str, Any]) -> HostRefusalError | None:
         try:
             self.send({"t": "call", "id": id_, "name": name, "payload": payload})
         except (TypeError, RecursionError) as error:
-            return HostRefusal("type", f"only plain data can be passed to the host: {error}")
+            return HostRefusalError("type", f"only plain data can be passed to the host: {error}")
         except FrameTooLongError as error:
-            return HostRefusal(
+            return HostRefusalError(
                 "value", f"the call is {error}; at most {MAX_FRAME_BYTES >> 20} MB can be passed to the host"
             )
         return None
@@ -151,4 +151,4 @@ def _result(reply: dict[str, Any]) -> Any:
         return reply["value"]
     if "refusal" in reply:
         return reply["refusal"]
-    return HostRefusal(reply["kind"], reply["message"])
+    return HostRefusalError(reply["kind"], reply["message"])
