@@ -36,7 +36,7 @@ class ModelCaller:
                     completion = await self._model.complete(sent)
         except TimeoutError as error:
             if deadline.expired():
-                raise TimeoutError(f"no reply within {seconds:g} s") from error
+                raise TimeoutError(f"no reply within {seconds:.3g} s") from error
             raise
         if not isinstance(completion, Completion):
             got = type(completion).__name__

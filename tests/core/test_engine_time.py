@@ -1,0 +1,84 @@
+"""A run with a timeout ends in time, and with what it has."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from rlm_integrations import Completion, Message, RLMEngine
+from rlm_integrations.core.errors import LimitReachedError, RootModelError
+from rlm_integrations.testing import ScriptedModel
+
+LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
+
+
+def repl(code: str) -> str:
+    return f"```repl\n{code}\n```"
+
+
+@pytest.fixture
+def hung() -> Iterator[threading.Event]:
+    """An event that nobody sets before the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_step_that_outlasts_the_run_is_interrupted_and_its_variables_answer() -> None:
+    replies = [repl("found = 'kept'\nimport time\ntime.sleep(600)"), repl("FINAL(found)")]
+    with ScriptedModel(replies) as llm:
+        result = RLMEngine(llm, limits={"timeout_s": 3}).run("?", LONG)
+    assert (result.answer, result.stop_reason) == ("kept", "timeout")
+    assert "the limit of 3 s" in llm.requests[1][-1].content
+    assert result.trace.seconds < 30
+
+
+def test_a_sub_call_that_outlasts_the_run_is_given_up(hung: threading.Event) -> None:
+    def hang(messages: Sequence[Message]) -> str:
+        hung.wait()
+        return "late"
+
+    with ScriptedModel([repl("r = llm_query('x')"), "Only this much."]) as llm:
+        result = RLMEngine(llm, sub_llm=ScriptedModel(always=hang), limits={"timeout_s": 1}).run("?", LONG)
+    assert (result.answer, result.stop_reason) == ("Only this much.", "timeout")
+    assert result.trace.failed_sub_call_count == 1
+
+
+def test_a_root_call_that_outlasts_the_run_leads_to_the_last_call(hung: threading.Event) -> None:
+    def hang(messages: Sequence[Message]) -> str:
+        hung.wait()
+        return "late"
+
+    with ScriptedModel([repl("answer['content'] = 'draft'"), hang, "In time."]) as llm:
+        result = RLMEngine(llm, limits={"timeout_s": 1}).run("?", LONG)
+    assert (result.answer, result.stop_reason) == ("In time.", "timeout")
+
+
+def test_where_the_last_call_hangs_too_the_draft_is_the_answer(hung: threading.Event) -> None:
+    def hang(messages: Sequence[Message]) -> str:
+        hung.wait()
+        return "late"
+
+    with ScriptedModel([repl("answer['content'] = 'draft'"), hang, hang]) as llm:
+        result = RLMEngine(llm, limits={"timeout_s": 1}).run("?", LONG)
+    assert (result.answer, result.stop_reason) == ("draft", "timeout")
+    with (
+        ScriptedModel([repl("x = 1"), hang, hang]) as llm,
+        pytest.raises(LimitReachedError, match="the limit of 1 s") as caught,
+    ):
+        RLMEngine(llm, limits={"timeout_s": 1}).run("?", LONG)
+    assert caught.value.result is not None
+    assert caught.value.result.stop_reason == "timeout"
+
+
+async def test_a_root_call_that_hangs_is_given_up_after_its_own_timeout() -> None:
+    class Hung:
+        async def complete(self, messages: Sequence[Message]) -> Completion:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    with pytest.raises(RootModelError, match=r"no reply within 0\.2 s"):
+        await RLMEngine(Hung(), limits={"call_timeout_s": 0.2}).arun("?", LONG)
