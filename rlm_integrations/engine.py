@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal
+
+from typing_extensions import TypeVar
 
 from rlm_integrations.core.answer_type import AnswerType
-from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.events import Event
 from rlm_integrations.core.language_model import LanguageModel, Message
@@ -21,7 +22,7 @@ from rlm_integrations.core.sync_bridge import run_blocking
 from rlm_integrations.core.tools import read_tools
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 
-AnswerT = TypeVar("AnswerT")
+AnswerT = TypeVar("AnswerT", default=str)
 
 
 class RLMEngine(Generic[AnswerT]):
@@ -57,24 +58,6 @@ class RLMEngine(Generic[AnswerT]):
     An engine holds no live resource: one serves any number of runs, threads and event loops.
     """
 
-    @overload
-    def __init__(
-        self: RLMEngine[str],
-        llm: LanguageModel,
-        *,
-        sub_llm: LanguageModel | None = None,
-        limits: RLMLimits | Mapping[str, Any] | None = None,
-        sandbox: str | Sandbox = "auto",
-        tools: Sequence[Callable[..., Any]] = (),
-        answer_type: None = None,
-        system_prompt: str | None = None,
-        instructions: str | None = None,
-        on_event: OnEvent | None = None,
-        on_limit: Literal["answer", "raise"] = "answer",
-        around_step: AroundStep | None = None,
-    ) -> None: ...
-
-    @overload
     def __init__(
         self,
         llm: LanguageModel,
@@ -83,23 +66,7 @@ class RLMEngine(Generic[AnswerT]):
         limits: RLMLimits | Mapping[str, Any] | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[Callable[..., Any]] = (),
-        answer_type: type[AnswerT],
-        system_prompt: str | None = None,
-        instructions: str | None = None,
-        on_event: OnEvent | None = None,
-        on_limit: Literal["answer", "raise"] = "answer",
-        around_step: AroundStep | None = None,
-    ) -> None: ...
-
-    def __init__(
-        self,
-        llm: LanguageModel,
-        *,
-        sub_llm: LanguageModel | None = None,
-        limits: RLMLimits | Mapping[str, Any] | None = None,
-        sandbox: str | Sandbox = "auto",
-        tools: Sequence[Callable[..., Any]] = (),
-        answer_type: Any = None,
+        answer_type: type[AnswerT] | None = None,
         system_prompt: str | None = None,
         instructions: str | None = None,
         on_event: OnEvent | None = None,
@@ -132,12 +99,12 @@ class RLMEngine(Generic[AnswerT]):
 
         Raises InvalidArgumentError for a wrong question or context, RunError (with `.result`) for a failed run.
         """
-        corpus = Corpus.of(context)
-        return run_blocking(lambda: Run(self._plan, question, corpus, sync=True).perform())
+        run = Run(self._plan, question, context, sync=True)
+        return run_blocking(run.perform)
 
     async def arun(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
-        return await Run(self._plan, question, Corpus.of(context), sync=False).perform()
+        return await Run(self._plan, question, context, sync=False).perform()
 
     async def astream(self, question: str | Sequence[Message], context: object = None) -> AsyncIterator[Event]:
         """The events of a run as they come; RunEnded, which holds the result, is the last.
@@ -149,7 +116,7 @@ class RLMEngine(Generic[AnswerT]):
 
         async def perform() -> None:
             try:
-                await Run(plan, question, Corpus.of(context), sync=False).perform()
+                await Run(plan, question, context, sync=False).perform()
             finally:
                 queue.put_nowait(None)
 

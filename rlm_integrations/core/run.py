@@ -85,11 +85,12 @@ def window_chars(model: LanguageModel) -> int | None:
 class Run:
     """One run of a plan. Use `await Run(...).perform()`, once."""
 
-    def __init__(self, plan: RunPlan, question: str | Sequence[Message], corpus: Corpus, *, sync: bool) -> None:
+    def __init__(self, plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> None:
         self._plan = plan
         self._limits = plan.limits
         self._asked: Question = read_question(question, plan.limits.message_chars)
-        self._corpus = corpus
+        self._context = context
+        self._corpus = Corpus.of(None)
         self._sync = sync
         self._began = time.monotonic()
         self._budget = Budget(plan.limits, time.monotonic)
@@ -106,7 +107,7 @@ class Run:
         self._host = HostFunctions(
             sub_model=self._sub,
             budget=self._budget,
-            corpus=corpus,
+            corpus=self._corpus,
             tools=plan.tools,
             threads=self._threads,
             sync=sync,
@@ -124,11 +125,16 @@ class Run:
             if error.result is None:
                 error.result = self._partial(str(error))
             raise
+        except RLMError:
+            raise
+        except Exception as error:  # whatever it is, what was done and paid for is handed back
+            message = f"the run failed: {error_words(error)}"
+            raise RunError(message, self._partial(message)) from error
         finally:
             await self._close()
 
     async def _perform(self) -> RLMResult[Any]:
-        await self._gather_corpus()
+        await self._prepare_corpus()
         rules = Rules(
             limits=self._limits,
             question=self._asked.text,
@@ -153,8 +159,9 @@ class Run:
                 case Fail():
                     raise self._failure(action)
 
-    async def _gather_corpus(self) -> None:
-        """Add what the question brought, and what a retriever finds for it."""
+    async def _prepare_corpus(self) -> None:
+        """Read the context, and add what a retriever finds for the question and what the question brought."""
+        self._corpus = await self._threads.run(Corpus.of, self._context)  # it may read files, or drain an iterator
         retriever = self._corpus.retriever
         if retriever is not None:
             try:
@@ -256,7 +263,12 @@ class Run:
         if around is None:
             await execute()
         else:
-            await around(iteration.number, "\n\n".join(action.blocks), execute)
+            try:
+                await around(iteration.number, "\n\n".join(action.blocks), execute)
+            except RLMError:
+                raise
+            except Exception as error:
+                raise RunError(f"around_step: it raised {error_words(error)}") from error
         if decision is None:
             raise RunError("around_step: returned without awaiting execute()")
         return decision

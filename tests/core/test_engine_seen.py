@@ -1,0 +1,120 @@
+"""What is seen of a run: its events, its trace, and what wraps its steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlm_integrations import RLMEngine, RLMTrace, Usage
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.errors import RootModelError, RunError
+from rlm_integrations.core.events import (
+    CodeEnded,
+    IterationStarted,
+    RunEnded,
+    RunStarted,
+    SubCallEnded,
+    SubCallsReserved,
+)
+from rlm_integrations.testing import ScriptedModel
+
+LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
+
+
+def repl(code: str) -> str:
+    return f"Some thought.\n\n```repl\n{code}\n```"
+
+
+def finish(expression: str) -> str:
+    return repl(f'answer["content"] = {expression}\nanswer["ready"] = True')
+
+
+def test_events_tell_the_run_in_order() -> None:
+    events: list[object] = []
+    root = ScriptedModel([repl("r = llm_query_batched(['a', 'b'])"), finish("'x'")])
+    RLMEngine(root, sub_llm=ScriptedModel(always=lambda messages: "y"), on_event=events.append).run("?", LONG)
+    kinds = [type(event) for event in events]
+    assert kinds[0] is RunStarted
+    assert kinds[-1] is RunEnded
+    assert kinds.count(IterationStarted) == 2
+    assert kinds.count(SubCallEnded) == 2
+    assert kinds.index(SubCallsReserved) < kinds.index(SubCallEnded) < kinds.index(CodeEnded)
+
+
+async def test_astream_gives_events_and_last_the_result() -> None:
+    llm = ScriptedModel([repl("x = 1"), finish("x")])
+    events = [event async for event in RLMEngine(llm).astream("?", LONG)]
+    assert isinstance(events[-1], RunEnded)
+    assert events[-1].result.text == "1"
+
+
+async def test_the_async_trace_equals_the_sync_one() -> None:
+    def script() -> ScriptedModel:
+        return ScriptedModel([repl("r = llm_query('a')\nprint(r)"), finish("r")], usage=Usage(input_tokens=3))
+
+    def facts(trace: RLMTrace) -> dict[str, object]:
+        def without_times(value: object) -> object:
+            if isinstance(value, dict):
+                return {
+                    key: without_times(inner) for key, inner in value.items() if key not in ("seconds", "observation")
+                }
+            return [without_times(inner) for inner in value] if isinstance(value, list) else value
+
+        return without_times(trace.model_dump(mode="json"))  # type: ignore[return-value]
+
+    sub = ScriptedModel(always=lambda messages: "b")
+    corpus = Corpus.of(LONG)
+    awaited = await RLMEngine(script(), sub_llm=sub).arun("?", corpus)
+    blocking = RLMEngine(script(), sub_llm=sub).run("?", corpus)
+    assert facts(awaited.trace) == facts(blocking.trace)
+    assert RLMTrace.model_validate_json(awaited.trace.model_dump_json()) == awaited.trace
+
+
+def test_a_failed_root_call_hands_back_the_trace_and_what_was_paid() -> None:
+    llm = ScriptedModel(
+        [repl("x = 1\nanswer['content'] = 'draft'"), ConnectionError("gone")], usage=Usage(input_tokens=7)
+    )
+    with pytest.raises(RootModelError, match="iteration 2: ConnectionError: gone") as caught:
+        RLMEngine(llm).run("?", LONG)
+    assert isinstance(caught.value.__cause__, ConnectionError)
+    assert caught.value.result is not None
+    assert caught.value.result.usage.input_tokens == 7
+    assert caught.value.result.answer == "draft"
+    assert len(caught.value.result.trace.iterations) == 1
+
+
+def test_around_step_must_execute() -> None:
+    async def idle(iteration: int, code: str, execute: object) -> str:
+        return "nothing"
+
+    with pytest.raises(RunError, match="around_step"):
+        RLMEngine(ScriptedModel([finish("1")]), around_step=idle).run("?", LONG)
+
+
+@pytest.mark.parametrize("kind", [IterationStarted, CodeEnded, SubCallsReserved, SubCallEnded])
+def test_an_observer_that_raises_ends_the_run_with_its_trace(kind: type) -> None:
+    def watch(event: object) -> None:
+        if isinstance(event, kind):
+            raise KeyError("broken observer")
+
+    root = ScriptedModel([repl("r = llm_query_batched(['a', 'b'])"), finish("r")])
+    sub = ScriptedModel(always=lambda messages: "ok")
+    with pytest.raises(RunError, match="on_event: it raised KeyError") as caught:
+        RLMEngine(root, sub_llm=sub, on_event=watch).run("?", LONG)
+    assert caught.value.result is not None
+
+
+def test_what_confined_the_code_is_in_the_trace() -> None:
+    result = RLMEngine(ScriptedModel([finish("1")])).run("?", LONG)
+    assert result.trace.sandbox == "process"
+    assert "seccomp" in result.trace.isolation
+    assert RLMEngine(ScriptedModel(["4"])).run("2 + 2?").trace.sandbox == ""
+
+
+def test_around_step_that_raises_ends_the_run_with_its_trace() -> None:
+    async def broken(iteration: int, code: str, execute: object) -> str:
+        raise LookupError("no tracer")
+
+    with pytest.raises(RunError, match="around_step: it raised LookupError: no tracer") as caught:
+        RLMEngine(ScriptedModel([finish("1")]), around_step=broken).run("?", LONG)
+    assert caught.value.result is not None
+    assert len(caught.value.result.trace.iterations) == 1
