@@ -1,0 +1,229 @@
+"""Conversations over real corpora, each replayed through the face that it was played through.
+
+The replies of the root LM and of the sub-LM were written by hand from what the requests say, most of them in a second
+round that knew the first. So these tests do not measure a model. They hold that the prompts, the REPL's functions and
+the three faces still carry the same replies to the same right answers, and that what the root LM is sent stays small.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.documents import Document as LangChainDocument
+from langchain_core.prompts import ChatPromptTemplate
+from llama_index.core import Document as LlamaDocument
+from llama_index.core import VectorStoreIndex
+from llama_index.core.embeddings.mock_embed_model import MockEmbedding
+
+from rlm_integrations import RLMEngine, RLMTrace
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.llama_index import install
+from rlm_integrations.testing import ReplayingModel
+from rlm_integrations.testing.langchain import ScriptedChatModel
+from rlm_integrations.testing.llama_index import ScriptedLLM
+from rlm_integrations.testing.recording import RootRecord, is_sub_call, read_records
+
+HERE = Path(__file__).parent
+LICENCES = Path("corpora/licences")
+"""Relative, as it was when it was played: documents' ids are their paths."""
+
+MOST_ROOT_CALLS = 12
+MOST_ROOT_PROMPT_CHARS = 100_000
+OPENING_CHARS = 6_000
+"""Room for the system prompt, and for the first message with its sample of one document."""
+STATUS_CHARS = 1_000
+"""Room for what an observation says besides the output."""
+PASSAGE_CHARS = 200
+"""A text of the corpus that is longer than any quote in the replies."""
+
+Answer = tuple[str, RLMTrace]
+
+
+def minutes() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (HERE / "corpora/minutes.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def through_engine(llm: ReplayingModel, question: str) -> Answer:
+    result = RLMEngine(llm).run(question, [LICENCES])
+    return result.answer, result.trace
+
+
+def through_langchain(llm: ReplayingModel, question: str) -> Answer:
+    documents = [LangChainDocument(row["text"], id=row["id"], metadata=row["metadata"]) for row in minutes()]
+    rlm = RLMRunnable(llm=ScriptedChatModel.replaying(llm), context=documents, trace="full")
+    message = (ChatPromptTemplate.from_messages([("human", "{question}")]) | rlm).invoke({"question": question})
+    return str(message.text), RLMTrace.of(message)
+
+
+def through_llama_index(llm: ReplayingModel, question: str) -> Answer:
+    install()
+    documents = [LlamaDocument(text=row["text"], doc_id=row["id"], metadata=row["metadata"]) for row in minutes()]
+    index = VectorStoreIndex.from_documents(documents, embed_model=MockEmbedding(embed_dim=8))
+    query_engine: Any = index.as_query_engine(engine="rlm", llm=ScriptedLLM.replaying(llm), trace="full")
+    response = query_engine.query(question)
+    return response.response, RLMTrace.of(response)
+
+
+@dataclass(frozen=True)
+class Played:
+    """A recorded conversation, and what its answer has to say."""
+
+    name: str
+    ask: Callable[[ReplayingModel, str], Answer]
+    facts: tuple[str, ...]
+    """Patterns that the answer holds."""
+    cited: frozenset[str]
+    """Ids of documents without which the answer has no ground."""
+    not_said: tuple[str, ...] = ()
+    """Patterns of wrong answers that the corpus invites."""
+
+    @property
+    def path(self) -> Path:
+        return HERE / "conversations" / f"{self.name}.jsonl"
+
+    @property
+    def question(self) -> str:
+        return next(record.question for record in read_records(self.path) if isinstance(record, RootRecord))
+
+    def replay(self) -> tuple[str, RLMTrace, list[tuple[Message, ...]]]:
+        """The answer, the trace and the root LM's requests. Raises ScriptExhausted for a record that was not used."""
+        with ReplayingModel.from_file(self.path) as llm:
+            answer, trace = self.ask(llm, self.question)
+        return answer, trace, [request for request in llm.requests if not is_sub_call(request)]
+
+
+PLAYED = [
+    Played(
+        "search",
+        through_engine,
+        facts=(
+            r"GPL-3\.txt\), section 8\b",
+            r"GFDL-1\.3\.txt\), section 9\b",
+            r"MPL-2\.0\.txt\), section 5\.1\b",
+            r"LGPL version 3 has no such clause of its own but incorporates",
+            r"MPL 1\.1, section 8\.1, is not one of them",
+        ),
+        cited=frozenset(f"corpora/licences/{name}.txt" for name in ("GPL-3", "GFDL-1.3", "MPL-2.0", "LGPL-3")),
+    ),
+    Played(
+        "exact_quote",
+        through_engine,
+        facts=(
+            r"Artistic License",
+            re.escape(
+                '"(You will not be required to justify it to the Copyright Holder, but only to the computing '
+                'community at large as a market that must bear the fee.)"'
+            ),
+        ),
+        cited=frozenset({"corpora/licences/Artistic.txt"}),
+    ),
+    Played(
+        "counting",
+        through_langchain,
+        facts=(
+            r"9 different plots: 5, 6, 8b, 11, 14, 27, 31, 36 and 40 ",
+            r"On 2 of these, plots 31 and 40, the notice was withdrawn",
+        ),
+        cited=frozenset(
+            {"min-2019-10", "let-006", "min-2020-09", "min-2021-06", "em-0209", "min-2022-04", "let-010", "em-0301"}
+            | {"min-2024-06"}
+        ),
+    ),
+    Played(
+        "contradiction",
+        through_langchain,
+        facts=(r"^36 metres", r"£2,340 for drilling at £65 a metre", r"newsletter .* forty-two metres"),
+        cited=frozenset({"min-2021-06", "tr-2022", "nl-2021-summer"}),
+    ),
+    Played(
+        "meaning",
+        through_llama_index,
+        facts=(
+            r"^Four members",
+            r"Dilys Marsh .*: from against .* to for ",
+            r"Roy Tindall: from against .* to for ",
+            r"Jean Tindall .*: from against .* to for ",
+            r"Ivo Petrak .*: from for .* to against ",
+        ),
+        cited=frozenset({"let-002", "agm-2021", "min-2019-09", "agm-2023", "nl-2022-summer", "em-0266"}),
+        not_said=("Marshall", "Pell", "Doyle", "Henshaw", "Quill", "Stubbs", "Okafor", "Raman"),
+    ),
+    Played(
+        "plan_fails",
+        through_llama_index,
+        facts=(r"^£46\.50\.", r"24 January 2022 £45, but that was held to be no meeting"),
+        cited=frozenset({"agm-2022", "tr-2023"}),
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def beside_the_corpora(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
+
+
+def corpus_texts(played: Played) -> list[str]:
+    if played.ask is through_engine:
+        return [document.text for document in Corpus.of([LICENCES]).documents]
+    return [row["text"] for row in minutes()]
+
+
+def passages(text: str) -> set[str]:
+    """Every run of PASSAGE_CHARS characters, white space evened out."""
+    even = " ".join(text.split())
+    return {even[start : start + PASSAGE_CHARS] for start in range(len(even) - PASSAGE_CHARS + 1)}
+
+
+def prompt_chars(request: tuple[Message, ...]) -> int:
+    return sum(len(message.content) for message in request)
+
+
+@pytest.mark.parametrize("played", PLAYED, ids=lambda played: played.name)
+def test_replies_come_to_the_right_answer_with_its_evidence(played: Played) -> None:
+    answer, trace, _ = played.replay()
+
+    assert trace.stop_reason == "answer"
+    assert [fact for fact in played.facts if not re.search(fact, answer, re.MULTILINE)] == []
+    assert [wrong for wrong in played.not_said if re.search(wrong, answer)] == []
+    assert played.cited <= {citation.document_id for citation in trace.citations}
+
+
+@pytest.mark.parametrize("played", PLAYED, ids=lambda played: played.name)
+def test_the_root_lm_is_sent_only_what_was_sampled_or_printed(played: Played) -> None:
+    _, trace, requests = played.replay()
+    in_fences = re.compile(r"<(output|document) (\w+)\b.*?</\1 \2>", re.DOTALL)
+    said = "\n".join(in_fences.sub("", message.content) for message in requests[-1])
+    corpus: set[str] = set()
+    for text in corpus_texts(played):
+        corpus |= passages(text)
+
+    assert any(in_fences.search(message.content) for message in requests[-1])
+    assert passages(said) & corpus == set()
+    assert prompt_chars(requests[0]) <= OPENING_CHARS
+    room = trace.limits.max_output_chars + STATUS_CHARS
+    for before, after in pairwise(requests):
+        reply, observation = after[len(before) :]
+        assert after[: len(before)] == before
+        assert len(observation.content) <= room
+        assert reply.role == "assistant"
+
+
+def test_all_together_take_few_root_calls_and_short_prompts() -> None:
+    traces = [played.replay()[1] for played in PLAYED]
+    calls = [iteration.call for trace in traces for iteration in trace.iterations]
+
+    assert len(calls) <= MOST_ROOT_CALLS
+    assert sum(call.prompt_chars for call in calls) <= MOST_ROOT_PROMPT_CHARS
+
+
+def test_every_conversation_is_replayed() -> None:
+    assert {path.stem for path in (HERE / "conversations").iterdir()} == {played.name for played in PLAYED}
