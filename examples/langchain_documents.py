@@ -55,5 +55,5 @@ print(message.content)
 for citation in message.response_metadata["rlm"]["citations"]:
     print(f"  {citation['document_id']} at {citation['start_index']}: {citation['cited_text']!r}")
 
-trace = RLMTrace.model_validate(message.response_metadata["rlm"]["trace"])
+trace = RLMTrace.of(message)
 print(f"{len(trace.iterations)} iterations, {trace.sub_call_count} sub-calls, {trace.usage.total_tokens:,} tokens")

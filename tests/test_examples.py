@@ -12,7 +12,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SAYS = {
     "engine_files": ["decoder.py: Implementation of JSONDecoder"],
-    "langchain_documents": ["contract-35 at 12000: \"Either party may end this contract with 30 days' notice\""],
+    "langchain_documents": ['contract-35 at 12000: "Either party may end this contract with 30 days\' notice"'],
     "langchain_swap_rag_chain": ["RLM, over 1,200 tickets: The kettle, with 207 tickets."],
     "llama_index_documents": [f"  from the log of {year}, 23,449 characters" for year in (1874, 1883, 1892, 1901)],
     "llama_index_swap_engine": ["RAG: 10, of those shown.", "RLM: 134 of 400 tickets ask for a refund."],

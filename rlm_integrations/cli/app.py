@@ -63,8 +63,9 @@ def ask(
 ) -> None:
     """Answer a question over files and folders.
 
-    The answer and its citations go to stdout, the progress to stderr. Exit codes: 0 an answer, 1 the run
-    failed, 2 wrong arguments, 130 interrupted.
+    The answer and its citations go to stdout, the progress to stderr.
+
+    Exit codes: 0 an answer, 1 the run failed, 2 wrong arguments, 130 interrupted.
     """
     from rlm_integrations.cli.ask import Ask, answer_question
     from rlm_integrations.cli.exit_codes import exit_codes

@@ -62,7 +62,7 @@ def answer_question(ask: Ask) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
     typer.echo(view.summary, err=True)
-    if result.stop_reason != "answer":
+    if result.stop_reason not in ("answer", "plain_reply"):  # all others name a limit
         typer.echo(f"Stopped by: {result.stop_reason}", err=True)
     _write_trace(ask.trace, result)
 

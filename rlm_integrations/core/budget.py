@@ -37,15 +37,19 @@ class Budget:
 
     def reserve(self, calls: int) -> None:
         """Set sub-calls aside, all or none. Raises BudgetError."""
-        spent = self._spent()
-        if spent is not None:
-            raise BudgetError(f"the run has reached {limit_words(spent, self.limits)}; nothing was sent")
+        self.check()
         left = self.sub_calls_left
         if calls > left:
             self._refused_at_zero |= left == 0
             asked = plural(calls, "sub-call")
             raise BudgetError(f"{asked} asked for, {number(left)} left; nothing was sent")
         self._reserved += calls
+
+    def check(self) -> None:
+        """Raises BudgetError where a limit other than that of sub-calls is met."""
+        spent = self._spent()
+        if spent is not None:
+            raise BudgetError(f"the run has reached {limit_words(spent, self.limits)}; nothing was sent")
 
     def release(self, calls: int) -> None:
         """Give back what was set aside and not sent."""

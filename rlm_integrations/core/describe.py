@@ -17,6 +17,9 @@ _LISTED_VALUES = 6
 _LISTED_KEYS = 12
 _LISTED_IDS = 6
 _METADATA_CHARS = 300
+_ID_CHARS = 300
+_KEY_CHARS = 60
+_VALUE_CHARS = 30
 
 
 def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
@@ -94,7 +97,7 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
     written = json.dumps(dict(sample.metadata), ensure_ascii=False, default=str)
     metadata = f"metadata {shortened(written, _METADATA_CHARS)}\n" if sample.metadata else ""
     shown = _cut(sample.text, limits.preview_chars)
-    return fill("context_docs", sample_id=repr(sample.id), sample_meta=metadata, sample=shown, **facts)
+    return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, **facts)
 
 
 def _whole(document: Document) -> str:
@@ -111,7 +114,7 @@ def _cut(content: str, chars: int) -> str:
 @once_per_corpus
 def fence_tag(corpus: Corpus) -> str:
     """Random hex for the fences around a corpus; the same for all runs over it, so that prompt caches hit."""
-    return secrets.token_hex(2)
+    return secrets.token_hex(4)
 
 
 @once_per_corpus
@@ -136,9 +139,14 @@ def _spread_of(corpus: Corpus) -> str:
 def _ids(documents: Sequence[Document]) -> str:
     if not documents:
         return ""
-    ids = [repr(document.id) for document in documents]
-    shown = ids if len(ids) <= _LISTED_IDS else [*ids[:3], "…", *ids[-2:]]
+    few = len(documents) <= _LISTED_IDS
+    ids = [_id(document) for document in (documents if few else [*documents[:3], *documents[-2:]])]
+    shown = ids if few else [*ids[:3], "…", *ids[3:]]
     return f"Ids: {', '.join(shown)}. "
+
+
+def _id(document: Document) -> str:
+    return shortened(repr(document.id), _ID_CHARS)
 
 
 def metadata_line(documents: Sequence[Document]) -> str:
@@ -160,8 +168,14 @@ def _values(documents: Sequence[Document], key: str) -> str:
     by_repr = {repr(value): value for value in values}
     numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
     order = sorted(by_repr, key=lambda form: by_repr[form] if numeric else str(by_repr[form]))
+    name = shortened(_one_line(key), _KEY_CHARS)
     lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
     if len(order) <= _LISTED_VALUES:
-        return f"{key}{lacking} ({', '.join(form[:30] for form in order)})"
-    first, last = (str(by_repr[form])[:30] for form in (order[0], order[-1]))
-    return f"{key}{lacking} ({number(len(order))} values, {first} to {last})"
+        return f"{name}{lacking} ({', '.join(form[:_VALUE_CHARS] for form in order)})"
+    first, last = (_one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
+    return f"{name}{lacking} ({number(len(order))} values, {first} to {last})"
+
+
+def _one_line(words: str) -> str:
+    """Words of the corpus outside of its fences: a line break would let them pass for ours."""
+    return " ".join(words.splitlines())

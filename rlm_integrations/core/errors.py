@@ -7,7 +7,7 @@ RLMError
 └── RunError               a run failed; `.result` holds its trace and what was paid for
     ├── RootModelError     the root LM raised, hung or returned nothing usable
     ├── SandboxError       the REPL could not be started or kept running
-    └── LimitReachedError  a limit was met and `on_limit="raise"`
+    └── LimitReachedError  a limit was met, and no answer was had or `on_limit="raise"`
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class SandboxUnavailableError(RLMError):
 
 
 class RunError(RLMError):
-    """A run failed after it had begun. `result` is the partial result: its trace, usage and draft answer."""
+    """A run failed after it had begun: a retriever, `on_event` or `around_step` raised, or as the subclasses say.
+
+    `result` is the partial result: its trace, usage and draft answer.
+    """
 
     def __init__(self, message: str, result: RLMResult[Any] | None = None) -> None:
         super().__init__(message)
@@ -51,4 +54,4 @@ class SandboxError(RunError):
 
 
 class LimitReachedError(RunError):
-    """A limit was met and the engine was told to raise. `result.stop_reason` names the limit."""
+    """A limit was met, and no answer was had or `on_limit="raise"`. `result.stop_reason` names the limit."""

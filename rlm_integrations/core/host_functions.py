@@ -32,6 +32,10 @@ from rlm_integrations.core.usage import Usage
 _ARGUMENT_CHARS = 2_000
 _RESULT_CHARS = 2_000
 _ERROR_CHARS = 500
+_QUOTE_CHARS = 20_000
+_MAX_CITATIONS = 1_000
+"""Citations are copies, kept until the run's result is dropped."""
+_STEP_OVER = "the step of this call is over; nothing was sent"
 
 Emit = Callable[[Event], Awaitable[None]]
 
@@ -80,6 +84,8 @@ class HostFunctions:
         try:
             if self.fatal is not None:
                 raise RefusedCallError("failed", "the run is ending")
+            if step.over:  # what it had reserved is given back by now
+                raise RefusedCallError("failed", _STEP_OVER)
             handler = self._handlers.get(call.name)
             if handler is None:
                 raise RefusedCallError("value", f"the host has no function {call.name!r}")
@@ -91,6 +97,8 @@ class HostFunctions:
         except RunError as error:
             self.fatal = error
             repl.refuse(call.id, "failed", str(error))
+        except Exception as error:  # a call that is not answered would hang the code for ever
+            repl.refuse(call.id, "failed", error_words(error))
         else:
             repl.reply(call.id, value)
 
@@ -134,6 +142,9 @@ class HostFunctions:
     async def _send(self, call: SubCall, step: StepRecord) -> str:
         clock = step.clock
         async with self._slots:
+            if step.over:
+                self.budget.release(1)
+                raise RefusedCallError("failed", _STEP_OVER)
             step.sub_call_opened()
             began = clock()
             try:
@@ -157,9 +168,8 @@ class HostFunctions:
         return call.reply
 
     async def _complete(self, prompt: str) -> Completion:
+        self.budget.check()  # calls that came before it may have met a limit while this one waited
         seconds = self.budget.call_seconds(last_call=self.last_call)
-        if seconds <= 0:
-            raise TimeoutError("the time of the run is up; nothing was sent")
         return await self.sub_model.call(sub_call_messages(prompt), seconds)
 
     def _spend(self, usage: Usage) -> None:
@@ -192,6 +202,13 @@ class HostFunctions:
             isinstance(start, int) and isinstance(end, int)
         ):
             raise RefusedCallError("type", "cite: a document's id, two positions and the text between them are needed")
+        if len(text) > _QUOTE_CHARS:
+            raise RefusedCallError(
+                "value",
+                f"the quote has {len(text):,} characters, at most {_QUOTE_CHARS:,} are taken; cite what matters",
+            )
+        if len(self.citations) >= _MAX_CITATIONS:
+            raise RefusedCallError("value", f"there are {_MAX_CITATIONS:,} citations; no more are taken in this run")
         citation = check_citation(self.document(document_id), start, end, text)
         if citation is None:
             raise RefusedCallError("value", "the quote does not stand there; copy it letter for letter from the text")
@@ -227,6 +244,8 @@ class HostFunctions:
         began = step.clock()
         try:
             async with self._slots, asyncio.timeout(self.budget.call_seconds(last_call=self.last_call)):
+                if step.over:
+                    raise RefusedCallError("failed", _STEP_OVER)
                 value = await work()
         except Exception as error:
             record.error = error_words(error)

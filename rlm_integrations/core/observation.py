@@ -75,11 +75,12 @@ def _session_lost(lost: ReplLost, retrieved: int) -> str:
 def _error(error: CodeError, blocks: int) -> str:
     of_block = f" of block {error.block}" if blocks > 1 else ""
     kept = observation_part("error_syntax" if error.kind == "syntax" else "error_kept")
+    message = "\n    ".join(error.message.splitlines())  # never at the margin, where our own words stand
     if error.line is None:
         of_block = f" in block {error.block}" if blocks > 1 else ""
-        return observation_part("error_no_line", of_block=of_block, message=error.message, kept=kept)
+        return observation_part("error_no_line", of_block=of_block, message=message, kept=kept)
     return observation_part(
-        "error", line=error.line, of_block=of_block, message=error.message, source=error.source, kept=kept
+        "error", line=error.line, of_block=of_block, message=message, source=_one_line(error.source), kept=kept
     )
 
 
@@ -88,19 +89,28 @@ def _failed_batch(batch: FailedBatch) -> str:
     if len(batch.indices) > _LISTED_INDICES:
         indices += ", …"
     return fill(
-        "sub_call_failed", n_failed=number(len(batch.indices)), n=number(batch.of), indices=indices, reason=batch.reason
+        "sub_call_failed",
+        n_failed=number(len(batch.indices)),
+        n=number(batch.of),
+        indices=indices,
+        reason=_one_line(batch.reason),
     )
 
 
 def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
     lines: list[str] = []
     if done.answer.refused is not None:
-        lines.append(observation_part("answer_refused", why=done.answer.refused))
+        lines.append(observation_part("answer_refused", why=_one_line(done.answer.refused)))
     if at.misfit is not None:
         lines.append(observation_part("answer_misfit", why=at.misfit))
     if done.variables:
-        lines.append(observation_part("variables", variables="; ".join(done.variables)))
+        lines.append(observation_part("variables", variables=_one_line("; ".join(done.variables))))
     return lines
+
+
+def _one_line(words: str) -> str:
+    """Words of the code's own, outside of the fence of its output: a line break would let them pass for ours."""
+    return " ".join(words.splitlines())
 
 
 def _reminders(budget: BudgetView, at: StepContext) -> list[str]:

@@ -72,13 +72,12 @@ def root_system(
     max_output_chars: int,
     sub_call_chars: int,
     tools: Sequence[ToolDescription] = (),
-    instructions: str | None = None,
 ) -> str:
     """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"."""
     functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     level = min(depth, 1)
-    system = (
+    return (
         text("root_system")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
@@ -86,9 +85,6 @@ def root_system(
         .replace("{max_output_chars}", number(max_output_chars))
         .replace("{sub_calls}\n", "".join(f"{function}\n" for function in functions))  # last: tools are data
     )
-    if instructions:
-        system += "\n\n" + fill("instructions", instructions=instructions)
-    return system
 
 
 def first_message(*, context: str, question: str, max_iterations: int, answer_schema: dict[str, Any] | None) -> str:

@@ -38,7 +38,7 @@ from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.live_repl import LiveRepl
 from rlm_integrations.core.model_caller import ModelCaller
 from rlm_integrations.core.observation import output_text
-from rlm_integrations.core.prompt import first_message, root_system
+from rlm_integrations.core.prompt import fill, first_message, root_system
 from rlm_integrations.core.question import Question, read_question
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.root_loop import Decision, Rules, State
@@ -186,8 +186,9 @@ class Run:
             max_output_chars=self._output_chars,
             sub_call_chars=self._sub_call_chars,
             tools=[tool.description for tool in plan.tools.values()],
-            instructions=plan.instructions,
         )
+        if plan.instructions:
+            system += "\n\n" + fill("instructions", instructions=plan.instructions)
         first = first_message(
             context=describe(corpus, self._limits, fence_tag(corpus)),
             question=self._asked.text,
@@ -255,7 +256,7 @@ class Run:
         async def execute() -> str:
             nonlocal decision
             ran = await self._execute(iteration, action.blocks)
-            decision = root_loop.on_code_ran(rules, state, ran, self._view(), secrets.token_hex(2))
+            decision = root_loop.on_code_ran(rules, state, ran, self._view(), secrets.token_hex(4))
             self._record_observation(decision)
             return iteration.observation or _ended_with(decision)
 
@@ -284,7 +285,7 @@ class Run:
         seconds = max(0.0, self._budget.seconds_left(last_call=self._host.last_call))
         outcome = await self._repl.step(blocks, seconds, step)
         execution.seconds = time.monotonic() - began
-        self._budget.release(step.unsent())
+        self._budget.release(step.end())
         execution.output = output_text(outcome.output)
         if isinstance(outcome, StepDone):
             execution.error = outcome.error and _error_line(outcome.error)
@@ -326,7 +327,7 @@ class Run:
         await self._emit(RunEnded(result))
         return result
 
-    def _failure(self, action: Fail) -> RLMError:
+    def _failure(self, action: Fail) -> RunError:
         self._draft = action.draft
         kind = RootModelError if action.stop_reason is None else LimitReachedError
         error = kind(action.message, self._partial(action.message, action.stop_reason))

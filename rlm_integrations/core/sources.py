@@ -9,7 +9,7 @@ from rlm_integrations.core.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.trace import RLMTrace
 
-_HEADED = re.compile(r"^\[document ([^\]\n]+)\]$", re.MULTILINE)
+_HEADED = re.compile(r"^\[document ([^\n]+?)(?: \| [^\n]*)?\]$", re.MULTILINE)
 _MATCHED = re.compile(r"^(\S[^\n]*?)@\d+(?:, \d+)*:", re.MULTILINE)
 _WORD_START = re.compile(r"(?<!\w)\w")
 _KEY_CHARS = 24

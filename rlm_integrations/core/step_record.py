@@ -30,6 +30,8 @@ class StepRecord:
     sub_calls_made: int = 0
     seconds: float = 0.0
     """Wall time in which at least one sub-call was open."""
+    over: bool = False
+    """Whether the step has ended: nothing more is begun for it."""
     _open: int = 0
     _opened_at: float = 0.0
 
@@ -55,6 +57,7 @@ class StepRecord:
             if batch.failed
         ]
 
-    def unsent(self) -> int:
-        """Sub-calls that were reserved and never came."""
+    def end(self) -> int:
+        """The step has ended. Returns how many sub-calls were reserved and never came."""
+        self.over = True
         return sum(batch.size - batch.sent for batch in self.batches.values())

@@ -68,7 +68,7 @@ class CodeExecution(_Record):
     blocks: list[Text]
     output: Text = ""
     error: Text | None = None
-    """The exception's line, for instance "line 3 of block 2: KeyError: 'plot'"."""
+    """The exception's line, for instance "block 2, line 3: KeyError: 'plot'"."""
     lost: Text | None = None
     """Why the session died in this step, if it did."""
     variables: list[Text] = []

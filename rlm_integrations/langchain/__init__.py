@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-try:
-    import langchain_core as _langchain_core  # noqa: F401  # pyright: ignore[reportUnusedImport]
-except ModuleNotFoundError as error:
-    from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.errors import MissingExtraError
 
+try:
+    import langchain_core as _  # noqa: F401 - asked for here, so that its absence has one clear error
+except ModuleNotFoundError as error:
     raise MissingExtraError(
         'rlm_integrations.langchain needs langchain-core; run: pip install "rlm-integrations[langchain]"'
     ) from error

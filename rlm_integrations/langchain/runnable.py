@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
@@ -92,10 +92,11 @@ class RLMRunnable(RunnableSerializable[RLMInput, AIMessage]):
     """How much of the trace the message carries; a summary is at most 16 KB."""
     on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
     """Called with each event of `rlm_integrations.core.events`, in order; may be async."""
+    on_limit: Literal["answer", "raise"] = "answer"
+    """What a run that meets a limit does: give its best answer, or raise LimitReachedError, which carries it."""
 
-    if (
-        TYPE_CHECKING
-    ):  # for the checkers and editors; at run time an unknown name gets an error that names the close one
+    # Checkers and editors get the exact signature; at run time an unknown name gets an error that names the close one.
+    if TYPE_CHECKING:
 
         def __init__(
             self,
@@ -110,6 +111,7 @@ class RLMRunnable(RunnableSerializable[RLMInput, AIMessage]):
             instructions: str | None = None,
             trace: TraceDetail = "summary",
             on_event: OnEvent | None = None,
+            on_limit: Literal["answer", "raise"] = "answer",
             name: str | None = None,
         ) -> None: ...
 
@@ -276,6 +278,7 @@ class RLMRunnable(RunnableSerializable[RLMInput, AIMessage]):
             system_prompt=self.system_prompt,
             instructions=self.instructions,
             on_event=tree.handle,
+            on_limit=self.on_limit,
             around_step=tree.around_step,
         )
 

@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
     if not (error.name or "").startswith("llama_index"):
         raise
     raise MissingExtraError(
-        'rlm_integrations.llama_index needs llama-index-core: pip install "rlm-integrations[llama-index]"'
+        'rlm_integrations.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
     ) from error
 
 from rlm_integrations.llama_index.events import (

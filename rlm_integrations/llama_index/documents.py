@@ -17,6 +17,9 @@ from rlm_integrations.core.corpus import Corpus, plain, unique_ids
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 
+_LEAST_OVERLAP = 16
+"""Characters. Less than so many are alike by chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSpan:
@@ -156,6 +159,35 @@ def _parent_id(node: BaseNode) -> str | None:
     return None if parent is None else parent.node_id
 
 
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """The chunk that reaches furthest into the source."""
+
+    start: int
+    text: str
+    node_id: str
+
+
+def _overlap_of_neighbours(before: str, text: str, claimed: int) -> int:
+    """Characters at the start of `text` that stand at the end of `before` too, the chunk right before it.
+
+    `claimed` is what the positions say. They are those of the first place where a chunk's text stands after the
+    start of the one before, so in repetitive text they overlap far too much, and most of the text would be lost.
+    An overlap of more than half is taken for that where a smaller one fits, and the smallest that fits for the real
+    one: where every line is the same that is a guess.
+    """
+    most = min(len(before), len(text)) // 2
+    if claimed <= most:
+        return claimed
+    head = text[:_LEAST_OVERLAP]
+    place = before.rfind(head)
+    while place >= 0 and len(before) - place <= most:
+        if text.startswith(before[place:]):
+            return len(before) - place
+        place = before.rfind(head, 0, place + len(head) - 1)
+    return claimed if claimed < len(text) else 0
+
+
 class _Joiner:
     """Puts the chunks of one source together, in the order of their positions."""
 
@@ -165,23 +197,23 @@ class _Joiner:
         self._spans: list[NodeSpan] = []
         self._runs: list[tuple[int, BaseNode, Mapping[str, Any]]] = []
         """Where each run of equal metadata begins, and its first node."""
-        self._furthest = (0, "")
-        """Position and text of the chunk that reaches furthest into the source."""
+        self._furthest = _Reached(0, "", "")
 
     def add(self, start: int, node: BaseNode) -> bool:
         """False, and nothing added, for a chunk whose overlap does not repeat what stands there."""
-        text = text_of_node(node)
-        furthest_start, furthest_text = self._furthest
-        overlap = furthest_start + len(furthest_text) - start if self._parts else 0
+        text, furthest = text_of_node(node), self._furthest
+        overlap = furthest.start + len(furthest.text) - start if self._parts else 0
         if overlap > 0:
-            repeated = furthest_text[start - furthest_start :]
+            repeated = furthest.text[start - furthest.start :]
             if repeated[: len(text)] != text[:overlap]:
                 return False
+            if node.prev_node is not None and node.prev_node.node_id == furthest.node_id:
+                overlap = _overlap_of_neighbours(furthest.text, text, overlap)
         new = text[max(overlap, 0) :]
         if new:
             self._begin_run(node, gap=overlap < 0)
             self._append(new)
-            self._furthest = (start, text)
+            self._furthest = _Reached(start, text, node.node_id)
             begin = self._length - len(text)
         else:
             begin = self._length - overlap

@@ -21,7 +21,7 @@ class RLMIterationStartEvent(BaseEvent):
 
 
 class RLMRootReplyEvent(BaseEvent):
-    """The root LM replied."""
+    """The root LM replied. The text is cut at 8,000 characters."""
 
     iteration: int
     reply: str

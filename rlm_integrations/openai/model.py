@@ -7,15 +7,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
+import openai
 
-try:
-    import openai
-except ImportError as error:
-    raise MissingExtraError(
-        f'rlm_integrations.openai needs the openai SDK: pip install "rlm-integrations[openai]" ({error})'
-    ) from error
-
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.openai.credentials import api_key_for
 from rlm_integrations.openai.loop_clients import LoopClients

@@ -1,4 +1,4 @@
-"""`chunks`: the text of documents as strings of a bounded size, each part under its document's id."""
+"""`chunks`: the text of documents as strings of a bounded size, each part under its document's id and metadata."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.matches import Passage
 
 _SEPARATOR = "\n\n"
+_METADATA_CHARS = 300
 
 
 class Chunks:
@@ -22,7 +23,7 @@ class Chunks:
         """All the text, or that of `docs` (ids, documents, matches or a text), as strings that each fit a sub-call.
 
         Each has at most `size` characters (by default, and at most, what fits), is cut at documents or lines, and
-        carries `[document id]` above each part. A text without an id is cut into plain slices of itself.
+        carries `[document id | key: value]` above each part. A text without an id is cut into plain slices of itself.
         """
         if size is None:
             size = self._ceiling
@@ -65,8 +66,11 @@ def pack(passages: Iterable[Passage], size: int) -> list[str]:
 
 
 def heading(passage: Passage) -> str:
-    """The line above a part of a document; nothing above a text without an id."""
-    return f"[document {passage.id}]\n" if passage.id else ""
+    """The line above a part of a document: its id and metadata; nothing above a text without an id."""
+    if not passage.id:
+        return ""
+    metadata = " ".join("".join(f" | {key}: {value}" for key, value in passage.metadata.items()).split())
+    return f"[document {passage.id}{' ' * bool(metadata)}{metadata[:_METADATA_CHARS]}]\n"
 
 
 def _cut(text: str, place: int, room: int) -> int:

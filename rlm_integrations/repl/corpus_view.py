@@ -112,4 +112,5 @@ def _passage(document: DocumentDict) -> Passage:
     text = document.get("text")
     if not isinstance(text, str):
         raise TypeError(f'document {document.get("id")!r} has no str under "text", but {type(text).__name__}')
-    return Passage(str(document.get("id", "")), text)
+    metadata = document.get("metadata")
+    return Passage(str(document.get("id", "")), text, metadata if isinstance(metadata, dict) else {})

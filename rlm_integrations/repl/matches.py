@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, SupportsIndex, overload
 
 _LINE_SLACK = 120  # how far a shown line may reach beyond what was asked for
@@ -11,10 +12,11 @@ _MATCH_CHARS = 1_000  # of each end of a longer match
 
 
 class Passage(NamedTuple):
-    """A text and the id of its document; "" for a text that is no document."""
+    """A text, with the id of its document ("" for a text that is no document) and its metadata."""
 
     id: str
     text: str
+    metadata: Mapping[str, Any] = MappingProxyType({})
 
 
 class Match:
@@ -102,6 +104,14 @@ class Matches(list[Match]):
         self.searched = 0
         """Documents searched."""
         self._from_start = True
+
+    @classmethod
+    def of(cls, matches: Iterable[Any], printed_chars: int) -> Matches:
+        """Matches out of an earlier search, to be printed in the same way."""
+        some = cls(printed_chars)
+        some.extend(matches)
+        some.total, some.searched = len(some), 1
+        return some
 
     @overload
     def __getitem__(self, key: SupportsIndex, /) -> Match: ...

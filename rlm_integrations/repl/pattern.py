@@ -11,8 +11,9 @@ _FLAGS = re.IGNORECASE | re.MULTILINE
 _compile, _PatternError = re.compile, re.error
 _DOTALL, _VERBOSE, _DEBUG = re.DOTALL, re.VERBOSE, re.DEBUG
 
-# Where a space stays one: escapes, character classes, comments. Then a run of spaces, the last of it quantified or not.
-_ESCAPE_CLASS_OR_SPACES = _compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?\#[^)]*\))|( +)([*+?{]?)", re.DOTALL)
+# Where a space stays one: character classes and comments; other escapes are passed over. Then a run of spaces, plain or
+# escaped as `re.escape` writes them, the last of it quantified or not.
+_ESCAPE_CLASS_OR_SPACES = _compile(r"(\\[^ ]|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?\#[^)]*\))|((?:\\? )+)([*+?{]?)", re.DOTALL)
 
 # A pattern that begins with any text of the line: `.*`, `.{0,80}`, lazy or not, in a group or not.
 _ANY_TEXT_FIRST = _compile(r"(?:\((?:\?:|\?P<\w+>)?)?\.(?:\*|\{0?,(?P<reach>\d+)\})\??\)?(?![+*?{])")
@@ -71,7 +72,7 @@ def _with_any_space(pattern: str, run: str) -> str:
             return kept
         if not quantifier:
             return run
-        return (run if len(spaces) > 1 else "") + r"\s" + quantifier
+        return (run if spaces.count(" ") > 1 else "") + r"\s" + quantifier
 
     return _ESCAPE_CLASS_OR_SPACES.sub(replace, pattern)
 

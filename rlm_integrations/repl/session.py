@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from rlm_integrations.repl.answer import AnswerReading, fresh_answer, read_answer, set_answer
 from rlm_integrations.repl.bounded_repr import bounded_repr
@@ -19,6 +19,7 @@ from rlm_integrations.repl.host_calls import Retrieve, SubCallError, SubCallLimi
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.interpreter_state import InterpreterState
 from rlm_integrations.repl.llm_map import LlmMap
+from rlm_integrations.repl.matches import Match, Matches
 from rlm_integrations.repl.model_time import ModelTime
 from rlm_integrations.repl.output import OutputStream, StepOutput
 from rlm_integrations.repl.search import Search
@@ -65,6 +66,7 @@ class ReplSession:
         self._main = ModuleType("__main__")
         self._namespace: dict[str, Any] = self._main.__dict__
         self._max_output_chars = max_output_chars
+        self._printed_chars = max_output_chars * 3 // 4  # of matches: the rest is for what else a step prints
         self._steps = 0
         self._output = StepOutput(max_output_chars, host.print_head)
         self._interpreter = InterpreterState(self._main, OutputStream(self._output))
@@ -150,6 +152,8 @@ class ReplSession:
     def _show(self, value: Any) -> None:
         if isinstance(value, str):
             self._output.write(value if type(value) is str else str.__str__(value))
+        elif _is_list_of_matches(value):  # one that the model filtered prints as what it came from
+            self._output.write(repr(Matches.of(value, self._printed_chars)))
         else:
             self._output.write(bounded_repr(value, self._max_output_chars))
         self._output.write("\n")
@@ -165,7 +169,7 @@ class ReplSession:
         """What the model finds in its namespace besides `context` and `answer`."""
         chunk_chars = sub_call_chars * 4 // 5 if depth else _CHUNK_CHARS_TO_READ
         functions: dict[str, Any] = {
-            "search": Search(corpus, self._max_output_chars * 3 // 4).search,
+            "search": Search(corpus, self._printed_chars).search,
             "chunks": Chunks(corpus, chunk_chars).chunks,
             "cite": Cite(self._host, corpus).cite,
             "SHOW_VARS": self._show_vars,
@@ -203,3 +207,10 @@ class ReplSession:
 
 def _exit(code: object = None) -> NoReturn:
     raise SystemExit(code)
+
+
+def _is_list_of_matches(value: object) -> bool:
+    if type(value) is not list:
+        return False
+    items = cast("list[object]", value)
+    return bool(items) and all(type(item) is Match for item in items)

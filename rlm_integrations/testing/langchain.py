@@ -16,9 +16,9 @@ try:
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-except ImportError as error:
+except ModuleNotFoundError as error:
     raise MissingExtraError(
-        f'rlm_integrations.testing.langchain needs langchain-core: pip install "rlm-integrations[langchain]" ({error})'
+        'rlm_integrations.testing.langchain needs langchain-core; run: pip install "rlm-integrations[langchain]"'
     ) from error
 from pydantic import Field
 

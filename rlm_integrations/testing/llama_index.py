@@ -27,10 +27,9 @@ try:
     )
     from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
     from llama_index.core.llms.llm import LLM
-except ImportError as error:
+except ModuleNotFoundError as error:
     raise MissingExtraError(
-        "rlm_integrations.testing.llama_index needs llama-index-core: "
-        f'pip install "rlm-integrations[llama-index]" ({error})'
+        'rlm_integrations.testing.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
     ) from error
 from pydantic import Field
 

@@ -102,6 +102,13 @@ def test_limits_come_from_options_and_pairs_and_the_stop_reason_is_told(ask: Ask
     assert "last call: no code" in done.stderr
 
 
+def test_a_reply_in_plain_text_is_no_stop(ask: Ask, model_server: Any) -> None:
+    model_server.models["root"] = ScriptedModel(["The cellar."])
+    done = ask("--limit", "inline_chars=20000")
+    assert (done.exit_code, done.stdout) == (0, "The cellar.\n")
+    assert "Stopped by" not in done.stderr
+
+
 def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
     ask: Ask, model_server: Any, tmp_path: Path
 ) -> None:

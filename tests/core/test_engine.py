@@ -318,6 +318,9 @@ def test_instructions_are_added_and_a_system_prompt_replaces() -> None:
     with ScriptedModel(["x"]) as llm:
         RLMEngine(llm, system_prompt="You are terse.").run("?")
     assert llm.requests[0][0].content == "You are terse."
+    with ScriptedModel(["x"]) as llm:
+        RLMEngine(llm, system_prompt="You are terse.", instructions="Answer in Welsh.").run("?")
+    assert llm.requests[0][0].content == "You are terse.\n\nFurther instructions:\nAnswer in Welsh."
 
 
 @pytest.mark.parametrize("bad", ["", "   ", [], [Message("system", "only")]])

@@ -77,11 +77,6 @@ def test_tools_stand_beside_the_other_functions_as_they_were_written() -> None:
         assert system.index("`answer`: ") < system.index("- `weather(") < system.index("How to go about it:")
 
 
-def test_instructions_come_last() -> None:
-    system = composed("str", 1, instructions="Answer in {French}.")
-    assert system == composed("str", 1) + "\n\nFurther instructions:\nAnswer in {French}."
-
-
 @pytest.mark.parametrize("file", PROMPTS, ids=lambda file: file.stem)
 def test_every_example_in_a_prompt_is_python(file: Path) -> None:
     text = file.read_text(encoding="utf-8")

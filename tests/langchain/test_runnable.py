@@ -20,7 +20,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnableLambda, RunnablePassthrough
 from pydantic import BaseModel
 
-from rlm_integrations.core.errors import InvalidArgumentError, RootModelError
+from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RootModelError
 from rlm_integrations.core.events import RunEnded, RunStarted
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace import RLMTrace
@@ -95,6 +95,7 @@ def test_no_model_names_llm():
         ({"limits": {"max_iteration": 3}}, "did you mean 'max_iterations'"),
         ({"limits": 3}, "limits: int given"),
         ({"trace": "all"}, "trace='all': input should be"),
+        ({"on_limit": "stop"}, "on_limit='stop': input should be"),
         ({"context": []}, "context: is empty"),
         ({"tools": ["search"]}, "tools: item 0 is str"),
         ({"sandbox": "dockr"}, "sandbox: "),
@@ -114,6 +115,19 @@ def test_a_keyword_meant_for_the_model_is_refused_and_not_lost(root_model):
 
 def test_limits_may_be_a_dict(root_model):
     assert RLMRunnable(llm=root_model("say:x"), limits={"max_iterations": 3}).limits == RLMLimits(max_iterations=3)
+
+
+def test_a_limit_ends_the_run_with_its_best_answer_or_raises_with_it(root_model):
+    def runnable(**options: str) -> RLMRunnable:
+        llm = root_model("answer['content'] = 'so far'", "say:the best I have")
+        return RLMRunnable(llm=llm, context="x" * 9_000, limits={"max_iterations": 1}, **options)
+
+    message = runnable().invoke("Where?")
+    assert (message.content, message.response_metadata["rlm"]["stop_reason"]) == ("the best I have", "max_iterations")
+    with pytest.raises(LimitReachedError) as caught:
+        runnable(on_limit="raise").invoke("Where?")
+    assert caught.value.result is not None
+    assert (caught.value.result.text, caught.value.result.stop_reason) == ("the best I have", "max_iterations")
 
 
 def test_without_langchain_core_the_extra_is_named():

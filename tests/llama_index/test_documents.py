@@ -33,6 +33,27 @@ def test_the_default_splitter_is_undone_exactly(long_text):
     assert all(merged.document.text[span.start : span.end] == span.node.text for span in merged.spans)
 
 
+def test_text_that_repeats_itself_is_not_taken_for_overlap():
+    rows = "".join(f"Row {n % 50}: nothing to report. " for n in range(2_000)).strip()
+    nodes = SentenceSplitter().get_nodes_from_documents([Document(text=rows, doc_id="log")])
+    assert nodes[1].start_char_idx < len(nodes[0].text) / 2  # the splitter took the first place where it stands
+    assert [merged.document.text for merged in merge_nodes(nodes)] == [rows]
+
+
+def test_text_of_one_repeated_line_is_not_lost():
+    nodes = SentenceSplitter().get_nodes_from_documents([Document(text="Same here. " * 3_000, doc_id="log")])
+    (merged,) = merge_nodes(nodes)
+    assert 0.9 <= merged.document.text.count("Same here.") / 3_000 <= 1.3
+    assert all(merged.document.text[span.start : span.end] == span.node.text for span in merged.spans)
+
+
+def test_chunks_that_overlap_by_more_than_half_are_put_together_exactly(long_text):
+    splitter = SentenceSplitter(chunk_size=256, chunk_overlap=200)
+    nodes = splitter.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")])
+    assert sum(len(node.text) for node in nodes) > 2 * len(long_text)
+    assert [merged.document.text for merged in merge_nodes(nodes)] == [long_text]
+
+
 def test_a_hierarchy_of_nodes_counts_once(long_text):
     parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[2048, 512, 128])
     nodes = parser.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")])

@@ -71,3 +71,12 @@ def test_ids_documents_matches_and_texts_can_be_cut(library):
 def test_a_wrong_size_is_refused(size, error):
     with pytest.raises(error, match="size"):
         chunks("text", size=size)
+
+
+def test_a_document_stands_under_its_id_and_metadata():
+    document = {"id": "d1", "text": "Rain.", "metadata": {"by": "ann", "about": "a\n b" + "x" * 400}}
+    [piece] = Chunks(CorpusView([document]), 8_000).chunks()
+    head, text = piece.split("\n")
+    assert text == "Rain."
+    assert head.startswith("[document d1 | by: ann | about: a bxxx")
+    assert len(head) < 330

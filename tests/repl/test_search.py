@@ -42,7 +42,7 @@ def test_positions_are_offsets_into_the_documents_text(contents, pattern):
         ("^b$", "a\nb\nc", ["b"]),
         ("[ x]y", " y xy\ty", [" y", "xy"]),
         ("[]] a", "]\na", ["]\na"]),
-        (r"a\ b", "a\nb a b", ["a b"]),
+        (r"a\ b", "a\nb a b", ["a\nb", "a b"]),
         ("a *b", "ab a\n b", ["ab", "a\n b"]),
         ("a ?b", "ab a\nb a  b", ["ab", "a\nb"]),
         ("a {2}b", "a b a\n\nb", ["a\n\nb"]),
@@ -201,3 +201,10 @@ def test_without_a_corpus_there_is_nothing_to_find(repl):
 def test_documents_that_the_model_edits_are_searched_as_edited(library):
     library.step("context[0]['text'] = 'new words'")
     assert library.value("search('new words')[0].id") == "lease-1"
+
+
+def test_an_escaped_space_is_a_space_too_so_an_escaped_quote_is_found_over_a_line_break():
+    text = "it was agreed to\n   split it down (the middle)"
+    quote = "agreed to split it down (the middle)"
+    assert [match.start for match in search(text, re.escape(quote))] == [text.index("agreed")]
+    assert [match.text for match in search("a  b [ ]", r"a\ +b\ \[ \]")] == ["a  b [ ]"]

@@ -317,3 +317,8 @@ def test_the_session_has_no_loop_of_its_own_until_code_asks(repl):
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
     assert threading.active_count() == before
+
+
+def test_a_filtered_list_of_matches_prints_as_the_matches_do(library):
+    hits = library.step("hits = search('plot', limit=None)\nhits").output
+    assert library.step("[m for m in hits if m]").output.splitlines()[:-1] == hits.splitlines()[:-1]

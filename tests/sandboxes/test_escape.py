@@ -11,6 +11,13 @@ import pytest
 
 from rlm_integrations.core.sandbox import ReplLost, StepDone
 
+CHANNEL = """
+import fcntl
+for fd in range(3, 64):
+    try: fcntl.fcntl(fd, fcntl.F_GETFD)
+    except OSError: continue
+    print(fd)
+"""
 LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 
 
@@ -69,6 +76,8 @@ RAISES = {
     "O_ASYNC": "import fcntl, socket\na, b = socket.socketpair()\nfcntl.fcntl(a, fcntl.F_SETFL, 0x2800)",
     "a lease": "import fcntl\nfcntl.fcntl(0, fcntl.F_SETLEASE, fcntl.F_RDLCK)",
     "a larger pipe": "import fcntl, os\na, b = os.pipe()\nfcntl.fcntl(a, 1031, 1 << 20)",
+    "the process id of the host": "import socket\na = socket.socket(fileno=CHANNEL)\na.getsockopt(1, 17, 12)",
+    "a pidfd of the host by its socket": "import socket\na = socket.socket(fileno=CHANNEL)\na.getsockopt(1, 77)",
     "send to an address": (
         "import socket\na, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\na.sendto(b'x', b'\\0rlm-test')"
     ),
@@ -89,7 +98,8 @@ OTHER_WORDS = {
 async def test_an_attempt_raises_in_the_code(open_session, listener, attempt):
     port = listener.getsockname()[1]
     session = await open_session()
-    code = RAISES[attempt].replace("HOST", str(os.getpid())).replace("PORT", str(port))
+    channel = (await session.value(CHANNEL)).strip()
+    code = RAISES[attempt].replace("HOST", str(os.getpid())).replace("PORT", str(port)).replace("CHANNEL", channel)
     done = await session.run(code)
     assert isinstance(done, StepDone), done
     assert done.error is not None, f"{attempt} succeeded: {done.output}"
@@ -109,6 +119,7 @@ RAW = {
     "vfork": "libc.syscall(58)",
     "clone3": "libc.syscall(435, 0, 0)",
     "a namespace": "libc.unshare(0x10000000)",
+    "a thread with descriptors of its own": "libc.syscall(56, 0x10000 | 0x100 | 0x800, 0, 0, 0, 0)",
     "a thread with a namespace": "libc.syscall(56, 0x10000 | 0x100 | 0x800 | 0x20000, 0, 0, 0, 0)",
     "ptrace the parent": "libc.ptrace(16, os.getppid(), 0, 0)",
     "bpf": "libc.syscall(321, 0, 0, 0, 0, 0)",

@@ -209,10 +209,10 @@ def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone():
     code = (
         "async def main():\n    repl = await opened()\n    await run(repl, 'x = 40')\n    child = os.fork()\n"
         "    if not child: os._exit(0)\n    os.waitpid(child, 0)\n"
-        "    print((await run(repl, 'x + 2')).output.head)\n    await repl.close()\n"
+        "    print((await run(repl, 'x + 2')).output.head, flush=True)\n    await repl.close()\n"
         "asyncio.run(main())\n"
         "async def again():\n    repl = await opened()\n"
-        "    print((await run(repl, '6 * 7')).output.head)\n    await repl.close()\n"
+        "    print((await run(repl, '6 * 7')).output.head, flush=True)\n    await repl.close()\n"
         "child = os.fork()\nasyncio.run(again())\nif child: os.waitpid(child, 0)\n"
     )
     host = subprocess.run(

@@ -180,3 +180,40 @@ async def test_too_many_threads_are_an_error_that_names_the_limit(open_session):
     )
     assert "at most 64 at once" in message
     assert await session.value("hold.set()\nprint(llm_query('x'))") == "x"
+
+
+RAW_THREADS = """
+import ctypes
+libc = ctypes.CDLL(None)
+sleep = ctypes.cast(libc.sleep, ctypes.c_void_p)
+stacks = ctypes.create_string_buffer(1 << 20)
+top = (ctypes.addressof(stacks) + len(stacks)) & ~15
+FLAGS = 0x10F00  # CLONE_VM, FS, FILES, SIGHAND, THREAD
+for i in range(COUNT): assert libc.clone(sleep, ctypes.c_void_p(top - 4096 * (i + 1)), FLAGS, ctypes.c_void_p(1000)) > 0
+"""
+
+
+async def test_threads_that_are_started_past_the_guard_end_the_session(open_session):
+    session = await open_session(step_timeout_s=60.0)
+    code = RAW_THREADS.replace("COUNT", "100")
+    assert await session.death(f"{code}\nwhile True: pass") == "it started more than 64 threads"
+
+
+async def test_messages_that_cost_the_host_more_than_the_worker_are_charged_to_the_step(open_session):
+    session = await open_session(answer=lambda call: None, step_timeout_s=1.0)
+    flood = (
+        "import fcntl, os, struct, threading\n"
+        "for channel in range(3, 64):\n"
+        "    try: fcntl.fcntl(channel, fcntl.F_GETFD)\n"
+        "    except OSError: continue\n"
+        "    break\n"
+        'body = b\'{"t":"output","text":""}\'\n'
+        "frames = (struct.pack('>I', len(body)) + body) * 500\n"
+        "threading.Thread(target=lambda: llm_query('never answered'), daemon=True).start()\n"
+        "while True: os.write(channel, frames)"
+    )
+    async with asyncio.timeout(60):  # with the call open, the worker's own CPU time lasts for many minutes
+        outcome = await session.run(flood)
+    interrupted = isinstance(outcome, StepDone) and outcome.error is not None and outcome.error.kind == "interrupted"
+    torn = isinstance(outcome, ReplLost) and "broke the protocol" in outcome.reason
+    assert interrupted or torn, outcome

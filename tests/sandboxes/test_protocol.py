@@ -247,3 +247,14 @@ async def test_large_calls_wait_while_the_host_holds_too_much(open_session, unti
     done = await step
     assert isinstance(done, StepDone)
     assert done.output.head == "40\n"
+
+
+async def test_large_calls_are_counted_by_the_memory_that_they_take(open_session, until, monkeypatch):
+    monkeypatch.setattr(open_calls, "MAX_OPEN_CALL_BYTES", 1 << 20)
+    session = await open_session(answer=lambda call: None)
+    wide = "'\\N{GRINNING FACE}' + 'x' * 300_000"  # with one such character, all take four bytes
+    step = asyncio.ensure_future(session.run(f"llm_query({wide})"))
+    await until(lambda: session.repl._transport is not None and not session.repl._transport.is_reading())
+    [call] = session.calls
+    session.repl.reply(call.id, "done")
+    assert isinstance(await step, StepDone)

@@ -31,6 +31,15 @@ def test_cpu_time_ends_a_step_always():
     assert clock.check(1.0, 60.0, cores=4) is None
 
 
+def test_what_the_host_spends_on_the_step_counts_as_its_cpu_time():
+    clock = StepClock(10.0, FOREVER, now=0.0, cpu=50.0)
+    clock.pause(0.0)
+    clock.charge(6.0)
+    assert clock.check(1.0, 51.0, cores=1) == 3.0
+    clock.charge(3.0)
+    assert clock.check(1.0, 51.0, cores=1) is None
+
+
 def test_the_total_counts_open_calls():
     clock = StepClock(10.0, 3.0, now=0.0, cpu=0.0)
     clock.pause(0.0)

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any, cast
+
 from rlm_integrations.sandboxes.process.inbound import ProtocolError
 
 MAX_OPEN_CALLS = 10_000
 MAX_OPEN_CALL_BYTES = 256 << 20
+
+
+def held_bytes(payload: dict[str, Any]) -> int:
+    """Memory that the texts of a call take: up to four bytes for each of their characters, where a frame has one."""
+    texts = 0
+    rest: list[object] = [payload]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str):
+            texts += sys.getsizeof(value)
+        elif isinstance(value, dict):
+            rest += cast("dict[str, object]", value).values()
+        elif isinstance(value, list):
+            rest += cast("list[object]", value)
+    return texts
 
 
 class OpenCalls:

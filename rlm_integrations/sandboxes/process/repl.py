@@ -16,9 +16,11 @@ from rlm_integrations.sandboxes.process.death import cause_of_death
 from rlm_integrations.sandboxes.process.fork_client import WorkerProcess
 from rlm_integrations.sandboxes.process.frames import FrameBuffer, FrameTooLongError, encode
 from rlm_integrations.sandboxes.process.inbound import Finished, PrintedHead, ProtocolError, parse, read_inbound
-from rlm_integrations.sandboxes.process.open_calls import OpenCalls
+from rlm_integrations.sandboxes.process.open_calls import OpenCalls, held_bytes
 from rlm_integrations.sandboxes.process.running_step import RunningStep
 from rlm_integrations.sandboxes.process.step_clock import StepClock
+from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS
+from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, thread_count
 
 INTERRUPT_GRACE_S = 2.0
 """Seconds that code has to end after an interrupt, before it is killed."""
@@ -26,6 +28,10 @@ INTERRUPT_GRACE_S = 2.0
 MAX_UNREAD_BYTES = 256 << 20
 """A worker that leaves more of the host's messages unread than this is killed."""
 
+_LOOK_S = 0.05
+"""Seconds between two looks at a running step, at most: threads started past the guard are seen by nothing else."""
+
+_OWN_THREADS = 2  # the main one and the reader
 _INTERRUPT_AGAIN_S = 0.05
 _EXIT_REPORT_S = 2.0
 _NOT_OPEN = "no step of the code is running any more"
@@ -120,6 +126,7 @@ class ProcessRepl(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        step, began = self._step, time.thread_time()
         try:
             for body in self._frames.feed(data):
                 if self._ended:
@@ -129,6 +136,9 @@ class ProcessRepl(asyncio.Protocol):
             self._kill(f"it broke the protocol with {error}")
         except FrameTooLongError as error:
             self._kill(f"it broke the protocol with a message of {error}")
+        finally:
+            if step is not None:
+                step.clock.charge(time.thread_time() - began)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -139,7 +149,7 @@ class ProcessRepl(asyncio.Protocol):
 
     def _begin(self, blocks: Sequence[str], seconds_left: float) -> RunningStep:
         self._steps += 1
-        clock = StepClock(self._settings.step_timeout_s, seconds_left, time.monotonic(), self._cpu_s())
+        clock = StepClock(self._settings.step_timeout_s, seconds_left, time.monotonic(), cpu_seconds(self._worker.pid))
         self._step = step = RunningStep(self._steps, len(blocks), clock, self._settings.max_output_chars)
         self._signal(signal.SIGCONT)
         self._send(encode({"t": "step", "step": step.number, "blocks": list(blocks)}))
@@ -155,7 +165,7 @@ class ProcessRepl(asyncio.Protocol):
         if isinstance(message, PrintedHead):
             step.print_head(message.text)
         elif isinstance(message, HostCall):
-            self._open(message, len(body), step)
+            self._open(message, max(len(body), held_bytes(message.payload)), step)
         else:
             self._finish(message, step)
 
@@ -202,10 +212,13 @@ class ProcessRepl(asyncio.Protocol):
         step = self._step
         if step is None or self._ended:
             return
+        if thread_count(self._worker.pid) > MAX_THREADS + _OWN_THREADS:
+            self._kill(f"it started more than {MAX_THREADS} threads")
+            return
         now = time.monotonic()
         wait = None
         if step.kill_at is None:
-            wait = step.clock.check(now, self._cpu_s(), os.cpu_count() or 1)
+            wait = step.clock.check(now, cpu_seconds(self._worker.pid), os.cpu_count() or 1)
             if wait is None:
                 step.kill_at = now + INTERRUPT_GRACE_S
         elif now >= step.kill_at:
@@ -215,7 +228,7 @@ class ProcessRepl(asyncio.Protocol):
             # again and again: the worker lets a signal pass that comes outside of the model's code
             self._signal(signal.SIGINT)
             wait = _INTERRUPT_AGAIN_S
-        self._timer = self._loop.call_later(wait, self._check_time)
+        self._timer = self._loop.call_later(min(wait, _LOOK_S), self._check_time)
 
     def _overrun(self, step: RunningStep, now: float) -> str:
         if step.clock.total_is_over(now):
@@ -226,13 +239,6 @@ class ProcessRepl(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _cpu_s(self) -> float:
-        """CPU time of the worker so far, in seconds."""
-        try:
-            return time.clock_gettime((~self._worker.pid << 3) | 2)
-        except OSError:
-            return 0.0  # it has ended, as its channel is about to say
 
     # --- the worker's process
 

@@ -104,7 +104,10 @@ _AF_UNIX = 1
 _FIONBIO = 0x5421
 _F_SETFL, _O_ASYNC = 4, 0x2000
 _HARMLESS_FCNTL = (0, 1, 2, 3, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC
+_SOL_SOCKET = 1
+_HARMLESS_SOCKET_OPTIONS = (3, 4, 7, 8, 38, 39)  # SO_TYPE, SO_ERROR, SO_SNDBUF, SO_RCVBUF, SO_PROTOCOL, SO_DOMAIN
 _CLONE_THREAD = 0x10000
+_CLONE_FILES = 0x400  # a thread with descriptors of its own would multiply their limit
 # what a thread never needs: new namespaces, a tracer, vfork, another parent, a pidfd, shared I/O context
 _CLONE_FORBIDDEN = 0xFE82F080
 _OTHER_PROCESS_CLOCK = 0x80000000  # ids of other processes' CPU clocks are negative
@@ -182,9 +185,11 @@ def _conditions() -> dict[str, list[Instruction]]:
             (_RETURN, 0, 0, ALLOW),
             *_one_of(1, _HARMLESS_FCNTL),
         ],
-        "clone": [*_all_bits(0, _CLONE_THREAD), *_no_bits(0, _CLONE_FORBIDDEN)],
+        "clone": [*_has_bit(0, _CLONE_THREAD), *_has_bit(0, _CLONE_FILES), *_no_bits(0, _CLONE_FORBIDDEN)],
         # with an address, a datagram would reach any socket of this machine
         "sendto": [*_equals(4, 0), (_LOAD, 0, 0, _low(4) + 4), (_EQUAL, 1, 0, 0), _fail(errno.EPERM)],
+        # SO_PEERCRED and SO_PEERPIDFD would tell of the host's process, and open it
+        "getsockopt": [*_equals(1, _SOL_SOCKET), *_one_of(2, _HARMLESS_SOCKET_OPTIONS)],
         "socketpair": _equals(0, _AF_UNIX),
         "prlimit64": own,
         "sched_getaffinity": own,
@@ -215,7 +220,7 @@ def _no_bits(argument: int, mask: int) -> list[Instruction]:
     return [(_LOAD, 0, 0, _low(argument)), (_ANY_BIT, 0, 1, mask), _fail(errno.EPERM)]
 
 
-def _all_bits(argument: int, bit: int) -> list[Instruction]:
+def _has_bit(argument: int, bit: int) -> list[Instruction]:
     return [(_LOAD, 0, 0, _low(argument)), (_ANY_BIT, 1, 0, bit), _fail(errno.EPERM)]
 
 

@@ -9,6 +9,7 @@ MIN_CHECK_S = 0.02
 class StepClock:
     """Wall time of a step while no host call is open, and its CPU time always: both are bound by `limit_s`.
 
+    CPU time is the worker's, and what the host needs to read its messages.
     Wall time with calls included is bound by `total_s`, which may be infinite.
     All times are seconds; `now` is any monotonic clock, `cpu` the worker's CPU clock.
     """
@@ -29,6 +30,10 @@ class StepClock:
         """No host call is open any more."""
         if self._running_since is None:
             self._running_since = now
+
+    def charge(self, cpu: float) -> None:
+        """CPU time that the host has spent on the step."""
+        self._cpu_end -= cpu
 
     def total_is_over(self, now: float) -> bool:
         """Whether the time with calls included is over."""

@@ -1,0 +1,135 @@
+"""What code in the REPL tries against the run itself: its budget, its host functions, its citations."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rlm_integrations import Completion, RLMEngine, Usage
+from rlm_integrations.testing import ScriptedModel
+
+CORPUS = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
+
+FORGE = """
+import fcntl, json, os, struct
+for channel in range(3, 64):
+    try: fcntl.fcntl(channel, fcntl.F_GETFD)
+    except OSError: continue
+    break
+def frame(**fields):
+    body = json.dumps(fields).encode()
+    return struct.pack(">I", len(body)) + body
+def end(step):
+    return frame(t="done", step=step, output={"tail": "", "cut_chars": 0}, error=None, variables=[], blocks_run=1,
+                 answer={"ready": False, "content": "", "is_json": False, "refused": None})
+def calls(batch, first_id):
+    return b"".join(frame(t="call", id=first_id + n, name="llm_query",
+                          payload={"prompt": "again", "batch": batch, "index": n}) for n in range(5))
+"""
+
+
+def repl(code: str) -> str:
+    return f"```repl\n{code}\n```"
+
+
+def finish(expression: str) -> str:
+    return repl(f"answer['content'] = {expression}\nanswer['ready'] = True")
+
+
+async def test_calls_that_arrive_with_the_end_of_their_step_are_not_sent_beyond_the_limit() -> None:
+    dodge = repl(
+        f"{FORGE}\nreserve = frame(t='call', id=1 << 30, name='reserve', payload={{'n': 5}})\n"
+        "os.write(channel, reserve)\nimport time\ntime.sleep(0.2)\n"  # the host gives the batches ids from 1
+        "os.write(channel, calls(1, 1 << 31) + end(1))\nwhile True: pass"
+    )
+    root = ScriptedModel([dodge, repl("'the session is lost'"), finish("len(llm_query_batched(['fair'] * 5))")])
+    sub = ScriptedModel(always=lambda messages: "ok")
+    result = await RLMEngine(root, sub_llm=sub, limits={"max_sub_calls": 5, "step_timeout_s": 1}).arun("?", CORPUS)
+    assert result.text == "5", "what was not sent was given back"
+    assert len(sub.requests) == 5
+    assert result.trace.sub_call_count == len(sub.requests)
+
+
+async def test_calls_that_wait_for_their_turn_when_their_step_ends_are_never_sent() -> None:
+    released = asyncio.Event()
+
+    class Sub:
+        asked = 0
+
+        async def complete(self, messages: object) -> Completion:
+            self.asked += 1
+            await released.wait()
+            return Completion("ok", Usage(), "sub")
+
+    class Root(ScriptedModel):
+        async def complete(self, messages) -> Completion:
+            if len(self.requests) == 1:
+                released.set()
+            return await super().complete(messages)
+
+    sub = Sub()
+    leave = repl(
+        "import threading, time\n"
+        "threading.Thread(target=lambda: llm_query_batched(['x'] * 40), daemon=True).start()\ntime.sleep(0.3)"
+    )
+    root = Root([leave, finish("'left'")])
+    limits = {"max_sub_calls": 50, "max_concurrency": 2}
+    result = await RLMEngine(root, sub_llm=sub, limits=limits).arun("?", CORPUS)
+    assert result.text == "left"
+    assert sub.asked == 2
+
+
+async def test_tools_that_wait_for_their_turn_when_their_step_ends_are_never_called() -> None:
+    released = asyncio.Event()
+    called: list[int] = []
+
+    async def order(item: int) -> None:
+        called.append(item)
+        await released.wait()
+
+    def last(messages: object) -> str:
+        released.set()
+        return repl("import time\ntime.sleep(0.3)") if len(root.requests) == 2 else finish("'left'")
+
+    leave = (
+        "import threading, time\n"
+        "for n in range(20): threading.Thread(target=order, args=(n,), daemon=True).start()\ntime.sleep(0.3)"
+    )
+    root = ScriptedModel([repl(leave), last, last])
+    result = await RLMEngine(root, tools=[order], limits={"max_concurrency": 2}).arun("?", CORPUS)
+    assert result.text == "left"
+    assert len(called) == 2
+
+
+@pytest.mark.parametrize("limit", [{"max_total_tokens": 20_000}, {"max_cost_usd": 0.2}])
+def test_a_batch_overspends_by_the_calls_in_flight_at_most(limit: dict[str, float]) -> None:
+    root = ScriptedModel(
+        [repl("replies = llm_query_batched(['x'] * 200)"), "FINAL(out of budget)"], usage=Usage(cost_usd=0.0)
+    )
+    sub = ScriptedModel(always=lambda messages: "ok", usage=Usage(input_tokens=1_000, cost_usd=0.01))
+    result = RLMEngine(root, sub_llm=sub, limits={**limit, "max_concurrency": 4}).run("?", CORPUS)
+    assert result.stop_reason == next(iter(limit)).removesuffix("_usd")
+    assert 20 <= len(sub.requests) <= 20 + 4
+    assert "nothing was sent" in root.requests[1][-1].content
+
+
+async def test_a_result_that_cannot_be_recorded_still_answers_the_call() -> None:
+    def googol(exponent: int) -> int:
+        return 10**exponent  # one of more than 4,300 digits has no repr
+
+    root = ScriptedModel([repl("googol(3)"), repl("googol(5000)"), finish("'went on'")])
+    async with asyncio.timeout(30):
+        result = await RLMEngine(root, tools=[googol]).arun("?", CORPUS)
+    assert result.text == "went on"
+    assert "1000" in root.requests[1][-1].content
+    assert "SubCallError" in root.requests[2][-1].content or "ValueError" in root.requests[2][-1].content
+
+
+def test_citations_take_a_bounded_part_of_the_hosts_memory() -> None:
+    many = "for n in range(1_001): cite(f'line {n}:')"
+    root = ScriptedModel([repl("cite(context)"), repl(many), finish("'cited'")])
+    result = RLMEngine(root).run("?", CORPUS)
+    assert "at most 20,000 are taken" in root.requests[1][-1].content
+    assert "there are 1,000 citations" in root.requests[2][-1].content
+    assert len(result.citations) == 1_000
