@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Any
 
+from rlm_integrations.cli.harmless import harmless
 from rlm_integrations.core.citations import Citation
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.surrogates import without_lone_surrogates
@@ -19,7 +19,7 @@ def answer_text(result: RLMResult[Any], *, terminal: bool) -> str:
     if result.citations:
         lines += ["", "Citations:", *(_citation_line(n, citation) for n, citation in enumerate(result.citations, 1))]
     text = without_lone_surrogates("\n".join(lines))
-    return _harmless(text) if terminal else text
+    return harmless(text) if terminal else text
 
 
 def result_json(result: RLMResult[Any]) -> dict[str, Any]:
@@ -53,7 +53,3 @@ def _citation_line(number: int, citation: Citation) -> str:
     if len(quote) > _QUOTE_CHARS:
         quote = quote[: _QUOTE_CHARS - 1] + "…"
     return f"  [{number}] {citation.document_id}: “{quote}”"
-
-
-def _harmless(text: str) -> str:
-    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc")

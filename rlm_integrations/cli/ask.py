@@ -13,6 +13,7 @@ from rich.console import Console
 
 from rlm_integrations.cli.answer_output import answer_text, json_text, result_json
 from rlm_integrations.cli.exit_codes import FAILED
+from rlm_integrations.cli.harmless import harmless
 from rlm_integrations.cli.live_view import LiveView
 from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError, RunError
@@ -48,7 +49,7 @@ def answer_question(ask: Ask) -> None:
             # On this thread's own loop: Ctrl-C cancels the run, and open requests with it.
             result = asyncio.run(engine.arun(ask.question, corpus))
     except RunError as error:
-        typer.echo(" ".join(f"The run failed: {error}".split()), err=True)
+        typer.echo(harmless(" ".join(f"The run failed: {error}".split())), err=True)
         if error.result is not None:
             _write_trace(ask.trace, error.result)
         raise typer.Exit(FAILED) from None

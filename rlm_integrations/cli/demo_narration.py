@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.text import Text
 
+from rlm_integrations.cli.harmless import harmless
 from rlm_integrations.cli.live_view import LiveView, iteration_line
 from rlm_integrations.core.events import CodeStarted, Event, IterationStarted, RootReplied, RunEnded, SubCallEnded
 from rlm_integrations.core.prompt import number
@@ -42,14 +43,14 @@ class Narration:
         match event:
             case RootReplied() if self._with_code:
                 if thought := " ".join(thought_of(event.reply).split()):
-                    self._console.print(f"\n[bold]root LM:[/bold] {escape(thought)}")
+                    self._console.print(f"\n[bold]root LM:[/bold] {escape(harmless(thought))}")
             case CodeStarted() if self._with_code:
                 for block in event.blocks:
-                    self._console.print(code(textwrap.indent(block, "  ")))
+                    self._console.print(code(textwrap.indent(harmless(block), "  ")))
             case SubCallEnded():
                 self.sub_calls.append(event.call)
                 if self._with_code:
-                    line = Text(sub_call_line(event.call), style="dim")
+                    line = Text(harmless(sub_call_line(event.call)), style="dim")
                     self._console.print(line, no_wrap=True, overflow="ellipsis")
             case IterationStarted() | RunEnded() if self._console.is_terminal and before.iteration:
                 # The live panel goes away at the end; elsewhere LiveView prints these lines itself.

@@ -36,6 +36,7 @@ from rlm_integrations.cli.demo_models import DemoModels
 from rlm_integrations.cli.demo_narration import Narration, code
 from rlm_integrations.cli.demo_report import answer_beside_truth, read_by, seen_beside_read
 from rlm_integrations.cli.demo_stdlib import STDLIB_ANSWER, STDLIB_QUESTION, counted_answer, read_stdlib
+from rlm_integrations.cli.harmless import harmless
 from rlm_integrations.core.prompt import number, plural
 from rlm_integrations.engine import RLMEngine
 
@@ -105,13 +106,13 @@ def _heading(console: Console, title: str) -> None:
 
 def _print_answer(console: Console, answer: str, citations: Sequence[Mapping[str, Any]]) -> None:
     console.print("\n[bold]Answer[/bold]")
-    console.print(escape(answer))
+    console.print(escape(harmless(answer)))
     if citations:
         console.print(
             f"\n[bold]{plural(len(citations), 'citation')}[/bold], compared with the corpus letter for letter:"
         )
     for citation in citations:
-        console.print(f"  {escape(citation['document_id'])}: “{escape(citation['cited_text'])}”")
+        console.print(f"  {escape(citation['document_id'])}: “{escape(harmless(citation['cited_text']))}”")
     console.print()
 
 

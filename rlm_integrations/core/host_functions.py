@@ -269,6 +269,10 @@ async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None)
 def error_words(error: BaseException) -> str:
     """An exception in one line, as the root LM and the trace show it."""
     name = type(error).__name__
-    if isinstance(error, TimeoutError) and not str(error):
-        return f"{name}: it took too long"
-    return f"{name}: {error}"[:_ERROR_CHARS]
+    try:
+        said = str(error)
+    except Exception:  # a tool may raise whatever it likes
+        said = "it does not say why"
+    if isinstance(error, TimeoutError) and not said:
+        said = "it took too long"
+    return f"{name}: {said}"[:_ERROR_CHARS]

@@ -133,3 +133,18 @@ def test_citations_take_a_bounded_part_of_the_hosts_memory() -> None:
     assert "at most 20,000 are taken" in root.requests[1][-1].content
     assert "there are 1,000 citations" in root.requests[2][-1].content
     assert len(result.citations) == 1_000
+
+
+def test_a_tool_whose_error_cannot_say_why_is_answered_all_the_same() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    def broken() -> None:
+        """Always fails."""
+        raise Mute
+
+    with ScriptedModel([repl("broken()"), finish("'on we go'")]) as llm:
+        result = RLMEngine(llm, tools=[broken]).run("?", CORPUS)
+    assert result.answer == "on we go"
+    assert "broken: Mute: it does not say why" in llm.requests[1][-1].content
