@@ -136,15 +136,15 @@ def test_citations_take_a_bounded_part_of_the_hosts_memory() -> None:
 
 
 def test_a_tool_whose_error_cannot_say_why_is_answered_all_the_same() -> None:
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self) -> str:
             raise ZeroDivisionError
 
     def broken() -> None:
         """Always fails."""
-        raise Mute
+        raise MuteError
 
     with ScriptedModel([repl("broken()"), finish("'on we go'")]) as llm:
         result = RLMEngine(llm, tools=[broken]).run("?", CORPUS)
     assert result.answer == "on we go"
-    assert "broken: Mute: it does not say why" in llm.requests[1][-1].content
+    assert "broken: MuteError: it does not say why" in llm.requests[1][-1].content
