@@ -198,7 +198,7 @@ def test_prompts_can_be_seen_and_replaced(ledger, scripted):
     systems = [request[0].content for request in llm.requests]
     assert systems[0].endswith("Be terse.")
     assert systems[1].endswith("Use {braces}.")
-    assert systems[2] == "You are a clerk: d = {'a': 1}"
+    assert systems[2] == "You are a clerk: d = {'a': 1}\n\nFurther instructions:\nUse {braces}."
 
 
 def test_limits_are_met_as_asked_for(ledger, scripted):
