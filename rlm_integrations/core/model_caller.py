@@ -20,13 +20,15 @@ class ModelCaller:
         self._argument = argument
         self._threads = threads
         self._complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
+        self._last: tuple[Message, ...] = ()
+        self._last_sent: tuple[Message, ...] = ()
 
     async def call(self, messages: Sequence[Message], seconds: float) -> Completion:
         """The model's reply.
 
         Raises TimeoutError, TypeError for something that is no reply, and what the model raises.
         """
-        sent = tuple(Message(message.role, without_lone_surrogates(message.content)) for message in messages)
+        sent = self._sendable(tuple(messages))
         deadline = asyncio.timeout(seconds if seconds != float("inf") else None)
         try:
             async with deadline:
@@ -46,6 +48,17 @@ class ModelCaller:
         if not isinstance(completion.text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             return Completion("", completion.usage, completion.model)
         return completion
+
+    def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        """Without lone surrogates. A conversation only grows: what it began with is not looked through again."""
+        known = 0
+        for last, message in zip(self._last, messages, strict=False):
+            if last is not message:
+                break
+            known += 1
+        new = (Message(message.role, without_lone_surrogates(message.content)) for message in messages[known:])
+        self._last, self._last_sent = messages, (*self._last_sent[:known], *new)
+        return self._last_sent
 
 
 def check_model(model: object, argument: str) -> None:

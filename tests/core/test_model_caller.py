@@ -152,3 +152,15 @@ def test_what_is_no_model_is_refused(model: object, problem: str) -> None:
 def test_a_model_is_known_by_its_method() -> None:
     check_model(AsyncOnly("x"), "llm")
     check_model(ScriptedModel([]), "llm")
+
+
+async def test_a_growing_conversation_and_another_one_are_each_sent_as_they_are() -> None:
+    llm = ScriptedModel(always=lambda messages: "ok")
+    caller = ModelCaller(llm, "llm", None)
+    opening = (Message("system", "be \ud800 brief"), Message("user", "one"))
+    grown = (*opening, Message("assistant", "ok"), Message("user", "two \udfff"))
+    for conversation in (opening, grown, (Message("user", "other \ud800"),), grown[:1], grown):
+        await caller.call(conversation, FOREVER)
+        assert [message.content for message in llm.requests[-1]] == [
+            without_lone_surrogates(message.content) for message in conversation
+        ]
