@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+LLAMA_INDEX_ON_3_12 = "ignore:There is no current event loop:DeprecationWarning"
+"""Its own RAG engine asks for one that way."""
 SAYS = {
     "engine_files": ["decoder.py: Implementation of JSONDecoder"],
     "langchain_documents": ['contract-35 at 12000: "Either party may end this contract with 30 days\' notice"'],
@@ -26,7 +28,7 @@ def test_every_example_is_known() -> None:
 @pytest.mark.parametrize("name", SAYS)
 def test_an_example_runs_without_a_key_and_says_so_first(name: str) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
-    command = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")]
+    command = [sys.executable, "-W", "error", "-W", LLAMA_INDEX_ON_3_12, str(EXAMPLES / f"{name}.py")]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("No OPENAI_API_KEY")

@@ -159,7 +159,7 @@ def test_a_syntax_warning_is_given_once_and_is_no_error(repl):
         done = repl.step("import re\nx = re.findall('\\d', 'a1')\nx is 5\nx")
     assert done.error is None
     assert done.output == "['1']\n"
-    assert sorted(str(warning.message)[:12] for warning in caught) == ['"is" with a ', "invalid esca"]
+    assert sorted(str(warning.message)[:7] for warning in caught) == ['"is" wi', "invalid"]
 
 
 def test_top_level_await_and_asyncio_run_work_in_any_order(repl):
