@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, SupportsIndex, overload
 
 _LINE_SLACK = 120  # how far a shown line may reach beyond what was asked for
+_LISTED_IDS = 12
 _MATCH_CHARS = 1_000  # of each end of a longer match
 
 
@@ -134,7 +137,8 @@ class Matches(list[Match]):
             first = matches[0]
             entry = f"{first.id}@{', '.join(str(match.start) for match in matches)}:{_shown(first)}"
             if lines and len(entry) > room:
-                lines.append(f"… {left:,} more, not shown: print a slice of them, or use a smaller around")
+                where = f", {_whereabouts(self[-left:])}" if first.id else ""
+                lines.append(f"… {left:,} more, not shown{where}")
                 break
             lines.append(entry)
             room, left = room - len(entry), left - len(matches)
@@ -150,6 +154,14 @@ class Matches(list[Match]):
             return f"({matches})"
         where = f"{self.found_in:,} of {self.searched:,}" if self.total else f"{self.searched:,}"
         return f"({matches} in {where} documents)"
+
+
+def _whereabouts(matches: Iterable[Match]) -> str:
+    """Where matches are that there was no room for: "in min-2021-06 (3), tr-2022 (1)"."""
+    counts = Counter(match.id for match in matches)
+    listed = [f"{id_} ({count:,})" for id_, count in islice(counts.items(), _LISTED_IDS)]
+    more = f" and {len(counts) - _LISTED_IDS:,} documents more" if len(counts) > _LISTED_IDS else ""
+    return f"in {', '.join(listed)}{more}"
 
 
 def _joined(matches: Iterable[Match]) -> Iterator[list[Match]]:

@@ -88,7 +88,19 @@ def _of_the_model(namespace: dict[str, Any]) -> dict[str, Any]:
         and not name.startswith("_")
         and name != "answer"
         and not issubclass(type(value), ModuleType)
+        and not _imported(name, value)
     }
+
+
+def _imported(name: str, value: Any) -> bool:
+    """Whether it is a class or function that some module calls by that name, not one that the model wrote."""
+    kind = cast("type[Any]", type(value))
+    base = type if issubclass(kind, type) else kind
+    if base not in (type, FunctionType, BuiltinFunctionType):
+        return False
+    # By the builtin types' own descriptors: a metaclass of the model's may redefine both.
+    module, called = (base.__dict__[attribute].__get__(value) for attribute in ("__module__", "__name__"))
+    return called == name and module != "__main__"
 
 
 def _base(value: Any, bases: tuple[type, ...]) -> Any:

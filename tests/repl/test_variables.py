@@ -108,3 +108,11 @@ def test_show_vars_lists_the_models_variables(library):
     library.step("rows = [1]\ndef f(): pass\nimport json")
     assert library.value("SHOW_VARS()") == "rows: list[int] 1\nf: function"
     assert library.value("print(SHOW_VARS())") == "rows: list[int] 1\nf: function"
+
+
+def test_what_was_imported_by_name_is_not_a_variable_of_the_models(repl):
+    done = repl.step(
+        "from collections import defaultdict, Counter\nfrom math import floor\nfrom textwrap import shorten\n"
+        "class Mine: pass\ndef own(): pass\nn = floor(2.5)"
+    )
+    assert done.variables == ["Mine: class", "own: function", "n: int 2"]
