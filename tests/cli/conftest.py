@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +20,22 @@ class ModelServer:
     """A loopback OpenAI-compatible server whose models "root" and "sub" play scripts."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.models: dict[str, ScriptedModel] = {}
         self.asked = threading.Event()
         self.closing = threading.Event()
-        server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status, reply = server.reply(body)
-                data = json.dumps(reply).encode()
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Type", "application/json")
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-                except OSError:  # the client hung up
-                    self.close_connection = True
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 128  # the default of 5 resets connections that come at once
-
-        self._http = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
+    def post(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        status, reply = self.reply(json.loads(body))
+        data = json.dumps(reply).encode()
+        try:
+            handler.send_response(status)
+            handler.send_header("Content-Type", "application/json")
+            handler.send_header("Content-Length", str(len(data)))
+            handler.end_headers()
+            handler.wfile.write(data)
+        except OSError:  # the client hung up
+            handler.close_connection = True
 
     def reply(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         messages = [Message(message["role"], message["content"]) for message in body["messages"]]
@@ -70,18 +55,13 @@ class ModelServer:
             },
         }
 
-    def close(self) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
 
 @pytest.fixture
-def model_server() -> Iterator[ModelServer]:
+def model_server(serve_posts: Callable[..., str]) -> Iterator[ModelServer]:
     server = ModelServer()
+    server.url = serve_posts(server.post)
     yield server
-    server.close()
+    server.closing.set()
 
 
 @pytest.fixture

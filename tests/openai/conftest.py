@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -15,36 +15,21 @@ class ChatServer:
     """A loopback server that answers POST /v1/chat/completions with what it was told to, in order."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self._answers: list[Answer] = []
         self._lock = threading.Lock()
-        server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with server._lock:
-                    server.requests.append(body)
-                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
-                    answer = server._answers.pop(0) if len(server._answers) > 1 else server._answers[0]
-                if callable(answer):
-                    answer(self)
-                else:
-                    server.send(self, 200, json.dumps(answer))
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 128  # the default of 5 resets connections that come at once
-
-        self._http = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
+    def post(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        with self._lock:
+            self.requests.append(json.loads(body))
+            self.headers.append({name.lower(): value for name, value in handler.headers.items()})
+            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if callable(answer):
+            answer(handler)
+        else:
+            self.send(handler, 200, json.dumps(answer))
 
     def will_answer(self, *answers: Answer) -> None:
         """Bodies of chat completions or functions of the handler. The last one is repeated."""
@@ -74,17 +59,12 @@ class ChatServer:
     def error(self, status: int, message: str) -> Answer:
         return lambda handler: self.send(handler, status, json.dumps({"error": {"message": message}}))
 
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
 
 @pytest.fixture
-def chat_server() -> Iterator[ChatServer]:
+def chat_server(serve_posts: Callable[..., str]) -> ChatServer:
     server = ChatServer()
-    yield server
-    server.close()
+    server.url = serve_posts(server.post)
+    return server
 
 
 @pytest.fixture(autouse=True)
