@@ -10,10 +10,9 @@ import re
 import subprocess
 import sys
 import sysconfig
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -147,38 +146,29 @@ def test_on_a_terminal_each_iteration_stays_on_the_screen() -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[tuple[str, ReplayingModel, list[str]]]:
+def server(serve_posts: Callable[..., str]) -> tuple[str, ReplayingModel, list[str]]:
     """A server that answers chat completions from the recording: its address, the double, and the models asked."""
     asked: list[str] = []
     model = ReplayingModel.from_file(RECORDING)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append(request["model"])
-            if request["model"] == "unknown":
-                self.send_error(404)
-                return
-            completion = model.complete_sync([Message(m["role"], m["content"]) for m in request["messages"]])
-            choice = {"index": 0, "message": {"role": "assistant", "content": completion.text}, "finish_reason": "stop"}
-            usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-            reply = {"id": "1", "object": "chat.completion", "created": 1, "model": request["model"], "usage": usage}
-            body = json.dumps({**reply, "choices": [choice]}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def post(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        request = json.loads(body)
+        asked.append(request["model"])
+        if request["model"] == "unknown":
+            handler.send_error(404)
+            return
+        completion = model.complete_sync([Message(m["role"], m["content"]) for m in request["messages"]])
+        choice = {"index": 0, "message": {"role": "assistant", "content": completion.text}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        reply = {"id": "1", "object": "chat.completion", "created": 1, "model": request["model"], "usage": usage}
+        data = json.dumps(reply | {"choices": [choice]}).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_address[1]}/v1", model, asked
-        http.shutdown()
-        thread.join()
+    return serve_posts(post), model, asked
 
 
 def test_with_a_server_named_the_same_questions_go_there_and_use_the_whole_recording(

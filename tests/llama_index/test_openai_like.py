@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import AsyncIterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Callable
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from llama_index.core import Document
@@ -17,56 +16,31 @@ from rlm_integrations.llama_index import RLMQueryEngine
 CODE = "```repl\nanswer['content'] = llm_query('What is the passphrase?')\nanswer['ready'] = True\n```"
 
 
-class Handler(BaseHTTPRequestHandler):
+def post(handler: BaseHTTPRequestHandler, body: bytes) -> None:
     """Chat completions: code for the root LM, the passphrase for a sub-call."""
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        content = CODE if "```repl" in asked["messages"][0]["content"] else "heliotrope under glass"
-        usage = {
-            "prompt_tokens": 100,
-            "completion_tokens": 10,
-            "total_tokens": 110,
-            "prompt_tokens_details": {"cached_tokens": 60},
-        }
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
-        body = {
-            "id": "1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "served-1",
-            "choices": [choice],
-            "usage": usage,
-        }
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
+    content = CODE if "```repl" in json.loads(body)["messages"][0]["content"] else "heliotrope under glass"
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 10,
+        "total_tokens": 110,
+        "prompt_tokens_details": {"cached_tokens": 60},
+    }
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+    reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "served-1", "usage": usage}
+    data = json.dumps(reply | {"choices": [choice]}).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data)
 
 
 @pytest.fixture
-async def llm() -> AsyncIterator[OpenAILike]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    llm = OpenAILike(
-        model="any",
-        api_base=f"http://127.0.0.1:{server.server_port}/v1",
-        api_key="none",
-        is_chat_model=True,
-        max_retries=0,
-    )
+async def llm(serve_posts: Callable[..., str]) -> AsyncIterator[OpenAILike]:
+    llm = OpenAILike(model="any", api_base=serve_posts(post), api_key="none", is_chat_model=True, max_retries=0)
     yield llm
     llm._get_client().close()
     await llm._get_aclient().close()
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 async def test_one_llm_object_on_the_sync_and_the_async_path_in_turn(llm, long_text):
