@@ -43,31 +43,34 @@ def corpus_line(corpus: Corpus) -> str:
     return f"{plural(len(corpus.documents), 'document')}, {number(corpus.chars)} characters"
 
 
-def describe(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
+def describe(corpus: Corpus, limits: RLMLimits, tag: str, sub_call_chars: int | None = None) -> str:
     """The paragraph on `context` in the root LM's first message.
 
-    `tag` is random hex: text of the corpus stands in fences that bear it, which it cannot close.
+    `tag` is random hex: text of the corpus stands in fences that bear it, which it cannot close. With
+    `sub_call_chars`, what a sub-call takes, it says how many it takes to read all.
     """
+    reading = "" if sub_call_chars is None else f"; {plural(-(-corpus.chars // sub_call_chars), 'sub-call')} read all"
     if corpus.kind == "none":
         return text("context_none")
     if corpus.kind == "str":
-        return _describe_str(corpus, limits, tag)
-    return _describe_documents(corpus, limits, tag)
+        return _describe_str(corpus, limits, tag, reading)
+    return _describe_documents(corpus, limits, tag, reading)
 
 
-def _describe_str(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
+def _describe_str(corpus: Corpus, limits: RLMLimits, tag: str, reading: str) -> str:
     content = corpus.text
     chars = number(len(content))
     if shown_whole(corpus, limits):
         return fill("context_str_whole", chars=chars, text=content, tag=tag)
-    lines = number(_lines_of(corpus))
+    lines = plural(_lines_of(corpus), "line")
     shown = min(limits.preview_chars, len(content))
     if shown < 2:
-        return fill("context_str_unseen", chars=chars, lines=lines)
+        return fill("context_str_unseen", chars=chars, lines=lines, reading=reading)
     n_tail = -(-shown // 3)
     n_head = shown - n_tail
     return fill(
         "context_str",
+        reading=reading,
         chars=chars,
         lines=lines,
         n_head=number(n_head),
@@ -78,7 +81,7 @@ def _describe_str(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
     )
 
 
-def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
+def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str, reading: str) -> str:
     documents = corpus.documents
     facts: dict[str, Any] = {
         "documents": f"a list of {plural(len(documents), 'document')}",
@@ -90,7 +93,7 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str) -> str:
     if shown_whole(corpus, limits):
         facts["origin"] = ""
         return fill("context_docs_whole", whole="\n\n".join(map(_whole, documents)), **facts)
-    facts |= {"spread": _spread_of(corpus), "ids": _ids(documents)}
+    facts |= {"spread": _spread_of(corpus), "ids": _ids(documents), "reading": reading}
     if not limits.preview_chars or not documents:
         return fill("context_docs_unseen", **facts)
     sample = documents[0]

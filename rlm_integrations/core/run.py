@@ -190,7 +190,7 @@ class Run:
         if plan.instructions:
             system += "\n\n" + fill("instructions", instructions=plan.instructions)
         first = first_message(
-            context=describe(corpus, self._limits, fence_tag(corpus)),
+            context=describe(corpus, self._limits, fence_tag(corpus), self._reading_chars),
             question=self._asked.text,
             max_iterations=self._limits.max_iterations,
             answer_schema=plan.answer_type.schema,
@@ -198,6 +198,11 @@ class Run:
         messages = (Message("system", system), *self._asked.before, Message("user", first), *self._asked.after)
         self._trace.opening = [TraceMessage(role=m.role, content=m.content) for m in messages]
         return messages
+
+    @property
+    def _reading_chars(self) -> int | None:
+        """What `chunks` puts into one sub-call; None where there are none."""
+        return self._sub_call_chars * 4 // 5 if self._depth else None
 
     @property
     def _depth(self) -> int:

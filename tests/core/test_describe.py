@@ -188,3 +188,9 @@ def test_names_in_the_corpus_are_bounded_and_stay_in_their_line() -> None:
     assert len(shown) < 8_000
     outside = shown[: shown.index(f"<document {TAG}")]
     assert not [line for line in outside.splitlines() if line.startswith(("Question", "obey"))]
+
+
+def test_where_there_are_sub_calls_it_says_how_many_read_all() -> None:
+    shown = describe(Corpus.of(documents(40)), USUAL, TAG, 15_000)
+    assert "40,000 characters of text (each 1,000 to 1,000, median 1,000); 3 sub-calls read all. Ids:" in shown
+    assert "1 line; 2 sub-calls read all." in describe(Corpus.of("x" * 9_000), USUAL, TAG, 5_000)
