@@ -27,8 +27,9 @@ class DemoModels:
 
 def recorded_models(recording: ReplayingModel) -> DemoModels:
     introduction = (
-        "No model is asked in this demo: the model's replies are a recorded conversation, written by hand "
-        "in good faith, each from what its request shows. The REPL, the code and the sub-calls run for real."
+        "No model is asked in this demo: the model's replies are a recorded conversation, played by hand, by the "
+        "authors of the messages. It shows how a run goes, not how well a model does. The REPL, the code and the "
+        "sub-calls run for real."
     )
     return DemoModels(introduction, recording, recording, recorded=True)
 
