@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations.sandboxes.process.frames import (
+from rlm_integrations.sandboxes.channel.frames import (
     FrameBuffer,
     FrameTooLongError,
     decode,

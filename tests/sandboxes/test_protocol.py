@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from rlm_integrations.core.sandbox import HostCall, ReplLost, StepDone
-from rlm_integrations.sandboxes.process import open_calls
+from rlm_integrations.sandboxes.channel import open_calls
 from rlm_integrations.sandboxes.process import repl as repl_module
 
 FORGE = """

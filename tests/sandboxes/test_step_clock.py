@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlm_integrations.sandboxes.process.step_clock import MIN_CHECK_S, StepClock
+from rlm_integrations.sandboxes.channel.step_clock import MIN_CHECK_S, StepClock
 
 FOREVER = float("inf")
 

@@ -12,13 +12,13 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal
 
 from rlm_integrations.core.sandbox import HostCall, ReplEvent, ReplLost, ReplSettings, StepDone
-from rlm_integrations.sandboxes.process.death import cause_of_death
+from rlm_integrations.sandboxes.channel.death import cause_of_death
+from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, encode
+from rlm_integrations.sandboxes.channel.inbound import Finished, PrintedHead, ProtocolError, parse, read_inbound
+from rlm_integrations.sandboxes.channel.open_calls import OpenCalls, held_bytes
+from rlm_integrations.sandboxes.channel.running_step import RunningStep
+from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.sandboxes.process.fork_client import WorkerProcess
-from rlm_integrations.sandboxes.process.frames import FrameBuffer, FrameTooLongError, encode
-from rlm_integrations.sandboxes.process.inbound import Finished, PrintedHead, ProtocolError, parse, read_inbound
-from rlm_integrations.sandboxes.process.open_calls import OpenCalls, held_bytes
-from rlm_integrations.sandboxes.process.running_step import RunningStep
-from rlm_integrations.sandboxes.process.step_clock import StepClock
 from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS
 from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, thread_count
 

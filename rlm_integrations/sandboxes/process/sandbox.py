@@ -13,12 +13,12 @@ from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import SandboxError
 from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
-from rlm_integrations.sandboxes.process.death import cause_of_death
+from rlm_integrations.sandboxes.channel.death import cause_of_death
+from rlm_integrations.sandboxes.channel.frames import read_frame
+from rlm_integrations.sandboxes.channel.inbound import parse
+from rlm_integrations.sandboxes.offload import in_thread
 from rlm_integrations.sandboxes.process.fork_client import START_TIMEOUT_S, WorkerProcess
-from rlm_integrations.sandboxes.process.frames import read_frame
 from rlm_integrations.sandboxes.process.helper_client import helper_client
-from rlm_integrations.sandboxes.process.inbound import parse
-from rlm_integrations.sandboxes.process.offload import in_thread
 from rlm_integrations.sandboxes.process.repl import ProcessRepl
 
 _PROBE = ReplSettings(depth=0, sub_call_chars=1, max_output_chars=200, step_timeout_s=1.0, memory_mb=64)

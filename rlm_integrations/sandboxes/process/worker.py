@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 
 from rlm_integrations.repl.preload import guard_imports
 from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
 from rlm_integrations.sandboxes.process.confinement import ConfinementError, MemoryLimit, confine, die_with_parent
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
-from rlm_integrations.sandboxes.process.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
 from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, guard_threads
 
 globals()["__builtins__"] = vars(builtins).copy()
@@ -36,7 +36,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None) -> NoReturn:
     """Become the REPL of one run, over the documents of this process's holder and those of its session file."""
     die_with_parent(job.parent)
     channel = _keep_only(job)
-    port = HostChannel(channel)
+    port = HostChannel(channel, channel)
     try:
         reader = RecordReader(job.session_file)
         settings: dict[str, Any] = reader.value()

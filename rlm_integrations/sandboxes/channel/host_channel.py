@@ -11,11 +11,11 @@ import builtins
 import itertools
 import os
 from _queue import SimpleQueue
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlm_integrations.repl.host_port import HostRefusalError
-from rlm_integrations.sandboxes.process.frames import (
+from rlm_integrations.sandboxes.channel.frames import (
     MAX_FRAME_BYTES,
     FrameTooLongError,
     decode,
@@ -41,8 +41,11 @@ _Reply = tuple[int, dict[str, Any]]
 class HostChannel:
     """Implements `HostPort`. Created in the main thread, which alone is interrupted."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, incoming: int, outgoing: int, at_end: Callable[[], None] | None = None) -> None:
+        """`incoming` and `outgoing` are descriptors, of one socket or of two pipes. `at_end` is called before the
+        process ends because the host did.
+        """
+        self._incoming, self._outgoing, self._at_end = incoming, outgoing, at_end
         self._main_thread = _ident()
         self._send_lock = _allocate_lock()
         self._ids = itertools.count(1)
@@ -119,14 +122,14 @@ class HostChannel:
     def _write(self, frame: bytes) -> None:
         with self._send_lock:
             try:
-                write_frame(self._descriptor, frame)
+                write_frame(self._outgoing, frame)
             except OSError:
                 _exit(EXIT_CHANNEL)
 
     def _read(self) -> None:
         """The reader thread: gives each message of the host to whoever waits for it."""
         try:
-            while (body := read_frame(self._descriptor)) is not None:
+            while (body := read_frame(self._incoming)) is not None:
                 message = decode(body)
                 if message["t"] == "step":
                     self._steps.put(message)
@@ -137,6 +140,8 @@ class HostChannel:
         except MemoryError:
             _exit(EXIT_MEMORY)
         finally:
+            if self._at_end is not None:
+                self._at_end()
             _exit(0)
 
     def _deliver(self, message: dict[str, Any]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rlm_integrations.core.sandbox import Output, StepDone
-from rlm_integrations.sandboxes.process.inbound import Finished
-from rlm_integrations.sandboxes.process.step_clock import StepClock
+from rlm_integrations.sandboxes.channel.inbound import Finished
+from rlm_integrations.sandboxes.channel.step_clock import StepClock
 
 
 class RunningStep:
