@@ -1,8 +1,9 @@
 """Documents and settings on their way into a worker: a memory file that the host writes and the worker reads.
 
 A file is a row of records, each eight bytes of length and a marshalled value. Marshal keeps every str as it
-is (CRLF, NUL, lone surrogates), and one record at a time is in memory. Only the host writes such files, so
-reading one trusts it. Standard library only: the helper imports it.
+is (CRLF, NUL, lone surrogates), and one record at a time is in memory. Long texts for a holder stand in a
+TextFile beside it. Only the host writes such files, so reading one trusts it. Standard library only: the helper
+imports it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import marshal
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
+
+from rlm_integrations.sandboxes.process.text_file import SHARED_MIN_CHARS, Place, TextFile
 
 PIECE_CHARS = 128 << 20
 """A longer text is written in pieces: marshal takes at most 2 GiB, and needs a copy of what it writes."""
@@ -27,9 +30,10 @@ class UnreadableMetadataError(ValueError):
 
 
 class RecordWriter:
-    """Writes records to a new memory file."""
+    """Writes records to a new memory file, and long texts to `texts` where there is one."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, texts: TextFile | None = None) -> None:
+        self._texts = texts
         self._file: BinaryIO = os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "wb")
 
     def value(self, value: Any) -> None:
@@ -42,15 +46,21 @@ class RecordWriter:
         """`count` documents as (id, text, metadata). Raises UnreadableMetadataError."""
         self.value(count)
         for id_, text, metadata in documents:
+            if self._texts is not None and len(text) >= SHARED_MIN_CHARS:
+                self._document(id_, metadata, 1, self._texts.add(str.__str__(text)))
+                continue
             pieces = -(-len(text) // PIECE_CHARS) or 1
-            first = text if pieces == 1 else text[:PIECE_CHARS]
-            try:
-                self.value((id_, dict(metadata), pieces, first))
-            except ValueError:
-                # marshal takes exact types only, and metadata has str enums and numpy floats in it
-                self.value((_exact(id_, id_), _exact(dict(metadata), id_), pieces, _exact(first, id_)))
+            self._document(id_, metadata, pieces, text if pieces == 1 else text[:PIECE_CHARS])
             for piece in range(1, pieces):
                 self.value(str(text[piece * PIECE_CHARS : (piece + 1) * PIECE_CHARS]))
+
+    def _document(self, id_: str, metadata: Mapping[str, Any], pieces: int, text: str | Place) -> None:
+        try:
+            self.value((id_, dict(metadata), pieces, text))
+        except ValueError:
+            # marshal takes exact types only, and metadata has str enums and numpy floats in it
+            exact = text if isinstance(text, tuple) else _exact(text, id_)
+            self.value((_exact(id_, id_), _exact(dict(metadata), id_), pieces, exact))
 
     def finish(self) -> int:
         """A descriptor of the whole file, at its beginning. The caller closes it."""
@@ -65,9 +75,10 @@ class RecordWriter:
 
 
 class RecordReader:
-    """Reads the records of a descriptor, which it takes over."""
+    """Reads the records of a descriptor, which it takes over. `long_text` gives what the writer put into a TextFile."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, long_text: Callable[[Place], str] | None = None) -> None:
+        self._long_text = long_text
         self._file: BinaryIO = os.fdopen(descriptor, "rb")
 
     def value(self) -> Any:
@@ -82,6 +93,8 @@ class RecordReader:
             id_, metadata, pieces, text = self.value()
             if pieces > 1:
                 text = "".join([text, *(self.value() for _ in range(pieces - 1))])
+            elif self._long_text is not None and not isinstance(text, str):
+                text = self._long_text(text)
             yield {"id": id_, "text": text, "metadata": metadata}
 
     def close(self) -> None:

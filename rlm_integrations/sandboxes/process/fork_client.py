@@ -91,12 +91,12 @@ class ForkClient:
         leash.setblocking(False)
         return WorkerProcess(channel, leash, int(message[5:]), pidfds[0], self)
 
-    def start_holder(self, document_file: int) -> ForkClient:
-        """Fork a server that holds the documents of a file. Raises ServerGoneError, SandboxError."""
+    def start_holder(self, document_file: int, text_file: int) -> ForkClient:
+        """Fork a server that holds the documents of these files. Raises ServerGoneError, SandboxError."""
         control, control_end = socket_pair(socket.SOCK_SEQPACKET)
         client = ForkClient(control)
         with control_end:
-            self._request(b"holder", [control_end.fileno(), document_file])
+            self._request(b"holder", [control_end.fileno(), document_file, text_file])
         client.wait_until_ready(LOAD_TIMEOUT_S)
         return client
 

@@ -4,7 +4,7 @@ A server has one thread and no state but its children. Requests come over a cont
 with descriptors:
 
     b"worker"   channel, leash, session file      -> a child that becomes a REPL
-    b"holder"   control socket, document file     -> a child that loads the documents and serves as well
+    b"holder"   control socket, document file, text file -> a child that loads the documents and serves as well
 
 A worker hangs on its leash, a socket whose other end the host holds: the server writes to it
 `born PID` with a pidfd, or `failed WORDS`; then `ended STATUS`. When the host lets go of it, the server kills
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 MESSAGE_BYTES = 4096
 """Messages on control sockets and leashes are shorter."""
 
-_DESCRIPTORS = {b"worker": 3, b"holder": 2}
+_DESCRIPTORS = {b"worker": 3, b"holder": 3}
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class HolderJob:
 
     control: int
     document_file: int
+    text_file: int
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,9 @@ class ForkServer:
                 os.close(descriptor)
             return None
         if pid == 0:
-            first, last = descriptors[0], descriptors[-1]
-            self._leave_to_parent(keep={first, last})
-            return HolderJob(first, last) if leash is None else WorkerJob(first, last, parent)
+            self._leave_to_parent(keep={each for each in descriptors if each != leash})
+            first, second, last = descriptors
+            return HolderJob(first, second, last) if leash is None else WorkerJob(first, last, parent)
         self._adopt(_Child(pid, os.pidfd_open(pid), leash))
         for descriptor in descriptors:
             if descriptor != leash:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import resource
 import signal
@@ -19,6 +20,8 @@ from typing import NoReturn
 from rlm_integrations.repl.preload import preload
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
+from rlm_integrations.sandboxes.process.shared_text import MOST_MAPPED, can_share, load_text
+from rlm_integrations.sandboxes.process.text_file import Place
 from rlm_integrations.sandboxes.process.worker import run_worker
 
 
@@ -70,7 +73,12 @@ def _freeze() -> None:
 
 
 def _load_documents(job: HolderJob) -> list[PlainDocument]:
-    reader = RecordReader(job.document_file)
+    mapped = itertools.count()
+
+    def long_text(place: Place) -> str:
+        return load_text(job.text_file, place, shared=can_share() and next(mapped) < MOST_MAPPED)
+
+    reader = RecordReader(job.document_file, long_text)
     try:
         documents = reader.documents()
     except MemoryError:
@@ -78,4 +86,5 @@ def _load_documents(job: HolderJob) -> list[PlainDocument]:
         control.send(b"failed there is not enough memory for a copy of the corpus"[:MESSAGE_BYTES])
         os._exit(1)
     reader.close()
+    os.close(job.text_file)
     return documents

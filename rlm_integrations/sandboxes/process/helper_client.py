@@ -25,6 +25,7 @@ from rlm_integrations.sandboxes.process.fork_client import (
     close_all_in_fork,
     socket_pair,
 )
+from rlm_integrations.sandboxes.process.text_file import TextFile
 
 HOLDER_MIN_CHARS = 64_000
 """A smaller corpus is sent along with each session; a larger one gets a process that holds it."""
@@ -109,14 +110,15 @@ class HelperClient:
 
     def _start_holder(self, corpus: Corpus) -> ForkClient:
         for _ in range(2):
-            document_file = _write_documents(corpus)
-            server = self._running_helper().client
+            document_file, text_file = _write_documents(corpus)
             try:
-                return server.start_holder(document_file)
+                server = self._running_helper().client
+                return server.start_holder(document_file, text_file)
             except ServerGoneError:
                 self._forget(server, corpus=None)
             finally:
                 os.close(document_file)
+                os.close(text_file)
         raise SandboxError("sandbox: the process that holds the corpus ended; the machine may be short of memory")
 
     def _forget(self, server: ForkClient, corpus: Corpus | None) -> None:
@@ -185,14 +187,19 @@ def _exit_status(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def _write_documents(corpus: Corpus) -> int:
-    writer = RecordWriter("rlm-corpus")
+def _write_documents(corpus: Corpus) -> tuple[int, int]:
+    """A file of records, and one of long texts."""
+    texts = TextFile("rlm-texts")
+    writer = RecordWriter("rlm-corpus", texts)
     try:
         _add(writer, corpus.as_documents())
-        return writer.finish()
-    except BaseException:
+    except BaseException as error:
         writer.discard()
+        texts.discard()
+        if isinstance(error, OSError):
+            raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
         raise
+    return writer.finish(), texts.finish()
 
 
 def _write_session(
