@@ -20,6 +20,7 @@ from typing import NoReturn
 from rlm_integrations.repl.preload import preload
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
+from rlm_integrations.sandboxes.process.immortal import make_immortal
 from rlm_integrations.sandboxes.process.shared_text import MOST_MAPPED, can_share, load_text
 from rlm_integrations.sandboxes.process.text_file import Place
 from rlm_integrations.sandboxes.process.worker import run_worker
@@ -87,4 +88,5 @@ def _load_documents(job: HolderJob) -> list[PlainDocument]:
         os._exit(1)
     reader.close()
     os.close(job.text_file)
+    make_immortal(documents)
     return documents
