@@ -126,6 +126,16 @@ def children() -> Callable[[int], list[int]]:
 
 
 @pytest.fixture
+def session_processes(children: Callable[[int], list[int]]) -> Callable[[], list[int]]:
+    """The processes below this one: the helper, holders and workers."""
+
+    def below(pid: int) -> list[int]:
+        return [each for child in children(pid) for each in (child, *below(child))]
+
+    return lambda: below(os.getpid())
+
+
+@pytest.fixture
 def until() -> Callable[[Callable[[], bool]], Any]:
     """Waits for a condition that another process brings about; fails if it does not within ten seconds."""
 

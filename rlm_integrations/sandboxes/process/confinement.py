@@ -29,26 +29,40 @@ class ConfinementError(Exception):
 
 
 class MemoryLimit:
-    """The address space of this process: what it has now, its own needs, and `memory_mb` for the model."""
+    """The memory of this process: what it has now, its own needs, and `memory_mb` for the model.
+
+    The address space is limited, and apart from it what is private and writable: a worker that unmapped a shared
+    corpus would have its address space to fill.
+    """
 
     def __init__(self, memory_mb: int) -> None:
-        _, ceiling = resource.getrlimit(resource.RLIMIT_AS)
-        soft = _address_space() + _OWN_MEMORY + (memory_mb << 20)
-        hard = soft + _RELIEF + _RESERVE
-        if ceiling != resource.RLIM_INFINITY:
-            hard = min(hard, ceiling)
-            soft = min(soft, hard - _RELIEF - _RESERVE)
-        self._model, self._relieved, self._all = (soft, hard), (soft + _RELIEF, hard), (hard, hard)
-        # kept, so that model code which patches the module does not reach it
-        self._set, self._resource = resource.setrlimit, resource.RLIMIT_AS
+        more = _OWN_MEMORY + (memory_mb << 20)
+        address_space, private = _memory_in_use()
+        self._bounds = [
+            (resource.RLIMIT_AS, _bounds(resource.RLIMIT_AS, address_space + more)),
+            (resource.RLIMIT_DATA, _bounds(resource.RLIMIT_DATA, private + more)),
+        ]
+        self._set = resource.setrlimit  # kept, so that model code which patches the module does not reach it
 
     def for_model(self, *, relieved: bool) -> None:
         """Bound the model's code; with some relief in the step after one that ran out of memory."""
-        self._set(self._resource, self._relieved if relieved else self._model)
+        for limit, (soft, hard) in self._bounds:
+            self._set(limit, (soft + _RELIEF if relieved else soft, hard))
 
     def open_reserve(self) -> None:
         """Everything for the work between the steps."""
-        self._set(self._resource, self._all)
+        for limit, (_, hard) in self._bounds:
+            self._set(limit, (hard, hard))
+
+
+def _bounds(limit: int, soft: int) -> tuple[int, int]:
+    """Soft and hard bytes of a limit of this process, within what it may have at all."""
+    _, ceiling = resource.getrlimit(limit)
+    hard = soft + _RELIEF + _RESERVE
+    if ceiling != resource.RLIM_INFINITY:
+        hard = min(hard, ceiling)
+        soft = min(soft, hard - _RELIEF - _RESERVE)
+    return soft, hard
 
 
 def die_with_parent(parent: int) -> None:
@@ -124,10 +138,15 @@ def _deny_all_files() -> str:
     return f"ABI {abi}, everything denied"
 
 
-def _address_space() -> int:
-    """Bytes of address space in use."""
+def _memory_in_use() -> tuple[int, int]:
+    """Bytes of address space, and of private memory that can be written."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
+        file = os.open("/proc/self/statm", os.O_RDONLY)
+        try:
+            pages = [int(figure) for figure in os.read(file, 200).split()]
+        finally:
+            os.close(file)
     except OSError as error:
         raise ConfinementError(f"its memory cannot be limited: /proc/self/statm: {error.strerror}") from error
+    address_space, private = pages[0], pages[5] or pages[0]  # some kernels leave the second out
+    return address_space * resource.getpagesize(), private * resource.getpagesize()

@@ -100,6 +100,7 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
 _CLONE3 = 435  # the same number everywhere
 
 _PROT_EXEC = 4
+_MAP_SHARED, _MAP_GROWSDOWN = 0x1, 0x100
 _AF_UNIX = 1
 _FIONBIO = 0x5421
 _F_SETFL, _O_ASYNC = 4, 0x2000
@@ -171,7 +172,8 @@ def _conditions() -> dict[str, list[Instruction]]:
     own = _equals(0, 0)  # pid 0: the calling process
     no_other_clock = _no_bits(0, _OTHER_PROCESS_CLOCK)
     return {
-        "mmap": _no_bits(2, _PROT_EXEC),
+        # shared and growing mappings are not part of the private memory that is limited
+        "mmap": [*_no_bits(2, _PROT_EXEC), *_no_bits(3, _MAP_SHARED | _MAP_GROWSDOWN)],
         "mprotect": _no_bits(2, _PROT_EXEC),
         # ENOTTY makes CPython use fcntl instead
         "ioctl": _equals(1, _FIONBIO, errno.ENOTTY),

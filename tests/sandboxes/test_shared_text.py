@@ -1,0 +1,174 @@
+"""Long texts, which the REPLs share: they stay as they are, act like any str, and nobody can change them for another."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter
+from rlm_integrations.sandboxes.process.shared_text import can_share, load_text
+from rlm_integrations.sandboxes.process.text_file import SHARED_MIN_CHARS, TextFile, form_of
+
+ENDS = {
+    "ascii": "needle CRLF\r\nNUL\0 end",
+    "latin-1": "needle CRLF\r\nNUL\0 \x85 é end",
+    "utf-16-le": "needle CRLF\r\nNUL\0 中文 \u2028 lone \ud800 two \ud83d\ude00 end",
+    "utf-32-le": "needle CRLF\r\nNUL\0 中文 lone \ud800 two \ud83d\ude00 one 😀 end",
+}
+"""What stands at the end of a long text, and gives it its form."""
+
+LIBC = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nlibc.mmap.restype = ctypes.c_void_p\n"
+CHARACTERS = "page = (id(context) >> 12 << 12) + 4096\n"  # where the shared pages begin
+
+
+def long_text(form: str) -> str:
+    return "x" * SHARED_MIN_CHARS + ENDS[form]
+
+
+@pytest.fixture(params=ENDS)
+def form(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def mapped_files(session_processes):
+    """The shared mappings of texts in every process that serves the REPLs, with their rights."""
+
+    def mappings() -> list[str]:
+        lines = (line for pid in session_processes() for line in Path(f"/proc/{pid}/maps").read_text().splitlines())
+        return [line.split()[1] for line in lines if "/memfd:rlm-texts" in line]
+
+    return mappings
+
+
+def test_a_form_is_the_narrowest_that_holds_every_character(form: str):
+    text = long_text(form)
+    assert form_of(text) == form
+    assert form_of(text[::-1]) == form
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_text_is_the_same_shared_and_copied(form: str, shared: bool):
+    texts = [long_text(form), "y" + long_text(form)]
+    file = TextFile("test")
+    places = [file.add(text) for text in texts]
+    descriptor = file.finish()
+    loaded = [load_text(descriptor, place, shared=shared) for place in places]
+    os.close(descriptor)
+    assert loaded == texts
+    assert [hash(text) for text in loaded] == [hash(text) for text in texts]
+
+
+def test_this_python_can_share():
+    assert can_share()
+
+
+def test_nobody_can_write_to_a_finished_file():
+    file = TextFile("test")
+    place = file.add("x" * 5_000)
+    descriptor = file.finish()
+    writable = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR)
+    for write in (lambda: os.write(writable, b"y"), lambda: os.ftruncate(writable, 0)):
+        with pytest.raises(PermissionError):
+            write()
+    assert load_text(descriptor, place, shared=False) == "x" * 5_000
+    os.close(writable)
+    os.close(descriptor)
+
+
+def test_long_and_short_texts_keep_their_places():
+    texts = ["short", "x" * SHARED_MIN_CHARS, "", "y" * (SHARED_MIN_CHARS + 1), "end"]
+    file = TextFile("test")
+    writer = RecordWriter("test", file)
+    writer.documents(len(texts), ((str(place), text, {"n": place}) for place, text in enumerate(texts)))
+    descriptor = file.finish()
+    reader = RecordReader(writer.finish(), lambda place: load_text(descriptor, place, shared=True))
+    documents = reader.documents()
+    reader.close()
+    os.close(descriptor)
+    assert documents == [{"id": str(n), "text": text, "metadata": {"n": n}} for n, text in enumerate(texts)]
+
+
+EVERYDAY_USE = """
+import gc, hashlib, pickle, re, sys
+digest = hashlib.sha256(context.encode("utf-8", "surrogatepass")).hexdigest()
+at = context.find("needle")
+matches = [m.start() for m in re.finditer("needle", context)]
+end = context[at:]
+again = pickle.loads(pickle.dumps(end)) if not re.search("[\\ud800-\\udfff]", end) else end
+print(type(context) is str, digest, len(context), sys.getsizeof(context), at, matches, context.count("x"))
+print(again == end, {context: 1}[context], context is (context + "")[:], (context + "x")[-1], ascii(end))
+copy = context[1:]
+print(hash(context) == hash("x" + copy), context == "x" + copy, context > copy, sys.intern(context) == context)
+context += "more"
+print(len(context), gc.collect() >= 0)
+del context, copy
+_ = gc.collect()
+"""
+
+
+async def test_a_long_text_acts_like_any_other(open_session, form: str):
+    text = long_text(form)
+    session = await open_session(text)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    expected = (
+        f"True {digest} {len(text)} {sys.getsizeof(text)} {SHARED_MIN_CHARS} [{SHARED_MIN_CHARS}] {text.count('x')}\n"
+        f"True 1 True x {ascii(ENDS[form])}\n"
+        f"True True {text > text[1:]} True\n"
+        f"{len(text) + 4} True"
+    )
+    assert await session.value(EVERYDAY_USE) == expected
+    assert await session.value("'context' in globals()") == "False"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into a worker")
+async def test_the_sessions_share_one_read_only_mapping(open_session, mapped_files):
+    before = len(mapped_files())
+    corpus = Corpus.of(long_text("utf-16-le"))
+    for _ in range(3):
+        session = await open_session(corpus)
+        assert await session.value("context.count('needle')") == "1"
+    rights = mapped_files()
+    assert len(rights) == before + 4, "three workers, and their holder"
+    assert set(rights) == {"r--s"}
+
+
+async def test_no_session_can_write_to_what_all_share(open_session):
+    corpus = Corpus.of(long_text("ascii"))
+    beside = await open_session(corpus)
+    hostile = await open_session(corpus)
+    refused = "-1 13"  # EACCES, from the kernel: the file was opened for reading
+    make_writable = f"{LIBC}{CHARACTERS}print(libc.mprotect(ctypes.c_void_p(page), 4096, 3), ctypes.get_errno())"
+    assert await hostile.value(make_writable) == refused
+    remove = f"{LIBC}{CHARACTERS}print(libc.madvise(ctypes.c_void_p(page), 4096, 9), ctypes.get_errno())"
+    assert (await hostile.value(remove)).startswith("-1 ")
+    assert "SIGSEGV" in await hostile.death(f"{LIBC}{CHARACTERS}ctypes.memset(page, 0, 4096)")
+    forge_length = "import ctypes\nctypes.c_ssize_t.from_address(id(context) + 16).value = 3\nprint(len(context))"
+    hostile = await open_session(corpus)
+    assert await hostile.value(forge_length) == "3"
+    for session in (beside, await open_session(corpus)):
+        assert await session.value("len(context), context.strip('x')") == f"({len(corpus.text)}, {ENDS['ascii']!r})"
+
+
+async def test_room_of_a_shared_text_that_is_unmapped_is_not_to_be_had(open_session):
+    session = await open_session("x" * (200 << 20), memory_mb=64)
+    take = (
+        f"{LIBC}{CHARACTERS}assert libc.munmap(ctypes.c_void_p(page + 4096), ctypes.c_size_t(150 << 20)) == 0\n"
+        "size = ctypes.c_size_t(120 << 20)\n"
+        "private, shared, growing = (libc.mmap(None, size, 3, 0x20 | kind, -1, 0) for kind in (0x2, 0x1, 0x102))\n"
+        "print({ctypes.c_void_p(each).value == 2**64 - 1 for each in (private, shared, growing)})"
+    )
+    assert await session.value(take) == "{True}"
+
+
+async def test_the_memory_limit_is_on_top_of_the_corpus(open_session):
+    session = await open_session("x" * (200 << 20), memory_mb=64)
+    assert await session.value("len(bytes(60 << 20))") == str(60 << 20)
+    assert (await session.error("bytes(100 << 20)")).startswith("MemoryError")
+    assert (await session.error("context + 'x'")).startswith("MemoryError")
+    assert await session.value("context.count('x')") == str(200 << 20)
