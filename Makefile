@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
@@ -15,8 +15,11 @@ check: .venv/.installed-dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+bench: .venv/.installed .venv-bench/.installed
+	$(BIN)/python benchmarks/bench.py $(ARGS)
+
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -26,4 +29,10 @@ clean:
 
 .venv/.installed-dev: .venv/.installed
 	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+.venv-bench/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-bench/bin/python -m pip install --quiet --group bench
 	touch $@

@@ -1,0 +1,121 @@
+"""What is measured of every engine, written once. Standard library only: the peers' processes use it too.
+
+A script for one engine calls `main`, which measures one thing and prints the figure as JSON:
+
+    python benchmarks/this_engine.py iteration --mb 0.01 --times 40
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from model_gaps import TimedReplies
+
+LINE = "Some line of a log that nobody reads until something breaks.\n"
+
+
+@dataclass(frozen=True)
+class Task:
+    """How large the corpus is, and how often the thing is done (what that means, each measurement says)."""
+
+    mb: float
+    times: int
+
+    def text(self) -> str:
+        return LINE * max(1, int(self.mb * 1_000_000) // len(LINE))
+
+
+class Engine(Protocol):
+    """One engine under measurement."""
+
+    finish: str
+    """Code that ends a run with the length of `context` as its answer."""
+
+    def prepare(self, text: str) -> Any:
+        """The text as this engine takes it for several runs."""
+        ...
+
+    def run(self, context: Any, root: TimedReplies, sub: TimedReplies) -> None:
+        """One run, from call to result. The replies of `root` are code."""
+        ...
+
+
+Figures = dict[str, float]
+Measurement = Callable[[Engine, Task], Figures]
+
+
+def one_turn(engine: Engine, task: Task) -> Figures:
+    """A run of one turn, from call to result, when another has run before."""
+    text = task.text()
+    _run(engine, text, [engine.finish])
+    return {"ms": _median_ms(lambda: _run(engine, text, [engine.finish]), task.times)}
+
+
+def iteration(engine: Engine, task: Task) -> Figures:
+    """From one reply of the root LM to its next call. Each turn runs a line of code over the corpus."""
+    step = "x = len(context)\nprint(x)"
+    root, _ = _run(engine, task.text(), [step] * task.times + [engine.finish])
+    return {"ms": root.median}
+
+
+def callback(engine: Engine, task: Task) -> Figures:
+    """From one reply of the sub-LM to its next call, for `llm_query` in a loop."""
+    code = f"for _ in range({task.times}):\n    llm_query('x')\n{engine.finish}"
+    _, sub = _run(engine, task.text(), [code], ["ok"] * task.times)
+    if len(sub.gaps) != task.times - 1:
+        raise RuntimeError(f"the sub-LM was called {len(sub.gaps) + 1} times, not {task.times}")
+    return {"ms": sub.median}
+
+
+def first_use(engine: Engine, task: Task) -> Figures:
+    """The first run of one turn over a corpus, when another has run over a small one."""
+    _run(engine, "a small corpus", [engine.finish])
+    text = task.text()
+    return {"ms": _milliseconds(lambda: _run(engine, text, [engine.finish]))}
+
+
+def next_run(engine: Engine, task: Task) -> Figures:
+    """The later runs of one turn over the same corpus."""
+    context = engine.prepare(task.text())
+    _run(engine, context, [engine.finish])
+    return {"ms": _median_ms(lambda: _run(engine, context, [engine.finish]), task.times)}
+
+
+OF_EVERY_ENGINE: Mapping[str, Measurement] = {
+    each.__name__: each for each in (one_turn, iteration, callback, first_use, next_run)
+}
+
+
+def main(engine: Engine, measurements: Mapping[str, Measurement] = OF_EVERY_ENGINE) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("measurement", choices=measurements)
+    parser.add_argument("--mb", type=float, default=0.01, help="megabytes of corpus, ASCII")
+    parser.add_argument("--times", type=int, default=5)
+    asked = parser.parse_args()
+    figures = measurements[asked.measurement](engine, Task(asked.mb, asked.times))
+    sys.stdout.write(json.dumps(figures) + "\n")
+
+
+def _run(
+    engine: Engine, context: Any, codes: Sequence[str], sub_replies: Sequence[str] = ()
+) -> tuple[TimedReplies, TimedReplies]:
+    root, sub = TimedReplies(codes), TimedReplies(sub_replies)
+    engine.run(context, root, sub)
+    return root, sub
+
+
+def _median_ms(work: Callable[[], object], times: int) -> float:
+    return statistics.median(_milliseconds(work) for _ in range(times))
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1_000

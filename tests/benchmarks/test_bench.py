@@ -1,0 +1,45 @@
+"""The benchmarks run, at their smallest. What they measure is asserted nowhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_one_row_of_this_engine_is_measured_and_printed() -> None:
+    command = [sys.executable, str(BENCHMARKS / "bench.py"), "--quick", "--without-peers", "--only", "callback"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    header, _, row = done.stdout.splitlines()[:3]
+    assert header == "|  | this engine | to reach |"
+    assert re.fullmatch(r"\| host callback, sync \| [\d,.]+ ms \| - \|", row)
+
+
+def test_memory_of_several_runs_is_measured() -> None:
+    command = [sys.executable, str(BENCHMARKS / "this_engine_memory.py"), "runs_at_once", "--mb", "1", "--times", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "PermissionError" in done.stderr:
+        pytest.skip("only root may read the memory of a confined worker")
+    assert re.search(r'"mb": [\d.]+', done.stdout), done.stderr
+
+
+@pytest.fixture
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import fresh_process
+
+    return fresh_process
+
+
+def test_a_measurement_that_fails_says_why(fresh_process: ModuleType, tmp_path: Path) -> None:
+    script = tmp_path / "peer.py"
+    script.write_text("raise RuntimeError('its runtime is not here')")
+    contender = fresh_process.Contender("a peer", str(script), peer=False)
+    with pytest.raises(fresh_process.CouldNotRunError, match=r"^RuntimeError: its runtime is not here$"):
+        fresh_process.measure(contender, fresh_process.Row("a turn", "one_turn"))
