@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rlm_integrations.repl.sub_calls import FailedSubCall
@@ -29,7 +29,7 @@ class AnswerReading:
     refused: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {"ready": self.ready, "content": self.content, "is_json": self.is_json, "refused": self.refused}
 
 
 def fresh_answer() -> dict[str, Any]:
