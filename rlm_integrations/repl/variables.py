@@ -125,9 +125,11 @@ def _item_type(value: Any) -> str:
 
 def _signature(value: Any) -> Signature:
     """Tells one state of a variable from the next. Ids are used again, so a glimpse of the content is added."""
-    base = _base(value, _SIZED)
     if type(value) in _NUMBERS:
         return (0, 0, type(value).__name__, value if value == value else None)
+    if type(value) is FunctionType or type(value) is MethodType:  # most of what a session holds
+        return (id(value), 0, None, None)
+    base = _base(value, _SIZED)
     if base is None or base is range:
         return (id(value), 0, None, None)
     size = base.__len__(value)
