@@ -51,11 +51,7 @@ class ModelCaller:
 
     def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """Without lone surrogates. A conversation only grows: what it began with is not looked through again."""
-        known = 0
-        for last, message in zip(self._last, messages, strict=False):
-            if last is not message:
-                break
-            known += 1
+        known = len(self._last) if messages[: len(self._last)] == self._last else 0
         new = (Message(message.role, without_lone_surrogates(message.content)) for message in messages[known:])
         self._last, self._last_sent = messages, (*self._last_sent[:known], *new)
         return self._last_sent
