@@ -3,8 +3,8 @@
     python benchmarks/corpus_scale.py [--size-mb 1000] [--row NAME]
 
 Each row is measured in a process of its own, so that none inherits another's memory. Memory of processes is their
-proportional share (Pss of /proc/PID/smaps_rollup), which counts a page that several share once in all. Workers are not
-dumpable: only root may read theirs, and for others the rows on memory say so.
+proportional share (Pss of /proc/PID/smaps_rollup), which counts a page that several share once in all, and their page
+tables. Workers are not dumpable: only root may read theirs, and for others the rows on memory say so.
 Ratios within one run of this script may be compared; times of different machines may not.
 """
 
@@ -36,6 +36,7 @@ LIMITS = {"max_iterations": 10_000, "max_sub_calls": 100_000}
 SETTINGS = ReplSettings(depth=1, sub_call_chars=100_000, max_output_chars=8192, step_timeout_s=120.0, memory_mb=256)
 AT_ONCE, IDLE, DOCUMENTS, FILES = 40, 200, 100_000, 100
 MB = 1_000_000
+ONLY_ROOT = "only root may read it"
 
 Cells = list[tuple[str, str]]
 """What was measured, and the figure."""
@@ -69,13 +70,18 @@ def descendants(process: int | str = "self") -> list[int]:
     return [*own, *(below for pid in own for below in descendants(pid))]
 
 
+def status_of(process: int | str, name: str) -> int:
+    """A figure of /proc/PID/status in bytes."""
+    return int(Path(f"/proc/{process}/status").read_text().partition(f"{name}:")[2].split()[0]) * 1024
+
+
 def shares(processes: Sequence[int | str]) -> int:
-    return sum(smaps_of(process)["Pss"] for process in processes)
+    """Memory in all, page tables included."""
+    return sum(smaps_of(process)["Pss"] + status_of(process, "VmPTE") for process in processes)
 
 
 def peak_of_this_process() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    return status_of("self", "VmHWM")
 
 
 def megabytes(size: float) -> str:
@@ -101,7 +107,8 @@ def row_runs(size_mb: int) -> Cells:
     """First use, next use and an iteration of one str."""
     run(Corpus.of(LINE))  # the helper is there
     cells: Cells = []
-    for size, line, kind in ((size_mb // 10, LINE, ""), (size_mb // 10, NON_ASCII_LINE, "non-ASCII "), (size_mb, LINE, "")):
+    tenth = size_mb // 10
+    for size, line, kind in ((tenth, LINE, ""), (tenth, NON_ASCII_LINE, "non-ASCII "), (size_mb, LINE, "")):
         corpus = Corpus.of(text_of(size, line))
         cells.append((f"first use of a {kind}str of {size:,} M characters", f"{run(corpus):.2f} s"))
     following = statistics.median(run(corpus) for _ in range(15))
@@ -141,7 +148,10 @@ def row_idle(size_mb: int) -> Cells:
         await closed(repls)
         return took, used
 
-    took, used = asyncio.run(measure())
+    try:
+        took, used = asyncio.run(measure())
+    except PermissionError:
+        return [(f"{IDLE} idle REPLs: memory", ONLY_ROOT)]
     return [(f"{IDLE} idle REPLs: memory", megabytes(used)), (f"{IDLE} idle REPLs: time to start", f"{took:.2f} s")]
 
 
@@ -217,13 +227,11 @@ def in_words(measurement: Awaitable[int]) -> str:
     try:
         return megabytes(asyncio.run(measured()))
     except PermissionError:
-        return "only root may read it"
+        return ONLY_ROOT
 
 
 ROWS: dict[str, Callable[[int], Cells]] = {
-    name.removeprefix("row_"): row
-    for name, row in list(globals().items())
-    if name.startswith("row_")
+    name.removeprefix("row_"): row for name, row in list(globals().items()) if name.startswith("row_")
 }
 
 
@@ -233,14 +241,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--row", choices=ROWS, help="measure this one here, and print it as JSON")
     options = parser.parse_args(arguments)
     if options.row is not None:
-        print(json.dumps(ROWS[options.row](options.size_mb)))
+        sys.stdout.write(json.dumps(ROWS[options.row](options.size_mb)))
         return
-    print("| | measured |\n|---|---|", flush=True)
+    sys.stdout.write("| | measured |\n|---|---|\n")
     for name in ROWS:
         command = [sys.executable, __file__, "--size-mb", str(options.size_mb), "--row", name]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
         for what, figure in json.loads(done.stdout):
-            print(f"| {what} | {figure} |", flush=True)
+            sys.stdout.write(f"| {what} | {figure} |\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

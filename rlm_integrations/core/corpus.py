@@ -6,12 +6,14 @@ shared by its runs; what a single call brings is joined in front of it.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import inspect
 import numbers
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -30,6 +32,8 @@ _FORMS = (
 _TEXT_KEYS = ("text", "page_content", "content")
 _NAME_CHARS = 1024
 _SNIFFED_BYTES = 8192
+_LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 24  # of a file that are read at once
+_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Corpus:
@@ -282,8 +286,23 @@ def _hidden(path: Path) -> bool:
 def _text_of(file: Path) -> str | None:
     """The text of a file, None for a binary one. Bytes that are not UTF-8 become lone surrogates, and none is lost."""
     try:
-        data = file.read_bytes()
+        with file.open("rb", buffering=0) as data:
+            beginning = data.read(_SNIFFED_BYTES)
+            return None if b"\0" in beginning else _decoded(beginning, data)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidArgumentError(f"context: cannot read {str(file)!r}: {reason}; pass a readable file") from error
-    return None if b"\0" in data[:_SNIFFED_BYTES] else data.decode("utf-8", "surrogateescape")
+
+
+def _decoded(beginning: bytes, rest: FileIO) -> str:
+    decoder = _decoder(errors="surrogateescape")
+    text = decoder.decode(beginning)
+    # CPython grows a local str in place, once it knows this loop, so that it is never in memory twice.
+    # Where something keeps it from that, pieces which grow along bound what is copied.
+    while True:
+        piece = rest.read(min(max(_LEAST_BYTES, len(text) // 16), _MOST_BYTES))
+        if not piece:
+            break
+        text += decoder.decode(piece)
+    text += decoder.decode(b"", final=True)
+    return text

@@ -20,6 +20,7 @@ _METADATA_CHARS = 300
 _ID_CHARS = 300
 _KEY_CHARS = 60
 _VALUE_CHARS = 30
+_COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 
 
 def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
@@ -55,6 +56,15 @@ def describe(corpus: Corpus, limits: RLMLimits, tag: str, sub_call_chars: int | 
     if corpus.kind == "str":
         return _describe_str(corpus, limits, tag, reading)
     return _describe_documents(corpus, limits, tag, reading)
+
+
+def study(corpus: Corpus) -> None:
+    """Find out what `describe` says of the corpus, which takes a while over a large one. It is remembered."""
+    if corpus.kind == "str":
+        _lines_of(corpus)
+    elif corpus.kind == "documents":
+        _metadata_of(corpus)
+        _spread_of(corpus)
 
 
 def _describe_str(corpus: Corpus, limits: RLMLimits, tag: str, reading: str) -> str:
@@ -122,7 +132,8 @@ def fence_tag(corpus: Corpus) -> str:
 
 @once_per_corpus
 def _lines_of(corpus: Corpus) -> int:
-    return corpus.text.count("\n") + 1
+    pieces = range(0, len(corpus.text), _COUNTED_CHARS)
+    return sum(corpus.text.count("\n", start, start + _COUNTED_CHARS) for start in pieces) + 1
 
 
 @once_per_corpus

@@ -15,7 +15,7 @@ from rlm_integrations.core.actions import BudgetView, CallRootLM, CodeRan, Fail,
 from rlm_integrations.core.answer_type import AnswerType
 from rlm_integrations.core.budget import Budget
 from rlm_integrations.core.corpus import Corpus, unique_ids
-from rlm_integrations.core.describe import corpus_line, describe, fence_tag, shown_whole
+from rlm_integrations.core.describe import corpus_line, describe, fence_tag, shown_whole, study
 from rlm_integrations.core.errors import (
     InvalidArgumentError,
     LimitReachedError,
@@ -43,7 +43,7 @@ from rlm_integrations.core.question import Question, read_question
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.root_loop import Decision, Rules, State
 from rlm_integrations.core.sandbox import CodeError, ReplSettings, Sandbox, StepDone
-from rlm_integrations.core.sources import source_ids
+from rlm_integrations.core.sources import index_of, source_ids
 from rlm_integrations.core.step_record import StepRecord
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.threads import RunThreads
@@ -161,7 +161,7 @@ class Run:
 
     async def _prepare_corpus(self) -> None:
         """Read the context, and add what a retriever finds for the question and what the question brought."""
-        self._corpus = await self._threads.run(Corpus.of, self._context)  # it may read files, or drain an iterator
+        self._corpus = await self._threads.run(_read_corpus, self._context)
         retriever = self._corpus.retriever
         if retriever is not None:
             try:
@@ -367,6 +367,14 @@ class Run:
         if self._repl is not None:
             await self._repl.close()
         self._threads.close()
+
+
+def _read_corpus(context: object) -> Corpus:
+    """The corpus, looked through: what takes a while over a large one is done now, and not in the event loop."""
+    corpus = Corpus.of(context)
+    study(corpus)
+    index_of(corpus)
+    return corpus
 
 
 def _ended_with(decision: Decision) -> str:

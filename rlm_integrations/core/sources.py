@@ -20,7 +20,7 @@ def source_ids(trace: RLMTrace, corpus: Corpus, retrieved: Sequence[Document] = 
     """Ids in that order, each once."""
     own = 0 if corpus.shared is corpus else len(corpus.brought)
     indexed = (  # by place, not by id: in a join a shared document may have another id
-        (_index_of(corpus.shared), corpus.documents[own:]),
+        (index_of(corpus.shared), corpus.documents[own:]),
         (_TextIndex(corpus.brought[:own]), corpus.documents[:own]),
         (_TextIndex(retrieved), retrieved),
     )
@@ -65,5 +65,6 @@ class _TextIndex:
 
 
 @once_per_corpus
-def _index_of(corpus: Corpus) -> _TextIndex:
+def index_of(corpus: Corpus) -> _TextIndex:
+    """It takes a while over many documents, and is remembered."""
     return _TextIndex(corpus.documents)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import datetime
 import gc
+import tempfile
+import tracemalloc
 import weakref
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -18,6 +20,7 @@ from langchain_core.documents import Document as LangChainDocument
 from llama_index.core.schema import Document as LlamaDocument
 from llama_index.core.schema import NodeWithScore, TextNode
 
+from rlm_integrations.core import corpus as corpus_module
 from rlm_integrations.core.corpus import Corpus, document_of, once_per_corpus, plain, unique_ids
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -147,6 +150,36 @@ def test_a_file_is_a_document_named_as_it_was_given(tmp_path: Path, monkeypatch:
     assert corpus.documents[0].text == raw.decode("utf-8", "surrogateescape")
     assert corpus.documents[0].text.encode("utf-8", "surrogateescape") == raw
     assert Corpus.of(Path("notes.txt")).kind == "documents"
+
+
+@given(st.binary(max_size=60), st.integers(1, 5))
+def test_a_file_that_is_read_in_pieces_is_the_same(raw: bytes, piece: int) -> None:
+    with tempfile.NamedTemporaryFile() as file, pytest.MonkeyPatch.context() as patch:
+        file.write(b"x" + raw.replace(b"\0", b"x"))
+        file.flush()
+        patch.setattr(corpus_module, "_LEAST_BYTES", piece)
+        patch.setattr(corpus_module, "_MOST_BYTES", piece)
+        patch.setattr(corpus_module, "_SNIFFED_BYTES", piece)
+        (document,) = Corpus.of(Path(file.name)).documents
+    assert document.text == (b"x" + raw.replace(b"\0", b"x")).decode("utf-8", "surrogateescape")
+
+
+def test_a_text_is_never_in_memory_twice_while_it_is_read(tmp_path: Path) -> None:
+    size = 40 << 20
+    (tmp_path / "large.txt").write_bytes(b"0123456789abcde\n" * (size // 16))
+
+    def texts() -> Iterator[str]:
+        for number in range(40):
+            yield str(number % 10) * (size // 40)
+
+    for context in (tmp_path / "large.txt", texts()):
+        tracemalloc.start()
+        corpus = Corpus.of(context)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert corpus.chars == size
+        assert peak < 1.4 * size
+        del corpus
 
 
 def test_a_folder_stands_for_its_text_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import gc
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -12,7 +14,6 @@ import pytest
 from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.sandboxes.process import document_file
 from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter
 from rlm_integrations.sandboxes.process.helper_client import HOLDER_MIN_CHARS, helper_client
@@ -177,13 +178,50 @@ async def test_a_holder_that_was_killed_is_replaced(open_session, holders):
     assert await (await open_session(corpus)).value("len(context)") == str(HOLDER_MIN_CHARS)
 
 
-async def test_the_loop_runs_while_a_corpus_is_prepared(open_session):
-    """A callback of the loop must run before the preparation is over: the holder waits for it."""
-    corpus = Corpus.of("x" * HOLDER_MIN_CHARS)
-    seen: list[str] = []
+class _WaitsForTheLoop(Mapping[str, Any]):
+    """Metadata that is read only once `allowed` is set; `reached` tells that somebody tries."""
+
+    def __init__(self) -> None:
+        self.reached, self.allowed = threading.Event(), threading.Event()
+
+    def __getitem__(self, key: str) -> Any:
+        return "value"
+
+    def __iter__(self) -> Iterator[str]:
+        self.reached.set()
+        if not self.allowed.wait(10):
+            raise RuntimeError("the loop stood still while the corpus was prepared")
+        return iter(["key"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.fixture
+def held_up():
+    """A large corpus whose preparation stops in the middle until it is allowed to go on."""
+    metadata = _WaitsForTheLoop()
+    yield metadata, Corpus([Document("a", "x" * HOLDER_MIN_CHARS), Document("b", "text", metadata)])
+    metadata.allowed.set()
+
+
+async def test_the_loop_runs_while_a_corpus_is_prepared(open_session, until, held_up):
+    metadata, corpus = held_up
     opening = asyncio.ensure_future(open_session(corpus))
-    await asyncio.sleep(0)
-    seen.append("the loop is free" if not opening.done() else "it was blocked")
-    done = await (await opening).run("1")
-    assert isinstance(done, StepDone)
-    assert seen == ["the loop is free"]
+    await until(metadata.reached.is_set)
+    metadata.allowed.set()
+    assert await (await opening).value("context[1]['metadata']") == "{'key': 'value'}"
+
+
+async def test_waiting_for_a_corpus_can_be_given_up_and_it_is_there_for_the_next(open_session, until, held_up, holders):
+    before = set(holders())
+    metadata, corpus = held_up
+    opening = asyncio.ensure_future(open_session(corpus))
+    await until(metadata.reached.is_set)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert not metadata.allowed.is_set()
+    metadata.allowed.set()
+    assert await (await open_session(corpus)).value("context[1]['text']") == "text"
+    assert len(set(holders()) - before) == 1, "what was begun was not begun again"

@@ -110,9 +110,9 @@ class HelperClient:
 
     def _start_holder(self, corpus: Corpus) -> ForkClient:
         for _ in range(2):
+            server = self._running_helper().client
             document_file, text_file = _write_documents(corpus)
             try:
-                server = self._running_helper().client
                 return server.start_holder(document_file, text_file)
             except ServerGoneError:
                 self._forget(server, corpus=None)
@@ -193,13 +193,13 @@ def _write_documents(corpus: Corpus) -> tuple[int, int]:
     writer = RecordWriter("rlm-corpus", texts)
     try:
         _add(writer, corpus.as_documents())
-    except BaseException as error:
+        text_file = texts.finish()
+        return writer.finish(), text_file
+    except OSError as error:
+        raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
+    finally:
         writer.discard()
         texts.discard()
-        if isinstance(error, OSError):
-            raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
-        raise
-    return writer.finish(), texts.finish()
 
 
 def _write_session(

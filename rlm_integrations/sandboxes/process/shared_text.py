@@ -111,8 +111,7 @@ def _header(form: Form) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ..
     data_at = tuple(at for at, word in enumerate(words) if word == id(sample) + size)
     if sys.implementation.name != "cpython" or size % _WORD or words[1] != id(str) or not length_at:
         raise UnknownLayoutError
-    immortal: int = ctypes.c_uint64.from_address(id(None)).value
-    words[0] = immortal if sys.version_info >= (3, 12) else _NEVER_FREED
+    words[0] = _NEVER_FREED if sys.version_info < (3, 12) else ctypes.c_uint64.from_address(id(None)).value
     return tuple(words), length_at, data_at
 
 

@@ -10,6 +10,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterator
+from io import FileIO
 from typing import Literal
 
 SHARED_MIN_CHARS = 1 << 20
@@ -32,32 +33,32 @@ class TextFile:
     """Texts in a new memory file, each at the beginning of a page and with a NUL behind it."""
 
     def __init__(self, name: str) -> None:
-        self._descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self._file = FileIO(descriptor, "wb")
         self._end = 0
 
     def add(self, text: str) -> Place:
         """Write a text, lone surrogates and all. Raises OSError where there is no memory for it."""
         form, offset = form_of(text), self._end
-        os.lseek(self._descriptor, offset, os.SEEK_SET)
+        self._file.seek(offset)
         for piece in _pieces(text):
             data = memoryview(piece.encode(form, "surrogatepass"))
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                data = data[self._file.write(data) :]
         self._end = offset + mapped_bytes(form, len(text))
         return offset, form, len(text)
 
     def finish(self) -> int:
         """A descriptor of the file, which nobody can write to any more. The caller closes it."""
-        try:
-            os.ftruncate(self._descriptor, self._end)
-            fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
-            # Kernels before 6.7 map a write-sealed file shared only where it was opened for reading.
-            return os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            self.discard()
+        self._file.truncate(self._end)
+        fcntl.fcntl(self._file, fcntl.F_ADD_SEALS, _SEALS)
+        # Kernels before 6.7 map a write-sealed file shared only where it was opened for reading.
+        descriptor = os.open(f"/proc/self/fd/{self._file.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
+        self.discard()
+        return descriptor
 
     def discard(self) -> None:
-        os.close(self._descriptor)
+        self._file.close()
 
 
 def form_of(text: str) -> Form:
