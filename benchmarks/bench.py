@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     reasons: dict[str, list[str]] = {}
     lines = [_line(row, contenders, reasons) for row in rows]
     header = ["", *(each.name for each in contenders), "to reach"]
-    sys.stdout.write(markdown(header, lines) + f"\n{_machine()}\n")
+    sys.stdout.write(markdown(header, lines) + f"\n{_machine(contenders)}\n")
     sys.stdout.writelines(f"\n{reason}: {'; '.join(titles)}\n" for reason, titles in reasons.items())
     if any(reason.startswith(THIS_ENGINE.name) for reason in reasons):
         raise SystemExit(1)
@@ -55,13 +55,15 @@ def _cell(row: Row, title: str, contender: Contender, reasons: dict[str, list[st
     return written if row.mb <= contender.largest_mb else f"{written} (at {size(contender.largest_mb)})"
 
 
-def _machine() -> str:
-    versions = [f"CPython {platform.python_version()}"]
-    if PEERS_PYTHON.exists():
-        listed = subprocess.run([str(PEERS_PYTHON), "-m", "pip", "freeze"], capture_output=True, text=True, check=True)
-        versions += [line for line in listed.stdout.splitlines() if line.startswith(("rlms==", "dspy=="))]
+def _machine(contenders: Sequence[Contender]) -> str:
     kernel = ".".join(platform.release().split(".")[:2])
-    return f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()} {kernel}, {', '.join(versions)}"
+    parts = [f"{os.cpu_count()} cores ({platform.machine()})", f"{platform.system()} {kernel}"]
+    parts.append(f"CPython {platform.python_version()}")
+    if any(each.peer for each in contenders) and PEERS_PYTHON.exists():
+        listed = subprocess.run([str(PEERS_PYTHON), "-m", "pip", "freeze"], capture_output=True, text=True, check=True)
+        parts += [line for line in listed.stdout.splitlines() if line.startswith(("rlms==", "dspy=="))]
+    # a busy machine doubles the times of everything that wakes a process
+    return f"{', '.join(parts)}; load average of the last five minutes {os.getloadavg()[1]:.1f}"
 
 
 if __name__ == "__main__":
