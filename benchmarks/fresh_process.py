@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from rows import Contender, Row
+from rows import Contender, Row, ScaleRow
 
 HERE = Path(__file__).parent
 PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
@@ -21,16 +22,26 @@ class CouldNotRunError(Exception):
 
 
 def measure(contender: Contender, row: Row) -> float:
-    """The figure of a row for one engine. Raises CouldNotRunError."""
+    """Milliseconds of a row for one engine. Raises CouldNotRunError."""
     python = PEERS_PYTHON if contender.peer else Path(sys.executable)
     if not python.exists():
         raise CouldNotRunError("it is not installed; `make bench` does that")
     times = row.slow_times if contender.slow else row.times
     size = ["--mb", str(min(row.mb, contender.largest_mb)), "--times", str(times)]
-    script = str(HERE / (row.script or contender.script))
+    return _printed([str(python), str(HERE / contender.script), row.measurement, *size], dict(contender.environment))
+
+
+def measure_scale(row: ScaleRow) -> list[tuple[str, str]]:
+    """The figures of a row of corpus_scale.py, each with its name. Raises CouldNotRunError."""
+    script = str(HERE / "corpus_scale.py")
+    return _printed([sys.executable, script, "--size-mb", str(row.mb), "--row", row.name], {})
+
+
+def _printed(command: list[str], environment: dict[str, str]) -> Any:
+    """The JSON that a command prints in its last line."""
     process = subprocess.Popen(
-        [str(python), script, row.measurement, *size],
-        env=os.environ | dict(contender.environment),
+        command,
+        env=os.environ | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -47,7 +58,7 @@ def measure(contender: Contender, row: Row) -> float:
             process.communicate()
     if process.returncode != 0:
         raise CouldNotRunError(_last_line(complaints) or f"exit status {process.returncode}")
-    return json.loads(printed.splitlines()[-1])[row.figure]
+    return json.loads(printed.splitlines()[-1])
 
 
 def _last_line(text: str) -> str:

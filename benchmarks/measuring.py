@@ -47,45 +47,45 @@ class Engine(Protocol):
         ...
 
 
-Figures = dict[str, float]
-Measurement = Callable[[Engine, Task], Figures]
+Measurement = Callable[[Engine, Task], float]
+"""Gives milliseconds."""
 
 
-def one_turn(engine: Engine, task: Task) -> Figures:
+def one_turn(engine: Engine, task: Task) -> float:
     """A run of one turn, from call to result, when another has run before."""
     text = task.text()
     _run(engine, text, [engine.finish])
-    return {"ms": _median_ms(lambda: _run(engine, text, [engine.finish]), task.times)}
+    return _median_ms(lambda: _run(engine, text, [engine.finish]), task.times)
 
 
-def iteration(engine: Engine, task: Task) -> Figures:
+def iteration(engine: Engine, task: Task) -> float:
     """From one reply of the root LM to its next call. Each turn runs a line of code over the corpus."""
     step = "x = len(context)\nprint(x)"
     root, _ = _run(engine, task.text(), [step] * task.times + [engine.finish])
-    return {"ms": root.median}
+    return root.median
 
 
-def callback(engine: Engine, task: Task) -> Figures:
+def callback(engine: Engine, task: Task) -> float:
     """From one reply of the sub-LM to its next call, for `llm_query` in a loop."""
     code = f"for _ in range({task.times}):\n    llm_query('x')\n{engine.finish}"
     _, sub = _run(engine, task.text(), [code], ["ok"] * task.times)
     if len(sub.gaps) != task.times - 1:
         raise RuntimeError(f"the sub-LM was called {len(sub.gaps) + 1} times, not {task.times}")
-    return {"ms": sub.median}
+    return sub.median
 
 
-def first_use(engine: Engine, task: Task) -> Figures:
+def first_use(engine: Engine, task: Task) -> float:
     """The first run of one turn over a corpus, when another has run over a small one."""
     _run(engine, "a small corpus", [engine.finish])
     text = task.text()
-    return {"ms": _milliseconds(lambda: _run(engine, text, [engine.finish]))}
+    return _milliseconds(lambda: _run(engine, text, [engine.finish]))
 
 
-def next_run(engine: Engine, task: Task) -> Figures:
+def next_run(engine: Engine, task: Task) -> float:
     """The later runs of one turn over the same corpus."""
     context = engine.prepare(task.text())
     _run(engine, context, [engine.finish])
-    return {"ms": _median_ms(lambda: _run(engine, context, [engine.finish]), task.times)}
+    return _median_ms(lambda: _run(engine, context, [engine.finish]), task.times)
 
 
 OF_EVERY_ENGINE: Mapping[str, Measurement] = {
@@ -99,8 +99,8 @@ def main(engine: Engine, measurements: Mapping[str, Measurement] = OF_EVERY_ENGI
     parser.add_argument("--mb", type=float, default=0.01, help="megabytes of corpus, ASCII")
     parser.add_argument("--times", type=int, default=5)
     asked = parser.parse_args()
-    figures = measurements[asked.measurement](engine, Task(asked.mb, asked.times))
-    sys.stdout.write(json.dumps(figures) + "\n")
+    ms = measurements[asked.measurement](engine, Task(asked.mb, asked.times))
+    sys.stdout.write(json.dumps(ms) + "\n")
 
 
 def _run(

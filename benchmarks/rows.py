@@ -24,15 +24,14 @@ class Contender:
 class Row:
     title: str
     measurement: str
-    figure: str = "ms"
     mb: float = 0.01
     times: int = 1
     """How often the thing is done in a process."""
     processes: int = 1
     """How many processes measure it, each anew; their median counts."""
     to_reach: float = 0.0
-    script: str | None = None
-    """The script, for what is measured of this engine only."""
+    peers: bool = True
+    """Whether the peers have such a thing."""
     slow_times: int = 3
 
 
@@ -51,36 +50,34 @@ CONTENDERS = (
         "dspy local", "dspy_peer.py", environment=(("RLM_BENCH_INTERPRETER", "local"),), largest_mb=100, slow=True
     ),
 )
-_MEMORY = "this_engine_memory.py"
 
 ROWS = (
     Row("a run of one turn, warm", "one_turn", times=15, processes=3, to_reach=15),
     Row("an iteration, {mb}", "iteration", times=60, processes=3, to_reach=0.5, slow_times=20),
     Row("an iteration, {mb}", "iteration", mb=1_000, times=60, to_reach=0.5),
-    Row("host callback, async", "callback_async", times=200, processes=3, to_reach=0.25, script=THIS_ENGINE.script),
+    Row("host callback, async", "callback_async", times=200, processes=3, to_reach=0.25, peers=False),
     Row("host callback, sync", "callback", times=200, processes=3, to_reach=0.4, slow_times=40),
     Row("first use of a str, {mb}", "first_use", mb=100, processes=3, to_reach=300),
     Row("first use of a str, {mb}", "first_use", mb=1_000, to_reach=4_000),
     Row("next run over the same, {mb}", "next_run", mb=1_000, times=9, to_reach=10, slow_times=1),
-    Row(
-        "{times} runs at once that read one str of {mb}: memory beyond it",
-        "runs_at_once",
-        "mb",
-        mb=1_000,
-        times=40,
-        to_reach=1_200,
-        script=_MEMORY,
-    ),
-    Row("{times} idle REPLs: memory", "repls", "mb", times=200, to_reach=600, script=_MEMORY),
-    Row("{times} idle REPLs: until all have run a step", "repls", "seconds", times=200, to_reach=2, script=_MEMORY),
-    Row(
-        "a run that reads documents of 1 KB, {mb}: its own memory",
-        "documents",
-        "private_mb",
-        mb=100,
-        to_reach=20 if sys.version_info >= (3, 12) else 160,  # immortal objects come with 3.12
-        script=_MEMORY,
-    ),
+)
+
+
+@dataclass(frozen=True)
+class ScaleRow:
+    """A row of corpus_scale.py: figures of this engine alone, each as corpus_scale names and writes it."""
+
+    name: str
+    to_reach: tuple[str, ...]
+    """For each of its figures, "-" where nothing is said."""
+    mb: int = 1_000
+
+
+SCALE_ROWS = (
+    ScaleRow("at_once", ("1,200 MB",)),
+    ScaleRow("idle", ("600 MB", "2 s")),
+    # immortal objects come with 3.12
+    ScaleRow("documents", ("-", "-", "20 MB" if sys.version_info >= (3, 12) else "160 MB")),
 )
 
 
@@ -88,3 +85,7 @@ def quick(row: Row) -> Row:
     """The same at a hundredth of the size, less often. What is to be reached does not hold for it."""
     mb = row.mb / 100 if row.mb >= 1 else row.mb
     return replace(row, mb=mb, times=max(2, row.times // 5), slow_times=2, processes=1, to_reach=0.0)
+
+
+def quick_scale(row: ScaleRow) -> ScaleRow:
+    return replace(row, mb=row.mb // 100, to_reach=("-",) * len(row.to_reach))

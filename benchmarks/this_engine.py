@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from measuring import OF_EVERY_ENGINE, Engine, Figures, Task, callback, main
+from measuring import OF_EVERY_ENGINE, Engine, Task, callback, main
 from model_gaps import TimedReplies
 
 from rlm_integrations import RLMEngine, RLMResult, Usage
@@ -31,7 +31,7 @@ class ThisEngineAsync(ThisEngine):
         _check(asyncio.run(_engine(root, sub).arun("?", context)))
 
 
-def callback_async(engine: Engine, task: Task) -> Figures:
+def callback_async(engine: Engine, task: Task) -> float:
     return callback(ThisEngineAsync(), task)
 
 

@@ -21,12 +21,12 @@ def test_one_row_of_this_engine_is_measured_and_printed() -> None:
     assert re.fullmatch(r"\| host callback, sync \| [\d,.]+ ms \| - \|", row)
 
 
-def test_memory_of_several_runs_is_measured() -> None:
-    command = [sys.executable, str(BENCHMARKS / "this_engine_memory.py"), "runs_at_once", "--mb", "1", "--times", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "PermissionError" in done.stderr:
-        pytest.skip("only root may read the memory of a confined worker")
-    assert re.search(r'"mb": [\d.]+', done.stdout), done.stderr
+def test_a_row_of_the_corpus_at_scale_is_in_the_same_table() -> None:
+    command = [sys.executable, str(BENCHMARKS / "bench.py"), "--quick", "--without-peers", "--only", "at_once"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.fullmatch(
+        r"\| .*: memory beyond .* \| ([\d,.]+ MB|only root may read it) \| - \|", done.stdout.splitlines()[2]
+    )
 
 
 @pytest.fixture
