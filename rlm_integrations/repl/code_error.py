@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EPERM
 from types import TracebackType
 from typing import Any, Literal, cast
 
 _MESSAGE_CHARS = 2_000
 _SOURCE_CHARS = 200
 _INNER_SHOWN = 10
+_DENIED = " (this session has no files, network or other processes: all there is stands in its variables)"
+_NO_NAMES = "Temporary failure in name resolution"  # it would not be temporary
+_NO_COMMANDS = " (this is plain Python: it has no ! or % commands, and nothing can be installed)"
 _INTERRUPTED = "stopped after the step's time limit; what ran before it is kept"
 
 # Straight from the C level: a class of the model's may redefine these names. For the same reason its type
 # is asked for by `type`, never by `isinstance`.
 _traceback_of: Callable[[BaseException], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
+_errno_of: Callable[[BaseException], object] = OSError.__dict__["errno"].__get__
 _name_of_type: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 ErrorKind = Literal["raised", "syntax", "interrupted"]
@@ -40,13 +45,17 @@ def code_error(
 def uncompiled(error: Exception, message: str, *, block: int, source: str) -> dict[str, Any]:
     """The same for a block that did not compile."""
     if isinstance(error, SyntaxError):
-        return _record("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
+        record = _record("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
+        if record["source"].startswith(("!", "%")):
+            record["message"] += _NO_COMMANDS
+        return record
     return _record("syntax", message, block, source, None)
 
 
 def message_of(error: BaseException) -> str:
-    """ "Type: text", at most 2,000 characters. Runs the exception's own `__str__`, and survives what it raises.
+    """ "Type: text", and what to know of it in a session; at most 2,000 characters.
 
+    Runs the exception's own `__str__`, and survives what it raises.
     An interrupt comes through.
     """
     text = f"{type_name(error)}{_text_of(error)}"
@@ -64,7 +73,9 @@ def _text_of(error: BaseException) -> str:
         raise
     except BaseException:
         return ": (its text cannot be read)"
-    return f": {text[:_MESSAGE_CHARS]}" if text else ""
+    # EPERM is what a filter of system calls answers; for a file of another user's it would be EACCES
+    denied = (issubclass(type(error), PermissionError) and _errno_of(error) == EPERM) or _NO_NAMES in text
+    return (f": {text[:_MESSAGE_CHARS]}" if text else "") + (_DENIED if denied else "")
 
 
 def _record(kind: ErrorKind, message: str, block: int, source: str, line: int | None) -> dict[str, Any]:
