@@ -48,6 +48,11 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{number(n)} {one if n == 1 else many or one + 's'}"
 
 
+def listed(names: Sequence[str]) -> str:
+    """As prose has it: "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def shortened(content: str, chars: int) -> str:
     """Head and tail where it is longer: what is asked often stands last."""
     if len(content) <= chars:
@@ -72,6 +77,7 @@ def root_system(
     max_output_chars: int,
     sub_call_chars: int,
     tools: Sequence[ToolDescription] = (),
+    modules: Sequence[str] = (),
 ) -> str:
     """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"."""
     functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
@@ -79,6 +85,7 @@ def root_system(
     level = min(depth, 1)
     return (
         text("root_system")
+        .replace("besides the standard library:", f"besides {listed(['the standard library', *modules])}:")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))

@@ -186,6 +186,7 @@ class Run:
             max_output_chars=self._output_chars,
             sub_call_chars=self._sub_call_chars,
             tools=[tool.description for tool in plan.tools.values()],
+            modules=plan.sandbox.modules,
         )
         if plan.instructions:
             system += "\n\n" + fill("instructions", instructions=plan.instructions)

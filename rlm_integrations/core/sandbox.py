@@ -160,6 +160,11 @@ class Repl(Protocol):
 class Sandbox(Protocol):
     """Starts REPLs. One object serves any number of runs, threads and event loops."""
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What code can import besides the standard library; the root LM is told of it."""
+        ...
+
     def capabilities(self) -> Capabilities: ...
 
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:

@@ -115,9 +115,11 @@ def test_what_they_show_is_right(confined):
 def test_a_module_that_is_not_there_is_refused_in_words(confined):
     errors = [error for _, error in confined["results"][len(STEPS) :]]
     assert errors[0].startswith(
-        "ModuleNotFoundError: No module named 'requests': not available in the REPL; available: "
+        "ModuleNotFoundError: No module named 'requests': there is no network here; available: "
     )
-    assert errors[1].startswith("ModuleNotFoundError: No module named 'sklearn'")
+    assert errors[1].startswith(
+        "ModuleNotFoundError: No module named 'sklearn': not available in the REPL; available: __future__, "
+    )
     assert errors[2].startswith("ModuleNotFoundError: No module named 'json.nothing'")
     assert ", json, " in errors[0]
 

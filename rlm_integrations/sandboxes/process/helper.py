@@ -1,7 +1,8 @@
 """The helper process: imports what a REPL needs, then forks workers and holders.
 
 It is started without site-packages and with next to no environment, so nothing that it and the modules
-it imports use may come from outside the standard library.
+it imports use may come from outside the standard library. Only while it imports what the user named for
+the model's code are the host's folders on its path.
 """
 
 from __future__ import annotations
@@ -15,21 +16,24 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
-from rlm_integrations.repl.preload import preload
+from rlm_integrations.repl.preload import UnimportableError, preload, preload_named
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
 from rlm_integrations.sandboxes.process.immortal import make_immortal
+from rlm_integrations.sandboxes.process.named_modules import EXIT_UNIMPORTABLE
 from rlm_integrations.sandboxes.process.shared_text import MOST_MAPPED, can_share, load_text
 from rlm_integrations.sandboxes.process.text_file import Place
 from rlm_integrations.sandboxes.process.worker import run_worker
 
 
-def main(control: int) -> NoReturn:
-    """Serve the control socket until the host is gone."""
+def main(control: int, modules: Sequence[str], path: Sequence[str]) -> NoReturn:
+    """Serve the control socket until the host is gone, with `modules` imported from the folders of `path`."""
     _become_quiet()
     preload()
+    _preload_named(modules, path)
     time.tzset()  # reads the local time zone while files can be read
     os.environ.clear()
     sys.argv[:] = [""]
@@ -57,6 +61,14 @@ def _become_quiet() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _preload_named(modules: Sequence[str], path: Sequence[str]) -> None:
+    try:
+        preload_named(modules, path)
+    except UnimportableError as error:
+        os.write(2, f"\n{' '.join(str(error).split())}".encode(errors="replace"))
+        os._exit(EXIT_UNIMPORTABLE)
 
 
 def _drop_stderr() -> None:

@@ -1,8 +1,9 @@
-"""Starts the helper, once for each host process and on first use, and a holder for each large corpus."""
+"""Starts helpers on first use, one for each set of imports in a host process, and a holder for each large corpus."""
 
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import socket
 import subprocess
@@ -25,7 +26,10 @@ from rlm_integrations.sandboxes.process.fork_client import (
     close_all_in_fork,
     socket_pair,
 )
+from rlm_integrations.sandboxes.process.named_modules import EXIT_UNIMPORTABLE, unimportable
 from rlm_integrations.sandboxes.process.text_file import TextFile
+
+_Modules = tuple[str, ...]
 
 HOLDER_MIN_CHARS = 64_000
 """A smaller corpus is sent along with each session; a larger one gets a process that holds it."""
@@ -37,10 +41,15 @@ import sys, types
 package = types.ModuleType("rlm_integrations")
 package.__path__ = [sys.argv[1]]
 sys.modules["rlm_integrations"] = package
+import json
 from rlm_integrations.sandboxes.process.helper import main
-main(int(sys.argv[2]))
+main(int(sys.argv[2]), *json.loads(sys.argv[3]))
 """
 _FOR_THE_LOADER = ("LD_LIBRARY_PATH", "TZ")
+# Libraries that start threads when they are loaded, or used, hang where none can be started or after a fork.
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS"), "1"
+)
 
 
 @dataclass
@@ -58,7 +67,8 @@ class _Holder:
 class HelperClient:
     """The way to new workers. Safe in any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: _Modules) -> None:
+        self._modules = modules
         self._lock = threading.Lock()
         self._helper: _Helper | None = None
         self._holders: weakref.WeakKeyDictionary[Corpus, _Holder] = weakref.WeakKeyDictionary()
@@ -66,10 +76,13 @@ class HelperClient:
     def start_worker(
         self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, confined: bool
     ) -> WorkerProcess:
-        """Fork a worker over the corpus; blocks. Raises SandboxError, InvalidArgumentError."""
+        """Fork a worker over the corpus; blocks.
+
+        Raises SandboxError, and InvalidArgumentError for metadata and for modules that cannot be imported.
+        """
         shared = corpus.shared
         held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
-        session_file = _write_session(corpus, settings, retrieved, held=held, confined=confined)
+        session_file = _write_session(corpus, settings, retrieved, held=held, confined=confined, modules=self._modules)
         try:
             for _ in range(2):
                 server = self._holder_of(shared) if held else self._running_helper().client
@@ -97,7 +110,7 @@ class HelperClient:
     def _running_helper(self) -> _Helper:
         with self._lock:
             if self._helper is None:
-                self._helper = _start_helper()
+                self._helper = _start_helper(self._modules)
             return self._helper
 
     def _holder_of(self, corpus: Corpus) -> ForkClient:
@@ -136,19 +149,20 @@ class HelperClient:
             _end(helper)
 
 
-def _start_helper() -> _Helper:
+def _start_helper(modules: _Modules) -> _Helper:
     if not sys.executable:
         raise SandboxError("sandbox: this interpreter does not know its own path (sys.executable is empty)")
     control, control_end = socket_pair(socket.SOCK_SEQPACKET)
     complaints = os.memfd_create("rlm-helper-stderr", os.MFD_CLOEXEC)
     package = str(Path(__file__).resolve().parents[2])
     environment = {name: os.environ[name] for name in _FOR_THE_LOADER if name in os.environ}
+    imports = json.dumps([modules, [os.path.abspath(folder) for folder in sys.path] if modules else []])
     client = ForkClient(control)
     try:
         with control_end:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, package, str(control_end.fileno())],
-                env=environment | {"MALLOC_ARENA_MAX": "1"},
+                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, package, str(control_end.fileno()), imports],
+                env=environment | _ONE_THREAD | {"MALLOC_ARENA_MAX": "1"},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -160,7 +174,10 @@ def _start_helper() -> _Helper:
             client.wait_until_ready()
         except ServerGoneError:
             status = _exit_status(process)
-            words = os.pread(complaints, 4000, 0).decode(errors="replace").strip()
+            words = os.pread(complaints, 4000, max(0, os.fstat(complaints).st_size - 4000))
+            words = words.decode(errors="replace").strip()
+            if status == EXIT_UNIMPORTABLE:
+                raise unimportable(words.rpartition("\n")[2]) from None
             raise SandboxError(f"sandbox: the helper process ended at once (status {status}): {words}") from None
         except BaseException:
             process.kill()
@@ -203,7 +220,13 @@ def _write_documents(corpus: Corpus) -> tuple[int, int]:
 
 
 def _write_session(
-    corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool, confined: bool
+    corpus: Corpus,
+    settings: ReplSettings,
+    retrieved: Sequence[Document],
+    *,
+    held: bool,
+    confined: bool,
+    modules: _Modules,
 ) -> int:
     """A file of what the worker does not get from its server, as `worker._context` reads it."""
     shared = corpus.shared
@@ -213,6 +236,7 @@ def _write_session(
         writer.value(
             {
                 "confined": confined,
+                "modules": modules,
                 "memory_mb": settings.memory_mb,
                 "depth": settings.depth,
                 "sub_call_chars": settings.sub_call_chars,
@@ -251,17 +275,29 @@ def _add(writer: RecordWriter, documents: Sequence[Document]) -> None:
 
 
 def _after_fork() -> None:
-    global _client
+    global _clients_lock
     close_all_in_fork()
-    _client.abandon()
-    _client = HelperClient()
+    for client in _clients.values():
+        client.abandon()
+    _clients.clear()
+    _clients_lock = threading.Lock()  # another thread of the parent may have held it
 
 
-def helper_client() -> HelperClient:
-    """The one of this process."""
-    return _client
+def helper_client(modules: _Modules = ()) -> HelperClient:
+    """The one of this process whose REPLs have these modules besides the standard library, whatever their order."""
+    modules = tuple(sorted(set(modules)))
+    with _clients_lock:
+        return _clients.setdefault(modules, HelperClient(modules))
 
 
-_client = HelperClient()
+def _shut_down_all() -> None:
+    with _clients_lock:
+        clients = list(_clients.values())
+    for client in clients:
+        client.shut_down()
+
+
+_clients: dict[_Modules, HelperClient] = {}
+_clients_lock = threading.Lock()
 os.register_at_fork(after_in_child=_after_fork)
-atexit.register(lambda: _client.shut_down())
+atexit.register(_shut_down_all)

@@ -51,7 +51,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None) -> NoReturn:
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
     guard_threads()
-    guard_imports()
+    guard_imports(settings["modules"])
     layers |= {"memory": "address space limited for each run", "threads": f"at most {MAX_THREADS}"}
     session = ReplSession(
         context,
@@ -148,5 +148,8 @@ def _keep_only(job: WorkerJob) -> int:
 def _start_afresh() -> None:
     """Undo what all children of one parent would share."""
     random.seed(os.urandom(32))
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
     gc.enable()
     threading.stack_size(_STACK_BYTES)
