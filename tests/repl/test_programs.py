@@ -1,4 +1,7 @@
-"""Programs of the kind a root LM writes, compared with plain CPython in a process of its own."""
+"""Programs of the kind a root LM writes, in a confined REPL and in plain CPython: both show the same.
+
+`programs/*.txt` hold them: `=== name` begins a program, `---` its next step. The steps share state.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.sandbox import HostCall, ReplSettings, StepDone
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
 TEXT = "\n".join(
     f"2024-{1 + n % 12:02d}-{1 + n % 28:02d} 12:{n % 60:02d}:00 [{['INFO', 'WARN', 'ERROR'][n * n % 3]}] user_{n % 37} "
@@ -25,21 +33,27 @@ DOCUMENTS = [
     }
     for n in range(40)
 ]
+SETTINGS = ReplSettings(depth=1, sub_call_chars=100_000, max_output_chars=8_192, step_timeout_s=30.0, memory_mb=512)
+NAMED = ("numpy", "pandas")
 
 
-def _programs() -> dict[str, list[str]]:
+def _programs(file: Path) -> dict[str, list[str]]:
     """Steps by the name of their program."""
-    _, *sections = re.split(r"^=== (\w+)\n", Path(__file__).with_name("programs.txt").read_text("utf-8"), flags=re.M)
-    return {name: body.strip().split("\n---\n") for name, body in zip(sections[::2], sections[1::2], strict=True)}
+    _, *sections = re.split(r"^=== (\w+)\n", file.read_text("utf-8"), flags=re.MULTILINE)
+    pairs = zip(sections[::2], sections[1::2], strict=True)
+    return {f"{file.stem}-{name}": body.strip().split("\n---\n") for name, body in pairs}
 
 
-PROGRAMS = _programs()
+PROGRAMS: dict[str, list[str]] = {}
+for _file in sorted(Path(__file__).with_name("programs").glob("*.txt")):
+    PROGRAMS |= _programs(_file)
 
 PLAIN = """
-import ast, contextlib, io, json, sys, types
+import ast, contextlib, io, json, os, sys, types
+import numpy, pandas
 TEXT, DOCUMENTS, PROGRAMS = json.load(sys.stdin)
-shown = {}
-for name, steps in PROGRAMS.items():
+
+def shown_by(steps):
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     space = vars(main)
     space.update(context=TEXT, documents=DOCUMENTS, llm_query=lambda p: "reply to " + p)
@@ -48,11 +62,25 @@ for name, steps in PROGRAMS.items():
         tree, out = ast.parse(step), io.StringIO()
         last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            exec(compile(tree, "<step>", "exec", dont_inherit=True), space)
-            value = None if last is None else eval(compile(ast.Expression(last.value), "<step>", "eval"), space)
-            if value is not None:
-                print(value if isinstance(value, str) else repr(value))
-    shown[name] = out.getvalue()
+            try:
+                exec(compile(tree, "<step>", "exec", dont_inherit=True), space)
+                value = None if last is None else eval(compile(ast.Expression(last.value), "<step>", "eval"), space)
+                if value is not None:
+                    print(value if isinstance(value, str) else repr(value))
+            except BaseException as error:
+                print("RAISED", ": ".join(filter(None, [type(error).__name__, str(error)])))
+    return out.getvalue()
+
+shown = {}
+for name, steps in PROGRAMS.items():  # each in a process of its own: some bend the interpreter
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        with open(theirs, "w") as pipe:
+            json.dump(shown_by(steps), pipe)
+        os._exit(0)
+    os.close(theirs)
+    with open(ours) as pipe:
+        shown[name] = json.load(pipe)
 json.dump(shown, sys.stdout)
 """
 
@@ -63,17 +91,85 @@ def plain(tmp_path_factory) -> dict[str, str]:
     script: Path = tmp_path_factory.mktemp("plain") / "run_plain.py"
     script.write_text(PLAIN)
     given = json.dumps([TEXT, DOCUMENTS, PROGRAMS])
-    done = subprocess.run([sys.executable, "-I", script], input=given, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-X", "utf8", script],
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"OPENBLAS_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def sandboxes() -> dict[bool, tuple[ProcessSandbox, Corpus]]:
+    """Without named modules and with them; a corpus of its own for each, so that it is prepared once."""
+    return {named: (ProcessSandbox(imports=NAMED if named else ()), Corpus.of(TEXT)) for named in (False, True)}
+
+
+@pytest.fixture
+async def run_steps(sandboxes) -> Callable[..., Any]:
+    """Runs the steps in a confined REPL of their own. What the last one shows, its error included."""
+
+    async def run(steps: list[str], *, named: bool) -> str:
+        sandbox, corpus = sandboxes[named]
+        repl = await sandbox.open(corpus, SETTINGS)
+        shown = ""
+        for step in [f"documents = {DOCUMENTS!r}", *steps]:
+            assert "RAISED" not in shown
+            async for event in repl.step([step]):
+                if isinstance(event, HostCall):
+                    repl.reply(event.id, 1 if event.name == "reserve" else f"reply to {event.payload['prompt']}")
+                else:
+                    assert isinstance(event, StepDone), event
+                    error = "" if event.error is None else f"RAISED {event.error.message}\n"
+                    shown = event.output.head + event.output.tail + error
+        await repl.close()
+        return shown
+
+    return run
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_shows_what_it_shows_in_plain_cpython(open_repl, plain, name):
-    repl = open_repl(TEXT, sub_call_chars=100_000)
-    repl.step(f"documents = {DOCUMENTS!r}")
-    outcome: Any = None
-    for step in PROGRAMS[name]:
-        outcome = repl.step(step)
-        assert outcome.error is None
-    assert outcome.output == plain[name]
+async def test_a_program_shows_what_it_shows_in_plain_cpython(name, run_steps, plain):
+    shown = await run_steps(PROGRAMS[name], named=name.startswith("numpy_pandas"))
+    assert shown == plain[name]
+
+
+HERE = "(this session has no files, network or other processes: all there is stands in its variables)"
+REFUSED = {
+    "open('out.txt', 'w')": f"PermissionError: [Errno 1] Operation not permitted: 'out.txt' {HERE}",
+    "from pathlib import Path; Path('/data').exists()": HERE,
+    "import os; os.listdir()": HERE,
+    "import subprocess; subprocess.run(['ls'])": HERE,
+    "import urllib.request; urllib.request.urlopen('http://example.com')": HERE,
+    "import tempfile; tempfile.NamedTemporaryFile()": "No usable temporary directory found",
+    "import sqlite3; sqlite3.connect('a.db')": "unable to open database file",
+    "input('name? ')": "EOFError: there is no input in this session: write the value into the code",
+    "!pip install tqdm": "(this is plain Python: it has no ! or % commands, and nothing can be installed)",
+    "%timeit 1": "it has no ! or % commands",
+    "from tqdm import tqdm": "No module named 'tqdm': not available in the REPL; available: __future__, abc, ",
+    "import numpy": "No module named 'numpy': not available in the REPL; available: __future__, abc, ",
+    "import requests": "No module named 'requests': there is no network here; ",
+    "import multiprocessing": "there is one process here: use concurrent.futures.ThreadPoolExecutor; ",
+    "from concurrent.futures import ProcessPoolExecutor": "use concurrent.futures.ThreadPoolExecutor; ",
+}
+REFUSED_WITH_PANDAS = {
+    "import pandas as pd; pd.read_csv('/data/x.csv')": f"Operation not permitted: '/data/x.csv' {HERE}",
+    "import numpy as np; np.save('x.npy', np.ones(2))": HERE,
+    "import numpy as np; np.ones(10**10)": "MemoryError: Unable to allocate 74.5 GiB",
+    "import numpy.nothing": "No module named 'numpy.nothing': not available in the REPL; available: numpy, pandas, ",
+    "import polars": "No module named 'polars': not available in the REPL; available: numpy, pandas, __future__, ",
+}
+
+
+@pytest.mark.parametrize("code", REFUSED)
+async def test_what_a_session_has_not_is_refused_in_words(code, run_steps):
+    assert REFUSED[code] in await run_steps([code], named=False)
+
+
+@pytest.mark.parametrize("code", REFUSED_WITH_PANDAS)
+async def test_named_modules_refuse_in_words_too(code, run_steps):
+    assert REFUSED_WITH_PANDAS[code] in await run_steps([code], named=True)
