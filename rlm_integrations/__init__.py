@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rlm_integrations.core.trace import RLMTrace
     from rlm_integrations.core.usage import Usage
     from rlm_integrations.engine import RLMEngine
+    from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ _HOMES = {
     "Completion": "core.language_model",
     "LanguageModel": "core.language_model",
     "Message": "core.language_model",
+    "ProcessSandbox": "sandboxes.process.sandbox",
     "RLMEngine": "engine",
     "RLMError": "core.errors",
     "RLMLimits": "core.limits",
@@ -38,6 +40,7 @@ __all__ = [
     "Completion",
     "LanguageModel",
     "Message",
+    "ProcessSandbox",
     "RLMEngine",
     "RLMError",
     "RLMLimits",

@@ -132,6 +132,7 @@ def test_no_snippet_is_left_out():
         "LlamaIndex": 1,
         "Without a framework": 1,
         "What comes back": 1,
+        "Configuration": 1,
         "Testing code that uses it": 1,
     }
 
@@ -159,6 +160,14 @@ def test_the_langchain_snippets(langchain_names):
     assert all(document in langchain_names["documents"] for document in sources)
     graph = langchain_names["graph"].set_entry_point("rlm").compile()
     assert graph.invoke({"messages": [("user", QUESTION)]})["messages"][-1].content == SAID
+
+
+def test_the_snippet_with_numpy_and_pandas(langchain_names):
+    run(OPENING[0], langchain_names)
+    run(BLOCKS["LangChain"][0], langchain_names)
+    [snippet] = BLOCKS["Configuration"]
+    [chain] = run(snippet, langchain_names)
+    assert chain.invoke(QUESTION).content == SAID
 
 
 def test_the_llama_index_snippets_and_reading_the_trace(llama_index_names, capsys):

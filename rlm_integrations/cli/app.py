@@ -58,6 +58,10 @@ def ask(
     sub_price: Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")] = None,
     max_input_tokens: Annotated[int | None, typer.Option(help="The models' window in tokens, if it is small.")] = None,
     sandbox: Annotated[str, typer.Option(help="What confines the model's code; see `doctor`.")] = "auto",
+    imports: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="MODULE", help="The model's code may import it, as numpy; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
 ) -> None:
@@ -69,13 +73,14 @@ def ask(
     """
     from rlm_integrations.cli.ask import Ask, answer_question
     from rlm_integrations.cli.exit_codes import exit_codes
-    from rlm_integrations.cli.settings import read_limits, read_models
+    from rlm_integrations.cli.settings import read_limits, read_models, read_sandbox
 
     with exit_codes():
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits(named, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
-        answer_question(Ask(question, paths, root, sub, limits, sandbox, as_json, trace))
+        confined = read_sandbox(sandbox, imports or [])
+        answer_question(Ask(question, paths, root, sub, limits, confined, as_json, trace))
 
 
 @app.command()

@@ -19,6 +19,7 @@ from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError, RunError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
 
@@ -32,7 +33,7 @@ class Ask:
     root: OpenAIModel
     sub: OpenAIModel | None
     limits: RLMLimits
-    sandbox: str
+    sandbox: str | Sandbox
     as_json: bool
     trace: Path | None
 

@@ -1,4 +1,4 @@
-"""What the options of `ask` say: limits, prices and models."""
+"""What the options of `ask` say: limits, prices, models and the sandbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.openai import OpenAIModel
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
 
 def read_limits(named: Mapping[str, object], pairs: Sequence[str]) -> RLMLimits:
@@ -55,6 +57,15 @@ def read_models(
 
     root = made(model, "--price", price)
     return root, None if sub_model is None else made(sub_model, "--sub-price", sub_price)
+
+
+def read_sandbox(sandbox: str, imports: Sequence[str]) -> str | Sandbox:
+    """The sandbox of that name, with the modules in it. Raises InvalidArgumentError where it cannot have them."""
+    if not imports:
+        return sandbox
+    if sandbox not in ("auto", "process", "unconfined"):
+        raise InvalidArgumentError(f"--import: the sandbox {sandbox!r} cannot import modules; use --sandbox process")
+    return ProcessSandbox(imports=imports, confined=sandbox != "unconfined")
 
 
 def _need_price(option: str, price: str | None) -> None:

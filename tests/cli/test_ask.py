@@ -137,6 +137,8 @@ def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
         (("--price", "1,-2"), "negative"),
         (("--trace", "nowhere/run.json"), "cannot be written; pass a file in an existing folder"),
         (("--sandbox", "moon"), "sandbox"),
+        (("--import", "nmupy"), "imports: cannot import nmupy: it is not installed"),
+        (("--import", "numpy", "--sandbox", "docker"), "--import: the sandbox 'docker' cannot import modules"),
         (("-q", ""), "question: is empty"),
         (("no-such-file.txt",), "no-such-file.txt"),
         (("--no-such-option",), "--no-such-option"),
@@ -149,6 +151,14 @@ def test_wrong_arguments_are_named_and_end_with_2_before_any_call(
     assert done.exit_code == 2, done.output
     assert problem in done.stderr
     assert not model_server.asked.is_set()
+
+
+def test_named_modules_can_be_imported_and_the_root_lm_is_told(ask: Ask, model_server: Any) -> None:
+    code = "```repl\nimport numpy, colorsys\nFINAL(int(numpy.arange(5).sum()))\n```"
+    model_server.models["root"] = root = ScriptedModel([code])
+    done = ask("--import", "numpy", "--import", "colorsys")
+    assert (done.exit_code, done.stdout) == (0, "10\n"), done.stderr
+    assert "the standard library, numpy and colorsys:" in root.requests[0][0].content
 
 
 def test_a_model_and_a_key_are_asked_for_by_name(run_cli: RunCli, corpus: Path) -> None:

@@ -77,6 +77,18 @@ def test_tools_stand_beside_the_other_functions_as_they_were_written() -> None:
         assert system.index("`answer`: ") < system.index("- `weather(") < system.index("How to go about it:")
 
 
+@pytest.mark.parametrize(
+    ("modules", "told"),
+    [
+        ((), "besides the standard library:"),
+        (("numpy",), "besides the standard library and numpy:"),
+        (("numpy", "pandas"), "besides the standard library, numpy and pandas:"),
+    ],
+)
+def test_modules_stand_beside_the_standard_library(modules: tuple[str, ...], told: str) -> None:
+    assert composed("docs", 1, modules=modules).count(told) == 1
+
+
 @pytest.mark.parametrize("file", PROMPTS, ids=lambda file: file.stem)
 def test_every_example_in_a_prompt_is_python(file: Path) -> None:
     text = file.read_text(encoding="utf-8")

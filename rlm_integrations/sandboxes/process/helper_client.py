@@ -299,5 +299,6 @@ def _shut_down_all() -> None:
 
 _clients: dict[_Modules, HelperClient] = {}
 _clients_lock = threading.Lock()
-os.register_at_fork(after_in_child=_after_fork)
+if sys.platform != "win32":  # where nothing of this runs, but can be imported
+    os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_shut_down_all)

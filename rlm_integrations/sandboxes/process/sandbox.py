@@ -17,6 +17,7 @@ from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
 from rlm_integrations.sandboxes.offload import in_thread
+from rlm_integrations.sandboxes.process import seccomp
 from rlm_integrations.sandboxes.process.fork_client import START_TIMEOUT_S, WorkerProcess
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.named_modules import read_modules
@@ -43,11 +44,14 @@ class ProcessSandbox:
     confined
         False: the same process keeps this user's rights; only its memory is limited.
 
-    Raises InvalidArgumentError for a module that is not installed. One that cannot be imported for another reason
-    raises it when the first REPL starts.
+    Raises SandboxUnavailableError where this machine cannot confine, and InvalidArgumentError for a module that is
+    not installed. One that cannot be imported for another reason raises it when the first REPL starts.
     """
 
     def __init__(self, *, imports: Iterable[str] = (), confined: bool = True) -> None:
+        reason = seccomp.why_unavailable() if confined else None
+        if reason is not None:
+            raise cannot_confine(reason)
         self._modules = read_modules(imports)
         self._confined = confined
         self._lock = threading.Lock()
