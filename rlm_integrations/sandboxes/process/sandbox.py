@@ -38,9 +38,10 @@ class ProcessSandbox:
     imports
         Modules besides the standard library that the model's code may import, and that the root LM is told of:
         ["numpy", "pandas"]. This interpreter must have them. Each is imported with all its submodules but its
-        tests, once for each host process and set of names, before the first REPL starts: that takes 0.4 s for
-        numpy and pandas, 2 s for scipy. Name a submodule ("scipy.stats") to have less. They run confined: what needs
-        files, the network or processes raises there. Their thread pools are set to one thread.
+        tests, once for each host process and set of names, before the first REPL starts: that takes about 0.5 s for
+        numpy and pandas, 2 s for scipy. Name a submodule ("scipy.stats") to have less. The import itself runs with
+        your rights, as in your own program. What is called later is confined: what needs files, the network or
+        processes raises. Thread pools of numpy and its kin are set to one thread.
     confined
         False: the same process keeps this user's rights; only its memory is limited.
 
