@@ -17,7 +17,7 @@ _IMPORTABLE = """
 __future__ abc argparse array ast asyncio base64 binascii bisect builtins bz2 calendar cmath codecs collections
 collections.abc concurrent.futures configparser contextlib contextvars copy csv dataclasses datetime decimal difflib
 dis email enum errno fnmatch fractions functools gc glob graphlib gzip hashlib heapq hmac html html.parser http
-importlib inspect io ipaddress itertools json keyword linecache locale logging lzma math mimetypes mmap numbers
+importlib inspect io ipaddress itertools json keyword linecache locale logging lzma math mimetypes numbers
 operator os pathlib pickle platform plistlib pprint queue quopri random re reprlib sched secrets shlex shutil signal
 sqlite3 statistics string struct sys tarfile tempfile textwrap threading time timeit tokenize tomllib traceback types
 typing unicodedata urllib.parse uuid warnings weakref xml.dom.minidom xml.etree.ElementTree xml.sax zipfile zlib
@@ -27,7 +27,7 @@ _ALSO_LOADED = """
 _strptime cProfile cmd code colorsys concurrent.futures.thread copyreg ctypes email.generator email.header
 email.message email.mime.application email.mime.audio email.mime.base email.mime.image email.mime.multipart
 email.mime.text email.parser email.policy email.utils getopt getpass gettext html.entities http.cookies
-importlib.metadata importlib.resources logging.handlers optparse pickletools pkgutil profile pstats pydoc stat
+importlib.metadata importlib.resources logging.handlers mmap optparse pickletools pkgutil profile pstats pydoc stat
 stringprep symtable tracemalloc urllib.error xml.dom.expatbuilder xml.dom.pulldom xml.sax.expatreader
 xml.sax.saxutils
 """
