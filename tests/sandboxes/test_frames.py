@@ -6,17 +6,22 @@ import os
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_integrations.sandboxes.channel.frames import (
+    MAX_CONTAINERS,
+    MAX_FRAME_BYTES,
     FrameBuffer,
     FrameTooLongError,
     decode,
     encode,
+    encode_short,
     read_frame,
     write_frame,
 )
+from rlm_integrations.sandboxes.channel.inbound import Messages
+from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES
 
 texts = st.text(st.characters(exclude_categories=()))
 values = st.recursive(
@@ -41,19 +46,74 @@ def test_messages_pass_unchanged_however_the_stream_is_cut(messages, data):
 def test_a_frame_over_the_limit_is_refused_before_it_is_held():
     buffer = FrameBuffer(limit=100)
     assert list(buffer.feed(encode({"a": "x" * 50}))) == [b'{"a":"' + b"x" * 50 + b'"}']
-    with pytest.raises(FrameTooLongError, match="4,295 MB"):
+    with pytest.raises(FrameTooLongError, match="4,294,967,295 bytes"):
         list(buffer.feed(b"\xff\xff\xff\xff"))
 
 
 def test_what_is_not_json_is_refused():
     with pytest.raises(TypeError, match="set is not a JSON value"):
         encode({"a": {1}})
-    with pytest.raises(FrameTooLongError):
-        encode({"a": "x" * 100}, limit=100)
     cycle: list[object] = []
     cycle.append(cycle)
     with pytest.raises(RecursionError):
         encode({"a": cycle})
+
+
+def receive(frames: list[bytes]) -> list[object]:
+    messages = Messages()
+    return [message for frame in frames for message in messages.feed(frame)]
+
+
+long_texts = st.builds(lambda text, times: text * times, texts, st.sampled_from([1, 300, 40_000]))
+messages_of_any_length = st.dictionaries(
+    st.sampled_from("abc"),
+    st.recursive(long_texts | st.integers(), lambda inner: st.lists(inner, max_size=5)),
+    min_size=1,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(messages_of_any_length)
+def test_a_message_of_any_length_passes_unchanged_in_short_frames(message):
+    frames = encode_short(message)
+    assert max(map(len, frames)) <= MAX_FRAME_BYTES + 4
+    assert receive(frames) == [message]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x" * (MAX_TEXT_BYTES - 200_000), "[" * 3_000_000, "\ud800" * 1_000_000, "\1" * 1_000_000, "é" + "x" * 9_000_000],
+)
+def test_a_text_of_any_kind_passes_unchanged_in_short_frames(text):
+    message = {"t": "call", "payload": {"prompt": text, "short": "", "args": [text[:300]] * 2_000}}
+    if len(text) > 10_000_000:
+        message["payload"]["args"] = [[]]
+    frames = encode_short(message)
+    assert max(map(len, frames)) <= MAX_FRAME_BYTES + 4
+    assert receive(frames) == [message]
+
+
+def test_a_message_that_model_code_holds_stays_as_it_is():
+    held = ["x" * 1_000_000, "", {"key": "y" * 1_000_000}]
+    before = [held[0], held[1], dict(held[2])]
+    encode_short({"args": held})
+    assert held == before
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("x" * MAX_TEXT_BYTES, "more than 64 MB of text"),
+        ("\N{GRINNING FACE}" + "x" * (MAX_TEXT_BYTES // 4), "more than 64 MB of text"),
+        (["x" * 1_001] * 70_000, "more than 64 MB of text"),
+        ([1] * MAX_FRAME_BYTES, "pass less, or a str of JSON"),
+        ([[]] * MAX_CONTAINERS, "40,003 lists and dicts"),
+        ({"k" * MAX_FRAME_BYTES: 1}, "besides its texts"),
+    ],
+)
+def test_a_message_that_no_frames_take_says_what_is_too_much(value, words):
+    with pytest.raises(FrameTooLongError, match=words):
+        encode_short({"a": value})
 
 
 def test_a_blocking_descriptor_carries_long_frames_and_ends():

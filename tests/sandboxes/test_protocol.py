@@ -119,7 +119,7 @@ async def test_forged_texts_are_cut_to_their_length(open_session):
     session = await open_session(max_output_chars=1000)
     forged = (
         "message(t='output', text='h' * 50_000)\n"
-        "message(**{**done, 'variables': ['v' * 5_000] * 100, 'output': {'tail': 't' * 50_000, 'cut_chars': 7},"
+        "message(**{**done, 'variables': ['v' * 1_500] * 50, 'output': {'tail': 't' * 50_000, 'cut_chars': 7},"
         " 'error': {'block': 1, 'line': 1, 'source': 's' * 9_000, 'message': 'm' * 9_000, 'kind': 'raised'}})"
     )
     done = await session.run(f"{FORGE.replace('STEP', '1')}\n{forged}")
@@ -216,9 +216,31 @@ async def test_calls_of_threads_that_a_step_leaves_behind_fail(open_session):
     assert "no step of the code is running any more" in await session.value("thread.join()\nerrors")
 
 
+async def test_the_loop_goes_on_while_a_long_message_comes(open_session):
+    session = await open_session(memory_mb=1024, sub_call_chars=100_000_000)
+    loop, turns = asyncio.get_running_loop(), 0
+    counter: asyncio.Handle
+
+    def turn() -> None:
+        nonlocal turns, counter
+        turns += 1
+        counter = loop.call_soon(turn)
+
+    turn()
+    async for event in session.repl.step(["llm_query('[' * 60_000_000)"]):
+        if isinstance(event, HostCall):
+            assert event.payload["prompt"] == "[" * 60_000_000
+            assert turns > 200, "no more than a read of 256 KB is worked on at a time"
+            session.repl.reply(event.id, "read")
+        else:
+            assert isinstance(event, StepDone)
+            assert event.error is None
+    counter.cancel()
+
+
 async def test_a_message_too_large_for_a_frame_is_refused_in_words(open_session):
     session = await open_session(memory_mb=1024, sub_call_chars=100_000_000)
-    assert "at most 64 MB" in await session.error("text = 'x' * 70_000_000\nllm_query(text)")
+    assert "more than 64 MB of text" in await session.error("text = 'x' * 70_000_000\nllm_query(text)")
     assert await session.value("len(text)") == "70000000"
 
 

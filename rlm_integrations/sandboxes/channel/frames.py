@@ -15,10 +15,15 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, TextsTooLongError, take_out
+
 globals()["__builtins__"] = vars(builtins).copy()
 
-MAX_FRAME_BYTES = 64 << 20
-"""The longest frame a worker may send. Frames of the host are not limited."""
+MAX_FRAME_BYTES = 1 << 18
+"""The longest frame that a worker may send: the host parses one in some milliseconds. Its own are not limited."""
+
+MAX_CONTAINERS = 40_000  # more than a frame of pieces has characters, which may all be brackets
+"""Lists and objects in a frame of a worker, at most: three bytes of "[]," become a hundred of memory."""
 
 _header = struct.Struct(">I")
 _pack, _unpack, _HEADER_BYTES = _header.pack, _header.unpack, _header.size
@@ -39,17 +44,50 @@ _scan: Callable[[str, int], tuple[Any, int]] = cast(Any, json.JSONDecoder()).sca
 
 
 class FrameTooLongError(ValueError):
-    """A frame is longer than it may be. The message gives its size."""
+    """A frame, or a message for several, is longer than it may be. The message says how long that is."""
 
 
-def encode(message: dict[str, Any], limit: int | None = None) -> bytes:
-    """A message as a frame, at most `limit` bytes of JSON.
+def encode(message: dict[str, Any]) -> bytes:
+    """A message as a frame. Raises TypeError for what is not JSON, RecursionError for what is nested too deeply."""
+    return _frame(_body(message))
 
-    Raises TypeError for what is not JSON, RecursionError for what is nested too deeply, FrameTooLongError.
+
+def encode_short(message: dict[str, Any]) -> list[bytes]:
+    """A message as frames that a worker may send; its long texts go ahead in frames of their own.
+
+    Raises what `encode` raises, and FrameTooLongError.
     """
-    body = "".join(_encode(message, 0)).encode("utf-8", "surrogatepass")
-    if limit is not None and len(body) > limit:
-        raise FrameTooLongError(f"{len(body) / 1e6:,.0f} MB")
+    body = _body(message)
+    if not has_too_much(body):
+        return [_frame(body)]
+    message = decode(body)  # a copy: model code may hold the other
+    try:
+        texts = take_out(message)
+    except TextsTooLongError:
+        raise FrameTooLongError(f"more than {MAX_TEXT_BYTES >> 20} MB of text; pass less") from None
+    body = _body(message)
+    if has_too_much(body):
+        size = f"{len(body):,} bytes of JSON with {_containers(body):,} lists and dicts in it, besides its texts"
+        most = f"{MAX_FRAME_BYTES:,} with {MAX_CONTAINERS:,} in them can be passed"
+        raise FrameTooLongError(f"{size}; at most {most}: pass less, or a str of JSON")
+    return [*(_frame(_body({"t": "texts", "texts": pieces})) for pieces in texts), _frame(body)]
+
+
+def has_too_much(body: bytes) -> bool:
+    """Whether the host would not take this body from a worker."""
+    return len(body) > MAX_FRAME_BYTES or _containers(body) > MAX_CONTAINERS
+
+
+def _containers(body: bytes) -> int:
+    """At least as many as there are lists and objects: brackets in texts are counted as well."""
+    return body.count(b"[") + body.count(b"{")
+
+
+def _body(message: dict[str, Any]) -> bytes:
+    return "".join(_encode(message, 0)).encode("utf-8", "surrogatepass")
+
+
+def _frame(body: bytes) -> bytes:
     return _pack(len(body)) + body
 
 
@@ -97,7 +135,7 @@ class FrameBuffer:
             while len(self._bytes) - start >= _HEADER_BYTES:
                 (length,) = _unpack(self._bytes[start : start + _HEADER_BYTES])
                 if length > self._limit:
-                    raise FrameTooLongError(f"{length / 1e6:,.0f} MB")
+                    raise FrameTooLongError(f"{length:,} bytes")
                 end = start + _HEADER_BYTES + length
                 if len(self._bytes) < end:
                     return

@@ -16,10 +16,9 @@ from typing import Any
 
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.sandboxes.channel.frames import (
-    MAX_FRAME_BYTES,
     FrameTooLongError,
     decode,
-    encode,
+    encode_short,
     read_frame,
     write_frame,
 )
@@ -65,14 +64,14 @@ class HostChannel:
         return self._steps.get()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message, whole, from any thread. Raises what `encode` raises."""
-        frame = encode(message, MAX_FRAME_BYTES)
+        """Send a message, whole, from any thread. Raises what `encode_short` raises."""
+        frames = encode_short(message)
         if _ident() != self._main_thread:
-            self._write(frame)
+            self._write(frames)
             return
         self.main_sends = True
         try:
-            self._write(frame)
+            self._write(frames)
         finally:
             self.main_sends = False
 
@@ -114,15 +113,14 @@ class HostChannel:
         except (TypeError, RecursionError) as error:
             return HostRefusalError("type", f"only plain data can be passed to the host: {error}")
         except FrameTooLongError as error:
-            return HostRefusalError(
-                "value", f"the call is {error}; at most {MAX_FRAME_BYTES >> 20} MB can be passed to the host"
-            )
+            return HostRefusalError("value", f"too much to be passed to the host: {error}")
         return None
 
-    def _write(self, frame: bytes) -> None:
+    def _write(self, frames: list[bytes]) -> None:
         with self._send_lock:
             try:
-                write_frame(self._outgoing, frame)
+                for frame in frames:
+                    write_frame(self._outgoing, frame)
             except OSError:
                 _exit(EXIT_CHANNEL)
 

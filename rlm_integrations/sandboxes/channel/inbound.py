@@ -1,4 +1,4 @@
-"""Frames of a worker, checked by hand into the types of `core.sandbox`. Everything in them is hostile.
+"""What a worker sends, checked by hand into the types of `core.sandbox`. Everything in it is hostile.
 
 Wrong types, unknown names and impossible counts raise ProtocolError; texts over their length are cut, for a
 worker that merely prints too much is not to lose its variables.
@@ -7,21 +7,18 @@ worker that merely prints too much is not to lose its variables.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
 from rlm_integrations.core.sandbox import AnswerState, CodeError, HostCall
-
-MAX_STRUCTURE_BYTES = 2 << 20
-"""The most that a frame may hold outside of its strings: three bytes of "[]," become a hundred of memory."""
+from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, has_too_much
+from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, ReceivedTexts, TextsTooLongError
 
 _LARGEST_COUNT = 1 << 53
 _LARGEST_BATCH = 1 << 24
 _MAX_VARIABLES, _VARIABLE_CHARS = 20, 200
 _MESSAGE_CHARS = 2_000
-_JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class ProtocolError(Exception):
@@ -51,9 +48,34 @@ class Finished:
 Inbound = HostCall | PrintedHead | Finished
 
 
+class Messages:
+    """Cuts the bytes of a worker into messages, long texts and all. Holds one unfinished message at most."""
+
+    def __init__(self) -> None:
+        self._frames = FrameBuffer()
+        self._texts = ReceivedTexts()
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """The messages that are complete now. Raises ProtocolError; there is no reading on after it."""
+        try:
+            for body in self._frames.feed(data):
+                frame = parse(body)
+                if frame.get("t") == "texts":
+                    self._texts.add(_texts(frame))
+                else:
+                    self._texts.put_back(frame)
+                    yield frame
+        except FrameTooLongError as error:
+            raise ProtocolError(f"a frame of {error}") from None
+        except TextsTooLongError:
+            raise ProtocolError(f"more than {MAX_TEXT_BYTES >> 20} MB of text in a message") from None
+        except ValueError as error:
+            raise ProtocolError(f"a message of {error}") from None
+
+
 def parse(body: bytes) -> dict[str, Any]:
     """A frame's JSON object. Raises ProtocolError."""
-    if len(body) > MAX_STRUCTURE_BYTES and _structure_bytes(body) > MAX_STRUCTURE_BYTES:
+    if has_too_much(body):
         raise ProtocolError("a frame of too many small values")
     try:
         value: object = json.loads(body.decode("utf-8", "surrogatepass"))
@@ -76,11 +98,11 @@ def read_inbound(frame: dict[str, Any], blocks: int, max_output_chars: int) -> I
     raise ProtocolError("a frame of an unknown kind")
 
 
-def _structure_bytes(body: bytes) -> int:
-    # Cheap and nearly always enough: an element costs a comma or a bracket, and texts have few.
-    if body.count(b",") + body.count(b"[") + body.count(b"{") <= MAX_STRUCTURE_BYTES // 2:
-        return 0
-    return len(_JSON_STRING.sub(b"", body))
+def _texts(frame: dict[str, Any]) -> list[str]:
+    pieces: object = frame.get("texts")
+    if not _is_list(pieces):
+        raise ProtocolError("texts that are no list")
+    return [_string(piece) for piece in pieces]
 
 
 def _host_call(frame: dict[str, Any]) -> HostCall:

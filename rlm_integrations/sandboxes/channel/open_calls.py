@@ -12,18 +12,17 @@ MAX_OPEN_CALL_BYTES = 256 << 20
 
 
 def held_bytes(payload: dict[str, Any]) -> int:
-    """Memory that the texts of a call take: up to four bytes for each of their characters, where a frame has one."""
-    texts = 0
+    """Memory that a call takes: of a text up to four bytes for each character, where a frame has one."""
+    held = 0
     rest: list[object] = [payload]
     while rest:
         value = rest.pop()
-        if isinstance(value, str):
-            texts += sys.getsizeof(value)
-        elif isinstance(value, dict):
+        held += sys.getsizeof(value)
+        if isinstance(value, dict):
             rest += cast("dict[str, object]", value).values()
         elif isinstance(value, list):
             rest += cast("list[object]", value)
-    return texts
+    return held
 
 
 class OpenCalls:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from rlm_integrations.core.sandbox import HostCall, ReplEvent, ReplLost, ReplSettings, StepDone
 from rlm_integrations.sandboxes.channel.death import cause_of_death
-from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, encode
-from rlm_integrations.sandboxes.channel.inbound import Finished, PrintedHead, ProtocolError, parse, read_inbound
+from rlm_integrations.sandboxes.channel.frames import encode
+from rlm_integrations.sandboxes.channel.inbound import Finished, Messages, PrintedHead, ProtocolError, read_inbound
 from rlm_integrations.sandboxes.channel.open_calls import OpenCalls, held_bytes
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
@@ -42,7 +42,7 @@ class ProcessRepl(asyncio.Protocol):
 
     def __init__(self, worker: WorkerProcess, settings: ReplSettings, loop: asyncio.AbstractEventLoop) -> None:
         self._worker, self._settings, self._loop = worker, settings, loop
-        self._frames = FrameBuffer()
+        self._messages = Messages()
         self._transport: asyncio.Transport | None = None
         self._events: asyncio.Queue[HostCall | StepDone | None] = asyncio.Queue()
         """What the running step is to yield; None: the worker is gone."""
@@ -128,14 +128,12 @@ class ProcessRepl(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         step, began = self._step, time.thread_time()
         try:
-            for body in self._frames.feed(data):
+            for frame in self._messages.feed(data):
+                self._receive(frame)
                 if self._ended:
                     return
-                self._receive(body)
         except ProtocolError as error:
             self._kill(f"it broke the protocol with {error}")
-        except FrameTooLongError as error:
-            self._kill(f"it broke the protocol with a message of {error}")
         finally:
             if step is not None:
                 step.clock.charge(time.thread_time() - began)
@@ -156,22 +154,21 @@ class ProcessRepl(asyncio.Protocol):
         self._check_time()
         return step
 
-    def _receive(self, body: bytes) -> None:
+    def _receive(self, frame: dict[str, Any]) -> None:
         step = self._step
         if step is None:
-            self._receive_idle(body)
+            self._receive_idle(frame)
             return
-        message = read_inbound(parse(body), step.blocks, self._settings.max_output_chars)
+        message = read_inbound(frame, step.blocks, self._settings.max_output_chars)
         if isinstance(message, PrintedHead):
             step.print_head(message.text)
         elif isinstance(message, HostCall):
-            self._open(message, max(len(body), held_bytes(message.payload)), step)
+            self._open(message, held_bytes(message.payload), step)
         else:
             self._finish(message, step)
 
-    def _receive_idle(self, body: bytes) -> None:
+    def _receive_idle(self, frame: dict[str, Any]) -> None:
         """Between steps only threads can have sent something, just before the worker was stopped."""
-        frame = parse(body)
         if frame.get("t") == "done":
             raise ProtocolError("the end of a step that was not running")
         message = read_inbound(frame, blocks=0, max_output_chars=0)
