@@ -27,7 +27,7 @@ async def test_the_process_sandbox_says_what_it_isolates(name, settings, attach)
     capabilities = sandbox.capabilities()
     assert (capabilities.name, capabilities.confined) == ("process", True)
     assert capabilities.layers["seccomp"].startswith("allow-list of ")
-    assert set(capabilities.layers) >= {"landlock", "privileges", "environment", "memory", "threads"}
+    assert set(capabilities.layers) >= {"landlock", "namespaces", "capabilities", "non-dumpable", "memory"}
     repl = await sandbox.open(Corpus.of("text"), settings())
     assert await attach(repl).value("context") == "text"
     await repl.close()

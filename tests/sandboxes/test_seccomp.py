@@ -104,9 +104,16 @@ CONDITIONS = {
         ],
     ),
     "sendto": (
-        [(3, 1, 1, 0, 0, 0)],
-        [(3, 1, 1, 0, 0x7FFF00000001, 16), (3, 1, 1, 0, 1 << 32, 16), (3, 1, 1, 0, 8, 16)],
+        [(3, 1, 1, 0, 0, 0), (3, 1, 1, 0x4040, 0, 0)],
+        [
+            (3, 1, 1, 1, 0, 0),
+            (3, 1, 1, 0x4000000, 0, 0),
+            (3, 1, 1, 0, 0x7FFF00000001, 16),
+            (3, 1, 1, 0, 1 << 32, 16),
+            (3, 1, 1, 0, 8, 16),
+        ],
     ),
+    "recvfrom": ([(3, 1, 1, 0), (3, 1, 1, 0x142)], [(3, 1, 1, 1), (3, 1, 1, 0x2000)]),
     "getsockopt": ([(4, 1, 3), (4, 1, 4), (4, 1, 39)], [(4, 1, 17), (4, 1, 77), (4, 1, 59), (4, 6, 3)]),
     "socketpair": ([(1, 1, 0), (1, 2, 0)], [(2, 1, 0), (10, 1, 0), (16, 3, 0)]),
     "prlimit64": ([(0, 9)], [(1, 9), (4242, 7)]),
@@ -131,6 +138,14 @@ def test_threads_start_by_clone_and_only_non_blocking_is_set_by_ioctl(machine):
     ioctl = allowed_calls(machine)["ioctl"]
     assert decide(machine, ioctl, 0, 0x5421) == ALLOW
     assert decide(machine, ioctl, 0, 0x5412) == ENOTTY, "TIOCSTI types into a terminal"
+
+
+def test_memory_is_not_merged_and_locks_inherit_no_priority(machine):
+    madvise, futex = (allowed_calls(machine)[name] for name in ("madvise", "futex"))
+    assert {decide(machine, madvise, 0, 4096, advice) for advice in (4, 8, 14)} == {ALLOW}
+    assert {decide(machine, madvise, 0, 4096, advice) for advice in (9, 12, 100, 101)} == {0x50000 | errno.EINVAL}
+    assert {decide(machine, futex, 0, operation) for operation in (0, 129, 137, 9 | 128 | 256)} == {ALLOW}
+    assert {decide(machine, futex, 0, operation) for operation in (2, 6, 7, 8, 11, 12, 13, 134, 400)} == {ENOSYS}
 
 
 def test_the_reason_names_what_is_missing(monkeypatch):

@@ -10,6 +10,7 @@ import resource
 import struct
 
 from rlm_integrations.sandboxes.process import seccomp
+from rlm_integrations.sandboxes.process.namespaces import Namespaces, enter_empty_folder
 
 _RELIEF, _RESERVE = 16 << 20, 16 << 20
 """Bytes above the model's limit: for code that is to free memory after it ran out, and for reporting that it did."""
@@ -72,8 +73,8 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def confine() -> dict[str, str]:
-    """Take all rights from this single-threaded process. Returns each layer with how it stands, in words.
+def confine(namespaces: Namespaces) -> dict[str, str]:
+    """Take all rights from this single-threaded process, which is in these namespaces. Returns how each layer stands.
 
     Raises ConfinementError if system calls cannot be filtered; the other layers are kept where the kernel has them.
     """
@@ -85,6 +86,8 @@ def confine() -> dict[str, str]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
     machine = platform.machine()
     try:
+        if namespaces.no_folder is None:
+            enter_empty_folder()
         _drop_capabilities()
         _prctl(_SET_NO_NEW_PRIVS, 1)
         _prctl(_SET_DUMPABLE, 0)
@@ -95,7 +98,10 @@ def confine() -> dict[str, str]:
     return {
         "seccomp": f"allow-list of {len(seccomp.allowed_calls(machine))} system calls",
         "landlock": landlock,
-        "privileges": "no capabilities, none to be gained",
+        **namespaces.layers(),
+        "capabilities": "none",
+        "no new privileges": "none to be gained by starting a program",
+        "non-dumpable": "no process of the same user can look into it; no core dumps",
         "environment": "empty",
         "open files": f"its channel only, at most {_MAX_OPEN_FILES}, none can be written",
     }
@@ -135,7 +141,8 @@ def _deny_all_files() -> str:
             return f"refused ({errno.errorcode.get(ctypes.get_errno())})"
     finally:
         os.close(ruleset)
-    return f"ABI {abi}, everything denied"
+    denied = "all files" + (", TCP" if network else "") + (", signals and abstract sockets" if scopes else "")
+    return f"ABI {abi}: {denied} denied"
 
 
 def _memory_in_use() -> tuple[int, int]:

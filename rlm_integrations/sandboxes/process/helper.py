@@ -24,14 +24,16 @@ from rlm_integrations.sandboxes.process.document_file import PlainDocument, Reco
 from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
 from rlm_integrations.sandboxes.process.immortal import make_immortal
 from rlm_integrations.sandboxes.process.named_modules import EXIT_UNIMPORTABLE
+from rlm_integrations.sandboxes.process.namespaces import enter_namespaces
 from rlm_integrations.sandboxes.process.shared_text import MOST_MAPPED, can_share, load_text
 from rlm_integrations.sandboxes.process.text_file import Place
 from rlm_integrations.sandboxes.process.worker import run_worker
 
 
-def main(control: int, modules: Sequence[str], path: Sequence[str]) -> NoReturn:
+def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined: bool) -> NoReturn:
     """Serve the control socket until the host is gone, with `modules` imported from the folders of `path`."""
     _become_quiet()
+    namespaces = enter_namespaces() if confined else None  # before an import may have started a thread
     preload()
     _preload_named(modules, path)
     time.tzset()  # reads the local time zone while files can be read
@@ -48,7 +50,7 @@ def main(control: int, modules: Sequence[str], path: Sequence[str]) -> NoReturn:
         if job is None:
             os._exit(0)
         if not isinstance(job, HolderJob):
-            run_worker(job, documents)
+            run_worker(job, documents, namespaces)
         documents = _load_documents(job)
         _freeze()
         server = ForkServer(job.control)

@@ -1,4 +1,8 @@
-"""Starts helpers on first use, one for each set of imports in a host process, and a holder for each large corpus."""
+"""Starts helpers on first use, and a holder for each large corpus.
+
+A host process has a helper for each set of imports, and others for REPLs that are not confined: the usual one gives
+up rights before it forks.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,7 @@ package.__path__ = [sys.argv[1]]
 sys.modules["rlm_integrations"] = package
 import json
 from rlm_integrations.sandboxes.process.helper import main
-main(int(sys.argv[2]), *json.loads(sys.argv[3]))
+main(int(sys.argv[2]), **json.loads(sys.argv[3]))
 """
 _FOR_THE_LOADER = ("LD_LIBRARY_PATH", "TZ")
 # Libraries that start threads when they are loaded, or used, hang where none can be started or after a fork.
@@ -65,24 +69,23 @@ class _Holder:
 
 
 class HelperClient:
-    """The way to new workers. Safe in any thread."""
+    """The way to new workers, confined or not. Safe in any thread."""
 
-    def __init__(self, modules: _Modules) -> None:
+    def __init__(self, modules: _Modules, *, confined: bool) -> None:
         self._modules = modules
+        self._confined = confined
         self._lock = threading.Lock()
         self._helper: _Helper | None = None
         self._holders: weakref.WeakKeyDictionary[Corpus, _Holder] = weakref.WeakKeyDictionary()
 
-    def start_worker(
-        self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, confined: bool
-    ) -> WorkerProcess:
+    def start_worker(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
         """Fork a worker over the corpus; blocks.
 
         Raises SandboxError, and InvalidArgumentError for metadata and for modules that cannot be imported.
         """
         shared = corpus.shared
         held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
-        session_file = _write_session(corpus, settings, retrieved, held=held, confined=confined, modules=self._modules)
+        session_file = _write_session(corpus, settings, retrieved, held=held, modules=self._modules)
         try:
             for _ in range(2):
                 server = self._holder_of(shared) if held else self._running_helper().client
@@ -110,7 +113,7 @@ class HelperClient:
     def _running_helper(self) -> _Helper:
         with self._lock:
             if self._helper is None:
-                self._helper = _start_helper(self._modules)
+                self._helper = _start_helper(self._modules, confined=self._confined)
             return self._helper
 
     def _holder_of(self, corpus: Corpus) -> ForkClient:
@@ -149,19 +152,20 @@ class HelperClient:
             _end(helper)
 
 
-def _start_helper(modules: _Modules) -> _Helper:
+def _start_helper(modules: _Modules, *, confined: bool) -> _Helper:
     if not sys.executable:
         raise SandboxError("sandbox: this interpreter does not know its own path (sys.executable is empty)")
     control, control_end = socket_pair(socket.SOCK_SEQPACKET)
     complaints = os.memfd_create("rlm-helper-stderr", os.MFD_CLOEXEC)
     package = str(Path(__file__).resolve().parents[2])
     environment = {name: os.environ[name] for name in _FOR_THE_LOADER if name in os.environ}
-    imports = json.dumps([modules, [os.path.abspath(folder) for folder in sys.path] if modules else []])
+    path = [os.path.abspath(folder) for folder in sys.path] if modules else []
+    options = json.dumps({"modules": modules, "path": path, "confined": confined})
     client = ForkClient(control)
     try:
         with control_end:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, package, str(control_end.fileno()), imports],
+                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, package, str(control_end.fileno()), options],
                 env=environment | _ONE_THREAD | {"MALLOC_ARENA_MAX": "1"},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -220,13 +224,7 @@ def _write_documents(corpus: Corpus) -> tuple[int, int]:
 
 
 def _write_session(
-    corpus: Corpus,
-    settings: ReplSettings,
-    retrieved: Sequence[Document],
-    *,
-    held: bool,
-    confined: bool,
-    modules: _Modules,
+    corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool, modules: _Modules
 ) -> int:
     """A file of what the worker does not get from its server, as `worker._context` reads it."""
     shared = corpus.shared
@@ -235,7 +233,6 @@ def _write_session(
     try:
         writer.value(
             {
-                "confined": confined,
                 "modules": modules,
                 "memory_mb": settings.memory_mb,
                 "depth": settings.depth,
@@ -283,11 +280,11 @@ def _after_fork() -> None:
     _clients_lock = threading.Lock()  # another thread of the parent may have held it
 
 
-def helper_client(modules: _Modules = ()) -> HelperClient:
+def helper_client(modules: _Modules = (), *, confined: bool = True) -> HelperClient:
     """The one of this process whose REPLs have these modules besides the standard library, whatever their order."""
     modules = tuple(sorted(set(modules)))
     with _clients_lock:
-        return _clients.setdefault(modules, HelperClient(modules))
+        return _clients.setdefault((modules, confined), HelperClient(modules, confined=confined))
 
 
 def _shut_down_all() -> None:
@@ -297,7 +294,7 @@ def _shut_down_all() -> None:
         client.shut_down()
 
 
-_clients: dict[_Modules, HelperClient] = {}
+_clients: dict[tuple[_Modules, bool], HelperClient] = {}
 _clients_lock = threading.Lock()
 if sys.platform != "win32":  # where nothing of this runs, but can be imported
     os.register_at_fork(after_in_child=_after_fork)

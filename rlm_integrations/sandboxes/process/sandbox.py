@@ -85,7 +85,7 @@ class ProcessSandbox:
         self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]
     ) -> tuple[WorkerProcess, dict[str, str]]:
         """A worker that is ready, and its layers."""
-        worker = helper_client(self._modules).start_worker(corpus, settings, retrieved, confined=self._confined)
+        worker = helper_client(self._modules, confined=self._confined).start_worker(corpus, settings, retrieved)
         try:
             return worker, _wait_until_ready(worker, settings.memory_mb)
         except BaseException:

@@ -111,6 +111,11 @@ _CLONE_THREAD = 0x10000
 _CLONE_FILES = 0x400  # a thread with descriptors of its own would multiply their limit
 # what a thread never needs: new namespaces, a tracer, vfork, another parent, a pidfd, shared I/O context
 _CLONE_FORBIDDEN = 0xFE82F080
+_HARMLESS_MESSAGE_FLAGS = 0x4142  # MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL, MSG_NOSIGNAL
+_HARMLESS_ADVICE = (0, 1, 2, 3, 4, 8, 14, 15)  # MADV_NORMAL to MADV_DONTNEED, MADV_FREE, MADV_(NO)HUGEPAGE
+# what locks and conditions of threads need: FUTEX_WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, WAIT_BITSET, WAKE_BITSET
+_FUTEX_OPERATIONS = (0, 1, 3, 4, 5, 9, 10)
+_FUTEX_PRIVATE, _FUTEX_WAIT_BITSET_REALTIME = 128, 9 | 256
 _OTHER_PROCESS_CLOCK = 0x80000000  # ids of other processes' CPU clocks are negative
 
 
@@ -188,8 +193,27 @@ def _conditions() -> dict[str, list[Instruction]]:
             *_one_of(1, _HARMLESS_FCNTL),
         ],
         "clone": [*_has_bit(0, _CLONE_THREAD), *_has_bit(0, _CLONE_FILES), *_no_bits(0, _CLONE_FORBIDDEN)],
-        # with an address, a datagram would reach any socket of this machine
-        "sendto": [*_equals(4, 0), (_LOAD, 0, 0, _low(4) + 4), (_EQUAL, 1, 0, 0), _fail(errno.EPERM)],
+        # with an address, a datagram would reach any socket of this machine; out-of-band data has had holes
+        "sendto": [
+            *_no_bits(3, ~_HARMLESS_MESSAGE_FLAGS & 0xFFFFFFFF),
+            *_equals(4, 0),
+            (_LOAD, 0, 0, _low(4) + 4),
+            (_EQUAL, 1, 0, 0),
+            _fail(errno.EPERM),
+        ],
+        "recvfrom": _no_bits(3, ~_HARMLESS_MESSAGE_FLAGS & 0xFFFFFFFF),
+        # merging equal pages (MADV_MERGEABLE) would tell what other processes hold
+        "madvise": _one_of(2, _HARMLESS_ADVICE, errno.EINVAL),
+        # priority inheritance has had holes
+        "futex": _one_of(
+            1,
+            [
+                *(operation | private for operation in _FUTEX_OPERATIONS for private in (0, _FUTEX_PRIVATE)),
+                _FUTEX_WAIT_BITSET_REALTIME,
+                _FUTEX_WAIT_BITSET_REALTIME | _FUTEX_PRIVATE,
+            ],
+            errno.ENOSYS,
+        ),
         # SO_PEERCRED and SO_PEERPIDFD would tell of the host's process, and open it
         "getsockopt": [*_equals(1, _SOL_SOCKET), *_one_of(2, _HARMLESS_SOCKET_OPTIONS)],
         "socketpair": _equals(0, _AF_UNIX),
@@ -226,7 +250,7 @@ def _has_bit(argument: int, bit: int) -> list[Instruction]:
     return [(_LOAD, 0, 0, _low(argument)), (_ANY_BIT, 1, 0, bit), _fail(errno.EPERM)]
 
 
-def _one_of(argument: int, values: Iterable[int]) -> list[Instruction]:
+def _one_of(argument: int, values: Iterable[int], error: int = errno.EPERM) -> list[Instruction]:
     listed = tuple(values)
     tests = [(_EQUAL, len(listed) - place, 0, value) for place, value in enumerate(listed)]
-    return [(_LOAD, 0, 0, _low(argument)), *tests, _fail(errno.EPERM)]
+    return [(_LOAD, 0, 0, _low(argument)), *tests, _fail(error)]

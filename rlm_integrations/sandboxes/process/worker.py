@@ -22,6 +22,7 @@ from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_ME
 from rlm_integrations.sandboxes.process.confinement import ConfinementError, MemoryLimit, confine, die_with_parent
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
+from rlm_integrations.sandboxes.process.namespaces import Namespaces
 from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, guard_threads
 
 globals()["__builtins__"] = vars(builtins).copy()
@@ -32,8 +33,11 @@ _exit, _signal, _set_switch_interval = os._exit, signal.signal, sys.setswitchint
 _SIGINT = signal.SIGINT
 
 
-def run_worker(job: WorkerJob, shared: list[PlainDocument] | None) -> NoReturn:
-    """Become the REPL of one run, over the documents of this process's holder and those of its session file."""
+def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, namespaces: Namespaces | None) -> NoReturn:
+    """Become the REPL of one run, over the documents of this process's holder and those of its session file.
+
+    Without namespaces, those that the helper has entered, it is not confined.
+    """
     die_with_parent(job.parent)
     channel = _keep_only(job)
     port = HostChannel(channel, channel)
@@ -44,7 +48,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None) -> NoReturn:
         reader.close()
         _start_afresh()
         memory = MemoryLimit(settings["memory_mb"])
-        layers = confine() if settings["confined"] else {}
+        layers = {} if namespaces is None else confine(namespaces)
     except MemoryError:
         _exit(EXIT_MEMORY)
     except ConfinementError as error:
