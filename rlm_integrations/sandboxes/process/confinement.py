@@ -101,7 +101,8 @@ def confine(namespaces: Namespaces) -> dict[str, str]:
         **namespaces.layers(),
         "capabilities": "none",
         "no new privileges": "none to be gained by starting a program",
-        "non-dumpable": "no process of the same user can look into it; no core dumps",
+        "non-dumpable": "no process of the same user can look into it",
+        "core dumps": "none",
         "environment": "empty",
         "open files": f"its channel only, at most {_MAX_OPEN_FILES}, none can be written",
     }
