@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from rlm_integrations import Completion, RLMEngine, Usage
+from rlm_integrations.core.events import Event, SubCallsReserved
 from rlm_integrations.testing import ScriptedModel
 
 CORPUS = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
@@ -23,9 +25,14 @@ def frame(**fields):
 def end(step):
     return frame(t="done", step=step, output={"tail": "", "cut_chars": 0}, error=None, variables=[], blocks_run=1,
                  answer={"ready": False, "content": "", "is_json": False, "refused": None})
-def calls(batch, first_id):
-    return b"".join(frame(t="call", id=first_id + n, name="llm_query",
-                          payload={"prompt": "again", "batch": batch, "index": n}) for n in range(5))
+def reserve(count):
+    os.write(channel, frame(t="call", id=1 << 30, name="reserve", payload={"n": count}))
+    seen()  # the host gives the batches ids from 1
+def calls(count):
+    return b"".join(frame(t="call", id=(1 << 31) + n, name="llm_query",
+                          payload={"prompt": "again", "batch": 1, "index": n}) for n in range(count))
+def seen():
+    cite("line 0:")  # the host begins calls in their order, so when this one is answered it has begun those before
 """
 
 
@@ -37,15 +44,25 @@ def finish(expression: str) -> str:
     return repl(f"answer['content'] = {expression}\nanswer['ready'] = True")
 
 
+def _counting(reserved: list[int]) -> Callable[[Event], None]:
+    """A listener that notes how many sub-calls are reserved at a time."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, SubCallsReserved):
+            reserved.append(event.count)
+
+    return listen
+
+
 async def test_calls_that_arrive_with_the_end_of_their_step_are_not_sent_beyond_the_limit() -> None:
-    dodge = repl(
-        f"{FORGE}\nreserve = frame(t='call', id=1 << 30, name='reserve', payload={{'n': 5}})\n"
-        "os.write(channel, reserve)\nimport time\ntime.sleep(0.2)\n"  # the host gives the batches ids from 1
-        "os.write(channel, calls(1, 1 << 31) + end(1))\nwhile True: pass"
-    )
+    dodge = repl(f"{FORGE}\nreserve(5)\nos.write(channel, calls(5) + end(1))\nwhile True: pass")
+    reserved: list[int] = []
     root = ScriptedModel([dodge, repl("'the session is lost'"), finish("len(llm_query_batched(['fair'] * 5))")])
     sub = ScriptedModel(always=lambda messages: "ok")
-    result = await RLMEngine(root, sub_llm=sub, limits={"max_sub_calls": 5, "step_timeout_s": 1}).arun("?", CORPUS)
+    limits = {"max_sub_calls": 5, "step_timeout_s": 1}
+    engine = RLMEngine(root, sub_llm=sub, limits=limits, on_event=_counting(reserved))
+    result = await engine.arun("?", CORPUS)
+    assert reserved == [5, 5], "the dodge had its batch"
     assert result.text == "5", "what was not sent was given back"
     assert len(sub.requests) == 5
     assert result.trace.sub_call_count == len(sub.requests)
@@ -69,15 +86,14 @@ async def test_calls_that_wait_for_their_turn_when_their_step_ends_are_never_sen
             return await super().complete(messages)
 
     sub = Sub()
-    leave = repl(
-        "import threading, time\n"
-        "threading.Thread(target=lambda: llm_query_batched(['x'] * 40), daemon=True).start()\ntime.sleep(0.3)"
-    )
-    root = Root([leave, finish("'left'")])
+    leave = repl(f"{FORGE}\nreserve(40)\nos.write(channel, calls(40))\nseen()")
+    root = Root([leave, repl(f"{FORGE}\nfor _ in range(50): seen()"), finish("'left'")])
+    reserved: list[int] = []
     limits = {"max_sub_calls": 50, "max_concurrency": 2}
-    result = await RLMEngine(root, sub_llm=sub, limits=limits).arun("?", CORPUS)
+    result = await RLMEngine(root, sub_llm=sub, limits=limits, on_event=_counting(reserved)).arun("?", CORPUS)
     assert result.text == "left"
-    assert sub.asked <= 2  # those that had their turn; fewer where the machine is busy
+    assert reserved == [40]
+    assert sub.asked == 2, "those that had their turn"
 
 
 async def test_tools_that_wait_for_their_turn_when_their_step_ends_are_never_called() -> None:
@@ -90,16 +106,17 @@ async def test_tools_that_wait_for_their_turn_when_their_step_ends_are_never_cal
 
     def last(messages: object) -> str:
         released.set()
-        return repl("import time\ntime.sleep(0.3)") if len(root.requests) == 2 else finish("'left'")
+        return repl(f"{FORGE}\nfor _ in range(50): seen()") if len(root.requests) == 2 else finish("'left'")
 
     leave = (
-        "import threading, time\n"
-        "for n in range(20): threading.Thread(target=order, args=(n,), daemon=True).start()\ntime.sleep(0.3)"
+        f"{FORGE}\nfor n in range(20):\n"
+        "    os.write(channel, frame(t='call', id=(1 << 31) + n, name='tool',\n"
+        "                            payload={'name': 'order', 'args': [n], 'kwargs': {}}))\nseen()"
     )
     root = ScriptedModel([repl(leave), last, last])
     result = await RLMEngine(root, tools=[order], limits={"max_concurrency": 2}).arun("?", CORPUS)
     assert result.text == "left"
-    assert len(called) <= 2
+    assert called == [0, 1], "those that had their turn"
 
 
 @pytest.mark.parametrize("limit", [{"max_total_tokens": 20_000}, {"max_cost_usd": 0.2}])
