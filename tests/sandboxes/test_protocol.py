@@ -71,20 +71,141 @@ ATTACKS = {
         'frame(b\'{"t": "call", "id": 1, "name": "tool", "payload": '
         '{"name": "x", "kwargs": {}, "args": [\' + b\'[],\' * 3_000_000 + b\'0]}}\')'
     ),
+    "an answer to a call": "message(t='reply', id=1, value='x')",
+    "a refusal of a call": "message(t='refuse', id=1, kind='failed', message='x')",
+    "the start of a step": "message(t='step', step=2, blocks=['1'])",
+    "an end whose kind is written twice": 'frame(b\'{"t": "output", "text": "", "t": "done"}\')',
+    "an id that is not a number": "message(t='call', id=float('nan'), name='retrieve', payload={'query': 'x'})",
+    "an id without end": "message(t='call', id=float('inf'), name='retrieve', payload={'query': 'x'})",
+    "an id of many digits": "message(t='call', id=1 << 60, name='retrieve', payload={'query': 'x'})",
+    "a negative batch": ("message(t='call', id=1, name='llm_query', payload={'prompt': 'x', 'batch': -1, 'index': 0})"),
+    "a cite of a wrong place": (
+        "message(t='call', id=1, name='cite', payload={'document_id': 'x', 'start': -1, 'end': 1, 'text': 'x'})"
+    ),
+    "60 MB in one frame": 'frame(b\'{"t": "output", "text": "\' + b\'x\' * 60_000_000 + b\'"}\')',
+    "a frame behind a whole one in the same write": (
+        'body = b\'{"t": "output", "text": ""}\'\nraw(struct.pack(\'>I\', len(body)) + body + b\'\\xff\' * 4)'
+    ),
+    "texts that are no texts": "message(t='texts', texts=[1])",
+    "texts of no message": "message(t='texts', texts=['x'])\nmessage(t='output', text='')",
+    "texts that never came": "message(t='output', text='', pieces=[1 << 50])",
+    "texts without end": "while True: message(t='texts', texts=['x' * 30_000] * 8)",
+    "small texts without end": "while True: message(t='texts', texts=['x'] * 50_000)",
+    "texts that grow when they are joined": (
+        "for _ in range(1_000): message(t='texts', texts=['x' * 30_000])\n"
+        "message(t='texts', texts=['\\U0001F600'])\nmessage(t='output', text='', pieces=[1_001])"
+    ),
+    "writing from many threads at once": (
+        "import threading\n"
+        "def write():\n    while True: os.write(channel, os.urandom(99))\n"
+        "for _ in range(8): threading.Thread(target=write, daemon=True).start()"
+    ),
+    "an end in the midst of its texts": "message(t='texts', texts=['x'])\nmessage(**done)",
     "too many calls": (
         "for i in range(10_001): message(t='call', id=(1 << 20) + i, name='retrieve', payload={'query': ''})"
     ),
 }
 
 
+class Bystander:
+    """A run that asks its host one question after the other while another run is hostile."""
+
+    def __init__(self, session, until) -> None:
+        self._session, self._until = session, until
+        self._stopping = False
+        session.answer = lambda call: "stop" if self._stopping else call.payload["prompt"]
+        self._step = asyncio.ensure_future(session.run(BYSTANDER))
+
+    async def is_right(self) -> None:
+        """It goes on from here, and comes to the right end."""
+        so_far = len(self._session.calls)
+        await self._until(lambda: len(self._session.calls) > so_far + 3 or self._step.done())
+        self._stopping = True
+        done = await self._step
+        assert isinstance(done, StepDone), done
+        assert done.error is None, done.error
+        assert done.output.head == f"{len(self._session.calls) - 1}\n"
+        assert await self._session.value("sorted(context[:3])") == "['a', 'b', 'c']"
+
+
+BYSTANDER = "n = 0\nwhile llm_query(str(n)) == str(n): n += 1\nprint(n)"
+
+
+@pytest.fixture
+async def bystander(open_session, until) -> Bystander:
+    return Bystander(await open_session("cab"), until)
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_a_broken_protocol_loses_the_session_and_nothing_else(open_session, attack):
+async def test_a_broken_protocol_loses_the_session_and_nothing_else(open_session, bystander, attack):
     session = await open_session(answer=lambda call: None)
-    other = await open_session()
     lost = await session.run(f"{FORGE.replace('STEP', '1')}\n{ATTACKS[attack]}\nwhile True: pass")
     assert isinstance(lost, ReplLost), lost
     assert lost.reason.startswith("it broke the protocol with")
-    assert await other.value("print(llm_query('alive'))") == "alive"
+    assert "Traceback" not in lost.reason
+    await bystander.is_right()
+
+
+FLOODS = {
+    "output": "while True: message(t='output', text='x' * 1_000)",
+    "empty output": "while True: message(t='output', text='')",
+    "empty texts": "while True: message(t='texts', texts=[])",
+    "calls that are answered": (
+        "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': ''})"
+    ),
+    "large calls that are answered": (
+        "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': 'x' * 200_000})"
+    ),
+    "calls, and none of the answers is read": (
+        "for i in range(1 << 20, (1 << 20) + 5_000):\n"
+        "    message(t='call', id=i, name='retrieve', payload={'query': 'x' * 100_000})\n"
+        "    if i == (1 << 20) + 50: max(range(10**12))"
+    ),
+    "output from threads that outlive the step": (
+        "import threading\n"
+        "def write():\n    while True: message(t='output', text='')\n"
+        "for _ in range(4): threading.Thread(target=write, daemon=True).start()"
+    ),
+    "ends": "while True: message(**done)",
+    "output after an end": "message(**done)\nwhile True: message(t='output', text='x')",
+    "calls after an end": (
+        "message(**done)\n"
+        "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': ''})"
+    ),
+    "half a frame, and nothing more": "raw(struct.pack('>I', 1000) + b'half')\nwhile True: pass",
+    "a byte at a time": "for byte in itertools.cycle(struct.pack('>I', 2) + b'  '): os.write(channel, bytes([byte]))",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_flood_ends_with_its_step_and_reaches_nobody_else(open_session, bystander, flood, monkeypatch):
+    monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.3)
+    session = await open_session(answer=lambda call: call.payload["query"], step_timeout_s=0.2)
+    code = f"import itertools\n{FORGE.replace('STEP', '1')}\n{FLOODS[flood]}"
+    first = await session.run(code)
+    assert isinstance(first, (StepDone, ReplLost))
+    assert len(first.output.head) <= 8192
+    await bystander.is_right()
+    second = await session.run("1000 + 1")
+    if isinstance(second, StepDone):
+        assert "1001" in second.output.head + second.output.tail
+    else:
+        assert second.reason
+
+
+async def test_nothing_of_the_servers_and_of_other_runs_is_open_to_a_worker_of_a_holder(open_session):
+    corpus = "x" * 200_000
+    first, second = await open_session(corpus), await open_session(corpus)
+    for session in (first, second):
+        assert (
+            await session.value(
+                "import fcntl, os\nfound = []\n"
+                "for fd in range(1024):\n    try: fcntl.fcntl(fd, fcntl.F_GETFD)\n    except OSError: continue\n"
+                "    found.append(fd)\nprint(len(found), found[:3])"
+            )
+            == "4 [0, 1, 2]"
+        )
+        assert await session.value("len(context)") == "200000"
 
 
 async def test_half_a_frame_is_no_frame(open_session):
