@@ -30,6 +30,7 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.trace_summary import SUMMARY_BYTES
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
+from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.langchain import ScriptedChatModel
 from rlm_integrations.testing.llama_index import ScriptedLLM
@@ -249,6 +250,10 @@ def test_the_errors():
         assert issubclass(kinds[name], errors.RLMError)
         named = {parent.__name__ for parent in kinds[name].__bases__} - {"RLMError"}
         assert set(also) == named, name
+
+
+def test_the_layers():
+    assert [row[0] for row in table("layer")] == list(resolve_sandbox("auto").capabilities().layers)
 
 
 def test_the_numbers():

@@ -15,6 +15,7 @@ from rlm_integrations.core.events import (
     SubCallEnded,
     SubCallsReserved,
 )
+from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.testing import ScriptedModel
 
 LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
@@ -106,7 +107,8 @@ def test_an_observer_that_raises_ends_the_run_with_its_trace(kind: type) -> None
 def test_what_confined_the_code_is_in_the_trace() -> None:
     result = RLMEngine(ScriptedModel([finish("1")])).run("?", LONG)
     assert result.trace.sandbox == "process"
-    assert "seccomp" in result.trace.isolation
+    assert result.trace.isolation == resolve_sandbox("auto").capabilities().layers
+    assert result.trace.isolation["seccomp"].startswith("allow-list of ")
     assert RLMEngine(ScriptedModel(["4"])).run("2 + 2?").trace.sandbox == ""
 
 
