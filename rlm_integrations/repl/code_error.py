@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 _MESSAGE_CHARS = 2_000
 _SOURCE_CHARS = 200
 _INNER_SHOWN = 10
-_INTERRUPTED = "stopped after the step's time limit; what ran before it is kept"
+_INTERRUPTED = "stopped after the step's time limit"
 
 # Straight from the C level: a class of the model's may redefine these names. For the same reason its type
 # is asked for by `type`, never by `isinstance`.

@@ -54,11 +54,13 @@ class HostChannel:
         for _ in range(_OPEN_CALLS):
             self._free_places.put(None)
         self._steps: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self.own_threads = {self._main_thread}
+        """Idents of the threads that are not the model's."""
         self.main_sends = False
         """Whether the main thread is sending: an interrupt now would tear the message."""
 
     def start_reading(self) -> None:
-        _start_thread(self._read, ())
+        self.own_threads.add(_start_thread(self._read, ()))
 
     def next_step(self) -> dict[str, Any]:
         """Wait for the host to start a step."""

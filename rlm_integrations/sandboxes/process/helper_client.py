@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import socket
 import subprocess
@@ -67,6 +68,15 @@ class HelperClient:
         self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, confined: bool
     ) -> WorkerProcess:
         """Fork a worker over the corpus; blocks. Raises SandboxError, InvalidArgumentError."""
+        try:
+            return self._start_worker(corpus, settings, retrieved, confined=confined)
+        except OSError as error:
+            remedy = "raise the limit (ulimit -n) or run fewer at once" if error.errno == errno.EMFILE else "run fewer"
+            raise SandboxError(f"sandbox: the REPL could not be started: {error.strerror}; {remedy}") from error
+
+    def _start_worker(
+        self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, confined: bool
+    ) -> WorkerProcess:
         shared = corpus.shared
         held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
         session_file = _write_session(corpus, settings, retrieved, held=held, confined=confined)
@@ -90,7 +100,7 @@ class HelperClient:
             _end(helper)
 
     def abandon(self) -> None:
-        """This is a fork of the host: the processes are the parent's."""
+        """Leave the processes to themselves: those of a fork's parent, or of an interpreter that exits."""
         if self._helper is not None:
             self._helper.process.returncode = 0
 
@@ -140,7 +150,11 @@ def _start_helper() -> _Helper:
     if not sys.executable:
         raise SandboxError("sandbox: this interpreter does not know its own path (sys.executable is empty)")
     control, control_end = socket_pair(socket.SOCK_SEQPACKET)
-    complaints = os.memfd_create("rlm-helper-stderr", os.MFD_CLOEXEC)
+    try:
+        complaints = os.memfd_create("rlm-helper-stderr", os.MFD_CLOEXEC)
+    except OSError:
+        control_end.close()
+        raise
     package = str(Path(__file__).resolve().parents[2])
     environment = {name: os.environ[name] for name in _FOR_THE_LOADER if name in os.environ}
     client = ForkClient(control)
@@ -167,6 +181,8 @@ def _start_helper() -> _Helper:
             process.wait()
             raise
     except OSError as error:
+        if error.errno == errno.EMFILE:
+            raise
         raise SandboxError(f"sandbox: the helper process could not be started: {error}") from error
     finally:
         os.close(complaints)
@@ -262,6 +278,13 @@ def helper_client() -> HelperClient:
     return _client
 
 
+def _at_exit() -> None:
+    if threading.active_count() > 1:
+        _client.abandon()  # a daemon thread may be amid a run, which would fail loudly; the helper ends with the host
+    else:
+        _client.shut_down()
+
+
 _client = HelperClient()
 os.register_at_fork(after_in_child=_after_fork)
-atexit.register(lambda: _client.shut_down())
+atexit.register(_at_exit)

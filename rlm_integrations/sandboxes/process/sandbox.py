@@ -56,7 +56,7 @@ class ProcessSandbox:
         worker, self._layers = await in_thread(
             lambda: self._start(corpus, settings, retrieved), discard=lambda started: started[0].discard()
         )
-        return await ProcessRepl.connect(worker, settings)
+        return ProcessRepl(worker, settings)
 
     def _start(
         self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]
