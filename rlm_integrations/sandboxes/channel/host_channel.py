@@ -58,6 +58,8 @@ class HostChannel:
         """Idents of the threads that are not the model's."""
         self.main_sends = False
         """Whether the main thread is sending: an interrupt now would tear the message."""
+        self.when_sent: Callable[[], None] | None = None
+        """Called once when the main thread has sent: the interrupt that came meanwhile."""
 
     def start_reading(self) -> None:
         self.own_threads.add(_start_thread(self._read, ()))
@@ -77,6 +79,9 @@ class HostChannel:
             self._write(frame)
         finally:
             self.main_sends = False
+        when_sent, self.when_sent = self.when_sent, None
+        if when_sent is not None:
+            when_sent()
 
     def call(self, name: str, payload: dict[str, Any]) -> Any:
         (reply,) = self.call_all(name, [payload])

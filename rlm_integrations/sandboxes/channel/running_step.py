@@ -16,6 +16,8 @@ class RunningStep:
         self.number, self.blocks, self.clock = number, blocks, clock
         self.overrun: Overrun | None = None
         """Why the step is interrupted, once it is."""
+        self.refuses_calls = False
+        """Whether an interrupt had no effect: the code may be waiting for threads that call the host."""
         self.kill_at = float("inf")
         """On the monotonic clock, in seconds."""
         self._limit_s = limit_s

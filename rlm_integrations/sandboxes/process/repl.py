@@ -184,7 +184,7 @@ class ProcessRepl:
 
     def _open(self, call: HostCall, size: int, step: RunningStep) -> None:
         self._open_calls.open(call.id, size)
-        if step.overrun is not None:
+        if step.refuses_calls:
             self.refuse(call.id, "failed", step.stopped())
             return
         step.clock.charge(_CALL_COST_S)
@@ -235,9 +235,11 @@ class ProcessRepl:
                 self._look_after(step.clock.next_check(now, cpu, os.cpu_count() or 1))
                 return
             step.kill_at = now + INTERRUPT_GRACE_S
+        else:
+            step.refuses_calls = True
         # again and again: the worker lets a signal pass that comes outside of the model's code
         self._signal(signal.SIGINT)
-        for call_id in self._open_calls.ids():  # of threads too, which the code would wait for before it ends
+        for call_id in self._open_calls.ids() if step.refuses_calls else ():
             self.refuse(call_id, "failed", step.stopped())
         self._look_after(_INTERRUPT_AGAIN_S)
 

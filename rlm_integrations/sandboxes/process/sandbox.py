@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import threading
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +35,6 @@ class ProcessSandbox:
 
     def __init__(self, *, confined: bool = True) -> None:
         self._confined = confined
-        self._lock = threading.Lock()
         self._layers: dict[str, str] | None = None
 
     def capabilities(self) -> Capabilities:
@@ -44,11 +42,12 @@ class ProcessSandbox:
 
         Raises SandboxUnavailableError.
         """
-        with self._lock:
-            if self._layers is None:
-                worker, self._layers = self._start(Corpus.of(None), _PROBE, ())
-                worker.discard()
-            return Capabilities("process" if self._confined else "unconfined", self._confined, dict(self._layers))
+        layers = self._layers
+        if layers is None:  # no lock: it could be held by another thread when the host forks
+            worker, layers = self._start(Corpus.of(None), _PROBE, ())
+            worker.discard()
+            self._layers = layers
+        return Capabilities("process" if self._confined else "unconfined", self._confined, dict(layers))
 
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:
         if not self._confined:

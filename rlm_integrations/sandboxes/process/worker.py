@@ -28,6 +28,7 @@ globals()["__builtins__"] = vars(builtins).copy()
 
 _STACK_BYTES = 8 << 20  # smaller ones crash in a RecursionError of C code
 _SWITCH_INTERVAL_S = 0.005
+_INTERRUPTS_BEFORE_THREADS_END = 10  # by then, half a second, those that wait for the host are done
 _exit, _signal, _set_switch_interval = os._exit, signal.signal, sys.setswitchinterval
 _SIGINT = signal.SIGINT
 
@@ -85,7 +86,7 @@ class _Steps:
 
     def __init__(self, session: ReplSession, port: HostChannel, memory: MemoryLimit, memory_mb: int) -> None:
         self._session, self._port, self._memory, self._memory_mb = session, port, memory, memory_mb
-        self._interrupted = False
+        self._interrupts = 0
         self._ran_out_of_memory = False
 
     def run(self) -> NoReturn:
@@ -102,8 +103,9 @@ class _Steps:
         # model code may have changed both
         _signal(_SIGINT, self._on_interrupt)
         _set_switch_interval(_SWITCH_INTERVAL_S)
-        self._interrupted = False
+        self._interrupts = 0
         self._memory.for_model(relieved=self._ran_out_of_memory)
+        done: dict[str, Any]
         try:
             done = self._session.run(step["blocks"])
             self._memory.open_reserve()
@@ -117,13 +119,20 @@ class _Steps:
         self._port.send({**done, "t": "done", "step": step["step"]})
 
     def _on_interrupt(self, number: int, frame: types.FrameType | None) -> None:
+        if self._port.main_sends:
+            self._port.when_sent = self._interrupt
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
         # The host repeats the signal until the step ends, so one that comes at a bad moment may pass.
-        if not self._session.interruptible or self._port.main_sends:
+        if not self._session.interruptible:
             return
-        if not self._interrupted:
-            self._interrupted = True
+        self._interrupts += 1
+        if self._interrupts == 1:
             raise KeyboardInterrupt
-        end_threads(keep=self._port.own_threads)  # the code waits for them before it ends, as a pool does
+        if self._interrupts > _INTERRUPTS_BEFORE_THREADS_END:
+            end_threads(keep=self._port.own_threads)  # the code waits for them before it ends, as a pool does
 
 
 def _context(
