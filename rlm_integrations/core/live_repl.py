@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import Any
 
 from rlm_integrations.core.errors import SandboxError
@@ -38,14 +37,13 @@ class LiveRepl:
             self.capabilities = self._sandbox.capabilities()
         repl = self._repl
         outcome: StepDone | ReplLost | None = None
-        async with aclosing(repl.step(blocks, seconds)) as events:
-            async for event in events:
-                if isinstance(event, HostCall):
-                    task = asyncio.create_task(self._host.answer(event, repl, record))
-                    self._calls.add(task)
-                    task.add_done_callback(self._calls.discard)
-                else:
-                    outcome = event
+        async for event in repl.step(blocks, seconds):  # to its end; a cancellation is raised within it
+            if isinstance(event, HostCall):
+                task = asyncio.create_task(self._host.answer(event, repl, record))
+                self._calls.add(task)
+                task.add_done_callback(self._calls.discard)
+            else:
+                outcome = event
         if outcome is None:
             raise SandboxError("the sandbox ended a step without saying how")
         if isinstance(outcome, ReplLost):
