@@ -1,4 +1,4 @@
-"""Hosts of every kind: forked, spawned, short of means, many at once, and ending amid their runs. All without a noise."""
+"""Hosts of every kind, without a noise: forked, spawned, short of means, many at once, and ending amid their runs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_an_interpreter_may_end_at_any_time(ending: str) -> None:
 
 
 def test_forks_of_a_host_that_has_run_and_their_parent_run_on() -> None:
-    """As under gunicorn with preload: used before the fork, then in several children at once, and the parent goes on."""
+    """As under gunicorn with preload: used before the fork, then in several children at once and in the parent."""
     printed, complaints, status = ends("""
 assert run() == "done"
 children = []

@@ -36,7 +36,7 @@ _LOOK_S = 0.05
 _OWN_THREADS = 2  # the main one and the reader
 _INTERRUPT_AGAIN_S = 0.05
 _EXIT_REPORT_S = 2.0
-_CALL_COST_S = 1e-4
+_CALL_COST_S = 2e-4
 """CPU seconds that the host spends on a call beside reading it, charged to the step: instant answers stop no loop."""
 
 _NOT_OPEN = "no step of the code is running any more"
