@@ -206,16 +206,28 @@ def _exit_status(process: subprocess.Popen[bytes]) -> int:
 def _write_documents(corpus: Corpus) -> tuple[int, int]:
     """A file of records, and one of long texts."""
     texts = TextFile("rlm-texts")
+    try:
+        records = _write_records(corpus, texts)
+        try:
+            return records, texts.finish()
+        except BaseException:
+            os.close(records)
+            raise
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            raise
+        raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
+    finally:
+        texts.discard()
+
+
+def _write_records(corpus: Corpus, texts: TextFile) -> int:
     writer = RecordWriter("rlm-corpus", texts)
     try:
         _add(writer, corpus.as_documents())
-        text_file = texts.finish()
-        return writer.finish(), text_file
-    except OSError as error:
-        raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
+        return writer.finish()
     finally:
         writer.discard()
-        texts.discard()
 
 
 def _write_session(
