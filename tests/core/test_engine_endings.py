@@ -121,7 +121,7 @@ async def tool() -> str:
 CODE = "x = llm_query_batched(['x'] * 3)\ntool()\nretrieve('q')\nimport time\ntime.sleep(0.003)"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(turns=st.integers(0, 60), cancels=st.integers(1, 3), again_after=st.integers(0, 5))
 def test_a_run_may_be_cancelled_at_any_point_and_again_while_it_ends(
     turns: int, cancels: int, again_after: int

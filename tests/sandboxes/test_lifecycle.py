@@ -15,7 +15,7 @@ import pytest
 
 from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.errors import SandboxError
-from rlm_integrations.core.sandbox import HostCall
+from rlm_integrations.core.sandbox import HostCall, StepDone
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
@@ -171,12 +171,13 @@ async def test_a_helper_that_is_killed_amid_starts_is_started_again_or_told(sett
         await repl.close()
 
 
-async def test_a_loop_closed_over_an_open_session_ends_it(settings, attach, until, recwarn):
+async def test_a_loop_closed_over_an_open_session_ends_it(settings, until, recwarn):
     workers: list[int] = []
 
     async def leave() -> None:
         repl = await ProcessSandbox().open(Corpus.of("x"), settings())
-        assert await attach(repl).value("1 + 1") == "2"
+        events = [event async for event in repl.step(["1 + 1"])]
+        assert [type(event) for event in events] == [StepDone]
         workers.append(repl._worker.pid)
 
     def host() -> None:
