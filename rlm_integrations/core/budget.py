@@ -28,6 +28,7 @@ class Budget:
         self._clock = clock
         self._start = clock()
         self._reserved = 0
+        self._tool_calls = 0
         self._refused_at_zero = False
         self.usage = Usage()
 
@@ -54,6 +55,13 @@ class Budget:
     def release(self, calls: int) -> None:
         """Give back what was set aside and not sent."""
         self._reserved -= calls
+
+    def count_tool_call(self) -> None:
+        """One call of a tool or of `retrieve`. Raises BudgetError."""
+        if self._tool_calls >= self.limits.max_tool_calls:
+            made = plural(self.limits.max_tool_calls, "call")
+            raise BudgetError(f"the {made} of tools and `retrieve` of this run are made; go on with what you have")
+        self._tool_calls += 1
 
     def spend(self, usage: Usage) -> None:
         """Add what a call consumed.

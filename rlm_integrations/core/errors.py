@@ -45,6 +45,11 @@ class RunError(RLMError):
         self.result = result
 
 
+def keep_result(end: BaseException, result: RLMResult[Any]) -> None:
+    """Give an exception that is not ours a `result`, as a RunError has one."""
+    vars(end)["result"] = result
+
+
 class RootModelError(RunError):
     """The root LM raised (see `__cause__`), did not reply in time, or returned nothing usable."""
 

@@ -18,6 +18,7 @@ from rlm_integrations.core.corpus import Corpus, plain
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError, RunError
 from rlm_integrations.core.events import Event, SubCallEnded, SubCallsReserved
+from rlm_integrations.core.foreign_code import contained
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.model_caller import ModelCaller
 from rlm_integrations.core.prompt import sub_call_messages
@@ -230,7 +231,7 @@ class HostFunctions:
 
         async def run() -> Any:
             if tool.is_async:
-                return plain(await tool.function(*positional, **named))
+                return plain(await contained(tool.function(*positional, **named)))
             return plain(await self.threads.run(lambda: tool.function(*positional, **named)))
 
         return await self._recorded(tool.description.name, {"args": positional, "kwargs": named}, step, run)
@@ -239,6 +240,10 @@ class HostFunctions:
         self, name: str, arguments: dict[str, Any], step: StepRecord, work: Callable[[], Awaitable[Any]]
     ) -> Any:
         """Run one host function within the run's bounds, and keep a record of it."""
+        try:
+            self.budget.count_tool_call()
+        except BudgetError as refusal:  # not the kind that says sub-calls are used up
+            raise RefusedCallError("failed", f"{name}: {refusal}") from None
         shown = json.dumps(arguments, ensure_ascii=False, default=str)[:_ARGUMENT_CHARS]
         record = HostFunctionCall(name=name, arguments=shown)
         began = step.clock()
@@ -263,7 +268,7 @@ async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None)
     fetch_sync: Callable[[str], Sequence[Document]] | None = getattr(retriever, "retrieve_sync", None)
     if threads is not None and fetch_sync is not None:
         return await threads.run(fetch_sync, query)
-    return await retriever.retrieve(query)
+    return await contained(retriever.retrieve(query))
 
 
 def error_words(error: BaseException) -> str:

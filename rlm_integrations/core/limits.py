@@ -31,6 +31,8 @@ class RLMLimits(BaseModel):
     max_depth: int = Field(default=1, ge=0, le=1)
     """0: no sub-calls. 1: the root calls plain LMs."""
     max_sub_calls: int = Field(default=1000, ge=0)
+    max_tool_calls: int = Field(default=10_000, ge=0)
+    """Calls of tools and of `retrieve`: these may cost money too, and each is kept in the trace."""
     max_concurrency: int = Field(default=32, ge=1)
     """Model and tool calls open at once."""
     max_total_tokens: int | None = Field(default=2_000_000, ge=1)

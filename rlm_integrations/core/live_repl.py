@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import Any
 
 from rlm_integrations.core.errors import SandboxError
@@ -21,7 +20,7 @@ class LiveRepl:
         self._repl: Repl | None = None
         self.capabilities: Capabilities | None = None
         """What isolates the code, once a REPL has been opened."""
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[Any]] = set()
 
     def open_early(self) -> None:
         """Begin to open, so that the first step need not wait."""
@@ -38,14 +37,13 @@ class LiveRepl:
             self.capabilities = self._sandbox.capabilities()
         repl = self._repl
         outcome: StepDone | ReplLost | None = None
-        async with aclosing(repl.step(blocks, seconds)) as events:
-            async for event in events:
-                if isinstance(event, HostCall):
-                    task = asyncio.create_task(self._host.answer(event, repl, record))
-                    self._calls.add(task)
-                    task.add_done_callback(self._calls.discard)
-                else:
-                    outcome = event
+        async for event in repl.step(blocks, seconds):  # to its end; a cancellation is raised within it
+            if isinstance(event, HostCall):
+                task = asyncio.create_task(self._host.answer(event, repl, record))
+                self._calls.add(task)
+                task.add_done_callback(self._calls.discard)
+            else:
+                outcome = event
         if outcome is None:
             raise SandboxError("the sandbox ended a step without saying how")
         if isinstance(outcome, ReplLost):
@@ -54,15 +52,20 @@ class LiveRepl:
         return outcome
 
     async def close(self) -> None:
-        """End the session and every call that is still open."""
-        tasks: list[asyncio.Task[Any]] = [*self._calls]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """End the session and every call that is still open.
+
+        The code ends first, and at once, even if a call does not let itself be cancelled or this is cancelled too.
+        """
+        repl, ending = self._repl, [*self._calls]
         if self._opening is not None:
-            self._opening.cancel()
-            [opened] = await asyncio.gather(self._opening, return_exceptions=True)
-            if not isinstance(opened, BaseException):
-                await opened.close()
-        if self._repl is not None:
-            await self._repl.close()
+            if not self._opening.done():
+                ending.append(self._opening)
+            elif not self._opening.cancelled() and self._opening.exception() is None:
+                repl = self._opening.result()
+        for task in ending:
+            task.cancel()
+        try:
+            if repl is not None:
+                await repl.close()
+        finally:
+            await asyncio.gather(*ending, return_exceptions=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.foreign_code import contained
 from rlm_integrations.core.language_model import Completion, LanguageModel, Message
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.threads import RunThreads
@@ -35,7 +36,7 @@ class ModelCaller:
                 if self._threads is not None and self._complete_sync is not None:
                     completion: Any = await self._threads.run(self._complete_sync, sent)
                 else:
-                    completion = await self._model.complete(sent)
+                    completion = await contained(self._model.complete(sent))
         except TimeoutError as error:
             if deadline.expired():
                 raise TimeoutError(f"no reply within {seconds:.3g} s") from error

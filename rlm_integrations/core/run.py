@@ -22,6 +22,7 @@ from rlm_integrations.core.errors import (
     RLMError,
     RootModelError,
     RunError,
+    keep_result,
 )
 from rlm_integrations.core.events import (
     CodeEnded,
@@ -118,9 +119,19 @@ class Run:
         self._draft = ""
 
     async def perform(self) -> RLMResult[Any]:
-        """The result of the run. Raises RunError, which carries what there is, and InvalidArgumentError."""
+        """The result of the run. Raises RunError, which carries what there is, and InvalidArgumentError.
+
+        The CancelledError of a run that is cancelled carries it too.
+        """
+        closed_loop = False
         try:
             return await self._perform()
+        except asyncio.CancelledError as end:
+            keep_result(end, self._partial("the run was cancelled"))
+            raise
+        except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
+            closed_loop = True
+            raise
         except RunError as error:
             if error.result is None:
                 error.result = self._partial(str(error))
@@ -131,7 +142,9 @@ class Run:
             message = f"the run failed: {error_words(error)}"
             raise RunError(message, self._partial(message)) from error
         finally:
-            await self._close()
+            self._threads.close()
+            if self._repl is not None and not closed_loop:
+                await self._repl.close()
 
     async def _perform(self) -> RLMResult[Any]:
         await self._prepare_corpus()
@@ -363,11 +376,6 @@ class Run:
                 await told
         except Exception as error:
             raise RunError(f"on_event: it raised {error_words(error)}") from error
-
-    async def _close(self) -> None:
-        if self._repl is not None:
-            await self._repl.close()
-        self._threads.close()
 
 
 def _read_corpus(context: object) -> Corpus:

@@ -14,6 +14,8 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from rlm_integrations.core.foreign_code import raisable
+
 T = TypeVar("T")
 
 
@@ -50,7 +52,7 @@ class RunThreads:
             try:
                 outcome: tuple[T | None, Exception | None] = (context.run(function, *args), None)
             except BaseException as error:
-                outcome = (None, _raisable(error))
+                outcome = (None, raisable(error))
             with suppress(RuntimeError):  # the call was given up, and its loop is closed
                 loop.call_soon_threadsafe(settle, *outcome)
 
@@ -68,8 +70,9 @@ class RunThreads:
             if self._idle:
                 self._idle -= 1
             else:
+                name = f"{self._name}-{self._alive + 1}"
+                threading.Thread(target=self._serve, name=name, daemon=True).start()
                 self._alive += 1
-                threading.Thread(target=self._serve, name=f"{self._name}-{self._alive}", daemon=True).start()
         self._work.put(work)
 
     def _serve(self) -> None:
@@ -78,12 +81,3 @@ class RunThreads:
             del work  # a reference would keep the call's arguments alive while idle
             with self._lock:
                 self._idle += 1
-
-
-def _raisable(error: BaseException) -> Exception:
-    """The error as one that a future takes (no StopIteration) and that ends no event loop (no SystemExit)."""
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    wrapped = RuntimeError(f"{type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped

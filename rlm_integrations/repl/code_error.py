@@ -13,7 +13,7 @@ _INNER_SHOWN = 10
 _DENIED = " (this session has no files, network or other processes: all there is stands in its variables)"
 _NO_NAMES = "Temporary failure in name resolution"  # it would not be temporary
 _NO_COMMANDS = " (this is plain Python: it has no ! or % commands, and nothing can be installed)"
-_INTERRUPTED = "stopped after the step's time limit; what ran before it is kept"
+_INTERRUPTED = "stopped after the step's time limit"
 
 # Straight from the C level: a class of the model's may redefine these names. For the same reason its type
 # is asked for by `type`, never by `isinstance`.

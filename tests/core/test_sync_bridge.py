@@ -106,7 +106,7 @@ def test_a_loop_that_cannot_be_made_is_an_error_and_no_hang(monkeypatch: pytest.
     def exhausted() -> asyncio.AbstractEventLoop:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(asyncio.events, "new_event_loop", exhausted)
+    monkeypatch.setattr(asyncio, "new_event_loop", exhausted)
     with pytest.raises(OSError, match="Too many open files"):
         run_blocking(lambda: double(1))
 

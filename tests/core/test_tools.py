@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from rlm_integrations import RLMEngine
+from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.tools import read_tools
+from rlm_integrations.testing import ScriptedModel
 
 
 def weather(city: str, days: int = 1, *, unit: str = "C") -> str:
@@ -73,3 +76,37 @@ def test_what_cannot_be_a_tool_is_refused(tools: Any, problem: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         read_tools(tools)
     assert str(caught.value) == problem
+
+
+def test_a_loop_of_tool_calls_meets_the_limit_and_the_run_goes_on() -> None:
+    made: list[int] = []
+
+    def look_up(number: int) -> int:
+        """Look a number up."""
+        made.append(number)
+        return number
+
+    loop = "found = []\nfor n in range(10**9): found.append(look_up(n))"
+    root = ScriptedModel([f"```repl\n{loop}\n```", "```repl\nanswer.update(content=str(found), ready=True)\n```"])
+    result = RLMEngine(root, tools=[look_up], limits={"max_tool_calls": 3}).run("?", "a line\n" * 20_000)
+    assert (result.answer, made) == ("[0, 1, 2]", [0, 1, 2])
+    told = root.requests[1][-1].content
+    assert (
+        "RuntimeError: look_up: the 3 calls of tools and `retrieve` of this run are made; go on with what you have"
+        in told
+    )
+
+
+def test_a_loop_of_retrieve_meets_the_same_limit() -> None:
+    class Paid:
+        calls = 0
+
+        async def retrieve(self, query: str) -> list[Document]:
+            self.calls += 1
+            return [Document(f"d{self.calls}", "a line\n" * 2_000, {})]
+
+    retriever = Paid()
+    loop = "n = 0\nwhile True:\n    retrieve('x')\n    n += 1"
+    root = ScriptedModel([f"```repl\n{loop}\n```", "```repl\nanswer.update(content=str(n), ready=True)\n```"])
+    result = RLMEngine(root, limits={"max_tool_calls": 2}).run("?", retriever)
+    assert (result.answer, retriever.calls) == ("2", 3), "the one for the question is not the code's"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.sandbox import HostCall
+from rlm_integrations.core.errors import SandboxError
+from rlm_integrations.core.sandbox import HostCall, StepDone
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
@@ -119,6 +121,76 @@ async def test_a_killed_helper_is_started_again(open_session, helper_pid, until)
     assert await session.death("1") == "its process was ended from outside"
     assert await (await open_session()).value("1 + 1") == "2"
     assert helper_pid() != old
+
+
+@pytest.mark.parametrize("context", ["text", "x" * 70_000], ids=["from the helper", "from a holder"])
+async def test_a_killed_worker_is_told_and_the_next_one_begins(open_session, until, context):
+    session = await open_session(context, answer=lambda call: None)
+    os.kill(session.repl._worker.pid, signal.SIGKILL)  # between steps
+    await until(lambda: not _alive(session.repl._worker.pid))
+    words = "it was killed (signal 9), most likely because the machine was short of memory"
+    assert await session.death("1") == words
+    session = await open_session(context, answer=lambda call: None)
+    step = asyncio.ensure_future(session.run("print('begun')\nllm_query('never answered')"))
+    await until(lambda: bool(session.calls))
+    os.kill(session.repl._worker.pid, signal.SIGKILL)  # amid a step
+    lost = await step
+    assert (lost.reason, lost.output.head) == (words, "begun\n")
+    assert await (await open_session(context)).value("1 + 1") == "2"
+
+
+async def test_a_killed_holder_is_started_again(settings, attach, children, helper_pid, until):
+    corpus = Corpus.of("y" * 70_000)
+    first = await ProcessSandbox().open(corpus, settings())
+    holder = int(Path(f"/proc/{first._worker.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    assert holder in children(helper_pid())
+    os.kill(holder, signal.SIGKILL)
+    await until(lambda: not _alive(first._worker.pid))
+    assert await attach(first).death("1") == "its process was ended from outside"
+    second = await ProcessSandbox().open(corpus, settings())
+    assert await attach(second).value("len(context)") == "70000"
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.parametrize("size", [10, 70_000], ids=["from the helper", "from a holder"])
+async def test_a_helper_that_is_killed_amid_starts_is_started_again_or_told(settings, attach, helper_pid, size):
+    """At several moments of a start. Nothing hangs, and the start after it succeeds."""
+    for delay in (0.0, 0.001, 0.002, 0.004, 0.008):
+        await (await ProcessSandbox().open(Corpus.of("x"), settings())).close()  # there is a helper
+        starts = [asyncio.ensure_future(ProcessSandbox().open(Corpus.of("z" * size), settings())) for _ in range(3)]
+        await asyncio.sleep(delay)
+        os.kill(helper_pid(), signal.SIGKILL)
+        for outcome in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(outcome, SandboxError):
+                assert "sandbox: the REPL ended while it started" in str(outcome)
+            else:
+                await outcome.close()
+        repl = await ProcessSandbox().open(Corpus.of("z" * size), settings())
+        assert await attach(repl).value("len(context)") == str(size)
+        await repl.close()
+
+
+async def test_a_loop_closed_over_an_open_session_ends_it(settings, until, recwarn):
+    workers: list[int] = []
+
+    async def leave() -> None:
+        repl = await ProcessSandbox().open(Corpus.of("x"), settings())
+        events = [event async for event in repl.step(["1 + 1"])]
+        assert [type(event) for event in events] == [StepDone]
+        workers.append(repl._worker.pid)
+
+    def host() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(leave())
+        loop.close()
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    thread.join()
+    gc.collect()
+    await until(lambda: not _alive(workers[0]))
+    assert not recwarn.list
 
 
 def test_many_loops_in_many_threads(settings, attach):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,58 @@ async def test_code_that_does_not_end_is_interrupted(open_session, kind):
     assert await session.value("kept") == "42"
 
 
+async def test_what_was_interrupted_is_told_with_its_limit(open_session):
+    session = await open_session(step_timeout_s=0.2)
+    assert await session.error("import time\ntime.sleep(1000)") == (
+        "stopped: it ran for 0.2 s, the limit of a step (waiting for calls not counted); "
+        "do less in one step, or in a faster way"
+    )
+    done = await session.run("time.sleep(1000)", seconds_left=0.1)
+    assert done.error.message == "stopped: the time of the whole run was over"
+
+
+async def test_an_interrupt_of_the_codes_own_is_no_limit(open_session):
+    done = await (await open_session()).run("kept = 1\nraise KeyboardInterrupt")
+    assert (done.error.kind, done.error.message, done.error.line) == ("raised", "KeyboardInterrupt", 2)
+
+
+WAITING_FOR_THREADS = {
+    "a pool of sub-calls": (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(4) as pool: list(pool.map(llm_query, ['x'] * 50))"
+    ),
+    "a pool that swallows errors": (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def ask(prompt):\n"
+        "    try: return llm_query(prompt)\n"
+        "    except Exception: return None\n"
+        "with ThreadPoolExecutor(4) as pool: [pool.submit(ask, 'x') for _ in range(50)]"
+    ),
+    "a pool of loops": (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def spin(_):\n    while True: pass\n"
+        "with ThreadPoolExecutor(4) as pool: list(pool.map(spin, range(8)))"
+    ),
+    "threads of asyncio": (
+        "import asyncio\n"
+        "async def main(): await asyncio.gather(*(asyncio.to_thread(llm_query, 'x') for _ in range(4)))\n"
+        "asyncio.run(main())"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WAITING_FOR_THREADS)
+async def test_code_that_waits_for_its_threads_keeps_its_variables(open_session, kind, monkeypatch):
+    """An interrupt reaches the main thread only, and a pool waits for its threads before it lets go."""
+    monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 10.0)
+    session = await open_session(answer=lambda call: None)
+    done = await session.run("kept = 42", WAITING_FOR_THREADS[kind], seconds_left=0.2)
+    assert isinstance(done, StepDone), done
+    assert done.error.kind == "interrupted"
+    session.answer = lambda call: "answered"
+    assert await session.value("print(kept, llm_query('x'))") == "42 answered"
+
+
 async def test_an_answer_that_takes_for_ever_to_read_is_interrupted(open_session):
     session = await open_session(step_timeout_s=0.2)
     done = await session.run(
@@ -66,7 +119,10 @@ async def test_code_that_cannot_be_interrupted_is_killed(open_session, kind):
     session = await open_session(step_timeout_s=0.2)
     lost = await session.run("print('begun')", STUBBORN[kind])
     assert isinstance(lost, ReplLost)
-    assert lost.reason == "it ran longer than 0.2 s and could not be interrupted"
+    time = r"it ran for 0\.2 s, the limit of a step \(waiting for calls not counted\)"
+    cpu = r"it used 0\.2 s of CPU time, the limit of a step"  # which of them is over first is a matter of moments
+    to_do = "do less in one step, or in a faster way"
+    assert re.fullmatch(f"({time}|{cpu}), and it could not be interrupted; {to_do}", lost.reason)
     assert lost.output.head == "begun\n"
 
 
@@ -90,6 +146,9 @@ async def test_cpu_time_counts_while_a_call_is_open(open_session):
     assert isinstance(done, StepDone)
     assert done.error is not None
     assert done.error.kind == "interrupted"
+    assert done.error.message == (
+        "stopped: it used 0.3 s of CPU time, the limit of a step; do less in one step, or in a faster way"
+    )
 
 
 async def test_the_time_of_the_run_ends_a_step_that_waits_for_a_call(open_session):
@@ -110,7 +169,7 @@ async def test_no_time_left_is_no_time(open_session):
     assert done.error.kind == "interrupted"
     lost = await session.run("import itertools\nsum(itertools.repeat(1))", seconds_left=0.0)
     assert isinstance(lost, ReplLost)
-    assert lost.reason == "it was still running when the time of the run was over and could not be interrupted"
+    assert lost.reason == "the time of the whole run was over, and it could not be interrupted"
 
 
 async def test_an_interrupt_never_tears_a_message(open_session):
@@ -158,9 +217,22 @@ MEMORY_EATERS = {
 async def test_too_much_memory_raises_and_the_session_survives(open_session, kind):
     session = await open_session(memory_mb=128)
     await session.run("kept = 42")
-    assert (await session.error(MEMORY_EATERS[kind])).startswith("MemoryError")
+    assert await session.error(MEMORY_EATERS[kind]) == (
+        "MemoryError: over the 128 MB on top of the corpus; `del` what is not needed, and keep less at once"
+    )
     assert await session.value("eaten = None\nkept") == "42"
     assert await session.value("len('b' * (64 << 20))") == str(64 << 20)
+
+
+@pytest.mark.parametrize("corpus_mb", [1, 100])
+@pytest.mark.parametrize("kind", ["text", "documents"])
+async def test_the_memory_is_on_top_of_the_corpus(open_session, corpus_mb, kind):
+    text = "x" * (corpus_mb << 20)
+    session = await open_session(text if kind == "text" else [text[: len(text) // 2]] * 2, memory_mb=128)
+    assert await session.value("len(bytes(100 << 20))") == str(100 << 20)
+    assert (await session.error("bytes(160 << 20)")).startswith("MemoryError: over the 128 MB on top of the corpus")
+    size = "len(context)" if kind == "text" else "sum(len(each['text']) for each in context)"
+    assert await session.value(size) == str(corpus_mb << 20)
 
 
 async def test_threads_do_not_eat_the_memory(open_session):
@@ -196,7 +268,33 @@ for i in range(COUNT): assert libc.clone(sleep, ctypes.c_void_p(top - 4096 * (i 
 async def test_threads_that_are_started_past_the_guard_end_the_session(open_session):
     session = await open_session(step_timeout_s=60.0)
     code = RAW_THREADS.replace("COUNT", "100")
-    assert await session.death(f"{code}\nwhile True: pass") == "it started more than 64 threads"
+    reason = await session.death(f"{code}\nwhile True: pass")
+    assert reason == "it started more than 64 threads; use a pool of fewer workers"
+
+
+FORBIDDEN = {
+    "a process": "import os\nos.fork()",
+    "a program": "import subprocess\nsubprocess.run(['true'])",
+    "a file": "open('/etc/passwd')",
+    "the network": "import socket\nsocket.socket()",
+}
+
+
+@pytest.mark.parametrize("kind", FORBIDDEN)
+async def test_what_is_not_there_is_told(open_session, kind):
+    session = await open_session()
+    words = "in the REPL there are no files to open, no network and no other processes"
+    message = await session.error("kept = 1\n" + FORBIDDEN[kind])
+    assert words in message or "not available in the REPL" in message
+    assert await session.value("kept") == "1"
+
+
+async def test_calls_that_are_answered_at_once_are_charged_to_the_step(open_session):
+    """While a call is open the step's wall time stands still: instant answers would let a loop of calls go on."""
+    session = await open_session(step_timeout_s=0.5)
+    done = await session.run("n = 0\nwhile True:\n    llm_query('x')\n    n += 1")
+    assert done.error.kind == "interrupted"
+    assert int(await session.value("n")) <= 5_000
 
 
 async def test_messages_that_cost_the_host_more_than_the_worker_are_charged_to_the_step(open_session):

@@ -382,7 +382,7 @@ async def test_large_calls_wait_while_the_host_holds_too_much(open_session, unti
     monkeypatch.setattr(open_calls, "MAX_OPEN_CALL_BYTES", 1 << 20)
     session = await open_session(answer=lambda call: 1 if call.name == "reserve" else None)
     step = asyncio.ensure_future(session.run("print(len(llm_query_batched(['x' * 400_000] * 40)))"))
-    await until(lambda: session.repl._transport is not None and not session.repl._transport.is_reading())
+    await until(lambda: not session.repl._channel.reads)
     assert 2 < len(session.calls) < 10
     session.answer = lambda call: call.payload.get("prompt", 1)
     for call in list(session.calls):
@@ -397,7 +397,7 @@ async def test_large_calls_are_counted_by_the_memory_that_they_take(open_session
     session = await open_session(answer=lambda call: None)
     wide = "'\\N{GRINNING FACE}' + 'x' * 300_000"  # with one such character, all take four bytes
     step = asyncio.ensure_future(session.run(f"llm_query({wide})"))
-    await until(lambda: session.repl._transport is not None and not session.repl._transport.is_reading())
+    await until(lambda: not session.repl._channel.reads)
     [call] = session.calls
     session.repl.reply(call.id, "done")
     assert isinstance(await step, StepDone)

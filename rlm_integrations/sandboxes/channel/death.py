@@ -12,7 +12,7 @@ def cause_of_death(status: int | None, memory_mb: int) -> str:
     if status is None:
         return "its process was ended from outside"
     if status == EXIT_MEMORY:
-        return f"it used more than {memory_mb:,} MB of memory"
+        return f"it used more than {memory_mb:,} MB of memory on top of the corpus; keep less at once"
     if status == EXIT_CHANNEL:
         return "it closed its own connection to the host"
     if status == EXIT_BROKEN:
@@ -22,5 +22,5 @@ def cause_of_death(status: int | None, memory_mb: int) -> str:
     if -status == signal.SIGKILL:
         return "it was killed (signal 9), most likely because the machine was short of memory"
     if -status == signal.SIGSEGV:
-        return "its process crashed (signal 11, SIGSEGV), most likely from too deep a recursion"
+        return "its process crashed (signal 11, SIGSEGV), most likely from too deep a recursion; use a loop"
     return f"its process crashed (signal {-status})"

@@ -53,11 +53,15 @@ class HostChannel:
         for _ in range(_OPEN_CALLS):
             self._free_places.put(None)
         self._steps: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self.own_threads = {self._main_thread}
+        """Idents of the threads that are not the model's."""
         self.main_sends = False
         """Whether the main thread is sending: an interrupt now would tear the message."""
+        self.when_sent: Callable[[], None] | None = None
+        """Called once when the main thread has sent: the interrupt that came meanwhile."""
 
     def start_reading(self) -> None:
-        _start_thread(self._read, ())
+        self.own_threads.add(_start_thread(self._read, ()))
 
     def next_step(self) -> dict[str, Any]:
         """Wait for the host to start a step."""
@@ -74,6 +78,9 @@ class HostChannel:
             self._write(frames)
         finally:
             self.main_sends = False
+        when_sent, self.when_sent = self.when_sent, None
+        if when_sent is not None:
+            when_sent()
 
     def call(self, name: str, payload: dict[str, Any]) -> Any:
         (reply,) = self.call_all(name, [payload])

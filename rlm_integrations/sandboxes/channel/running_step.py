@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from rlm_integrations.core.sandbox import Output, StepDone
+from dataclasses import replace
+
+from rlm_integrations.core.sandbox import CodeError, Output, StepDone
 from rlm_integrations.sandboxes.channel.inbound import Finished
-from rlm_integrations.sandboxes.channel.step_clock import StepClock
+from rlm_integrations.sandboxes.channel.step_clock import Overrun, StepClock, how_to_go_on, overrun_words
 
 
 class RunningStep:
     """A step of so many blocks, its time, and the head of its output, of at most `max_output_chars`."""
 
-    def __init__(self, number: int, blocks: int, clock: StepClock, max_output_chars: int) -> None:
+    def __init__(self, number: int, blocks: int, clock: StepClock, limit_s: float, max_output_chars: int) -> None:
         self.number, self.blocks, self.clock = number, blocks, clock
-        self.kill_at: float | None = None
-        """On the monotonic clock, in seconds; None until the step is interrupted."""
+        self.overrun: Overrun | None = None
+        """Why the step is interrupted, once it is."""
+        self.refuses_calls = False
+        """Whether an interrupt had no effect: the code may be waiting for threads that call the host."""
+        self.kill_at = float("inf")
+        """On the monotonic clock, in seconds."""
+        self._limit_s = limit_s
         self._room = max_output_chars
         self._head: list[str] = []
         self._cut_chars = 0
@@ -27,8 +34,28 @@ class RunningStep:
 
     def done(self, end: Finished) -> StepDone:
         output = Output("".join(self._head), end.tail, self._cut_chars + end.cut_chars)
-        return StepDone(output, end.error, end.answer, end.variables, end.blocks_run)
+        error = None if end.error is None else self._explained(end.error)
+        return StepDone(output, error, end.answer, end.variables, end.blocks_run)
 
     def lost(self) -> Output:
         """What it had printed."""
         return Output("".join(self._head), cut_chars=self._cut_chars)
+
+    def stopped(self) -> str:
+        """Why it was interrupted, in words for the root LM."""
+        assert self.overrun is not None
+        return f"stopped: {overrun_words(self.overrun, self._limit_s)}{how_to_go_on(self.overrun)}"
+
+    def stubborn(self) -> str:
+        """The same where the interrupt did not end it."""
+        assert self.overrun is not None
+        words = overrun_words(self.overrun, self._limit_s)
+        return f"{words}, and it could not be interrupted{how_to_go_on(self.overrun)}"
+
+    def _explained(self, error: CodeError) -> CodeError:
+        """The worker knows that its code was interrupted, the host why; where it does not, the code did it itself."""
+        if error.kind != "interrupted":
+            return error
+        if self.overrun is None:
+            return replace(error, kind="raised", message="KeyboardInterrupt")
+        return replace(error, message=self.stopped())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 MIN_CHECK_S = 0.02
 """A step is looked at no more often than this, in seconds."""
+
+Overrun = Literal["wall", "cpu", "run"]
+"""Which time is over: that of the step, its CPU time, or that of the run."""
 
 
 class StepClock:
     """Wall time of a step while no host call is open, and its CPU time always: both are bound by `limit_s`.
 
-    CPU time is the worker's, and what the host needs to read its messages.
+    CPU time is the worker's, and what the host needs for its messages.
     Wall time with calls included is bound by `total_s`, which may be infinite.
     All times are seconds; `now` is any monotonic clock, `cpu` the worker's CPU clock.
     """
@@ -35,21 +40,37 @@ class StepClock:
         """CPU time that the host has spent on the step."""
         self._cpu_end -= cpu
 
-    def total_is_over(self, now: float) -> bool:
-        """Whether the time with calls included is over."""
-        return now >= self._end
+    def overrun(self, now: float, cpu: float) -> Overrun | None:
+        """Which time is over, if any."""
+        if now >= self._end:
+            return "run"
+        if self._wall_left_at(now) <= 0:
+            return "wall"
+        return "cpu" if cpu >= self._cpu_end else None
 
-    def check(self, now: float, cpu: float, cores: int) -> float | None:
-        """None if the step has run too long, else the seconds after which to look again at the latest.
+    def next_check(self, now: float, cpu: float, cores: int) -> float:
+        """Seconds after which to look again at the latest.
 
         `cores` is how many seconds of CPU time the worker can use in one.
         """
-        cpu_left = self._cpu_end - cpu
-        wall_left = self._wall_left
-        soonest = min(cpu_left / cores, self._end - now)
+        soonest = min((self._cpu_end - cpu) / cores, self._end - now)
         if self._running_since is not None:
-            wall_left -= now - self._running_since
-            soonest = min(soonest, wall_left)
-        if soonest <= 0 or wall_left <= 0:
-            return None
+            soonest = min(soonest, self._wall_left_at(now))
         return max(soonest, MIN_CHECK_S)
+
+    def _wall_left_at(self, now: float) -> float:
+        return self._wall_left - (0.0 if self._running_since is None else now - self._running_since)
+
+
+def overrun_words(overrun: Overrun, limit_s: float) -> str:
+    """What was over, for the root LM."""
+    if overrun == "run":
+        return "the time of the whole run was over"
+    if overrun == "cpu":
+        return f"it used {limit_s:g} s of CPU time, the limit of a step"
+    return f"it ran for {limit_s:g} s, the limit of a step (waiting for calls not counted)"
+
+
+def how_to_go_on(overrun: Overrun) -> str:
+    """What the root LM can do about it."""
+    return "" if overrun == "run" else "; do less in one step, or in a faster way"

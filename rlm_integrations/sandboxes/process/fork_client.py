@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -18,6 +19,9 @@ LOAD_TIMEOUT_S = 600.0
 """Seconds that a holder may take to load its documents."""
 
 
+_SHORT_OF_MEANS = (errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM)
+
+
 class ServerGoneError(Exception):
     """The process at the other end of the control socket has ended."""
 
@@ -25,11 +29,19 @@ class ServerGoneError(Exception):
 _open_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
+class _HostSocket(socket.socket):
+    """Closed without a complaint where nobody could: when a loop was closed over it, and at interpreter exit."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def socket_pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
-    """A pair of sockets, the first for the host. It does not outlive a fork of the host."""
+    """A pair of sockets, the first for the host. It does not outlive a fork of the host. Raises OSError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-    _open_sockets.add(ours)
-    return ours, theirs
+    host_end = _HostSocket(socket.AF_UNIX, kind, fileno=ours.detach())
+    _open_sockets.add(host_end)
+    return host_end, theirs
 
 
 def close_all_in_fork() -> None:
@@ -62,7 +74,10 @@ class ForkClient:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._lock = threading.Lock()
-        self.close = weakref.finalize(self, control.close)
+
+    def close(self) -> None:
+        """End the server."""
+        self._control.close()
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Raises ServerGoneError, or SandboxError in the server's words."""
@@ -73,17 +88,20 @@ class ForkClient:
             raise SandboxError(f"sandbox: the process could not be started: {_words(message)}")
 
     def start_worker(self, session_file: int) -> WorkerProcess:
-        """Fork a worker for a session file, which stays the caller's. Raises ServerGoneError, SandboxError."""
+        """Fork a worker for a session file, which stays the caller's. Raises ServerGoneError, SandboxError, OSError."""
         channel, channel_end = socket_pair(socket.SOCK_STREAM)
-        leash, leash_end = socket_pair(socket.SOCK_SEQPACKET)
+        with channel_end:
+            leash, leash_end = socket_pair(socket.SOCK_SEQPACKET)
+            with leash_end:
+                self._request(b"worker", [channel_end.fileno(), leash_end.fileno(), session_file])
         pidfds: list[int] = []
         try:
-            with channel_end, leash_end:
-                self._request(b"worker", [channel_end.fileno(), leash_end.fileno(), session_file])
             leash.settimeout(START_TIMEOUT_S)
             message, pidfds = _receive(leash)
-            if not message.startswith(b"born ") or len(pidfds) != 1:
+            if not message.startswith(b"born "):
                 raise SandboxError(f"sandbox: the REPL could not be started: {_words(message)}")
+            if not pidfds:  # the kernel had no place for it
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         except BaseException:
             channel.close()
             leash.close()
@@ -105,6 +123,8 @@ class ForkClient:
             with self._lock:
                 socket.send_fds(self._control, [message], descriptors)
         except OSError as error:
+            if error.errno in _SHORT_OF_MEANS:
+                raise
             raise ServerGoneError from error
 
 

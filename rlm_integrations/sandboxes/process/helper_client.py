@@ -7,6 +7,7 @@ up rights before it forks.
 from __future__ import annotations
 
 import atexit
+import errno
 import json
 import os
 import socket
@@ -83,6 +84,13 @@ class HelperClient:
 
         Raises SandboxError, and InvalidArgumentError for metadata and for modules that cannot be imported.
         """
+        try:
+            return self._start_worker(corpus, settings, retrieved)
+        except OSError as error:
+            remedy = "raise the limit (ulimit -n) or run fewer at once" if error.errno == errno.EMFILE else "run fewer"
+            raise SandboxError(f"sandbox: the REPL could not be started: {error.strerror}; {remedy}") from error
+
+    def _start_worker(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
         shared = corpus.shared
         held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
         session_file = _write_session(corpus, settings, retrieved, held=held, modules=self._modules)
@@ -106,7 +114,7 @@ class HelperClient:
             _end(helper)
 
     def abandon(self) -> None:
-        """This is a fork of the host: the processes are the parent's."""
+        """Leave the processes to themselves: those of a fork's parent, or of an interpreter that exits."""
         if self._helper is not None:
             self._helper.process.returncode = 0
 
@@ -156,7 +164,11 @@ def _start_helper(modules: _Modules, *, confined: bool) -> _Helper:
     if not sys.executable:
         raise SandboxError("sandbox: this interpreter does not know its own path (sys.executable is empty)")
     control, control_end = socket_pair(socket.SOCK_SEQPACKET)
-    complaints = os.memfd_create("rlm-helper-stderr", os.MFD_CLOEXEC)
+    try:
+        complaints = os.memfd_create("rlm-helper-stderr", os.MFD_CLOEXEC)
+    except OSError:
+        control_end.close()
+        raise
     package = str(Path(__file__).resolve().parents[2])
     environment = {name: os.environ[name] for name in _FOR_THE_LOADER if name in os.environ}
     path = [os.path.abspath(folder) for folder in sys.path] if modules else []
@@ -188,6 +200,8 @@ def _start_helper(modules: _Modules, *, confined: bool) -> _Helper:
             process.wait()
             raise
     except OSError as error:
+        if error.errno == errno.EMFILE:
+            raise
         raise SandboxError(f"sandbox: the helper process could not be started: {error}") from error
     finally:
         os.close(complaints)
@@ -211,16 +225,28 @@ def _exit_status(process: subprocess.Popen[bytes]) -> int:
 def _write_documents(corpus: Corpus) -> tuple[int, int]:
     """A file of records, and one of long texts."""
     texts = TextFile("rlm-texts")
+    try:
+        records = _write_records(corpus, texts)
+        try:
+            return records, texts.finish()
+        except BaseException:
+            os.close(records)
+            raise
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            raise
+        raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
+    finally:
+        texts.discard()
+
+
+def _write_records(corpus: Corpus, texts: TextFile) -> int:
     writer = RecordWriter("rlm-corpus", texts)
     try:
         _add(writer, corpus.as_documents())
-        text_file = texts.finish()
-        return writer.finish(), text_file
-    except OSError as error:
-        raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
+        return writer.finish()
     finally:
         writer.discard()
-        texts.discard()
 
 
 def _write_session(
@@ -287,15 +313,18 @@ def helper_client(modules: _Modules = (), *, confined: bool = True) -> HelperCli
         return _clients.setdefault((modules, confined), HelperClient(modules, confined=confined))
 
 
-def _shut_down_all() -> None:
+def _at_exit() -> None:
     with _clients_lock:
         clients = list(_clients.values())
     for client in clients:
-        client.shut_down()
+        if threading.active_count() > 1:  # a daemon thread may be amid a run, which would fail loudly
+            client.abandon()  # the helper ends with the host
+        else:
+            client.shut_down()
 
 
 _clients: dict[tuple[_Modules, bool], HelperClient] = {}
 _clients_lock = threading.Lock()
 if sys.platform != "win32":  # where nothing of this runs, but can be imported
     os.register_at_fork(after_in_child=_after_fork)
-atexit.register(_shut_down_all)
+atexit.register(_at_exit)

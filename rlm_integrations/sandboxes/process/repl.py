@@ -8,6 +8,7 @@ import os
 import signal
 import time
 import weakref
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.sandboxes.process.fork_client import WorkerProcess
 from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS
+from rlm_integrations.sandboxes.process.worker_channel import WorkerChannel
 from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, thread_count
 
 INTERRUPT_GRACE_S = 2.0
@@ -28,24 +30,33 @@ INTERRUPT_GRACE_S = 2.0
 MAX_UNREAD_BYTES = 256 << 20
 """A worker that leaves more of the host's messages unread than this is killed."""
 
+_CORES = os.cpu_count() or 1  # reads a file each time it is asked for
 _LOOK_S = 0.05
 """Seconds between two looks at a running step, at most: threads started past the guard are seen by nothing else."""
 
 _OWN_THREADS = 2  # the main one and the reader
 _INTERRUPT_AGAIN_S = 0.05
 _EXIT_REPORT_S = 2.0
+_CALL_COST_S = 2e-4
+"""CPU seconds that the host spends on a call beside reading it, charged to the step: instant answers stop no loop."""
+
 _NOT_OPEN = "no step of the code is running any more"
 
 
-class ProcessRepl(asyncio.Protocol):
-    """Implements `core.sandbox.Repl`. It belongs to the event loop it was connected in."""
+class ProcessRepl:
+    """Implements `core.sandbox.Repl`. It belongs to the event loop that runs when it is made.
 
-    def __init__(self, worker: WorkerProcess, settings: ReplSettings, loop: asyncio.AbstractEventLoop) -> None:
-        self._worker, self._settings, self._loop = worker, settings, loop
+    Where nobody closes it, as under a loop that was closed, the worker ends when this object does.
+    """
+
+    def __init__(self, worker: WorkerProcess, settings: ReplSettings) -> None:
+        """Take over a worker that is ready."""
+        self._worker, self._settings, self._loop = worker, settings, asyncio.get_running_loop()
         self._messages = Messages()
-        self._transport: asyncio.Transport | None = None
-        self._events: asyncio.Queue[HostCall | StepDone | None] = asyncio.Queue()
-        """What the running step is to yield; None: the worker is gone."""
+        self._events: deque[HostCall | StepDone] = deque()
+        """What the running step is to yield."""
+        self._news: asyncio.Future[None] | None = None
+        """What the running step waits for."""
         self._step: RunningStep | None = None
         self._steps = 0
         self._open_calls = OpenCalls()
@@ -53,39 +64,25 @@ class ProcessRepl(asyncio.Protocol):
         self._verdict: str | None = None
         """Why the host ended the worker, in words for the root."""
         self._closed = False
-        self._exited: asyncio.Future[int | None] = loop.create_future()
+        self._exited: asyncio.Future[int | None] = self._loop.create_future()
         self._close_pidfd = weakref.finalize(self, os.close, worker.pidfd)
-
-    @classmethod
-    async def connect(cls, worker: WorkerProcess, settings: ReplSettings) -> ProcessRepl:
-        """Take over a worker that is ready."""
-        loop = asyncio.get_running_loop()
-        repl = cls(worker, settings, loop)
-        loop.add_reader(worker.leash.fileno(), repl._read_leash)
-        try:
-            await loop.create_unix_connection(lambda: repl, sock=worker.channel)
-        except BaseException:
-            worker.channel.close()
-            repl._let_go()
-            raise
-        repl._signal(signal.SIGSTOP)
-        return repl
+        self._loop.add_reader(worker.leash.fileno(), self._read_leash)
+        self._channel = WorkerChannel(worker.channel, self._loop, self._read, self._gone)
+        self._signal(signal.SIGSTOP)
 
     # --- what the engine calls
 
     async def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncGenerator[ReplEvent, None]:
         if self._step is not None:
             raise RuntimeError("a step of this REPL is still running; steps never overlap")
-        if self._ended:
+        if self._channel.closed:
             yield ReplLost(await self._reason())
             return
         step = self._begin(blocks, seconds_left)
         over = False
         try:
             while not over:
-                event = await self._events.get()
-                if event is None:
-                    event = ReplLost(await self._reason(), step.lost())
+                event = await self._next_event() or ReplLost(await self._reason(), step.lost())
                 if not isinstance(event, HostCall):
                     over, self._step = True, None
                 yield event
@@ -119,18 +116,25 @@ class ProcessRepl(asyncio.Protocol):
         finally:
             self._let_go()
 
-    # --- the channel (asyncio.Protocol)
+    # --- the channel
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    async def _next_event(self) -> HostCall | StepDone | None:
+        """None: the worker is gone."""
+        while not self._events and not self._channel.closed:
+            self._news = self._loop.create_future()
+            await self._news
+        return self._events.popleft() if self._events else None
 
-    def data_received(self, data: bytes) -> None:
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done() and not self._loop.is_closed():
+            self._news.set_result(None)
+
+    def _read(self, data: bytes) -> None:
         step, began = self._step, time.thread_time()
         try:
             for frame in self._messages.feed(data):
                 self._receive(frame)
-                if self._ended:
+                if self._channel.closed:
                     return
         except ProtocolError as error:
             self._kill(f"it broke the protocol with {error}")
@@ -138,17 +142,18 @@ class ProcessRepl(asyncio.Protocol):
             if step is not None:
                 step.clock.charge(time.thread_time() - began)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+    def _gone(self) -> None:
+        """The channel is closed, by the worker or by `_kill`."""
         self._cancel_timer()
-        self._events.put_nowait(None)
+        self._tell()
 
     # --- within a step
 
     def _begin(self, blocks: Sequence[str], seconds_left: float) -> RunningStep:
         self._steps += 1
-        clock = StepClock(self._settings.step_timeout_s, seconds_left, time.monotonic(), cpu_seconds(self._worker.pid))
-        self._step = step = RunningStep(self._steps, len(blocks), clock, self._settings.max_output_chars)
+        limit_s = self._settings.step_timeout_s
+        clock = StepClock(limit_s, seconds_left, time.monotonic(), cpu_seconds(self._worker.pid))
+        self._step = step = RunningStep(self._steps, len(blocks), clock, limit_s, self._settings.max_output_chars)
         self._signal(signal.SIGCONT)
         self._send(encode({"t": "step", "step": step.number, "blocks": list(blocks)}))
         self._check_time()
@@ -177,16 +182,21 @@ class ProcessRepl(asyncio.Protocol):
 
     def _open(self, call: HostCall, size: int, step: RunningStep) -> None:
         self._open_calls.open(call.id, size)
+        if step.refuses_calls:
+            self.refuse(call.id, "failed", step.stopped())
+            return
+        step.clock.charge(_CALL_COST_S)
         step.clock.pause(time.monotonic())
-        if self._open_calls.too_large and self._transport is not None:
-            self._transport.pause_reading()
-        self._events.put_nowait(call)
+        if self._open_calls.too_large:
+            self._channel.pause_reading()
+        self._events.append(call)
+        self._tell()
 
     def _answer(self, call_id: int, frame: bytes) -> None:
         self._open_calls.close(call_id)
-        if not self._open_calls.too_large and self._transport is not None:
-            self._transport.resume_reading()
-        if not self._open_calls and self._step is not None:
+        if not self._open_calls.too_large:
+            self._channel.resume_reading()
+        if not self._open_calls and self._step is not None and self._step.overrun is None:
             self._step.clock.resume(time.monotonic())
             self._check_time()
         self._send(frame)
@@ -199,7 +209,8 @@ class ProcessRepl(asyncio.Protocol):
             self.refuse(call_id, "failed", _NOT_OPEN)
         self._signal(signal.SIGSTOP)  # threads use no time while no clock runs
         self._step = None  # what comes now, even in the same read, belongs to no step
-        self._events.put_nowait(step.done(done))
+        self._events.append(step.done(done))
+        self._tell()
 
     # --- time
 
@@ -207,30 +218,32 @@ class ProcessRepl(asyncio.Protocol):
         """Interrupt the step if it has run too long, and look again later."""
         self._cancel_timer()
         step = self._step
-        if step is None or self._ended:
+        if step is None or self._channel.closed:
             return
         if thread_count(self._worker.pid) > MAX_THREADS + _OWN_THREADS:
-            self._kill(f"it started more than {MAX_THREADS} threads")
+            self._kill(f"it started more than {MAX_THREADS} threads; use a pool of fewer workers")
             return
-        now = time.monotonic()
-        wait = None
-        if step.kill_at is None:
-            wait = step.clock.check(now, cpu_seconds(self._worker.pid), os.cpu_count() or 1)
-            if wait is None:
-                step.kill_at = now + INTERRUPT_GRACE_S
-        elif now >= step.kill_at:
-            self._kill(f"{self._overrun(step, now)} and could not be interrupted")
+        now, cpu = time.monotonic(), cpu_seconds(self._worker.pid)
+        if now >= step.kill_at:
+            self._kill(step.stubborn())
             return
-        if wait is None:
-            # again and again: the worker lets a signal pass that comes outside of the model's code
-            self._signal(signal.SIGINT)
-            wait = _INTERRUPT_AGAIN_S
-        self._timer = self._loop.call_later(min(wait, _LOOK_S), self._check_time)
+        if step.overrun is None:
+            step.overrun = step.clock.overrun(now, cpu)
+            if step.overrun is None:
+                self._look_after(step.clock.next_check(now, cpu, _CORES))
+                return
+            step.kill_at = now + INTERRUPT_GRACE_S
+        else:
+            step.refuses_calls = True
+        # again and again: the worker lets a signal pass that comes outside of the model's code
+        self._signal(signal.SIGINT)
+        for call_id in self._open_calls.ids() if step.refuses_calls else ():
+            self.refuse(call_id, "failed", step.stopped())
+        self._look_after(_INTERRUPT_AGAIN_S)
 
-    def _overrun(self, step: RunningStep, now: float) -> str:
-        if step.clock.total_is_over(now):
-            return "it was still running when the time of the run was over"
-        return f"it ran longer than {self._settings.step_timeout_s:g} s"
+    def _look_after(self, seconds: float) -> None:
+        self._cancel_timer()
+        self._timer = self._loop.call_later(min(seconds, _LOOK_S), self._check_time)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -239,15 +252,9 @@ class ProcessRepl(asyncio.Protocol):
 
     # --- the worker's process
 
-    @property
-    def _ended(self) -> bool:
-        return self._transport is None or self._transport.is_closing()
-
     def _send(self, frame: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        self._transport.write(frame)
-        if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+        self._channel.write(frame)
+        if self._channel.unsent_bytes > MAX_UNREAD_BYTES:
             self._kill("it stopped reading the host's replies")
 
     def _signal(self, number: signal.Signals) -> None:
@@ -257,16 +264,16 @@ class ProcessRepl(asyncio.Protocol):
 
     def _kill(self, verdict: str) -> None:
         """End the worker. The verdict is the reason, unless it has ended already."""
-        if not self._ended:
-            self._verdict = verdict
-        self._cancel_timer()
         self._signal(signal.SIGKILL)
-        if self._transport is not None:
-            self._transport.abort()
+        if not self._channel.closed:
+            self._verdict = verdict
+            self._channel.close()
+            self._gone()
 
     def _let_go(self) -> None:
         """Close what is held of the worker, which ends it in any case."""
-        self._loop.remove_reader(self._worker.leash.fileno())
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._worker.leash.fileno())
         self._worker.leash.close()
         self._close_pidfd()
 

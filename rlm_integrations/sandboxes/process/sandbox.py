@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -55,7 +54,6 @@ class ProcessSandbox:
             raise cannot_confine(reason)
         self._modules = read_modules(imports)
         self._confined = confined
-        self._lock = threading.Lock()
         self._layers: dict[str, str] | None = None
 
     @property
@@ -67,11 +65,12 @@ class ProcessSandbox:
 
         Raises SandboxUnavailableError.
         """
-        with self._lock:
-            if self._layers is None:
-                worker, self._layers = self._start(Corpus.of(None), _PROBE, ())
-                worker.discard()
-            return Capabilities("process" if self._confined else "unconfined", self._confined, dict(self._layers))
+        layers = self._layers
+        if layers is None:  # no lock: it could be held by another thread when the host forks
+            worker, layers = self._start(Corpus.of(None), _PROBE, ())
+            worker.discard()
+            self._layers = layers
+        return Capabilities("process" if self._confined else "unconfined", self._confined, dict(layers))
 
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:
         if not self._confined:
@@ -79,7 +78,7 @@ class ProcessSandbox:
         worker, self._layers = await in_thread(
             lambda: self._start(corpus, settings, retrieved), discard=lambda started: started[0].discard()
         )
-        return await ProcessRepl.connect(worker, settings)
+        return ProcessRepl(worker, settings)
 
     def _start(
         self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]

@@ -23,12 +23,13 @@ from rlm_integrations.sandboxes.process.confinement import ConfinementError, Mem
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
 from rlm_integrations.sandboxes.process.namespaces import Namespaces
-from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, guard_threads
+from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, end_threads, guard_threads
 
 globals()["__builtins__"] = vars(builtins).copy()
 
 _STACK_BYTES = 8 << 20  # smaller ones crash in a RecursionError of C code
 _SWITCH_INTERVAL_S = 0.005
+_INTERRUPTS_BEFORE_THREADS_END = 10  # by then, half a second, those that wait for the host are done
 _exit, _signal, _set_switch_interval = os._exit, signal.signal, sys.setswitchinterval
 _SIGINT = signal.SIGINT
 
@@ -68,28 +69,28 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, namespaces: N
     )
     port.start_reading()
     port.send({"t": "ready", "layers": layers})
-    _Steps(session, port, memory).run()
+    _Steps(session, port, memory, settings["memory_mb"]).run()
 
 
-_OUT_OF_MEMORY: dict[str, Any] = {
-    "error": {
-        "block": 1,
-        "line": None,
-        "source": "",
-        "message": "MemoryError: no memory was left even to report it; `del` what is no longer needed",
-        "kind": "raised",
-    },
-    "blocks_run": 1,
-}
+_NO_MEMORY_LEFT: dict[str, Any] = {"block": 1, "line": None, "source": "", "message": "MemoryError", "kind": "raised"}
 """How a step ends that filled the memory with small objects: the session could not say where."""
+
+
+def _how_to_go_on(message: str, memory_mb: int) -> str:
+    """What the bare words of Python do not say about a limit."""
+    if message == "MemoryError":
+        return f": over the {memory_mb:,} MB on top of the corpus; `del` what is not needed, and keep less at once"
+    if message.startswith("PermissionError: [Errno 1]"):
+        return "; in the REPL there are no files to open, no network and no other processes"
+    return ""
 
 
 class _Steps:
     """Runs steps in the main thread. Interrupts reach the model's code only."""
 
-    def __init__(self, session: ReplSession, port: HostChannel, memory: MemoryLimit) -> None:
-        self._session, self._port, self._memory = session, port, memory
-        self._interrupted = False
+    def __init__(self, session: ReplSession, port: HostChannel, memory: MemoryLimit, memory_mb: int) -> None:
+        self._session, self._port, self._memory, self._memory_mb = session, port, memory, memory_mb
+        self._interrupts = 0
         self._ran_out_of_memory = False
 
     def run(self) -> NoReturn:
@@ -106,23 +107,36 @@ class _Steps:
         # model code may have changed both
         _signal(_SIGINT, self._on_interrupt)
         _set_switch_interval(_SWITCH_INTERVAL_S)
-        self._interrupted = False
+        self._interrupts = 0
         self._memory.for_model(relieved=self._ran_out_of_memory)
+        done: dict[str, Any]
         try:
             done = self._session.run(step["blocks"])
             self._memory.open_reserve()
         except MemoryError:
             self._memory.open_reserve()
-            done = self._session.run([]) | _OUT_OF_MEMORY
+            done = self._session.run([]) | {"error": dict(_NO_MEMORY_LEFT), "blocks_run": 1}
         error = done["error"]
         self._ran_out_of_memory = error is not None and error["message"].startswith("MemoryError")
+        if error is not None:
+            error["message"] += _how_to_go_on(error["message"], self._memory_mb)
         self._port.send({**done, "t": "done", "step": step["step"]})
 
     def _on_interrupt(self, number: int, frame: types.FrameType | None) -> None:
+        if self._port.main_sends:
+            self._port.when_sent = self._interrupt
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
         # The host repeats the signal until the step ends, so one that comes at a bad moment may pass.
-        if not self._interrupted and self._session.interruptible and not self._port.main_sends:
-            self._interrupted = True
+        if not self._session.interruptible:
+            return
+        self._interrupts += 1
+        if self._interrupts == 1:
             raise KeyboardInterrupt
+        if self._interrupts > _INTERRUPTS_BEFORE_THREADS_END:
+            end_threads(keep=self._port.own_threads)  # the code waits for them before it ends, as a pool does
 
 
 def _context(

@@ -1,0 +1,100 @@
+"""The host's end of a worker's channel, read and written on an event loop.
+
+Not a transport of the loop: those raise or complain when the loop is closed over them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+
+_READ_BYTES = 64 << 10  # a larger buffer is mapped and unmapped for each read
+
+
+class WorkerChannel:
+    """Hands on what comes, and keeps what the worker has not read yet. It belongs to one event loop."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        on_data: Callable[[bytes], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        """`on_end` is called when the worker has closed its end, not after `close`."""
+        self._socket, self._loop, self._on_data, self._on_end = connection, loop, on_data, on_end
+        self._unsent: deque[memoryview] = deque()
+        self.unsent_bytes = 0
+        self.closed = False
+        self.reads = False
+        connection.setblocking(False)
+        self.resume_reading()
+
+    def pause_reading(self) -> None:
+        if self.reads:
+            self.reads = False
+            self._loop.remove_reader(self._socket)
+
+    def resume_reading(self) -> None:
+        if not self.reads and not self.closed:
+            self.reads = True
+            self._loop.add_reader(self._socket, self._read)
+
+    def write(self, data: bytes) -> None:
+        """Send it now or as soon as the worker reads."""
+        if self.closed:
+            return
+        idle = not self._unsent
+        self._unsent.append(memoryview(data))
+        self.unsent_bytes += len(data)
+        if idle:
+            self._send()
+            if self._unsent:
+                self._loop.add_writer(self._socket, self._send)
+
+    def close(self) -> None:
+        """Drop what is unsent. Harmless twice, and after the loop was closed."""
+        if self.closed:
+            return
+        self.closed = True
+        self._unsent.clear()
+        self.unsent_bytes = 0
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+        self._socket.close()
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._on_data(data)
+        else:
+            self._end()
+
+    def _send(self) -> None:
+        try:
+            while self._unsent:
+                sent = self._socket.send(self._unsent[0])
+                self.unsent_bytes -= sent
+                if sent == len(self._unsent[0]):
+                    self._unsent.popleft()
+                else:
+                    self._unsent[0] = self._unsent[0][sent:]
+        except BlockingIOError:
+            return
+        except OSError:
+            # What the worker sent before it ended is read first: its end comes to the reader as well.
+            self._unsent.clear()
+            self.unsent_bytes = 0
+        self._loop.remove_writer(self._socket)
+
+    def _end(self) -> None:
+        self.close()
+        self._on_end()

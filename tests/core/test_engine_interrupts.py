@@ -1,0 +1,178 @@
+"""Ctrl-C and cancellation: a run ends whatever hangs, quietly, and what it had done is not lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from rlm_integrations import RLMEngine
+from rlm_integrations.core.sync_bridge import run_blocking
+from rlm_integrations.testing import ScriptedModel
+
+PROGRAM = """
+import asyncio, threading
+from rlm_integrations import RLMEngine
+from rlm_integrations.testing import ScriptedModel
+
+class Hung(ScriptedModel):
+    async def complete(self, messages):
+        print("hanging", flush=True)
+        await asyncio.Event().wait()
+
+    def complete_sync(self, messages):
+        hang()
+
+class Retriever:
+    async def retrieve(self, query):
+        await Hung([]).complete([])
+
+    def retrieve_sync(self, query):
+        hang()
+
+def hang():
+    "Never comes back."
+    print("hanging", flush=True)
+    threading.Event().wait()
+
+def busy(event):
+    if type(event).__name__ == "CodeStarted":
+        print("hanging", flush=True)
+
+def root(code):
+    return ScriptedModel(["```repl\\nnoted = 'kept'\\n```", f"```repl\\n{code}\\n```"])
+
+long = "a line\\n" * 20_000
+"""
+
+HUNG = {
+    "model": "engine, context = RLMEngine(Hung([])), long",
+    "sub-call": "engine, context = RLMEngine(root('llm_query(1 * \"x\")'), sub_llm=Hung([])), long",
+    "tool": "engine, context = RLMEngine(root('hang()'), tools=[hang]), long",
+    "retriever": "engine, context = RLMEngine(root('1')), Retriever()",
+    "REPL": "engine, context = RLMEngine(root('while True: pass'), on_event=busy), long",
+}
+CALLS = {
+    "run": 'engine.run("?", context)',
+    "arun": 'asyncio.run(engine.arun("?", context))',
+}
+END = """
+try:
+    {call}
+except KeyboardInterrupt as interrupt:
+    result = getattr(interrupt, "result", None) or interrupt.__context__.result
+    print(result.trace.error, len(result.trace.iterations), flush=True)
+"""
+
+
+def interrupted(program: str, *options: str) -> tuple[str, str, int]:
+    """What a program prints that gets a SIGINT when it says "hanging", its stderr and exit status."""
+    process = subprocess.Popen(
+        [sys.executable, *options, "-c", textwrap.dedent(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        while line and line != "hanging\n":
+            line = process.stdout.readline()
+        os.kill(process.pid, signal.SIGINT)
+        printed, complaints = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    return printed.replace("hanging\n", ""), complaints, process.returncode
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("hung", HUNG)
+def test_ctrl_c_ends_a_run_and_its_trace_is_kept(hung: str, call: str) -> None:
+    printed, complaints, status = interrupted(PROGRAM + HUNG[hung] + END.format(call=CALLS[call]), "-W", "default")
+    iterations = {"model": 0, "retriever": 0, "REPL": 1}.get(hung, 2)
+    assert (printed, complaints, status) == (f"the run was cancelled {iterations}\n", "", 0)
+
+
+FRAMEWORKS = {
+    "langchain": """
+        from rlm_integrations.langchain import RLMRunnable
+        from rlm_integrations.testing.langchain import ScriptedChatModel
+        llm = ScriptedChatModel(replies=["```repl\\nwhile True: pass\\n```"])
+        ask = lambda: RLMRunnable(llm=llm, context="a line\\n" * 20_000, on_event=busy).invoke("?")
+    """,
+    "llama_index": """
+        from rlm_integrations.llama_index import RLMQueryEngine
+        from rlm_integrations.testing.llama_index import ScriptedLLM
+        llm = ScriptedLLM(["```repl\\nwhile True: pass\\n```"])
+        ask = lambda: RLMQueryEngine(llm=llm, context="a line\\n" * 20_000, on_event=busy).query("?")
+    """,
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_ctrl_c_ends_a_framework_s_sync_call(framework: str) -> None:
+    program = textwrap.dedent(FRAMEWORKS[framework]) + END.format(call="ask()")
+    assert interrupted(PROGRAM + program) == ("the run was cancelled 1\n", "", 0)
+
+
+async def test_a_cancelled_run_keeps_its_trace() -> None:
+    began = asyncio.Event()
+
+    class Hung:
+        async def complete(self, messages: object) -> object:
+            began.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    root = ScriptedModel(["```repl\nprint(llm_query('x'))\n```"])
+    task = asyncio.create_task(RLMEngine(root, sub_llm=Hung()).arun("?", "a line\n" * 20_000))  # type: ignore[arg-type]
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    trace = caught.value.result.trace  # type: ignore[attr-defined]
+    assert trace.error == "the run was cancelled"
+    [call] = trace.iterations[0].execution.sub_calls
+    assert (call.prompt, call.error) == ("x", "CancelledError: the run ended first")
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError("gone"), SystemExit(3)], ids=["CancelledError", "SystemExit"])
+@pytest.mark.parametrize("where", ["tool", "model"])
+def test_what_would_end_the_loop_fails_one_call(error: BaseException, where: str) -> None:
+    async def lookup() -> str:
+        """Raises."""
+        raise error
+
+    class Failing:
+        async def complete(self, messages: object) -> object:
+            raise error
+
+    code = "try: lookup()" if where == "tool" else "try: llm_query('x')"
+    code += "\nexcept Exception as e: answer.update(content=str(e), ready=True)"
+    root = ScriptedModel(always=lambda messages: f"```repl\n{code}\n```")
+    engine = RLMEngine(root, sub_llm=Failing(), tools=[lookup])  # type: ignore[arg-type]
+    for result in (engine.run("?", "a line\n" * 20_000), asyncio.run(engine.arun("?", "a line\n" * 20_000))):
+        assert f"{type(error).__name__}: {error}" in result.answer
+
+
+def test_what_a_run_attaches_to_its_end_is_on_the_keyboard_interrupt() -> None:
+    main = threading.get_ident()
+
+    async def run() -> None:
+        signal.pthread_kill(main, signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as end:
+            end.result = "so far"  # type: ignore[attr-defined]
+            raise
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_blocking(run)
+    assert caught.value.result == "so far"  # type: ignore[attr-defined]

@@ -1,0 +1,207 @@
+"""Hosts of every kind, without a noise: forked, spawned, short of means, many at once, and ending amid their runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import asyncio, atexit, os, resource, sys, threading
+from rlm_integrations import RLMEngine
+from rlm_integrations.testing import ScriptedModel
+
+LONG = "a line of the corpus\\n" * 10_000
+DONE = "```repl\\nanswer.update(content='done', ready=True)\\n```"
+BUSY = "```repl\\nwhile True: pass\\n```"
+
+def run(*replies, **options):
+    return RLMEngine(ScriptedModel(list(replies) or [DONE]), **options).run("?", LONG).answer
+
+def told():
+    "What a run says: its answer or its error."
+    try:
+        return run()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+"""
+
+ENDINGS = {
+    "with daemon threads amid runs": """
+began = threading.Barrier(5)
+def observe(event):
+    if type(event).__name__ == "CodeStarted":
+        began.wait()
+for _ in range(4):
+    threading.Thread(target=run, args=[BUSY], kwargs={"on_event": observe}, daemon=True).start()
+began.wait()
+print("done")
+""",
+    "with daemon threads that begin runs": """
+began = threading.Event()
+def forever():
+    while True:
+        run()
+        began.set()
+for _ in range(3):
+    threading.Thread(target=forever, daemon=True).start()
+began.wait()
+print("done")
+""",
+    "with runs in atexit": """
+atexit.register(lambda: print(run()))
+run()
+""",
+    "with its first run in atexit": """
+@atexit.register
+def last():
+    print(run())
+""",
+    "with a pending async generator": """
+async def main():
+    global stream
+    stream = RLMEngine(ScriptedModel([BUSY])).astream("?", LONG)
+    async for event in stream:
+        if type(event).__name__ == "CodeStarted":
+            break
+asyncio.run(main())
+print("done")
+""",
+    "with a run left in its loop": """
+async def main():
+    global task
+    began = asyncio.Event()
+    engine = RLMEngine(ScriptedModel([BUSY]), on_event=lambda e: type(e).__name__ == "CodeStarted" and began.set())
+    task = asyncio.ensure_future(engine.arun("?", LONG))
+    await began.wait()
+asyncio.run(main())
+print("done")
+""",
+}
+
+
+def ends(program: str) -> tuple[str, str, int]:
+    """What the program prints, its stderr and its exit status."""
+    command = [sys.executable, "-W", "default", "-W", "ignore::DeprecationWarning", "-c", PROGRAM + program]
+    host = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return host.stdout, host.stderr, host.returncode
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_interpreter_may_end_at_any_time(ending: str) -> None:
+    assert ends(ENDINGS[ending]) == ("done\n", "", 0)
+
+
+def test_forks_of_a_host_that_has_run_and_their_parent_run_on() -> None:
+    """As under gunicorn with preload: used before the fork, then in several children at once and in the parent."""
+    printed, complaints, status = ends("""
+assert run() == "done"
+children = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        print(run(), asyncio.run(RLMEngine(ScriptedModel([DONE])).arun("?", LONG)).answer, flush=True)
+        sys.exit()
+    children.append(child)
+print(run(), run(), flush=True)
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+""")
+    assert (printed, complaints, status) == ("done done\n" * 4, "", 0)
+
+
+def test_a_fork_amid_the_starts_of_other_threads_runs() -> None:
+    """Whatever locks other threads hold at that moment, nobody releases them in the child."""
+    printed, complaints, status = ends("""
+run()  # Python's own import locks are not in question
+stop = threading.Event()
+def busy():
+    while not stop.is_set():
+        run()
+threads = [threading.Thread(target=busy) for _ in range(3)]
+for thread in threads: thread.start()
+for _ in range(5):
+    child = os.fork()
+    if not child:
+        print(run(), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+stop.set()
+for thread in threads: thread.join()
+""")
+    assert (printed, complaints, status) == ("done\n" * 5, "", 0)
+
+
+def test_multiprocessing_children_run(tmp_path: Path) -> None:
+    script = tmp_path / "host.py"
+    script.write_text(
+        PROGRAM
+        + """
+def one(number):
+    return run()
+
+if __name__ == "__main__":
+    import multiprocessing
+    one(0)
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            print(method, *pool.map(one, range(4)))
+"""
+    )
+    host = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", str(script)], capture_output=True, text=True, timeout=60
+    )
+    assert (host.stdout, host.stderr) == ("fork done done done done\nspawn done done done done\n", "")
+
+
+def test_many_hosts_at_once() -> None:
+    command = [sys.executable, "-c", PROGRAM + "print(*[run() for _ in range(5)])"]
+    hosts = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for host in hosts:
+        assert host.communicate(timeout=60) == ("done done done done done\n", "")
+
+
+def test_a_host_short_of_descriptors_says_so_and_recovers() -> None:
+    """With one more descriptor each time: every place that opens one gets none for once."""
+    printed, complaints, status = ends("""
+from rlm_integrations.sandboxes.process.helper_client import helper_client
+run()
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+for started in (True, False):
+    for spare in range(20):
+        if not started:
+            helper_client().shut_down()
+        open_now = max(map(int, os.listdir("/proc/self/fd")))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + spare, most))
+        words = told()
+        print(words)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))
+    print(run())
+""")
+    lines = printed.splitlines()
+    assert (complaints, status, len(lines)) == ("", 0, 42)
+    assert all(line == "done" or "Too many open files" in line for line in lines), lines
+    assert "raise the limit (ulimit -n) or run fewer at once" in printed
+    assert lines[19] == lines[20] == lines[40] == lines[41] == "done"
+
+
+def test_a_host_that_can_start_no_thread_says_so_and_recovers() -> None:
+    printed, complaints, status = ends("""
+run()
+threading.stack_size(1 << 46)
+print(told())
+async def main():
+    return (await RLMEngine(ScriptedModel([DONE])).arun("?", LONG)).answer
+try:
+    asyncio.run(main())
+except Exception as error:
+    print(error)
+threading.stack_size(0)
+print(run())
+""")
+    assert (printed, complaints, status) == (
+        "RuntimeError: can't start new thread\nthe run failed: RuntimeError: can't start new thread\ndone\n",
+        "",
+        0,
+    )
