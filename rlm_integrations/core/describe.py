@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rlm_integrations.core.corpus import Corpus, once_per_corpus
@@ -19,6 +19,8 @@ _LISTED_IDS = 6
 _METADATA_CHARS = 300
 _ID_CHARS = 300
 _KEY_CHARS = 60
+_COUNTED_SUB_CALLS = 50
+_BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 
@@ -50,7 +52,7 @@ def describe(corpus: Corpus, limits: RLMLimits, tag: str, sub_call_chars: int | 
     `tag` is random hex: text of the corpus stands in fences that bear it, which it cannot close. With
     `sub_call_chars`, what a sub-call takes, it says how many it takes to read all.
     """
-    reading = "" if sub_call_chars is None else f"; {plural(-(-corpus.chars // sub_call_chars), 'sub-call')} read all"
+    reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
     if corpus.kind == "none":
         return text("context_none")
     if corpus.kind == "str":
@@ -65,6 +67,25 @@ def study(corpus: Corpus) -> None:
     elif corpus.kind == "documents":
         _metadata_of(corpus)
         _spread_of(corpus)
+
+
+def _sub_calls(corpus: Corpus, sub_call_chars: int) -> str:
+    needed = -(-corpus.chars // sub_call_chars)
+    if needed <= _COUNTED_SUB_CALLS:  # of more, nobody asks how many exactly
+        needed = packed_count((len(document.text) for document in corpus.documents), sub_call_chars)
+    return f"about {plural(needed, 'sub-call')}"
+
+
+def packed_count(lengths: Iterable[int], size: int) -> int:
+    """How many strings of at most `size` characters `chunks` makes of texts of these lengths, their heads aside."""
+    count, used = 0, 0
+    for length in lengths:
+        if used and used + _BETWEEN_TEXTS + length > size:
+            count, used = count + 1, 0
+        full, rest = divmod(length, size)
+        count += full
+        used += rest + _BETWEEN_TEXTS * bool(used and rest)
+    return count + bool(used)
 
 
 def _describe_str(corpus: Corpus, limits: RLMLimits, tag: str, reading: str) -> str:

@@ -3,11 +3,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.describe import corpus_line, describe, metadata_line, shown_whole
+from rlm_integrations.core.describe import corpus_line, describe, metadata_line, packed_count, shown_whole
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.repl.chunks import pack
+from rlm_integrations.repl.matches import Passage
 
 TAG = "3f2a"
 USUAL = RLMLimits()
@@ -48,8 +52,8 @@ def test_a_short_str_is_shown_whole() -> None:
 def test_a_long_str_shows_its_head_and_its_tail() -> None:
     text = "H" * 5_000 + "\n" + "T" * 5_000
     assert describe(Corpus.of(text), USUAL, TAG) == (
-        "`context` is a str of 10,001 characters, 2 lines. Its first 666 characters:\n"
-        f"<head 3f2a>\n{'H' * 666}\n</head 3f2a>\nIts last 334:\n<tail 3f2a>\n{'T' * 334}\n</tail 3f2a>"
+        "`context` is a str of 10,001 characters, 2 lines. Its first 266 characters:\n"
+        f"<head 3f2a>\n{'H' * 266}\n</head 3f2a>\nIts last 134:\n<tail 3f2a>\n{'T' * 134}\n</tail 3f2a>"
     )
 
 
@@ -84,12 +88,12 @@ def test_short_documents_are_shown_whole_with_ids_and_metadata() -> None:
 
 
 def test_long_documents_show_shape_ids_metadata_and_one_sample() -> None:
-    assert describe(Corpus.of(documents(40)), USUAL, TAG) == (
-        "`context` is a list of 40 documents, 40,000 characters of text (each 1,000 to 1,000, median 1,000). "
+    assert describe(Corpus.of(documents(40, chars=300)), USUAL, TAG) == (
+        "`context` is a list of 40 documents, 12,000 characters of text (each 300 to 300, median 300). "
         "Ids: 'd0', 'd1', 'd2', …, 'd38', 'd39'. Metadata: year (40 values, 2000 to 2039).\n"
         "The first document, as a sample:\n"
         "<document 3f2a id='d0'>\n"
-        f'metadata {{"year": 2000}}\n{documents(1)[0].text}\n'
+        f'metadata {{"year": 2000}}\n{documents(1, chars=300)[0].text}\n'
         "</document 3f2a>"
     )
 
@@ -98,7 +102,7 @@ def test_a_long_sample_is_cut_and_says_so() -> None:
     shown = describe(Corpus.of({"only": "x" * 13_277}), USUAL, TAG)
     assert "characters of text. Ids: 'only'. No metadata." in shown
     assert (
-        f"<document 3f2a id='only'>\n{'x' * 1_000}\n[… cut here: 1,000 of 13,277 characters shown]\n</document 3f2a>"
+        f"<document 3f2a id='only'>\n{'x' * 400}\n[… cut here: 400 of 13,277 characters shown]\n</document 3f2a>"
         in shown
     )
 
@@ -192,5 +196,13 @@ def test_names_in_the_corpus_are_bounded_and_stay_in_their_line() -> None:
 
 def test_where_there_are_sub_calls_it_says_how_many_read_all() -> None:
     shown = describe(Corpus.of(documents(40)), USUAL, TAG, 15_000)
-    assert "40,000 characters of text (each 1,000 to 1,000, median 1,000); 3 sub-calls read all. Ids:" in shown
-    assert "1 line; 2 sub-calls read all." in describe(Corpus.of("x" * 9_000), USUAL, TAG, 5_000)
+    assert (
+        "40,000 characters of text (each 1,000 to 1,000, median 1,000); about 3 sub-calls can read all of it. Ids:"
+        in shown
+    )
+    assert "1 line; about 2 sub-calls can read all of it." in describe(Corpus.of("x" * 9_000), USUAL, TAG, 5_000)
+
+
+@given(st.lists(st.integers(0, 50), max_size=30), st.integers(20, 60))
+def test_how_many_pieces_there_will_be_is_known_from_the_lengths(lengths, size):
+    assert packed_count(lengths, size) == len(pack([Passage("", "x" * length) for length in lengths], size))

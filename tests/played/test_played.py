@@ -1,8 +1,9 @@
 """Conversations over real corpora, each replayed through the face that it was played through.
 
-The replies of the root LM and of the sub-LM were written by hand from what the requests say, most of them in a second
-round that knew the first. So these tests do not measure a model. They hold that the prompts, the REPL's functions and
-the three faces still carry the same replies to the same right answers, and that what the root LM is sent stays small.
+The replies of the root LM and of the sub-LM were written by hand, once, from what the requests say, by players who
+had seen neither the corpora nor this package (over the minutes one was the root LM and another the sub-LM). The tests
+do not measure a model. They hold that the prompts, the REPL's functions and the three faces still carry the same
+replies to the same right answers, and that what the root LM is sent stays small.
 """
 
 from __future__ import annotations
@@ -106,11 +107,11 @@ PLAYED = [
         "search",
         through_engine,
         facts=(
-            r"GPL-3\.txt\), section 8\b",
-            r"GFDL-1\.3\.txt\), section 9\b",
-            r"MPL-2\.0\.txt\), section 5\.1\b",
-            r"LGPL version 3 has no such clause of its own but incorporates",
-            r"MPL 1\.1, section 8\.1, is not one of them",
+            r"\(GPL-3\) - section 8\b",
+            r"\(GFDL-1\.3\) - section 9\b",
+            r"2\.0 \(MPL-2\.0\) - section 5\.1\b",
+            r"\(LGPL-3\) - no termination clause of its own, but .* incorporates the terms of GPL version 3",
+            r"^Not included: MPL-1\.1 section 8\.1\b",
         ),
         cited=frozenset(f"corpora/licences/{name}.txt" for name in ("GPL-3", "GFDL-1.3", "MPL-2.0", "LGPL-3")),
     ),
@@ -130,18 +131,22 @@ PLAYED = [
         "counting",
         through_langchain,
         facts=(
-            r"9 different plots: 5, 6, 8b, 11, 14, 27, 31, 36 and 40 ",
-            r"On 2 of these, plots 31 and 40, the notice was withdrawn",
+            r"on 9 different plots: 5, 6, 8b, 11, 14, 27, 31, 36 and 40\.",
+            r"On 2 of them, 31 and 40, .* because the notice was withdrawn",
         ),
         cited=frozenset(
-            {"min-2019-10", "let-006", "min-2020-09", "min-2021-06", "em-0209", "min-2022-04", "let-010", "em-0301"}
+            {"min-2019-10", "let-006", "min-2020-09", "min-2021-06", "em-0209", "min-2022-04", "let-011", "em-0301"}
             | {"min-2024-06"}
         ),
     ),
     Played(
         "contradiction",
         through_langchain,
-        facts=(r"^36 metres", r"£2,340 for drilling at £65 a metre", r"newsletter .* forty-two metres"),
+        facts=(
+            r"^The borehole is 36 metres deep",
+            r"£2,340 for drilling at £65 a metre, which is exactly 36 metres",
+            r"only the summer 2021 newsletter .* \"forty-two metres\"",
+        ),
         cited=frozenset({"min-2021-06", "tr-2022", "nl-2021-summer"}),
     ),
     Played(
@@ -149,10 +154,10 @@ PLAYED = [
         through_llama_index,
         facts=(
             r"^Four members",
-            r"Dilys Marsh .*: from against .* to for ",
-            r"Roy Tindall: from against .* to for ",
-            r"Jean Tindall .*: from against .* to for ",
-            r"Ivo Petrak .*: from for .* to against ",
+            r"Dilys Marsh .*: from AGAINST to FOR\.",
+            r"Roy Tindall .*: from AGAINST to FOR\.",
+            r"Jean Tindall: from AGAINST to FOR\.",
+            r"Ivo Petrak: from FOR to AGAINST\.",
         ),
         cited=frozenset({"let-002", "agm-2021", "min-2019-09", "agm-2023", "nl-2022-summer", "em-0266"}),
         not_said=("Marshall", "Pell", "Doyle", "Henshaw", "Quill", "Stubbs", "Okafor", "Raman"),
@@ -160,7 +165,7 @@ PLAYED = [
     Played(
         "plan_fails",
         through_llama_index,
-        facts=(r"^£46\.50\.", r"24 January 2022 £45, but that was held to be no meeting"),
+        facts=(r"^£46\.50 for a full plot", r"24 January 2022 cut it to £45, .* but that meeting was void"),
         cited=frozenset({"agm-2022", "tr-2023"}),
     ),
 ]
