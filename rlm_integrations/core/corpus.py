@@ -6,14 +6,12 @@ shared by its runs; what a single call brings is joined in front of it.
 
 from __future__ import annotations
 
-import codecs
 import functools
 import inspect
 import numbers
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -21,6 +19,7 @@ from weakref import WeakKeyDictionary
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.retriever import Retriever
+from rlm_integrations.core.text_files import read_path
 
 T = TypeVar("T")
 CorpusKind = Literal["none", "str", "documents"]
@@ -31,9 +30,6 @@ _FORMS = (
 )
 _TEXT_KEYS = ("text", "page_content", "content")
 _NAME_CHARS = 1024
-_SNIFFED_BYTES = 8192
-_LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 24  # of a file that are read at once
-_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Corpus:
@@ -138,7 +134,7 @@ def once_per_corpus(function: Callable[[Corpus], T]) -> Callable[[Corpus], T]:
 def _read(context: object) -> list[Document]:
     """The documents of one document, a Path, a mapping of names, or an iterable of documents and Paths."""
     if isinstance(context, Path):
-        return _read_path(context)
+        return read_path(context)
     if (mapping := _mapping(context)) is not None:
         return [_named(str(name), text) for name, text in mapping.items()]
     if (alone := _known_document(context, "doc-1")) is not None:
@@ -147,7 +143,7 @@ def _read(context: object) -> list[Document]:
         raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; pass {_FORMS}")
     documents: list[Document] = []
     for number, item in enumerate(cast("Iterable[object]", context), 1):
-        documents += _read_path(item) if isinstance(item, Path) else [document_of(item, number)]
+        documents += read_path(item) if isinstance(item, Path) else [document_of(item, number)]
     return documents
 
 
@@ -263,46 +259,3 @@ def plain(value: object) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(inner) for inner in cast("Iterable[object]", value)]
     return str(value)
-
-
-def _read_path(path: Path) -> list[Document]:
-    """A file's document, its id the path as given; a folder stands for the text files in it, at any depth."""
-    if not path.is_dir():
-        text = _text_of(path)
-        if text is None:
-            raise InvalidArgumentError(f"context: {str(path)!r} is not a text file; pass its text, for instance as str")
-        return [Document(path.as_posix(), text)]
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
-    documents = [Document(file.as_posix(), text) for file in files if (text := _text_of(file)) is not None]
-    if not documents:
-        raise InvalidArgumentError(f"context: no text file in the folder {str(path)!r}; pass one that holds some")
-    return documents
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
-
-
-def _text_of(file: Path) -> str | None:
-    """The text of a file, None for a binary one. Bytes that are not UTF-8 become lone surrogates, and none is lost."""
-    try:
-        with file.open("rb", buffering=0) as data:
-            beginning = data.read(_SNIFFED_BYTES)
-            return None if b"\0" in beginning else _decoded(beginning, data)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InvalidArgumentError(f"context: cannot read {str(file)!r}: {reason}; pass a readable file") from error
-
-
-def _decoded(beginning: bytes, rest: FileIO) -> str:
-    decoder = _decoder(errors="surrogateescape")
-    text = decoder.decode(beginning)
-    # CPython grows a local str in place, once it knows this loop, so that it is never in memory twice.
-    # Where something keeps it from that, pieces which grow along bound what is copied.
-    while True:
-        piece = rest.read(min(max(_LEAST_BYTES, len(text) // 16), _MOST_BYTES))
-        if not piece:
-            break
-        text += decoder.decode(piece)
-    text += decoder.decode(b"", final=True)
-    return text

@@ -106,7 +106,7 @@ async def test_namespaces_of_the_layers_are_not_the_hosts(open_session, layers):
         theirs = os.readlink(f"/proc/{session.repl._worker.pid}/ns/{link}")
         assert (theirs != os.readlink(f"/proc/self/ns/{link}")) == (name in own), name
     if layers["root folder"] == "an empty folder":
-        assert os.listdir(f"/proc/{session.repl._worker.pid}/root/") == []
+        assert os.listdir(f"/proc/{session.repl._worker.pid}/root") == []
 
 
 async def test_the_layer_of_privacy_shuts_out_processes_of_the_same_user(open_session):
