@@ -78,10 +78,14 @@ def root_system(
     sub_call_chars: int,
     tools: Sequence[ToolDescription] = (),
     modules: Sequence[str] = (),
+    subset: str = "",
 ) -> str:
-    """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"."""
+    """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"; `subset` says what the
+    REPL's Python lacks.
+    """
     functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
+    functions += [f"\n{subset}"] if subset else []
     level = min(depth, 1)
     return (
         text("root_system")

@@ -200,6 +200,7 @@ class Run:
             sub_call_chars=self._sub_call_chars,
             tools=[tool.description for tool in plan.tools.values()],
             modules=plan.sandbox.modules,
+            subset=plan.sandbox.subset,
         )
         if plan.instructions:
             system += "\n\n" + fill("instructions", instructions=plan.instructions)

@@ -165,6 +165,11 @@ class Sandbox(Protocol):
         """What code can import besides the standard library; the root LM is told of it."""
         ...
 
+    @property
+    def subset(self) -> str:
+        """What its Python lacks, in words for the root LM; "" for all of Python."""
+        ...
+
     def capabilities(self) -> Capabilities: ...
 
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:

@@ -38,18 +38,18 @@ def code_error(
     `last_line` stands in where no frame of the block was left: its last value was being shown.
     """
     if issubclass(type(error), KeyboardInterrupt):
-        return _record("interrupted", _INTERRUPTED, block, source, _line_in(error, filename) or last_line)
-    return _record("raised", message, block, source, _line_in(error, filename) or last_line)
+        return error_record("interrupted", _INTERRUPTED, block, source, _line_in(error, filename) or last_line)
+    return error_record("raised", message, block, source, _line_in(error, filename) or last_line)
 
 
 def uncompiled(error: Exception, message: str, *, block: int, source: str) -> dict[str, Any]:
     """The same for a block that did not compile."""
     if isinstance(error, SyntaxError):
-        record = _record("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
+        record = error_record("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
         if record["source"].startswith(("!", "%")):
             record["message"] += _NO_COMMANDS
         return record
-    return _record("syntax", message, block, source, None)
+    return error_record("syntax", message, block, source, None)
 
 
 def message_of(error: BaseException) -> str:
@@ -78,7 +78,8 @@ def _text_of(error: BaseException) -> str:
     return (f": {text[:_MESSAGE_CHARS]}" if text else "") + (_DENIED if denied else "")
 
 
-def _record(kind: ErrorKind, message: str, block: int, source: str, line: int | None) -> dict[str, Any]:
+def error_record(kind: ErrorKind, message: str, block: int, source: str, line: int | None) -> dict[str, Any]:
+    """A `core.sandbox.CodeError` as plain JSON, with the source of its line."""
     lines = source.split("\n")
     text = lines[line - 1].strip()[:_SOURCE_CHARS] if line is not None and 0 < line <= len(lines) else ""
     return {"block": block, "line": line, "source": text, "message": message[:_MESSAGE_CHARS], "kind": kind}

@@ -60,13 +60,13 @@ def compile_block(source: str, filename: str) -> Block:
     tree = parse(source, filename)
     last_line = None
     last = None
-    loop_names = _loop_names(tree)
+    looped = loop_names(tree)
     if tree.body and isinstance(tree.body[-1], Expr):
         expression = tree.body.pop()
         assert isinstance(expression, Expr)
         last_line = expression.lineno
         last = _compile(Expression(expression.value), filename, "eval")
-    return Block(_compile(tree, filename, "exec"), last, last_line, loop_names)
+    return Block(_compile(tree, filename, "exec"), last, last_line, looped)
 
 
 def run_block(block: Block, namespace: dict[str, Any], loop: SessionLoop, show: Callable[[Any], None]) -> None:
@@ -86,7 +86,8 @@ def _compile(tree: Module | Expression, filename: str, mode: str) -> CodeType:
     return compile(tree, filename, mode, flags=PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
-def _loop_names(tree: Module) -> frozenset[str]:
+def loop_names(tree: Module) -> frozenset[str]:
+    """Names that the source binds as loop or `with` targets and nowhere else."""
     looped: set[str] = set()
     stored: set[str] = set()
     todo: list[AST] = list(tree.body)

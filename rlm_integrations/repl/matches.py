@@ -135,7 +135,7 @@ class Matches(list[Match]):
         room, left = self.printed_chars, len(self)
         for matches in _joined(self):
             first = matches[0]
-            entry = f"{first.id}@{', '.join(str(match.start) for match in matches)}:{_shown(first)}"
+            entry = f"{first.id}@{', '.join(str(match.start) for match in matches)}:{printed_form(first)}"
             if lines and len(entry) > room:
                 where = f", {_whereabouts(self[-left:])}" if first.id else ""
                 lines.append(f"… {left:,} more, not shown{where}")
@@ -183,7 +183,8 @@ def _shows(shown: Match, match: Match) -> bool:
     return begin <= match.start and match.end <= stop and shown.end - shown.start <= 2 * _MATCH_CHARS
 
 
-def _shown(match: Match) -> str:
+def printed_form(match: Match) -> str:
+    """What stands behind the place of a match where it is printed."""
     line = match.line
     if match.around or "\n" in line.strip():
         return "".join(f"\n  {part.rstrip()}" for part in line.splitlines() if part.strip())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rlm_integrations.core.errors import InvalidArgumentError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
+from rlm_integrations.sandboxes.monty.sandbox import MontySandbox, is_installed
 
 if TYPE_CHECKING:
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
@@ -17,20 +18,34 @@ if TYPE_CHECKING:
 def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
     """The sandbox of a name, or the Sandbox that was passed.
 
-    "auto": the strongest that works here; today "process". "unconfined": the same process with this user's rights.
-    Raises SandboxUnavailableError where this machine cannot confine, InvalidArgumentError for anything else.
+    "auto": the strongest that works here: "process", else "monty" (a subset of Python), where it is installed.
+    "unconfined": the process sandbox with this user's rights. Raises SandboxUnavailableError where this machine cannot
+    confine, MissingExtraError for a "monty" that is not installed, InvalidArgumentError for anything else.
     """
     if isinstance(sandbox, str):
-        if sandbox in ("auto", "process"):
+        if sandbox == "auto":
+            return _strongest()
+        if sandbox == "process":
             return _process_sandbox()
+        if sandbox == "monty":
+            return MontySandbox()
         if sandbox == "unconfined":
             return _unconfined_sandbox()
     elif callable(getattr(sandbox, "open", None)) and callable(getattr(sandbox, "capabilities", None)):
         return sandbox
     raise InvalidArgumentError(
-        f"sandbox: {sandbox!r} is not one; pass 'auto', 'process', 'unconfined' or an object that implements "
+        f"sandbox: {sandbox!r} is not one; pass 'auto', 'process', 'monty', 'unconfined' or an object that implements "
         "rlm_integrations.core.sandbox.Sandbox"
     )
+
+
+def _strongest() -> Sandbox:
+    try:
+        return _process_sandbox()
+    except SandboxUnavailableError:
+        if is_installed():
+            return MontySandbox()
+        raise
 
 
 @functools.cache  # it remembers what a worker reported

@@ -1,0 +1,63 @@
+"""Between the functions of the REPL, which see clean texts, and the host, which has the texts as they came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rlm_integrations.repl.host_port import HostPort
+from rlm_integrations.sandboxes.monty.clean_text import clean, clean_value
+
+PlainDocument = dict[str, Any]
+
+
+class FaithfulPort:
+    """A HostPort for clean texts: replies are cleaned, and a citation says what the host's own copy says."""
+
+    def __init__(self, host: HostPort) -> None:
+        self._host = host
+        self._originals: dict[str, PlainDocument] = {}
+        """Documents that were not clean, by their clean id."""
+        self._ids: dict[str, str] = {}
+        """Ids as they came -> clean ones, where the two differ."""
+
+    def cleaned(self, documents: Iterable[PlainDocument]) -> list[PlainDocument]:
+        """Clean documents under ids that are still unique; a citation from one will be of the original."""
+        return [self._cleaned(document) for document in documents]
+
+    def _cleaned(self, document: PlainDocument) -> PlainDocument:
+        id_, text = document["id"], document["text"]
+        clean_id, clean_text = self._clean_id(id_), clean(text)
+        if clean_id != id_ or clean_text is not text:
+            self._originals[clean_id] = document
+        return {"id": clean_id, "text": clean_text, "metadata": clean_value(document["metadata"])}
+
+    def _clean_id(self, id_: str) -> str:
+        """The id, told apart where two come out alike; the same for the same id each time."""
+        if id_ in self._ids or clean(id_) == id_:
+            return self._ids.get(id_, id_)
+        wanted, taken = clean(id_), set(self._ids.values())
+        name, count = wanted, 2
+        while name in taken:
+            name, count = f"{wanted}#{count}", count + 1
+        self._ids[id_] = name
+        return name
+
+    def call(self, name: str, payload: dict[str, Any]) -> Any:
+        if name == "cite":
+            payload = self._original_citation(payload)
+        reply = self._host.call(name, payload)
+        return self.cleaned(reply) if name == "retrieve" else clean_value(reply)
+
+    def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
+        return [clean_value(reply) for reply in self._host.call_all(name, payloads)]
+
+    def print_head(self, text: str) -> None:
+        self._host.print_head(text)
+
+    def _original_citation(self, payload: dict[str, Any]) -> dict[str, Any]:
+        original = self._originals.get(payload["document_id"])
+        if original is None:
+            return payload
+        text = original["text"][payload["start"] : payload["end"]]
+        return payload | {"document_id": original["id"], "text": text}

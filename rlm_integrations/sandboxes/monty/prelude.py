@@ -1,0 +1,24 @@
+"""Gives a fresh VM what the model meets there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlm_integrations.sandboxes.monty.vm import Vm
+
+_FOLDER = Path(__file__).parent
+_TOOL = """
+def {name}(*args, **kwargs):
+    return _host_tool_{name}(*_arguments({name!r}, args), **_keywords({name!r}, kwargs))
+"""
+
+
+def run_prelude(
+    vm: Vm, *, max_output_chars: int, printed_chars: int, sub_calls: bool, retriever: bool, tools: Sequence[str]
+) -> None:
+    """Define the functions of the REPL. `printed_chars` bounds matches, where they are printed."""
+    parts = ["prelude", *["prelude_sub_calls"] * sub_calls, *["prelude_retrieve"] * retriever]
+    codes = [(_FOLDER / f"{part}.txt").read_text(encoding="utf-8") for part in parts]
+    for code in [*codes, *(_TOOL.format(name=name) for name in tools)]:
+        vm.feed(f"{code}\nNone", _output_chars=max_output_chars, _printed_chars=printed_chars)

@@ -1,0 +1,69 @@
+"""A block of the model's code, cut for the VM: what runs, the expression that is shown, the names that it binds."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from rlm_integrations.repl.execute import loop_names
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Both parts keep the line numbers of the block."""
+
+    body: str
+    last: str = ""
+    """A call that shows the trailing expression, if it ends with one."""
+    last_line: int | None = None
+    names: tuple[str, ...] = ()
+    """Everything that is assigned or defined somewhere in it, in order."""
+    imported: frozenset[str] = frozenset()
+    loop_names: frozenset[str] = frozenset()
+    """Bound as loop or `with` targets and nowhere else."""
+
+
+def read_source(text: str) -> Source:
+    """Cut a block. What this Python cannot parse stays whole: the VM's grammar may be newer, or it will complain."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        tree = ast.parse(text)
+        names, imported, looped = _bound(tree), _imported(tree), loop_names(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Source(f"{text}\nNone")
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        return Source(text, "", None, names, imported, looped)
+    before, expression = _cut(text, last)
+    shown = "\n" * (last.lineno - 1) + f"_show(({expression}\n))"
+    return Source(before if before.strip() else "None", shown, last.lineno, names, imported, looped)
+
+
+def _cut(text: str, last: ast.Expr) -> tuple[str, str]:
+    """What stands before the last expression, and the expression. Columns count bytes."""
+    lines = text.encode().split(b"\n")
+    first, end = last.lineno - 1, (last.end_lineno or last.lineno) - 1
+    before = [*lines[:first], lines[first][: last.col_offset]]
+    inside = lines[first : end + 1]
+    inside[-1] = inside[-1][: last.end_col_offset]
+    inside[0] = inside[0][last.col_offset :]
+    return b"\n".join(before).decode(), b"\n".join(inside).decode()
+
+
+def _bound(tree: ast.Module) -> tuple[str, ...]:
+    found: list[tuple[int, int, str]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.append((node.lineno, node.col_offset, node.id))
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.append((node.lineno, node.col_offset, node.name))
+    return tuple(dict.fromkeys(name for _, _, name in sorted(found)))
+
+
+def _imported(tree: ast.Module) -> frozenset[str]:
+    return frozenset(
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    )

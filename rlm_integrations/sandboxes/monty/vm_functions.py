@@ -1,0 +1,188 @@
+"""What the VM calls outside of itself: the functions of the REPL, with plain values in and out.
+
+The prelude in the VM says documents by ("held", id), ("document", dict) or ("match", passage), and a value of a kind
+that is none of theirs by ("other", name of its type). Long results go back in parts. Everything that comes from the
+VM is hostile: a wrong form raises here, and so in the model's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
+
+from rlm_integrations.repl.chunks import Chunks
+from rlm_integrations.repl.cite import Cite
+from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
+from rlm_integrations.repl.host_calls import Retrieve, tool_function
+from rlm_integrations.repl.host_port import HostPort
+from rlm_integrations.repl.llm_map import LlmMap
+from rlm_integrations.repl.matches import Match, Passage, printed_form
+from rlm_integrations.repl.search import Search
+from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
+
+_PART_CHARS = 16_000_000  # the VM takes at most 256 MiB at once
+_CHUNK_CHARS_TO_READ = 8_000  # without sub-calls, chunks are for printing
+
+Part = tuple[list[Any], bool]
+"""Items, and whether more are to be fetched."""
+
+
+class VmFunctions:
+    """The functions over one corpus. `printed_chars` bounds the printed form of matches."""
+
+    def __init__(
+        self,
+        context: str | list[DocumentDict] | None,
+        host: HostPort,
+        *,
+        depth: int,
+        sub_call_chars: int,
+        printed_chars: int,
+        retriever: bool,
+        tools: Iterable[str],
+    ) -> None:
+        corpus = CorpusView(context)
+        self._documents = {document["id"]: document for document in _documents_of(context)}
+        self._printed_chars = printed_chars
+        self._search = Search(corpus, printed_chars).search
+        self._chunks = Chunks(corpus, sub_call_chars * 4 // 5 if depth else _CHUNK_CHARS_TO_READ).chunks
+        self._cite = Cite(host, corpus).cite
+        self._retrieve = Retrieve(host, corpus).retrieve
+        self._sub_calls = SubCalls(host, corpus, sub_call_chars)
+        self._llm_map = LlmMap(self._sub_calls.llm_query_batched, sub_call_chars).llm_map
+        self._texts: list[str] = []
+        """Texts outside of the corpus that matches were found in."""
+        self._numbers: dict[str, int] = {}
+        """Their places in that list."""
+        self._rest: Iterator[Any] = iter(())
+        self._next_items: list[Any] = []
+        self.depth, self.retriever = depth, retriever
+        self._tools = {f"_host_tool_{name}": tool_function(host, name) for name in tools}
+
+    def by_name(self) -> dict[str, Callable[..., Any]]:
+        """By the names that the prelude and the model call them."""
+        functions: dict[str, Callable[..., Any]] = {
+            "_host_search": self.search,
+            "_host_chunks": self.chunks,
+            "_host_cite": self._cite,
+            "_host_more": self.more,
+        }
+        if self.depth:
+            functions |= {
+                "_host_llm_query": self.llm_query,
+                "_host_llm_query_batched": self.llm_query_batched,
+                "_host_rlm_query_batched": self.rlm_query_batched,
+                "_host_llm_map": self.llm_map,
+            }
+        if self.retriever:
+            functions["_host_retrieve"] = self.retrieve
+        return functions | self._tools
+
+    def search(self, pattern: Any, docs: Any, limit: Any, around: Any) -> tuple[int, int, int, int, Part]:
+        found = self._search(_value(pattern), self._docs(docs), limit, around)
+        part = self._parts(map(self._match, found))
+        return found.total, found.found_in, found.searched, self._printed_chars, part
+
+    def chunks(self, docs: Any, size: Any) -> Part:
+        return self._parts(self._chunks(self._docs(docs), size))
+
+    def llm_query(self, prompt: Any, context: Any) -> str:
+        return self._sub_calls.llm_query(_value(prompt), self._docs(context))
+
+    def llm_query_batched(self, prompts: list[Any]) -> Part:
+        return self._parts(map(_reply, self._sub_calls.llm_query_batched(map(_value, prompts))))
+
+    def rlm_query_batched(self, prompts: list[Any]) -> Part:
+        sent = [self._pair(cast("list[Any]", item)) if isinstance(item, list) else _value(item) for item in prompts]
+        return self._parts(map(_reply, self._sub_calls.rlm_query_batched(sent)))
+
+    def llm_map(self, instruction: Any, items: list[Any]) -> Part:
+        return self._parts(map(_reply, self._llm_map(_value(instruction), map(self._one, items))))
+
+    def retrieve(self, query: Any) -> list[tuple[str, DocumentDict | None]]:
+        """Ids in order, each with its document where that is new."""
+        found: list[tuple[str, DocumentDict | None]] = []
+        for document in self._retrieve(_value(query)):
+            new = document["id"] not in self._documents
+            self._documents.setdefault(document["id"], document)
+            found.append((document["id"], document if new else None))
+        return found
+
+    def more(self) -> Part:
+        """The next part of the last result that had more than one."""
+        items, self._next_items = self._next_items, []
+        room = _PART_CHARS
+        for item in self._rest:
+            room -= _size(item)
+            if room < 0 and items:
+                self._next_items = [item]
+                return items, True
+            items.append(item)
+        return items, False
+
+    def _parts(self, items: Iterable[Any]) -> Part:
+        self._rest, self._next_items = iter(items), []
+        return self.more()
+
+    def _match(self, match: Match) -> tuple[Any, ...]:
+        begin, stop = match.window
+        return (
+            *(match.id, match.start, match.end, match.text, match.groups, match.groupdict()),
+            *(match.line, match.around, begin, stop, printed_form(match), self._passage(match.passage)),
+        )
+
+    def _passage(self, passage: Passage) -> str | int:
+        """How the VM names the text of a match: by the id of a document, or by a number for another text."""
+        held = self._documents.get(passage.id)
+        if held is not None and held["text"] == passage.text:
+            return passage.id
+        number = self._numbers.setdefault(passage.text, len(self._texts))
+        if number == len(self._texts):
+            self._texts.append(passage.text)
+        return number
+
+    def _docs(self, docs: Any) -> Any:
+        if isinstance(docs, list):
+            return [self._one(item) for item in cast("list[Any]", docs)]
+        return docs if docs is None else self._one(docs)
+
+    def _pair(self, item: list[Any]) -> list[Any]:
+        return [_value(part) if place == 0 else self._docs(part) for place, part in enumerate(item)]
+
+    def _one(self, item: Any) -> Any:
+        match item:
+            case ("held", str(id_)):
+                return self._documents[id_]
+            case ("document", dict()):
+                return cast("DocumentDict", item[1])
+            case ("match", str(id_)):
+                return self._documents[id_]
+            case ("match", int(number)):
+                return {"id": "", "text": self._texts[number], "metadata": {}}
+            case _:
+                return _value(item)
+
+
+def _documents_of(context: str | list[DocumentDict] | None) -> list[DocumentDict]:
+    if isinstance(context, str):
+        return [{"id": "", "text": context, "metadata": {}}]
+    return context or []
+
+
+def _value(value: Any) -> Any:
+    """A value, or one of a type by that name in place of what the VM could not send: errors will name the type."""
+    match value:
+        case ("other", str(name)):
+            return type(name, (), {})()
+        case _:
+            return value
+
+
+def _reply(reply: str) -> str | tuple[str, str]:
+    return (str(reply), reply.error) if isinstance(reply, FailedSubCall) else reply
+
+
+def _size(item: Any) -> int:
+    if isinstance(item, str):
+        return len(item)
+    return 200 + sum(len(part) for part in item if isinstance(part, str))
