@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+from rlm_integrations.core.sandbox import HostCall, Repl, ReplLost, ReplSettings, StepDone
 
 Post = Callable[[BaseHTTPRequestHandler, bytes], None]
 """Answers one POST through its handler, given the body."""
@@ -43,3 +47,81 @@ def serve_posts() -> Iterator[Callable[[Post], str]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@dataclass
+class Session:
+    """A REPL whose host calls are answered by `answer`; None leaves a call open."""
+
+    repl: Repl
+    answer: Callable[[HostCall], Any]
+    calls: list[HostCall] = field(default_factory=list)
+
+    async def run(self, *blocks: str, seconds_left: float = float("inf")) -> StepDone | ReplLost:
+        """The end of a step."""
+        async for event in self.repl.step(blocks, seconds_left):
+            if not isinstance(event, HostCall):
+                return event
+            self.calls.append(event)
+            value = self.answer(event)
+            if value is not None:
+                self.repl.reply(event.id, value)
+        raise AssertionError("the step ended without saying how")
+
+    async def value(self, code: str) -> str:
+        """What the code prints, and the value of its trailing expression."""
+        done = await self.run(code)
+        assert isinstance(done, StepDone), done
+        assert done.error is None, done.error
+        return (done.output.head + done.output.tail).strip()
+
+    async def error(self, code: str) -> str:
+        """The exception that ends the code."""
+        done = await self.run(code)
+        assert isinstance(done, StepDone), done
+        assert done.error is not None, done
+        return done.error.message
+
+    async def death(self, code: str) -> str:
+        """Why the code ends the REPL."""
+        lost = await self.run(code)
+        assert isinstance(lost, ReplLost), lost
+        return lost.reason
+
+
+def _echo(call: HostCall) -> Any:
+    """A reserve gets a batch id, a sub-call its own prompt."""
+    return 1 if call.name == "reserve" else call.payload.get("prompt", "?")
+
+
+@pytest.fixture
+def settings() -> Callable[..., ReplSettings]:
+    def make(**changes: Any) -> ReplSettings:
+        values: dict[str, Any] = {
+            "depth": 1,
+            "sub_call_chars": 20_000_000,
+            "max_output_chars": 8192,
+            "step_timeout_s": 20.0,
+            "memory_mb": 256,
+        }
+        return ReplSettings(**(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def attach() -> Callable[..., Session]:
+    """A Session over a REPL that the test opened itself, and closes; its calls are echoed, or answered by `answer`."""
+    return lambda repl, answer=_echo: Session(repl, answer)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], Any]:
+    """Waits for a condition that another process brings about; fails if it does not within ten seconds."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    return wait

@@ -20,6 +20,7 @@ _PACKAGES = {
     "langchain-core": "langchain",
     "llama-index-core": "llama-index",
     "openai": "openai",
+    "pydantic-monty": "monty",
 }
 """Optional packages, and the extra that brings each."""
 

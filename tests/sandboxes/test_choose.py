@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError, SandboxUnavailableError
+from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.sandboxes import choose
 from rlm_integrations.sandboxes.choose import resolve_sandbox
@@ -48,11 +48,26 @@ async def test_unconfined_runs_with_a_warning_and_with_this_users_rights(setting
 @pytest.mark.parametrize("name", ["auto", "process"])
 def test_a_machine_that_cannot_confine_is_refused_with_a_remedy(name, monkeypatch):
     monkeypatch.setattr(seccomp, "why_unavailable", lambda: "it needs Linux, and this is Darwin")
+    monkeypatch.setattr(choose, "is_installed", lambda: False)
     with pytest.raises(SandboxUnavailableError) as caught:
         resolve_sandbox(name)
     message = str(caught.value)
     assert "it needs Linux, and this is Darwin" in message
     assert "sandbox='unconfined'" in message
+    assert 'pip install "rlm-integrations[monty]"' in message
+
+
+def test_auto_takes_monty_where_the_process_sandbox_cannot_run(monkeypatch):
+    monkeypatch.setattr(seccomp, "why_unavailable", lambda: "it needs Linux, and this is Darwin")
+    capabilities = resolve_sandbox("auto").capabilities()
+    assert (capabilities.name, capabilities.confined) == ("monty", True)
+    assert "a subset of Python" in capabilities.layers["language VM"]
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydantic_monty", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "rlm-integrations\[monty\]"'):
+        resolve_sandbox("monty")
 
 
 def test_unconfined_without_linux_is_refused(monkeypatch):
@@ -95,7 +110,7 @@ def test_a_sandbox_of_ones_own_is_taken_as_it_is():
 
 @pytest.mark.parametrize("wrong", ["docker", "", None, 5])
 def test_anything_else_is_an_error_that_names_the_argument(wrong):
-    with pytest.raises(InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'unconfined'"):
+    with pytest.raises(InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'monty'"):
         resolve_sandbox(wrong)
 
 

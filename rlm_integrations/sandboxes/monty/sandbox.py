@@ -17,7 +17,10 @@ from rlm_integrations.sandboxes.offload import in_thread
 
 
 def is_installed() -> bool:
-    return find_spec("pydantic_monty") is not None
+    try:
+        return find_spec("pydantic_monty") is not None
+    except ValueError:  # somebody put None in its place
+        return False
 
 
 class MontySandbox:

@@ -13,6 +13,7 @@ class Source:
     """Both parts keep the line numbers of the block."""
 
     body: str
+    """It ends with None: the VM does not count a feed of nothing."""
     last: str = ""
     """A call that shows the trailing expression, if it ends with one."""
     last_line: int | None = None
@@ -33,10 +34,10 @@ def read_source(text: str) -> Source:
         return Source(f"{text}\nNone")
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr):
-        return Source(text, "", None, names, imported, looped)
+        return Source(f"{text}\nNone", "", None, names, imported, looped)
     before, expression = _cut(text, last)
     shown = "\n" * (last.lineno - 1) + f"_show(({expression}\n))"
-    return Source(before if before.strip() else "None", shown, last.lineno, names, imported, looped)
+    return Source(f"{before}\nNone", shown, last.lineno, names, imported, looped)
 
 
 def _cut(text: str, last: ast.Expr) -> tuple[str, str]:

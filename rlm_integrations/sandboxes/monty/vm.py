@@ -86,7 +86,7 @@ def _raise(error: MontyRuntimeError | MontySyntaxError) -> NoReturn:
     if isinstance(raised, MemoryError):
         raise VmOutOfMemoryError(message_of(raised), frames, syntax=False)
     if isinstance(raised, NotImplementedError) and text.startswith(_UNSUPPORTED):
-        missing = f"SyntaxError: this session has no {text.removeprefix(_UNSUPPORTED)}"
+        missing = f"SyntaxError: this session's Python does not support {text.removeprefix(_UNSUPPORTED)}"
         raise VmError(missing, frames, syntax=True)
     message = message_of(raised)
     if isinstance(raised, ModuleNotFoundError):

@@ -1,13 +1,14 @@
 """What the VM calls outside of itself: the functions of the REPL, with plain values in and out.
 
-The prelude in the VM says documents by ("held", id), ("document", dict) or ("match", passage), and a value of a kind
-that is none of theirs by ("other", name of its type). Long results go back in parts. Everything that comes from the
-VM is hostile: a wrong form raises here, and so in the model's code.
+The prelude in the VM says documents by ("held", id), ("document", dict) or ("match", passage), compiled patterns by
+("pattern", str, flags), and a value of a kind that is none of theirs by ("other", name of its type). Long results go
+back in parts. Everything that comes from the VM is hostile: a wrong form raises here, and so in the model's code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from re import compile as compile_pattern
 from typing import Any, cast
 
 from rlm_integrations.repl.chunks import Chunks
@@ -174,6 +175,8 @@ def _value(value: Any) -> Any:
     match value:
         case ("other", str(name)):
             return type(name, (), {})()
+        case ("pattern", str(pattern), int(flags)):
+            return compile_pattern(pattern, flags)
         case _:
             return value
 

@@ -39,7 +39,6 @@ _PASSED_ON = (
     *("PATH", "LD_LIBRARY_PATH", "MONTY_BIN", "TZ", "HOME", "TMPDIR"),
     *("SYSTEMROOT", "USERPROFILE", "APPDATA", "TEMP", "TMP"),
 )
-_EXIT_WAIT_S = 5.0
 
 
 class WorkerProcess:
@@ -49,15 +48,19 @@ class WorkerProcess:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `reap`
         package = str(Path(__file__).resolve().parents[2])
         paths = json.dumps([path for path in sys.path if isinstance(path, str)])  # pyright: ignore[reportUnnecessaryIsInstance]
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, paths, package],
-            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            bufsize=0,
-            start_new_session=True,  # the VM is in this group: both are ended at once, where there are groups
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, paths, package],
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                bufsize=0,
+                start_new_session=True,  # the VM is in this group: both are ended at once, where there are groups
+            )
+        except BaseException:
+            self._complaints.close()
+            raise
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout

@@ -1,0 +1,127 @@
+"""Programs of the kind a root LM writes show the same in every sandbox, but for what Monty's Python lacks."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.sandbox import StepDone
+from rlm_integrations.sandboxes.choose import resolve_sandbox
+
+DOCUMENTS = [
+    {
+        "id": f"d{n}",
+        "text": f"Lease {n} of plot {n % 7}.\nDue on {1 + n % 28} May 20{n:02d}.\nRent: {n * 7 % 90} marks, é.",
+        "metadata": {"year": 2000 + n},
+    }
+    for n in range(40)
+]
+TEXT = "\n".join(
+    f"2024-01-{1 + n % 28:02d} [{['INFO', 'ERROR'][n % 2]}] user_{n % 7} login Paris {n}" for n in range(400)
+)
+PROGRAMS_FILE = Path(__file__).parents[1] / "repl" / "programs.txt"
+
+FUNCTIONS = {
+    "search": "search(r'due on', limit=3)",
+    "search over lines": "search(r'plot 3\\.\\s+Due', limit=None, around=20)",
+    "search in some": (
+        "hits = search('marks', docs=['d3', context[5], {'id': 'own', 'text': '3 marks'}], limit=2)\nprint(hits)\n"
+        "search('May', docs=hits)"
+    ),
+    "search in a text": (
+        "hits = search('b.', docs='abc abd')\nprint(hits, len(hits), hits.total)\nsearch('c', docs=hits)"
+    ),
+    "too many to print": "search('e', limit=None)",
+    "nothing found": "search('nowhere')",
+    "a compiled pattern": "import re\nsearch(re.compile('RENT', re.I), limit=1)",
+    "parts of a match": (
+        "m = search(r'(?P<day>\\d+) (May) (\\d+)?')[3]\n"
+        "print(m, m.id, m.start, m.end, m.text, m.groups, m.line)\n"
+        "print(m['day'], m[2], m.group(), m.group('day', 2), m.groupdict())"
+    ),
+    "slices": "hits = search('rent', limit=9)\nprint(hits[2:4], hits[-1], len(hits[:0]), [h.id for h in hits[::3]])",
+    "chosen matches": "[h for h in search('rent', limit=9) if h.start > 40]",
+    "sorted matches": "sorted(search('rent', limit=9), key=lambda h: h.id)[:2]",
+    "matches in an f-string": (
+        "hits = search('rent', limit=2)\nf'{hits} {isinstance(hits, list)} {bool(hits)} {hits[0] in hits}'"
+    ),
+    "chunks": "[len(part) for part in chunks(size=500)], chunks(['d1', 'd2'])",
+    "chunks of matches": "print(*chunks(search('lease 1[23]')))",
+    "chunks of a text": "chunks('one two three', size=6)",
+    "one chunk": "chunks(context[0])",
+    "an unknown id": "try: chunks('d400')\nexcept KeyError as e: print(e)",
+    "a piece for a sub-call": (
+        "print(llm_query('Q', context[:2]), llm_query('Q', search('plot 6', limit=1)), llm_query('Q', 'd1'))"
+    ),
+    "pairs": "rlm_query_batched([('Q', context[1]), ('Q', 'text'), 'alone'])",
+    "a map": "llm_map('Say it', [context[0], 'b', search('rent')[0]])",
+    "a loop": "n = 0\nwhile n < 3:\n    n += 1\nelse:\n    print(n)",
+}  # fmt: skip
+
+GAPS = {
+    "sub_with_function": "re.sub with a function",
+    "threads": "the module concurrent.futures",
+    "asyncio": "async with",
+    "generator": "yield",
+    "classes": "class inheritance",
+    "dataclass_enum": "class inheritance, and the module enum",
+    "namedtuple": "class inheritance, so typing.NamedTuple",
+    "numbers": "the modules statistics and fractions",
+    "itertools": "the module heapq",
+    "tables": "the modules io and textwrap",
+    "text_tools": "the modules html, difflib and string",
+    "star_and_slices": "del",
+    "pickle_copy": "the module pickle",
+    "annotations": "__annotations__ of functions",
+    "introspection": "the module inspect",
+    "globals": "globals()",
+    "recursion": "sys.setrecursionlimit",
+}
+"""The programs that show something else in Monty, and what its Python lacks for them."""
+
+
+def _programs() -> dict[str, list[str]]:
+    _, *parts = re.split(r"^=== (\w+)\n", PROGRAMS_FILE.read_text("utf-8"), flags=re.M)
+    programs = {name: body.strip().split("\n---\n") for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    return {name: [f"documents = {json.dumps(DOCUMENTS)}", *steps] for name, steps in programs.items()}
+
+
+async def _shown(settings, attach, sandbox, context, programs) -> dict[str, str]:
+    """What each program prints, or how it fails, in one session."""
+
+    def answer(call):
+        prompt = call.payload.get("prompt", "")
+        numbered = "\n".join(f"[{n}] said" for n in re.findall(r"^\[(\d+)\]", prompt, re.M))
+        return 1 if call.name == "reserve" else numbered or f"reply to {prompt}"
+
+    repl = await resolve_sandbox(sandbox).open(context, settings(sub_call_chars=100_000, memory_mb=512))
+    session = attach(repl, answer)
+    shown: dict[str, str] = {}
+    for name, steps in programs.items():
+        for step in steps:
+            done = await session.run(step)
+            assert isinstance(done, StepDone), (name, done)
+            shown[name] = done.output.head + done.output.tail
+            if done.error is not None:
+                shown[name] = f"failed: {done.error.message}"
+                break
+    await repl.close()
+    return shown
+
+
+async def _differing(settings, attach, context, programs) -> dict[str, tuple[str, str]]:
+    process = await _shown(settings, attach, "process", context, programs)
+    monty = await _shown(settings, attach, "monty", context, programs)
+    return {name: (process[name], monty[name]) for name in programs if process[name] != monty[name]}
+
+
+async def test_our_functions_show_the_same(settings, attach):
+    programs = {name: [code] for name, code in FUNCTIONS.items()}
+    assert await _differing(settings, attach, Corpus.of(DOCUMENTS), programs) == {}
+
+
+async def test_programs_show_the_same_but_for_the_gaps_of_the_language(settings, attach):
+    differing = await _differing(settings, attach, Corpus.of(TEXT), _programs())
+    assert {name: monty for name, (_, monty) in differing.items()}.keys() == GAPS.keys(), differing

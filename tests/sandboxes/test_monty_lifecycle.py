@@ -1,0 +1,153 @@
+"""Of Monty's processes nothing is left behind, and what the code can do to them hurts nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
+from rlm_integrations.core.sandbox import ReplLost, StepDone
+from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+async def open_monty(settings, attach):
+    opened = []
+
+    async def open_(context=None, **changes):
+        repl = await MontySandbox().open(Corpus.of(context), settings(**changes))
+        opened.append(repl)
+        return attach(repl)
+
+    yield open_
+    for repl in opened:
+        await repl.close()
+
+
+ENDS = {
+    "closed": "1",
+    "over its time in the VM": "while True: pass",
+    "over its time in a regular expression": "search('(a+)+$', 'a' * 50 + 'b')",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_worker_and_vm_end_and_no_file_stays_open(open_monty, children, open_files, until, end):
+    files = open_files()
+    session = await open_monty(step_timeout_s=0.3)
+    pids = [session.repl.pid, *children(session.repl.pid)]
+    assert len(pids) == 2
+    await session.run(ENDS[end])
+    await session.repl.close()
+    await until(lambda: not any(map(_alive, pids)) and open_files() == files)
+
+
+async def test_a_worker_that_is_killed_is_a_lost_session(open_monty, children, until):
+    session = await open_monty()
+    other = await open_monty()
+    (vm,) = children(session.repl.pid)
+    os.kill(session.repl.pid, signal.SIGKILL)
+    assert (await session.death("1")).startswith("it was killed (signal 9)")
+    await until(lambda: not _alive(vm))
+    (vm,) = children(other.repl.pid)
+    os.kill(vm, signal.SIGKILL)
+    assert await other.death("x = 1") == "it broke the interpreter that it runs in"
+
+
+async def test_functions_beside_the_vm_are_bounded_too(open_monty):
+    """A million matches of a worker are as much its memory as the VM's."""
+    session = await open_monty("ab" * 3_000_000, memory_mb=64)
+    outcome = await session.run("hits = search('a|b', limit=None)\nlen(hits)")
+    if isinstance(outcome, StepDone):
+        assert outcome.error is not None
+        assert outcome.error.message.startswith("MemoryError")
+    else:
+        assert isinstance(outcome, ReplLost)
+    assert await (await open_monty()).value("1 + 1") == "2"
+
+
+async def test_values_that_the_vm_cannot_send_lose_nothing(open_monty):
+    session = await open_monty("text")
+    await session.value("class A: pass\na = A()\ndeep = []\nfor _ in range(5_000): deep = [deep]\nNone")
+    for call in (
+        *("search(A)", "search('x', docs=[A, a, print])", "llm_query(a)", "llm_query('x', context=[a, A])"),
+        *("llm_map('x', [a])", "cite('text', a)", "FINAL([a, A, locals()])", "llm_query('x', deep)"),
+    ):
+        done = await session.run(call)
+        assert isinstance(done, StepDone), call
+    assert await session.value("'alive'") == "alive"
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing(settings, children, open_files, until):
+    files, processes = open_files(), set(children(os.getpid()))
+    for delay in (0, 0.01, 0.05, 0.1):
+        opening = asyncio.ensure_future(MontySandbox().open(Corpus.of("text"), settings()))
+        await asyncio.sleep(delay)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    await until(lambda: open_files() == files and set(children(os.getpid())) <= processes)
+
+
+PROGRAM = """
+import asyncio, os, subprocess, sys
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
+
+async def main():
+    settings = ReplSettings(depth=0, sub_call_chars=10, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
+    repl = await MontySandbox().open(Corpus.of("x"), settings)
+    print(repl.pid, flush=True)
+    step = repl.step(["print('begun')\\nwhile True: pass"])
+    asyncio.ensure_future(anext(step))
+    await asyncio.sleep(0.05)
+    sys.stdin.read()
+asyncio.run(main())
+"""
+
+
+async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(children, until):
+    host = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert host.stdout is not None
+    worker = int(host.stdout.readline())
+    pids = [worker, *children(worker)]
+    assert len(pids) == 2
+    host.kill()
+    host.communicate()
+    await until(lambda: not any(map(_alive, pids)))
+
+
+async def test_a_corpus_that_cannot_be_sent_is_an_error_that_names_the_document(settings):
+    metadata: dict = {}
+    for _ in range(100_000):
+        metadata = {"in": metadata}
+    from rlm_integrations.core.document import Document
+
+    with pytest.raises(InvalidArgumentError, match="context: the metadata of document 'deep' is nested too deeply"):
+        await MontySandbox().open(Corpus([Document("deep", "text", metadata)]), settings())
+    while metadata:  # its destructor recurses
+        metadata = metadata["in"]
+
+
+async def test_a_host_that_cannot_start_the_worker_is_told_why(settings, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(SandboxError, match="the Monty worker ended at once"):
+        await MontySandbox().open(Corpus.of(None), settings())
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(SandboxError, match="/no/such/python"):
+        await MontySandbox().open(Corpus.of(None), settings())

@@ -1,0 +1,84 @@
+"""Every statement that the root LM reads about Monty's Python is true of the real VM."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from rlm_integrations import RLMEngine
+from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.sandbox import ReplLost
+from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
+from rlm_integrations.sandboxes.monty.subset import MODULES, SUBSET
+from rlm_integrations.testing import ScriptedModel
+
+MISSING = {
+    "class inheritance": "class A: pass\nclass B(A): pass",
+    "exceptions of your own": "class E(Exception): pass",
+    "`yield`": "def g():\n    yield 1",
+    "`del`": "x = {1: 2}\ndel x[1]",
+    "decorators on methods": "class A:\n    @property\n    def p(self): return 1",
+    "`except*`": "try: pass\nexcept* KeyError: pass",
+    "`async with`": "async def f(x):\n    async with x: pass",
+    "`callable`": "callable(len)",
+    "`globals`": "globals()",
+    "`vars`": "vars()",
+    "`input`": "input()",
+    "`str.translate`": "'a'.translate({97: 'b'})",
+    "`re.sub` with a function": "import re\nre.sub('a', lambda m: 'b', 'a')",
+    "threads": "import threading",
+    "files": "open('notes.txt')",
+    "`map`": "list(map(llm_query, ['a']))",
+    "a `key=`": "sorted(['a'], key=llm_query)",
+    "`__repr__`": "class A:\n    def __repr__(self): return llm_query('a')\nprint(A())",
+}
+THERE = {
+    "(use `.pop`)": "x = {1: 2}\nx.pop(1)",
+    "plain code, loops and comprehensions": "[llm_query(p) for p in ['a']], {p: llm_query(p) for p in 'b'}",
+}
+
+
+@pytest.fixture
+async def session(settings, attach):
+    repl = await MontySandbox().open(Corpus.of("text"), settings(step_timeout_s=1.0))
+    yield attach(repl)
+    await repl.close()
+
+
+async def test_what_is_said_to_be_missing_is_missing(session):
+    for words, code in MISSING.items():
+        assert words in SUBSET
+        assert await session.error(code), words
+
+
+async def test_what_is_said_to_be_there_is_there(session):
+    for words, code in THERE.items():
+        assert words in SUBSET
+        assert await session.value(code), words
+
+
+async def test_the_modules_are_these_and_no_others(session):
+    tried = sorted(name for name in sys.stdlib_module_names if re.fullmatch(r"[a-z]\w*", name) and name != "posixpath")
+    loop = "\n".join(f"try:\n    import {name}\n    found.append({name!r})\nexcept ImportError: pass" for name in tried)
+    assert await session.value(f"found = []\n{loop}\nfound") == str(sorted({*MODULES} & {*tried}))
+    assert {*MODULES} <= {*tried}
+    assert (await session.error("import threading")).endswith(f"; this session has only {', '.join(MODULES)}")
+
+
+async def test_a_step_over_its_time_limit_loses_all_variables(session):
+    assert "A step over its time limit loses all variables." in SUBSET
+    assert isinstance(await session.run("while True: pass"), ReplLost)
+
+
+def test_the_root_lm_is_told():
+    with ScriptedModel(["```repl\nFINAL(len(context))\n```"]) as llm:
+        result = RLMEngine(llm, sandbox="monty", limits={"inline_chars": 0}).run("How long?", "twelve chars")
+    assert result.answer == "12"
+    system = llm.requests[0][0].content
+    assert SUBSET in system
+    assert system.index("`answer`: ") < system.index(SUBSET) < system.index("How to go about it:")
+    with ScriptedModel(["```repl\nFINAL(len(context))\n```"]) as llm:
+        RLMEngine(llm, sandbox="process", limits={"inline_chars": 0}).run("How long?", "twelve chars")
+    assert "subset of Python" not in llm.requests[0][0].content
