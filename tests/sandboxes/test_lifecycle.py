@@ -57,18 +57,6 @@ async def test_fifty_runs_leave_no_file_and_no_process(settings, attach, open_fi
     await until(lambda: set(children(helper_pid())) <= processes)
 
 
-async def test_close_is_possible_at_any_time_and_twice(open_session):
-    session = await open_session()
-    await session.repl.close()
-    await session.repl.close()
-    assert await session.death("1") == "it was closed"
-    running = await open_session()
-    step = asyncio.ensure_future(running.run("while True: pass"))
-    await asyncio.sleep(0)
-    await running.repl.close()
-    assert (await step).reason == "it was closed"
-
-
 async def test_leaving_a_step_early_kills_the_worker(open_session, until):
     session = await open_session()
     step = session.repl.step(["print(llm_query('x'))\nwhile True: pass"])
@@ -102,15 +90,6 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
         with pytest.raises(asyncio.CancelledError):
             await opening
     await until(lambda: open_files() == files and set(children(helper_pid())) <= processes)
-
-
-async def test_steps_do_not_overlap(open_session):
-    session = await open_session(answer=lambda call: None)
-    first = session.repl.step(["llm_query('x')"])
-    await anext(first)
-    with pytest.raises(RuntimeError, match="steps never overlap"):
-        await anext(session.repl.step(["1"]))
-    await first.aclose()
 
 
 async def test_a_killed_helper_is_started_again(open_session, helper_pid, until):

@@ -126,18 +126,6 @@ async def test_code_that_cannot_be_interrupted_is_killed(open_session, kind):
     assert lost.output.head == "begun\n"
 
 
-async def test_the_clock_stands_still_while_a_call_is_open(open_session):
-    """Time passes only in the calls: the limit is met long before they are all answered, and does not count them."""
-    session = await open_session(step_timeout_s=0.5, answer=lambda call: None)
-    async for event in session.repl.step(["print([llm_query('x') for _ in range(2)])"]):
-        if isinstance(event, StepDone):
-            assert event.error is None
-            assert event.output.head == "['late', 'late']\n"
-            break
-        await asyncio.sleep(0.4)
-        session.repl.reply(event.id, "late")
-
-
 async def test_cpu_time_counts_while_a_call_is_open(open_session):
     session = await open_session(step_timeout_s=0.3, answer=lambda call: None)
     done = await session.run(

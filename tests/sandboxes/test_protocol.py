@@ -315,18 +315,6 @@ async def test_values_of_tools_come_and_go_unchanged(open_session):
     assert session.calls[0].payload["kwargs"]["value"] == value
 
 
-async def test_a_reply_that_is_not_json_raises_in_the_code(open_session):
-    session = await open_session(answer=lambda call: object(), tools=("look_up",))
-    assert "object is not a JSON value" in await session.error("look_up()")
-
-
-async def test_a_reply_to_a_call_that_is_not_open_is_ignored(open_session):
-    session = await open_session()
-    session.repl.reply(12345, "x")
-    session.repl.refuse(12345, "failed", "x")
-    assert await session.value("print(llm_query('x'))") == "x"
-
-
 async def test_calls_of_threads_that_a_step_leaves_behind_fail(open_session):
     session = await open_session(answer=lambda call: None)
     await session.run(
