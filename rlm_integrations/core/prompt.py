@@ -80,16 +80,18 @@ def root_system(
     modules: Sequence[str] = (),
     subset: str = "",
 ) -> str:
-    """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"; `subset` says what the
-    REPL's Python lacks.
+    """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever".
+
+    `modules` and `subset` are the sandbox's: what code can import besides, and what its Python lacks.
     """
     functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     functions += [f"\n{subset}"] if subset else []
     level = min(depth, 1)
+    language = "the subset of Python described below" if subset else "the standard library"
     return (
         text("root_system")
-        .replace("besides the standard library:", f"besides {listed(['the standard library', *modules])}:")
+        .replace("besides the standard library:", f"besides {listed([language, *modules])}:")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))

@@ -14,13 +14,16 @@ from rlm_integrations.sandboxes.monty.sandbox import MontySandbox, is_installed
 if TYPE_CHECKING:
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
+_CONTRACT = ("open", "capabilities", "modules", "subset")
+
 
 def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
     """The sandbox of a name, or the Sandbox that was passed.
 
     "auto": the strongest that works here: "process", else "monty" (a subset of Python), where it is installed.
     "unconfined": the process sandbox with this user's rights. Raises SandboxUnavailableError where this machine cannot
-    confine, MissingExtraError for a "monty" that is not installed, InvalidArgumentError for anything else.
+    confine, MissingExtraError for a "monty" that is not installed, InvalidArgumentError for anything else, with the
+    names of what an object of one's own lacks.
     """
     if isinstance(sandbox, str):
         if sandbox == "auto":
@@ -31,11 +34,13 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
             return MontySandbox()
         if sandbox == "unconfined":
             return _unconfined_sandbox()
-    elif callable(getattr(sandbox, "open", None)) and callable(getattr(sandbox, "capabilities", None)):
+    missing = [name for name in _CONTRACT if not hasattr(sandbox, name)]
+    if not missing and not isinstance(sandbox, str):
         return sandbox
+    lacks = f" (it has no {', '.join(missing)})" if len(missing) < len(_CONTRACT) else ""
     raise InvalidArgumentError(
-        f"sandbox: {sandbox!r} is not one; pass 'auto', 'process', 'monty', 'unconfined' or an object that implements "
-        "rlm_integrations.core.sandbox.Sandbox"
+        f"sandbox: {sandbox!r} is not one{lacks}; pass 'auto', 'process', 'monty', 'unconfined' or an object that "
+        "implements rlm_integrations.core.sandbox.Sandbox"
     )
 
 

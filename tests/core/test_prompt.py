@@ -89,6 +89,14 @@ def test_modules_stand_beside_the_standard_library(modules: tuple[str, ...], tol
     assert composed("docs", 1, modules=modules).count(told) == 1
 
 
+def test_a_subset_stands_in_place_of_the_standard_library_and_is_described() -> None:
+    system = composed("docs", 1, subset="It has no {generators}.")
+    assert "besides the subset of Python described below:" in system
+    assert "the standard library" not in system
+    assert system.index("`answer`: ") < system.index("\n\nIt has no {generators}.\n\n")
+    assert system.index("It has no {generators}.") < system.index("How to go about it")
+
+
 @pytest.mark.parametrize("file", PROMPTS, ids=lambda file: file.stem)
 def test_every_example_in_a_prompt_is_python(file: Path) -> None:
     text = file.read_text(encoding="utf-8")

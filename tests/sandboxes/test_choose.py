@@ -108,6 +108,20 @@ def test_a_sandbox_of_ones_own_is_taken_as_it_is():
     assert resolve_sandbox(own) is own
 
 
+class Half:
+    modules = ()
+
+    def capabilities(self):
+        raise NotImplementedError
+
+
+def test_a_sandbox_of_ones_own_without_all_of_the_contract_is_told_what_is_missing():
+    with pytest.raises(
+        InvalidArgumentError, match=r"^sandbox: .*Half object.* is not one \(it has no open, subset\); pass"
+    ):
+        resolve_sandbox(Half())
+
+
 @pytest.mark.parametrize("wrong", ["docker", "", None, 5])
 def test_anything_else_is_an_error_that_names_the_argument(wrong):
     with pytest.raises(InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'monty'"):

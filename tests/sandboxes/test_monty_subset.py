@@ -80,5 +80,8 @@ def test_the_root_lm_is_told():
     assert SUBSET in system
     assert system.index("`answer`: ") < system.index(SUBSET) < system.index("How to go about it:")
     with ScriptedModel(["```repl\nFINAL(len(context))\n```"]) as llm:
+        RLMEngine(llm, sandbox="monty", system_prompt="Use `context`.", instructions="Hurry.").run("How long?", "text")
+    assert llm.requests[0][0].content == f"Use `context`.\n\n{SUBSET}\n\nFurther instructions:\nHurry."
+    with ScriptedModel(["```repl\nFINAL(len(context))\n```"]) as llm:
         RLMEngine(llm, sandbox="process", limits={"inline_chars": 0}).run("How long?", "twelve chars")
     assert "subset of Python" not in llm.requests[0][0].content

@@ -30,14 +30,20 @@ class MontySandbox:
     corpus twice; stronger in that it needs nothing of the operating system.
     """
 
-    subset = SUBSET
-
     def __init__(self) -> None:
         """Raises MissingExtraError."""
         if not is_installed():
             raise MissingExtraError(
                 "sandbox='monty' needs pydantic-monty, which is not installed: pip install \"rlm-integrations[monty]\""
             )
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def subset(self) -> str:
+        return SUBSET
 
     def capabilities(self) -> Capabilities:
         """What the VM keeps from the code, whatever the machine."""

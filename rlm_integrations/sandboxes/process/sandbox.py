@@ -60,6 +60,10 @@ class ProcessSandbox:
     def modules(self) -> tuple[str, ...]:
         return self._modules
 
+    @property
+    def subset(self) -> str:
+        return ""
+
     def capabilities(self) -> Capabilities:
         """What the last worker reported to be isolated, or one that is started for it.
 
