@@ -49,7 +49,7 @@ ENDS = {
 async def test_worker_and_vm_end_and_no_file_stays_open(open_monty, children, open_files, until, end):
     files = open_files()
     session = await open_monty(step_timeout_s=0.3)
-    pids = [session.repl.pid, *children(session.repl.pid)]
+    pids = [session.repl._worker.pid, *children(session.repl._worker.pid)]
     assert len(pids) == 2
     await session.run(ENDS[end])
     await session.repl.close()
@@ -59,11 +59,11 @@ async def test_worker_and_vm_end_and_no_file_stays_open(open_monty, children, op
 async def test_a_worker_that_is_killed_is_a_lost_session(open_monty, children, until):
     session = await open_monty()
     other = await open_monty()
-    (vm,) = children(session.repl.pid)
-    os.kill(session.repl.pid, signal.SIGKILL)
+    (vm,) = children(session.repl._worker.pid)
+    os.kill(session.repl._worker.pid, signal.SIGKILL)
     assert (await session.death("1")).startswith("it was killed (signal 9)")
     await until(lambda: not _alive(vm))
-    (vm,) = children(other.repl.pid)
+    (vm,) = children(other.repl._worker.pid)
     os.kill(vm, signal.SIGKILL)
     assert await other.death("x = 1") == "it broke the interpreter that it runs in"
 
@@ -112,7 +112,7 @@ from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 async def main():
     settings = ReplSettings(depth=0, sub_call_chars=10, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
     repl = await MontySandbox().open(Corpus.of("x"), settings)
-    print(repl.pid, flush=True)
+    print(repl._worker.pid, flush=True)
     step = repl.step(["print('begun')\\nwhile True: pass"])
     asyncio.ensure_future(anext(step))
     await asyncio.sleep(0.05)

@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from rlm_integrations.core.sandbox import HostCall, ReplLost, StepDone
-from rlm_integrations.sandboxes.channel import open_calls
+from rlm_integrations.sandboxes.channel import open_calls, worker_repl
 from rlm_integrations.sandboxes.process import repl as repl_module
 
 FORGE = """
@@ -354,7 +354,7 @@ async def test_a_message_too_large_for_a_frame_is_refused_in_words(open_session)
 
 
 async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
-    monkeypatch.setattr(repl_module, "MAX_UNREAD_BYTES", 1 << 20)
+    monkeypatch.setattr(worker_repl, "MAX_UNREAD_BYTES", 1 << 20)
     session = await open_session()
     worker = session.repl._worker.pid
     async for event in session.repl.step(["llm_query('x')"]):

@@ -67,6 +67,8 @@ class WorkerProcess:
         self.incoming, self.outgoing = self._stdout.fileno(), self._stdin.fileno()
         self._lock = threading.Lock()
         self._status: int | None = None
+        self.killed = False
+        """Whether the host has ended it: what it still says is of no interest."""
 
     @property
     def pid(self) -> int:
@@ -75,6 +77,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """End it at once. May be called at any time."""
         with self._lock:
+            self.killed = True
             self._kill()
 
     def reap(self) -> int:

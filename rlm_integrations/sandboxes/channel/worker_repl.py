@@ -1,0 +1,273 @@
+"""The host's side of a worker, of whatever sandbox: its steps, its calls and their replies, and its time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Literal, Protocol
+
+from rlm_integrations.core.sandbox import HostCall, ReplEvent, ReplLost, ReplSettings, StepDone
+from rlm_integrations.sandboxes.channel.death import cause_of_death
+from rlm_integrations.sandboxes.channel.frames import encode
+from rlm_integrations.sandboxes.channel.inbound import Finished, Messages, PrintedHead, ProtocolError, read_inbound
+from rlm_integrations.sandboxes.channel.open_calls import OpenCalls, held_bytes
+from rlm_integrations.sandboxes.channel.running_step import RunningStep
+from rlm_integrations.sandboxes.channel.step_clock import StepClock
+
+MAX_UNREAD_BYTES = 256 << 20
+"""A worker that leaves more of the host's messages unread than this is killed."""
+
+_CALL_COST_S = 2e-4
+"""CPU seconds that the host spends on a call beside reading it, charged to the step: instant answers stop no loop."""
+
+_NOT_OPEN = "no step of the code is running any more"
+
+
+class Channel(Protocol):
+    """Bytes to and from a worker, without waiting. What comes goes to `WorkerRepl._read`, its end to `_gone`."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the worker has not read yet."""
+        ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def close(self) -> None:
+        """Hand on nothing any more. `_gone` is not called."""
+        ...
+
+
+class WorkerRepl(ABC):
+    """Implements `core.sandbox.Repl` but for what depends on the kind of worker: its process and its time limits.
+
+    It belongs to the event loop that runs when it is made.
+    """
+
+    _channel: Channel
+    """For the subclass to set."""
+
+    def __init__(self, settings: ReplSettings) -> None:
+        self._settings, self._loop = settings, asyncio.get_running_loop()
+        self._messages = Messages()
+        self._events: deque[HostCall | StepDone] = deque()
+        """What the running step is to yield."""
+        self._news: asyncio.Future[None] | None = None
+        """What the running step waits for."""
+        self._step: RunningStep | None = None
+        self._steps = 0
+        self._open_calls = OpenCalls()
+        self._timer: asyncio.TimerHandle | None = None
+        self._verdict: str | None = None
+        """Why the host ended the worker, in words for the root."""
+
+    # --- what depends on the kind of worker
+
+    @abstractmethod
+    def _cpu_seconds(self) -> float:
+        """CPU time that the worker has used so far, on the clock that `_enforce_time` asks."""
+
+    @abstractmethod
+    def _wake(self) -> None:
+        """A step is about to be sent."""
+
+    @abstractmethod
+    def _rest(self) -> None:
+        """A step has ended: what it left behind is to use no time while no clock runs."""
+
+    @abstractmethod
+    def _enforce_time(self, step: RunningStep) -> float | None:
+        """Interrupt or kill a step that has run too long.
+
+        Returns the seconds after which to look again at the latest, None where it was killed.
+        """
+
+    @abstractmethod
+    def _end_process(self) -> None:
+        """End the worker's process at once. May be called at any time, and again."""
+
+    @abstractmethod
+    async def _exit_status(self) -> int | None:
+        """How the worker ended, once its channel is closed; None if nobody can tell."""
+
+    # --- what the engine calls
+
+    async def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncGenerator[ReplEvent, None]:
+        if self._step is not None:
+            raise RuntimeError("a step of this REPL is still running; steps never overlap")
+        if self._channel.closed:
+            yield ReplLost(await self._reason())
+            return
+        step = self._begin(blocks, seconds_left)
+        over = False
+        try:
+            while not over:
+                event = await self._next_event() or ReplLost(await self._reason(), step.lost())
+                if not isinstance(event, HostCall):
+                    over, self._step = True, None
+                yield event
+        finally:
+            # A reader that leaves after the last event closes this late, maybe in the middle of the next step.
+            if not over:
+                self._step = None
+                self._kill("the step was abandoned")
+
+    def reply(self, call_id: int, value: Any) -> None:
+        if call_id not in self._open_calls:
+            return
+        try:
+            frame = encode({"t": "reply", "id": call_id, "value": value})
+        except (TypeError, ValueError, RecursionError) as error:
+            self.refuse(call_id, "type", f"the host's reply cannot be handed on: {error}")
+            return
+        self._answer(call_id, frame)
+
+    def refuse(self, call_id: int, kind: Literal["type", "value", "budget", "failed"], message: str) -> None:
+        if call_id in self._open_calls:
+            self._answer(call_id, encode({"t": "refuse", "id": call_id, "kind": kind, "message": message}))
+
+    @abstractmethod
+    async def close(self) -> None:
+        """As `core.sandbox.Repl.close`."""
+
+    # --- the channel
+
+    async def _next_event(self) -> HostCall | StepDone | None:
+        """None: the worker is gone."""
+        while not self._events and not self._channel.closed:
+            self._news = self._loop.create_future()
+            await self._news
+        return self._events.popleft() if self._events else None
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done() and not self._loop.is_closed():
+            self._news.set_result(None)
+
+    def _read(self, data: bytes) -> None:
+        step, began = self._step, time.thread_time()
+        try:
+            for frame in self._messages.feed(data):
+                self._receive(frame)
+                if self._channel.closed:
+                    return
+        except ProtocolError as error:
+            self._kill(f"it broke the protocol with {error}")
+        finally:
+            if step is not None:
+                step.clock.charge(time.thread_time() - began)
+
+    def _gone(self) -> None:
+        """The channel is closed, by the worker or by `_kill`."""
+        self._cancel_timer()
+        self._tell()
+
+    def _send(self, frame: bytes) -> None:
+        self._channel.write(frame)
+        if self._channel.unsent_bytes > MAX_UNREAD_BYTES:
+            self._kill("it stopped reading the host's replies")
+
+    # --- within a step
+
+    def _begin(self, blocks: Sequence[str], seconds_left: float) -> RunningStep:
+        self._steps += 1
+        limit_s = self._settings.step_timeout_s
+        clock = StepClock(limit_s, seconds_left, time.monotonic(), self._cpu_seconds())
+        self._step = step = RunningStep(self._steps, len(blocks), clock, limit_s, self._settings.max_output_chars)
+        self._wake()
+        self._send(encode({"t": "step", "step": step.number, "blocks": list(blocks)}))
+        self._check_time()
+        return step
+
+    def _receive(self, frame: dict[str, Any]) -> None:
+        step = self._step
+        if step is None:
+            self._receive_idle(frame)
+            return
+        message = read_inbound(frame, step.blocks, self._settings.max_output_chars)
+        if isinstance(message, PrintedHead):
+            step.print_head(message.text)
+        elif isinstance(message, HostCall):
+            self._open(message, held_bytes(message.payload), step)
+        else:
+            self._finish(message, step)
+
+    def _receive_idle(self, frame: dict[str, Any]) -> None:
+        """Between steps only threads can have sent something, just before the worker was put to rest."""
+        if frame.get("t") == "done":
+            raise ProtocolError("the end of a step that was not running")
+        message = read_inbound(frame, blocks=0, max_output_chars=0)
+        if isinstance(message, HostCall):
+            self._send(encode({"t": "refuse", "id": message.id, "kind": "failed", "message": _NOT_OPEN}))
+
+    def _open(self, call: HostCall, size: int, step: RunningStep) -> None:
+        self._open_calls.open(call.id, size)
+        if step.refuses_calls:
+            self.refuse(call.id, "failed", step.stopped())
+            return
+        step.clock.charge(_CALL_COST_S)
+        step.clock.pause(time.monotonic())
+        if self._open_calls.too_large:
+            self._channel.pause_reading()
+        self._events.append(call)
+        self._tell()
+
+    def _answer(self, call_id: int, frame: bytes) -> None:
+        self._open_calls.close(call_id)
+        if not self._open_calls.too_large:
+            self._channel.resume_reading()
+        if not self._open_calls and self._step is not None and self._step.overrun is None:
+            self._step.clock.resume(time.monotonic())
+            self._check_time()
+        self._send(frame)
+
+    def _finish(self, done: Finished, step: RunningStep) -> None:
+        if done.step != step.number:
+            raise ProtocolError("the end of another step")
+        self._cancel_timer()
+        for call_id in self._open_calls.ids():  # of threads that the step left behind
+            self.refuse(call_id, "failed", _NOT_OPEN)
+        self._rest()
+        self._step = None  # what comes now, even in the same read, belongs to no step
+        self._events.append(step.done(done))
+        self._tell()
+
+    # --- time and the end
+
+    def _check_time(self) -> None:
+        """See that the step keeps its time, now and again later."""
+        self._cancel_timer()
+        step = self._step
+        if step is None or self._channel.closed:
+            return
+        look_after = self._enforce_time(step)
+        if look_after is not None:
+            self._cancel_timer()
+            self._timer = self._loop.call_later(look_after, self._check_time)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _kill(self, verdict: str) -> None:
+        """End the worker. The verdict is the reason, unless it has ended already."""
+        self._end_process()
+        if not self._channel.closed:
+            self._verdict = verdict
+            self._channel.close()
+            self._gone()
+
+    async def _reason(self) -> str:
+        if self._verdict is not None:
+            return self._verdict
+        return cause_of_death(await self._exit_status(), self._settings.memory_mb)
