@@ -21,7 +21,8 @@ DOCUMENTS = [
 TEXT = "\n".join(
     f"2024-01-{1 + n % 28:02d} [{['INFO', 'ERROR'][n % 2]}] user_{n % 7} login Paris {n}" for n in range(400)
 )
-PROGRAMS_FILE = Path(__file__).parents[1] / "repl" / "programs.txt"
+PROGRAMS = Path(__file__).parents[1] / "repl" / "programs"
+FILES = ("language", "root_lm")  # the other files are about modules: `SUBSET` names those that there are
 
 FUNCTIONS = {
     "search": "search(r'due on', limit=3)",
@@ -61,31 +62,48 @@ FUNCTIONS = {
 }  # fmt: skip
 
 GAPS = {
-    "sub_with_function": "re.sub with a function",
-    "threads": "the module concurrent.futures",
-    "asyncio": "async with",
-    "generator": "yield",
-    "classes": "class inheritance",
-    "dataclass_enum": "class inheritance, and the module enum",
-    "namedtuple": "class inheritance, so typing.NamedTuple",
-    "numbers": "the modules statistics and fractions",
-    "itertools": "the module heapq",
-    "tables": "the modules io and textwrap",
-    "text_tools": "the modules html, difflib and string",
-    "star_and_slices": "del",
-    "pickle_copy": "the module pickle",
-    "annotations": "__annotations__ of functions",
-    "introspection": "the module inspect",
-    "globals": "globals()",
-    "recursion": "sys.setrecursionlimit",
+    "language-sub_with_function": "re.sub with a function",
+    "language-threads": "the module concurrent.futures",
+    "language-asyncio": "async with",
+    "language-generator": "yield",
+    "language-classes": "class inheritance",
+    "language-dataclass_enum": "class inheritance, and the module enum",
+    "language-namedtuple": "class inheritance, so typing.NamedTuple",
+    "language-numbers": "the modules statistics and fractions",
+    "language-itertools": "the module heapq",
+    "language-tables": "the modules io and textwrap",
+    "language-text_tools": "the modules html, difflib and string",
+    "language-star_and_slices": "del",
+    "language-pickle_copy": "the module pickle",
+    "language-annotations": "__annotations__ of functions",
+    "language-introspection": "the module inspect",
+    "language-globals": "globals()",
+    "language-recursion": "sys.setrecursionlimit",
+    "root_lm-regex_compile_flags_sub": "re.sub with a function",
+    "root_lm-generator_fn": "yield",
+    "root_lm-dataclass": "dataclasses.asdict",
+    "root_lm-str_methods": "str.translate and str.maketrans",
+    "root_lm-statistics_mod": "the module statistics",
+    "root_lm-heapq_bisect": "the module heapq",
+    "root_lm-textwrap_string": "the modules textwrap and string",
+    "root_lm-csv_io": "the module io",
+    "root_lm-del_slice_assign_aug": "del",
+    "root_lm-threadpool": "the module concurrent.futures",
+    "root_lm-final_var_builtins": "callable",
+    "root_lm-collections_deque_named": "collections.OrderedDict",
+    "root_lm-unicodedata_html": "the module html",
+    "root_lm-pathlib_urlparse": "the module urllib",
 }
 """The programs that show something else in Monty, and what its Python lacks for them."""
 
 
 def _programs() -> dict[str, list[str]]:
-    _, *parts = re.split(r"^=== (\w+)\n", PROGRAMS_FILE.read_text("utf-8"), flags=re.M)
-    programs = {name: body.strip().split("\n---\n") for name, body in zip(parts[::2], parts[1::2], strict=True)}
-    return {name: [f"documents = {json.dumps(DOCUMENTS)}", *steps] for name, steps in programs.items()}
+    programs: dict[str, list[str]] = {}
+    for file in FILES:
+        _, *parts = re.split(r"^=== (\w+)\n", (PROGRAMS / f"{file}.txt").read_text("utf-8"), flags=re.M)
+        for name, body in zip(parts[::2], parts[1::2], strict=True):
+            programs[f"{file}-{name}"] = [f"documents = {json.dumps(DOCUMENTS)}", *body.strip().split("\n---\n")]
+    return programs
 
 
 async def _shown(settings, attach, sandbox, context, programs) -> dict[str, str]:

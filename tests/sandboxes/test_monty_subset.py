@@ -23,6 +23,7 @@ MISSING = {
     "`except*`": "try: pass\nexcept* KeyError: pass",
     "`async with`": "async def f(x):\n    async with x: pass",
     "`callable`": "callable(len)",
+    "`dir`": "dir()",
     "`globals`": "globals()",
     "`vars`": "vars()",
     "`input`": "input()",

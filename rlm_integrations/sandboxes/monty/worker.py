@@ -17,7 +17,7 @@ from rlm_integrations.sandboxes.channel.frames import decode, read_frame
 from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
 from rlm_integrations.sandboxes.monty.faithful_port import FaithfulPort, PlainDocument
 from rlm_integrations.sandboxes.monty.load_corpus import load_corpus, memory_needed
-from rlm_integrations.sandboxes.monty.prelude import run_prelude
+from rlm_integrations.sandboxes.monty.run_prelude import run_prelude
 from rlm_integrations.sandboxes.monty.session import VmSession
 from rlm_integrations.sandboxes.monty.vm import Vm, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import VmFunctions
