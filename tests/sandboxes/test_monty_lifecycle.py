@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
-from rlm_integrations.core.sandbox import ReplLost, StepDone
+from rlm_integrations.core.sandbox import HostCall, StepDone
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 
 
@@ -68,16 +70,47 @@ async def test_a_worker_that_is_killed_is_a_lost_session(open_monty, children, u
     assert await other.death("x = 1") == "it broke the interpreter that it runs in"
 
 
-async def test_functions_beside_the_vm_are_bounded_too(open_monty):
-    """A million matches of a worker are as much its memory as the VM's."""
-    session = await open_monty("ab" * 3_000_000, memory_mb=64)
-    outcome = await session.run("hits = search('a|b', limit=None)\nlen(hits)")
-    if isinstance(outcome, StepDone):
-        assert outcome.error is not None
-        assert outcome.error.message.startswith("MemoryError")
-    else:
-        assert isinstance(outcome, ReplLost)
-    assert await (await open_monty()).value("1 + 1") == "2"
+async def test_memory_of_a_function_beside_the_vm_is_bounded_and_said_to_be_its_own(open_monty):
+    """The matches take memory of the worker, by its own limit, and never reach the VM, which keeps all it has."""
+    session = await open_monty("ab" * 300_000, memory_mb=64)
+    await session.value("kept = ['x' * 1_000_000]")
+    assert await session.error("hits = search('(a|b)' + '()' * 90, limit=None)") == (
+        "MemoryError: search: its result takes more memory than the session has; ask for less at once"
+    )
+    assert await session.value("len(kept[0]), len(search('ab', limit=5))") == "(1000000, 5)"
+
+
+async def test_memory_of_the_vm_is_bounded_and_said_to_be_the_sessions(open_monty):
+    session = await open_monty(memory_mb=64)
+    assert await session.error("more = ['x' * 1_000_000 for _ in range(200)]") == (
+        "MemoryError: over the 64 MB of the session; begin the next step by binding what is not needed to None"
+    )
+
+
+async def test_a_loop_closed_over_open_sessions_ends_them(settings, children, open_files, until, recwarn):
+    files, pids = open_files(), []
+
+    async def leave() -> None:
+        for code in ("1 + 1", "llm_query('never answered')"):
+            repl = await MontySandbox().open(Corpus.of("x"), settings())
+            pids.extend([repl._worker.pid, *children(repl._worker.pid)])
+            step = repl.step([code])
+            assert isinstance(await anext(step), (StepDone, HostCall))
+            if code == "1 + 1":
+                await step.aclose()
+
+    def host() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(leave())
+        loop.close()
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert len(pids) == 4
+    await until(lambda: not any(map(_alive, pids)) and open_files() == files)
+    assert not recwarn.list
 
 
 async def test_values_that_the_vm_cannot_send_lose_nothing(open_monty):

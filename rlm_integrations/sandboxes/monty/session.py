@@ -13,6 +13,7 @@ from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.sandboxes.monty.clean_text import clean
 from rlm_integrations.sandboxes.monty.source import Source, read_source
 from rlm_integrations.sandboxes.monty.vm import Vm, VmError, VmOutOfMemoryError
+from rlm_integrations.sandboxes.monty.vm_functions import TOO_MUCH_AT_ONCE
 
 _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 
@@ -79,7 +80,7 @@ class VmSession:
         if line is None and len(feeds) > 1:  # its last value was being shown
             line = source.last_line
         message = error.message
-        if isinstance(error, VmOutOfMemoryError):
+        if isinstance(error, VmOutOfMemoryError) and not message.endswith(TOO_MUCH_AT_ONCE):
             message = (
                 f"MemoryError: over the {self._memory_mb:,} MB of the session; begin the next step by binding what is "
                 "not needed to None"

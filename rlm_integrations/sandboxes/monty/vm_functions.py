@@ -24,6 +24,9 @@ from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
 _PART_CHARS = 16_000_000  # the VM takes at most 256 MiB at once
 _CHUNK_CHARS_TO_READ = 8_000  # without sub-calls, chunks are for printing
 
+TOO_MUCH_AT_ONCE = "its result takes more memory than the session has; ask for less at once"
+"""How the MemoryError of a function ends."""
+
 Part = tuple[list[Any], bool]
 """Items, and whether more are to be fetched."""
 
@@ -77,7 +80,8 @@ class VmFunctions:
             }
         if self.retriever:
             functions["_host_retrieve"] = self.retrieve
-        return functions | self._tools
+        functions |= self._tools
+        return {name: _within_memory(name.removeprefix("_host_"), function) for name, function in functions.items()}
 
     def search(self, pattern: Any, docs: Any, limit: Any, around: Any) -> tuple[int, int, int, int, Part]:
         found = self._search(_value(pattern), self._docs(docs), limit, around)
@@ -186,6 +190,19 @@ def _reply(reply: str) -> str | tuple[str, str]:
 
 
 def _size(item: Any) -> int:
+    """Characters that an item of a result counts: many small ones take more memory than their text."""
     if isinstance(item, str):
-        return len(item)
+        return 100 + len(item)
     return 200 + sum(len(part) for part in item if isinstance(part, str))
+
+
+def _within_memory(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function; memory that runs out here, beside the VM, is said to be that."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except MemoryError:
+            raise MemoryError(f"{name}: {TOO_MUCH_AT_ONCE}") from None
+
+    return call
