@@ -10,7 +10,6 @@ from typing import Any, Literal, cast
 _MESSAGE_CHARS = 2_000
 _SOURCE_CHARS = 200
 _INNER_SHOWN = 10
-_DENIED = " (this session has no files, network or other processes: all there is stands in its variables)"
 _NO_NAMES = "Temporary failure in name resolution"  # it would not be temporary
 _NO_COMMANDS = " (this is plain Python: it has no ! or % commands, and nothing can be installed)"
 _INTERRUPTED = "stopped after the step's time limit"
@@ -20,6 +19,9 @@ _INTERRUPTED = "stopped after the step's time limit"
 _traceback_of: Callable[[BaseException], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
 _errno_of: Callable[[BaseException], object] = OSError.__dict__["errno"].__get__
 _name_of_type: Callable[[type], str] = type.__dict__["__name__"].__get__
+
+NOT_HERE = " (this session has no files, network or other processes: all there is stands in its variables)"
+"""What an error says besides, where code asked for one of them."""
 
 ErrorKind = Literal["raised", "syntax", "interrupted"]
 
@@ -45,10 +47,7 @@ def code_error(
 def uncompiled(error: Exception, message: str, *, block: int, source: str) -> dict[str, Any]:
     """The same for a block that did not compile."""
     if isinstance(error, SyntaxError):
-        record = error_record("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
-        if record["source"].startswith(("!", "%")):
-            record["message"] += _NO_COMMANDS
-        return record
+        return error_record("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
     return error_record("syntax", message, block, source, None)
 
 
@@ -75,13 +74,15 @@ def _text_of(error: BaseException) -> str:
         return ": (its text cannot be read)"
     # EPERM is what a filter of system calls answers; for a file of another user's it would be EACCES
     denied = (issubclass(type(error), PermissionError) and _errno_of(error) == EPERM) or _NO_NAMES in text
-    return (f": {text[:_MESSAGE_CHARS]}" if text else "") + (_DENIED if denied else "")
+    return (f": {text[:_MESSAGE_CHARS]}" if text else "") + (NOT_HERE if denied else "")
 
 
 def error_record(kind: ErrorKind, message: str, block: int, source: str, line: int | None) -> dict[str, Any]:
     """A `core.sandbox.CodeError` as plain JSON, with the source of its line."""
     lines = source.split("\n")
     text = lines[line - 1].strip()[:_SOURCE_CHARS] if line is not None and 0 < line <= len(lines) else ""
+    if kind == "syntax" and text.startswith(("!", "%")):
+        message += _NO_COMMANDS
     return {"block": block, "line": line, "source": text, "message": message[:_MESSAGE_CHARS], "kind": kind}
 
 

@@ -265,6 +265,29 @@ async def test_a_bad_call_is_an_error_that_says_so(open_session, code):
     assert session.calls == []
 
 
+NO_FILES = " (this session has no files, network or other processes: all there is stands in its variables)"
+NO_COMMANDS = " (this is plain Python: it has no ! or % commands, and nothing can be installed)"
+NOT_HERE = {
+    "open('notes.txt')": NO_FILES,
+    "import os\nos.listdir('.')": NO_FILES,
+    "from pathlib import Path\nPath('notes.txt').read_text()": NO_FILES,
+    "!pip install numpy": NO_COMMANDS,
+    "x = 1\n%timeit x": NO_COMMANDS,
+}
+
+
+@pytest.mark.parametrize("code", NOT_HERE)
+async def test_what_a_session_has_not_is_refused_in_words(open_session, code):
+    assert NOT_HERE[code] in await (await open_session()).error(code)
+
+
+async def test_a_call_with_too_much_text_for_the_host_is_refused_in_words(open_session):
+    session = await open_session(memory_mb=1024, sub_call_chars=100_000_000, answer=lambda call: None)
+    error = await session.error("text = 'x' * 68_000_000\nllm_query(text)")
+    assert error == "ValueError: too much to be passed to the host: more than 64 MB of text; pass less"
+    assert await session.value("len(text)") == "68000000"
+
+
 async def test_citations_are_made_with_their_place(open_session):
     session = await open_session(["Rent is\n 40 marks.", "é Rent is 55."], answer=lambda call: True)
     assert await session.value("hit = search('55')[0]\nprint(cite('Rent is 40 marks'), cite('55', hit))") == (
@@ -353,6 +376,13 @@ async def test_code_that_does_not_end_is_ended(open_session, kind):
     assert outcome.output.head == "begun\n"
     limit = "it ran for 0.3 s, the limit of a step (waiting for calls not counted)"
     assert _how_it_was_ended(outcome, limit, "; do less in one step, or in a faster way")
+
+
+async def test_variables_last_after_a_step_over_its_time(open_session):
+    session = await open_session(step_timeout_s=0.2)
+    await session.run("kept = 42")
+    await session.run("kept += 1\nwhile True: pass")
+    assert await session.value("kept") == "43"
 
 
 async def test_the_clock_stands_still_while_a_call_is_open(open_session):

@@ -347,12 +347,6 @@ async def test_the_loop_goes_on_while_a_long_message_comes(open_session):
     counter.cancel()
 
 
-async def test_a_message_too_large_for_a_frame_is_refused_in_words(open_session):
-    session = await open_session(memory_mb=1024, sub_call_chars=100_000_000)
-    assert "more than 64 MB of text" in await session.error("text = 'x' * 70_000_000\nllm_query(text)")
-    assert await session.value("len(text)") == "70000000"
-
-
 async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
     monkeypatch.setattr(worker_repl, "MAX_UNREAD_BYTES", 1 << 20)
     session = await open_session()

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from pydantic_monty import Monty, MontyCrashedError, MontyRuntimeError, MontySyntaxError
 
-from rlm_integrations.repl.code_error import message_of
+from rlm_integrations.repl.code_error import NOT_HERE, message_of
 from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.monty.subset import MODULES
 
@@ -91,4 +91,6 @@ def _raise(error: MontyRuntimeError | MontySyntaxError) -> NoReturn:
     message = message_of(raised)
     if isinstance(raised, ModuleNotFoundError):
         message += f"; this session has only {', '.join(MODULES)}"
+    elif isinstance(raised, PermissionError):
+        message += NOT_HERE
     raise VmError(message, frames, syntax=isinstance(error, MontySyntaxError))
