@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
 
 import pytest
 
 from rlm_integrations.core.sandbox import HostCall, ReplLost, StepDone
-from rlm_integrations.sandboxes.channel import open_calls, worker_repl
+from rlm_integrations.sandboxes.channel import open_calls
 from rlm_integrations.sandboxes.process import repl as repl_module
 
 FORGE = """
@@ -345,33 +343,6 @@ async def test_the_loop_goes_on_while_a_long_message_comes(open_session):
             assert isinstance(event, StepDone)
             assert event.error is None
     counter.cancel()
-
-
-async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
-    monkeypatch.setattr(worker_repl, "MAX_UNREAD_BYTES", 1 << 20)
-    session = await open_session()
-    worker = session.repl._worker.pid
-    async for event in session.repl.step(["llm_query('x')"]):
-        if isinstance(event, HostCall):
-            os.kill(worker, signal.SIGSTOP)
-            session.repl.reply(event.id, "x" * (8 << 20))
-        else:
-            assert isinstance(event, ReplLost)
-            assert event.reason == "it stopped reading the host's replies"
-
-
-async def test_large_calls_wait_while_the_host_holds_too_much(open_session, until, monkeypatch):
-    monkeypatch.setattr(open_calls, "MAX_OPEN_CALL_BYTES", 1 << 20)
-    session = await open_session(answer=lambda call: 1 if call.name == "reserve" else None)
-    step = asyncio.ensure_future(session.run("print(len(llm_query_batched(['x' * 400_000] * 40)))"))
-    await until(lambda: not session.repl._channel.reads)
-    assert 2 < len(session.calls) < 10
-    session.answer = lambda call: call.payload.get("prompt", 1)
-    for call in list(session.calls):
-        session.repl.reply(call.id, call.payload.get("prompt", 1))
-    done = await step
-    assert isinstance(done, StepDone)
-    assert done.output.head == "40\n"
 
 
 async def test_large_calls_are_counted_by_the_memory_that_they_take(open_session, until, monkeypatch):

@@ -1,0 +1,54 @@
+"""The variable `answer`: how it ends a run, and when it is refused, in every sandbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlm_integrations.core.sandbox import HostCall, StepDone
+
+ANSWERS = {
+    "a text": ("answer['content'] = 'done'\nanswer['ready'] = True", ("done", False)),
+    "FINAL": ("FINAL('done')", ("done", False)),
+    "FINAL_VAR": ("found = ['a', 1]\nFINAL_VAR('found')", ('["a", 1]', True)),
+    "other keys": ("FINAL({1: {2}, 'b': (None,)})", ('{"1": [2], "b": [null]}', True)),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+async def test_an_answer_ends_the_step(open_session, case):
+    code, expected = ANSWERS[case]
+    session = await open_session()
+    done = await session.run(code, "print('not reached')")
+    assert isinstance(done, StepDone)
+    assert (done.answer.ready, done.answer.refused, done.blocks_run) == (True, None, 1)
+    assert (done.answer.content, done.answer.is_json) == expected
+
+
+REFUSED = {
+    "empty": ("answer['ready'] = True", "is empty"),
+    "raised": ("FINAL('x')\n1 / 0", "the block raised"),
+    "replaced by a text": ("answer = 'done'", "`answer` was replaced by a str; it is now"),
+    "replaced by something else": ("answer = len", "it is an empty dict again"),
+    "holding itself": ("loop = []\nloop.append(loop)\nFINAL(loop)", "cannot be written as JSON"),
+    "a failed sub-call": ("FINAL(llm_query_batched(['fail'])[0])", "is a sub-call that failed (no luck)"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_an_answer_that_cannot_be_taken_is_refused(open_session, case):
+    code, reason = REFUSED[case]
+    session = await open_session(answer=lambda call: 1 if call.name == "reserve" else None)
+    outcome = None
+    async for event in session.repl.step([code]):
+        if not isinstance(event, HostCall):
+            outcome = event
+        elif event.name == "reserve":
+            session.repl.reply(event.id, 1)
+        else:
+            session.repl.refuse(event.id, "failed", "no luck")
+    assert isinstance(outcome, StepDone)
+    assert not outcome.answer.ready
+    assert reason in (outcome.answer.refused or "")
+    done = await session.run("answer['content'] = 'now'", "answer['ready'] = True")
+    assert isinstance(done, StepDone)
+    assert (done.answer.ready, done.answer.content) == (True, "now")

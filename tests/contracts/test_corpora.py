@@ -1,0 +1,71 @@
+"""Corpora, retrieved documents and citations, in every sandbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlm_integrations.core.document import Document
+
+ODD = "CRLF\r\nNUL\0 astral 😀 中文 é\x85\u2028 end"
+
+
+async def test_citations_are_made_with_their_place(open_session):
+    session = await open_session(["Rent is\n 40 marks.", "é Rent is 55."], answer=lambda call: True)
+    assert await session.value("hit = search('55')[0]\nprint(cite('Rent is 40 marks'), cite('55', hit))") == (
+        "cited doc-1[0:17] cited doc-2[10:12]"
+    )
+    assert [call.payload for call in session.calls] == [
+        {"document_id": "doc-1", "start": 0, "end": 17, "text": "Rent is\n 40 marks"},
+        {"document_id": "doc-2", "start": 10, "end": 12, "text": "55"},
+    ]
+
+
+async def test_a_citation_from_a_text_with_lone_surrogates_is_of_the_original(open_session):
+    session = await open_session([{"id": "odd\udcff", "text": "ab \ud800 cd"}], answer=lambda call: True)
+    await session.value("cite(context[0]['text'][3:8])")
+    assert session.calls[0].payload == {"document_id": "odd\udcff", "start": 3, "end": 7, "text": "\ud800 cd"}
+
+
+CORPORA = {
+    "nothing": (None, "context is None", "True"),
+    "a text": (ODD, f"context == {ODD!r}", "True"),
+    "a long text": (ODD + "x" * 9_000_000, "len(context), context[-1]", f"({len(ODD) + 9_000_000}, 'x')"),
+    "documents": (
+        {"a": ODD, "b": ""},
+        "context",
+        repr([{"id": "a", "text": ODD, "metadata": {}}, {"id": "b", "text": "", "metadata": {}}]),
+    ),
+    "a long document": (
+        {"a": "1", "b": "y" * 9_000_000, "c": "3"},
+        "[len(d['text']) for d in context]",
+        "[1, 9000000, 1]",
+    ),
+    "metadata": (
+        [{"text": "x", "metadata": {"n": [1, 2.5, None, True, "é"], "d": {"k": "v"}}}],
+        "context[0]['metadata']",
+        "{'n': [1, 2.5, None, True, 'é'], 'd': {'k': 'v'}}",
+    ),
+    "lone surrogates": ("a\ud800b", "len(context), context[0], context[2]", "(3, 'a', 'b')"),
+}
+
+
+@pytest.mark.parametrize("kind", CORPORA)
+async def test_the_corpus_arrives(open_session, kind):
+    context, code, shown = CORPORA[kind]
+    assert await (await open_session(context)).value(code) == shown
+
+
+async def test_retrieved_documents_stand_behind_the_corpus(open_session):
+    session = await open_session({"a": "1"}, retrieved=(Document("hit", "9", {"s": 1}),))
+    assert await session.value("[d['id'] for d in context], context[-1]['metadata']") == "(['a', 'hit'], {'s': 1})"
+
+
+async def test_retrieve_appends_what_is_new(open_session):
+    found = [{"id": "new", "text": "fresh \ud800 text", "metadata": {}}, {"id": "a", "text": "1", "metadata": {}}]
+    session = await open_session(
+        {"a": "1"}, retriever=True, answer=lambda call: found if call.name == "retrieve" else True
+    )
+    assert await session.value(
+        "print([d['id'] for d in retrieve('q')], len(context), len(retrieve('q')), len(context))"
+    ) == ("['new', 'a'] 2 2 2")
+    assert await session.value("print(search('fresh')[0].id, cite('fresh', 'new'))") == "new cited new[0:5]"

@@ -1,0 +1,153 @@
+"""Calls of the host: by id, many at once, refused, too many, in every sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from rlm_integrations.core.sandbox import HostCall, ReplLost, StepDone
+from rlm_integrations.sandboxes.channel import open_calls, worker_repl
+
+
+async def test_calls_are_answered_by_id(open_session):
+    session = await open_session(answer=lambda call: 7 if call.name == "reserve" else call.payload["prompt"].upper())
+    assert await session.value("[llm_query('one', 'part'), *llm_query_batched(['two', 'three'])]") == (
+        "['ONE\\n\\nPART', 'TWO', 'THREE']"
+    )
+    sent = [(call.name, call.payload) for call in session.calls]
+    assert sent == [
+        ("llm_query", {"prompt": "one\n\npart", "batch": None, "index": None}),
+        ("reserve", {"n": 2}),
+        ("llm_query", {"prompt": "two", "batch": 7, "index": 0}),
+        ("llm_query", {"prompt": "three", "batch": 7, "index": 1}),
+    ]
+
+
+async def test_a_batch_is_open_all_at_once_and_keeps_its_order(open_session):
+    session = await open_session()
+    open_: list[HostCall] = []
+    async for event in session.repl.step(["print(llm_query_batched([str(n) for n in range(50)]))"]):
+        if isinstance(event, StepDone):
+            assert event.output.head == f"{[str(n) for n in range(50)]}\n"
+        elif event.name == "reserve":
+            session.repl.reply(event.id, 1)
+        else:
+            open_.append(event)
+            if len(open_) == 50:
+                for call in reversed(open_):
+                    session.repl.reply(call.id, call.payload["prompt"])
+    assert len(open_) == 50
+
+
+async def test_a_failed_call_of_a_batch_stands_in_its_place(open_session):
+    session = await open_session()
+    code = "replies = llm_query_batched(['a', 'b'])\nprint(replies)\n[isinstance(r, FailedSubCall) for r in replies]"
+    async for event in session.repl.step([code]):
+        if isinstance(event, StepDone):
+            assert event.output.head == "['a', '[sub-call failed: no luck]']\n[False, True]\n"
+        elif event.payload.get("prompt") == "b":
+            session.repl.refuse(event.id, "failed", "no luck")
+        else:
+            session.repl.reply(event.id, event.payload.get("prompt", 1))
+
+
+async def test_more_than_a_thousand_calls(open_session):
+    session = await open_session()
+    assert await session.value("sum([int(llm_query(str(n))) for n in range(1_500)])") == str(sum(range(1_500)))
+    assert await session.value("sum(map(int, llm_query_batched([str(n) for n in range(2_500)])))") == str(
+        sum(range(2_500))
+    )
+
+
+async def test_refusals_raise_in_the_code(open_session):
+    session = await open_session(tools=("look_up",))
+    kinds = iter(("type", "value", "budget", "failed"))
+    code = (
+        "for _ in range(4):\n    try: look_up('x', k={'y': [1]})\n"
+        "    except (TypeError, ValueError, RuntimeError) as e: print(e)"
+    )
+    async for event in session.repl.step([code]):
+        if isinstance(event, HostCall):
+            assert event.payload == {"name": "look_up", "args": ["x"], "kwargs": {"k": {"y": [1]}}}
+            kind = next(kinds)
+            session.repl.refuse(event.id, kind, f"no: {kind}")
+        else:
+            assert isinstance(event, StepDone)
+            assert event.output.head.split("\n") == ["no: type", "no: value", "no: budget", "no: failed", ""]
+
+
+BAD_CALLS = {
+    "llm_query(5)": "TypeError: prompt is int, not str; nothing was sent",
+    "llm_query(' ')": "ValueError: prompt is empty; nothing was sent",
+    "llm_query_batched('one')": "TypeError: prompts is str, not a list of str; nothing was sent",
+    "llm_query_batched(['a', None])": "TypeError: prompt 1 is NoneType, not str; nothing was sent",
+    "llm_map('say', [3])": "TypeError: item 0 is int, not a str, a document or a match; nothing was sent",
+    "search(3)": "TypeError: pattern: int is not a str or a compiled pattern",
+    "search('a', docs=3)": "TypeError: docs: int is not an id, a document, a match or a list of these",
+    "search('a', docs='doc-x')": "KeyError: ",
+    "search('a', limit=-1)": "ValueError: limit: -1 is negative",
+    "chunks(size=0)": "ValueError: size: 0 is less than one character",
+    "cite('not there')": "ValueError: quote 'not there' does not stand in the corpus",
+    "cite(3)": "TypeError: quote: int is not a str",
+    "FINAL_VAR('nothing')": "NameError: FINAL_VAR: no variable 'nothing'; SHOW_VARS() lists them",
+    "look_up({1, 2})": "TypeError: look_up: arguments must be plain values, lists and dicts",
+    "exit(3)": "SystemExit: 3",
+}
+
+
+@pytest.mark.parametrize("code", BAD_CALLS)
+async def test_a_bad_call_is_an_error_that_says_so(open_session, code):
+    session = await open_session(["one text", "another"], tools=("look_up",), answer=lambda call: None)
+    assert (await session.error(code)).startswith(BAD_CALLS[code])
+    assert session.calls == []
+
+
+async def test_a_call_with_too_much_text_for_the_host_is_refused_in_words(open_session):
+    session = await open_session(memory_mb=1024, sub_call_chars=100_000_000, answer=lambda call: None)
+    error = await session.error("text = 'x' * 68_000_000\nllm_query(text)")
+    assert error == "ValueError: too much to be passed to the host: more than 64 MB of text; pass less"
+    assert await session.value("len(text)") == "68000000"
+
+
+async def test_only_a_run_with_sub_calls_has_them(open_session):
+    session = await open_session("text", depth=0)
+    assert (await session.error("llm_query('x')")).startswith("NameError: name 'llm_query' is not defined")
+    assert (await session.error("retrieve('x')")).startswith("NameError: name 'retrieve' is not defined")
+
+
+async def test_replies_that_nobody_waits_for_do_no_harm(open_session):
+    session = await open_session(answer=lambda call: object(), tools=("look_up",))
+    session.repl.reply(12345, "x")
+    session.repl.refuse(12345, "failed", "x")
+    assert "object is not a JSON value" in await session.error("look_up()")
+    assert await session.value("1 + 1") == "2"
+
+
+async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
+    monkeypatch.setattr(worker_repl, "MAX_UNREAD_BYTES", 1 << 20)
+    session = await open_session()
+    worker = session.repl._worker.pid
+    async for event in session.repl.step(["llm_query('x')"]):
+        if isinstance(event, HostCall):
+            os.kill(worker, signal.SIGSTOP)
+            session.repl.reply(event.id, "x" * (8 << 20))
+        else:
+            assert isinstance(event, ReplLost)
+            assert event.reason == "it stopped reading the host's replies"
+
+
+async def test_large_calls_wait_while_the_host_holds_too_much(open_session, until, monkeypatch):
+    monkeypatch.setattr(open_calls, "MAX_OPEN_CALL_BYTES", 1 << 20)
+    session = await open_session(answer=lambda call: 1 if call.name == "reserve" else None)
+    step = asyncio.ensure_future(session.run("print(len(llm_query_batched(['x' * 400_000] * 40)))"))
+    await until(lambda: not session.repl._channel.reads)
+    assert 2 < len(session.calls) < 10
+    session.answer = lambda call: call.payload.get("prompt", 1)
+    for call in list(session.calls):
+        session.repl.reply(call.id, call.payload.get("prompt", 1))
+    done = await step
+    assert isinstance(done, StepDone)
+    assert done.output.head == "40\n"
