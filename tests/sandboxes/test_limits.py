@@ -190,8 +190,6 @@ async def test_threads_that_a_step_leaves_behind_are_stopped_between_steps(open_
 
 
 MEMORY_EATERS = {
-    "one text": "eaten = 'a' * (3 << 30)",
-    "many small ones": "eaten = []\nwhile True: eaten.append('a' * 100_000 + str(len(eaten)))",
     "tiny objects": "eaten = []\nwhile True: eaten.append([len(eaten)])",
     "a huge buffer": "eaten = bytearray(1 << 40)",
     "in a thread": (
