@@ -77,11 +77,9 @@ _NO_MEMORY_LEFT: dict[str, Any] = {"block": 1, "line": None, "source": "", "mess
 
 
 def _how_to_go_on(message: str, memory_mb: int) -> str:
-    """What the bare words of Python do not say about a limit."""
+    """What the bare word of Python does not say about the limit."""
     if message == "MemoryError":
         return f": over the {memory_mb:,} MB on top of the corpus; `del` what is not needed, and keep less at once"
-    if message.startswith("PermissionError: [Errno 1]"):
-        return "; in the REPL there are no files to open, no network and no other processes"
     return ""
 
 
