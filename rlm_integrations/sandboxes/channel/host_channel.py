@@ -49,9 +49,9 @@ class HostChannel:
         self._send_lock = _allocate_lock()
         self._ids = itertools.count(1)
         self._waiting: dict[int, SimpleQueue[_Reply]] = {}
+        self._unused_places = iter(range(_OPEN_CALLS))
         self._free_places: SimpleQueue[None] = SimpleQueue()
-        for _ in range(_OPEN_CALLS):
-            self._free_places.put(None)
+        """Those that were used before."""
         self._steps: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self.own_threads = {self._main_thread}
         """Idents of the threads that are not the model's."""
@@ -94,7 +94,8 @@ class HostChannel:
         results: list[Any] = [None] * len(payloads)
         try:
             for place, payload in enumerate(payloads):
-                self._free_places.get()
+                if next(self._unused_places, None) is None:
+                    self._free_places.get()
                 id_ = next(self._ids)
                 places[id_] = place
                 self._waiting[id_] = replies
