@@ -54,7 +54,7 @@ def forbid(*, namespaces: bool, landlock: int) -> None:
         program += [(0x06, 0, 0, DENY | errno.EPERM)]
     seccomp.build_filter = lambda machine: [*program, (0x06, 0, 0, ALLOW)]
     assert libc.prctl(38, 1, 0, 0, 0) == 0
-    seccomp.install(platform.machine())
+    seccomp.Filter(platform.machine()).install()
 
 
 def prove_no_namespaces() -> None:

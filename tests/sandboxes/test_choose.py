@@ -85,7 +85,7 @@ seccomp.build_filter = lambda machine: [
 ]
 import asyncio, platform
 ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
-seccomp.install(platform.machine())
+seccomp.Filter(platform.machine()).install()
 from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.errors import SandboxUnavailableError
 from rlm_integrations.core.sandbox import ReplSettings

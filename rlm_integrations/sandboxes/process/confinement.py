@@ -73,39 +73,50 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def confine(namespaces: Namespaces) -> dict[str, str]:
-    """Take all rights from this single-threaded process, which is in these namespaces. Returns how each layer stands.
+class Confinement:
+    """Takes all rights from a worker. What is alike for all of them is made ready once, before they are forked."""
 
-    Raises ConfinementError if system calls cannot be filtered; the other layers are kept where the kernel has them.
-    """
-    reason = seccomp.why_unavailable()
-    if reason is not None:
-        raise ConfinementError(reason)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
-    machine = platform.machine()
-    try:
-        if namespaces.no_folder is None:
-            enter_empty_folder()
-        _drop_capabilities()
-        _prctl(_SET_NO_NEW_PRIVS, 1)
-        _prctl(_SET_DUMPABLE, 0)
-        landlock = _deny_all_files()
-        seccomp.install(machine)
-    except OSError as error:
-        raise ConfinementError(f"{error.strerror} ({errno.errorcode.get(error.errno or 0, error.errno)})") from error
-    return {
-        "seccomp": f"allow-list of {len(seccomp.allowed_calls(machine))} system calls",
-        "landlock": landlock,
-        **namespaces.layers(),
-        "capabilities": "none",
-        "no new privileges": "none to be gained by starting a program",
-        "non-dumpable": "no process of the same user can look into it",
-        "core dumps": "none",
-        "environment": "empty",
-        "open files": f"its channel only, at most {_MAX_OPEN_FILES}, none can be written",
-    }
+    def __init__(self, namespaces: Namespaces) -> None:
+        """For a process that is in these namespaces, and starts no program any more."""
+        self._namespaces = namespaces
+        self._reason = seccomp.why_unavailable()
+        if self._reason is not None:
+            return
+        self._filter = seccomp.Filter(platform.machine())
+        _drop_bounding_set()
+        self._layers = {
+            **namespaces.layers(),
+            "capabilities": "none",
+            "no new privileges": "none to be gained by starting a program",
+            "non-dumpable": "no process of the same user can look into it",
+            "core dumps": "none",
+            "environment": "empty",
+            "open files": f"its channel only, at most {_MAX_OPEN_FILES}, none can be written",
+        }
+
+    def confine(self) -> dict[str, str]:
+        """Take all rights from this single-threaded process. Returns how each layer stands.
+
+        Raises ConfinementError if system calls cannot be filtered; the other layers are kept where the kernel has them.
+        """
+        if self._reason is not None:
+            raise ConfinementError(self._reason)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
+        try:
+            if self._namespaces.no_folder is None:
+                enter_empty_folder()
+            _drop_capabilities()
+            _prctl(_SET_NO_NEW_PRIVS, 1)
+            _prctl(_SET_DUMPABLE, 0)
+            landlock = _deny_all_files()
+            self._filter.install()
+        except OSError as error:
+            name = errno.errorcode.get(error.errno or 0, error.errno)
+            raise ConfinementError(f"{error.strerror} ({name})") from error
+        calls = f"allow-list of {self._filter.calls} system calls"
+        return {"seccomp": calls, "landlock": landlock, **self._layers}
 
 
 def _prctl(option: int, value: int) -> None:
@@ -114,10 +125,13 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl {option} was refused")
 
 
-def _drop_capabilities() -> None:
+def _drop_bounding_set() -> None:
     for capability in range(64):
         # Not allowed without CAP_SETPCAP; then no_new_privs alone keeps the bounding set from mattering.
         _libc.prctl(_CAPBSET_DROP, ctypes.c_ulong(capability), *[ctypes.c_ulong(0)] * 3)
+
+
+def _drop_capabilities() -> None:
     header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0))
     nothing = ctypes.create_string_buffer(24)
     if _libc.capset(header, nothing) != 0:

@@ -19,7 +19,8 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from rlm_integrations.repl.preload import UnimportableError, preload, preload_named
+from rlm_integrations.repl.preload import UnimportableError, guard_imports, preload, preload_named
+from rlm_integrations.sandboxes.process.confinement import Confinement
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
 from rlm_integrations.sandboxes.process.immortal import make_immortal
@@ -27,6 +28,7 @@ from rlm_integrations.sandboxes.process.named_modules import EXIT_UNIMPORTABLE
 from rlm_integrations.sandboxes.process.namespaces import enter_namespaces
 from rlm_integrations.sandboxes.process.shared_text import MOST_MAPPED, can_share, load_text
 from rlm_integrations.sandboxes.process.text_file import Place
+from rlm_integrations.sandboxes.process.thread_guard import guard_threads
 from rlm_integrations.sandboxes.process.worker import run_worker
 
 
@@ -39,6 +41,9 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
     time.tzset()  # reads the local time zone while files can be read
     os.environ.clear()
     sys.argv[:] = [""]
+    guard_threads()
+    guard_imports(modules)
+    confinement = None if namespaces is None else Confinement(namespaces)
     documents: list[PlainDocument] | None = None
     server = ForkServer(control)
     _freeze()
@@ -50,7 +55,7 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
         if job is None:
             os._exit(0)
         if not isinstance(job, HolderJob):
-            run_worker(job, documents, namespaces)
+            run_worker(job, documents, confinement)
         documents = _load_documents(job)
         _freeze()
         server = ForkServer(job.control)

@@ -93,7 +93,7 @@ class HelperClient:
     def _start_worker(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
         shared = corpus.shared
         held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
-        session_file = _write_session(corpus, settings, retrieved, held=held, modules=self._modules)
+        session_file = _write_session(corpus, settings, retrieved, held=held)
         try:
             for _ in range(2):
                 server = self._holder_of(shared) if held else self._running_helper().client
@@ -249,9 +249,7 @@ def _write_records(corpus: Corpus, texts: TextFile) -> int:
         writer.discard()
 
 
-def _write_session(
-    corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool, modules: _Modules
-) -> int:
+def _write_session(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool) -> int:
     """A file of what the worker does not get from its server, as `worker._context` reads it."""
     shared = corpus.shared
     brought = corpus.brought if corpus is not shared else ()
@@ -259,7 +257,6 @@ def _write_session(
     try:
         writer.value(
             {
-                "modules": modules,
                 "memory_mb": settings.memory_mb,
                 "depth": settings.depth,
                 "sub_call_chars": settings.sub_call_chars,

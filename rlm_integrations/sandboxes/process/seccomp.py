@@ -26,6 +26,7 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """Machine name to AUDIT_ARCH."""
 
 _SECCOMP_NR = {"x86_64": 317, "aarch64": 277}
+_SET_MODE_FILTER = 1
 
 # name: (x86_64, aarch64); None where the architecture has no such call
 _NUMBERS: dict[str, tuple[int | None, int | None]] = {
@@ -143,17 +144,28 @@ def build_filter(machine: str) -> list[Instruction]:
     return [*program, _fail(errno.EPERM)]
 
 
-def install(machine: str) -> None:
-    """Put the filter on the calling process, which must be single-threaded and have no_new_privs. Raises OSError."""
-    program = build_filter(machine)
-    packed = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
-    instructions = ctypes.create_string_buffer(packed, len(packed))
-    header = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(instructions))
-    header_buffer = ctypes.create_string_buffer(header, len(header))
-    libc = ctypes.CDLL(None, use_errno=True)
-    set_mode_filter = 1
-    if libc.syscall(ctypes.c_long(_SECCOMP_NR[machine]), set_mode_filter, 0, header_buffer) != 0:
-        raise OSError(ctypes.get_errno(), "seccomp refused the filter")
+class Filter:
+    """The filter for a machine of ARCHITECTURES, made ready: to install it takes one system call."""
+
+    def __init__(self, machine: str) -> None:
+        program = build_filter(machine)
+        self.calls = len(allowed_calls(machine))
+        """How many system calls it allows."""
+        packed = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+        self._instructions = ctypes.create_string_buffer(packed, len(packed))
+        header = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(self._instructions))
+        self._arguments = (
+            ctypes.c_long(_SECCOMP_NR[machine]),
+            _SET_MODE_FILTER,
+            0,
+            ctypes.create_string_buffer(header, len(header)),
+        )
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def install(self) -> None:
+        """Put it on the calling process, which must be single-threaded and have no_new_privs. Raises OSError."""
+        if self._libc.syscall(*self._arguments) != 0:
+            raise OSError(ctypes.get_errno(), "seccomp refused the filter")
 
 
 def why_unavailable() -> str | None:

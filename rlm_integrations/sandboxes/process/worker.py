@@ -9,21 +9,23 @@ from __future__ import annotations
 import builtins
 import gc
 import os
-import random
 import signal
 import sys
 import threading
 import types
 from typing import Any, NoReturn
 
-from rlm_integrations.repl.preload import guard_imports
 from rlm_integrations.repl.session import ReplSession
 from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
-from rlm_integrations.sandboxes.process.confinement import ConfinementError, MemoryLimit, confine, die_with_parent
+from rlm_integrations.sandboxes.process.confinement import (
+    Confinement,
+    ConfinementError,
+    MemoryLimit,
+    die_with_parent,
+)
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
-from rlm_integrations.sandboxes.process.namespaces import Namespaces
-from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, end_threads, guard_threads
+from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, end_threads
 
 globals()["__builtins__"] = vars(builtins).copy()
 
@@ -34,10 +36,10 @@ _exit, _signal, _set_switch_interval = os._exit, signal.signal, sys.setswitchint
 _SIGINT = signal.SIGINT
 
 
-def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, namespaces: Namespaces | None) -> NoReturn:
+def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: Confinement | None) -> NoReturn:
     """Become the REPL of one run, over the documents of this process's holder and those of its session file.
 
-    Without namespaces, those that the helper has entered, it is not confined.
+    Without a confinement it keeps its rights.
     """
     die_with_parent(job.parent)
     channel = _keep_only(job)
@@ -49,14 +51,12 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, namespaces: N
         reader.close()
         _start_afresh()
         memory = MemoryLimit(settings["memory_mb"])
-        layers = {} if namespaces is None else confine(namespaces)
+        layers = {} if confinement is None else confinement.confine()
     except MemoryError:
         _exit(EXIT_MEMORY)
     except ConfinementError as error:
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
-    guard_threads()
-    guard_imports(settings["modules"])
     layers |= {"memory": "address space limited for each run", "threads": f"at most {MAX_THREADS}"}
     session = ReplSession(
         context,
@@ -162,8 +162,7 @@ def _keep_only(job: WorkerJob) -> int:
 
 
 def _start_afresh() -> None:
-    """Undo what all children of one parent would share."""
-    random.seed(os.urandom(32))
+    """Undo what all children of one parent would share; `random` sees to itself."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
