@@ -26,6 +26,7 @@ from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES, ForkSe
 from rlm_integrations.sandboxes.process.immortal import make_immortal
 from rlm_integrations.sandboxes.process.named_modules import EXIT_UNIMPORTABLE
 from rlm_integrations.sandboxes.process.namespaces import enter_namespaces
+from rlm_integrations.sandboxes.process.rehearsal import rehearse
 from rlm_integrations.sandboxes.process.shared_text import MOST_MAPPED, can_share, load_text
 from rlm_integrations.sandboxes.process.text_file import Place
 from rlm_integrations.sandboxes.process.thread_guard import guard_threads
@@ -44,6 +45,7 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
     guard_threads()
     guard_imports(modules)
     confinement = None if namespaces is None else Confinement(namespaces)
+    rehearse()
     documents: list[PlainDocument] | None = None
     server = ForkServer(control)
     _freeze()
