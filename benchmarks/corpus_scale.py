@@ -167,10 +167,10 @@ def row_documents(size_mb: int) -> Cells:
     async def measure() -> int:
         (repl,) = await opened(1, corpus)
         await step(repl, "n = sum(len(d['text']) + ('needle' in d['text']) + d['metadata']['year'] for d in context)")
-        (worker,) = [pid for pid in descendants() if not descendants(pid)]
-        memory = smaps_of(worker)
+        # the worker, and what is forked ahead for later runs, which has hardly any memory of its own
+        memory = [smaps_of(pid) for pid in descendants() if not descendants(pid)]
         await closed([repl])
-        return memory["Private_Clean"] + memory["Private_Dirty"]
+        return max(each["Private_Clean"] + each["Private_Dirty"] for each in memory)
 
     label = f"{DOCUMENTS // 1000}k documents, {size_mb // 10:,} MB: "
     return [

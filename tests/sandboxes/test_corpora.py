@@ -38,8 +38,9 @@ def over(settings, attach):
 
 @pytest.fixture
 def holders(children):
-    """The processes that hold documents."""
+    """The processes that hold documents. The helper begins anew: it keeps no spare before it has forked a worker."""
     client = helper_client()
+    client.shut_down()
 
     def pids() -> list[int]:
         return [] if client._helper is None else children(client._helper.process.pid)

@@ -9,6 +9,9 @@ with descriptors:
 A worker hangs on its leash, a socket whose other end the host holds: the server writes to it
 `born PID` with a pidfd, or `failed WORDS`; then `ended STATUS`. When the host lets go of it, the server kills
 the worker. When the control socket ends, it kills all of them and is done.
+
+Forking takes most of the time of a start. So when a worker was asked for and nothing else is to be done, a spare
+is forked, which waits for the channel and session file of the next one. It holds nothing but its end of a socket.
 Standard library only: this runs in the helper.
 """
 
@@ -24,6 +27,9 @@ from dataclasses import dataclass
 
 MESSAGE_BYTES = 4096
 """Messages on control sockets and leashes are shorter."""
+
+SPARE_S = 30.0
+"""Seconds that a spare is kept while nothing happens."""
 
 _DESCRIPTORS = {b"worker": 3, b"holder": 3}
 
@@ -53,11 +59,21 @@ class _Child:
     leash: int | None
 
 
+@dataclass(frozen=True)
+class _Spare:
+    """A child that waits for its job."""
+
+    child: _Child
+    handover: socket.socket
+
+
 class ForkServer:
     def __init__(self, control: int) -> None:
         self._control = socket.socket(fileno=control)
         self._children: dict[int, _Child] = {}
         """By pidfd and by leash."""
+        self._spare: _Spare | None = None
+        self._wants_spare = False
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
 
@@ -68,7 +84,12 @@ class ForkServer:
     def serve(self) -> WorkerJob | HolderJob | None:
         """Serve until the host is gone: None. In each child it returns at once, with what the child is to be."""
         while True:
-            for descriptor, _ in self._poll.poll():
+            events = self._poll.poll(self._patience_ms())
+            if not events:
+                job = self._fork_spare() if self._wants_spare else self._end_spare()
+                if job is not None:
+                    return job
+            for descriptor, _ in events:
                 child = self._children.get(descriptor)
                 if child is not None:
                     if descriptor == child.pidfd:
@@ -96,6 +117,10 @@ class ForkServer:
             return None
         parent = os.getpid()
         leash = descriptors[1] if message == b"worker" else None
+        if leash is not None:
+            self._wants_spare = True
+            if self._hand_over(*descriptors):
+                return None
         try:
             pid = os.fork()
         except OSError as error:
@@ -114,6 +139,63 @@ class ForkServer:
                 os.close(descriptor)
         return None
 
+    def _patience_ms(self) -> float | None:
+        """How long to wait for events before something is done about the spare."""
+        if self._wants_spare:
+            return 0
+        return None if self._spare is None else SPARE_S * 1_000
+
+    def _fork_spare(self) -> WorkerJob | None:
+        """Have a spare, if it can be. In the child: its job, once there is one."""
+        self._wants_spare = False
+        if self._spare is not None:
+            return None
+        parent = os.getpid()
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            return None
+        with theirs:
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                return None
+            if pid == 0:
+                ours.close()
+                self._leave_to_parent(keep={theirs.fileno()})
+                return _job_of_spare(theirs, parent)
+        try:
+            child = _Child(pid, os.pidfd_open(pid), None)
+        except OSError:  # too many are open here
+            ours.close()
+            os.waitpid(pid, 0)
+            return None
+        self._adopt(child)
+        self._spare = _Spare(child, ours)
+        return None
+
+    def _hand_over(self, channel: int, leash: int, session_file: int) -> bool:
+        """Make the spare the worker, if there is one."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return False
+        with spare.handover:
+            try:
+                socket.send_fds(spare.handover, [b"job"], [channel, session_file])
+            except OSError:  # it was killed
+                return False
+        self._adopt(_Child(spare.child.pid, spare.child.pidfd, leash))
+        os.close(channel)
+        os.close(session_file)
+        return True
+
+    def _end_spare(self) -> None:
+        """Let the spare end."""
+        if self._spare is not None:
+            self._spare.handover.close()
+            self._spare = None
+
     def _adopt(self, child: _Child) -> None:
         self._children[child.pidfd] = child
         self._poll.register(child.pidfd, select.POLLIN)
@@ -129,6 +211,8 @@ class ForkServer:
 
     def _reap(self, child: _Child) -> None:
         _, status = os.waitpid(child.pid, 0)
+        if self._spare is not None and self._spare.child is child:
+            self._end_spare()
         if child.leash is not None:
             with contextlib.suppress(OSError):  # nobody may be left to be told
                 os.write(child.leash, b"ended %d" % os.waitstatus_to_exitcode(status))
@@ -148,10 +232,22 @@ class ForkServer:
 
     def _leave_to_parent(self, keep: set[int]) -> None:
         """Close what belongs to the server that forked this process."""
-        control = self._control.detach()
-        highest = max([control, *self._children, *keep])
+        left = [self._control.detach(), *self._children]
+        if self._spare is not None:
+            left.append(self._spare.handover.detach())
+        highest = max([*left, *keep])
         start = 3
         for descriptor in sorted(keep):
             os.closerange(start, descriptor)
             start = descriptor + 1
         os.closerange(start, highest + 1)
+
+
+def _job_of_spare(handover: socket.socket, parent: int) -> WorkerJob:
+    """Wait for it. Ends this process where none comes: the server has ended, or needs no spare any more."""
+    with handover, contextlib.suppress(ConnectionResetError):
+        _, descriptors, _, _ = socket.recv_fds(handover, MESSAGE_BYTES, 2)
+        if len(descriptors) == 2:
+            channel, session_file = descriptors
+            return WorkerJob(channel, session_file, parent)
+    os._exit(0)
