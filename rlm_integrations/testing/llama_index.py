@@ -1,4 +1,4 @@
-"""ScriptedLLM: the doubles as a LlamaIndex LLM."""
+"""ScriptedLLM: the doubles as a LlamaIndex LLM, which may call an agent's tools."""
 
 # LlamaIndex's callback decorators carry no types.
 # pyright: reportUntypedFunctionDecorator=false, reportUnknownVariableType=false
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from rlm_integrations.core.errors import MissingExtraError
 
@@ -24,9 +25,13 @@ try:
         CompletionResponseGen,
         LLMMetadata,
         MessageRole,
+        TextBlock,
+        ToolCallBlock,
     )
     from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-    from llama_index.core.llms.llm import LLM
+    from llama_index.core.llms.function_calling import FunctionCallingLLM
+    from llama_index.core.llms.llm import ToolSelection
+    from llama_index.core.tools.types import BaseTool
 except ModuleNotFoundError as error:
     raise MissingExtraError(
         'rlm_integrations.testing.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
@@ -48,17 +53,33 @@ _ROLES: dict[MessageRole, Role] = {
 }
 
 
-class ScriptedLLM(LLM):
+@dataclass(frozen=True)
+class ToolCall(Completion):
+    """A reply that calls a tool."""
+
+    name: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def tool_call(name: str, /, **arguments: Any) -> ToolCall:
+    """A reply that calls an agent's tool: `ScriptedLLM([tool_call("contracts", input="Who signed?"), "Ann."])`."""
+    return ToolCall("", name=name, arguments=arguments)
+
+
+class ScriptedLLM(FunctionCallingLLM):
     """An LLM for tests: `ScriptedLLM(["first reply", "second"])`, or `always=function`.
 
     It behaves as `rlm_integrations.testing.ScriptedModel`, whose requests it records, in every sync, async
     and streamed call (a stream comes word by word; a completion's prompt is one user message).
     `ScriptedLLM.replaying("conversation.jsonl")` answers from a recording. `context_window` is in tokens.
+
+    A FunctionAgent asks for `is_function_calling_model=True`; a reply made with `tool_call` then calls its tool.
     """
 
     double: Any = Field(repr=False, exclude=True)
     """The ScriptedModel or ReplayingModel that gives the replies."""
     context_window: int
+    is_function_calling_model: bool = False
 
     def __init__(
         self,
@@ -87,7 +108,12 @@ class ScriptedLLM(LLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        return LLMMetadata(context_window=self.context_window, is_chat_model=True, model_name=self.double.model)
+        return LLMMetadata(
+            context_window=self.context_window,
+            is_chat_model=True,
+            is_function_calling_model=self.is_function_calling_model,
+            model_name=self.double.model,
+        )
 
     @property
     def requests(self) -> list[tuple[Message, ...]]:
@@ -152,6 +178,32 @@ class ScriptedLLM(LLM):
 
         return stream()
 
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        last = ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg
+        return {"messages": [*(chat_history or ()), *([last] if last else ())]}
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
+    ) -> list[ToolSelection]:
+        calls = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+        if error_on_no_tool_call and not calls:
+            raise ValueError(f"the reply calls no tool: {response.message.content!r:.200}")
+        return [
+            ToolSelection(
+                tool_id=call.tool_call_id or "", tool_name=call.tool_name, tool_kwargs=cast(Any, call.tool_kwargs)
+            )
+            for call in calls
+        ]
+
 
 def _core_message(message: ChatMessage) -> Message:
     return Message(_ROLES.get(message.role, "user"), message.content or "")
@@ -176,9 +228,20 @@ def _raw(completion: Completion) -> dict[str, Any]:
     return {"model": completion.model, "usage": {**_counts(completion), **details}}
 
 
+def _reply(completion: Completion, text: str) -> ChatMessage:
+    """The assistant's message with so much of its text."""
+    if not isinstance(completion, ToolCall):
+        return ChatMessage(role=MessageRole.ASSISTANT, content=text)
+    call = ToolCallBlock(
+        tool_call_id=f"call-of-{completion.name}", tool_name=completion.name, tool_kwargs=completion.arguments
+    )
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=[TextBlock(text=text), call])
+
+
 def _chat_response(completion: Completion) -> ChatResponse:
-    message = ChatMessage(role=MessageRole.ASSISTANT, content=completion.text)
-    return ChatResponse(message=message, raw=_raw(completion), additional_kwargs=_counts(completion))
+    return ChatResponse(
+        message=_reply(completion, completion.text), raw=_raw(completion), additional_kwargs=_counts(completion)
+    )
 
 
 def _completion_response(completion: Completion) -> CompletionResponse:
@@ -194,9 +257,9 @@ def _growing(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _chat_stream(completion: Completion) -> ChatResponseGen:
-    for text, delta in _growing(completion.text):
+    for text, delta in [*_growing(completion.text)] or [("", "")]:  # a reply without text may call a tool
         response = _chat_response(completion)
-        response.message, response.delta = ChatMessage(role=MessageRole.ASSISTANT, content=text), delta
+        response.message, response.delta = _reply(completion, text), delta
         yield response
 
 

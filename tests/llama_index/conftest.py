@@ -22,8 +22,9 @@ from llama_index.core import (
 from llama_index.core.embeddings.mock_embed_model import MockEmbedding
 from llama_index.core.indices.property_graph import ImplicitPathExtractor
 from llama_index.core.llms import MockLLM
+from llama_index.core.tools import QueryEngineTool
 
-from rlm_integrations.llama_index import install
+from rlm_integrations.llama_index import RLMQueryEngine, install
 from rlm_integrations.testing.llama_index import ScriptedLLM
 
 
@@ -110,6 +111,24 @@ def build_knowledge_graph() -> Callable[..., KnowledgeGraphIndex]:
 @pytest.fixture
 def scripted() -> type[ScriptedLLM]:
     return ScriptedLLM
+
+
+@pytest.fixture
+def ledger_engine(long_text, finding_llm) -> RLMQueryEngine:
+    """Finds and cites the passphrase in one step, whatever it is asked."""
+    return RLMQueryEngine.from_documents([Document(text=long_text, doc_id="ledger")], llm=finding_llm())
+
+
+@pytest.fixture
+def ledger_tool(ledger_engine) -> QueryEngineTool:
+    return QueryEngineTool.from_defaults(ledger_engine, name="ledger", description="Questions on the ledger.")
+
+
+@pytest.fixture
+def judge(scripted) -> ScriptedLLM:
+    """Says YES where the passphrase stands in the answer and in the source that it is shown together."""
+    found = "heliotrope under glass"
+    return scripted(always=lambda messages: "YES" if messages[-1].content.count(found) > 1 else "NO")
 
 
 @pytest.fixture

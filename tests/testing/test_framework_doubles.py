@@ -9,12 +9,13 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.tools import FunctionTool
 
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing import ReplayingModel, ScriptExhausted
 from rlm_integrations.testing.langchain import ScriptedChatModel
-from rlm_integrations.testing.llama_index import ScriptedLLM
+from rlm_integrations.testing.llama_index import ScriptedLLM, tool_call
 
 REPLY = Completion(
     "the whole reply", Usage(input_tokens=10, output_tokens=5, cached_tokens=4, reasoning_tokens=2), "tiny"
@@ -95,6 +96,27 @@ def test_an_llm_reports_its_window_and_its_tokens_to_llama_index(recording: Path
     assert (llm.metadata.context_window, llm.metadata.model_name, llm.metadata.is_chat_model) == (4_000, "tiny", True)
     with ScriptedLLM.replaying(recording) as replaying:
         assert replaying.complete("Well?").text == "recorded"
+
+
+async def test_an_llm_calls_tools_in_every_form_of_a_chat() -> None:
+    def look(word: str) -> str:
+        """Looks a word up."""
+        return f"{word}!"
+
+    tool = FunctionTool.from_defaults(look)
+    with ScriptedLLM([tool_call("look", word="kiln")] * 5 + ["No call."], is_function_calling_model=True) as llm:
+        assert llm.metadata.is_function_calling_model
+        responses = [llm.chat_with_tools([tool], "Well?"), await llm.achat_with_tools([tool], "Well?")]
+        responses += [*llm.stream_chat_with_tools([tool], "Well?")]
+        responses += [response async for response in await llm.astream_chat_with_tools([tool], "Well?")]
+        for response in responses:
+            [call] = llm.get_tool_calls_from_response(response)
+            assert (call.tool_name, call.tool_kwargs) == ("look", {"word": "kiln"})
+        assert str(llm.predict_and_call([tool], "Well?")) == "kiln!"
+        with pytest.raises(ValueError, match=r"calls no tool: 'No call\.'"):
+            llm.get_tool_calls_from_response(llm.chat_with_tools([tool], "Well?"))
+    assert len(responses) == 4
+    assert llm.requests == [(Message("user", "Well?"),)] * 6
 
 
 @pytest.mark.parametrize(
