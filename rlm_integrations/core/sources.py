@@ -1,8 +1,13 @@
-"""Which documents an answer rests on: cited ones first, then those sent to sub-calls, then those printed."""
+"""Which documents an answer rests on: cited ones first, then those sent to sub-calls, then those printed.
+
+Where code sent the whole corpus to sub-calls, piece by piece, nearly all was read and little of it was used. So the
+pieces whose replies the answer draws on come before the others.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from rlm_integrations.core.corpus import Corpus, once_per_corpus
@@ -14,6 +19,8 @@ _MATCHED = re.compile(r"^(\S[^\n]*?)@\d+(?:, \d+)*:", re.MULTILINE)
 _WORD_START = re.compile(r"(?<!\w)\w")
 _KEY_CHARS = 24
 _COMPARED_CHARS = 160
+_WORD = re.compile(r"\w*\d\w*|\w{4,}")
+"""What replies and answers are compared by: numbers, and words that are not short."""
 
 
 def source_ids(trace: RLMTrace, corpus: Corpus, retrieved: Sequence[Document] = ()) -> tuple[str, ...]:
@@ -26,14 +33,31 @@ def source_ids(trace: RLMTrace, corpus: Corpus, retrieved: Sequence[Document] = 
     )
     added = {document.id for document in retrieved}
     order: dict[str, None] = dict.fromkeys(citation.document_id for citation in trace.citations)
-    sent = (call.prompt for execution in trace.executions for call in execution.sub_calls)
-    printed = (execution.output for execution in trace.executions)
-    for text in (*sent, *printed):
+    for text in texts_read(trace):
         standing = (documents[place].id for index, documents in indexed for place in index.standing_in(text))
         for document_id in (*_named(text), *standing):
             if document_id in corpus.by_id or document_id in added:
                 order.setdefault(document_id)
     return tuple(order)
+
+
+def texts_read(trace: RLMTrace) -> list[str]:
+    """What models read beyond the first message: the prompts of sub-calls, then what was printed.
+
+    Prompts are in the order of how many words their reply shares with the answer, leaving out those of the question
+    and those of half the replies ("nothing found"); equal ones as they were sent.
+    """
+    calls = [call for execution in trace.executions for call in execution.sub_calls]
+    replies = [_words(call.reply or "") for call in calls]
+    common = Counter(word for words in replies for word in words)
+    own = _words(trace.answer) - _words(trace.question)
+    telling = {word for word in own if common[word] == 1 or 2 * common[word] < len(calls)}
+    order = sorted(range(len(calls)), key=lambda place: -len(replies[place] & telling))
+    return [*(calls[place].prompt for place in order), *(execution.output for execution in trace.executions)]
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
 
 
 def _named(text: str) -> Iterator[str]:

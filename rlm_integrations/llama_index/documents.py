@@ -23,11 +23,12 @@ _LEAST_OVERLAP = 16
 
 @dataclass(frozen=True, slots=True)
 class NodeSpan:
-    """`document.text[start:end]` came from this node."""
+    """`document.text[start:end]` came from this node, where it begins at `node_start` of the node's own text."""
 
     start: int
     end: int
     node: BaseNode
+    node_start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,9 @@ class _Joiner:
             number = bisect_right(starts, span.start) - 1
             while number < len(starts) and starts[number] < span.end:
                 begin, end = max(span.start, starts[number]), min(span.end, ends[number])
-                spans[number].append(NodeSpan(begin - starts[number], end - starts[number], span.node))
+                spans[number].append(
+                    NodeSpan(begin - starts[number], end - starts[number], span.node, begin - span.start)
+                )
                 number += 1
         return [
             MergedDocument(

@@ -20,7 +20,7 @@ from rlm_integrations.llama_index.documents import NodeCorpus
 from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.retriever import NodeRetriever
-from rlm_integrations.llama_index.source_nodes import corpus_sources, retrieved_sources
+from rlm_integrations.llama_index.source_nodes import Evidence, corpus_evidence, retrieved_evidence
 
 QueryContext = AnyIndex | BaseRetriever | Iterable[Any] | Path | Corpus
 """An index, a retriever, nodes, documents, or whatever else the core takes as a context (texts, paths)."""
@@ -39,8 +39,8 @@ class NodesContext:
     def core_context(self) -> Corpus:
         return self.nodes.corpus
 
-    def sources(self, result: RLMResult[Any]) -> list[NodeWithScore]:
-        return corpus_sources(result, self.nodes)
+    def evidence(self, result: RLMResult[Any]) -> Evidence:
+        return corpus_evidence(result, self.nodes)
 
 
 class RetrieverContext:
@@ -54,8 +54,8 @@ class RetrieverContext:
     def for_run(self) -> RetrieverContext:
         return RetrieverContext(self._retriever, self._postprocessors)
 
-    def sources(self, result: RLMResult[Any]) -> list[NodeWithScore]:
-        return retrieved_sources(result, self.core_context.found)
+    def evidence(self, result: RLMResult[Any]) -> Evidence:
+        return retrieved_evidence(result, self.core_context.found)
 
 
 def read_context(

@@ -29,6 +29,7 @@ from rlm_integrations.core.run import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.events import instrumentation_event
 from rlm_integrations.llama_index.index_nodes import AnyIndex
 from rlm_integrations.llama_index.keyword_arguments import ignored_warning, read_keyword_arguments
@@ -56,6 +57,7 @@ class EngineOptions(TypedDict, total=False):
     tools: Sequence[BaseTool | Callable[..., Any]]
     output_cls: type[BaseModel] | None
     streaming: bool
+    inline_citations: bool
     system_prompt: str | None
     instructions: str | None
     trace: TraceDetail
@@ -89,6 +91,8 @@ class RLMQueryEngine(BaseQueryEngine):
     streaming
         Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
         stream replays its answer.
+    inline_citations
+        Put `[n]` into the answer wherever it rests on `response.source_nodes[n - 1]`. Not with an output class.
     trace
         What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
     callback_manager
@@ -113,6 +117,7 @@ class RLMQueryEngine(BaseQueryEngine):
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
         output_cls: type[BaseModel] | None = None,
         streaming: bool = False,
+        inline_citations: bool = False,
         system_prompt: str | None = None,
         instructions: str | None = None,
         trace: TraceDetail = "summary",
@@ -129,6 +134,12 @@ class RLMQueryEngine(BaseQueryEngine):
         self._tools = tool_functions(tools)
         self._output_cls = _checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
+        self._inline_citations = inline_citations
+        if inline_citations and self._output_cls is not None:
+            raise InvalidArgumentError(
+                "inline_citations: stand in a text, and answers are objects of an output class here; pass one of the "
+                'two (the citations themselves are in response.metadata["rlm"])'
+            )
         self._system_prompt = system_prompt
         self._instructions = instructions
         self._trace: TraceDetail = _checked_trace(trace)
@@ -208,7 +219,13 @@ class RLMQueryEngine(BaseQueryEngine):
     def _respond(
         self, result: RLMResult[Any], context: NodesContext | RetrieverContext, delivery: Delivery
     ) -> RESPONSE_TYPE:
-        return build_response(result, context.sources(result), trace=self._trace, delivery=delivery)
+        return build_response(
+            result,
+            context.evidence(result),
+            trace=self._trace,
+            delivery=delivery,
+            inline_citations=self._inline_citations,
+        )
 
     @contextmanager
     def _query_event(self, query_bundle: QueryBundle) -> Generator[EventContext]:
@@ -232,6 +249,7 @@ class RLMQueryEngine(BaseQueryEngine):
         return self._on_event(event) if self._on_event is not None else None
 
     def _new_engine(self) -> RLMEngine[Any]:
+        marking = inline_instructions() if self._inline_citations else None
         options: dict[str, Any] = {"answer_type": self._output_cls} if self._output_cls is not None else {}
         return RLMEngine(
             self._llm,
@@ -240,7 +258,7 @@ class RLMQueryEngine(BaseQueryEngine):
             sandbox=self._sandbox,
             tools=self._tools,
             system_prompt=self._system_prompt,
-            instructions=self._instructions,
+            instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
             on_event=self._tell,
             on_limit=self._on_limit,
             around_step=self._run_code,

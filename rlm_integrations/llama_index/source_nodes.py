@@ -6,12 +6,16 @@ Never all nodes of a long document, and never nodes that the user did not bring.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, TextNode
 
+from rlm_integrations.core.citations import Citation
 from rlm_integrations.core.describe import shown_whole
 from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.sources import texts_read
 from rlm_integrations.llama_index.documents import NodeCorpus, NodeSpan, text_of_node
 from rlm_integrations.llama_index.piece_finder import PieceFinder
 
@@ -19,49 +23,91 @@ SOURCE_NODES = 50
 """A response carries at most so many. It travels in events, in chat memories and in prompts of evaluators."""
 
 
-def corpus_sources(result: RLMResult[Any], corpus: NodeCorpus) -> list[NodeWithScore]:
-    """The sources of an answer over nodes, without scores. Of a context that the root saw whole: all, last."""
+@dataclass(frozen=True, slots=True)
+class NodePlace:
+    """`[start:end)` of a node's own text, without its metadata, holds a quote, or a part of one."""
+
+    node_id: str
+    start: int
+    end: int
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an answer rests on."""
+
+    sources: list[NodeWithScore]
+    more_sources: bool
+    """Whether there are more than SOURCE_NODES."""
+    places: list[list[NodePlace]]
+    """For each citation of the result, where its quote stands in the nodes; see `places_of`."""
+
+    def source_numbers(self) -> list[list[int]]:
+        """For each citation the numbers, from 1, of the source that holds its quote, or of those that hold its parts.
+
+        There is none for a node that was left out.
+        """
+        numbers = {source.node.node_id: number for number, source in enumerate(self.sources, 1)}
+        needed = [places[:1] if places and places[0].whole else places for places in self.places]
+        return [[numbers[place.node_id] for place in places if place.node_id in numbers] for places in needed]
+
+
+def corpus_evidence(result: RLMResult[Any], corpus: NodeCorpus) -> Evidence:
+    """Of an answer over nodes, without scores. Of a context that the root saw whole: all nodes, last."""
     nodes: Iterable[BaseNode] = _used(result, corpus)
     if shown_whole(corpus.corpus, result.trace.limits):
         nodes = [*nodes, *corpus.nodes]
-    return _first(NodeWithScore(node=_as_text_node(node)) for node in nodes)
+    places = [places_of(citation, corpus.spans_of(citation.document_id)) for citation in result.citations]
+    return _evidence((NodeWithScore(node=_as_text_node(node)) for node in nodes), places)
 
 
-def retrieved_sources(result: RLMResult[Any], found: Mapping[str, NodeWithScore]) -> list[NodeWithScore]:
-    """The sources of an answer over a retriever, with its scores: those used, then the others retrieved."""
+def retrieved_evidence(result: RLMResult[Any], found: Mapping[str, NodeWithScore]) -> Evidence:
+    """Of an answer over a retriever, with its scores: the nodes that were used, then the others retrieved."""
     used = [citation.document_id for citation in result.citations]
     ids = [*used, *result.sources, *found]
-    return _first(found[node_id] for node_id in ids if node_id in found)
+    places = [
+        [NodePlace(cited.document_id, cited.start_index, cited.end_index)] if cited.document_id in found else []
+        for cited in result.citations
+    ]
+    return _evidence((found[node_id] for node_id in ids if node_id in found), places)
 
 
-def nodes_at(spans: Sequence[NodeSpan], start: int, end: int) -> list[BaseNode]:
-    """The nodes that hold all of `[start, end)`; where none does, those that hold some of it."""
+def places_of(citation: Citation, spans: Sequence[NodeSpan]) -> list[NodePlace]:
+    """Where the quote stands in the nodes that hold all of it; where none does, in those that hold some of it."""
+    places: list[NodePlace] = []
+    for span in _spans_of_quote(citation, spans):
+        start, end = max(citation.start_index, span.start), min(citation.end_index, span.end)
+        shift, whole = span.node_start - span.start, end - start == len(citation.cited_text)
+        places.append(NodePlace(span.node.node_id, start + shift, end + shift, whole))
+    return places
+
+
+def _spans_of_quote(citation: Citation, spans: Sequence[NodeSpan]) -> list[NodeSpan]:
+    start, end = citation.start_index, citation.end_index
     some = touching(spans, start, end)
-    covering = [span for span in some if span.start <= start and end <= span.end]
-    return [span.node for span in covering or some]
+    return [span for span in some if span.start <= start and end <= span.end] or some
 
 
-def _first(nodes: Iterable[NodeWithScore]) -> list[NodeWithScore]:
+def _evidence(nodes: Iterable[NodeWithScore], places: list[list[NodePlace]]) -> Evidence:
     first: dict[str, NodeWithScore] = {}
     for node in nodes:
         first.setdefault(node.node.node_id, node)
-        if len(first) == SOURCE_NODES:
+        if len(first) > SOURCE_NODES:
             break
-    return list(first.values())
+    return Evidence(list(islice(first.values(), SOURCE_NODES)), len(first) > SOURCE_NODES, places)
 
 
 def _used(result: RLMResult[Any], corpus: NodeCorpus) -> Iterator[BaseNode]:
     for citation in result.citations:
         spans = corpus.spans_of(citation.document_id)
-        yield from nodes_at(spans, citation.start_index, citation.end_index)
+        yield from (span.node for span in _spans_of_quote(citation, spans))
     for document_id in result.sources:
         spans = corpus.spans_of(document_id)
         if len(spans) == 1:
             yield spans[0].node
-    executions = result.trace.executions
-    sent = [call.prompt for execution in executions for call in execution.sub_calls]
     finder = PieceFinder(corpus.corpus.documents)
-    for text in [*sent, *(execution.output for execution in executions)]:
+    for text in texts_read(result.trace):
         for piece in finder.pieces_in(text):
             yield from (span.node for span in touching(corpus.spans_of(piece.document_id), piece.start, piece.end))
 

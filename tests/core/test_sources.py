@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rlm_integrations.core.citations import Citation
 from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.document import Document
@@ -13,7 +15,7 @@ SHORT = "Too short."
 CORPUS = Corpus.of({"kiln": KILN, "oven": OVEN, "short": SHORT, "a@b.org [1]": "Nothing of interest stands in this."})
 
 
-def trace(*, printed: str = "", prompts: tuple[str, ...] = (), cited: tuple[str, ...] = ()) -> RLMTrace:
+def trace(*, printed: str = "", prompts: Sequence[str] = (), cited: tuple[str, ...] = ()) -> RLMTrace:
     sub_calls = [SubCall(number=number, prompt=prompt) for number, prompt in enumerate(prompts, 1)]
     execution = CodeExecution(blocks=["x"], output=printed, sub_calls=sub_calls)
     iteration = Iteration(number=1, call=ModelCall(prompt_chars=1), reply="r", execution=execution)
@@ -24,6 +26,18 @@ def trace(*, printed: str = "", prompts: tuple[str, ...] = (), cited: tuple[str,
 def test_cited_documents_come_first_then_those_sent_then_those_printed() -> None:
     seen = trace(printed=f"kiln: {KILN}", prompts=(f"Summarise:\n{OVEN}",), cited=("short",))
     assert source_ids(seen, CORPUS) == ("short", "oven", "kiln")
+
+
+def test_of_what_was_sent_that_comes_first_whose_reply_the_answer_draws_on() -> None:
+    corpus = Corpus.of({f"d{n}": f"Note {n} tells at some length of things that happened." for n in range(6)})
+    replies = ["Nothing is known.", "Nothing.", "Lit in 1891.", None, "Nothing is known.", "Found: 1891, by Ann."]
+    seen = trace(prompts=[f"When were kilns lit?\n{document.text}" for document in corpus.documents])
+    for call, reply in zip(seen.executions[0].sub_calls, replies, strict=True):
+        call.reply = reply
+    seen.question, seen.answer = "When were kilns lit?", "They were found lit in 1891. Nothing else stands there."
+    assert source_ids(seen, corpus) == ("d5", "d2", "d0", "d1", "d3", "d4")
+    seen.answer = "It stands nowhere."
+    assert source_ids(seen, corpus) == ("d0", "d1", "d2", "d3", "d4", "d5")
 
 
 def test_each_document_is_named_once() -> None:
