@@ -54,9 +54,12 @@ class Evidence:
 
 
 def corpus_evidence(result: RLMResult[Any], corpus: NodeCorpus) -> Evidence:
-    """Of an answer over nodes, without scores. Of a context that the root saw whole: all nodes, last."""
+    """Of an answer over nodes, without scores.
+
+    Of a context that the root saw whole, where nothing was cited: all nodes, last.
+    """
     nodes: Iterable[BaseNode] = _used(result, corpus)
-    if shown_whole(corpus.corpus, result.trace.limits):
+    if not result.citations and shown_whole(corpus.corpus, result.trace.limits):
         nodes = [*nodes, *corpus.nodes]
     places = [places_of(citation, corpus.spans_of(citation.document_id)) for citation in result.citations]
     return _evidence((NodeWithScore(node=_as_text_node(node)) for node in nodes), places)
