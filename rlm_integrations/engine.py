@@ -45,7 +45,8 @@ class RLMEngine(Generic[AnswerT]):
         A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
         LM is told what does not fit.
     system_prompt
-        Replaces the root LM's system message. `instructions` are added to it instead.
+        Replaces the root LM's system message, and may have the placeholders of `core/prompts/root_system.md`.
+        `instructions` are added to it instead.
     on_event
         Called with each Event of a run, in order. May be async.
     on_limit

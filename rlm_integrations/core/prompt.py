@@ -79,25 +79,31 @@ def root_system(
     tools: Sequence[ToolDescription] = (),
     modules: Sequence[str] = (),
     subset: str = "",
+    template: str | None = None,
 ) -> str:
     """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever".
 
-    `modules` and `subset` are the sandbox's: what code can import besides, and what its Python lacks.
+    `modules` and `subset` are the sandbox's: what code can import besides, and what its Python lacks. A user's
+    `template` may have the placeholders of `prompts/root_system.md`; other braces in it stay as they are.
     """
     functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     functions += [f"\n{subset}"] if subset else []
     level = min(depth, 1)
+    calls = "".join(f"{function}\n" for function in functions)
+    shown = template or text("root_system")
+    if subset and "{sub_calls}" not in shown:
+        shown += "\n{sub_calls}"
+        calls = f"\n{subset}"
     language = "the subset of Python described below" if subset else "the standard library"
-    return (
-        text("root_system")
-        .replace("besides the standard library:", f"besides {listed([language, *modules])}:")
+    filled = (
+        shown.replace("besides the standard library:", f"besides {listed([language, *modules])}:")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))
         .replace("{max_output_chars}", number(max_output_chars))
-        .replace("{sub_calls}\n", "".join(f"{function}\n" for function in functions))  # last: tools are data
     )
+    return re.sub(r"\{sub_calls\}\n?", lambda _: calls, filled)  # last: tools are data
 
 
 def first_message(*, context: str, question: str, max_iterations: int, answer_schema: dict[str, Any] | None) -> str:

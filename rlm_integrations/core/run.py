@@ -193,19 +193,16 @@ class Run:
     def _opening(self) -> tuple[Message, ...]:
         corpus, plan = self._corpus, self._plan
         kind = "retriever" if corpus.retriever else {"documents": "docs"}.get(corpus.kind, corpus.kind)
-        subset = plan.sandbox.subset
-        if plan.system_prompt:
-            system = f"{plan.system_prompt}\n\n{subset}" if subset else plan.system_prompt
-        else:
-            system = root_system(
-                context_kind=kind,
-                depth=self._depth,
-                max_output_chars=self._output_chars,
-                sub_call_chars=self._sub_call_chars,
-                tools=[tool.description for tool in plan.tools.values()],
-                modules=plan.sandbox.modules,
-                subset=subset,
-            )
+        system = root_system(
+            context_kind=kind,
+            depth=self._depth,
+            max_output_chars=self._output_chars,
+            sub_call_chars=self._sub_call_chars,
+            tools=[tool.description for tool in plan.tools.values()],
+            modules=plan.sandbox.modules,
+            subset=plan.sandbox.subset,
+            template=plan.system_prompt,
+        )
         if plan.instructions:
             system += "\n\n" + fill("instructions", instructions=plan.instructions)
         first = first_message(

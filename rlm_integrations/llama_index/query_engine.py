@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.events import Event
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.prompt import text
 from rlm_integrations.core.result import RLMResult, TraceDetail
 from rlm_integrations.core.run import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
@@ -266,9 +267,12 @@ class RLMQueryEngine(BaseQueryEngine):
         )
 
     def _get_prompts(self) -> PromptDictType:
-        """`system_prompt` replaces the root LM's own where it is not empty, `instructions` are added to it."""
+        """`system_prompt` is what the root LM is told, before its placeholders are filled; `instructions` are added.
+
+        An empty `system_prompt` stands for the one that comes with this package.
+        """
         return {
-            "system_prompt": PromptTemplate(self._system_prompt or ""),
+            "system_prompt": PromptTemplate(self._system_prompt or text("root_system")),
             "instructions": PromptTemplate(self._instructions or ""),
         }
 

@@ -201,6 +201,28 @@ def test_prompts_can_be_seen_and_replaced(ledger, scripted):
     assert systems[2] == "You are a clerk: d = {'a': 1}\n\nFurther instructions:\nUse {braces}."
 
 
+def test_the_system_prompt_can_be_seen_changed_and_put_back(ledger, scripted):
+    def fine(days: int) -> float:
+        """The fine for so many days."""
+        return days / 2
+
+    llm = scripted([ready("1"), ready("2"), ready("3"), ready("4")])
+    engine = RLMQueryEngine.from_documents([ledger], llm=llm, tools=[fine])
+    engine.query("q?")
+    seen = engine.get_prompts()["system_prompt"].get_template()
+    assert "{context_kind}" in seen
+    engine.update_prompts(engine.get_prompts())
+    engine.query("q?")
+    engine.update_prompts({"system_prompt": PromptTemplate(f"You are a clerk.\n{seen}\n{{sub_calls}}")})
+    engine.query("q?")
+    engine.update_prompts({"system_prompt": PromptTemplate("")})
+    engine.query("q?")
+    original, same, changed, back = (request[0].content for request in llm.requests)
+    assert original == same == back
+    assert changed.startswith(f"You are a clerk.\n{original}\n")
+    assert changed.count("fine(days") == 2
+
+
 def test_limits_are_met_as_asked_for(ledger, scripted):
     looking = "```repl\nprint(len(context))\n```"
     llm = scripted([looking, "One document."])
