@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+
 import pytest
 from llama_index.core import Document, Settings
 from llama_index.core.callbacks import (
@@ -15,6 +18,7 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 
+from rlm_integrations.core.errors import RootModelError
 from rlm_integrations.core.events import RunEnded
 from rlm_integrations.llama_index import RLMCodeExecutionEvent, RLMQueryEngine, RLMSubCallEvent
 
@@ -128,3 +132,50 @@ async def test_on_event_hears_the_run_as_well(build):
 
     await build(on_event=listen).aquery("q?")
     assert isinstance(heard[-1], RunEnded)
+
+
+def root_of(span, by_id):
+    while span.parent_id is not None:
+        span = by_id[span.parent_id]
+    return span
+
+
+async def test_runs_side_by_side_keep_their_trees_apart(long_text, scripted, watched):
+    _, spans = watched
+    llm = scripted(always=lambda messages: CODE if "```repl" in messages[0].content else messages[-1].content)
+    engine = RLMQueryEngine.from_documents([Document(text=long_text)], llm=llm)
+    in_threads = (asyncio.to_thread(engine.query, f"t{number}") for number in range(3))
+    await asyncio.gather(*in_threads, *(engine.aquery(f"q{number}") for number in range(3)))
+    by_id = {span.id_: span for span in spans.completed_spans}
+    trees: dict[str, Counter[str]] = {}
+    for span in by_id.values():
+        trees.setdefault(root_of(span, by_id).id_, Counter())[span.id_.partition("-")[0].rpartition(".")[2]] += 1
+    assert len(trees) == 6
+    sync = {"query": 1, "_query": 1, "_run_code": 1, "chat": 3}
+    asynchronous = {"aquery": 1, "_aquery": 1, "_run_code": 1, "achat": 3}
+    assert [*trees.values()].count(sync) == [*trees.values()].count(asynchronous) == 3
+    assert not spans.open_spans
+
+
+@pytest.mark.parametrize("path", ["sync", "async"])
+async def test_a_run_that_fails_leaves_no_span_and_no_event_open(path, long_text, scripted, watched):
+    events, spans = watched
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    llm = scripted([ConnectionError("the line is dead")])
+    engine = RLMQueryEngine(llm, context=long_text, callback_manager=CallbackManager([debug]))
+    with pytest.raises(RootModelError, match="the line is dead"):
+        await ask(engine, path)
+    assert len(debug.get_event_pairs(CBEventType.QUERY)) == 1
+    assert not spans.open_spans
+    assert {span.id_.split("-")[0].rpartition(".")[2] for span in spans.dropped_spans} >= {
+        "query" if path == "sync" else "aquery",
+        "chat" if path == "sync" else "achat",
+    }
+    assert "QueryEndEvent" not in [event.class_name() for event in events]
+
+
+@pytest.mark.parametrize("path", ["sync", "async"])
+async def test_a_token_budget_of_llamaindex_ends_a_run(path, build):
+    counter = TokenCountingHandler(tokenizer=str.split, token_budget=10)
+    with pytest.raises(RootModelError, match="Token budget exceeded"):
+        await ask(build(callback_manager=CallbackManager([counter])), path)
