@@ -91,19 +91,17 @@ def root_system(
     functions += [f"\n{subset}"] if subset else []
     level = min(depth, 1)
     calls = "".join(f"{function}\n" for function in functions)
-    shown = template or text("root_system")
-    if subset and "{sub_calls}" not in shown:
-        shown += "\n{sub_calls}"
-        calls = f"\n{subset}"
+    unfilled = template or text("root_system")
     language = "the subset of Python described below" if subset else "the standard library"
     filled = (
-        shown.replace("besides the standard library:", f"besides {listed([language, *modules])}:")
+        unfilled.replace("besides the standard library:", f"besides {listed([language, *modules])}:")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))
         .replace("{max_output_chars}", number(max_output_chars))
     )
-    return re.sub(r"\{sub_calls\}\n?", lambda _: calls, filled)  # last: tools are data
+    whole = re.sub(r"\{sub_calls\}\n?", lambda _: calls, filled)  # last: tools are data
+    return f"{whole}\n\n{subset}" if subset and "{sub_calls}" not in unfilled else whole
 
 
 def first_message(*, context: str, question: str, max_iterations: int, answer_schema: dict[str, Any] | None) -> str:
