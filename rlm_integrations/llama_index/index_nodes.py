@@ -6,6 +6,7 @@ summaries that a model wrote. The index's own struct says which nodes are its ow
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -26,8 +27,11 @@ from rlm_integrations.llama_index.caller_warning import warn_caller
 AnyIndex = BaseIndex[Any] | ComposableGraph
 
 _REMEDIES = (
-    "pass what it was built from as documents= or nodes=, or a retriever as retriever=, or build the index with "
-    "store_nodes_override=True"
+    "pass what it was built from as documents= or nodes=, a retriever as retriever= "
+    '(or corpus="retriever" for its own), or build the index with store_nodes_override=True'
+)
+_RELOAD = (
+    "load it with the StorageContext it was kept in (from_defaults(persist_dir=...)), or pass documents= or nodes="
 )
 _LISTING_CAPS = frozenset({9_999, 10_000})
 """Most nodes that some vector stores list in one go (Qdrant, OpenSearch), without saying that there are more."""
@@ -110,7 +114,8 @@ def _from_docstore(index: BaseIndex[Any], ids: Sequence[str]) -> list[BaseNode]:
     found = [index.docstore.get_node(node_id, raise_error=False) for node_id in ids]
     nodes = [node for node in found if node is not None]
     if len(nodes) < len(ids):
-        raise _unreadable(index, f"{len(ids) - len(nodes):,} of its {len(ids):,} nodes are missing from its docstore")
+        missing = f"{len(ids) - len(nodes):,} of its {len(ids):,} nodes are missing from its docstore"
+        raise _unreadable(index, missing, _RELOAD)
     return nodes
 
 
@@ -132,13 +137,44 @@ def _vector_nodes(index: BaseIndex[Any]) -> list[BaseNode]:
 
 def _listed(index: BaseIndex[Any], store: BasePydanticVectorStore) -> list[BaseNode]:
     try:
-        nodes = list(store.get_nodes(None))
+        nodes, is_cut = _ask_for_all(store)
     except Exception as error:  # stores that cannot list raise whatever their client does
         reason = f"{type(store).__name__} cannot list its nodes ({type(error).__name__}: {error})"
         raise _unreadable(index, reason) from error
-    if len(nodes) in _LISTING_CAPS:
+    if is_cut:
         raise _unreadable(index, f"{type(store).__name__} listed {len(nodes):,} nodes, a cap, so possibly truncated")
-    return sorted(nodes, key=lambda node: (node.ref_doc_id or node.node_id, getattr(node, "start_char_idx", None) or 0))
+    absent = _absent_neighbours(nodes)
+    if absent:
+        warn_caller(
+            f"{type(index).__name__}: {absent:,} of the {len(nodes):,} nodes that {type(store).__name__} listed name a "
+            "next chunk that is not among them: it was deleted, or the list is truncated; if so, pass nodes= or documents="
+        )
+    plain = [_without_embedding(node) for node in nodes]
+    return sorted(plain, key=lambda node: (node.ref_doc_id or node.node_id, getattr(node, "start_char_idx", None) or 0))
+
+
+def _ask_for_all(store: BasePydanticVectorStore) -> tuple[list[BaseNode], bool]:
+    """What the store lists, and whether it was cut at a cap. One that takes a limit (Qdrant) is asked for more."""
+    nodes = list(store.get_nodes(None))
+    if len(nodes) not in _LISTING_CAPS:
+        return nodes, False
+    first, limit = len(nodes), len(nodes)
+    if "limit" in inspect.signature(store.get_nodes).parameters:
+        while len(nodes) == limit:
+            limit *= 10
+            nodes = list(cast(Any, store).get_nodes(None, limit=limit))
+    return nodes, len(nodes) == first
+
+
+def _absent_neighbours(nodes: Sequence[BaseNode]) -> int:
+    """How many nodes name a next chunk of their document that is not among them."""
+    ids = {node.node_id for node in nodes}
+    return sum(node.next_node is not None and node.next_node.node_id not in ids for node in nodes)
+
+
+def _without_embedding(node: BaseNode) -> BaseNode:
+    """Stores list vectors too, which are longer than the text and of no use here."""
+    return node if node.embedding is None else node.model_copy(update={"embedding": None})
 
 
 def _keyword_table_nodes(index: BaseIndex[Any]) -> list[BaseNode]:
@@ -195,5 +231,5 @@ def _property_graph_nodes(index: PropertyGraphIndex) -> list[BaseNode]:
     return [index.docstore.get_node(chunk.node_id, raise_error=False) or chunk for chunk in chunks]
 
 
-def _unreadable(index: BaseIndex[Any], reason: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"index: cannot read the corpus of this {type(index).__name__}: {reason}; {_REMEDIES}")
+def _unreadable(index: BaseIndex[Any], reason: str, remedies: str = _REMEDIES) -> InvalidArgumentError:
+    return InvalidArgumentError(f"index: cannot read the corpus of this {type(index).__name__}: {reason}; {remedies}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from llama_index.core import (
     Document,
@@ -12,9 +14,11 @@ from llama_index.core import (
     SummaryIndex,
     TreeIndex,
     VectorStoreIndex,
+    load_index_from_storage,
 )
 from llama_index.core.graph_stores import SimplePropertyGraphStore
 from llama_index.core.indices.keyword_table import KeywordTableIndex
+from llama_index.core.indices.property_graph import ImplicitPathExtractor
 from llama_index.core.node_parser import HierarchicalNodeParser, get_leaf_nodes
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores.simple import SimpleVectorStore
@@ -22,6 +26,9 @@ from llama_index.core.vector_stores.simple import SimpleVectorStore
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.index_nodes import nodes_of_index
+
+LOADING = {"property_graph": {"kg_extractors": [ImplicitPathExtractor()], "use_async": False}}
+"""What an index cannot be loaded without offline."""
 
 
 def texts(index: object) -> list[str]:
@@ -168,11 +175,43 @@ def test_a_count_equal_to_a_cap_is_possibly_truncated(documents, count):
         nodes_of_index(index)
 
 
+def test_a_chunk_whose_next_one_is_not_listed_is_told(documents, long_text):
+    store = TextStore(kept={})
+    storage = StorageContext.from_defaults(vector_store=store)
+    index = VectorStoreIndex.from_documents([*documents, Document(text=long_text)], storage_context=storage)
+    del store.kept[next(node_id for node_id, node in store.kept.items() if node.prev_node is not None)]
+    count = len(store.kept)
+    with pytest.warns(UserWarning, match=f"1 of the {count} nodes that TextStore listed name a next chunk") as caught:
+        index.as_query_engine(engine="rlm")
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_nodes_missing_from_the_docstore_are_an_error(documents):
     index = SummaryIndex.from_documents(documents)
     index.docstore.delete_document(next(iter(index.docstore.docs)))
     with pytest.raises(InvalidArgumentError, match="1 of its 5 nodes are missing"):
         nodes_of_index(index)
+
+
+def test_an_index_loaded_without_its_docstore_is_an_error_that_says_how_to_load_it(build_index, documents):
+    struct = build_index("vector", documents).index_struct
+    loaded = VectorStoreIndex(index_struct=struct, storage_context=StorageContext.from_defaults())
+    with pytest.raises(InvalidArgumentError, match=r"5 of its 5 nodes are missing.*persist_dir=.*documents= or nodes="):
+        nodes_of_index(loaded)
+
+
+@pytest.mark.parametrize(
+    "kind", ["vector", "summary", "tree", "keyword", "knowledge_graph", "property_graph", "document_summary"]
+)
+def test_an_index_kept_on_disk_and_loaded_again_holds_the_same(kind, build_index, documents, tmp_path):
+    index = build_index(kind, documents)
+    index.storage_context.persist(str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # KnowledgeGraphIndex, at each construction
+        loaded = load_index_from_storage(
+            StorageContext.from_defaults(persist_dir=str(tmp_path)), **LOADING.get(kind, {})
+        )
+    assert texts(loaded) == texts(index)
 
 
 def test_a_property_graph_whose_docstore_is_elsewhere(build_index, documents):

@@ -1,0 +1,113 @@
+"""Indexes over stores that keep the text themselves: a real Chroma, LanceDB and Qdrant, on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from llama_index.core import Document, StorageContext, VectorStoreIndex
+from llama_index.core.instrumentation.events.query import QueryEndEvent
+from llama_index.core.schema import TextNode
+from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
+from llama_index.core.vector_stores.types import BasePydanticVectorStore
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.llama_index import RLMQueryEngine
+from rlm_integrations.llama_index.index_nodes import nodes_of_index
+
+# What the stores do to their own libraries; nothing of it passes through this package.
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:table_names\(\) is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant:UserWarning"),
+]
+ANN = MetadataFilters(filters=[MetadataFilter(key="owner", value="ann")])
+
+
+def chroma(folder: Path) -> BasePydanticVectorStore:
+    import chromadb
+    from llama_index.vector_stores.chroma import ChromaVectorStore
+
+    client = chromadb.PersistentClient(str(folder), settings=chromadb.Settings(anonymized_telemetry=False))
+    return ChromaVectorStore(chroma_collection=client.get_or_create_collection("corpus"))
+
+
+def lancedb(folder: Path) -> BasePydanticVectorStore:
+    from llama_index.vector_stores.lancedb import LanceDBVectorStore
+
+    return LanceDBVectorStore(uri=str(folder))
+
+
+def qdrant(folder: Path) -> BasePydanticVectorStore:
+    from llama_index.vector_stores.qdrant import QdrantVectorStore
+    from qdrant_client import QdrantClient
+
+    return QdrantVectorStore("corpus", client=QdrantClient(":memory:"))
+
+
+@pytest.fixture(params=[chroma, lancedb, qdrant], ids=lambda open_store: open_store.__name__)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BasePydanticVectorStore:
+    """An empty store: two on disk, Qdrant in memory."""
+    return request.param(tmp_path)
+
+
+@pytest.fixture
+def index(store: BasePydanticVectorStore, documents: list[Document], long_text: str) -> VectorStoreIndex:
+    """Five short documents of two owners, and the ledger."""
+    ledger = Document(text=long_text, doc_id="ledger", metadata={"key": "k"}, excluded_llm_metadata_keys=["key"])
+    storage = StorageContext.from_defaults(vector_store=store)
+    return VectorStoreIndex.from_documents([*reversed(documents), ledger], storage_context=storage)
+
+
+def corpus_of(engine: RLMQueryEngine) -> dict[str, tuple[str, dict[str, Any]]]:
+    return {doc.id: (doc.text, dict(doc.metadata)) for doc in engine._context.core_context.documents}
+
+
+def test_the_corpus_is_the_documents_themselves(index, documents, long_text):
+    assert not index.docstore.docs
+    assert len(nodes_of_index(index)) > 20
+    corpus = corpus_of(index.as_query_engine(engine="rlm"))
+    assert corpus == {doc.doc_id: (doc.text, doc.metadata) for doc in documents} | {"ledger": (long_text, {})}
+    assert list(corpus) == ["d0", "d1", "d2", "d3", "d4", "ledger"]
+
+
+def test_an_index_opened_on_a_store_that_was_filled_before(index, store):
+    opened = VectorStoreIndex.from_vector_store(store)
+    assert corpus_of(opened.as_query_engine(engine="rlm")) == corpus_of(index.as_query_engine(engine="rlm"))
+
+
+def test_the_answers_sources_are_nodes_of_the_store_that_travel_as_json(index, finding_llm):
+    response = index.as_query_engine(engine="rlm", llm=finding_llm()).query("What is the passphrase?")
+    assert response.response == "heliotrope under glass"
+    assert {source.node.ref_doc_id for source in response.source_nodes} == {"ledger"}
+    assert all("heliotrope under glass" in source.text for source in response.source_nodes)
+    assert {source.node_id for source in response.source_nodes} < {node.node_id for node in nodes_of_index(index)}
+    event = json.loads(QueryEndEvent(query="q?", response=response).model_dump_json())
+    assert event["response"]["source_nodes"][0]["node"]["embedding"] is None
+
+
+def test_filters_keep_owners_apart(index):
+    assert list(corpus_of(index.as_query_engine(engine="rlm", filters=ANN))) == ["d0", "d1"]
+    assert list(corpus_of(index.as_query_engine(engine="rlm", doc_ids=["d1", "d4"]))) == ["d1", "d4"]
+
+
+def test_a_deleted_document_is_gone(index, store):
+    if type(store).__name__ == "LanceDBVectorStore":
+        store.table.delete("doc_id = 'd3'")  # its own `delete` quotes the id as LanceDB quotes a column
+    else:
+        index.delete_ref_doc("d3")
+    assert list(corpus_of(index.as_query_engine(engine="rlm"))) == ["d0", "d1", "d2", "d4", "ledger"]
+
+
+def test_an_empty_store_is_an_error(store):
+    with pytest.raises(InvalidArgumentError, match=r"this VectorStoreIndex: .*documents= or nodes="):
+        VectorStoreIndex.from_vector_store(store).as_query_engine(engine="rlm")
+
+
+def test_a_store_is_asked_for_what_its_listing_leaves_out():
+    store = qdrant(Path())
+    store.add([TextNode(id_=str(UUID(int=n)), text=f"Note {n}.", embedding=[0.0, 1.0]) for n in range(10_000)])
+    assert len(store.get_nodes()) == 9_999
+    assert len(nodes_of_index(VectorStoreIndex.from_vector_store(store))) == 10_000
