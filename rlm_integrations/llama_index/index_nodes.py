@@ -147,7 +147,7 @@ def _listed(index: BaseIndex[Any], store: BasePydanticVectorStore) -> list[BaseN
     if absent:
         warn_caller(
             f"{type(index).__name__}: {absent:,} of the {len(nodes):,} nodes that {type(store).__name__} listed name a "
-            "next chunk that is not among them: it was deleted, or the list is truncated; if so, pass nodes= or documents="
+            "next chunk that is not among them: deleted, or the list is truncated; if so, pass nodes= or documents="
         )
     plain = [_without_embedding(node) for node in nodes]
     return sorted(plain, key=lambda node: (node.ref_doc_id or node.node_id, getattr(node, "start_char_idx", None) or 0))

@@ -15,6 +15,8 @@ _RETRIEVAL = """
     keyword_extract_template include_text include_summaries graph_store_query_depth use_global_node_triplets
     max_knowledge_sequence path_depth image_similarity_top_k object_map recursive custom_query_engines
 """
+RETRIEVAL = frozenset(_RETRIEVAL.split())
+"""Arguments of `as_retriever`. They mean nothing over a whole corpus, and all with corpus="retriever"."""
 _SYNTHESIS = """
     response_mode response_synthesizer text_qa_template refine_template summary_template simple_template
     chat_content_qa_template chat_content_refine_template multimodal use_async verbose show_progress
@@ -25,7 +27,7 @@ _CHAT = """
     chat_mode chat_history memory memory_cls prefix_messages condense_question_prompt condense_prompt skip_condense
     context_prompt context_template context_refine_template context_refine_prompt token_limit tool_retriever
 """
-IGNORED = frozenset(f"{_RETRIEVAL} {_SYNTHESIS} {_CHAT}".split())
+IGNORED = RETRIEVAL | frozenset(f"{_SYNTHESIS} {_CHAT}".split())
 """They change how a RAG pipeline retrieves and synthesizes, and never what may be seen."""
 
 REFUSED = {
@@ -36,12 +38,12 @@ REFUSED = {
 
 
 def read_keyword_arguments(
-    given: Mapping[str, Any], honoured: Collection[str]
+    given: Mapping[str, Any], honoured: Collection[str], read_before: Collection[str] = ()
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The arguments that are honoured, and the names of those that have no effect.
 
     Raises InvalidArgumentError for arguments that may narrow what is seen and cannot be honoured (unless they
-    are None), and TypeError for unknown names.
+    are None), and TypeError for unknown names, which may be misspelt ones of `read_before`.
     """
     kept: dict[str, Any] = {}
     ignored: list[str] = []
@@ -57,8 +59,9 @@ def read_keyword_arguments(
         elif name in IGNORED:
             ignored.append(name)
         else:
-            close = difflib.get_close_matches(name, [*honoured, *IGNORED, *REFUSED], n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"those it takes are {', '.join(sorted(honoured))}"
+            taken = sorted({*honoured, *read_before})
+            close = difflib.get_close_matches(name, [*taken, *IGNORED, *REFUSED], n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"those it takes are {', '.join(taken)}"
             raise TypeError(f"the RLM query engine has no argument {name!r}; {hint}")
     return kept, tuple(ignored)
 

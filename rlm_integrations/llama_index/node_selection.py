@@ -41,7 +41,7 @@ class NodeSelection:
         """The nodes that are seen, in order. Raises InvalidArgumentError where there is none."""
         if not self.given:
             return list(nodes)
-        seen = [node for node in nodes if self._passes(node)]
+        seen = [node for node in nodes if self.passes(node)]
         if not seen:
             names = " and ".join(self.given)
             raise InvalidArgumentError(
@@ -49,7 +49,7 @@ class NodeSelection:
             )
         return seen
 
-    def _passes(self, node: BaseNode) -> bool:
+    def passes(self, node: BaseNode) -> bool:
         if self.node_ids is not None and node.node_id not in self.node_ids:
             return False
         if self.doc_ids is not None and (node.ref_doc_id or node.node_id) not in self.doc_ids:

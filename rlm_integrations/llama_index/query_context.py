@@ -18,6 +18,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.llama_index.documents import NodeCorpus
 from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index
+from rlm_integrations.llama_index.index_retriever import IndexRetriever
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.retriever import NodeRetriever
 from rlm_integrations.llama_index.source_nodes import Evidence, corpus_evidence, retrieved_evidence
@@ -46,13 +47,19 @@ class NodesContext:
 class RetrieverContext:
     """A retriever that remembers, for each run, what it found."""
 
-    def __init__(self, retriever: BaseRetriever, postprocessors: Sequence[BaseNodePostprocessor]) -> None:
+    def __init__(
+        self,
+        retriever: BaseRetriever,
+        postprocessors: Sequence[BaseNodePostprocessor],
+        selection: NodeSelection,
+    ) -> None:
         self._retriever = retriever
         self._postprocessors = postprocessors
-        self.core_context = NodeRetriever(retriever, postprocessors)
+        self._selection = selection
+        self.core_context = NodeRetriever(retriever, postprocessors, selection)
 
     def for_run(self) -> RetrieverContext:
-        return RetrieverContext(self._retriever, self._postprocessors)
+        return RetrieverContext(self._retriever, self._postprocessors, self._selection)
 
     def evidence(self, result: RLMResult[Any]) -> Evidence:
         return retrieved_evidence(result, self.core_context.found)
@@ -65,6 +72,8 @@ def read_context(
 
     Raises InvalidArgumentError for what cannot be one, or cannot be narrowed as asked.
     """
+    if isinstance(context, IndexRetriever):
+        return RetrieverContext(context.retriever, postprocessors, selection)
     if isinstance(context, BaseRetriever):
         if selection.given:
             names = " and ".join(selection.given)
@@ -72,11 +81,11 @@ def read_context(
                 f"{names}: cannot be applied to what a retriever returns without losing hits; set them on the "
                 f"retriever itself, for instance index.as_retriever({selection.given[0]}=...)"
             )
-        return RetrieverContext(context, postprocessors)
+        return RetrieverContext(context, postprocessors, selection)
     if postprocessors:
         raise InvalidArgumentError(
             "node_postprocessors: work on the hits of a retriever, and this engine reads a whole corpus; apply them to "
-            "the nodes and pass those as nodes=, or pass retriever="
+            'the nodes and pass those as nodes=, or pass retriever= or corpus="retriever"'
         )
     if isinstance(context, (BaseIndex, ComposableGraph)):
         index = cast(AnyIndex, context)

@@ -33,6 +33,7 @@ from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.events import instrumentation_event
 from rlm_integrations.llama_index.index_nodes import AnyIndex
+from rlm_integrations.llama_index.index_retriever import retriever_of_index
 from rlm_integrations.llama_index.keyword_arguments import ignored_warning, read_keyword_arguments
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
 from rlm_integrations.llama_index.node_selection import NodeSelection
@@ -155,6 +156,7 @@ class RLMQueryEngine(BaseQueryEngine):
         cls,
         index: AnyIndex,
         *,
+        corpus: Literal["nodes", "retriever"] = "nodes",
         documents: Iterable[BaseNode] | None = None,
         nodes: Iterable[BaseNode | NodeWithScore] | None = None,
         retriever: BaseRetriever | None = None,
@@ -162,16 +164,24 @@ class RLMQueryEngine(BaseQueryEngine):
     ) -> RLMQueryEngine:
         """An engine over everything in the index: what `index.as_query_engine(engine="rlm", ...)` gives.
 
-        `documents`, `nodes` or `retriever` are read instead of the index, for one whose store cannot list its
-        nodes. Arguments of RAG engines without a meaning here (`similarity_top_k`, `response_mode`, ...) are
-        ignored with a warning; unknown ones raise TypeError.
+        For an index whose store cannot list its nodes: `documents`, `nodes` or `retriever` are read instead of it,
+        and `corpus="retriever"` stands for its own retriever, which `filters`, `doc_ids`, `similarity_top_k` (10) and
+        the like then narrow. Otherwise arguments of RAG engines (`similarity_top_k`, `response_mode`, ...) have no
+        meaning here and are ignored with a warning. Unknown ones raise TypeError.
         """
+        if corpus not in ("nodes", "retriever"):
+            raise InvalidArgumentError(f'corpus: {corpus!r} is unknown; pass "nodes" or "retriever"')
         given = {"documents": documents, "nodes": nodes, "retriever": retriever}
         instead = [name for name, value in given.items() if value is not None]
-        if len(instead) > 1:
-            raise InvalidArgumentError(f"{' and '.join(instead)}: given together; pass one of them")
+        if len(instead) > 1 or (instead and corpus == "retriever"):
+            names = [*instead, 'corpus="retriever"'] if corpus == "retriever" else instead
+            raise InvalidArgumentError(f"{' and '.join(names)}: given together; pass one of them")
         context = given[instead[0]] if instead else index
-        return cls._of(context, options, getattr(index, "_callback_manager", None))
+        engine_options: Mapping[str, Any] = options
+        if corpus == "retriever":
+            context, engine_options = retriever_of_index(index, options)
+        read_before = ("corpus", *given)
+        return cls._of(context, engine_options, getattr(index, "_callback_manager", None), read_before)
 
     @classmethod
     def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
@@ -190,9 +200,13 @@ class RLMQueryEngine(BaseQueryEngine):
 
     @classmethod
     def _of(
-        cls, context: Any, options: EngineOptions, llm_callback_manager: CallbackManager | None = None
+        cls,
+        context: Any,
+        options: Mapping[str, Any],
+        llm_callback_manager: CallbackManager | None = None,
+        read_before: Collection[str] = (),
     ) -> RLMQueryEngine:
-        honoured, ignored = read_keyword_arguments(options, EngineOptions.__annotations__)
+        honoured, ignored = read_keyword_arguments(options, EngineOptions.__annotations__, read_before)
         if ignored:
             warn_caller(ignored_warning(ignored))
         if llm_callback_manager is not None:

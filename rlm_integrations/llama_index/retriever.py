@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -11,14 +11,24 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 from rlm_integrations.core.document import Document
 from rlm_integrations.llama_index.blocking import defining_class, in_thread
 from rlm_integrations.llama_index.documents import document_of_node
+from rlm_integrations.llama_index.node_selection import NodeSelection
 
 
 class NodeRetriever:
-    """The retriever of one run. What it found it keeps, by node id, for the response."""
+    """The retriever of one run. What it found it keeps, by node id, for the response.
 
-    def __init__(self, retriever: BaseRetriever, postprocessors: Sequence[BaseNodePostprocessor] = ()) -> None:
+    Hits that are not of the selection are dropped, before the postprocessors and, where those add nodes, after.
+    """
+
+    def __init__(
+        self,
+        retriever: BaseRetriever,
+        postprocessors: Sequence[BaseNodePostprocessor] = (),
+        selection: NodeSelection | None = None,
+    ) -> None:
         self._retriever = retriever
         self._postprocessors = postprocessors
+        self._selection = selection or NodeSelection()
         self.found: dict[str, NodeWithScore] = {}
 
     async def retrieve(self, query: str) -> list[Document]:
@@ -27,22 +37,32 @@ class NodeRetriever:
             hits = await in_thread(self._retriever.retrieve, bundle)
         else:
             hits = await self._retriever.aretrieve(bundle)
+        seen = self._seen(hits)
+        hits = list(seen.values())
         for postprocessor in self._postprocessors:
             hits = await postprocessor.apostprocess_nodes(hits, query_bundle=bundle)
-        return self._keep(hits)
+        return self._keep(hits, seen)
 
     def retrieve_sync(self, query: str) -> list[Document]:
         bundle = QueryBundle(query)
-        hits = self._retriever.retrieve(bundle)
+        seen = self._seen(self._retriever.retrieve(bundle))
+        hits = list(seen.values())
         for postprocessor in self._postprocessors:
             hits = postprocessor.postprocess_nodes(hits, query_bundle=bundle)
-        return self._keep(hits)
+        return self._keep(hits, seen)
 
-    def _keep(self, hits: Sequence[NodeWithScore]) -> list[Document]:
+    def _seen(self, hits: Sequence[NodeWithScore]) -> dict[str, NodeWithScore]:
+        seen: dict[str, NodeWithScore] = {}
+        for hit in hits:
+            if self._selection.passes(hit.node):
+                seen.setdefault(hit.node.node_id, hit)
+        return seen
+
+    def _keep(self, hits: Sequence[NodeWithScore], seen: Collection[str]) -> list[Document]:
         documents: dict[str, Document] = {}
         for hit in hits:
             document = document_of_node(hit.node)
-            if document.text:
+            if document.text and (hit.node.node_id in seen or self._selection.passes(hit.node)):
                 documents.setdefault(document.id, document)
                 self.found.setdefault(document.id, hit)
         return list(documents.values())

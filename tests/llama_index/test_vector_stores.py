@@ -93,6 +93,16 @@ def test_filters_keep_owners_apart(index):
     assert list(corpus_of(index.as_query_engine(engine="rlm", doc_ids=["d1", "d4"]))) == ["d1", "d4"]
 
 
+def test_filters_keep_owners_apart_where_the_retriever_is_the_corpus(index, scripted):
+    code = "```repl\nanswer['content'] = sorted(d['metadata']['i'] for d in context)\nanswer['ready'] = True\n```"
+    engine = index.as_query_engine(engine="rlm", corpus="retriever", filters=ANN, llm=scripted([code]))
+    response = engine.query("Who met Bob?")
+    assert response.response == "[0, 1]"
+    assert sorted(source.node.ref_doc_id for source in response.source_nodes) == ["d0", "d1"]
+    assert all(source.score is not None for source in response.source_nodes)
+    assert json.loads(QueryEndEvent(query="q?", response=response).model_dump_json())
+
+
 def test_a_deleted_document_is_gone(index, store):
     if type(store).__name__ == "LanceDBVectorStore":
         store.table.delete("doc_id = 'd3'")  # its own `delete` quotes the id as LanceDB quotes a column
