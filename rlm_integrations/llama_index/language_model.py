@@ -9,7 +9,6 @@ from llama_index.core.base.llms.generic_utils import messages_to_prompt
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
-from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnknownVariableType]
@@ -17,16 +16,21 @@ from llama_index.core.settings import Settings
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
-from rlm_integrations.llama_index.blocking import defining_class, in_thread
+from rlm_integrations.llama_index.blocking import holds_loop_up, in_thread
+from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.token_usage import field_of, usage_of
 
 LLMLike = LLM | str
 """An LLM, or a str that `resolve_llm` knows. LangChain models work too, through llama-index-llms-langchain."""
 
+_SMALL_WINDOW = 32_000
+"""Tokens. LlamaIndex's own default LLM, gpt-3.5-turbo, has 16,385; twenty iterations of full output are 40,000."""
+
 
 class LlamaIndexModel:
     """Calls `achat` on the async path and `chat` on the sync path; a completion-only LLM gets one prompt instead.
 
+    An `achat` that would hold up the event loop is replaced by `chat` in a thread.
     An LLM's own `system_prompt` is added to the system message, as LlamaIndex adds it to a prompt.
     """
 
@@ -34,12 +38,13 @@ class LlamaIndexModel:
         self.llm = llm
         metadata = llm.metadata
         self._is_chat_model = metadata.is_chat_model
+        self._holds_loop_up = holds_loop_up(llm, "achat" if metadata.is_chat_model else "acomplete")
         self._system_role = metadata.system_role
         self._model_name = metadata.model_name
         self.max_input_tokens = _max_input_tokens(metadata.context_window, metadata.num_output)
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        if _blocks(self.llm, chat=self._is_chat_model):
+        if self._holds_loop_up:
             return await in_thread(self.complete_sync, messages)
         sent = self._chat_messages(messages)
         if self._is_chat_model:
@@ -79,18 +84,20 @@ class LlamaIndexModel:
 
 
 def choose_llm(llm: LLMLike | None, argument: str, callback_manager: CallbackManager | None = None) -> LLM:
-    """The LLM that was passed, or else `Settings.llm`.
+    """The LLM that was passed, or else `Settings.llm`, with a warning if its window is known to be small.
 
     Raises InvalidArgumentError, naming the argument, where there is none or it is not an LLM.
     """
     if llm is None:
         try:
-            return Settings.llm
+            default = Settings.llm
         except (ImportError, ValueError) as error:
             raise InvalidArgumentError(
                 f"{argument}: none given, and Settings.llm has no usable default ({_first_line(error)}); "
                 f"pass {argument}=, or set llama_index.core.Settings.llm"
             ) from error
+        _warn_of_small_window(default, argument)
+        return default
     try:
         return resolve_llm(llm, callback_manager=callback_manager)
     except (AssertionError, ImportError, ValueError) as error:
@@ -98,6 +105,17 @@ def choose_llm(llm: LLMLike | None, argument: str, callback_manager: CallbackMan
             f"{argument}: {llm!r:.80} cannot be used ({_first_line(error) or 'it is not a LlamaIndex LLM'}); "
             "pass an LLM of llama_index, for instance OpenAI(model=...)"
         ) from error
+
+
+def _warn_of_small_window(llm: LLM, argument: str) -> None:
+    metadata = llm.metadata
+    left = _max_input_tokens(metadata.context_window, metadata.num_output)
+    if left is not None and left < _SMALL_WINDOW:
+        warn_caller(
+            f"{argument}: none given, so it is Settings.llm ({metadata.model_name}), which takes {left:,} tokens; "
+            f"a root LM reads what its code prints, step after step, and soon needs more: pass as {argument}= one that "
+            "takes more, or this one itself to keep it"
+        )
 
 
 def unwrap_structured(llm: LLM) -> tuple[LLM, Any]:
@@ -113,11 +131,6 @@ def _max_input_tokens(context_window: int, num_output: int) -> int | None:
         return None
     left = context_window - max(num_output, 0)
     return left if left > 0 else context_window
-
-
-def _blocks(llm: LLM, *, chat: bool) -> bool:
-    """Whether the async method is the one of CustomLLM, which calls the sync one on the loop."""
-    return defining_class(llm, "achat" if chat else "acomplete") is CustomLLM
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from rlm_integrations.core.document import Document
-from rlm_integrations.llama_index.blocking import defining_class, in_thread
+from rlm_integrations.llama_index.blocking import holds_loop_up, in_thread
 from rlm_integrations.llama_index.documents import document_of_node
 from rlm_integrations.llama_index.node_selection import NodeSelection
 
@@ -33,7 +33,7 @@ class NodeRetriever:
 
     async def retrieve(self, query: str) -> list[Document]:
         bundle = QueryBundle(query)
-        if _blocks(self._retriever):
+        if holds_loop_up(self._retriever, "_aretrieve"):
             hits = await in_thread(self._retriever.retrieve, bundle)
         else:
             hits = await self._retriever.aretrieve(bundle)
@@ -66,8 +66,3 @@ class NodeRetriever:
                 documents.setdefault(document.id, document)
                 self.found.setdefault(document.id, hit)
         return list(documents.values())
-
-
-def _blocks(retriever: BaseRetriever) -> bool:
-    """Whether `aretrieve` would block the loop: the inherited one calls the sync method."""
-    return defining_class(retriever, "_aretrieve") is BaseRetriever

@@ -4,15 +4,17 @@ import asyncio
 import threading
 
 import pytest
-from llama_index.core import Settings
+from llama_index.core import Document, Settings, SummaryIndex
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata, MessageRole
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
-from llama_index.core.llms import CustomLLM, MockLLM
+from llama_index.core.llms import LLM, CustomLLM, MockLLM
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, choose_llm, unwrap_structured
 from rlm_integrations.testing import ScriptedModel
 
@@ -79,6 +81,85 @@ async def test_async_methods_that_would_block_run_in_threads_side_by_side():
     assert [reply.text for reply in replies] == ["met"] * 3
 
 
+class Postponed(LLM):
+    """Its async methods are still the sync ones, as in many integrations; a reply needs three calls at a time."""
+
+    barrier: object
+    chat_model: bool
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(is_chat_model=self.chat_model)
+
+    @llm_chat_callback()
+    def chat(self, messages, **kwargs):
+        self.barrier.wait(timeout=10)
+        return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content="met"))
+
+    @llm_chat_callback()
+    async def achat(self, messages, **kwargs):
+        return self.chat(messages, **kwargs)
+
+    @llm_completion_callback()
+    def complete(self, prompt, formatted=False, **kwargs):
+        self.barrier.wait(timeout=10)
+        return CompletionResponse(text="met")
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt, formatted=False, **kwargs):
+        return self.complete(prompt, formatted, **kwargs)
+
+    def stream_chat(self, messages, **kwargs):
+        raise NotImplementedError
+
+    def stream_complete(self, prompt, formatted=False, **kwargs):
+        raise NotImplementedError
+
+    async def astream_chat(self, messages, **kwargs):
+        raise NotImplementedError
+
+    async def astream_complete(self, prompt, formatted=False, **kwargs):
+        raise NotImplementedError
+
+
+class Waiting(Postponed):
+    """Its async methods wait for the caller, on the caller's loop."""
+
+    @llm_chat_callback()
+    async def achat(self, messages, **kwargs):
+        await self.barrier.wait()
+        return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content=threading.current_thread().name))
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt, formatted=False, **kwargs):
+        await self.barrier.wait()
+        return CompletionResponse(text=threading.current_thread().name)
+
+
+@pytest.mark.parametrize("chat_model", [True, False])
+async def test_async_methods_that_await_nothing_run_in_threads_and_others_on_the_callers_loop(chat_model):
+    postponed = LlamaIndexModel(Postponed(barrier=threading.Barrier(3), chat_model=chat_model))
+    replies = await asyncio.gather(*(postponed.complete(ASKED) for _ in range(3)))
+    assert [reply.text for reply in replies] == ["met"] * 3
+    meeting = asyncio.Event()
+    waiting = LlamaIndexModel(Waiting(barrier=meeting, chat_model=chat_model))
+    calls = asyncio.gather(*(waiting.complete(ASKED) for _ in range(3)))
+    meeting.set()
+    assert [reply.text for reply in await calls] == [threading.current_thread().name] * 3
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_completion_only_llm_answers_a_query(asynchronous):
+    class Completing(Echo):
+        def complete(self, prompt, formatted=False, **kwargs):
+            assert "user: " in prompt
+            return CompletionResponse(text="```repl\nanswer['content'] = len(context)\nanswer['ready'] = True\n```")
+
+    engine = RLMQueryEngine.from_documents([Document(text="one"), Document(text="two")], llm=Completing())
+    response = await engine.aquery("How many?") if asynchronous else engine.query("How many?")
+    assert response.response == "2"
+
+
 async def test_an_error_of_a_threaded_call_arrives():
     class Failing(Echo):
         def complete(self, prompt, formatted=False, **kwargs):
@@ -112,6 +193,17 @@ def test_the_window_is_taken_where_it_is_known(window, num_output, expected):
 def test_settings_llm_is_the_default():
     Settings.llm = llm = MockLLM(max_tokens=2)
     assert choose_llm(None, "llm") is llm
+
+
+def test_a_default_llm_with_a_small_window_warns_and_one_that_was_passed_does_not(scripted, documents):
+    index = SummaryIndex.from_documents(documents)
+    Settings.llm = small = scripted([], model="small-1", context_window=16_385)
+    with pytest.warns(UserWarning, match=r"llm: none given, so it is Settings\.llm \(small-1\), which takes") as caught:
+        index.as_query_engine(engine="rlm")
+    assert [warning.filename for warning in caught] == [__file__]
+    index.as_query_engine(engine="rlm", llm=small)
+    Settings.llm = scripted([], context_window=128_000)
+    index.as_query_engine(engine="rlm")
 
 
 def test_no_llm_anywhere_is_an_error_that_names_the_argument(monkeypatch):

@@ -64,6 +64,37 @@ async def test_hits_for_the_question_then_more(path, scripted):
     ]
 
 
+async def test_an_async_method_that_calls_the_sync_one_is_kept_off_the_loop(scripted):
+    class Postponed(PetRetriever):
+        async def _aretrieve(self, query_bundle):
+            return self._retrieve(query_bundle)
+
+    retriever = Postponed()
+    await RLMQueryEngine.from_retriever(retriever, llm=scripted([MORE])).aquery("cats")
+    assert len(retriever.asked) == 2
+    assert all(thread != threading.current_thread().name for _, thread in retriever.asked)
+
+
+def test_a_retriever_that_fails_in_the_run_is_an_error_of_the_step_and_the_run_goes_on(scripted):
+    class Failing(PetRetriever):
+        def _retrieve(self, query_bundle):
+            if query_bundle.query_str == "dogs":
+                raise ConnectionError("the store is down")
+            return super()._retrieve(query_bundle)
+
+    after = "```repl\nanswer['content'] = first\nanswer['ready'] = True\n```"
+    llm = scripted([MORE, after])
+    response = RLMQueryEngine.from_retriever(Failing(), llm=llm).query("cats and newts")
+    assert response.response == '["cats", "newts"]'
+    assert "the store is down" in llm.requests[1][-1].content
+
+
+def test_a_question_without_hits_begins_with_an_empty_context(scripted):
+    response = RLMQueryEngine.from_retriever(PetRetriever(), llm=scripted([MORE])).query("Which pet sleeps most?")
+    assert response.response == "[] ['dogs']"
+    assert [source.node_id for source in response.source_nodes] == ["dogs"]
+
+
 def test_one_run_does_not_see_what_another_found(scripted):
     engine = RLMQueryEngine.from_retriever(
         PetRetriever(), llm=scripted([MORE, MORE.replace("retrieve(", "print(").replace("cite(", "print(")])
