@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llama_index.core.schema import BaseNode, MetadataMode, TextNode
+from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node, TextNode
 
 from rlm_integrations.core.corpus import Corpus, plain, unique_ids
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.llama_index.caller_warning import warn_caller
 
 _LEAST_OVERLAP = 16
 """Characters. Less than so many are alike by chance."""
@@ -47,10 +48,19 @@ class NodeCorpus:
 
     @classmethod
     def of_nodes(cls, nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> NodeCorpus:
-        """See `merge_nodes`. Raises InvalidArgumentError where the nodes hold no text at all."""
+        """See `merge_nodes`. Raises InvalidArgumentError where the nodes hold no text at all.
+
+        Images, sound and video are left out, with a warning where a node has no text beside them.
+        """
         merged = merge_nodes(nodes, ancestors)
         if not merged:
             raise InvalidArgumentError(f"context: none of the {len(nodes):,} nodes holds text; pass nodes with text")
+        mute = sum(1 for node in nodes if not text_of_node(node) and _has_media(node))
+        if mute:
+            warn_caller(
+                f"context: {mute:,} of the {len(nodes):,} nodes hold an image, sound or video and no text, and are left "
+                "out; an RLM reads text: describe them in their text to have them read"
+            )
         documents = unique_ids([each.document for each in merged])
         spans = {document.id: each.spans for document, each in zip(documents, merged, strict=True)}
         return cls(Corpus(documents), spans)
@@ -80,13 +90,14 @@ def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | N
     Chunks of one source are put together by their positions, a gap between them filled with a newline.
     Where the metadata that the model may see changes from one chunk to the next, a new document begins,
     without the overlap. A node without a source or a position is a document of its own, and one without text none.
+    One that is given twice counts once.
 
     In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `ancestors` are nodes by
     id that are not part of the corpus themselves, but tell where their children stood.
     """
     known = {**(ancestors or {}), **{node.node_id: node for node in nodes}}
     groups: dict[str, list[_Placed]] = {}
-    for node in nodes:
+    for node in {(node.node_id, text_of_node(node)): node for node in nodes}.values():
         if text_of_node(node):
             source_id, start = _place(node, known)
             groups.setdefault(source_id, []).append(_Placed(node, start))
@@ -95,6 +106,12 @@ def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | N
 
 def text_of_node(node: BaseNode) -> str:
     return node.get_content(metadata_mode=MetadataMode.NONE)
+
+
+def _has_media(node: BaseNode) -> bool:
+    if isinstance(node, Node):
+        return any((node.image_resource, node.audio_resource, node.video_resource))
+    return isinstance(node, ImageNode)
 
 
 def visible_metadata(node: BaseNode) -> dict[str, Any]:

@@ -106,6 +106,8 @@ def _nodes_of(context: object) -> tuple[list[BaseNode] | None, object]:
     """The nodes that the context is made of, or None and the context, read if it could be read only once."""
     if context is None:
         raise InvalidArgumentError("context: none given; pass an index, a retriever, nodes or documents")
+    if isinstance(context, (BaseNode, NodeWithScore)):
+        return _nodes_of([context])
     if isinstance(context, (str, bytes, bytearray, Mapping, Corpus)) or not isinstance(context, Iterable):
         return None, context  # pyright: ignore[reportUnknownVariableType]
     items: list[object] = list(context)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llama_index.core import Document
-from llama_index.core.node_parser import HierarchicalNodeParser, SentenceSplitter, get_leaf_nodes
-from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.core.node_parser import (
+    HierarchicalNodeParser,
+    SentenceSplitter,
+    SentenceWindowNodeParser,
+    TokenTextSplitter,
+    get_leaf_nodes,
+)
+from llama_index.core.schema import ImageNode, MediaResource, NodeRelationship, RelatedNodeInfo, TextNode
 
 from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.documents import NodeCorpus, merge_nodes, visible_metadata
 
 
@@ -113,6 +121,49 @@ def test_text_that_no_longer_fits_its_position_stands_alone():
 def test_nodes_without_a_source_or_text():
     alone = TextNode(text="alone", id_="n")
     assert [(m.document.id, m.document.text) for m in merge_nodes([alone, TextNode(text="")])] == [("n", "alone")]
+
+
+def test_a_node_given_twice_counts_once_and_equal_ids_of_other_text_do_not():
+    twice, other = TextNode(id_="n", text="once"), TextNode(id_="n", text="another")
+    assert [merged.document.text for merged in merge_nodes([twice, twice, other, twice])] == ["once", "another"]
+    assert [merged.document.text for merged in merge_nodes([chunk("abc", 0), chunk("abc", 0)])] == ["abc"]
+
+
+@pytest.mark.parametrize(
+    "mute",
+    [
+        ImageNode(image_url="https://example.org/cat.png"),
+        Document(image_resource=MediaResource(data=b"png")),
+        Document(audio_resource=MediaResource(data=b"mp3")),
+    ],
+)
+def test_media_without_text_are_left_out_with_a_warning(mute):
+    captioned = ImageNode(image_url="https://example.org/dog.png", text="A dog on a jetty.")
+    with pytest.warns(UserWarning, match="1 of the 3 nodes hold an image, sound or video and no text"):
+        corpus = NodeCorpus.of_nodes([mute, captioned, TextNode(text="")])
+    assert [document.text for document in corpus.corpus.documents] == ["A dog on a jetty."]
+    with pytest.raises(InvalidArgumentError, match="none of the 1 nodes holds text"):
+        NodeCorpus.of_nodes([mute])
+
+
+SENTENCES = " ".join(f"Sentence {n} says {n * n}.{chr(10) * (n % 7 // 5)}" for n in range(1_200)).strip()
+
+
+@pytest.mark.parametrize(
+    "parser",
+    [
+        SentenceSplitter(chunk_size=100, chunk_overlap=40, paragraph_separator="\n\n"),
+        TokenTextSplitter(chunk_size=200, chunk_overlap=40),
+        SentenceWindowNodeParser(),
+    ],
+    ids=lambda parser: type(parser).__name__,
+)
+def test_every_splitter_is_undone(parser):
+    document = Document(text=SENTENCES, doc_id="d", metadata={"page": 1})
+    nodes = parser.get_nodes_from_documents([document])
+    assert len(nodes) > 20
+    (merged,) = merge_nodes(nodes)
+    assert (merged.document.id, merged.document.text, merged.document.metadata) == ("d", SENTENCES, {"page": 1})
 
 
 def test_excluded_metadata_is_not_visible():

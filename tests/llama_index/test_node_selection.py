@@ -86,3 +86,8 @@ def test_a_selection_over_a_retriever_or_plain_text_is_refused(documents):
         RLMQueryEngine.from_retriever(retriever, doc_ids=["d1"])
     with pytest.raises(InvalidArgumentError, match="doc_ids: need nodes, and context is str"):
         RLMQueryEngine(context="a plain text", doc_ids=["d1"])
+
+
+def test_a_single_node_is_a_corpus_and_can_be_selected(documents):
+    engine = RLMQueryEngine(context=documents[3], filters=MetadataFilters(filters=[LATE]))
+    assert [document.id for document in engine._context.core_context.documents] == ["d3"]
