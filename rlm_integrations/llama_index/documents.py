@@ -58,8 +58,8 @@ class NodeCorpus:
         mute = sum(1 for node in nodes if not text_of_node(node) and _has_media(node))
         if mute:
             warn_caller(
-                f"context: {mute:,} of the {len(nodes):,} nodes hold an image, sound or video and no text, and are left "
-                "out; an RLM reads text: describe them in their text to have them read"
+                f"context: {mute:,} of the {len(nodes):,} nodes hold an image, sound or video and no text: left "
+                "out, since an RLM reads text; describe them in their text to have them read"
             )
         documents = unique_ids([each.document for each in merged])
         spans = {document.id: each.spans for document, each in zip(documents, merged, strict=True)}

@@ -14,18 +14,21 @@ _RETRIEVAL = """
     query_template query_template_multiple max_keywords_per_query num_chunks_per_query query_keyword_extract_template
     keyword_extract_template include_text include_summaries graph_store_query_depth use_global_node_triplets
     max_knowledge_sequence path_depth image_similarity_top_k object_map recursive custom_query_engines
+    choice_top_k include_properties include_text_preamble max_keywords num_workers output_parsing_fn similarity_score
+    synonym_prompt
 """
 RETRIEVAL = frozenset(_RETRIEVAL.split())
 """Arguments of `as_retriever`. They mean nothing over a whole corpus, and all with corpus="retriever"."""
 _SYNTHESIS = """
     response_mode response_synthesizer text_qa_template refine_template summary_template simple_template
     chat_content_qa_template chat_content_refine_template multimodal use_async verbose show_progress
-    structured_answer_filtering
+    structured_answer_filtering prompt_helper program_factory chat_prompt_helper chat_summary_template
 """
 # `as_chat_engine` hands its own arguments on to the query engine.
 _CHAT = """
     chat_mode chat_history memory memory_cls prefix_messages condense_question_prompt condense_prompt skip_condense
     context_prompt context_template context_refine_template context_refine_prompt token_limit tool_retriever
+    multi_modal_llm
 """
 IGNORED = RETRIEVAL | frozenset(f"{_SYNTHESIS} {_CHAT}".split())
 """They change how a RAG pipeline retrieves and synthesizes, and never what may be seen."""

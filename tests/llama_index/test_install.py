@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
+import pkgutil
 import subprocess
 import sys
 import threading
 
 import pytest
-from llama_index.core import ComposableGraph, SummaryIndex, VectorStoreIndex
-from llama_index.core.indices import EmptyIndex
+from llama_index.core import ComposableGraph, Settings, SummaryIndex, VectorStoreIndex, indices
+from llama_index.core.data_structs.data_structs import IndexDict
+from llama_index.core.embeddings import MockMultiModalEmbedding
+from llama_index.core.indices import EmptyIndex, MultiModalVectorStoreIndex
 from llama_index.core.indices.base import BaseIndex
+from llama_index.core.indices.managed.base import BaseManagedIndex
 from llama_index.core.llms import MockLLM
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.schema import ImageNode, TextNode
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine, install, is_installed, uninstall
@@ -22,6 +28,66 @@ from rlm_integrations.llama_index import RLMQueryEngine, install, is_installed, 
 
 def test_every_kind_of_index_gives_an_rlm_engine(index_kind, build_index, documents):
     assert isinstance(build_index(index_kind, documents).as_query_engine(engine="rlm"), RLMQueryEngine)
+
+
+def test_every_index_class_of_the_core_is_hooked_once():
+    for module in pkgutil.walk_packages(indices.__path__, "llama_index.core.indices."):
+        importlib.import_module(module.name)
+    classes, found = [BaseIndex, ComposableGraph], set()
+    while classes:
+        cls = classes.pop()
+        classes += type.__subclasses__(cls)
+        if "as_query_engine" in vars(cls) and cls.__module__.startswith("llama_index.core."):
+            found.add(cls.__name__)
+            assert hasattr(cls.as_query_engine, "__rlm_hook__"), cls
+            assert not hasattr(cls.as_query_engine.__wrapped__, "__rlm_hook__"), cls
+    assert found == {
+        "BaseIndex",
+        "ComposableGraph",
+        "EmptyIndex",
+        "MultiModalVectorStoreIndex",
+        "SQLStructStoreIndex",
+    }
+
+
+def test_a_multi_modal_index_gives_its_texts_and_captions():
+    captioned = ImageNode(id_="cat", image=PIXEL, text="A cat on a sofa.")
+    embedding = MockMultiModalEmbedding(embed_dim=4)
+    nodes = [TextNode(text="Of pets."), captioned, ImageNode(id_="mute", image=PIXEL)]
+    index = MultiModalVectorStoreIndex(nodes, image_embed_model=embedding)
+    engine = index.as_query_engine(engine="rlm")
+    texts = [document.text for document in engine._context.core_context.documents]
+    assert texts == ["Of pets.", "A cat on a sofa."]
+
+
+AGAIN = "How many documents are there, again?"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+class HostedIndex(BaseManagedIndex):
+    """An index whose documents are elsewhere, with a query engine of its own: as LlamaCloud's."""
+
+    def as_retriever(self, **kwargs):
+        return SummaryIndex([TextNode(text="Kept elsewhere.")]).as_retriever()
+
+    def as_query_engine(self, **kwargs):
+        return "hosted"
+
+    def _insert(self, nodes, **kwargs): ...
+
+    def delete_ref_doc(self, ref_doc_id, delete_from_docstore=False, **kwargs): ...
+
+    def update_ref_doc(self, document, **kwargs): ...
+
+
+def test_a_managed_index_answers_from_its_retriever(scripted):
+    index = HostedIndex(index_struct=IndexDict())
+    assert index.as_query_engine() == "hosted"
+    with pytest.raises(InvalidArgumentError, match=r'this HostedIndex: it holds no nodes;.*corpus="retriever"'):
+        index.as_query_engine(engine="rlm")
+    code = "```repl\nanswer['content'] = context[0]['text']\nanswer['ready'] = True\n```"
+    engine = index.as_query_engine(engine="rlm", corpus="retriever", llm=scripted([code]))
+    assert engine.query("What is there?").response == "Kept elsewhere."
 
 
 def test_other_calls_are_untouched(documents):
@@ -152,6 +218,28 @@ def test_chat_modes_that_drop_the_engine_warn(documents):
         chat = index.as_chat_engine(chat_mode="condense_question", engine="rlm", memory=memory)
     assert len(caught) == 1
     assert isinstance(chat._query_engine, RLMQueryEngine)
+
+
+def test_a_misspelt_engine_name_warns_in_a_chat_too(documents):
+    index = SummaryIndex.from_documents(documents)
+    with pytest.warns(UserWarning, match="engine='rml' is unknown.*did you mean 'rlm'") as caught:
+        memory = ChatMemoryBuffer.from_defaults()
+        index.as_chat_engine(chat_mode="condense_question", engine="rml", memory=memory)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_chat_keeps_its_history_and_asks_the_engine(documents, scripted):
+    Settings.llm = scripted([])
+    code = "```repl\nanswer['content'] = len(context)\nanswer['ready'] = True\n```"
+    index = VectorStoreIndex.from_documents(documents)
+    llm = scripted(always=lambda messages: AGAIN if "Chat History" in messages[-1].content else code)
+    memory = ChatMemoryBuffer.from_defaults()
+    with pytest.warns(UserWarning, match="does not use memory"):
+        chat = index.as_chat_engine(chat_mode="condense_question", engine="rlm", llm=llm, memory=memory)
+    assert [chat.chat("How many documents are there?").response for _ in range(2)] == ["5", "5"]
+    assert [message.content for message in chat.chat_history[1::2]] == ["5", "5"]
+    assert AGAIN in llm.requests[-1][-1].content
+    assert not Settings.llm.requests
 
 
 def test_threads_may_query_while_others_install_and_uninstall(documents):

@@ -1,11 +1,28 @@
 from __future__ import annotations
 
+import inspect
+
 import pytest
-from llama_index.core import SummaryIndex, VectorStoreIndex
+from llama_index.core import (
+    DocumentSummaryIndex,
+    KnowledgeGraphIndex,
+    PropertyGraphIndex,
+    SimpleKeywordTableIndex,
+    SummaryIndex,
+    TreeIndex,
+    VectorStoreIndex,
+)
+from llama_index.core.chat_engine import CondensePlusContextChatEngine, CondenseQuestionChatEngine, ContextChatEngine
+from llama_index.core.indices import MultiModalVectorStoreIndex
+from llama_index.core.indices.document_summary.retrievers import DocumentSummaryIndexLLMRetriever
+from llama_index.core.indices.vector_store.retrievers import VectorIndexRetriever
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.response_synthesizers import get_response_synthesizer
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.keyword_arguments import IGNORED, REFUSED, read_keyword_arguments
+from rlm_integrations.llama_index.query_engine import EngineOptions
 
 
 def test_rag_arguments_are_ignored_with_one_warning_that_names_them(documents):
@@ -24,7 +41,39 @@ def test_chat_arguments_are_ignored_with_a_warning(documents):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "close"), [("limit", "limits"), ("top_k_similarity", "similarity_top_k"), ("sub_lm", "sub_llm")]
+    "function",
+    [
+        *(
+            cls.as_retriever
+            for cls in (VectorStoreIndex, SummaryIndex, TreeIndex, PropertyGraphIndex, KnowledgeGraphIndex)
+        ),
+        *(cls.as_retriever for cls in (DocumentSummaryIndex, SimpleKeywordTableIndex, MultiModalVectorStoreIndex)),
+        *(retriever.__init__ for retriever in (VectorIndexRetriever, DocumentSummaryIndexLLMRetriever)),
+        RetrieverQueryEngine.from_args,
+        get_response_synthesizer,
+        CondenseQuestionChatEngine.from_defaults,
+        CondensePlusContextChatEngine.from_defaults,
+        ContextChatEngine.from_defaults,
+    ],
+    ids=lambda function: function.__qualname__,
+)
+def test_every_argument_of_llama_indexs_own_engines_is_known(function):
+    parameters = inspect.signature(function).parameters.values()
+    names = {each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)}
+    names -= {"self", "index", "retriever", "query_engine"}  # what the engine is made of, not how
+    kept, ignored = read_keyword_arguments(dict.fromkeys(names), EngineOptions.__annotations__)
+    assert names - set(kept) - set(ignored) <= set(REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "close"),
+    [
+        ("corpsu", "corpus"),
+        ("retreiver", "retriever"),
+        ("limit", "limits"),
+        ("top_k_similarity", "similarity_top_k"),
+        ("sub_lm", "sub_llm"),
+    ],
 )
 def test_an_unknown_argument_is_a_type_error_with_the_close_name(documents, wrong, close):
     index = SummaryIndex.from_documents(documents)
@@ -55,7 +104,5 @@ def test_postprocessors_over_a_whole_corpus_are_refused(documents):
 
 
 def test_no_name_is_both_ignored_and_honoured():
-    from rlm_integrations.llama_index.query_engine import EngineOptions
-
     assert not set(EngineOptions.__annotations__) & (IGNORED | set(REFUSED))
     assert not IGNORED & set(REFUSED)
