@@ -222,8 +222,8 @@ def test_chat_modes_that_drop_the_engine_warn(documents):
 
 def test_a_misspelt_engine_name_warns_in_a_chat_too(documents):
     index = SummaryIndex.from_documents(documents)
+    memory = ChatMemoryBuffer.from_defaults()
     with pytest.warns(UserWarning, match="engine='rml' is unknown.*did you mean 'rlm'") as caught:
-        memory = ChatMemoryBuffer.from_defaults()
         index.as_chat_engine(chat_mode="condense_question", engine="rml", memory=memory)
     assert [warning.filename for warning in caught] == [__file__]
 
