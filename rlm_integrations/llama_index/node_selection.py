@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.schema import BaseNode
-from llama_index.core.vector_stores.types import FilterCondition, MetadataFilters
+from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 from llama_index.core.vector_stores.utils import build_metadata_filter_fn
 
 from rlm_integrations.core.errors import InvalidArgumentError
+
+_OF_LISTS = frozenset({FilterOperator.IN, FilterOperator.NIN, FilterOperator.ANY, FilterOperator.ALL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class NodeSelection:
             raise InvalidArgumentError(
                 f"filters: {type(self.filters).__name__} given; pass llama_index.core.vector_stores.MetadataFilters"
             )
+        for condition in _conditions(self.filters):
+            if condition.operator in _OF_LISTS and isinstance(condition.value, str):
+                raise InvalidArgumentError(
+                    f"filters: {condition.key!r} {condition.operator.value} the str {condition.value!r} would match "
+                    f"parts of it; pass a list: value=[{condition.value!r}]"
+                )
         for name in ("doc_ids", "node_ids"):
             ids = getattr(self, name)
             if isinstance(ids, str):
@@ -55,6 +63,14 @@ class NodeSelection:
         if self.doc_ids is not None and (node.ref_doc_id or node.node_id) not in self.doc_ids:
             return False
         return self.filters is None or _matches(self.filters, filterable_metadata(node))
+
+
+def _conditions(filters: MetadataFilters | None) -> Iterator[MetadataFilter]:
+    for part in filters.filters if filters is not None else ():
+        if isinstance(part, MetadataFilters):
+            yield from _conditions(part)
+        else:
+            yield part
 
 
 def filterable_metadata(node: BaseNode) -> dict[str, Any]:

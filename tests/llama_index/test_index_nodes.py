@@ -175,6 +175,18 @@ def test_a_count_equal_to_a_cap_is_possibly_truncated(documents, count):
         nodes_of_index(index)
 
 
+def test_a_store_that_takes_a_limit_and_keeps_to_its_cap_is_possibly_truncated(documents):
+    class Capped(TextStore):
+        def get_nodes(self, node_ids=None, filters=None, limit=None):
+            return super().get_nodes()[: min(limit or 10_000, 10_000)]
+
+    store = Capped(kept={})
+    index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
+    store.kept = {str(i): TextNode(id_=str(i), text="x") for i in range(10_001)}
+    with pytest.raises(InvalidArgumentError, match="Capped listed 10,000 nodes, a cap, so possibly truncated"):
+        nodes_of_index(index)
+
+
 def test_a_chunk_whose_next_one_is_not_listed_is_told(documents, long_text):
     store = TextStore(kept={})
     storage = StorageContext.from_defaults(vector_store=store)

@@ -70,6 +70,18 @@ def test_a_selection_without_a_node_is_an_error_not_an_empty_corpus(documents):
         ({"doc_ids": "d1"}, "doc_ids: the str 'd1' given"),
         ({"filters": {"owner": "ann"}}, "filters: dict given"),
         (
+            {
+                "filters": MetadataFilters(
+                    filters=[
+                        MetadataFilters(
+                            filters=[MetadataFilter(key="owner", value="joann", operator=FilterOperator.IN)]
+                        )
+                    ]
+                )
+            },
+            r"filters: 'owner' in the str 'joann' would match parts of it; pass a list: value=\['joann'\]",
+        ),
+        (
             {"filters": MetadataFilters(filters=[MetadataFilter(key="owner", value=3, operator=FilterOperator.GT)])},
             "filters: 'owner' > 3 cannot be compared with the value 'ann'",
         ),
