@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from llama_index.core import Document, SQLDatabase, StorageContext, SummaryIndex, VectorStoreIndex
 from llama_index.core.indices import EmptyIndex, SQLStructStoreIndex
@@ -118,20 +120,23 @@ def test_only_what_has_no_meaning_is_ignored(index):
     assert isinstance(engine, RLMQueryEngine)
 
 
-def sql_index() -> SQLStructStoreIndex:
+@pytest.fixture
+def sql_index() -> Iterator[SQLStructStoreIndex]:
+    """An index over a table."""
     database = create_engine("sqlite://")
     with database.begin() as connection:
         connection.execute(text("create table towns (name text primary key)"))
-    return SQLStructStoreIndex([], sql_database=SQLDatabase(database), table_name="towns")
+    yield SQLStructStoreIndex([], sql_database=SQLDatabase(database), table_name="towns")
+    database.dispose()
 
 
-@pytest.mark.parametrize("build", [EmptyIndex, sql_index])
-def test_an_index_without_a_retriever_says_so(build):
-    index = build()
-    with pytest.raises(InvalidArgumentError, match=f'corpus: "retriever" given, and a {type(index).__name__} has no'):
-        index.as_query_engine(engine="rlm", corpus="retriever")
-    with pytest.raises(InvalidArgumentError, match=f"cannot read the corpus of this {type(index).__name__}"):
-        index.as_query_engine(engine="rlm")
+def test_an_index_without_a_retriever_says_so(sql_index):
+    for index in (EmptyIndex(), sql_index):
+        name = type(index).__name__
+        with pytest.raises(InvalidArgumentError, match=f'corpus: "retriever" given, and a {name} has no retriever'):
+            index.as_query_engine(engine="rlm", corpus="retriever")
+        with pytest.raises(InvalidArgumentError, match=f"cannot read the corpus of this {name}"):
+            index.as_query_engine(engine="rlm")
 
 
 @pytest.mark.parametrize(
