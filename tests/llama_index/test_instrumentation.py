@@ -152,7 +152,7 @@ async def test_runs_side_by_side_keep_their_trees_apart(long_text, scripted, wat
         trees.setdefault(root_of(span, by_id).id_, Counter())[span.id_.partition("-")[0].rpartition(".")[2]] += 1
     assert len(trees) == 6
     sync = {"query": 1, "_query": 1, "_run_code": 1, "chat": 3}
-    asynchronous = {"aquery": 1, "_aquery": 1, "_run_code": 1, "achat": 3}
+    asynchronous = {"aquery": 1, "_aquery": 1, "_run_code": 1, "chat": 3}  # its achat awaits nothing: a thread runs chat
     assert [*trees.values()].count(sync) == [*trees.values()].count(asynchronous) == 3
     assert not spans.open_spans
 
