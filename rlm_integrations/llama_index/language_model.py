@@ -23,7 +23,7 @@ from rlm_integrations.llama_index.token_usage import field_of, usage_of
 LLMLike = LLM | str
 """An LLM, or a str that `resolve_llm` knows. LangChain models work too, through llama-index-llms-langchain."""
 
-_SMALL_WINDOW = 32_000
+_SMALL_WINDOW = 24_000
 """Tokens. LlamaIndex's own default LLM, gpt-3.5-turbo, has 16,385; twenty iterations of full output are 40,000."""
 
 
