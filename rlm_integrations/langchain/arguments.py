@@ -26,8 +26,8 @@ class CallOptions:
         if unknown:
             name = min(unknown)
             raise InvalidArgumentError(
-                f"{name}: a call of RLMRunnable takes no such keyword; bind what is meant for the model to the model: "
-                f"RLMRunnable(llm=llm.bind({name}=...))"
+                f"{name}: a call takes no such keyword; bind what is meant for the model to the model: "
+                f"llm=llm.bind({name}=...)"
             )
         return cls(**keywords)
 

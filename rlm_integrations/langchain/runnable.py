@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, cast
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
-from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableSerializable
 from langchain_core.runnables.config import get_config_list, run_in_executor
 from langchain_core.runnables.utils import gather_with_concurrency
-from pydantic import ConfigDict, Field, SkipValidation, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, model_validator
 
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.result import RLMResult, TraceDetail
-from rlm_integrations.core.run import OnEvent
-from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.result import RLMResult
 from rlm_integrations.engine import RLMEngine
-from rlm_integrations.langchain.arguments import CallOptions, argument_error
-from rlm_integrations.langchain.chat_model import LangChainModel, resolve_model
-from rlm_integrations.langchain.documents import PreparedContext, RunContext, prepare_brought, prepare_context
+from rlm_integrations.langchain.arguments import CallOptions
+from rlm_integrations.langchain.chat_model import LangChainModel
+from rlm_integrations.langchain.documents import PreparedContext, RunContext, prepare_brought
+from rlm_integrations.langchain.engine_arguments import EngineArguments
 from rlm_integrations.langchain.inputs import RLMInput, read_input
 from rlm_integrations.langchain.message import Answer, to_message
 from rlm_integrations.langchain.run_tree import RunTree
@@ -52,7 +50,7 @@ class _Asked:
         return {"question": shown, "context": self.context.describe()}
 
 
-class RLMRunnable(RunnableSerializable[RLMInput, AIMessage]):
+class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
     """Answers questions over a corpus of any length; it stands where a RAG chain or a chat model stood.
 
         chain = prompt | RLMRunnable(llm=ChatOpenAI(model="gpt-5"))
@@ -71,78 +69,6 @@ class RLMRunnable(RunnableSerializable[RLMInput, AIMessage]):
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-    llm: SkipValidation[LanguageModelLike]
-    """The root LM: a LangChain chat model or LLM, also with .bind, .with_retry or .with_fallbacks. A str is
-    looked up by `init_chat_model` of the langchain package."""
-    sub_llm: SkipValidation[LanguageModelLike | None] = None
-    """What `llm_query` calls. None: `llm`."""
-    context: Any = Field(default=None, validate_default=True, repr=False, exclude=True)
-    """Documents, texts, paths, a loader or a retriever: read once, by the constructor, and shared by all runs."""
-    limits: RLMLimits = Field(default_factory=RLMLimits)
-    """An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here."""
-    sandbox: SkipValidation[str | Sandbox] = "auto"
-    tools: tuple[Any, ...] = ()
-    """Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox."""
-    system_prompt: str | None = None
-    """In place of the root LM's own system prompt."""
-    instructions: str | None = None
-    """Added to the root LM's system prompt."""
-    trace: TraceDetail = "summary"
-    """How much of the trace the message carries; a summary is at most 16 KB."""
-    on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
-    """Called with each event of `rlm_integrations.core.events`, in order; may be async."""
-    on_limit: Literal["answer", "raise"] = "answer"
-    """What a run that meets a limit does: give its best answer, or raise LimitReachedError, which carries it."""
-
-    # Checkers and editors get the exact signature; at run time an unknown name gets an error that names the close one.
-    if TYPE_CHECKING:
-
-        def __init__(
-            self,
-            *,
-            llm: LanguageModelLike | str,
-            sub_llm: LanguageModelLike | str | None = None,
-            context: object = None,
-            limits: RLMLimits | Mapping[str, Any] | None = None,
-            sandbox: str | Sandbox = "auto",
-            tools: Sequence[Any] = (),
-            system_prompt: str | None = None,
-            instructions: str | None = None,
-            trace: TraceDetail = "summary",
-            on_event: OnEvent | None = None,
-            on_limit: Literal["answer", "raise"] = "answer",
-            name: str | None = None,
-        ) -> None: ...
-
-    else:
-
-        def __init__(self, **values: Any) -> None:
-            try:
-                super().__init__(**values)
-            except ValidationError as error:
-                raise argument_error(error, type(self).model_fields) from None
-
-    @field_validator("llm", "sub_llm", mode="before")
-    @classmethod
-    def _read_model(cls, value: object, info: Any) -> object:
-        return None if value is None and info.field_name == "sub_llm" else resolve_model(value, info.field_name)
-
-    @field_validator("context", mode="before")
-    @classmethod
-    def _read_context(cls, value: object) -> PreparedContext:
-        # The field keeps what was read, so that a runnable rebuilt by configurable_fields shares it.
-        return prepare_context(value)
-
-    @field_validator("limits", mode="before")
-    @classmethod
-    def _read_limits(cls, value: Any) -> RLMLimits:
-        return RLMLimits.of(value)
-
-    @field_validator("tools", mode="before")
-    @classmethod
-    def _read_tools(cls, value: Any) -> tuple[Any, ...]:
-        return tuple(value)
 
     @model_validator(mode="after")
     def _check_engine(self) -> RLMRunnable:
