@@ -92,6 +92,15 @@ def completion_of(reply: object) -> Completion:
     return Completion(str(reply.text), usage, name if isinstance(name, str) else None)
 
 
+def model_name(model: object) -> str:
+    """The name of the model inside .bind(), .with_retry() and .with_fallbacks(); its class where it has none."""
+    inner = getattr(model, "runnable", None) or getattr(model, "bound", None)
+    if isinstance(inner, Runnable):
+        return model_name(cast(object, inner))
+    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
+    return next((name for name in names if isinstance(name, str) and name), type(model).__name__)
+
+
 def _usage(reply: AIMessage) -> Usage:
     counts = reply.usage_metadata
     if counts is None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, TypeVar, cast, overload
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableSerializable
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import get_config_list, run_in_executor
 from langchain_core.runnables.utils import gather_with_concurrency
-from pydantic import ConfigDict, model_validator
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.result import RLMResult
@@ -24,8 +26,12 @@ from rlm_integrations.langchain.documents import PreparedContext, RunContext, pr
 from rlm_integrations.langchain.engine_arguments import EngineArguments
 from rlm_integrations.langchain.inputs import RLMInput, read_input
 from rlm_integrations.langchain.message import Answer, to_message
+from rlm_integrations.langchain.question_tool import TOOL_NAME, question_tool, tool_description
 from rlm_integrations.langchain.run_tree import RunTree
+from rlm_integrations.langchain.structured_output import StructuredOutput
 from rlm_integrations.langchain.tools import as_functions
+
+T = TypeVar("T")
 
 BATCH_CONCURRENCY = 8
 """Runs that `abatch` has open at once where the config sets no `max_concurrency`: each has a process of its own."""
@@ -145,18 +151,51 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
         at_once = configs[0].get("max_concurrency") or BATCH_CONCURRENCY
         return await gather_with_concurrency(at_once, *map(answer, inputs, configs))
 
+    @overload
+    def with_structured_output(
+        self, schema: type[T], *, include_raw: Literal[False] = False
+    ) -> Runnable[RLMInput, T]: ...
+
+    @overload
+    def with_structured_output(
+        self, schema: dict[str, Any], *, include_raw: bool = False
+    ) -> Runnable[RLMInput, dict[str, Any]]: ...
+
+    @overload
+    def with_structured_output(
+        self, schema: object, *, include_raw: Literal[True]
+    ) -> Runnable[RLMInput, dict[str, Any]]: ...
+
+    @overload
+    def with_structured_output(self, schema: object, *, include_raw: bool = False) -> Runnable[RLMInput, Any]: ...
+
     def with_structured_output(self, schema: Any, *, include_raw: bool = False) -> Runnable[RLMInput, Any]:
         """A runnable whose output is a validated `schema`: a pydantic model, a dataclass, a TypedDict, `list[str]`, ...
 
-        With `include_raw` it is `{"raw": AIMessage, "parsed": ..., "parsing_error": None}`, as chat models give it.
+        A JSON schema gives a dict. With `include_raw` it is `{"raw": AIMessage, "parsed": ..., "parsing_error": None}`,
+        as chat models give it.
         """
+        output = StructuredOutput.of(schema)
+        self._engine(RunTree({}), self.limits, output.answer_type, sync=True)  # told of here if it cannot be one
+        return self.bind(answer_type=output.answer_type) | output.parser(include_raw=include_raw)
 
-        def parsed(message: AIMessage) -> Any:
-            value = message.additional_kwargs["parsed"]
-            return {"raw": message, "parsed": value, "parsing_error": None} if include_raw else value
+    def as_tool(
+        self,
+        args_schema: type[BaseModel] | None = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """A tool for agents: it takes `question: str`, its content is the answer and its artifact the AIMessage.
 
-        self._engine(RunTree({}), self.limits, schema, sync=True)  # a schema that cannot be one is told of here
-        return self.bind(answer_type=schema) | RunnableLambda(parsed, name="parsed")
+        `name` is "ask_corpus" without one; the description tells of the context. The arguments' schema is fixed.
+        """
+        if args_schema is not None or arg_types is not None:
+            given = "arg_types" if args_schema is None else "args_schema"
+            raise InvalidArgumentError(f"{given}: the tool takes one argument, question: str; leave it out")
+        context = cast(PreparedContext, self.context)
+        return question_tool(self, name or TOOL_NAME, description or tool_description(context.describe()))
 
     def with_sources(self) -> Runnable[RLMInput, dict[str, Any]]:
         """A runnable whose output is `{"answer": str, "context": [...], "message": AIMessage}`.

@@ -1,0 +1,303 @@
+"""ChatRLM: an RLMRunnable for code that demands a chat model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+
+from langchain_core.caches import BaseCache
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, LanguageModelLike
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.rate_limiters import BaseRateLimiter
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import get_config_list
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from typing_extensions import Unpack
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.langchain.arguments import CallOptions
+from rlm_integrations.langchain.below_model_run import RLMBelowModelRun, RunManager
+from rlm_integrations.langchain.chat_model import model_name
+from rlm_integrations.langchain.engine_arguments import EngineArguments, EngineOptions
+from rlm_integrations.langchain.message import Answer
+from rlm_integrations.langchain.runnable import BATCH_CONCURRENCY
+from rlm_integrations.langchain.structured_output import StructuredOutput
+
+T = TypeVar("T")
+
+
+class ToolsNotBoundError(InvalidArgumentError, NotImplementedError):
+    """Tools were bound to a ChatRLM, which makes no tool calls. For that, LangChain has NotImplementedError."""
+
+
+class ChatOptions(EngineOptions, total=False):
+    """What checkers and editors know of the constructor's keywords beside `llm`."""
+
+    stop: list[str] | None
+    streaming: bool
+    callbacks: Callbacks
+    tags: list[str] | None
+    metadata: dict[str, Any] | None
+    verbose: bool
+    output_version: str | None
+    disable_streaming: bool | Literal["tool_calling"]
+    rate_limiter: BaseRateLimiter | None
+
+
+class ChatRLM(EngineArguments, BaseChatModel):
+    """A Recursive Language Model where a LangChain chat model is demanded; elsewhere use RLMRunnable.
+
+        ChatRLM(llm=ChatOpenAI(model="gpt-5"), context=documents).invoke("Which contracts end in 2027?")
+
+    It takes RLMRunnable's arguments, and messages as a chat model does: the corpus is the constructor's `context`,
+    and a message over `limits.message_chars` is a document of it. The message it returns is RLMRunnable's. What it
+    calls are children of its run, in streams too. The answer streams once it is there.
+
+    - Usage is counted once: callbacks see it on the inner calls, so the run's own record has none. The message that
+      is returned has the sum, and so does `response_metadata["rlm"]["usage"]` everywhere.
+    - Stop sequences cut the answer before the first of them. The root LM's own replies, which hold code, are not cut.
+    - `bind_tools` is refused: pass `tools` to the constructor, and the root LM's code calls them.
+    - There is no `cache`: the corpus is no part of a cache's key.
+
+    Raises as RLMRunnable does.
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    stop: list[str] | None = None
+    """Stop sequences of calls that bring none."""
+    streaming: bool = False
+    """Whether `invoke` too tells callbacks of the answer in pieces."""
+    cache: BaseCache | bool | None = Field(default=False, exclude=True)
+    """Must be off."""
+
+    _rlm: RLMBelowModelRun = PrivateAttr()
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, llm: LanguageModelLike | str, **options: Unpack[ChatOptions]) -> None: ...
+
+    @field_validator("cache", mode="after")
+    @classmethod
+    def _refuse_cache(cls, value: object) -> bool:
+        if value is not None and value is not False:
+            raise InvalidArgumentError(
+                "cache: the corpus is no part of a cache's key, so another corpus would get this one's answers; "
+                "leave it out, or give a cache to llm and sub_llm"
+            )
+        return False
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> ChatRLM:
+        arguments = {name: getattr(self, name) for name in EngineArguments.model_fields}
+        self._rlm = RLMBelowModelRun(**arguments)
+        return self
+
+    @property
+    def _llm_type(self) -> str:
+        return "rlm"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        sub_model = model_name(self.sub_llm or self.llm)
+        return {"model": model_name(self.llm), "sub_model": sub_model, "context": self.context.describe()}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
+        params["ls_provider"] = "rlm"
+        params.setdefault("ls_model_name", model_name(self.llm))
+        return params
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
+        """Raises ToolsNotBoundError: the answer of a run is text or an object, never a tool call."""
+        raise ToolsNotBoundError(
+            "tools: ChatRLM answers and makes no tool calls; pass ChatRLM(llm=..., tools=[...]), whose REPL may call "
+            "them, or give an agent the corpus as a tool: RLMRunnable(...).as_tool()"
+        )
+
+    @overload
+    def with_structured_output(
+        self, schema: type[T], *, include_raw: Literal[False] = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, T]: ...
+
+    @overload
+    def with_structured_output(
+        self, schema: dict[str, Any], *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, dict[str, Any]]: ...
+
+    @overload
+    def with_structured_output(
+        self, schema: object, *, include_raw: Literal[True], **kwargs: Any
+    ) -> Runnable[LanguageModelInput, dict[str, Any]]: ...
+
+    @overload
+    def with_structured_output(
+        self, schema: object, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]: ...
+
+    def with_structured_output(
+        self, schema: Any, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """As RLMRunnable's. `method` and `strict` are allowed and make no difference: answers are always validated."""
+        unknown = set(kwargs) - {"method", "strict"}
+        if unknown:
+            raise InvalidArgumentError(f"{min(unknown)}: with_structured_output takes no such keyword; leave it out")
+        self._rlm.with_structured_output(schema)  # a schema that cannot be one is told of here
+        output = StructuredOutput.of(schema)
+        told = {"ls_structured_output_format": {"kwargs": kwargs, "schema": schema}} if output.named else {}
+        return self.bind(answer_type=output.answer_type, **told) | output.parser(include_raw=include_raw)
+
+    def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        """As every chat model's; the returned messages carry the usage, which callbacks did not see on them."""
+        return _with_usage(super().generate(*args, **kwargs))
+
+    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        """As `generate`."""
+        return _with_usage(await super().agenerate(*args, **kwargs))
+
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """The answer in pieces, when the run is over."""
+        yield from self._pieces(self.invoke(input, config, stop=stop, **{"stream": True, **kwargs}))
+
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """As `stream`. A run whose consumer is cancelled ends at once."""
+        for piece in self._pieces(await self.ainvoke(input, config, stop=stop, **{"stream": True, **kwargs})):
+            yield piece
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """Answer all, in order, at most `max_concurrency` of the config at once, or 8."""
+        configs = get_config_list(config, len(inputs))
+        for each in configs:
+            each["max_concurrency"] = each.get("max_concurrency") or BATCH_CONCURRENCY
+        return await super().abatch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
+
+    def _should_stream(self, **kwargs: Any) -> bool:
+        # Never by way of `_stream`, which LangChain calls without the run manager that children need: `_generate` tells
+        # callbacks of the pieces itself.
+        return False
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        message = self._below(messages, stop, run_manager, kwargs)
+        if run_manager and super()._should_stream(async_api=False, run_manager=run_manager, **kwargs):
+            for piece in self._pieces(message):
+                run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        message = await self._abelow(messages, stop, run_manager, kwargs)
+        if run_manager and super()._should_stream(async_api=True, run_manager=run_manager, **kwargs):
+            for piece in self._pieces(message):
+                await run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        # For `stream_events(version="v3")`, which does bring the run manager.
+        for piece in self._pieces(self._below(messages, stop, run_manager, kwargs)):
+            yield ChatGenerationChunk(message=piece)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for piece in self._pieces(await self._abelow(messages, stop, run_manager, kwargs)):
+            yield ChatGenerationChunk(message=piece)
+
+    def _below(
+        self, messages: list[BaseMessage], stop: list[str] | None, run_manager: RunManager | None, call: dict[str, Any]
+    ) -> AIMessage:
+        stop = stop or self.stop
+        return self._told(self._rlm.answer(messages, _options(call, stop), run_manager), stop)
+
+    async def _abelow(
+        self, messages: list[BaseMessage], stop: list[str] | None, run_manager: RunManager | None, call: dict[str, Any]
+    ) -> AIMessage:
+        stop = stop or self.stop
+        return self._told(await self._rlm.aanswer(messages, _options(call, stop), run_manager), stop)
+
+    def _told(self, message: AIMessage, stop: list[str] | None) -> AIMessage:
+        """The message as callbacks are told of it: cut at the stop sequences, with the usage where nobody sums it."""
+        rlm = {**message.response_metadata["rlm"], "usage": message.usage_metadata}
+        text = str(message.text)
+        return message.model_copy(
+            update={
+                "content": re.split("|".join(map(re.escape, stop)), text, maxsplit=1)[0] if stop else text,
+                "usage_metadata": None,
+                "response_metadata": {"rlm": rlm, "model_name": model_name(self.llm)},
+            }
+        )
+
+    def _pieces(self, message: AIMessage) -> Iterator[AIMessageChunk]:
+        for piece in cast(Iterator[AIMessageChunk], Answer(message).pieces()):
+            if self.output_version == "v1":
+                text = str(piece.text)
+                piece.content = [{"type": "text", "text": text, "index": 0}] if text else []
+            yield piece
+
+
+def _options(call: Mapping[str, Any], stop: list[str] | None) -> CallOptions:
+    """The keywords of a call. Raises InvalidArgumentError for those that a chat model's call cannot have."""
+    options = CallOptions.of({name: value for name, value in call.items() if name != "stream"})
+    if options.with_sources:
+        raise InvalidArgumentError("with_sources: a chat model returns a message; use RLMRunnable(...).with_sources()")
+    if options.answer_type is not None and stop:
+        raise InvalidArgumentError("stop: a typed answer cannot be cut; leave out the stop sequences")
+    return options
+
+
+def _with_usage(result: LLMResult) -> LLMResult:
+    """Copies, since handlers may have kept what they were told of."""
+    generations = [[_counted(cast(ChatGeneration, each)) for each in row] for row in result.generations]
+    return LLMResult(generations=cast(Any, generations), llm_output=result.llm_output, run=result.run)
+
+
+def _counted(generation: ChatGeneration) -> ChatGeneration:
+    message = generation.message
+    usage = message.response_metadata["rlm"]["usage"]
+    return ChatGeneration(
+        message=message.model_copy(update={"usage_metadata": usage}), generation_info=generation.generation_info
+    )
