@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
+from dataclasses import dataclass
+from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManager, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import patch_config, set_config_context
+from langchain_core.utils.uuid import uuid7
 
 from rlm_integrations.langchain.arguments import CallOptions
 from rlm_integrations.langchain.runnable import RLMRunnable
@@ -17,33 +19,55 @@ from rlm_integrations.langchain.runnable import RLMRunnable
 RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
 
+@dataclass(frozen=True, slots=True)
+class ModelRun:
+    """A run of a chat model. Its manager, unlike a chain's, gives no child config, so one is made here."""
+
+    run_id: UUID
+    child_config: RunnableConfig
+
+    @classmethod
+    def managed_by(cls, run_manager: RunManager | None) -> ModelRun:
+        """The run that a manager was made for. Without one, what is called hangs below the run that is going on."""
+        if run_manager is None:
+            return cls(uuid7(), ensure_config())
+        return cls(run_manager.run_id, _child_config(ensure_config(), run_manager.run_id, run_manager))
+
+    @classmethod
+    def to_begin(cls, config: RunnableConfig | None) -> tuple[ModelRun, RunnableConfig]:
+        """A run that is to begin with the config that is returned, where LangChain will not hand over its manager."""
+        config = ensure_config(config)
+        run_id = config.get("run_id") or uuid7()
+        # Configured here, so that the run and its children have the same handlers, the tracers that LangChain adds too.
+        manager = CallbackManager.configure(
+            config.get("callbacks"),
+            inheritable_tags=config.get("tags"),
+            inheritable_metadata=config.get("metadata"),
+        )
+        begun: RunnableConfig = {**config, "run_id": run_id, "callbacks": manager}
+        return cls(run_id, _child_config(config, run_id, manager)), begun
+
+
 class RLMBelowModelRun(RLMRunnable):
     """An RLMRunnable that answers without a run of its own: what it calls are children of a chat model's run."""
 
-    def answer(self, messages: list[BaseMessage], options: CallOptions, run_manager: RunManager | None) -> AIMessage:
-        asked, run_id = self._read(messages), run_manager.run_id if run_manager else uuid4()
-        config = _child_config(run_manager)
-        with set_config_context(config) as context:
-            return context.run(self._run, asked, options, run_id, config).message
+    def answer(self, messages: list[BaseMessage], options: CallOptions, run: ModelRun) -> AIMessage:
+        asked = self._read(messages)
+        with set_config_context(run.child_config) as context:
+            return context.run(self._run, asked, options, run.run_id, run.child_config).message
 
-    async def aanswer(
-        self, messages: list[BaseMessage], options: CallOptions, run_manager: RunManager | None
-    ) -> AIMessage:
-        asked, run_id = self._read(messages), run_manager.run_id if run_manager else uuid4()
-        config = _child_config(run_manager)
-        with set_config_context(config) as context:
-            return (await asyncio.create_task(self._arun(asked, options, run_id, config), context=context)).message
+    async def aanswer(self, messages: list[BaseMessage], options: CallOptions, run: ModelRun) -> AIMessage:
+        asked = self._read(messages)
+        with set_config_context(run.child_config) as context:
+            answering = self._arun(asked, options, run.run_id, run.child_config)
+            return (await asyncio.create_task(answering, context=context)).message
 
 
-def _child_config(run_manager: RunManager | None) -> RunnableConfig:
-    """The config of what is called within a chat model's run. Its manager, unlike a chain's, gives no child."""
-    config = ensure_config()
-    if run_manager is None:
-        return config
-    manager = CallbackManager(handlers=[], parent_run_id=run_manager.run_id)
-    manager.set_handlers(run_manager.inheritable_handlers)
-    manager.add_tags(run_manager.inheritable_tags)
+def _child_config(config: RunnableConfig, run_id: UUID, above: CallbackManager | RunManager) -> RunnableConfig:
+    manager = CallbackManager(handlers=[], parent_run_id=run_id)
+    manager.set_handlers(above.inheritable_handlers)
+    manager.add_tags(above.inheritable_tags)
     # What LangSmith is told of a model holds for that model alone: inherited, it would name the inner calls after it.
     own = LangSmithParams.__annotations__
-    manager.add_metadata({key: value for key, value in run_manager.inheritable_metadata.items() if key not in own})
+    manager.add_metadata({key: value for key, value in above.inheritable_metadata.items() if key not in own})
     return patch_config(config, callbacks=manager)

@@ -19,14 +19,18 @@ from typing_extensions import Unpack
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain.arguments import CallOptions
-from rlm_integrations.langchain.below_model_run import RLMBelowModelRun, RunManager
+from rlm_integrations.langchain.below_model_run import ModelRun, RLMBelowModelRun
 from rlm_integrations.langchain.chat_model import model_name
 from rlm_integrations.langchain.engine_arguments import EngineArguments, EngineOptions
 from rlm_integrations.langchain.message import Answer
 from rlm_integrations.langchain.runnable import BATCH_CONCURRENCY
 from rlm_integrations.langchain.structured_output import StructuredOutput
+from rlm_integrations.langchain.usage_once import result_with_usage, with_usage, without_usage
 
 T = TypeVar("T")
+
+_RUN = "rlm_run"
+"""The keyword that carries a ModelRun from `stream` to `_stream`."""
 
 
 class ToolsNotBoundError(InvalidArgumentError, NotImplementedError):
@@ -102,8 +106,9 @@ class ChatRLM(EngineArguments, BaseChatModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        sub_model = model_name(self.sub_llm or self.llm)
-        return {"model": model_name(self.llm), "sub_model": sub_model, "context": self.context.describe()}
+        # Names that no model has: LangSmith hands them on to the runs of the inner models.
+        names = {"root_llm": model_name(self.llm), "sub_llm": model_name(self.sub_llm or self.llm)}
+        return {**names, "context": self.context.describe()}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
@@ -152,11 +157,11 @@ class ChatRLM(EngineArguments, BaseChatModel):
 
     def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """As every chat model's; the returned messages carry the usage, which callbacks did not see on them."""
-        return _with_usage(super().generate(*args, **kwargs))
+        return result_with_usage(super().generate(*args, **kwargs))
 
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """As `generate`."""
-        return _with_usage(await super().agenerate(*args, **kwargs))
+        return result_with_usage(await super().agenerate(*args, **kwargs))
 
     def stream(
         self,
@@ -167,7 +172,9 @@ class ChatRLM(EngineArguments, BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """The answer in pieces, when the run is over."""
-        yield from self._pieces(self.invoke(input, config, stop=stop, **{"stream": True, **kwargs}))
+        run, config = ModelRun.to_begin(config)
+        for chunk in super().stream(input, config, stop=stop, **{**kwargs, _RUN: run}):
+            yield with_usage(chunk)
 
     async def astream(
         self,
@@ -178,8 +185,9 @@ class ChatRLM(EngineArguments, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`. A run whose consumer is cancelled ends at once."""
-        for piece in self._pieces(await self.ainvoke(input, config, stop=stop, **{"stream": True, **kwargs})):
-            yield piece
+        run, config = ModelRun.to_begin(config)
+        async for chunk in super().astream(input, config, stop=stop, **{**kwargs, _RUN: run}):
+            yield with_usage(chunk)
 
     async def abatch(
         self,
@@ -196,9 +204,11 @@ class ChatRLM(EngineArguments, BaseChatModel):
         return await super().abatch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
 
     def _should_stream(self, **kwargs: Any) -> bool:
-        # Never by way of `_stream`, which LangChain calls without the run manager that children need: `_generate` tells
-        # callbacks of the pieces itself.
-        return False
+        # `invoke` never goes by way of `_stream`, which LangChain then calls without the run manager.
+        return _RUN in kwargs and super()._should_stream(**kwargs)
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        return super()._get_invocation_params(stop, **{name: kwargs[name] for name in kwargs if name != _RUN})
 
     def _generate(
         self,
@@ -207,7 +217,9 @@ class ChatRLM(EngineArguments, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        message = self._below(messages, stop, run_manager, kwargs)
+        stop = stop or self.stop
+        run = kwargs.get(_RUN) or ModelRun.managed_by(run_manager)
+        message = self._told(self._rlm.answer(messages, _options(kwargs, stop), run), stop)
         if run_manager and super()._should_stream(async_api=False, run_manager=run_manager, **kwargs):
             for piece in self._pieces(message):
                 run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))
@@ -220,7 +232,9 @@ class ChatRLM(EngineArguments, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        message = await self._abelow(messages, stop, run_manager, kwargs)
+        stop = stop or self.stop
+        run = kwargs.get(_RUN) or ModelRun.managed_by(run_manager)
+        message = self._told(await self._rlm.aanswer(messages, _options(kwargs, stop), run), stop)
         if run_manager and super()._should_stream(async_api=True, run_manager=run_manager, **kwargs):
             for piece in self._pieces(message):
                 await run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))
@@ -233,8 +247,10 @@ class ChatRLM(EngineArguments, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        # For `stream_events(version="v3")`, which does bring the run manager.
-        for piece in self._pieces(self._below(messages, stop, run_manager, kwargs)):
+        # LangChain's `stream` passes no run manager, which is what `_RUN` is for; its `stream_events` does.
+        stop = stop or self.stop
+        run = kwargs.get(_RUN) or ModelRun.managed_by(run_manager)
+        for piece in _chunks(self._told(self._rlm.answer(messages, _options(kwargs, stop), run), stop)):
             yield ChatGenerationChunk(message=piece)
 
     async def _astream(
@@ -244,60 +260,35 @@ class ChatRLM(EngineArguments, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        for piece in self._pieces(await self._abelow(messages, stop, run_manager, kwargs)):
+        stop = stop or self.stop
+        run = kwargs.get(_RUN) or ModelRun.managed_by(run_manager)
+        for piece in _chunks(self._told(await self._rlm.aanswer(messages, _options(kwargs, stop), run), stop)):
             yield ChatGenerationChunk(message=piece)
 
-    def _below(
-        self, messages: list[BaseMessage], stop: list[str] | None, run_manager: RunManager | None, call: dict[str, Any]
-    ) -> AIMessage:
-        stop = stop or self.stop
-        return self._told(self._rlm.answer(messages, _options(call, stop), run_manager), stop)
-
-    async def _abelow(
-        self, messages: list[BaseMessage], stop: list[str] | None, run_manager: RunManager | None, call: dict[str, Any]
-    ) -> AIMessage:
-        stop = stop or self.stop
-        return self._told(await self._rlm.aanswer(messages, _options(call, stop), run_manager), stop)
-
     def _told(self, message: AIMessage, stop: list[str] | None) -> AIMessage:
-        """The message as callbacks are told of it: cut at the stop sequences, with the usage where nobody sums it."""
-        rlm = {**message.response_metadata["rlm"], "usage": message.usage_metadata}
+        """The message as callbacks are told of it."""
         text = str(message.text)
-        return message.model_copy(
-            update={
-                "content": re.split("|".join(map(re.escape, stop)), text, maxsplit=1)[0] if stop else text,
-                "usage_metadata": None,
-                "response_metadata": {"rlm": rlm, "model_name": model_name(self.llm)},
-            }
-        )
+        cut = re.split("|".join(map(re.escape, stop)), text, maxsplit=1)[0] if stop else text
+        return without_usage(message.model_copy(update={"content": cut}), model_name(self.llm))
 
     def _pieces(self, message: AIMessage) -> Iterator[AIMessageChunk]:
-        for piece in cast(Iterator[AIMessageChunk], Answer(message).pieces()):
+        """As LangChain's own streams tell handlers of them: in blocks where the output is to be in blocks."""
+        for piece in _chunks(message):
             if self.output_version == "v1":
                 text = str(piece.text)
                 piece.content = [{"type": "text", "text": text, "index": 0}] if text else []
             yield piece
 
 
+def _chunks(message: AIMessage) -> Iterator[AIMessageChunk]:
+    return cast(Iterator[AIMessageChunk], Answer(message).pieces())
+
+
 def _options(call: Mapping[str, Any], stop: list[str] | None) -> CallOptions:
     """The keywords of a call. Raises InvalidArgumentError for those that a chat model's call cannot have."""
-    options = CallOptions.of({name: value for name, value in call.items() if name != "stream"})
+    options = CallOptions.of({name: value for name, value in call.items() if name not in ("stream", _RUN)})
     if options.with_sources:
         raise InvalidArgumentError("with_sources: a chat model returns a message; use RLMRunnable(...).with_sources()")
     if options.answer_type is not None and stop:
         raise InvalidArgumentError("stop: a typed answer cannot be cut; leave out the stop sequences")
     return options
-
-
-def _with_usage(result: LLMResult) -> LLMResult:
-    """Copies, since handlers may have kept what they were told of."""
-    generations = [[_counted(cast(ChatGeneration, each)) for each in row] for row in result.generations]
-    return LLMResult(generations=cast(Any, generations), llm_output=result.llm_output, run=result.run)
-
-
-def _counted(generation: ChatGeneration) -> ChatGeneration:
-    message = generation.message
-    usage = message.response_metadata["rlm"]["usage"]
-    return ChatGeneration(
-        message=message.model_copy(update={"usage_metadata": usage}), generation_info=generation.generation_info
-    )
