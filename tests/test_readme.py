@@ -129,7 +129,7 @@ def llama_index_names() -> Iterator[dict[str, Any]]:
 def test_no_snippet_is_left_out():
     assert {heading: len(blocks) for heading, blocks in BLOCKS.items()} == {
         "": 2,
-        "LangChain": 3,
+        "LangChain": 4,
         "LlamaIndex": 1,
         "Without a framework": 1,
         "What comes back": 1,
@@ -146,10 +146,10 @@ def test_the_first_snippets(langchain_names, llama_index_names):
 
 def test_the_langchain_snippets(langchain_names):
     run(OPENING[0], langchain_names)
-    chains, reading, typed = (run(block, langchain_names) for block in BLOCKS["LangChain"])
+    chains, reading, typed, chat = (run(block, langchain_names) for block in BLOCKS["LangChain"])
     questions = [{"question": QUESTION}, QUESTION, QUESTION, QUESTION]
     assert [chain.invoke(question).content for chain, question in zip(chains, questions, strict=True)] == [SAID] * 4
-    assert (reading, typed) == ([], [])
+    assert (reading, typed, chat) == ([], [], [])
     message, rlm = langchain_names["message"], langchain_names["rlm"]
     assert message.content == SAID
     assert message.usage_metadata["total_tokens"] > 0
@@ -161,6 +161,8 @@ def test_the_langchain_snippets(langchain_names):
     assert all(document in langchain_names["documents"] for document in sources)
     graph = langchain_names["graph"].set_entry_point("rlm").compile()
     assert graph.invoke({"messages": [("user", QUESTION)]})["messages"][-1].content == SAID
+    assert langchain_names["tool"].invoke({"question": QUESTION}) == SAID
+    assert langchain_names["chat"].invoke(QUESTION).content == SAID
 
 
 def test_the_snippet_with_numpy_and_pandas(langchain_names):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from langchain_core.language_models import LanguageModelLike
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, field_validator
-from typing_extensions import Unpack
 
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.result import TraceDetail
@@ -62,12 +61,7 @@ class EngineArguments(BaseModel):
     on_limit: Literal["answer", "raise"] = "answer"
     """What a run that meets a limit does: give its best answer, or raise LimitReachedError, which carries it."""
 
-    # Checkers and editors get the exact signature; at run time an unknown name gets an error that names the close one.
-    if TYPE_CHECKING:
-
-        def __init__(self, *, llm: LanguageModelLike | str, **options: Unpack[EngineOptions]) -> None: ...
-
-    else:
+    if not TYPE_CHECKING:  # the classes say their signatures; an unknown name gets an error that names the close one
 
         def __init__(self, **values: Any) -> None:
             try:

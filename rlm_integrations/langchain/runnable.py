@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
+from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import get_config_list, run_in_executor
 from langchain_core.runnables.utils import gather_with_concurrency
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, model_validator
+from typing_extensions import Unpack
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
@@ -23,7 +25,7 @@ from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import CallOptions
 from rlm_integrations.langchain.chat_model import LangChainModel
 from rlm_integrations.langchain.documents import PreparedContext, RunContext, prepare_brought
-from rlm_integrations.langchain.engine_arguments import EngineArguments
+from rlm_integrations.langchain.engine_arguments import EngineArguments, EngineOptions
 from rlm_integrations.langchain.inputs import RLMInput, read_input
 from rlm_integrations.langchain.message import Answer, to_message
 from rlm_integrations.langchain.question_tool import TOOL_NAME, question_tool, tool_description
@@ -75,6 +77,10 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    if TYPE_CHECKING:  # said of each class, since checkers make up a signature from the fields of one that has none
+
+        def __init__(self, *, llm: LanguageModelLike | str, **options: Unpack[EngineOptions]) -> None: ...
 
     @model_validator(mode="after")
     def _check_engine(self) -> RLMRunnable:

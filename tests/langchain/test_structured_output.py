@@ -1,0 +1,87 @@
+"""Schemas that LangChain users pass, as types that answers are checked with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import pydantic.v1
+import pytest
+from pydantic import BaseModel
+
+from rlm_integrations.core.answer_type import AnswerType
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain.structured_output import StructuredOutput
+
+
+class Party(BaseModel):
+    name: str
+    parent: Party | None = None
+
+
+class Contract(BaseModel):
+    parties: list[Party]
+    value: float
+    status: Literal["open", "ended"] = "open"
+    notes: str | None = None
+
+
+SCHEMA = Contract.model_json_schema()
+GOOD = {"parties": [{"name": "Rossi", "parent": {"name": "Fiat"}}], "value": 12}
+
+
+def read(schema: Any, value: object) -> Any:
+    answer = AnswerType(StructuredOutput.of(schema).answer_type)
+    text = json.dumps(value)
+    return answer.misfit(text, True) or answer.read(text, True)
+
+
+def test_an_answer_that_fits_a_json_schema_stays_as_it_is():
+    assert read(SCHEMA, GOOD) == GOOD
+    assert isinstance(read(SCHEMA, GOOD)["value"], int)
+    assert read(SCHEMA, {**GOOD, "extra": 1}) == {**GOOD, "extra": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"parties": [{}]}, "parties.0.name: Field required"),
+        ({"parties": "Rossi"}, "parties: Input should be a valid array"),
+        ({"value": "much"}, "value"),
+        ({"status": "lost"}, "status: Input should be 'open' or 'ended'"),
+        ({"notes": 5}, "notes"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, says):
+    assert says in read(SCHEMA, {**GOOD, **change})
+
+
+def test_no_more_than_the_schema_names_where_it_says_so():
+    closed = {"type": "object", "properties": {"a": {"type": ["integer", "null"]}}, "additionalProperties": False}
+    assert read(closed, {"a": None}) == {"a": None}
+    assert "b: Extra inputs are not permitted" in read(closed, {"b": 1})
+
+
+def test_the_root_lm_is_told_of_the_schema_itself(root_model):
+    llm = root_model('answer["content"] = {"city": "Rome"}\nanswer["ready"] = True')
+    schema = {"title": "Place", "type": "object", "properties": {"city": {"type": "string", "description": "in Italy"}}}
+    assert RLMRunnable(llm=llm, context="c").with_structured_output(schema).invoke("q") == {"city": "Rome"}
+    assert "in Italy" in "".join(message.content for message in llm.requests[0])
+
+
+def test_a_model_of_pydantic_1_and_the_form_of_an_openai_function(root_model):
+    class Old(pydantic.v1.BaseModel):
+        city: str
+
+    code = 'answer["content"] = {"city": "Rome"}\nanswer["ready"] = True'
+    rlm = RLMRunnable(llm=root_model(code, code), context="c")
+    assert rlm.with_structured_output(Old).invoke("q") == Old(city="Rome")
+    function = {"name": "place", "description": "A place.", "parameters": Old.schema()}
+    assert rlm.with_structured_output({"type": "function", "function": function}).invoke("q") == {"city": "Rome"}
+
+
+@pytest.mark.parametrize("schema", [{}, {"city": "str"}, {"type": "city"}])
+def test_a_dict_that_is_no_schema_is_refused(root_model, schema):
+    with pytest.raises(InvalidArgumentError, match="schema: a dict with the keys"):
+        RLMRunnable(llm=root_model("say:x")).with_structured_output(schema)
