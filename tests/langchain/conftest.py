@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tracers.base import BaseTracer
 from langchain_core.tracers.schemas import Run
 
@@ -20,6 +24,49 @@ class RootModel(ScriptedChatModel):
 
 class SubModel(ScriptedChatModel):
     """The sub-LM of a test."""
+
+
+class Gate(BaseChatModel):
+    """Answers when `barrier.parties` calls are open at once, and counts how many ever were."""
+
+    barrier: Any
+    open: int = 0
+    most: int = 0
+
+    @property
+    def _llm_type(self) -> str:
+        return "gate"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        self.open += 1
+        self.most = max(self.most, self.open)
+        await self.barrier.wait()
+        self.open -= 1
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("ok"))])
+
+
+class Hanging(BaseChatModel):
+    """Never answers, and says when it was asked and when the call was given up."""
+
+    asked: Any
+    given_up: Any
+
+    @property
+    def _llm_type(self) -> str:
+        return "hanging"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        self.asked.set()
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            self.given_up.set()
 
 
 class TreeTracer(BaseTracer):
@@ -79,3 +126,15 @@ def sub_model() -> ScriptedChatModel:
     """A sub-LM that answers with the length of its prompt."""
     usage = Usage(input_tokens=3, output_tokens=2, reasoning_tokens=1)
     return SubModel(always=lambda messages: f"len={len(messages[-1].content)}", usage=usage, model="sub-1")
+
+
+@pytest.fixture
+def gate() -> Callable[[int], Gate]:
+    """Makes a model that answers "ok" when so many calls of it are open at once."""
+    return lambda parties: Gate(barrier=asyncio.Barrier(parties))
+
+
+@pytest.fixture
+def hanging() -> Callable[[], Hanging]:
+    """Makes a model that never answers async calls."""
+    return lambda: Hanging(asked=asyncio.Event(), given_up=asyncio.Event())
