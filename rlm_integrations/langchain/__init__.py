@@ -11,6 +11,7 @@ except ModuleNotFoundError as error:
         'rlm_integrations.langchain needs langchain-core; run: pip install "rlm-integrations[langchain]"'
     ) from error
 
+from rlm_integrations.core.trace_collector import collect_rlm_traces
 from rlm_integrations.langchain.runnable import RLMRunnable
 
-__all__ = ["RLMRunnable"]
+__all__ = ["RLMRunnable", "collect_rlm_traces"]
