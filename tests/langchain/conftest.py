@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tracers.base import BaseTracer
 from langchain_core.tracers.schemas import Run
+from pydantic import Field
 
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing.langchain import ScriptedChatModel
@@ -49,10 +51,11 @@ class Gate(BaseChatModel):
 
 
 class Hanging(BaseChatModel):
-    """Never answers, and says when it was asked and when the call was given up."""
+    """Never answers, and says when it was asked, what, and when the call was given up."""
 
     asked: Any
     given_up: Any
+    prompts: list[str] = Field(default_factory=list)
 
     @property
     def _llm_type(self) -> str:
@@ -61,7 +64,8 @@ class Hanging(BaseChatModel):
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
         raise NotImplementedError
 
-    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.prompts.append(str(messages[-1].text))
         self.asked.set()
         try:
             return await asyncio.get_running_loop().create_future()
@@ -138,3 +142,21 @@ def gate() -> Callable[[int], Gate]:
 def hanging() -> Callable[[], Hanging]:
     """Makes a model that never answers async calls."""
     return lambda: Hanging(asked=asyncio.Event(), given_up=asyncio.Event())
+
+
+@pytest.fixture
+def process_ended() -> Callable[[int], Awaitable[None]]:
+    """Waits until a process is no more; fails if it still is after ten seconds."""
+
+    def alive(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    async def wait(pid: int) -> None:
+        async with asyncio.timeout(10):
+            while alive(pid):
+                await asyncio.sleep(0.005)
+
+    return wait
