@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import json
+from typing import Any, Literal
 
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
 
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RootModelError
 from rlm_integrations.core.events import RunEnded, RunStarted
 from rlm_integrations.core.trace import RLMTrace
 from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.testing.langchain import ScriptedChatModel
 
 READY = 'answer["content"] = {0}\nanswer["ready"] = True'
 
@@ -52,6 +56,37 @@ def test_usage_counters_of_langchain_see_each_call_once(root_model, sub_model):
         "sub-1": 10,
     }
     assert message.usage_metadata["total_tokens"] == 25
+
+
+async def test_a_batch_adds_up_to_what_the_counter_of_langchain_has_counted(root_model, sub_model):
+    root = root_model(*[READY.format("llm_query('a')")] * 6)
+    rlm, counter = RLMRunnable(llm=root, sub_llm=sub_model, context="c"), UsageMetadataCallbackHandler()
+    messages = [
+        *rlm.batch(["q"] * 3, {"callbacks": [counter]}),
+        *await rlm.abatch(["q"] * 3, {"callbacks": [counter]}),
+    ]
+    counted, told = (
+        functools.reduce(add_usage, usages)
+        for usages in (counter.usage_metadata.values(), [message.usage_metadata for message in messages])
+    )
+    assert counted == told
+    assert told["input_token_details"] == {"cache_read": 6 * 4}
+    assert told["output_token_details"] == {"reasoning": 6}
+
+
+def test_what_a_tool_spends_is_its_own_and_the_counter_has_both(root_model):
+    inner = RLMRunnable(llm=root_model("say:inner"))
+    spent = []
+
+    def colleague(question: str) -> str:
+        spent.append(inner.invoke(question))
+        return spent[0].text
+
+    counter = UsageMetadataCallbackHandler()
+    outer = RLMRunnable(llm=root_model(READY.format("colleague('?')")), tools=[colleague], context="c")
+    message = outer.invoke("q", {"callbacks": [counter]})
+    assert (message.usage_metadata["total_tokens"], spent[0].usage_metadata["total_tokens"]) == (15, 15)
+    assert sum(usage["total_tokens"] for usage in counter.usage_metadata.values()) == 30
 
 
 def test_a_model_that_reports_no_usage_gives_none():
@@ -96,3 +131,55 @@ async def test_structured_output_is_the_validated_object(root_model):
 def test_a_schema_that_is_none_is_refused_at_once(root_model):
     with pytest.raises(InvalidArgumentError, match="answer_type"):
         RLMRunnable(llm=root_model("say:x")).with_structured_output(object())
+
+
+@pytest.mark.parametrize("mode", ["invoke", "ainvoke", "stream"])
+async def test_an_answer_that_never_fits_is_a_parsing_error_as_chat_models_have_it(root_model, mode):
+    def runnable(**options: Any) -> Any:
+        llm = root_model(READY.format("{'city': 'Rome'}"), "say:still Rome")
+        rlm = RLMRunnable(llm=llm, context="x" * 9_000, limits={"max_iterations": 1})
+        return rlm.with_structured_output(Capital, **options)
+
+    with pytest.raises(LimitReachedError, match="no answer that fits"):
+        runnable().invoke("q")
+    rlm = runnable(include_raw=True)
+    if mode == "stream":
+        (given,) = rlm.stream("q")
+    else:
+        given = rlm.invoke("q") if mode == "invoke" else await rlm.ainvoke("q")
+    assert given["parsed"] is None
+    assert isinstance(given["parsing_error"], LimitReachedError)
+    assert json.loads(given["raw"].content) == {"city": "Rome"}
+    assert given["raw"].usage_metadata["total_tokens"] == 30
+    assert given["raw"].response_metadata["rlm"]["stop_reason"] == "max_iterations"
+
+
+def test_a_failed_model_and_a_raised_limit_are_no_parsing_error(root_model):
+    down = RLMRunnable(llm=ScriptedChatModel([RuntimeError("down")])).with_structured_output(Capital, include_raw=True)
+    with pytest.raises(RootModelError, match="down"):
+        down.invoke("q")
+    fits = READY.format('{"city": "Rome", "inhabitants": 1}').replace("True", "False")
+    last = 'say:{"city": "Rome", "inhabitants": 1}'
+    rlm = RLMRunnable(llm=root_model(fits, last), context="x" * 9_000, limits={"max_iterations": 1}, on_limit="raise")
+    with pytest.raises(LimitReachedError) as caught:
+        rlm.with_structured_output(Capital, include_raw=True).invoke("q")
+    assert caught.value.result.answer == Capital(city="Rome", inhabitants=1)
+
+
+@pytest.mark.parametrize("schema", [list[str], dict[str, int], Literal["yes", "no"]])
+def test_structured_output_of_other_types(root_model, schema):
+    value = {list[str]: ["a"], dict[str, int]: {"a": 1}}.get(schema, "yes")
+    rlm = RLMRunnable(llm=root_model(READY.format(repr(value))), context="c")
+    assert rlm.with_structured_output(schema).invoke("q") == value
+
+
+def test_chunks_of_a_typed_answer_and_of_sources_add_up(root_model):
+    code = READY.format('{"city": "Rome", "inhabitants": 1}')
+    typed = RLMRunnable(llm=root_model(code), context="c").with_structured_output(Capital)
+    assert list(typed.stream("q")) == [Capital(city="Rome", inhabitants=1)]
+    document = Document("The blue whale is large.", id="w")
+    cited = 'cite("blue whale", "w")\n' + READY.format('"the blue whale " * 3')
+    first, *rest = RLMRunnable(llm=root_model(cited), context=[document]).with_sources().stream("q")
+    whole = sum(rest, first)
+    assert whole["context"] == [document]
+    assert whole["answer"] == whole["message"].text == "the blue whale " * 3
