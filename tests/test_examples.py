@@ -14,8 +14,22 @@ LLAMA_INDEX_ON_3_12 = "ignore:There is no current event loop:DeprecationWarning"
 """Its own RAG engine asks for one that way."""
 SAYS = {
     "engine_files": ["decoder.py: Implementation of JSONDecoder"],
+    "langchain_agent_tool": ["tool: 7,002 crates go to Lima"],
     "langchain_documents": ['contract-35 at 12000: "Either party may end this contract with 30 days\' notice"'],
+    "langchain_progress": [
+        "  iteration 3: 30 sub-calls",
+        "Ada wrote 10, Bo wrote 10, Cy wrote 10",
+        "30 sub-calls, answer",
+    ],
+    "langchain_retriever": [
+        "The run's answer: Baklava, Marzipan cake, Pesto alla genovese, Satay skewers, Waldorf salad"
+    ],
+    "langchain_structured": [
+        "Budget(year=1928, crowns=896)",
+        "minutes-1928 at 9900: 'The budget for 1928 is 896 crowns'",
+    ],
     "langchain_swap_rag_chain": ["RLM, over 1,200 tickets: The kettle, with 207 tickets."],
+    "langgraph_node": ["  iteration 2\n12 errors.", "01:05 ERROR disk full", "4 messages in the thread"],
     "llama_index_documents": [f"  from the log of {year}, 23,449 characters" for year in (1874, 1883, 1892, 1901)],
     "llama_index_swap_engine": ["RAG: 10, of those shown.", "RLM: 134 of 400 tickets ask for a refund."],
 }
