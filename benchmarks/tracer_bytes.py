@@ -78,7 +78,7 @@ class TakeAll(BaseHTTPRequestHandler):
 @contextmanager
 def counted_server() -> Iterator[CountedServer]:
     server = CountedServer(("127.0.0.1", 0), TakeAll)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield server

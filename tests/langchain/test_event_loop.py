@@ -45,7 +45,7 @@ async def test_blocking_calls_are_seen() -> None:
 
 
 @pytest.mark.usefixtures("_watched")
-@pytest.mark.parametrize("context", ["a" * 30_000, ["a" * 20_000] * 3, Shelf(), "a" * 3_000_000])
+@pytest.mark.parametrize("context", ["a" * 30_000, ["a" * 20_000] * 3, Shelf(), "b c " * 750_000])
 async def test_a_run_never_blocks_the_loop(context: Any, root_model: Callable[..., Any], sub_model: Any) -> None:
     def rlm() -> RLMRunnable:
         return RLMRunnable(llm=root_model(LOOK, ASK), sub_llm=sub_model, context=context, tools=[population])

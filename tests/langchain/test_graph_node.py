@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.documents import Document
+from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
@@ -150,3 +153,42 @@ def test_a_question_that_ends_in_no_answer_ends_the_graph_with_the_error(root_mo
         graph.invoke({"messages": [HumanMessage("q")]}, THREAD)
     assert caught.value.result.trace.error is not None
     assert [message.content for message in graph.get_state(THREAD).values["messages"]] == ["q"]
+
+
+class Agent(FakeMessagesListChatModel):
+    """Calls the tool, then answers."""
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        return self
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+async def test_behind_a_tool_of_an_agent_it_shows_no_code_and_hangs_below_the_tool(mode, root_model, tracer):
+    rlm = RLMRunnable(llm=root_model(LOOK, READY.format("'On Monday.'")), context=CORPUS)
+
+    @tool
+    def ask_log(question: str) -> str:
+        """Answers from the log."""
+        return rlm.invoke(question).text
+
+    call = {"name": "ask_log", "args": {"question": "When?"}, "id": "1"}
+    replies = [AIMessage("", tool_calls=[call], id="a1"), AIMessage("It was a Monday.", id="a2")]
+    agent = create_agent(Agent(responses=replies), tools=[ask_log])
+    asked, config = {"messages": [HumanMessage("When was it lit?")]}, {"callbacks": [tracer]}
+    if mode == "sync":
+        parts = list(agent.stream(asked, config, stream_mode="messages"))
+    else:
+        parts = [part async for part in agent.astream(asked, config, stream_mode="messages")]
+    assert [message.text for message, _ in parts if message.text] == ["On Monday.", "It was a Monday."]
+    lines = tracer.lines()
+    below = lines[next(n for n, line in enumerate(lines) if "ask_log [tool]" in line) :][:5]
+    assert [line.strip() for line in below] == [
+        "ask_log [tool]",
+        "RLMRunnable [chain]",
+        "RootModel [chat_model]",
+        "python_repl [tool]",
+        "RootModel [chat_model]",
+    ]
+    assert [len(line) - len(line.lstrip()) for line in below[1:]] == [
+        len(below[0]) - len(below[0].lstrip()) + 2 * depth for depth in (1, 2, 2, 2)
+    ]

@@ -117,3 +117,13 @@ async def test_the_loop_lives_on_while_code_runs(root_model):
     await asyncio.sleep(0)
     _, message = await asyncio.gather(other(), run)
     assert message.content == "alive"
+
+
+@pytest.mark.parametrize("mode", ["ainvoke", "abatch"])
+async def test_max_concurrency_bounds_the_sub_calls_that_are_open_at_once(root_model, gate, mode):
+    sub = gate(2)
+    code = READY.format("' '.join(llm_query_batched(['a'] * 6))")
+    rlm, config = RLMRunnable(llm=root_model(code), sub_llm=sub, context="c"), {"max_concurrency": 2}
+    message = await rlm.ainvoke("q", config) if mode == "ainvoke" else (await rlm.abatch(["q"], config))[0]
+    assert message.content == "ok ok ok ok ok ok"
+    assert sub.most == 2
