@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rlm_integrations.core.limits import RLMLimits
     from rlm_integrations.core.result import RLMResult
     from rlm_integrations.core.trace import RLMTrace
+    from rlm_integrations.core.trace_collector import collect_rlm_traces
     from rlm_integrations.core.usage import Usage
     from rlm_integrations.engine import RLMEngine
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
@@ -33,6 +34,7 @@ _HOMES = {
     "RLMResult": "core.result",
     "RLMTrace": "core.trace",
     "Usage": "core.usage",
+    "collect_rlm_traces": "core.trace_collector",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "RLMResult",
     "RLMTrace",
     "Usage",
+    "collect_rlm_traces",
 ]
 
 

@@ -20,8 +20,22 @@ FRAMEWORKS_OWN = [  # warnings of LlamaIndex's RAG engine and agents about thems
 ]
 SAYS = {
     "engine_files": ["decoder.py: Implementation of JSONDecoder"],
+    "langchain_agent_tool": ["tool: 7,002 crates go to Lima"],
     "langchain_documents": ['contract-35 at 12000: "Either party may end this contract with 30 days\' notice"'],
+    "langchain_progress": [
+        "  iteration 3: 30 sub-calls",
+        "Ada wrote 10, Bo wrote 10, Cy wrote 10",
+        "30 sub-calls, answer",
+    ],
+    "langchain_retriever": [
+        "The run's answer: Baklava, Marzipan cake, Pesto alla genovese, Satay skewers, Waldorf salad"
+    ],
+    "langchain_structured": [
+        "Budget(year=1928, crowns=896)",
+        "minutes-1928 at 9900: 'The budget for 1928 is 896 crowns'",
+    ],
     "langchain_swap_rag_chain": ["RLM, over 1,200 tickets: The kettle, with 207 tickets."],
+    "langgraph_node": ["  iteration 2\n12 errors.", "01:05 ERROR disk full", "4 messages in the thread"],
     "llama_index_agent": ["from October to March [1].\n  [1] house-12\nThe agent: Yes, from October to March."],
     "llama_index_documents": [f"  from the log of {year}, 23,449 characters" for year in (1874, 1883, 1892, 1901)],
     "llama_index_router": ["RAG: From Graz.", "RLM: Graz, with 180 of them."],

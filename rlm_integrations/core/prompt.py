@@ -15,13 +15,16 @@ from typing import Any
 
 from rlm_integrations.core.language_model import Message
 
-_FOLDER = Path(__file__).parent / "prompts"
+_TEXTS = {
+    path.stem: path.read_text(encoding="utf-8").rstrip("\n")
+    for path in (Path(__file__).parent / "prompts").glob("*.md")
+}
+"""Read at the import, so that no run reads a file in its user's event loop."""
 
 
-@cache
 def text(name: str) -> str:
     """The prompt file of that name, without its final newline."""
-    return (_FOLDER / f"{name}.md").read_text(encoding="utf-8").rstrip("\n")
+    return _TEXTS[name]
 
 
 @cache

@@ -50,6 +50,7 @@ from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.threads import RunThreads
 from rlm_integrations.core.tools import Tool
 from rlm_integrations.core.trace import CodeExecution, Iteration, ModelCall, RLMTrace, TraceMessage
+from rlm_integrations.core.trace_collector import collect
 
 OnEvent = Callable[[Event], Awaitable[None] | None]
 AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
@@ -142,6 +143,8 @@ class Run:
             message = f"the run failed: {error_words(error)}"
             raise RunError(message, self._partial(message)) from error
         finally:
+            if self._trace.error is not None or self._trace.stop_reason is not None:  # not a call that was refused
+                collect(self._trace)
             self._threads.close()
             if self._repl is not None and not closed_loop:
                 await self._repl.close()

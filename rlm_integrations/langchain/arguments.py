@@ -14,10 +14,12 @@ from rlm_integrations.core.errors import InvalidArgumentError, RLMError
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """The keywords of a call, which `with_structured_output` and `with_sources` bind."""
+    """The keywords of a call, which `with_structured_output`, `with_sources` and `as_node` bind."""
 
     answer_type: Any = None
+    include_raw: bool = False
     with_sources: bool = False
+    as_node: bool = False
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> CallOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManager, CallbackManagerForLLMRun
@@ -14,6 +15,8 @@ from langchain_core.runnables.config import patch_config, set_config_context
 from langchain_core.utils.uuid import uuid7
 
 from rlm_integrations.langchain.arguments import CallOptions
+from rlm_integrations.langchain.asked import read_asked
+from rlm_integrations.langchain.documents import PreparedContext
 from rlm_integrations.langchain.runnable import RLMRunnable
 
 RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
@@ -52,12 +55,12 @@ class RLMBelowModelRun(RLMRunnable):
     """An RLMRunnable that answers without a run of its own: what it calls are children of a chat model's run."""
 
     def answer(self, messages: list[BaseMessage], options: CallOptions, run: ModelRun) -> AIMessage:
-        asked = self._read(messages)
+        asked = read_asked(messages, cast(PreparedContext, self.context))
         with set_config_context(run.child_config) as context:
             return context.run(self._run, asked, options, run.run_id, run.child_config).message
 
     async def aanswer(self, messages: list[BaseMessage], options: CallOptions, run: ModelRun) -> AIMessage:
-        asked = self._read(messages)
+        asked = read_asked(messages, cast(PreparedContext, self.context))
         with set_config_context(run.child_config) as context:
             answering = self._arun(asked, options, run.run_id, run.child_config)
             return (await asyncio.create_task(answering, context=context)).message

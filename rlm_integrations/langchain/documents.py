@@ -96,10 +96,19 @@ class LangChainRetriever:
                 raise InvalidArgumentError(
                     f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
                 )
-            document = replace(document_of(item, place), id=item.id or _content_id(item))
+            document = replace(document_of(item, place), id=self._name(item))
             self.originals.setdefault(document.id, item)
             documents.append(document)
         return documents
+
+    def _name(self, item: LangChainDocument) -> str:
+        """The id, the same each time the document is found. Another document with the same id has its own."""
+        if not item.id:
+            return _content_id(item)
+        known = self.originals.get(item.id)
+        if known is None or known.page_content == item.page_content:
+            return item.id
+        return f"{item.id}#{_content_id(item)}"
 
 
 def prepare_context(context: object) -> PreparedContext:

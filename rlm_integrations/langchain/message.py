@@ -23,19 +23,26 @@ _CHUNK_CHARS = 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call gives back, whole or in pieces: a message, or with its sources a dict."""
+    """What a call gives back, whole or in pieces: a message, or a dict."""
 
     message: AIMessage
     sources: list[LangChainDocument] | None = None
     """The user's own documents, cited ones first; None where they were not asked for."""
+    instead: dict[str, Any] | None = None
+    """What stands in place of the message, and comes in one piece."""
 
     def whole(self) -> AIMessage | dict[str, Any]:
+        if self.instead is not None:
+            return self.instead
         if self.sources is None:
             return self.message
         return {"answer": str(self.message.text), "context": self.sources, "message": self.message}
 
     def pieces(self) -> Iterator[AIMessageChunk | AddableDict]:
         """They add up to the whole. Dicts come as those of a streamed retrieval chain: the answer bit by bit."""
+        if self.instead is not None:
+            yield AddableDict(self.instead)
+            return
         if self.sources is None:
             yield from _chunks(self.message)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from langchain_core.callbacks import adispatch_custom_event
 from langchain_core.runnables import RunnableConfig
@@ -19,11 +20,20 @@ EVENT_NAME = "rlm_iteration"
 
 
 class RunTree:
-    """The callbacks of one run. `config` is the child config of the runnable's own run."""
+    """The callbacks of one run. `config` is the child config of the runnable's own run.
 
-    def __init__(self, config: RunnableConfig, on_event: OnEvent | None = None) -> None:
+    `write_progress` is given what an `rlm_iteration` event holds, under that name, as well.
+    """
+
+    def __init__(
+        self,
+        config: RunnableConfig,
+        on_event: OnEvent | None = None,
+        write_progress: Callable[[Any], None] | None = None,
+    ) -> None:
         self._config = config
         self._on_event = on_event
+        self._write_progress = write_progress
         self._sub_calls = 0
         self._failed_sub_calls = 0
         self._usage = Usage()
@@ -60,7 +70,10 @@ class RunTree:
             self._failed_sub_calls += event.call.error is not None
             self._usage += event.call.usage
         elif isinstance(event, IterationStarted):
-            await adispatch_custom_event(EVENT_NAME, self._progress(event), config=self._config)
+            progress = self._progress(event)
+            await adispatch_custom_event(EVENT_NAME, progress, config=self._config)
+            if self._write_progress is not None:
+                self._write_progress({EVENT_NAME: progress})
         if self._on_event is not None:
             told = self._on_event(event)
             if inspect.isawaitable(told):

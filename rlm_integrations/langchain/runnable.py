@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import get_config_list, run_in_executor
 from langchain_core.runnables.utils import gather_with_concurrency
@@ -17,16 +17,17 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, model_validator
 from typing_extensions import Unpack
 
-from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import CallOptions
+from rlm_integrations.langchain.asked import Asked, read_asked
 from rlm_integrations.langchain.chat_model import LangChainModel
-from rlm_integrations.langchain.documents import PreparedContext, RunContext, prepare_brought
+from rlm_integrations.langchain.documents import PreparedContext, RunContext
 from rlm_integrations.langchain.engine_arguments import EngineArguments, EngineOptions
-from rlm_integrations.langchain.inputs import RLMInput, read_input
+from rlm_integrations.langchain.graph_node import progress_writer, read_state, state_update
+from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.message import Answer, to_message
 from rlm_integrations.langchain.question_tool import TOOL_NAME, question_tool, tool_description
 from rlm_integrations.langchain.run_tree import RunTree
@@ -37,25 +38,6 @@ T = TypeVar("T")
 
 BATCH_CONCURRENCY = 8
 """Runs that `abatch` has open at once where the config sets no `max_concurrency`: each has a process of its own."""
-
-_SHOWN_MESSAGES = 10
-_SHOWN_CHARS = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """An input that was read: what is asked, over what."""
-
-    question: str | tuple[Message, ...]
-    context: PreparedContext
-
-    def view(self) -> dict[str, Any]:
-        """What tracers are sent for it. The corpus is told of, never held."""
-        if isinstance(self.question, str):
-            shown: Any = _cut(self.question)
-        else:
-            shown = [{"role": m.role, "content": _cut(m.content)} for m in self.question[-_SHOWN_MESSAGES:]]
-        return {"question": shown, "context": self.context.describe()}
 
 
 class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
@@ -89,7 +71,7 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
 
     def invoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Answer, in sync code: the models' sync methods are called, in threads of the run."""
-        options, asked = CallOptions.of(kwargs), self._read(input)
+        options, asked = self._asked(input, kwargs)
 
         def run(_view: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
             return self._run(asked, options, run_manager.run_id, config).whole()
@@ -98,7 +80,7 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
 
     async def ainvoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Answer, on the caller's event loop: the models' async methods are called."""
-        options, asked = CallOptions.of(kwargs), await self._aread(input)
+        options, asked = await self._aasked(input, kwargs)
 
         async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
             return (await self._arun(asked, options, run_manager.run_id, config)).whole()
@@ -107,7 +89,7 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
 
     def stream(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
         """The answer in pieces, when the run is over; `rlm_iteration` events tell of it while it goes on."""
-        options, asked = CallOptions.of(kwargs), self._read(input)
+        options, asked = self._asked(input, kwargs)
 
         def run(_views: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Iterator[Any]:
             yield from self._run(asked, options, run_manager.run_id, config).pieces()
@@ -119,7 +101,7 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
         self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`. A run whose consumer is cancelled ends at once."""
-        options, asked = CallOptions.of(kwargs), await self._aread(input)
+        options, asked = await self._aasked(input, kwargs)
 
         async def views() -> AsyncIterator[RLMInput]:
             yield cast(RLMInput, asked.view())
@@ -179,11 +161,15 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
         """A runnable whose output is a validated `schema`: a pydantic model, a dataclass, a TypedDict, `list[str]`, ...
 
         A JSON schema gives a dict. With `include_raw` it is `{"raw": AIMessage, "parsed": ..., "parsing_error": None}`,
-        as chat models give it.
+        as chat models give it: a run that ends at a limit without an answer that fits gives its draft as "raw", None as
+        "parsed" and the LimitReachedError as "parsing_error". Without, it raises that.
         """
         output = StructuredOutput.of(schema)
         self._engine(RunTree({}), self.limits, output.answer_type, sync=True)  # told of here if it cannot be one
-        return self.bind(answer_type=output.answer_type) | output.parser(include_raw=include_raw)
+        bound = self.bind(answer_type=output.answer_type, include_raw=include_raw)
+        if include_raw:
+            return cast("Runnable[RLMInput, dict[str, Any]]", bound) | output.made_beside_raw()
+        return bound | output.parser(include_raw=False)
 
     def as_tool(
         self,
@@ -211,32 +197,62 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
         """
         return cast(Runnable[RLMInput, dict[str, Any]], self.bind(with_sources=True))
 
-    def _read(self, value: object) -> _Asked:
-        taken = read_input(value)
-        context = cast(PreparedContext, self.context)
-        if taken.context is not None:
-            context = context.preceded_by(prepare_brought(taken.context))
-        return _Asked(taken.question, context)
+    def as_node(self) -> Runnable[Any, dict[str, Any]]:
+        """A node for a LangGraph graph with messages in its state: `graph.add_node("rlm", rlm.as_node())`.
 
-    async def _aread(self, value: object) -> _Asked:
-        if not isinstance(value, Mapping):
-            return self._read(value)
+        The last human message is the question, the others are its history; a `context` in the state counts as that of
+        a call. What it adds is `{"messages": [AIMessage]}`. That message is bounded, for checkpoints keep it for good:
+        it carries no trace (see `collect_rlm_traces`), and the citations as far as they fit 8 KB. With
+        `stream_mode="custom"` each iteration writes `{"rlm_iteration": {...}}`.
+        """
+        return cast(Runnable[Any, dict[str, Any]], self.bind(as_node=True))
+
+    def _asked(self, value: object, keywords: Mapping[str, Any]) -> tuple[CallOptions, Asked]:
+        options = CallOptions.of(keywords)
+        return options, read_asked(read_state(value) if options.as_node else value, self.context)
+
+    async def _aasked(self, value: object, keywords: Mapping[str, Any]) -> tuple[CallOptions, Asked]:
+        if isinstance(value, (str, Sequence, PromptValue)):
+            return self._asked(cast(object, value), keywords)
         # It may bring a context: a loader or a folder may block for long, and many documents take a while.
-        return await run_in_executor(None, self._read, cast(object, value))
+        return await run_in_executor(None, self._asked, value, keywords)
 
-    def _run(self, asked: _Asked, options: CallOptions, run_id: UUID, config: RunnableConfig) -> Answer:
+    def _run(self, asked: Asked, options: CallOptions, run_id: UUID, config: RunnableConfig) -> Answer:
         context = RunContext(asked.context)
-        engine = self._engine(RunTree(config, self.on_event), self._limits(config), options.answer_type, sync=True)
-        return self._answer(engine.run(asked.question, context.corpus), context, options, run_id)
+        engine = self._engine(self._tree(config, options), self._limits(config), options.answer_type, sync=True)
+        try:
+            return self._answer(engine.run(asked.question, context.corpus), context, options, run_id)
+        except LimitReachedError as error:
+            return self._unparsed(error, options, run_id)
 
-    async def _arun(self, asked: _Asked, options: CallOptions, run_id: UUID, config: RunnableConfig) -> Answer:
+    async def _arun(self, asked: Asked, options: CallOptions, run_id: UUID, config: RunnableConfig) -> Answer:
         context = RunContext(asked.context)
-        engine = self._engine(RunTree(config, self.on_event), self._limits(config), options.answer_type, sync=False)
-        return self._answer(await engine.arun(asked.question, context.corpus), context, options, run_id)
+        engine = self._engine(self._tree(config, options), self._limits(config), options.answer_type, sync=False)
+        try:
+            return self._answer(await engine.arun(asked.question, context.corpus), context, options, run_id)
+        except LimitReachedError as error:
+            return self._unparsed(error, options, run_id)
+
+    def _tree(self, config: RunnableConfig, options: CallOptions) -> RunTree:
+        return RunTree(config, self.on_event, progress_writer() if options.as_node else None)
 
     def _answer(self, result: RLMResult[Any], context: RunContext, options: CallOptions, run_id: UUID) -> Answer:
         message = to_message(result, run_id, self.trace, typed=options.answer_type is not None)
+        if options.as_node:
+            return Answer(message, instead=state_update(message, result))
+        if options.include_raw:
+            parsed = message.additional_kwargs["parsed"]
+            return Answer(message, instead={"raw": message, "parsed": parsed, "parsing_error": None})
         return Answer(message, context.originals(result.sources) if options.with_sources else None)
+
+    def _unparsed(self, error: LimitReachedError, options: CallOptions, run_id: UUID) -> Answer:
+        """The draft of a run that ended without an answer that fits, where it is asked for. Else raises the error."""
+        draft = error.result
+        # A model that failed in the last call, or a result that `on_limit` raised, is no misfit.
+        if not options.include_raw or draft is None or draft.trace.error is None or error.__cause__ is not None:
+            raise error
+        message = to_message(draft, run_id, self.trace, typed=False)
+        return Answer(message, instead={"raw": message, "parsed": None, "parsing_error": error})
 
     def _engine(self, tree: RunTree, limits: RLMLimits, answer_type: Any, *, sync: bool) -> RLMEngine[Any]:
         return RLMEngine(
@@ -258,7 +274,3 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
         if not at_once or at_once >= self.limits.max_concurrency:
             return self.limits
         return self.limits.model_copy(update={"max_concurrency": at_once})
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… [{len(text):,} characters in all]"

@@ -55,6 +55,14 @@ class StructuredOutput:
 
         return RunnableLambda(parsed, name="parsed")
 
+    def made_beside_raw(self) -> Runnable[dict[str, Any], dict[str, Any]]:
+        """What RLMRunnable gives with `include_raw`, its answer made the user's value."""
+
+        def made(answer: dict[str, Any]) -> dict[str, Any]:
+            return answer if answer["parsing_error"] else {**answer, "parsed": self.make(answer["parsed"])}
+
+        return RunnableLambda(made, name="parsed")
+
 
 def _same(value: Any) -> Any:
     return value

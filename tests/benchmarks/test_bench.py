@@ -29,6 +29,15 @@ def test_a_row_of_the_corpus_at_scale_is_in_the_same_table() -> None:
     )
 
 
+def test_what_a_tracer_is_sent_is_counted_for_each_form() -> None:
+    command = [sys.executable, str(BENCHMARKS / "tracer_bytes.py"), "--mb", "1", "--turns", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    forms, kept = done.stdout.strip().split("\n\n")
+    sent = [line.strip("| ").rpartition(" | ")[2] for line in forms.splitlines()[2:]]
+    assert [each.endswith("KB") for each in sent] == [True] * 7 + [False] * 4
+    assert len(kept.splitlines()) == 2 + 4
+
+
 @pytest.fixture
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(BENCHMARKS))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tracers.base import BaseTracer
 from langchain_core.tracers.schemas import Run
+from pydantic import Field
 
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing.langchain import ScriptedChatModel
@@ -20,6 +26,51 @@ class RootModel(ScriptedChatModel):
 
 class SubModel(ScriptedChatModel):
     """The sub-LM of a test."""
+
+
+class Gate(BaseChatModel):
+    """Answers when `barrier.parties` calls are open at once, and counts how many ever were."""
+
+    barrier: Any
+    open: int = 0
+    most: int = 0
+
+    @property
+    def _llm_type(self) -> str:
+        return "gate"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        self.open += 1
+        self.most = max(self.most, self.open)
+        await self.barrier.wait()
+        self.open -= 1
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("ok"))])
+
+
+class Hanging(BaseChatModel):
+    """Never answers, and says when it was asked, what, and when the call was given up."""
+
+    asked: Any
+    given_up: Any
+    prompts: list[str] = Field(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "hanging"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.prompts.append(str(messages[-1].text))
+        self.asked.set()
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            self.given_up.set()
 
 
 class TreeTracer(BaseTracer):
@@ -79,3 +130,33 @@ def sub_model() -> ScriptedChatModel:
     """A sub-LM that answers with the length of its prompt."""
     usage = Usage(input_tokens=3, output_tokens=2, reasoning_tokens=1)
     return SubModel(always=lambda messages: f"len={len(messages[-1].content)}", usage=usage, model="sub-1")
+
+
+@pytest.fixture
+def gate() -> Callable[[int], Gate]:
+    """Makes a model that answers "ok" when so many calls of it are open at once."""
+    return lambda parties: Gate(barrier=asyncio.Barrier(parties))
+
+
+@pytest.fixture
+def hanging() -> Callable[[], Hanging]:
+    """Makes a model that never answers async calls."""
+    return lambda: Hanging(asked=asyncio.Event(), given_up=asyncio.Event())
+
+
+@pytest.fixture
+def process_ended() -> Callable[[int], Awaitable[None]]:
+    """Waits until a process is no more; fails if it still is after ten seconds."""
+
+    def alive(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    async def wait(pid: int) -> None:
+        async with asyncio.timeout(10):
+            while alive(pid):
+                await asyncio.sleep(0.005)
+
+    return wait

@@ -1,0 +1,44 @@
+"""What a call asks, over what, and how that shows in a tracer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.langchain.documents import PreparedContext, prepare_brought
+from rlm_integrations.langchain.inputs import read_input
+
+_SHOWN_MESSAGES = 10
+_SHOWN_CHARS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An input that was read."""
+
+    question: str | tuple[Message, ...]
+    context: PreparedContext
+
+    def view(self) -> dict[str, Any]:
+        """What tracers are sent for it. The corpus is told of, never held."""
+        if isinstance(self.question, str):
+            shown: Any = _cut(self.question)
+        else:
+            shown = [{"role": m.role, "content": _cut(m.content)} for m in self.question[-_SHOWN_MESSAGES:]]
+        return {"question": shown, "context": self.context.describe()}
+
+
+def read_asked(value: object, context: PreparedContext) -> Asked:
+    """The input, with what it brings as context before the runnable's own.
+
+    Raises InvalidArgumentError for an input that holds no question, or a context that cannot be one.
+    """
+    taken = read_input(value)
+    if taken.context is not None:
+        context = context.preceded_by(prepare_brought(taken.context))
+    return Asked(taken.question, context)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… [{len(text):,} characters in all]"

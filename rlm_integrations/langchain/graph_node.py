@@ -1,0 +1,70 @@
+"""RLMRunnable as a node of a LangGraph graph: what it reads of the state, and what it adds.
+
+LangGraph is never imported here but where a graph has already done so.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.result import RLMResult
+
+CITATIONS_BYTES = 8_192
+"""Of the citations that a node's message carries: checkpoints keep every message of a conversation, time and again."""
+
+
+def read_state(state: object) -> dict[str, Any]:
+    """The messages of a state, and the context where it has one: a mapping's keys, or another state's attributes.
+
+    Raises InvalidArgumentError for a state without messages.
+    """
+    if isinstance(state, list):
+        return {"messages": cast("list[Any]", state)}
+    found = {name: _entry(state, name) for name in ("messages", "context")}
+    if found["messages"] is None:
+        raise InvalidArgumentError(
+            f'state: {type(state).__name__} has no "messages"; as_node() is for graphs with messages in their state, '
+            'such as MessagesState; elsewhere write a node: lambda state: {"answer": rlm.invoke(...).text}'
+        )
+    return found
+
+
+def _entry(state: object, name: str) -> Any:
+    if isinstance(state, Mapping):
+        return cast("Mapping[str, Any]", state).get(name)
+    return getattr(state, name, None)
+
+
+def state_update(message: AIMessage, result: RLMResult[Any]) -> dict[str, Any]:
+    """What the node adds to the state: the answer's message, bounded, since checkpoints keep all messages for good.
+
+    It carries the stop reason, no trace, and of the citations those that fit CITATIONS_BYTES as JSON.
+    """
+    report = result.report(trace="none")
+    kept: list[Any] = []
+    size = 0
+    for citation in report["citations"]:
+        size += len(json.dumps(citation))
+        if size > CITATIONS_BYTES:
+            report["omitted_citations"] = len(report["citations"]) - len(kept)
+            break
+        kept.append(citation)
+    report["citations"] = kept
+    return {"messages": [message.model_copy(update={"response_metadata": {"rlm": report}})]}
+
+
+def progress_writer() -> Callable[[Any], None] | None:
+    """Writes to the `stream_mode="custom"` of the graph that is running here; None outside of one."""
+    langgraph_config = sys.modules.get("langgraph.config")
+    if langgraph_config is None:
+        return None
+    try:
+        return langgraph_config.get_stream_writer()
+    except (RuntimeError, KeyError):  # how it says that no graph is running
+        return None

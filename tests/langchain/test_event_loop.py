@@ -1,0 +1,70 @@
+"""ainvoke and its kin never block the caller's event loop, as blockbuster sees it (and LangGraph's server with it)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blockbuster import BlockingError, blockbuster_ctx
+from langchain_core.documents import Document
+from langchain_core.messages import HumanMessage
+from langchain_core.retrievers import BaseRetriever
+from langgraph.graph import START, MessagesState, StateGraph
+
+from rlm_integrations.langchain import RLMRunnable
+
+LOOK = "print(search('a', limit=3))"
+ASK = """
+import json
+answer["content"] = llm_query(json.dumps([len(context), population("Rome")]))
+answer["ready"] = True
+"""
+
+
+@pytest.fixture
+def _watched() -> Iterator[None]:
+    with blockbuster_ctx():
+        yield
+
+
+class Shelf(BaseRetriever):
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+        return [Document(Path(__file__).read_text(encoding="utf-8"))]  # a sync retriever may block: it has a thread
+
+
+def population(city: str) -> int:
+    return len(Path(__file__).read_text(encoding="utf-8"))
+
+
+@pytest.mark.usefixtures("_watched")
+async def test_blocking_calls_are_seen() -> None:
+    with pytest.raises(BlockingError):
+        population("Rome")
+
+
+@pytest.mark.usefixtures("_watched")
+@pytest.mark.parametrize("context", ["a" * 30_000, ["a" * 20_000] * 3, Shelf(), "b c " * 750_000])
+async def test_a_run_never_blocks_the_loop(context: Any, root_model: Callable[..., Any], sub_model: Any) -> None:
+    def rlm() -> RLMRunnable:
+        return RLMRunnable(llm=root_model(LOOK, ASK), sub_llm=sub_model, context=context, tools=[population])
+
+    assert (await rlm().ainvoke("q")).content.startswith("len=")
+    assert "".join([str(chunk.content) async for chunk in rlm().astream("q")]).startswith("len=")
+    assert (await rlm().abatch(["q"]))[0].content.startswith("len=")
+
+
+@pytest.mark.usefixtures("_watched")
+async def test_what_a_call_brings_is_read_in_a_thread(root_model: Callable[..., Any], sub_model: Any) -> None:
+    rlm = RLMRunnable(llm=root_model(LOOK, ASK), sub_llm=sub_model, tools=[population])
+    message = await rlm.ainvoke({"context": Path(__file__), "question": "q"})
+    assert message.content.startswith("len=")
+
+
+@pytest.mark.usefixtures("_watched")
+async def test_a_node_never_blocks_its_graph(root_model: Callable[..., Any], sub_model: Any) -> None:
+    rlm = RLMRunnable(llm=root_model(LOOK, ASK), sub_llm=sub_model, context="a" * 30_000, tools=[population])
+    graph = StateGraph(MessagesState).add_node("rlm", rlm.as_node()).add_edge(START, "rlm").compile()
+    state = await graph.ainvoke({"messages": [HumanMessage("q")]})
+    assert state["messages"][-1].content.startswith("len=")

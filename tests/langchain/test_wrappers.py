@@ -1,0 +1,113 @@
+"""What wraps a model or the runnable: bind, retries, fallbacks, graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import ConfigurableField, RunnablePassthrough
+
+from rlm_integrations.core.errors import InvalidArgumentError, RootModelError
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.testing.langchain import ScriptedChatModel
+
+
+def test_models_with_bind_retry_and_fallbacks(root_model):
+    class FlakyError(RuntimeError):
+        pass
+
+    flaky = ScriptedChatModel([FlakyError("first"), "retried"])
+    retrying = flaky.with_retry(retry_if_exception_type=(FlakyError,), wait_exponential_jitter=False)
+    assert RLMRunnable(llm=retrying).invoke("q").content == "retried"
+    falling = ScriptedChatModel([FlakyError("down")]).with_fallbacks([root_model("say:fallback")])
+    assert RLMRunnable(llm=falling).invoke("q").content == "fallback"
+    assert RLMRunnable(llm=root_model("say:bound").bind(stop=["x"])).invoke("q").content == "bound"
+
+
+def test_the_runnable_itself_falls_back(root_model):
+    broken = RLMRunnable(llm=ScriptedChatModel([RuntimeError("down")]))
+    with pytest.raises(RootModelError):
+        broken.invoke("q")
+    broken = RLMRunnable(llm=ScriptedChatModel([RuntimeError("down")]))
+    assert broken.with_fallbacks([RLMRunnable(llm=root_model("say:up"))]).invoke("q").content == "up"
+
+
+def test_graphs_and_schemas_can_be_had(root_model):
+    chain = ChatPromptTemplate.from_template("{q}") | RLMRunnable(llm=root_model("say:x"))
+    assert "RLMRunnable" in chain.get_graph().draw_mermaid()
+    assert chain.last.get_output_schema().model_json_schema()
+    assert chain.last.get_input_schema().model_json_schema()
+
+
+def test_with_retry_runs_again_after_a_failed_run(root_model):
+    llm = ScriptedChatModel([RuntimeError("down"), "up"])
+    rlm = RLMRunnable(llm=llm).with_retry(retry_if_exception_type=(RootModelError,), wait_exponential_jitter=False)
+    assert rlm.invoke("q").content == "up"
+
+
+async def test_fallbacks_stream_and_batch_too(root_model):
+    def broken() -> Any:
+        down = RLMRunnable(llm=ScriptedChatModel([RuntimeError("down")]))
+        return down.with_fallbacks([RLMRunnable(llm=root_model("say:up"))], exceptions_to_handle=(RootModelError,))
+
+    assert "".join(chunk.content for chunk in broken().stream("q")) == "up"
+    assert [message.content for message in await broken().abatch(["q"])] == ["up"]
+
+
+def test_fields_are_configured_for_a_call(root_model):
+    first, second = root_model("say:first", name="first"), root_model("say:second", name="second")
+    rlm = RLMRunnable(llm=first).configurable_fields(
+        llm=ConfigurableField(id="model"),
+        limits=ConfigurableField(id="limits"),
+        trace=ConfigurableField(id="trace"),
+    )
+    chosen = rlm.with_config(configurable={"model": second, "limits": {"max_iterations": 3}, "trace": "full"})
+    message = chosen.invoke("q")
+    assert message.content == "second"
+    assert message.response_metadata["rlm"]["trace"]["limits"]["max_iterations"] == 3
+    assert rlm.invoke("q").content == "first"
+
+
+def test_alternatives_are_chosen_between(root_model):
+    rlm = RLMRunnable(llm=root_model("say:rlm")).configurable_alternatives(
+        ConfigurableField(id="engine"), default_key="rlm", plain=root_model("say:plain")
+    )
+    assert rlm.invoke("q").content == "rlm"
+    assert rlm.with_config(configurable={"engine": "plain"}).invoke("q").content == "plain"
+
+
+async def test_names_tags_and_metadata_of_with_config_reach_every_call(root_model, sub_model, tracer):
+    code = 'answer["content"] = llm_query("a")\nanswer["ready"] = True'
+    rlm = RLMRunnable(llm=root_model(code), sub_llm=sub_model, context="c")
+    named = rlm.with_config(run_name="contracts", tags=["nightly"], metadata={"team": "legal"})
+    await named.ainvoke("q", {"callbacks": [tracer], "tags": ["mine"]})
+    assert tracer.lines() == [
+        "contracts [chain]",
+        "  RootModel [chat_model]",
+        "  python_repl [tool]",
+        "    SubModel [chat_model]",
+    ]
+    for _, run in tracer.runs():
+        assert {"nightly", "mine"} <= set(run.tags), run.name
+        assert run.extra["metadata"]["team"] == "legal", run.name
+
+
+def test_assign_and_pick_go_on_with_the_answer_and_its_sources(root_model):
+    code = 'answer["content"] = context[0]["text"]\nanswer["ready"] = True'
+    rlm = RLMRunnable(llm=root_model(code, code), context=["the text"])
+    assigned = RunnablePassthrough.assign(answer=rlm | (lambda message: message.text))
+    assert assigned.invoke({"question": "q"}) == {"question": "q", "answer": "the text"}
+    picked = rlm.with_sources().assign(length=lambda given: len(given["answer"])).pick(["answer", "length"])
+    assert picked.invoke("q") == {"answer": "the text", "length": 8}
+
+
+def test_what_is_bound_must_be_an_option_of_a_call(root_model):
+    with pytest.raises(InvalidArgumentError, match=r"stop: a call takes no such keyword"):
+        RLMRunnable(llm=root_model("say:x")).bind(stop=["x"]).invoke("q")
+
+
+def test_the_input_schema_has_the_forms_of_a_chat_model_and_a_dict(root_model):
+    schema = RLMRunnable(llm=root_model("say:x")).get_input_schema().model_json_schema()
+    kinds = {form.get("type", "a message") for form in schema["anyOf"]}
+    assert {"string", "array", "object"} <= kinds
