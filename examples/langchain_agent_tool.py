@@ -37,12 +37,12 @@ else:
     print("No OPENAI_API_KEY: scripted models play the agent and the root LM.")
     llm = ScriptedChatModel([COUNT])
     call = {"name": "ask_orders", "args": {"question": "How many crates go to Lima?"}, "id": "1"}
-    agent_llm = ScriptedAgent(responses=[AIMessage("", tool_calls=[call]), AIMessage("The ship to Lima is full.")])
+    agent_llm = ScriptedAgent(responses=[AIMessage("", tool_calls=[call]), AIMessage("7,002 crates.")])
 
 ask_orders = RLMRunnable(llm=llm, context=ORDERS).as_tool(
     name="ask_orders", description="Answers a question over all 3,000 orders: counts, sums, comparisons."
 )
 agent = create_agent(agent_llm, tools=[ask_orders])
-state = agent.invoke({"messages": [("user", "Is there room for more on the ship to Lima?")]})
+state = agent.invoke({"messages": [("user", "How many crates have we promised to Lima?")]})
 for message in state["messages"]:
     print(f"{message.type}: {message.text or [call['name'] for call in message.tool_calls]}")

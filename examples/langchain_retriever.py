@@ -1,8 +1,8 @@
 """A vector store's retriever as the corpus: the run begins with its hits, and the root LM retrieves what they lack.
 
-With OPENAI_API_KEY gpt-5-mini and OpenAI's embeddings are used; without, a scripted model and a small embedding model
-that needs no network (pip install model2vec tokenlearn-static-model). The store, the searches and the code run for
-real.
+With OPENAI_API_KEY gpt-5-mini and OpenAI's embeddings are used, so the server has to offer both; without, a scripted
+model and a small embedding model that needs no network (pip install model2vec tokenlearn-static-model). The store, the
+searches and the code run for real.
 """
 
 import os

@@ -36,7 +36,8 @@ answer["ready"] = True
 
 def models() -> tuple[LLM, LLM]:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--base-url", help="an OpenAI-compatible server, for instance http://localhost:11434/v1")
+    url = os.environ.get("OPENAI_BASE_URL")  # LlamaIndex itself knows OPENAI_API_BASE only
+    parser.add_argument("--base-url", default=url, help="an OpenAI-compatible server: http://localhost:11434/v1")
     parser.add_argument("--model", default="gpt-5-mini")
     args = parser.parse_args()
     if args.base_url or os.environ.get("OPENAI_API_KEY"):

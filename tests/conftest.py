@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from rlm_integrations.core.sandbox import HostCall, Repl, ReplLost, ReplSettings, StepDone
+
+# A shell that runs the tests in the background has it ignored, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Post = Callable[[BaseHTTPRequestHandler, bytes], None]
 """Answers one POST through its handler, given the body."""

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from rlm_integrations import RLMEngine, RLMLimits
 from rlm_integrations.cli import demo_parts
+from rlm_integrations.cli import settings as _settings  # noqa: F401 - before a test puts another OpenAIModel in its place
 from rlm_integrations.cli.app import app
 from rlm_integrations.cli.demo_messages import read_messages
 from rlm_integrations.core import errors

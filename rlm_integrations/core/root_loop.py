@@ -18,6 +18,7 @@ from rlm_integrations.core.prompt import fill, shortened
 from rlm_integrations.core.reply_parser import Reply, parse_reply
 from rlm_integrations.core.sandbox import StepDone
 
+_LIMITS_OF = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}  # others bear the name of their limit
 _LAST_CALL_QUESTION_CHARS = 600
 _LAST_CALL_DRAFT_CHARS = 4_000
 
@@ -176,4 +177,5 @@ def _last_answer(
         if content.strip() and rules.misfit(content.strip(), is_json) is None:
             return Finish(content.strip(), state.last_call, is_json)
     reached = limit_words(state.last_call, rules.limits)
-    return Fail(f"the run reached {reached}, and {problem}", state.last_call, state.draft)
+    argument = _LIMITS_OF.get(state.last_call, state.last_call)
+    return Fail(f"the run reached {reached} ({argument}), and {problem}", state.last_call, state.draft)

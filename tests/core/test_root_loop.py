@@ -18,6 +18,7 @@ from rlm_integrations.core.sandbox import AnswerState, CodeError, Output, ReplLo
 
 OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
 OPEN = BudgetView(sub_calls_left=1_000)
+NO_ANSWER = "the run reached the limit of 90 s (timeout_s), and the last call gave no answer that fits"
 TIME_UP = BudgetView(limit="timeout", seconds_left=0)
 CODE = "Look.\n```repl\nx = 1\n```"
 LIMITS: tuple[StopReason, ...] = ("max_iterations", "max_sub_calls", "max_total_tokens", "max_cost", "timeout")
@@ -242,7 +243,7 @@ def test_the_last_reply_falls_back_on_a_draft_that_fits() -> None:
 
 def test_a_last_reply_that_leaves_nothing_fails_with_the_limit() -> None:
     _, action = on_reply(rules(), replace(LAST, draft=""), "", TIME_UP)
-    assert action == Fail("the run reached the limit of 90 s, and the last call gave no answer that fits", "timeout")
+    assert action == Fail(NO_ANSWER, "timeout")
     _, action = on_reply(rules(misfit=wants_json), LAST, "prose", TIME_UP)
     assert isinstance(action, Fail)
     assert action.draft == "the draft"
@@ -274,7 +275,9 @@ def test_code_in_the_last_reply_whose_answer_does_not_fit() -> None:
     after, _ = on_reply(typed, LAST, CODE, TIME_UP)
     _, action = on_code_ran(typed, after, ran(ready=True, content="three"), TIME_UP, "t")
     assert action == Fail(
-        "the run reached the limit of 90 s, and the last call gave no answer that fits", "timeout", draft="three"
+        NO_ANSWER,
+        "timeout",
+        draft="three",
     )
 
 
@@ -294,7 +297,7 @@ def test_a_last_call_that_fails_gives_the_draft_and_else_its_own_reason() -> Non
     _, action = on_root_failed(rules(), stale, "the root LM failed: 500", TIME_UP)
     assert action == Finish("the draft", "timeout")
     _, action = on_root_failed(rules(), replace(stale, draft=""), "the root LM failed: 500", TIME_UP)
-    assert action == Fail("the run reached the limit of 90 s, and the root LM failed: 500", "timeout")
+    assert action == Fail("the run reached the limit of 90 s (timeout_s), and the root LM failed: 500", "timeout")
 
 
 REPLIES = st.sampled_from(["", "prose", CODE, "FINAL(3)", "FINAL_VAR(x)", "```repl\nx", "FINAL()", '{"n": 3}'])
