@@ -1,8 +1,7 @@
 """A vector store's retriever as the corpus: the run begins with its hits, and the root LM retrieves what they lack.
 
-With OPENAI_API_KEY gpt-5-mini and OpenAI's embeddings are used, so the server has to offer both; without, a scripted
-model and a small embedding model that needs no network (pip install model2vec tokenlearn-static-model). The store, the
-searches and the code run for real.
+With OPENAI_API_KEY gpt-5-mini answers; without, a scripted model. A small model that needs no network makes the
+embeddings (pip install model2vec tokenlearn-static-model). The store, the searches and the code run for real.
 """
 
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore
+from model2vec import StaticModel
 
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
@@ -54,18 +54,16 @@ class StaticEmbeddings(Embeddings):
 
 
 if os.environ.get("OPENAI_API_KEY"):
-    from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+    from langchain_openai import ChatOpenAI
 
-    llm, embeddings = ChatOpenAI(model="gpt-5-mini"), OpenAIEmbeddings()
+    llm = ChatOpenAI(model="gpt-5-mini")
 else:
-    from model2vec import StaticModel
+    print("No OPENAI_API_KEY: a scripted model answers.")
+    llm = ScriptedChatModel([SCRIPT])
 
-    # model2vec has models by name, from the network; here one is read from the folder of a package that carries it
-    model = StaticModel.from_pretrained(Path(find_spec("static_model").submodule_search_locations[0], "model"))
-    print("No OPENAI_API_KEY: a scripted model answers, and a small model makes the embeddings.")
-    llm, embeddings = ScriptedChatModel([SCRIPT]), StaticEmbeddings()
-
-store = InMemoryVectorStore(embeddings)
+# model2vec has models by name, from the network; here one is read from the folder of a package that carries it
+model = StaticModel.from_pretrained(Path(find_spec("static_model").submodule_search_locations[0], "model"))
+store = InMemoryVectorStore(StaticEmbeddings())
 store.add_documents([Document(dish, id=f"dish-{n}") for n, dish in enumerate(MENU)])
 retriever = store.as_retriever(search_kwargs={"k": 2})
 print("Top 2 for the question:", ", ".join(hit.page_content.split(":")[0] for hit in retriever.invoke(QUESTION)))

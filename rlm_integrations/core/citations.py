@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 from rlm_integrations.core.document import Document
@@ -24,3 +29,9 @@ def check_citation(document: Document | None, start: int, end: int, text: str) -
     if document is None or not 0 <= start < end <= len(document.text) or document.text[start:end] != text:
         return None
     return Citation(cited_text=text, start_index=start, end_index=end, document_id=document.id)
+
+
+def that_fit(citations: Sequence[dict[str, Any]], size: int) -> list[dict[str, Any]]:
+    """Citations as JSON, in their order, up to the first that would take them over `size` characters in all."""
+    sizes = accumulate(len(json.dumps(citation)) for citation in citations)
+    return [citation for citation, so_far in zip(citations, sizes, strict=True) if so_far <= size]

@@ -5,17 +5,17 @@ LangGraph is never imported here but where a graph has already done so.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage
 
+from rlm_integrations.core.citations import that_fit
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.result import RLMResult
 
-CITATIONS_BYTES = 8_192
+CITATIONS_CHARS = 8_192
 """Of the citations that a node's message carries: checkpoints keep every message of a conversation, time and again."""
 
 
@@ -44,18 +44,12 @@ def _entry(state: object, name: str) -> Any:
 def state_update(message: AIMessage, result: RLMResult[Any]) -> dict[str, Any]:
     """What the node adds to the state: the answer's message, bounded, since checkpoints keep all messages for good.
 
-    It carries the stop reason, no trace, and of the citations those that fit CITATIONS_BYTES as JSON.
+    It carries the stop reason, no trace, and of the citations those that fit CITATIONS_CHARS as JSON.
     """
     report = result.report(trace="none")
-    kept: list[Any] = []
-    size = 0
-    for citation in report["citations"]:
-        size += len(json.dumps(citation))
-        if size > CITATIONS_BYTES:
-            report["omitted_citations"] = len(report["citations"]) - len(kept)
-            break
-        kept.append(citation)
-    report["citations"] = kept
+    kept = that_fit(report["citations"], CITATIONS_CHARS)
+    if len(kept) < len(report["citations"]):
+        report |= {"citations": kept, "omitted_citations": len(report["citations"]) - len(kept)}
     return {"messages": [message.model_copy(update={"response_metadata": {"rlm": report}})]}
 
 

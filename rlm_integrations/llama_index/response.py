@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncGenerator, Generator
 from typing import Any, Literal
@@ -15,10 +16,20 @@ from llama_index.core.base.response.schema import (
 )
 from pydantic import BaseModel
 
+from rlm_integrations.core.citations import that_fit
 from rlm_integrations.core.corpus import plain
+from rlm_integrations.core.prompt import shortened
 from rlm_integrations.core.result import RLMResult, TraceDetail
 from rlm_integrations.llama_index.citation_marks import mark_citations
 from rlm_integrations.llama_index.source_nodes import Evidence
+
+NODE_CHARS = 16_000
+"""Of JSON, for the metadata of one node. There are at most 50 of them."""
+
+CITATIONS_CHARS = 65_536
+"""Of JSON, for all citations."""
+
+_VALUE_CHARS = 1_000
 
 Delivery = Literal["whole", "stream", "async_stream"]
 
@@ -50,15 +61,35 @@ def build_response(
 def response_metadata(result: RLMResult[Any], evidence: Evidence, trace: TraceDetail) -> dict[str, Any]:
     """Plain JSON: each source node's metadata by its id, as every LlamaIndex engine gives it, and the run's report.
 
-    The report's citations also say where in which nodes they stand.
+    The report's citations also say where in which nodes they stand. All of it is bounded, for events and stores copy
+    it: of a node's metadata over NODE_CHARS long values are shortened, and citations over CITATIONS_CHARS are counted
+    as "omitted_citations". The source nodes and the collected traces have everything.
     """
-    metadata: dict[str, Any] = {source.node.node_id: plain(source.node.metadata) for source in evidence.sources}
+    metadata = {source.node.node_id: bounded(plain(source.node.metadata)) for source in evidence.sources}
     report = result.report(trace)
     for citation, places in zip(report["citations"], evidence.places, strict=True):
         citation["nodes"] = [
             {"node_id": place.node_id, "start_index": place.start, "end_index": place.end} for place in places
         ]
+    kept = that_fit(report["citations"], CITATIONS_CHARS)
+    if len(kept) < len(report["citations"]):
+        report |= {"citations": kept, "omitted_citations": len(report["citations"]) - len(kept)}
     return {**metadata, "rlm": {**report, "more_sources": evidence.more_sources}}
+
+
+def bounded(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of one node in about NODE_CHARS of JSON: long values shortened, keys that are too many left out."""
+    if len(json.dumps(metadata)) <= NODE_CHARS:
+        return metadata
+    kept: dict[str, Any] = {}
+    size = 0
+    for key, value in metadata.items():
+        written = value if isinstance(value, str) else json.dumps(value)
+        size += min(len(key), _VALUE_CHARS) + min(len(written), _VALUE_CHARS)
+        if size > NODE_CHARS:
+            break
+        kept[shortened(key, _VALUE_CHARS)] = value if len(written) <= _VALUE_CHARS else shortened(written, _VALUE_CHARS)
+    return kept
 
 
 def _words(text: str) -> list[str]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rlm_integrations.core.citations import Citation, check_citation
+from rlm_integrations.core.citations import Citation, check_citation, that_fit
 from rlm_integrations.core.document import Document
 
 TEXT = "The kiln was lit\r\non Monday."
@@ -53,3 +55,11 @@ def test_a_citation_is_a_value() -> None:
     assert hash(citation) == hash(citation.model_copy())
     with pytest.raises(ValidationError, match="frozen"):
         citation.cited_text = "b"  # type: ignore[misc]
+
+
+def test_of_many_citations_the_first_that_fit_are_kept() -> None:
+    citations = [{"cited_text": "x" * 80, "n": n} for n in range(10)]
+    each = len(json.dumps(citations[0]))
+    assert that_fit(citations, 10 * each) == citations
+    assert that_fit(citations, 3 * each + 1) == citations[:3]
+    assert that_fit(citations, each - 1) == that_fit([], 100) == []

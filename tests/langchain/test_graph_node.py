@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import RLMRunnable, collect_rlm_traces
-from rlm_integrations.langchain.graph_node import CITATIONS_BYTES
+from rlm_integrations.langchain.graph_node import CITATIONS_CHARS
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 READY = 'answer["content"] = {0}\nanswer["ready"] = True'
@@ -108,7 +108,7 @@ def test_ten_checkpointed_turns_carry_no_trace_and_bounded_citations(root_model)
         assert report["trace"] is None
         assert len(report["citations"]) + report["omitted_citations"] == 20 == len(trace.citations)
     _, kept = saver.serde.dumps_typed(messages)
-    assert len(kept) < 10 * (CITATIONS_BYTES + 1_000)
+    assert len(kept) < 10 * (CITATIONS_CHARS + 1_000)
 
 
 @dataclass
