@@ -12,7 +12,7 @@ import itertools
 import os
 from _queue import SimpleQueue
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.sandboxes.channel.frames import (
@@ -130,10 +130,11 @@ class HostChannel:
                 for frame in frames:
                     write_frame(self._outgoing, frame)
             except OSError:
-                _exit(EXIT_CHANNEL)
+                self._end(EXIT_CHANNEL)
 
     def _read(self) -> None:
         """The reader thread: gives each message of the host to whoever waits for it."""
+        status = EXIT_BROKEN
         try:
             while (body := read_frame(self._incoming)) is not None:
                 message = decode(body)
@@ -141,14 +142,19 @@ class HostChannel:
                     self._steps.put(message)
                 else:
                     self._deliver(message)
+            status = 0
         except OSError:
-            _exit(EXIT_CHANNEL)
+            status = EXIT_CHANNEL
         except MemoryError:
-            _exit(EXIT_MEMORY)
+            status = EXIT_MEMORY
         finally:
-            if self._at_end is not None:
-                self._at_end()
-            _exit(0)
+            self._end(status)
+
+    def _end(self, status: int) -> NoReturn:
+        """End this process, and before that what `at_end` ends."""
+        if self._at_end is not None:
+            self._at_end()
+        _exit(status)
 
     def _deliver(self, message: dict[str, Any]) -> None:
         waiter = self._waiting.pop(message["id"], None)
