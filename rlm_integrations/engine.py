@@ -16,7 +16,8 @@ from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.model_caller import check_model
 from rlm_integrations.core.result import RLMResult
-from rlm_integrations.core.run import AroundStep, OnEvent, Run, RunPlan
+from rlm_integrations.core.run import Run
+from rlm_integrations.core.run_plan import AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.sync_bridge import run_blocking
 from rlm_integrations.core.tools import read_tools

@@ -6,13 +6,11 @@ import asyncio
 import inspect
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 from rlm_integrations.core import root_loop
 from rlm_integrations.core.actions import BudgetView, CallRootLM, CodeRan, Fail, Finish, RunCode
-from rlm_integrations.core.answer_type import AnswerType
 from rlm_integrations.core.budget import Budget
 from rlm_integrations.core.corpus import Corpus, unique_ids
 from rlm_integrations.core.describe import corpus_line, describe, fence_tag, shown_whole, study
@@ -35,7 +33,7 @@ from rlm_integrations.core.events import (
 )
 from rlm_integrations.core.host_functions import HostFunctions, error_words, retrieve
 from rlm_integrations.core.language_model import LanguageModel, Message
-from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.live_repl import LiveRepl
 from rlm_integrations.core.model_caller import ModelCaller
 from rlm_integrations.core.observation import output_text
@@ -43,39 +41,18 @@ from rlm_integrations.core.prompt import fill, first_message, root_system
 from rlm_integrations.core.question import Question, read_question
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.root_loop import Decision, Rules, State
-from rlm_integrations.core.sandbox import CodeError, ReplSettings, Sandbox, StepDone
+from rlm_integrations.core.run_plan import RunPlan
+from rlm_integrations.core.sandbox import CodeError, ReplSettings, StepDone
 from rlm_integrations.core.sources import index_of, source_ids
 from rlm_integrations.core.step_record import StepRecord
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.threads import RunThreads
-from rlm_integrations.core.tools import Tool
 from rlm_integrations.core.trace import CodeExecution, Iteration, ModelCall, RLMTrace, TraceMessage
 from rlm_integrations.core.trace_collector import collect
-
-OnEvent = Callable[[Event], Awaitable[None] | None]
-AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
-"""(iteration, code, execute) -> observation. Must await execute() once and return what it returned."""
 
 _SUB_CALL_CHARS = 100_000
 _CHARS_PER_TOKEN = 3
 _OUTPUT_SHARE = 16
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """What an engine fixes for all of its runs."""
-
-    root: LanguageModel
-    sub: LanguageModel
-    limits: RLMLimits
-    sandbox: Sandbox
-    tools: Mapping[str, Tool]
-    answer_type: AnswerType
-    system_prompt: str | None
-    instructions: str | None
-    on_event: OnEvent | None
-    on_limit: Literal["answer", "raise"]
-    around_step: AroundStep | None
 
 
 def window_chars(model: LanguageModel) -> int | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationErr
 
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.result import TraceDetail
-from rlm_integrations.core.run import OnEvent
+from rlm_integrations.core.run_plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.langchain.arguments import argument_error
 from rlm_integrations.langchain.chat_model import resolve_model

@@ -26,7 +26,7 @@ from rlm_integrations.core.events import Event
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompt import text
 from rlm_integrations.core.result import RLMResult, TraceDetail
-from rlm_integrations.core.run import OnEvent
+from rlm_integrations.core.run_plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.caller_warning import warn_caller

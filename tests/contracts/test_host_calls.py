@@ -95,6 +95,7 @@ BAD_CALLS = {
     "FINAL_VAR('nothing')": "NameError: FINAL_VAR: no variable 'nothing'; SHOW_VARS() lists them",
     "look_up({1, 2})": "TypeError: look_up: arguments must be plain values, lists and dicts",
     "exit(3)": "SystemExit: 3",
+    "raise SystemExit(3)": "SystemExit: 3",
 }
 
 
