@@ -9,13 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlm_integrations.core.citations import Citation
     from rlm_integrations.core.errors import RLMError
     from rlm_integrations.core.language_model import Completion, LanguageModel, Message
     from rlm_integrations.core.limits import RLMLimits
-    from rlm_integrations.core.result import RLMResult
-    from rlm_integrations.core.trace import RLMTrace
-    from rlm_integrations.core.trace_collector import collect_rlm_traces
+    from rlm_integrations.core.trace.citations import Citation
+    from rlm_integrations.core.trace.collector import collect_rlm_traces
+    from rlm_integrations.core.trace.records import RLMTrace
+    from rlm_integrations.core.trace.result import RLMResult
     from rlm_integrations.core.usage import Usage
     from rlm_integrations.engine import RLMEngine
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Citation": "core.citations",
+    "Citation": "core.trace.citations",
     "Completion": "core.language_model",
     "LanguageModel": "core.language_model",
     "Message": "core.language_model",
@@ -31,10 +31,10 @@ _HOMES = {
     "RLMEngine": "engine",
     "RLMError": "core.errors",
     "RLMLimits": "core.limits",
-    "RLMResult": "core.result",
-    "RLMTrace": "core.trace",
+    "RLMResult": "core.trace.result",
+    "RLMTrace": "core.trace.records",
     "Usage": "core.usage",
-    "collect_rlm_traces": "core.trace_collector",
+    "collect_rlm_traces": "core.trace.collector",
 }
 
 __all__ = [

@@ -9,18 +9,18 @@ from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
-from rlm_integrations.core.answer_type import AnswerType
+from rlm_integrations.core.calls.model_calls import check_model
+from rlm_integrations.core.calls.sync_bridge import run_blocking
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.events import Event
+from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.model_caller import check_model
-from rlm_integrations.core.result import RLMResult
-from rlm_integrations.core.run import Run
-from rlm_integrations.core.run_plan import AroundStep, OnEvent, RunPlan
+from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.run.node import Run
+from rlm_integrations.core.run.plan import AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.sandbox import Sandbox
-from rlm_integrations.core.sync_bridge import run_blocking
-from rlm_integrations.core.tools import read_tools
+from rlm_integrations.core.trace.events import Event
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 
 AnswerT = TypeVar("AnswerT", default=str)

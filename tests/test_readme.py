@@ -28,7 +28,7 @@ from rlm_integrations.cli.app import app
 from rlm_integrations.cli.demo_messages import read_messages
 from rlm_integrations.core import errors
 from rlm_integrations.core.language_model import Message
-from rlm_integrations.core.trace_summary import SUMMARY_BYTES
+from rlm_integrations.core.trace.summary import SUMMARY_BYTES
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.sandboxes.choose import resolve_sandbox

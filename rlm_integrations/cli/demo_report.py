@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rlm_integrations.cli.demo_messages import SupportMessage
-from rlm_integrations.core.trace import SubCall
+from rlm_integrations.core.trace.records import SubCall
 
 _NAMES = {
     "leaving": "on their way out",

@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rlm_integrations.core.events import (
+from rlm_integrations.core.prompts.texts import number, plural
+from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     Event,
@@ -26,7 +27,6 @@ from rlm_integrations.core.events import (
     SubCallEnded,
     SubCallsReserved,
 )
-from rlm_integrations.core.prompt import number, plural
 from rlm_integrations.core.usage import Usage
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlm_integrations.core.result import RLMResult
+    from rlm_integrations.core.trace.result import RLMResult
 
 
 class RLMError(Exception):

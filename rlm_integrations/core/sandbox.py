@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
 
 
 @dataclass(frozen=True, slots=True)

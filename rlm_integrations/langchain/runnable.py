@@ -19,7 +19,7 @@ from typing_extensions import Unpack
 
 from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import CallOptions
 from rlm_integrations.langchain.asked import Asked, read_asked

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from rlm_integrations.cli.live_view import LiveView, RunView, advance, duration, iteration_line, panel, summary_line
-from rlm_integrations.core.events import (
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     Event,
@@ -18,9 +19,8 @@ from rlm_integrations.core.events import (
     SubCallEnded,
     SubCallsReserved,
 )
-from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.result import RLMResult
-from rlm_integrations.core.trace import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 
 ROOT = Usage(input_tokens=1_000, output_tokens=100, cost_usd=0.25)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.document import Document
 
 ODD = "CRLF\r\nNUL\0 astral 😀 中文 é\x85\u2028 end"
 

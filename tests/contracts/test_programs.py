@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 

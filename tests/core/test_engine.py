@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from rlm_integrations import Completion, Message, RLMEngine, RLMLimits, Usage
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RunError
 from rlm_integrations.testing import ScriptedModel
 

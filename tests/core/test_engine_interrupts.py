@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from rlm_integrations import RLMEngine
-from rlm_integrations.core.sync_bridge import run_blocking
+from rlm_integrations.core.calls.sync_bridge import run_blocking
 from rlm_integrations.testing import ScriptedModel
 
 PROGRAM = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rlm_integrations import RLMEngine, RLMTrace, Usage
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import RootModelError, RunError
-from rlm_integrations.core.events import (
+from rlm_integrations.core.trace.events import (
     CodeEnded,
     IterationStarted,
     RunEnded,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from rlm_integrations import Completion, RLMEngine, Usage
-from rlm_integrations.core.events import Event, SubCallsReserved
+from rlm_integrations.core.trace.events import Event, SubCallsReserved
 from rlm_integrations.testing import ScriptedModel
 
 CORPUS = "".join(f"line {n}: nothing to see\n" for n in range(2_000))

@@ -13,7 +13,7 @@ import pytest
 import rlm_integrations
 
 PACKAGE = Path(rlm_integrations.__path__[0])
-CORE = sorted((PACKAGE / "core").glob("*.py"))
+CORE = sorted((PACKAGE / "core").rglob("*.py"))
 
 
 def loaded_after(code: str) -> set[str]:

@@ -22,7 +22,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError, RootModelError
-from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.langchain import ChatRLM
 from rlm_integrations.testing.langchain import ScriptedChatModel
 

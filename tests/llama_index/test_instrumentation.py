@@ -19,7 +19,7 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 
 from rlm_integrations.core.errors import RootModelError
-from rlm_integrations.core.events import RunEnded
+from rlm_integrations.core.trace.events import RunEnded
 from rlm_integrations.llama_index import RLMCodeExecutionEvent, RLMQueryEngine, RLMSubCallEvent
 
 CODE = "```repl\nanswer['content'] = ' '.join(llm_query_batched(['one', 'two']))\nanswer['ready'] = True\n```"

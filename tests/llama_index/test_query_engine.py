@@ -14,7 +14,7 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RootModelError
-from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.llama_index import RLMQueryEngine
 
 FOUND = "heliotrope under glass"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import SandboxError
 from rlm_integrations.core.sandbox import HostCall, StepDone
 from rlm_integrations.sandboxes.process.helper_client import helper_client
@@ -216,7 +216,7 @@ def test_the_helper_outlives_the_thread_that_started_it(settings, attach):
 
 PROGRAM = """
 import asyncio, os, sys
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import ReplSettings, StepDone
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
 from rlm_integrations.core.sandbox import HostCall, StepDone
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
@@ -140,7 +140,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(settings, children, open
 
 PROGRAM = """
 import asyncio, os, subprocess, sys
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 
@@ -171,7 +171,7 @@ async def test_a_corpus_that_cannot_be_sent_is_an_error_that_names_the_document(
     metadata: dict = {}
     for _ in range(100_000):
         metadata = {"in": metadata}
-    from rlm_integrations.core.document import Document
+    from rlm_integrations.core.corpus.document import Document
 
     with pytest.raises(InvalidArgumentError, match="context: the metadata of document 'deep' is nested too deeply"):
         await MontySandbox().open(Corpus([Document("deep", "text", metadata)]), settings())

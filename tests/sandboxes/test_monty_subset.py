@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from rlm_integrations import RLMEngine
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import ReplLost
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 from rlm_integrations.sandboxes.monty.subset import MODULES, SUBSET

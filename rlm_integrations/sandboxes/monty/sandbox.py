@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import MissingExtraError
 from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
 from rlm_integrations.sandboxes.monty.repl import MontyRepl

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
 from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.process.document_file import RecordWriter, UnreadableMetadataError

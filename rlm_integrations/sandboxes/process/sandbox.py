@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import SandboxError
 from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
