@@ -16,10 +16,11 @@ from rlm_integrations.cli.exit_codes import FAILED
 from rlm_integrations.cli.harmless import harmless
 from rlm_integrations.cli.live_view import LiveView
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError, RunError
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
 

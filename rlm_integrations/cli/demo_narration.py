@@ -14,9 +14,9 @@ from rich.text import Text
 
 from rlm_integrations.cli.harmless import harmless
 from rlm_integrations.cli.live_view import LiveView, iteration_line
-from rlm_integrations.core.prompts.texts import number
 from rlm_integrations.core.trace.events import CodeStarted, Event, IterationStarted, RootReplied, RunEnded, SubCallEnded
 from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.core.wording import number
 
 _THOUGHT = re.compile(r"(.*?)(?:^ *```|\Z)", re.DOTALL | re.MULTILINE)
 

@@ -37,7 +37,7 @@ from rlm_integrations.cli.demo_narration import Narration, code
 from rlm_integrations.cli.demo_report import answer_beside_truth, read_by, seen_beside_read
 from rlm_integrations.cli.demo_stdlib import STDLIB_ANSWER, STDLIB_QUESTION, counted_answer, read_stdlib
 from rlm_integrations.cli.harmless import harmless
-from rlm_integrations.core.prompts.texts import number, plural
+from rlm_integrations.core.wording import number, plural
 from rlm_integrations.engine import RLMEngine
 
 _TOP_K = 4

@@ -15,7 +15,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rlm_integrations.core.prompts.texts import number, plural
 from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
@@ -28,6 +27,7 @@ from rlm_integrations.core.trace.events import (
     SubCallsReserved,
 )
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import number, plural
 
 
 @dataclass(frozen=True, slots=True)

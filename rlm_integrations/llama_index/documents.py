@@ -13,8 +13,9 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node, TextNode
 
-from rlm_integrations.core.corpus.corpus import Corpus, plain, unique_ids
+from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import plain
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
 

@@ -6,7 +6,6 @@ import pytest
 
 from rlm_integrations import RLMEngine, RLMTrace, Usage
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.errors import RootModelError, RunError
 from rlm_integrations.core.trace.events import (
     CodeEnded,
     IterationStarted,
@@ -15,6 +14,7 @@ from rlm_integrations.core.trace.events import (
     SubCallEnded,
     SubCallsReserved,
 )
+from rlm_integrations.core.trace.run_errors import RootModelError, RunError
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.testing import ScriptedModel
 

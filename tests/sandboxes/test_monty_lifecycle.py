@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.sandbox import HostCall, StepDone
+from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits, StopReason
-from rlm_integrations.core.prompts.texts import number, plural
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import number, plural
 
 _LAST_CALL_SHARE = 0.2
 _LAST_CALL_SECONDS = 60.0

@@ -11,7 +11,8 @@ from typing import Any
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.prompts.texts import fill, number, plural, shortened, text
+from rlm_integrations.core.prompts.texts import fill, text
+from rlm_integrations.core.wording import number, plural, shortened
 
 _LISTED_VALUES = 6
 _LISTED_KEYS = 12

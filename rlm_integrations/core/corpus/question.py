@@ -13,7 +13,8 @@ from typing import cast
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
-from rlm_integrations.core.prompts.texts import fill, number
+from rlm_integrations.core.prompts.texts import fill
+from rlm_integrations.core.wording import number
 
 _SHOWN_CHARS = 2_000
 """Characters of an overlong message that the root sees of its head, and as many of its tail."""

@@ -16,10 +16,11 @@ from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.model_calls import ModelCaller
 from rlm_integrations.core.calls.threads import RunThreads
-from rlm_integrations.core.corpus.corpus import Corpus, plain
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import plain
 from rlm_integrations.core.corpus.retriever import Retriever
-from rlm_integrations.core.errors import InvalidArgumentError, RunError
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.host.tools import Tool
 from rlm_integrations.core.language_model import Completion
@@ -28,11 +29,12 @@ from rlm_integrations.core.sandbox import HostCall, Repl
 from rlm_integrations.core.trace.citations import Citation, check_citation
 from rlm_integrations.core.trace.events import Event, SubCallEnded, SubCallsReserved
 from rlm_integrations.core.trace.records import HostFunctionCall, SubCall
+from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import error_words
 
 _ARGUMENT_CHARS = 2_000
 _RESULT_CHARS = 2_000
-_ERROR_CHARS = 500
 _QUOTE_CHARS = 20_000
 _MAX_CITATIONS = 1_000
 """Citations are copies, kept until the run's result is dropped."""
@@ -269,15 +271,3 @@ async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None)
     if threads is not None and fetch_sync is not None:
         return await threads.run(fetch_sync, query)
     return await contained(retriever.retrieve(query))
-
-
-def error_words(error: BaseException) -> str:
-    """An exception in one line, as the root LM and the trace show it."""
-    name = type(error).__name__
-    try:
-        said = str(error)
-    except Exception:  # a tool may raise whatever it likes
-        said = "it does not say why"
-    if isinstance(error, TimeoutError) and not said:
-        said = "it took too long"
-    return f"{name}: {said}"[:_ERROR_CHARS]

@@ -15,8 +15,9 @@ from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, BudgetView, CallRootLM, CodeRan, Fail, Finish, RunCode
 from rlm_integrations.core.loop.observation import StepContext, observe
 from rlm_integrations.core.loop.reply_parser import Reply, parse_reply
-from rlm_integrations.core.prompts.texts import fill, shortened
+from rlm_integrations.core.prompts.texts import fill
 from rlm_integrations.core.sandbox import StepDone
+from rlm_integrations.core.wording import shortened
 
 _LIMITS_OF = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}  # others bear the name of their limit
 _LAST_CALL_QUESTION_CHARS = 600

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlm_integrations.core.loop.actions import BudgetView, CodeRan, FailedBatch
-from rlm_integrations.core.prompts.texts import fill, number, observation_part, plural, shortened
+from rlm_integrations.core.prompts.texts import fill, observation_part
 from rlm_integrations.core.sandbox import CodeError, Output, ReplLost, StepDone
+from rlm_integrations.core.wording import number, plural, shortened
 
 _QUESTION_EVERY = 8
 _QUESTION_CHARS = 400

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.wording import listed, number, plural
 
 _TEXTS = {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in Path(__file__).parent.glob("*.md")}
 """Read at the import, so that no run reads a file in its user's event loop."""
@@ -37,28 +38,6 @@ def fill(name: str, **values: object) -> str:
 def observation_part(part: str, **values: object) -> str:
     """One `### part` of `prompts/observation.md`, filled in."""
     return _parts("observation")[part].format(**values)
-
-
-def number(n: int) -> str:
-    """As the models read it: 1,234."""
-    return f"{n:,}"
-
-
-def plural(n: int, one: str, many: str | None = None) -> str:
-    return f"{number(n)} {one if n == 1 else many or one + 's'}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """As prose has it: "a, b and c"."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def shortened(content: str, chars: int) -> str:
-    """Head and tail where it is longer: what is asked often stands last."""
-    if len(content) <= chars:
-        return content
-    tail = chars // 3
-    return f"{content[: chars - tail]} … {content[len(content) - tail :]}"
 
 
 @dataclass(frozen=True, slots=True)

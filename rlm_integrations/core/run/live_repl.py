@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from rlm_integrations.core.errors import SandboxError
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.sandbox import Capabilities, HostCall, Repl, ReplLost, ReplSettings, Sandbox, StepDone
+from rlm_integrations.core.trace.run_errors import SandboxError
 
 
 class LiveRepl:

@@ -15,15 +15,8 @@ from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import corpus_line, describe, fence_tag, shown_whole, study
 from rlm_integrations.core.corpus.question import Question, read_question
-from rlm_integrations.core.errors import (
-    InvalidArgumentError,
-    LimitReachedError,
-    RLMError,
-    RootModelError,
-    RunError,
-    keep_result,
-)
-from rlm_integrations.core.host.functions import HostFunctions, error_words, retrieve
+from rlm_integrations.core.errors import InvalidArgumentError, RLMError
+from rlm_integrations.core.host.functions import HostFunctions, retrieve
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.limits import StopReason
@@ -49,6 +42,8 @@ from rlm_integrations.core.trace.events import (
 )
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, TraceMessage
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, keep_result
+from rlm_integrations.core.wording import error_words
 
 _SUB_CALL_CHARS = 100_000
 _CHARS_PER_TOKEN = 3

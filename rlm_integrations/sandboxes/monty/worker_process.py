@@ -15,10 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlm_integrations.core.corpus.corpus import Corpus, plain
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
+from rlm_integrations.core.corpus.forms import plain
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.channel.frames import encode, read_frame, write_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
 

@@ -18,8 +18,9 @@ from langchain_core.documents import Document as LangChainDocument
 from llama_index.core.schema import Document as LlamaDocument
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from rlm_integrations.core.corpus.corpus import Corpus, document_of, once_per_corpus, plain, unique_ids
+from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import document_of, plain
 from rlm_integrations.core.errors import InvalidArgumentError
 
 ODD = "CR\r\nLF\n, NUL \0, a lone surrogate \ud800, \u2028, \ufeff and \U0001f600"

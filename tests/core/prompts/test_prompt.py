@@ -12,13 +12,11 @@ from rlm_integrations.core.prompts.texts import (
     ToolDescription,
     fill,
     first_message,
-    number,
     observation_part,
-    plural,
     root_system,
-    shortened,
     sub_call_messages,
 )
+from rlm_integrations.core.wording import number, plural, shortened
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLACEHOLDER = re.compile(r"\{[a-z_]+\}")

@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from rlm_integrations import RLMEngine, RLMTrace, collect_rlm_traces
-from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RootModelError
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError
 from rlm_integrations.testing import ScriptedModel
 
 
