@@ -105,6 +105,8 @@ def advance(view: RunView, event: Event) -> RunView:
             return replace(view, sub_calls=counts, raised=event.execution.error is not None, phase="code ended")
         case RunEnded():
             return replace(view, usage=event.result.usage, phase="done")
+        case _:
+            return view
 
 
 def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
