@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.foreign_code import contained
@@ -25,13 +25,14 @@ from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.host.tools import Tool
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.prompts.texts import sub_call_messages
-from rlm_integrations.core.sandbox import HostCall, Repl
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.trace.citations import Citation, check_citation
 from rlm_integrations.core.trace.events import Event, SubCallEnded, SubCallsReserved
 from rlm_integrations.core.trace.records import HostFunctionCall, SubCall
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
+from rlm_integrations.wire.calls import Call, CallTool, Cite, HostCall, LlmQuery, RefusalKind, Reserve, Retrieve
 
 _ARGUMENT_CHARS = 2_000
 _RESULT_CHARS = 2_000
@@ -46,9 +47,9 @@ Emit = Callable[[Event], Awaitable[None]]
 class RefusedCallError(Exception):
     """A request that is answered with an error."""
 
-    def __init__(self, kind: Literal["type", "value", "budget", "failed"], message: str) -> None:
+    def __init__(self, kind: RefusalKind, message: str) -> None:
         super().__init__(message)
-        self.kind: Literal["type", "value", "budget", "failed"] = kind
+        self.kind: RefusalKind = kind
 
 
 @dataclass
@@ -74,13 +75,6 @@ class HostFunctions:
         self._slots = asyncio.Semaphore(self.budget.limits.max_concurrency)
         self._numbers = itertools.count(1)
         self._batch_ids = itertools.count(1)
-        self._handlers: dict[str, Callable[[dict[str, Any], StepRecord], Awaitable[Any]]] = {
-            "reserve": self._reserve,
-            "llm_query": self._llm_query,
-            "retrieve": self._retrieve,
-            "cite": self._cite,
-            "tool": self._tool,
-        }
 
     async def answer(self, call: HostCall, repl: Repl, step: StepRecord) -> None:
         """Do what the call asks, and reply or refuse."""
@@ -89,10 +83,7 @@ class HostFunctions:
                 raise RefusedCallError("failed", "the run is ending")
             if step.over:  # what it had reserved is given back by now
                 raise RefusedCallError("failed", _STEP_OVER)
-            handler = self._handlers.get(call.name)
-            if handler is None:
-                raise RefusedCallError("value", f"the host has no function {call.name!r}")
-            value = await handler(call.payload, step)
+            value = await self._perform(call.call, step)
         except RefusedCallError as refusal:
             repl.refuse(call.id, refusal.kind, str(refusal))
         except BudgetError as refusal:
@@ -105,41 +96,45 @@ class HostFunctions:
         else:
             repl.reply(call.id, value)
 
-    async def _reserve(self, payload: dict[str, Any], step: StepRecord) -> int:
-        count = payload.get("n")
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+    async def _perform(self, call: Call, step: StepRecord) -> Any:
+        match call:
+            case Reserve():
+                return await self._reserve(call, step)
+            case LlmQuery():
+                return await self._llm_query(call, step)
+            case Retrieve():
+                return await self._retrieve(call, step)
+            case Cite():
+                return self._cite(call)
+            case CallTool():
+                return await self._tool(call, step)
+
+    async def _reserve(self, asked: Reserve, step: StepRecord) -> int:
+        if asked.n < 1:
             raise RefusedCallError("value", "a batch needs at least one prompt")
-        self.budget.reserve(count)
+        self.budget.reserve(asked.n)
         batch_id = next(self._batch_ids)
-        step.batches[batch_id] = Batch(count)
-        await self.emit(SubCallsReserved(step.iteration, count))
+        step.batches[batch_id] = Batch(asked.n)
+        await self.emit(SubCallsReserved(step.iteration, asked.n))
         return batch_id
 
-    async def _llm_query(self, payload: dict[str, Any], step: StepRecord) -> str:
-        prompt, batch_id, index = payload.get("prompt"), payload.get("batch"), payload.get("index")
+    async def _llm_query(self, asked: LlmQuery, step: StepRecord) -> str:
+        prompt = asked.prompt
         if self.budget.limits.max_depth == 0:
             raise RefusedCallError("value", "there are no sub-calls in this run")
-        if not isinstance(prompt, str):
-            raise RefusedCallError("type", f"the prompt is {type(prompt).__name__}, not str; nothing was sent")
         if len(prompt) > self.sub_call_chars:
             raise RefusedCallError(
                 "value", f"the prompt has {len(prompt):,} characters; a sub-call takes {self.sub_call_chars:,}"
             )
-        if batch_id is None:
+        if asked.batch is None:
             self.budget.reserve(1)
             await self.emit(SubCallsReserved(step.iteration, 1))
         else:
-            batch = step.batches.get(batch_id) if isinstance(batch_id, int) else None
+            batch = step.batches.get(asked.batch)
             if batch is None or batch.sent >= batch.size:
                 raise RefusedCallError("budget", "this batch has no sub-call left; nothing was sent")
             batch.sent += 1
-        in_batch = isinstance(batch_id, int) and isinstance(index, int)
-        call = SubCall(
-            number=next(self._numbers),
-            batch=batch_id if in_batch else None,
-            index=index if in_batch else None,
-            prompt=prompt,
-        )
+        call = SubCall(number=next(self._numbers), batch=asked.batch, index=asked.index, prompt=prompt)
         return await self._send(call, step)
 
     async def _send(self, call: SubCall, step: StepRecord) -> str:
@@ -181,38 +176,31 @@ class HostFunctions:
         except InvalidArgumentError as error:
             raise RunError(str(error)) from error
 
-    async def _retrieve(self, payload: dict[str, Any], step: StepRecord) -> list[dict[str, Any]]:
-        query = payload.get("query")
+    async def _retrieve(self, asked: Retrieve, step: StepRecord) -> list[dict[str, Any]]:
         if self.corpus.retriever is None:
             raise RefusedCallError("value", "there is no retriever in this run")
-        if not isinstance(query, str) or not query.strip():
+        if not asked.query.strip():
             raise RefusedCallError("type", "the query must be a non-empty str")
         retriever = self.corpus.retriever
 
         async def fetch() -> Sequence[Document]:
-            return await retrieve(retriever, query, self.threads if self.sync else None)
+            return await retrieve(retriever, asked.query, self.threads if self.sync else None)
 
-        documents = await self._recorded("retrieve", {"query": query}, step, fetch)
+        documents = await self._recorded("retrieve", {"query": asked.query}, step, fetch)
         for document in documents:
             if document.id not in self.corpus.by_id:
                 self.retrieved.setdefault(document.id, document)
         return [{"id": d.id, "text": d.text, "metadata": dict(d.metadata)} for d in documents]
 
-    async def _cite(self, payload: dict[str, Any], step: StepRecord) -> None:
-        document_id, text = payload.get("document_id"), payload.get("text")
-        start, end = payload.get("start"), payload.get("end")
-        if not (isinstance(document_id, str) and isinstance(text, str)) or not (
-            isinstance(start, int) and isinstance(end, int)
-        ):
-            raise RefusedCallError("type", "cite: a document's id, two positions and the text between them are needed")
-        if len(text) > _QUOTE_CHARS:
+    def _cite(self, asked: Cite) -> None:
+        if len(asked.text) > _QUOTE_CHARS:
             raise RefusedCallError(
                 "value",
-                f"the quote has {len(text):,} characters, at most {_QUOTE_CHARS:,} are taken; cite what matters",
+                f"the quote has {len(asked.text):,} characters, at most {_QUOTE_CHARS:,} are taken; cite what matters",
             )
         if len(self.citations) >= _MAX_CITATIONS:
             raise RefusedCallError("value", f"there are {_MAX_CITATIONS:,} citations; no more are taken in this run")
-        citation = check_citation(self.document(document_id), start, end, text)
+        citation = check_citation(self.document(asked.document_id), asked.start, asked.end, asked.text)
         if citation is None:
             raise RefusedCallError("value", "the quote does not stand there; copy it letter for letter from the text")
         if citation not in self.citations:
@@ -222,21 +210,19 @@ class HostFunctions:
         """The host's own copy of a document."""
         return self.corpus.by_id.get(document_id) or self.retrieved.get(document_id)
 
-    async def _tool(self, payload: dict[str, Any], step: StepRecord) -> Any:
-        name, args, kwargs = payload.get("name"), payload.get("args"), payload.get("kwargs")
-        tool = self.tools.get(name) if isinstance(name, str) else None
-        if tool is None or not isinstance(args, list) or not isinstance(kwargs, dict):
+    async def _tool(self, asked: CallTool, step: StepRecord) -> Any:
+        tool, args, kwargs = self.tools.get(asked.name), asked.args, asked.kwargs
+        if tool is None:
             raise RefusedCallError(
-                "value", f"there is no tool {name!r}; the tools are {', '.join(self.tools) or 'none'}"
+                "value", f"there is no tool {asked.name!r}; the tools are {', '.join(self.tools) or 'none'}"
             )
-        positional, named = cast("list[Any]", args), cast("dict[str, Any]", kwargs)
 
         async def run() -> Any:
             if tool.is_async:
-                return plain(await contained(tool.function(*positional, **named)))
-            return plain(await self.threads.run(lambda: tool.function(*positional, **named)))
+                return plain(await contained(tool.function(*args, **kwargs)))
+            return plain(await self.threads.run(lambda: tool.function(*args, **kwargs)))
 
-        return await self._recorded(tool.description.name, {"args": positional, "kwargs": named}, step, run)
+        return await self._recorded(tool.description.name, {"args": args, "kwargs": kwargs}, step, run)
 
     async def _recorded(
         self, name: str, arguments: dict[str, Any], step: StepRecord, work: Callable[[], Awaitable[Any]]
