@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.calls import HostCall, RefusalKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Repl(Protocol):
         """Answer a host call with a JSON value. Does not wait; a call that is no longer open is ignored."""
         ...
 
-    def refuse(self, call_id: int, kind: Literal["type", "value", "budget", "failed"], message: str) -> None:
+    def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         """Answer a host call with an error, which raises in the model's code."""
         ...
 
