@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rlm_integrations.cli.harmless import harmless
 from rlm_integrations.core.citations import Citation
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.surrogates import without_lone_surrogates
+from rlm_integrations.terminal.printable import harmless
 
 _QUOTE_CHARS = 120
 

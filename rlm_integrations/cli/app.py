@@ -103,8 +103,8 @@ def demo(
     ] = None,
 ) -> None:
     """See a whole run over 240 messages and over the standard library, without a key."""
-    from rlm_integrations.cli.demo import demo as run_demo
     from rlm_integrations.cli.exit_codes import exit_codes
+    from rlm_integrations.demo.run import run_demo
 
     with exit_codes():
         run_demo(model, sub_model, base_url)

@@ -13,8 +13,6 @@ from rich.console import Console
 
 from rlm_integrations.cli.answer_output import answer_text, json_text, result_json
 from rlm_integrations.cli.exit_codes import FAILED
-from rlm_integrations.cli.harmless import harmless
-from rlm_integrations.cli.live_view import LiveView
 from rlm_integrations.core.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError, RunError
 from rlm_integrations.core.limits import RLMLimits
@@ -22,6 +20,8 @@ from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
+from rlm_integrations.terminal.live_view import LiveView
+from rlm_integrations.terminal.printable import harmless
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.text import Text
 
-from rlm_integrations.cli.harmless import harmless
-from rlm_integrations.cli.live_view import LiveView, iteration_line
 from rlm_integrations.core.events import CodeStarted, Event, IterationStarted, RootReplied, RunEnded, SubCallEnded
 from rlm_integrations.core.prompt import number
 from rlm_integrations.core.trace import SubCall
+from rlm_integrations.terminal.live_view import LiveView, iteration_line
+from rlm_integrations.terminal.printable import harmless
 
 _THOUGHT = re.compile(r"(.*?)(?:^ *```|\Z)", re.DOTALL | re.MULTILINE)
 

@@ -15,15 +15,15 @@ _REAL_MODEL = (
 )
 
 
-def demo(model: str | None, sub_model: str | None, base_url: str | None) -> None:
+def run_demo(model: str | None, sub_model: str | None, base_url: str | None) -> None:
     """Run the demo, with a real model where one is named or OPENAI_API_KEY is set, else with the recording.
 
     Raises MissingExtraError where a framework is missing, InvalidArgumentError for options that do not fit,
     RunError for a run that failed.
     """
     try:
-        from rlm_integrations.cli.demo_models import choose_models
-        from rlm_integrations.cli.demo_parts import ask_about_messages, ask_about_stdlib
+        from rlm_integrations.demo.models import choose_models
+        from rlm_integrations.demo.parts import ask_about_messages, ask_about_stdlib
     except ImportError as error:
         raise MissingExtraError(
             f'the demo runs in LangChain and in LlamaIndex: pip install "rlm-integrations[all]" ({error})'

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.cli.harmless import harmless
+from rlm_integrations.terminal.printable import harmless
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from rlm_integrations.cli.demo_messages import SupportMessage
 from rlm_integrations.core.trace import SubCall
+from rlm_integrations.demo.messages import SupportMessage
 
 _NAMES = {
     "leaving": "on their way out",

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.rule import Rule
 
-from rlm_integrations.cli.demo_frameworks import (
+from rlm_integrations.core.prompt import number, plural
+from rlm_integrations.demo.frameworks import (
     ask_langchain,
     ask_llama_index,
     langchain_documents,
@@ -24,7 +25,7 @@ from rlm_integrations.cli.demo_frameworks import (
     retrieve,
     shown_lines,
 )
-from rlm_integrations.cli.demo_messages import (
+from rlm_integrations.demo.messages import (
     MESSAGES_ANSWER,
     MESSAGES_QUESTION,
     answer_lines,
@@ -32,13 +33,12 @@ from rlm_integrations.cli.demo_messages import (
     read_messages,
     true_answer,
 )
-from rlm_integrations.cli.demo_models import DemoModels
-from rlm_integrations.cli.demo_narration import Narration, code
-from rlm_integrations.cli.demo_report import answer_beside_truth, read_by, seen_beside_read
-from rlm_integrations.cli.demo_stdlib import STDLIB_ANSWER, STDLIB_QUESTION, counted_answer, read_stdlib
-from rlm_integrations.cli.harmless import harmless
-from rlm_integrations.core.prompt import number, plural
+from rlm_integrations.demo.models import DemoModels
+from rlm_integrations.demo.narration import Narration, code
+from rlm_integrations.demo.report import answer_beside_truth, read_by, seen_beside_read
+from rlm_integrations.demo.stdlib import STDLIB_ANSWER, STDLIB_QUESTION, counted_answer, read_stdlib
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.terminal.printable import harmless
 
 _TOP_K = 4
 

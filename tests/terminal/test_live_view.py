@@ -6,7 +6,6 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 
-from rlm_integrations.cli.live_view import LiveView, RunView, advance, duration, iteration_line, panel, summary_line
 from rlm_integrations.core.events import (
     CodeEnded,
     CodeStarted,
@@ -22,6 +21,15 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.trace import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.terminal.live_view import (
+    LiveView,
+    RunView,
+    advance,
+    duration,
+    iteration_line,
+    panel,
+    summary_line,
+)
 
 ROOT = Usage(input_tokens=1_000, output_tokens=100, cost_usd=0.25)
 SUB = Usage(input_tokens=10, output_tokens=1)
