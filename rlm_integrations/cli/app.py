@@ -12,14 +12,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain errors: what they quote goes through the guard of stderr
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         from rlm_integrations import __version__
+        from rlm_integrations.terminal.streams import write_out
 
-        typer.echo(__version__)
+        write_out(__version__)
         raise typer.Exit
 
 
@@ -34,11 +37,11 @@ def options(
 
 @app.command()
 def ask(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, readable=True, help="Files and folders: the corpus.")
-    ],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and folders: the corpus.")],
     question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
-    model: Annotated[str, typer.Option(envvar="RLM_MODEL", help="The root LM, as the server knows it.")],
+    model: Annotated[
+        str, typer.Option("-m", "--model", envvar="RLM_MODEL", help="The root LM, as the server knows it.")
+    ],
     sub_model: Annotated[
         str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls. Default: the root LM.")
     ] = None,
@@ -69,18 +72,20 @@ def ask(
 
     The answer and its citations go to stdout, the progress to stderr.
 
-    Exit codes: 0 an answer, 1 the run failed, 2 wrong arguments, 130 interrupted.
+    Exit codes: 0 an answer, 1 the run failed or its answer or trace could not be written, 2 wrong arguments,
+    130 interrupted (143 by SIGTERM).
     """
-    from rlm_integrations.cli.ask import Ask, answer_question
     from rlm_integrations.cli.exit_codes import exit_codes
-    from rlm_integrations.cli.settings import read_limits, read_models, read_sandbox
 
     with exit_codes():
+        from rlm_integrations.cli.ask import Ask, answer_question
+        from rlm_integrations.cli.settings import read_limits, read_models, read_paths, read_sandbox
+
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits(named, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         confined = read_sandbox(sandbox, imports or [])
-        answer_question(Ask(question, paths, root, sub, limits, confined, as_json, trace))
+        answer_question(Ask(question, read_paths(paths), root, sub, limits, confined, as_json, trace))
 
 
 @app.command()
@@ -89,9 +94,12 @@ def doctor() -> None:
 
     Exit code 1 when nothing can confine model-written code here.
     """
-    from rlm_integrations.cli.doctor import examine
+    from rlm_integrations.cli.exit_codes import exit_codes
 
-    raise typer.Exit(0 if examine() else 1)
+    with exit_codes():
+        from rlm_integrations.cli.doctor import examine
+
+        raise typer.Exit(0 if examine() else 1)
 
 
 @app.command()
@@ -104,7 +112,8 @@ def demo(
 ) -> None:
     """See a whole run over 240 messages and over the standard library, without a key."""
     from rlm_integrations.cli.exit_codes import exit_codes
-    from rlm_integrations.demo.run import run_demo
 
     with exit_codes():
+        from rlm_integrations.demo.run import run_demo
+
         run_demo(model, sub_model, base_url)

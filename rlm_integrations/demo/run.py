@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from rich.console import Console
 from rich.rule import Rule
 
 from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.terminal.console import TerminalConsole, words
 
 _REAL_MODEL = (
     "OPENAI_API_KEY=sk-... rlm-integrations demo --model gpt-5 --sub-model gpt-5-mini",
@@ -28,9 +28,9 @@ def run_demo(model: str | None, sub_model: str | None, base_url: str | None) -> 
         raise MissingExtraError(
             f'the demo runs in LangChain and in LlamaIndex: pip install "rlm-integrations[all]" ({error})'
         ) from error
-    console = Console(highlight=False)
+    console = TerminalConsole(highlight=False, emoji=False)
     models = choose_models(model, sub_model, base_url, os.environ)
-    console.print(models.introduction, style="bold")
+    console.print(words(models.introduction, style="bold"))
     ask_about_messages(console, models)
     ask_about_stdlib(console, models)
     if models.recorded:

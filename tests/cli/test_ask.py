@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
+import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,39 +214,18 @@ def test_half_a_character_in_an_answer_loses_neither_answer_nor_trace(
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["answer"] == "half \N{REPLACEMENT CHARACTER}."
 
 
-@pytest.mark.parametrize("columns", [40, 100])
-def test_on_a_terminal_the_live_view_fits_and_control_characters_of_the_model_do_not_reach_it(
-    command: Any, model_server: Any, corpus: Path, tmp_path: Path, columns: int
+@pytest.mark.parametrize("terminal", ["xterm-256color", "dumb"])
+def test_on_a_terminal_the_corpus_and_the_iterations_stay_on_the_screen(
+    run_on_terminal: Callable[..., tuple[int, str]], model_server: Any, corpus: Path, terminal: str
 ) -> None:
-    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, '```repl\nFINAL("safe\\x1b[31m end")\n```'])
-    argv, env = command(
-        "ask", "notes", "-q", "?", "--model", "root", "--base-url", model_server.url, COLUMNS=str(columns), LINES="24"
-    )
-    screen, terminal = pty.openpty()
-    process = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
-    os.close(terminal)
-    output = read_all(screen)
-    assert process.wait(30) == 0, output
-    assert "iteration 1 of 20" in output
-    assert "safe[31m end" in output
-    assert "\x1b[31m end" not in output
-
-
-def read_all(screen: int) -> str:
-    """What a terminal's program wrote until it ended."""
-    pieces: list[bytes] = []
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if select.select([screen], [], [], 1)[0]:
-            try:
-                piece = os.read(screen, 65_536)
-            except OSError:  # the other side is closed
-                break
-            if not piece:
-                break
-            pieces.append(piece)
-    os.close(screen)
-    return b"".join(pieces).decode("utf-8", "replace")
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, '```repl\nFINAL("the end")\n```'])
+    code, written = run_on_terminal(*QUESTION, model_server.url, COLUMNS="40", LINES="24", TERM=terminal)
+    assert code == 0, written
+    assert ("\x1b[?25l" in written) == (terminal != "dumb")
+    *lines, _ = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", written).splitlines()
+    assert "corpus: 2 documents, 2,280 characters" in lines
+    assert any(line.startswith("iteration 2 of 20: 1 code block") for line in lines)
+    assert lines[-1] == "the end"
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
