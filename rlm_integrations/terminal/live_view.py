@@ -15,7 +15,15 @@ from rich.text import Text
 
 from rlm_integrations.core.events import Event, IterationStarted, RunEnded, RunStarted
 from rlm_integrations.terminal.console import TerminalConsole
-from rlm_integrations.terminal.run_view import RunView, SubCallCounts, advance, corpus_line, duration, iteration_line, summary_line
+from rlm_integrations.terminal.run_view import (
+    RunView,
+    SubCallCounts,
+    advance,
+    corpus_line,
+    duration,
+    iteration_line,
+    summary_line,
+)
 
 
 def panel(view: RunView, seconds: float) -> Table:

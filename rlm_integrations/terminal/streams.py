@@ -105,7 +105,7 @@ def _write_on(text: str) -> None:
 def write_out(text: str) -> None:
     """A text and a line break on stdout; on a terminal, printable.
 
-    Raises OSError where it cannot be written; stdout leads nowhere then.
+    Raises OSError where it cannot be written; stdout is an UnfailingStream then.
     """
     stream: TextIO | None = sys.stdout
     if stream is None:
@@ -123,5 +123,6 @@ def stdout_encoding() -> str:
 
 
 def abandon_stdout() -> None:
-    """After it failed: stdout leads nowhere, so that the interpreter's own flush at its exit does not fail as well."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
+    """After it failed: what it has not written is let go, or the interpreter would fail at its exit as well."""
+    if not isinstance(sys.stdout, UnfailingStream):
+        sys.stdout = UnfailingStream(sys.stdout)

@@ -138,7 +138,13 @@ def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
         (("--import", "nmupy"), "imports: cannot import nmupy: it is not installed"),
         (("--import", "numpy", "--sandbox", "docker"), "--import: the sandbox 'docker' cannot import modules"),
         (("-q", ""), "question: is empty"),
-        (("no-such-file.txt",), "no-such-file.txt"),
+        (("no-such-file.txt",), "'no-such-file.txt': No such file or directory"),
+        (("",), "PATH: is empty, as an unset variable is; pass . for the current folder"),
+        (("-",), "for standard input pass /dev/stdin"),
+        (("/dev/null",), "is a device or a socket"),
+        (("a\0b",), "null"),
+        (("--trace", "-"), "'-' cannot be written"),
+        (("--trace", "notes"), "'notes' cannot be written"),
         (("--no-such-option",), "--no-such-option"),
     ],
 )
@@ -149,6 +155,46 @@ def test_wrong_arguments_are_named_and_end_with_2_before_any_call(
     assert done.exit_code == 2, done.output
     assert problem in done.stderr
     assert not model_server.asked.is_set()
+
+
+def test_a_file_that_is_given_twice_is_read_once(ask: Ask, model_server: Any, corpus: Path) -> None:
+    (corpus / ".hidden.txt").write_text("A hidden file is not in the folder's documents.\n" * 30)
+    model_server.models["root"] = ScriptedModel(["```repl\nFINAL(sorted(d['id'] for d in context))\n```"])
+    done = ask("./notes/a.txt", str(corpus.absolute()), "notes/.hidden.txt", "notes/deep/../a.txt")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout) == ["notes/.hidden.txt", "notes/a.txt", "notes/deep/b.md"]
+    assert "notes/a.txt: read once, as notes is given too" in done.stderr.replace("./", "")
+    assert f"{corpus}: read once, as notes is given too" in done.stderr
+
+
+def test_why_sub_calls_failed_is_told(ask: Ask, model_server: Any) -> None:
+    model_server.models["sub"] = ScriptedModel(always=lambda messages: [][0])
+    model_server.models["root"] = ScriptedModel(["```repl\nFINAL(str(len(llm_query_batched(['a', 'b']))))\n```"] * 2)
+    done = ask("--limit", "max_iterations=1")
+    assert "2 sub-calls (2 failed)" in done.stderr
+    assert "The first sub-call that failed: " in done.stderr
+    assert "list index out of range" in done.stderr
+
+
+def test_a_sandbox_that_does_not_confine_is_warned_of_in_one_line(
+    run_cli: RunCli, corpus: Path, model_server: Any
+) -> None:
+    model_server.models["root"] = ScriptedModel([FINDS_THE_KEY])
+    model_server.models["sub"] = ScriptedModel(always=lambda messages: "the cellar")
+    done = run_cli(*QUESTION, model_server.url, "--sandbox", "unconfined", PYTHONWARNINGS="default")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("Warning: ")], done.stderr
+    assert ".py" not in done.stderr
+
+
+def test_without_openai_the_extra_is_named(run_cli: RunCli, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "openai.py").write_text("raise ModuleNotFoundError('No module named openai')")
+    done = run_cli("ask", corpus, "-q", "?", "-m", "m", PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert 'pip install "rlm-integrations[openai]"' in done.stderr
+    (tmp_path / "openai.py").write_text("raise ImportError('half installed')")
+    done = run_cli("ask", corpus, "-q", "?", "-m", "m", PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
+    assert (done.returncode, done.stderr) == (1, "Error: ImportError('half installed')\n")
 
 
 def test_named_modules_can_be_imported_and_the_root_lm_is_told(ask: Ask, model_server: Any) -> None:
