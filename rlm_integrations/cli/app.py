@@ -37,7 +37,7 @@ def options(
 
 @app.command()
 def ask(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and folders: the corpus.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files and folders: the corpus.")],
     question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
     model: Annotated[
         str, typer.Option("-m", "--model", envvar="RLM_MODEL", help="The root LM, as the server knows it.")
@@ -49,9 +49,13 @@ def ask(
         str | None,
         typer.Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible server. Its key: OPENAI_API_KEY."),
     ] = None,
-    max_iterations: Annotated[int | None, typer.Option(help="Replies of the root LM.")] = None,
-    max_sub_calls: Annotated[int | None, typer.Option(help="Sub-calls in all.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds for the run.")] = None,
+    max_iterations: Annotated[
+        int | None, typer.Option(metavar="N", help="Replies of the root LM. Default: 20.")
+    ] = None,
+    max_sub_calls: Annotated[int | None, typer.Option(metavar="N", help="Sub-calls in all. Default: 1,000.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="For the whole run. Default: no limit.")
+    ] = None,
     limit: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any other field of RLMLimits; may be repeated.")
     ] = None,
@@ -60,7 +64,9 @@ def ask(
     ] = None,
     sub_price: Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")] = None,
     max_input_tokens: Annotated[int | None, typer.Option(help="The models' window in tokens, if it is small.")] = None,
-    sandbox: Annotated[str, typer.Option(help="What confines the model's code; see `doctor`.")] = "auto",
+    sandbox: Annotated[
+        str, typer.Option(help="What confines the model's code: auto, process, monty or unconfined.")
+    ] = "auto",
     imports: Annotated[
         list[str] | None,
         typer.Option("--import", metavar="MODULE", help="The model's code may import it, as numpy; may be repeated."),
@@ -69,6 +75,8 @@ def ask(
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
 ) -> None:
     """Answer a question over files and folders.
+
+    rlm-integrations ask -q "Who decides what?" minutes/ statutes.md -m gpt-5
 
     The answer and its citations go to stdout, the progress to stderr.
 

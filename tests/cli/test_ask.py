@@ -167,6 +167,21 @@ def test_a_file_that_is_given_twice_is_read_once(ask: Ask, model_server: Any, co
     assert f"{corpus}: read once, as notes is given too" in done.stderr
 
 
+def test_folders_that_cannot_be_walked_are_one_line(ask: Ask, model_server: Any, corpus: Path) -> None:
+    folder = os.open(corpus, os.O_RDONLY)
+    for _ in range(25):  # a path that is longer than the system takes
+        os.mkdir("d" * 200, dir_fd=folder)
+        inner = os.open("d" * 200, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
+    done = ask()
+    assert done.exit_code == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: PATH: cannot read 'notes/ddd")
+    assert line.endswith("File name too long")
+
+
 def test_why_sub_calls_failed_is_told(ask: Ask, model_server: Any) -> None:
     model_server.models["sub"] = ScriptedModel(always=lambda messages: [][0])
     model_server.models["root"] = ScriptedModel(["```repl\nFINAL(str(len(llm_query_batched(['a', 'b']))))\n```"] * 2)
