@@ -16,6 +16,7 @@ from rlm_integrations.repl.output import StepOutput
 from rlm_integrations.sandboxes.channel.frames import decode, read_frame
 from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
 from rlm_integrations.sandboxes.monty.faithful_port import FaithfulPort, PlainDocument
+from rlm_integrations.sandboxes.monty.lifeline import hold_on
 from rlm_integrations.sandboxes.monty.load_corpus import load_corpus, memory_needed
 from rlm_integrations.sandboxes.monty.run_prelude import run_prelude
 from rlm_integrations.sandboxes.monty.session import VmSession
@@ -26,8 +27,10 @@ _OWN_BYTES = 256 << 20  # of address space, for threads, messages and results on
 _GRACE_S = 5.0  # the host ends a step at its limit; this is for a worker whose host has gone
 
 
-def main() -> NoReturn:
+def main(lifeline: int | None) -> NoReturn:
     """Become the REPL of one run. Standard input and output are the channel to the host."""
+    if lifeline is not None:
+        hold_on(lifeline)
     incoming, outgoing = os.dup(0), os.dup(1)
     settings: dict[str, Any] = decode(read_frame(incoming) or b"{}")
     vm_pids: list[int] = []
