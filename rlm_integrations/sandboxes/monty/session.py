@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard, cast
 
 from rlm_integrations.repl.answer import AnswerReading, read_answer
-from rlm_integrations.repl.code_error import error_record
+from rlm_integrations.repl.code_error import INTERRUPTED, error_record
 from rlm_integrations.repl.output import StepOutput
 from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.sandboxes.monty.clean_text import clean
 from rlm_integrations.sandboxes.monty.source import OwnNameError, Source, read_source
-from rlm_integrations.sandboxes.monty.vm import Vm, VmError, VmOutOfMemoryError
+from rlm_integrations.sandboxes.monty.vm import Vm, VmError, VmInterruptedError, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import TOO_MUCH_AT_ONCE
 
 _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
@@ -90,6 +90,8 @@ class VmSession:
         line = error.line_in(feeds)
         if line is None and len(feeds) > 1:  # its last value was being shown
             line = source.last_line
+        if isinstance(error, VmInterruptedError):
+            return error_record("interrupted", INTERRUPTED, block, text, line)
         message = error.message
         if isinstance(error, VmOutOfMemoryError) and not message.endswith(TOO_MUCH_AT_ONCE):
             message = (

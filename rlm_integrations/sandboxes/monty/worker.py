@@ -24,6 +24,7 @@ from rlm_integrations.sandboxes.monty.vm import Vm, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import VmFunctions
 
 _OWN_BYTES = 256 << 20  # of address space, for threads, messages and results on their way
+_LOADING_S = 1.0  # what a feed may take at least, however short a step may be: the corpus comes in feeds too
 _GRACE_S = 5.0  # the host ends a step at its limit; this is for a worker whose host has gone
 
 
@@ -90,7 +91,8 @@ def _open(
     )
     output = StepOutput(settings["max_output_chars"], port.print_head)
     memory_bytes = (settings["memory_mb"] << 20) + memory_needed(context)
-    vm = Vm(functions.by_name(), output.write, memory_bytes, settings["step_timeout_s"] + _GRACE_S)
+    step_s = settings["step_timeout_s"]
+    vm = Vm(functions.by_name(), output.write, memory_bytes, max(step_s, _LOADING_S), step_s + _GRACE_S)
     vm_pids += [vm.pid] if vm.pid is not None else []
     run_prelude(
         vm,
