@@ -31,6 +31,7 @@ from rlm_integrations.core.events import (
     RunEnded,
     RunStarted,
 )
+from rlm_integrations.core.evidence import Evidence
 from rlm_integrations.core.host_functions import HostFunctions, error_words, retrieve
 from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.limits import StopReason
@@ -43,7 +44,6 @@ from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.root_loop import Decision, Rules, State
 from rlm_integrations.core.run_plan import RunPlan
 from rlm_integrations.core.sandbox import CodeError, ReplSettings, StepDone
-from rlm_integrations.core.sources import index_of, source_ids
 from rlm_integrations.core.step_record import StepRecord
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.threads import RunThreads
@@ -346,8 +346,8 @@ class Run:
         if self._repl is not None and self._repl.capabilities is not None:
             trace.sandbox, trace.isolation = self._repl.capabilities.name, self._repl.capabilities.layers
         trace.seconds = time.monotonic() - self._began
-        sources = source_ids(trace, self._corpus, tuple(host.retrieved.values()))
-        return RLMResult(answer, text, tuple(trace.citations), sources, stop_reason, trace)
+        evidence = Evidence(trace, self._corpus, tuple(host.retrieved.values()))
+        return RLMResult(answer, text, tuple(trace.citations), evidence, stop_reason, trace)
 
     async def _emit(self, event: Event) -> None:
         if self._plan.on_event is None:
@@ -364,7 +364,6 @@ def _read_corpus(context: object) -> Corpus:
     """The corpus, looked through: what takes a while over a large one is done now, and not in the event loop."""
     corpus = Corpus.of(context)
     study(corpus)
-    index_of(corpus)
     return corpus
 
 

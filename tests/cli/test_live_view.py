@@ -18,6 +18,7 @@ from rlm_integrations.core.events import (
     SubCallEnded,
     SubCallsReserved,
 )
+from rlm_integrations.core.evidence import Evidence, Found
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.trace import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
@@ -35,7 +36,7 @@ def result() -> RLMResult[str]:
     call = ModelCall(prompt_chars=1, usage=Usage(input_tokens=2_500, output_tokens=250, cost_usd=0.5))
     iterations = [Iteration(number=1, call=call, reply="x")]
     trace = RLMTrace(question="q", context="c", limits=RLMLimits(), iterations=iterations)
-    return RLMResult("a", "a", (), (), "answer", trace)
+    return RLMResult("a", "a", (), Evidence.of(Found((), ())), "answer", trace)
 
 
 EVENTS: list[Event] = [
