@@ -29,6 +29,7 @@ from rlm_integrations.core.result import RLMResult, TraceDetail
 from rlm_integrations.core.run_plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.llama_index.blocking import in_thread
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.events import instrumentation_event
@@ -227,7 +228,11 @@ class RLMQueryEngine(BaseQueryEngine):
         context = self._context.for_run()
         with self._query_event(query_bundle) as event:
             result = await self._engine.arun(query_bundle.query_str, context.core_context)
-            response = self._respond(result, context, "async_stream" if self._streaming else "whole")
+            delivery: Delivery = "async_stream" if self._streaming else "whole"
+            if result.evidence.quick:  # else much was read, and the loop must not wait for what is found in it
+                response = self._respond(result, context, delivery)
+            else:
+                response = await in_thread(self._respond, result, context, delivery)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
