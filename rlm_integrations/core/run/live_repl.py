@@ -7,9 +7,10 @@ from typing import Any
 
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.sandbox import Capabilities, Repl, ReplLost, ReplSettings, Sandbox, StepDone
+from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings, Sandbox
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 class LiveRepl:

@@ -27,7 +27,7 @@ from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.plan import RunPlan
-from rlm_integrations.core.sandbox import CodeError, ReplSettings, StepDone
+from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.core.sources import index_of, source_ids
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
@@ -44,6 +44,7 @@ from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelC
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, keep_result
 from rlm_integrations.core.wording import error_words
+from rlm_integrations.wire.steps import CodeError, StepDone
 
 _SUB_CALL_CHARS = 100_000
 _CHARS_PER_TOKEN = 3

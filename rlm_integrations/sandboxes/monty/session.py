@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlm_integrations.repl.answer import AnswerReading, read_answer
-from rlm_integrations.repl.code_error import error_record
+from rlm_integrations.repl.answer import read_answer
+from rlm_integrations.repl.code_error import error_in
 from rlm_integrations.repl.output import StepOutput
 from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.sandboxes.monty.clean_text import clean
 from rlm_integrations.sandboxes.monty.source import Source, read_source
 from rlm_integrations.sandboxes.monty.vm import Vm, VmError, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import TOO_MUCH_AT_ONCE
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 
@@ -22,9 +23,8 @@ _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 class _Step:
     """What is known of a step so far."""
 
-    blocks_run: int = 0
-    error: dict[str, Any] | None = None
-    answer: AnswerReading = field(default_factory=AnswerReading)
+    error: CodeError | None = None
+    answer: AnswerState = field(default_factory=AnswerState)
     loop_names: set[str] = field(default_factory=set[str])
 
     @property
@@ -41,27 +41,20 @@ class VmSession:
         self._names: dict[str, None] = {}
         self._imported: dict[str, None] = {}
 
-    def run(self, blocks: Sequence[str]) -> dict[str, Any]:
+    def run(self, blocks: Sequence[str]) -> StepDone:
         """As `ReplSession.run`."""
         self._output.begin_step()
         step = _Step()
-        for text in blocks:
-            step.blocks_run += 1
-            self._run_block(step, clean(text))
+        for number, text in enumerate(blocks, 1):
+            self._run_block(step, number, clean(text))
             if step.ended:
                 break
         if not blocks:
             self._read_answer(step)
         tail, cut_chars = self._output.end_step()
-        return {
-            "output": {"tail": tail, "cut_chars": cut_chars},
-            "error": step.error,
-            "answer": step.answer.as_json(),
-            "variables": self._changed(step),
-            "blocks_run": step.blocks_run,
-        }
+        return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(self._changed(step)))
 
-    def _run_block(self, step: _Step, text: str) -> None:
+    def _run_block(self, step: _Step, number: int, text: str) -> None:
         source = read_source(text)
         step.loop_names |= source.loop_names
         self._names |= dict.fromkeys(source.names)
@@ -72,10 +65,10 @@ class VmSession:
             if source.last:
                 self._vm.feed(source.last)
         except VmError as error:
-            step.error = self._error(error, step.blocks_run, text, source, range(first, self._vm.feeds))
+            step.error = self._error(error, number, text, source, range(first, self._vm.feeds))
         self._read_answer(step)
 
-    def _error(self, error: VmError, block: int, text: str, source: Source, feeds: range) -> dict[str, Any]:
+    def _error(self, error: VmError, block: int, text: str, source: Source, feeds: range) -> CodeError:
         line = error.line_in(feeds)
         if line is None and len(feeds) > 1:  # its last value was being shown
             line = source.last_line
@@ -85,7 +78,7 @@ class VmSession:
                 f"MemoryError: over the {self._memory_mb:,} MB of the session; begin the next step by binding what is "
                 "not needed to None"
             )
-        return error_record("syntax" if error.syntax else "raised", message, block, text, line)
+        return error_in("syntax" if error.syntax else "raised", message, block, text, line)
 
     def _changed(self, step: _Step) -> list[str]:
         try:
@@ -98,21 +91,21 @@ class VmSession:
         try:
             reading = self._answer(self._vm.feed("_answer_state(locals())"), raised=raised)
         except VmOutOfMemoryError:
-            reading = AnswerReading()
+            reading = AnswerState()
         except VmError as error:
             self._vm.feed(_FRESH_ANSWER)
-            reading = AnswerReading(refused=f"reading it failed: {error.message}; it is empty again")
+            reading = AnswerState(refused=f"reading it failed: {error.message}; it is empty again")
         earlier = step.answer.refused
         if reading.refused is None and earlier is not None and not reading.ready:
-            reading = AnswerReading(content=reading.content, is_json=reading.is_json, refused=earlier)
+            reading = AnswerState(content=reading.content, is_json=reading.is_json, refused=earlier)
         step.answer = reading
 
-    def _answer(self, state: tuple[Any, ...], *, raised: bool) -> AnswerReading:
+    def _answer(self, state: tuple[Any, ...], *, raised: bool) -> AnswerState:
         """What `_answer_state` found, read as in the process sandbox; and put right in the VM as it would be there."""
         match state:
             case ("missing",):
                 self._vm.feed(_FRESH_ANSWER)
-                return AnswerReading()
+                return AnswerState()
             case ("value", value):
                 self._vm.feed('answer = {"content": answer, "ready": False}')
                 return read_answer({"answer": value}, raised=raised)
@@ -120,7 +113,7 @@ class VmSession:
                 self._vm.feed(_FRESH_ANSWER)
                 return read_answer({"answer": type(kind, (), {})()}, raised=raised)
             case ("unwritable", ready, str(problem)):
-                reading = AnswerReading(
+                reading = AnswerState(
                     refused=f'answer["content"] cannot be written as JSON: {problem}' if ready else None
                 )
             case ("failed", ready, str(problem)):

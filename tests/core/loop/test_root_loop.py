@@ -14,7 +14,7 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, BudgetView, CallRootLM, CodeRan, Fail, Finish, RunCode
 from rlm_integrations.core.loop.decide import Rules, State, begin, on_code_ran, on_reply, on_root_failed
-from rlm_integrations.core.sandbox import AnswerState, CodeError, Output, ReplLost, StepDone
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
 OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
 OPEN = BudgetView(sub_calls_left=1_000)
