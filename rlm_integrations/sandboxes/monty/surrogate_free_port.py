@@ -1,4 +1,4 @@
-"""Between the functions of the REPL, which see clean texts, and the host, which has the texts as they came."""
+"""Between the REPL's functions, whose texts have no lone surrogates as the VM holds none, and the host's own texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlm_integrations.wire.calls import Call, Cite, Retrieve
 PlainDocument = dict[str, Any]
 
 
-class FaithfulPort:
+class SurrogateFreePort:
     """A HostPort for clean texts: replies are cleaned, and a citation says what the host's own copy says."""
 
     def __init__(self, host: HostPort) -> None:
@@ -21,10 +21,17 @@ class FaithfulPort:
         self._originals: dict[str, PlainDocument] = {}
         """Documents that were not clean, by their clean id."""
         self._ids: dict[str, str] = {}
-        """Ids as they came -> clean ones, where the two differ."""
+        """Ids as they came -> clean ones, each of another document."""
+        self._taken: set[str] = set()
+        self._alike: dict[str, int] = {}
+        """Clean ids that several documents would have -> how many have asked for it."""
 
     def cleaned(self, documents: Iterable[PlainDocument]) -> list[PlainDocument]:
         """Clean documents under ids that are still unique; a citation from one will be of the original."""
+        documents = list(documents)
+        for document in documents:
+            if clean(document["id"]) == document["id"]:  # it goes first, to keep its id
+                self._clean_id(document["id"])
         return [self._cleaned(document) for document in documents]
 
     def _cleaned(self, document: PlainDocument) -> PlainDocument:
@@ -36,12 +43,13 @@ class FaithfulPort:
 
     def _clean_id(self, id_: str) -> str:
         """The id, told apart where two come out alike; the same for the same id each time."""
-        if id_ in self._ids or clean(id_) == id_:
-            return self._ids.get(id_, id_)
-        wanted, taken = clean(id_), set(self._ids.values())
-        name, count = wanted, 2
-        while name in taken:
-            name, count = f"{wanted}#{count}", count + 1
+        if id_ in self._ids:
+            return self._ids[id_]
+        wanted = name = clean(id_)
+        while name in self._taken:
+            self._alike[wanted] = self._alike.get(wanted, 1) + 1
+            name = f"{wanted}#{self._alike[wanted]}"
+        self._taken.add(name)
         self._ids[id_] = name
         return name
 
