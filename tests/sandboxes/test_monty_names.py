@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.sandboxes.monty import run_prelude
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
+from rlm_integrations.wire.steps import StepDone
 
 PRELUDE = "\n".join(
     path.read_text("utf-8") for path in sorted(Path(run_prelude.__file__).with_name("prelude").glob("*.txt"))
