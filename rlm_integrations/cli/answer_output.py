@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any
 
-from rlm_integrations.core.citations import Citation
-from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.surrogates import without_lone_surrogates
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.terminal.printable import one_line, printable_json
 
 _QUOTE_CHARS = 120

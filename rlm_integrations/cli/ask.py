@@ -11,10 +11,11 @@ import typer
 from rlm_integrations.cli.delivery import check_writable, deliver, keep_unfinished
 from rlm_integrations.cli.exit_codes import FAILED, ended_by
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, run_until_signal
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError, RunError
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.console import progress_console

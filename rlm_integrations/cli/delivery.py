@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rlm_integrations.cli.answer_output import answer_text, json_text, result_json
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.result import RLMResult
 from rlm_integrations.core.surrogates import without_lone_surrogates
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.terminal.streams import say, say_whole, stdout_encoding, write_out
 
 

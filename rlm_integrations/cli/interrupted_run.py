@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.trace.result import RLMResult
 
 
 class RunInterruptedError(Exception):

@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from rlm_integrations.core.corpus import Corpus, once_per_corpus
-from rlm_integrations.core.document import Document
-from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.trace.records import RLMTrace
 
 _HEADED = re.compile(r"^\[document ([^\n]+?)(?: \| [^\n]*)?\]$", re.MULTILINE)
 _MATCHED = re.compile(r"^(\S[^\n]*?)@\d+(?:, \d+)*:", re.MULTILINE)

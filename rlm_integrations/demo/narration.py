@@ -9,9 +9,9 @@ from types import TracebackType
 from rich.syntax import Syntax
 from rich.text import Text
 
-from rlm_integrations.core.events import CodeStarted, Event, RootReplied, SubCallEnded
-from rlm_integrations.core.prompt import number
-from rlm_integrations.core.trace import SubCall
+from rlm_integrations.core.trace.events import CodeStarted, Event, RootReplied, SubCallEnded
+from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.core.wording import number
 from rlm_integrations.terminal.console import TerminalConsole, sentence
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.printable import printable

@@ -13,7 +13,7 @@ from llama_index.core.schema import NodeWithScore
 from rich.rule import Rule
 from rich.text import Text
 
-from rlm_integrations.core.prompt import number, plural
+from rlm_integrations.core.wording import number, plural
 from rlm_integrations.demo.frameworks import (
     ask_langchain,
     ask_llama_index,

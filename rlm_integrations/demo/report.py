@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from rlm_integrations.core.trace import SubCall
+from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.demo.messages import SupportMessage
 from rlm_integrations.terminal.console import name, sentence
 

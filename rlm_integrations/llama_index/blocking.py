@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from rlm_integrations.core.threads import RunThreads
+from rlm_integrations.core.calls.threads import RunThreads
 
 T = TypeVar("T")
 

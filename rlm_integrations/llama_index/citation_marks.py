@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.trace.citations import Citation
 
 _SEARCHED_CHARS = 12
 """A shorter quote ("1874") stands in many a sentence that it does not support."""

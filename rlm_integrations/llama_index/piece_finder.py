@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.document import Document
 
 _PROBES = 8
 _PROBE_CHARS = 48

@@ -12,7 +12,6 @@ _SOURCE_CHARS = 200
 _INNER_SHOWN = 10
 _NO_NAMES = "Temporary failure in name resolution"  # it would not be temporary
 _NO_COMMANDS = " (this is plain Python: it has no ! or % commands, and nothing can be installed)"
-_INTERRUPTED = "stopped after the step's time limit"
 
 # Straight from the C level: a class of the model's may redefine these names. For the same reason its type
 # is asked for by `type`, never by `isinstance`.
@@ -22,6 +21,9 @@ _name_of_type: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 NOT_HERE = " (this session has no files, network or other processes: all there is stands in its variables)"
 """What an error says besides, where code asked for one of them."""
+
+INTERRUPTED = "stopped after the step's time limit"
+"""The error of code that was interrupted; the host knows better why."""
 
 ErrorKind = Literal["raised", "syntax", "interrupted"]
 
@@ -40,7 +42,7 @@ def code_error(
     `last_line` stands in where no frame of the block was left: its last value was being shown.
     """
     if issubclass(type(error), KeyboardInterrupt):
-        return error_record("interrupted", _INTERRUPTED, block, source, _line_in(error, filename) or last_line)
+        return error_record("interrupted", INTERRUPTED, block, source, _line_in(error, filename) or last_line)
     return error_record("raised", message, block, source, _line_in(error, filename) or last_line)
 
 

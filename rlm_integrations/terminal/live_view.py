@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rlm_integrations.core.events import Event, IterationStarted, RunEnded, RunStarted
+from rlm_integrations.core.trace.events import Event, IterationStarted, RunEnded, RunStarted
 from rlm_integrations.terminal.console import TerminalConsole
 from rlm_integrations.terminal.run_view import (
     RunView,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from rlm_integrations.core.events import (
+from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     Event,
@@ -15,8 +15,8 @@ from rlm_integrations.core.events import (
     SubCallEnded,
     SubCallsReserved,
 )
-from rlm_integrations.core.prompt import number, plural
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import number, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ def advance(view: RunView, event: Event) -> RunView:
             return replace(view, sub_calls=counts, raised=event.execution.error is not None, phase="code ended")
         case RunEnded():
             return replace(view, usage=event.result.usage, phase="done")
+        case _:
+            return view
 
 
 def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:

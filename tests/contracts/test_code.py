@@ -119,6 +119,13 @@ async def test_names_of_builtins_may_be_taken(open_session):
     assert (await session.value("print(SHOW_VARS())")).count("int 5") == len(names)
 
 
+async def test_functions_that_code_unbound_are_there_again_in_the_next_step(open_session):
+    session = await open_session(["a b", "b c"])
+    await session.run("try: 1 / 0\nexcept ZeroDivisionError as search: pass", "def chunks(): return 'own'\nlen = 5")
+    assert await session.value("search('c')") == "doc-2@2: b c\n(1 match in 1 of 2 documents)"
+    assert await session.value("chunks(), len") == "('own', 5)"
+
+
 NO_FILES = " (this session has no files, network or other processes: all there is stands in its variables)"
 NO_COMMANDS = " (this is plain Python: it has no ! or % commands, and nothing can be installed)"
 NOT_HERE = {

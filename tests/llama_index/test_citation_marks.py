@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.llama_index.citation_marks import mark_citations
 
 MAY = "The kiln was lit in May."

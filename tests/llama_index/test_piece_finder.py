@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.llama_index.piece_finder import Piece, PieceFinder
 
 

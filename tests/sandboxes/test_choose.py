@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.sandboxes import choose
@@ -86,7 +86,7 @@ seccomp.build_filter = lambda machine: [
 import asyncio, platform
 ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
 seccomp.Filter(platform.machine()).install()
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import SandboxUnavailableError
 from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.choose import resolve_sandbox

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
-from rlm_integrations.core.sandbox import HostCall, StepDone
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.sandbox import StepDone
+from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
+from rlm_integrations.wire.calls import HostCall
 
 
 def _alive(pid: int) -> bool:
@@ -140,38 +142,71 @@ async def test_a_start_that_is_cancelled_leaves_nothing(settings, children, open
 
 PROGRAM = """
 import asyncio, os, subprocess, sys
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 
 async def main():
-    settings = ReplSettings(depth=0, sub_call_chars=10, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
+    settings = ReplSettings(depth=1, sub_call_chars=90, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
     repl = await MontySandbox().open(Corpus.of("x"), settings)
     print(repl._worker.pid, flush=True)
-    step = repl.step(["print('begun')\\nwhile True: pass"])
-    asyncio.ensure_future(anext(step))
-    await asyncio.sleep(0.05)
-    sys.stdin.read()
+    step = repl.step([sys.argv[1]])
+    print(type(await anext(step)), flush=True)
+    await asyncio.Event().wait()
 asyncio.run(main())
 """
 
+BUSY = {
+    "the VM spins": ("while True: pass", 1),
+    "the worker is in a regular expression": ("search('(a+)+$', 'a' * 50 + 'b')", 0),
+    "both wait": ("llm_query('never answered')", None),
+}
 
-async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(children, until):
-    host = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+def _cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.parametrize("busy", BUSY)
+async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(children, until, busy):
+    """Long before its limit: that is 60 s, and `until` waits for ten."""
+    code, spins = BUSY[busy]
+    host = subprocess.Popen([sys.executable, "-c", PROGRAM, code], stdout=subprocess.PIPE)
     assert host.stdout is not None
     worker = int(host.stdout.readline())
     pids = [worker, *children(worker)]
     assert len(pids) == 2
+    if spins is None:
+        assert b"HostCall" in host.stdout.readline()
+    else:
+        used = _cpu_ticks(pids[spins])
+        await until(lambda: _cpu_ticks(pids[spins]) > used + 20)
     host.kill()
     host.communicate()
     await until(lambda: not any(map(_alive, pids)))
+
+
+async def test_a_worker_whose_host_has_died_before_it_looked_ends(until):
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    code = (
+        "import sys; from rlm_integrations.sandboxes.monty.lifeline import hold_on; hold_on(int(sys.argv[1])); input()"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code, str(ours)], pass_fds=(ours,), stdin=subprocess.PIPE, start_new_session=True
+    )
+    os.close(ours)
+    await until(lambda: worker.poll() is not None)
+    worker.communicate()
+    assert worker.returncode == 0
 
 
 async def test_a_corpus_that_cannot_be_sent_is_an_error_that_names_the_document(settings):
     metadata: dict = {}
     for _ in range(100_000):
         metadata = {"in": metadata}
-    from rlm_integrations.core.document import Document
+    from rlm_integrations.core.corpus.document import Document
 
     with pytest.raises(InvalidArgumentError, match="context: the metadata of document 'deep' is nested too deeply"):
         await MontySandbox().open(Corpus([Document("deep", "text", metadata)]), settings())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter
 from rlm_integrations.sandboxes.process.shared_text import can_share, load_text
 from rlm_integrations.sandboxes.process.text_file import SHARED_MIN_CHARS, TextFile, form_of

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from rlm_integrations.core.events import (
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     Event,
@@ -16,9 +17,8 @@ from rlm_integrations.core.events import (
     SubCallEnded,
     SubCallsReserved,
 )
-from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.result import RLMResult
-from rlm_integrations.core.trace import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.terminal.console import TerminalConsole
 from rlm_integrations.terminal.live_view import LiveView, panel
