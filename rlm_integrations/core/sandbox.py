@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.wire.calls import HostCall, RefusalKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +43,6 @@ class ReplSettings:
     """Whether `retrieve` is offered."""
     tools: tuple[str, ...] = ()
     """Names of further host functions."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostCall:
-    """The code in the REPL asks the host for something, and waits.
-
-    name and payload are one of
-        reserve     {"n": int}                              -> batch id (int): n sub-calls are set aside, or refused
-        llm_query   {"prompt": str, "batch": int | None, "index": int | None} -> the reply (str)
-        retrieve    {"query": str}                          -> [{"id", "text", "metadata"}, ...]: all hits, and the
-                                                               REPL adds to `context` those whose id it does not hold
-        cite        {"document_id": str, "start": int, "end": int, "text": str} -> None; the host compares its own copy
-        tool        {"name": str, "args": list, "kwargs": dict} -> any JSON value
-    """
-
-    id: int
-    name: str
-    payload: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +131,7 @@ class Repl(Protocol):
         """Answer a host call with a JSON value. Does not wait; a call that is no longer open is ignored."""
         ...
 
-    def refuse(self, call_id: int, kind: Literal["type", "value", "budget", "failed"], message: str) -> None:
+    def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         """Answer a host call with an error, which raises in the model's code."""
         ...
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.core.sandbox import HostCall, StepDone
+from rlm_integrations.core.sandbox import StepDone
+from rlm_integrations.wire.calls import HostCall, Reserve
 
 ANSWERS = {
     "a text": ("answer['content'] = 'done'\nanswer['ready'] = True", ("done", False)),
@@ -37,12 +38,12 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 async def test_an_answer_that_cannot_be_taken_is_refused(open_session, case):
     code, reason = REFUSED[case]
-    session = await open_session(answer=lambda call: 1 if call.name == "reserve" else None)
+    session = await open_session(answer=lambda call: 1 if isinstance(call, Reserve) else None)
     outcome = None
     async for event in session.repl.step([code]):
         if not isinstance(event, HostCall):
             outcome = event
-        elif event.name == "reserve":
+        elif isinstance(event.call, Reserve):
             session.repl.reply(event.id, 1)
         else:
             session.repl.refuse(event.id, "failed", "no luck")

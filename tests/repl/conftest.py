@@ -12,27 +12,29 @@ import pytest
 
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.wire.calls import Call
 
 
 @dataclass
 class ScriptedHost:
-    """A host in the same process: answers by call name, and remembers what it was asked and handed."""
+    """A host in the same process: answers by host function, and remembers what it was asked and handed."""
 
     answers: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     head: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def call(self, name: str, payload: dict[str, Any]) -> Any:
-        (reply,) = self.call_all(name, [payload])
+    def call(self, call: Call) -> Any:
+        (reply,) = self.call_all([call])
         if isinstance(reply, HostRefusalError):
             raise reply
         return reply
 
-    def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
+        asked = [(call.function, call.to_payload()) for call in calls]
         with self.lock:
-            self.calls += [(name, payload) for payload in payloads]
-        return [self.answers[name](payload) for payload in payloads]
+            self.calls += asked
+        return [self.answers[function](payload) for function, payload in asked]
 
     def print_head(self, text: str) -> None:
         self.head.append(text)

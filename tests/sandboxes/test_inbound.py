@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlm_integrations.core.sandbox import AnswerState, CodeError, HostCall
+from rlm_integrations.core.sandbox import AnswerState, CodeError
 from rlm_integrations.sandboxes.channel.frames import MAX_FRAME_BYTES, encode, encode_short
 from rlm_integrations.sandboxes.channel.inbound import (
     Finished,
@@ -21,6 +21,7 @@ from rlm_integrations.sandboxes.channel.inbound import (
     read_inbound,
 )
 from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES
+from rlm_integrations.wire.calls import HostCall, Retrieve
 
 BLOCKS, MAX_OUTPUT_CHARS, LARGEST = 2, 50, 1 << 53
 
@@ -71,7 +72,7 @@ def assert_well_formed(event: Inbound) -> None:
         assert type(event.text) is str
     elif isinstance(event, HostCall):
         assert_count(event.id)
-        assert_payload(event.name, event.payload)
+        assert_payload(event.call.function, event.call.to_payload())
     else:
         assert_finished(event)
 
@@ -148,8 +149,7 @@ def test_a_conversation_is_read_whole():
     events, error = read([b"".join(map(framed, CONVERSATION))])
     assert error is None
     assert len(events) == len(CONVERSATION) - 1
-    assert isinstance(events[-2], HostCall)
-    assert events[-2].payload == {"query": "of the next"}
+    assert events[-2] == HostCall(6, Retrieve("of the next"))
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import HostCall, StepDone
+from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.wire.calls import HostCall
 
 SPARES = 1
 """Processes that a helper keeps for the next run."""

@@ -7,9 +7,10 @@ import random
 
 import pytest
 
-from rlm_integrations.core.sandbox import HostCall, ReplLost, StepDone
+from rlm_integrations.core.sandbox import ReplLost, StepDone
 from rlm_integrations.sandboxes.channel import open_calls
 from rlm_integrations.sandboxes.process import repl as repl_module
+from rlm_integrations.wire.calls import CallTool, HostCall, Reserve
 
 FORGE = """
 import fcntl, json, os, struct
@@ -111,7 +112,7 @@ class Bystander:
     def __init__(self, session, until) -> None:
         self._session, self._until = session, until
         self._stopping = False
-        session.answer = lambda call: "stop" if self._stopping else call.payload["prompt"]
+        session.answer = lambda call: "stop" if self._stopping else call.prompt
         self._step = asyncio.ensure_future(session.run(BYSTANDER))
 
     async def is_right(self) -> None:
@@ -178,7 +179,7 @@ FLOODS = {
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_flood_ends_with_its_step_and_reaches_nobody_else(open_session, bystander, flood, monkeypatch):
     monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.3)
-    session = await open_session(answer=lambda call: call.payload["query"], step_timeout_s=0.2)
+    session = await open_session(answer=lambda call: call.query, step_timeout_s=0.2)
     code = f"import itertools\n{FORGE.replace('STEP', '1')}\n{FLOODS[flood]}"
     first = await session.run(code)
     assert isinstance(first, (StepDone, ReplLost))
@@ -264,7 +265,7 @@ async def test_replies_in_any_order_reach_the_thread_that_asked(open_session):
             assert event.output.head == "True\n"
             break
         assert isinstance(event, HostCall)
-        if event.name == "reserve":
+        if isinstance(event.call, Reserve):
             session.repl.reply(event.id, 1)
             continue
         open_.append(event)
@@ -275,7 +276,7 @@ async def test_replies_in_any_order_reach_the_thread_that_asked(open_session):
 def _answer_all(repl, open_, shuffle):
     shuffle(open_)
     for call in open_:
-        repl.reply(call.id, call.payload["prompt"])
+        repl.reply(call.id, call.call.prompt)
     open_.clear()
 
 
@@ -290,7 +291,7 @@ async def test_refusals_raise_in_the_code(open_session):
     code = "\n".join(["for _ in range(4):", " try: look_up('x')", " except Exception as e: print(type(e).__name__, e)"])
     async for event in session.repl.step([code]):
         if isinstance(event, HostCall):
-            assert event.payload == {"name": "look_up", "args": ["x"], "kwargs": {}}
+            assert event.call == CallTool("look_up", ["x"], {})
             session.repl.refuse(event.id, next(kinds), "no")
         else:
             assert isinstance(event, StepDone)
@@ -308,9 +309,9 @@ async def test_refusals_raise_in_the_code(open_session):
 
 async def test_values_of_tools_come_and_go_unchanged(open_session):
     value = {"a": [1, 2.5, None, True, "é\ud800\x00\r\n 中 😀"], "b": {"c": []}}
-    session = await open_session(answer=lambda call: call.payload["kwargs"]["value"], tools=("echo",))
+    session = await open_session(answer=lambda call: call.kwargs["value"], tools=("echo",))
     assert await session.value(f"echo(value={value!r}) == {value!r}") == "True"
-    assert session.calls[0].payload["kwargs"]["value"] == value
+    assert session.calls[0].call.kwargs["value"] == value
 
 
 async def test_calls_of_threads_that_a_step_leaves_behind_fail(open_session):
@@ -336,7 +337,7 @@ async def test_the_loop_goes_on_while_a_long_message_comes(open_session):
     turn()
     async for event in session.repl.step(["llm_query('[' * 60_000_000)"]):
         if isinstance(event, HostCall):
-            assert event.payload["prompt"] == "[" * 60_000_000
+            assert event.call.prompt == "[" * 60_000_000
             assert turns > 200, "no more than a read of 256 KB is worked on at a time"
             session.repl.reply(event.id, "read")
         else:

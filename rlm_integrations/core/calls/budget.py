@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import number, plural
 
 _LAST_CALL_SHARE = 0.2
 _LAST_CALL_SECONDS = 60.0
+_COST_UNKNOWN = (
+    "limits: max_cost_usd is set, but the model does not report its cost; give its prices "
+    "(OpenAIModel(input_price=..., output_price=...)) or use max_total_tokens"
+)
 
 
 class BudgetError(Exception):
@@ -30,6 +33,7 @@ class Budget:
         self._reserved = 0
         self._tool_calls = 0
         self._refused_at_zero = False
+        self._cost_unknown = False
         self.usage = Usage()
 
     @property
@@ -47,7 +51,9 @@ class Budget:
         self._reserved += calls
 
     def check(self) -> None:
-        """Raises BudgetError where a limit other than that of sub-calls is met."""
+        """Raises BudgetError where a limit other than that of sub-calls is met, or the run cannot go on."""
+        if self._cost_unknown:
+            raise BudgetError(f"the run cannot go on; nothing was sent ({_COST_UNKNOWN})")
         spent = self._spent()
         if spent is not None:
             raise BudgetError(f"the run has reached {limit_words(spent, self.limits)}; nothing was sent")
@@ -64,16 +70,14 @@ class Budget:
         self._tool_calls += 1
 
     def spend(self, usage: Usage) -> None:
-        """Add what a call consumed.
-
-        Raises InvalidArgumentError where `max_cost_usd` is set and the model does not say what it cost.
-        """
+        """Add what a call consumed."""
         self.usage += usage
-        if self.limits.max_cost_usd is not None and usage.cost_usd is None:
-            raise InvalidArgumentError(
-                "limits: max_cost_usd is set, but the model does not report its cost; give its prices "
-                "(OpenAIModel(input_price=..., output_price=...)) or use max_total_tokens"
-            )
+        self._cost_unknown |= self.limits.max_cost_usd is not None and usage.cost_usd is None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the run cannot go on: `max_cost_usd` is set, and a model did not say what its call cost."""
+        return _COST_UNKNOWN if self._cost_unknown else None
 
     def limit_met(self) -> StopReason | None:
         """The limit that ends the run now, if any."""

@@ -1,69 +1,100 @@
-"""Calls a model on the run's path, sync or async, and answers for what comes back."""
+"""The gate: every model call of a run goes through here, root calls and sub-calls alike, and so do calls of tools.
+
+It gives a call its slot and its time, sends it, and spends what it cost.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
-from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.threads import RunThreads
-from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Completion, LanguageModel, Message
-from rlm_integrations.core.surrogates import without_lone_surrogates
+from rlm_integrations.core.calls.budget import Budget, BudgetError
+from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.language_model import Completion, Message
 
 
-class ModelCaller:
-    """On the sync path a model's `complete_sync` runs in a thread of the run; else `complete` on the loop."""
+class Waiting:
+    """Calls of one step of code that have no slot yet. When the step ends they are given up, and hold nothing more."""
 
-    def __init__(self, model: LanguageModel, argument: str, threads: RunThreads | None) -> None:
-        self._model = model
-        self._argument = argument
-        self._threads = threads
-        self._complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
-        self._last: tuple[Message, ...] = ()
-        self._last_sent: tuple[Message, ...] = ()
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.over = False
+        """Whether the step has ended: nothing is begun for it any more."""
 
-    async def call(self, messages: Sequence[Message], seconds: float) -> Completion:
-        """The model's reply.
+    def give_up(self) -> None:
+        """The step has ended."""
+        self.over = True
+        for task in self._tasks:
+            task.cancel()
 
-        Raises TimeoutError, TypeError for something that is no reply, and what the model raises.
-        """
-        sent = self._sendable(tuple(messages))
-        deadline = asyncio.timeout(seconds if seconds != float("inf") else None)
+    @asynccontextmanager
+    async def until(self, slots: asyncio.Semaphore) -> AsyncGenerator[None]:
+        """Hold one of the slots, once there is one."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
-            async with deadline:
-                if self._threads is not None and self._complete_sync is not None:
-                    completion: Any = await self._threads.run(self._complete_sync, sent)
-                else:
-                    completion = await contained(self._model.complete(sent))
-        except TimeoutError as error:
-            if deadline.expired():
-                raise TimeoutError(f"no reply within {seconds:.3g} s") from error
-            raise
-        if not isinstance(completion, Completion):
-            got = type(completion).__name__
-            raise TypeError(
-                f"{self._argument}: complete() returned {got}; it must return a Completion(text, usage, model)"
-            )
-        if not isinstance(completion.text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            return Completion("", completion.usage, completion.model)
+            await slots.acquire()
+        finally:
+            self._tasks.discard(task)
+        try:
+            yield
+        finally:
+            slots.release()
+
+
+class ModelCalls:
+    """The calls of one run's whole tree, on the run's event loop."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.last_call = False
+        """Whether the run is in its last call, for which time was kept back."""
+        self._slots = asyncio.Semaphore(budget.limits.max_concurrency)
+        self._closed = False
+
+    def close(self) -> None:
+        """The run is ending: code may go on for a moment, but nothing more is sent for it."""
+        self._closed = True
+
+    @asynccontextmanager
+    async def slot(self, waiting: Waiting) -> AsyncGenerator[None]:
+        """Hold one of `max_concurrency` slots for what the code calls: a sub-call, a tool or `retrieve`.
+
+        A root LM takes none: it is one call at a time, and calls that an earlier step left open must not hold it up.
+        Raises BudgetError where the run is ending.
+        """
+        async with waiting.until(self._slots):
+            if self._closed:
+                raise BudgetError("the run is ending; nothing was sent")
+            yield
+
+    def seconds(self) -> float:
+        """How long a call that begins now may take."""
+        return self.budget.call_seconds(last_call=self.last_call)
+
+    async def root_call(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
+        """The root LM's reply, which is never refused: a run asks only while it may, and then for the last time.
+
+        Raises what `ModelPath.call` raises.
+        """
+        return await self._send(model, messages)
+
+    async def sub_call(
+        self, model: ModelPath, messages: Sequence[Message], waiting: Waiting, started: Callable[[], Awaitable[None]]
+    ) -> Completion:
+        """The sub-LM's reply to a call that was reserved. `started` is awaited when it is about to be sent.
+
+        Raises BudgetError, with nothing sent, where calls before it met a limit or its step is over; and what
+        `ModelPath.call` raises.
+        """
+        async with self.slot(waiting):
+            self.budget.check()
+            await started()
+            return await self._send(model, messages)
+
+    async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
+        completion = await model.call(messages, self.seconds())
+        self.budget.spend(completion.usage)
         return completion
-
-    def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        """Without lone surrogates. A conversation only grows: what it began with is not looked through again."""
-        known = len(self._last) if messages[: len(self._last)] == self._last else 0
-        new = (Message(message.role, without_lone_surrogates(message.content)) for message in messages[known:])
-        self._last, self._last_sent = messages, (*self._last_sent[:known], *new)
-        return self._last_sent
-
-
-def check_model(model: object, argument: str) -> None:
-    """Raises InvalidArgumentError where the argument is not a LanguageModel."""
-    if model is None:
-        raise InvalidArgumentError(f"{argument}: no model given; pass one, for instance OpenAIModel('gpt-5')")
-    if not callable(getattr(model, "complete", None)) or isinstance(model, type):
-        raise InvalidArgumentError(
-            f"{argument}: {model!r:.80} is not a LanguageModel (no complete(messages)); pass OpenAIModel(...), or use "
-            "RLMRunnable for LangChain models and RLMQueryEngine for LlamaIndex LLMs"
-        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, text
 from rlm_integrations.core.wording import number, plural, shortened
 
@@ -47,18 +47,18 @@ def corpus_line(corpus: Corpus) -> str:
     return f"{plural(len(corpus.documents), 'document')}, {number(corpus.chars)} characters"
 
 
-def describe(corpus: Corpus, limits: RLMLimits, tag: str, sub_call_chars: int | None = None) -> str:
+def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars: int | None = None) -> str:
     """The paragraph on `context` in the root LM's first message.
 
-    `tag` is random hex: text of the corpus stands in fences that bear it, which it cannot close. With
-    `sub_call_chars`, what a sub-call takes, it says how many it takes to read all.
+    Text of the corpus stands in fences that it cannot close. With `sub_call_chars`, what a sub-call takes, it says how
+    many it takes to read all.
     """
     reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
     if corpus.kind == "none":
         return text("context_none")
     if corpus.kind == "str":
-        return _describe_str(corpus, limits, tag, reading)
-    return _describe_documents(corpus, limits, tag, reading)
+        return _describe_str(corpus, limits, fence_key, reading)
+    return _describe_documents(corpus, limits, fence_key, reading)
 
 
 def study(corpus: Corpus) -> None:
@@ -89,42 +89,43 @@ def packed_count(lengths: Iterable[int], size: int) -> int:
     return count + bool(used)
 
 
-def _describe_str(corpus: Corpus, limits: RLMLimits, tag: str, reading: str) -> str:
+def _describe_str(corpus: Corpus, limits: RLMLimits, fence_key: bytes, reading: str) -> str:
     content = corpus.text
     chars = number(len(content))
     if shown_whole(corpus, limits):
-        return fill("context_str_whole", chars=chars, text=content, tag=tag)
+        return fill("context_str_whole", chars=chars, text=content, tag=fence_tag(fence_key, content))
     lines = plural(_lines_of(corpus), "line")
     shown = min(limits.preview_chars, len(content))
     if shown < 2:
         return fill("context_str_unseen", chars=chars, lines=lines, reading=reading)
     n_tail = -(-shown // 3)
     n_head = shown - n_tail
+    head, tail = content[:n_head], content[-n_tail:]
     return fill(
         "context_str",
         reading=reading,
         chars=chars,
         lines=lines,
         n_head=number(n_head),
-        head=content[:n_head],
+        head=head,
         n_tail=number(n_tail),
-        tail=content[-n_tail:],
-        tag=tag,
+        tail=tail,
+        tag=fence_tag(fence_key, head, tail),
     )
 
 
-def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str, reading: str) -> str:
+def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, reading: str) -> str:
     documents = corpus.documents
     facts: dict[str, Any] = {
         "documents": f"a list of {plural(len(documents), 'document')}",
         "origin": text("origin_retriever") if corpus.retriever is not None else "",
         "chars": number(corpus.chars),
         "meta": _metadata_of(corpus),
-        "tag": tag,
     }
     if shown_whole(corpus, limits):
         facts["origin"] = ""
-        return fill("context_docs_whole", whole="\n\n".join(map(_whole, documents)), **facts)
+        whole = "\n\n".join(map(_whole, documents))
+        return fill("context_docs_whole", whole=whole, tag=fence_tag(fence_key, whole), **facts)
     facts |= {"spread": _spread_of(corpus), "ids": _ids(documents), "reading": reading}
     if not limits.preview_chars or not documents:
         return fill("context_docs_unseen", **facts)
@@ -132,7 +133,8 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str, reading: st
     written = json.dumps(dict(sample.metadata), ensure_ascii=False, default=str)
     metadata = f"metadata {shortened(written, _METADATA_CHARS)}\n" if sample.metadata else ""
     shown = _cut(sample.text, limits.preview_chars)
-    return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, **facts)
+    tag = fence_tag(fence_key, metadata, shown)
+    return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, tag=tag, **facts)
 
 
 def _whole(document: Document) -> str:
@@ -144,12 +146,6 @@ def _cut(content: str, chars: int) -> str:
     if len(content) <= chars:
         return content
     return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
-
-
-@once_per_corpus
-def fence_tag(corpus: Corpus) -> str:
-    """Random hex for the fences around a corpus; the same for all runs over it, so that prompt caches hit."""
-    return secrets.token_hex(4)
 
 
 @once_per_corpus

@@ -18,6 +18,8 @@ _FORMS = (
 )
 _TEXT_KEYS = ("text", "page_content", "content")
 _NAME_CHARS = 1024
+_NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
+_DEEPEST = 100
 
 
 def read_documents(context: object) -> list[Document]:
@@ -59,13 +61,16 @@ def _known_document(item: object, default_id: str) -> Document | None:
         return item
     page_content = getattr(item, "page_content", None)  # a LangChain Document
     if isinstance(page_content, str):
-        metadata = _visible(getattr(item, "metadata", None), ())
-        return Document(_id(getattr(item, "id", None), default_id), page_content, metadata)
+        name = _id(getattr(item, "id", None), default_id)
+        metadata = visible_metadata(getattr(item, "metadata", None), (), name)
+        return Document(name, page_content, metadata)
     node = getattr(item, "node", item)  # a LlamaIndex NodeWithScore carries its node
     get_content, node_id = getattr(node, "get_content", None), getattr(node, "node_id", None)
     if callable(get_content) and isinstance(node_id, str):
         hidden = getattr(node, "excluded_llm_metadata_keys", ())
-        return Document(_id(node_id, default_id), str(get_content()), _visible(getattr(node, "metadata", None), hidden))
+        name = _id(node_id, default_id)
+        metadata = visible_metadata(getattr(node, "metadata", None), hidden, name)
+        return Document(name, str(get_content()), metadata)
     return None
 
 
@@ -106,27 +111,49 @@ def _from_dict(item: Mapping[Any, Any], number: int, default_id: str) -> Documen
     metadata = _mapping(item.get("metadata"))
     if metadata is None:
         metadata = {key: value for key, value in item.items() if key not in ("id", text_key, "metadata")}
-    return Document(_id(item.get("id"), default_id), item[text_key], _visible(metadata, ()))
+    name = _id(item.get("id"), default_id)
+    return Document(name, item[text_key], visible_metadata(metadata, (), name))
 
 
-def _visible(metadata: object, hidden: object) -> dict[str, Any]:
-    """Metadata as plain JSON values, without the keys that are kept from the model."""
+def visible_metadata(metadata: object, hidden: object, document_id: str) -> dict[str, Any]:
+    """Metadata as plain JSON values, without the keys that are kept from the model.
+
+    Raises InvalidArgumentError, which names the document, for values that cannot be that.
+    """
     kept_out = set(cast("Iterable[object]", hidden)) if isinstance(hidden, (list, tuple, set)) else set[object]()
-    return {str(key): plain(value) for key, value in (_mapping(metadata) or {}).items() if key not in kept_out}
+    try:
+        return {str(key): plain(value) for key, value in (_mapping(metadata) or {}).items() if key not in kept_out}
+    except NotPlainError as error:
+        raise InvalidArgumentError(
+            f"context: the metadata of document {document_id!r:.200} holds {error}; pass plainer metadata"
+        ) from None
 
 
-def plain(value: object) -> Any:
-    """The value with everything that is not JSON as its str. Numbers of other libraries become Python's own."""
-    if value is None or type(value) in (bool, int, float, str):
+class NotPlainError(ValueError):
+    """A value that cannot be written as JSON. The message says what it is."""
+
+
+def plain(value: object, _depth: int = 0) -> Any:
+    """The value with everything that is not JSON as its str. Numbers of other libraries become Python's own.
+
+    Raises NotPlainError for numbers too long to be written, and for what is nested too deeply to be read.
+    """
+    kind = type(value)
+    if value is None or kind is str or kind is bool or kind is float:
         return value
     if isinstance(value, str):
         return str.__str__(value)  # an enum's value, not its name
     if isinstance(value, numbers.Integral):
-        return int(value)
+        number = int(value)
+        if number.bit_length() > _NUMBER_BITS:
+            raise NotPlainError("an integer of more than 4,000 digits")
+        return number
     if isinstance(value, numbers.Real):
         return float(value)
+    if _depth > _DEEPEST:
+        raise NotPlainError(f"values nested more than {_DEEPEST} deep")
     if (mapping := _mapping(value)) is not None:
-        return {str(key): plain(inner) for key, inner in mapping.items()}
+        return {str(key): plain(inner, _depth + 1) for key, inner in mapping.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(inner) for inner in cast("Iterable[object]", value)]
+        return [plain(inner, _depth + 1) for inner in cast("Iterable[object]", value)]
     return str(value)

@@ -1,273 +1,67 @@
-"""Answers what the code in the REPL asks of the host: sub-calls, retrieval, citations, tools.
+"""Answers what the code in one REPL asks of the host: sub-calls, retrieval, citations, tools.
 
-Every request is hostile input. Each is answered once, by its id, whatever happens.
+Every request is hostile. Each is answered once, whatever happens.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any
 
-from rlm_integrations.core.calls.budget import Budget, BudgetError
-from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.model_calls import ModelCaller
-from rlm_integrations.core.calls.threads import RunThreads
-from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.forms import plain
-from rlm_integrations.core.corpus.retriever import Retriever
-from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.host.step_record import Batch, StepRecord
-from rlm_integrations.core.host.tools import Tool
-from rlm_integrations.core.language_model import Completion
-from rlm_integrations.core.prompts.texts import sub_call_messages
-from rlm_integrations.core.sandbox import HostCall, Repl
-from rlm_integrations.core.trace.citations import Citation, check_citation
-from rlm_integrations.core.trace.events import Event, SubCallEnded, SubCallsReserved
-from rlm_integrations.core.trace.records import HostFunctionCall, SubCall
+from rlm_integrations.core.calls.budget import BudgetError
+from rlm_integrations.core.calls.model_calls import ModelCalls
+from rlm_integrations.core.host.answers import STEP_OVER, Refusal, RefusedCallError, Reply
+from rlm_integrations.core.host.citations import Citations
+from rlm_integrations.core.host.retrieval import Retrieval
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.host.sub_calls import SubCalls
+from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.trace.run_errors import RunError
-from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
-
-_ARGUMENT_CHARS = 2_000
-_RESULT_CHARS = 2_000
-_QUOTE_CHARS = 20_000
-_MAX_CITATIONS = 1_000
-"""Citations are copies, kept until the run's result is dropped."""
-_STEP_OVER = "the step of this call is over; nothing was sent"
-
-Emit = Callable[[Event], Awaitable[None]]
+from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmQuery, Reserve, Retrieve
 
 
-class RefusedCallError(Exception):
-    """A request that is answered with an error."""
-
-    def __init__(self, kind: Literal["type", "value", "budget", "failed"], message: str) -> None:
-        super().__init__(message)
-        self.kind: Literal["type", "value", "budget", "failed"] = kind
-
-
-@dataclass
 class HostFunctions:
-    """The host's side of one run's REPL."""
+    """The host's side of one node's REPL."""
 
-    sub_model: ModelCaller
-    budget: Budget
-    corpus: Corpus
-    tools: Mapping[str, Tool]
-    threads: RunThreads
-    sync: bool
-    sub_call_chars: int
-    emit: Emit
-    citations: list[Citation] = field(default_factory=list[Citation])
-    retrieved: dict[str, Document] = field(default_factory=dict[str, Document])
-    """Documents that `retrieve` has added in this run."""
-    fatal: RunError | None = None
-    """An error that the run must end with."""
-    last_call: bool = False
+    def __init__(
+        self, calls: ModelCalls, sub_calls: SubCalls, retrieval: Retrieval, citations: Citations, tools: ToolCalls
+    ) -> None:
+        self._calls = calls
+        self._sub_calls = sub_calls
+        self._retrieval = retrieval
+        self._citations = citations
+        self._tools = tools
+        self.fatal: RunError | None = None
+        """An error that the run must end with."""
 
-    def __post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.budget.limits.max_concurrency)
-        self._numbers = itertools.count(1)
-        self._batch_ids = itertools.count(1)
-        self._handlers: dict[str, Callable[[dict[str, Any], StepRecord], Awaitable[Any]]] = {
-            "reserve": self._reserve,
-            "llm_query": self._llm_query,
-            "retrieve": self._retrieve,
-            "cite": self._cite,
-            "tool": self._tool,
-        }
-
-    async def answer(self, call: HostCall, repl: Repl, step: StepRecord) -> None:
-        """Do what the call asks, and reply or refuse."""
+    async def answer(self, call: Call, step: StepRecord) -> Reply | Refusal:
+        """Do what the call asks."""
+        if self.fatal is not None:
+            return Refusal("failed", "the run is ending")
+        if step.over:  # what it had reserved is given back by now
+            return Refusal("failed", STEP_OVER)
         try:
-            if self.fatal is not None:
-                raise RefusedCallError("failed", "the run is ending")
-            if step.over:  # what it had reserved is given back by now
-                raise RefusedCallError("failed", _STEP_OVER)
-            handler = self._handlers.get(call.name)
-            if handler is None:
-                raise RefusedCallError("value", f"the host has no function {call.name!r}")
-            value = await handler(call.payload, step)
+            return Reply(await self._do(call, step))
         except RefusedCallError as refusal:
-            repl.refuse(call.id, refusal.kind, str(refusal))
+            return Refusal(refusal.kind, str(refusal))
         except BudgetError as refusal:
-            repl.refuse(call.id, "budget", str(refusal))
+            return Refusal("budget", str(refusal))
         except RunError as error:
             self.fatal = error
-            repl.refuse(call.id, "failed", str(error))
+            self._calls.close()
+            return Refusal("failed", str(error))
         except Exception as error:  # a call that is not answered would hang the code for ever
-            repl.refuse(call.id, "failed", error_words(error))
-        else:
-            repl.reply(call.id, value)
+            return Refusal("failed", error_words(error))
 
-    async def _reserve(self, payload: dict[str, Any], step: StepRecord) -> int:
-        count = payload.get("n")
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise RefusedCallError("value", "a batch needs at least one prompt")
-        self.budget.reserve(count)
-        batch_id = next(self._batch_ids)
-        step.batches[batch_id] = Batch(count)
-        await self.emit(SubCallsReserved(step.iteration, count))
-        return batch_id
-
-    async def _llm_query(self, payload: dict[str, Any], step: StepRecord) -> str:
-        prompt, batch_id, index = payload.get("prompt"), payload.get("batch"), payload.get("index")
-        if self.budget.limits.max_depth == 0:
-            raise RefusedCallError("value", "there are no sub-calls in this run")
-        if not isinstance(prompt, str):
-            raise RefusedCallError("type", f"the prompt is {type(prompt).__name__}, not str; nothing was sent")
-        if len(prompt) > self.sub_call_chars:
-            raise RefusedCallError(
-                "value", f"the prompt has {len(prompt):,} characters; a sub-call takes {self.sub_call_chars:,}"
-            )
-        if batch_id is None:
-            self.budget.reserve(1)
-            await self.emit(SubCallsReserved(step.iteration, 1))
-        else:
-            batch = step.batches.get(batch_id) if isinstance(batch_id, int) else None
-            if batch is None or batch.sent >= batch.size:
-                raise RefusedCallError("budget", "this batch has no sub-call left; nothing was sent")
-            batch.sent += 1
-        in_batch = isinstance(batch_id, int) and isinstance(index, int)
-        call = SubCall(
-            number=next(self._numbers),
-            batch=batch_id if in_batch else None,
-            index=index if in_batch else None,
-            prompt=prompt,
-        )
-        return await self._send(call, step)
-
-    async def _send(self, call: SubCall, step: StepRecord) -> str:
-        clock = step.clock
-        async with self._slots:
-            if step.over:
-                self.budget.release(1)
-                raise RefusedCallError("failed", _STEP_OVER)
-            step.sub_call_opened()
-            began = clock()
-            try:
-                completion = await self._complete(call.prompt)
-                call.reply, call.model, call.usage = completion.text, completion.model, completion.usage
-                self._spend(completion.usage)
-            except asyncio.CancelledError:
-                call.error = "CancelledError: the run ended first"
-                raise
-            except RunError as error:
-                call.error = error_words(error)
-                raise
-            except Exception as error:
-                call.error = error_words(error)
-            finally:
-                call.seconds = clock() - began
-                step.sub_call_closed(call)
-        await self.emit(SubCallEnded(step.iteration, call))
-        if call.reply is None:
-            raise RefusedCallError("failed", call.error or "the sub-call failed")
-        return call.reply
-
-    async def _complete(self, prompt: str) -> Completion:
-        self.budget.check()  # calls that came before it may have met a limit while this one waited
-        seconds = self.budget.call_seconds(last_call=self.last_call)
-        return await self.sub_model.call(sub_call_messages(prompt), seconds)
-
-    def _spend(self, usage: Usage) -> None:
-        try:
-            self.budget.spend(usage)
-        except InvalidArgumentError as error:
-            raise RunError(str(error)) from error
-
-    async def _retrieve(self, payload: dict[str, Any], step: StepRecord) -> list[dict[str, Any]]:
-        query = payload.get("query")
-        if self.corpus.retriever is None:
-            raise RefusedCallError("value", "there is no retriever in this run")
-        if not isinstance(query, str) or not query.strip():
-            raise RefusedCallError("type", "the query must be a non-empty str")
-        retriever = self.corpus.retriever
-
-        async def fetch() -> Sequence[Document]:
-            return await retrieve(retriever, query, self.threads if self.sync else None)
-
-        documents = await self._recorded("retrieve", {"query": query}, step, fetch)
-        for document in documents:
-            if document.id not in self.corpus.by_id:
-                self.retrieved.setdefault(document.id, document)
-        return [{"id": d.id, "text": d.text, "metadata": dict(d.metadata)} for d in documents]
-
-    async def _cite(self, payload: dict[str, Any], step: StepRecord) -> None:
-        document_id, text = payload.get("document_id"), payload.get("text")
-        start, end = payload.get("start"), payload.get("end")
-        if not (isinstance(document_id, str) and isinstance(text, str)) or not (
-            isinstance(start, int) and isinstance(end, int)
-        ):
-            raise RefusedCallError("type", "cite: a document's id, two positions and the text between them are needed")
-        if len(text) > _QUOTE_CHARS:
-            raise RefusedCallError(
-                "value",
-                f"the quote has {len(text):,} characters, at most {_QUOTE_CHARS:,} are taken; cite what matters",
-            )
-        if len(self.citations) >= _MAX_CITATIONS:
-            raise RefusedCallError("value", f"there are {_MAX_CITATIONS:,} citations; no more are taken in this run")
-        citation = check_citation(self.document(document_id), start, end, text)
-        if citation is None:
-            raise RefusedCallError("value", "the quote does not stand there; copy it letter for letter from the text")
-        if citation not in self.citations:
-            self.citations.append(citation)
-
-    def document(self, document_id: str) -> Document | None:
-        """The host's own copy of a document."""
-        return self.corpus.by_id.get(document_id) or self.retrieved.get(document_id)
-
-    async def _tool(self, payload: dict[str, Any], step: StepRecord) -> Any:
-        name, args, kwargs = payload.get("name"), payload.get("args"), payload.get("kwargs")
-        tool = self.tools.get(name) if isinstance(name, str) else None
-        if tool is None or not isinstance(args, list) or not isinstance(kwargs, dict):
-            raise RefusedCallError(
-                "value", f"there is no tool {name!r}; the tools are {', '.join(self.tools) or 'none'}"
-            )
-        positional, named = cast("list[Any]", args), cast("dict[str, Any]", kwargs)
-
-        async def run() -> Any:
-            if tool.is_async:
-                return plain(await contained(tool.function(*positional, **named)))
-            return plain(await self.threads.run(lambda: tool.function(*positional, **named)))
-
-        return await self._recorded(tool.description.name, {"args": positional, "kwargs": named}, step, run)
-
-    async def _recorded(
-        self, name: str, arguments: dict[str, Any], step: StepRecord, work: Callable[[], Awaitable[Any]]
-    ) -> Any:
-        """Run one host function within the run's bounds, and keep a record of it."""
-        try:
-            self.budget.count_tool_call()
-        except BudgetError as refusal:  # not the kind that says sub-calls are used up
-            raise RefusedCallError("failed", f"{name}: {refusal}") from None
-        shown = json.dumps(arguments, ensure_ascii=False, default=str)[:_ARGUMENT_CHARS]
-        record = HostFunctionCall(name=name, arguments=shown)
-        began = step.clock()
-        try:
-            async with self._slots, asyncio.timeout(self.budget.call_seconds(last_call=self.last_call)):
-                if step.over:
-                    raise RefusedCallError("failed", _STEP_OVER)
-                value = await work()
-        except Exception as error:
-            record.error = error_words(error)
-            raise RefusedCallError("failed", f"{name}: {record.error}") from error
-        else:
-            record.result = f"{value!r:.{_RESULT_CHARS}}"
-            return value
-        finally:
-            record.seconds = step.clock() - began
-            step.host_calls.append(record)
-
-
-async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
-    """The retriever's documents; with threads, by its sync method where it has one."""
-    fetch_sync: Callable[[str], Sequence[Document]] | None = getattr(retriever, "retrieve_sync", None)
-    if threads is not None and fetch_sync is not None:
-        return await threads.run(fetch_sync, query)
-    return await contained(retriever.retrieve(query))
+    async def _do(self, call: Call, step: StepRecord) -> Any:
+        match call:
+            case Reserve():
+                return await self._sub_calls.reserve(call, step)
+            case LlmQuery():
+                return await self._sub_calls.query(call, step)
+            case Retrieve():
+                return await self._retrieval.fetch(call, step)
+            case Cite():
+                return await self._citations.add(call, step)
+            case CallTool():
+                return await self._tools.call(call, step)

@@ -1,54 +1,57 @@
-"""What one step's code did through the host, while it goes on."""
+"""What one step's code does through the host, while it goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rlm_integrations.core.loop.actions import FailedBatch
-from rlm_integrations.core.trace.records import HostFunctionCall, SubCall
+from rlm_integrations.core.calls.model_calls import Waiting
+from rlm_integrations.core.loop.happenings import FailedBatch
 
 
 @dataclass
 class Batch:
-    """Sub-calls that were reserved together. `sent` of `size` have come."""
+    """Sub-calls that were reserved together. `begun` of `size` have come."""
 
     size: int
-    sent: int = 0
+    begun: int = 0
     failed: dict[int, str] = field(default_factory=dict[int, str])
 
 
 @dataclass
 class StepRecord:
-    """Filled by the host functions of one step."""
+    """Filled by the host functions of one step. `clock` gives seconds that only ever grow."""
 
     iteration: int
     clock: Callable[[], float]
     batches: dict[int, Batch] = field(default_factory=dict[int, Batch])
-    sub_calls: list[SubCall] = field(default_factory=list[SubCall])
-    host_calls: list[HostFunctionCall] = field(default_factory=list[HostFunctionCall])
+    waiting: Waiting = field(default_factory=Waiting)
     sub_calls_made: int = 0
     seconds: float = 0.0
     """Wall time in which at least one sub-call was open."""
-    over: bool = False
-    """Whether the step has ended: nothing more is begun for it."""
     _open: int = 0
     _opened_at: float = 0.0
 
-    def sub_call_opened(self) -> None:
+    @property
+    def over(self) -> bool:
+        """Whether the step has ended: nothing more is begun for it."""
+        return self.waiting.over
+
+    def sub_call_sent(self) -> None:
         self.sub_calls_made += 1
         if self._open == 0:
             self._opened_at = self.clock()
         self._open += 1
 
-    def sub_call_closed(self, call: SubCall) -> None:
+    def sub_call_closed(self) -> None:
         self._open -= 1
         if self._open == 0:
             self.seconds += self.clock() - self._opened_at
-        self.sub_calls.append(call)
-        batch = self.batches.get(call.batch) if call.batch is not None else None
-        if batch is not None and call.error is not None and call.index is not None:
-            batch.failed[call.index] = call.error
+
+    def sub_call_failed(self, batch: int | None, index: int | None, why: str) -> None:
+        """One of a batch has no reply, sent or not."""
+        if batch in self.batches and index is not None:
+            self.batches[batch].failed[index] = why
 
     def failed_batches(self) -> list[FailedBatch]:
         return [
@@ -59,5 +62,5 @@ class StepRecord:
 
     def end(self) -> int:
         """The step has ended. Returns how many sub-calls were reserved and never came."""
-        self.over = True
-        return sum(batch.size - batch.sent for batch in self.batches.values())
+        self.waiting.give_up()
+        return sum(batch.size - batch.begun for batch in self.batches.values())

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
-from rlm_integrations.core.loop.actions import Action, BudgetView, CallRootLM, CodeRan, Fail, Finish, RunCode
-from rlm_integrations.core.loop.observation import StepContext, observe
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.observation import StepContext, observe, output_text
 from rlm_integrations.core.loop.reply_parser import Reply, parse_reply
+from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill
 from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.core.wording import shortened
@@ -36,13 +38,15 @@ class Rules:
     """Whether the root LM has seen all there is, so that a reply without code is the answer."""
     misfit: Callable[[str, bool], str | None]
     """(text, is_json) -> why it does not fit the type of the answer, or None where it does."""
+    fence_key: bytes
+    """What makes the tags of fences unknown to those who write what stands in them."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """A run between two actions. The conversation only ever grows, so that prompt caches hit."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
     iteration: int = 1
     codeless: int = 0
     """Replies without code in a row."""
@@ -61,12 +65,21 @@ class State:
 Decision = tuple[State, Action]
 
 
-def begin(opening: tuple[Message, ...]) -> Decision:
-    return State(opening), CallRootLM(opening, 1)
+def decide(rules: Rules, state: State, happening: Happening) -> Decision:
+    """The next state and action. Equal arguments give equal decisions."""
+    match happening:
+        case Opened():
+            return replace(state, messages=happening.messages), CallRootLM(happening.messages, state.iteration)
+        case Replied():
+            return _on_reply(rules, state, happening.text, happening.budget)
+        case CodeRan():
+            return _on_code_ran(rules, state, happening)
+        case RootCallFailed():
+            return _on_root_failed(rules, state, happening)
 
 
-def on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Decision:
-    """The root LM replied: code is run, the rest is an answer or is told what was expected."""
+def _on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Decision:
+    """Code is run, the rest is an answer or is told what was expected."""
     parsed = parse_reply(reply)
     messages = (*state.messages, Message("assistant", reply))
     state = replace(state, messages=messages, reply=reply, parsed=parsed)
@@ -79,8 +92,8 @@ def on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Deci
     return _codeless(rules, state, said, budget)
 
 
-def on_code_ran(rules: Rules, state: State, ran: CodeRan, budget: BudgetView, tag: str) -> Decision:
-    """The code of the last reply ended: with an answer, or with something to show."""
+def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
+    """An answer ends the run; else there is something to show."""
     outcome, misfit = ran.outcome, None
     if isinstance(outcome, StepDone):
         answer = outcome.answer
@@ -100,22 +113,19 @@ def on_code_ran(rules: Rules, state: State, ran: CodeRan, budget: BudgetView, ta
         depth=rules.depth,
         blocks=len(state.parsed.blocks),
         fence_open=state.parsed.fence_open,
-        tag=tag,
+        tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
         misfit=misfit,
     )
-    return _go_on(rules, state, observe(ran, budget, context), budget)
+    return _go_on(rules, state, observe(ran, context), ran.budget)
 
 
-def on_root_failed(rules: Rules, state: State, problem: str, budget: BudgetView) -> Decision:
-    """The root LM raised or hung. Where time was up, the last call follows; else the run fails.
-
-    `problem` says what happened, in words for the user.
-    """
+def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
+    """Where time was up, the last call follows; else the run fails."""
     if state.last_call is not None:
-        return state, _last_answer(rules, replace(state, parsed=Reply(())), problem=problem)
-    if budget.limit is not None:
-        return _last_call(rules, state, "", budget.limit)
-    return state, Fail(problem, draft=state.draft)
+        return state, _last_answer(rules, replace(state, parsed=Reply(())), problem=failed.problem)
+    if failed.budget.limit is not None:
+        return _last_call(rules, state, "", failed.budget.limit)
+    return state, Fail(failed.problem, draft=state.draft)
 
 
 def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Decision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlm_integrations.core.loop.actions import BudgetView, CodeRan, FailedBatch
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
 from rlm_integrations.core.prompts.texts import fill, observation_part
 from rlm_integrations.core.sandbox import CodeError, Output, ReplLost, StepDone
 from rlm_integrations.core.wording import number, plural, shortened
@@ -29,14 +29,14 @@ class StepContext:
     """How many blocks the reply had."""
     fence_open: bool
     tag: str
-    """Random hex, new for each message, so that output cannot close its own fence."""
+    """Of the fence around the output, which cannot know it."""
     misfit: str | None = None
     """Why the answer does not fit its schema, where it was ready and does not."""
 
 
-def observe(ran: CodeRan, budget: BudgetView, at: StepContext) -> str:
+def observe(ran: CodeRan, at: StepContext) -> str:
     """Status first, errors next, output last, in a fence that output cannot forge."""
-    lines = [_status(ran, budget, at)]
+    lines = [_status(ran, at)]
     outcome = ran.outcome
     if isinstance(outcome, ReplLost):
         lines.append(_session_lost(outcome, ran.retrieved))
@@ -47,17 +47,17 @@ def observe(ran: CodeRan, budget: BudgetView, at: StepContext) -> str:
     lines += [_failed_batch(batch) for batch in ran.failed_batches]
     if isinstance(outcome, StepDone):
         lines += _answer_and_variables(outcome, at)
-    lines += _reminders(budget, at)
+    lines += _reminders(ran.budget, at)
     lines.append(_output(outcome, at.tag))
     return "\n".join(lines)
 
 
-def _status(ran: CodeRan, budget: BudgetView, at: StepContext) -> str:
+def _status(ran: CodeRan, at: StepContext) -> str:
     failed = isinstance(ran.outcome, ReplLost) or ran.outcome.error is not None
     sub_calls = ""
     if at.depth:
         seconds = f" in {ran.sub_call_seconds:.0f} s" if ran.sub_calls_made else ""
-        made, left = number(ran.sub_calls_made), number(budget.sub_calls_left)
+        made, left = number(ran.sub_calls_made), number(ran.budget.sub_calls_left)
         sub_calls = observation_part("sub_calls", made=made, seconds=seconds, left=left)
     return observation_part(
         "status",

@@ -1,45 +1,51 @@
-"""The REPL of one run: opened while the root LM still thinks, and opened anew when it has died."""
+"""The REPL of one node: opened while the root LM still thinks, and opened anew when it has died."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from rlm_integrations.core.host.answers import Reply
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.sandbox import Capabilities, HostCall, Repl, ReplLost, ReplSettings, Sandbox, StepDone
+from rlm_integrations.core.sandbox import Repl, ReplLost, StepDone
 from rlm_integrations.core.trace.run_errors import SandboxError
+from rlm_integrations.wire.calls import HostCall
 
 
 class LiveRepl:
     """Runs steps, and hands the host calls of their code to the host functions."""
 
-    def __init__(self, sandbox: Sandbox, settings: ReplSettings, host: HostFunctions) -> None:
-        self._sandbox, self._settings, self._host = sandbox, settings, host
+    def __init__(
+        self,
+        open_repl: Callable[[], Coroutine[Any, Any, Repl]],
+        host: HostFunctions,
+        opened: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`open_repl` starts a REPL over what the corpus is at that moment; `opened` is awaited when code is to run."""
+        self._open_repl = open_repl
+        self._host = host
+        self._opened = opened
         self._opening: asyncio.Task[Repl] | None = None
         self._repl: Repl | None = None
-        self.capabilities: Capabilities | None = None
-        """What isolates the code, once a REPL has been opened."""
         self._calls: set[asyncio.Task[Any]] = set()
 
     def open_early(self) -> None:
         """Begin to open, so that the first step need not wait."""
-        self._opening = asyncio.create_task(self._open())
-
-    async def _open(self) -> Repl:
-        return await self._sandbox.open(self._host.corpus, self._settings, tuple(self._host.retrieved.values()))
+        self._opening = asyncio.create_task(self._open_repl())
 
     async def step(self, blocks: tuple[str, ...], seconds: float, record: StepRecord) -> StepDone | ReplLost:
         """Run the blocks. After ReplLost the next step has a new REPL. Raises SandboxError."""
         if self._repl is None:
-            self._repl = await (self._opening or self._open())
+            self._repl = await (self._opening or self._open_repl())
             self._opening = None
-            self.capabilities = self._sandbox.capabilities()
+            await self._opened()
         repl = self._repl
         outcome: StepDone | ReplLost | None = None
         async for event in repl.step(blocks, seconds):  # to its end; a cancellation is raised within it
             if isinstance(event, HostCall):
-                task = asyncio.create_task(self._host.answer(event, repl, record))
+                task = asyncio.create_task(self._answer(event, repl, record))
                 self._calls.add(task)
                 task.add_done_callback(self._calls.discard)
             else:
@@ -50,6 +56,13 @@ class LiveRepl:
             self._repl = None
             await repl.close()
         return outcome
+
+    async def _answer(self, event: HostCall, repl: Repl, record: StepRecord) -> None:
+        answer = await self._host.answer(event.call, record)
+        if isinstance(answer, Reply):
+            repl.reply(event.id, answer.value)
+        else:
+            repl.refuse(event.id, answer.kind, answer.message)
 
     async def close(self) -> None:
         """End the session and every call that is still open.

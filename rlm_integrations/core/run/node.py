@@ -1,371 +1,266 @@
-"""Performs one run: calls models, runs code, keeps the trace. What to do next, `root_loop` decides."""
+"""One RLM of a run: asks its root LM, runs its code. What to do next, `loop/decide.py` says."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import secrets
-import time
-from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
-from rlm_integrations.core.calls.model_calls import ModelCaller
-from rlm_integrations.core.calls.threads import RunThreads
-from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
-from rlm_integrations.core.corpus.description import corpus_line, describe, fence_tag, shown_whole, study
-from rlm_integrations.core.corpus.question import Question, read_question
-from rlm_integrations.core.errors import InvalidArgumentError, RLMError
-from rlm_integrations.core.host.functions import HostFunctions, retrieve
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.description import corpus_line, shown_whole
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.host.citations import Citations
+from rlm_integrations.core.host.foreign_calls import ForeignCalls
+from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.core.host.sub_calls import SubCalls
+from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop import decide as root_loop
-from rlm_integrations.core.loop.actions import BudgetView, CallRootLM, CodeRan, Fail, Finish, RunCode
-from rlm_integrations.core.loop.decide import Decision, Rules, State
+from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import output_text
-from rlm_integrations.core.prompts.texts import fill, first_message, root_system
 from rlm_integrations.core.run.live_repl import LiveRepl
-from rlm_integrations.core.run.plan import RunPlan
-from rlm_integrations.core.sandbox import CodeError, ReplSettings, StepDone
-from rlm_integrations.core.sources import index_of, source_ids
-from rlm_integrations.core.surrogates import without_lone_surrogates
-from rlm_integrations.core.trace.collector import collect
+from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
+from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
+from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.sandbox import CodeError, Repl, StepDone
 from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
+    ConversationOpened,
     Event,
+    IterationEnded,
     IterationStarted,
+    ReplOpened,
+    RootFailed,
     RootReplied,
-    RunEnded,
     RunStarted,
 )
-from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, TraceMessage
-from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, keep_result
+from rlm_integrations.core.trace.records import CodeExecution
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary
 from rlm_integrations.core.wording import error_words
 
-_SUB_CALL_CHARS = 100_000
-_CHARS_PER_TOKEN = 3
-_OUTPUT_SHARE = 16
 
+class Node:
+    """A root LM over one corpus, with a REPL of its own. `path` is its place in the tree of the run."""
 
-def window_chars(model: LanguageModel) -> int | None:
-    """Characters that surely fit the model's window, where it is known."""
-    tokens: Any = getattr(model, "max_input_tokens", None)
-    return tokens * _CHARS_PER_TOKEN if isinstance(tokens, int) and tokens > 0 else None
-
-
-class Run:
-    """One run of a plan. Use `await Run(...).perform()`, once."""
-
-    def __init__(self, plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> None:
-        self._plan = plan
-        self._limits = plan.limits
-        self._asked: Question = read_question(question, plan.limits.message_chars)
-        self._context = context
-        self._corpus = Corpus.of(None)
-        self._sync = sync
-        self._began = time.monotonic()
-        self._budget = Budget(plan.limits, time.monotonic)
-        self._threads = RunThreads()
-        model_threads = self._threads if sync else None
-        self._root = ModelCaller(plan.root, "llm", model_threads)
-        self._sub = ModelCaller(plan.sub, "sub_llm", model_threads)
-        self._trace = RLMTrace(question=self._asked.text, context="", limits=plan.limits)
+    def __init__(self, shared: Shared, question: Question, path: tuple[int, ...] = ()) -> None:
+        self._shared, self._plan, self._account = shared, shared.plan, shared.account
+        self._question = question
+        self._path = path
+        self._rules: Rules
+        self._host: HostFunctions
+        self._retrieval: Retrieval
         self._repl: LiveRepl | None = None
-        sub_window = window_chars(plan.sub)
-        self._sub_call_chars = min(_SUB_CALL_CHARS, sub_window or _SUB_CALL_CHARS)
-        root_window = window_chars(plan.root)
-        self._output_chars = min(plan.limits.max_output_chars, max(200, (root_window or 10**9) // _OUTPUT_SHARE))
-        self._host = HostFunctions(
-            sub_model=self._sub,
-            budget=self._budget,
-            corpus=self._corpus,
-            tools=plan.tools,
-            threads=self._threads,
-            sync=sync,
-            sub_call_chars=self._sub_call_chars,
-            emit=self._emit,
+        self._cause: Exception | None = None
+        """What the root LM last raised."""
+        self.corpus = Corpus.of(None)
+        self.started = False
+        """Whether the context was taken for a corpus."""
+        self.draft = ""
+        """The content of `answer` as it last was, not ready."""
+        self.stop_reason: StopReason | None = None
+        """The limit that was met, where the node failed after that."""
+
+    async def answer(self, context: object) -> Finish:
+        """Ask until there is an answer. Raises RunError, and InvalidArgumentError for the context."""
+        shared, budget = self._shared, self._budget
+        self.corpus = await read_corpus(
+            context, self._question, budget.call_seconds(), shared.threads, sync=shared.sync
         )
-        self._cause: BaseException | None = None
-        self._draft = ""
-
-    async def perform(self) -> RLMResult[Any]:
-        """The result of the run. Raises RunError, which carries what there is, and InvalidArgumentError.
-
-        The CancelledError of a run that is cancelled carries it too.
-        """
-        closed_loop = False
-        try:
-            return await self._perform()
-        except asyncio.CancelledError as end:
-            keep_result(end, self._partial("the run was cancelled"))
-            raise
-        except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
-            closed_loop = True
-            raise
-        except RunError as error:
-            if error.result is None:
-                error.result = self._partial(str(error))
-            raise
-        except RLMError:
-            raise
-        except Exception as error:  # whatever it is, what was done and paid for is handed back
-            message = f"the run failed: {error_words(error)}"
-            raise RunError(message, self._partial(message)) from error
-        finally:
-            if self._trace.error is not None or self._trace.stop_reason is not None:  # not a call that was refused
-                collect(self._trace)
-            self._threads.close()
-            if self._repl is not None and not closed_loop:
-                await self._repl.close()
-
-    async def _perform(self) -> RLMResult[Any]:
-        await self._prepare_corpus()
-        rules = Rules(
-            limits=self._limits,
-            question=self._asked.text,
-            depth=self._depth,
-            plain_reply_answers=shown_whole(self._corpus, self._limits),
-            misfit=self._plan.answer_type.misfit,
-        )
-        await self._emit(RunStarted(self._asked.text, len(self._corpus.documents), self._corpus.chars))
-        self._repl = LiveRepl(self._plan.sandbox, self._repl_settings(), self._host)
-        if not rules.plain_reply_answers:
-            self._repl.open_early()
-        state, action = root_loop.begin(self._opening())
+        self.started = True
+        messages = self._open()
+        documents, chars = len(self.corpus.documents), self.corpus.chars
+        await self._emit(RunStarted(self._question.text, documents, chars, corpus_line(self.corpus)))
+        await self._emit(ConversationOpened(messages))
+        state, action = await self._decide(State(), Opened(messages))
         while True:
-            self._draft = state.draft
             match action:
                 case CallRootLM():
-                    state, action = await self._call_root(rules, state, action)
+                    state, action = await self._call_root(state, action)
                 case RunCode():
-                    state, action = await self._run_code(rules, state, action)
+                    state, action = await self._run_code(state, action)
                 case Finish():
-                    return await self._finish(action)
+                    return action
                 case Fail():
                     raise self._failure(action)
 
-    async def _prepare_corpus(self) -> None:
-        """Read the context, and add what a retriever finds for the question and what the question brought."""
-        self._corpus = await self._threads.run(_read_corpus, self._context)
-        retriever = self._corpus.retriever
-        if retriever is not None:
-            try:
-                async with asyncio.timeout(self._budget.call_seconds()):
-                    found = await retrieve(retriever, self._asked.query, self._threads if self._sync else None)
-                hits = unique_ids(found)
-            except Exception as error:
-                raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
-            if self._corpus.kind == "none":
-                self._corpus = Corpus(hits, retriever=retriever)
-            else:
-                self._corpus = self._corpus.preceded_by(hits)
-        self._corpus = self._host.corpus = self._corpus.preceded_by(self._asked.documents)
-        self._trace.context = corpus_line(self._corpus)
-
-    def _opening(self) -> tuple[Message, ...]:
-        corpus, plan = self._corpus, self._plan
-        kind = "retriever" if corpus.retriever else {"documents": "docs"}.get(corpus.kind, corpus.kind)
-        system = root_system(
-            context_kind=kind,
-            depth=self._depth,
-            max_output_chars=self._output_chars,
-            sub_call_chars=self._sub_call_chars,
-            tools=[tool.description for tool in plan.tools.values()],
-            modules=plan.sandbox.modules,
-            subset=plan.sandbox.subset,
-            template=plan.system_prompt,
-        )
-        if plan.instructions:
-            system += "\n\n" + fill("instructions", instructions=plan.instructions)
-        first = first_message(
-            context=describe(corpus, self._limits, fence_tag(corpus), self._reading_chars),
-            question=self._asked.text,
-            max_iterations=self._limits.max_iterations,
-            answer_schema=plan.answer_type.schema,
-        )
-        messages = (Message("system", system), *self._asked.before, Message("user", first), *self._asked.after)
-        self._trace.opening = [TraceMessage(role=m.role, content=m.content) for m in messages]
-        return messages
+    async def close(self) -> None:
+        """End the REPL, and every call that is still open."""
+        if self._repl is not None:
+            await self._repl.close()
 
     @property
-    def _reading_chars(self) -> int | None:
-        """What `chunks` puts into one sub-call; None where there are none."""
-        return self._sub_call_chars * 4 // 5 if self._depth else None
+    def retrieved(self) -> tuple[Document, ...]:
+        """What `retrieve` has added to the corpus."""
+        return tuple(self._retrieval.added.values()) if self.started else ()
 
     @property
-    def _depth(self) -> int:
-        return self._limits.max_depth if self._limits.max_sub_calls else 0
+    def _budget(self) -> Budget:
+        return self._shared.calls.budget
 
-    # -- calling the root LM
+    async def _emit(self, event: Event) -> None:
+        await self._account.emit(event, self._path)
 
-    async def _call_root(self, rules: Rules, state: State, action: CallRootLM) -> Decision:
-        await self._emit(IterationStarted(action.iteration, self._limits.max_iterations))
-        call = ModelCall(prompt_chars=sum(len(message.content) for message in action.messages))
-        began = time.monotonic()
-        self._host.last_call = action.last_call
-        try:
-            completion = await self._root.call(action.messages, self._budget.call_seconds(last_call=action.last_call))
-        except Exception as error:
-            self._cause = error
-            call.seconds = time.monotonic() - began
-            problem = f"the root LM failed in iteration {action.iteration}: {error_words(error)}"
-            return root_loop.on_root_failed(rules, state, problem, self._view())
-        call.seconds = time.monotonic() - began
-        call.model, call.usage = completion.model, completion.usage
-        self._trace.iterations.append(
-            Iteration(number=action.iteration, call=call, reply=completion.text, last_call=action.last_call)
+    def _open(self) -> tuple[Message, ...]:
+        """Make ready what works on the corpus. Returns what the root LM is told first."""
+        shared, plan, corpus = self._shared, self._plan, self.corpus
+        settings = repl_settings(plan, corpus, Sizes.of(plan))
+        whole = shown_whole(corpus, plan.limits)
+        self._rules = Rules(
+            limits=plan.limits,
+            question=self._question.text,
+            depth=settings.depth,
+            plain_reply_answers=whole,
+            misfit=plan.answer_type.misfit,
+            fence_key=plan.fence_key,
         )
-        self._spend(completion.usage)
-        await self._emit(RootReplied(action.iteration, completion.text, completion.usage))
-        decision = root_loop.on_reply(rules, state, completion.text, self._view())
-        self._record_observation(decision)
-        return decision
+        foreign = ForeignCalls(shared.calls, self._emit)
+        self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
+        self._host = HostFunctions(
+            shared.calls,
+            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, self._emit),
+            self._retrieval,
+            Citations(self._retrieval.document, self._emit),
+            ToolCalls(plan.tools, shared.threads, foreign),
+        )
 
-    def _spend(self, usage: Any) -> None:
-        try:
-            self._budget.spend(usage)
-        except InvalidArgumentError as error:
-            raise RunError(str(error)) from error
+        async def open_repl() -> Repl:
+            return await plan.sandbox.open(corpus, settings, self.retrieved)
+
+        self._repl = LiveRepl(open_repl, self._host, self._repl_opened)
+        if not whole:
+            self._repl.open_early()
+        return opening_messages(plan, self._question, corpus, settings)
+
+    async def _repl_opened(self) -> None:
+        capabilities = self._plan.sandbox.capabilities()
+        await self._emit(ReplOpened(capabilities.name, capabilities.layers))
+
+    async def _decide(self, state: State, happening: Happening) -> Decision:
+        """Decide, and tell of what the root LM is shown next."""
+        work = partial(decide, self._rules, state, happening)
+        large = _chars(happening) > LONG_TEXT_CHARS
+        state, action = await self._shared.threads.run(work) if large else work()
+        self.draft = state.draft
+        if isinstance(action, CallRootLM) and action.iteration > 1:
+            await self._emit(IterationEnded(action.iteration - 1, action.messages[-1].content))
+        return state, action
 
     def _view(self) -> BudgetView:
+        budget = self._budget
         return BudgetView(
-            limit=self._budget.limit_met(),
-            sub_calls_left=self._budget.sub_calls_left,
-            tokens_left_share=self._budget.tokens_left_share(),
-            seconds_left=self._budget.seconds_left(),
+            limit=budget.limit_met(),
+            sub_calls_left=budget.sub_calls_left,
+            tokens_left_share=budget.tokens_left_share(),
+            seconds_left=budget.seconds_left(),
         )
 
-    def _record_observation(self, decision: Decision) -> None:
-        state, action = decision
-        if isinstance(action, CallRootLM):
-            self._trace.iterations[-1].observation = state.messages[-1].content
+    # -- asking the root LM
+
+    async def _call_root(self, state: State, action: CallRootLM) -> Decision:
+        shared, iteration = self._shared, action.iteration
+        chars = sum(len(message.content) for message in action.messages)
+        await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
+        shared.calls.last_call = action.last_call
+        try:
+            completion = await shared.calls.root_call(shared.root, action.messages)
+        except Exception as error:
+            self._cause, words = error, error_words(error)
+            await self._emit(RootFailed(iteration, words))
+            problem = f"the root LM failed in iteration {iteration}: {words}"
+            return await self._decide(state, RootCallFailed(problem, self._view()))
+        await self._emit(RootReplied(iteration, completion.text, completion.usage, completion.model))
+        self._check_budget()
+        return await self._decide(state, Replied(completion.text, self._view()))
+
+    def _check_budget(self) -> None:
+        if self._budget.problem is not None:
+            raise RunError(self._budget.problem)
+
+    def _failure(self, action: Fail) -> RunError:
+        self.draft, self.stop_reason = action.draft, action.stop_reason
+        error = (RootModelError if action.stop_reason is None else LimitReachedError)(action.message)
+        error.__cause__ = self._cause
+        return error
 
     # -- running code
 
-    async def _run_code(self, rules: Rules, state: State, action: RunCode) -> Decision:
-        iteration = self._trace.iterations[-1]
+    async def _run_code(self, state: State, action: RunCode) -> Decision:
         decision: Decision | None = None
 
         async def execute() -> str:
             nonlocal decision
-            ran = await self._execute(iteration, action.blocks)
-            decision = root_loop.on_code_ran(rules, state, ran, self._view(), secrets.token_hex(4))
-            self._record_observation(decision)
-            return iteration.observation or _ended_with(decision)
+            decision = await self._decide(state, await self._execute(state.iteration, action.blocks))
+            return _shown(decision)
 
         around = self._plan.around_step
         if around is None:
             await execute()
         else:
-            try:
-                await around(iteration.number, "\n\n".join(action.blocks), execute)
-            except RLMError:
-                raise
-            except Exception as error:
-                raise RunError(f"around_step: it raised {error_words(error)}") from error
+            with boundary("around_step"):
+                await around(state.iteration, "\n\n".join(action.blocks), execute)
         if decision is None:
             raise RunError("around_step: returned without awaiting execute()")
         return decision
 
-    async def _execute(self, iteration: Iteration, blocks: tuple[str, ...]) -> CodeRan:
-        execution = CodeExecution(blocks=list(blocks))
-        iteration.execution = execution
-        step = StepRecord(iteration.number, time.monotonic)
-        execution.sub_calls, execution.host_calls = step.sub_calls, step.host_calls
-        await self._emit(CodeStarted(iteration.number, blocks))
-        began = time.monotonic()
+    async def _execute(self, iteration: int, blocks: tuple[str, ...]) -> CodeRan:
         assert self._repl is not None
-        seconds = max(0.0, self._budget.seconds_left(last_call=self._host.last_call))
+        step = StepRecord(iteration, self._account.seconds)
+        await self._emit(CodeStarted(iteration, blocks))
+        began = self._account.seconds()
+        seconds = max(0.0, self._budget.seconds_left(last_call=self._shared.calls.last_call))
         outcome = await self._repl.step(blocks, seconds, step)
-        execution.seconds = time.monotonic() - began
         self._budget.release(step.end())
-        execution.output = output_text(outcome.output)
+        facts: dict[str, object] = {"output": output_text(outcome.output), "seconds": self._account.seconds() - began}
         if isinstance(outcome, StepDone):
-            execution.error = outcome.error and _error_line(outcome.error)
-            execution.variables = list(outcome.variables)
+            facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
         else:
-            execution.lost = outcome.reason
-        await self._emit(CodeEnded(iteration.number, execution))
+            facts |= {"lost": outcome.reason}
+        await self._emit(CodeEnded(iteration, self._running(iteration).model_copy(update=facts)))
         if self._host.fatal is not None:
             raise self._host.fatal
+        self._check_budget()
         return CodeRan(
             outcome,
             sub_calls_made=step.sub_calls_made,
             sub_call_seconds=step.seconds,
             failed_batches=step.failed_batches(),
-            retrieved=len(self._host.retrieved),
+            retrieved=len(self._retrieval.added),
+            budget=self._view(),
         )
 
-    def _repl_settings(self) -> ReplSettings:
-        """Made when the corpus is known: its size bounds the memory."""
-        return ReplSettings(
-            depth=self._depth,
-            sub_call_chars=self._sub_call_chars,
-            max_output_chars=self._output_chars,
-            step_timeout_s=self._limits.step_timeout_s,
-            memory_mb=self._limits.memory_mb or max(1024, 3 * self._corpus.chars // 2**20),
-            retriever=self._corpus.retriever is not None,
-            tools=tuple(self._plan.tools),
-        )
-
-    # -- the end
-
-    async def _finish(self, action: Finish) -> RLMResult[Any]:
-        answer_type, text = self._plan.answer_type, without_lone_surrogates(action.text)
-        result = self._result(
-            answer_type.read(text, action.is_json), answer_type.text(text, action.is_json), action.stop_reason
-        )
-        if self._plan.on_limit == "raise" and action.stop_reason not in ("answer", "plain_reply"):
-            raise LimitReachedError(f"limits: the run reached {action.stop_reason}; its result is in .result", result)
-        await self._emit(RunEnded(result))
-        return result
-
-    def _failure(self, action: Fail) -> RunError:
-        self._draft = action.draft
-        kind = RootModelError if action.stop_reason is None else LimitReachedError
-        error = kind(action.message, self._partial(action.message, action.stop_reason))
-        error.__cause__ = self._cause
-        return error
-
-    def _partial(self, message: str, stop_reason: StopReason | None = None) -> RLMResult[Any]:
-        self._trace.error = message
-        return self._result(self._draft, self._draft, stop_reason)
-
-    def _result(self, answer: Any, text: str, stop_reason: StopReason | None) -> RLMResult[Any]:
-        trace, host = self._trace, self._host
-        trace.answer, trace.stop_reason = text, stop_reason
-        trace.citations = list(host.citations)
-        if self._repl is not None and self._repl.capabilities is not None:
-            trace.sandbox, trace.isolation = self._repl.capabilities.name, self._repl.capabilities.layers
-        trace.seconds = time.monotonic() - self._began
-        sources = source_ids(trace, self._corpus, tuple(host.retrieved.values()))
-        return RLMResult(answer, text, tuple(trace.citations), sources, stop_reason, trace)
-
-    async def _emit(self, event: Event) -> None:
-        if self._plan.on_event is None:
-            return
-        try:
-            told = self._plan.on_event(event)
-            if inspect.isawaitable(told):
-                await told
-        except Exception as error:
-            raise RunError(f"on_event: it raised {error_words(error)}") from error
+    def _running(self, iteration: int) -> CodeExecution:
+        execution = self._account.trace.iterations[iteration - 1].execution
+        assert execution is not None
+        return execution
 
 
-def _read_corpus(context: object) -> Corpus:
-    """The corpus, looked through: what takes a while over a large one is done now, and not in the event loop."""
-    corpus = Corpus.of(context)
-    study(corpus)
-    index_of(corpus)
-    return corpus
+def _chars(happening: Happening) -> int:
+    """Of the text that a decision on it looks at."""
+    match happening:
+        case Replied():
+            return len(happening.text)
+        case CodeRan():
+            answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
+            return len(answer)
+        case _:
+            return 0
 
 
-def _ended_with(decision: Decision) -> str:
-    action = decision[1]
-    return action.text if isinstance(action, Finish) else action.message if isinstance(action, Fail) else ""
+def _shown(decision: Decision) -> str:
+    """What a step comes to, for whoever wraps it: what the root LM is shown, or what the run ends with."""
+    state, action = decision
+    match action:
+        case Finish():
+            return action.text
+        case Fail():
+            return action.message
+        case _:
+            return state.messages[-1].content
 
 
 def _error_line(error: CodeError) -> str:

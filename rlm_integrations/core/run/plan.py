@@ -10,8 +10,12 @@ from rlm_integrations.core.host.tools import Tool
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.prompts.fences import PROCESS_KEY
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
+
+LONG_TEXT_CHARS = 20_000
+"""What works on more text than this does so in a thread: it may take longer than an event loop should wait."""
 
 OnEvent = Callable[[Event], Awaitable[None] | None]
 AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
@@ -33,3 +37,5 @@ class RunPlan:
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
     around_step: AroundStep | None
+    fence_key: bytes = PROCESS_KEY
+    """Equal runs with equal keys have equal prompts."""

@@ -22,8 +22,12 @@ class ModelCall(_Record):
 
     prompt_chars: int
     """Characters of all messages that were sent."""
+    error: Text | None = None
+    """Why there is no reply; None where there is one."""
     model: str | None = None
     usage: Usage = Usage()
+    start: float = 0.0
+    """Seconds since the run began."""
     seconds: float = 0.0
 
 
@@ -40,6 +44,8 @@ class SubCall(_Record):
     error: Text | None = None
     model: str | None = None
     usage: Usage = Usage()
+    start: float = 0.0
+    """Seconds since the run began."""
     seconds: float = 0.0
 
 
@@ -48,9 +54,12 @@ class HostFunctionCall(_Record):
 
     name: str
     arguments: Text
-    """As JSON, cut at 2,000 characters."""
+    """Their repr, cut at 2,000 characters."""
     result: Text | None = None
+    """Its repr, cut at 2,000 characters."""
     error: Text | None = None
+    start: float = 0.0
+    """Seconds since the run began."""
     seconds: float = 0.0
 
 
@@ -75,6 +84,8 @@ class CodeExecution(_Record):
     sub_calls: list[SubCall] = []
     omitted_sub_calls: OmittedSubCalls | None = None
     host_calls: list[HostFunctionCall] = []
+    start: float = 0.0
+    """Seconds since the run began."""
     seconds: float = 0.0
 
     @property
@@ -93,11 +104,12 @@ class CodeExecution(_Record):
 
 
 class Iteration(_Record):
-    """One reply of the root LM, the code it ran, and what the root was shown next."""
+    """One call of the root LM, the code of its reply, and what the root was shown next."""
 
     number: int
     call: ModelCall
     reply: Text
+    """Empty where the call failed: `call.error` says why."""
     execution: CodeExecution | None = None
     observation: Text | None = None
     """What the root was shown of it; None where the run ended with this iteration."""

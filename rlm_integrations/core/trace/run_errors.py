@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.wording import error_words
 
 
 class RunError(RLMError):
@@ -34,3 +37,14 @@ class SandboxError(RunError):
 
 class LimitReachedError(RunError):
     """A limit was met, and no answer was had or `on_limit="raise"`. `result.stop_reason` names the limit."""
+
+
+@contextmanager
+def boundary(argument: str) -> Generator[None]:
+    """Around code that the user passed as an argument: what it raises ends the run as a RunError that names it."""
+    try:
+        yield
+    except RLMError:
+        raise
+    except Exception as error:
+        raise RunError(f"{argument}: it raised {error_words(error)}") from error

@@ -81,7 +81,9 @@ def _cut_iteration(iteration: Iteration, chars: int, sub_calls: int) -> Iteratio
     execution = iteration.execution
     return iteration.model_copy(
         update={
-            "call": iteration.call.model_copy(update={"model": _cut_if(iteration.call.model, chars)}),
+            "call": iteration.call.model_copy(
+                update={"model": _cut_if(iteration.call.model, chars), "error": _cut_if(iteration.call.error, chars)}
+            ),
             "reply": _cut(iteration.reply, chars),
             "observation": _cut_if(iteration.observation, chars),
             "execution": None if execution is None else _cut_execution(execution, chars, sub_calls),

@@ -1,4 +1,4 @@
-"""What a worker sends, checked by hand into the types of `core.sandbox`. Everything in it is hostile.
+"""What a worker sends, checked by hand into the types of `core.sandbox` and `wire`. Everything in it is hostile.
 
 Wrong types, unknown names and impossible counts raise ProtocolError; texts over their length are cut, for a
 worker that merely prints too much is not to lose its variables.
@@ -7,16 +7,15 @@ worker that merely prints too much is not to lose its variables.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
-from rlm_integrations.core.sandbox import AnswerState, CodeError, HostCall
+from rlm_integrations.core.sandbox import AnswerState, CodeError
 from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, has_too_much
 from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, ReceivedTexts, TextsTooLongError
+from rlm_integrations.wire.calls import LARGEST_COUNT, HostCall, WrongCallError, read_call
 
-_LARGEST_COUNT = 1 << 53
-_LARGEST_BATCH = 1 << 24
 _MAX_VARIABLES, _VARIABLE_CHARS = 20, 200
 _MESSAGE_CHARS = 2_000
 
@@ -106,14 +105,11 @@ def _texts(frame: dict[str, Any]) -> list[str]:
 
 
 def _host_call(frame: dict[str, Any]) -> HostCall:
-    name, payload = _text(frame, "name"), frame.get("payload")
-    fields = _CALLS.get(name)
-    if fields is None or not _is_object(payload) or payload.keys() != fields.keys():
-        raise ProtocolError(f"a malformed call {name[:50]!r}")
-    for field, valid in fields.items():
-        if not valid(payload[field]):
-            raise ProtocolError(f"a call {name!r} with a wrong {field!r}")
-    return HostCall(_count(frame, "id"), name, payload)
+    try:
+        call = read_call(_text(frame, "name"), frame.get("payload"))
+    except WrongCallError as error:
+        raise ProtocolError(f"a malformed call ({error})") from None
+    return HostCall(_count(frame, "id"), call)
 
 
 def _finished(frame: dict[str, Any], blocks: int, max_output_chars: int) -> Finished:
@@ -158,7 +154,7 @@ def _answer(answer: dict[str, Any]) -> AnswerState:
     )
 
 
-def _count(frame: dict[str, Any], key: str, most: int = _LARGEST_COUNT) -> int:
+def _count(frame: dict[str, Any], key: str, most: int = LARGEST_COUNT) -> int:
     value = frame.get(key)
     if not _is_int(value) or value > most:
         raise ProtocolError(f"a wrong {key!r}")
@@ -183,11 +179,7 @@ def _string(value: object) -> str:
 
 
 def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT
-
-
-def _is_string(value: object) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT
 
 
 def _is_list(value: object) -> TypeGuard[list[Any]]:
@@ -196,20 +188,3 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
 
 def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
-
-
-def _is_batch_number(value: object) -> bool:
-    return value is None or _is_int(value)
-
-
-def _is_batch_size(value: object) -> bool:
-    return _is_int(value) and value <= _LARGEST_BATCH
-
-
-_CALLS: dict[str, dict[str, Callable[[object], bool]]] = {
-    "reserve": {"n": _is_batch_size},
-    "llm_query": {"prompt": _is_string, "batch": _is_batch_number, "index": _is_batch_number},
-    "retrieve": {"query": _is_string},
-    "cite": {"document_id": _is_string, "start": _is_int, "end": _is_int, "text": _is_string},
-    "tool": {"name": _is_string, "args": _is_list, "kwargs": _is_object},
-}

@@ -7,15 +7,16 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from rlm_integrations.core.sandbox import HostCall, ReplEvent, ReplLost, ReplSettings, StepDone
+from rlm_integrations.core.sandbox import ReplEvent, ReplLost, ReplSettings, StepDone
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
 from rlm_integrations.sandboxes.channel.inbound import Finished, Messages, PrintedHead, ProtocolError, read_inbound
 from rlm_integrations.sandboxes.channel.open_calls import OpenCalls, held_bytes
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
+from rlm_integrations.wire.calls import HostCall, RefusalKind
 
 MAX_UNREAD_BYTES = 256 << 20
 """A worker that leaves more of the host's messages unread than this is killed."""
@@ -132,7 +133,7 @@ class WorkerRepl(ABC):
             return
         self._answer(call_id, frame)
 
-    def refuse(self, call_id: int, kind: Literal["type", "value", "budget", "failed"], message: str) -> None:
+    def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         if call_id in self._open_calls:
             self._answer(call_id, encode({"t": "refuse", "id": call_id, "kind": kind, "message": message}))
 
@@ -197,7 +198,7 @@ class WorkerRepl(ABC):
         if isinstance(message, PrintedHead):
             step.print_head(message.text)
         elif isinstance(message, HostCall):
-            self._open(message, held_bytes(message.payload), step)
+            self._open(message, held_bytes(message.call.to_payload()), step)
         else:
             self._finish(message, step)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.sandboxes.monty.clean_text import clean, clean_value
+from rlm_integrations.wire.calls import Call, Cite, Retrieve
 
 PlainDocument = dict[str, Any]
 
@@ -51,21 +53,20 @@ class SurrogateFreePort:
         self._ids[id_] = name
         return name
 
-    def call(self, name: str, payload: dict[str, Any]) -> Any:
-        if name == "cite":
-            payload = self._original_citation(payload)
-        reply = self._host.call(name, payload)
-        return self.cleaned(reply) if name == "retrieve" else clean_value(reply)
+    def call(self, call: Call) -> Any:
+        if isinstance(call, Cite):
+            call = self._original_citation(call)
+        reply = self._host.call(call)
+        return self.cleaned(reply) if isinstance(call, Retrieve) else clean_value(reply)
 
-    def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
-        return [clean_value(reply) for reply in self._host.call_all(name, payloads)]
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
+        return [clean_value(reply) for reply in self._host.call_all(calls)]
 
     def print_head(self, text: str) -> None:
         self._host.print_head(text)
 
-    def _original_citation(self, payload: dict[str, Any]) -> dict[str, Any]:
-        original = self._originals.get(payload["document_id"])
+    def _original_citation(self, citation: Cite) -> Cite:
+        original = self._originals.get(citation.document_id)
         if original is None:
-            return payload
-        text = original["text"][payload["start"] : payload["end"]]
-        return payload | {"document_id": original["id"], "text": text}
+            return citation
+        return replace(citation, document_id=original["id"], text=original["text"][citation.start : citation.end])

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError, limit_words
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.usage import Usage
 
@@ -112,9 +111,13 @@ def test_cost_is_added_up() -> None:
 
 def test_a_bound_on_cost_needs_a_model_that_reports_it() -> None:
     budget = Budget(RLMLimits(max_cost_usd=0.5), Clock())
-    with pytest.raises(InvalidArgumentError, match=r"max_cost_usd is set, but the model does not report its cost"):
-        budget.spend(Usage(input_tokens=5))
+    assert budget.problem is None
+    budget.spend(Usage(input_tokens=5))
     assert budget.usage.input_tokens == 5  # what was paid for is on the bill all the same
+    assert budget.problem is not None
+    assert "max_cost_usd is set, but the model does not report its cost" in budget.problem
+    with pytest.raises(BudgetError, match="nothing was sent"):
+        budget.reserve(1)
 
 
 @pytest.mark.parametrize(("timeout", "kept_back"), [(100.0, 20.0), (300.0, 60.0), (3_600.0, 60.0)])

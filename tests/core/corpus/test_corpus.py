@@ -301,6 +301,28 @@ class OtherNumber(Fraction):
     pass
 
 
+def nested(deep: int) -> object:
+    value: object = 1
+    for _ in range(deep):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(10**5_000, "an integer of more than 4,000 digits"), (nested(3_000), "values nested more than 100 deep")],
+    ids=["long", "deep"],
+)
+def test_metadata_that_cannot_be_written_names_its_document(value: object, words: str) -> None:
+    for document in (
+        {"id": "d7", "text": "x", "metadata": {"a": value}},
+        LangChainDocument("x", id="d7", metadata={"a": value}),
+    ):
+        with pytest.raises(InvalidArgumentError, match=f"the metadata of document 'd7' holds {words}"):
+            Corpus.of(["fine", document])
+    assert Corpus.of([{"text": "x", "metadata": {"a": 10**3_900, "b": nested(90)}}]).documents[0].metadata["a"]
+
+
 def test_metadata_becomes_plain_json() -> None:
     value = {
         1: [None, True, 2, 2.5, "s"],

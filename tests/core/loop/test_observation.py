@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from rlm_integrations.core.loop.actions import BudgetView, CodeRan, FailedBatch
-from rlm_integrations.core.loop.observation import StepContext, observe, output_text
+from rlm_integrations.core.loop import observation
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
+from rlm_integrations.core.loop.observation import StepContext, output_text
 from rlm_integrations.core.sandbox import AnswerState, CodeError, Output, ReplLost, StepDone
 
 PLENTY = BudgetView(sub_calls_left=988)
@@ -22,6 +24,10 @@ def at(**changes: Any) -> StepContext:
         "tag": "6f21",
     }
     return StepContext(**(usual | changes))
+
+
+def observe(ran: CodeRan, budget: BudgetView, at: StepContext) -> str:
+    return observation.observe(replace(ran, budget=budget), at)
 
 
 def done(printed: str = "", **changes: Any) -> StepDone:

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.schema import NodeWithScore
-from rich.console import Console
-from rich.markup import escape
 from rich.rule import Rule
+from rich.text import Text
 
-from rlm_integrations.cli.demo_frameworks import (
+from rlm_integrations.core.wording import number, plural
+from rlm_integrations.demo.frameworks import (
     ask_langchain,
     ask_llama_index,
     langchain_documents,
@@ -24,7 +24,7 @@ from rlm_integrations.cli.demo_frameworks import (
     retrieve,
     shown_lines,
 )
-from rlm_integrations.cli.demo_messages import (
+from rlm_integrations.demo.messages import (
     MESSAGES_ANSWER,
     MESSAGES_QUESTION,
     answer_lines,
@@ -32,23 +32,22 @@ from rlm_integrations.cli.demo_messages import (
     read_messages,
     true_answer,
 )
-from rlm_integrations.cli.demo_models import DemoModels
-from rlm_integrations.cli.demo_narration import Narration, code
-from rlm_integrations.cli.demo_report import answer_beside_truth, read_by, seen_beside_read
-from rlm_integrations.cli.demo_stdlib import STDLIB_ANSWER, STDLIB_QUESTION, counted_answer, read_stdlib
-from rlm_integrations.cli.harmless import harmless
-from rlm_integrations.core.wording import number, plural
+from rlm_integrations.demo.models import DemoModels
+from rlm_integrations.demo.narration import Narration, code
+from rlm_integrations.demo.report import answer_beside_truth, read_by, seen_beside_read
+from rlm_integrations.demo.stdlib import STDLIB_ANSWER, STDLIB_QUESTION, counted_answer, read_stdlib
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.terminal.console import TerminalConsole, name, sentence, words
 
 _TOP_K = 4
 
 
-def ask_about_messages(console: Console, models: DemoModels) -> None:
+def ask_about_messages(console: TerminalConsole, models: DemoModels) -> None:
     """The question over all messages: through LangChain, beside retrieval and the truth, and through LlamaIndex."""
     messages, categories = read_messages(), read_categories()
     chars = sum(len(message.text) for message in messages)
     _heading(console, f"1. {len(messages)} support messages, {number(chars)} characters, one question over all of them")
-    console.print(escape(MESSAGES_QUESTION))
+    console.print(words(MESSAGES_QUESTION))
     truth = true_answer(messages, categories)
 
     _heading(console, "LangChain")
@@ -75,7 +74,7 @@ def ask_about_messages(console: Console, models: DemoModels) -> None:
     _print_sources(console, response.source_nodes)
 
 
-def ask_about_stdlib(console: Console, models: DemoModels) -> None:
+def ask_about_stdlib(console: TerminalConsole, models: DemoModels) -> None:
     """A question over the standard library's own source, and a plain count of the syntax trees to check it."""
     sources = read_stdlib()
     chars = sum(map(len, sources.values()))
@@ -83,7 +82,7 @@ def ask_about_stdlib(console: Console, models: DemoModels) -> None:
         console,
         f"2. Python's own standard library: {number(len(sources))} files, {number(chars)} characters",
     )
-    console.print(escape(STDLIB_QUESTION))
+    console.print(words(STDLIB_QUESTION))
     with Narration(console, with_code=True) as narration:
         engine = RLMEngine(models.root, sub_llm=models.sub, on_event=narration.see)
         result = engine.run(STDLIB_QUESTION, sources)
@@ -99,30 +98,34 @@ def ask_about_stdlib(console: Console, models: DemoModels) -> None:
     )
 
 
-def _heading(console: Console, title: str) -> None:
+def _heading(console: TerminalConsole, title: str) -> None:
     console.print()
     console.print(Rule(title))
 
 
-def _print_answer(console: Console, answer: str, citations: Sequence[Mapping[str, Any]]) -> None:
+def _print_answer(console: TerminalConsole, answer: str, citations: Sequence[Mapping[str, Any]]) -> None:
     console.print("\n[bold]Answer[/bold]")
-    console.print(escape(harmless(answer)))
+    console.print(words(answer))
     if citations:
         console.print(
             f"\n[bold]{plural(len(citations), 'citation')}[/bold], compared with the corpus letter for letter:"
         )
     for citation in citations:
-        console.print(f"  {escape(citation['document_id'])}: “{escape(harmless(citation['cited_text']))}”")
+        console.print(_quoted(citation["document_id"], citation["cited_text"]))
     console.print()
 
 
 def _print_check(
-    console: Console, answer: str, truth: Mapping[str, str], names: Sequence[str], truth_from: str
+    console: TerminalConsole, answer: str, truth: Mapping[str, str], names: Sequence[str], truth_from: str
 ) -> None:
     console.print(answer_beside_truth(answer_lines(answer, names), truth, names, truth_from))
 
 
-def _print_sources(console: Console, sources: Sequence[NodeWithScore]) -> None:
+def _print_sources(console: TerminalConsole, sources: Sequence[NodeWithScore]) -> None:
     console.print(f"{plural(len(sources), 'source node')}, the index's own, cited ones first:")
     for source in sources[:_TOP_K]:
-        console.print(f"  {escape(source.node.ref_doc_id or '')}: {escape(source.node.get_content())}")
+        console.print(_quoted(source.node.ref_doc_id or "", source.node.get_content()))
+
+
+def _quoted(document_id: str, text: str) -> Text:
+    return Text.assemble("  ", name(document_id), ": “", sentence(text), "”")

@@ -22,8 +22,8 @@ from llama_index.core.base.response.schema import RESPONSE_TYPE
 from llama_index.core.llms import LLM
 from rank_bm25 import BM25Okapi  # pyright: ignore[reportMissingTypeStubs]
 
-from rlm_integrations.cli.demo_messages import SupportMessage
 from rlm_integrations.core.run.plan import OnEvent
+from rlm_integrations.demo.messages import SupportMessage
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import install
 from rlm_integrations.openai import OpenAIModel

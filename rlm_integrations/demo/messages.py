@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-DATA = Path(__file__).parent / "demo_data"
+DATA = Path(__file__).parent / "data"
 
 MESSAGES_QUESTION = """\
 The corpus is what customers of Larderly, which delivers crates of ingredients with recipe cards, wrote to it in 2025. \

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from rlm_integrations.cli.demo_messages import SupportMessage
 from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.demo.messages import SupportMessage
+from rlm_integrations.terminal.console import name, sentence
 
 _NAMES = {
     "leaving": "on their way out",
@@ -45,7 +46,10 @@ def seen_beside_read(
     in_all = list(categories.values()).count("leaving")
     table.add_row(
         *(
-            f"[bold]read {len(seen)} of {len(categories)} messages,\nand of the {in_all} sought, {sought(seen)}[/bold]"
+            Text(
+                f"read {len(seen)} of {len(categories)} messages,\nand of the {in_all} sought, {sought(seen)}",
+                style="bold",
+            )
             for seen in (retrieved, read)
         )
     )
@@ -59,16 +63,22 @@ def answer_beside_truth(
     table = Table()
     for column in ("", "answer", truth_from, ""):
         table.add_column(column, overflow="fold")
-    for name in names:
-        agrees = answer.get(name) == truth[name]
-        given = escape(answer.get(name, "(missing)"))
-        table.add_row(name, given, escape(truth[name]), "[green]right[/green]" if agrees else "[red]wrong[/red]")
+    for label in names:
+        agrees = answer.get(label) == truth[label]
+        verdict = Text("right", style="green") if agrees else Text("wrong", style="red")
+        table.add_row(label, sentence(answer.get(label, "(missing)")), sentence(truth[label]), verdict)
     return table
 
 
-def _cell(messages: Sequence[SupportMessage], place: int, categories: Mapping[str, str]) -> str:
+def _cell(messages: Sequence[SupportMessage], place: int, categories: Mapping[str, str]) -> Text:
     if place >= len(messages):
-        return ""
+        return Text()
     message = messages[place]
-    head = f"[bold]{message.id}[/bold] {message.date} {escape(message.user)}"
-    return f"{head}\n{escape(message.text)}\n[dim]in truth: {_NAMES[categories[message.id]]}[/dim]"
+    return Text.assemble(
+        name(message.id, style="bold"),
+        f" {message.date} ",
+        name(message.user),
+        "\n",
+        sentence(message.text),
+        (f"\nin truth: {_NAMES[categories[message.id]]}", "dim"),
+    )

@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rlm_integrations.cli.demo_messages import read_categories, read_messages
-from rlm_integrations.cli.demo_models import RECORDING, choose_models, recorded_models
-from rlm_integrations.cli.demo_narration import thought_of
-from rlm_integrations.cli.demo_parts import ask_about_messages
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.demo.messages import read_categories, read_messages
+from rlm_integrations.demo.models import RECORDING, choose_models, recorded_models
+from rlm_integrations.demo.narration import thought_of
+from rlm_integrations.demo.parts import ask_about_messages
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.testing import ReplayingModel
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from rich.console import Console
 from rich.rule import Rule
 
 from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.terminal.console import TerminalConsole, words
 
 _REAL_MODEL = (
     "OPENAI_API_KEY=sk-... rlm-integrations demo --model gpt-5 --sub-model gpt-5-mini",
@@ -15,22 +15,22 @@ _REAL_MODEL = (
 )
 
 
-def demo(model: str | None, sub_model: str | None, base_url: str | None) -> None:
+def run_demo(model: str | None, sub_model: str | None, base_url: str | None) -> None:
     """Run the demo, with a real model where one is named or OPENAI_API_KEY is set, else with the recording.
 
     Raises MissingExtraError where a framework is missing, InvalidArgumentError for options that do not fit,
     RunError for a run that failed.
     """
     try:
-        from rlm_integrations.cli.demo_models import choose_models
-        from rlm_integrations.cli.demo_parts import ask_about_messages, ask_about_stdlib
+        from rlm_integrations.demo.models import choose_models
+        from rlm_integrations.demo.parts import ask_about_messages, ask_about_stdlib
     except ImportError as error:
         raise MissingExtraError(
             f'the demo runs in LangChain and in LlamaIndex: pip install "rlm-integrations[all]" ({error})'
         ) from error
-    console = Console(highlight=False)
+    console = TerminalConsole(highlight=False, emoji=False)
     models = choose_models(model, sub_model, base_url, os.environ)
-    console.print(models.introduction, style="bold")
+    console.print(words(models.introduction, style="bold"))
     ask_about_messages(console, models)
     ask_about_stdlib(console, models)
     if models.recorded:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rlm_integrations.cli.demo_messages import DATA
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.demo.messages import DATA
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.testing import ReplayingModel
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations.core.calls.model_calls import ModelCaller, check_model
+from rlm_integrations.core.calls.model_path import ModelPath, check_model
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
@@ -68,24 +68,24 @@ def threads() -> Iterator[RunThreads]:
 
 async def test_on_the_async_path_complete_is_awaited_on_the_loop() -> None:
     model = Both(Completion("async", Usage(input_tokens=1), "m"))
-    assert await ModelCaller(model, "llm", None).call(ASKED, FOREVER) == Completion("async", Usage(input_tokens=1), "m")
+    assert await ModelPath(model, "llm", None).call(ASKED, FOREVER) == Completion("async", Usage(input_tokens=1), "m")
     assert model.threads == [threading.current_thread()]
 
 
 async def test_on_the_sync_path_complete_sync_runs_in_a_thread(threads: RunThreads) -> None:
     model = Both(Completion("async"))
-    assert (await ModelCaller(model, "llm", threads).call(ASKED, 5.0)).text == "sync"
+    assert (await ModelPath(model, "llm", threads).call(ASKED, 5.0)).text == "sync"
     assert model.threads != [threading.current_thread()]
 
 
 async def test_on_the_sync_path_a_model_without_complete_sync_is_awaited(threads: RunThreads) -> None:
-    assert (await ModelCaller(AsyncOnly(Completion("async")), "llm", threads).call(ASKED, 5.0)).text == "async"
+    assert (await ModelPath(AsyncOnly(Completion("async")), "llm", threads).call(ASKED, 5.0)).text == "async"
 
 
 @pytest.mark.parametrize("sync", [False, True])
 async def test_a_model_that_hangs_is_given_up(threads: RunThreads, sync: bool) -> None:
     model = Hangs()
-    caller = ModelCaller(model, "llm", threads if sync else None)
+    caller = ModelPath(model, "llm", threads if sync else None)
     with pytest.raises(TimeoutError, match=r"^no reply within 0\.02 s$"):
         await caller.call(ASKED, 0.02)
     model.released.set()
@@ -94,20 +94,20 @@ async def test_a_model_that_hangs_is_given_up(threads: RunThreads, sync: bool) -
 
 async def test_without_time_nothing_is_waited_for() -> None:
     with pytest.raises(TimeoutError, match="no reply within 0 s"):
-        await ModelCaller(Hangs(), "llm", None).call(ASKED, 0.0)
+        await ModelPath(Hangs(), "llm", None).call(ASKED, 0.0)
 
 
 @pytest.mark.parametrize("error", [TimeoutError("the provider's own"), ConnectionError("gone")])
 async def test_what_the_model_raises_is_raised(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
-        await ModelCaller(AsyncOnly(error), "llm", None).call(ASKED, 5.0)
+        await ModelPath(AsyncOnly(error), "llm", None).call(ASKED, 5.0)
     assert caught.value is error
 
 
 @pytest.mark.parametrize("reply", ["text", None, {"text": "x"}])
 async def test_what_is_no_completion_is_named(reply: object) -> None:
     with pytest.raises(TypeError) as caught:
-        await ModelCaller(AsyncOnly(reply), "sub_llm", None).call(ASKED, 5.0)
+        await ModelPath(AsyncOnly(reply), "sub_llm", None).call(ASKED, 5.0)
     assert str(caught.value) == (
         f"sub_llm: complete() returned {type(reply).__name__}; it must return a Completion(text, usage, model)"
     )
@@ -116,14 +116,14 @@ async def test_what_is_no_completion_is_named(reply: object) -> None:
 async def test_a_completion_without_text_is_an_empty_reply() -> None:
     nothing: Any = None
     completion = Completion(nothing, Usage(output_tokens=7), "m")
-    assert await ModelCaller(AsyncOnly(completion), "llm", None).call(ASKED, 5.0) == Completion(
+    assert await ModelPath(AsyncOnly(completion), "llm", None).call(ASKED, 5.0) == Completion(
         "", Usage(output_tokens=7), "m"
     )
 
 
 async def test_what_is_sent_can_be_encoded() -> None:
     model = ScriptedModel(["ok"])
-    await ModelCaller(model, "llm", None).call([Message("user", "a\ud800b é \U0001f600\r\n\0")], 5.0)
+    await ModelPath(model, "llm", None).call([Message("user", "a\ud800b é \U0001f600\r\n\0")], 5.0)
     assert model.requests == [(Message("user", "a\ufffdb é \U0001f600\r\n\0"),)]
 
 
@@ -156,7 +156,7 @@ def test_a_model_is_known_by_its_method() -> None:
 
 async def test_a_growing_conversation_and_another_one_are_each_sent_as_they_are() -> None:
     llm = ScriptedModel(always=lambda messages: "ok")
-    caller = ModelCaller(llm, "llm", None)
+    caller = ModelPath(llm, "llm", None)
     opening = (Message("system", "be \ud800 brief"), Message("user", "one"))
     grown = (*opening, Message("assistant", "ok"), Message("user", "two \udfff"))
     for conversation in (opening, grown, (Message("user", "other \ud800"),), grown[:1], grown):

@@ -4,9 +4,7 @@ import io
 from collections.abc import Iterable
 
 import pytest
-from rich.console import Console
 
-from rlm_integrations.cli.live_view import LiveView, RunView, advance, duration, iteration_line, panel, summary_line
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.events import (
     CodeEnded,
@@ -22,6 +20,9 @@ from rlm_integrations.core.trace.events import (
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.terminal.console import TerminalConsole
+from rlm_integrations.terminal.live_view import LiveView, panel
+from rlm_integrations.terminal.run_view import RunView, advance, duration, iteration_line, summary_line
 
 ROOT = Usage(input_tokens=1_000, output_tokens=100, cost_usd=0.25)
 SUB = Usage(input_tokens=10, output_tokens=1)
@@ -62,7 +63,8 @@ def after(events: Iterable[Event]) -> RunView:
 @pytest.mark.parametrize(
     ("seen", "phase"),
     [
-        (0, "starting"),
+        (0, "reading the corpus"),
+        (1, "starting"),
         (2, "asking the root LM"),
         (4, "running code"),
         (5, "waiting for sub-calls"),
@@ -93,6 +95,10 @@ def test_the_summary_takes_the_results_own_usage() -> None:
     assert summary_line(ended, 2.0) == "2 iterations, 2 sub-calls (1 failed), tokens 2,500 in, 250 out, $0.5000, 2.0 s"
 
 
+def test_why_the_first_sub_call_failed_is_known() -> None:
+    assert after([*EVENTS, sub_call(3, "OSError")]).first_failure == "TimeoutError"
+
+
 def test_the_call_after_a_limit_has_a_name_of_its_own() -> None:
     assert after([IterationStarted(21, 20)]).iteration_name == "last call"
 
@@ -103,7 +109,7 @@ def test_durations() -> None:
 
 @pytest.mark.parametrize("width", [40, 80])
 def test_the_panel_fits_its_terminal_and_hides_nothing(width: int) -> None:
-    console = Console(file=io.StringIO(), width=width, record=True)
+    console = TerminalConsole(file=io.StringIO(), width=width, record=True)
     console.print(panel(after(EVENTS[:7]), 3.0))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
@@ -120,7 +126,7 @@ def test_the_panel_fits_its_terminal_and_hides_nothing(width: int) -> None:
 def test_without_a_terminal_there_is_a_line_for_each_iteration() -> None:
     file = io.StringIO()
     clock = iter(range(100)).__next__
-    with LiveView(Console(file=file, width=40), clock=lambda: float(clock())) as view:
+    with LiveView(TerminalConsole(file=file, width=40), clock=lambda: float(clock())) as view:
         for event in [*EVENTS, RunEnded(result())]:
             view.see(event)
     lines = file.getvalue().splitlines()
@@ -131,13 +137,30 @@ def test_without_a_terminal_there_is_a_line_for_each_iteration() -> None:
     ]
 
 
-def test_on_a_terminal_the_view_is_redrawn_and_leaves_nothing_behind() -> None:
+def test_on_a_terminal_the_view_is_redrawn_below_the_lines_and_goes_at_the_end() -> None:
     file = io.StringIO()
-    console = Console(file=file, width=40, force_terminal=True, color_system=None)
+    console = TerminalConsole(file=file, width=80, force_terminal=True, color_system=None, _environ={"TERM": "xterm"})
     with LiveView(console) as view:
         for event in EVENTS[:7]:
             view.see(event)
         view._live.refresh()
+        for event in EVENTS[7:9]:
+            view.see(event)
     drawn = file.getvalue()
     assert "waiting for sub-calls" in drawn
+    assert "corpus: 240 documents, 12,345 characters\n" in drawn
+    assert "iteration 1 of 20: 2 code blocks" in drawn
     assert drawn.endswith("\x1b[2K")  # the last thing it does is to erase its lines
+
+
+def test_a_view_that_fails_raises_nothing_and_says_why() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str, /) -> int:
+            raise OSError("no screen")
+
+    for terminal in (False, True):
+        console = TerminalConsole(file=Broken(), force_terminal=terminal, _environ={"TERM": "xterm"})
+        with LiveView(console) as view:
+            for event in EVENTS:
+                view.see(event)
+        assert str(view.failure) == "no screen"

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from rlm_integrations.cli.demo_messages import (
+from rlm_integrations.demo.messages import (
     DATA,
     MESSAGES_ANSWER,
     answer_lines,
@@ -16,7 +16,7 @@ from rlm_integrations.cli.demo_messages import (
     read_messages,
     true_answer,
 )
-from rlm_integrations.cli.demo_stdlib import counted_answer, read_stdlib
+from rlm_integrations.demo.stdlib import counted_answer, read_stdlib
 
 TEMPTING = re.compile(
     r"cancel|unsubscri|subscri|\bquit|\bleav|\bleft\b|terminat|refund|\bstop|switch|goodbye|no longer|"

@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
-from rlm_integrations.core.loop.actions import Action, BudgetView, CallRootLM, CodeRan, Fail, Finish, RunCode
-from rlm_integrations.core.loop.decide import Rules, State, begin, on_code_ran, on_reply, on_root_failed
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Opened, Replied, RootCallFailed
+from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.sandbox import AnswerState, CodeError, Output, ReplLost, StepDone
 
 OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
 OPEN = BudgetView(sub_calls_left=1_000)
 NO_ANSWER = "the run reached the limit of 90 s (timeout_s), and the last call gave no answer that fits"
 TIME_UP = BudgetView(limit="timeout", seconds_left=0)
+KEY = b"key"
 CODE = "Look.\n```repl\nx = 1\n```"
 LIMITS: tuple[StopReason, ...] = ("max_iterations", "max_sub_calls", "max_total_tokens", "max_cost", "timeout")
 
@@ -31,6 +34,7 @@ def rules(**changes: Any) -> Rules:
         "depth": 1,
         "plain_reply_answers": False,
         "misfit": lambda text, is_json: None,
+        "fence_key": KEY,
     }
     return Rules(**(usual | changes))
 
@@ -45,11 +49,23 @@ def wants_json(text: str, is_json: bool) -> str | None:
 
 
 def state(**changes: Any) -> State:
-    return replace(begin(OPENING)[0], **changes)
+    return replace(State(OPENING), **changes)
 
 
 def ran(printed: str = "", *, error: CodeError | None = None, **answer: Any) -> CodeRan:
     return CodeRan(StepDone(Output(printed), error, AnswerState(**answer)))
+
+
+def on_reply(rules: Rules, before: State, reply: str, budget: BudgetView) -> Decision:
+    return decide(rules, before, Replied(reply, budget))
+
+
+def on_code_ran(rules: Rules, before: State, code: CodeRan, budget: BudgetView) -> Decision:
+    return decide(rules, before, replace(code, budget=budget))
+
+
+def on_root_failed(rules: Rules, before: State, problem: str, budget: BudgetView) -> Decision:
+    return decide(rules, before, RootCallFailed(problem, budget))
 
 
 def after_code(before: State | None = None) -> State:
@@ -65,7 +81,7 @@ def last_message(action: Action) -> str:
 
 
 def test_a_run_begins_with_a_call_of_the_root() -> None:
-    started, action = begin(OPENING)
+    started, action = decide(rules(), State(), Opened(OPENING))
     assert action == CallRootLM(OPENING, 1)
     assert started == State(OPENING)
 
@@ -78,33 +94,34 @@ def test_code_is_run_and_the_counts_of_other_replies_begin_anew() -> None:
 
 
 def test_code_that_ran_is_shown_and_the_root_is_asked_again() -> None:
-    after, action = on_code_ran(rules(), after_code(), ran("42", content="so far"), OPEN, "6f21")
+    after, action = on_code_ran(rules(), after_code(), ran("42", content="so far"), OPEN)
+    tag = fence_tag(KEY, "1", "42")
     assert last_message(action) == (
-        "Step 1 of 20: ok · sub-calls: 0 made, 1,000 left\n<output 6f21>\n42\n</output 6f21>"
+        f"Step 1 of 20: ok · sub-calls: 0 made, 1,000 left\n<output {tag}>\n42\n</output {tag}>"
     )
     assert action == CallRootLM(after.messages, 2)
     assert (after.iteration, after.draft, after.last_call) == (2, "so far", None)
 
 
 def test_an_answer_that_is_ready_ends_the_run() -> None:
-    _, action = on_code_ran(rules(), after_code(), ran(ready=True, content='{"n": 3}', is_json=True), OPEN, "t")
+    _, action = on_code_ran(rules(), after_code(), ran(ready=True, content='{"n": 3}', is_json=True), OPEN)
     assert action == Finish('{"n": 3}', "answer", is_json=True)
 
 
 def test_an_answer_is_taken_even_where_a_limit_is_met_at_the_same_time() -> None:
-    _, action = on_code_ran(rules(), after_code(), ran(ready=True, content="3"), TIME_UP, "t")
+    _, action = on_code_ran(rules(), after_code(), ran(ready=True, content="3"), TIME_UP)
     assert action == Finish("3", "answer")
 
 
 def test_an_answer_that_does_not_fit_is_told_and_kept_as_the_draft() -> None:
-    after, action = on_code_ran(rules(misfit=wants_json), after_code(), ran(ready=True, content="three"), OPEN, "t")
+    after, action = on_code_ran(rules(misfit=wants_json), after_code(), ran(ready=True, content="three"), OPEN)
     assert "it does not fit the schema (answer: Invalid JSON)" in last_message(action)
     assert after.draft == "three"
 
 
 def test_a_lost_session_is_shown_and_its_draft_is_gone() -> None:
     before = replace(after_code(), draft="old")
-    after, action = on_code_ran(rules(), before, CodeRan(ReplLost("it ended its own process")), OPEN, "t")
+    after, action = on_code_ran(rules(), before, CodeRan(ReplLost("it ended its own process")), OPEN)
     assert "The session ended in this step: it ended its own process." in last_message(action)
     assert after.draft == ""
 
@@ -112,7 +129,7 @@ def test_a_lost_session_is_shown_and_its_draft_is_gone() -> None:
 def test_several_blocks_and_an_open_fence_reach_the_observation() -> None:
     after, _ = on_reply(rules(), state(), "```repl\na\n```\n```repl\nb = (", OPEN)
     error = CodeError(2, 1, "b = (", "SyntaxError: '(' was never closed", "syntax")
-    _, action = on_code_ran(rules(), after, ran(error=error), OPEN, "t")
+    _, action = on_code_ran(rules(), after, ran(error=error), OPEN)
     assert "Error at line 1 of block 2" in last_message(action)
     assert "was not closed" in last_message(action)
 
@@ -172,7 +189,7 @@ def test_a_plain_reply_over_a_longer_corpus_is_told_once_and_then_taken() -> Non
 
 def test_a_plain_reply_after_code_is_told_again() -> None:
     after, _ = on_reply(rules(), state(), "It is 3.", OPEN)
-    after, _ = on_code_ran(rules(), after_code(after), ran(), OPEN, "t")
+    after, _ = on_code_ran(rules(), after_code(after), ran(), OPEN)
     _, action = on_reply(rules(), after, "It is 3.", OPEN)
     assert last_message(action).startswith("Step 3 of 20: no code ran.")
 
@@ -191,10 +208,11 @@ def test_a_plain_reply_that_does_not_fit_is_never_taken() -> None:
 def test_a_limit_gives_one_last_call_with_question_and_draft(limit: StopReason) -> None:
     view = OPEN if limit == "max_iterations" else BudgetView(limit=limit)
     before = replace(after_code(), iteration=20 if limit == "max_iterations" else 3)
-    after, action = on_code_ran(rules(), before, ran("42", content="so far"), view, "6f21")
+    after, action = on_code_ran(rules(), before, ran("42", content="so far"), view)
     shown = last_message(action)
     assert shown.startswith(f"Step {before.iteration} of 20: ok")
-    assert "</output 6f21>\n\nYou have reached the limit of " in shown
+    tag = fence_tag(KEY, str(before.iteration), "42")
+    assert f"</output {tag}>\n\nYou have reached the limit of " in shown
     assert shown.endswith('The question was: how many?\nanswer["content"] at present: so far')
     assert action == CallRootLM(after.messages, before.iteration + 1, last_call=True)
     assert after.last_call == limit
@@ -216,7 +234,7 @@ def test_the_last_call_after_a_misfit_says_what_did_not_fit() -> None:
 
 def test_long_questions_and_drafts_are_cut_in_the_last_call() -> None:
     asked = rules(question="Q" * 5_000 + "end?")
-    _, action = on_code_ran(asked, after_code(state(iteration=20)), ran(content="d" * 9_000 + "tail"), OPEN, "t")
+    _, action = on_code_ran(asked, after_code(state(iteration=20)), ran(content="d" * 9_000 + "tail"), OPEN)
     shown = last_message(action)
     assert len(shown) < 5_200
     assert "end?" in shown
@@ -252,7 +270,7 @@ def test_a_last_reply_that_leaves_nothing_fails_with_the_limit() -> None:
 def test_code_in_the_last_reply_is_run_and_its_answer_taken() -> None:
     after, action = on_reply(rules(), LAST, CODE, TIME_UP)
     assert action == RunCode(("x = 1",))
-    _, action = on_code_ran(rules(), after, ran(ready=True, content="3"), TIME_UP, "t")
+    _, action = on_code_ran(rules(), after, ran(ready=True, content="3"), TIME_UP)
     assert action == Finish("3", "timeout")
 
 
@@ -266,14 +284,14 @@ def test_code_in_the_last_reply_is_run_and_its_answer_taken() -> None:
 )
 def test_code_in_the_last_reply_that_does_not_finish(outcome: CodeRan, text: str) -> None:
     after, _ = on_reply(rules(), LAST, CODE, TIME_UP)
-    _, action = on_code_ran(rules(), after, outcome, TIME_UP, "t")
+    _, action = on_code_ran(rules(), after, outcome, TIME_UP)
     assert action == Finish(text, "timeout")
 
 
 def test_code_in_the_last_reply_whose_answer_does_not_fit() -> None:
     typed = rules(misfit=wants_json)
     after, _ = on_reply(typed, LAST, CODE, TIME_UP)
-    _, action = on_code_ran(typed, after, ran(ready=True, content="three"), TIME_UP, "t")
+    _, action = on_code_ran(typed, after, ran(ready=True, content="three"), TIME_UP)
     assert action == Fail(
         NO_ANSWER,
         "timeout",
@@ -323,13 +341,13 @@ def test_any_run_ends_and_its_conversation_only_grows(
         plain_reply_answers=whole,
         misfit=wants_json if typed else lambda text, is_json: None,
     )
-    now, action = begin(OPENING)
+    now, action = decide(told, State(), Opened(OPENING))
     calls = 0
     while not isinstance(action, (Finish, Fail)):
         before = now.messages
         view = data.draw(VIEWS)
         if isinstance(action, RunCode):
-            now, action = on_code_ran(told, now, data.draw(OUTCOMES), view, "6f21")
+            now, action = on_code_ran(told, now, data.draw(OUTCOMES), view)
         else:
             calls += 1
             assert action.messages == now.messages

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
-import time
 from types import TracebackType
 
-from rich.console import Console
-from rich.markup import escape
 from rich.syntax import Syntax
 from rich.text import Text
 
-from rlm_integrations.cli.harmless import harmless
-from rlm_integrations.cli.live_view import LiveView, iteration_line
-from rlm_integrations.core.trace.events import CodeStarted, Event, IterationStarted, RootReplied, RunEnded, SubCallEnded
+from rlm_integrations.core.trace.events import CodeStarted, Event, RootReplied, SubCallEnded
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.wording import number
+from rlm_integrations.terminal.console import TerminalConsole, sentence
+from rlm_integrations.terminal.live_view import LiveView
+from rlm_integrations.terminal.printable import printable
 
 _THOUGHT = re.compile(r"(.*?)(?:^ *```|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -24,11 +22,10 @@ _THOUGHT = re.compile(r"(.*?)(?:^ *```|\Z)", re.DOTALL | re.MULTILINE)
 class Narration:
     """Prints a run to a console while the `with` block lasts: pass `see` to whatever runs it, as `on_event`."""
 
-    def __init__(self, console: Console, *, with_code: bool) -> None:
+    def __init__(self, console: TerminalConsole, *, with_code: bool) -> None:
         self._console = console
         self._with_code = with_code
         self._live = LiveView(console)
-        self._began = time.monotonic()
         self.sub_calls: list[SubCall] = []
         """Those that have ended, in the order they did."""
 
@@ -38,28 +35,23 @@ class Narration:
         return self._live.summary
 
     def see(self, event: Event) -> None:
-        before = self._live.view
         self._live.see(event)
         match event:
             case RootReplied() if self._with_code:
-                if thought := " ".join(thought_of(event.reply).split()):
-                    self._console.print(f"\n[bold]root LM:[/bold] {escape(harmless(thought))}")
+                if thought := sentence(thought_of(event.reply)):
+                    self._console.print(Text.assemble("\n", ("root LM: ", "bold"), thought))
             case CodeStarted() if self._with_code:
                 for block in event.blocks:
-                    self._console.print(code(textwrap.indent(harmless(block), "  ")))
+                    self._console.print(code(textwrap.indent(printable(block), "  ")))
             case SubCallEnded():
                 self.sub_calls.append(event.call)
                 if self._with_code:
-                    line = Text(harmless(sub_call_line(event.call)), style="dim")
+                    line = Text.assemble("  ", sentence(sub_call_line(event.call), style="dim"))
                     self._console.print(line, no_wrap=True, overflow="ellipsis")
-            case IterationStarted() | RunEnded() if self._console.is_terminal and before.iteration:
-                # The live panel goes away at the end; elsewhere LiveView prints these lines itself.
-                self._console.print(iteration_line(before, time.monotonic() - self._began), style="dim")
             case _:
                 pass
 
     def __enter__(self) -> Narration:
-        self._began = time.monotonic()
         self._live.__enter__()
         return self
 
@@ -76,7 +68,7 @@ def thought_of(reply: str) -> str:
 def sub_call_line(call: SubCall) -> str:
     """A sub-call in one line of any length: what went out and what came back."""
     came = f"failed: {call.error}" if call.reply is None else f"“{'; '.join(call.reply.splitlines())}”"
-    return f"  sub-call {call.number}: {number(len(call.prompt))} characters -> {came}"
+    return f"sub-call {call.number}: {number(len(call.prompt))} characters -> {came}"
 
 
 def code(source: str) -> Text:

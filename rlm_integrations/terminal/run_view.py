@@ -1,19 +1,8 @@
-"""What a run looks like while it goes on: a fold over the engine's events, and a face for it.
-
-On a terminal the face is a few lines that are rewritten; elsewhere, a line for each iteration.
-"""
+"""A run as far as its events have told: a fold over them, and lines that say it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from rlm_integrations.core.trace.events import (
     CodeEnded,
@@ -49,7 +38,7 @@ class RunView:
     chars: int = 0
     iteration: int = 0
     max_iterations: int = 0
-    phase: str = "starting"
+    phase: str = "reading the corpus"
     blocks: int = 0
     """Code blocks of this iteration."""
     raised: bool = False
@@ -58,6 +47,8 @@ class RunView:
     """Of the run."""
     sub_calls_before: int = 0
     """How many were done when this iteration began."""
+    first_failure: str = ""
+    """Why the first sub-call failed of those that did."""
     usage: Usage = field(default_factory=Usage)
 
     @property
@@ -79,7 +70,7 @@ def advance(view: RunView, event: Event) -> RunView:
     """The view after the event."""
     match event:
         case RunStarted():
-            return replace(view, documents=event.documents, chars=event.chars)
+            return replace(view, documents=event.documents, chars=event.chars, phase="starting")
         case IterationStarted():
             return replace(
                 view,
@@ -105,13 +96,18 @@ def advance(view: RunView, event: Event) -> RunView:
             return replace(view, sub_calls=counts, raised=event.execution.error is not None, phase="code ended")
         case RunEnded():
             return replace(view, usage=event.result.usage, phase="done")
+        case _:
+            return view
 
 
 def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
     before = view.sub_calls
     counts = replace(before, done=before.done + 1, failed=before.failed + (event.call.error is not None))
     phase = "running code" if counts.done >= counts.reserved else "waiting for sub-calls"
-    return replace(view, sub_calls=counts, usage=view.usage + event.call.usage, phase=phase)
+    first_failure = view.first_failure or event.call.error or ""
+    return replace(
+        view, sub_calls=counts, usage=view.usage + event.call.usage, phase=phase, first_failure=first_failure
+    )
 
 
 def iteration_line(view: RunView, seconds: float) -> str:
@@ -143,77 +139,8 @@ def corpus_line(view: RunView) -> str:
     return f"corpus: {plural(view.documents, 'document')}, {plural(view.chars, 'character')}"
 
 
-def panel(view: RunView, seconds: float) -> Table:
-    """The run so far, for a terminal of any width."""
-    table = Table.grid(padding=(0, 1))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    rows = {
-        "run": view.iteration_name if view.iteration else "",
-        "now": view.phase,
-        "sub-calls": str(view.sub_calls),
-        "tokens": view.tokens,
-        "cost": view.cost,
-        "elapsed": duration(seconds),
-    }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, Text(value))
-    return table
-
-
 def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
-
-
-class LiveView:
-    """Shows a run on a console while the `with` block lasts: pass `see` to an engine as `on_event`."""
-
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console
-        self._clock = clock
-        self._began = clock()
-        self.view = RunView()
-        self._live = Live(
-            console=console,
-            get_renderable=lambda: panel(self.view, self.seconds),
-            refresh_per_second=5,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-
-    @property
-    def seconds(self) -> float:
-        """Since the `with` block was entered."""
-        return self._clock() - self._began
-
-    @property
-    def summary(self) -> str:
-        """The run so far in one line."""
-        return summary_line(self.view, self.seconds)
-
-    def see(self, event: Event) -> None:
-        before, self.view = self.view, advance(self.view, event)
-        if self._console.is_terminal:
-            return  # the live display draws itself a few times a second
-        if isinstance(event, RunStarted):
-            self._line(corpus_line(self.view))
-        elif isinstance(event, (IterationStarted, RunEnded)) and before.iteration:
-            self._line(iteration_line(before, self.seconds))
-
-    def _line(self, text: str) -> None:
-        self._console.print(Text(text), soft_wrap=True)
-
-    def __enter__(self) -> LiveView:
-        self._began = self._clock()
-        if self._console.is_terminal:
-            self._live.start(refresh=True)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._console.is_terminal:
-            self._live.stop()

@@ -1,20 +1,28 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlm_integrations.core.corpus import description
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.description import corpus_line, describe, metadata_line, packed_count, shown_whole
+from rlm_integrations.core.corpus.description import corpus_line, metadata_line, packed_count, shown_whole
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.repl.chunks import pack
 from rlm_integrations.repl.matches import Passage
 
-TAG = "3f2a"
+KEY, TAG = b"key", "3f2a"
 USUAL = RLMLimits()
+
+
+def describe(corpus: Corpus, limits: RLMLimits, tag: str, sub_call_chars: int | None = None) -> str:
+    """What the root LM is told, each tag of a fence as `tag`."""
+    told = description.describe(corpus, limits, KEY, sub_call_chars)
+    return re.sub(r"(</?(?:text|head|tail|document|documents) )[0-9a-f]{8}\b", rf"\g<1>{tag}", told)
 
 
 class Retrieves:
@@ -206,3 +214,11 @@ def test_where_there_are_sub_calls_it_says_how_many_read_all() -> None:
 @given(st.lists(st.integers(0, 50), max_size=30), st.integers(20, 60))
 def test_how_many_pieces_there_will_be_is_known_from_the_lengths(lengths, size):
     assert packed_count(lengths, size) == len(pack([Passage("", "x" * length) for length in lengths], size))
+
+
+@pytest.mark.parametrize("context", ["short", "x" * 9_000, {"a": "short"}, documents(40)])
+def test_tags_come_from_the_key_and_what_they_enclose(context: object) -> None:
+    corpus, once = Corpus.of(context), description.describe
+    assert once(corpus, USUAL, KEY) == once(Corpus.of(context), USUAL, KEY)
+    assert once(corpus, USUAL, KEY) != once(corpus, USUAL, b"another")
+    assert describe(corpus, USUAL, TAG) == re.sub(r"\b[0-9a-f]{8}\b", TAG, once(corpus, USUAL, b"another"))
