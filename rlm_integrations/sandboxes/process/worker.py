@@ -25,7 +25,8 @@ from rlm_integrations.sandboxes.process.confinement import (
 )
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
-from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, end_threads
+from rlm_integrations.sandboxes.process.thread_guard import end_threads
+from rlm_integrations.sandboxes.process.thread_limit import words
 
 globals()["__builtins__"] = vars(builtins).copy()
 
@@ -51,13 +52,14 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         reader.close()
         _start_afresh()
         memory = MemoryLimit(settings["memory_mb"])
-        layers = {} if confinement is None else confinement.confine()
+        layers = {} if confinement is None else confinement.confine(job.parent)
     except MemoryError:
         _exit(EXIT_MEMORY)
     except ConfinementError as error:
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
-    layers |= {"memory": "address space limited for each run", "threads": f"at most {MAX_THREADS}"}
+    threads = layers.pop("threads", words("not bounded by the kernel"))
+    layers |= {"memory": "address space limited for each run", "threads": threads}
     session = ReplSession(
         context,
         port,
