@@ -9,7 +9,11 @@ from typing import Any, NoReturn
 from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
 
-_encode = json.JSONEncoder().encode
+MAX_QUERY_CHARS = 100_000
+MAX_ARGUMENT_CHARS = 10_000_000
+"""Of a tool's arguments, as JSON."""
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class SubCallLimitError(RuntimeError):
@@ -44,6 +48,8 @@ class Retrieve:
         """Fetch documents for a query from the full collection; those that are new are added to `context`."""
         if not isinstance(query, str) or not query.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"query: {type(query).__name__} given; pass a str that is not empty")
+        if len(query) > MAX_QUERY_CHARS:
+            raise ValueError(f"query: {len(query):,} characters, at most {MAX_QUERY_CHARS:,} are taken; ask for less")
         return self._corpus.add(ask(self._host, "retrieve", {"query": query}))
 
 
@@ -53,10 +59,13 @@ def tool_function(host: HostPort, name: str) -> Callable[..., Any]:
     def call_tool(*args: Any, **kwargs: Any) -> Any:
         payload = {"name": name, "args": list(args), "kwargs": kwargs}
         try:
-            _encode(payload)
+            size = len(_encode(payload))
         except (TypeError, ValueError) as error:
             problem = f"{name}: arguments must be plain values, lists and dicts ({error}); nothing was sent"
             raise TypeError(problem) from None
+        if size > MAX_ARGUMENT_CHARS:
+            problem = f"{size:,} characters of arguments, at most {MAX_ARGUMENT_CHARS:,} are taken"
+            raise ValueError(f"{name}: {problem}; pass less, nothing was sent")
         return ask(host, "tool", payload)
 
     call_tool.__name__ = call_tool.__qualname__ = name

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, TypeGuard, cast
 
 from rlm_integrations.core.sandbox import AnswerState, CodeError, HostCall
+from rlm_integrations.repl.answer import MAX_CHARS
+from rlm_integrations.repl.host_calls import MAX_ARGUMENT_CHARS, MAX_QUERY_CHARS
 from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, has_too_much
 from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, ReceivedTexts, TextsTooLongError
 
@@ -113,6 +115,8 @@ def _host_call(frame: dict[str, Any]) -> HostCall:
     for field, valid in fields.items():
         if not valid(payload[field]):
             raise ProtocolError(f"a call {name!r} with a wrong {field!r}")
+    if name == "tool" and _chars(payload) > MAX_ARGUMENT_CHARS:
+        raise ProtocolError(f"a call {name!r} with more than {MAX_ARGUMENT_CHARS:,} characters")
     return HostCall(_count(frame, "id"), name, payload)
 
 
@@ -150,9 +154,12 @@ def _answer(answer: dict[str, Any]) -> AnswerState:
     ready, is_json, refused = answer.get("ready"), answer.get("is_json"), answer.get("refused")
     if not isinstance(ready, bool) or not isinstance(is_json, bool):
         raise ProtocolError("an answer that is neither ready nor not")
+    content = _text(answer, "content")
+    if len(content) > MAX_CHARS:
+        raise ProtocolError(f"an answer of more than {MAX_CHARS:,} characters")
     return AnswerState(
         ready=ready,
-        content=_text(answer, "content"),
+        content=content,
         is_json=is_json,
         refused=None if refused is None else _string(refused)[:_MESSAGE_CHARS],
     )
@@ -190,6 +197,30 @@ def _is_string(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _chars(arguments: dict[str, Any]) -> int:
+    """Characters of all texts in there."""
+    chars = 0
+    rest: list[object] = [arguments]
+    while rest:
+        container = rest.pop()
+        if isinstance(container, dict):
+            names = cast("dict[str, object]", container)
+            chars += sum(map(len, names))
+            values = names.values()
+        else:
+            values = cast("list[object]", container)
+        for value in values:
+            if isinstance(value, str):
+                chars += len(value)
+            elif isinstance(value, (dict, list)):
+                rest.append(cast(object, value))
+    return chars
+
+
+def _is_query(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_QUERY_CHARS
+
+
 def _is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
@@ -209,7 +240,7 @@ def _is_batch_size(value: object) -> bool:
 _CALLS: dict[str, dict[str, Callable[[object], bool]]] = {
     "reserve": {"n": _is_batch_size},
     "llm_query": {"prompt": _is_string, "batch": _is_batch_number, "index": _is_batch_number},
-    "retrieve": {"query": _is_string},
+    "retrieve": {"query": _is_query},
     "cite": {"document_id": _is_string, "start": _is_int, "end": _is_int, "text": _is_string},
     "tool": {"name": _is_string, "args": _is_list, "kwargs": _is_object},
 }
