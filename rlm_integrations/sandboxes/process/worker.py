@@ -25,6 +25,7 @@ from rlm_integrations.sandboxes.process.confinement import (
 )
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
+from rlm_integrations.sandboxes.process.shared_text import can_seal
 from rlm_integrations.sandboxes.process.thread_guard import end_threads
 from rlm_integrations.sandboxes.process.thread_limit import words
 
@@ -51,7 +52,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         context = _context(reader, settings, shared)
         reader.close()
         _start_afresh()
-        memory = MemoryLimit(settings["memory_mb"])
+        memory, sealed = MemoryLimit(settings["memory_mb"]), can_seal()
         layers = {} if confinement is None else confinement.confine(job.parent)
     except MemoryError:
         _exit(EXIT_MEMORY)
@@ -59,7 +60,8 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
     threads = layers.pop("threads", words("not bounded by the kernel"))
-    layers |= {"memory": "address space limited for each run", "threads": threads}
+    freed = "" if sealed else "; code that unmaps a long corpus gets its size more, for this kernel has no mseal"
+    layers |= {"memory": f"address space limited for each run{freed}", "threads": threads}
     session = ReplSession(
         context,
         port,
