@@ -183,6 +183,11 @@ PATCHES = {
     "os": "import os\nos.write = os.read = None",
     "builtins": "import builtins\nbuiltins.len = builtins.isinstance = builtins.memoryview = None",
     "streams": "import sys\nsys.stdout = sys.stderr = None",
+    "the method of the stream": "import sys\nsys.stdout.__class__.write = None",
+    "the class of the stream": "import io, sys\nclass Other(io.TextIOBase): pass\nsys.stdout.__class__ = Other",
+    "attributes of the stream": "import sys\nsys.stdout._write = None\nsys.stdout.flush = sys.stdout.write = None",
+    "more methods of the stream": "import sys\nfor name in ('__getattribute__', '__setattr__'):\n"
+    "    setattr(type(sys.stdout), name, lambda *a: 1 / 0)",
     "recursion limit": "import sys\nsys.setrecursionlimit(40)",
     "signal handler": "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)",
     "queue and threading": "import queue, threading, _thread\nqueue.SimpleQueue = threading.Thread = None",
@@ -199,6 +204,11 @@ async def test_a_patched_interpreter_still_talks_to_the_host(open_session, patch
     await session.run(PATCHES[patch])
     assert await session.value("print(llm_query('still here'))") == "still here"
     assert await session.value("llm_query_batched(['a', 'b'])") == "['a', 'b']"
+
+
+async def test_an_abort_is_no_recursion(open_session):
+    session = await open_session()  # it cannot send itself the signal, so the C library ends it another way
+    assert "crashed (signal 11, SIGSEGV): C code failed or aborted, or" in await session.death("import os\nos.abort()")
 
 
 async def test_ending_its_own_process_loses_the_session_only(open_session):
