@@ -16,6 +16,7 @@ import types
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.repl.thread_errors import show_thread_error
 from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
 from rlm_integrations.sandboxes.process.confinement import (
     Confinement,
@@ -172,3 +173,4 @@ def _start_afresh() -> None:
         numpy_random.seed()
     gc.enable()
     threading.stack_size(_STACK_BYTES)
+    threading.excepthook = show_thread_error
