@@ -24,7 +24,8 @@ from pathlib import Path
 
 from rlm_integrations import RLMEngine
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl, ReplSettings, StepDone
+from rlm_integrations.core.sandbox import Repl, ReplSettings
+from rlm_integrations.wire.steps import StepDone
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.testing import ScriptedModel
 

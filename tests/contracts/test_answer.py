@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.wire.calls import HostCall, Reserve
+from rlm_integrations.wire.steps import Output, StepDone
 
 ANSWERS = {
     "a text": ("answer['content'] = 'done'\nanswer['ready'] = True", ("done", False)),
@@ -21,7 +21,7 @@ async def test_an_answer_ends_the_step(open_session, case):
     session = await open_session()
     done = await session.run(code, "print('not reached')")
     assert isinstance(done, StepDone)
-    assert (done.answer.ready, done.answer.refused, done.blocks_run) == (True, None, 1)
+    assert (done.answer.ready, done.answer.refused, done.output) == (True, None, Output())
     assert (done.answer.content, done.answer.is_json) == expected
 
 

@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
-from rlm_integrations.core.sandbox import ReplLost, StepDone
 from rlm_integrations.sandboxes.channel import open_calls, worker_repl
 from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 async def test_calls_are_answered_by_id(open_session):

@@ -44,7 +44,7 @@ results = []
 for step in steps:
     head.clear()
     done = session.run([step])
-    results.append(["".join(head) + done["output"]["tail"], done["error"] and done["error"]["message"]])
+    results.append(["".join(head) + done.output.tail, done.error and done.error.message])
 json.dump({"outside": outside, "names": names, "results": results, "refused": refused}, result_file)
 result_file.close()
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations.core.sandbox import ReplLost, StepDone
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 CHANNEL = """
 import fcntl

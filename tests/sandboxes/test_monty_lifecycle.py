@@ -16,10 +16,10 @@ import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.steps import StepDone
 
 
 def _alive(pid: int) -> bool:

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.sandboxes.monty import run_prelude
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
-from rlm_integrations.wire.calls import Retrieve
+from rlm_integrations.wire.steps import StepDone
 
 PRELUDE = "\n".join(
     path.read_text("utf-8") for path in sorted(Path(run_prelude.__file__).with_name("prelude").glob("*.txt"))
@@ -82,9 +81,9 @@ async def open_monty(settings, attach):
 
 
 def _answer(call):
-    if isinstance(call, Retrieve):
+    if call.name == "retrieve":
         return [{"id": "three", "text": "c d", "metadata": {}}]
-    prompt = getattr(call, "prompt", "")
+    prompt = call.payload.get("prompt", "")
     numbered = "\n".join(f"[{n}] said" for n in re.findall(r"^\[(\d+)\]", prompt, re.M))
     return numbered or f"reply to {prompt}" if prompt else 1
 
@@ -95,7 +94,8 @@ async def _outcomes(session):
         done = await session.run(code)
         assert isinstance(done, StepDone), (code, done)
         outcomes[code] = done
-    return outcomes, session.calls
+    calls, session.calls = [(call.name, call.payload) for call in session.calls], []
+    return outcomes, calls
 
 
 @pytest.fixture

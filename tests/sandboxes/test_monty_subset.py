@@ -9,10 +9,10 @@ import pytest
 
 from rlm_integrations import RLMEngine
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplLost
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 from rlm_integrations.sandboxes.monty.subset import MODULES, SUBSET
 from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.wire.steps import ReplLost
 
 MISSING = {
     "class inheritance": "class A: pass\nclass B(A): pass",

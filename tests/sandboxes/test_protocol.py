@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from rlm_integrations.core.sandbox import ReplLost, StepDone
 from rlm_integrations.sandboxes.channel import open_calls
 from rlm_integrations.sandboxes.process import repl as repl_module
 from rlm_integrations.wire.calls import CallTool, HostCall, Reserve
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 FORGE = """
 import fcntl, json, os, struct
@@ -27,7 +27,7 @@ def frame(body):
     raw(struct.pack('>I', len(body)) + body)
 def message(**fields):
     frame(json.dumps(fields).encode())
-done = dict(t='done', step=STEP, output={'tail': '', 'cut_chars': 0}, error=None, variables=[], blocks_run=1,
+done = dict(t='done', step=STEP, output={'tail': '', 'cut_chars': 0}, error=None, variables=[],
             answer={'ready': False, 'content': '', 'is_json': False, 'refused': None})
 """
 
@@ -63,7 +63,6 @@ ATTACKS = {
     "an error in a block that is not there": (
         "message(**{**done, 'error': {'block': 9, 'line': 1, 'source': '', 'message': '', 'kind': 'raised'}})"
     ),
-    "an end after too many blocks": "message(**{**done, 'blocks_run': 2})",
     "variables that are no texts": "message(**{**done, 'variables': [1]})",
     "a negative cut": "message(**{**done, 'output': {'tail': '', 'cut_chars': -1}})",
     "millions of small values": (

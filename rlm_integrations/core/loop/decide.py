@@ -18,8 +18,8 @@ from rlm_integrations.core.loop.observation import StepContext, observe, output_
 from rlm_integrations.core.loop.reply_parser import Reply, parse_reply
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.core.wording import shortened
+from rlm_integrations.wire.steps import StepDone
 
 _LIMITS_OF = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}  # others bear the name of their limit
 _LAST_CALL_QUESTION_CHARS = 600

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
 from rlm_integrations.core.prompts.texts import fill, observation_part
-from rlm_integrations.core.sandbox import CodeError, Output, ReplLost, StepDone
 from rlm_integrations.core.wording import number, plural, shortened
+from rlm_integrations.wire.steps import CodeError, Output, ReplLost, StepDone
 
 _QUESTION_EVERY = 8
 _QUESTION_CHARS = 400

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard, cast
 
-from rlm_integrations.repl.answer import AnswerReading, read_answer
-from rlm_integrations.repl.code_error import INTERRUPTED, error_record
+from rlm_integrations.repl.answer import read_answer
+from rlm_integrations.repl.code_error import INTERRUPTED, error_in
 from rlm_integrations.repl.output import StepOutput
 from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.sandboxes.monty.clean_text import clean
 from rlm_integrations.sandboxes.monty.source import OwnNameError, Source, read_source
 from rlm_integrations.sandboxes.monty.vm import Vm, VmError, VmInterruptedError, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import TOO_MUCH_AT_ONCE
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 
@@ -23,9 +24,8 @@ _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 class _Step:
     """What is known of a step so far."""
 
-    blocks_run: int = 0
-    error: dict[str, Any] | None = None
-    answer: AnswerReading = field(default_factory=AnswerReading)
+    error: CodeError | None = None
+    answer: AnswerState = field(default_factory=AnswerState)
     loop_names: set[str] = field(default_factory=set[str])
 
     @property
@@ -44,13 +44,12 @@ class VmSession:
         self._unbound: set[str] = set()
         """Names that this step may have unbound."""
 
-    def run(self, blocks: Sequence[str]) -> dict[str, Any]:
+    def run(self, blocks: Sequence[str]) -> StepDone:
         """As `ReplSession.run`."""
         self._output.begin_step()
         step = _Step()
-        for text in blocks:
-            step.blocks_run += 1
-            self._run_block(step, clean(text))
+        for number, text in enumerate(blocks, 1):
+            self._run_block(step, number, clean(text))
             if step.ended:
                 break
         if not blocks:
@@ -58,19 +57,13 @@ class VmSession:
         tail, cut_chars = self._output.end_step()
         variables = self._changed(step)
         self._put_functions_back()
-        return {
-            "output": {"tail": tail, "cut_chars": cut_chars},
-            "error": step.error,
-            "answer": step.answer.as_json(),
-            "variables": variables,
-            "blocks_run": step.blocks_run,
-        }
+        return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(variables))
 
-    def _run_block(self, step: _Step, text: str) -> None:
+    def _run_block(self, step: _Step, number: int, text: str) -> None:
         try:
             source = read_source(text)
         except OwnNameError as error:
-            step.error = error_record("syntax", str(error), step.blocks_run, text, error.line)
+            step.error = error_in("syntax", str(error), number, text, error.line)
             self._read_answer(step)
             return
         self._unbound |= source.unbound
@@ -83,22 +76,22 @@ class VmSession:
             if source.last:
                 self._vm.feed(source.last)
         except VmError as error:
-            step.error = self._error(error, step.blocks_run, text, source, range(first, self._vm.feeds))
+            step.error = self._error(error, number, text, source, range(first, self._vm.feeds))
         self._read_answer(step)
 
-    def _error(self, error: VmError, block: int, text: str, source: Source, feeds: range) -> dict[str, Any]:
+    def _error(self, error: VmError, block: int, text: str, source: Source, feeds: range) -> CodeError:
         line = error.line_in(feeds)
         if line is None and len(feeds) > 1:  # its last value was being shown
             line = source.last_line
         if isinstance(error, VmInterruptedError):
-            return error_record("interrupted", INTERRUPTED, block, text, line)
+            return error_in("interrupted", INTERRUPTED, block, text, line)
         message = error.message
         if isinstance(error, VmOutOfMemoryError) and not message.endswith(TOO_MUCH_AT_ONCE):
             message = (
                 f"MemoryError: over the {self._memory_mb:,} MB of the session; begin the next step by binding what is "
                 "not needed to None"
             )
-        return error_record("syntax" if error.syntax else "raised", message, block, text, line)
+        return error_in("syntax" if error.syntax else "raised", message, block, text, line)
 
     def _changed(self, step: _Step) -> list[str]:
         try:
@@ -119,20 +112,20 @@ class VmSession:
         try:
             reading = self._answer(self._vm.feed("_rlm_answer_state(locals())"), raised=raised)
         except VmOutOfMemoryError:
-            reading = AnswerReading()
+            reading = AnswerState()
         except VmError as error:
             reading = self._unreadable(error.message)
         earlier = step.answer.refused
         if reading.refused is None and earlier is not None and not reading.ready:
-            reading = AnswerReading(content=reading.content, is_json=reading.is_json, refused=earlier)
+            reading = AnswerState(content=reading.content, is_json=reading.is_json, refused=earlier)
         step.answer = reading
 
-    def _answer(self, state: Any, *, raised: bool) -> AnswerReading:
+    def _answer(self, state: Any, *, raised: bool) -> AnswerState:
         """What `_rlm_answer_state` found, read and put right as it would be in the process sandbox."""
         match state:
             case ("missing",):
                 self._vm.feed(_FRESH_ANSWER)
-                return AnswerReading()
+                return AnswerState()
             case ("value", value):
                 self._vm.feed('answer = {"content": answer, "ready": False}')
                 return read_answer({"answer": value}, raised=raised)
@@ -140,7 +133,7 @@ class VmSession:
                 self._vm.feed(_FRESH_ANSWER)
                 return read_answer({"answer": type(kind, (), {})()}, raised=raised)
             case ("unwritable", ready, str(problem)):
-                reading = AnswerReading(
+                reading = AnswerState(
                     refused=f'answer["content"] cannot be written as JSON: {problem}' if ready else None
                 )
             case ("failed", ready, str(problem)):
@@ -153,9 +146,9 @@ class VmSession:
             self._vm.feed('answer["ready"] = False')
         return reading
 
-    def _unreadable(self, problem: str) -> AnswerReading:
+    def _unreadable(self, problem: str) -> AnswerState:
         self._vm.feed(_FRESH_ANSWER)
-        return AnswerReading(refused=f"reading it failed: {problem}; it is empty again")
+        return AnswerState(refused=f"reading it failed: {problem}; it is empty again")
 
 
 def _is_strings(value: object) -> TypeGuard[list[str]]:

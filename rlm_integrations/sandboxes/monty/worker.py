@@ -122,7 +122,7 @@ def _run_steps(session: VmSession, port: HostChannel, cpu_s: float) -> NoReturn:
         except BaseException:
             os._exit(EXIT_BROKEN)
         _bound_cpu(0.0)
-        port.send({**done, "t": "done", "step": step["step"]})
+        port.send({**done.to_json(), "t": "done", "step": step["step"]})
 
 
 def _bound_cpu(seconds: float) -> None:

@@ -16,7 +16,7 @@ from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish,
 from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Opened, Replied, RootCallFailed
 from rlm_integrations.core.prompts.fences import fence_tag
-from rlm_integrations.core.sandbox import AnswerState, CodeError, Output, ReplLost, StepDone
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
 OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
 OPEN = BudgetView(sub_calls_left=1_000)

@@ -8,7 +8,7 @@ import pytest
 from rlm_integrations.core.loop import observation
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
 from rlm_integrations.core.loop.observation import StepContext, output_text
-from rlm_integrations.core.sandbox import AnswerState, CodeError, Output, ReplLost, StepDone
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
 PLENTY = BudgetView(sub_calls_left=988)
 
