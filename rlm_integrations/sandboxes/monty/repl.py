@@ -71,8 +71,9 @@ class MontyRepl(WorkerRepl):
         """Where code was stopped, by the VM (which may have been faster than the timer) or a refused call, say so."""
         if step.overrun is None:
             step.overrun = step.clock.overrun(time.monotonic(), self._cpu_seconds())
-        if step.refuses_calls and done.error is not None and done.error.message.endswith(step.stopped()):
-            done = replace(done, error=replace(done.error, kind="interrupted"))
+        error = done.done.error
+        if step.refuses_calls and error is not None and error.message.endswith(step.stopped()):
+            done = replace(done, done=replace(done.done, error=replace(error, kind="interrupted")))
         super()._finish(done, step)
 
     def _end_process(self) -> None:
