@@ -28,7 +28,7 @@ class BegunCalls:
         self._loop = loop
         self.calls = 0
         """Handed on and not closed yet."""
-        self._most = CALLS_A_TURN
+        self._most = 1  # until it has been seen what one takes
         self._began: float | None = None
 
     @property

@@ -55,6 +55,9 @@ def become_own_user() -> None:
 
 def bound_tasks(most: int = MOST_TASKS) -> None:
     """Have so many threads at most, main one included, once this process is counted apart."""
+    _, ceiling = resource.getrlimit(resource.RLIMIT_NPROC)
+    if ceiling != resource.RLIM_INFINITY:  # nor more than the host may
+        most = min(most, ceiling)
     resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 LOOK_S = 0.05
 """Seconds between two looks."""
 
-_IDLE_LOOKS = 20  # the thread waits so many times for the next step, then ends
+_IDLE_LOOKS = 2  # then the thread ends: the next step is some way off, and a fork of the host better has one thread
 
 
 class Watched(Protocol):
@@ -60,17 +60,18 @@ class Watch:
         return bool(watched)
 
     def _run(self) -> None:
-        idle = 0
-        while True:
-            time.sleep(LOOK_S)
-            if self.look():
-                idle = 0
-                continue
-            idle += 1
-            with self._lock:
-                if idle >= _IDLE_LOOKS and not self._watched:
-                    self._runs = False
-                    return
+        try:
+            idle = 0
+            while True:
+                time.sleep(LOOK_S)
+                idle = 0 if self.look() else idle + 1
+                with self._lock:
+                    if idle >= _IDLE_LOOKS and not self._watched:
+                        self._runs = False
+                        return
+        except BaseException:
+            self._runs = False  # the next step starts another
+            raise
 
     def before_fork(self) -> None:
         self._lock.acquire()
