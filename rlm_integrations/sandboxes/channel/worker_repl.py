@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
 from rlm_integrations.sandboxes.channel.inbound import Finished, Messages, PrintedHead, ProtocolError, read_inbound
@@ -17,6 +16,7 @@ from rlm_integrations.sandboxes.channel.open_calls import OpenCalls, held_bytes
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.wire.calls import HostCall, RefusalKind
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplEvent, ReplLost, StepDone
 
 MAX_UNREAD_BYTES = 256 << 20

@@ -26,6 +26,7 @@ from rlm_integrations.sandboxes.process.confinement import (
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
 from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, end_threads
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import CodeError, StepDone
 
 globals()["__builtins__"] = vars(builtins).copy()
@@ -47,11 +48,12 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     port = HostChannel(channel, channel)
     try:
         reader = RecordReader(job.session_file)
-        settings: dict[str, Any] = reader.value()
-        context = _context(reader, settings, shared)
+        opening: dict[str, Any] = reader.value()
+        settings = ReplSettings.from_json(opening["settings"])
+        context = _context(reader, opening, shared)
         reader.close()
         _start_afresh()
-        memory = MemoryLimit(settings["memory_mb"])
+        memory = MemoryLimit(settings.memory_mb)
         layers = {} if confinement is None else confinement.confine()
     except MemoryError:
         _exit(EXIT_MEMORY)
@@ -59,18 +61,10 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
     layers |= {"memory": "address space limited for each run", "threads": f"at most {MAX_THREADS}"}
-    session = ReplSession(
-        context,
-        port,
-        depth=settings["depth"],
-        sub_call_chars=settings["sub_call_chars"],
-        max_output_chars=settings["max_output_chars"],
-        retriever=settings["retriever"],
-        tools=tuple(settings["tools"]),
-    )
+    session = ReplSession(context, port, settings)
     port.start_reading()
     port.send({"t": "ready", "layers": layers})
-    _Steps(session, port, memory, settings["memory_mb"]).run()
+    _Steps(session, port, memory, settings.memory_mb).run()
 
 
 _NO_MEMORY_LEFT = CodeError(1, None, "", "MemoryError")
@@ -140,18 +134,18 @@ class _Steps:
 
 
 def _context(
-    reader: RecordReader, settings: dict[str, Any], shared: list[PlainDocument] | None
+    reader: RecordReader, opening: dict[str, Any], shared: list[PlainDocument] | None
 ) -> str | list[PlainDocument] | None:
     """What the model meets as `context`: brought documents, the shared ones, retrieved ones."""
     documents = reader.documents() if shared is None else shared
-    for place, id_ in settings["renamed"]:
+    for place, id_ in opening["renamed"]:
         documents[place] = {**documents[place], "id": id_}
     # In place, and each a page moved as it is: a new list would count references, and so copy every page.
     documents[:0] = reader.documents()
     documents.extend(reader.documents())
-    if settings["kind"] == "str" and len(documents) == 1:
+    if opening["kind"] == "str" and len(documents) == 1:
         return documents[0]["text"]
-    return documents if documents or settings["kind"] == "documents" else None
+    return documents if documents or opening["kind"] == "documents" else None
 
 
 def _keep_only(job: WorkerJob) -> int:
