@@ -63,7 +63,7 @@ def _write_trace(trace: Path | None, result: RLMResult[str]) -> str | None:
         # It holds what was read and sent: a new file is its owner's alone.
         with open(trace, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(_trace_text(result))
-    except OSError as error:
+    except Exception as error:  # whatever it is, the answer is still to be printed
         return str(error)
     return None
 
@@ -76,10 +76,17 @@ def _tell_trace(trace: Path | None, problem: str | None) -> None:
 def _rescue(result: RLMResult[str]) -> None:
     """The trace, which holds the answer too, in a file for temporary ones; where that fails, the answer on stderr."""
     try:
-        descriptor, path = tempfile.mkstemp(prefix="rlm-trace-", suffix=".json")
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(_trace_text(result))
-    except OSError:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", prefix="rlm-trace-", suffix=".json", delete=False
+        ) as file:  # its owner's alone
+            path = Path(file.name)
+            try:
+                file.write(_trace_text(result))
+                file.flush()
+            except BaseException:
+                path.unlink()
+                raise
+    except Exception:
         say_whole(without_lone_surrogates(result.text))
     else:
         say(f"The whole run is kept in {path}")

@@ -54,12 +54,14 @@ def _same(path: str, other: str) -> bool:
 
 
 def _holds(folder: str, path: str) -> bool:
-    """Whether the path is the folder, or is read with it. A hidden file is not, so it is read where it is named."""
-    inside = Path(os.path.abspath(path))
-    outside = Path(os.path.abspath(folder))
-    return inside.is_relative_to(outside) and not any(
-        part.startswith(".") or part == "__pycache__" for part in inside.relative_to(outside).parts
-    )
+    """Whether the path is the folder, or is read with it: what is hidden or below a link to a folder is not."""
+    outside, inside = Path(os.path.abspath(folder)), Path(os.path.abspath(path))
+    if not inside.is_relative_to(outside):
+        return False
+    below = inside.relative_to(outside)
+    if any(part.startswith(".") or part == "__pycache__" for part in below.parts):
+        return False
+    return not any((outside / parent).is_symlink() for parent in below.parents if parent.parts)
 
 
 def read_limits(named: Mapping[str, object], pairs: Sequence[str]) -> RLMLimits:

@@ -230,7 +230,10 @@ class RLMRunnable(EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
         context = RunContext(asked.context)
         engine = self._engine(self._tree(config, options), self._limits(config), options.answer_type, sync=False)
         try:
-            return self._answer(await engine.arun(asked.question, context.corpus), context, options, run_id)
+            result = await engine.arun(asked.question, context.corpus)
+            if options.with_sources:
+                await result.evidence.find_async()
+            return self._answer(result, context, options, run_id)
         except LimitReachedError as error:
             return self._unparsed(error, options, run_id)
 

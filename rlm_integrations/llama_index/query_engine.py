@@ -29,6 +29,7 @@ from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.llama_index.blocking import in_thread
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.events import instrumentation_event
@@ -133,7 +134,7 @@ class RLMQueryEngine(BaseQueryEngine):
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
         self._limits = RLMLimits.of(limits)
         self._sandbox = sandbox
-        self._tools = tool_functions(tools)
+        self._tools = list(tools)
         self._output_cls = _checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
         self._inline_citations = inline_citations
@@ -147,7 +148,7 @@ class RLMQueryEngine(BaseQueryEngine):
         self._trace: TraceDetail = _checked_trace(trace)
         self._on_event = on_event
         self._on_limit: Literal["answer", "raise"] = on_limit
-        self._engine = self._new_engine()
+        self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
         selection = NodeSelection(filters, doc_ids, node_ids)
         self._context = read_context(context, selection, list(node_postprocessors or ()))
 
@@ -226,8 +227,12 @@ class RLMQueryEngine(BaseQueryEngine):
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
         context = self._context.for_run()
         with self._query_event(query_bundle) as event:
-            result = await self._engine.arun(query_bundle.query_str, context.core_context)
-            response = self._respond(result, context, "async_stream" if self._streaming else "whole")
+            result = await self._async_engine.arun(query_bundle.query_str, context.core_context)
+            delivery: Delivery = "async_stream" if self._streaming else "whole"
+            if result.evidence.quick:  # else much was read, and the loop must not wait for what is found in it
+                response = self._respond(result, context, delivery)
+            else:
+                response = await in_thread(self._respond, result, context, delivery)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
@@ -263,7 +268,7 @@ class RLMQueryEngine(BaseQueryEngine):
             _dispatcher.event(told)
         return self._on_event(event) if self._on_event is not None else None
 
-    def _new_engine(self) -> RLMEngine[Any]:
+    def _new_engine(self, *, sync: bool) -> RLMEngine[Any]:
         marking = inline_instructions() if self._inline_citations else None
         options: dict[str, Any] = {"answer_type": self._output_cls} if self._output_cls is not None else {}
         return RLMEngine(
@@ -271,7 +276,7 @@ class RLMQueryEngine(BaseQueryEngine):
             sub_llm=self._sub_llm,
             limits=self._limits,
             sandbox=self._sandbox,
-            tools=self._tools,
+            tools=tool_functions(self._tools, sync=sync),
             system_prompt=self._system_prompt,
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
             on_event=self._tell,
@@ -295,7 +300,7 @@ class RLMQueryEngine(BaseQueryEngine):
             self._system_prompt = prompts["system_prompt"].get_template() or None
         if "instructions" in prompts:
             self._instructions = prompts["instructions"].get_template() or None
-        self._engine = self._new_engine()
+        self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {}

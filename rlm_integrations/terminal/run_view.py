@@ -5,15 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from rlm_integrations.core.trace.events import (
+    Cited,
     CodeEnded,
     CodeStarted,
+    ConversationOpened,
     Event,
+    HostCallEnded,
+    HostCallStarted,
+    IterationEnded,
     IterationStarted,
+    ReplOpened,
+    RootFailed,
     RootReplied,
     RunEnded,
+    RunFailed,
     RunStarted,
     SubCallEnded,
     SubCallsReserved,
+    SubCallStarted,
 )
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import number, plural
@@ -96,7 +105,15 @@ def advance(view: RunView, event: Event) -> RunView:
             return replace(view, sub_calls=counts, raised=event.execution.error is not None, phase="code ended")
         case RunEnded():
             return replace(view, usage=event.result.usage, phase="done")
-        case _:
+        case RunFailed():
+            return replace(view, usage=event.result.usage, phase="failed")
+        case RootFailed():
+            return replace(view, phase="the root LM failed")
+        case HostCallStarted():
+            return replace(view, phase=f"calling {event.name}")
+        case HostCallEnded():
+            return replace(view, phase="running code")
+        case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded():
             return view
 
 

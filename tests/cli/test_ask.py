@@ -160,9 +160,13 @@ def test_wrong_arguments_are_named_and_end_with_2_before_any_call(
 def test_a_file_that_is_given_twice_is_read_once(ask: Ask, model_server: Any, corpus: Path) -> None:
     (corpus / ".hidden.txt").write_text("A hidden file is not in the folder's documents.\n" * 30)
     model_server.models["root"] = ScriptedModel(["```repl\nFINAL(sorted(d['id'] for d in context))\n```"])
-    done = ask("./notes/a.txt", str(corpus.absolute()), "notes/.hidden.txt", "notes/deep/../a.txt")
+    (corpus.parent / "elsewhere").mkdir()
+    (corpus.parent / "elsewhere" / "c.txt").write_text("A folder's walk does not follow links to folders.\n" * 30)
+    (corpus / "link").symlink_to(corpus.parent / "elsewhere")
+    given = ("./notes/a.txt", str(corpus.absolute()), "notes/.hidden.txt", "notes/link/c.txt", "notes/deep/../a.txt")
+    done = ask(*given)
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout) == ["notes/.hidden.txt", "notes/a.txt", "notes/deep/b.md"]
+    assert json.loads(done.stdout) == ["notes/.hidden.txt", "notes/a.txt", "notes/deep/b.md", "notes/link/c.txt"]
     assert "notes/a.txt: read once, as notes is given too" in done.stderr.replace("./", "")
     assert f"{corpus}: read once, as notes is given too" in done.stderr
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,7 +18,8 @@ from typing import Any, Literal
 
 import pytest
 
-from rlm_integrations import RLMTrace
+from rlm_integrations import RLMLimits, RLMResult, RLMTrace
+from rlm_integrations.cli import delivery
 from rlm_integrations.testing import ScriptedModel
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -179,6 +182,28 @@ def test_what_was_paid_for_is_kept(run_broken: Callable[[Break], Ended], tmp_pat
         assert row.stderr != "read" or f"The whole run is kept in {rescued[0]}" in ended.stderr
     elif row.trace != "/dev/full":
         assert rescued == []
+
+
+class Unwritable(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("temporary", ["missing", "full"])
+def test_where_no_file_can_be_written_the_answer_goes_to_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, temporary: str
+) -> None:
+    trace = RLMTrace(question="q", context="", limits=RLMLimits(), answer=ANSWER)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing" if temporary == "missing" else tmp_path))
+    if temporary == "full":
+        monkeypatch.setattr(delivery, "_trace_text", Unwritable().write)
+    monkeypatch.setattr("sys.stdout", Unwritable())
+    assert not delivery.deliver(RLMResult(ANSWER, ANSWER, (), (), "answer", trace), None, as_json=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "The answer was not printed: [Errno 28] No space left on device",
+        ANSWER,
+    ]
+    assert list(tmp_path.iterdir()) == []
 
 
 def check_trace(file: Path, answer: str, row: Break) -> None:

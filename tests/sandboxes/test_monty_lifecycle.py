@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,6 +126,35 @@ async def test_values_that_the_vm_cannot_send_lose_nothing(open_monty):
         done = await session.run(call)
         assert isinstance(done, StepDone), call
     assert await session.value("'alive'") == "alive"
+
+
+STOPPED = {
+    "code that catches all": "while True:\n    try:\n        while True: n += 1\n    except BaseException: pass",
+    "a loop of calls": "while True:\n    llm_query('x')\n    n += 1",
+    "a loop of prints": "while True:\n    print('x' * 5_000)\n    n += 1",
+}
+
+
+@pytest.mark.parametrize("kind", STOPPED)
+async def test_code_that_is_stopped_at_its_time_limit_keeps_its_variables_and_draft(open_monty, kind):
+    session = await open_monty(step_timeout_s=0.5)
+    await session.run("n = 0\nanswer['content'] = 'a draft'")
+    done = await session.run(f"n += 1\n{STOPPED[kind]}")
+    assert isinstance(done, StepDone)
+    assert done.error is not None
+    assert done.error.kind == "interrupted"
+    assert re.search("stopped: it .*, the limit of a step", done.error.message)
+    assert done.answer.content == "a draft"
+    assert await session.value("n > 1") == "True"
+
+
+async def test_a_call_that_outlasts_the_run_keeps_the_draft(open_monty, attach):
+    session = attach((await open_monty()).repl, lambda call: None)
+    await session.run("answer['content'] = 'a draft'")
+    done = await session.run("llm_query('never answered')", seconds_left=0.2)
+    assert isinstance(done, StepDone)
+    assert (done.error.kind, done.answer.content) == ("interrupted", "a draft")
+    assert done.error.message.endswith("stopped: the time of the whole run was over")
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing(settings, children, open_files, until):

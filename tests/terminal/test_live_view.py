@@ -17,6 +17,7 @@ from rlm_integrations.core.trace.events import (
     SubCallEnded,
     SubCallsReserved,
 )
+from rlm_integrations.core.trace.evidence import Evidence, Found
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
@@ -36,7 +37,7 @@ def result() -> RLMResult[str]:
     call = ModelCall(prompt_chars=1, usage=Usage(input_tokens=2_500, output_tokens=250, cost_usd=0.5))
     iterations = [Iteration(number=1, call=call, reply="x")]
     trace = RLMTrace(question="q", context="c", limits=RLMLimits(), iterations=iterations)
-    return RLMResult("a", "a", (), (), "answer", trace)
+    return RLMResult("a", "a", (), Evidence.of(Found((), ())), "answer", trace)
 
 
 EVENTS: list[Event] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 from rlm_integrations.sandboxes.channel.inbound import Finished
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
@@ -49,24 +50,29 @@ class MontyRepl(WorkerRepl):
         """It has no threads that could go on."""
 
     def _enforce_time(self, step: RunningStep) -> float | None:
-        """Wait for the VM to interrupt code that used up the time of a step, and kill it if that has no effect."""
+        """Refuse its calls, wait for the VM to interrupt it, and kill it if neither has an effect."""
         now, cpu = time.monotonic(), self._cpu_seconds()
         if step.overrun is None:
             step.overrun = step.clock.overrun(now, cpu)
             if step.overrun is None:
                 return min(step.clock.next_check(now, cpu, cores=1), _LOOK_S)
-            # of the other times the VM knows nothing
-            step.kill_at = now + (INTERRUPT_GRACE_S if step.overrun == "wall" else 0.0)
-            step.refuses_calls = True  # which ends most code that the VM thinks has time left
+            calls = self._open_calls.ids()
+            # the VM knows nothing of the run's time: only a refused call can end its code then
+            step.kill_at = now + (INTERRUPT_GRACE_S if calls or step.overrun != "run" else 0.0)
+            step.refuses_calls = True
+            for call_id in calls:
+                self.refuse(call_id, "failed", step.stopped())
         if now >= step.kill_at:
             self._kill(step.stubborn())
             return None
         return step.kill_at - now
 
     def _finish(self, done: Finished, step: RunningStep) -> None:
-        """The VM may have been faster than the timer."""
+        """Where code was stopped, by the VM (which may have been faster than the timer) or a refused call, say so."""
         if step.overrun is None:
             step.overrun = step.clock.overrun(time.monotonic(), self._cpu_seconds())
+        if step.refuses_calls and done.error is not None and done.error.message.endswith(step.stopped()):
+            done = replace(done, error=replace(done.error, kind="interrupted"))
         super()._finish(done, step)
 
     def _end_process(self) -> None:
