@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.wire.calls import RefusalKind
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplEvent
 
 
@@ -24,26 +25,6 @@ class Capabilities:
     name: str
     confined: bool
     layers: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ReplSettings:
-    """What the REPL of one run offers and where its bounds are."""
-
-    depth: int
-    """0: no sub-call functions; 1 and more: llm_query and its kin."""
-    sub_call_chars: int
-    """The longest prompt of a sub-call, in characters."""
-    max_output_chars: int
-    """Output of a step beyond this many characters loses its middle, while it is produced."""
-    step_timeout_s: float
-    """Wall time of a step while no host call is open, and its CPU time always."""
-    memory_mb: int
-    """Memory the run may use on top of the corpus."""
-    retriever: bool = False
-    """Whether `retrieve` is offered."""
-    tools: tuple[str, ...] = ()
-    """Names of further host functions."""
 
 
 class Repl(Protocol):

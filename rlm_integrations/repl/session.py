@@ -25,9 +25,9 @@ from rlm_integrations.repl.output import OutputStream, StepOutput
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
 from rlm_integrations.repl.variables import VariableWatch
+from rlm_integrations.wire import names
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
-
-_CHUNK_CHARS_TO_READ = 8_000  # without sub-calls, chunks are for printing
 
 
 @dataclass(slots=True)
@@ -51,32 +51,22 @@ class ReplSession:
     model's code in this: the port itself sees to it that an interrupt never tears a message.
     """
 
-    def __init__(
-        self,
-        context: str | list[DocumentDict] | None,
-        host: HostPort,
-        *,
-        depth: int,
-        sub_call_chars: int,
-        max_output_chars: int,
-        retriever: bool,
-        tools: Sequence[str],
-    ) -> None:
-        """See `core.sandbox.ReplSettings` for the bounds; `context` is a text, documents, or None for no corpus."""
+    def __init__(self, context: str | list[DocumentDict] | None, host: HostPort, settings: ReplSettings) -> None:
+        """`context` is a text, documents, or None for no corpus."""
         self._main = ModuleType("__main__")
         self._namespace: dict[str, Any] = self._main.__dict__
-        self._max_output_chars = max_output_chars
-        self._printed_chars = max_output_chars * 3 // 4  # of matches: the rest is for what else a step prints
+        self._max_output_chars, self._printed_chars = settings.max_output_chars, settings.printed_chars
         self._steps = 0
-        self._output = StepOutput(max_output_chars, host.print_head)
+        self._output = StepOutput(settings.max_output_chars, host.print_head)
         self._interpreter = InterpreterState(self._main, OutputStream(self._output))
         self._time = ModelTime(self._interpreter.straighten)
         self._host = host
         self._loop = SessionLoop()
-        if context is None and retriever:
+        if context is None and settings.retriever:
             context = []
-        self._helpers = self._functions(CorpusView(context), depth, sub_call_chars, retriever, tools)
-        self._namespace.update(self._helpers, context=context, answer=fresh_answer())
+        self._helpers = self._functions(CorpusView(context), settings)
+        self._namespace.update(self._helpers)
+        self._namespace.update({names.CONTEXT: context, names.ANSWER: fresh_answer()})
         self._variables = VariableWatch(self._namespace)
 
     @property
@@ -130,7 +120,7 @@ class ReplSession:
         reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised))
         if reading is None:
             assert error is not None
-            self._namespace["answer"] = fresh_answer()
+            self._namespace[names.ANSWER] = fresh_answer()
             reading = AnswerState(refused=f"reading it failed: {self._message(error)}; it is empty again")
         earlier = step.answer.refused
         if reading.refused is None and earlier is not None and not reading.ready:
@@ -155,29 +145,25 @@ class ReplSession:
         for name, helper in self._helpers.items():
             self._namespace.setdefault(name, helper)
 
-    def _functions(
-        self, corpus: CorpusView, depth: int, sub_call_chars: int, retriever: bool, tools: Sequence[str]
-    ) -> dict[str, Any]:
+    def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""
-        chunk_chars = sub_call_chars * 4 // 5 if depth else _CHUNK_CHARS_TO_READ
-        functions: dict[str, Any] = {
+        sub_calls = SubCalls(self._host, corpus, settings.sub_call_chars)
+        there_is: dict[str, Any] = {
             "search": Search(corpus, self._printed_chars).search,
-            "chunks": Chunks(corpus, chunk_chars).chunks,
+            "chunks": Chunks(corpus, settings.chunk_chars).chunks,
             "cite": Cite(self._host, corpus).cite,
             "SHOW_VARS": self._show_vars,
             "FINAL": self._final,
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
+            **sub_calls.functions(),
+            "llm_map": LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map,
+            **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
+            "retrieve": Retrieve(self._host, corpus).retrieve,
         }
-        if depth:
-            sub_calls = SubCalls(self._host, corpus, sub_call_chars)
-            functions |= sub_calls.functions()
-            functions["llm_map"] = LlmMap(sub_calls.llm_query_batched, sub_call_chars).llm_map
-            functions |= {kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)}
-        if retriever:
-            functions["retrieve"] = Retrieve(self._host, corpus).retrieve
-        return functions | {name: tool_function(self._host, name) for name in tools}
+        offered = {name: there_is[name] for name in names.helper_names(settings)}
+        return offered | {name: tool_function(self._host, name) for name in settings.tools}
 
     def _show_vars(self) -> str:
         """Your variables, one a line: `name: type size`."""

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl, ReplSettings, Sandbox
+from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.wire.settings import ReplSettings
 
 SANDBOXES = ("process", "monty")
 

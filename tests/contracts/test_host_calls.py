@@ -10,6 +10,7 @@ import pytest
 
 from rlm_integrations.sandboxes.channel import open_calls, worker_repl
 from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
+from rlm_integrations.wire.names import helper_names
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
@@ -128,6 +129,17 @@ async def test_only_a_run_with_sub_calls_has_them(open_session):
     session = await open_session("text", depth=0)
     assert (await session.error("llm_query('x')")).startswith("NameError: name 'llm_query' is not defined")
     assert (await session.error("retrieve('x')")).startswith("NameError: name 'retrieve' is not defined")
+
+
+@pytest.mark.parametrize(("depth", "retriever"), [(0, False), (0, True), (1, False), (1, True)])
+async def test_what_a_run_offers_is_there_and_the_rest_is_not(open_session, settings, depth, retriever):
+    kind = {"depth": depth, "retriever": retriever}
+    session = await open_session("text", **kind)
+    offered, all_names = helper_names(settings(**kind)), helper_names(settings(depth=1, retriever=True))
+    for name in all_names:
+        done = await session.run(f"_ = {name}")
+        assert isinstance(done, StepDone)
+        assert (done.error is None) == (name in offered), (name, done.error)
 
 
 async def test_replies_that_nobody_waits_for_do_no_harm(open_session):

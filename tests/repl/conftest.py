@@ -14,6 +14,7 @@ import pytest
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.repl.session import ReplSession
 from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import AnswerState, CodeError, read_step_done
 
 
@@ -59,9 +60,9 @@ class Outcome:
 class Repl:
     """A session and its host."""
 
-    def __init__(self, session: ReplSession, host: ScriptedHost) -> None:
-        self.session = session
-        self.host = host
+    def __init__(self, context: Any, host: ScriptedHost, settings: ReplSettings) -> None:
+        self.session = ReplSession(context, host, settings)
+        self.host, self.settings = host, settings
 
     def step(self, *blocks: str) -> Outcome:
         self.host.head.clear()
@@ -105,14 +106,9 @@ def open_repl(host: ScriptedHost) -> Iterator[Callable[..., Repl]]:
     main: types.ModuleType = sys.modules["__main__"]
 
     def open_one(context: Any = None, **settings: Any) -> Repl:
-        bounds: dict[str, Any] = {
-            "depth": 1,
-            "sub_call_chars": 10_000,
-            "max_output_chars": 8_192,
-            "retriever": False,
-            "tools": (),
-        }
-        return Repl(ReplSession(context, host, **bounds | settings), host)
+        bounds: dict[str, Any] = {"depth": 1, "sub_call_chars": 10_000, "max_output_chars": 8_192}
+        limits = {"step_timeout_s": 20.0, "memory_mb": 256}  # are for the sandbox to keep
+        return Repl(context, host, ReplSettings(**bounds | limits | settings))
 
     yield open_one
     sys.modules["__main__"] = main

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.wire.calls import HostCall, LlmQuery
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import StepDone
 
 TEXT = "\n".join(

@@ -88,7 +88,7 @@ ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
 seccomp.Filter(platform.machine()).install()
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import SandboxUnavailableError
-from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 settings = ReplSettings(depth=0, sub_call_chars=10, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
 try:

@@ -218,7 +218,7 @@ def test_the_helper_outlives_the_thread_that_started_it(settings, attach):
 PROGRAM = """
 import asyncio, os, sys
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import StepDone
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox

@@ -173,7 +173,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(settings, children, open
 PROGRAM = """
 import asyncio, os, subprocess, sys
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 
 async def main():

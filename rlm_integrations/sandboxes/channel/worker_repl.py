@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.channel.begun_calls import CALL_COST_S, BegunCalls
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
@@ -19,6 +18,7 @@ from rlm_integrations.sandboxes.channel.open_calls import OpenCalls, held_bytes
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.wire.calls import HostCall, RefusalKind
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplEvent, ReplLost, StepDone
 
 MAX_UNREAD_BYTES = 256 << 20

@@ -6,12 +6,12 @@ import asyncio
 import time
 from dataclasses import replace
 
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.channel.inbound import Finished
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
 from rlm_integrations.sandboxes.monty.worker_pipes import WorkerPipes
 from rlm_integrations.sandboxes.monty.worker_process import WorkerProcess
+from rlm_integrations.wire.settings import ReplSettings
 
 INTERRUPT_GRACE_S = 2.0
 """Seconds that the VM has to interrupt code that is over its time, before it is killed."""

@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import MissingExtraError
-from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
+from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.sandboxes.monty.repl import MontyRepl
 from rlm_integrations.sandboxes.monty.subset import SUBSET
 from rlm_integrations.sandboxes.monty.worker_process import WorkerProcess, start_worker
 from rlm_integrations.sandboxes.offload import in_thread
+from rlm_integrations.wire.settings import ReplSettings
 
 
 def is_installed() -> bool:

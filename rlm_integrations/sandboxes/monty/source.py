@@ -8,8 +8,9 @@ import unicodedata
 from dataclasses import dataclass
 
 from rlm_integrations.repl.execute import loop_names
+from rlm_integrations.wire.names import HIDDEN_PREFIX
 
-_OWN_NAME = re.compile(r"\b_rlm_\w*")
+_OWN_NAME = re.compile(rf"\b{HIDDEN_PREFIX}\w*")
 _IDENTIFIER_FIELDS = ("id", "name", "asname", "arg", "rest", "names")
 """Where nodes hold names of variables, as texts or lists of texts."""
 

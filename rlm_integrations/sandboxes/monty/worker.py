@@ -22,6 +22,7 @@ from rlm_integrations.sandboxes.monty.session import VmSession
 from rlm_integrations.sandboxes.monty.surrogate_free_port import PlainDocument, SurrogateFreePort
 from rlm_integrations.sandboxes.monty.vm import Vm, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import VmFunctions
+from rlm_integrations.wire.settings import ReplSettings
 
 _OWN_BYTES = 256 << 20  # of address space, for threads, messages and results on their way
 _LOADING_S = 1.0  # what a feed may take at least, however short a step may be: the corpus comes in feeds too
@@ -33,11 +34,12 @@ def main(lifeline: int | None) -> NoReturn:
     if lifeline is not None:
         hold_on(lifeline)
     incoming, outgoing = os.dup(0), os.dup(1)
-    settings: dict[str, Any] = decode(read_frame(incoming) or b"{}")
+    opening: dict[str, Any] = decode(read_frame(incoming) or b"{}")
+    settings = ReplSettings.from_json(opening["settings"])
     vm_pids: list[int] = []
     port = HostChannel(incoming, outgoing, at_end=lambda: _end_all(vm_pids))
     clean_port = SurrogateFreePort(port)
-    context = _read_context(incoming, settings["kind"], clean_port)
+    context = _read_context(incoming, opening["kind"], clean_port)
     _silence()
     port.start_reading()
     try:
@@ -46,9 +48,9 @@ def main(lifeline: int | None) -> NoReturn:
         _fail(port, f"the corpus does not fit into the VM ({error.message})")
     except Exception as error:
         _fail(port, f"the VM did not start ({type(error).__name__}: {error})")
-    _bound_memory(settings["memory_mb"])
+    _bound_memory(settings.memory_mb)
     port.send({"t": "ready"})
-    _run_steps(session, port, settings["step_timeout_s"] + _GRACE_S)
+    _run_steps(session, port, settings.step_timeout_s + _GRACE_S)
 
 
 def _read_context(incoming: int, kind: str, port: SurrogateFreePort) -> str | list[PlainDocument] | None:
@@ -75,35 +77,19 @@ def _join(documents: list[PlainDocument], pieces: list[str]) -> None:
 
 
 def _open(
-    settings: dict[str, Any], context: str | list[PlainDocument] | None, port: SurrogateFreePort, vm_pids: list[int]
+    settings: ReplSettings, context: str | list[PlainDocument] | None, port: SurrogateFreePort, vm_pids: list[int]
 ) -> VmSession:
-    if context is None and settings["retriever"]:
+    if context is None and settings.retriever:
         context = []
-    printed_chars = settings["max_output_chars"] * 3 // 4  # of matches: the rest is for what else a step prints
-    functions = VmFunctions(
-        context,
-        port,
-        depth=settings["depth"],
-        sub_call_chars=settings["sub_call_chars"],
-        printed_chars=printed_chars,
-        retriever=settings["retriever"],
-        tools=settings["tools"],
-    )
-    output = StepOutput(settings["max_output_chars"], port.print_head)
-    memory_bytes = (settings["memory_mb"] << 20) + memory_needed(context)
-    step_s = settings["step_timeout_s"]
+    functions = VmFunctions(context, port, settings)
+    output = StepOutput(settings.max_output_chars, port.print_head)
+    memory_bytes = (settings.memory_mb << 20) + memory_needed(context)
+    step_s = settings.step_timeout_s
     vm = Vm(functions.by_name(), output.write, memory_bytes, max(step_s, _LOADING_S), step_s + _GRACE_S)
     vm_pids += [vm.pid] if vm.pid is not None else []
-    run_prelude(
-        vm,
-        max_output_chars=settings["max_output_chars"],
-        printed_chars=printed_chars,
-        sub_calls=bool(settings["depth"]),
-        retriever=settings["retriever"],
-        tools=settings["tools"],
-    )
+    run_prelude(vm, settings)
     load_corpus(vm, context)
-    return VmSession(vm, output, memory_mb=settings["memory_mb"])
+    return VmSession(vm, output, memory_mb=settings.memory_mb)
 
 
 def _fail(port: HostChannel, message: str) -> NoReturn:

@@ -19,11 +19,11 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import plain
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.channel.frames import encode, read_frame, write_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
 from rlm_integrations.sandboxes.monty.lifeline import HAS_LIFELINE
+from rlm_integrations.wire.settings import ReplSettings
 
 PIECE_CHARS = 8_000_000
 """How much text goes into one message."""
@@ -153,17 +153,7 @@ def start_worker(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Doc
 
 def _send(outgoing: int, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> None:
     kind = "documents" if retrieved else corpus.kind
-    values = {
-        "kind": kind,
-        "depth": settings.depth,
-        "sub_call_chars": settings.sub_call_chars,
-        "max_output_chars": settings.max_output_chars,
-        "step_timeout_s": settings.step_timeout_s,
-        "memory_mb": settings.memory_mb,
-        "retriever": settings.retriever,
-        "tools": list(settings.tools),
-    }
-    write_frame(outgoing, encode(values))
+    write_frame(outgoing, encode({"settings": settings.to_json(), "kind": kind}))
     documents = corpus.as_documents() if retrieved else corpus.documents
     for batch in _batches([*documents, *retrieved]):
         body = marshal.dumps(batch)

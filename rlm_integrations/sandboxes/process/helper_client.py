@@ -22,7 +22,6 @@ from pathlib import Path
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.process.document_file import RecordWriter, UnreadableMetadataError
 from rlm_integrations.sandboxes.process.fork_client import (
@@ -34,6 +33,7 @@ from rlm_integrations.sandboxes.process.fork_client import (
 )
 from rlm_integrations.sandboxes.process.named_modules import EXIT_UNIMPORTABLE, unimportable
 from rlm_integrations.sandboxes.process.text_file import TextFile
+from rlm_integrations.wire.settings import ReplSettings
 
 _Modules = tuple[str, ...]
 
@@ -258,12 +258,7 @@ def _write_session(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[D
     try:
         writer.value(
             {
-                "memory_mb": settings.memory_mb,
-                "depth": settings.depth,
-                "sub_call_chars": settings.sub_call_chars,
-                "max_output_chars": settings.max_output_chars,
-                "retriever": settings.retriever,
-                "tools": list(settings.tools),
+                "settings": settings.to_json(),
                 "kind": corpus.kind,
                 "renamed": _renamed(corpus),
             }

@@ -17,10 +17,12 @@ from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.host_channel import HostChannel
 from rlm_integrations.sandboxes.process.confinement import ConfinementError, MemoryLimit
 from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter
+from rlm_integrations.wire.settings import ReplSettings
 
 _TIMES = 10
 """CPython specializes a function that was called about eight times."""
 
+_SETTINGS = ReplSettings(depth=1, sub_call_chars=1_000, max_output_chars=1_000, step_timeout_s=1.0, memory_mb=1)
 _STEP = "n = len(context)\nprint(n)"
 
 
@@ -41,16 +43,8 @@ def _session() -> None:
         (document,) = reader.documents()
         reader.close()
         with suppress(ConfinementError):  # the workers will say it
-            MemoryLimit(memory_mb=1)  # only finds out what it would be
-        session = ReplSession(
-            document["text"],
-            port,
-            depth=1,
-            sub_call_chars=1_000,
-            max_output_chars=1_000,
-            retriever=False,
-            tools=(),
-        )
+            MemoryLimit(_SETTINGS.memory_mb)  # only finds out what it would be
+        session = ReplSession(document["text"], port, _SETTINGS)
         port.send({**session.run([_STEP]).to_json(), "t": "done"})
         read_frame(there.fileno())
 

@@ -10,7 +10,6 @@ import time
 import weakref
 from collections.abc import Callable
 
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
 from rlm_integrations.sandboxes.process.fork_client import WorkerProcess
@@ -18,6 +17,7 @@ from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS
 from rlm_integrations.sandboxes.process.watch import LOOK_S, watch
 from rlm_integrations.sandboxes.process.worker_channel import WorkerChannel
 from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, thread_count
+from rlm_integrations.wire.settings import ReplSettings
 
 INTERRUPT_GRACE_S = 2.0
 """Seconds that code has to end after an interrupt, before it is killed."""

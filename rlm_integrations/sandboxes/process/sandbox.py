@@ -9,7 +9,7 @@ from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
+from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
 from rlm_integrations.sandboxes.channel.death import cause_of_death
@@ -21,6 +21,7 @@ from rlm_integrations.sandboxes.process.fork_client import START_TIMEOUT_S, Work
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.named_modules import read_modules
 from rlm_integrations.sandboxes.process.repl import ProcessRepl
+from rlm_integrations.wire.settings import ReplSettings
 
 _PROBE = ReplSettings(depth=0, sub_call_chars=1, max_output_chars=200, step_timeout_s=1.0, memory_mb=64)
 _UNCONFINED = (

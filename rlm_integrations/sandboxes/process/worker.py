@@ -29,6 +29,7 @@ from rlm_integrations.sandboxes.process.fork_server import WorkerJob
 from rlm_integrations.sandboxes.process.shared_text import can_seal
 from rlm_integrations.sandboxes.process.thread_guard import end_threads
 from rlm_integrations.sandboxes.process.thread_limit import words
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import CodeError, StepDone
 
 globals()["__builtins__"] = vars(builtins).copy()
@@ -50,11 +51,12 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     port = HostChannel(channel, channel)
     try:
         reader = RecordReader(job.session_file)
-        settings: dict[str, Any] = reader.value()
-        context = _context(reader, settings, shared)
+        opening: dict[str, Any] = reader.value()
+        settings = ReplSettings.from_json(opening["settings"])
+        context = _context(reader, opening, shared)
         reader.close()
         _start_afresh()
-        memory, sealed = MemoryLimit(settings["memory_mb"]), can_seal()
+        memory, sealed = MemoryLimit(settings.memory_mb), can_seal()
         layers = {} if confinement is None else confinement.confine(job.parent)
     except MemoryError:
         _exit(EXIT_MEMORY)
@@ -64,18 +66,10 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     threads = layers.pop("threads", words("not bounded by the kernel"))
     freed = "" if sealed else "; code that unmaps a long corpus gets its size more, for this kernel has no mseal"
     layers |= {"memory": f"address space limited for each run{freed}", "threads": threads}
-    session = ReplSession(
-        context,
-        port,
-        depth=settings["depth"],
-        sub_call_chars=settings["sub_call_chars"],
-        max_output_chars=settings["max_output_chars"],
-        retriever=settings["retriever"],
-        tools=tuple(settings["tools"]),
-    )
+    session = ReplSession(context, port, settings)
     port.start_reading()
     port.send({"t": "ready", "layers": layers})
-    _Steps(session, port, memory, settings["memory_mb"]).run()
+    _Steps(session, port, memory, settings.memory_mb).run()
 
 
 _NO_MEMORY_LEFT = CodeError(1, None, "", "MemoryError")
@@ -145,18 +139,18 @@ class _Steps:
 
 
 def _context(
-    reader: RecordReader, settings: dict[str, Any], shared: list[PlainDocument] | None
+    reader: RecordReader, opening: dict[str, Any], shared: list[PlainDocument] | None
 ) -> str | list[PlainDocument] | None:
     """What the model meets as `context`: brought documents, the shared ones, retrieved ones."""
     documents = reader.documents() if shared is None else shared
-    for place, id_ in settings["renamed"]:
+    for place, id_ in opening["renamed"]:
         documents[place] = {**documents[place], "id": id_}
     # In place, and each a page moved as it is: a new list would count references, and so copy every page.
     documents[:0] = reader.documents()
     documents.extend(reader.documents())
-    if settings["kind"] == "str" and len(documents) == 1:
+    if opening["kind"] == "str" and len(documents) == 1:
         return documents[0]["text"]
-    return documents if documents or settings["kind"] == "documents" else None
+    return documents if documents or opening["kind"] == "documents" else None
 
 
 def _keep_only(job: WorkerJob) -> int:
