@@ -29,7 +29,9 @@ from rlm_integrations.core.usage import Usage
 
 
 def result_of(trace: RLMTrace) -> RLMResult[str]:
-    return RLMResult(trace.answer, trace.answer, tuple(trace.citations), Evidence.of(Found((), ())), trace.stop_reason, trace)
+    return RLMResult(
+        trace.answer, trace.answer, tuple(trace.citations), Evidence.of(Found((), ())), trace.stop_reason, trace
+    )
 
 
 # -- any trace
