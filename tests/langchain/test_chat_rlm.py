@@ -25,6 +25,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.langchain import ChatRLM
+from rlm_integrations.langchain.outputs import SourcesOutput, TypedOutput
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 LOOK = "print(len(context))"
@@ -294,7 +295,8 @@ def test_no_model_names_llm():
     [
         ({"temperature": 0}, r"temperature: .*llm\.bind\(temperature="),
         ({"with_sources": True}, r"with_sources: .*RLMRunnable\(\.\.\.\)\.with_sources"),
-        ({"answer_type": int, "stop": ["x"]}, "stop: a typed answer cannot be cut"),
+        ({"output": SourcesOutput()}, "output: a chat model returns a message"),
+        ({"output": TypedOutput(int), "stop": ["x"]}, "stop: a typed answer cannot be cut"),
     ],
 )
 def test_a_keyword_that_a_call_cannot_have_is_refused(root_model, keywords, says):
