@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import statistics
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 from rlm_integrations.core.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.prompt import fill, number, plural, shortened, text
+from rlm_integrations.core.prompt import fill, number, one_line, plural, shortened, text
+from rlm_integrations.repl.chunks import LINE_END, shown_id
 
 _LISTED_VALUES = 6
 _LISTED_KEYS = 12
@@ -22,6 +24,7 @@ _KEY_CHARS = 60
 _COUNTED_SUB_CALLS = 50
 _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
+_LIKE_A_HEAD = re.compile(rf"(?:(?<=[{LINE_END}])|\A)(?=\[)")
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 
 
@@ -135,8 +138,9 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str, reading: st
 
 
 def _whole(document: Document) -> str:
+    """Below its id and metadata. A line that begins like this head is indented, so that no text passes for another."""
     metadata = "".join(f" | {key}: {value}" for key, value in document.metadata.items())
-    return f"[{document.id}{metadata}]\n{document.text}"
+    return f"[{shown_id(document.id)}{' '.join(metadata.splitlines())}]\n{_LIKE_A_HEAD.sub(' ', document.text)}"
 
 
 def _cut(content: str, chars: int) -> str:
@@ -203,14 +207,9 @@ def _values(documents: Sequence[Document], key: str) -> str:
     by_repr = {repr(value): value for value in values}
     numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
     order = sorted(by_repr, key=lambda form: by_repr[form] if numeric else str(by_repr[form]))
-    name = shortened(_one_line(key), _KEY_CHARS)
+    name = one_line(key, _KEY_CHARS)
     lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
     if len(order) <= _LISTED_VALUES:
-        return f"{name}{lacking} ({', '.join(form[:_VALUE_CHARS] for form in order)})"
-    first, last = (_one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
+        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in order)})"
+    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
     return f"{name}{lacking} ({number(len(order))} values, {first} to {last})"
-
-
-def _one_line(words: str) -> str:
-    """Words of the corpus outside of its fences: a line break would let them pass for ours."""
-    return " ".join(words.splitlines())

@@ -5,11 +5,13 @@ Data is only ever put into a text, never formatted again, so braces in a corpus 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,10 @@ _TEXTS = {
     for path in (Path(__file__).parent / "prompts").glob("*.md")
 }
 """Read at the import, so that no run reads a file in its user's event loop."""
+
+FOREIGN_CHARS = 300
+"""Of words that we pass on in a line of ours: an exception's, a validator's."""
+_CUT = " … "
 
 
 def text(name: str) -> str:
@@ -61,7 +67,23 @@ def shortened(content: str, chars: int) -> str:
     if len(content) <= chars:
         return content
     tail = chars // 3
-    return f"{content[: chars - tail]} … {content[len(content) - tail :]}"
+    return f"{content[: chars - tail]}{_CUT}{content[len(content) - tail :]}"
+
+
+def one_line(words: str, chars: int = FOREIGN_CHARS) -> str:
+    """Foreign words as they may stand beside ours, outside of a fence: a line break would let them pass for ours.
+
+    All that `str.splitlines` takes for a line's end becomes a space. At most `chars` characters.
+    """
+    whole = words if len(words) <= chars else shortened(words, chars - len(_CUT))
+    return " ".join(whole.splitlines())
+
+
+def tag_outside(content: str) -> str:
+    """Hex that does not stand in the text, which so cannot close a fence that bears it; the same for the same text."""
+    data = content.encode("utf-8", "surrogatepass")
+    tags = (sha256(b"%d " % attempt + data).hexdigest()[:8] for attempt in itertools.count())
+    return next(tag for tag in tags if tag not in content)
 
 
 @dataclass(frozen=True, slots=True)

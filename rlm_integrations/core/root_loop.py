@@ -13,8 +13,9 @@ from rlm_integrations.core.actions import Action, BudgetView, CallRootLM, CodeRa
 from rlm_integrations.core.budget import limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
-from rlm_integrations.core.observation import StepContext, observe
-from rlm_integrations.core.prompt import fill, shortened
+from rlm_integrations.core.observation import StepContext, observe, quoted_blocks
+from rlm_integrations.core.prompt import fill, one_line, shortened, tag_outside
+from rlm_integrations.core.quotations import Quotations
 from rlm_integrations.core.reply_parser import Reply, parse_reply
 from rlm_integrations.core.sandbox import StepDone
 
@@ -66,7 +67,7 @@ def begin(opening: tuple[Message, ...]) -> Decision:
 
 def on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Decision:
     """The root LM replied: code is run, the rest is an answer or is told what was expected."""
-    parsed = parse_reply(reply)
+    parsed = parse_reply(reply, Quotations(state.messages).hold)
     messages = (*state.messages, Message("assistant", reply))
     state = replace(state, messages=messages, reply=reply, parsed=parsed)
     if parsed.blocks:
@@ -99,6 +100,7 @@ def on_code_ran(rules: Rules, state: State, ran: CodeRan, budget: BudgetView, ta
         depth=rules.depth,
         blocks=len(state.parsed.blocks),
         fence_open=state.parsed.fence_open,
+        quoted=state.parsed.quoted,
         tag=tag,
         misfit=misfit,
     )
@@ -121,15 +123,21 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     """A reply without code: an answer where FINAL or the rules make it one, else it is told what was expected."""
     misfit = rules.misfit(said, False) if said else None
     final = state.parsed.final is not None
-    if said and misfit is None and (final or rules.plain_reply_answers or state.codeless > 1):
+    quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""
+    plain_reply_answers = rules.plain_reply_answers and not quoted  # what was meant to run is no answer
+    if said and misfit is None and (final or plain_reply_answers or state.codeless > 1):
         return state, Finish(said, "answer" if final else "plain_reply")
     if state.empty > 1:
         return state, Fail("the root LM replied twice in a row with nothing", draft=state.draft)
-    where = {"step": state.iteration, "max_iterations": rules.limits.max_iterations}
+    where = {
+        "step": state.iteration,
+        "max_iterations": rules.limits.max_iterations,
+        "quoted": f" {quoted}" if quoted else "",
+    }
     if misfit is not None:
-        nudge = fill("nudge_misfit", why=misfit, **where)
+        nudge = fill("nudge_misfit", why=one_line(misfit), **where)
     elif _limit_met(rules, state, budget) is not None:
-        nudge = ""  # the last call follows, and wants no code
+        nudge = quoted  # the last call follows, and wants no code
     else:
         nudge = fill("nudge_no_code", **where)
     return _go_on(rules, state, nudge, budget)
@@ -152,16 +160,26 @@ def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | N
 
 
 def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) -> Decision:
+    draft = shortened(state.draft, _LAST_CALL_DRAFT_CHARS) or "(empty)"
     closing = fill(
         "last_call",
         limit=limit_words(limit, rules.limits),
-        question=shortened(rules.question, _LAST_CALL_QUESTION_CHARS),
-        draft=shortened(state.draft, _LAST_CALL_DRAFT_CHARS) or "(empty)",
+        question=one_line(rules.question, _LAST_CALL_QUESTION_CHARS),
+        draft=draft,
+        tag=tag_outside(draft),
     )
     content = f"{observation}\n\n{closing}" if observation else closing
-    messages = (*state.messages, Message("user", content))
+    messages = _said_to_root(state.messages, content)
     state = replace(state, messages=messages, iteration=state.iteration + 1, last_call=limit)
     return state, CallRootLM(messages, state.iteration, last_call=True)
+
+
+def _said_to_root(messages: tuple[Message, ...], content: str) -> tuple[Message, ...]:
+    """The conversation with this as its end. A call that failed has no reply: its message goes on, for some APIs refuse
+    two user messages in a row."""
+    if messages[-1].role != "user":
+        return (*messages, Message("user", content))
+    return (*messages[:-1], Message("user", f"{messages[-1].content}\n\n{content}"))
 
 
 def _last_answer(
