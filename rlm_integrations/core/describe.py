@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import statistics
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,6 @@ from rlm_integrations.core.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.document import Document
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompt import fill, number, one_line, plural, shortened, text
-from rlm_integrations.repl.chunks import LINE_END, shown_id
 
 _LISTED_VALUES = 6
 _LISTED_KEYS = 12
@@ -24,7 +22,6 @@ _KEY_CHARS = 60
 _COUNTED_SUB_CALLS = 50
 _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
-_LIKE_A_HEAD = re.compile(rf"(?:(?<=[{LINE_END}])|\A)(?=\[)")
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 
 
@@ -140,7 +137,10 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, tag: str, reading: st
 def _whole(document: Document) -> str:
     """Below its id and metadata. A line that begins like this head is indented, so that no text passes for another."""
     metadata = "".join(f" | {key}: {value}" for key, value in document.metadata.items())
-    return f"[{shown_id(document.id)}{' '.join(metadata.splitlines())}]\n{_LIKE_A_HEAD.sub(' ', document.text)}"
+    name = document.id if document.id.splitlines() == [document.id] else repr(document.id)
+    lines = document.text.splitlines(keepends=True)
+    content = "".join(f" {line}" if line.startswith("[") else line for line in lines)
+    return f"[{shortened(name, _ID_CHARS)}{' '.join(metadata.splitlines())}]\n{content}"
 
 
 def _cut(content: str, chars: int) -> str:

@@ -13,8 +13,8 @@ _SEPARATOR = "\n\n"
 _METADATA_CHARS = 300
 _ID_CHARS = 300
 _HEAD = "[document "
-LINE_END = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
-_LIKE_A_HEAD = re.compile(rf"(?:(?<=[{LINE_END}])|\A)(?={re.escape(_HEAD)})")
+_LINE_END = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+_LIKE_A_HEAD = re.compile(rf"(?:(?<=[{_LINE_END}])|\A)(?={re.escape(_HEAD)})")
 
 
 class Chunks:
