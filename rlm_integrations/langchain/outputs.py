@@ -60,6 +60,7 @@ class Output(ABC):
 
     async def prepare(self, result: RLMResult[Any]) -> None:
         """Do what an event loop should not wait for, before the whole is made."""
+        return
 
     @abstractmethod
     def whole(self, run: EndedRun) -> Any:

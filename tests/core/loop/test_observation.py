@@ -94,6 +94,14 @@ def test_an_error_without_a_line(blocks: int, place: str) -> None:
     ]
 
 
+def test_quotations_that_did_not_run_are_told() -> None:
+    shown = observe(CodeRan(done("x")), PLENTY, at(depth=0, quoted=2)).splitlines()
+    assert shown[1] == (
+        "Not run, since quoted from what you were shown: 2 fenced blocks. To run such code, write it as a block of "
+        "your own."
+    )
+
+
 def test_an_open_fence_is_no_matter_where_the_code_ran() -> None:
     assert "fence" not in observe(CodeRan(done("x")), PLENTY, at(fence_open=True))
 
