@@ -8,7 +8,7 @@ from measuring import OF_EVERY_ENGINE, Engine, Task, callback, main
 from model_gaps import TimedReplies
 
 from rlm_integrations import RLMEngine, RLMResult, Usage
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.testing import ScriptedModel
 
 LIMITS = {"max_iterations": 10_000, "max_sub_calls": 100_000}

@@ -28,7 +28,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langsmith import Client
 from table import size
 
-from rlm_integrations.core.result import TraceDetail
+from rlm_integrations.core.trace.result import TraceDetail
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from langchain_core.runnables import RunnableLambda
 
-from rlm_integrations.core.sync_bridge import run_blocking
-from rlm_integrations.core.threads import RunThreads
+from rlm_integrations.core.calls.sync_bridge import run_blocking
+from rlm_integrations.core.calls.threads import RunThreads
 
 _invoke = RunnableLambda.invoke
 
@@ -35,4 +35,4 @@ RunnableLambda.invoke = _bridged
 def bridge_may_block(blockbuster: Any) -> None:
     """A sync call within a running event loop waits for its answer there, and is the one thing that may."""
     for function in blockbuster.functions.values():
-        function.can_block_in("rlm_integrations/core/sync_bridge.py", "run_blocking")
+        function.can_block_in("rlm_integrations/core/calls/sync_bridge.py", "run_blocking")

@@ -8,8 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from rlm_integrations import RLMEngine
-from rlm_integrations.core.events import CodeEnded, Event
+from rlm_integrations import CodeEnded, Event, RLMEngine
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.testing import ScriptedModel
 

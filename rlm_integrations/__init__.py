@@ -9,45 +9,142 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlm_integrations.core.citations import Citation
-    from rlm_integrations.core.errors import RLMError
+    from rlm_integrations.core.corpus.corpus import Corpus
+    from rlm_integrations.core.corpus.document import Document
+    from rlm_integrations.core.corpus.retriever import Retriever
+    from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError, SandboxUnavailableError
+    from rlm_integrations.core.host.tools import Tool
     from rlm_integrations.core.language_model import Completion, LanguageModel, Message
     from rlm_integrations.core.limits import RLMLimits
-    from rlm_integrations.core.result import RLMResult
-    from rlm_integrations.core.trace import RLMTrace
-    from rlm_integrations.core.trace_collector import collect_rlm_traces
+    from rlm_integrations.core.sandbox import Sandbox
+    from rlm_integrations.core.trace.citations import Citation
+    from rlm_integrations.core.trace.collector import collect_rlm_traces
+    from rlm_integrations.core.trace.events import (
+        Cited,
+        CodeEnded,
+        CodeStarted,
+        ConversationOpened,
+        Event,
+        HostCallEnded,
+        HostCallStarted,
+        IterationEnded,
+        IterationStarted,
+        ReplOpened,
+        RootFailed,
+        RootReplied,
+        RunEnded,
+        RunFailed,
+        RunStarted,
+        SubCallEnded,
+        SubCallsReserved,
+        SubCallStarted,
+    )
+    from rlm_integrations.core.trace.records import RLMTrace
+    from rlm_integrations.core.trace.result import RLMResult
+    from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError
     from rlm_integrations.core.usage import Usage
     from rlm_integrations.engine import RLMEngine
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Citation": "core.citations",
-    "Completion": "core.language_model",
-    "LanguageModel": "core.language_model",
-    "Message": "core.language_model",
-    "ProcessSandbox": "sandboxes.process.sandbox",
-    "RLMEngine": "engine",
-    "RLMError": "core.errors",
-    "RLMLimits": "core.limits",
-    "RLMResult": "core.result",
-    "RLMTrace": "core.trace",
-    "Usage": "core.usage",
-    "collect_rlm_traces": "core.trace_collector",
+_NAMES_OF = {
+    "core.corpus.corpus": ("Corpus",),
+    "core.corpus.document": ("Document",),
+    "core.corpus.retriever": ("Retriever",),
+    "core.errors": (
+        "InvalidArgumentError",
+        "MissingExtraError",
+        "RLMError",
+        "SandboxUnavailableError",
+    ),
+    "core.host.tools": ("Tool",),
+    "core.language_model": (
+        "Completion",
+        "LanguageModel",
+        "Message",
+    ),
+    "core.limits": ("RLMLimits",),
+    "core.sandbox": ("Sandbox",),
+    "core.trace.citations": ("Citation",),
+    "core.trace.collector": ("collect_rlm_traces",),
+    "core.trace.events": (
+        "Cited",
+        "CodeEnded",
+        "CodeStarted",
+        "ConversationOpened",
+        "Event",
+        "HostCallEnded",
+        "HostCallStarted",
+        "IterationEnded",
+        "IterationStarted",
+        "ReplOpened",
+        "RootFailed",
+        "RootReplied",
+        "RunEnded",
+        "RunFailed",
+        "RunStarted",
+        "SubCallEnded",
+        "SubCallStarted",
+        "SubCallsReserved",
+    ),
+    "core.trace.records": ("RLMTrace",),
+    "core.trace.result": ("RLMResult",),
+    "core.trace.run_errors": (
+        "LimitReachedError",
+        "RootModelError",
+        "RunError",
+        "SandboxError",
+    ),
+    "core.usage": ("Usage",),
+    "engine": ("RLMEngine",),
+    "sandboxes.process.sandbox": ("ProcessSandbox",),
 }
+"""What each module has of the public names."""
+
+_HOMES = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
     "Citation",
+    "Cited",
+    "CodeEnded",
+    "CodeStarted",
     "Completion",
+    "ConversationOpened",
+    "Corpus",
+    "Document",
+    "Event",
+    "HostCallEnded",
+    "HostCallStarted",
+    "InvalidArgumentError",
+    "IterationEnded",
+    "IterationStarted",
     "LanguageModel",
+    "LimitReachedError",
     "Message",
+    "MissingExtraError",
     "ProcessSandbox",
     "RLMEngine",
     "RLMError",
     "RLMLimits",
     "RLMResult",
     "RLMTrace",
+    "ReplOpened",
+    "Retriever",
+    "RootFailed",
+    "RootModelError",
+    "RootReplied",
+    "RunEnded",
+    "RunError",
+    "RunFailed",
+    "RunStarted",
+    "Sandbox",
+    "SandboxError",
+    "SandboxUnavailableError",
+    "SubCallEnded",
+    "SubCallStarted",
+    "SubCallsReserved",
+    "Tool",
     "Usage",
     "collect_rlm_traces",
 ]

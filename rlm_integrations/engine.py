@@ -9,18 +9,18 @@ from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
-from rlm_integrations.core.answer_type import AnswerType
+from rlm_integrations.core.calls.model_path import check_model
+from rlm_integrations.core.calls.sync_bridge import run_blocking
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.events import Event
+from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.model_caller import check_model
-from rlm_integrations.core.result import RLMResult
-from rlm_integrations.core.run import Run
-from rlm_integrations.core.run_plan import AroundStep, OnEvent, RunPlan
+from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.run.plan import AroundStep, OnEvent, RunPlan
+from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.sandbox import Sandbox
-from rlm_integrations.core.sync_bridge import run_blocking
-from rlm_integrations.core.tools import read_tools
+from rlm_integrations.core.trace.events import Event
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 
 AnswerT = TypeVar("AnswerT", default=str)
@@ -102,24 +102,24 @@ class RLMEngine(Generic[AnswerT]):
         Raises InvalidArgumentError for a wrong question or context, RunError (with `.result`) for a failed run. The
         KeyboardInterrupt of Ctrl-C, and the CancelledError of `arun`, have a `.result` as well: what was done so far.
         """
-        run = Run(self._plan, question, context, sync=True)
+        run = RunTree(self._plan, question, context, sync=True)
         return run_blocking(run.perform)
 
     async def arun(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
-        return await Run(self._plan, question, context, sync=False).perform()
+        return await RunTree(self._plan, question, context, sync=False).perform()
 
     async def astream(self, question: str | Sequence[Message], context: object = None) -> AsyncIterator[Event]:
-        """The events of a run as they come; RunEnded, which holds the result, is the last.
+        """The events of a run as they come; RunEnded, or RunFailed, is the last and holds the result.
 
-        Closing the iterator early ends the run. Raises as `run` does.
+        Closing the iterator early ends the run. Raises as `run` does, after the last event.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         plan = replace(self._plan, on_event=_tee(self._plan.on_event, queue))
 
         async def perform() -> None:
             try:
-                await Run(plan, question, context, sync=False).perform()
+                await RunTree(plan, question, context, sync=False).perform()
             finally:
                 queue.put_nowait(None)
 

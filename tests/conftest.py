@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations.core.sandbox import HostCall, Repl, ReplLost, ReplSettings, StepDone
+from rlm_integrations.core.sandbox import Repl, ReplSettings
+from rlm_integrations.wire.calls import Call, HostCall, Reserve
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 # A shell that runs the tests in the background has it ignored, and so would the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -58,7 +60,7 @@ class Session:
     """A REPL whose host calls are answered by `answer`; None leaves a call open."""
 
     repl: Repl
-    answer: Callable[[HostCall], Any]
+    answer: Callable[[Call], Any]
     calls: list[HostCall] = field(default_factory=list)
 
     async def run(self, *blocks: str, seconds_left: float = float("inf")) -> StepDone | ReplLost:
@@ -67,7 +69,7 @@ class Session:
             if not isinstance(event, HostCall):
                 return event
             self.calls.append(event)
-            value = self.answer(event)
+            value = self.answer(event.call)
             if value is not None:
                 self.repl.reply(event.id, value)
         raise AssertionError("the step ended without saying how")
@@ -93,9 +95,9 @@ class Session:
         return lost.reason
 
 
-def _echo(call: HostCall) -> Any:
+def _echo(call: Call) -> Any:
     """A reserve gets a batch id, a sub-call its own prompt."""
-    return 1 if call.name == "reserve" else call.payload.get("prompt", "?")
+    return 1 if isinstance(call, Reserve) else getattr(call, "prompt", "?")
 
 
 @pytest.fixture

@@ -21,14 +21,14 @@ from llama_index.core import Document as LlamaIndexDocument
 from llama_index.core import Settings, SummaryIndex
 from typer.testing import CliRunner
 
-from rlm_integrations import RLMEngine, RLMLimits
-from rlm_integrations.cli import demo_parts
+import rlm_integrations
+from rlm_integrations import RLMEngine, RLMError, RLMLimits
 from rlm_integrations.cli import settings as _settings  # noqa: F401 - before a test puts another OpenAIModel in its place
 from rlm_integrations.cli.app import app
-from rlm_integrations.cli.demo_messages import read_messages
-from rlm_integrations.core import errors
 from rlm_integrations.core.language_model import Message
-from rlm_integrations.core.trace_summary import SUMMARY_BYTES
+from rlm_integrations.core.trace.summary import SUMMARY_BYTES
+from rlm_integrations.demo import parts as demo_parts
+from rlm_integrations.demo.messages import read_messages
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.sandboxes.choose import resolve_sandbox
@@ -245,12 +245,11 @@ def test_the_arguments_are_common_to_all_faces(face: Callable[..., Any]):
 
 def test_the_errors():
     told = {code_names(row[0])[0]: code_names(row[0])[1:] for row in table("error")}
-    kinds = {
-        name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)
-    }
+    public = {name: getattr(rlm_integrations, name) for name in rlm_integrations.__all__}
+    kinds = {name: kind for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, Exception)}
     assert set(told) == set(kinds) - {"RLMError"}
     for name, also in told.items():
-        assert issubclass(kinds[name], errors.RLMError)
+        assert issubclass(kinds[name], RLMError)
         named = {parent.__name__ for parent in kinds[name].__bases__} - {"RLMError"}
         assert set(also) == named, name
 

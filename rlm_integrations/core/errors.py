@@ -1,4 +1,4 @@
-"""Every error that this package raises on purpose.
+"""Errors of arguments and of the machine; those of a run that had begun are in `trace/run_errors.py`.
 
 RLMError
 ├── InvalidArgumentError   an argument is wrong; also a ValueError
@@ -11,11 +11,6 @@ RLMError
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rlm_integrations.core.result import RLMResult
 
 
 class RLMError(Exception):
@@ -32,31 +27,3 @@ class MissingExtraError(RLMError, ImportError):
 
 class SandboxUnavailableError(RLMError):
     """No sandbox can confine model-written code on this machine. The message says what to do."""
-
-
-class RunError(RLMError):
-    """A run failed after it had begun: a retriever, `on_event` or `around_step` raised, or as the subclasses say.
-
-    `result` is the partial result: its trace, usage and draft answer.
-    """
-
-    def __init__(self, message: str, result: RLMResult[Any] | None = None) -> None:
-        super().__init__(message)
-        self.result = result
-
-
-def keep_result(end: BaseException, result: RLMResult[Any]) -> None:
-    """Give an exception that is not ours a `result`, as a RunError has one."""
-    vars(end)["result"] = result
-
-
-class RootModelError(RunError):
-    """The root LM raised (see `__cause__`), did not reply in time, or returned nothing usable."""
-
-
-class SandboxError(RunError):
-    """The REPL could not be started, or died again and again."""
-
-
-class LimitReachedError(RunError):
-    """A limit was met, and no answer was had or `on_limit="raise"`. `result.stop_reason` names the limit."""

@@ -8,11 +8,13 @@ once. Everything a REPL says is hostile input: a sandbox hands on only well-form
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.wire.calls import RefusalKind
+from rlm_integrations.wire.steps import ReplEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,92 +46,6 @@ class ReplSettings:
     """Names of further host functions."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostCall:
-    """The code in the REPL asks the host for something, and waits.
-
-    name and payload are one of
-        reserve     {"n": int}                              -> batch id (int): n sub-calls are set aside, or refused
-        llm_query   {"prompt": str, "batch": int | None, "index": int | None} -> the reply (str)
-        retrieve    {"query": str}                          -> [{"id", "text", "metadata"}, ...]: all hits, and the
-                                                               REPL adds to `context` those whose id it does not hold
-        cite        {"document_id": str, "start": int, "end": int, "text": str} -> None; the host compares its own copy
-        tool        {"name": str, "args": list, "kwargs": dict} -> any JSON value
-    """
-
-    id: int
-    name: str
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class CodeError:
-    """An exception that ended a step."""
-
-    block: int
-    """Which block of the reply, from 1."""
-    line: int | None
-    """The line of the model's own code, from 1 within its block."""
-    source: str
-    """That line."""
-    message: str
-    """For instance "KeyError: 'plot'", at most 2,000 characters."""
-    kind: Literal["raised", "syntax", "interrupted"] = "raised"
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a step printed, stdout and stderr together: head and tail, and how much is gone between."""
-
-    head: str = ""
-    tail: str = ""
-    cut_chars: int = 0
-
-    @property
-    def empty(self) -> bool:
-        return not (self.head.strip() or self.tail.strip())
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerState:
-    """The variable `answer` after a step."""
-
-    ready: bool = False
-    """True if it was ready, held something, and no block raised: the run is over."""
-    content: str = ""
-    """The content, at present: a str as it is, anything else as JSON."""
-    is_json: bool = False
-    """Whether content is the JSON of something that was not a str."""
-    refused: str | None = None
-    """Why ready was taken back in this step, if it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepDone:
-    """A step ended, and the REPL lives on."""
-
-    output: Output
-    error: CodeError | None
-    answer: AnswerState
-    variables: tuple[str, ...] = ()
-    """What is new or changed: "name: type size" each, at most 12 and then "and 3 more"."""
-    blocks_run: int = 0
-    """How many blocks were begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplLost:
-    """The REPL died in this step and its variables are gone. The next one needs a new REPL."""
-
-    reason: str
-    """In words for the root: "it used more than 1,024 MB of memory", "it ended its own process"."""
-    output: Output = field(default_factory=Output)
-    """What it had printed, as far as it arrived."""
-
-
-ReplEvent = HostCall | StepDone | ReplLost
-
-
 class Repl(Protocol):
     """One live session of one run. Steps never overlap."""
 
@@ -148,7 +64,7 @@ class Repl(Protocol):
         """Answer a host call with a JSON value. Does not wait; a call that is no longer open is ignored."""
         ...
 
-    def refuse(self, call_id: int, kind: Literal["type", "value", "budget", "failed"], message: str) -> None:
+    def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         """Answer a host call with an error, which raises in the model's code."""
         ...
 

@@ -11,7 +11,7 @@ except ModuleNotFoundError as error:
         'rlm_integrations.langchain needs langchain-core; run: pip install "rlm-integrations[langchain]"'
     ) from error
 
-from rlm_integrations.core.trace_collector import collect_rlm_traces
+from rlm_integrations.core.trace.collector import collect_rlm_traces
 from rlm_integrations.langchain.chat_rlm import ChatRLM
 from rlm_integrations.langchain.runnable import RLMRunnable
 

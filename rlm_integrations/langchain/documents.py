@@ -13,9 +13,10 @@ from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import VectorStore
 
-from rlm_integrations.core.corpus import Corpus, document_of
-from rlm_integrations.core.describe import corpus_line
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.description import corpus_line
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.errors import InvalidArgumentError
 
 

@@ -9,9 +9,9 @@ from langchain_core.language_models import LanguageModelLike
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, field_validator
 
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.result import TraceDetail
-from rlm_integrations.core.run_plan import OnEvent
+from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.result import TraceDetail
 from rlm_integrations.langchain.arguments import argument_error
 from rlm_integrations.langchain.chat_model import resolve_model
 from rlm_integrations.langchain.documents import PreparedContext, prepare_context
@@ -57,7 +57,7 @@ class EngineArguments(BaseModel):
     trace: TraceDetail = "summary"
     """How much of the trace the message carries; a summary is at most 16 KB."""
     on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
-    """Called with each event of `rlm_integrations.core.events`, in order; may be async."""
+    """Called with each event of `rlm_integrations.core.trace.events`, in order; may be async."""
     on_limit: Literal["answer", "raise"] = "answer"
     """What a run that meets a limit does: give its best answer, or raise LimitReachedError, which carries it."""
 

@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage
 
-from rlm_integrations.core.citations import that_fit
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.trace.citations import that_fit
+from rlm_integrations.core.trace.result import RLMResult
 
 CITATIONS_CHARS = 8_192
 """Of the citations that a node's message carries: checkpoints keep every message of a conversation, time and again."""

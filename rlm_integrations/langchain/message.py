@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import AddableDict
 
-from rlm_integrations.core.result import RLMResult, TraceDetail
+from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.core.usage import Usage
 
 _CHUNKS = 200

@@ -11,8 +11,8 @@ from langchain_core.callbacks import adispatch_custom_event
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_async_callback_manager_for_config, patch_config, set_config_context
 
-from rlm_integrations.core.events import Event, IterationStarted, RootReplied, SubCallEnded
-from rlm_integrations.core.run_plan import OnEvent
+from rlm_integrations.core.run.plan import OnEvent
+from rlm_integrations.core.trace.events import Event, IterationStarted, RootReplied, SubCallEnded
 from rlm_integrations.core.usage import Usage
 
 TOOL_NAME = "python_repl"

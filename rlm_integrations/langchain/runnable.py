@@ -17,9 +17,10 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, model_validator
 from typing_extensions import Unpack
 
-from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import CallOptions
 from rlm_integrations.langchain.asked import Asked, read_asked

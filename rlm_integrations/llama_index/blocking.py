@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms.custom import CustomLLM
 
-from rlm_integrations.core.threads import RunThreads
+from rlm_integrations.core.calls.threads import RunThreads
 
 T = TypeVar("T")
 

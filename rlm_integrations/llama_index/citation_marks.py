@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.llama_index.prefixes import Prefixes
 
 _RETURNED = "cited "

@@ -13,8 +13,9 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node, TextNode
 
-from rlm_integrations.core.corpus import Corpus, plain, unique_ids
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus import forms
+from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
@@ -115,8 +116,7 @@ def _has_media(node: BaseNode) -> bool:
 
 def visible_metadata(node: BaseNode) -> dict[str, Any]:
     """The node's metadata as plain JSON, without what `excluded_llm_metadata_keys` keeps from the model."""
-    hidden = set(node.excluded_llm_metadata_keys)
-    return {str(key): plain(value) for key, value in node.metadata.items() if key not in hidden}
+    return forms.visible_metadata(node.metadata, list(node.excluded_llm_metadata_keys), node.node_id)
 
 
 def document_of_node(node: BaseNode) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llama_index_instrumentation.base import BaseEvent
 
-from rlm_integrations.core import events
+from rlm_integrations.core.trace import events
 
 _TEXT_CHARS = 8_000
 

@@ -13,9 +13,9 @@ from llama_index.core.indices.composability.graph import ComposableGraph
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, NodeWithScore
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.llama_index.documents import NodeCorpus
 from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index
 from rlm_integrations.llama_index.index_retriever import IndexRetriever

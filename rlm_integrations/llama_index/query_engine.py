@@ -22,12 +22,12 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.events import Event
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.prompt import text
-from rlm_integrations.core.result import RLMResult, TraceDetail
-from rlm_integrations.core.run_plan import OnEvent
+from rlm_integrations.core.prompts.texts import text
+from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.events import Event
+from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.blocking import in_thread
 from rlm_integrations.llama_index.caller_warning import warn_caller

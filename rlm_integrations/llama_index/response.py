@@ -16,10 +16,10 @@ from llama_index.core.base.response.schema import (
 )
 from pydantic import BaseModel
 
-from rlm_integrations.core.citations import that_fit
-from rlm_integrations.core.corpus import plain
-from rlm_integrations.core.prompt import shortened
-from rlm_integrations.core.result import RLMResult, TraceDetail
+from rlm_integrations.core.corpus.forms import plain
+from rlm_integrations.core.trace.citations import that_fit
+from rlm_integrations.core.trace.result import RLMResult, TraceDetail
+from rlm_integrations.core.wording import shortened
 from rlm_integrations.llama_index.citation_marks import mark_citations
 from rlm_integrations.llama_index.source_nodes import Evidence
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, TextNode
 
-from rlm_integrations.core.citations import Citation
-from rlm_integrations.core.describe import shown_whole
-from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.corpus.description import shown_whole
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.llama_index.documents import NodeCorpus, text_of_node
 from rlm_integrations.llama_index.node_spans import NodeSpan
 

@@ -9,6 +9,7 @@ from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import ask
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.matches import Match, Passage
+from rlm_integrations.wire import calls
 
 _compile, _escape = re.compile, re.escape
 
@@ -35,8 +36,7 @@ class Cite:
         if found is None:
             raise ValueError(self._unfound(quote, wanted))
         passage, start, end = found
-        payload = {"document_id": passage.id, "start": start, "end": end, "text": passage.text[start:end]}
-        ask(self._host, "cite", payload)
+        ask(self._host, calls.Cite(passage.id, start, end, passage.text[start:end]))
         return f"cited {passage.id}[{start}:{end}]"
 
     def _unfound(self, quote: str, wanted: Passage | None) -> str:

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
+from rlm_integrations.wire import calls
 
-_encode = json.JSONEncoder().encode
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class SubCallLimitError(RuntimeError):
@@ -20,10 +21,10 @@ class SubCallError(RuntimeError):
     """A sub-call failed."""
 
 
-def ask(host: HostPort, name: str, payload: dict[str, Any], failed: type[Exception] = RuntimeError) -> Any:
+def ask(host: HostPort, call: calls.Call, failed: type[Exception] = RuntimeError) -> Any:
     """Call the host. Raises TypeError, ValueError, SubCallLimitError or `failed`, as the host refuses."""
     try:
-        return host.call(name, payload)
+        return host.call(call)
     except HostRefusalError as refusal:
         raise_refusal(refusal, failed)
 
@@ -44,20 +45,26 @@ class Retrieve:
         """Fetch documents for a query from the full collection; those that are new are added to `context`."""
         if not isinstance(query, str) or not query.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"query: {type(query).__name__} given; pass a str that is not empty")
-        return self._corpus.add(ask(self._host, "retrieve", {"query": query}))
+        if len(query) > calls.MAX_QUERY_CHARS:
+            most = f"at most {calls.MAX_QUERY_CHARS:,} are taken"
+            raise ValueError(f"query: {len(query):,} characters, {most}; ask for less")
+        return self._corpus.add(ask(self._host, calls.Retrieve(str.__str__(query))))
 
 
 def tool_function(host: HostPort, name: str) -> Callable[..., Any]:
     """A function that has the host call one of its tools."""
 
     def call_tool(*args: Any, **kwargs: Any) -> Any:
-        payload = {"name": name, "args": list(args), "kwargs": kwargs}
+        call = calls.CallTool(name, list(args), kwargs)
         try:
-            _encode(payload)
+            size = len(_encode(call.to_payload()))
         except (TypeError, ValueError) as error:
             problem = f"{name}: arguments must be plain values, lists and dicts ({error}); nothing was sent"
             raise TypeError(problem) from None
-        return ask(host, "tool", payload)
+        if size > calls.MAX_ARGUMENT_CHARS:
+            problem = f"{size:,} characters of arguments, at most {calls.MAX_ARGUMENT_CHARS:,} are taken"
+            raise ValueError(f"{name}: {problem}; pass less, nothing was sent")
+        return ask(host, call)
 
     call_tool.__name__ = call_tool.__qualname__ = name
     return call_tool

@@ -6,9 +6,9 @@ A sandbox implements it over its own channel; tests implement it in a few lines.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-RefusalKind = Literal["type", "value", "budget", "failed"]
+from rlm_integrations.wire.calls import Call, RefusalKind
 
 
 class HostRefusalError(Exception):
@@ -23,11 +23,11 @@ class HostRefusalError(Exception):
 class HostPort(Protocol):
     """Safe to use from several threads at once."""
 
-    def call(self, name: str, payload: dict[str, Any]) -> Any:
-        """Ask the host and wait. The calls there are: see `core.sandbox.HostCall`. Raises HostRefusalError."""
+    def call(self, call: Call) -> Any:
+        """Ask the host and wait for its value, which each kind of call describes. Raises HostRefusalError."""
         ...
 
-    def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
         """Ask many at once and wait for all: for each its value or, in its place, its HostRefusalError."""
         ...
 

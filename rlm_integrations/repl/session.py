@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, NoReturn, cast
 
-from rlm_integrations.repl.answer import AnswerReading, fresh_answer, read_answer, set_answer
+from rlm_integrations.repl.answer import fresh_answer, read_answer, set_answer
 from rlm_integrations.repl.bounded_repr import bounded_repr
 from rlm_integrations.repl.chunks import Chunks
 from rlm_integrations.repl.cite import Cite
@@ -25,6 +25,7 @@ from rlm_integrations.repl.output import OutputStream, StepOutput
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
 from rlm_integrations.repl.variables import VariableWatch
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 _CHUNK_CHARS_TO_READ = 8_000  # without sub-calls, chunks are for printing
 
@@ -33,9 +34,8 @@ _CHUNK_CHARS_TO_READ = 8_000  # without sub-calls, chunks are for printing
 class _Step:
     """What is known of a step so far."""
 
-    blocks_run: int = 0
-    error: dict[str, Any] | None = None
-    answer: AnswerReading = field(default_factory=AnswerReading)
+    error: CodeError | None = None
+    answer: AnswerState = field(default_factory=AnswerState)
     loop_names: set[str] = field(default_factory=set[str])
 
     @property
@@ -84,11 +84,10 @@ class ReplSession:
         """True exactly while the main thread runs the model's own code."""
         return self._time.running
 
-    def run(self, blocks: Sequence[str]) -> dict[str, Any]:
-        """Run the blocks in order until one raises or sets the answer ready. Returns a `core.sandbox.StepDone` as JSON:
+    def run(self, blocks: Sequence[str]) -> StepDone:
+        """Run the blocks in order until one raises or sets the answer ready.
 
-        {"output": {"tail", "cut_chars"}, "error": null | {"block", "line", "source", "message", "kind"},
-        "answer": {"ready", "content", "is_json", "refused"}, "variables": [...], "blocks_run"}
+        The head of the output is handed to the host while it is produced, and is not in what is returned.
         """
         self._steps += 1
         self._interpreter.begin_step()
@@ -96,24 +95,17 @@ class ReplSession:
         self._loop.begin_step(blocks)
         self._output.begin_step()
         step = _Step()
-        for source in blocks:
-            step.blocks_run += 1
-            self._run_block(step, source)
+        for number, source in enumerate(blocks, 1):
+            self._run_block(step, number, source)
             if step.ended:
                 break
         if not blocks:
             self._read_answer(step)
         tail, cut_chars = self._output.end_step()
-        return {
-            "output": {"tail": tail, "cut_chars": cut_chars},
-            "error": step.error,
-            "answer": step.answer.as_json(),
-            "variables": self._variables.changed(self._namespace, step.loop_names),
-            "blocks_run": step.blocks_run,
-        }
+        variables = self._variables.changed(self._namespace, step.loop_names)
+        return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(variables))
 
-    def _run_block(self, step: _Step, source: str) -> None:
-        number = step.blocks_run
+    def _run_block(self, step: _Step, number: int, source: str) -> None:
         filename = f"<step {self._steps} block {number}>"
         try:
             block = compile_block(source, filename)
@@ -139,10 +131,10 @@ class ReplSession:
         if reading is None:
             assert error is not None
             self._namespace["answer"] = fresh_answer()
-            reading = AnswerReading(refused=f"reading it failed: {self._message(error)}; it is empty again")
+            reading = AnswerState(refused=f"reading it failed: {self._message(error)}; it is empty again")
         earlier = step.answer.refused
         if reading.refused is None and earlier is not None and not reading.ready:
-            reading = AnswerReading(content=reading.content, is_json=reading.is_json, refused=earlier)
+            reading = AnswerState(content=reading.content, is_json=reading.is_json, refused=earlier)
         step.answer = reading
 
     def _message(self, error: BaseException) -> str:

@@ -9,6 +9,7 @@ from rlm_integrations.repl.chunks import heading
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
+from rlm_integrations.wire.calls import LlmQuery, Reserve
 
 
 class FailedSubCall(str):
@@ -53,7 +54,7 @@ class SubCalls:
         """
         whole = self._with_context("prompt", prompt, context)
         self._check("prompt", whole)
-        return ask(self._host, "llm_query", {"prompt": whole, "batch": None, "index": None}, SubCallError)
+        return ask(self._host, LlmQuery(str.__str__(whole)), SubCallError)
 
     def llm_query_batched(self, prompts: Iterable[str]) -> list[str]:
         """The replies to many prompts, asked side by side, in order; a failed one is a FailedSubCall in its place."""
@@ -75,9 +76,9 @@ class SubCalls:
             self._check(f"prompt {index}", prompt)
         if not prompts:
             return []
-        batch = ask(self._host, "reserve", {"n": len(prompts)}, SubCallError)
-        payloads = [{"prompt": str(prompt), "batch": batch, "index": index} for index, prompt in enumerate(prompts)]
-        replies = self._host.call_all("llm_query", payloads)
+        batch = ask(self._host, Reserve(len(prompts)), SubCallError)
+        calls = [LlmQuery(str.__str__(prompt), batch, index) for index, prompt in enumerate(prompts)]
+        replies = self._host.call_all(calls)
         return [FailedSubCall(reply.message) if isinstance(reply, HostRefusalError) else reply for reply in replies]
 
     def _check(self, name: str, prompt: Any) -> None:

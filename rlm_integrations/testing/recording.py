@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, LanguageModel, Message
-from rlm_integrations.core.prompt import sub_call_messages, text
+from rlm_integrations.core.prompts.texts import sub_call_messages, text
 from rlm_integrations.core.usage import Usage
 
 _WHOLE_PROMPT_CHARS = 2_000

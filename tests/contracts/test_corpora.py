@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.wire.calls import Cite, Retrieve
 
 ODD = "CRLF\r\nNUL\0 astral 😀 中文 é\x85\u2028 end"
 
@@ -14,16 +15,16 @@ async def test_citations_are_made_with_their_place(open_session):
     assert await session.value("hit = search('55')[0]\nprint(cite('Rent is 40 marks'), cite('55', hit))") == (
         "cited doc-1[0:17] cited doc-2[10:12]"
     )
-    assert [call.payload for call in session.calls] == [
-        {"document_id": "doc-1", "start": 0, "end": 17, "text": "Rent is\n 40 marks"},
-        {"document_id": "doc-2", "start": 10, "end": 12, "text": "55"},
+    assert [call.call for call in session.calls] == [
+        Cite("doc-1", 0, 17, "Rent is\n 40 marks"),
+        Cite("doc-2", 10, 12, "55"),
     ]
 
 
 async def test_a_citation_from_a_text_with_lone_surrogates_is_of_the_original(open_session):
     session = await open_session([{"id": "odd\udcff", "text": "ab \ud800 cd"}], answer=lambda call: True)
     await session.value("cite(context[0]['text'][3:8])")
-    assert session.calls[0].payload == {"document_id": "odd\udcff", "start": 3, "end": 7, "text": "\ud800 cd"}
+    assert session.calls[0].call == Cite("odd\udcff", 3, 7, "\ud800 cd")
 
 
 CORPORA = {
@@ -63,7 +64,7 @@ async def test_retrieved_documents_stand_behind_the_corpus(open_session):
 async def test_retrieve_appends_what_is_new(open_session):
     found = [{"id": "new", "text": "fresh \ud800 text", "metadata": {}}, {"id": "a", "text": "1", "metadata": {}}]
     session = await open_session(
-        {"a": "1"}, retriever=True, answer=lambda call: found if call.name == "retrieve" else True
+        {"a": "1"}, retriever=True, answer=lambda call: found if isinstance(call, Retrieve) else True
     )
     assert await session.value(
         "print([d['id'] for d in retrieve('q')], len(context), len(retrieve('q')), len(context))"

@@ -8,21 +8,21 @@ import signal
 
 import pytest
 
-from rlm_integrations.core.sandbox import HostCall, ReplLost, StepDone
 from rlm_integrations.sandboxes.channel import open_calls, worker_repl
+from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 async def test_calls_are_answered_by_id(open_session):
-    session = await open_session(answer=lambda call: 7 if call.name == "reserve" else call.payload["prompt"].upper())
+    session = await open_session(answer=lambda call: 7 if isinstance(call, Reserve) else call.prompt.upper())
     assert await session.value("[llm_query('one', 'part'), *llm_query_batched(['two', 'three'])]") == (
         "['ONE\\n\\nPART', 'TWO', 'THREE']"
     )
-    sent = [(call.name, call.payload) for call in session.calls]
-    assert sent == [
-        ("llm_query", {"prompt": "one\n\npart", "batch": None, "index": None}),
-        ("reserve", {"n": 2}),
-        ("llm_query", {"prompt": "two", "batch": 7, "index": 0}),
-        ("llm_query", {"prompt": "three", "batch": 7, "index": 1}),
+    assert [call.call for call in session.calls] == [
+        LlmQuery("one\n\npart"),
+        Reserve(2),
+        LlmQuery("two", 7, 0),
+        LlmQuery("three", 7, 1),
     ]
 
 
@@ -32,13 +32,13 @@ async def test_a_batch_is_open_all_at_once_and_keeps_its_order(open_session):
     async for event in session.repl.step(["print(llm_query_batched([str(n) for n in range(50)]))"]):
         if isinstance(event, StepDone):
             assert event.output.head == f"{[str(n) for n in range(50)]}\n"
-        elif event.name == "reserve":
+        elif isinstance(event.call, Reserve):
             session.repl.reply(event.id, 1)
         else:
             open_.append(event)
             if len(open_) == 50:
                 for call in reversed(open_):
-                    session.repl.reply(call.id, call.payload["prompt"])
+                    session.repl.reply(call.id, call.call.prompt)
     assert len(open_) == 50
 
 
@@ -48,10 +48,10 @@ async def test_a_failed_call_of_a_batch_stands_in_its_place(open_session):
     async for event in session.repl.step([code]):
         if isinstance(event, StepDone):
             assert event.output.head == "['a', '[sub-call failed: no luck]']\n[False, True]\n"
-        elif event.payload.get("prompt") == "b":
+        elif event.call == LlmQuery("b", 1, 1):
             session.repl.refuse(event.id, "failed", "no luck")
         else:
-            session.repl.reply(event.id, event.payload.get("prompt", 1))
+            session.repl.reply(event.id, getattr(event.call, "prompt", 1))
 
 
 async def test_more_than_a_thousand_calls(open_session):
@@ -71,7 +71,7 @@ async def test_refusals_raise_in_the_code(open_session):
     )
     async for event in session.repl.step([code]):
         if isinstance(event, HostCall):
-            assert event.payload == {"name": "look_up", "args": ["x"], "kwargs": {"k": {"y": [1]}}}
+            assert event.call == CallTool("look_up", ["x"], {"k": {"y": [1]}})
             kind = next(kinds)
             session.repl.refuse(event.id, kind, f"no: {kind}")
         else:
@@ -104,6 +104,17 @@ async def test_a_bad_call_is_an_error_that_says_so(open_session, code):
     session = await open_session(["one text", "another"], tools=("look_up",), answer=lambda call: None)
     assert (await session.error(code)).startswith(BAD_CALLS[code])
     assert session.calls == []
+
+
+async def test_a_query_and_arguments_that_are_too_long_are_refused_in_words(open_session):
+    session = await open_session(memory_mb=1024, retriever=True, tools=("look_up",), answer=lambda call: None)
+    error = await session.error("retrieve('x' * 100_001)")
+    assert error == "ValueError: query: 100,001 characters, at most 100,000 are taken; ask for less"
+    error = await session.error("look_up(['x' * 5_000_000], text='x' * 5_000_000)")
+    assert error.endswith("characters of arguments, at most 10,000,000 are taken; pass less, nothing was sent")
+    assert session.calls == []
+    session.answer = lambda call: len(call.payload["args"][0])
+    assert await session.value("look_up('x' * 9_000_000)") == "9000000"
 
 
 async def test_a_call_with_too_much_text_for_the_host_is_refused_in_words(open_session):
@@ -142,13 +153,13 @@ async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
 
 async def test_large_calls_wait_while_the_host_holds_too_much(open_session, until, monkeypatch):
     monkeypatch.setattr(open_calls, "MAX_OPEN_CALL_BYTES", 1 << 20)
-    session = await open_session(answer=lambda call: 1 if call.name == "reserve" else None)
+    session = await open_session(answer=lambda call: 1 if isinstance(call, Reserve) else None)
     step = asyncio.ensure_future(session.run("print(len(llm_query_batched(['x' * 400_000] * 40)))"))
     await until(lambda: not session.repl._channel.reads)
     assert 2 < len(session.calls) < 10
-    session.answer = lambda call: call.payload.get("prompt", 1)
+    session.answer = lambda call: getattr(call, "prompt", 1)
     for call in list(session.calls):
-        session.repl.reply(call.id, call.payload.get("prompt", 1))
+        session.repl.reply(call.id, getattr(call.call, "prompt", 1))
     done = await step
     assert isinstance(done, StepDone)
     assert done.output.head == "40\n"

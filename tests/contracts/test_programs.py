@@ -6,9 +6,10 @@ import json
 import re
 from pathlib import Path
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.sandbox import StepDone
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.wire.calls import Reserve
+from rlm_integrations.wire.steps import StepDone
 
 DOCUMENTS = [
     {
@@ -110,9 +111,9 @@ async def _shown(settings, attach, sandbox, context, programs) -> dict[str, str]
     """What each program prints, or how it fails, in one session."""
 
     def answer(call):
-        prompt = call.payload.get("prompt", "")
+        prompt = getattr(call, "prompt", "")
         numbered = "\n".join(f"[{n}] said" for n in re.findall(r"^\[(\d+)\]", prompt, re.M))
-        return 1 if call.name == "reserve" else numbered or f"reply to {prompt}"
+        return 1 if isinstance(call, Reserve) else numbered or f"reply to {prompt}"
 
     repl = await resolve_sandbox(sandbox).open(context, settings(sub_call_chars=100_000, memory_mb=512))
     session = attach(repl, answer)

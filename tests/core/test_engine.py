@@ -10,8 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from rlm_integrations import Completion, Message, RLMEngine, RLMLimits, Usage
-from rlm_integrations.core.document import Document
-from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RunError
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.testing import ScriptedModel
 
 NOTES = {"a": "The kiln was lit on Monday.", "b": "The kiln went out on Friday.", "c": "Nothing happened."}

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from rlm_integrations import Completion, Message, RLMEngine
-from rlm_integrations.core.errors import InvalidArgumentError, RootModelError
-from rlm_integrations.core.result import RLMResult
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.testing import ScriptedModel
 
 LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000))

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rlm_integrations import Message, RLMEngine, RLMResult
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.events import IterationStarted
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.trace.events import IterationStarted
 from rlm_integrations.testing import ScriptedModel
 
 CORPUS = Corpus.of("".join(f"line {n}: nothing to see\n" for n in range(2_000)))

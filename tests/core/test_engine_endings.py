@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_integrations import RLMEngine, RLMResult
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.errors import RunError
-from rlm_integrations.core.events import CodeStarted, Event
-from rlm_integrations.core.retriever import Retriever
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.retriever import Retriever
+from rlm_integrations.core.trace.events import CodeStarted, Event
+from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.testing import ScriptedModel
 

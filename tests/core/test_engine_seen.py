@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rlm_integrations import RLMEngine, RLMTrace, Usage
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.errors import RootModelError, RunError
-from rlm_integrations.core.events import (
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.trace.events import (
     CodeEnded,
     IterationStarted,
     RunEnded,
@@ -15,6 +14,7 @@ from rlm_integrations.core.events import (
     SubCallEnded,
     SubCallsReserved,
 )
+from rlm_integrations.core.trace.run_errors import RootModelError, RunError
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.testing import ScriptedModel
 
@@ -55,9 +55,7 @@ async def test_the_async_trace_equals_the_sync_one() -> None:
     def facts(trace: RLMTrace) -> dict[str, object]:
         def without_times(value: object) -> object:
             if isinstance(value, dict):
-                return {
-                    key: without_times(inner) for key, inner in value.items() if key not in ("seconds", "observation")
-                }
+                return {key: without_times(inner) for key, inner in value.items() if key not in ("start", "seconds")}
             return [without_times(inner) for inner in value] if isinstance(value, list) else value
 
         return without_times(trace.model_dump(mode="json"))  # type: ignore[return-value]
@@ -80,7 +78,9 @@ def test_a_failed_root_call_hands_back_the_trace_and_what_was_paid() -> None:
     assert caught.value.result is not None
     assert caught.value.result.usage.input_tokens == 7
     assert caught.value.result.answer == "draft"
-    assert len(caught.value.result.trace.iterations) == 1
+    first, failed = caught.value.result.trace.iterations
+    assert first.call.error is None
+    assert (failed.call.error, failed.reply, failed.execution) == ("ConnectionError: gone", "", None)
 
 
 def test_around_step_must_execute() -> None:

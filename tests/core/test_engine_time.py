@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from rlm_integrations import Completion, Message, RLMEngine
-from rlm_integrations.core.errors import LimitReachedError, RootModelError
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError
 from rlm_integrations.testing import ScriptedModel
 
 LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000))

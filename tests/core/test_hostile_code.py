@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from rlm_integrations import Completion, RLMEngine, Usage
-from rlm_integrations.core.events import Event, SubCallsReserved
+from rlm_integrations.core.trace.events import Event, IterationStarted, SubCallsReserved
 from rlm_integrations.testing import ScriptedModel
 
 CORPUS = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
@@ -23,7 +23,7 @@ def frame(**fields):
     body = json.dumps(fields).encode()
     return struct.pack(">I", len(body)) + body
 def end(step):
-    return frame(t="done", step=step, output={"tail": "", "cut_chars": 0}, error=None, variables=[], blocks_run=1,
+    return frame(t="done", step=step, output={"tail": "", "cut_chars": 0}, error=None, variables=[],
                  answer={"ready": False, "content": "", "is_json": False, "refused": None})
 def reserve(count):
     os.write(channel, frame(t="call", id=1 << 30, name="reserve", payload={"n": count}))
@@ -104,6 +104,13 @@ async def test_tools_that_wait_for_their_turn_when_their_step_ends_are_never_cal
         called.append(item)
         await released.wait()
 
+    open_tasks: list[int] = []
+
+    async def count(event: Event) -> None:
+        if isinstance(event, IterationStarted):
+            await asyncio.sleep(0)  # a turn for those that were given up
+            open_tasks.append(len(asyncio.all_tasks()))
+
     def last(messages: object) -> str:
         released.set()
         return repl(f"{FORGE}\nfor _ in range(50): seen()") if len(root.requests) == 2 else finish("'left'")
@@ -114,9 +121,11 @@ async def test_tools_that_wait_for_their_turn_when_their_step_ends_are_never_cal
         "                            payload={'name': 'order', 'args': [n], 'kwargs': {}}))\nseen()"
     )
     root = ScriptedModel([repl(leave), last, last])
-    result = await RLMEngine(root, tools=[order], limits={"max_concurrency": 2}).arun("?", CORPUS)
+    limits = {"max_concurrency": 2}
+    result = await RLMEngine(root, tools=[order], limits=limits, on_event=count).arun("?", CORPUS)
     assert result.text == "left"
     assert called == [0, 1], "those that had their turn"
+    assert open_tasks[1] <= open_tasks[0] + len(called), "the others hold nothing any more"
 
 
 @pytest.mark.parametrize("limit", [{"max_total_tokens": 20_000}, {"max_cost_usd": 0.2}])
@@ -128,7 +137,13 @@ def test_a_batch_overspends_by_the_calls_in_flight_at_most(limit: dict[str, floa
     result = RLMEngine(root, sub_llm=sub, limits={**limit, "max_concurrency": 4}).run("?", CORPUS)
     assert result.stop_reason == next(iter(limit)).removesuffix("_usd")
     assert 20 <= len(sub.requests) <= 20 + 4
-    assert "nothing was sent" in root.requests[1][-1].content
+    told = root.requests[1][-1].content
+    assert "nothing was sent" in told
+    assert result.trace.sub_call_count == len(sub.requests), "what was not sent is no call"
+    assert result.trace.failed_sub_call_count == 0
+    assert f"{len(sub.requests)} made" in told
+    assert f"{1_000 - len(sub.requests)} left" in told, "what was not sent is given back"
+    assert f"{200 - len(sub.requests)} of 200 sub-calls failed" in told
 
 
 async def test_a_result_that_cannot_be_recorded_still_answers_the_call() -> None:
@@ -140,7 +155,7 @@ async def test_a_result_that_cannot_be_recorded_still_answers_the_call() -> None
         result = await RLMEngine(root, tools=[googol]).arun("?", CORPUS)
     assert result.text == "went on"
     assert "1000" in root.requests[1][-1].content
-    assert "SubCallError" in root.requests[2][-1].content or "ValueError" in root.requests[2][-1].content
+    assert "an integer of more than 4,000 digits" in root.requests[2][-1].content
 
 
 def test_citations_take_a_bounded_part_of_the_hosts_memory() -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import rlm_integrations
+from rlm_integrations.core import errors
+from rlm_integrations.core.trace import events, run_errors
 
 PACKAGE = Path(rlm_integrations.__path__[0])
-CORE = sorted((PACKAGE / "core").glob("*.py"))
+CORE = sorted((PACKAGE / "core").rglob("*.py"))
 
 
 def loaded_after(code: str) -> set[str]:
@@ -40,10 +44,36 @@ def test_the_engine_loads_no_framework() -> None:
     assert not loaded & {"langchain_core", "langchain", "llama_index", "openai", "typer", "rich", "numpy"}
 
 
-def test_every_public_name_can_be_imported() -> None:
+def test_every_public_name_can_be_imported_and_is_what_checkers_see() -> None:
     for name in rlm_integrations.__all__:
-        assert getattr(rlm_integrations, name).__name__ == name
+        assert getattr(rlm_integrations, name) is not None
     assert rlm_integrations.__all__ == sorted(rlm_integrations.__all__)
+    tree = ast.parse(Path(rlm_integrations.__file__).read_text(encoding="utf-8"))
+    (for_checkers,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        (alias.name, f"{statement.module}")
+        for statement in for_checkers.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    homes = {(name, f"rlm_integrations.{home}") for name, home in rlm_integrations._HOMES.items()}
+    assert seen == homes
+    assert {name for name, _ in homes} == set(rlm_integrations.__all__)
+
+
+def test_every_error_and_every_event_is_public() -> None:
+    for module in (errors, run_errors, events):
+        own = {name for name, kind in vars(module).items() if getattr(kind, "__module__", None) == module.__name__}
+        assert {name for name in own if name[0].isupper()} <= set(rlm_integrations.__all__)
+    assert {kind.__name__ for kind in get_args(events.Event)} <= set(rlm_integrations.__all__)
+
+
+def test_readme_and_examples_import_public_names_only() -> None:
+    pages = [PACKAGE.parent / "README.md", *(PACKAGE.parent / "examples").glob("*.py")]
+    for page in pages:
+        assert not re.findall(
+            r"rlm_integrations\.(?:core|sandboxes|repl|wire|engine)\b", page.read_text(encoding="utf-8")
+        )
 
 
 def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
@@ -67,6 +97,6 @@ def test_the_core_imports_the_standard_library_and_pydantic_and_itself(module: P
     for name in imported(module.read_text(encoding="utf-8")):
         top = name.partition(".")[0]
         if top == "rlm_integrations":
-            assert name.startswith("rlm_integrations.core")
+            assert name.startswith(("rlm_integrations.core", "rlm_integrations.repl", "rlm_integrations.wire"))
         else:
             assert top in sys.stdlib_module_names | {"pydantic", "pydantic_core"}

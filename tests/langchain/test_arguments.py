@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.langchain import RLMRunnable
 
 

@@ -14,7 +14,8 @@ from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
 
-from rlm_integrations.core.errors import InvalidArgumentError, RunError
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.langchain import RLMRunnable
 
 READY = 'answer["content"] = {0}\nanswer["ready"] = True'

@@ -21,8 +21,9 @@ from langchain_core.runnables import ConfigurableField, RunnableConfig
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
-from rlm_integrations.core.errors import InvalidArgumentError, RootModelError
-from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.langchain import ChatRLM
 from rlm_integrations.testing.langchain import ScriptedChatModel
 

@@ -11,7 +11,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.runnables import RunnableLambda
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.langchain.documents import RunContext, prepare_brought, prepare_context

@@ -15,7 +15,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 
-from rlm_integrations.core.errors import RootModelError
+from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.langchain import RLMRunnable
 
 LOOK = "print(len(context))"

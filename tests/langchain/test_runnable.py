@@ -15,9 +15,10 @@ from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
 
-from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RootModelError
-from rlm_integrations.core.events import RunEnded, RunStarted
-from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.events import RunEnded, RunStarted
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 

@@ -9,8 +9,8 @@ import pydantic.v1
 import pytest
 from pydantic import BaseModel
 
-from rlm_integrations.core.answer_type import AnswerType
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.langchain.structured_output import StructuredOutput
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations.core.errors import RootModelError
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.langchain.system_messages import refuses_system_messages, without_system_messages
 from rlm_integrations.testing.langchain import ScriptedChatModel

@@ -11,7 +11,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
-from rlm_integrations.core.trace_summary import SUMMARY_BYTES
+from rlm_integrations.core.trace.summary import SUMMARY_BYTES
 from rlm_integrations.langchain import RLMRunnable, collect_rlm_traces
 from rlm_integrations.testing.langchain import ScriptedChatModel
 

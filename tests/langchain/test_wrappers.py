@@ -8,7 +8,8 @@ import pytest
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnablePassthrough
 
-from rlm_integrations.core.errors import InvalidArgumentError, RootModelError
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 

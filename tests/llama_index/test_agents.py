@@ -9,7 +9,7 @@ from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActA
 from llama_index.core.tools import QueryEngineTool
 from llama_index.core.workflow import StartEvent, StopEvent, Workflow, step
 
-from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.testing.llama_index import tool_call
 

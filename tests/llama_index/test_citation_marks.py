@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlm_integrations.core.citations import Citation
+from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.llama_index.citation_marks import mark_citations
 
 MAY = "The kiln was lit in May."

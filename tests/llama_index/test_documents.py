@@ -15,7 +15,7 @@ from llama_index.core.node_parser import (
 )
 from llama_index.core.schema import ImageNode, MediaResource, NodeRelationship, RelatedNodeInfo, TextNode
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.documents import NodeCorpus, merge_nodes, visible_metadata
 

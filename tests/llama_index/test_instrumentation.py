@@ -18,8 +18,8 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 
-from rlm_integrations.core.errors import RootModelError
-from rlm_integrations.core.events import RunEnded
+from rlm_integrations.core.trace.events import RunEnded
+from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.llama_index import RLMCodeExecutionEvent, RLMQueryEngine, RLMSubCallEvent
 
 CODE = "```repl\nanswer['content'] = ' '.join(llm_query_batched(['one', 'two']))\nanswer['ready'] = True\n```"

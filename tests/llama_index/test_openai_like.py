@@ -14,7 +14,7 @@ import pytest
 from llama_index.core import Document
 from llama_index.llms.openai_like import OpenAILike
 
-from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.llama_index import RLMQueryEngine
 
 CODE = "```repl\nanswer['content'] = llm_query('What is the passphrase?')\nanswer['ready'] = True\n```"

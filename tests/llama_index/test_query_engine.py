@@ -13,8 +13,9 @@ from llama_index.core.schema import QueryBundle
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
-from rlm_integrations.core.errors import InvalidArgumentError, LimitReachedError, RootModelError
-from rlm_integrations.core.trace import RLMTrace
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError
 from rlm_integrations.llama_index import RLMQueryEngine
 
 FOUND = "heliotrope under glass"

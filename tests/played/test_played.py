@@ -24,7 +24,7 @@ from llama_index.core import VectorStoreIndex
 from llama_index.core.embeddings.mock_embed_model import MockEmbedding
 
 from rlm_integrations import RLMEngine, RLMTrace
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import install

@@ -6,33 +6,37 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from json import dumps, loads  # model code in this process may spoil the module
 from typing import Any
 
 import pytest
 
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.steps import AnswerState, CodeError, read_step_done
 
 
 @dataclass
 class ScriptedHost:
-    """A host in the same process: answers by call name, and remembers what it was asked and handed."""
+    """A host in the same process: answers by host function, and remembers what it was asked and handed."""
 
     answers: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     head: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def call(self, name: str, payload: dict[str, Any]) -> Any:
-        (reply,) = self.call_all(name, [payload])
+    def call(self, call: Call) -> Any:
+        (reply,) = self.call_all([call])
         if isinstance(reply, HostRefusalError):
             raise reply
         return reply
 
-    def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
+        asked = [(call.function, call.to_payload()) for call in calls]
         with self.lock:
-            self.calls += [(name, payload) for payload in payloads]
-        return [self.answers[name](payload) for payload in payloads]
+            self.calls += asked
+        return [self.answers[function](payload) for function, payload in asked]
 
     def print_head(self, text: str) -> None:
         self.head.append(text)
@@ -47,10 +51,9 @@ class Outcome:
 
     output: str
     cut_chars: int
-    error: dict[str, Any] | None
-    answer: dict[str, Any]
+    error: CodeError | None
+    answer: AnswerState
     variables: list[str]
-    blocks_run: int
 
 
 class Repl:
@@ -63,10 +66,9 @@ class Repl:
     def step(self, *blocks: str) -> Outcome:
         self.host.head.clear()
         done = self.session.run(blocks)
-        assert set(done) == {"output", "error", "answer", "variables", "blocks_run"}
-        output = "".join(self.host.head) + done["output"]["tail"]
-        rest = {name: done[name] for name in ("error", "answer", "variables", "blocks_run")}
-        return Outcome(output, done["output"]["cut_chars"], **rest)
+        assert read_step_done(loads(dumps(done.to_json())), len(blocks), 1 << 53) == done
+        output = "".join(self.host.head) + done.output.tail
+        return Outcome(output, done.output.cut_chars, done.error, done.answer, list(done.variables))
 
     def value(self, *blocks: str) -> str:
         """What a step shows that must not fail."""
@@ -78,7 +80,7 @@ class Repl:
         """The message of a step that must fail."""
         outcome = self.step(*blocks)
         assert outcome.error is not None, outcome.output
-        return outcome.error["message"]
+        return outcome.error.message
 
 
 @pytest.fixture

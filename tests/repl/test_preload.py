@@ -22,8 +22,8 @@ from rlm_integrations.repl.preload import guard_imports, preload
 from rlm_integrations.repl.session import ReplSession
 
 class Host:
-    def call(self, name, payload): return 1
-    def call_all(self, name, payloads): return ["reply"] * len(payloads)
+    def call(self, call): return 1
+    def call_all(self, calls): return ["reply"] * len(calls)
     def print_head(self, text): head.append(text)
 
 def refuse(event, arguments):
@@ -44,7 +44,7 @@ results = []
 for step in steps:
     head.clear()
     done = session.run([step])
-    results.append(["".join(head) + done["output"]["tail"], done["error"] and done["error"]["message"]])
+    results.append(["".join(head) + done.output.tail, done.error and done.error.message])
 json.dump({"outside": outside, "names": names, "results": results, "refused": refused}, result_file)
 result_file.close()
 """

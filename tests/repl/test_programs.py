@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.sandbox import HostCall, ReplSettings, StepDone
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.wire.calls import HostCall, LlmQuery
+from rlm_integrations.wire.steps import StepDone
 
 TEXT = "\n".join(
     f"2024-{1 + n % 12:02d}-{1 + n % 28:02d} 12:{n % 60:02d}:00 [{['INFO', 'WARN', 'ERROR'][n * n % 3]}] user_{n % 37} "
@@ -121,7 +123,8 @@ async def run_steps(sandboxes) -> Callable[..., Any]:
             assert "RAISED" not in shown
             async for event in repl.step([step]):
                 if isinstance(event, HostCall):
-                    repl.reply(event.id, 1 if event.name == "reserve" else f"reply to {event.payload['prompt']}")
+                    asked = event.call
+                    repl.reply(event.id, f"reply to {asked.prompt}" if isinstance(asked, LlmQuery) else 1)
                 else:
                     assert isinstance(event, StepDone), event
                     error = "" if event.error is None else f"RAISED {event.error.message}\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import Repl, ReplSettings
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.sandboxes.process import document_file
 from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter

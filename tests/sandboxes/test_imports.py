@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import ProcessSandbox, RLMEngine
-from rlm_integrations.core.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.testing import ScriptedModel

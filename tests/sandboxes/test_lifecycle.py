@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.errors import SandboxError
-from rlm_integrations.core.sandbox import HostCall, StepDone
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.steps import StepDone
 
 SPARES = 1
 """Processes that a helper keeps for the next run."""
@@ -216,8 +217,9 @@ def test_the_helper_outlives_the_thread_that_started_it(settings, attach):
 
 PROGRAM = """
 import asyncio, os, sys
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplSettings, StepDone
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.wire.steps import StepDone
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
@@ -281,7 +283,7 @@ def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone():
 
 
 def test_a_host_that_cannot_start_the_helper_is_told_why(settings, monkeypatch):
-    from rlm_integrations.core.errors import SandboxError
+    from rlm_integrations.core.trace.run_errors import SandboxError
 
     helper_client().shut_down()
     monkeypatch.setattr(sys, "executable", "/bin/false")

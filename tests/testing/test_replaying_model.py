@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations import RLMEngine
-from rlm_integrations.core.errors import InvalidArgumentError, RunError
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
-from rlm_integrations.core.prompt import first_message, sub_call_messages
+from rlm_integrations.core.prompts.texts import first_message, sub_call_messages
+from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing import Recorder, ReplayingModel, ScriptedModel, ScriptExhausted
 

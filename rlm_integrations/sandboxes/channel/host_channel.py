@@ -22,6 +22,7 @@ from rlm_integrations.sandboxes.channel.frames import (
     read_frame,
     write_frame,
 )
+from rlm_integrations.wire.calls import Call
 
 globals()["__builtins__"] = vars(builtins).copy()
 
@@ -82,27 +83,27 @@ class HostChannel:
         if when_sent is not None:
             when_sent()
 
-    def call(self, name: str, payload: dict[str, Any]) -> Any:
-        (reply,) = self.call_all(name, [payload])
+    def call(self, call: Call) -> Any:
+        (reply,) = self.call_all([call])
         if isinstance(reply, HostRefusalError):
             raise reply
         return reply
 
-    def call_all(self, name: str, payloads: Sequence[dict[str, Any]]) -> list[Any]:
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
         replies: SimpleQueue[_Reply] = SimpleQueue()
         places: dict[int, int] = {}
-        results: list[Any] = [None] * len(payloads)
+        results: list[Any] = [None] * len(calls)
         try:
-            for place, payload in enumerate(payloads):
+            for place, call in enumerate(calls):
                 if next(self._unused_places, None) is None:
                     self._free_places.get()
                 id_ = next(self._ids)
                 places[id_] = place
                 self._waiting[id_] = replies
-                refusal = self._send_call(id_, name, payload)
+                refusal = self._send_call(id_, call)
                 if refusal is not None:
-                    self._deliver({"id": id_, "refusal": refusal})
-            for _ in payloads:
+                    self._deliver(id_, {"refusal": refusal})
+            for _ in calls:
                 id_, reply = replies.get()
                 results[places[id_]] = _result(reply)
         finally:
@@ -115,9 +116,9 @@ class HostChannel:
     def print_head(self, text: str) -> None:
         self.send({"t": "output", "text": text})
 
-    def _send_call(self, id_: int, name: str, payload: dict[str, Any]) -> HostRefusalError | None:
+    def _send_call(self, id_: int, call: Call) -> HostRefusalError | None:
         try:
-            self.send({"t": "call", "id": id_, "name": name, "payload": payload})
+            self.send({"t": "call", "id": id_, "name": call.function, "payload": call.to_payload()})
         except (TypeError, RecursionError) as error:
             return HostRefusalError("type", f"only plain data can be passed to the host: {error}")
         except FrameTooLongError as error:
@@ -140,8 +141,11 @@ class HostChannel:
                 message = decode(body)
                 if message["t"] == "step":
                     self._steps.put(message)
+                elif "ids" in message:
+                    for id_ in message["ids"]:
+                        self._deliver(id_, message)
                 else:
-                    self._deliver(message)
+                    self._deliver(message["id"], message)
             status = 0
         except OSError:
             status = EXIT_CHANNEL
@@ -156,11 +160,11 @@ class HostChannel:
             self._at_end()
         _exit(status)
 
-    def _deliver(self, message: dict[str, Any]) -> None:
-        waiter = self._waiting.pop(message["id"], None)
+    def _deliver(self, id_: int, message: dict[str, Any]) -> None:
+        waiter = self._waiting.pop(id_, None)
         if waiter is not None:
             self._free_places.put(None)
-            waiter.put((message["id"], message))
+            waiter.put((id_, message))
 
 
 def _result(reply: dict[str, Any]) -> Any:

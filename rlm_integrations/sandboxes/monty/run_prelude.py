@@ -14,7 +14,7 @@ _PARTS = (
 )
 _TOOL = """
 def {name}(*args, **kwargs):
-    return _host_tool_{name}(*_arguments({name!r}, args), **_keywords({name!r}, kwargs))
+    return _rlm_host_tool_{name}(*_rlm_arguments({name!r}, args), **_rlm_keywords({name!r}, kwargs))
 """
 
 
@@ -25,4 +25,4 @@ def run_prelude(
     parts = [*_PARTS, *["sub_calls"] * sub_calls, *["retrieve"] * retriever]
     codes = [(_FOLDER / f"{part}.txt").read_text(encoding="utf-8") for part in parts]
     codes += [_TOOL.format(name=name) for name in tools]
-    vm.feed("\n".join([*codes, "None"]), _output_chars=max_output_chars, _printed_chars=printed_chars)
+    vm.feed("\n".join([*codes, "None"]), _rlm_output_chars=max_output_chars, _rlm_printed_chars=printed_chars)

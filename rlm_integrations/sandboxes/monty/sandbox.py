@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import MissingExtraError
 from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
 from rlm_integrations.sandboxes.monty.repl import MontyRepl
@@ -26,8 +26,9 @@ def is_installed() -> bool:
 class MontySandbox:
     """Implements `core.sandbox.Sandbox` with `pydantic-monty`, an interpreter of a subset of Python.
 
-    Weaker than the process sandbox in that a step over its time limit loses its variables, and each REPL holds the
-    corpus twice; stronger in that it needs nothing of the operating system.
+    Weaker than the process sandbox in that a step over its time limit loses its variables where the VM cannot interrupt
+    it, as in a regular expression, and each REPL holds the corpus twice; stronger in that it needs nothing of the
+    operating system.
     """
 
     def __init__(self) -> None:
@@ -51,7 +52,7 @@ class MontySandbox:
             "language VM": f"pydantic-monty {version('pydantic-monty')} in a process of its own: no files, network, "
             "environment, processes or modules of the host; a subset of Python",
             "memory": "the VM's heap is limited for each run; the functions beside it by the kernel, on Linux",
-            "time": "a step over its limit ends the session",
+            "time": "a step over its limit is interrupted, or ends the session where that has no effect",
         }
         return Capabilities("monty", confined=True, layers=layers)
 

@@ -61,27 +61,27 @@ class VmFunctions:
         self._rest: Iterator[Any] = iter(())
         self._next_items: list[Any] = []
         self.depth, self.retriever = depth, retriever
-        self._tools = {f"_host_tool_{name}": tool_function(host, name) for name in tools}
+        self._tools = {f"_rlm_host_tool_{name}": tool_function(host, name) for name in tools}
 
     def by_name(self) -> dict[str, Callable[..., Any]]:
-        """By the names that the prelude and the model call them."""
+        """By the names that the prelude calls them."""
         functions: dict[str, Callable[..., Any]] = {
-            "_host_search": self.search,
-            "_host_chunks": self.chunks,
-            "_host_cite": self._cite,
-            "_host_more": self.more,
+            "_rlm_host_search": self.search,
+            "_rlm_host_chunks": self.chunks,
+            "_rlm_host_cite": self._cite,
+            "_rlm_host_more": self.more,
         }
         if self.depth:
             functions |= {
-                "_host_llm_query": self.llm_query,
-                "_host_llm_query_batched": self.llm_query_batched,
-                "_host_rlm_query_batched": self.rlm_query_batched,
-                "_host_llm_map": self.llm_map,
+                "_rlm_host_llm_query": self.llm_query,
+                "_rlm_host_llm_query_batched": self.llm_query_batched,
+                "_rlm_host_rlm_query_batched": self.rlm_query_batched,
+                "_rlm_host_llm_map": self.llm_map,
             }
         if self.retriever:
-            functions["_host_retrieve"] = self.retrieve
+            functions["_rlm_host_retrieve"] = self.retrieve
         functions |= self._tools
-        return {name: _within_memory(name.removeprefix("_host_"), function) for name, function in functions.items()}
+        return {name: _within_memory(name.removeprefix("_rlm_host_"), function) for name, function in functions.items()}
 
     def search(self, pattern: Any, docs: Any, limit: Any, around: Any) -> tuple[int, int, int, int, Part]:
         found = self._search(_value(pattern), self._docs(docs), limit, around)

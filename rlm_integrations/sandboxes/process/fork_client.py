@@ -9,7 +9,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 
-from rlm_integrations.core.errors import SandboxError
+from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES
 
 START_TIMEOUT_S = 60.0

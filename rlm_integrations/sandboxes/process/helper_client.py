@@ -19,10 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
-from rlm_integrations.core.errors import InvalidArgumentError, SandboxError
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.process.document_file import RecordWriter, UnreadableMetadataError
 from rlm_integrations.sandboxes.process.fork_client import (
     ForkClient,

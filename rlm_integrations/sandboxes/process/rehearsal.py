@@ -51,7 +51,7 @@ def _session() -> None:
             retriever=False,
             tools=(),
         )
-        port.send({**session.run([_STEP]), "t": "done"})
+        port.send({**session.run([_STEP]).to_json(), "t": "done"})
         read_frame(there.fileno())
 
 

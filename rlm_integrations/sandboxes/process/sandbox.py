@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rlm_integrations.core.corpus import Corpus
-from rlm_integrations.core.document import Document
-from rlm_integrations.core.errors import SandboxError
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
+from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import read_frame

@@ -16,6 +16,7 @@ import types
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.repl.thread_errors import show_thread_error
 from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
 from rlm_integrations.sandboxes.process.confinement import (
     Confinement,
@@ -25,7 +26,10 @@ from rlm_integrations.sandboxes.process.confinement import (
 )
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
-from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, end_threads
+from rlm_integrations.sandboxes.process.shared_text import can_seal
+from rlm_integrations.sandboxes.process.thread_guard import end_threads
+from rlm_integrations.sandboxes.process.thread_limit import words
+from rlm_integrations.wire.steps import CodeError, StepDone
 
 globals()["__builtins__"] = vars(builtins).copy()
 
@@ -50,14 +54,16 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         context = _context(reader, settings, shared)
         reader.close()
         _start_afresh()
-        memory = MemoryLimit(settings["memory_mb"])
-        layers = {} if confinement is None else confinement.confine()
+        memory, sealed = MemoryLimit(settings["memory_mb"]), can_seal()
+        layers = {} if confinement is None else confinement.confine(job.parent)
     except MemoryError:
         _exit(EXIT_MEMORY)
     except ConfinementError as error:
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
-    layers |= {"memory": "address space limited for each run", "threads": f"at most {MAX_THREADS}"}
+    threads = layers.pop("threads", words("not bounded by the kernel"))
+    freed = "" if sealed else "; code that unmaps a long corpus gets its size more, for this kernel has no mseal"
+    layers |= {"memory": f"address space limited for each run{freed}", "threads": threads}
     session = ReplSession(
         context,
         port,
@@ -72,7 +78,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     _Steps(session, port, memory, settings["memory_mb"]).run()
 
 
-_NO_MEMORY_LEFT: dict[str, Any] = {"block": 1, "line": None, "source": "", "message": "MemoryError", "kind": "raised"}
+_NO_MEMORY_LEFT = CodeError(1, None, "", "MemoryError")
 """How a step ends that filled the memory with small objects: the session could not say where."""
 
 
@@ -107,18 +113,19 @@ class _Steps:
         _set_switch_interval(_SWITCH_INTERVAL_S)
         self._interrupts = 0
         self._memory.for_model(relieved=self._ran_out_of_memory)
-        done: dict[str, Any]
+        done: StepDone
         try:
             done = self._session.run(step["blocks"])
             self._memory.open_reserve()
         except MemoryError:
             self._memory.open_reserve()
-            done = self._session.run([]) | {"error": dict(_NO_MEMORY_LEFT), "blocks_run": 1}
-        error = done["error"]
-        self._ran_out_of_memory = error is not None and error["message"].startswith("MemoryError")
+            done = self._session.run([]).with_error(_NO_MEMORY_LEFT)
+        error = done.error
+        self._ran_out_of_memory = error is not None and error.message.startswith("MemoryError")
         if error is not None:
-            error["message"] += _how_to_go_on(error["message"], self._memory_mb)
-        self._port.send({**done, "t": "done", "step": step["step"]})
+            message = error.message + _how_to_go_on(error.message, self._memory_mb)
+            done = done.with_error(CodeError(error.block, error.line, error.source, message, error.kind))
+        self._port.send({**done.to_json(), "t": "done", "step": step["step"]})
 
     def _on_interrupt(self, number: int, frame: types.FrameType | None) -> None:
         if self._port.main_sends:
@@ -168,3 +175,4 @@ def _start_afresh() -> None:
         numpy_random.seed()
     gc.enable()
     threading.stack_size(_STACK_BYTES)
+    threading.excepthook = show_thread_error

@@ -1,0 +1,123 @@
+"""What is left of a run's limits. One budget serves the whole tree, on the run's event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import number, plural
+
+_LAST_CALL_SHARE = 0.2
+_LAST_CALL_SECONDS = 60.0
+_COST_UNKNOWN = (
+    "limits: max_cost_usd is set, but the model does not report its cost; give its prices "
+    "(OpenAIModel(input_price=..., output_price=...)) or use max_total_tokens"
+)
+
+
+class BudgetError(Exception):
+    """A call was refused before it was sent. The message is for the root LM."""
+
+
+class Budget:
+    """Counts exactly what can be counted beforehand, and adds up the rest as it becomes known.
+
+    `clock` gives seconds that only ever grow. Of `timeout_s` a share is kept back for the last call.
+    """
+
+    def __init__(self, limits: RLMLimits, clock: Callable[[], float]) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._start = clock()
+        self._reserved = 0
+        self._tool_calls = 0
+        self._refused_at_zero = False
+        self._cost_unknown = False
+        self.usage = Usage()
+
+    @property
+    def sub_calls_left(self) -> int:
+        return self.limits.max_sub_calls - self._reserved
+
+    def reserve(self, calls: int) -> None:
+        """Set sub-calls aside, all or none. Raises BudgetError."""
+        self.check()
+        left = self.sub_calls_left
+        if calls > left:
+            self._refused_at_zero |= left == 0
+            asked = plural(calls, "sub-call")
+            raise BudgetError(f"{asked} asked for, {number(left)} left; nothing was sent")
+        self._reserved += calls
+
+    def check(self) -> None:
+        """Raises BudgetError where a limit other than that of sub-calls is met, or the run cannot go on."""
+        if self._cost_unknown:
+            raise BudgetError(f"the run cannot go on; nothing was sent ({_COST_UNKNOWN})")
+        spent = self._spent()
+        if spent is not None:
+            raise BudgetError(f"the run has reached {limit_words(spent, self.limits)}; nothing was sent")
+
+    def release(self, calls: int) -> None:
+        """Give back what was set aside and not sent."""
+        self._reserved -= calls
+
+    def count_tool_call(self) -> None:
+        """One call of a tool or of `retrieve`. Raises BudgetError."""
+        if self._tool_calls >= self.limits.max_tool_calls:
+            made = plural(self.limits.max_tool_calls, "call")
+            raise BudgetError(f"the {made} of tools and `retrieve` of this run are made; go on with what you have")
+        self._tool_calls += 1
+
+    def spend(self, usage: Usage) -> None:
+        """Add what a call consumed."""
+        self.usage += usage
+        self._cost_unknown |= self.limits.max_cost_usd is not None and usage.cost_usd is None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the run cannot go on: `max_cost_usd` is set, and a model did not say what its call cost."""
+        return _COST_UNKNOWN if self._cost_unknown else None
+
+    def limit_met(self) -> StopReason | None:
+        """The limit that ends the run now, if any."""
+        used_up = self._refused_at_zero and self.sub_calls_left == 0
+        return self._spent() or ("max_sub_calls" if used_up else None)
+
+    def _spent(self) -> StopReason | None:
+        if self.seconds_left() <= 0:
+            return "timeout"
+        if self.limits.max_total_tokens is not None and self.usage.total_tokens >= self.limits.max_total_tokens:
+            return "max_total_tokens"
+        if self.limits.max_cost_usd is not None and (self.usage.cost_usd or 0.0) >= self.limits.max_cost_usd:
+            return "max_cost"
+        return None
+
+    def seconds_left(self, *, last_call: bool = False) -> float:
+        """Until work must stop, or until the last call must have come back."""
+        if self.limits.timeout_s is None:
+            return float("inf")
+        kept_back = 0.0 if last_call else min(_LAST_CALL_SECONDS, _LAST_CALL_SHARE * self.limits.timeout_s)
+        return self.limits.timeout_s - kept_back - (self._clock() - self._start)
+
+    def call_seconds(self, *, last_call: bool = False) -> float:
+        """How long a model call that is sent now may take."""
+        return max(0.0, min(self.limits.call_timeout_s, self.seconds_left(last_call=last_call)))
+
+    def tokens_left_share(self) -> float:
+        """From 1 down to 0."""
+        if self.limits.max_total_tokens is None:
+            return 1.0
+        return max(0.0, 1.0 - self.usage.total_tokens / self.limits.max_total_tokens)
+
+
+def limit_words(reason: StopReason, limits: RLMLimits) -> str:
+    """The limit, in words for the root LM and for errors."""
+    words = {
+        "max_iterations": f"the limit of {plural(limits.max_iterations, 'step')}",
+        "max_sub_calls": f"the limit of {plural(limits.max_sub_calls, 'sub-call')}",
+        "max_total_tokens": f"the limit of {number(limits.max_total_tokens or 0)} tokens",
+        "max_cost": f"the limit of {limits.max_cost_usd} US dollars",
+        "timeout": f"the limit of {limits.timeout_s or 0:g} s",
+    }
+    return words[reason]

@@ -1,0 +1,100 @@
+"""The gate: every model call of a run goes through here, root calls and sub-calls alike, and so do calls of tools.
+
+It gives a call its slot and its time, sends it, and spends what it cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from rlm_integrations.core.calls.budget import Budget, BudgetError
+from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.language_model import Completion, Message
+
+
+class Waiting:
+    """Calls of one step of code that have no slot yet. When the step ends they are given up, and hold nothing more."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.over = False
+        """Whether the step has ended: nothing is begun for it any more."""
+
+    def give_up(self) -> None:
+        """The step has ended."""
+        self.over = True
+        for task in self._tasks:
+            task.cancel()
+
+    @asynccontextmanager
+    async def until(self, slots: asyncio.Semaphore) -> AsyncGenerator[None]:
+        """Hold one of the slots, once there is one."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await slots.acquire()
+        finally:
+            self._tasks.discard(task)
+        try:
+            yield
+        finally:
+            slots.release()
+
+
+class ModelCalls:
+    """The calls of one run's whole tree, on the run's event loop."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.last_call = False
+        """Whether the run is in its last call, for which time was kept back."""
+        self._slots = asyncio.Semaphore(budget.limits.max_concurrency)
+        self._closed = False
+
+    def close(self) -> None:
+        """The run is ending: code may go on for a moment, but nothing more is sent for it."""
+        self._closed = True
+
+    @asynccontextmanager
+    async def slot(self, waiting: Waiting) -> AsyncGenerator[None]:
+        """Hold one of `max_concurrency` slots for what the code calls: a sub-call, a tool or `retrieve`.
+
+        A root LM takes none: it is one call at a time, and calls that an earlier step left open must not hold it up.
+        Raises BudgetError where the run is ending.
+        """
+        async with waiting.until(self._slots):
+            if self._closed:
+                raise BudgetError("the run is ending; nothing was sent")
+            yield
+
+    def seconds(self) -> float:
+        """How long a call that begins now may take."""
+        return self.budget.call_seconds(last_call=self.last_call)
+
+    async def root_call(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
+        """The root LM's reply, which is never refused: a run asks only while it may, and then for the last time.
+
+        Raises what `ModelPath.call` raises.
+        """
+        return await self._send(model, messages)
+
+    async def sub_call(
+        self, model: ModelPath, messages: Sequence[Message], waiting: Waiting, started: Callable[[], Awaitable[None]]
+    ) -> Completion:
+        """The sub-LM's reply to a call that was reserved. `started` is awaited when it is about to be sent.
+
+        Raises BudgetError, with nothing sent, where calls before it met a limit or its step is over; and what
+        `ModelPath.call` raises.
+        """
+        async with self.slot(waiting):
+            self.budget.check()
+            await started()
+            return await self._send(model, messages)
+
+    async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
+        completion = await model.call(messages, self.seconds())
+        self.budget.spend(completion.usage)
+        return completion

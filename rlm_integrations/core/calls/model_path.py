@@ -1,0 +1,69 @@
+"""Calls a model on the run's path, sync or async, and answers for what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Completion, LanguageModel, Message
+from rlm_integrations.core.surrogates import without_lone_surrogates
+
+
+class ModelPath:
+    """On the sync path a model's `complete_sync` runs in a thread of the run; else `complete` on the loop."""
+
+    def __init__(self, model: LanguageModel, argument: str, threads: RunThreads | None) -> None:
+        self._model = model
+        self._argument = argument
+        self._threads = threads
+        self._complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
+        self._last: tuple[Message, ...] = ()
+        self._last_sent: tuple[Message, ...] = ()
+
+    async def call(self, messages: Sequence[Message], seconds: float) -> Completion:
+        """The model's reply.
+
+        Raises TimeoutError, TypeError for something that is no reply, and what the model raises.
+        """
+        sent = self._sendable(tuple(messages))
+        deadline = asyncio.timeout(seconds if seconds != float("inf") else None)
+        try:
+            async with deadline:
+                if self._threads is not None and self._complete_sync is not None:
+                    completion: Any = await self._threads.run(self._complete_sync, sent)
+                else:
+                    completion = await contained(self._model.complete(sent))
+        except TimeoutError as error:
+            if deadline.expired():
+                raise TimeoutError(f"no reply within {seconds:.3g} s") from error
+            raise
+        if not isinstance(completion, Completion):
+            got = type(completion).__name__
+            raise TypeError(
+                f"{self._argument}: complete() returned {got}; it must return a Completion(text, usage, model)"
+            )
+        if not isinstance(completion.text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return Completion("", completion.usage, completion.model)
+        return completion
+
+    def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        """Without lone surrogates. A conversation only grows: what it began with is not looked through again."""
+        known = len(self._last) if messages[: len(self._last)] == self._last else 0
+        new = (Message(message.role, without_lone_surrogates(message.content)) for message in messages[known:])
+        self._last, self._last_sent = messages, (*self._last_sent[:known], *new)
+        return self._last_sent
+
+
+def check_model(model: object, argument: str) -> None:
+    """Raises InvalidArgumentError where the argument is not a LanguageModel."""
+    if model is None:
+        raise InvalidArgumentError(f"{argument}: no model given; pass one, for instance OpenAIModel('gpt-5')")
+    if not callable(getattr(model, "complete", None)) or isinstance(model, type):
+        raise InvalidArgumentError(
+            f"{argument}: {model!r:.80} is not a LanguageModel (no complete(messages)); pass OpenAIModel(...), or use "
+            "RLMRunnable for LangChain models and RLMQueryEngine for LlamaIndex LLMs"
+        )

@@ -1,0 +1,83 @@
+"""The threads of one run: for tools, and for the sync methods of models on the sync path.
+
+They are daemons and the run's own. Shared ones deadlock when a tool calls an engine again, those of a
+ThreadPoolExecutor are joined at exit and would hold up an interpreter whose model hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from rlm_integrations.core.calls.foreign_code import raisable
+
+T = TypeVar("T")
+
+
+class RunThreads:
+    """Runs blocking functions, each with a copy of the caller's context variables.
+
+    Threads are started as they are needed and used again; whoever calls bounds how many run at once.
+    A function's SystemExit, and whatever else would end the caller's event loop, comes back as a RuntimeError.
+    A call that was given up keeps its thread until it returns.
+    """
+
+    def __init__(self, name: str = "rlm") -> None:
+        self._name = name
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._alive = 0
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Await the function's result. Cancelling gives the call up; it cannot be stopped."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        context = copy_context()
+
+        def settle(result: T | None, error: Exception | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]
+
+        def work() -> None:
+            try:
+                outcome: tuple[T | None, Exception | None] = (context.run(function, *args), None)
+            except BaseException as error:
+                outcome = (None, raisable(error))
+            with suppress(RuntimeError):  # the call was given up, and its loop is closed
+                loop.call_soon_threadsafe(settle, *outcome)
+
+        self._submit(work)
+        return await future
+
+    def close(self) -> None:
+        """Let the idle threads end, and the others when they are done."""
+        with self._lock:
+            for _ in range(self._alive):
+                self._work.put(None)
+
+    def _submit(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            else:
+                name = f"{self._name}-{self._alive + 1}"
+                threading.Thread(target=self._serve, name=name, daemon=True).start()
+                self._alive += 1
+        self._work.put(work)
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+            del work  # a reference would keep the call's arguments alive while idle
+            with self._lock:
+                self._idle += 1

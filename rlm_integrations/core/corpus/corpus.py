@@ -1,0 +1,139 @@
+"""The corpus of a run: what `context` is made from.
+
+`Corpus.of` takes everything a user may pass as `context`. A corpus is prepared once for an engine and
+shared by its runs; what a single call brings is joined in front of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Literal, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import checked_text, read_documents
+from rlm_integrations.core.corpus.retriever import Retriever
+from rlm_integrations.core.errors import InvalidArgumentError
+
+T = TypeVar("T")
+CorpusKind = Literal["none", "str", "documents"]
+
+
+class Corpus:
+    """An immutable corpus. A single text has kind "str" and is one document with the id "".
+
+    `shared` is the part that was prepared once for many runs (the corpus itself, or the one that a call's
+    own documents were joined to), and `brought` the documents in front of it. Both kinds keep texts as
+    they came: CRLF, NUL and lone surrogates included.
+
+    With a `retriever` the documents are only a sample: a run begins with those that it returns for the
+    question, and the REPL can ask it for more.
+    """
+
+    def __init__(
+        self,
+        documents: Sequence[Document],
+        kind: CorpusKind = "documents",
+        *,
+        join_to: Corpus | None = None,
+        retriever: Retriever | None = None,
+    ) -> None:
+        self.brought: tuple[Document, ...] = tuple(documents)
+        self._base = join_to
+        self.kind: CorpusKind = kind
+        self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
+
+    @property
+    def shared(self) -> Corpus:
+        return self if self._base is None else self._base
+
+    @cached_property
+    def documents(self) -> tuple[Document, ...]:
+        """All documents in order, with unique ids."""
+        if self._base is None:
+            return self.brought
+        return unique_ids([*self.brought, *self._base.as_documents()])
+
+    @cached_property
+    def by_id(self) -> dict[str, Document]:
+        return {document.id: document for document in self.documents}
+
+    @cached_property
+    def chars(self) -> int:
+        """Characters of text in all."""
+        return sum(len(document.text) for document in self.documents)
+
+    @property
+    def text(self) -> str:
+        """The one text of a corpus of kind "str"."""
+        return self.documents[0].text
+
+    def as_documents(self) -> tuple[Document, ...]:
+        """The documents; a single text gets an id of its own, for standing beside others."""
+        if self.kind == "str":
+            return (Document("context", self.text),)
+        return self.documents
+
+    def preceded_by(self, documents: Sequence[Document]) -> Corpus:
+        """This corpus with a call's own documents in front."""
+        if not documents:
+            return self
+        if self.kind == "none":
+            return Corpus(unique_ids(documents), retriever=self.retriever)
+        if self._base is not None:  # joined to what is shared, not to what an earlier join made for one run
+            return Corpus([*documents, *self.brought], join_to=self._base, retriever=self.retriever)
+        return Corpus(documents, join_to=self)
+
+    @classmethod
+    def of(cls, context: object) -> Corpus:
+        """Read what a user passed as `context`.
+
+        Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, and a
+        short str that names an existing file.
+        """
+        if isinstance(context, Corpus):
+            return context
+        if context is None:
+            return cls((), "none")
+        if isinstance(context, str):
+            return cls((Document("", checked_text(context)),), "str")
+        if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
+            return cls((), "none", retriever=cast(Retriever, context))
+        documents = read_documents(context)
+        if not documents:
+            raise InvalidArgumentError("context: is empty; pass the documents, or None to ask without a corpus")
+        return cls(unique_ids(documents))
+
+
+def once_per_corpus(function: Callable[[Corpus], T]) -> Callable[[Corpus], T]:
+    """Remember what the function says of a corpus for as long as the corpus lives: runs share it."""
+    known: WeakKeyDictionary[Corpus, T] = WeakKeyDictionary()
+
+    @functools.wraps(function)
+    def remembered(corpus: Corpus) -> T:
+        if corpus not in known:
+            known[corpus] = function(corpus)
+        return known[corpus]
+
+    return remembered
+
+
+def unique_ids(documents: Sequence[Document]) -> tuple[Document, ...]:
+    """The documents, equal ids told apart: the second "a" becomes "a#2"."""
+    taken = {document.id for document in documents}
+    if len(taken) == len(documents):
+        return tuple(documents)
+    counts: dict[str, int] = {}
+    unique: list[Document] = []
+    for document in documents:
+        name, count = document.id, counts.get(document.id, 0) + 1
+        if count > 1:
+            while (name := f"{document.id}#{count}") in taken:
+                count += 1
+            taken.add(name)
+        counts[document.id] = count
+        unique.append(document if name == document.id else Document(name, document.text, document.metadata))
+    return tuple(unique)

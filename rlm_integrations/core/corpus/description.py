@@ -1,0 +1,213 @@
+"""What the root LM is told of `context` before its first reply: enough to need no turn for its shape."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.prompts.fences import fence_tag
+from rlm_integrations.core.prompts.texts import fill, text
+from rlm_integrations.core.wording import number, plural, shortened
+
+_LISTED_VALUES = 6
+_LISTED_KEYS = 12
+_LISTED_IDS = 6
+_METADATA_CHARS = 300
+_ID_CHARS = 300
+_KEY_CHARS = 60
+_COUNTED_SUB_CALLS = 50
+_BETWEEN_TEXTS = 2  # characters that `chunks` puts there
+_VALUE_CHARS = 30
+_COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
+
+
+def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
+    """Whether the root LM sees all of the corpus unasked, or there is none."""
+    if corpus.retriever is not None:
+        return False
+    if corpus.kind == "none":
+        return True
+    room = limits.inline_chars
+    if not room or max(corpus.chars, len(corpus.documents)) > room:
+        return False
+    return corpus.kind == "str" or sum(len(_whole(document)) for document in corpus.documents) <= room
+
+
+def corpus_line(corpus: Corpus) -> str:
+    """One line for traces and progress: "240 documents, 12,345 characters"."""
+    if corpus.kind == "none":
+        return "no corpus"
+    if corpus.kind == "str":
+        return f"one str, {number(corpus.chars)} characters"
+    return f"{plural(len(corpus.documents), 'document')}, {number(corpus.chars)} characters"
+
+
+def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars: int | None = None) -> str:
+    """The paragraph on `context` in the root LM's first message.
+
+    Text of the corpus stands in fences that it cannot close. With `sub_call_chars`, what a sub-call takes, it says how
+    many it takes to read all.
+    """
+    reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
+    if corpus.kind == "none":
+        return text("context_none")
+    if corpus.kind == "str":
+        return _describe_str(corpus, limits, fence_key, reading)
+    return _describe_documents(corpus, limits, fence_key, reading)
+
+
+def study(corpus: Corpus) -> None:
+    """Find out what `describe` says of the corpus, which takes a while over a large one. It is remembered."""
+    if corpus.kind == "str":
+        _lines_of(corpus)
+    elif corpus.kind == "documents":
+        _metadata_of(corpus)
+        _spread_of(corpus)
+
+
+def _sub_calls(corpus: Corpus, sub_call_chars: int) -> str:
+    needed = -(-corpus.chars // sub_call_chars)
+    if needed <= _COUNTED_SUB_CALLS:  # of more, nobody asks how many exactly
+        needed = packed_count((len(document.text) for document in corpus.documents), sub_call_chars)
+    return f"about {plural(needed, 'sub-call')}"
+
+
+def packed_count(lengths: Iterable[int], size: int) -> int:
+    """How many strings of at most `size` characters `chunks` makes of texts of these lengths, their heads aside."""
+    count, used = 0, 0
+    for length in lengths:
+        if used and used + _BETWEEN_TEXTS + length > size:
+            count, used = count + 1, 0
+        full, rest = divmod(length, size)
+        count += full
+        used += rest + _BETWEEN_TEXTS * bool(used and rest)
+    return count + bool(used)
+
+
+def _describe_str(corpus: Corpus, limits: RLMLimits, fence_key: bytes, reading: str) -> str:
+    content = corpus.text
+    chars = number(len(content))
+    if shown_whole(corpus, limits):
+        return fill("context_str_whole", chars=chars, text=content, tag=fence_tag(fence_key, content))
+    lines = plural(_lines_of(corpus), "line")
+    shown = min(limits.preview_chars, len(content))
+    if shown < 2:
+        return fill("context_str_unseen", chars=chars, lines=lines, reading=reading)
+    n_tail = -(-shown // 3)
+    n_head = shown - n_tail
+    head, tail = content[:n_head], content[-n_tail:]
+    return fill(
+        "context_str",
+        reading=reading,
+        chars=chars,
+        lines=lines,
+        n_head=number(n_head),
+        head=head,
+        n_tail=number(n_tail),
+        tail=tail,
+        tag=fence_tag(fence_key, head, tail),
+    )
+
+
+def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, reading: str) -> str:
+    documents = corpus.documents
+    facts: dict[str, Any] = {
+        "documents": f"a list of {plural(len(documents), 'document')}",
+        "origin": text("origin_retriever") if corpus.retriever is not None else "",
+        "chars": number(corpus.chars),
+        "meta": _metadata_of(corpus),
+    }
+    if shown_whole(corpus, limits):
+        facts["origin"] = ""
+        whole = "\n\n".join(map(_whole, documents))
+        return fill("context_docs_whole", whole=whole, tag=fence_tag(fence_key, whole), **facts)
+    facts |= {"spread": _spread_of(corpus), "ids": _ids(documents), "reading": reading}
+    if not limits.preview_chars or not documents:
+        return fill("context_docs_unseen", **facts)
+    sample = documents[0]
+    written = json.dumps(dict(sample.metadata), ensure_ascii=False, default=str)
+    metadata = f"metadata {shortened(written, _METADATA_CHARS)}\n" if sample.metadata else ""
+    shown = _cut(sample.text, limits.preview_chars)
+    tag = fence_tag(fence_key, metadata, shown)
+    return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, tag=tag, **facts)
+
+
+def _whole(document: Document) -> str:
+    metadata = "".join(f" | {key}: {value}" for key, value in document.metadata.items())
+    return f"[{document.id}{metadata}]\n{document.text}"
+
+
+def _cut(content: str, chars: int) -> str:
+    if len(content) <= chars:
+        return content
+    return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
+
+
+@once_per_corpus
+def _lines_of(corpus: Corpus) -> int:
+    pieces = range(0, len(corpus.text), _COUNTED_CHARS)
+    return sum(corpus.text.count("\n", start, start + _COUNTED_CHARS) for start in pieces) + 1
+
+
+@once_per_corpus
+def _metadata_of(corpus: Corpus) -> str:
+    return metadata_line(corpus.documents)
+
+
+@once_per_corpus
+def _spread_of(corpus: Corpus) -> str:
+    documents = corpus.documents
+    if len(documents) < 2:
+        return ""
+    sizes = [len(document.text) for document in documents]
+    return f" (each {number(min(sizes))} to {number(max(sizes))}, median {number(int(statistics.median(sizes)))})"
+
+
+def _ids(documents: Sequence[Document]) -> str:
+    if not documents:
+        return ""
+    few = len(documents) <= _LISTED_IDS
+    ids = [_id(document) for document in (documents if few else [*documents[:3], *documents[-2:]])]
+    shown = ids if few else [*ids[:3], "…", *ids[3:]]
+    return f"Ids: {', '.join(shown)}. "
+
+
+def _id(document: Document) -> str:
+    return shortened(repr(document.id), _ID_CHARS)
+
+
+def metadata_line(documents: Sequence[Document]) -> str:
+    """Each key with its values where they are few, else their number and range.
+
+    Values are told apart by repr, so that 2021 and '2021' are both seen; a key that some documents
+    lack says in how many it stands.
+    """
+    keys = sorted({key for document in documents for key in document.metadata})
+    if not keys:
+        return "No metadata."
+    shown = "; ".join(_values(documents, key) for key in keys[:_LISTED_KEYS])
+    more = f"; and {len(keys) - _LISTED_KEYS} more keys" if len(keys) > _LISTED_KEYS else ""
+    return f"Metadata: {shown}{more}."
+
+
+def _values(documents: Sequence[Document], key: str) -> str:
+    values = [document.metadata[key] for document in documents if key in document.metadata]
+    by_repr = {repr(value): value for value in values}
+    numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
+    order = sorted(by_repr, key=lambda form: by_repr[form] if numeric else str(by_repr[form]))
+    name = shortened(_one_line(key), _KEY_CHARS)
+    lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
+    if len(order) <= _LISTED_VALUES:
+        return f"{name}{lacking} ({', '.join(form[:_VALUE_CHARS] for form in order)})"
+    first, last = (_one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
+    return f"{name}{lacking} ({number(len(order))} values, {first} to {last})"
+
+
+def _one_line(words: str) -> str:
+    """Words of the corpus outside of its fences: a line break would let them pass for ours."""
+    return " ".join(words.splitlines())

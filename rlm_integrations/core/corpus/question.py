@@ -1,0 +1,90 @@
+"""The question of a run, out of one str or a whole conversation.
+
+A message that is too long for the root LM becomes a document of the corpus, and the root sees its head
+and tail and where the rest is. So a prompt with a stuffed `{context}` works unchanged at any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.prompts.texts import fill
+from rlm_integrations.core.wording import number
+
+_SHOWN_CHARS = 2_000
+"""Characters of an overlong message that the root sees of its head, and as many of its tail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `before` and `after` are the other messages, in their roles and places."""
+
+    text: str
+    query: str
+    """What a retriever is asked: the question, or the end of an overlong one, where the question mostly stands."""
+    before: tuple[Message, ...] = ()
+    after: tuple[Message, ...] = ()
+    documents: tuple[Document, ...] = ()
+    """The overlong messages, whole."""
+
+
+def read_question(question: str | Sequence[Message], message_chars: int) -> Question:
+    """The last user message is the question; the others keep their roles and places.
+
+    Raises InvalidArgumentError where nothing is asked, and for anything else than a str or Messages.
+    """
+    messages = _messages(question)
+    asked = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
+    if asked is None:
+        raise InvalidArgumentError("question: holds no user message; pass a str, or messages with a user message last")
+    if not messages[asked].content.strip():
+        raise InvalidArgumentError("question: is empty; pass what is to be answered")
+    query = messages[asked].content
+    documents: list[Document] = []
+    for place, message in enumerate(messages):
+        if len(message.content) > message_chars:
+            document = Document(f"message-{place + 1}", message.content, {"role": message.role})
+            documents.append(document)
+            messages[place] = Message(message.role, _shortened(document))
+    return Question(
+        text=messages[asked].content,
+        query=query if len(query) <= message_chars else query[-_SHOWN_CHARS:],
+        before=tuple(messages[:asked]),
+        after=tuple(messages[asked + 1 :]),
+        documents=tuple(documents),
+    )
+
+
+def _messages(question: object) -> list[Message]:
+    if isinstance(question, str):
+        return [Message("user", question)]
+    if not isinstance(question, Sequence):
+        raise InvalidArgumentError(f"question: {type(question).__name__} given; pass a str, or a list of Messages")
+    messages: list[Message] = []
+    for place, message in enumerate(cast("Sequence[object]", question), 1):
+        if not isinstance(message, Message):
+            got = type(message).__name__
+            raise InvalidArgumentError(
+                f"question: item {place} is {got}; pass a str, or Message(role, content) objects"
+            )
+        messages.append(message)
+    return messages
+
+
+def _shortened(document: Document) -> str:
+    content = document.text
+    return fill(
+        "long_message",
+        chars=number(len(content)),
+        doc_id=repr(document.id),
+        n_head=number(_SHOWN_CHARS),
+        n_tail=number(_SHOWN_CHARS),
+        n_cut=number(len(content) - 2 * _SHOWN_CHARS),
+        head=content[:_SHOWN_CHARS],
+        tail=content[-_SHOWN_CHARS:],
+    )

@@ -1,0 +1,36 @@
+"""What the host says to a call of the code: its value, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_integrations.core.trace.events import Event
+from rlm_integrations.wire.calls import RefusalKind
+
+Emit = Callable[[Event], Awaitable[None]]
+"""Records an event and tells the user of it. Raises RunError where the user's handler raised."""
+
+STEP_OVER = "the step of this call is over; nothing was sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Any JSON value."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    kind: RefusalKind
+    message: str
+
+
+class RefusedCallError(Exception):
+    """A call that is answered with a Refusal."""
+
+    def __init__(self, kind: RefusalKind, message: str) -> None:
+        super().__init__(message)
+        self.kind: RefusalKind = kind

@@ -1,0 +1,62 @@
+"""Calls of the user's own code, tools and retrievers: counted, in a slot, in time, and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rlm_integrations.core.calls.budget import BudgetError
+from rlm_integrations.core.calls.model_calls import ModelCalls
+from rlm_integrations.core.host.answers import STEP_OVER, Emit, RefusedCallError
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.trace.events import HostCallEnded, HostCallStarted
+from rlm_integrations.core.trace.records import HostFunctionCall
+from rlm_integrations.core.wording import error_words
+from rlm_integrations.repl.bounded_repr import bounded_repr
+
+_SHOWN_CHARS = 2_000
+
+
+class ForeignCalls:
+    """Those of one run."""
+
+    def __init__(self, calls: ModelCalls, emit: Emit) -> None:
+        self._calls = calls
+        self._emit = emit
+        self._numbers = itertools.count(1)
+
+    async def run(
+        self, name: str, arguments: dict[str, Any], step: StepRecord, work: Callable[[], Awaitable[Any]]
+    ) -> Any:
+        """What `work` returns, within the run's bounds. Raises RefusedCallError."""
+        try:
+            self._calls.budget.count_tool_call()
+        except BudgetError as refusal:  # not the kind that says sub-calls are used up
+            raise RefusedCallError("failed", f"{name}: {refusal}") from None
+        shown = _shown(arguments)
+        async with self._calls.slot(step.waiting):
+            if step.over:
+                raise RefusedCallError("failed", STEP_OVER)
+            number, began = next(self._numbers), step.clock()
+            await self._emit(HostCallStarted(step.iteration, number, name, shown))
+            value, failure = None, None
+            try:
+                async with asyncio.timeout(self._calls.seconds()):
+                    value = await work()
+                result, error = _shown(value), None
+            except Exception as raised:
+                failure, result, error = raised, None, error_words(raised)
+            record = HostFunctionCall(
+                name=name, arguments=shown, result=result, error=error, start=began, seconds=step.clock() - began
+            )
+            await self._emit(HostCallEnded(step.iteration, number, record))
+        if failure is not None:
+            raise RefusedCallError("failed", f"{name}: {error}") from failure
+        return value
+
+
+def _shown(value: Any) -> str:
+    """The beginning of its repr, at a cost that does not grow with the value."""
+    return bounded_repr(value, _SHOWN_CHARS)[:_SHOWN_CHARS]

@@ -1,0 +1,67 @@
+"""Answers what the code in one REPL asks of the host: sub-calls, retrieval, citations, tools.
+
+Every request is hostile. Each is answered once, whatever happens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlm_integrations.core.calls.budget import BudgetError
+from rlm_integrations.core.calls.model_calls import ModelCalls
+from rlm_integrations.core.host.answers import STEP_OVER, Refusal, RefusedCallError, Reply
+from rlm_integrations.core.host.citations import Citations
+from rlm_integrations.core.host.retrieval import Retrieval
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.host.sub_calls import SubCalls
+from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.core.wording import error_words
+from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmQuery, Reserve, Retrieve
+
+
+class HostFunctions:
+    """The host's side of one node's REPL."""
+
+    def __init__(
+        self, calls: ModelCalls, sub_calls: SubCalls, retrieval: Retrieval, citations: Citations, tools: ToolCalls
+    ) -> None:
+        self._calls = calls
+        self._sub_calls = sub_calls
+        self._retrieval = retrieval
+        self._citations = citations
+        self._tools = tools
+        self.fatal: RunError | None = None
+        """An error that the run must end with."""
+
+    async def answer(self, call: Call, step: StepRecord) -> Reply | Refusal:
+        """Do what the call asks."""
+        if self.fatal is not None:
+            return Refusal("failed", "the run is ending")
+        if step.over:  # what it had reserved is given back by now
+            return Refusal("failed", STEP_OVER)
+        try:
+            return Reply(await self._do(call, step))
+        except RefusedCallError as refusal:
+            return Refusal(refusal.kind, str(refusal))
+        except BudgetError as refusal:
+            return Refusal("budget", str(refusal))
+        except RunError as error:
+            self.fatal = error
+            self._calls.close()
+            return Refusal("failed", str(error))
+        except Exception as error:  # a call that is not answered would hang the code for ever
+            return Refusal("failed", error_words(error))
+
+    async def _do(self, call: Call, step: StepRecord) -> Any:
+        match call:
+            case Reserve():
+                return await self._sub_calls.reserve(call, step)
+            case LlmQuery():
+                return await self._sub_calls.query(call, step)
+            case Retrieve():
+                return await self._retrieval.fetch(call, step)
+            case Cite():
+                return await self._citations.add(call, step)
+            case CallTool():
+                return await self._tools.call(call, step)

@@ -1,0 +1,56 @@
+"""`retrieve`: documents that the user's retriever finds, beyond those that the run began with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.retriever import Retriever
+from rlm_integrations.core.host.answers import RefusedCallError
+from rlm_integrations.core.host.foreign_calls import ForeignCalls
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.wire.calls import Retrieve
+
+
+class Retrieval:
+    """Asks the retriever of one node's corpus. Without threads, by its async method."""
+
+    def __init__(self, corpus: Corpus, threads: RunThreads | None, foreign: ForeignCalls) -> None:
+        self._corpus = corpus
+        self._threads = threads
+        self._foreign = foreign
+        self.added: dict[str, Document] = {}
+        """By id, what was found and is not in the corpus."""
+
+    async def fetch(self, call: Retrieve, step: StepRecord) -> list[dict[str, Any]]:
+        """All hits for the query, as the REPL takes them. Raises RefusedCallError."""
+        retriever = self._corpus.retriever
+        if retriever is None:
+            raise RefusedCallError("value", "there is no retriever in this run")
+        if not call.query.strip():
+            raise RefusedCallError("type", "the query must be a non-empty str")
+
+        async def work() -> list[dict[str, Any]]:
+            found = await retrieve(retriever, call.query, self._threads)
+            for document in found:
+                if document.id not in self._corpus.by_id:
+                    self.added.setdefault(document.id, document)
+            return [{"id": each.id, "text": each.text, "metadata": dict(each.metadata)} for each in found]
+
+        return await self._foreign.run("retrieve", {"query": call.query}, step, work)
+
+    def document(self, document_id: str) -> Document | None:
+        """The host's own copy of a document."""
+        return self._corpus.by_id.get(document_id) or self.added.get(document_id)
+
+
+async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
+    """The retriever's documents; with threads, by its sync method where it has one."""
+    fetch_sync: Callable[[str], Sequence[Document]] | None = getattr(retriever, "retrieve_sync", None)
+    if threads is not None and fetch_sync is not None:
+        return await threads.run(fetch_sync, query)
+    return await contained(retriever.retrieve(query))

@@ -1,0 +1,99 @@
+"""`llm_query` and its batches: reserved before they are sent, so that a limit is never passed."""
+
+from __future__ import annotations
+
+import itertools
+
+from rlm_integrations.core.calls.budget import BudgetError
+from rlm_integrations.core.calls.model_calls import ModelCalls
+from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.host.answers import Emit, RefusedCallError
+from rlm_integrations.core.host.step_record import Batch, StepRecord
+from rlm_integrations.core.prompts.texts import sub_call_messages
+from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted
+from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.core.wording import error_words
+from rlm_integrations.wire.calls import LlmQuery, Reserve
+
+
+class SubCalls:
+    """The sub-calls of one run. `prompt_chars` is the longest prompt, in characters."""
+
+    def __init__(self, calls: ModelCalls, model: ModelPath, prompt_chars: int, emit: Emit) -> None:
+        self._calls = calls
+        self._budget = calls.budget
+        self._model = model
+        self._prompt_chars = prompt_chars
+        self._emit = emit
+        self._numbers = itertools.count(1)
+        self._batch_ids = itertools.count(1)
+
+    async def reserve(self, call: Reserve, step: StepRecord) -> int:
+        """Set a batch of sub-calls aside, all or none. Returns its id. Raises BudgetError."""
+        self._check_depth()
+        if call.n < 1:
+            raise RefusedCallError("value", "a batch needs at least one prompt")
+        self._budget.reserve(call.n)
+        batch_id = next(self._batch_ids)
+        step.batches[batch_id] = Batch(call.n)
+        await self._emit(SubCallsReserved(step.iteration, call.n))
+        return batch_id
+
+    async def query(self, call: LlmQuery, step: StepRecord) -> str:
+        """The sub-LM's reply. Raises RefusedCallError, BudgetError."""
+        self._check_depth()
+        if len(call.prompt) > self._prompt_chars:
+            chars = f"the prompt has {len(call.prompt):,} characters"
+            raise RefusedCallError("value", f"{chars}; a sub-call takes {self._prompt_chars:,}")
+        if call.batch is None:
+            self._budget.reserve(1)
+            await self._emit(SubCallsReserved(step.iteration, 1))
+        else:
+            batch = step.batches.get(call.batch)
+            if batch is None or batch.begun >= batch.size:
+                raise RefusedCallError("budget", "this batch has no sub-call left; nothing was sent")
+            batch.begun += 1
+        return await self._send(call, step)
+
+    def _check_depth(self) -> None:
+        if self._budget.limits.max_depth == 0:
+            raise RefusedCallError("value", "there are no sub-calls in this run")
+
+    async def _send(self, call: LlmQuery, step: StepRecord) -> str:
+        """Send what is reserved. It is given back where it is not sent after all."""
+        batch, index = call.batch, call.index
+        record: SubCall | None = None
+
+        async def started() -> None:
+            nonlocal record
+            number, began = next(self._numbers), step.clock()
+            record = SubCall(number=number, batch=batch, index=index, prompt=call.prompt, start=began)
+            step.sub_call_sent()
+            await self._emit(SubCallStarted(step.iteration, number, call.prompt, batch, index))
+
+        try:
+            messages = sub_call_messages(call.prompt)
+            completion = await self._calls.sub_call(self._model, messages, step.waiting, started)
+            assert record is not None
+            record.reply, record.model, record.usage = completion.text, completion.model, completion.usage
+        except RunError:  # of the user's handler: the run ends with it
+            raise
+        except BudgetError as refusal:
+            step.sub_call_failed(batch, index, str(refusal))
+            raise
+        except Exception as error:
+            if record is None:
+                raise
+            record.error = error_words(error)
+            step.sub_call_failed(batch, index, record.error)
+        finally:
+            if record is None:
+                self._budget.release(1)
+            else:
+                record.seconds = step.clock() - record.start
+                step.sub_call_closed()
+        await self._emit(SubCallEnded(step.iteration, record))
+        if record.reply is None:
+            raise RefusedCallError("failed", record.error or "the sub-call failed")
+        return record.reply

@@ -1,0 +1,39 @@
+"""Calls of the user's tools, with the values that came from the REPL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.corpus.forms import plain
+from rlm_integrations.core.host.answers import RefusedCallError
+from rlm_integrations.core.host.foreign_calls import ForeignCalls
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.host.tools import Tool
+from rlm_integrations.wire.calls import CallTool
+
+
+class ToolCalls:
+    """Tools by name. Async ones are awaited on the run's loop, the others run in its threads."""
+
+    def __init__(self, tools: Mapping[str, Tool], threads: RunThreads, foreign: ForeignCalls) -> None:
+        self._tools = tools
+        self._threads = threads
+        self._foreign = foreign
+
+    async def call(self, call: CallTool, step: StepRecord) -> Any:
+        """What the tool returns, as a JSON value. Raises RefusedCallError."""
+        tool = self._tools.get(call.name)
+        if tool is None:
+            tools = ", ".join(self._tools) or "none"
+            raise RefusedCallError("value", f"there is no tool {call.name[:100]!r}; the tools are {tools}")
+
+        async def work() -> Any:
+            if tool.is_async:
+                return plain(await contained(tool.function(*call.args, **call.kwargs)))
+            return plain(await self._threads.run(lambda: tool.function(*call.args, **call.kwargs)))
+
+        arguments = {"args": call.args, "kwargs": call.kwargs}
+        return await self._foreign.run(tool.description.name, arguments, step, work)

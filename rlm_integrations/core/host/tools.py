@@ -1,0 +1,62 @@
+"""The user's own functions, offered in the REPL and run in the host."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.prompts.texts import ToolDescription
+
+_TAKEN = {
+    "context", "answer", "search", "chunks", "cite", "retrieve", "llm_query", "llm_query_batched", "llm_map",
+    "rlm_query", "rlm_query_batched", "recursive_llm", "FINAL", "FINAL_VAR", "SHOW_VARS", "FailedSubCall",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A host function: `function` is called with JSON values, and what it returns goes back as one."""
+
+    function: Callable[..., Any]
+    description: ToolDescription
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+
+def read_tools(functions: Sequence[object]) -> dict[str, Tool]:
+    """The tools by name. Raises InvalidArgumentError for what cannot be one."""
+    if isinstance(functions, str) or not isinstance(functions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(f"tools: {type(functions).__name__} given; pass a list of functions")
+    tools: dict[str, Tool] = {}
+    for place, function in enumerate(functions):
+        name = getattr(function, "__name__", "")
+        if not callable(function) or not str(name).isidentifier():
+            got = type(function).__name__
+            raise InvalidArgumentError(f"tools: item {place} is {got}; pass functions with a name and a docstring")
+        if name in _TAKEN or name in tools:
+            why = "is a name of the REPL itself" if name in _TAKEN else "stands twice"
+            raise InvalidArgumentError(f"tools: {name!r} {why}; rename the function")
+        tools[name] = Tool(function, _describe(function, name))
+    return tools
+
+
+def _describe(function: Callable[..., Any], name: str) -> ToolDescription:
+    try:
+        signature = f"{name}{_signature(function)}"
+    except (TypeError, ValueError):  # some of C have none
+        signature = f"{name}(...)"
+    paragraph = (inspect.getdoc(function) or "").split("\n\n")[0]
+    return ToolDescription(name, signature, " ".join(paragraph.split()) or "a function of the user.")
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """With annotations as types, `str` and not `'str'`, where they can be resolved: that may raise anything."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except Exception:
+        return inspect.signature(function)

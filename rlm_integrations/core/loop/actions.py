@@ -1,0 +1,46 @@
+"""What the loop decides to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.limits import StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class CallRootLM:
+    """Send the conversation to the root LM."""
+
+    messages: tuple[Message, ...]
+    iteration: int
+    last_call: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunCode:
+    """Run the blocks of the last reply."""
+
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run has its answer."""
+
+    text: str
+    stop_reason: StopReason
+    is_json: bool = False
+    """Whether the text is the JSON of a value that was not a str."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The run cannot have an answer."""
+
+    message: str
+    stop_reason: StopReason | None = None
+    draft: str = ""
+
+
+Action = CallRootLM | RunCode | Finish | Fail

@@ -1,0 +1,192 @@
+"""The rules of a run: (state, what happened) -> (state, next action). No clock, no await, no I/O.
+
+`begin` gives the first action; `on_reply` follows CallRootLM, `on_code_ran` follows RunCode, and
+`on_root_failed` a root call that raised. `core/run/node.py` performs the actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from rlm_integrations.core.calls.budget import limit_words
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.observation import StepContext, observe, output_text
+from rlm_integrations.core.loop.reply_parser import Reply, parse_reply
+from rlm_integrations.core.prompts.fences import fence_tag
+from rlm_integrations.core.prompts.texts import fill
+from rlm_integrations.core.wording import shortened
+from rlm_integrations.wire.steps import StepDone
+
+_LIMITS_OF = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}  # others bear the name of their limit
+_LAST_CALL_QUESTION_CHARS = 600
+_LAST_CALL_DRAFT_CHARS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What stays the same all through a run."""
+
+    limits: RLMLimits
+    question: str
+    depth: int
+    """0 where there are no sub-calls."""
+    plain_reply_answers: bool
+    """Whether the root LM has seen all there is, so that a reply without code is the answer."""
+    misfit: Callable[[str, bool], str | None]
+    """(text, is_json) -> why it does not fit the type of the answer, or None where it does."""
+    fence_key: bytes
+    """What makes the tags of fences unknown to those who write what stands in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A run between two actions. The conversation only ever grows, so that prompt caches hit."""
+
+    messages: tuple[Message, ...] = ()
+    iteration: int = 1
+    codeless: int = 0
+    """Replies without code in a row."""
+    empty: int = 0
+    """Replies that said nothing, in a row."""
+    reply: str = ""
+    """The last reply of the root LM."""
+    parsed: Reply = field(default_factory=lambda: Reply(()))
+    draft: str = ""
+    """answer["content"] as it last was, not ready."""
+    draft_is_json: bool = False
+    last_call: StopReason | None = None
+    """The limit that was met, once the last call is on its way."""
+
+
+Decision = tuple[State, Action]
+
+
+def decide(rules: Rules, state: State, happening: Happening) -> Decision:
+    """The next state and action. Equal arguments give equal decisions."""
+    match happening:
+        case Opened():
+            return replace(state, messages=happening.messages), CallRootLM(happening.messages, state.iteration)
+        case Replied():
+            return _on_reply(rules, state, happening.text, happening.budget)
+        case CodeRan():
+            return _on_code_ran(rules, state, happening)
+        case RootCallFailed():
+            return _on_root_failed(rules, state, happening)
+
+
+def _on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Decision:
+    """Code is run, the rest is an answer or is told what was expected."""
+    parsed = parse_reply(reply)
+    messages = (*state.messages, Message("assistant", reply))
+    state = replace(state, messages=messages, reply=reply, parsed=parsed)
+    if parsed.blocks:
+        return replace(state, codeless=0, empty=0), RunCode(parsed.blocks)
+    said = (reply if parsed.final is None else parsed.final).strip()
+    if state.last_call is not None:
+        return state, _last_answer(rules, state, said)
+    state = replace(state, codeless=state.codeless + 1, empty=0 if said else state.empty + 1)
+    return _codeless(rules, state, said, budget)
+
+
+def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
+    """An answer ends the run; else there is something to show."""
+    outcome, misfit = ran.outcome, None
+    if isinstance(outcome, StepDone):
+        answer = outcome.answer
+        if answer.ready:
+            misfit = rules.misfit(answer.content, answer.is_json)
+            if misfit is None:
+                return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
+        state = replace(state, draft=answer.content, draft_is_json=answer.is_json)
+    elif state.last_call is None:
+        state = replace(state, draft="", draft_is_json=False)
+    if state.last_call is not None:
+        return state, _last_answer(rules, state)
+    context = StepContext(
+        step=state.iteration,
+        max_iterations=rules.limits.max_iterations,
+        question=rules.question,
+        depth=rules.depth,
+        blocks=len(state.parsed.blocks),
+        fence_open=state.parsed.fence_open,
+        tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
+        misfit=misfit,
+    )
+    return _go_on(rules, state, observe(ran, context), ran.budget)
+
+
+def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
+    """Where time was up, the last call follows; else the run fails."""
+    if state.last_call is not None:
+        return state, _last_answer(rules, replace(state, parsed=Reply(())), problem=failed.problem)
+    if failed.budget.limit is not None:
+        return _last_call(rules, state, "", failed.budget.limit)
+    return state, Fail(failed.problem, draft=state.draft)
+
+
+def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Decision:
+    """A reply without code: an answer where FINAL or the rules make it one, else it is told what was expected."""
+    misfit = rules.misfit(said, False) if said else None
+    final = state.parsed.final is not None
+    if said and misfit is None and (final or rules.plain_reply_answers or state.codeless > 1):
+        return state, Finish(said, "answer" if final else "plain_reply")
+    if state.empty > 1:
+        return state, Fail("the root LM replied twice in a row with nothing", draft=state.draft)
+    where = {"step": state.iteration, "max_iterations": rules.limits.max_iterations}
+    if misfit is not None:
+        nudge = fill("nudge_misfit", why=misfit, **where)
+    elif _limit_met(rules, state, budget) is not None:
+        nudge = ""  # the last call follows, and wants no code
+    else:
+        nudge = fill("nudge_no_code", **where)
+    return _go_on(rules, state, nudge, budget)
+
+
+def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> Decision:
+    """Show the observation and ask again, or for the last time where a limit is met."""
+    limit = _limit_met(rules, state, budget)
+    if limit is not None:
+        return _last_call(rules, state, observation, limit)
+    messages = (*state.messages, Message("user", observation))
+    state = replace(state, messages=messages, iteration=state.iteration + 1)
+    return state, CallRootLM(messages, state.iteration)
+
+
+def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | None:
+    if budget.limit is None and state.iteration >= rules.limits.max_iterations:
+        return "max_iterations"
+    return budget.limit
+
+
+def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) -> Decision:
+    closing = fill(
+        "last_call",
+        limit=limit_words(limit, rules.limits),
+        question=shortened(rules.question, _LAST_CALL_QUESTION_CHARS),
+        draft=shortened(state.draft, _LAST_CALL_DRAFT_CHARS) or "(empty)",
+    )
+    content = f"{observation}\n\n{closing}" if observation else closing
+    messages = (*state.messages, Message("user", content))
+    state = replace(state, messages=messages, iteration=state.iteration + 1, last_call=limit)
+    return state, CallRootLM(messages, state.iteration, last_call=True)
+
+
+def _last_answer(
+    rules: Rules, state: State, said: str = "", problem: str = "the last call gave no answer that fits"
+) -> Action:
+    """What the run ends with after the last call: what it said, else the draft in the REPL, else the prose by its code.
+
+    `problem` is what the run fails with where none of these is an answer.
+    """
+    assert state.last_call is not None
+    drafts = ((said, False), (state.draft, state.draft_is_json), (state.parsed.prose, False))
+    for content, is_json in drafts:
+        if content.strip() and rules.misfit(content.strip(), is_json) is None:
+            return Finish(content.strip(), state.last_call, is_json)
+    reached = limit_words(state.last_call, rules.limits)
+    argument = _LIMITS_OF.get(state.last_call, state.last_call)
+    return Fail(f"the run reached {reached} ({argument}), and {problem}", state.last_call, state.draft)

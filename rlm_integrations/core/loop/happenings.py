@@ -1,0 +1,70 @@
+"""What can happen to a run. The loop decides on one of these, and knows nothing else of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.limits import StopReason
+from rlm_integrations.wire.steps import ReplLost, StepDone
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """What is left of the budget at the moment of a happening."""
+
+    limit: StopReason | None = None
+    """The limit that is met, if one is."""
+    sub_calls_left: int = 0
+    tokens_left_share: float = 1.0
+    """From 1 down to 0."""
+    seconds_left: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class FailedBatch:
+    """Sub-calls of one batch that failed: their places in it, how many there were, and why the first did."""
+
+    indices: tuple[int, ...]
+    of: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The corpus is read, and the conversation with the root LM has its first messages."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """The root LM replied."""
+
+    text: str
+    budget: BudgetView
+
+
+@dataclass(frozen=True, slots=True)
+class RootCallFailed:
+    """The root LM raised, or did not reply in time. `problem` says what happened, in words for the user."""
+
+    problem: str
+    budget: BudgetView
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRan:
+    """The code of the last reply ended, or its session did."""
+
+    outcome: StepDone | ReplLost
+    sub_calls_made: int = 0
+    sub_call_seconds: float = 0.0
+    failed_batches: Sequence[FailedBatch] = ()
+    retrieved: int = 0
+    """Documents that a retriever has added to `context` in this run."""
+    budget: BudgetView = BudgetView()
+
+
+Happening = Opened | Replied | RootCallFailed | CodeRan

@@ -1,0 +1,146 @@
+"""What came of a step -> what the root LM is shown. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
+from rlm_integrations.core.prompts.texts import fill, observation_part
+from rlm_integrations.core.wording import number, plural, shortened
+from rlm_integrations.wire.steps import CodeError, Output, ReplLost, StepDone
+
+_QUESTION_EVERY = 8
+_QUESTION_CHARS = 400
+_FEW_STEPS = 3
+_FEW_TOKENS = 0.25
+_LITTLE_TIME_S = 60.0
+_LISTED_INDICES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """Where in the run the step stands."""
+
+    step: int
+    max_iterations: int
+    question: str
+    depth: int
+    blocks: int
+    """How many blocks the reply had."""
+    fence_open: bool
+    tag: str
+    """Of the fence around the output, which cannot know it."""
+    misfit: str | None = None
+    """Why the answer does not fit its schema, where it was ready and does not."""
+
+
+def observe(ran: CodeRan, at: StepContext) -> str:
+    """Status first, errors next, output last, in a fence that output cannot forge."""
+    lines = [_status(ran, at)]
+    outcome = ran.outcome
+    if isinstance(outcome, ReplLost):
+        lines.append(_session_lost(outcome, ran.retrieved))
+    elif outcome.error is not None:
+        lines.append(_error(outcome.error, at.blocks))
+    if at.fence_open and (isinstance(outcome, ReplLost) or outcome.error is not None):
+        lines.append(observation_part("fence_open"))
+    lines += [_failed_batch(batch) for batch in ran.failed_batches]
+    if isinstance(outcome, StepDone):
+        lines += _answer_and_variables(outcome, at)
+    lines += _reminders(ran.budget, at)
+    lines.append(_output(outcome, at.tag))
+    return "\n".join(lines)
+
+
+def _status(ran: CodeRan, at: StepContext) -> str:
+    failed = isinstance(ran.outcome, ReplLost) or ran.outcome.error is not None
+    sub_calls = ""
+    if at.depth:
+        seconds = f" in {ran.sub_call_seconds:.0f} s" if ran.sub_calls_made else ""
+        made, left = number(ran.sub_calls_made), number(ran.budget.sub_calls_left)
+        sub_calls = observation_part("sub_calls", made=made, seconds=seconds, left=left)
+    return observation_part(
+        "status",
+        step=at.step,
+        max_iterations=at.max_iterations,
+        ok_or_error="error" if failed else "ok",
+        sub_calls=sub_calls,
+    )
+
+
+def _session_lost(lost: ReplLost, retrieved: int) -> str:
+    kept = f", with the {plural(retrieved, 'document')} retrieved since" if retrieved else ""
+    return fill("session_lost", reason=lost.reason, retrieved=kept)
+
+
+def _error(error: CodeError, blocks: int) -> str:
+    of_block = f" of block {error.block}" if blocks > 1 else ""
+    kept = observation_part("error_syntax" if error.kind == "syntax" else "error_kept")
+    message = "\n    ".join(error.message.splitlines())  # never at the margin, where our own words stand
+    if error.line is None:
+        of_block = f" in block {error.block}" if blocks > 1 else ""
+        return observation_part("error_no_line", of_block=of_block, message=message, kept=kept)
+    return observation_part(
+        "error", line=error.line, of_block=of_block, message=message, source=_one_line(error.source), kept=kept
+    )
+
+
+def _failed_batch(batch: FailedBatch) -> str:
+    indices = ", ".join(map(str, batch.indices[:_LISTED_INDICES]))
+    if len(batch.indices) > _LISTED_INDICES:
+        indices += ", …"
+    return fill(
+        "sub_call_failed",
+        n_failed=number(len(batch.indices)),
+        n=number(batch.of),
+        indices=indices,
+        reason=_one_line(batch.reason),
+    )
+
+
+def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
+    lines: list[str] = []
+    if done.answer.refused is not None:
+        lines.append(observation_part("answer_refused", why=_one_line(done.answer.refused)))
+    if at.misfit is not None:
+        lines.append(observation_part("answer_misfit", why=at.misfit))
+    if done.variables:
+        lines.append(observation_part("variables", variables=_one_line("; ".join(done.variables))))
+    return lines
+
+
+def _one_line(words: str) -> str:
+    """Words of the code's own, outside of the fence of its output: a line break would let them pass for ours."""
+    return " ".join(words.splitlines())
+
+
+def _reminders(budget: BudgetView, at: StepContext) -> list[str]:
+    left = at.max_iterations - at.step
+    if left <= 0 or budget.limit is not None:
+        return []  # the last call follows, and says what is to be said
+    lines: list[str] = []
+    if left == 1:
+        lines.append(observation_part("last_step"))
+    elif left <= _FEW_STEPS and left < at.max_iterations - 1:
+        lines.append(observation_part("few_steps", left=left))
+    if 0 < budget.tokens_left_share < _FEW_TOKENS:
+        lines.append(observation_part("few_tokens", percent=max(1, round(100 * budget.tokens_left_share))))
+    if 0 < budget.seconds_left < _LITTLE_TIME_S:
+        lines.append(observation_part("little_time", seconds=max(1, round(budget.seconds_left))))
+    if at.step % _QUESTION_EVERY == 0:
+        lines.append(observation_part("question_again", question=shortened(at.question, _QUESTION_CHARS)))
+    return lines
+
+
+def _output(outcome: StepDone | ReplLost, tag: str) -> str:
+    if outcome.output.empty:
+        failed = isinstance(outcome, ReplLost) or outcome.error is not None
+        return observation_part("no_output_before_error" if failed else "no_output")
+    return observation_part("output", tag=tag, output=output_text(outcome.output).strip("\n"))
+
+
+def output_text(output: Output) -> str:
+    """Head and tail, with a line between them that says how much is gone."""
+    if not output.cut_chars:
+        return output.head + output.tail
+    return f"{output.head}\n{observation_part('cut', n=number(output.cut_chars))}\n{output.tail}"

@@ -1,0 +1,95 @@
+"""The texts that models read. They are data: files in `prompts/`, filled in here.
+
+Data is only ever put into a text, never formatted again, so braces in a corpus stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.wording import listed, number, plural
+
+_TEXTS = {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in Path(__file__).parent.glob("*.md")}
+"""Read at the import, so that no run reads a file in its user's event loop."""
+
+
+def text(name: str) -> str:
+    """The prompt file of that name, without its final newline."""
+    return _TEXTS[name]
+
+
+@cache
+def _parts(name: str) -> dict[str, str]:
+    found = re.findall(r"^### (\w+)\n(.*?)(?=\n### |\Z)", text(name), re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def fill(name: str, **values: object) -> str:
+    return text(name).format(**values)
+
+
+def observation_part(part: str, **values: object) -> str:
+    """One `### part` of `prompts/observation.md`, filled in."""
+    return _parts("observation")[part].format(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDescription:
+    """A host function of the user, as the root LM is told of it."""
+
+    name: str
+    signature: str
+    description: str
+
+
+def root_system(
+    *,
+    context_kind: str,
+    depth: int,
+    max_output_chars: int,
+    sub_call_chars: int,
+    tools: Sequence[ToolDescription] = (),
+    modules: Sequence[str] = (),
+    subset: str = "",
+    template: str | None = None,
+) -> str:
+    """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever".
+
+    `modules` and `subset` are the sandbox's: what code can import besides, and what its Python lacks. A user's
+    `template` may have the placeholders of `prompts/root_system.md`; other braces in it stay as they are.
+    """
+    functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
+    functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
+    functions += [f"\n{subset}"] if subset else []
+    level = min(depth, 1)
+    calls = "".join(f"{function}\n" for function in functions)
+    unfilled = template or text("root_system")
+    language = "the subset of Python described below" if subset else "the standard library"
+    filled = (
+        unfilled.replace("besides the standard library:", f"besides {listed([language, *modules])}:")
+        .replace("{context_kind}", text(f"kind_{context_kind}"))
+        .replace("{chunk_use}", text(f"chunk_use_{level}"))
+        .replace("{sub_step}", text(f"step_depth_{level}"))
+        .replace("{max_output_chars}", number(max_output_chars))
+    )
+    whole = re.sub(r"\{sub_calls\}\n?", lambda _: calls, filled)  # last: tools are data
+    return f"{whole}\n\n{subset}" if subset and "{sub_calls}" not in unfilled else whole
+
+
+def first_message(*, context: str, question: str, max_iterations: int, answer_schema: dict[str, Any] | None) -> str:
+    """The message that holds the question: what `context` is, then what is asked."""
+    if answer_schema is not None:
+        schema = json.dumps(answer_schema, ensure_ascii=False)
+        question = f"{question}\n\n{fill('answer_schema', schema=schema)}"
+    return fill("first_message", context=context, question=question, max_iterations=plural(max_iterations, "step"))
+
+
+def sub_call_messages(prompt: str) -> tuple[Message, ...]:
+    return (Message("system", text("sub_system")), Message("user", prompt))

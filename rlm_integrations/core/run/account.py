@@ -1,0 +1,80 @@
+"""The one account of a run: each event is recorded, then told to the user, in the order in which they happen."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from dataclasses import replace
+
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.run.plan import OnEvent
+from rlm_integrations.core.trace.events import Event
+from rlm_integrations.core.trace.recorder import Recorder
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.run_errors import boundary
+
+_LAST_WORDS_S = 0.5
+"""Seconds that the user's async handler has for what it is told of a run that failed or was cancelled."""
+
+
+class Account:
+    """The events and the trace of one run, and its clock."""
+
+    def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None) -> None:
+        self._began = time.monotonic()
+        self._recorder = Recorder(question, limits)
+        self._on_event = on_event
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the last event has been recorded."""
+        return self._closed
+
+    @property
+    def trace(self) -> RLMTrace:
+        return self._recorder.trace
+
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self._began
+
+    async def emit(self, event: Event, node: tuple[int, ...] = ()) -> None:
+        """Record the event, as of now, and tell the user. Raises RunError where the user's handler raised.
+
+        After the last event nothing is recorded any more.
+        """
+        if self._closed:
+            return
+        event = replace(event, at=self.seconds(), node=node)
+        self._recorder.record(event)
+        await self._tell(event)
+
+    async def end(self, last: Event) -> None:
+        """Record what is still open as cut off, then the last event. Raises as `emit` does.
+
+        The trace is complete when this begins to tell the user of it.
+        """
+        ends = [*self._recorder.cut_off(self.seconds()), replace(last, at=self.seconds())]
+        for event in ends:
+            self._recorder.record(event)
+        self._closed = True
+        for event in ends:
+            await self._tell(event)
+
+    async def end_badly(self, last: Event, cause: BaseException) -> None:
+        """The same for a run that ends with `cause`. A handler that raises, or hangs, changes nothing of that."""
+        try:
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self.end(last)
+        except Exception as error:
+            cause.add_note(f"{error}")
+
+    async def _tell(self, event: Event) -> None:
+        if self._on_event is None:
+            return
+        with boundary("on_event"):
+            told = self._on_event(event)
+            if inspect.isawaitable(told):
+                await told

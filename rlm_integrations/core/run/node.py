@@ -1,0 +1,269 @@
+"""One RLM of a run: asks its root LM, runs its code. What to do next, `loop/decide.py` says."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rlm_integrations.core.calls.budget import Budget
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.description import corpus_line, shown_whole
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.host.citations import Citations
+from rlm_integrations.core.host.foreign_calls import ForeignCalls
+from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.retrieval import Retrieval
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.host.sub_calls import SubCalls
+from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.limits import StopReason
+from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.observation import output_text
+from rlm_integrations.core.run.live_repl import LiveRepl
+from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
+from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
+from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.core.trace.events import (
+    CodeEnded,
+    CodeStarted,
+    ConversationOpened,
+    Event,
+    IterationEnded,
+    IterationStarted,
+    ReplOpened,
+    RootFailed,
+    RootReplied,
+    RunStarted,
+)
+from rlm_integrations.core.trace.records import CodeExecution
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary
+from rlm_integrations.core.wording import error_words
+from rlm_integrations.wire.steps import CodeError, StepDone
+
+
+class Node:
+    """A root LM over one corpus, with a REPL of its own. `path` is its place in the tree of the run."""
+
+    def __init__(self, shared: Shared, question: Question, path: tuple[int, ...] = ()) -> None:
+        self._shared, self._plan, self._account = shared, shared.plan, shared.account
+        self._question = question
+        self._path = path
+        self._rules: Rules
+        self._host: HostFunctions
+        self._retrieval: Retrieval
+        self._repl: LiveRepl | None = None
+        self._cause: Exception | None = None
+        """What the root LM last raised."""
+        self.corpus = Corpus.of(None)
+        self.started = False
+        """Whether the context was taken for a corpus."""
+        self.draft = ""
+        """The content of `answer` as it last was, not ready."""
+        self.stop_reason: StopReason | None = None
+        """The limit that was met, where the node failed after that."""
+
+    async def answer(self, context: object) -> Finish:
+        """Ask until there is an answer. Raises RunError, and InvalidArgumentError for the context."""
+        shared, budget = self._shared, self._budget
+        self.corpus = await read_corpus(
+            context, self._question, budget.call_seconds(), shared.threads, sync=shared.sync
+        )
+        self.started = True
+        messages = self._open()
+        documents, chars = len(self.corpus.documents), self.corpus.chars
+        await self._emit(RunStarted(self._question.text, documents, chars, corpus_line(self.corpus)))
+        await self._emit(ConversationOpened(messages))
+        state, action = await self._decide(State(), Opened(messages))
+        while True:
+            match action:
+                case CallRootLM():
+                    state, action = await self._call_root(state, action)
+                case RunCode():
+                    state, action = await self._run_code(state, action)
+                case Finish():
+                    return action
+                case Fail():
+                    raise self._failure(action)
+
+    async def close(self) -> None:
+        """End the REPL, and every call that is still open."""
+        if self._repl is not None:
+            await self._repl.close()
+
+    @property
+    def retrieved(self) -> tuple[Document, ...]:
+        """What `retrieve` has added to the corpus."""
+        return tuple(self._retrieval.added.values()) if self.started else ()
+
+    @property
+    def _budget(self) -> Budget:
+        return self._shared.calls.budget
+
+    async def _emit(self, event: Event) -> None:
+        await self._account.emit(event, self._path)
+
+    def _open(self) -> tuple[Message, ...]:
+        """Make ready what works on the corpus. Returns what the root LM is told first."""
+        shared, plan, corpus = self._shared, self._plan, self.corpus
+        settings = repl_settings(plan, corpus, Sizes.of(plan))
+        whole = shown_whole(corpus, plan.limits)
+        self._rules = Rules(
+            limits=plan.limits,
+            question=self._question.text,
+            depth=settings.depth,
+            plain_reply_answers=whole,
+            misfit=plan.answer_type.misfit,
+            fence_key=plan.fence_key,
+        )
+        foreign = ForeignCalls(shared.calls, self._emit)
+        self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
+        self._host = HostFunctions(
+            shared.calls,
+            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, self._emit),
+            self._retrieval,
+            Citations(self._retrieval.document, self._emit),
+            ToolCalls(plan.tools, shared.threads, foreign),
+        )
+
+        async def open_repl() -> Repl:
+            return await plan.sandbox.open(corpus, settings, self.retrieved)
+
+        self._repl = LiveRepl(open_repl, self._host, self._repl_opened)
+        if not whole:
+            self._repl.open_early()
+        return opening_messages(plan, self._question, corpus, settings)
+
+    async def _repl_opened(self) -> None:
+        capabilities = self._plan.sandbox.capabilities()
+        await self._emit(ReplOpened(capabilities.name, capabilities.layers))
+
+    async def _decide(self, state: State, happening: Happening) -> Decision:
+        """Decide, and tell of what the root LM is shown next."""
+        work = partial(decide, self._rules, state, happening)
+        large = _chars(happening) > LONG_TEXT_CHARS
+        state, action = await self._shared.threads.run(work) if large else work()
+        self.draft = state.draft
+        if isinstance(action, CallRootLM) and action.iteration > 1:
+            await self._emit(IterationEnded(action.iteration - 1, action.messages[-1].content))
+        return state, action
+
+    def _view(self) -> BudgetView:
+        budget = self._budget
+        return BudgetView(
+            limit=budget.limit_met(),
+            sub_calls_left=budget.sub_calls_left,
+            tokens_left_share=budget.tokens_left_share(),
+            seconds_left=budget.seconds_left(),
+        )
+
+    # -- asking the root LM
+
+    async def _call_root(self, state: State, action: CallRootLM) -> Decision:
+        shared, iteration = self._shared, action.iteration
+        chars = sum(len(message.content) for message in action.messages)
+        await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
+        shared.calls.last_call = action.last_call
+        try:
+            completion = await shared.calls.root_call(shared.root, action.messages)
+        except Exception as error:
+            self._cause, words = error, error_words(error)
+            await self._emit(RootFailed(iteration, words))
+            problem = f"the root LM failed in iteration {iteration}: {words}"
+            return await self._decide(state, RootCallFailed(problem, self._view()))
+        await self._emit(RootReplied(iteration, completion.text, completion.usage, completion.model))
+        self._check_budget()
+        return await self._decide(state, Replied(completion.text, self._view()))
+
+    def _check_budget(self) -> None:
+        if self._budget.problem is not None:
+            raise RunError(self._budget.problem)
+
+    def _failure(self, action: Fail) -> RunError:
+        self.draft, self.stop_reason = action.draft, action.stop_reason
+        error = (RootModelError if action.stop_reason is None else LimitReachedError)(action.message)
+        error.__cause__ = self._cause
+        return error
+
+    # -- running code
+
+    async def _run_code(self, state: State, action: RunCode) -> Decision:
+        decision: Decision | None = None
+
+        async def execute() -> str:
+            nonlocal decision
+            decision = await self._decide(state, await self._execute(state.iteration, action.blocks))
+            return _shown(decision)
+
+        around = self._plan.around_step
+        if around is None:
+            await execute()
+        else:
+            with boundary("around_step"):
+                await around(state.iteration, "\n\n".join(action.blocks), execute)
+        if decision is None:
+            raise RunError("around_step: returned without awaiting execute()")
+        return decision
+
+    async def _execute(self, iteration: int, blocks: tuple[str, ...]) -> CodeRan:
+        assert self._repl is not None
+        step = StepRecord(iteration, self._account.seconds)
+        await self._emit(CodeStarted(iteration, blocks))
+        began = self._account.seconds()
+        seconds = max(0.0, self._budget.seconds_left(last_call=self._shared.calls.last_call))
+        outcome = await self._repl.step(blocks, seconds, step)
+        self._budget.release(step.end())
+        facts: dict[str, object] = {"output": output_text(outcome.output), "seconds": self._account.seconds() - began}
+        if isinstance(outcome, StepDone):
+            facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
+        else:
+            facts |= {"lost": outcome.reason}
+        await self._emit(CodeEnded(iteration, self._running(iteration).model_copy(update=facts)))
+        if self._host.fatal is not None:
+            raise self._host.fatal
+        self._check_budget()
+        return CodeRan(
+            outcome,
+            sub_calls_made=step.sub_calls_made,
+            sub_call_seconds=step.seconds,
+            failed_batches=step.failed_batches(),
+            retrieved=len(self._retrieval.added),
+            budget=self._view(),
+        )
+
+    def _running(self, iteration: int) -> CodeExecution:
+        execution = self._account.trace.iterations[iteration - 1].execution
+        assert execution is not None
+        return execution
+
+
+def _chars(happening: Happening) -> int:
+    """Of the text that a decision on it looks at."""
+    match happening:
+        case Replied():
+            return len(happening.text)
+        case CodeRan():
+            answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
+            return len(answer)
+        case _:
+            return 0
+
+
+def _shown(decision: Decision) -> str:
+    """What a step comes to, for whoever wraps it: what the root LM is shown, or what the run ends with."""
+    state, action = decision
+    match action:
+        case Finish():
+            return action.text
+        case Fail():
+            return action.message
+        case _:
+            return state.messages[-1].content
+
+
+def _error_line(error: CodeError) -> str:
+    line = "" if error.line is None else f", line {error.line}"
+    return f"block {error.block}{line}: {error.message}"

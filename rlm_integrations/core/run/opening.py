@@ -1,0 +1,112 @@
+"""How a run begins: its corpus, the sizes that its models' windows allow, and what its root LM is told first."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
+from rlm_integrations.core.corpus.description import describe, study
+from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.host.retrieval import retrieve
+from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.core.prompts.texts import fill, first_message, root_system
+from rlm_integrations.core.run.plan import RunPlan
+from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.core.wording import error_words
+
+_SUB_CALL_CHARS = 100_000
+_CHARS_PER_TOKEN = 3
+_OUTPUT_SHARE = 16
+_LEAST_OUTPUT_CHARS = 200
+_LEAST_MEMORY_MB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What fits: characters of a sub-call's prompt, and of the output that the root LM sees of a step."""
+
+    sub_call_chars: int
+    output_chars: int
+
+    @classmethod
+    def of(cls, plan: RunPlan) -> Sizes:
+        sub, root = window_chars(plan.sub), window_chars(plan.root)
+        output = plan.limits.max_output_chars
+        if root is not None:
+            output = min(output, max(_LEAST_OUTPUT_CHARS, root // _OUTPUT_SHARE))
+        return cls(min(_SUB_CALL_CHARS, sub or _SUB_CALL_CHARS), output)
+
+
+def window_chars(model: LanguageModel) -> int | None:
+    """Characters that surely fit the model's window, where it is known."""
+    tokens: Any = getattr(model, "max_input_tokens", None)
+    return tokens * _CHARS_PER_TOKEN if isinstance(tokens, int) and tokens > 0 else None
+
+
+async def read_corpus(
+    context: object, question: Question, seconds: float, threads: RunThreads, *, sync: bool
+) -> Corpus:
+    """The corpus of what was passed as context, with what a retriever finds for the question, and what it brought.
+
+    What takes a while over a large corpus is done now, in a thread. The retriever has so many seconds. Raises
+    InvalidArgumentError, and RunError where the retriever failed.
+    """
+    corpus = await threads.run(_read, context)
+    if corpus.retriever is not None:
+        try:
+            async with asyncio.timeout(seconds):
+                found = await retrieve(corpus.retriever, question.query, threads if sync else None)
+            hits = unique_ids(found)
+        except Exception as error:
+            raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
+        corpus = Corpus(hits, retriever=corpus.retriever) if corpus.kind == "none" else corpus.preceded_by(hits)
+    return corpus.preceded_by(question.documents)
+
+
+def _read(context: object) -> Corpus:
+    corpus = Corpus.of(context)
+    study(corpus)
+    return corpus
+
+
+def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSettings) -> tuple[Message, ...]:
+    """What the root LM sees before its first reply, for a REPL of these settings."""
+    kind = "retriever" if corpus.retriever else {"documents": "docs"}.get(corpus.kind, corpus.kind)
+    system = root_system(
+        context_kind=kind,
+        depth=settings.depth,
+        max_output_chars=settings.max_output_chars,
+        sub_call_chars=settings.sub_call_chars,
+        tools=[tool.description for tool in plan.tools.values()],
+        modules=plan.sandbox.modules,
+        subset=plan.sandbox.subset,
+        template=plan.system_prompt,
+    )
+    if plan.instructions:
+        system += "\n\n" + fill("instructions", instructions=plan.instructions)
+    chunk_chars = settings.sub_call_chars * 4 // 5 if settings.depth else None
+    first = first_message(
+        context=describe(corpus, plan.limits, plan.fence_key, chunk_chars),
+        question=question.text,
+        max_iterations=plan.limits.max_iterations,
+        answer_schema=plan.answer_type.schema,
+    )
+    return (Message("system", system), *question.before, Message("user", first), *question.after)
+
+
+def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes) -> ReplSettings:
+    """What the REPL offers, and its bounds: the size of the corpus bounds the memory."""
+    limits = plan.limits
+    return ReplSettings(
+        depth=limits.max_depth if limits.max_sub_calls else 0,
+        sub_call_chars=sizes.sub_call_chars,
+        max_output_chars=sizes.output_chars,
+        step_timeout_s=limits.step_timeout_s,
+        memory_mb=limits.memory_mb or max(_LEAST_MEMORY_MB, 3 * corpus.chars // 2**20),
+        retriever=corpus.retriever is not None,
+        tools=tuple(plan.tools),
+    )

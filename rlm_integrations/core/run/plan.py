@@ -1,0 +1,41 @@
+"""What an engine decides once, for all of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from rlm_integrations.core.host.tools import Tool
+from rlm_integrations.core.language_model import LanguageModel
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.prompts.fences import PROCESS_KEY
+from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.events import Event
+
+LONG_TEXT_CHARS = 20_000
+"""What works on more text than this does so in a thread: it may take longer than an event loop should wait."""
+
+OnEvent = Callable[[Event], Awaitable[None] | None]
+AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
+"""(iteration, code, execute) -> observation. Must await execute() once and return what it returned."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What an engine fixes for all of its runs."""
+
+    root: LanguageModel
+    sub: LanguageModel
+    limits: RLMLimits
+    sandbox: Sandbox
+    tools: Mapping[str, Tool]
+    answer_type: AnswerType
+    system_prompt: str | None
+    instructions: str | None
+    on_event: OnEvent | None
+    on_limit: Literal["answer", "raise"]
+    around_step: AroundStep | None
+    fence_key: bytes = PROCESS_KEY
+    """Equal runs with equal keys have equal prompts."""

@@ -1,0 +1,124 @@
+"""One run of a plan: a tree of nodes that share a budget and an account, and the one place where a run fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from rlm_integrations.core.calls.budget import Budget
+from rlm_integrations.core.calls.model_calls import ModelCalls
+from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.corpus.question import read_question
+from rlm_integrations.core.errors import RLMError
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.limits import StopReason
+from rlm_integrations.core.loop.actions import Finish
+from rlm_integrations.core.run.account import Account
+from rlm_integrations.core.run.node import Node
+from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
+from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.surrogates import without_lone_surrogates
+from rlm_integrations.core.trace.collector import collect
+from rlm_integrations.core.trace.events import RunEnded, RunFailed
+from rlm_integrations.core.trace.evidence import Evidence
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError, keep_result
+from rlm_integrations.core.wording import error_words
+
+
+class RunTree:
+    """Use `await RunTree(...).perform()`, once. Raises InvalidArgumentError for a wrong question."""
+
+    def __init__(self, plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> None:
+        asked = read_question(question, plan.limits.message_chars)
+        self._plan, self._context = plan, context
+        self._account = Account(asked.text, plan.limits, plan.on_event)
+        self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
+        self._threads = RunThreads()
+        self._kept: RLMResult[Any] | None = None
+        """What there is to hand back, once the run ends."""
+        threads = self._threads if sync else None
+        root, sub = ModelPath(plan.root, "llm", threads), ModelPath(plan.sub, "sub_llm", threads)
+        self._node = Node(Shared(plan, self._account, self._calls, self._threads, root, sub, sync), asked)
+
+    async def perform(self) -> RLMResult[Any]:
+        """The result of the run.
+
+        Raises RunError, which carries what there is, and InvalidArgumentError for a wrong context. Whatever else ends
+        a run that had begun, a CancelledError too, has a `.result` as well.
+        """
+        try:
+            return await self._perform()
+        except asyncio.CancelledError as end:  # it may come when all is done, too
+            if self._kept is not None:
+                keep_result(end, self._kept)
+            raise
+
+    async def _perform(self) -> RLMResult[Any]:
+        closed_loop = False
+        try:
+            result = await self._finished(await self._node.answer(self._context))
+        except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
+            closed_loop = True
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            failure = await self._failed(error)
+            if failure is error:
+                raise
+            raise failure from error
+        else:
+            await self._end(result)
+            return result
+        finally:
+            if self._account.closed:  # not a call that was refused
+                collect(self._account.trace)
+            self._threads.close()
+            if not closed_loop:
+                await self._node.close()
+
+    async def _finished(self, action: Finish) -> RLMResult[Any]:
+        answer_type, text = self._plan.answer_type, without_lone_surrogates(action.text)
+
+        def read() -> tuple[Any, str]:
+            return answer_type.read(text, action.is_json), answer_type.text(text, action.is_json)
+
+        # A long one may take longer than an event loop should wait.
+        answer, shown = await self._threads.run(read) if len(text) > LONG_TEXT_CHARS else read()
+        return self._result(answer, shown, action.stop_reason)
+
+    async def _end(self, result: RLMResult[Any]) -> None:
+        """The run has its answer. Raises RunError, with that result, where it is not simply to be handed back."""
+        self._calls.close()
+        try:
+            await self._account.end(RunEnded(result))
+        except RunError as error:
+            error.result = result
+            raise
+        if self._plan.on_limit == "raise" and result.stop_reason not in ("answer", "plain_reply"):
+            raise LimitReachedError(f"limits: the run reached {result.stop_reason}; its result is in .result", result)
+
+    async def _failed(self, error: Exception | asyncio.CancelledError) -> BaseException:
+        """What to raise for an error that ends the run: with what was done and paid for, unless it had not begun."""
+        if isinstance(error, RLMError) and not isinstance(error, RunError) and not self._node.started:
+            return error
+        self._calls.close()
+        raised: BaseException = error
+        if isinstance(error, asyncio.CancelledError):
+            words = "the run was cancelled"
+        elif isinstance(error, RLMError):
+            words = str(error)
+        else:
+            words = f"the run failed: {error_words(error)}"
+            raised = RunError(words)
+        result = self._result(self._node.draft, self._node.draft, self._node.stop_reason)
+        keep_result(raised, result)
+        await self._account.end_badly(RunFailed(words, result), raised)
+        return raised
+
+    def _result(self, answer: Any, text: str, stop_reason: StopReason | None) -> RLMResult[Any]:
+        trace = self._account.trace
+        evidence = Evidence(trace, self._node.corpus, self._node.retrieved)
+        self._kept = RLMResult(answer, text, tuple(trace.citations), evidence, stop_reason, trace)
+        return self._kept

@@ -1,0 +1,190 @@
+"""What a run tells whoever watches it, while it goes on. The trace is a fold of these events: see `recorder.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, SubCall
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """Where and when it happened."""
+
+    node: tuple[int, ...] = ()
+    """The RLM in the tree of the run: () is the root's, (2,) the second one that it called."""
+    at: float = 0.0
+    """Seconds since the run began."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(_Moment):
+    """The corpus is read."""
+
+    question: str
+    documents: int
+    chars: int
+    """Characters of the corpus."""
+    context: str = ""
+    """The corpus in a line, as the trace has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationOpened(_Moment):
+    """What the root LM sees before its first reply."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplOpened(_Moment):
+    """The code has a REPL to run in."""
+
+    sandbox: str
+    isolation: dict[str, str]
+    """Layers of the sandbox, and how each stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class IterationStarted(_Moment):
+    """The root LM is asked. RootReplied or RootFailed follows."""
+
+    iteration: int
+    max_iterations: int
+    prompt_chars: int = 0
+    """Characters of all messages that are sent."""
+    last_call: bool = False
+    """Whether a limit is met, and this is the extra call after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootReplied(_Moment):
+    iteration: int
+    reply: str
+    usage: Usage
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RootFailed(_Moment):
+    """The root LM raised, or did not reply in time."""
+
+    iteration: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeStarted(_Moment):
+    iteration: int
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubCallsReserved(_Moment):
+    """The code is about to make so many sub-calls."""
+
+    iteration: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubCallStarted(_Moment):
+    """A sub-call is sent. SubCallEnded follows."""
+
+    iteration: int
+    number: int
+    """Its place among the run's sub-calls, from 1."""
+    prompt: str
+    batch: int | None = None
+    """The batch it belongs to, and its place in it, from 0."""
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubCallEnded(_Moment):
+    iteration: int
+    call: SubCall
+
+
+@dataclass(frozen=True, slots=True)
+class HostCallStarted(_Moment):
+    """A tool, or `retrieve`, is called. HostCallEnded follows."""
+
+    iteration: int
+    number: int
+    """Its place among the run's calls of tools and of `retrieve`, from 1."""
+    name: str
+    arguments: str
+    """Their repr, cut at 2,000 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostCallEnded(_Moment):
+    iteration: int
+    number: int
+    call: HostFunctionCall
+
+
+@dataclass(frozen=True, slots=True)
+class Cited(_Moment):
+    """The code cited a quote, which stands in the corpus."""
+
+    iteration: int
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class CodeEnded(_Moment):
+    iteration: int
+    execution: CodeExecution
+
+
+@dataclass(frozen=True, slots=True)
+class IterationEnded(_Moment):
+    """The root LM will be asked again."""
+
+    iteration: int
+    observation: str
+    """What it is shown of this iteration."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(_Moment):
+    """The last event of a run that gave a result."""
+
+    result: RLMResult[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed(_Moment):
+    """The last event of a run that did not, cancelled ones included."""
+
+    error: str
+    result: RLMResult[Any]
+    """What was done and paid for, with the draft that stood in the REPL."""
+
+
+Event = (
+    RunStarted
+    | ConversationOpened
+    | ReplOpened
+    | IterationStarted
+    | RootReplied
+    | RootFailed
+    | CodeStarted
+    | SubCallsReserved
+    | SubCallStarted
+    | SubCallEnded
+    | HostCallStarted
+    | HostCallEnded
+    | Cited
+    | CodeEnded
+    | IterationEnded
+    | RunEnded
+    | RunFailed
+)

@@ -1,0 +1,213 @@
+"""RLMTrace: everything that happened in a run, as plain data. Totals are derived, never stored."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.surrogates import Text
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.usage import Usage
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ModelCall(_Record):
+    """One call of the root LM."""
+
+    prompt_chars: int
+    """Characters of all messages that were sent."""
+    error: Text | None = None
+    """Why there is no reply; None where there is one."""
+    model: str | None = None
+    usage: Usage = Usage()
+    start: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+
+class SubCall(_Record):
+    """One call of a sub-LM, from inside the root's code."""
+
+    number: int
+    """Its place among the run's sub-calls, from 1."""
+    batch: int | None = None
+    """The batch it belongs to, and its place in it, from 0."""
+    index: int | None = None
+    prompt: Text
+    reply: Text | None = None
+    error: Text | None = None
+    model: str | None = None
+    usage: Usage = Usage()
+    start: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+
+class HostFunctionCall(_Record):
+    """One call of `retrieve` or of a tool."""
+
+    name: str
+    arguments: Text
+    """Their repr, cut at 2,000 characters."""
+    result: Text | None = None
+    """Its repr, cut at 2,000 characters."""
+    error: Text | None = None
+    start: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+
+class OmittedSubCalls(_Record):
+    """Sub-calls that a summary left out."""
+
+    count: int
+    failed: int = 0
+    usage: Usage = Usage()
+
+
+class CodeExecution(_Record):
+    """The code of one reply and what came of it."""
+
+    blocks: list[Text]
+    output: Text = ""
+    error: Text | None = None
+    """The exception's line, for instance "block 2, line 3: KeyError: 'plot'"."""
+    lost: Text | None = None
+    """Why the session died in this step, if it did."""
+    variables: list[Text] = []
+    sub_calls: list[SubCall] = []
+    omitted_sub_calls: OmittedSubCalls | None = None
+    host_calls: list[HostFunctionCall] = []
+    start: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+    @property
+    def sub_call_count(self) -> int:
+        return len(self.sub_calls) + (self.omitted_sub_calls.count if self.omitted_sub_calls else 0)
+
+    @property
+    def failed_sub_call_count(self) -> int:
+        failed = sum(call.error is not None for call in self.sub_calls)
+        return failed + (self.omitted_sub_calls.failed if self.omitted_sub_calls else 0)
+
+    @property
+    def usage(self) -> Usage:
+        omitted = self.omitted_sub_calls.usage if self.omitted_sub_calls else Usage()
+        return sum((call.usage for call in self.sub_calls), omitted)
+
+
+class Iteration(_Record):
+    """One call of the root LM, the code of its reply, and what the root was shown next."""
+
+    number: int
+    call: ModelCall
+    reply: Text
+    """Empty where the call failed: `call.error` says why."""
+    execution: CodeExecution | None = None
+    observation: Text | None = None
+    """What the root was shown of it; None where the run ended with this iteration."""
+    last_call: bool = False
+    """Whether this was the extra call after a limit was met."""
+
+
+class OmittedIterations(_Record):
+    """Iterations that a summary left out of the middle."""
+
+    count: int
+    root_usage: Usage = Usage()
+    sub_usage: Usage = Usage()
+    sub_calls: int = 0
+    failed_sub_calls: int = 0
+
+
+class TraceMessage(_Record):
+    """A message that the root LM saw before its first reply."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
+class RLMTrace(_Record):
+    """The whole tree of a run."""
+
+    version: Literal[1] = 1
+    question: Text
+    context: Text
+    """What the corpus was, in a line: "240 documents, 12,345 characters"."""
+    limits: RLMLimits
+    sandbox: str = ""
+    """What ran the code; empty where none was run."""
+    isolation: dict[str, str] = {}
+    """Its layers, and how each stands."""
+    opening: list[TraceMessage] = []
+    iterations: list[Iteration] = []
+    omitted_iterations: OmittedIterations | None = None
+    citations: list[Citation] = []
+    answer: Text = ""
+    stop_reason: StopReason | None = None
+    """None where the run failed."""
+    error: Text | None = None
+    seconds: float = 0.0
+    detail: Literal["full", "summary"] = "full"
+
+    @property
+    def executions(self) -> list[CodeExecution]:
+        return [iteration.execution for iteration in self.iterations if iteration.execution]
+
+    @property
+    def iteration_count(self) -> int:
+        return len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
+
+    @property
+    def sub_call_count(self) -> int:
+        omitted = self.omitted_iterations.sub_calls if self.omitted_iterations else 0
+        return sum((execution.sub_call_count for execution in self.executions), omitted)
+
+    @property
+    def failed_sub_call_count(self) -> int:
+        omitted = self.omitted_iterations.failed_sub_calls if self.omitted_iterations else 0
+        return sum((execution.failed_sub_call_count for execution in self.executions), omitted)
+
+    @property
+    def root_usage(self) -> Usage:
+        omitted = self.omitted_iterations.root_usage if self.omitted_iterations else Usage()
+        return sum((iteration.call.usage for iteration in self.iterations), omitted)
+
+    @property
+    def sub_usage(self) -> Usage:
+        omitted = self.omitted_iterations.sub_usage if self.omitted_iterations else Usage()
+        return sum((execution.usage for execution in self.executions), omitted)
+
+    @property
+    def usage(self) -> Usage:
+        """Of the whole tree: root calls and sub-calls."""
+        return self.root_usage + self.sub_usage
+
+    @classmethod
+    def of(cls, carrier: object) -> RLMTrace:
+        """The trace that a LangChain message, a LlamaIndex response or an RLMResult carries.
+
+        Raises InvalidArgumentError where it carries none.
+        """
+        trace: object = getattr(carrier, "trace", None)
+        if isinstance(trace, RLMTrace):
+            return trace
+        for attribute in ("response_metadata", "metadata"):
+            report = _get(getattr(carrier, attribute, None), "rlm")
+            if (trace := _get(report, "trace")) is not None:
+                return cls.model_validate(trace)
+        raise InvalidArgumentError(
+            f"carrier: this {type(carrier).__name__} carries no RLM trace; pass what RLMRunnable, RLMQueryEngine or "
+            'RLMEngine returned, made with trace="summary" or "full"'
+        )
+
+
+def _get(mapping: object, key: str) -> object:
+    return cast("dict[str, object]", mapping).get(key) if isinstance(mapping, dict) else None

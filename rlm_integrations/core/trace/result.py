@@ -1,0 +1,65 @@
+"""RLMResult: what a run gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.limits import StopReason
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.evidence import Evidence
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.summary import summarise
+from rlm_integrations.core.usage import Usage
+
+AnswerT = TypeVar("AnswerT")
+TraceDetail = Literal["none", "summary", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class RLMResult(Generic[AnswerT]):
+    """The answer of a run, with its evidence and its trace.
+
+    In the result that a failed run's error carries, `answer` is the draft that stood in the REPL (a str) and
+    `stop_reason` is None unless a limit was met.
+    """
+
+    answer: AnswerT
+    """A str, or a value of the engine's `answer_type`."""
+    text: str
+    """The answer as text; JSON where it is not a str."""
+    citations: tuple[Citation, ...]
+    """Quotes that the host found in its own copy of the corpus."""
+    evidence: Evidence = field(repr=False, compare=False)
+    """Which documents it rests on, and which places of them were sent or printed."""
+    stop_reason: StopReason | None
+    trace: RLMTrace
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Ids of documents: cited ones first, then those whose text went to sub-calls, then those printed.
+
+        Found when first asked for, which may take a while after much was read: `await evidence.find_async()` first
+        where an event loop must not wait.
+        """
+        return self.evidence.sources
+
+    @property
+    def usage(self) -> Usage:
+        """Of the whole tree."""
+        return self.trace.usage
+
+    def report(self, trace: TraceDetail = "summary") -> dict[str, Any]:
+        """What travels in a framework's response: plain JSON. A summary of the trace has at most 16 KB.
+
+        Raises InvalidArgumentError for another detail than "none", "summary" or "full".
+        """
+        if trace not in get_args(TraceDetail):
+            raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "none", "summary" or "full"')
+        shown = summarise(self.trace) if trace == "summary" else self.trace
+        return {
+            "trace": None if trace == "none" else shown.model_dump(mode="json"),
+            "stop_reason": self.stop_reason,
+            "citations": [citation.model_dump(mode="json") for citation in self.citations],
+        }

@@ -1,0 +1,139 @@
+"""A trace cut down to a bound, so that it can travel in messages, histories and checkpoints."""
+
+from __future__ import annotations
+
+import json
+
+from rlm_integrations.core.trace.records import (
+    CodeExecution,
+    Iteration,
+    OmittedIterations,
+    OmittedSubCalls,
+    RLMTrace,
+    SubCall,
+    TraceMessage,
+)
+
+SUMMARY_BYTES = 16_384
+_LEVELS = ((2_000, 20, 50, 30), (600, 8, 30, 30), (200, 3, 20, 30), (80, 0, 10, 20), (40, 0, 3, 8), (20, 0, 0, 2))
+"""Characters of each text, sub-calls of each execution, citations, and iterations that are kept."""
+
+
+def summarise(trace: RLMTrace) -> RLMTrace:
+    """The trace with texts cut and records left out until its JSON has at most SUMMARY_BYTES; the totals stay exact.
+
+    A summary can be summarised again.
+    """
+    for level in _LEVELS[:-1]:
+        summary = _cut_trace(trace, *level)
+        if len(json.dumps(summary.model_dump(mode="json"))) <= SUMMARY_BYTES:  # the longest form: spaces, ASCII alone
+            return summary
+    return _cut_trace(trace, *_LEVELS[-1])  # so little that it always fits
+
+
+def _cut_if(text: str | None, chars: int) -> str | None:
+    return None if text is None else _cut(text, chars)
+
+
+def _cut(text: str, chars: int) -> str:
+    if len(text) <= chars:
+        return text
+    head = chars * 2 // 3
+    return f"{text[:head]} [… {len(text) - chars:,} characters …] {text[len(text) - (chars - head) :]}"
+
+
+def _cut_trace(trace: RLMTrace, chars: int, sub_calls: int, citations: int, iterations: int) -> RLMTrace:
+    first, last = iterations // 2, iterations - iterations // 2
+    resume = max(first, len(trace.iterations) - last)
+    left_out = trace.iterations[first:resume]
+    kept = [*trace.iterations[:first], *trace.iterations[resume:]]
+    return trace.model_copy(
+        update={
+            "detail": "summary",
+            "question": _cut(trace.question, chars),
+            "answer": _cut(trace.answer, chars),
+            "context": _cut(trace.context, chars),
+            "sandbox": _cut(trace.sandbox, chars),
+            "error": _cut_if(trace.error, chars),
+            "opening": [TraceMessage(role=m.role, content=_cut(m.content, chars)) for m in trace.opening[:4]],
+            "iterations": [_cut_iteration(iteration, chars, sub_calls) for iteration in kept],
+            "omitted_iterations": _omitted(left_out, trace.omitted_iterations),
+            "citations": [c for c in trace.citations if len(c.cited_text) <= chars][:citations],
+        }
+    )
+
+
+def _omitted(iterations: list[Iteration], before: OmittedIterations | None) -> OmittedIterations | None:
+    if not iterations:
+        return before
+    before = before or OmittedIterations(count=0)
+    executions = [iteration.execution for iteration in iterations if iteration.execution]
+    return OmittedIterations(
+        count=before.count + len(iterations),
+        root_usage=sum((iteration.call.usage for iteration in iterations), before.root_usage),
+        sub_usage=sum((execution.usage for execution in executions), before.sub_usage),
+        sub_calls=before.sub_calls + sum(execution.sub_call_count for execution in executions),
+        failed_sub_calls=before.failed_sub_calls + sum(execution.failed_sub_call_count for execution in executions),
+    )
+
+
+def _cut_iteration(iteration: Iteration, chars: int, sub_calls: int) -> Iteration:
+    execution = iteration.execution
+    return iteration.model_copy(
+        update={
+            "call": iteration.call.model_copy(
+                update={"model": _cut_if(iteration.call.model, chars), "error": _cut_if(iteration.call.error, chars)}
+            ),
+            "reply": _cut(iteration.reply, chars),
+            "observation": _cut_if(iteration.observation, chars),
+            "execution": None if execution is None else _cut_execution(execution, chars, sub_calls),
+        }
+    )
+
+
+def _cut_execution(execution: CodeExecution, chars: int, sub_calls: int) -> CodeExecution:
+    kept, left_out = execution.sub_calls[:sub_calls], execution.sub_calls[sub_calls:]
+    cut_calls = [
+        call.model_copy(
+            update={
+                "prompt": _cut(call.prompt, chars),
+                "reply": _cut_if(call.reply, chars),
+                "error": _cut_if(call.error, chars),
+                "model": _cut_if(call.model, chars),
+            }
+        )
+        for call in kept
+    ]
+    return execution.model_copy(
+        update={
+            "blocks": [_cut(block, chars) for block in execution.blocks[:8]],
+            "output": _cut(execution.output, chars),
+            "error": _cut_if(execution.error, chars),
+            "lost": _cut_if(execution.lost, chars),
+            "variables": [_cut(variable, 80) for variable in execution.variables[:13]] if chars > 100 else [],
+            "sub_calls": cut_calls,
+            "omitted_sub_calls": _omitted_calls(left_out, execution.omitted_sub_calls),
+            "host_calls": [
+                call.model_copy(
+                    update={
+                        "name": _cut(call.name, chars),
+                        "arguments": _cut(call.arguments, chars),
+                        "result": None,
+                        "error": _cut_if(call.error, chars),
+                    }
+                )
+                for call in execution.host_calls[:sub_calls]
+            ],
+        }
+    )
+
+
+def _omitted_calls(calls: list[SubCall], before: OmittedSubCalls | None) -> OmittedSubCalls | None:
+    if not calls:
+        return before
+    before = before or OmittedSubCalls(count=0)
+    return OmittedSubCalls(
+        count=before.count + len(calls),
+        failed=before.failed + sum(call.error is not None for call in calls),
+        usage=sum((call.usage for call in calls), before.usage),
+    )

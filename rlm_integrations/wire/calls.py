@@ -1,0 +1,207 @@
+"""What the code in a REPL asks of the host: a class for each host function, checked wherever one is made.
+
+Both sides use this module, and in the worker it lives beside the model's code: it looks builtins up in a copy of
+its own. Standard library only.
+"""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast
+
+globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
+
+RefusalKind = Literal["type", "value", "budget", "failed"]
+"""How a refused call raises in the model's code: TypeError, ValueError, SubCallLimitError, or that the call failed."""
+
+LARGEST_COUNT = 1 << 53
+"""Ids, positions and counts are at most this."""
+
+LARGEST_BATCH = 1 << 24
+"""Sub-calls that can be asked for at once, as far as the form of a call goes."""
+
+MAX_QUERY_CHARS = 20_000
+"""Of a query to a retriever, which embeds it or sends it on."""
+
+MAX_ARGUMENT_CHARS = 10_000_000
+"""Of all arguments of a tool together, as JSON."""
+
+_NAME_SHOWN = 20
+
+
+class WrongCallError(ValueError):
+    """A call has not the form of any. The message names the host function and the field."""
+
+
+class _HostFunction:
+    """What the classes of calls have in common."""
+
+    __slots__ = ()
+
+    function: ClassVar[str]
+    """The name of the host function, as it is sent."""
+
+    __match_args__: ClassVar[tuple[str, ...]]
+    """The names of the fields; set by `dataclass`."""
+
+    def to_payload(self) -> dict[str, Any]:
+        """The fields as a JSON object: what `read_call` takes."""
+        return {name: getattr(self, name) for name in self.__match_args__}
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve(_HostFunction):
+    """Set `n` sub-calls aside, all or none. Answered by the id of the batch (int)."""
+
+    function: ClassVar[str] = "reserve"
+    n: int
+
+    def __post_init__(self) -> None:
+        _check_count(self, "n", LARGEST_BATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class LlmQuery(_HostFunction):
+    """Put a prompt to a sub-call. Answered by its reply (str)."""
+
+    function: ClassVar[str] = "llm_query"
+    prompt: str
+    batch: int | None = None
+    """The batch that it was reserved with; None for a sub-call on its own."""
+    index: int | None = None
+    """Its place in the batch, from 0; None without one."""
+
+    def __post_init__(self) -> None:
+        _check_text(self, "prompt")
+        if self.batch is not None or self.index is not None:
+            _check_count(self, "batch")
+            _check_count(self, "index")
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieve(_HostFunction):
+    """Fetch documents. Answered by all hits, `[{"id", "text", "metadata"}, ...]`.
+
+    The REPL adds those to `context` whose id it does not hold.
+    """
+
+    function: ClassVar[str] = "retrieve"
+    query: str
+
+    def __post_init__(self) -> None:
+        _check_text(self, "query")
+        if len(self.query) > MAX_QUERY_CHARS:
+            raise WrongCallError(f"{self.function}: query has more than {MAX_QUERY_CHARS:,} characters")
+
+
+@dataclass(frozen=True, slots=True)
+class Cite(_HostFunction):
+    """Record evidence: `text` is what stands at [start:end] of the document; the host compares its own copy.
+
+    Answered by None.
+    """
+
+    function: ClassVar[str] = "cite"
+    document_id: str
+    start: int
+    end: int
+    text: str
+
+    def __post_init__(self) -> None:
+        _check_text(self, "document_id")
+        _check_count(self, "start")
+        _check_count(self, "end")
+        _check_text(self, "text")
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool(_HostFunction):
+    """Call one of the user's functions with JSON values. Answered by a JSON value."""
+
+    function: ClassVar[str] = "tool"
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        _check_text(self, "name")
+        _check_kind(self, "args", list)
+        _check_kind(self, "kwargs", dict)
+        if not all(isinstance(key, str) for key in self.kwargs):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise WrongCallError(f"{self.function}: a key of kwargs is not a str")
+
+
+Call = Reserve | LlmQuery | Retrieve | Cite | CallTool
+
+
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """The code in the REPL asks the host for something, and waits. It is answered by its id."""
+
+    id: int
+    call: Call
+
+
+def read_call(function: str, payload: object) -> Call:
+    """A call as it was sent: hostile input.
+
+    Args:
+        function: The name of the host function.
+        payload: Its fields, decoded from JSON.
+
+    Raises:
+        WrongCallError: There is no such function, or a field is missing, unknown, of another type or out of bounds.
+    """
+    kind = _KINDS.get(function)
+    if kind is None:
+        raise WrongCallError(f"there is no host function {function[:_NAME_SHOWN]!r}")
+    if type(payload) is not dict:
+        raise WrongCallError(f"{function}: its fields are {type(payload).__name__}, not dict")
+    fields = cast("dict[str, Any]", payload)
+    if fields.keys() != set(kind.__match_args__):
+        raise WrongCallError(f"{function}: its fields are not {', '.join(kind.__match_args__)}")
+    call = kind(**fields)
+    if isinstance(call, CallTool) and _chars(call.args) + _chars(call.kwargs) > MAX_ARGUMENT_CHARS:
+        raise WrongCallError(f"{function}: its arguments have more than {MAX_ARGUMENT_CHARS:,} characters")
+    return call
+
+
+def _chars(values: list[Any] | dict[str, Any]) -> int:
+    """Characters of all texts in there."""
+    chars = 0
+    rest: list[list[Any] | dict[str, Any]] = [values]
+    while rest:
+        container = rest.pop()
+        if isinstance(container, dict):
+            chars += sum(map(len, container))
+        for value in container.values() if isinstance(container, dict) else container:
+            if isinstance(value, str):
+                chars += len(value)
+            elif isinstance(value, (dict, list)):
+                rest.append(cast("list[Any] | dict[str, Any]", value))
+    return chars
+
+
+_KINDS: dict[str, type[Reserve | LlmQuery | Retrieve | Cite | CallTool]] = {
+    kind.function: kind for kind in (Reserve, LlmQuery, Retrieve, Cite, CallTool)
+}
+
+
+# Types are compared exactly: a bool is no count, and what is sent is what was checked.
+
+
+def _check_text(call: _HostFunction, field: str) -> None:
+    _check_kind(call, field, str)
+
+
+def _check_count(call: _HostFunction, field: str, most: int = LARGEST_COUNT) -> None:
+    _check_kind(call, field, int)
+    if not 0 <= getattr(call, field) <= most:
+        raise WrongCallError(f"{call.function}: {field} is not between 0 and {most:,}")
+
+
+def _check_kind(call: _HostFunction, field: str, kind: type) -> None:
+    value: object = getattr(call, field)
+    if type(value) is not kind:
+        raise WrongCallError(f"{call.function}: {field} is {type(value).__name__}, not {kind.__name__}")

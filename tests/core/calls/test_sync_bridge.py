@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextvars import ContextVar
+
+import pytest
+
+from rlm_integrations.core.calls import sync_bridge
+from rlm_integrations.core.calls.sync_bridge import run_blocking
+
+SETTING: ContextVar[str] = ContextVar("SETTING", default="unset")
+
+
+async def double(n: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * n
+
+
+def test_the_result_comes_back_and_the_thread_is_gone() -> None:
+    async def where() -> threading.Thread:
+        return threading.current_thread()
+
+    thread = run_blocking(where)
+    assert thread is not threading.current_thread()
+    assert thread.daemon
+    assert not thread.is_alive()
+    assert run_blocking(lambda: double(4)) == 8
+
+
+def test_a_run_outlasts_many_glances_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_bridge, "_GLANCE_S", 0.0)
+    assert run_blocking(lambda: asyncio.sleep(0.01, "done")) == "done"
+
+
+async def test_it_works_inside_a_running_loop() -> None:
+    assert run_blocking(lambda: double(4)) == 8
+    assert await double(1) == 2
+
+
+async def test_it_may_be_nested() -> None:
+    async def nested(depth: int) -> int:
+        return depth if depth == 5 else run_blocking(lambda: nested(depth + 1))
+
+    assert run_blocking(lambda: nested(0)) == 5
+
+
+def test_context_variables_come_along() -> None:
+    async def seen() -> str:
+        value = SETTING.get()
+        SETTING.set("inside")
+        return value
+
+    token = SETTING.set("outside")
+    try:
+        assert run_blocking(seen) == "outside"
+        assert SETTING.get() == "outside"
+    finally:
+        SETTING.reset(token)
+
+
+def test_what_the_coroutine_raises_is_raised() -> None:
+    error = KeyError("plot")
+
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(KeyError) as caught:
+        run_blocking(fail)
+    assert caught.value is error
+
+
+def test_what_making_the_coroutine_raises_is_raised() -> None:
+    def make() -> None:
+        raise ValueError("no coroutine")
+
+    with pytest.raises(ValueError, match="no coroutine"):
+        run_blocking(make)  # type: ignore[arg-type]
+
+
+def test_tasks_that_are_left_over_are_cancelled() -> None:
+    ended: list[str] = []
+
+    async def linger() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def run() -> str:
+        tasks.append(asyncio.create_task(linger()))
+        await asyncio.sleep(0)
+        return "done"
+
+    assert run_blocking(run) == "done"
+    assert ended == ["cancelled"]
+
+
+def test_a_loop_that_cannot_be_made_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted() -> asyncio.AbstractEventLoop:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "new_event_loop", exhausted)
+    with pytest.raises(OSError, match="Too many open files"):
+        run_blocking(lambda: double(1))
+
+
+def test_a_task_that_ends_the_loop_ends_the_run_too() -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def run() -> None:
+        tasks.append(asyncio.create_task(leave()))
+        await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        run_blocking(run)
+    with pytest.raises(SystemExit):
+        tasks[0].result()
+
+
+def test_an_interrupt_cancels_the_run() -> None:
+    ended: list[str] = []
+    main = threading.get_ident()
+
+    async def run() -> None:
+        signal.pthread_kill(main, signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("wound up")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_blocking(run)
+    assert ended == ["wound up"]
+
+
+HUNG = """
+import asyncio, sys, threading
+from rlm_integrations.core.calls.sync_bridge import run_blocking
+from rlm_integrations.core.calls.threads import RunThreads
+
+async def run():
+    threads = RunThreads()
+    try:
+        print("begun", flush=True)
+        {wait}
+    finally:
+        print("wound up", flush=True)
+
+try:
+    run_blocking(run)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("wait", "said"),
+    [
+        ("await asyncio.Event().wait()", "wound up\ninterrupted\n"),
+        ("await threads.run(threading.Event().wait)", "wound up\ninterrupted\n"),
+        ("threading.Event().wait()", "interrupted\n"),  # the loop itself is blocked and cannot wind up
+    ],
+    ids=["model hangs", "thread hangs", "loop hangs"],
+)
+def test_ctrl_c_ends_a_hung_run(wait: str, said: str) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", HUNG.format(wait=wait)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begun\n"
+        os.kill(child.pid, signal.SIGINT)
+        printed, complaints = child.communicate(timeout=20)
+    finally:
+        child.kill()
+        child.communicate()
+    assert (printed, complaints, child.returncode) == (said, "", 0)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+import pytest
+
+from rlm_integrations.core.calls.threads import RunThreads
+
+SETTING: ContextVar[str] = ContextVar("SETTING", default="unset")
+
+
+@pytest.fixture
+def threads() -> Iterator[RunThreads]:
+    started = RunThreads("rlm-test")
+    yield started
+    started.close()
+
+
+async def test_a_function_runs_in_a_daemon_thread_and_its_result_comes_back(threads: RunThreads) -> None:
+    def function(a: int, b: int) -> tuple[int, threading.Thread]:
+        return a + b, threading.current_thread()
+
+    result, thread = await threads.run(function, 2, 3)
+    assert result == 5
+    assert thread is not threading.current_thread()
+    assert thread.daemon
+    assert thread.name == "rlm-test-1"
+
+
+async def test_context_variables_come_along_and_changes_stay_behind(threads: RunThreads) -> None:
+    def function() -> str:
+        seen = SETTING.get()
+        SETTING.set("inside")
+        return seen
+
+    SETTING.set("outside")
+    assert [await threads.run(function), await threads.run(function)] == ["outside", "outside"]
+    assert SETTING.get() == "outside"
+
+
+async def test_threads_are_used_again_and_started_only_as_they_are_needed(threads: RunThreads) -> None:
+    barrier = threading.Barrier(3, timeout=20)
+    together = await asyncio.gather(*(threads.run(barrier.wait) for _ in range(3)))
+    assert sorted(together) == [0, 1, 2]  # all three were in it at once
+    names = {(await threads.run(threading.current_thread)).name for _ in range(20)}
+    assert names <= {f"rlm-test-{n}" for n in range(1, 5)}
+
+
+async def test_nested_runs_never_wait_for_each_other(threads: RunThreads) -> None:
+    def nested(depth: int) -> int:
+        return depth if depth == 5 else asyncio.run(threads.run(nested, depth + 1))
+
+    assert await asyncio.gather(*(threads.run(nested, 0) for _ in range(8))) == [5] * 8
+
+
+class Odd(BaseException):
+    pass
+
+
+async def test_an_exception_is_raised_as_it_is(threads: RunThreads) -> None:
+    error = KeyError("plot")
+
+    def function() -> None:
+        raise error
+
+    with pytest.raises(KeyError) as caught:
+        await threads.run(function)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    "error", [StopIteration("done"), SystemExit(3), Odd("odd"), asyncio.CancelledError("by itself")]
+)
+async def test_what_would_end_the_loop_comes_back_as_a_runtime_error(threads: RunThreads, error: BaseException) -> None:
+    def function() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match=f"^{type(error).__name__}: ") as caught:
+        await threads.run(function)
+    assert caught.value.__cause__ is error
+    assert await threads.run(sys.intern, "alive") == "alive"
+
+
+async def test_a_call_that_was_given_up_keeps_its_thread_and_nothing_else() -> None:
+    threads = RunThreads()
+    released = threading.Event()
+    working: list[threading.Thread] = []
+
+    def hang() -> str:
+        working.append(threading.current_thread())
+        entered.set()
+        released.wait(20)
+        return "late"
+
+    entered = threading.Event()
+    call = asyncio.create_task(threads.run(hang))
+    assert await threads.run(entered.wait, 20)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert await threads.run(sys.intern, "meanwhile") == "meanwhile"
+    released.set()
+    threads.close()
+    working[0].join(20)
+    await asyncio.sleep(0)  # its late result comes to the loop, and is dropped
+    assert call.cancelled()
+
+
+def test_a_call_whose_loop_is_closed_ends_without_a_noise() -> None:
+    threads = RunThreads()
+    released, entered = threading.Event(), threading.Event()
+    working: list[threading.Thread] = []
+
+    def hang() -> None:
+        working.append(threading.current_thread())
+        entered.set()
+        released.wait(20)
+
+    async def give_up() -> None:
+        call = asyncio.create_task(threads.run(hang))
+        while not entered.is_set():
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+
+    asyncio.run(give_up())
+    released.set()
+    threads.close()
+    working[0].join(20)  # an exception in it would fail this test: warnings are errors
+    assert not working[0].is_alive()
+
+
+async def test_closing_ends_the_threads() -> None:
+    threads = RunThreads()
+    thread = await threads.run(threading.current_thread)
+    threads.close()
+    thread.join(20)
+    assert not thread.is_alive()

@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+import datetime
+import gc
+import weakref
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from enum import Enum, IntEnum
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.documents import Document as LangChainDocument
+from llama_index.core.schema import Document as LlamaDocument
+from llama_index.core.schema import NodeWithScore, TextNode
+
+from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus, unique_ids
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import document_of, plain
+from rlm_integrations.core.errors import InvalidArgumentError
+
+ODD = "CR\r\nLF\n, NUL \0, a lone surrogate \ud800, \u2028, \ufeff and \U0001f600"
+
+
+def refused(context: object) -> str:
+    with pytest.raises(InvalidArgumentError) as caught:
+        Corpus.of(context)
+    return str(caught.value)
+
+
+class Retrieves:
+    async def retrieve(self, query: str) -> Sequence[Document]:
+        return [Document("hit", query)]
+
+
+# -- what may be passed
+
+
+def test_none_is_no_corpus() -> None:
+    corpus = Corpus.of(None)
+    assert (corpus.kind, corpus.documents, corpus.chars, corpus.as_documents()) == ("none", (), 0, ())
+
+
+def test_a_str_stays_a_str() -> None:
+    corpus = Corpus.of(ODD)
+    assert (corpus.kind, corpus.text, corpus.chars) == ("str", ODD, len(ODD))
+    assert corpus.documents == (Document("", ODD),)
+    assert corpus.as_documents() == (Document("context", ODD),)
+
+
+def test_a_corpus_is_passed_through() -> None:
+    corpus = Corpus.of("text")
+    assert Corpus.of(corpus) is corpus
+    assert corpus.shared is corpus
+
+
+def test_a_mapping_goes_from_name_to_text() -> None:
+    corpus = Corpus.of(MappingProxyType({"a.txt": ODD, 2: "two"}))
+    assert corpus.kind == "documents"
+    assert corpus.documents == (Document("a.txt", ODD), Document("2", "two"))
+    assert corpus.by_id["2"].text == "two"
+
+
+def test_any_iterable_of_texts() -> None:
+    def lazily() -> Iterator[str]:
+        yield from ("one", "", ODD)
+
+    for context in (["one", "", ODD], ("one", "", ODD), lazily()):
+        assert Corpus.of(context).documents == (Document("doc-1", "one"), Document("doc-2", ""), Document("doc-3", ODD))
+
+
+@pytest.mark.parametrize(
+    ("item", "document"),
+    [
+        ({"text": "t"}, Document("doc-1", "t")),
+        ({"id": "x", "text": "t", "metadata": {"year": 2021}}, Document("x", "t", {"year": 2021})),
+        ({"id": 0, "page_content": "t"}, Document("0", "t")),
+        ({"id": "", "content": "t"}, Document("doc-1", "t")),
+        ({"id": None, "text": "t", "title": "A", "n": 1}, Document("doc-1", "t", {"title": "A", "n": 1})),
+        ({"text": "same", "label": "same"}, Document("doc-1", "same", {"label": "same"})),
+        ({"text": 5, "content": "t"}, Document("doc-1", "t", {"text": 5})),
+        ({"text": "t", "metadata": None, "by": "x"}, Document("doc-1", "t", {"by": "x"})),
+    ],
+)
+def test_a_dict_is_a_document(item: dict[str, Any], document: Document) -> None:
+    assert Corpus.of([item]).documents == (document,)
+
+
+def test_documents_of_the_core_are_kept_as_they_are() -> None:
+    own = Document("a", "text", {"k": "v"})
+    assert Corpus.of([own]).documents[0] is own
+    assert Corpus.of(own).documents[0] is own
+
+
+def test_langchain_documents() -> None:
+    first = LangChainDocument(id="lc", page_content="one", metadata={"day": datetime.date(2020, 5, 1), "tags": {"x"}})
+    corpus = Corpus.of([first, LangChainDocument(page_content="two"), LangChainDocument(id="", page_content="three")])
+    assert corpus.documents == (
+        Document("lc", "one", {"day": "2020-05-01", "tags": ["x"]}),
+        Document("doc-2", "two"),
+        Document("doc-3", "three"),
+    )
+    assert Corpus.of(first).documents == corpus.documents[:1]
+
+
+def test_llama_index_documents_and_nodes_without_what_is_hidden_from_models() -> None:
+    document = LlamaDocument(
+        text="one", id_="li", metadata={"page": 3, "secret": "s"}, excluded_llm_metadata_keys=["secret"]
+    )
+    node = TextNode(text="two", id_="node", metadata={"page": 4})
+    corpus = Corpus.of([document, node, NodeWithScore(node=TextNode(text="three", id_="scored"), score=0.5)])
+    assert corpus.documents == (
+        Document("li", "one", {"page": 3}),
+        Document("node", "two", {"page": 4}),
+        Document("scored", "three"),
+    )
+    assert Corpus.of(node).documents == (Document("node", "two", {"page": 4}),)
+
+
+def test_items_of_many_kinds_together(tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text("from a file")
+    corpus = Corpus.of([tmp_path / "f.txt", "str", {"id": "d", "text": "dict"}, LangChainDocument(page_content="lc")])
+    assert [document.text for document in corpus.documents] == ["from a file", "str", "dict", "lc"]
+
+
+def test_a_retriever_is_known_by_its_async_method() -> None:
+    retriever = Retrieves()
+    corpus = Corpus.of(retriever)
+    assert corpus.retriever is retriever
+    assert (corpus.kind, corpus.documents) == ("none", ())
+    assert corpus.preceded_by([Document("a", "x")]).retriever is retriever
+
+
+# -- what is refused
+
+
+def test_nothing_to_read_is_refused() -> None:
+    empty = "context: is empty; pass the documents, or None to ask without a corpus"
+    for context in ([], (), {}, iter(()), set[str]()):
+        assert refused(context) == empty
+    assert refused("") == "context: is an empty str; pass the text, or None to ask without a corpus"
+
+
+@pytest.mark.parametrize("context", [42, 1.5, object(), b"bytes", bytearray(b"x"), open])
+def test_what_is_no_corpus_is_refused_by_the_name_of_its_type(context: object) -> None:
+    assert refused(context) == (
+        f"context: {type(context).__name__} is not a corpus; pass a str, a Path or several, a mapping of name to text, "
+        "an iterable of str, dicts, documents or nodes, an object with `async retrieve(query)`, or None"
+    )
+
+
+def test_a_retriever_that_is_not_async_is_refused_with_what_is_needed() -> None:
+    class Blocking:
+        def retrieve(self, query: str) -> list[str]:
+            return [query]
+
+    assert "an object with `async retrieve(query)`" in refused(Blocking())
+
+
+@pytest.mark.parametrize("item", [5, None, b"bytes", ["nested"]])
+def test_an_item_that_is_no_document_is_named_by_its_place(item: object) -> None:
+    assert refused(["fine", item]).startswith(
+        f"context: item 2 is {type(item).__name__}, which is not a document; pass a str"
+    )
+
+
+def test_a_dict_without_text_is_refused_with_its_keys() -> None:
+    assert refused([{"body": "x", "n": 1}]) == (
+        "context: item 1 is a dict without a str under \"text\"; its keys: ['body', 'n']"
+    )
+
+
+def test_a_mapping_of_anything_but_text_is_refused() -> None:
+    assert refused({"a": "fine", "b": 5}) == (
+        "context: the value of 'b' is int, not str; a mapping goes from name to text"
+    )
+
+
+def test_a_str_that_names_a_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("inside")
+    assert refused(str(file)) == (
+        f"context: the str {str(file)!r} names an existing file or folder; pass Path({str(file)!r}) to read it, "
+        f"or [{str(file)!r}] to take it as text"
+    )
+    assert "names an existing file or folder" in refused(str(tmp_path))
+    assert Corpus.of([str(file)]).documents == (Document("doc-1", str(file)),)
+    assert Corpus.of(f"{file}\n").text == f"{file}\n"
+
+
+def test_a_str_that_cannot_name_a_file_is_a_text() -> None:
+    for text in ("\0", "\ud800", "a" * 5_000, "no such file.txt", "x" * 300):
+        assert Corpus.of(text).text == text
+
+
+# -- ids and joining
+
+
+def test_equal_ids_are_told_apart() -> None:
+    texts = [Document(name, str(place)) for place, name in enumerate(["a", "a", "a#2", "b", "a"])]
+    assert [(d.id, d.text) for d in unique_ids(texts)] == [
+        ("a", "0"),
+        ("a#3", "1"),
+        ("a#2", "2"),
+        ("b", "3"),
+        ("a#4", "4"),
+    ]
+
+
+@given(st.lists(st.sampled_from(["a", "a#2", "a#2#2", "a#3", "b", ""]), max_size=12))
+def test_ids_are_unique_and_no_document_is_lost(names: list[str]) -> None:
+    documents = [Document(name, str(place), {"n": place}) for place, name in enumerate(names)]
+    unique = unique_ids(documents)
+    assert len({document.id for document in unique}) == len(names)
+    assert [(d.text, d.metadata) for d in unique] == [(d.text, d.metadata) for d in documents]
+    assert all(new.id == old.id or new.id.startswith(f"{old.id}#") for new, old in zip(unique, documents, strict=True))
+    for name in set(names):  # the first of a name keeps it
+        assert next(d for d in unique if d.id == name).text == str(names.index(name))
+
+
+def test_many_equal_ids_take_no_time_to_speak_of() -> None:
+    unique = unique_ids([Document("same", "")] * 200_000)
+    assert unique[-1].id == "same#200000"
+
+
+def test_a_calls_documents_stand_in_front() -> None:
+    base = Corpus.of({"a": "base", "c": "other"})
+    joined = base.preceded_by([Document("a", "brought"), Document("b", "two")])
+    assert joined.documents == (
+        Document("a", "brought"),
+        Document("b", "two"),
+        Document("a#2", "base"),
+        Document("c", "other"),
+    )
+    assert joined.shared is base
+    assert joined.brought == (Document("a", "brought"), Document("b", "two"))
+    assert joined.chars == sum(map(len, ("brought", "two", "base", "other")))
+    assert joined.by_id["a#2"].text == "base"
+    assert base.documents[0].id == "a"
+
+
+def test_documents_in_front_of_a_str_make_it_a_document_too() -> None:
+    joined = Corpus.of("text").preceded_by([Document("m", "message")])
+    assert joined.kind == "documents"
+    assert joined.documents == (Document("m", "message"), Document("context", "text"))
+
+
+def test_joining_nothing_and_joining_to_nothing() -> None:
+    corpus = Corpus.of("text")
+    assert corpus.preceded_by([]) is corpus
+    alone = Corpus.of(None).preceded_by([Document("a", "x"), Document("a", "y")])
+    assert (alone.kind, [d.id for d in alone.documents]) == ("documents", ["a", "a#2"])
+    assert alone.shared is alone
+
+
+def test_what_was_prepared_once_stays_shared_through_several_joins() -> None:
+    base, retriever = Corpus.of({"a": "base"}), Retrieves()
+    once = Corpus([Document("b", "hit")], join_to=base, retriever=retriever)
+    twice = once.preceded_by([Document("c", "message")])
+    assert twice.shared is base
+    assert [document.id for document in twice.documents] == ["c", "b", "a"]
+    assert [document.id for document in twice.brought] == ["c", "b"]
+    assert twice.retriever is retriever
+    assert Corpus([], join_to=once).retriever is retriever
+
+
+def test_something_known_of_a_corpus_is_found_out_once_and_forgotten_with_it() -> None:
+    asked: list[int] = []
+
+    @once_per_corpus
+    def size(corpus: Corpus) -> int:
+        """Characters."""
+        asked.append(corpus.chars)
+        return corpus.chars
+
+    corpus = Corpus.of("four")
+    assert [size(corpus), size(corpus), size(Corpus.of("five!"))] == [4, 4, 5]
+    assert asked == [4, 5]
+    gone = weakref.ref(corpus)
+    del corpus
+    gc.collect()
+    assert gone() is None
+
+
+# -- metadata
+
+
+class Colour(str, Enum):  # noqa: UP042 - unlike a StrEnum, its str() is its name
+    RED = "red"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+class OtherNumber(Fraction):
+    pass
+
+
+def nested(deep: int) -> object:
+    value: object = 1
+    for _ in range(deep):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(10**5_000, "an integer of more than 4,000 digits"), (nested(3_000), "values nested more than 100 deep")],
+    ids=["long", "deep"],
+)
+def test_metadata_that_cannot_be_written_names_its_document(value: object, words: str) -> None:
+    for document in (
+        {"id": "d7", "text": "x", "metadata": {"a": value}},
+        LangChainDocument("x", id="d7", metadata={"a": value}),
+    ):
+        with pytest.raises(InvalidArgumentError, match=f"the metadata of document 'd7' holds {words}"):
+            Corpus.of(["fine", document])
+    assert Corpus.of([{"text": "x", "metadata": {"a": 10**3_900, "b": nested(90)}}]).documents[0].metadata["a"]
+
+
+def test_metadata_becomes_plain_json() -> None:
+    value = {
+        1: [None, True, 2, 2.5, "s"],
+        "date": datetime.datetime(2020, 5, 1, 12, 30),
+        "nested": {"tuple": (1, {2}), "path": Path("a/b")},
+        "enums": [Colour.RED, Level.HIGH],
+        "numbers": [OtherNumber(1, 4), Decimal("1.10")],
+    }
+    made = plain(value)
+    assert made == {
+        "1": [None, True, 2, 2.5, "s"],
+        "date": "2020-05-01 12:30:00",
+        "nested": {"tuple": [1, [2]], "path": "a/b"},
+        "enums": ["red", 3],
+        "numbers": [0.25, "1.10"],
+    }
+    assert [type(item) for item in made["enums"]] == [str, int]
+
+
+def test_numbers_of_numpy_stay_numbers() -> None:
+    numpy = pytest.importorskip("numpy")
+    made = [plain(numpy.int64(2021)), plain(numpy.float64(0.5)), plain(numpy.float32(0.5))]
+    assert made == [2021, 0.5, 0.5]
+    assert [type(item) for item in made] == [int, float, float]
+
+
+def test_a_document_without_an_id_is_named_by_its_place() -> None:
+    assert document_of("text", 7) == Document("doc-7", "text")

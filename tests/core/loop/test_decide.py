@@ -1,0 +1,367 @@
+"""The decision table of a run: every happening in every state, without a model and without a REPL."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Opened, Replied, RootCallFailed
+from rlm_integrations.core.prompts.fences import fence_tag
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
+
+OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
+OPEN = BudgetView(sub_calls_left=1_000)
+NO_ANSWER = "the run reached the limit of 90 s (timeout_s), and the last call gave no answer that fits"
+TIME_UP = BudgetView(limit="timeout", seconds_left=0)
+KEY = b"key"
+CODE = "Look.\n```repl\nx = 1\n```"
+LIMITS: tuple[StopReason, ...] = ("max_iterations", "max_sub_calls", "max_total_tokens", "max_cost", "timeout")
+
+
+def rules(**changes: Any) -> Rules:
+    usual: dict[str, Any] = {
+        "limits": RLMLimits(max_iterations=20, max_cost_usd=2.5, timeout_s=90),
+        "question": "how many?",
+        "depth": 1,
+        "plain_reply_answers": False,
+        "misfit": lambda text, is_json: None,
+        "fence_key": KEY,
+    }
+    return Rules(**(usual | changes))
+
+
+def wants_json(text: str, is_json: bool) -> str | None:
+    """An answer's type: any JSON."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return "answer: Invalid JSON"
+    return None
+
+
+def state(**changes: Any) -> State:
+    return replace(State(OPENING), **changes)
+
+
+def ran(printed: str = "", *, error: CodeError | None = None, **answer: Any) -> CodeRan:
+    return CodeRan(StepDone(Output(printed), error, AnswerState(**answer)))
+
+
+def on_reply(rules: Rules, before: State, reply: str, budget: BudgetView) -> Decision:
+    return decide(rules, before, Replied(reply, budget))
+
+
+def on_code_ran(rules: Rules, before: State, code: CodeRan, budget: BudgetView) -> Decision:
+    return decide(rules, before, replace(code, budget=budget))
+
+
+def on_root_failed(rules: Rules, before: State, problem: str, budget: BudgetView) -> Decision:
+    return decide(rules, before, RootCallFailed(problem, budget))
+
+
+def after_code(before: State | None = None) -> State:
+    after, action = on_reply(rules(), before or state(), CODE, OPEN)
+    assert action == RunCode(("x = 1",))
+    return after
+
+
+def last_message(action: Action) -> str:
+    assert isinstance(action, CallRootLM)
+    assert action.messages[-1].role == "user"
+    return action.messages[-1].content
+
+
+def test_a_run_begins_with_a_call_of_the_root() -> None:
+    started, action = decide(rules(), State(), Opened(OPENING))
+    assert action == CallRootLM(OPENING, 1)
+    assert started == State(OPENING)
+
+
+def test_code_is_run_and_the_counts_of_other_replies_begin_anew() -> None:
+    after, action = on_reply(rules(), state(codeless=1, empty=1), "```repl\na\n```\n```py\nb\n```", OPEN)
+    assert action == RunCode(("a", "b"))
+    assert (after.codeless, after.empty, after.iteration) == (0, 0, 1)
+    assert after.messages == (*OPENING, Message("assistant", "```repl\na\n```\n```py\nb\n```"))
+
+
+def test_code_that_ran_is_shown_and_the_root_is_asked_again() -> None:
+    after, action = on_code_ran(rules(), after_code(), ran("42", content="so far"), OPEN)
+    tag = fence_tag(KEY, "1", "42")
+    assert last_message(action) == (
+        f"Step 1 of 20: ok · sub-calls: 0 made, 1,000 left\n<output {tag}>\n42\n</output {tag}>"
+    )
+    assert action == CallRootLM(after.messages, 2)
+    assert (after.iteration, after.draft, after.last_call) == (2, "so far", None)
+
+
+def test_an_answer_that_is_ready_ends_the_run() -> None:
+    _, action = on_code_ran(rules(), after_code(), ran(ready=True, content='{"n": 3}', is_json=True), OPEN)
+    assert action == Finish('{"n": 3}', "answer", is_json=True)
+
+
+def test_an_answer_is_taken_even_where_a_limit_is_met_at_the_same_time() -> None:
+    _, action = on_code_ran(rules(), after_code(), ran(ready=True, content="3"), TIME_UP)
+    assert action == Finish("3", "answer")
+
+
+def test_an_answer_that_does_not_fit_is_told_and_kept_as_the_draft() -> None:
+    after, action = on_code_ran(rules(misfit=wants_json), after_code(), ran(ready=True, content="three"), OPEN)
+    assert "it does not fit the schema (answer: Invalid JSON)" in last_message(action)
+    assert after.draft == "three"
+
+
+def test_a_lost_session_is_shown_and_its_draft_is_gone() -> None:
+    before = replace(after_code(), draft="old")
+    after, action = on_code_ran(rules(), before, CodeRan(ReplLost("it ended its own process")), OPEN)
+    assert "The session ended in this step: it ended its own process." in last_message(action)
+    assert after.draft == ""
+
+
+def test_several_blocks_and_an_open_fence_reach_the_observation() -> None:
+    after, _ = on_reply(rules(), state(), "```repl\na\n```\n```repl\nb = (", OPEN)
+    error = CodeError(2, 1, "b = (", "SyntaxError: '(' was never closed", "syntax")
+    _, action = on_code_ran(rules(), after, ran(error=error), OPEN)
+    assert "Error at line 1 of block 2" in last_message(action)
+    assert "was not closed" in last_message(action)
+
+
+@pytest.mark.parametrize("final", ["FINAL(It is 3.)", 'Sure:\nFINAL("It is 3.")'])
+@pytest.mark.parametrize("whole", [True, False])
+def test_final_as_text_is_the_answer(final: str, whole: bool) -> None:
+    _, action = on_reply(rules(plain_reply_answers=whole), state(), final, OPEN)
+    assert action == Finish("It is 3.", "answer")
+
+
+def test_final_that_does_not_fit_is_told_why_its_own_text_does_not() -> None:
+    seen: list[str] = []
+
+    def misfit(text: str, is_json: bool) -> str | None:
+        seen.append(text)
+        return "answer: a number is needed"
+
+    after, action = on_reply(rules(misfit=misfit), state(), "FINAL(three)", OPEN)
+    assert seen == ["three"]
+    assert last_message(action).startswith(
+        "Step 1 of 20: no code ran, and the reply does not fit the schema of the answer (answer: a number is needed)."
+    )
+    assert after.codeless == 1
+
+
+@pytest.mark.parametrize("reply", ["", " \n", "FINAL()", 'FINAL("  ")'])
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_empty_reply_is_told_what_was_expected_and_a_second_one_fails_the_run(reply: str, whole: bool) -> None:
+    told = rules(plain_reply_answers=whole)
+    after, action = on_reply(told, state(draft="so far"), reply, OPEN)
+    assert last_message(action).startswith("Step 1 of 20: no code ran. A step is Python in a fence")
+    _, action = on_reply(told, after, reply, OPEN)
+    assert action == Fail("the root LM replied twice in a row with nothing", draft="so far")
+
+
+def test_one_empty_reply_after_prose_does_not_fail_the_run() -> None:
+    after, _ = on_reply(rules(), state(), "Let me see.", OPEN)
+    after, action = on_reply(rules(), after, "", OPEN)
+    assert isinstance(action, CallRootLM)
+    _, action = on_reply(rules(), after, "It is 3.", OPEN)
+    assert action == Finish("It is 3.", "plain_reply")
+
+
+def test_a_plain_reply_is_the_answer_where_the_root_has_seen_all() -> None:
+    _, action = on_reply(rules(plain_reply_answers=True), state(), " It is 3.\n", OPEN)
+    assert action == Finish("It is 3.", "plain_reply")
+
+
+def test_a_plain_reply_over_a_longer_corpus_is_told_once_and_then_taken() -> None:
+    after, action = on_reply(rules(), state(), "It is 3.", OPEN)
+    assert last_message(action).startswith("Step 1 of 20: no code ran.")
+    assert action == CallRootLM(after.messages, 2)
+    _, action = on_reply(rules(), after, "As I said, 3.", OPEN)
+    assert action == Finish("As I said, 3.", "plain_reply")
+
+
+def test_a_plain_reply_after_code_is_told_again() -> None:
+    after, _ = on_reply(rules(), state(), "It is 3.", OPEN)
+    after, _ = on_code_ran(rules(), after_code(after), ran(), OPEN)
+    _, action = on_reply(rules(), after, "It is 3.", OPEN)
+    assert last_message(action).startswith("Step 3 of 20: no code ran.")
+
+
+def test_a_plain_reply_that_does_not_fit_is_never_taken() -> None:
+    typed = rules(misfit=wants_json, plain_reply_answers=True)
+    now = state()
+    for step in range(1, 4):
+        now, action = on_reply(typed, now, "It is three.", OPEN)
+        assert f"Step {step} of 20: no code ran, and the reply does not fit" in last_message(action)
+    _, action = on_reply(typed, now, '{"n": 3}', OPEN)
+    assert action == Finish('{"n": 3}', "plain_reply")
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_gives_one_last_call_with_question_and_draft(limit: StopReason) -> None:
+    view = OPEN if limit == "max_iterations" else BudgetView(limit=limit)
+    before = replace(after_code(), iteration=20 if limit == "max_iterations" else 3)
+    after, action = on_code_ran(rules(), before, ran("42", content="so far"), view)
+    shown = last_message(action)
+    assert shown.startswith(f"Step {before.iteration} of 20: ok")
+    tag = fence_tag(KEY, str(before.iteration), "42")
+    assert f"</output {tag}>\n\nYou have reached the limit of " in shown
+    assert shown.endswith('The question was: how many?\nanswer["content"] at present: so far')
+    assert action == CallRootLM(after.messages, before.iteration + 1, last_call=True)
+    assert after.last_call == limit
+
+
+def test_the_last_call_after_a_plain_reply_asks_for_no_code() -> None:
+    _, action = on_reply(rules(), state(iteration=20), "It is 3.", OPEN)
+    shown = last_message(action)
+    assert shown.startswith("You have reached the limit of 20 steps.")
+    assert "```" not in shown
+    assert shown.endswith("at present: (empty)")
+
+
+def test_the_last_call_after_a_misfit_says_what_did_not_fit() -> None:
+    _, action = on_reply(rules(misfit=wants_json), state(iteration=20), "It is three.", OPEN)
+    assert "(answer: Invalid JSON)" in last_message(action)
+    assert "\n\nYou have reached the limit of 20 steps." in last_message(action)
+
+
+def test_long_questions_and_drafts_are_cut_in_the_last_call() -> None:
+    asked = rules(question="Q" * 5_000 + "end?")
+    _, action = on_code_ran(asked, after_code(state(iteration=20)), ran(content="d" * 9_000 + "tail"), OPEN)
+    shown = last_message(action)
+    assert len(shown) < 5_200
+    assert "end?" in shown
+    assert shown.endswith("tail")
+
+
+LAST = state(last_call="timeout", iteration=21, draft="the draft")
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [(" It is 3. ", "It is 3."), ("FINAL(It is 3.)", "It is 3."), ("", "the draft"), ("FINAL()", "the draft")],
+)
+def test_the_last_reply_is_the_answer_and_else_the_draft(reply: str, text: str) -> None:
+    _, action = on_reply(rules(), LAST, reply, TIME_UP)
+    assert action == Finish(text, "timeout")
+
+
+def test_the_last_reply_falls_back_on_a_draft_that_fits() -> None:
+    typed = rules(misfit=wants_json)
+    _, action = on_reply(typed, replace(LAST, draft="[1]", draft_is_json=True), "about one", TIME_UP)
+    assert action == Finish("[1]", "timeout", is_json=True)
+
+
+def test_a_last_reply_that_leaves_nothing_fails_with_the_limit() -> None:
+    _, action = on_reply(rules(), replace(LAST, draft=""), "", TIME_UP)
+    assert action == Fail(NO_ANSWER, "timeout")
+    _, action = on_reply(rules(misfit=wants_json), LAST, "prose", TIME_UP)
+    assert isinstance(action, Fail)
+    assert action.draft == "the draft"
+
+
+def test_code_in_the_last_reply_is_run_and_its_answer_taken() -> None:
+    after, action = on_reply(rules(), LAST, CODE, TIME_UP)
+    assert action == RunCode(("x = 1",))
+    _, action = on_code_ran(rules(), after, ran(ready=True, content="3"), TIME_UP)
+    assert action == Finish("3", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (ran(content="better"), "better"),
+        (ran(content=""), "Look."),
+        (CodeRan(ReplLost("it ended its own process")), "the draft"),
+    ],
+)
+def test_code_in_the_last_reply_that_does_not_finish(outcome: CodeRan, text: str) -> None:
+    after, _ = on_reply(rules(), LAST, CODE, TIME_UP)
+    _, action = on_code_ran(rules(), after, outcome, TIME_UP)
+    assert action == Finish(text, "timeout")
+
+
+def test_code_in_the_last_reply_whose_answer_does_not_fit() -> None:
+    typed = rules(misfit=wants_json)
+    after, _ = on_reply(typed, LAST, CODE, TIME_UP)
+    _, action = on_code_ran(typed, after, ran(ready=True, content="three"), TIME_UP)
+    assert action == Fail(
+        NO_ANSWER,
+        "timeout",
+        draft="three",
+    )
+
+
+def test_a_root_that_fails_ends_the_run_with_the_draft() -> None:
+    _, action = on_root_failed(rules(), state(draft="so far"), "the root LM failed: 401", OPEN)
+    assert action == Fail("the root LM failed: 401", draft="so far")
+
+
+def test_a_root_call_that_ran_out_of_the_runs_time_is_followed_by_the_last_call() -> None:
+    after, action = on_root_failed(rules(), state(iteration=3), "TimeoutError", TIME_UP)
+    assert last_message(action).startswith("You have reached the limit of 90 s.")
+    assert action == CallRootLM(after.messages, 4, last_call=True)
+
+
+def test_a_last_call_that_fails_gives_the_draft_and_else_its_own_reason() -> None:
+    stale = replace(LAST, parsed=after_code().parsed)  # prose of an earlier reply is no answer
+    _, action = on_root_failed(rules(), stale, "the root LM failed: 500", TIME_UP)
+    assert action == Finish("the draft", "timeout")
+    _, action = on_root_failed(rules(), replace(stale, draft=""), "the root LM failed: 500", TIME_UP)
+    assert action == Fail("the run reached the limit of 90 s (timeout_s), and the root LM failed: 500", "timeout")
+
+
+REPLIES = st.sampled_from(["", "prose", CODE, "FINAL(3)", "FINAL_VAR(x)", "```repl\nx", "FINAL()", '{"n": 3}'])
+VIEWS = st.sampled_from([OPEN, OPEN, OPEN, TIME_UP, BudgetView(limit="max_cost"), BudgetView(tokens_left_share=0.1)])
+OUTCOMES = st.sampled_from(
+    [
+        ran("42"),
+        ran(content="draft"),
+        ran(ready=True, content="three"),
+        ran(ready=True, content="[3]", is_json=True),
+        ran(error=CodeError(1, 1, "x", "E: x"), refused="the block raised"),
+        CodeRan(ReplLost("it ended its own process")),
+    ]
+)
+
+
+@given(st.data(), st.integers(1, 4), st.booleans(), st.booleans())
+def test_any_run_ends_and_its_conversation_only_grows(
+    data: st.DataObject, max_iterations: int, whole: bool, typed: bool
+) -> None:
+    told = rules(
+        limits=RLMLimits(max_iterations=max_iterations, max_cost_usd=1, timeout_s=1),
+        plain_reply_answers=whole,
+        misfit=wants_json if typed else lambda text, is_json: None,
+    )
+    now, action = decide(told, State(), Opened(OPENING))
+    calls = 0
+    while not isinstance(action, (Finish, Fail)):
+        before = now.messages
+        view = data.draw(VIEWS)
+        if isinstance(action, RunCode):
+            now, action = on_code_ran(told, now, data.draw(OUTCOMES), view)
+        else:
+            calls += 1
+            assert action.messages == now.messages
+            assert action.iteration == now.iteration == calls
+            assert action.messages[-1].role == "user"
+            if data.draw(st.booleans()) and data.draw(st.booleans()):
+                now, action = on_root_failed(told, now, "it failed", view)
+            else:
+                now, action = on_reply(told, now, data.draw(REPLIES), view)
+        assert now.messages[: len(before)] == before
+    assert calls <= max_iterations + 1
+    if isinstance(action, Finish):
+        assert action.text.strip()
+        assert told.misfit(action.text, action.is_json) is None
+        assert (action.stop_reason in LIMITS) == (now.last_call is not None)
+    else:
+        assert action.stop_reason == now.last_call
