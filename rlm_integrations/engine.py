@@ -80,6 +80,10 @@ class RLMEngine(Generic[AnswerT]):
             check_model(sub_llm, "sub_llm")
         if on_limit not in ("answer", "raise"):
             raise InvalidArgumentError(f'on_limit: {on_limit!r} is unknown; pass "answer" or "raise"')
+        _check_text(system_prompt, "system_prompt")
+        _check_text(instructions, "instructions")
+        _check_function(on_event, "on_event", "event")
+        _check_function(around_step, "around_step", "iteration, code, execute")
         self._plan = RunPlan(
             root=llm,
             sub=sub_llm or llm,
@@ -132,6 +136,17 @@ class RLMEngine(Generic[AnswerT]):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _check_text(value: object, argument: str) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidArgumentError(f"{argument}: {type(value).__name__} given; pass a str, or leave it out")
+
+
+def _check_function(value: object, argument: str, called_with: str) -> None:
+    if value is not None and not callable(value):
+        given = type(value).__name__
+        raise InvalidArgumentError(f"{argument}: {given} given; pass a function({called_with}), or leave it out")
 
 
 def _tee(on_event: OnEvent | None, queue: asyncio.Queue[Event | None]) -> Callable[[Event], Coroutine[Any, Any, None]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from langchain_core.language_models import LanguageModelLike
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, field_validator
 
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
@@ -88,4 +89,15 @@ class EngineArguments(BaseModel):
     @field_validator("tools", mode="before")
     @classmethod
     def _read_tools(cls, value: Any) -> tuple[Any, ...]:
-        return tuple(value)
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            given = type(value).__name__
+            raise InvalidArgumentError(f"tools: {given} given; pass a list of functions or LangChain tools")
+        return tuple(cast(Iterable[Any], value))
+
+    @field_validator("on_event", mode="before")
+    @classmethod
+    def _check_handler(cls, value: Any) -> OnEvent | None:
+        if value is not None and not callable(value):
+            given = type(value).__name__
+            raise InvalidArgumentError(f"on_event: {given} given; pass a function(event), or leave it out")
+        return value

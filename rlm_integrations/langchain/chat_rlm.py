@@ -83,7 +83,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
 
         def __init__(self, *, llm: LanguageModelLike | str, **options: Unpack[ChatOptions]) -> None: ...
 
-    @field_validator("cache", mode="after")
+    @field_validator("cache", mode="before")
     @classmethod
     def _refuse_cache(cls, value: object) -> bool:
         if value is not None and value is not False:

@@ -36,6 +36,16 @@ def told_after(code: str, **limits: object) -> tuple[str, RLMResult[str]]:
     ("build", "named"),
     [
         (lambda: RLMEngine(None), "llm: no model given"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), sub_llm=5), "sub_llm: 5 is not a LanguageModel"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), limits=5), "limits: int given; pass RLMLimits"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), sandbox=5), "sandbox: 5 is not one; pass"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), tools=5), "tools: int given; pass a list"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), answer_type=5), "answer_type: 5 has no JSON schema"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), system_prompt=5), "system_prompt: int given; pass a str"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), instructions=["x"]), "instructions: list given; pass a str"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), on_event=5), "on_event: int given; pass a function(event)"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), on_limit=5), "on_limit: 5 is unknown; pass"),  # type: ignore[arg-type]
+        (lambda: RLMEngine(ScriptedModel(), around_step=5), "around_step: int given; pass a function("),  # type: ignore[arg-type]
         (lambda: RLMEngine("gpt-5"), "llm: 'gpt-5' is not a LanguageModel"),  # type: ignore[arg-type]
         (lambda: RLMEngine(ScriptedModel, sub_llm=None), "llm: <class"),  # type: ignore[arg-type]
         (lambda: RLMEngine(ScriptedModel(), sub_llm=object()), "sub_llm: <object"),  # type: ignore[arg-type]

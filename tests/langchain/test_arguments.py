@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.run_errors import LimitReachedError
-from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain import ChatRLM, RLMRunnable
+from rlm_integrations.testing.langchain import ScriptedChatModel
 
 
 def test_a_misspelt_argument_names_the_close_one(root_model):
@@ -25,28 +27,93 @@ def test_no_model_names_llm():
         RLMRunnable(llm=None)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({"limits": {"max_iteration": 3}}, "did you mean 'max_iterations'"),
-        ({"limits": 3}, "limits: int given"),
-        ({"trace": "all"}, "trace='all': input should be"),
-        ({"on_limit": "stop"}, "on_limit='stop': input should be"),
-        ({"context": []}, "context: is empty"),
-        ({"tools": ["search"]}, "tools: item 0 is str"),
-        ({"sandbox": "dockr"}, "sandbox: "),
-        ({"sub_llm": 5}, "sub_llm: int is not a LangChain model"),
+WRONG: dict[str, list[tuple[Any, str]]] = {
+    "llm": [(5, "llm: int is not a LangChain model; pass one"), (ScriptedChatModel, "llm: the class Scripted")],
+    "sub_llm": [(5, "sub_llm: int is not a LangChain model; pass one")],
+    "context": [(5, "context: int is not a corpus; pass"), ([], "context: is empty")],
+    "limits": [
+        (5, "limits: int given; pass RLMLimits"),
+        ({"max_iteration": 3}, "did you mean 'max_iterations'"),
+        ({"max_iterations": "many"}, "limits: max_iterations='many'"),
     ],
-)
-def test_a_wrong_argument_is_told_of_by_the_constructor(root_model, arguments, says):
+    "sandbox": [(5, "sandbox: 5 is not one; pass"), (None, "sandbox: None"), ("dockr", "sandbox: ")],
+    "tools": [
+        (5, "tools: int given; pass a list"),
+        (None, "tools: NoneType given; pass a list"),
+        ("search", "tools: str given; pass a list"),
+        (["search"], "tools: item 0 is str; pass functions"),
+        ({"search": print}, "tools: item 0 is str; pass functions"),
+        (len, "tools: builtin_function_or_method given; pass a list"),
+    ],
+    "system_prompt": [(5, "system_prompt=5: pass a str"), (["Be brief."], "system_prompt=['Be brief.']: pass a str")],
+    "instructions": [(5, "instructions=5: pass a str")],
+    "trace": [(5, "trace=5: pass 'none', 'summary' or 'full'"), ("all", "trace='all': pass 'none'")],
+    "on_event": [(5, "on_event: int given; pass a function"), ("print", "on_event: str given; pass a function")],
+    "on_limit": [(5, "on_limit=5: pass 'answer' or 'raise'"), ("stop", "on_limit='stop': pass 'answer'")],
+    "name": [(5, "name=5: pass a str")],
+    "stop": [(5, "stop=5: pass a list"), ("END", "stop='END': pass a list")],
+    "streaming": [("often", "streaming='often': pass True or False")],
+    "cache": [(5, "cache: the corpus is no part"), (True, "cache: the corpus is no part")],
+    "callbacks": [(5, "callbacks=5: pass a list or an instance of BaseCallbackManager")],
+    "tags": [(5, "tags=5: pass a list"), ([5], "tags=5: pass a str")],
+    "metadata": [(5, "metadata=5: pass a dict")],
+    "verbose": [("very", "verbose='very': pass True or False")],
+    "output_version": [(5, "output_version=5: pass a str")],
+    "disable_streaming": [("never", "disable_streaming='never': pass True or False or 'tool_calling'")],
+    "rate_limiter": [(5, "rate_limiter=5: pass an instance of BaseRateLimiter")],
+    "custom_get_token_ids": [(5, "custom_get_token_ids=5: pass a function")],
+    "profile": [(5, "profile=5: pass a dict")],
+}
+TABLE = [
+    (kind, name, value, says)
+    for kind in (RLMRunnable, ChatRLM)
+    for name, rows in WRONG.items()
+    if name in kind.model_fields
+    for value, says in rows
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "value", "says"), TABLE, ids=lambda value: str(value)[:30])
+def test_a_wrong_argument_is_named_by_the_constructor_with_what_to_pass(kind, name, value, says, root_model):
     with pytest.raises(InvalidArgumentError) as caught:
-        RLMRunnable(llm=root_model("say:x"), **arguments)
+        kind(**{"llm": root_model("say:x"), name: value})
     assert says in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])
+def test_no_argument_is_left_out_of_that_table(kind):
+    assert set(kind.model_fields) <= set(WRONG)
+
+
+def test_every_wrong_argument_of_a_call_of_the_constructor_is_named(root_model):
+    with pytest.raises(InvalidArgumentError) as caught:
+        RLMRunnable(llm=root_model("say:x"), tools=5, trace="all", sub_lm=1)
+    said = str(caught.value)
+    assert [word in said for word in ("tools: int", "trace='all'", "sub_lm: unknown")] == [True] * 3
 
 
 def test_a_keyword_meant_for_the_model_is_refused_and_not_lost(root_model):
     with pytest.raises(InvalidArgumentError, match=r"llm\.bind\(stop="):
         RLMRunnable(llm=root_model("say:x")).invoke("q", stop=["\n"])
+
+
+def test_a_chain_that_binds_no_stop_sequences_to_it_is_let(root_model):
+    assert RLMRunnable(llm=root_model("say:x")).bind(stop=None).invoke("q").content == "x"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "says"),
+    [
+        ({"with_sources": True}, "with_sources: a call takes no such keyword; use RLMRunnable(...).with_sources()"),
+        ({"answer_type": int}, "use RLMRunnable(...).with_structured_output(...)"),
+        ({"output": "sources"}, "output: 'sources' is none; use a method of RLMRunnable: with_structured_output(...)"),
+    ],
+)
+def test_a_keyword_that_means_a_method_names_it(root_model, keywords, says):
+    with pytest.raises(InvalidArgumentError) as caught:
+        RLMRunnable(llm=root_model("say:x")).invoke("q", **keywords)
+    assert says in str(caught.value)
 
 
 def test_limits_may_be_a_dict(root_model):
