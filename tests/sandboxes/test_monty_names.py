@@ -12,6 +12,7 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.sandboxes.monty import run_prelude
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
+from rlm_integrations.wire.calls import Retrieve
 from rlm_integrations.wire.steps import StepDone
 
 PRELUDE = "\n".join(
@@ -81,9 +82,9 @@ async def open_monty(settings, attach):
 
 
 def _answer(call):
-    if call.name == "retrieve":
+    if isinstance(call, Retrieve):
         return [{"id": "three", "text": "c d", "metadata": {}}]
-    prompt = call.payload.get("prompt", "")
+    prompt = getattr(call, "prompt", "")
     numbered = "\n".join(f"[{n}] said" for n in re.findall(r"^\[(\d+)\]", prompt, re.M))
     return numbered or f"reply to {prompt}" if prompt else 1
 
@@ -94,7 +95,7 @@ async def _outcomes(session):
         done = await session.run(code)
         assert isinstance(done, StepDone), (code, done)
         outcomes[code] = done
-    calls, session.calls = [(call.name, call.payload) for call in session.calls], []
+    calls, session.calls = [call.call for call in session.calls], []
     return outcomes, calls
 
 

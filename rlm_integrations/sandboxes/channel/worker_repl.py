@@ -232,15 +232,15 @@ class WorkerRepl(ABC):
             self._check_time()
         self._send(frame)
 
-    def _finish(self, done: Finished, step: RunningStep) -> None:
-        if done.step != step.number:
+    def _finish(self, end: Finished, step: RunningStep) -> None:
+        if end.step != step.number:
             raise ProtocolError("the end of another step")
         self._cancel_timer()
         for call_id in self._open_calls.ids():  # of threads that the step left behind
             self.refuse(call_id, "failed", _NOT_OPEN)
         self._rest()
         self._step = None  # what comes now, even in the same read, belongs to no step
-        self._events.append(step.done(done))
+        self._events.append(step.done(end))
         self._tell()
 
     # --- time and the end

@@ -67,13 +67,14 @@ class MontyRepl(WorkerRepl):
             return None
         return step.kill_at - now
 
-    def _finish(self, done: Finished, step: RunningStep) -> None:
+    def _finish(self, end: Finished, step: RunningStep) -> None:
         """Where code was stopped, by the VM (which may have been faster than the timer) or a refused call, say so."""
         if step.overrun is None:
             step.overrun = step.clock.overrun(time.monotonic(), self._cpu_seconds())
-        if step.refuses_calls and done.error is not None and done.error.message.endswith(step.stopped()):
-            done = replace(done, error=replace(done.error, kind="interrupted"))
-        super()._finish(done, step)
+        error = end.done.error
+        if step.refuses_calls and error is not None and error.message.endswith(step.stopped()):
+            end = replace(end, done=end.done.with_error(replace(error, kind="interrupted")))
+        super()._finish(end, step)
 
     def _end_process(self) -> None:
         self._worker.kill()
