@@ -100,7 +100,8 @@ class RLMEngine(Generic[AnswerT]):
         The run lives on an event loop in a thread of its own; the models' `complete_sync` is used where there is one.
 
         Raises InvalidArgumentError for a wrong question or context, RunError (with `.result`) for a failed run. The
-        KeyboardInterrupt of Ctrl-C, and the CancelledError of `arun`, have a `.result` as well: what was done so far.
+        KeyboardInterrupt of Ctrl-C, whatever else a signal handler raises (a job queue's soft time limit, for one), and
+        the CancelledError of `arun` have a `.result` as well: what was done so far.
         """
         run = RunTree(self._plan, question, context, sync=True)
         return run_blocking(run.perform)

@@ -25,6 +25,12 @@ _PACKAGES = {
 """Optional packages, and the extra that brings each."""
 
 
+_NOT_CLOSED = (
+    "Not closed: another process of this machine that is in league with the code can be told of the documents by "
+    "timing, by the load of the machine, or by the ends of threads"
+)
+
+
 def examine() -> bool:
     """Print the findings. Whether model-written code can be run here, confined."""
     console = TerminalConsole(highlight=False, emoji=False)
@@ -37,6 +43,8 @@ def examine() -> bool:
     standing = "confines" if capabilities.confined else "DOES NOT CONFINE"
     console.print(Text(f"Sandbox: {capabilities.name} ({standing} model-written code)"))
     console.print(_layers(capabilities))
+    if capabilities.confined:
+        console.print(Text(_NOT_CLOSED))
     problem = try_a_run()
     console.print(sentence("A run with a scripted model: works" if problem is None else f"A run failed: {problem}"))
     return capabilities.confined and problem is None

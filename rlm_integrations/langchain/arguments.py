@@ -1,53 +1,91 @@
-"""Arguments of the runnable and of its calls: what they mean, and what is wrong with them."""
+"""The arguments that the constructors of RLMRunnable and ChatRLM share, and how they are read."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from pydantic import ValidationError
+from langchain_core.language_models import LanguageModelLike
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, field_validator
 
-from rlm_integrations.core.errors import InvalidArgumentError, RLMError
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.run.plan import OnEvent
+from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.result import TraceDetail
+from rlm_integrations.langchain.argument_errors import argument_error
+from rlm_integrations.langchain.documents import PreparedContext, prepare_context
+from rlm_integrations.langchain.language_model import resolve_model
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
-    """The keywords of a call, which `with_structured_output`, `with_sources` and `as_node` bind."""
+class RunnableOptions(TypedDict, total=False):
+    """What checkers and editors know of the keywords beside `llm`; the fields below say what they mean."""
 
-    answer_type: Any = None
-    include_raw: bool = False
-    with_sources: bool = False
-    as_node: bool = False
+    sub_llm: LanguageModelLike | str | None
+    context: object
+    limits: RLMLimits | Mapping[str, Any] | None
+    sandbox: str | Sandbox
+    tools: Sequence[Any]
+    system_prompt: str | None
+    instructions: str | None
+    trace: TraceDetail
+    on_event: OnEvent | None
+    on_limit: Literal["answer", "raise"]
+    name: str | None
 
+
+class EngineArguments(BaseModel):
+    """The fields of a LangChain object that runs the engine. Raises InvalidArgumentError, from the constructor."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    llm: SkipValidation[LanguageModelLike]
+    """The root LM: a LangChain chat model or LLM, also with .bind, .with_retry or .with_fallbacks. A str is
+    looked up by `init_chat_model` of the langchain package."""
+    sub_llm: SkipValidation[LanguageModelLike | None] = None
+    """What `llm_query` calls. None: `llm`."""
+    context: Any = Field(default=None, validate_default=True, repr=False, exclude=True)
+    """Documents, texts, paths, a loader or a retriever: read once, by the constructor, and shared by all runs."""
+    limits: RLMLimits = Field(default_factory=RLMLimits)
+    """An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here."""
+    sandbox: SkipValidation[str | Sandbox] = "auto"
+    tools: tuple[Any, ...] = ()
+    """Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox."""
+    system_prompt: str | None = None
+    """In place of the root LM's own system prompt."""
+    instructions: str | None = None
+    """Added to the root LM's system prompt."""
+    trace: TraceDetail = "summary"
+    """How much of the trace the message carries; a summary is at most 16 KB."""
+    on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
+    """Called with each event of `rlm_integrations.core.trace.events`, in order; may be async."""
+    on_limit: Literal["answer", "raise"] = "answer"
+    """What a run that meets a limit does: give its best answer, or raise LimitReachedError, which carries it."""
+
+    if not TYPE_CHECKING:  # the classes say their signatures; an unknown name gets an error that names the close one
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise argument_error(error, type(self).model_fields) from None
+
+    @field_validator("llm", "sub_llm", mode="before")
     @classmethod
-    def of(cls, keywords: Mapping[str, Any]) -> CallOptions:
-        """Raises InvalidArgumentError for any other keyword: what is meant for a model is refused, not lost."""
-        unknown = set(keywords) - {field.name for field in fields(cls)}
-        if unknown:
-            name = min(unknown)
-            raise InvalidArgumentError(
-                f"{name}: a call takes no such keyword; bind what is meant for the model to the model: "
-                f"llm=llm.bind({name}=...)"
-            )
-        return cls(**keywords)
+    def _read_model(cls, value: object, info: Any) -> object:
+        return None if value is None and info.field_name == "sub_llm" else resolve_model(value, info.field_name)
 
+    @field_validator("context", mode="before")
+    @classmethod
+    def _read_context(cls, value: object) -> PreparedContext:
+        # The field keeps what was read, so that a runnable rebuilt by configurable_fields shares it.
+        return prepare_context(value)
 
-def argument_error(error: ValidationError, known: Iterable[str]) -> RLMError:
-    """pydantic's error as ours. `known` are the arguments there are."""
-    names, lines = list(known), list[str]()
-    for problem in error.errors(include_url=False):
-        name = ".".join(map(str, problem["loc"]))
-        raised = problem.get("ctx", {}).get("error")
-        if isinstance(raised, RLMError):
-            lines.append(str(raised))
-        elif problem["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the arguments are {', '.join(names)}"
-            lines.append(f"{name}: unknown argument; {hint}")
-        elif problem["type"] == "missing":
-            lines.append(f"{name}: no model given; pass a LangChain chat model, for instance ChatOpenAI(model=...)")
-        else:
-            lines.append(f"{name}={problem['input']!r:.80}: {problem['msg'][:1].lower()}{problem['msg'][1:]}")
-    return InvalidArgumentError("; ".join(lines))
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _read_limits(cls, value: Any) -> RLMLimits:
+        return RLMLimits.of(value)
+
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _read_tools(cls, value: Any) -> tuple[Any, ...]:
+        return tuple(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from langchain_core.caches import BaseCache
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
@@ -13,31 +13,30 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import get_config_list
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from typing_extensions import Unpack
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.langchain.arguments import CallOptions
-from rlm_integrations.langchain.below_model_run import ModelRun, RLMBelowModelRun
-from rlm_integrations.langchain.chat_model import model_name
-from rlm_integrations.langchain.engine_arguments import EngineArguments, EngineOptions
-from rlm_integrations.langchain.message import Answer
-from rlm_integrations.langchain.runnable import BATCH_CONCURRENCY
+from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
+from rlm_integrations.langchain.batches import BoundedBatches
+from rlm_integrations.langchain.callback_usage import result_with_usage, with_usage, without_usage
+from rlm_integrations.langchain.chat_model_run import ChatModelRun, RLMWithinChatModel
+from rlm_integrations.langchain.language_model import model_name
+from rlm_integrations.langchain.outputs import MessageOutput, read_output
+from rlm_integrations.langchain.response import message_chunks
 from rlm_integrations.langchain.structured_output import StructuredOutput
-from rlm_integrations.langchain.usage_once import result_with_usage, with_usage, without_usage
 
 T = TypeVar("T")
 
 _RUN = "rlm_run"
-"""The keyword that carries a ModelRun from `stream` to `_stream`."""
+"""The keyword that carries a ChatModelRun from `stream` to `_stream`."""
 
 
 class ToolsNotBoundError(InvalidArgumentError, NotImplementedError):
     """Tools were bound to a ChatRLM, which makes no tool calls. For that, LangChain has NotImplementedError."""
 
 
-class ChatOptions(EngineOptions, total=False):
+class ChatOptions(RunnableOptions, total=False):
     """What checkers and editors know of the constructor's keywords beside `llm`."""
 
     stop: list[str] | None
@@ -51,7 +50,7 @@ class ChatOptions(EngineOptions, total=False):
     rate_limiter: BaseRateLimiter | None
 
 
-class ChatRLM(EngineArguments, BaseChatModel):
+class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, BaseChatModel):
     """A Recursive Language Model where a LangChain chat model is demanded; elsewhere use RLMRunnable.
 
         ChatRLM(llm=ChatOpenAI(model="gpt-5"), context=documents).invoke("Which contracts end in 2027?")
@@ -78,7 +77,7 @@ class ChatRLM(EngineArguments, BaseChatModel):
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
     """Must be off."""
 
-    _rlm: RLMBelowModelRun = PrivateAttr()
+    _rlm: RLMWithinChatModel = PrivateAttr()
 
     if TYPE_CHECKING:
 
@@ -97,7 +96,7 @@ class ChatRLM(EngineArguments, BaseChatModel):
     @model_validator(mode="after")
     def _check_engine(self) -> ChatRLM:
         arguments = {name: getattr(self, name) for name in EngineArguments.model_fields}
-        self._rlm = RLMBelowModelRun(**arguments)
+        self._rlm = RLMWithinChatModel(**arguments)
         return self
 
     @property
@@ -151,9 +150,10 @@ class ChatRLM(EngineArguments, BaseChatModel):
         if unknown:
             raise InvalidArgumentError(f"{min(unknown)}: with_structured_output takes no such keyword; leave it out")
         self._rlm.with_structured_output(schema)  # a schema that cannot be one is told of here
-        output = StructuredOutput.of(schema)
-        told = {"ls_structured_output_format": {"kwargs": kwargs, "schema": schema}} if output.named else {}
-        return self.bind(answer_type=output.answer_type, **told) | output.parser(include_raw=include_raw)
+        structured = StructuredOutput.of(schema)
+        told = {"ls_structured_output_format": {"kwargs": kwargs, "schema": schema}} if structured.named else {}
+        bound = self.bind(output=structured.output(include_raw=False), **told)
+        return bound | structured.parser(include_raw=include_raw)
 
     def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """As every chat model's; the returned messages carry the usage, which callbacks did not see on them."""
@@ -172,7 +172,7 @@ class ChatRLM(EngineArguments, BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """The answer in pieces, when the run is over."""
-        run, config = ModelRun.to_begin(config)
+        run, config = ChatModelRun.to_begin(config)
         for chunk in super().stream(input, config, stop=stop, **{**kwargs, _RUN: run}):
             yield with_usage(chunk)
 
@@ -185,30 +185,18 @@ class ChatRLM(EngineArguments, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`. A run whose consumer is cancelled ends at once."""
-        run, config = ModelRun.to_begin(config)
+        run, config = ChatModelRun.to_begin(config)
         async for chunk in super().astream(input, config, stop=stop, **{**kwargs, _RUN: run}):
             yield with_usage(chunk)
-
-    async def abatch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: RunnableConfig | list[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> list[AIMessage]:
-        """Answer all, in order, at most `max_concurrency` of the config at once, or 8."""
-        configs = get_config_list(config, len(inputs))
-        for each in configs:
-            each["max_concurrency"] = each.get("max_concurrency") or BATCH_CONCURRENCY
-        return await super().abatch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
 
     def _should_stream(self, **kwargs: Any) -> bool:
         # `invoke` never goes by way of `_stream`, which LangChain then calls without the run manager.
         return _RUN in kwargs and super()._should_stream(**kwargs)
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        return super()._get_invocation_params(stop, **{name: kwargs[name] for name in kwargs if name != _RUN})
+        # Neither says anything to a tracer, which is told of a schema in another way.
+        shown = {name: value for name, value in kwargs.items() if name not in (_RUN, "output")}
+        return super()._get_invocation_params(stop, **shown)
 
     def _generate(
         self,
@@ -218,8 +206,8 @@ class ChatRLM(EngineArguments, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         stop = stop or self.stop
-        run = kwargs.get(_RUN) or ModelRun.managed_by(run_manager)
-        message = self._told(self._rlm.answer(messages, _options(kwargs, stop), run), stop)
+        run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
+        message = self._told(self._rlm.answer(messages, _read_output(kwargs, stop), run), stop)
         if run_manager and super()._should_stream(async_api=False, run_manager=run_manager, **kwargs):
             for piece in self._pieces(message):
                 run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))
@@ -233,8 +221,8 @@ class ChatRLM(EngineArguments, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         stop = stop or self.stop
-        run = kwargs.get(_RUN) or ModelRun.managed_by(run_manager)
-        message = self._told(await self._rlm.aanswer(messages, _options(kwargs, stop), run), stop)
+        run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
+        message = self._told(await self._rlm.aanswer(messages, _read_output(kwargs, stop), run), stop)
         if run_manager and super()._should_stream(async_api=True, run_manager=run_manager, **kwargs):
             for piece in self._pieces(message):
                 await run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))
@@ -249,8 +237,9 @@ class ChatRLM(EngineArguments, BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         # LangChain's `stream` passes no run manager, which is what `_RUN` is for; its `stream_events` does.
         stop = stop or self.stop
-        run = kwargs.get(_RUN) or ModelRun.managed_by(run_manager)
-        for piece in _chunks(self._told(self._rlm.answer(messages, _options(kwargs, stop), run), stop)):
+        run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
+        message = self._rlm.answer(messages, _read_output(kwargs, stop), run)
+        for piece in message_chunks(self._told(message, stop)):
             yield ChatGenerationChunk(message=piece)
 
     async def _astream(
@@ -261,8 +250,10 @@ class ChatRLM(EngineArguments, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         stop = stop or self.stop
-        run = kwargs.get(_RUN) or ModelRun.managed_by(run_manager)
-        for piece in _chunks(self._told(await self._rlm.aanswer(messages, _options(kwargs, stop), run), stop)):
+        run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
+        for piece in message_chunks(
+            self._told(await self._rlm.aanswer(messages, _read_output(kwargs, stop), run), stop)
+        ):
             yield ChatGenerationChunk(message=piece)
 
     def _told(self, message: AIMessage, stop: list[str] | None) -> AIMessage:
@@ -273,22 +264,18 @@ class ChatRLM(EngineArguments, BaseChatModel):
 
     def _pieces(self, message: AIMessage) -> Iterator[AIMessageChunk]:
         """As LangChain's own streams tell handlers of them: in blocks where the output is to be in blocks."""
-        for piece in _chunks(message):
+        for piece in message_chunks(message):
             if self.output_version == "v1":
                 text = str(piece.text)
                 piece.content = [{"type": "text", "text": text, "index": 0}] if text else []
             yield piece
 
 
-def _chunks(message: AIMessage) -> Iterator[AIMessageChunk]:
-    return cast(Iterator[AIMessageChunk], Answer(message).pieces())
-
-
-def _options(call: Mapping[str, Any], stop: list[str] | None) -> CallOptions:
-    """The keywords of a call. Raises InvalidArgumentError for those that a chat model's call cannot have."""
-    options = CallOptions.of({name: value for name, value in call.items() if name not in ("stream", _RUN)})
-    if options.with_sources:
-        raise InvalidArgumentError("with_sources: a chat model returns a message; use RLMRunnable(...).with_sources()")
-    if options.answer_type is not None and stop:
+def _read_output(call: Mapping[str, Any], stop: list[str] | None) -> MessageOutput:
+    """What a call's keywords ask for. Raises InvalidArgumentError for those that a chat model's call cannot have."""
+    output = read_output({name: value for name, value in call.items() if name not in ("stream", _RUN)})
+    if not isinstance(output, MessageOutput):
+        raise InvalidArgumentError("output: a chat model returns a message; use a method of RLMRunnable instead")
+    if output.answer_type is not None and stop:
         raise InvalidArgumentError("stop: a typed answer cannot be cut; leave out the stop sequences")
-    return options
+    return output

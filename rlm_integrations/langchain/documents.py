@@ -1,10 +1,9 @@
-"""LangChain documents, loaders and retrievers as a corpus, with the way back to the originals."""
+"""LangChain documents, loaders and retrievers as the context of a run, with the way back to the originals."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,8 +15,8 @@ from langchain_core.vectorstores import VectorStore
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.langchain.retriever import LangChainRetriever
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,45 +72,6 @@ class RunContext:
         ]
 
 
-class LangChainRetriever:
-    """A LangChain retriever as the core's. Its runs are children of the LangChain run that is going on."""
-
-    def __init__(self, retriever: Runnable[str, Any]) -> None:
-        self._retriever = retriever
-        self.originals: dict[str, LangChainDocument] = {}
-
-    async def retrieve(self, query: str) -> Sequence[Document]:
-        return self._documents(await self._retriever.ainvoke(query))
-
-    def retrieve_sync(self, query: str) -> Sequence[Document]:
-        return self._documents(self._retriever.invoke(query))
-
-    def _documents(self, found: object) -> list[Document]:
-        if not isinstance(found, (list, tuple)):
-            raise InvalidArgumentError(
-                f"context: the retriever returned {type(found).__name__}, not a list of Documents"
-            )
-        documents: list[Document] = []
-        for place, item in enumerate(cast(Sequence[object], found), 1):
-            if not isinstance(item, LangChainDocument):
-                raise InvalidArgumentError(
-                    f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
-                )
-            document = replace(document_of(item, place), id=self._name(item))
-            self.originals.setdefault(document.id, item)
-            documents.append(document)
-        return documents
-
-    def _name(self, item: LangChainDocument) -> str:
-        """The id, the same each time the document is found. Another document with the same id has its own."""
-        if not item.id:
-            return _content_id(item)
-        known = self.originals.get(item.id)
-        if known is None or known.page_content == item.page_content:
-            return item.id
-        return f"{item.id}#{_content_id(item)}"
-
-
 def prepare_context(context: object) -> PreparedContext:
     """Read what was passed as context: everything that `Corpus.of` takes, a loader, or a LangChain retriever.
 
@@ -143,14 +103,6 @@ def prepare_brought(context: object) -> PreparedContext:
     if isinstance(context, (list, tuple)) and not context:
         return PreparedContext(Corpus(()), ())
     return prepare_context(cast(object, context))
-
-
-def _content_id(document: LangChainDocument) -> str:
-    """An id that the same document has each time it is found."""
-    digest = hashlib.sha256(
-        repr((document.page_content, sorted(document.metadata.items(), key=str))).encode("utf-8", "replace")
-    )
-    return f"doc-{digest.hexdigest()[:12]}"
 
 
 def _as_langchain(document: Document) -> LangChainDocument:

@@ -9,10 +9,10 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, Field
 
-TOOL_NAME = "ask_corpus"
+CORPUS_TOOL_NAME = "ask_corpus"
 
 
-class Question(BaseModel):
+class ToolArguments(BaseModel):
     """What an agent passes."""
 
     question: str = Field(description="The question, whole and in plain words; what was said before is not known here.")
@@ -44,6 +44,6 @@ def question_tool(runnable: Runnable[Any, AIMessage], name: str, description: st
         coroutine=aask,
         name=name,
         description=description,
-        args_schema=Question,
+        args_schema=ToolArguments,
         response_format="content_and_artifact",
     )

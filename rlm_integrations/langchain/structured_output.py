@@ -15,6 +15,7 @@ from pydantic import WithJsonSchema
 from typing_extensions import TypedDict, is_typeddict
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.langchain.outputs import RawTypedOutput, TypedOutput
 
 _TYPES: dict[str, Any] = {
     "string": str,
@@ -45,6 +46,13 @@ class StructuredOutput:
             model = cast(Any, schema)
             return cls(_checked_by(model.schema()), model.parse_obj, True)
         return cls(schema, _same, is_typeddict(schema) or (isinstance(schema, type) and is_basemodel_subclass(schema)))
+
+    def output(self, *, include_raw: bool) -> TypedOutput | RawTypedOutput:
+        return RawTypedOutput(self.answer_type) if include_raw else TypedOutput(self.answer_type)
+
+    def maker(self, output: TypedOutput | RawTypedOutput) -> Runnable[Any, Any]:
+        """What comes after a call with that output: the user's value, alone or where the parsed one stands."""
+        return self.made_beside_raw() if isinstance(output, RawTypedOutput) else self.parser(include_raw=False)
 
     def parser(self, *, include_raw: bool) -> Runnable[AIMessage, Any]:
         """The value of a message that RLMRunnable or ChatRLM gave; with `include_raw` beside the message itself."""

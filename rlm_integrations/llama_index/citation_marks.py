@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from rlm_integrations.core.trace.citations import Citation
@@ -19,6 +20,8 @@ _QUOTE_START = re.compile(r"(?<!\w)\S")
 _CLOSING = "\"'”’»`"
 _CLOSING_CHARS = 4
 """So many quotation marks may close a quote."""
+_LOOKED_AT, _LOOKED_AT_ANYWAY = 16, 100_000
+"""Characters, for each of an answer, and of how long a one at least, that are looked at in search of citations."""
 
 _Part = str | int
 """Of an answer: text, or the number of a source."""
@@ -52,7 +55,7 @@ def mark_citations(text: str, citations: Sequence[Citation], sources: Sequence[S
 
 def _replace_forms(text: str, forms: dict[str, int], sources: Sequence[Sequence[int]]) -> tuple[list[_Part], set[int]]:
     """The text with marks where `cite`'s forms stood, in brackets or not, and the numbers of their citations."""
-    prefixes = Prefixes(forms)
+    prefixes = Prefixes(forms, _most_looked_at(text))
     parts: list[_Part] = []
     placed: set[int] = set()
     done = at = 0
@@ -71,7 +74,20 @@ def _replace_forms(text: str, forms: dict[str, int], sources: Sequence[Sequence[
         _space_apart(parts, bool(marks))
         parts += marks
         done = at = end
-    return [*parts, text[done:]], placed
+    return _joined([*parts, text[done:]]), placed
+
+
+def _joined(parts: Iterable[_Part]) -> list[_Part]:
+    """The parts, texts that follow each other as one."""
+    joined: list[_Part] = []
+    for _, group in groupby(parts, lambda part: isinstance(part, str)):
+        same = list(group)
+        joined += ["".join(map(str, same))] if isinstance(same[0], str) else same
+    return joined
+
+
+def _most_looked_at(text: str) -> int:
+    return _LOOKED_AT * (len(text) + _LOOKED_AT_ANYWAY)
 
 
 def _space_apart(parts: list[_Part], marked: bool) -> None:
@@ -90,7 +106,7 @@ def _mark_quotes(
     parts: Sequence[_Part], waiting: dict[str, list[int]], sources: Sequence[Sequence[int]], placed: set[int]
 ) -> list[_Part]:
     """The parts with marks after the first repetition of each quote that waits for one; `placed` grows by those."""
-    prefixes = Prefixes(waiting)
+    prefixes = Prefixes(waiting, sum(_most_looked_at(part) for part in parts if isinstance(part, str)))
     beginnings = {quote[:_SEARCHED_CHARS] for quote in waiting}
     marked: list[_Part] = []
     for part in parts:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rlm_integrations.repl.sub_calls import FailedSubCall
-from rlm_integrations.wire.steps import AnswerState
+from rlm_integrations.wire.steps import MAX_ANSWER_CHARS, AnswerState
 
-MAX_CHARS = 10_000_000
 _DRAFT_CHARS = 10_000
 _HOW_TO_FINISH = 'set answer["ready"] = True to finish'
 
@@ -72,11 +71,11 @@ def _final(content: Any) -> AnswerState:
         return AnswerState(refused=f'answer["content"] is a sub-call that failed ({content.error[:200]})')
     is_json = not isinstance(content, str)
     try:
-        text = _json(content, MAX_CHARS) if is_json else str.__str__(content)
+        text = _json(content, MAX_ANSWER_CHARS) if is_json else str.__str__(content)
     except (TypeError, ValueError, RecursionError) as error:
         return AnswerState(refused=f'answer["content"] cannot be written as JSON: {type(error).__name__}: {error}')
-    if len(text) > MAX_CHARS:
-        return AnswerState(refused=f'answer["content"] has more than {MAX_CHARS:,} characters')
+    if len(text) > MAX_ANSWER_CHARS:
+        return AnswerState(refused=f'answer["content"] has more than {MAX_ANSWER_CHARS:,} characters')
     return AnswerState(ready=True, content=text, is_json=is_json)
 
 

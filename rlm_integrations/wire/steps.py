@@ -15,6 +15,7 @@ from rlm_integrations.wire.calls import LARGEST_COUNT, HostCall
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
 
+MAX_ANSWER_CHARS = 10_000_000
 MESSAGE_CHARS = 2_000
 """The longest message of an error, in characters."""
 
@@ -151,9 +152,12 @@ def _read_answer(answer: dict[str, Any]) -> AnswerState:
     ready, is_json, refused = answer.get("ready"), answer.get("is_json"), answer.get("refused")
     if not isinstance(ready, bool) or not isinstance(is_json, bool):
         raise WrongStepError("the answer is neither ready nor not, or neither JSON nor not")
+    content = _text(answer.get("content"), "content")
+    if len(content) > MAX_ANSWER_CHARS:
+        raise WrongStepError(f"the answer has more than {MAX_ANSWER_CHARS:,} characters")
     return AnswerState(
         ready=ready,
-        content=_text(answer.get("content"), "content"),
+        content=content,
         is_json=is_json,
         refused=None if refused is None else _text(refused, "refused")[:MESSAGE_CHARS],
     )

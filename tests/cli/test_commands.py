@@ -26,6 +26,7 @@ def test_doctor_shows_what_confines_the_repl_and_that_a_run_works(run_cli: RunCl
     assert f"Sandbox: {capabilities.name} (confines model-written code)" in done.stdout
     for layer in capabilities.layers:
         assert layer in done.stdout
+    assert "Not closed:" in done.stdout
     for name in ("Python", "langchain-core", "llama-index-core", "openai"):
         assert name in done.stdout
     assert "A run with a scripted model: works" in done.stdout

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from rlm_integrations import RLMEngine
-from rlm_integrations.core.calls.sync_bridge import run_blocking
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing import ScriptedModel
 
 PROGRAM = """
@@ -162,17 +164,60 @@ def test_what_would_end_the_loop_fails_one_call(error: BaseException, where: str
         assert f"{type(error).__name__}: {error}" in result.answer
 
 
-def test_what_a_run_attaches_to_its_end_is_on_the_keyboard_interrupt() -> None:
-    main = threading.get_ident()
+class SoftTimeLimitError(Exception):
+    """As job queues raise it, in a signal handler."""
 
-    async def run() -> None:
-        signal.pthread_kill(main, signal.SIGINT)
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError as end:
-            end.result = "so far"  # type: ignore[attr-defined]
-            raise
 
-    with pytest.raises(KeyboardInterrupt) as caught:
-        run_blocking(run)
-    assert caught.value.result == "so far"  # type: ignore[attr-defined]
+MANY = "```repl\nfor n in range(100): print(llm_query(f'part {n}'))\n```"
+USAGE = Usage(input_tokens=10, output_tokens=5)
+
+
+@pytest.fixture
+def out_of_time() -> Iterator[Callable[[], None]]:
+    """Sends the signal of a soft time limit to the process, whose handler raises in the main thread."""
+
+    def handle(number: int, frame: object) -> None:
+        raise SoftTimeLimitError
+
+    before = signal.signal(signal.SIGALRM, handle)
+    yield lambda: os.kill(os.getpid(), signal.SIGALRM)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("amid", ["root call", "sub-call"])
+def test_a_soft_time_limit_ends_the_run_and_its_spending(amid: str, out_of_time: Callable[[], None]) -> None:
+    go_on = threading.Event()
+    asked: list[str] = []
+
+    class Slow:
+        def complete_sync(self, messages: Sequence[Message]) -> Completion:
+            asked.append(messages[-1].content)
+            if len(asked) == 2:
+                out_of_time()
+                go_on.wait()
+            return Completion(MANY, USAGE)
+
+        async def complete(self, messages: Sequence[Message]) -> Completion:
+            raise AssertionError("the sync method is there")
+
+    quick = ScriptedModel(always=lambda messages: "```repl\nprint(llm_query('a'))\n```", usage=USAGE)
+    root, sub = (Slow(), quick) if amid == "root call" else (quick, Slow())
+    with pytest.raises(SoftTimeLimitError) as caught:
+        RLMEngine(root, sub_llm=sub).run("?", "a line\n" * 20_000)
+    counted = len(asked), len(quick.requests)
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.name.startswith("rlm"):
+            thread.join(10)
+    assert (len(asked), len(quick.requests)) == counted
+
+    trace = caught.value.result.trace  # type: ignore[attr-defined]
+    assert trace.error == "the run was cancelled"
+    sub_calls = [call for each in trace.iterations if each.execution for call in each.execution.sub_calls]
+    if amid == "root call":
+        assert [bool(each.reply) for each in trace.iterations] == [True, False]
+        assert {call.error for call in sub_calls} == {None}
+        assert len(sub_calls) == len(quick.requests)
+    else:
+        assert [call.error for call in sub_calls] == [None, "CancelledError: the run ended first"]
+    assert trace.usage.total_tokens == 15 * (sum(counted) - 1)

@@ -15,7 +15,7 @@ from langchain_core.documents import Document
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.outputs import ChatResult
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import ConfigurableField, RunnableConfig
 from langchain_core.tools import tool
@@ -25,6 +25,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.langchain import ChatRLM
+from rlm_integrations.langchain.outputs import SourcesOutput, TypedOutput
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 LOOK = "print(len(context))"
@@ -238,30 +239,6 @@ async def test_a_cancelled_call_ends_its_run_at_once(call):
     await llm.given_up.wait()
 
 
-@pytest.mark.parametrize(("config", "at_once"), [({}, 8), ({"max_concurrency": 3}, 3)])
-async def test_abatch_keeps_few_runs_open_at_once(config, at_once):
-    barrier, seen = asyncio.Barrier(at_once), []
-
-    class Gate(BaseChatModel):
-        @property
-        def _llm_type(self) -> str:
-            return "gate"
-
-        def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
-            raise NotImplementedError
-
-        async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
-            seen.append("in")
-            await barrier.wait()
-            assert seen.count("in") - seen.count("out") <= at_once
-            seen.append("out")
-            return ChatResult(generations=[ChatGeneration(message=AIMessage("ok"))])
-
-    answers = await ChatRLM(llm=Gate()).abatch([f"q{n}" for n in range(24)], config)
-    assert [answer.content for answer in answers] == ["ok"] * 24
-    assert seen.count("in") == 24
-
-
 # -- arguments
 
 
@@ -294,7 +271,8 @@ def test_no_model_names_llm():
     [
         ({"temperature": 0}, r"temperature: .*llm\.bind\(temperature="),
         ({"with_sources": True}, r"with_sources: .*RLMRunnable\(\.\.\.\)\.with_sources"),
-        ({"answer_type": int, "stop": ["x"]}, "stop: a typed answer cannot be cut"),
+        ({"output": SourcesOutput()}, "output: a chat model returns a message"),
+        ({"output": TypedOutput(int), "stop": ["x"]}, "stop: a typed answer cannot be cut"),
     ],
 )
 def test_a_keyword_that_a_call_cannot_have_is_refused(root_model, keywords, says):

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
@@ -30,29 +29,11 @@ async def test_chunks_add_up_to_the_message(root_model):
         assert whole.response_metadata["rlm"]["stop_reason"] == "plain_reply"
 
 
-@pytest.mark.parametrize(("config", "at_once"), [({}, 8), ({"max_concurrency": 3}, 3)])
-async def test_abatch_keeps_few_runs_open_at_once_and_their_order(gate, config, at_once):
-    llm = gate(at_once)
-    answers = await RLMRunnable(llm=llm).abatch([f"q{n}" for n in range(24)], config)
-    assert [answer.content for answer in answers] == ["ok"] * 24
-    assert llm.most == at_once
-
-
 def test_batch_runs_side_by_side_in_threads_over_one_corpus(sub_model):
     root = ScriptedChatModel(always=lambda messages: f"```repl\n{READY.format('llm_query(context)')}\n```")
     rlm = RLMRunnable(llm=root, sub_llm=sub_model, context="x" * 30_000)
     answers = rlm.batch([f"q{n}" for n in range(6)], {"max_concurrency": 3})
     assert {answer.content for answer in answers} == {"len=30000"}
-
-
-async def test_abatch_returns_exceptions_where_they_are_asked_for(root_model):
-    rlm = RLMRunnable(llm=root_model("say:only one"))
-    failed, answered = await rlm.abatch(["", "q"], return_exceptions=True)
-    assert isinstance(failed, InvalidArgumentError)
-    assert answered.content == "only one"
-    with pytest.raises(InvalidArgumentError):
-        await rlm.abatch([""])
-    assert await rlm.abatch([]) == []
 
 
 def test_max_concurrency_of_a_config_lowers_the_limit_of_the_run(root_model):

@@ -204,16 +204,18 @@ async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(children, unti
     code, spins = BUSY[busy]
     host = subprocess.Popen([sys.executable, "-c", PROGRAM, code], stdout=subprocess.PIPE)
     assert host.stdout is not None
-    worker = int(host.stdout.readline())
-    pids = [worker, *children(worker)]
-    assert len(pids) == 2
-    if spins is None:
-        assert b"HostCall" in host.stdout.readline()
-    else:
-        used = _cpu_ticks(pids[spins])
-        await until(lambda: _cpu_ticks(pids[spins]) > used + 20)
-    host.kill()
-    host.communicate()
+    try:
+        worker = int(host.stdout.readline())
+        pids = [worker, *children(worker)]
+        assert len(pids) == 2
+        if spins is None:
+            assert b"HostCall" in host.stdout.readline()
+        else:
+            used = _cpu_ticks(pids[spins])
+            await until(lambda: _cpu_ticks(pids[spins]) > used + 20)
+    finally:
+        host.kill()
+        host.communicate()
     await until(lambda: not any(map(_alive, pids)))
 
 

@@ -95,8 +95,7 @@ async def _outcomes(session):
         done = await session.run(code)
         assert isinstance(done, StepDone), (code, done)
         outcomes[code] = done
-    calls, session.calls = [call.call for call in session.calls], []
-    return outcomes, calls
+    return outcomes, session.calls
 
 
 @pytest.fixture

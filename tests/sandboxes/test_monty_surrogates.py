@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rlm_integrations.sandboxes.monty import surrogate_free_port
 from rlm_integrations.sandboxes.monty.clean_text import clean
 from rlm_integrations.sandboxes.monty.surrogate_free_port import SurrogateFreePort
+from rlm_integrations.wire.calls import Cite, Retrieve
 
 IDS = st.text("a#2\ud800\udfff\ufffd", max_size=4)
 
@@ -18,14 +19,14 @@ class _Host:
     def __init__(self):
         self.found, self.cited = [], []
 
-    def call(self, name, payload):
-        if name == "retrieve":
+    def call(self, call):
+        if isinstance(call, Retrieve):
             return self.found
-        self.cited.append(payload)
-        return True
+        self.cited.append(call)
+        return None
 
-    def call_all(self, name, payloads):
-        return [self.call(name, payload) for payload in payloads]
+    def call_all(self, calls):
+        return [self.call(call) for call in calls]
 
     def print_head(self, text):
         raise NotImplementedError
@@ -43,15 +44,15 @@ def test_each_document_has_one_clean_id_of_its_own_whatever_comes_when(corpus, r
     assert all(names[id_] == id_ for id_ in corpus if "\ud800" not in id_ and "\udfff" not in id_)
     for ids in retrieved:
         host.found = [_document(id_) for id_ in ids]
-        for id_, document in zip(ids, port.call("retrieve", {"query": "q"}), strict=True):
+        for id_, document in zip(ids, port.call(Retrieve("q")), strict=True):
             document["text"].encode()
             assert names.setdefault(id_, document["id"]) == document["id"]
     assert len(set(names.values())) == len(names)
     for id_, name in names.items():
         name.encode()
-        port.call("cite", {"document_id": name, "start": 0, "end": 8 + len(id_), "text": "as the VM has it"})
+        port.call(Cite(name, 0, 8 + len(id_), "as the VM has it"))
         expected = f"text of {id_}" if id_ != name or not _is_clean(id_) else "as the VM has it"
-        assert (host.cited[-1]["document_id"], host.cited[-1]["text"]) == (id_, expected)
+        assert (host.cited[-1].document_id, host.cited[-1].text) == (id_, expected)
 
 
 def _is_clean(text):

@@ -6,10 +6,10 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, wait
-from contextlib import suppress
-from contextvars import copy_context
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,23 +18,35 @@ _GLANCE_S = 0.1
 """Seconds of one wait for the run: between two, Python handles signals."""
 _one_at_a_time = threading.Lock()
 _WIND_UP_S = 0.8
-"""Seconds that a run has to end after Ctrl-C, and a loop to close after its run."""
+"""Seconds that a run has to end when it was given up, and a loop to close after its run."""
+_OUTER: ContextVar[tuple[threading.Event, ...]] = ContextVar("rlm_outer_runs", default=())
+"""Runs and batches that wait for what is called here; set where one was given up."""
 
 
 def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """The result of the coroutine, run on an event loop in a thread of its own with the caller's context variables.
 
-    A loop for each run: one that is shared deadlocks when a tool calls an engine again. Ctrl-C cancels
-    the run and is raised within a second, even if a model or a tool hangs; what the run attached to its
-    CancelledError is then found on the KeyboardInterrupt. Raises OSError where no loop can be made.
+    A loop for each run: one that is shared deadlocks when a tool calls an engine again.
+
+    Whatever is raised in the waiting thread cancels the run, and is raised again within a second, even if a model or
+    a tool hangs: the KeyboardInterrupt of Ctrl-C, a SystemExit, the soft time limit of a job queue. It then has as
+    `.result` what the coroutine returned in spite of it, or what it attached to its CancelledError. Runs that are
+    begun inside a run, by its tools, are given up with it.
+
+    Raises:
+        OSError: No loop can be made.
+        concurrent.futures.CancelledError: What waits for this run was given up.
     """
     outcome: Future[T] = Future()
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+    outer, given_up = _OUTER.get(), threading.Event()
 
     async def body() -> None:
         task = asyncio.current_task()
         assert task is not None
         started.set_result((asyncio.get_running_loop(), task))
+        if given_up.is_set():
+            task.cancel()
         try:
             outcome.set_result(await make())
         except BaseException as error:
@@ -51,26 +63,52 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
                 outcome.set_exception(error)
 
     context = copy_context()
+    context.run(_OUTER.set, (*outer, given_up))
     thread = threading.Thread(target=lambda: context.run(serve), name="rlm-run", daemon=True)
     try:
         thread.start()
-        while not wait([outcome], _GLANCE_S).done:
-            pass  # a signal that comes just before a wait begins does not end it
-        result = outcome.result()
+        while not wait([outcome], _GLANCE_S).done:  # a signal that comes just before a wait begins does not end it
+            if any(waiting.is_set() for waiting in outer):
+                raise CancelledError("what waits for this run was given up")
         _join(thread, _WIND_UP_S)
-        return result
-    except KeyboardInterrupt as interrupt:
+    except BaseException as end:
+        given_up.set()
         last_moment = time.monotonic() + _WIND_UP_S
-        with suppress(TimeoutError, RuntimeError):  # it has not begun, or its loop is closed, or it hangs
-            loop, task = started.result(_WIND_UP_S)
-            loop.call_soon_threadsafe(task.cancel)
-            ended = outcome.exception(last_moment - time.monotonic())
-            vars(interrupt).update({} if ended is None else vars(ended))
+        if thread.ident is not None:  # else it sees for itself that it was given up
+            with suppress(TimeoutError):
+                loop, task = started.result(_WIND_UP_S)
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(task.cancel)
+            wait([outcome], last_moment - time.monotonic())
+        _hand_over(outcome, end)
         _join(thread, last_moment - time.monotonic())
         raise
-    except BaseException:
-        _join(thread, _WIND_UP_S)
-        raise
+    return outcome.result()
+
+
+@contextmanager
+def given_up_together(outer: threading.Event) -> Generator[None]:
+    """Runs begun here, or in threads with a copy of these context variables, are given up when the event is set."""
+    token = _OUTER.set((*_OUTER.get(), outer))
+    try:
+        yield
+    finally:
+        _OUTER.reset(token)
+
+
+def _hand_over(outcome: Future[Any], end: BaseException) -> None:
+    """Attach to the exception what the run came to, as far as it has ended."""
+    if not outcome.done():
+        return
+    error = outcome.exception()
+    if error is None:
+        vars(end)["result"] = outcome.result()
+        return
+    kept = vars(error)
+    if "result" in kept:
+        vars(end)["result"] = kept["result"]
+    for note in kept.get("__notes__", ()):
+        end.add_note(note)
 
 
 # No fork may come while another thread holds it: nobody would release it in the child.

@@ -102,7 +102,7 @@ class HostChannel:
                 self._waiting[id_] = replies
                 refusal = self._send_call(id_, call)
                 if refusal is not None:
-                    self._deliver({"id": id_, "refusal": refusal})
+                    self._deliver(id_, {"refusal": refusal})
             for _ in calls:
                 id_, reply = replies.get()
                 results[places[id_]] = _result(reply)
@@ -141,8 +141,11 @@ class HostChannel:
                 message = decode(body)
                 if message["t"] == "step":
                     self._steps.put(message)
+                elif "ids" in message:
+                    for id_ in message["ids"]:
+                        self._deliver(id_, message)
                 else:
-                    self._deliver(message)
+                    self._deliver(message["id"], message)
             status = 0
         except OSError:
             status = EXIT_CHANNEL
@@ -157,11 +160,11 @@ class HostChannel:
             self._at_end()
         _exit(status)
 
-    def _deliver(self, message: dict[str, Any]) -> None:
-        waiter = self._waiting.pop(message["id"], None)
+    def _deliver(self, id_: int, message: dict[str, Any]) -> None:
+        waiter = self._waiting.pop(id_, None)
         if waiter is not None:
             self._free_places.put(None)
-            waiter.put((message["id"], message))
+            waiter.put((id_, message))
 
 
 def _result(reply: dict[str, Any]) -> Any:

@@ -56,25 +56,23 @@ class MontyRepl(WorkerRepl):
             step.overrun = step.clock.overrun(now, cpu)
             if step.overrun is None:
                 return min(step.clock.next_check(now, cpu, cores=1), _LOOK_S)
-            calls = self._open_calls.ids()
             # the VM knows nothing of the run's time: only a refused call can end its code then
-            step.kill_at = now + (INTERRUPT_GRACE_S if calls or step.overrun != "run" else 0.0)
+            step.kill_at = now + (INTERRUPT_GRACE_S if self._open_calls or step.overrun != "run" else 0.0)
             step.refuses_calls = True
-            for call_id in calls:
-                self.refuse(call_id, "failed", step.stopped())
+            self._refuse_all(step.stopped())
         if now >= step.kill_at:
             self._kill(step.stubborn())
             return None
         return step.kill_at - now
 
-    def _finish(self, end: Finished, step: RunningStep) -> None:
+    def _finish(self, done: Finished, step: RunningStep) -> None:
         """Where code was stopped, by the VM (which may have been faster than the timer) or a refused call, say so."""
         if step.overrun is None:
             step.overrun = step.clock.overrun(time.monotonic(), self._cpu_seconds())
-        error = end.done.error
+        error = done.done.error
         if step.refuses_calls and error is not None and error.message.endswith(step.stopped()):
-            end = replace(end, done=end.done.with_error(replace(error, kind="interrupted")))
-        super()._finish(end, step)
+            done = replace(done, done=replace(done.done, error=replace(error, kind="interrupted")))
+        super()._finish(done, step)
 
     def _end_process(self) -> None:
         self._worker.kill()

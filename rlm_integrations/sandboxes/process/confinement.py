@@ -9,7 +9,7 @@ import platform
 import resource
 import struct
 
-from rlm_integrations.sandboxes.process import seccomp
+from rlm_integrations.sandboxes.process import seccomp, thread_limit
 from rlm_integrations.sandboxes.process.namespaces import Namespaces, enter_empty_folder
 
 _RELIEF, _RESERVE = 16 << 20, 16 << 20
@@ -87,6 +87,7 @@ class Confinement:
         if self._reason is not None:
             return
         self._filter = seccomp.Filter(platform.machine())
+        self._count_apart = thread_limit.find_way()
         _drop_bounding_set()
         self._layers = {
             **namespaces.layers(),
@@ -98,8 +99,8 @@ class Confinement:
             "open files": f"its channel only, at most {_MAX_OPEN_FILES}, none can be written",
         }
 
-    def confine(self) -> dict[str, str]:
-        """Take all rights from this single-threaded process. Returns how each layer stands.
+    def confine(self, parent: int) -> dict[str, str]:
+        """Take all rights from this single-threaded process, which ends with `parent`. Returns how each layer stands.
 
         Raises ConfinementError if system calls cannot be filtered; the other layers are kept where the kernel has them.
         """
@@ -109,8 +110,8 @@ class Confinement:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
         try:
-            if self._namespaces.no_folder is None:
-                enter_empty_folder()
+            threads = self._bound_threads()
+            die_with_parent(parent)  # becoming another user has undone it
             _drop_capabilities()
             _prctl(_SET_NO_NEW_PRIVS, 1)
             _prctl(_SET_DUMPABLE, 0)
@@ -120,7 +121,24 @@ class Confinement:
             name = errno.errorcode.get(error.errno or 0, error.errno)
             raise ConfinementError(f"{error.strerror} ({name})") from error
         calls = f"allow-list of {self._filter.calls} system calls"
-        return {"seccomp": calls, "landlock": landlock, **self._layers}
+        return {"seccomp": calls, "landlock": landlock, **self._layers, "threads": threads}
+
+    def _bound_threads(self) -> str:
+        """Make the empty folder the root, and have the kernel bound the threads. Says how, in words."""
+        way, refused = self._count_apart, "this kernel cannot count those of one REPL here"
+        if way == "namespace":
+            try:
+                thread_limit.enter_own_namespace()  # not from a root folder of its own
+            except OSError as error:
+                way, refused = None, f"no user namespace: {errno.errorcode.get(error.errno or 0)}"
+        if self._namespaces.no_folder is None:
+            enter_empty_folder()
+        if way == "user":
+            thread_limit.become_own_user()  # may not change its root folder any more
+        if way is None:
+            return thread_limit.words(f"not bounded by the kernel ({refused})")
+        thread_limit.bound_tasks()
+        return thread_limit.words(f"at most {thread_limit.MOST_TASKS}, by the kernel")
 
 
 def _prctl(option: int, value: int) -> None:

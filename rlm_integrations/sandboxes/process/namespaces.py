@@ -6,6 +6,7 @@ Standard library only: the helper imports it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -46,7 +47,10 @@ def enter_namespaces() -> Namespaces:
     # A user namespace is the way to the others for who has no right to them. From root it would take the right
     # to read the files of other users, which imports may need.
     wanted = _OTHERS if _may_enter_them() else (_USER, *_OTHERS)
+    user, group = os.getuid(), os.getgid()
     errors = {name: _unshare(flag) for name, flag in wanted}
+    if errors.get(_USER[0], "") is None:
+        _give_name(user, group)
     names = tuple(name for name, error in errors.items() if error is None)
     refused = tuple(f"{name} ({error})" for name, error in errors.items() if error is not None)
     return Namespaces(names, refused, _go_to_empty_folder())
@@ -64,6 +68,20 @@ def _may_enter_them() -> bool:
 
 def _unshare(flag: int) -> str | None:
     return None if _libc.unshare(ctypes.c_int(flag)) == 0 else _error()
+
+
+def _give_name(user: int, group: int) -> None:
+    """Have the user and group exist in the new user namespace, where this is allowed: only those can make more."""
+    nobody = 65534  # as one that does not exist shows
+    with contextlib.suppress(OSError):
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{nobody} {user} 1")
+        _write("/proc/self/gid_map", f"{nobody} {group} 1")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
 
 
 def _go_to_empty_folder() -> str | None:

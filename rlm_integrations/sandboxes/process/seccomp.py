@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import platform
 import struct
 import sys
@@ -88,7 +89,6 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "sched_yield": (24, 124),
     "select": (23, None),
     "sendto": (44, 206),
-    "set_robust_list": (273, 99),
     "setitimer": (38, 103),
     "sigaltstack": (131, 132),
     "socketpair": (53, 199),
@@ -115,8 +115,12 @@ _CLONE_FORBIDDEN = 0xFE82F080
 _HARMLESS_MESSAGE_FLAGS = 0x4142  # MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL, MSG_NOSIGNAL
 _HARMLESS_ADVICE = (0, 1, 2, 3, 4, 8, 14, 15)  # MADV_NORMAL to MADV_DONTNEED, MADV_FREE, MADV_(NO)HUGEPAGE
 # what locks and conditions of threads need: FUTEX_WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, WAIT_BITSET, WAKE_BITSET
-_FUTEX_OPERATIONS = (0, 1, 3, 4, 5, 9, 10)
-_FUTEX_PRIVATE, _FUTEX_WAIT_BITSET_REALTIME = 128, 9 | 256
+_FUTEX_OPERATIONS = (0, 1, 3, 4, 5, 9, 10, 9 | 256)  # and WAIT_BITSET with the clock of the day
+_FUTEX_PRIVATE = 128
+# Without that bit they reach every process that maps the same file, of any user. Joining a thread waits that way; musl
+# wakes so too.
+_GLIBC = "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", ())
+_FUTEX_SHARED = (0, 9, 9 | 256) if _GLIBC else (0, 1, 9, 9 | 256)
 _OTHER_PROCESS_CLOCK = 0x80000000  # ids of other processes' CPU clocks are negative
 
 
@@ -218,13 +222,7 @@ def _conditions() -> dict[str, list[Instruction]]:
         "madvise": _one_of(2, _HARMLESS_ADVICE, errno.EINVAL),
         # priority inheritance has had holes
         "futex": _one_of(
-            1,
-            [
-                *(operation | private for operation in _FUTEX_OPERATIONS for private in (0, _FUTEX_PRIVATE)),
-                _FUTEX_WAIT_BITSET_REALTIME,
-                _FUTEX_WAIT_BITSET_REALTIME | _FUTEX_PRIVATE,
-            ],
-            errno.ENOSYS,
+            1, [*_FUTEX_SHARED, *(operation | _FUTEX_PRIVATE for operation in _FUTEX_OPERATIONS)], errno.ENOSYS
         ),
         # SO_PEERCRED and SO_PEERPIDFD would tell of the host's process, and open it
         "getsockopt": [*_equals(1, _SOL_SOCKET), *_one_of(2, _HARMLESS_SOCKET_OPTIONS)],

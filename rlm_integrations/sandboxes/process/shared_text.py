@@ -38,6 +38,7 @@ _from_kind_and_data = ctypes.pythonapi.PyUnicode_FromKindAndData
 _from_kind_and_data.restype = ctypes.py_object
 _from_kind_and_data.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_ssize_t]
 
+_MSEAL, _Size = ctypes.c_long(462), ctypes.c_size_t  # the same number everywhere
 _NO_ACCESS, _READ, _READ_WRITE = 0, mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
 _FIXED, _RESERVED = 0x10, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
@@ -87,6 +88,7 @@ def _over_mapping(file: int, offset: int, form: Form, chars: int) -> str:
     page = _map(None, mmap.PAGESIZE + mapped, _NO_ACCESS, _RESERVED, -1, 0)
     _map(page, mmap.PAGESIZE, _READ_WRITE, _RESERVED | _FIXED, -1, 0)
     data = _map(page + mmap.PAGESIZE, mapped, _READ, mmap.MAP_SHARED | _FIXED, file, offset)
+    _seal(page, mmap.PAGESIZE + mapped)
     words = list(header)
     for at in length_at:
         words[at] = chars
@@ -120,6 +122,20 @@ def _map(address: int | None, size: int, protection: int, flags: int, file: int,
     if mapped == _MAP_FAILED:
         raise OSError(ctypes.get_errno(), f"a mapping of {size} bytes was refused")
     return mapped
+
+
+def can_seal() -> bool:
+    """Whether this kernel has mappings that stay (from Linux 6.10 on)."""
+    return _libc.syscall(_MSEAL, _Size(0), _Size(0), _Size(0)) == 0
+
+
+def _seal(address: int, size: int) -> None:
+    """Have the mapping stay, and be what it is, in this process and its children; where the kernel can.
+
+    The limit of a worker's address space counts it: one that unmapped it would have its place to fill.
+    """
+    if can_seal() and _libc.syscall(_MSEAL, _Size(address), _Size(size), _Size(0)) != 0:
+        raise OSError(ctypes.get_errno(), "a mapping could not be sealed")
 
 
 def _works(form: Form) -> bool:

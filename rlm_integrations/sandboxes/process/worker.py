@@ -16,6 +16,7 @@ import types
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.repl.thread_errors import show_thread_error
 from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
 from rlm_integrations.sandboxes.process.confinement import (
     Confinement,
@@ -25,7 +26,9 @@ from rlm_integrations.sandboxes.process.confinement import (
 )
 from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process.fork_server import WorkerJob
-from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS, end_threads
+from rlm_integrations.sandboxes.process.shared_text import can_seal
+from rlm_integrations.sandboxes.process.thread_guard import end_threads
+from rlm_integrations.sandboxes.process.thread_limit import words
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import CodeError, StepDone
 
@@ -53,14 +56,16 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         context = _context(reader, opening, shared)
         reader.close()
         _start_afresh()
-        memory = MemoryLimit(settings.memory_mb)
-        layers = {} if confinement is None else confinement.confine()
+        memory, sealed = MemoryLimit(settings.memory_mb), can_seal()
+        layers = {} if confinement is None else confinement.confine(job.parent)
     except MemoryError:
         _exit(EXIT_MEMORY)
     except ConfinementError as error:
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
-    layers |= {"memory": "address space limited for each run", "threads": f"at most {MAX_THREADS}"}
+    threads = layers.pop("threads", words("not bounded by the kernel"))
+    freed = "" if sealed else "; code that unmaps a long corpus gets its size more, for this kernel has no mseal"
+    layers |= {"memory": f"address space limited for each run{freed}", "threads": threads}
     session = ReplSession(context, port, settings)
     port.start_reading()
     port.send({"t": "ready", "layers": layers})
@@ -164,3 +169,4 @@ def _start_afresh() -> None:
         numpy_random.seed()
     gc.enable()
     threading.stack_size(_STACK_BYTES)
+    threading.excepthook = show_thread_error

@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from contextvars import ContextVar
 
 import pytest
 
 from rlm_integrations.core.calls import sync_bridge
-from rlm_integrations.core.calls.sync_bridge import run_blocking
+from rlm_integrations.core.calls.sync_bridge import given_up_together, run_blocking
+from rlm_integrations.core.calls.threads import RunThreads
 
 SETTING: ContextVar[str] = ContextVar("SETTING", default="unset")
 
@@ -127,20 +131,101 @@ def test_a_task_that_ends_the_loop_ends_the_run_too() -> None:
         tasks[0].result()
 
 
-def test_an_interrupt_cancels_the_run() -> None:
+class SoftTimeLimitError(Exception):
+    """As job queues raise it, in a signal handler."""
+
+
+@pytest.fixture(params=[KeyboardInterrupt, SoftTimeLimitError, SystemExit], ids=lambda error: error.__name__)
+def raised_by_a_signal(request: pytest.FixtureRequest) -> Iterator[tuple[Callable[[], None], type[BaseException]]]:
+    """What sends a signal to the waiting thread, and what its handler raises there."""
+
+    def handle(number: int, frame: object) -> None:
+        raise request.param("from the handler")
+
+    main, before = threading.get_ident(), signal.signal(signal.SIGUSR1, handle)
+    yield lambda: signal.pthread_kill(main, signal.SIGUSR1), request.param
+    signal.signal(signal.SIGUSR1, before)
+
+
+Raised = tuple[Callable[[], None], type[BaseException]]
+
+
+def test_what_a_signal_handler_raises_cancels_the_run(raised_by_a_signal: Raised) -> None:
+    send, error = raised_by_a_signal
     ended: list[str] = []
-    main = threading.get_ident()
 
     async def run() -> None:
-        signal.pthread_kill(main, signal.SIGINT)
+        send()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as end:
+            end.result = "so far"  # type: ignore[attr-defined]
+            end.add_note("a handler failed")
+            raise
+        finally:
+            ended.append("wound up")
+
+    with pytest.raises(error, match="from the handler") as caught:
+        run_blocking(run)
+    assert ended == ["wound up"]
+    assert caught.value.result == "so far"  # type: ignore[attr-defined]
+    assert caught.value.__notes__ == ["a handler failed"]
+
+
+def test_a_run_that_ends_well_in_spite_of_it_is_handed_over(raised_by_a_signal: Raised) -> None:
+    send, error = raised_by_a_signal
+
+    async def run() -> str:
+        send()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "done all the same"
+        raise AssertionError
+
+    with pytest.raises(error) as caught:
+        run_blocking(run)
+    assert caught.value.result == "done all the same"  # type: ignore[attr-defined]
+
+
+def test_a_run_inside_a_run_is_given_up_with_it(raised_by_a_signal: Raised) -> None:
+    send, error = raised_by_a_signal
+    inner: Future[str] = Future()
+
+    async def hang() -> None:
+        send()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            inner.set_result("wound up")
+
+    def tool() -> None:
+        with suppress(CancelledError):
+            run_blocking(hang)
+
+    async def run() -> None:
+        await RunThreads().run(tool)
+
+    with pytest.raises(error):
+        run_blocking(run)
+    assert inner.result(10) == "wound up"
+
+
+def test_a_run_ends_when_what_waits_for_it_is_given_up() -> None:
+    batch = threading.Event()
+    ended: list[str] = []
+
+    async def run() -> None:
+        batch.set()
         try:
             await asyncio.Event().wait()
         finally:
             ended.append("wound up")
 
-    with pytest.raises(KeyboardInterrupt):
+    with given_up_together(batch), pytest.raises(CancelledError):
         run_blocking(run)
     assert ended == ["wound up"]
+    assert run_blocking(lambda: double(4)) == 8
 
 
 HUNG = """

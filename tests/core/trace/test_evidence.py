@@ -19,6 +19,7 @@ from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.evidence import Evidence, find_evidence
 from rlm_integrations.core.trace.own_text import STRETCH_CHARS, Place
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.result import RLMResult
 
 KILN = "The kiln was lit on Monday at nine, and nobody had told the baker about it."
 OVEN = "  — An oven, unlike a kiln, is seldom hot enough to melt the glaze of a pot.\n"
@@ -156,6 +157,16 @@ def test_a_document_that_quotes_another_does_not_name_it() -> None:
     assert source_ids(trace(prompts=(f"[document letter]\n{quoting}",)), corpus) == ("letter",)
     assert source_ids(trace(printed=KILN), corpus) == ()
     assert source_ids(trace(printed=f"[document kiln]\n{KILN}"), corpus) == ("kiln",)
+    ends_with_it = quoting[: quoting.index("\nThat was all")]
+    corpus = Corpus.of({"kiln": KILN, "letter": ends_with_it})
+    assert source_ids(trace(prompts=(f"[document letter]\n{ends_with_it}",)), corpus) == ("letter",)
+
+
+def test_text_of_the_corpus_that_was_retrieved_or_brought_as_well_is_of_neither() -> None:
+    found = [Document("found", f"{KILN} That is what they say, and nobody knows who they are.")]
+    assert source_ids(trace(printed=KILN), CORPUS, found) == ()
+    assert source_ids(trace(printed=found[0].text), CORPUS, found) == ("found",)
+    assert source_ids(trace(printed=KILN), CORPUS.preceded_by(found)) == ()
 
 
 def test_a_passage_that_a_document_holds_twice_has_no_place() -> None:
@@ -326,6 +337,12 @@ def test_evidence_is_found_when_it_is_asked_for_once_and_lets_the_corpus_go() ->
 def test_a_copy_holds_what_was_found(again) -> None:
     evidence = again(Evidence(trace(printed=KILN), CORPUS))
     assert (evidence.sources, evidence.places) == (("kiln",), (Place("kiln", 0, len(KILN)),))
+
+
+def test_a_result_can_be_pickled() -> None:
+    seen = trace(printed=KILN)
+    result = pickle.loads(pickle.dumps(RLMResult("a", "a", (), Evidence(seen, CORPUS), "answer", seen)))
+    assert (result.answer, result.sources, result.trace) == ("a", ("kiln",), seen)
 
 
 async def test_an_event_loop_waits_in_a_thread_where_much_was_read() -> None:

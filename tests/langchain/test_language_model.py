@@ -12,7 +12,7 @@ from langchain_openai import ChatOpenAI
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.langchain.chat_model import LangChainModel, completion_of, resolve_model
+from rlm_integrations.langchain.language_model import LangChainModel, completion_of, resolve_model
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 HELLO = (Message("system", "s"), Message("user", "u"), Message("assistant", "a"))

@@ -14,30 +14,30 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import patch_config, set_config_context
 from langchain_core.utils.uuid import uuid7
 
-from rlm_integrations.langchain.arguments import CallOptions
-from rlm_integrations.langchain.asked import read_asked
 from rlm_integrations.langchain.documents import PreparedContext
+from rlm_integrations.langchain.outputs import MessageOutput
+from rlm_integrations.langchain.run_input import read_run_input
 from rlm_integrations.langchain.runnable import RLMRunnable
 
 RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRun:
+class ChatModelRun:
     """A run of a chat model. Its manager, unlike a chain's, gives no child config, so one is made here."""
 
     run_id: UUID
     child_config: RunnableConfig
 
     @classmethod
-    def managed_by(cls, run_manager: RunManager | None) -> ModelRun:
+    def managed_by(cls, run_manager: RunManager | None) -> ChatModelRun:
         """The run that a manager was made for. Without one, what is called hangs below the run that is going on."""
         if run_manager is None:
             return cls(uuid7(), ensure_config())
         return cls(run_manager.run_id, _child_config(ensure_config(), run_manager.run_id, run_manager))
 
     @classmethod
-    def to_begin(cls, config: RunnableConfig | None) -> tuple[ModelRun, RunnableConfig]:
+    def to_begin(cls, config: RunnableConfig | None) -> tuple[ChatModelRun, RunnableConfig]:
         """A run that is to begin with the config that is returned, where LangChain will not hand over its manager."""
         config = ensure_config(config)
         run_id = config.get("run_id") or uuid7()
@@ -51,18 +51,18 @@ class ModelRun:
         return cls(run_id, _child_config(config, run_id, manager)), begun
 
 
-class RLMBelowModelRun(RLMRunnable):
+class RLMWithinChatModel(RLMRunnable):
     """An RLMRunnable that answers without a run of its own: what it calls are children of a chat model's run."""
 
-    def answer(self, messages: list[BaseMessage], options: CallOptions, run: ModelRun) -> AIMessage:
-        asked = read_asked(messages, cast(PreparedContext, self.context))
+    def answer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
+        asked = read_run_input(messages, cast(PreparedContext, self.context))
         with set_config_context(run.child_config) as context:
-            return context.run(self._run, asked, options, run.run_id, run.child_config).message
+            return context.run(self._run, asked, output, run.run_id, run.child_config).message
 
-    async def aanswer(self, messages: list[BaseMessage], options: CallOptions, run: ModelRun) -> AIMessage:
-        asked = read_asked(messages, cast(PreparedContext, self.context))
+    async def aanswer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
+        asked = read_run_input(messages, cast(PreparedContext, self.context))
         with set_config_context(run.child_config) as context:
-            answering = self._arun(asked, options, run.run_id, run.child_config)
+            answering = self._arun(asked, output, run.run_id, run.child_config)
             return (await asyncio.create_task(answering, context=context)).message
 
 

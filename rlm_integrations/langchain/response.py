@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from langchain_core.documents import Document as LangChainDocument
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.runnables import AddableDict
 
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.core.usage import Usage
@@ -19,37 +16,6 @@ _CHUNKS = 200
 """A long answer is handed on in about so many pieces: whoever sums chunks copies the sum for each."""
 _CHUNK_CHARS = 16
 """Characters of a piece of a short one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call gives back, whole or in pieces: a message, or a dict."""
-
-    message: AIMessage
-    sources: list[LangChainDocument] | None = None
-    """The user's own documents, cited ones first; None where they were not asked for."""
-    instead: dict[str, Any] | None = None
-    """What stands in place of the message, and comes in one piece."""
-
-    def whole(self) -> AIMessage | dict[str, Any]:
-        if self.instead is not None:
-            return self.instead
-        if self.sources is None:
-            return self.message
-        return {"answer": str(self.message.text), "context": self.sources, "message": self.message}
-
-    def pieces(self) -> Iterator[AIMessageChunk | AddableDict]:
-        """They add up to the whole. Dicts come as those of a streamed retrieval chain: the answer bit by bit."""
-        if self.instead is not None:
-            yield AddableDict(self.instead)
-            return
-        if self.sources is None:
-            yield from _chunks(self.message)
-            return
-        yield AddableDict(context=self.sources)
-        for text in _pieces(str(self.message.text)):
-            yield AddableDict(answer=text)
-        yield AddableDict(message=self.message)
 
 
 def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, typed: bool) -> AIMessage:
@@ -66,9 +32,9 @@ def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, type
     )
 
 
-def _chunks(message: AIMessage) -> Iterator[AIMessageChunk]:
+def message_chunks(message: AIMessage) -> Iterator[AIMessageChunk]:
     """Pieces of the text; the last chunk is empty and carries everything else."""
-    for text in _pieces(str(message.text)):
+    for text in text_pieces(str(message.text)):
         yield AIMessageChunk(content=text, id=message.id)
     yield AIMessageChunk(
         content="",
@@ -80,7 +46,8 @@ def _chunks(message: AIMessage) -> Iterator[AIMessageChunk]:
     )
 
 
-def _pieces(text: str) -> Iterator[str]:
+def text_pieces(text: str) -> Iterator[str]:
+    """They add up to the text."""
     size = max(_CHUNK_CHARS, -(-len(text) // _CHUNKS))
     return (text[start : start + size] for start in range(0, len(text), size))
 

@@ -15,12 +15,14 @@ from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.trace.events import Event, IterationStarted, RootReplied, SubCallEnded
 from rlm_integrations.core.usage import Usage
 
-TOOL_NAME = "python_repl"
+REPL_TOOL_NAME = "python_repl"
 EVENT_NAME = "rlm_iteration"
 
 
-class RunTree:
-    """The callbacks of one run. `config` is the child config of the runnable's own run.
+class RunCallbacks:
+    """Tells LangChain's callbacks, and the user's `on_event`, of one run.
+
+    `config` is the child config of the runnable's own run.
 
     `write_progress` is given what an `rlm_iteration` event holds, under that name, as well.
     """
@@ -43,9 +45,9 @@ class RunTree:
         manager = get_async_callback_manager_for_config(self._config)
         description = "The Python REPL of a Recursive Language Model; `context` holds the corpus."
         run = await manager.on_tool_start(
-            {"name": TOOL_NAME, "description": description},
+            {"name": REPL_TOOL_NAME, "description": description},
             code,
-            name=TOOL_NAME,
+            name=REPL_TOOL_NAME,
             inputs={"code": code, "iteration": iteration},
         )
 

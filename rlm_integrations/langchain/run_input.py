@@ -1,4 +1,4 @@
-"""What a call asks, over what, and how that shows in a tracer."""
+"""The input of a run: what is asked, over what, and how that shows in a tracer."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _SHOWN_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """An input that was read."""
+class RunInput:
+    """An input of a call that was read, its context with it."""
 
     question: str | tuple[Message, ...]
     context: PreparedContext
@@ -29,7 +29,7 @@ class Asked:
         return {"question": shown, "context": self.context.describe()}
 
 
-def read_asked(value: object, context: PreparedContext) -> Asked:
+def read_run_input(value: object, context: PreparedContext) -> RunInput:
     """The input, with what it brings as context before the runnable's own.
 
     Raises InvalidArgumentError for an input that holds no question, or a context that cannot be one.
@@ -37,7 +37,7 @@ def read_asked(value: object, context: PreparedContext) -> Asked:
     taken = read_input(value)
     if taken.context is not None:
         context = context.preceded_by(prepare_brought(taken.context))
-    return Asked(taken.question, context)
+    return RunInput(taken.question, context)
 
 
 def _cut(text: str) -> str:

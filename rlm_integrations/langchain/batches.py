@@ -1,0 +1,136 @@
+"""Batches of runs: few at once, and none that goes on when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any, TypeVar, cast
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list
+
+from rlm_integrations.core.calls.sync_bridge import given_up_together
+
+InputT = TypeVar("InputT")
+OutputT = TypeVar("OutputT")
+
+BATCH_CONCURRENCY = 8
+"""Runs that a batch has open at once where the config sets no `max_concurrency`: each has a process of its own."""
+_GLANCE_S = 0.1
+"""Seconds of one wait for runs: between two, Python handles signals."""
+
+
+class BoundedBatches(Runnable[InputT, OutputT]):
+    """The batch methods of a runnable whose runs are large.
+
+    Each has at most `max_concurrency` of the config open at once, or 8. Where a batch ends early (one run failed,
+    its consumer stopped, a signal handler raised) the runs that are still open are ended.
+    """
+
+    def batch(
+        self,
+        inputs: list[InputT],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[OutputT]:
+        """Answer all, in threads.
+
+        Args:
+            inputs: What `invoke` takes, many times.
+            config: One for all, or one for each. The first one's `max_concurrency` holds for the batch; 8 without.
+            return_exceptions: Whether an input that failed has its exception in place of an output.
+            **kwargs: Handed on to each `invoke`.
+
+        Returns:
+            The outputs, in the order of the inputs.
+        """
+        answers = dict(self.batch_as_completed(inputs, config, return_exceptions=return_exceptions, **kwargs))
+        return [cast(OutputT, answers[place]) for place in range(len(inputs))]
+
+    def batch_as_completed(
+        self,
+        inputs: Sequence[InputT],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> Iterator[tuple[int, Any]]:
+        """As `batch`, but yields each output with the place of its input as soon as it is there."""
+
+        def answer(place: int) -> tuple[int, Any]:
+            try:
+                return place, self.invoke(inputs[place], configs[place], **kwargs)
+            except Exception as error:
+                if return_exceptions:
+                    return place, error
+                raise
+
+        configs = get_config_list(config, len(inputs))
+        if len(inputs) == 1:
+            yield answer(0)
+        if len(inputs) <= 1:
+            return
+        given_up = threading.Event()
+        with ContextThreadPoolExecutor(_at_once(configs)) as executor:
+            with given_up_together(given_up):
+                open_runs: set[Future[tuple[int, Any]]] = {executor.submit(answer, n) for n in range(len(inputs))}
+            try:
+                while open_runs:
+                    done, open_runs = wait(open_runs, _GLANCE_S, FIRST_COMPLETED)
+                    while done:
+                        yield done.pop().result()
+            finally:
+                given_up.set()
+                for run in open_runs:
+                    run.cancel()
+
+    async def abatch(
+        self,
+        inputs: list[InputT],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[OutputT]:
+        """As `batch`, on the caller's event loop."""
+        completed = self.abatch_as_completed(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        answers = {place: answer async for place, answer in completed}
+        return [cast(OutputT, answers[place]) for place in range(len(inputs))]
+
+    async def abatch_as_completed(
+        self,
+        inputs: Sequence[InputT],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> AsyncIterator[tuple[int, Any]]:
+        """As `batch_as_completed`, on the caller's event loop."""
+
+        async def answer(place: int) -> tuple[int, Any]:
+            async with slots:
+                try:
+                    return place, await self.ainvoke(inputs[place], configs[place], **kwargs)
+                except Exception as error:
+                    if return_exceptions:
+                        return place, error
+                    raise
+
+        configs = get_config_list(config, len(inputs))
+        slots = asyncio.Semaphore(_at_once(configs))
+        runs = [asyncio.create_task(answer(place)) for place in range(len(inputs))]
+        try:
+            for run in asyncio.as_completed(runs):
+                yield await run
+        finally:
+            for run in runs:
+                run.cancel()
+            await asyncio.gather(*runs, return_exceptions=True)
+
+
+def _at_once(configs: Sequence[RunnableConfig]) -> int:
+    return (configs[0].get("max_concurrency") if configs else None) or BATCH_CONCURRENCY

@@ -1,0 +1,190 @@
+"""Batches: how many runs are open at once, and what becomes of them when nobody waits any more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+from rlm_integrations import collect_rlm_traces
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.langchain import ChatRLM, RLMRunnable
+
+INPUTS = [f"q{n}" for n in range(24)]
+
+
+class Counting(BaseChatModel):
+    """Answers when `at_once` of its calls are open, so fewer would hang, and keeps how many ever were."""
+
+    at_once: int
+    most: int = 0
+    _open: int = 0
+    _waiting: Any = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "counting"
+
+    def _enter(self) -> None:
+        with LOCK:
+            self._open += 1
+            self.most = max(self.most, self._open)
+
+    def _leave(self) -> ChatResult:
+        with LOCK:
+            self._open -= 1
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("ok"))])
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        with LOCK:
+            self._waiting = self._waiting or threading.Barrier(self.at_once)
+        self._enter()
+        self._waiting.wait(60)
+        return self._leave()
+
+    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        self._waiting = self._waiting or asyncio.Barrier(self.at_once)
+        self._enter()
+        await self._waiting.wait()
+        return self._leave()
+
+
+LOCK = threading.Lock()
+
+
+async def _batch(rlm: Any, config: Any) -> list[Any]:
+    return await asyncio.to_thread(rlm.batch, INPUTS, config)
+
+
+async def _batch_as_completed(rlm: Any, config: Any) -> list[Any]:
+    answers = dict(await asyncio.to_thread(lambda: list(rlm.batch_as_completed(INPUTS, config))))
+    return [answers[place] for place in range(len(INPUTS))]
+
+
+async def _abatch(rlm: Any, config: Any) -> list[Any]:
+    return await rlm.abatch(INPUTS, config)
+
+
+async def _abatch_as_completed(rlm: Any, config: Any) -> list[Any]:
+    answers = {place: answer async for place, answer in rlm.abatch_as_completed(INPUTS, config)}
+    return [answers[place] for place in range(len(INPUTS))]
+
+
+@pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])
+@pytest.mark.parametrize("call", [_batch, _batch_as_completed, _abatch, _abatch_as_completed])
+@pytest.mark.parametrize(("config", "at_once"), [(None, 8), ({"max_concurrency": 3}, 3)])
+async def test_so_many_runs_are_open_at_once_and_no_more(kind: Any, call: Any, config: Any, at_once: int) -> None:
+    llm = Counting(at_once=at_once)
+    answers = await call(kind(llm=llm), config)
+    assert [answer.content for answer in answers] == ["ok"] * 24
+    assert llm.most == at_once
+
+
+@pytest.mark.parametrize("call", ["batch", "batch_as_completed", "abatch", "abatch_as_completed"])
+async def test_a_failed_input_is_raised_or_stands_in_its_place(root_model: Any, call: str) -> None:
+    async def answers(**options: Any) -> dict[int, Any]:
+        rlm, inputs = RLMRunnable(llm=root_model("say:one", "say:two")), ["q", "", "q"]
+        if call == "batch":
+            return dict(enumerate(rlm.batch(inputs, {"max_concurrency": 1}, **options)))
+        if call == "batch_as_completed":
+            return dict(rlm.batch_as_completed(inputs, {"max_concurrency": 1}, **options))
+        if call == "abatch":
+            return dict(enumerate(await rlm.abatch(inputs, {"max_concurrency": 1}, **options)))
+        return {n: answer async for n, answer in rlm.abatch_as_completed(inputs, {"max_concurrency": 1}, **options)}
+
+    given = await answers(return_exceptions=True)
+    assert {given[0].content, given[2].content} == {"one", "two"}
+    assert isinstance(given[1], InvalidArgumentError)
+    with pytest.raises(InvalidArgumentError, match="question: is empty"):
+        await answers()
+
+
+async def test_no_inputs_give_no_outputs(root_model: Any) -> None:
+    rlm = RLMRunnable(llm=root_model())
+    assert rlm.batch([]) == await rlm.abatch([]) == list(rlm.batch_as_completed([])) == []
+    assert [answer async for answer in rlm.abatch_as_completed([])] == []
+
+
+class Slow(BaseChatModel):
+    """Says that it was asked, and answers when `go_on` is set."""
+
+    asked: list[str]
+    go_on: Any
+    begun: Callable[[], object]
+
+    @property
+    def _llm_type(self) -> str:
+        return "slow"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        with LOCK:
+            self.asked.append(str(messages[-1].text))
+        self.begun()
+        self.go_on.wait(60)
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("```repl\nprint(1)\n```"))])
+
+
+@pytest.fixture
+def out_of_time() -> Iterator[Callable[[], None]]:
+    """Sends the signal of a soft time limit to the process; its handler raises TimeoutError in the main thread."""
+
+    def handle(number: int, frame: object) -> None:
+        raise TimeoutError("soft time limit")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    yield lambda: os.kill(os.getpid(), signal.SIGALRM)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("end", ["a signal", "a failed input", "the consumer stops"])
+def test_runs_of_a_batch_that_ended_early_spend_no_more(end: str, out_of_time: Callable[[], None]) -> None:
+    open_calls = threading.Barrier(3, out_of_time if end == "a signal" else None)
+    llm = Slow(asked=[], go_on=threading.Event(), begun=lambda: open_calls.wait(20))
+    rlm = RLMRunnable(llm=llm, context="a line\n" * 20_000)
+
+    def context() -> Iterator[str]:
+        """Documents that turn out to be none when the other runs are at their models."""
+        open_calls.wait(20)
+        raise ValueError("no such table")
+        yield ""
+
+    third = "slow" if end == "a signal" else {"question": "q", "context": context()}
+    inputs: list[Any] = ["slow", "slow", third]
+    with collect_rlm_traces() as traces:
+        if end == "the consumer stops":
+            completed = rlm.batch_as_completed(inputs, return_exceptions=True)
+            assert next(completed)[0] == 2
+            completed.close()
+        else:
+            with pytest.raises(TimeoutError if end == "a signal" else ValueError):
+                rlm.batch(inputs)
+    asked = len(llm.asked)
+    llm.go_on.set()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.name.startswith(("rlm", "Thread")):
+            thread.join(10)
+    assert len(llm.asked) == asked == len(traces)
+    assert {trace.error for trace in traces} == {"the run was cancelled"}
+
+
+async def test_async_runs_of_a_batch_that_ended_early_are_ended(hanging: Any) -> None:
+    llm = hanging()
+    rlm = RLMRunnable(llm=llm, context="a line\n" * 20_000)
+
+    async def wrong() -> None:
+        async for _, answer in rlm.abatch_as_completed(["q", ""], return_exceptions=True):
+            assert isinstance(answer, InvalidArgumentError)
+            await llm.asked.wait()
+            break
+
+    batch = asyncio.create_task(wrong())
+    await batch
+    await llm.given_up.wait()
