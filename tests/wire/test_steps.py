@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone, WrongStepError, read_step_done
+from rlm_integrations.wire.steps import (
+    MAX_ANSWER_CHARS,
+    AnswerState,
+    CodeError,
+    Output,
+    StepDone,
+    WrongStepError,
+    read_step_done,
+)
 
 BLOCKS, MAX_OUTPUT_CHARS = 3, 50
 
@@ -87,6 +95,13 @@ def test_what_is_too_long_is_cut_and_the_rest_is_kept():
     assert done.variables == ("x" * 200,) * 20
     assert done.error == CodeError(2, 1, "x" * 2_000, "x" * 2_000)
     assert done.answer == AnswerState(content="draft", refused="x" * 2_000)
+
+
+def test_an_answer_is_taken_whole_or_not_at_all():
+    content = "x" * MAX_ANSWER_CHARS
+    assert read_step_done(sent(**{"answer.content": content}), BLOCKS, MAX_OUTPUT_CHARS).answer.content == content
+    with pytest.raises(WrongStepError, match="the answer has more than 10,000,000 characters"):
+        read_step_done(sent(**{"answer.content": content + "x"}), BLOCKS, MAX_OUTPUT_CHARS)
 
 
 def test_steps_are_made_and_sent_whatever_is_done_to_builtins():
