@@ -11,7 +11,7 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, SandboxUnavailableError
 from rlm_integrations.sandboxes import choose
 from rlm_integrations.sandboxes.choose import resolve_sandbox
-from rlm_integrations.sandboxes.process import seccomp
+from rlm_integrations.sandboxes.process_worker import seccomp
 from rlm_integrations.wire.steps import StepDone
 
 
@@ -79,7 +79,7 @@ def test_unconfined_without_linux_is_refused(monkeypatch):
 # A filter that lets everything but the installation of another one through stands for a container that forbids it.
 NO_FILTERS = """
 import ctypes, errno, struct
-from rlm_integrations.sandboxes.process import seccomp
+from rlm_integrations.sandboxes.process_worker import seccomp
 seccomp.build_filter = lambda machine: [
     (0x20, 0, 0, 0), (0x15, 0, 1, seccomp._SECCOMP_NR[machine]), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7FFF0000)
 ]
@@ -142,7 +142,7 @@ def test_no_module_that_the_helper_needs_imports_more_than_the_standard_library(
     code = (
         "import sys, types, pathlib\npackage = types.ModuleType('rlm_integrations')\n"
         "package.__path__ = [sys.argv[1]]\nsys.modules['rlm_integrations'] = package\n"
-        "import rlm_integrations.sandboxes.process.helper\n"
+        "import rlm_integrations.sandboxes.process_worker.helper\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules if not name.startswith('_sysconfigdata')} "
         "- set(sys.stdlib_module_names) - {'__main__'}))"
     )

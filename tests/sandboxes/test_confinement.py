@@ -12,9 +12,11 @@ import pytest
 
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.sandboxes.process import repl as repl_module
-from rlm_integrations.sandboxes.process.thread_limit import MOST_TASKS
+from rlm_integrations.sandboxes.process_worker.thread_limit import MOST_TASKS
 
-ALONE = "from rlm_integrations.sandboxes.process import confinement, namespaces\nimport os, socket\nPORT = {port}\n"
+ALONE = (
+    "from rlm_integrations.sandboxes.process_worker import confinement, namespaces\nimport os, socket\nPORT = {port}\n"
+)
 LANDLOCK = """
 confinement._prctl(38, 1)
 print(confinement._deny_all_files())

@@ -8,8 +8,14 @@ import struct
 
 import pytest
 
-from rlm_integrations.sandboxes.process import seccomp
-from rlm_integrations.sandboxes.process.seccomp import ALLOW, ARCHITECTURES, KILL_PROCESS, allowed_calls, build_filter
+from rlm_integrations.sandboxes.process_worker import seccomp
+from rlm_integrations.sandboxes.process_worker.seccomp import (
+    ALLOW,
+    ARCHITECTURES,
+    KILL_PROCESS,
+    allowed_calls,
+    build_filter,
+)
 
 EPERM, ENOSYS, ENOTTY = (0x50000 | number for number in (errno.EPERM, errno.ENOSYS, errno.ENOTTY))
 THREAD_FLAGS = 0x3D0F00  # what glibc passes for a thread

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter
-from rlm_integrations.sandboxes.process.shared_text import can_seal, can_share, load_text
-from rlm_integrations.sandboxes.process.text_file import SHARED_MIN_CHARS, TextFile, form_of
+from rlm_integrations.sandboxes.process_worker.document_file import RecordReader, RecordWriter
+from rlm_integrations.sandboxes.process_worker.shared_text import can_seal, can_share, load_text
+from rlm_integrations.sandboxes.process_worker.text_file import SHARED_MIN_CHARS, TextFile, form_of
 
 ENDS = {
     "ascii": "needle CRLF\r\nNUL\0 end",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_CHANNEL, EXIT_MEMORY
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_CHANNEL, EXIT_MEMORY
 
 
 def cause_of_death(status: int | None, memory_mb: int) -> str:

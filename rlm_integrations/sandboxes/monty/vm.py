@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from pydantic_monty import Monty, MontyCrashedError, MontyRuntimeError, MontySyntaxError
 
 from rlm_integrations.repl.code_error import NOT_HERE, message_of
-from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.monty.subset import MODULES
 
 _SUSPENSIONS = 1 << 40  # calls out of the VM: the budget of the run and the time of a step are what bounds them

@@ -13,8 +13,9 @@ import sys
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.output import StepOutput
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.channel.frames import decode, read_frame
-from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
+from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
 from rlm_integrations.sandboxes.monty.lifeline import hold_on
 from rlm_integrations.sandboxes.monty.load_corpus import load_corpus, memory_needed
 from rlm_integrations.sandboxes.monty.run_prelude import run_prelude
@@ -37,7 +38,7 @@ def main(lifeline: int | None) -> NoReturn:
     opening: dict[str, Any] = decode(read_frame(incoming) or b"{}")
     settings = ReplSettings.from_json(opening["settings"])
     vm_pids: list[int] = []
-    port = HostChannel(incoming, outgoing, at_end=lambda: _end_all(vm_pids))
+    port = WorkerPort(incoming, outgoing, at_end=lambda: _end_all(vm_pids))
     clean_port = SurrogateFreePort(port)
     context = _read_context(incoming, opening["kind"], clean_port)
     _silence()
@@ -92,12 +93,12 @@ def _open(
     return VmSession(vm, output, memory_mb=settings.memory_mb)
 
 
-def _fail(port: HostChannel, message: str) -> NoReturn:
+def _fail(port: WorkerPort, message: str) -> NoReturn:
     port.send({"t": "failed", "message": message})
     os._exit(1)
 
 
-def _run_steps(session: VmSession, port: HostChannel, cpu_s: float) -> NoReturn:
+def _run_steps(session: VmSession, port: WorkerPort, cpu_s: float) -> NoReturn:
     while True:
         step = port.next_step()
         _bound_cpu(cpu_s)

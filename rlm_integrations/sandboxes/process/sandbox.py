@@ -16,11 +16,11 @@ from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
 from rlm_integrations.sandboxes.offload import in_thread
-from rlm_integrations.sandboxes.process import seccomp
 from rlm_integrations.sandboxes.process.fork_client import START_TIMEOUT_S, WorkerProcess
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.named_modules import read_modules
 from rlm_integrations.sandboxes.process.repl import ProcessRepl
+from rlm_integrations.sandboxes.process_worker import seccomp
 from rlm_integrations.wire.settings import ReplSettings
 
 _PROBE = ReplSettings(depth=0, sub_call_chars=1, max_output_chars=200, step_timeout_s=1.0, memory_mb=64)

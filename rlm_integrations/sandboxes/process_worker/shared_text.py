@@ -19,7 +19,7 @@ import resource
 import struct
 import sys
 
-from rlm_integrations.sandboxes.process.text_file import WIDTHS, Form, Place, TextFile, mapped_bytes
+from rlm_integrations.sandboxes.process_worker.text_file import WIDTHS, Form, Place, TextFile, mapped_bytes
 
 MOST_MAPPED = 10_000
 """A process may have some 65,000 mappings, and each shared text takes two."""

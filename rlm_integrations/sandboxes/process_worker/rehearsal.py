@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 
 from rlm_integrations.repl.session import ReplSession
 from rlm_integrations.sandboxes.channel.frames import read_frame
-from rlm_integrations.sandboxes.channel.host_channel import HostChannel
-from rlm_integrations.sandboxes.process.confinement import ConfinementError, MemoryLimit
-from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter
+from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
+from rlm_integrations.sandboxes.process_worker.confinement import ConfinementError, MemoryLimit
+from rlm_integrations.sandboxes.process_worker.document_file import RecordReader, RecordWriter
 from rlm_integrations.wire.settings import ReplSettings
 
 _TIMES = 10
@@ -36,7 +36,7 @@ def rehearse() -> None:
 def _session() -> None:
     here, there = socket.socketpair()
     with here, there:
-        port = HostChannel(here.fileno(), here.fileno())
+        port = WorkerPort(here.fileno(), here.fileno())
         writer = RecordWriter("rlm-rehearsal")
         writer.documents(1, [("1", "a text", {})])
         reader = RecordReader(writer.finish())

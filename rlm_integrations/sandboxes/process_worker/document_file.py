@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from rlm_integrations.sandboxes.process.text_file import SHARED_MIN_CHARS, Place, TextFile
+from rlm_integrations.sandboxes.process_worker.text_file import SHARED_MIN_CHARS, Place, TextFile
 
 PIECE_CHARS = 128 << 20
 """A longer text is written in pieces: marshal takes at most 2 GiB, and needs a copy of what it writes."""

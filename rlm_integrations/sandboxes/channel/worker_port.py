@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.host_port import HostRefusalError
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_CHANNEL, EXIT_MEMORY
 from rlm_integrations.sandboxes.channel.frames import (
     FrameTooLongError,
     decode,
@@ -26,9 +27,6 @@ from rlm_integrations.wire.calls import Call
 
 globals()["__builtins__"] = vars(builtins).copy()
 
-EXIT_CHANNEL, EXIT_MEMORY, EXIT_BROKEN = 121, 122, 123
-"""Exit statuses of a worker that lost its channel, ran out of memory outside the model's code, or failed there."""
-
 _OPEN_CALLS = 2_000
 """Calls open at once; more wait their turn in the worker. The host kills a worker at five times as many."""
 
@@ -38,7 +36,7 @@ _allocate_lock, _start_thread = _thread.allocate_lock, _thread.start_new_thread
 _Reply = tuple[int, dict[str, Any]]
 
 
-class HostChannel:
+class WorkerPort:
     """Implements `HostPort`. Created in the main thread, which alone is interrupted."""
 
     def __init__(self, incoming: int, outgoing: int, at_end: Callable[[], None] | None = None) -> None:

@@ -14,7 +14,7 @@ import os
 import resource
 from typing import Literal
 
-from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS
+from rlm_integrations.sandboxes.process_worker.thread_guard import MAX_THREADS
 
 MOST_TASKS = 2 * MAX_THREADS + 2
 """With the main thread and the reader. Twice the guard's number: a pool may follow one that the kernel still buries."""

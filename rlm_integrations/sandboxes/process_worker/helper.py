@@ -20,17 +20,17 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rlm_integrations.repl.preload import UnimportableError, guard_imports, preload, preload_named
-from rlm_integrations.sandboxes.process.confinement import Confinement
-from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
-from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
-from rlm_integrations.sandboxes.process.immortal import make_immortal
-from rlm_integrations.sandboxes.process.named_modules import EXIT_UNIMPORTABLE
-from rlm_integrations.sandboxes.process.namespaces import enter_namespaces
-from rlm_integrations.sandboxes.process.rehearsal import rehearse
-from rlm_integrations.sandboxes.process.shared_text import MOST_MAPPED, can_share, load_text
-from rlm_integrations.sandboxes.process.text_file import Place
-from rlm_integrations.sandboxes.process.thread_guard import guard_threads
-from rlm_integrations.sandboxes.process.worker import run_worker
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
+from rlm_integrations.sandboxes.process_worker.confinement import Confinement
+from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
+from rlm_integrations.sandboxes.process_worker.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
+from rlm_integrations.sandboxes.process_worker.immortal import make_immortal
+from rlm_integrations.sandboxes.process_worker.namespaces import enter_namespaces
+from rlm_integrations.sandboxes.process_worker.rehearsal import rehearse
+from rlm_integrations.sandboxes.process_worker.shared_text import MOST_MAPPED, can_share, load_text
+from rlm_integrations.sandboxes.process_worker.text_file import Place
+from rlm_integrations.sandboxes.process_worker.thread_guard import guard_threads
+from rlm_integrations.sandboxes.process_worker.worker import run_worker
 
 
 def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined: bool) -> NoReturn:

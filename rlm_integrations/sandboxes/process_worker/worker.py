@@ -17,18 +17,19 @@ from typing import Any, NoReturn
 
 from rlm_integrations.repl.session import ReplSession
 from rlm_integrations.repl.thread_errors import show_thread_error
-from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
-from rlm_integrations.sandboxes.process.confinement import (
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
+from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
+from rlm_integrations.sandboxes.process_worker.confinement import (
     Confinement,
     ConfinementError,
     MemoryLimit,
     die_with_parent,
 )
-from rlm_integrations.sandboxes.process.document_file import PlainDocument, RecordReader
-from rlm_integrations.sandboxes.process.fork_server import WorkerJob
-from rlm_integrations.sandboxes.process.shared_text import can_seal
-from rlm_integrations.sandboxes.process.thread_guard import end_threads
-from rlm_integrations.sandboxes.process.thread_limit import words
+from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
+from rlm_integrations.sandboxes.process_worker.fork_server import WorkerJob
+from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
+from rlm_integrations.sandboxes.process_worker.thread_guard import end_threads
+from rlm_integrations.sandboxes.process_worker.thread_limit import words
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import CodeError, StepDone
 
@@ -48,7 +49,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     """
     die_with_parent(job.parent)
     channel = _keep_only(job)
-    port = HostChannel(channel, channel)
+    port = WorkerPort(channel, channel)
     try:
         reader = RecordReader(job.session_file)
         opening: dict[str, Any] = reader.value()
@@ -86,7 +87,7 @@ def _how_to_go_on(message: str, memory_mb: int) -> str:
 class _Steps:
     """Runs steps in the main thread. Interrupts reach the model's code only."""
 
-    def __init__(self, session: ReplSession, port: HostChannel, memory: MemoryLimit, memory_mb: int) -> None:
+    def __init__(self, session: ReplSession, port: WorkerPort, memory: MemoryLimit, memory_mb: int) -> None:
         self._session, self._port, self._memory, self._memory_mb = session, port, memory, memory_mb
         self._interrupts = 0
         self._ran_out_of_memory = False

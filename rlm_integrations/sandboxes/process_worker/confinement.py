@@ -9,8 +9,8 @@ import platform
 import resource
 import struct
 
-from rlm_integrations.sandboxes.process import seccomp, thread_limit
-from rlm_integrations.sandboxes.process.namespaces import Namespaces, enter_empty_folder
+from rlm_integrations.sandboxes.process_worker import seccomp, thread_limit
+from rlm_integrations.sandboxes.process_worker.namespaces import Namespaces, enter_empty_folder
 
 _RELIEF, _RESERVE = 16 << 20, 16 << 20
 """Bytes above the model's limit: for code that is to free memory after it ran out, and for reporting that it did."""
