@@ -79,7 +79,7 @@ class AnswerType:
     def _brief(self) -> _Reader:
         """Reads no list beyond its first wrong item: each problem takes time and memory, and there may be millions."""
         assert self._adapter is not None
-        schema = cast(Any, _failing_fast(self._adapter.core_schema))
+        schema = _failing_fast(self._adapter.core_schema)
         try:
             return SchemaValidator(schema, _use_prebuilt=False)  # of models, which do not fail fast
         except TypeError:  # pydantic before 2.12 has no such argument
