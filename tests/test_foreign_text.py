@@ -18,7 +18,7 @@ import random
 import re
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Annotated, Any
@@ -58,7 +58,7 @@ from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.langchain.graph_node import state_update
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.system_messages import refuses_system_messages
-from rlm_integrations.llama_index import documents
+from rlm_integrations.llama_index import RLMQueryEngine, documents
 from rlm_integrations.llama_index.citation_marks import mark_citations
 from rlm_integrations.llama_index.documents import merge_nodes
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
@@ -71,6 +71,7 @@ from rlm_integrations.sandboxes.channel.open_calls import held_bytes
 from rlm_integrations.terminal import printable
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.langchain import ScriptedChatModel
+from rlm_integrations.testing.llama_index import ScriptedLLM
 from rlm_integrations.wire.calls import HostCall
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
@@ -182,10 +183,12 @@ def observed(done: StepDone) -> str:
 
 
 def own_text(*documents: str) -> Callable[[str], object]:
-    """Finds what of the documents a text holds; "{}" stands for the text itself."""
+    """Finds what of the documents a text holds; "{}" stands for the text itself, "{other}" for as long a one."""
 
     def read(text: str) -> object:
-        held = [Document(f"d{place}", Counted(each.replace("{}", text))) for place, each in enumerate(documents)]
+        other = "What a kiln is. " * (len(text) // 16)
+        whole = (Counted(each.replace("{}", text).replace("{other}", other)) for each in documents)
+        held = [Document(f"d{place}", each) for place, each in enumerate(whole)]
         corpus = Corpus(held)
         finder = OwnTextFinder(corpus, AnchorIndex(corpus.documents), (), "q")
         places = finder.places_in(text)
@@ -348,7 +351,7 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
         {"signs": lambda n: "".join(random.Random(1).choices("-=+*/%&!?", k=n))},
     ),
     "own text, many heads of a long document": (
-        own_text(" " + "What a kiln is. " * 20_000),
+        own_text(" {other}"),
         {"heads": lambda n: "[document d0]\nfoo bar\n" * (n // 22)},
     ),
     "own text, a document that repeats itself": (
@@ -634,9 +637,91 @@ async def test_a_run_over_thousands_of_contracts_of_one_form_takes_work_in_propo
     assert looked_at[8_000] <= 1.1 * 8 * looked_at[1_000]
 
 
-async def test_the_sources_of_a_chain_over_thousands_of_contracts_are_those_that_were_read() -> None:
-    contracts = {f"c{number}": contract(number) for number in range(4_000)}
-    code = "print(context[7]['text'])\nanswer['content'] = 'x'\nanswer['ready'] = True"
+# -- what is done on the caller's loop does not grow
+
+SET = "answer['content'] = {}\nanswer['ready'] = True"
+
+
+Run = Callable[[], Awaitable[None]]
+
+
+def over_documents(count: int) -> Run:
+    """Beside a question that is a document itself, so that the corpus is joined anew."""
+    corpus = Corpus.of([{"id": f"c{number}", "text": contract(number), "year": number} for number in range(count)])
+
+    async def run() -> None:
+        engine = RLMEngine(ScriptedModel([f"```repl\n{SET.format('len(context)')}\n```"]))
+        assert (await engine.arun("x" * 30_000 + "Which are signed?", corpus)).text == str(count + 1)
+
+    return run
+
+
+def with_a_tool(count: int) -> Run:
+    async def rows() -> list[int]:
+        """Many rows."""
+        return [1] * count
+
+    async def run() -> None:
+        engine = RLMEngine(ScriptedModel([f"```repl\n{SET.format('len(rows())')}\n```"]), tools=[rows])
+        assert (await engine.arun("?", "x" * 9_000)).text == str(count)
+
+    return run
+
+
+def with_a_typed_answer(count: int) -> Run:
+    class Row(BaseModel):
+        place: Annotated[int, BeforeValidator(lambda value: value)]
+
+    async def run() -> None:
+        code = SET.format(f"[{{'place': 1}}] * {count}")
+        engine = RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), answer_type=list[Row])
+        assert len((await engine.arun("?", "x" * 9_000)).answer) == count
+
+    return run
+
+
+def with_the_sources_of_langchain(count: int) -> Run:
+    code = f"print(context[7]['text'])\n{SET.format('1')}"
+    contracts = {f"c{number}": contract(number) for number in range(count)}
     chain = RLMRunnable(llm=ScriptedChatModel([f"```repl\n{code}\n```"]), context=contracts).with_sources()
-    given_back = await chain.ainvoke("Which contract is signed?")
-    assert [document.id for document in given_back["context"]] == ["c7"]
+
+    async def run() -> None:
+        given_back = await chain.ainvoke("Which contract is signed?")
+        assert [document.id for document in given_back["context"]] == ["c7"]
+
+    return run
+
+
+def with_the_metadata_of_llama_index(count: int) -> Run:
+    metadata = {f"{number}": number for number in range(count)}
+    nodes = [TextNode(id_=f"n{number}", text=contract(number), metadata=metadata) for number in range(4)]
+    for node in nodes:
+        node.excluded_llm_metadata_keys = [*metadata]
+    engine = RLMQueryEngine.from_nodes(nodes, llm=ScriptedLLM(["All of them."]))
+
+    async def run() -> None:
+        response = await engine.aquery("Which are signed?")
+        assert len(response.source_nodes) == 4
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "prepared",
+    [
+        over_documents,
+        with_a_tool,
+        with_a_typed_answer,
+        with_the_sources_of_langchain,
+        with_the_metadata_of_llama_index,
+    ],
+)
+async def test_the_callers_loop_does_no_more_for_a_run_over_more(prepared: Callable[[int], Run]) -> None:
+    await prepared(2_000)()  # what is done once
+    done: list[int] = []
+    for count in (2_000, 16_000):
+        run = prepared(count)
+        with Work() as on_the_loop:
+            await run()
+        done.append(on_the_loop.done)
+    assert done[1] <= 1.5 * done[0]

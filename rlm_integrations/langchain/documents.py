@@ -28,6 +28,9 @@ class PreparedContext:
     """What each document of the corpus was made from, in their order."""
     retriever: Runnable[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        _ = self.corpus.chars  # which `describe` says: counted here, where no event loop waits
+
     def preceded_by(self, brought: PreparedContext) -> PreparedContext:
         """This context with a call's own in front of it.
 
