@@ -32,8 +32,8 @@ def measure(contender: Contender, row: Row) -> float:
 
 
 def measure_scale(row: ScaleRow) -> list[tuple[str, str]]:
-    """The figures of a row of corpus_scale.py, each with its name. Raises CouldNotRunError."""
-    script = str(HERE / "corpus_scale.py")
+    """The figures of a row, each with its name. Raises CouldNotRunError."""
+    script = str(HERE / row.script)
     return _printed([sys.executable, script, "--size-mb", str(row.mb), "--row", row.name], {})
 
 

@@ -65,12 +65,13 @@ ROWS = (
 
 @dataclass(frozen=True)
 class ScaleRow:
-    """A row of corpus_scale.py: figures of this engine alone, each as corpus_scale names and writes it."""
+    """A row of a script that measures this engine alone: figures as the script names and writes them."""
 
     name: str
     to_reach: tuple[str, ...]
     """For each of its figures, "-" where nothing is said."""
     mb: int = 1_000
+    script: str = "corpus_scale.py"
 
 
 SCALE_ROWS = (
@@ -78,6 +79,12 @@ SCALE_ROWS = (
     ScaleRow("idle", ("600 MB", "2 s")),
     # immortal objects come with 3.12
     ScaleRow("documents", ("-", "-", "20 MB" if sys.version_info >= (3, 12) else "160 MB")),
+    ScaleRow("quiet", ("-",), 100, "busy_loop.py"),
+    *(
+        ScaleRow(name, ("100 ms",), 100, "busy_loop.py")
+        for name in ("cites", "prints", "tools", "unread", "sub_calls", "root_reply", "answers", "contracts")
+    ),
+    ScaleRow("cpu", ("-",), 100, "busy_loop.py"),
 )
 
 

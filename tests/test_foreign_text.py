@@ -474,6 +474,11 @@ def test_of_a_long_answer_with_wrong_items_no_more_than_the_first_are_read() -> 
     assert AnswerType(Table).misfit('{"rows": [' + ",".join(['{"place": 1}'] * (CHARS // 13)) + "]}", True) is None
 
 
+def test_an_answer_that_would_take_long_to_read_is_a_misfit() -> None:
+    why = AnswerType(list[int]).misfit(f"[{'1,' * 2_000_000}1]", True)
+    assert why == "answer: 4,000,003 characters; at most 4,000,000 are read, so answer with less"
+
+
 @pytest.mark.parametrize("wrong", ["[{}]", "{}"])
 def test_of_an_answer_with_thousands_of_problems_they_are_not_listed_to_show_three(wrong: str) -> None:
     class Wide(BaseModel):

@@ -29,6 +29,13 @@ def test_a_row_of_the_corpus_at_scale_is_in_the_same_table() -> None:
     )
 
 
+def test_how_long_a_loop_waits_is_in_the_same_table() -> None:
+    command = [sys.executable, str(BENCHMARKS / "bench.py"), "--quick", "--without-peers", "--only", "sub_calls"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    row = r"\| longest wait of the loop beside hostile replies of sub-LMs \| [\d,]+ ms \| - \|"
+    assert re.fullmatch(row, done.stdout.splitlines()[2])
+
+
 def test_what_a_tracer_is_sent_is_counted_for_each_form() -> None:
     command = [sys.executable, str(BENCHMARKS / "tracer_bytes.py"), "--mb", "1", "--turns", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -19,6 +19,7 @@ _MORE_CHARS = 30
 _MOST_PROBLEMS = 1_000  # pydantic makes a dict of each before it shows any
 _LONG_CHARS = 5_000
 """A longer answer is read up to the first wrong item of a list: a short one may hold some thousands of them."""
+_MOST_CHARS = 4_000_000  # they are read at once, with the interpreter locked
 _ITEMS = ("list", "set", "frozenset", "tuple")
 _NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
 
@@ -53,6 +54,9 @@ class AnswerType:
         """Why the text does not fit, in words for the root LM; None where it does."""
         if self._adapter is None:
             return None
+        if len(text) > _MOST_CHARS:
+            chars, most = number(len(text)), number(_MOST_CHARS)
+            return f"answer: {chars} characters; at most {most} are read, so answer with less"
         reader = self._adapter if len(text) <= _LONG_CHARS else self._brief
         try:
             self._read(reader, text, is_json)
