@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rlm_integrations import RLMEngine, RLMResult
+from rlm_integrations import RLMEngine, RLMLimits, RLMResult
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.langchain import RLMRunnable
@@ -50,13 +50,13 @@ Cells = list[tuple[str, str]]
 """What was measured, and the figure."""
 
 
-def root(*codes: str) -> ScriptedModel:
+def scripted(*codes: str) -> ScriptedModel:
     return ScriptedModel([f"```repl\n{code}\n```" for code in codes])
 
 
 def engine(*codes: str, sub: str = "ok", **options: Any) -> RLMEngine[Any]:
     replies = ScriptedModel(always=lambda messages: sub)
-    return RLMEngine(root(*codes), sub_llm=replies, limits=LIMITS, **options)
+    return RLMEngine(scripted(*codes), sub_llm=replies, limits=LIMITS, **options)
 
 
 def done(result: RLMResult[Any]) -> RLMResult[Any]:
@@ -182,8 +182,8 @@ def contract(number: int) -> str:
 def row_contracts(size_mb: int) -> Cells:
     contracts = {f"c{number}": contract(number) for number in range(CONTRACTS)}
     code = f"llm_query_batched(chunks(context))\nprint(search('No. 7'))\n{DONE}"
-    models = {"llm": ScriptedChatModel([f"```repl\n{code}\n```"]), "sub_llm": ScriptedChatModel(["nothing"] * 1_000)}
-    chain = RLMRunnable(**models, context=contracts, limits=LIMITS).with_sources()
+    root, sub = ScriptedChatModel([f"```repl\n{code}\n```"]), ScriptedChatModel(["nothing"] * 1_000)
+    chain = RLMRunnable(llm=root, sub_llm=sub, context=contracts, limits=RLMLimits.of(LIMITS)).with_sources()
     # the long question joins a document to the corpus
     return wait(f"a run over {CONTRACTS:,} contracts of one form", lambda: chain.ainvoke("x" * 30_000 + "Which?"))
 
