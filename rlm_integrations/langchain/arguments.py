@@ -96,7 +96,7 @@ class EngineArguments(BaseModel):
 
     @field_validator("on_event", mode="before")
     @classmethod
-    def _check_handler(cls, value: Any) -> OnEvent | None:
+    def _check_handler(cls, value: Any) -> Any:
         if value is not None and not callable(value):
             given = type(value).__name__
             raise InvalidArgumentError(f"on_event: {given} given; pass a function(event), or leave it out")
