@@ -64,6 +64,13 @@ class StructuredOutput:
         return given if given["parsing_error"] else {**given, "parsed": self.make(given["parsed"])}
 
 
+def refuse_unknown(keywords: Mapping[str, Any]) -> None:
+    """Raises InvalidArgumentError for a keyword of `with_structured_output` that chat models do not have either."""
+    unknown = set(keywords) - {"method", "strict"}
+    if unknown:
+        raise InvalidArgumentError(f"{min(unknown)}: with_structured_output takes no such keyword; leave it out")
+
+
 def _same(value: Any) -> Any:
     return value
 
