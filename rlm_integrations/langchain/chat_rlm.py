@@ -149,7 +149,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
         unknown = set(kwargs) - {"method", "strict"}
         if unknown:
             raise InvalidArgumentError(f"{min(unknown)}: with_structured_output takes no such keyword; leave it out")
-        self._rlm.with_structured_output(schema)  # a schema that cannot be one is told of here
+        self._rlm.with_structured_output(schema)  # refuses a schema that cannot be one, now
         structured = StructuredOutput.of(schema)
         told = {"ls_structured_output_format": {"kwargs": kwargs, "schema": schema}} if structured.named else {}
         bound = self.bind(output=structured.output(include_raw=False), **told)

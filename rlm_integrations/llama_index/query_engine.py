@@ -46,7 +46,7 @@ _dispatcher = get_dispatcher(__name__)
 _REPL = ToolMetadata(name="repl", description="The Python REPL that holds the corpus as `context`.")
 
 
-class EngineOptions(TypedDict, total=False):
+class QueryEngineOptions(TypedDict, total=False):
     """Keyword arguments of RLMQueryEngine, and of `index.as_query_engine(engine="rlm", ...)`."""
 
     llm: LLMLike | None
@@ -72,34 +72,23 @@ class EngineOptions(TypedDict, total=False):
 class RLMQueryEngine(BaseQueryEngine):
     """Answers queries over a corpus that never enters the root LM's prompt.
 
-    Parameters
-    ----------
-    llm
-        The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
-    sub_llm
-        What `llm_query` calls in the REPL. Default: `llm`.
-    context
-        An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
-        is read once, here: after a change of the index, make a new engine.
-    filters, doc_ids, node_ids
-        Which nodes the engine may see; everything else is never in the REPL. Not with a retriever.
-    node_postprocessors
-        Applied to what a retriever returns. Only with a retriever.
-    limits, sandbox, system_prompt, instructions, on_event, on_limit
-        As of RLMEngine.
-    tools
-        LlamaIndex tools or plain functions that the REPL may call.
-    output_cls
-        A pydantic model: answers are validated, and come as a PydanticResponse.
-    streaming
-        Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
-        stream replays its answer.
-    inline_citations
-        Put `[n]` into the answer wherever it rests on `response.source_nodes[n - 1]`. Not with an output class.
-    trace
-        What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
-    callback_manager
-        Default: `Settings.callback_manager`.
+    Args:
+        llm: The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
+        sub_llm: What `llm_query` calls in the REPL. Default: `llm`.
+        context: An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
+            is read once, here: after a change of the index, make a new engine.
+        filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Not with a
+            retriever.
+        node_postprocessors: Applied to what a retriever returns. Only with a retriever.
+        limits, sandbox, system_prompt, instructions, on_event, on_limit: As of RLMEngine.
+        tools: LlamaIndex tools or plain functions that the REPL may call.
+        output_cls: A pydantic model: answers are validated, and come as a PydanticResponse.
+        streaming: Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
+            stream replays its answer.
+        inline_citations: Put `[n]` into the answer wherever it rests on `response.source_nodes[n - 1]`. Not with an
+            output class.
+        trace: What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
+        callback_manager: Default: `Settings.callback_manager`.
 
     Raises InvalidArgumentError for arguments that are wrong. `query` and `aquery` raise RunError for a run that
     failed; it carries the partial result.
@@ -161,7 +150,7 @@ class RLMQueryEngine(BaseQueryEngine):
         documents: Iterable[BaseNode] | None = None,
         nodes: Iterable[BaseNode | NodeWithScore] | None = None,
         retriever: BaseRetriever | None = None,
-        **options: Unpack[EngineOptions],
+        **options: Unpack[QueryEngineOptions],
     ) -> RLMQueryEngine:
         """An engine over everything in the index: what `index.as_query_engine(engine="rlm", ...)` gives.
 
@@ -185,17 +174,19 @@ class RLMQueryEngine(BaseQueryEngine):
         return cls._of(context, engine_options, getattr(index, "_callback_manager", None), read_before)
 
     @classmethod
-    def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
         """An engine over documents: no index, no embeddings. A source node is then a whole document."""
         return cls._of(documents, options)
 
     @classmethod
-    def from_nodes(cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_nodes(
+        cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[QueryEngineOptions]
+    ) -> RLMQueryEngine:
         """An engine over nodes. Overlapping chunks of one document are put together again."""
         return cls._of(nodes, options)
 
     @classmethod
-    def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
         """An engine that begins with the retriever's hits for the query, and can retrieve more from the REPL."""
         return cls._of(retriever, options)
 
@@ -207,7 +198,7 @@ class RLMQueryEngine(BaseQueryEngine):
         llm_callback_manager: CallbackManager | None = None,
         read_before: Collection[str] = (),
     ) -> RLMQueryEngine:
-        honoured, ignored = read_keyword_arguments(options, EngineOptions.__annotations__, read_before)
+        honoured, ignored = read_keyword_arguments(options, QueryEngineOptions.__annotations__, read_before)
         if ignored:
             warn_caller(ignored_warning(ignored))
         if llm_callback_manager is not None:

@@ -33,17 +33,14 @@ _UNCONFINED = (
 class ProcessSandbox:
     """Implements `core.sandbox.Sandbox` with forked processes on Linux.
 
-    Parameters
-    ----------
-    imports
-        Modules besides the standard library that the model's code may import, and that the root LM is told of:
-        ["numpy", "pandas"]. This interpreter must have them. Each is imported with all its submodules but its
-        tests, once for each host process and set of names, before the first REPL starts: that takes about 0.5 s for
-        numpy and pandas, 2 s for scipy. Name a submodule ("scipy.stats") to have less. The import itself runs with
-        your rights, as in your own program. What is called later is confined: what needs files, the network or
-        processes raises. Thread pools of numpy and its kin are set to one thread.
-    confined
-        False: the same process keeps this user's rights; only its memory is limited.
+    Args:
+        imports: Modules besides the standard library that the model's code may import, and that the root LM is told of:
+            ["numpy", "pandas"]. This interpreter must have them. Each is imported with all its submodules but its
+            tests, once for each host process and set of names, before the first REPL starts: that takes about 0.5 s for
+            numpy and pandas, 2 s for scipy. Name a submodule ("scipy.stats") to have less. The import itself runs with
+            your rights, as in your own program. What is called later is confined: what needs files, the network or
+            processes raises. Thread pools of numpy and its kin are set to one thread.
+        confined: False: the same process keeps this user's rights; only its memory is limited.
 
     Raises SandboxUnavailableError where this machine cannot confine, and InvalidArgumentError for a module that is
     not installed. One that cannot be imported for another reason raises it when the first REPL starts.
