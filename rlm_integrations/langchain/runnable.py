@@ -139,9 +139,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         """
         structured = StructuredOutput.of(schema)
         output = structured.output(include_raw=include_raw)
-        self._engine(
-            RunCallbacks({}), self.limits, output.answer_type, sync=True
-        )  # refuses a type that cannot be one, now
+        # refuses a type that cannot be one, now
+        self._engine(RunCallbacks({}), self.limits, output.answer_type, sync=True)
         return self.bind(output=output) | structured.maker(output)
 
     def as_tool(
