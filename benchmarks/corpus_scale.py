@@ -24,9 +24,11 @@ from pathlib import Path
 
 from rlm_integrations import RLMEngine
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl, ReplSettings, StepDone
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import StepDone
 
 DONE = "```repl\nanswer['content'] = 'x'\nanswer['ready'] = True\n```"
 STEP = "```repl\nx = 1\nprint(x)\n```"

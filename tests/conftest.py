@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations.core.sandbox import Repl, ReplLost, ReplSettings, StepDone
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.wire.calls import Call, HostCall, Reserve
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 # A shell that runs the tests in the background has it ignored, and so would the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

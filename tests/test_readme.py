@@ -23,12 +23,12 @@ from typer.testing import CliRunner
 
 import rlm_integrations
 from rlm_integrations import RLMEngine, RLMError, RLMLimits
-from rlm_integrations.cli import demo_parts
 from rlm_integrations.cli import settings as _settings  # noqa: F401 - before a test puts another OpenAIModel in its place
 from rlm_integrations.cli.app import app
-from rlm_integrations.cli.demo_messages import read_messages
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.trace.summary import SUMMARY_BYTES
+from rlm_integrations.demo import parts as demo_parts
+from rlm_integrations.demo.messages import read_messages
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.sandboxes.choose import resolve_sandbox

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from rlm_integrations.cli.harmless import harmless
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.terminal.printable import one_line, printable_json
 
 _QUOTE_CHARS = 120
+_HEADING = "Citations:"
+_like_the_heading = re.compile(r"^(?=\s*citations\s*:)", re.IGNORECASE | re.MULTILINE)
 
 
-def answer_text(result: RLMResult[Any], *, terminal: bool) -> str:
-    """The answer, then its citations. For a terminal, without control characters: a model wrote it."""
-    lines = [result.text]
+def answer_text(result: RLMResult[Any]) -> str:
+    """The answer, then its citations, each in one line. A line of the answer that is like their heading is marked with
+    ">": only what stands below the heading was compared with the corpus.
+    """
+    lines = [_like_the_heading.sub("> ", result.text)]
     if result.citations:
-        lines += ["", "Citations:", *(_citation_line(n, citation) for n, citation in enumerate(result.citations, 1))]
-    text = without_lone_surrogates("\n".join(lines))
-    return harmless(text) if terminal else text
+        lines += ["", _HEADING, *(_citation_line(n, citation) for n, citation in enumerate(result.citations, 1))]
+    return without_lone_surrogates("\n".join(lines))
 
 
 def result_json(result: RLMResult[Any]) -> dict[str, Any]:
@@ -39,8 +43,8 @@ def result_json(result: RLMResult[Any]) -> dict[str, Any]:
 
 
 def json_text(value: object, encoding: str) -> str:
-    """JSON with letters as they are, where the encoding has them all; else escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+    """JSON with letters as they are, where the encoding has them all; what a terminal would obey or hide is escaped."""
+    text = printable_json(json.dumps(value, ensure_ascii=False, indent=2))
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -52,4 +56,4 @@ def _citation_line(number: int, citation: Citation) -> str:
     quote = " ".join(citation.cited_text.split())
     if len(quote) > _QUOTE_CHARS:
         quote = quote[: _QUOTE_CHARS - 1] + "…"
-    return f"  [{number}] {citation.document_id}: “{quote}”"
+    return f"  [{number}] {one_line(citation.document_id)}: “{quote}”"

@@ -12,14 +12,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain errors: what they quote goes through the guard of stderr
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         from rlm_integrations import __version__
+        from rlm_integrations.terminal.streams import write_out
 
-        typer.echo(__version__)
+        write_out(__version__)
         raise typer.Exit
 
 
@@ -34,11 +37,11 @@ def options(
 
 @app.command()
 def ask(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, readable=True, help="Files and folders: the corpus.")
-    ],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files and folders: the corpus.")],
     question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
-    model: Annotated[str, typer.Option(envvar="RLM_MODEL", help="The root LM, as the server knows it.")],
+    model: Annotated[
+        str, typer.Option("-m", "--model", envvar="RLM_MODEL", help="The root LM, as the server knows it.")
+    ],
     sub_model: Annotated[
         str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls. Default: the root LM.")
     ] = None,
@@ -46,9 +49,13 @@ def ask(
         str | None,
         typer.Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible server. Its key: OPENAI_API_KEY."),
     ] = None,
-    max_iterations: Annotated[int | None, typer.Option(help="Replies of the root LM.")] = None,
-    max_sub_calls: Annotated[int | None, typer.Option(help="Sub-calls in all.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds for the run.")] = None,
+    max_iterations: Annotated[
+        int | None, typer.Option(metavar="N", help="Replies of the root LM. Default: 20.")
+    ] = None,
+    max_sub_calls: Annotated[int | None, typer.Option(metavar="N", help="Sub-calls in all. Default: 1,000.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="For the whole run. Default: no limit.")
+    ] = None,
     limit: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any other field of RLMLimits; may be repeated.")
     ] = None,
@@ -57,7 +64,9 @@ def ask(
     ] = None,
     sub_price: Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")] = None,
     max_input_tokens: Annotated[int | None, typer.Option(help="The models' window in tokens, if it is small.")] = None,
-    sandbox: Annotated[str, typer.Option(help="What confines the model's code; see `doctor`.")] = "auto",
+    sandbox: Annotated[
+        str, typer.Option(help="What confines the model's code: auto, process, monty or unconfined.")
+    ] = "auto",
     imports: Annotated[
         list[str] | None,
         typer.Option("--import", metavar="MODULE", help="The model's code may import it, as numpy; may be repeated."),
@@ -67,20 +76,24 @@ def ask(
 ) -> None:
     """Answer a question over files and folders.
 
+    rlm-integrations ask -q "Who decides what?" minutes/ statutes.md -m gpt-5
+
     The answer and its citations go to stdout, the progress to stderr.
 
-    Exit codes: 0 an answer, 1 the run failed, 2 wrong arguments, 130 interrupted.
+    Exit codes: 0 an answer, 1 the run failed or its answer or trace could not be written, 2 wrong arguments,
+    130 interrupted (143 by SIGTERM).
     """
-    from rlm_integrations.cli.ask import Ask, answer_question
     from rlm_integrations.cli.exit_codes import exit_codes
-    from rlm_integrations.cli.settings import read_limits, read_models, read_sandbox
 
     with exit_codes():
+        from rlm_integrations.cli.ask import Ask, answer_question
+        from rlm_integrations.cli.settings import read_limits, read_models, read_paths, read_sandbox
+
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits(named, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         confined = read_sandbox(sandbox, imports or [])
-        answer_question(Ask(question, paths, root, sub, limits, confined, as_json, trace))
+        answer_question(Ask(question, read_paths(paths), root, sub, limits, confined, as_json, trace))
 
 
 @app.command()
@@ -89,9 +102,12 @@ def doctor() -> None:
 
     Exit code 1 when nothing can confine model-written code here.
     """
-    from rlm_integrations.cli.doctor import examine
+    from rlm_integrations.cli.exit_codes import exit_codes
 
-    raise typer.Exit(0 if examine() else 1)
+    with exit_codes():
+        from rlm_integrations.cli.doctor import examine
+
+        raise typer.Exit(0 if examine() else 1)
 
 
 @app.command()
@@ -103,8 +119,9 @@ def demo(
     ] = None,
 ) -> None:
     """See a whole run over 240 messages and over the standard library, without a key."""
-    from rlm_integrations.cli.demo import demo as run_demo
     from rlm_integrations.cli.exit_codes import exit_codes
 
     with exit_codes():
+        from rlm_integrations.demo.run import run_demo
+
         run_demo(model, sub_model, base_url)

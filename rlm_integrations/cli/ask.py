@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
-from rlm_integrations.cli.answer_output import answer_text, json_text, result_json
-from rlm_integrations.cli.exit_codes import FAILED
-from rlm_integrations.cli.harmless import harmless
-from rlm_integrations.cli.live_view import LiveView
+from rlm_integrations.cli.delivery import check_writable, deliver, keep_unfinished
+from rlm_integrations.cli.exit_codes import FAILED, ended_by
+from rlm_integrations.cli.interrupted_run import RunInterruptedError, run_until_signal
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
-from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
+from rlm_integrations.terminal.console import progress_console
+from rlm_integrations.terminal.live_view import LiveView
+from rlm_integrations.terminal.streams import say
 
 
 @dataclass(frozen=True)
@@ -40,48 +38,45 @@ class Ask:
 
 
 def answer_question(ask: Ask) -> None:
-    """Run, print, and write the trace where one is asked for. Raises typer.Exit for a run that failed."""
-    _check_writable(ask.trace)
-    corpus = Corpus.of(ask.paths)
-    console = Console(stderr=True, highlight=False)
-    view = LiveView(console)
+    """Run, print, and write the trace where one is asked for.
+
+    Raises typer.Exit for a run that failed or was interrupted, and where its answer or trace could not be written.
+    """
+    check_writable(ask.trace)
+    view = LiveView(progress_console())
     engine = RLMEngine(ask.root, sub_llm=ask.sub, limits=ask.limits, sandbox=ask.sandbox, on_event=view.see)
     try:
         with view:
-            # On this thread's own loop: Ctrl-C cancels the run, and open requests with it.
-            result = asyncio.run(engine.arun(ask.question, corpus))
+            result = run_until_signal(engine.arun(ask.question, _read(ask.paths)))
     except RunError as error:
-        typer.echo(harmless(" ".join(f"The run failed: {error}".split())), err=True)
+        say(f"The run failed: {error}")
+        _tell_run(view)
         if error.result is not None:
-            _write_trace(ask.trace, error.result)
+            keep_unfinished(error.result, ask.trace)
         raise typer.Exit(FAILED) from None
-    except KeyboardInterrupt:
-        typer.echo(view.summary, err=True)
-        raise
-    if ask.as_json:
-        text = json_text(result_json(result), sys.stdout.encoding)
-    else:
-        text = answer_text(result, terminal=sys.stdout.isatty())
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-    typer.echo(view.summary, err=True)
+    except RunInterruptedError as interrupt:
+        _tell_run(view)
+        if interrupt.result is not None:
+            keep_unfinished(interrupt.result, ask.trace)
+        raise ended_by(interrupt.signal_number) from None
+    delivered = deliver(result, ask.trace, as_json=ask.as_json)
+    _tell_run(view)
     if result.stop_reason not in ("answer", "plain_reply"):  # all others name a limit
-        typer.echo(f"Stopped by: {result.stop_reason}", err=True)
-    _write_trace(ask.trace, result)
+        say(f"Stopped by: {result.stop_reason}")
+    if not delivered:
+        raise typer.Exit(FAILED)
 
 
-def _check_writable(trace: Path | None) -> None:
-    """Before anything is paid for."""
-    if trace is not None and (trace.is_dir() or not trace.absolute().parent.is_dir()):
-        raise InvalidArgumentError(f"--trace: {str(trace)!r} cannot be written; pass a file in an existing folder")
-
-
-def _write_trace(trace: Path | None, result: RLMResult[str]) -> None:
-    if trace is None:
-        return
+def _read(paths: Sequence[Path]) -> Corpus:
     try:
-        trace.write_text(json_text(result.report("full")["trace"], "utf-8") + "\n", encoding="utf-8")
-    except OSError as error:
-        typer.echo(f"The trace was not written: {error}", err=True)
-        raise typer.Exit(FAILED) from None
-    typer.echo(f"Trace: {trace}", err=True)
+        return Corpus.of(paths)
+    except OSError as error:  # a folder that may not be looked into, or that is gone
+        raise InvalidArgumentError(f"PATH: cannot read {error.filename!r}: {error.strerror}") from error
+
+
+def _tell_run(view: LiveView) -> None:
+    say(view.summary)
+    if view.view.first_failure:
+        say(f"The first sub-call that failed: {view.view.first_failure}")
+    if view.failure is not None:
+        say(f"The progress display failed: {view.failure!r}")

@@ -6,7 +6,6 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +13,7 @@ from rlm_integrations.core.errors import RLMError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import Capabilities
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.terminal.console import TerminalConsole, sentence
 from rlm_integrations.testing import ScriptedModel
 
 _PACKAGES = {
@@ -25,20 +25,28 @@ _PACKAGES = {
 """Optional packages, and the extra that brings each."""
 
 
+_NOT_CLOSED = (
+    "Not closed: another process of this machine that is in league with the code can be told of the documents by "
+    "timing, by the load of the machine, or by the ends of threads"
+)
+
+
 def examine() -> bool:
     """Print the findings. Whether model-written code can be run here, confined."""
-    console = Console(highlight=False)
+    console = TerminalConsole(highlight=False, emoji=False)
     console.print(_versions())
     try:
         capabilities = resolve_sandbox("auto").capabilities()
     except SandboxUnavailableError as error:
-        console.print(Text(f"Sandbox: none. {error}"))
+        console.print(sentence(f"Sandbox: none. {error}"))
         return False
     standing = "confines" if capabilities.confined else "DOES NOT CONFINE"
     console.print(Text(f"Sandbox: {capabilities.name} ({standing} model-written code)"))
     console.print(_layers(capabilities))
+    if capabilities.confined:
+        console.print(Text(_NOT_CLOSED))
     problem = try_a_run()
-    console.print(Text("A run with a scripted model: works" if problem is None else f"A run failed: {problem}"))
+    console.print(sentence("A run with a scripted model: works" if problem is None else f"A run failed: {problem}"))
     return capabilities.confined and problem is None
 
 
@@ -60,7 +68,7 @@ def _versions() -> Table:
     table.add_row("Python", f"{platform.python_version()} on {sys.platform} {platform.machine()}")
     for package, extra in _PACKAGES.items():
         found = _version_of(package)
-        table.add_row(package, Text(found or f'not installed: pip install "rlm-integrations[{extra}]"'))
+        table.add_row(package, sentence(found or f'not installed: pip install "rlm-integrations[{extra}]"'))
     return table
 
 
@@ -74,7 +82,7 @@ def _version_of(package: str) -> str | None:
 def _layers(capabilities: Capabilities) -> Table:
     table = _table()
     for layer, words in capabilities.layers.items():
-        table.add_row(layer, Text(words))
+        table.add_row(layer, sentence(words))
     return table
 
 

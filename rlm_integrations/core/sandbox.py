@@ -8,12 +8,14 @@ once. Everything a REPL says is hostile input: a sandbox hands on only well-form
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.wire.calls import HostCall, RefusalKind
+from rlm_integrations.wire.calls import RefusalKind
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import ReplEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,94 +25,6 @@ class Capabilities:
     name: str
     confined: bool
     layers: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ReplSettings:
-    """What the REPL of one run offers and where its bounds are."""
-
-    depth: int
-    """0: no sub-call functions; 1 and more: llm_query and its kin."""
-    sub_call_chars: int
-    """The longest prompt of a sub-call, in characters."""
-    max_output_chars: int
-    """Output of a step beyond this many characters loses its middle, while it is produced."""
-    step_timeout_s: float
-    """Wall time of a step while no host call is open, and its CPU time always."""
-    memory_mb: int
-    """Memory the run may use on top of the corpus."""
-    retriever: bool = False
-    """Whether `retrieve` is offered."""
-    tools: tuple[str, ...] = ()
-    """Names of further host functions."""
-
-
-@dataclass(frozen=True, slots=True)
-class CodeError:
-    """An exception that ended a step."""
-
-    block: int
-    """Which block of the reply, from 1."""
-    line: int | None
-    """The line of the model's own code, from 1 within its block."""
-    source: str
-    """That line."""
-    message: str
-    """For instance "KeyError: 'plot'", at most 2,000 characters."""
-    kind: Literal["raised", "syntax", "interrupted"] = "raised"
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a step printed, stdout and stderr together: head and tail, and how much is gone between."""
-
-    head: str = ""
-    tail: str = ""
-    cut_chars: int = 0
-
-    @property
-    def empty(self) -> bool:
-        return not (self.head.strip() or self.tail.strip())
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerState:
-    """The variable `answer` after a step."""
-
-    ready: bool = False
-    """True if it was ready, held something, and no block raised: the run is over."""
-    content: str = ""
-    """The content, at present: a str as it is, anything else as JSON."""
-    is_json: bool = False
-    """Whether content is the JSON of something that was not a str."""
-    refused: str | None = None
-    """Why ready was taken back in this step, if it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepDone:
-    """A step ended, and the REPL lives on."""
-
-    output: Output
-    error: CodeError | None
-    answer: AnswerState
-    variables: tuple[str, ...] = ()
-    """What is new or changed: "name: type size" each, at most 12 and then "and 3 more"."""
-    blocks_run: int = 0
-    """How many blocks were begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplLost:
-    """The REPL died in this step and its variables are gone. The next one needs a new REPL."""
-
-    reason: str
-    """In words for the root: "it used more than 1,024 MB of memory", "it ended its own process"."""
-    output: Output = field(default_factory=Output)
-    """What it had printed, as far as it arrived."""
-
-
-ReplEvent = HostCall | StepDone | ReplLost
 
 
 class Repl(Protocol):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+FOREIGN_CHARS = 300
+"""Of words that we pass on in a line of ours: an exception's, a validator's."""
+
 _ERROR_CHARS = 500
+_CUT = " … "
 
 
 def number(n: int) -> str:
@@ -26,7 +30,16 @@ def shortened(content: str, chars: int) -> str:
     if len(content) <= chars:
         return content
     tail = chars // 3
-    return f"{content[: chars - tail]} … {content[len(content) - tail :]}"
+    return f"{content[: chars - tail]}{_CUT}{content[len(content) - tail :]}"
+
+
+def one_line(words: str, chars: int = FOREIGN_CHARS) -> str:
+    """Foreign words as they may stand beside ours, outside of a fence: a line break would let them pass for ours.
+
+    All that `str.splitlines` takes for a line's end becomes a space. At most `chars` characters.
+    """
+    whole = words if len(words) <= chars else shortened(words, chars - len(_CUT))
+    return " ".join(whole.splitlines())
 
 
 def error_words(error: BaseException) -> str:

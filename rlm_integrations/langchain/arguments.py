@@ -93,4 +93,4 @@ class EngineArguments(BaseModel):
         if value is not None and not callable(value):
             given = type(value).__name__
             raise InvalidArgumentError(f"on_event: {given} given; pass a function(event), or leave it out")
-        return value
+        return cast(OnEvent | None, value)

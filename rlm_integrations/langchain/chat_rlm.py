@@ -154,7 +154,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     ) -> Runnable[LanguageModelInput, Any]:
         """As RLMRunnable's, but that a run which ends without an answer that fits raises in any case."""
         refuse_unknown(kwargs)
-        self._rlm.with_structured_output(schema)  # a schema that cannot be one is told of here
+        self._rlm.with_structured_output(schema)  # refuses a schema that cannot be one, now
         structured = StructuredOutput.of(schema)
         told = {"ls_structured_output_format": {"kwargs": kwargs, "schema": schema}} if structured.named else {}
         bound = self.bind(output=structured.output(include_raw=False), **told)

@@ -21,12 +21,10 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY, specification_with
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.wording import shortened
+from rlm_integrations.core.wording import one_line
 from rlm_integrations.langchain.json_schema_keywords import TooMuchWork, bounded, counting, linear_pattern
 
-_REASON_CHARS = 300
 _KEY_CHARS = 60
-_PATH_KEYS = 12
 _MOST_PROBLEMS = 20
 _TRIALS = ({}, [], "", 0, None, {"a": {}}, [{}])
 
@@ -46,7 +44,7 @@ class JsonSchema:
             kind.check_schema(self.schema, format_checker=None)  # patterns are not Python's here
         except SchemaError as error:
             raise InvalidArgumentError(
-                f"schema: {_path(error)} is no JSON schema: {_one_line(error.message)}; mend that part"
+                f"schema: {_path(error)} is no JSON schema: {one_line(error.message)}; mend that part"
             ) from None
         _check_references_and_patterns(self.schema, str(kind.META_SCHEMA["$schema"]))
         self._validator = bounded(kind)(self.schema, registry=EMPTY_REGISTRY)
@@ -98,18 +96,12 @@ def _kind(schema: Mapping[str, Any]) -> Any:
 
 def _problem(error: Misfit) -> tuple[tuple[str | int, ...], str]:
     closest: Misfit = best_match([error]) or error
-    path = [key if isinstance(key, int) else _one_line(str(key), _KEY_CHARS) for key in closest.absolute_path]
-    if len(path) > _PATH_KEYS:
-        path = [*path[: _PATH_KEYS // 2], "…", *path[-_PATH_KEYS // 2 :]]
-    return tuple(path), _one_line(closest.message)
+    path = tuple(key if isinstance(key, int) else one_line(str(key), _KEY_CHARS) for key in closest.absolute_path)
+    return path, one_line(closest.message)
 
 
 def _path(error: SchemaError) -> str:
-    return ".".join(_one_line(str(key), _KEY_CHARS) for key in error.absolute_path) or "it"
-
-
-def _one_line(words: str, chars: int = _REASON_CHARS) -> str:
-    return " ".join(shortened(words, chars).split())
+    return ".".join(one_line(str(key), _KEY_CHARS) for key in error.absolute_path) or "it"
 
 
 def _check_references_and_patterns(schema: dict[str, Any], dialect: str) -> None:

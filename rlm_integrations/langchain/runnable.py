@@ -171,7 +171,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         refuse_unknown(kwargs)
         structured = StructuredOutput.of(schema)
         output = structured.output(include_raw=include_raw)
-        self._engine(RunCallbacks({}), self.limits, output.answer_type, sync=True)  # told of here if it cannot be one
+        # refuses a type that cannot be one, now
+        self._engine(RunCallbacks({}), self.limits, output.answer_type, sync=True)
         return self.bind(output=output) | structured.maker(output)
 
     def as_tool(
@@ -243,6 +244,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         engine = self._engine(self._callbacks(config, output), self._limits(config), output.answer_type, sync=False)
         try:
             result = await engine.arun(asked.question, context.corpus)
+            await output.prepare(result)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)

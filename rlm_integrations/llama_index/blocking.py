@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import dis
+import ast
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
+from functools import lru_cache
+from textwrap import indent
 from typing import Any, TypeVar
+
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.llms.custom import CustomLLM
 
 from rlm_integrations.core.calls.threads import RunThreads
 
@@ -14,32 +18,34 @@ T = TypeVar("T")
 
 
 def holds_loop_up(instance: object, method: str) -> bool:
-    """Whether an async method holds up the event loop that awaits it: whether its own code awaits nothing.
+    """Whether an async method holds up the event loop that awaits it: whether it awaits nothing itself.
 
     So do the ones that CustomLLM and BaseRetriever hand down, and those of many integrations: they call the sync
     method. What cannot be told is taken for one that awaits.
     """
     owner = next(cls for cls in type(instance).__mro__ if method in cls.__dict__)
-    function: Any = owner.__dict__[method]
-    while (inner := _decorated(function)) is not None:
-        function = inner
-    if not inspect.iscoroutinefunction(function):
+    return vars(owner)[method] in _BLOCKING or _awaits_nothing(owner, method)
+
+
+_BLOCKING = (CustomLLM.achat, CustomLLM.acomplete, BaseRetriever._aretrieve)  # pyright: ignore[reportPrivateUsage]
+
+
+@lru_cache(maxsize=256)
+def _awaits_nothing(owner: type, method: str) -> bool:
+    """As its class is written, whatever has been wrapped around it: LlamaIndex's decorators, a tracer's."""
+    try:
+        source = inspect.getsource(owner)
+        (written,) = ast.parse(f"if True:\n{indent(source, ' ')}").body
+    except (OSError, TypeError, SyntaxError, ValueError):
         return False
-    return all(instruction.opname != "SEND" for instruction in dis.get_instructions(function))
+    functions = [node for node in ast.walk(written) if isinstance(node, ast.AsyncFunctionDef) and node.name == method]
+    return bool(functions) and not any(_awaits(node) for function in functions for node in ast.walk(function))
 
 
-def _decorated(function: Any) -> Any:
-    """The async function of the same name inside a decorator's: LlamaIndex's for LLMs keep it in their closure only."""
-    for inner in (getattr(function, "__wrapped__", None), *_closure(function)):
-        if inspect.iscoroutinefunction(inner) and inner.__name__ == function.__name__:
-            return inner
-    return None
-
-
-def _closure(function: Any) -> Iterator[Any]:
-    for cell in getattr(function, "__closure__", None) or ():
-        with suppress(ValueError):  # a cell that is still empty
-            yield cell.cell_contents
+def _awaits(node: ast.AST) -> bool:
+    if isinstance(node, ast.comprehension):
+        return bool(node.is_async)
+    return isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith))
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:

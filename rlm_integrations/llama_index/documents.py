@@ -18,19 +18,10 @@ from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
 
 _LEAST_OVERLAP = 16
 """Characters. Less than so many are alike by chance."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSpan:
-    """`document.text[start:end]` came from this node, where it begins at `node_start` of the node's own text."""
-
-    start: int
-    end: int
-    node: BaseNode
-    node_start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +37,7 @@ class NodeCorpus:
     def __init__(self, corpus: Corpus, spans: Mapping[str, Sequence[NodeSpan]]) -> None:
         self.corpus = corpus
         self._spans = spans
+        self._ordered: dict[str, NodeSpans] = {}
 
     @classmethod
     def of_nodes(cls, nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> NodeCorpus:
@@ -83,6 +75,13 @@ class NodeCorpus:
     def spans_of(self, document_id: str) -> Sequence[NodeSpan]:
         """Empty for a document that is not of this corpus."""
         return self._spans.get(document_id, ())
+
+    def touching(self, document_id: str, start: int, end: int) -> list[NodeSpan]:
+        """Those that hold some of `[start:end)` of the document's text."""
+        spans = self._ordered.get(document_id)
+        if spans is None:
+            spans = self._ordered[document_id] = NodeSpans(self.spans_of(document_id))
+        return spans.touching(start, end)
 
 
 def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> list[MergedDocument]:

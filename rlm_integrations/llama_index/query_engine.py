@@ -29,6 +29,7 @@ from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.llama_index.blocking import in_thread
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.events import instrumentation_event
@@ -45,7 +46,7 @@ _dispatcher = get_dispatcher(__name__)
 _REPL = ToolMetadata(name="repl", description="The Python REPL that holds the corpus as `context`.")
 
 
-class EngineOptions(TypedDict, total=False):
+class QueryEngineOptions(TypedDict, total=False):
     """Keyword arguments of RLMQueryEngine, and of `index.as_query_engine(engine="rlm", ...)`."""
 
     llm: LLMLike | None
@@ -71,34 +72,23 @@ class EngineOptions(TypedDict, total=False):
 class RLMQueryEngine(BaseQueryEngine):
     """Answers queries over a corpus that never enters the root LM's prompt.
 
-    Parameters
-    ----------
-    llm
-        The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
-    sub_llm
-        What `llm_query` calls in the REPL. Default: `llm`.
-    context
-        An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
-        is read once, here: after a change of the index, make a new engine.
-    filters, doc_ids, node_ids
-        Which nodes the engine may see; everything else is never in the REPL. Not with a retriever.
-    node_postprocessors
-        Applied to what a retriever returns. Only with a retriever.
-    limits, sandbox, system_prompt, instructions, on_event, on_limit
-        As of RLMEngine.
-    tools
-        LlamaIndex tools or plain functions that the REPL may call.
-    output_cls
-        A pydantic model: answers are validated, and come as a PydanticResponse.
-    streaming
-        Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
-        stream replays its answer.
-    inline_citations
-        Put `[n]` into the answer wherever it rests on `response.source_nodes[n - 1]`. Not with an output class.
-    trace
-        What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
-    callback_manager
-        Default: `Settings.callback_manager`.
+    Args:
+        llm: The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
+        sub_llm: What `llm_query` calls in the REPL. Default: `llm`.
+        context: An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
+            is read once, here: after a change of the index, make a new engine.
+        filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Not with a
+            retriever.
+        node_postprocessors: Applied to what a retriever returns. Only with a retriever.
+        limits, sandbox, system_prompt, instructions, on_event, on_limit: As of RLMEngine.
+        tools: LlamaIndex tools or plain functions that the REPL may call.
+        output_cls: A pydantic model: answers are validated, and come as a PydanticResponse.
+        streaming: Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
+            stream replays its answer.
+        inline_citations: Put `[n]` into the answer wherever it rests on `response.source_nodes[n - 1]`. Not with an
+            output class.
+        trace: What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
+        callback_manager: Default: `Settings.callback_manager`.
 
     Raises InvalidArgumentError for arguments that are wrong. `query` and `aquery` raise RunError for a run that
     failed; it carries the partial result.
@@ -133,7 +123,7 @@ class RLMQueryEngine(BaseQueryEngine):
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
         self._limits = RLMLimits.of(limits)
         self._sandbox = sandbox
-        self._tools = tool_functions(tools)
+        self._tools = list(tools)
         self._output_cls = _checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
         self._inline_citations = inline_citations
@@ -147,7 +137,7 @@ class RLMQueryEngine(BaseQueryEngine):
         self._trace: TraceDetail = _checked_trace(trace)
         self._on_event = on_event
         self._on_limit: Literal["answer", "raise"] = on_limit
-        self._engine = self._new_engine()
+        self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
         selection = NodeSelection(filters, doc_ids, node_ids)
         self._context = read_context(context, selection, list(node_postprocessors or ()))
 
@@ -160,7 +150,7 @@ class RLMQueryEngine(BaseQueryEngine):
         documents: Iterable[BaseNode] | None = None,
         nodes: Iterable[BaseNode | NodeWithScore] | None = None,
         retriever: BaseRetriever | None = None,
-        **options: Unpack[EngineOptions],
+        **options: Unpack[QueryEngineOptions],
     ) -> RLMQueryEngine:
         """An engine over everything in the index: what `index.as_query_engine(engine="rlm", ...)` gives.
 
@@ -184,17 +174,19 @@ class RLMQueryEngine(BaseQueryEngine):
         return cls._of(context, engine_options, getattr(index, "_callback_manager", None), read_before)
 
     @classmethod
-    def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
         """An engine over documents: no index, no embeddings. A source node is then a whole document."""
         return cls._of(documents, options)
 
     @classmethod
-    def from_nodes(cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_nodes(
+        cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[QueryEngineOptions]
+    ) -> RLMQueryEngine:
         """An engine over nodes. Overlapping chunks of one document are put together again."""
         return cls._of(nodes, options)
 
     @classmethod
-    def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
         """An engine that begins with the retriever's hits for the query, and can retrieve more from the REPL."""
         return cls._of(retriever, options)
 
@@ -206,7 +198,7 @@ class RLMQueryEngine(BaseQueryEngine):
         llm_callback_manager: CallbackManager | None = None,
         read_before: Collection[str] = (),
     ) -> RLMQueryEngine:
-        honoured, ignored = read_keyword_arguments(options, EngineOptions.__annotations__, read_before)
+        honoured, ignored = read_keyword_arguments(options, QueryEngineOptions.__annotations__, read_before)
         if ignored:
             warn_caller(ignored_warning(ignored))
         if llm_callback_manager is not None:
@@ -226,8 +218,12 @@ class RLMQueryEngine(BaseQueryEngine):
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
         context = self._context.for_run()
         with self._query_event(query_bundle) as event:
-            result = await self._engine.arun(query_bundle.query_str, context.core_context)
-            response = self._respond(result, context, "async_stream" if self._streaming else "whole")
+            result = await self._async_engine.arun(query_bundle.query_str, context.core_context)
+            delivery: Delivery = "async_stream" if self._streaming else "whole"
+            if result.evidence.quick:  # else much was read, and the loop must not wait for what is found in it
+                response = self._respond(result, context, delivery)
+            else:
+                response = await in_thread(self._respond, result, context, delivery)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
@@ -263,7 +259,7 @@ class RLMQueryEngine(BaseQueryEngine):
             _dispatcher.event(told)
         return self._on_event(event) if self._on_event is not None else None
 
-    def _new_engine(self) -> RLMEngine[Any]:
+    def _new_engine(self, *, sync: bool) -> RLMEngine[Any]:
         marking = inline_instructions() if self._inline_citations else None
         options: dict[str, Any] = {"answer_type": self._output_cls} if self._output_cls is not None else {}
         return RLMEngine(
@@ -271,7 +267,7 @@ class RLMQueryEngine(BaseQueryEngine):
             sub_llm=self._sub_llm,
             limits=self._limits,
             sandbox=self._sandbox,
-            tools=self._tools,
+            tools=tool_functions(self._tools, sync=sync),
             system_prompt=self._system_prompt,
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
             on_event=self._tell,
@@ -295,7 +291,7 @@ class RLMQueryEngine(BaseQueryEngine):
             self._system_prompt = prompts["system_prompt"].get_template() or None
         if "instructions" in prompts:
             self._instructions = prompts["instructions"].get_template() or None
-        self._engine = self._new_engine()
+        self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {}

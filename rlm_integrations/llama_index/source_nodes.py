@@ -13,11 +13,10 @@ from typing import Any
 from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, TextNode
 
 from rlm_integrations.core.corpus.description import shown_whole
-from rlm_integrations.core.sources import texts_read
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.llama_index.documents import NodeCorpus, NodeSpan, text_of_node
-from rlm_integrations.llama_index.piece_finder import PieceFinder
+from rlm_integrations.llama_index.documents import NodeCorpus, text_of_node
+from rlm_integrations.llama_index.node_spans import NodeSpan
 
 SOURCE_NODES = 50
 """A response carries at most so many. It travels in events, in chat memories and in prompts of evaluators."""
@@ -41,7 +40,8 @@ class Evidence:
     more_sources: bool
     """Whether there are more than SOURCE_NODES."""
     places: list[list[NodePlace]]
-    """For each citation of the result, where its quote stands in the nodes; see `places_of`."""
+    """For each citation of the result, where its quote stands in the nodes that hold all of it; where none does, in
+    those that hold some."""
 
     def source_numbers(self) -> list[list[int]]:
         """For each citation the numbers, from 1, of the source that holds its quote, or of those that hold its parts.
@@ -61,7 +61,7 @@ def corpus_evidence(result: RLMResult[Any], corpus: NodeCorpus) -> Evidence:
     nodes: Iterable[BaseNode] = _used(result, corpus)
     if not result.citations and shown_whole(corpus.corpus, result.trace.limits):
         nodes = [*nodes, *corpus.nodes]
-    places = [places_of(citation, corpus.spans_of(citation.document_id)) for citation in result.citations]
+    places = [_places_of(citation, _spans_of_quote(citation, corpus)) for citation in result.citations]
     return _evidence((NodeWithScore(node=_as_text_node(node)) for node in nodes), places)
 
 
@@ -76,19 +76,19 @@ def retrieved_evidence(result: RLMResult[Any], found: Mapping[str, NodeWithScore
     return _evidence((found[node_id] for node_id in ids if node_id in found), places)
 
 
-def places_of(citation: Citation, spans: Sequence[NodeSpan]) -> list[NodePlace]:
-    """Where the quote stands in the nodes that hold all of it; where none does, in those that hold some of it."""
+def _places_of(citation: Citation, spans: Sequence[NodeSpan]) -> list[NodePlace]:
     places: list[NodePlace] = []
-    for span in _spans_of_quote(citation, spans):
+    for span in spans:
         start, end = max(citation.start_index, span.start), min(citation.end_index, span.end)
         shift, whole = span.node_start - span.start, end - start == len(citation.cited_text)
         places.append(NodePlace(span.node.node_id, start + shift, end + shift, whole))
     return places
 
 
-def _spans_of_quote(citation: Citation, spans: Sequence[NodeSpan]) -> list[NodeSpan]:
+def _spans_of_quote(citation: Citation, corpus: NodeCorpus) -> list[NodeSpan]:
+    """Those that hold all of the quote; where none does, those that hold some of it."""
     start, end = citation.start_index, citation.end_index
-    some = touching(spans, start, end)
+    some = corpus.touching(citation.document_id, start, end)
     return [span for span in some if span.start <= start and end <= span.end] or some
 
 
@@ -103,16 +103,12 @@ def _evidence(nodes: Iterable[NodeWithScore], places: list[list[NodePlace]]) -> 
 
 def _used(result: RLMResult[Any], corpus: NodeCorpus) -> Iterator[BaseNode]:
     for citation in result.citations:
-        spans = corpus.spans_of(citation.document_id)
-        yield from (span.node for span in _spans_of_quote(citation, spans))
-    for document_id in result.sources:
-        spans = corpus.spans_of(document_id)
-        if len(spans) == 1:
-            yield spans[0].node
-    finder = PieceFinder(corpus.corpus.documents)
-    for text in texts_read(result.trace):
-        for piece in finder.pieces_in(text):
-            yield from (span.node for span in touching(corpus.spans_of(piece.document_id), piece.start, piece.end))
+        yield from (span.node for span in _spans_of_quote(citation, corpus))
+    for place in result.evidence.places:
+        spans = corpus.spans_of(place.document_id)
+        if len(spans) > 1:
+            spans = corpus.touching(place.document_id, place.start, place.end)
+        yield from (span.node for span in spans)
 
 
 def _as_text_node(node: BaseNode) -> BaseNode:
@@ -127,7 +123,3 @@ def _as_text_node(node: BaseNode) -> BaseNode:
         excluded_llm_metadata_keys=node.excluded_llm_metadata_keys,
         relationships={NodeRelationship.SOURCE: node.as_related_node_info()},
     )
-
-
-def touching(spans: Sequence[NodeSpan], start: int, end: int) -> list[NodeSpan]:
-    return [span for span in spans if span.start < end and start < span.end]

@@ -7,28 +7,37 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from llama_index.core.tools.types import BaseTool, ToolOutput
+from llama_index.core.tools.types import AsyncBaseTool, BaseTool, ToolOutput
 
 
-def tool_functions(tools: Sequence[BaseTool | Callable[..., Any]]) -> list[Callable[..., Any]]:
-    """Each tool as a function with a name, a signature and a docstring; plain functions stay as they are."""
-    return [_function_of(tool) if isinstance(tool, BaseTool) else tool for tool in tools]
+def tool_functions(tools: Sequence[BaseTool | Callable[..., Any]], *, sync: bool) -> list[Callable[..., Any]]:
+    """Each tool as a function with a name, a signature and a docstring; plain functions stay as they are.
+
+    On the sync path the functions call the tools, else `acall` where a tool has it, on the caller's event loop.
+    """
+    return [_function_of(tool, sync) if isinstance(tool, BaseTool) else tool for tool in tools]
 
 
-def _function_of(tool: BaseTool) -> Callable[..., Any]:
+def _function_of(tool: BaseTool, sync: bool) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        output: ToolOutput = tool(*args, **kwargs)
-        if output.is_error:
-            raise output.exception or RuntimeError(output.content)
-        value = output.raw_output
-        is_json = isinstance(value, (str, int, float, list, dict, type(None)))
-        return cast(Any, value) if is_json else output.content
+        return _value(tool(*args, **kwargs))
+
+    async def acall(*args: Any, **kwargs: Any) -> Any:
+        return _value(await cast(AsyncBaseTool, tool).acall(*args, **kwargs))
 
     metadata = tool.metadata
-    call.__name__ = call.__qualname__ = re.sub(r"\W", "_", metadata.name or type(tool).__name__)
-    call.__doc__ = metadata.description
-    call.__signature__ = _signature_of(tool)  # type: ignore[attr-defined] - what inspect.signature looks for
-    return call
+    function: Any = acall if isinstance(tool, AsyncBaseTool) and not sync else call
+    function.__name__ = function.__qualname__ = re.sub(r"\W", "_", metadata.name or type(tool).__name__)
+    function.__doc__ = metadata.description
+    function.__signature__ = _signature_of(tool)
+    return function
+
+
+def _value(output: ToolOutput) -> Any:
+    if output.is_error:
+        raise output.exception or RuntimeError(output.content)
+    is_json = isinstance(output.raw_output, (str, int, float, list, dict, type(None)))
+    return output.raw_output if is_json else output.content
 
 
 def _signature_of(tool: BaseTool) -> inspect.Signature:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rlm_integrations.repl.sub_calls import FailedSubCall
+from rlm_integrations.wire.steps import MAX_ANSWER_CHARS, AnswerState
 
-MAX_CHARS = 10_000_000
 _DRAFT_CHARS = 10_000
 _HOW_TO_FINISH = 'set answer["ready"] = True to finish'
 
@@ -19,24 +18,11 @@ _get: Callable[[dict[str, Any], str], Any] = dict[str, Any].get
 _update: Callable[..., None] = dict[str, Any].update
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerReading:
-    """A `core.sandbox.AnswerState`."""
-
-    ready: bool = False
-    content: str = ""
-    is_json: bool = False
-    refused: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {"ready": self.ready, "content": self.content, "is_json": self.is_json, "refused": self.refused}
-
-
 def fresh_answer() -> dict[str, Any]:
     return {"content": "", "ready": False}
 
 
-def read_answer(namespace: dict[str, Any], *, raised: bool) -> AnswerReading:
+def read_answer(namespace: dict[str, Any], *, raised: bool) -> AnswerState:
     """Read `answer` after a block, which `raised` or not; where it cannot be taken, ready is taken back.
 
     Puts a dict in its place where the model deleted it or bound something else. May run the model's code (a
@@ -47,7 +33,7 @@ def read_answer(namespace: dict[str, Any], *, raised: bool) -> AnswerReading:
     content = _get(answer, "content")
     if not _get(answer, "ready"):
         return _draft(content, refused)
-    reading = AnswerReading(refused="the block raised") if raised else _final(content)
+    reading = AnswerState(refused="the block raised") if raised else _final(content)
     if reading.refused is None:
         return reading
     _update(answer, ready=False)
@@ -77,33 +63,33 @@ def _make_dict(namespace: dict[str, Any]) -> str | None:
     return f'`answer` was replaced by a {kind}; it is an empty dict again: set answer["content"], and {_HOW_TO_FINISH}'
 
 
-def _final(content: Any) -> AnswerReading:
+def _final(content: Any) -> AnswerState:
     """Content that is said to be ready: taken, or refused with the reason."""
     if content is None or (isinstance(content, str) and not content.strip()):
-        return AnswerReading(refused='answer["content"] is empty')
+        return AnswerState(refused='answer["content"] is empty')
     if isinstance(content, FailedSubCall):
-        return AnswerReading(refused=f'answer["content"] is a sub-call that failed ({content.error[:200]})')
+        return AnswerState(refused=f'answer["content"] is a sub-call that failed ({content.error[:200]})')
     is_json = not isinstance(content, str)
     try:
-        text = _json(content, MAX_CHARS) if is_json else str.__str__(content)
+        text = _json(content, MAX_ANSWER_CHARS) if is_json else str.__str__(content)
     except (TypeError, ValueError, RecursionError) as error:
-        return AnswerReading(refused=f'answer["content"] cannot be written as JSON: {type(error).__name__}: {error}')
-    if len(text) > MAX_CHARS:
-        return AnswerReading(refused=f'answer["content"] has more than {MAX_CHARS:,} characters')
-    return AnswerReading(ready=True, content=text, is_json=is_json)
+        return AnswerState(refused=f'answer["content"] cannot be written as JSON: {type(error).__name__}: {error}')
+    if len(text) > MAX_ANSWER_CHARS:
+        return AnswerState(refused=f'answer["content"] has more than {MAX_ANSWER_CHARS:,} characters')
+    return AnswerState(ready=True, content=text, is_json=is_json)
 
 
-def _draft(content: Any, refused: str | None) -> AnswerReading:
+def _draft(content: Any, refused: str | None) -> AnswerState:
     """The content as far as it has come; cut, it is no JSON any more."""
     if content is None or isinstance(content, str):
-        return AnswerReading(content=(content or "")[:_DRAFT_CHARS], refused=refused)
+        return AnswerState(content=(content or "")[:_DRAFT_CHARS], refused=refused)
     try:
         text = _json(content, _DRAFT_CHARS)
     except (TypeError, ValueError, RecursionError):
         text = type(content).__name__
-        return AnswerReading(content=text, refused=refused)
+        return AnswerState(content=text, refused=refused)
     whole = len(text) <= _DRAFT_CHARS
-    return AnswerReading(content=text[:_DRAFT_CHARS], is_json=whole, refused=refused)
+    return AnswerState(content=text[:_DRAFT_CHARS], is_json=whole, refused=refused)
 
 
 def _json(value: Any, max_chars: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,10 @@ from rlm_integrations.repl.matches import Passage
 
 _SEPARATOR = "\n\n"
 _METADATA_CHARS = 300
+_ID_CHARS = 300
+_HEAD = "[document "
+_LINE_END = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+_LIKE_A_HEAD = re.compile(rf"(?:(?<=[{_LINE_END}])|\A)(?={re.escape(_HEAD)})")
 
 
 class Chunks:
@@ -23,7 +28,8 @@ class Chunks:
         """All the text, or that of `docs` (ids, documents, matches or a text), as strings that each fit a sub-call.
 
         Each has at most `size` characters (by default, and at most, what fits), is cut at documents or lines, and
-        carries `[document id | key: value]` above each part. A text without an id is cut into plain slices of itself.
+        carries `[document id | key: value]` above each part; a line of a text that begins like one is indented by a
+        space. A text without an id is cut into plain slices of itself.
         """
         if size is None:
             size = self._ceiling
@@ -37,13 +43,15 @@ class Chunks:
 def pack(passages: Iterable[Passage], size: int) -> list[str]:
     """Passages packed into strings of at most `size` characters. No character of a text is lost.
 
-    A head that would take more than half of a string is left out.
+    A head that would take more than half of a string is left out. Where there are heads, no text can pass for one.
     """
+    passages = list(passages)
+    headed = any(passage.id for passage in passages)
     packed: list[str] = []
     parts: list[str] = []
     used = 0
     for passage in passages:
-        text = passage.text
+        text = without_heads(passage.text) if headed else passage.text
         head = heading(passage)
         if len(head) > size // 2:
             head = ""
@@ -53,9 +61,12 @@ def pack(passages: Iterable[Passage], size: int) -> list[str]:
         place = 0
         while place < len(text):
             separator = len(_SEPARATOR) if parts else 0
-            end = _cut(text, place, size - used - separator - len(head))
-            parts.append(head + text[place:end])
-            used += separator + len(head) + end - place
+            room = size - used - separator - len(head)
+            # Cut amid a line, the rest of it may read as a head where there is room for one
+            begin = f"{head} " if headed and room > len(_HEAD) and text.startswith(_HEAD, place) else head
+            end = _cut(text, place, room - len(begin) + len(head))
+            parts.append(begin + text[place:end])
+            used += separator + len(begin) + end - place
             place = end
             if place < len(text):
                 packed.append(_SEPARATOR.join(parts))
@@ -70,7 +81,19 @@ def heading(passage: Passage) -> str:
     if not passage.id:
         return ""
     metadata = " ".join("".join(f" | {key}: {value}" for key, value in passage.metadata.items()).split())
-    return f"[document {passage.id}{' ' * bool(metadata)}{metadata[:_METADATA_CHARS]}]\n"
+    return f"{_HEAD}{shown_id(passage.id)}{' ' * bool(metadata)}{metadata[:_METADATA_CHARS]}]\n"
+
+
+def shown_id(doc_id: str) -> str:
+    """The id in one line, where it has several as the literal of a str; its beginning where it is very long."""
+    lines = doc_id.splitlines()
+    shown = doc_id if lines == [doc_id] else repr(doc_id)
+    return shown if len(shown) <= _ID_CHARS else f"{shown[: _ID_CHARS - 1]}…"
+
+
+def without_heads(text: str) -> str:
+    """The text with a space before each line that begins like the head of a document."""
+    return _LIKE_A_HEAD.sub(" ", text) if _HEAD in text else text
 
 
 def _cut(text: str, place: int, room: int) -> int:

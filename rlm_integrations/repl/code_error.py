@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from errno import EPERM
 from types import TracebackType
-from typing import Any, Literal, cast
+from typing import cast
 
-_MESSAGE_CHARS = 2_000
+from rlm_integrations.wire.steps import MESSAGE_CHARS, CodeError, ErrorKind
+
 _SOURCE_CHARS = 200
 _INNER_SHOWN = 10
 _NO_NAMES = "Temporary failure in name resolution"  # it would not be temporary
 _NO_COMMANDS = " (this is plain Python: it has no ! or % commands, and nothing can be installed)"
-_INTERRUPTED = "stopped after the step's time limit"
 
 # Straight from the C level: a class of the model's may redefine these names. For the same reason its type
 # is asked for by `type`, never by `isinstance`.
@@ -23,7 +23,8 @@ _name_of_type: Callable[[type], str] = type.__dict__["__name__"].__get__
 NOT_HERE = " (this session has no files, network or other processes: all there is stands in its variables)"
 """What an error says besides, where code asked for one of them."""
 
-ErrorKind = Literal["raised", "syntax", "interrupted"]
+INTERRUPTED = "stopped after the step's time limit"
+"""The error of code that was interrupted; the host knows better why."""
 
 
 def type_name(value: object) -> str:
@@ -34,21 +35,21 @@ def type_name(value: object) -> str:
 
 def code_error(
     error: BaseException, message: str, *, block: int, source: str, filename: str, last_line: int | None
-) -> dict[str, Any]:
-    """A `core.sandbox.CodeError` as plain JSON. The line is that of the innermost frame of the block itself.
+) -> CodeError:
+    """What was raised. The line is that of the innermost frame of the block itself.
 
     `last_line` stands in where no frame of the block was left: its last value was being shown.
     """
     if issubclass(type(error), KeyboardInterrupt):
-        return error_record("interrupted", _INTERRUPTED, block, source, _line_in(error, filename) or last_line)
-    return error_record("raised", message, block, source, _line_in(error, filename) or last_line)
+        return error_in("interrupted", INTERRUPTED, block, source, _line_in(error, filename) or last_line)
+    return error_in("raised", message, block, source, _line_in(error, filename) or last_line)
 
 
-def uncompiled(error: Exception, message: str, *, block: int, source: str) -> dict[str, Any]:
+def uncompiled(error: Exception, message: str, *, block: int, source: str) -> CodeError:
     """The same for a block that did not compile."""
     if isinstance(error, SyntaxError):
-        return error_record("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
-    return error_record("syntax", message, block, source, None)
+        return error_in("syntax", f"{type(error).__name__}: {error.msg}", block, source, error.lineno)
+    return error_in("syntax", message, block, source, None)
 
 
 def message_of(error: BaseException) -> str:
@@ -62,7 +63,7 @@ def message_of(error: BaseException) -> str:
         group = cast("BaseExceptionGroup[BaseException]", error)
         inner = [f"{type_name(one)}{_text_of(one)}" for one in group.exceptions[:_INNER_SHOWN]]
         text = f"{text}: {'; '.join(inner)}"
-    return text if len(text) <= _MESSAGE_CHARS else text[: _MESSAGE_CHARS - 1] + "…"
+    return text if len(text) <= MESSAGE_CHARS else text[: MESSAGE_CHARS - 1] + "…"
 
 
 def _text_of(error: BaseException) -> str:
@@ -74,16 +75,16 @@ def _text_of(error: BaseException) -> str:
         return ": (its text cannot be read)"
     # EPERM is what a filter of system calls answers; for a file of another user's it would be EACCES
     denied = (issubclass(type(error), PermissionError) and _errno_of(error) == EPERM) or _NO_NAMES in text
-    return (f": {text[:_MESSAGE_CHARS]}" if text else "") + (NOT_HERE if denied else "")
+    return (f": {text[:MESSAGE_CHARS]}" if text else "") + (NOT_HERE if denied else "")
 
 
-def error_record(kind: ErrorKind, message: str, block: int, source: str, line: int | None) -> dict[str, Any]:
-    """A `core.sandbox.CodeError` as plain JSON, with the source of its line."""
+def error_in(kind: ErrorKind, message: str, block: int, source: str, line: int | None) -> CodeError:
+    """An error in a line of a block, with its source."""
     lines = source.split("\n")
     text = lines[line - 1].strip()[:_SOURCE_CHARS] if line is not None and 0 < line <= len(lines) else ""
     if kind == "syntax" and text.startswith(("!", "%")):
         message += _NO_COMMANDS
-    return {"block": block, "line": line, "source": text, "message": message[:_MESSAGE_CHARS], "kind": kind}
+    return CodeError(block, line, text, message[:MESSAGE_CHARS], kind)
 
 
 def _line_in(error: BaseException, filename: str) -> int | None:

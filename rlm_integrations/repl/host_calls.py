@@ -10,7 +10,7 @@ from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
 from rlm_integrations.wire import calls
 
-_encode = json.JSONEncoder().encode
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class SubCallLimitError(RuntimeError):
@@ -45,6 +45,9 @@ class Retrieve:
         """Fetch documents for a query from the full collection; those that are new are added to `context`."""
         if not isinstance(query, str) or not query.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"query: {type(query).__name__} given; pass a str that is not empty")
+        if len(query) > calls.MAX_QUERY_CHARS:
+            most = f"at most {calls.MAX_QUERY_CHARS:,} are taken"
+            raise ValueError(f"query: {len(query):,} characters, {most}; ask for less")
         return self._corpus.add(ask(self._host, calls.Retrieve(str.__str__(query))))
 
 
@@ -54,10 +57,13 @@ def tool_function(host: HostPort, name: str) -> Callable[..., Any]:
     def call_tool(*args: Any, **kwargs: Any) -> Any:
         call = calls.CallTool(name, list(args), kwargs)
         try:
-            _encode(call.to_payload())
+            size = len(_encode(call.to_payload()))
         except (TypeError, ValueError) as error:
             problem = f"{name}: arguments must be plain values, lists and dicts ({error}); nothing was sent"
             raise TypeError(problem) from None
+        if size > calls.MAX_ARGUMENT_CHARS:
+            problem = f"{size:,} characters of arguments, at most {calls.MAX_ARGUMENT_CHARS:,} are taken"
+            raise ValueError(f"{name}: {problem}; pass less, nothing was sent")
         return ask(host, call)
 
     call_tool.__name__ = call_tool.__qualname__ = name

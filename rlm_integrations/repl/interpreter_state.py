@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from rlm_integrations.repl.output import OutputStream
 _builtins: dict[str, Any] = builtins.__dict__
 _setrecursionlimit = sys.setrecursionlimit
 _getrecursionlimit = sys.getrecursionlimit
+_set = object.__setattr__
 
 
 class NoInput(io.TextIOBase):
@@ -31,6 +33,29 @@ class NoInput(io.TextIOBase):
         """Stays open for the next step."""
 
 
+class _KeptStream:
+    """The stream of a session, as it was: its class, and what both have."""
+
+    def __init__(self, stream: OutputStream) -> None:
+        self.stream = stream
+        self._of_class, self._own = dict(vars(OutputStream)), dict(vars(stream))
+
+    def put_back(self) -> None:
+        if type(self.stream) is not OutputStream:
+            _set(self.stream, "__class__", OutputStream)
+        _restore(OutputStream, self._of_class, type.__setattr__, type.__delattr__)
+        _restore(self.stream, self._own, _set, object.__delattr__)
+
+
+def _restore(holder: object, kept: dict[str, Any], set_: Callable[..., None], delete: Callable[..., None]) -> None:
+    now = vars(holder)
+    for name in [name for name in now if name not in kept]:
+        delete(holder, name)
+    for name, value in kept.items():
+        if now.get(name) is not value:
+            set_(holder, name, value)
+
+
 class InterpreterState:
     """Builtins, the recursion limit and standard streams, as a session found or set them.
 
@@ -39,7 +64,7 @@ class InterpreterState:
 
     def __init__(self, main: ModuleType, stream: OutputStream) -> None:
         self._main = main
-        self._stream = stream
+        self._kept_stream = _KeptStream(stream)
         self._stdin = NoInput()
         self._builtins = tuple(_builtins.items())
         self._recursion_limit = _getrecursionlimit()
@@ -58,4 +83,5 @@ class InterpreterState:
         self._main.__dict__.update(__name__="__main__", __builtins__=builtins)
         sys.modules["__main__"] = self._main
         sys.stdin = sys.__stdin__ = self._stdin
-        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = self._stream
+        self._kept_stream.put_back()
+        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = self._kept_stream.stream

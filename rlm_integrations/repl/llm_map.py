@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from rlm_integrations.repl.sub_calls import FailedSubCall
 TEMPLATE = Path(__file__).with_name("llm_map.md").read_text(encoding="utf-8").rstrip("\n")
 
 _ITEMS_A_CALL = 60
+_INDENT = "  "
 _NO_REPLY = "no reply for this item"
 _BRACKETED = re.compile(r"[\s*\-•]*\[(\d+)\][\s*:.)\-–]*")
 _BARE = re.compile(r"[\s*\-•]*(\d+)[:.)][\s*]+")
@@ -78,34 +81,48 @@ class LlmMap:
 def parse_replies(reply: str, numbers: Sequence[int]) -> dict[int, str]:
     """Replies by index (number - 1). Lines that begin with no number of the pack go on with the one before.
 
-    Numbers in brackets count; where there is none, "3." and "3:" do; a lone item needs none.
+    Numbers in brackets count; where there is none, "3." and "3:" do; a lone item needs none. An item can hold what
+    makes the model answer for the others, so a number that comes twice or out of order has no reply.
     """
     for mark in (_BRACKETED, _BARE):
-        found = _by_number(reply, mark, set(numbers))
-        if found:
-            return {number - 1: text for number, text in found.items()}
+        found = _numbered(reply, mark, set(numbers))
+        if any(text for _, text in found):
+            return {number - 1: text for number, text in _trusted(found, numbers) if text}
     if len(numbers) == 1 and reply.strip():
         return {numbers[0] - 1: reply.strip()}
     return {}
 
 
-def _by_number(reply: str, mark: re.Pattern[str], numbers: set[int]) -> dict[int, str]:
-    lines: dict[int, list[str]] = {}
-    current: list[str] = []
+def _trusted(found: Sequence[tuple[int, str]], numbers: Sequence[int]) -> list[tuple[int, str]]:
+    """Those whose number comes once, with none before it that is larger and none after it that is smaller."""
+    if len(numbers) == 1:  # there is no other to answer for
+        return list(found[:1])
+    order = [number for number, _ in found]
+    largest_so_far = list(accumulate(order, max))
+    smallest_from_here = list(accumulate(reversed(order), min))[::-1]
+    times = Counter(order)
+    return [
+        reply
+        for reply, largest, smallest in zip(found, largest_so_far, smallest_from_here, strict=True)
+        if times[reply[0]] == 1 and largest == smallest == reply[0]
+    ]
+
+
+def _numbered(reply: str, mark: re.Pattern[str], numbers: set[int]) -> list[tuple[int, str]]:
+    """The numbers of the pack that begin a line, each with its reply, in the order in which they stand."""
+    found: list[tuple[int, list[str]]] = []
     for line in reply.splitlines():
         if _FENCE.fullmatch(line):
             continue
         head = mark.match(line)
         # A longer run of digits is no number of ours, and may be too long for int()
         number = int(head[1]) if head is not None and len(head[1]) < 10 else None
-        if head is not None and number in numbers:
-            current = []
-            if number not in lines:
-                lines[number] = current  # a second reply for the same item is left out
+        if head is not None and number is not None and number in numbers:
+            found.append((number, []))
             line = line[head.end() :]
-        current.append(line)
-    texts = {number: "\n".join(parts).strip() for number, parts in lines.items()}
-    return {number: text for number, text in texts.items() if text}
+        if found:
+            found[-1][1].append(line)
+    return [(number, "\n".join(lines).strip()) for number, lines in found]
 
 
 def _packed(texts: Sequence[str], indices: Sequence[int], room: int) -> list[list[int]]:
@@ -122,7 +139,8 @@ def _packed(texts: Sequence[str], indices: Sequence[int], room: int) -> list[lis
 
 
 def _entry(index: int, text: str) -> str:
-    return f"[{index + 1}] {text}"
+    """An item below its number. Further lines of it are indented, so that none passes for another item."""
+    return f"[{index + 1}] {_INDENT.join(text.splitlines(keepends=True))}"
 
 
 def _prompt(instruction: str, entries: Sequence[str]) -> str:

@@ -186,6 +186,6 @@ def _shows(shown: Match, match: Match) -> bool:
 def printed_form(match: Match) -> str:
     """What stands behind the place of a match where it is printed."""
     line = match.line
-    if match.around or "\n" in line.strip():
+    if match.around or len(line.strip().splitlines()) > 1:  # at a line end of any kind a text could pass for a match
         return "".join(f"\n  {part.rstrip()}" for part in line.splitlines() if part.strip())
     return f" {line.strip()}"

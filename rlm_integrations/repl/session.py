@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, NoReturn, cast
 
-from rlm_integrations.repl.answer import AnswerReading, fresh_answer, read_answer, set_answer
+from rlm_integrations.repl.answer import fresh_answer, read_answer, set_answer
 from rlm_integrations.repl.bounded_repr import bounded_repr
 from rlm_integrations.repl.chunks import Chunks
 from rlm_integrations.repl.cite import Cite
@@ -25,17 +25,17 @@ from rlm_integrations.repl.output import OutputStream, StepOutput
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
 from rlm_integrations.repl.variables import VariableWatch
-
-_CHUNK_CHARS_TO_READ = 8_000  # without sub-calls, chunks are for printing
+from rlm_integrations.wire import names
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 
 @dataclass(slots=True)
 class _Step:
     """What is known of a step so far."""
 
-    blocks_run: int = 0
-    error: dict[str, Any] | None = None
-    answer: AnswerReading = field(default_factory=AnswerReading)
+    error: CodeError | None = None
+    answer: AnswerState = field(default_factory=AnswerState)
     loop_names: set[str] = field(default_factory=set[str])
 
     @property
@@ -51,32 +51,22 @@ class ReplSession:
     model's code in this: the port itself sees to it that an interrupt never tears a message.
     """
 
-    def __init__(
-        self,
-        context: str | list[DocumentDict] | None,
-        host: HostPort,
-        *,
-        depth: int,
-        sub_call_chars: int,
-        max_output_chars: int,
-        retriever: bool,
-        tools: Sequence[str],
-    ) -> None:
-        """See `core.sandbox.ReplSettings` for the bounds; `context` is a text, documents, or None for no corpus."""
+    def __init__(self, context: str | list[DocumentDict] | None, host: HostPort, settings: ReplSettings) -> None:
+        """`context` is a text, documents, or None for no corpus."""
         self._main = ModuleType("__main__")
         self._namespace: dict[str, Any] = self._main.__dict__
-        self._max_output_chars = max_output_chars
-        self._printed_chars = max_output_chars * 3 // 4  # of matches: the rest is for what else a step prints
+        self._max_output_chars, self._printed_chars = settings.max_output_chars, settings.printed_chars
         self._steps = 0
-        self._output = StepOutput(max_output_chars, host.print_head)
+        self._output = StepOutput(settings.max_output_chars, host.print_head)
         self._interpreter = InterpreterState(self._main, OutputStream(self._output))
         self._time = ModelTime(self._interpreter.straighten)
         self._host = host
         self._loop = SessionLoop()
-        if context is None and retriever:
+        if context is None and settings.retriever:
             context = []
-        self._helpers = self._functions(CorpusView(context), depth, sub_call_chars, retriever, tools)
-        self._namespace.update(self._helpers, context=context, answer=fresh_answer())
+        self._helpers = self._functions(CorpusView(context), settings)
+        self._namespace.update(self._helpers)
+        self._namespace.update({names.CONTEXT: context, names.ANSWER: fresh_answer()})
         self._variables = VariableWatch(self._namespace)
 
     @property
@@ -84,11 +74,10 @@ class ReplSession:
         """True exactly while the main thread runs the model's own code."""
         return self._time.running
 
-    def run(self, blocks: Sequence[str]) -> dict[str, Any]:
-        """Run the blocks in order until one raises or sets the answer ready. Returns a `core.sandbox.StepDone` as JSON:
+    def run(self, blocks: Sequence[str]) -> StepDone:
+        """Run the blocks in order until one raises or sets the answer ready.
 
-        {"output": {"tail", "cut_chars"}, "error": null | {"block", "line", "source", "message", "kind"},
-        "answer": {"ready", "content", "is_json", "refused"}, "variables": [...], "blocks_run"}
+        The head of the output is handed to the host while it is produced, and is not in what is returned.
         """
         self._steps += 1
         self._interpreter.begin_step()
@@ -96,24 +85,17 @@ class ReplSession:
         self._loop.begin_step(blocks)
         self._output.begin_step()
         step = _Step()
-        for source in blocks:
-            step.blocks_run += 1
-            self._run_block(step, source)
+        for number, source in enumerate(blocks, 1):
+            self._run_block(step, number, source)
             if step.ended:
                 break
         if not blocks:
             self._read_answer(step)
         tail, cut_chars = self._output.end_step()
-        return {
-            "output": {"tail": tail, "cut_chars": cut_chars},
-            "error": step.error,
-            "answer": step.answer.as_json(),
-            "variables": self._variables.changed(self._namespace, step.loop_names),
-            "blocks_run": step.blocks_run,
-        }
+        variables = self._variables.changed(self._namespace, step.loop_names)
+        return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(variables))
 
-    def _run_block(self, step: _Step, source: str) -> None:
-        number = step.blocks_run
+    def _run_block(self, step: _Step, number: int, source: str) -> None:
         filename = f"<step {self._steps} block {number}>"
         try:
             block = compile_block(source, filename)
@@ -138,11 +120,11 @@ class ReplSession:
         reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised))
         if reading is None:
             assert error is not None
-            self._namespace["answer"] = fresh_answer()
-            reading = AnswerReading(refused=f"reading it failed: {self._message(error)}; it is empty again")
+            self._namespace[names.ANSWER] = fresh_answer()
+            reading = AnswerState(refused=f"reading it failed: {self._message(error)}; it is empty again")
         earlier = step.answer.refused
         if reading.refused is None and earlier is not None and not reading.ready:
-            reading = AnswerReading(content=reading.content, is_json=reading.is_json, refused=earlier)
+            reading = AnswerState(content=reading.content, is_json=reading.is_json, refused=earlier)
         step.answer = reading
 
     def _message(self, error: BaseException) -> str:
@@ -163,29 +145,25 @@ class ReplSession:
         for name, helper in self._helpers.items():
             self._namespace.setdefault(name, helper)
 
-    def _functions(
-        self, corpus: CorpusView, depth: int, sub_call_chars: int, retriever: bool, tools: Sequence[str]
-    ) -> dict[str, Any]:
+    def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""
-        chunk_chars = sub_call_chars * 4 // 5 if depth else _CHUNK_CHARS_TO_READ
-        functions: dict[str, Any] = {
+        sub_calls = SubCalls(self._host, corpus, settings.sub_call_chars)
+        there_is: dict[str, Any] = {
             "search": Search(corpus, self._printed_chars).search,
-            "chunks": Chunks(corpus, chunk_chars).chunks,
+            "chunks": Chunks(corpus, settings.chunk_chars).chunks,
             "cite": Cite(self._host, corpus).cite,
             "SHOW_VARS": self._show_vars,
             "FINAL": self._final,
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
+            **sub_calls.functions(),
+            "llm_map": LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map,
+            **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
+            "retrieve": Retrieve(self._host, corpus).retrieve,
         }
-        if depth:
-            sub_calls = SubCalls(self._host, corpus, sub_call_chars)
-            functions |= sub_calls.functions()
-            functions["llm_map"] = LlmMap(sub_calls.llm_query_batched, sub_call_chars).llm_map
-            functions |= {kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)}
-        if retriever:
-            functions["retrieve"] = Retrieve(self._host, corpus).retrieve
-        return functions | {name: tool_function(self._host, name) for name in tools}
+        offered = {name: there_is[name] for name in names.helper_names(settings)}
+        return offered | {name: tool_function(self._host, name) for name in settings.tools}
 
     def _show_vars(self) -> str:
         """Your variables, one a line: `name: type size`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rlm_integrations.repl.chunks import heading
+from rlm_integrations.repl.chunks import heading, without_heads
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
@@ -102,13 +102,18 @@ class SubCalls:
         """Documents and texts below their heads. A str is a text here, never an id."""
         if isinstance(context, dict) or not isinstance(context, Iterable):
             return self._part(name, context)
-        return "\n\n".join(self._part(name, item) for item in context)  # pyright: ignore[reportUnknownVariableType]
+        items: list[Any] = list(context)  # pyright: ignore[reportUnknownArgumentType]
+        headed = not all(isinstance(item, str) for item in items)
+        return "\n\n".join(
+            without_heads(item) if headed and isinstance(item, str) else self._part(name, item) for item in items
+        )
 
     def _part(self, name: str, item: Any) -> str:
         if isinstance(item, str):
             return item
         try:
-            return "\n\n".join(heading(passage) + passage.text for passage in self._corpus.pick([item]))
+            picked = self._corpus.pick([item])
+            return "\n\n".join(heading(passage) + without_heads(passage.text) for passage in picked)
         except TypeError:
             kind = type(item).__name__
             problem = f"{name}: its context holds {kind}, which is not a text, a document or a match; nothing was sent"

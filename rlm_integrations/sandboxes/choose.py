@@ -55,7 +55,7 @@ def _strongest() -> Sandbox:
 
 @functools.cache  # it remembers what a worker reported
 def _process_sandbox() -> ProcessSandbox:
-    from rlm_integrations.sandboxes.process import seccomp
+    from rlm_integrations.sandboxes.process_worker import seccomp
 
     reason = seccomp.why_unavailable()
     if reason is None:

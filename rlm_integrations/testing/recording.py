@@ -115,7 +115,7 @@ def is_sub_call(messages: Sequence[Message]) -> bool:
 def question_of(messages: Sequence[Message]) -> str:
     """The question of a root request: out of the engine's first message, or else the first user message whole."""
     asked = [message.content for message in messages if message.role == "user"]
-    found = (_first_message().fullmatch(content) for content in asked)
+    found = (_first_message().match(content) for content in asked)  # the last call may go on below it
     return next((match["question"] for match in found if match), asked[0] if asked else "")
 
 

@@ -21,6 +21,12 @@ LARGEST_COUNT = 1 << 53
 LARGEST_BATCH = 1 << 24
 """Sub-calls that can be asked for at once, as far as the form of a call goes."""
 
+MAX_QUERY_CHARS = 20_000
+"""Of a query to a retriever, which embeds it or sends it on."""
+
+MAX_ARGUMENT_CHARS = 10_000_000
+"""Of all arguments of a tool together, as JSON."""
+
 _NAME_SHOWN = 20
 
 
@@ -85,6 +91,8 @@ class Retrieve(_HostFunction):
 
     def __post_init__(self) -> None:
         _check_text(self, "query")
+        if len(self.query) > MAX_QUERY_CHARS:
+            raise WrongCallError(f"{self.function}: query has more than {MAX_QUERY_CHARS:,} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +161,26 @@ def read_call(function: str, payload: object) -> Call:
     fields = cast("dict[str, Any]", payload)
     if fields.keys() != set(kind.__match_args__):
         raise WrongCallError(f"{function}: its fields are not {', '.join(kind.__match_args__)}")
-    return kind(**fields)
+    call = kind(**fields)
+    if isinstance(call, CallTool) and _chars(call.args) + _chars(call.kwargs) > MAX_ARGUMENT_CHARS:
+        raise WrongCallError(f"{function}: its arguments have more than {MAX_ARGUMENT_CHARS:,} characters")
+    return call
+
+
+def _chars(values: list[Any] | dict[str, Any]) -> int:
+    """Characters of all texts in there."""
+    chars = 0
+    rest: list[list[Any] | dict[str, Any]] = [values]
+    while rest:
+        container = rest.pop()
+        if isinstance(container, dict):
+            chars += sum(map(len, container))
+        for value in container.values() if isinstance(container, dict) else container:
+            if isinstance(value, str):
+                chars += len(value)
+            elif isinstance(value, (dict, list)):
+                rest.append(cast("list[Any] | dict[str, Any]", value))
+    return chars
 
 
 _KINDS: dict[str, type[Reserve | LlmQuery | Retrieve | Cite | CallTool]] = {

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -88,6 +91,40 @@ def run_cli(
         return subprocess.run(
             argv, env=env, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
         )
+
+    return run
+
+
+@pytest.fixture
+def run_on_terminal(
+    command: Callable[..., tuple[list[str], dict[str, str]]], tmp_path: Path
+) -> Callable[..., tuple[int, str]]:
+    """Runs the console script on a terminal of its own, in tmp_path: the exit code, and all that it wrote."""
+
+    def run(*arguments: object, **environment: str) -> tuple[int, str]:
+        argv, env = command(*arguments, **environment)
+        screen, terminal = pty.openpty()
+        process = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
+        os.close(terminal)
+        try:
+            written = read_all(screen)
+            return process.wait(30), written
+        finally:
+            os.close(screen)
+
+    def read_all(screen: int) -> str:
+        pieces: list[bytes] = []
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if select.select([screen], [], [], 1)[0]:
+                try:
+                    piece = os.read(screen, 65_536)
+                except OSError:  # the other side is closed
+                    break
+                if not piece:
+                    break
+                pieces.append(piece)
+        return b"".join(pieces).decode("utf-8", "replace")
 
     return run
 

@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
+import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,7 +138,13 @@ def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
         (("--import", "nmupy"), "imports: cannot import nmupy: it is not installed"),
         (("--import", "numpy", "--sandbox", "docker"), "--import: the sandbox 'docker' cannot import modules"),
         (("-q", ""), "question: is empty"),
-        (("no-such-file.txt",), "no-such-file.txt"),
+        (("no-such-file.txt",), "'no-such-file.txt': No such file or directory"),
+        (("",), "PATH: is empty, as an unset variable is; pass . for the current folder"),
+        (("-",), "for standard input pass /dev/stdin"),
+        (("/dev/null",), "is a device or a socket"),
+        (("a\0b",), "null"),
+        (("--trace", "-"), "'-' cannot be written"),
+        (("--trace", "notes"), "'notes' cannot be written"),
         (("--no-such-option",), "--no-such-option"),
     ],
 )
@@ -151,6 +155,65 @@ def test_wrong_arguments_are_named_and_end_with_2_before_any_call(
     assert done.exit_code == 2, done.output
     assert problem in done.stderr
     assert not model_server.asked.is_set()
+
+
+def test_a_file_that_is_given_twice_is_read_once(ask: Ask, model_server: Any, corpus: Path) -> None:
+    (corpus / ".hidden.txt").write_text("A hidden file is not in the folder's documents.\n" * 30)
+    model_server.models["root"] = ScriptedModel(["```repl\nFINAL(sorted(d['id'] for d in context))\n```"])
+    (corpus.parent / "elsewhere").mkdir()
+    (corpus.parent / "elsewhere" / "c.txt").write_text("A folder's walk does not follow links to folders.\n" * 30)
+    (corpus / "link").symlink_to(corpus.parent / "elsewhere")
+    given = ("./notes/a.txt", str(corpus.absolute()), "notes/.hidden.txt", "notes/link/c.txt", "notes/deep/../a.txt")
+    done = ask(*given)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout) == ["notes/.hidden.txt", "notes/a.txt", "notes/deep/b.md", "notes/link/c.txt"]
+    assert "notes/a.txt: read once, as notes is given too" in done.stderr.replace("./", "")
+    assert f"{corpus}: read once, as notes is given too" in done.stderr
+
+
+def test_folders_that_cannot_be_walked_are_one_line(ask: Ask, model_server: Any, corpus: Path) -> None:
+    folder = os.open(corpus, os.O_RDONLY)
+    for _ in range(25):  # a path that is longer than the system takes
+        os.mkdir("d" * 200, dir_fd=folder)
+        inner = os.open("d" * 200, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
+    done = ask()
+    assert done.exit_code == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: PATH: cannot read 'notes/ddd")
+    assert line.endswith("File name too long")
+
+
+def test_why_sub_calls_failed_is_told(ask: Ask, model_server: Any) -> None:
+    model_server.models["sub"] = ScriptedModel(always=lambda messages: [][0])
+    model_server.models["root"] = ScriptedModel(["```repl\nFINAL(str(len(llm_query_batched(['a', 'b']))))\n```"] * 2)
+    done = ask("--limit", "max_iterations=1")
+    assert "2 sub-calls (2 failed)" in done.stderr
+    assert "The first sub-call that failed: " in done.stderr
+    assert "list index out of range" in done.stderr
+
+
+def test_a_sandbox_that_does_not_confine_is_warned_of_in_one_line(
+    run_cli: RunCli, corpus: Path, model_server: Any
+) -> None:
+    model_server.models["root"] = ScriptedModel([FINDS_THE_KEY])
+    model_server.models["sub"] = ScriptedModel(always=lambda messages: "the cellar")
+    done = run_cli(*QUESTION, model_server.url, "--sandbox", "unconfined", PYTHONWARNINGS="default")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("Warning: ")], done.stderr
+    assert ".py" not in done.stderr
+
+
+def test_without_openai_the_extra_is_named(run_cli: RunCli, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "openai.py").write_text("raise ModuleNotFoundError('No module named openai')")
+    done = run_cli("ask", corpus, "-q", "?", "-m", "m", PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert 'pip install "rlm-integrations[openai]"' in done.stderr
+    (tmp_path / "openai.py").write_text("raise ImportError('half installed')")
+    done = run_cli("ask", corpus, "-q", "?", "-m", "m", PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
+    assert (done.returncode, done.stderr) == (1, "Error: ImportError('half installed')\n")
 
 
 def test_named_modules_can_be_imported_and_the_root_lm_is_told(ask: Ask, model_server: Any) -> None:
@@ -216,39 +279,18 @@ def test_half_a_character_in_an_answer_loses_neither_answer_nor_trace(
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["answer"] == "half \N{REPLACEMENT CHARACTER}."
 
 
-@pytest.mark.parametrize("columns", [40, 100])
-def test_on_a_terminal_the_live_view_fits_and_control_characters_of_the_model_do_not_reach_it(
-    command: Any, model_server: Any, corpus: Path, tmp_path: Path, columns: int
+@pytest.mark.parametrize("terminal", ["xterm-256color", "dumb"])
+def test_on_a_terminal_the_corpus_and_the_iterations_stay_on_the_screen(
+    run_on_terminal: Callable[..., tuple[int, str]], model_server: Any, corpus: Path, terminal: str
 ) -> None:
-    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, '```repl\nFINAL("safe\\x1b[31m end")\n```'])
-    argv, env = command(
-        "ask", "notes", "-q", "?", "--model", "root", "--base-url", model_server.url, COLUMNS=str(columns), LINES="24"
-    )
-    screen, terminal = pty.openpty()
-    process = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
-    os.close(terminal)
-    output = read_all(screen)
-    assert process.wait(30) == 0, output
-    assert "iteration 1 of 20" in output
-    assert "safe[31m end" in output
-    assert "\x1b[31m end" not in output
-
-
-def read_all(screen: int) -> str:
-    """What a terminal's program wrote until it ended."""
-    pieces: list[bytes] = []
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if select.select([screen], [], [], 1)[0]:
-            try:
-                piece = os.read(screen, 65_536)
-            except OSError:  # the other side is closed
-                break
-            if not piece:
-                break
-            pieces.append(piece)
-    os.close(screen)
-    return b"".join(pieces).decode("utf-8", "replace")
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, '```repl\nFINAL("the end")\n```'])
+    code, written = run_on_terminal(*QUESTION, model_server.url, COLUMNS="40", LINES="24", TERM=terminal)
+    assert code == 0, written
+    assert ("\x1b[?25l" in written) == (terminal != "dumb")
+    *lines, _ = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", written).splitlines()
+    assert "corpus: 2 documents, 2,280 characters" in lines
+    assert any(line.startswith("iteration 2 of 20: 1 code block") for line in lines)
+    assert lines[-1] == "the end"
 
 
 @pytest.mark.parametrize("whole_group", [False, True])

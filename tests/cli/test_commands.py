@@ -12,6 +12,7 @@ from rlm_integrations import __version__
 from rlm_integrations.cli import doctor
 from rlm_integrations.cli.app import app
 from rlm_integrations.core.errors import SandboxUnavailableError
+from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Capabilities
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 
@@ -25,6 +26,7 @@ def test_doctor_shows_what_confines_the_repl_and_that_a_run_works(run_cli: RunCl
     assert f"Sandbox: {capabilities.name} (confines model-written code)" in done.stdout
     for layer in capabilities.layers:
         assert layer in done.stdout
+    assert "Not closed:" in done.stdout
     for name in ("Python", "langchain-core", "llama-index-core", "openai"):
         assert name in done.stdout
     assert "A run with a scripted model: works" in done.stdout
@@ -68,6 +70,16 @@ def test_the_help_names_the_commands_and_is_quick_to_load(run_cli: RunCli) -> No
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+def test_the_help_of_ask_has_an_example_and_the_defaults() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["ask", "-h"], env={"COLUMNS": "100"}).stdout.split())
+    limits = RLMLimits()
+    assert 'rlm-integrations ask -q "Who decides what?" minutes/ statutes.md -m gpt-5' in shown
+    assert f"Replies of the root LM. Default: {limits.max_iterations:,}." in shown
+    assert f"Sub-calls in all. Default: {limits.max_sub_calls:,}." in shown
+    assert limits.timeout_s is None
+    assert "For the whole run. Default: no limit." in shown
 
 
 def test_the_version() -> None:

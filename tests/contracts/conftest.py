@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl, ReplSettings, Sandbox
+from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.wire.settings import ReplSettings
 
 SANDBOXES = ("process", "monty")
 
@@ -20,7 +21,6 @@ GAPS = {
     "test_too_much_memory_raises_and_the_session_survives[monty-tiny objects]": (
         "where a table of the VM grows past the limit, the VM ends and the session with it"
     ),
-    "test_variables_last_after_a_step_over_its_time[monty]": "the VM cannot be interrupted, only ended",
 }
 """What Monty does not keep, by the name of the test, and why. `test_programs.py` has those of the language."""
 

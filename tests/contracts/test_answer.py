@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.wire.calls import HostCall, Reserve
+from rlm_integrations.wire.steps import Output, StepDone
 
 ANSWERS = {
     "a text": ("answer['content'] = 'done'\nanswer['ready'] = True", ("done", False)),
@@ -21,7 +21,7 @@ async def test_an_answer_ends_the_step(open_session, case):
     session = await open_session()
     done = await session.run(code, "print('not reached')")
     assert isinstance(done, StepDone)
-    assert (done.answer.ready, done.answer.refused, done.blocks_run) == (True, None, 1)
+    assert (done.answer.ready, done.answer.refused, done.output) == (True, None, Output())
     assert (done.answer.content, done.answer.is_json) == expected
 
 
@@ -53,3 +53,22 @@ async def test_an_answer_that_cannot_be_taken_is_refused(open_session, case):
     done = await session.run("answer['content'] = 'now'", "answer['ready'] = True")
     assert isinstance(done, StepDone)
     assert (done.answer.ready, done.answer.content) == (True, "now")
+
+
+@pytest.mark.parametrize("name", ["name", "variable", "value", "lines", "content", "sum", "_hidden", "context", "kind"])
+async def test_any_variable_can_be_the_answer_and_is_listed(open_session, name):
+    """Also one that is called as something inside of our functions is."""
+    session = await open_session()
+    await session.run(f"{name} = 'mine'")
+    assert (name in await session.value("print(SHOW_VARS())")) == (name[0] != "_")
+    done = await session.run(f"FINAL_VAR({name!r})")
+    assert done.answer.content == "mine"
+
+
+@pytest.mark.parametrize("name", ["name", "variable", "value", "sum", "str", "class", "TypeError", "nothing"])
+async def test_what_is_no_variable_cannot_be_the_answer(open_session, name):
+    session = await open_session()
+    assert (
+        await session.error(f"FINAL_VAR({name!r})")
+        == f"NameError: FINAL_VAR: no variable {name!r}; SHOW_VARS() lists them"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.core.sandbox import StepDone
+from rlm_integrations.wire.steps import StepDone
 
 
 async def test_state_lasts_over_steps_and_errors(open_session):
@@ -16,7 +16,6 @@ async def test_state_lasts_over_steps_and_errors(open_session):
     assert done.error is not None
     assert (done.error.block, done.error.line, done.error.source) == (2, 2, "1 / 0")
     assert (done.error.kind, done.error.message) == ("raised", "ZeroDivisionError: division by zero")
-    assert done.blocks_run == 2
     assert await session.value("kept") == "[1, 8]"
 
 
@@ -117,6 +116,13 @@ async def test_names_of_builtins_may_be_taken(open_session):
         == "doc-1@2: a b\ndoc-2@0: b c\n(2 matches in 2 of 2 documents)"
     )
     assert (await session.value("print(SHOW_VARS())")).count("int 5") == len(names)
+
+
+async def test_functions_that_code_unbound_are_there_again_in_the_next_step(open_session):
+    session = await open_session(["a b", "b c"])
+    await session.run("try: 1 / 0\nexcept ZeroDivisionError as search: pass", "def chunks(): return 'own'\nlen = 5")
+    assert await session.value("search('c')") == "doc-2@2: b c\n(1 match in 1 of 2 documents)"
+    assert await session.value("chunks(), len") == "('own', 5)"
 
 
 NO_FILES = " (this session has no files, network or other processes: all there is stands in its variables)"

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from rlm_integrations.core.sandbox import ReplLost, StepDone
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 ENDLESS = {
     "a loop": "while True: pass",

@@ -8,9 +8,10 @@ import signal
 
 import pytest
 
-from rlm_integrations.core.sandbox import ReplLost, StepDone
 from rlm_integrations.sandboxes.channel import open_calls, worker_repl
 from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
+from rlm_integrations.wire.names import helper_names
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 async def test_calls_are_answered_by_id(open_session):
@@ -106,6 +107,17 @@ async def test_a_bad_call_is_an_error_that_says_so(open_session, code):
     assert session.calls == []
 
 
+async def test_a_query_and_arguments_that_are_too_long_are_refused_in_words(open_session):
+    session = await open_session(memory_mb=1024, retriever=True, tools=("look_up",), answer=lambda call: None)
+    error = await session.error("retrieve('x' * 20_001)")
+    assert error == "ValueError: query: 20,001 characters, at most 20,000 are taken; ask for less"
+    error = await session.error("look_up(['x' * 5_000_000], text='x' * 5_000_000)")
+    assert error.endswith("characters of arguments, at most 10,000,000 are taken; pass less, nothing was sent")
+    assert session.calls == []
+    session.answer = lambda call: len(call.args[0])
+    assert await session.value("look_up('x' * 9_000_000)") == "9000000"
+
+
 async def test_a_call_with_too_much_text_for_the_host_is_refused_in_words(open_session):
     session = await open_session(memory_mb=1024, sub_call_chars=100_000_000, answer=lambda call: None)
     error = await session.error("text = 'x' * 68_000_000\nllm_query(text)")
@@ -117,6 +129,17 @@ async def test_only_a_run_with_sub_calls_has_them(open_session):
     session = await open_session("text", depth=0)
     assert (await session.error("llm_query('x')")).startswith("NameError: name 'llm_query' is not defined")
     assert (await session.error("retrieve('x')")).startswith("NameError: name 'retrieve' is not defined")
+
+
+@pytest.mark.parametrize(("depth", "retriever"), [(0, False), (0, True), (1, False), (1, True)])
+async def test_what_a_run_offers_is_there_and_the_rest_is_not(open_session, settings, depth, retriever):
+    kind = {"depth": depth, "retriever": retriever}
+    session = await open_session("text", **kind)
+    offered, all_names = helper_names(settings(**kind)), helper_names(settings(depth=1, retriever=True))
+    for name in all_names:
+        done = await session.run(f"_ = {name}")
+        assert isinstance(done, StepDone)
+        assert (done.error is None) == (name in offered), (name, done.error)
 
 
 async def test_replies_that_nobody_waits_for_do_no_harm(open_session):

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.wire.calls import Reserve
+from rlm_integrations.wire.steps import StepDone
 
 DOCUMENTS = [
     {

@@ -23,7 +23,7 @@ def frame(**fields):
     body = json.dumps(fields).encode()
     return struct.pack(">I", len(body)) + body
 def end(step):
-    return frame(t="done", step=step, output={"tail": "", "cut_chars": 0}, error=None, variables=[], blocks_run=1,
+    return frame(t="done", step=step, output={"tail": "", "cut_chars": 0}, error=None, variables=[],
                  answer={"ready": False, "content": "", "is_json": False, "refused": None})
 def reserve(count):
     os.write(channel, frame(t="call", id=1 << 30, name="reserve", payload={"n": count}))

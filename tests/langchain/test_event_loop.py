@@ -56,6 +56,15 @@ async def test_a_run_never_blocks_the_loop(context: Any, root_model: Callable[..
 
 
 @pytest.mark.usefixtures("_watched")
+@pytest.mark.parametrize("lines", [30, 30_000])
+async def test_sources_are_found_without_blocking_the_loop(lines: int, root_model: Callable[..., Any]) -> None:
+    text = "".join(f"Line {number} of the ledger.\n" for number in range(lines))
+    code = "print(context[0]['text'][-2000:])\nanswer['content'] = 'x'\nanswer['ready'] = True"
+    rlm = RLMRunnable(llm=root_model(code), context=[Document(text), Document("another")]).with_sources()
+    assert [document.page_content for document in (await rlm.ainvoke("q"))["context"]] == [text]
+
+
+@pytest.mark.usefixtures("_watched")
 async def test_what_a_call_brings_is_read_in_a_thread(root_model: Callable[..., Any], sub_model: Any) -> None:
     rlm = RLMRunnable(llm=root_model(LOOK, ASK), sub_llm=sub_model, tools=[population])
     message = await rlm.ainvoke({"context": Path(__file__), "question": "q"})

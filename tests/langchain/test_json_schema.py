@@ -215,10 +215,13 @@ def test_the_reason_is_one_short_line_whatever_the_answer_holds() -> None:
     said = misfit(schema, {forged: {forged: forged, **{f"{n}": "x" for n in range(1_000)}}})
     assert said is not None
     assert len(said.splitlines()) == 1
-    assert len(said) < 2_000
+    assert len(said) < 1_000
     tree = {"$defs": {"n": of(child={"$ref": "#/$defs/n"}, leaf={"type": "null"})}, "$ref": "#/$defs/n"}
     deep = misfit(tree, nested(60, {"leaf": 1}))
-    assert deep == "child.child.child.child.child.child.….child.child.child.child.child.leaf: 1 is not of type 'null'"
+    assert deep is not None
+    assert deep.startswith("child.child.child.")
+    assert deep.endswith("child.leaf: 1 is not of type 'null'")
+    assert len(deep) < 120
 
 
 # -- schemas

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.llama_index.citation_marks import mark_citations
@@ -56,3 +60,102 @@ def test_an_id_is_not_read_as_a_pattern():
     cited = citation(MAY, "a (b) [c]\\1", 7)
     assert mark_citations("May cited a (b) [c]\\1[7:31].", [cited], [[1]]) == "May [1]."
     assert mark_citations("May cited [0:24].", [citation(MAY, "")], [[1]]) == "May [1]."
+
+
+def test_a_mark_of_no_source_leaves_no_gap_before_the_next():
+    made = [citation(MAY, "d1"), citation(MAY, "d2")]
+    assert mark_citations("May cited d1[0:24]cited d2[0:24].", made, [[], [2]]) == "May [2]."
+
+
+def test_quotes_that_begin_alike_or_overlap_all_have_their_marks():
+    made = [citation("The kiln was lit in"), citation(MAY, "d2"), citation("was lit in May. It cooled", "d3")]
+    text = f"{MAY} It cooled."
+    assert mark_citations(text, made, [[1], [2], [3]]) == "The kiln was lit in [1] May. [2] It cooled [3]."
+
+
+def test_a_long_answer_with_a_thousand_citations_that_are_alike():
+    quotes = [f"The kiln was lit in May, and burnt {'on and ' * 40}until day {n}" for n in range(1_000)]
+    made = [citation(quote, f"d{n}", n) for n, quote in enumerate(quotes)]
+    noise = "The kiln was lit in May, and burnt on and cited d5[1:2] cited " * 15_000
+    text = f"{noise}{quotes[7]} (cited d8[8:{8 + len(quotes[8])}]). {quotes[9]}!"
+    marked = mark_citations(text, made, [[n] for n in range(1_000)])
+    assert marked.startswith(noise)
+    assert marked.removeprefix(noise).startswith(f"{quotes[7]} [7] [8]. {quotes[9]} [9]! [0][1]")
+
+
+def test_of_quotes_that_nearly_stand_everywhere_the_search_is_given_up():
+    made = [citation("a " * length + "b", "d", length) for length in range(9_000, 10_000)]
+    text = "a " * 500_000
+    assert mark_citations(text, made, [[1]] * len(made)) == f"{text}[1]"
+
+
+# -- as a slow and simple reference has it
+
+WORDS = (
+    "the kiln",
+    "lit in May",
+    "cited d1[0:4]",
+    "cited d1[0:4]x[1:2]",
+    "(cited d2[3:9])",
+    "d1[0:4]",
+    "(",
+    ")",
+    "[1]",
+    "'",
+)
+TEXTS = st.lists(st.sampled_from([*WORDS, "cited d", "e", ".", " ", " ", " ", "\n", "”", "\0"]), max_size=14).map(
+    "".join
+)
+FORMS = (("d1", 0, 4), ("d1[0:4]x", 1, 2), ("d2", 3, 9), ("d3", 0, 1))
+QUOTES = st.one_of(
+    TEXTS.filter(bool), st.sampled_from(["the kiln lit in May", "lit in May\nthe kiln", "lit in May lit in May"])
+)
+MADE = st.lists(st.tuples(st.sampled_from(FORMS), QUOTES, st.lists(st.integers(1, 3), max_size=2)), max_size=5)
+
+
+def reference(text: str, made: list[Citation], sources: list[list[int]]) -> str:
+    """Each citation by itself, by patterns. A mark is `\1n\1` until the end."""
+    forms = [f"cited {c.document_id}[{c.start_index}:{c.end_index}]" for c in made]
+    mark = {number: "".join(f"\1{n}\1" for n in numbers) for number, numbers in enumerate(sources)}
+    placed: set[int] = set()
+    longest = "|".join(sorted({re.escape(form) for form in forms}, key=len, reverse=True)) or "(?!)"
+
+    def replaced(done: str, rest: str) -> str:
+        found = re.search(rf"\((?P<a>{longest})\)|(?P<b>{longest})", rest)
+        if found is None:
+            return done + rest
+        number = forms.index(found["a"] or found["b"])
+        placed.add(number)
+        before = done + rest[: found.start()]
+        if not mark[number]:
+            before = before[:-1] if before[-1:].isspace() else before
+        elif before and not before[-1].isspace() and before[-1] not in "[(\1":
+            before += " "
+        return replaced(before + mark[number], rest[found.end() :])
+
+    ends: dict[int, list[int]] = {}
+    text = replaced("", text)
+    for number, quote in enumerate(" ".join(c.cited_text.split()) for c in made):
+        words = r"\s+".join(map(re.escape, quote.split(" ")))
+        found = re.search(rf"(?<!\w){words}(?!\w)[\"'”’»`]{{0,4}}", text) if len(quote) >= 12 else None
+        if number not in placed and mark[number] and found is not None:
+            placed.add(number)
+            ends.setdefault(found.end(), []).append(number)
+    for end, numbers in sorted(ends.items(), reverse=True):
+        text = f"{text[:end]} {''.join(mark[number] for number in numbers)}{text[end:]}"
+    left = dict.fromkeys(f"\1{n}\1" for number, numbers in enumerate(sources) if number not in placed for n in numbers)
+    if unplaced := "".join(each for each in left if each not in text):
+        text = f"{text.rstrip()} {unplaced}"
+    text = re.sub(r"(\1\d+\1)(?: ?\1)+".replace(r"\1\d+\1", "\1\\d+\1"), r"\1", text)
+    return re.sub("\1(\\d+)\1", r"[\1]", text)
+
+
+@given(TEXTS, MADE)
+@settings(max_examples=300)
+def test_marks_are_those_of_the_reference(text, made):
+    citations = [
+        Citation(cited_text=quote, start_index=start, end_index=end, document_id=name)
+        for (name, start, end), quote, _ in made
+    ]
+    sources = [numbers for *_, numbers in made]
+    assert mark_citations(text, citations, sources) == reference(text, citations, sources)

@@ -180,6 +180,19 @@ def test_the_same_over_the_nodes_of_one_document(long_text, scripted, reading):
     assert holding in [source.node for source in response.source_nodes[:12]]
 
 
+@pytest.mark.parametrize("path", ["sync", "async"])
+@pytest.mark.parametrize("chars", [40_000, 120_000])
+async def test_of_a_long_text_the_nodes_are_sources_that_were_sent(long_text, chars, path, scripted):
+    """Of much text the async path finds them in a thread."""
+    document = Document(text=long_text[:chars], doc_id="ledger")
+    nodes = SentenceSplitter(chunk_size=256, chunk_overlap=0)([document])
+    sent = [node for node in nodes if node.start_char_idx < 9_000 and node.end_char_idx > 5_000]
+    code = "answer['content'] = llm_query('Read: ' + context[0]['text'][5_000:9_000])\nanswer['ready'] = True"
+    engine = RLMQueryEngine.from_nodes(nodes, llm=scripted([f"```repl\n{code}\n```"]), sub_llm=scripted(["A kiln."]))
+    response = engine.query("q?") if path == "sync" else await engine.aquery("q?")
+    assert [source.node for source in response.source_nodes] == sent
+
+
 def test_what_was_read_fits(documents, scripted):
     response = RLMQueryEngine.from_documents(documents, llm=scripted(["They met."])).query("q?")
     assert response.metadata["rlm"]["more_sources"] is False

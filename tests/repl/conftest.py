@@ -6,6 +6,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from json import dumps, loads  # model code in this process may spoil the module
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.repl.session import ReplSession
 from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import AnswerState, CodeError, read_step_done
 
 
 @dataclass
@@ -49,26 +52,24 @@ class Outcome:
 
     output: str
     cut_chars: int
-    error: dict[str, Any] | None
-    answer: dict[str, Any]
+    error: CodeError | None
+    answer: AnswerState
     variables: list[str]
-    blocks_run: int
 
 
 class Repl:
     """A session and its host."""
 
-    def __init__(self, session: ReplSession, host: ScriptedHost) -> None:
-        self.session = session
-        self.host = host
+    def __init__(self, context: Any, host: ScriptedHost, settings: ReplSettings) -> None:
+        self.session = ReplSession(context, host, settings)
+        self.host, self.settings = host, settings
 
     def step(self, *blocks: str) -> Outcome:
         self.host.head.clear()
         done = self.session.run(blocks)
-        assert set(done) == {"output", "error", "answer", "variables", "blocks_run"}
-        output = "".join(self.host.head) + done["output"]["tail"]
-        rest = {name: done[name] for name in ("error", "answer", "variables", "blocks_run")}
-        return Outcome(output, done["output"]["cut_chars"], **rest)
+        assert read_step_done(loads(dumps(done.to_json())), len(blocks), 1 << 53) == done
+        output = "".join(self.host.head) + done.output.tail
+        return Outcome(output, done.output.cut_chars, done.error, done.answer, list(done.variables))
 
     def value(self, *blocks: str) -> str:
         """What a step shows that must not fail."""
@@ -80,7 +81,7 @@ class Repl:
         """The message of a step that must fail."""
         outcome = self.step(*blocks)
         assert outcome.error is not None, outcome.output
-        return outcome.error["message"]
+        return outcome.error.message
 
 
 @pytest.fixture
@@ -105,14 +106,9 @@ def open_repl(host: ScriptedHost) -> Iterator[Callable[..., Repl]]:
     main: types.ModuleType = sys.modules["__main__"]
 
     def open_one(context: Any = None, **settings: Any) -> Repl:
-        bounds: dict[str, Any] = {
-            "depth": 1,
-            "sub_call_chars": 10_000,
-            "max_output_chars": 8_192,
-            "retriever": False,
-            "tools": (),
-        }
-        return Repl(ReplSession(context, host, **bounds | settings), host)
+        bounds: dict[str, Any] = {"depth": 1, "sub_call_chars": 10_000, "max_output_chars": 8_192}
+        limits = {"step_timeout_s": 20.0, "memory_mb": 256}  # are for the sandbox to keep
+        return Repl(context, host, ReplSettings(**bounds | limits | settings))
 
     yield open_one
     sys.modules["__main__"] = main

@@ -34,9 +34,9 @@ def test_an_interrupt_stops_an_endless_loop_and_keeps_what_ran(repl, interrupt):
     interrupt(0.05)
     done = repl.step("kept = 1\nprint('before')\nwhile True:\n    pass")
     assert done.error is not None
-    assert done.error["kind"] == "interrupted"
-    assert done.error["message"] == "stopped after the step's time limit"
-    assert done.error["line"] in (3, 4)
+    assert done.error.kind == "interrupted"
+    assert done.error.message == "stopped after the step's time limit"
+    assert done.error.line in (3, 4)
     assert done.output == "before\n"
     assert repl.value("kept") == "1"
 
@@ -46,7 +46,7 @@ def test_an_interrupt_stops_backtracking_and_awaiting(repl, interrupt, code):
     interrupt(0.05)
     done = repl.step(code)
     assert done.error is not None
-    assert (done.error["kind"], done.error["line"]) == ("interrupted", 2)
+    assert (done.error.kind, done.error.line) == ("interrupted", 2)
     assert repl.value("import asyncio\nawait asyncio.sleep(0, 'on')") == "on"
 
 
@@ -61,7 +61,7 @@ def test_an_interrupt_stops_backtracking_and_awaiting(repl, interrupt, code):
 def test_code_of_the_model_that_the_session_calls_can_be_interrupted(repl, interrupt, code):
     interrupt(0.05)
     done = repl.step("kept = 1", code)
-    assert done.error is not None or done.answer["refused"] is not None
+    assert done.error is not None or done.answer.refused is not None
     assert repl.value("kept") == "1"
 
 
@@ -81,7 +81,7 @@ def test_interrupts_at_any_moment_neither_escape_nor_lose_the_step(repl, interru
     for number in range(1_500):
         done = repl.step(f"n = {number}\nprint(n)", "n")
         if done.error is not None:
-            assert done.error["kind"] == "interrupted"
+            assert done.error.kind == "interrupted"
             interrupted += 1
     interrupt(0)
     assert interrupted

@@ -20,6 +20,7 @@ steps = json.load(sys.stdin)
 sys.path.insert(0, sys.argv[1])
 from rlm_integrations.repl.preload import guard_imports, preload
 from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.wire.settings import ReplSettings
 
 class Host:
     def call(self, call): return 1
@@ -35,16 +36,18 @@ head, refused = [], []
 outside = [name for name in sys.modules if name.partition(".")[0] in ("pydantic", "site", "typing_extensions")]
 names = preload()
 documents = [{"id": "d", "text": "the text", "metadata": {}}]
-session = ReplSession(
-    documents, Host(), depth=1, sub_call_chars=1000, max_output_chars=8192, retriever=True, tools=["tool"]
+settings = ReplSettings(
+    depth=1, sub_call_chars=1000, max_output_chars=8192, step_timeout_s=20.0, memory_mb=64, retriever=True,
+    tools=("tool",),
 )
+session = ReplSession(documents, Host(), settings)
 guard_imports()
 sys.addaudithook(refuse)
 results = []
 for step in steps:
     head.clear()
     done = session.run([step])
-    results.append(["".join(head) + done["output"]["tail"], done["error"] and done["error"]["message"]])
+    results.append(["".join(head) + done.output.tail, done.error and done.error.message])
 json.dump({"outside": outside, "names": names, "results": results, "refused": refused}, result_file)
 result_file.close()
 """

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplSettings, StepDone
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.wire.calls import HostCall, LlmQuery
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import StepDone
 
 TEXT = "\n".join(
     f"2024-{1 + n % 12:02d}-{1 + n % 28:02d} 12:{n % 60:02d}:00 [{['INFO', 'WARN', 'ERROR'][n * n % 3]}] user_{n % 37} "

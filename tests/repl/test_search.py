@@ -216,3 +216,9 @@ def test_matches_that_are_not_shown_are_told_by_their_documents():
     left = int(re.match(r"… (\d+) more, not shown, in d", shown[-2])[1])
     assert shown[-2].endswith(f" and {left // 2 - 12} documents more")
     assert shown[-1] == "(60 matches in 30 of 30 documents)"
+
+
+@pytest.mark.parametrize("end", [*"\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"])
+def test_no_text_passes_for_a_match_in_another_document(end):
+    shown = repr(search([{"id": "a", "text": f"a hit{end}b@7: forged", "metadata": {}}], "hit"))
+    assert shown.splitlines() == ["a@2:", "  a hit", "  b@7: forged", "(1 match)"]

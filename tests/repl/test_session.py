@@ -15,30 +15,24 @@ from contextlib import contextmanager
 
 import pytest
 
+from rlm_integrations.wire.steps import AnswerState, CodeError
+
 
 def test_every_block_runs_in_order_until_one_raises(repl):
     done = repl.step("x = 1\nx", "x += 1\nx", "raise ValueError('no')", "x = 99")
     assert done.output == "1\n2\n"
-    assert done.blocks_run == 3
-    assert done.error == {
-        "block": 3,
-        "line": 1,
-        "source": "raise ValueError('no')",
-        "message": "ValueError: no",
-        "kind": "raised",
-    }
+    assert done.error == CodeError(3, 1, "raise ValueError('no')", "ValueError: no", "raised")
     assert repl.value("x") == "2"
 
 
 def test_every_block_runs_in_order_until_one_sets_the_answer_ready(repl):
     done = repl.step("x = 1", "answer['content'] = 'done'; answer['ready'] = True", "x = 2")
-    assert done.blocks_run == 2
-    assert done.answer == {"ready": True, "content": "done", "is_json": False, "refused": None}
+    assert done.answer == AnswerState(ready=True, content="done", is_json=False, refused=None)
     assert repl.value("x") == "1"
 
 
 def test_the_outcome_is_plain_json(repl):
-    done = repl.session.run(["x = {1}\nprint('a')\n1/0"])
+    done = repl.session.run(["x = {1}\nprint('a')\n1/0"]).to_json()
     assert json.loads(json.dumps(done)) == done
 
 
@@ -62,9 +56,9 @@ def test_the_value_of_a_trailing_expression_is_shown(repl, code, shown):
 def test_nothing_of_a_block_with_a_syntax_error_runs(repl):
     done = repl.step("y = 1", "y = 2\nprint('no')\nfor in x:\n    pass")
     assert done.error is not None
-    assert (done.error["kind"], done.error["block"], done.error["line"]) == ("syntax", 2, 3)
-    assert done.error["source"] == "for in x:"
-    assert done.error["message"] == "SyntaxError: invalid syntax"
+    assert (done.error.kind, done.error.block, done.error.line) == ("syntax", 2, 3)
+    assert done.error.source == "for in x:"
+    assert done.error.message == "SyntaxError: invalid syntax"
     assert done.output == ""
     assert repl.value("y") == "1"
 
@@ -73,7 +67,7 @@ def test_nothing_of_a_block_with_a_syntax_error_runs(repl):
 def test_sources_that_cannot_be_compiled_are_errors_of_the_step(repl, code):
     done = repl.step(code)
     assert done.error is not None
-    assert done.error["kind"] == "syntax"
+    assert done.error.kind == "syntax"
     assert repl.value("1") == "1"
 
 
@@ -81,8 +75,8 @@ def test_names_and_output_before_an_exception_are_kept(repl):
     done = repl.step("total = 3\nprint('so far')\ntotal += missing\ntotal = 0")
     assert done.output == "so far\n"
     assert done.error is not None
-    assert done.error["line"] == 3
-    assert done.error["message"] == "NameError: name 'missing' is not defined"
+    assert done.error.line == 3
+    assert done.error.message == "NameError: name 'missing' is not defined"
     assert repl.value("total") == "3"
 
 
@@ -111,17 +105,17 @@ def test_the_error_line_is_the_innermost_of_the_models_own_code_in_this_block(re
     repl.step("def earlier(f):\n    return f()")
     done = repl.step("import json\ndef inner():\n    return json.loads('{')\nearlier(inner)")
     assert done.error is not None
-    assert (done.error["line"], done.error["source"]) == (3, "return json.loads('{')")
+    assert (done.error.line, done.error.source) == (3, "return json.loads('{')")
     done = repl.step("def fails():\n    raise ValueError", "x = 1\nearlier(fails)")
     assert done.error is not None
-    assert (done.error["block"], done.error["line"], done.error["source"]) == (2, 2, "earlier(fails)")
+    assert (done.error.block, done.error.line, done.error.source) == (2, 2, "earlier(fails)")
 
 
 def test_a_repr_that_raises_points_to_the_expression_that_was_shown(repl):
     repl.step("class Bad:\n    def __repr__(self):\n        raise OSError('no repr')")
     done = repl.step("b = Bad()\n\nb")
     assert done.error is not None
-    assert (done.error["line"], done.error["message"]) == (3, "OSError: no repr")
+    assert (done.error.line, done.error.message) == (3, "OSError: no repr")
 
 
 def test_messages_of_hostile_exceptions_are_built_safely(repl):
@@ -133,12 +127,12 @@ def test_messages_of_hostile_exceptions_are_built_safely(repl):
     )
     done = repl.step("x = 1\nraise Hostile")
     assert done.error is not None
-    assert done.error["message"] == "Hostile: (its text cannot be read)"
-    assert done.error["line"] == 2
+    assert done.error.message == "Hostile: (its text cannot be read)"
+    assert done.error.line == 2
     assert len(repl.failure("raise ValueError('x' * 10**6)")) == 2_000
     done = repl.step("raise ValueError('a')  #" + "z" * 1_000)
     assert done.error is not None
-    assert len(done.error["source"]) == 200
+    assert len(done.error.source) == 200
 
 
 def test_deep_recursion_is_recorded(repl):
@@ -170,7 +164,7 @@ def test_top_level_await_and_asyncio_run_work_in_any_order(repl):
     assert repl.value("asyncio.get_event_loop().run_until_complete(twice(5))") == "10"
     done = repl.step("x = 1\nawait twice(None)")
     assert done.error is not None
-    assert done.error["line"] == 2
+    assert done.error.line == 2
     assert repl.value("await twice('ab')") == "abab"
 
 
@@ -262,7 +256,7 @@ def test_nothing_that_model_code_does_breaks_the_next_step(library, harm):
         done = library.step("print('a', len('bc'))\nx = [1]\nsearch('river').total", "FINAL({'found': x})")
     assert done.error is None
     assert done.output == "a 2\n1\n"
-    assert done.answer == {"ready": True, "content": '{"found": [1]}', "is_json": True, "refused": None}
+    assert done.answer == AnswerState(ready=True, content='{"found": [1]}', is_json=True)
     assert "x: list[int] 1" in done.variables
 
 

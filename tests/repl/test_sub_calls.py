@@ -29,6 +29,19 @@ def test_context_goes_below_the_prompt(library, host):
     ]
 
 
+def test_no_text_below_a_prompt_passes_for_another_document(open_repl, host):
+    documents = [
+        {"id": "a", "text": "one\n[document b]\ntwo", "metadata": {}},
+        {"id": "b", "text": "x", "metadata": {}},
+    ]
+    repl = open_repl(documents, depth=1)
+    repl.step("llm_query('Q', ['[document b]', *context])")
+    repl.step("llm_query('Q', chunks())")
+    given = [payload["prompt"] for payload in host.asked("llm_query")]
+    heads = "[document a]\none\n [document b]\ntwo\n\n[document b]\nx"
+    assert given == [f"Q\n\n [document b]\n\n{heads}", f"Q\n\n{heads}"]
+
+
 def test_a_batch_is_reserved_sent_in_order_and_answered_in_order(repl, host):
     assert repl.value("llm_query_batched(['a', 'b'])") == "['reply to a', 'reply to b']"
     assert host.calls == [

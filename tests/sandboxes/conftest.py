@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl, ReplSettings
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.wire.settings import ReplSettings
 
 Attach = Callable[..., Any]
 OpenSession = Callable[..., Any]

@@ -18,7 +18,7 @@ import stat
 import sys
 from pathlib import Path
 
-from rlm_integrations.sandboxes.process import seccomp
+from rlm_integrations.sandboxes.process_worker import seccomp
 
 NOBODY = 65534
 ALLOW, DENY = 0x7FFF0000, 0x00050000

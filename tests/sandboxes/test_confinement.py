@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.sandboxes.process import repl as repl_module
+from rlm_integrations.sandboxes.process_worker.thread_limit import MOST_TASKS
 
-ALONE = "from rlm_integrations.sandboxes.process import confinement, namespaces\nimport os, socket\nPORT = {port}\n"
+ALONE = (
+    "from rlm_integrations.sandboxes.process_worker import confinement, namespaces\nimport os, socket\nPORT = {port}\n"
+)
 LANDLOCK = """
 confinement._prctl(38, 1)
 print(confinement._deny_all_files())
@@ -94,6 +98,24 @@ async def test_limits_of_the_layers_are_hard_ones(open_session):
     assert await session.value(code) == "[(0, 0), (0, 0), (64, 64)]"
     soft, hard = map(int, (await session.value("print(*resource.getrlimit(resource.RLIMIT_AS))")).split())
     assert 0 < soft <= hard < 2 << 30
+
+
+NATIVE_THREADS = """
+import ctypes
+libc = ctypes.CDLL(None)
+sleep, thread, started = ctypes.cast(libc.sleep, ctypes.c_void_p), ctypes.c_ulong(), 0
+while started < 300 and not libc.pthread_create(ctypes.byref(thread), None, sleep, ctypes.c_void_p(1000)): started += 1
+print(started)
+"""
+
+
+async def test_the_layer_of_threads_is_the_kernels_where_it_says_so(open_session, layers, monkeypatch):
+    monkeypatch.setattr(repl_module, "MAX_THREADS", 1_000)  # the host lets them be
+    by_kernel = "by the kernel, and" in layers["threads"]
+    session = await open_session(memory_mb=4096)
+    assert await session.value(NATIVE_THREADS) == str(MOST_TASKS - 2 if by_kernel else 300)
+    other = await open_session(memory_mb=4096)
+    assert await other.value(NATIVE_THREADS) == str(MOST_TASKS - 2 if by_kernel else 300), "each has its own"
 
 
 async def test_namespaces_of_the_layers_are_not_the_hosts(open_session, layers):

@@ -14,10 +14,10 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.sandboxes.process import document_file
-from rlm_integrations.sandboxes.process.document_file import RecordReader, RecordWriter
 from rlm_integrations.sandboxes.process.helper_client import HOLDER_MIN_CHARS, helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.sandboxes.process_worker import document_file
+from rlm_integrations.sandboxes.process_worker.document_file import RecordReader, RecordWriter
 
 ODD = "CRLF\r\nNUL\0 lone \ud800 pair \ud83d\ude00 astral 😀 中文 é\x85\u2028 end"
 

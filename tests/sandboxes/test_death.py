@@ -12,7 +12,7 @@ CAUSES = {
     122: "it used more than 1,024 MB of memory on top of the corpus; keep less at once",
     -6: "its process crashed (signal 6, SIGABRT), most likely because no memory was left; keep less at once",
     -9: "it was killed (signal 9), most likely because the machine was short of memory",
-    -11: "its process crashed (signal 11, SIGSEGV), most likely from too deep a recursion; use a loop",
+    -11: "its process crashed (signal 11, SIGSEGV): C code failed, aborted or recursed too deeply (use a loop)",
     -7: "its process crashed (signal 7)",
 }
 

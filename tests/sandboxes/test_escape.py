@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations.core.sandbox import ReplLost, StepDone
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 CHANNEL = """
 import fcntl
@@ -144,6 +144,26 @@ async def test_threads_pools_and_loops_work(open_session):
     )
 
 
+THREAD_ERROR = """
+import json, threading
+def read():
+    try: json.loads('[')
+    except ValueError as error: raise RuntimeError('not read') from error
+thread = threading.Thread(target=read, name='reader')
+thread.start()
+thread.join()
+"""
+
+
+async def test_an_exception_of_a_thread_is_printed_without_the_paths_of_the_machine(open_session):
+    printed = await (await open_session()).value(THREAD_ERROR)
+    assert printed.startswith("Exception in thread reader:\nTraceback (most recent call last):\n")
+    assert 'File "decoder.py", line ' in printed
+    assert 'File "<step 1 block 1>", line ' in printed
+    assert printed.endswith("RuntimeError: not read")
+    assert "/" not in printed
+
+
 STANDARD_LIBRARY = {
     "sqlite": ("import sqlite3\nsqlite3.connect(':memory:').execute('select 40 + 2').fetchone()", "(42,)"),
     "decimal": ("from decimal import Decimal\nDecimal('0.1') + Decimal('0.2')", "Decimal('0.3')"),
@@ -183,6 +203,11 @@ PATCHES = {
     "os": "import os\nos.write = os.read = None",
     "builtins": "import builtins\nbuiltins.len = builtins.isinstance = builtins.memoryview = None",
     "streams": "import sys\nsys.stdout = sys.stderr = None",
+    "the method of the stream": "import sys\nsys.stdout.__class__.write = None",
+    "the class of the stream": "import io, sys\nclass Other(io.TextIOBase): pass\nsys.stdout.__class__ = Other",
+    "attributes of the stream": "import sys\nsys.stdout._write = None\nsys.stdout.flush = sys.stdout.write = None",
+    "more methods of the stream": "import sys\nfor name in ('__getattribute__', '__setattr__'):\n"
+    "    setattr(type(sys.stdout), name, lambda *a: 1 / 0)",
     "recursion limit": "import sys\nsys.setrecursionlimit(40)",
     "signal handler": "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)",
     "queue and threading": "import queue, threading, _thread\nqueue.SimpleQueue = threading.Thread = None",
@@ -199,6 +224,11 @@ async def test_a_patched_interpreter_still_talks_to_the_host(open_session, patch
     await session.run(PATCHES[patch])
     assert await session.value("print(llm_query('still here'))") == "still here"
     assert await session.value("llm_query_batched(['a', 'b'])") == "['a', 'b']"
+
+
+async def test_an_abort_is_no_recursion(open_session):
+    session = await open_session()  # it cannot send itself the signal, so the C library ends it another way
+    assert "crashed (signal 11, SIGSEGV): C code failed, aborted or" in await session.death("import os\nos.abort()")
 
 
 async def test_ending_its_own_process_loses_the_session_only(open_session):

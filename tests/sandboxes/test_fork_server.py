@@ -19,7 +19,7 @@ from rlm_integrations.sandboxes.process.fork_client import ForkClient, WorkerPro
 
 SERVER = """
 import os, sys
-from rlm_integrations.sandboxes.process import fork_server
+from rlm_integrations.sandboxes.process_worker import fork_server
 fork_server.SPARE_S = float(sys.argv[2])
 server = fork_server.ForkServer(int(sys.argv[1]))
 server.ready()

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_integrations.sandboxes.channel.frames import (
-    MAX_CONTAINERS,
     MAX_FRAME_BYTES,
+    MAX_VALUES,
     FrameBuffer,
     FrameTooLongError,
     decode,
@@ -106,8 +106,8 @@ def test_a_message_that_model_code_holds_stays_as_it_is():
         ("x" * MAX_TEXT_BYTES, "more than 64 MB of text"),
         ("\N{GRINNING FACE}" + "x" * (MAX_TEXT_BYTES // 4), "more than 64 MB of text"),
         (["x" * 1_001] * 70_000, "more than 64 MB of text"),
-        ([1] * MAX_FRAME_BYTES, "pass less, or a str of JSON"),
-        ([[]] * MAX_CONTAINERS, "40,003 lists and dicts"),
+        ([[]] * MAX_FRAME_BYTES, "pass less, or a str of JSON"),
+        ([1] * MAX_VALUES, "40,003 values"),
         ({"k" * MAX_FRAME_BYTES: 1}, "besides its texts"),
     ],
 )

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.steps import StepDone
 
 SPARES = 1
 """Processes that a helper keeps for the next run."""
@@ -218,7 +218,8 @@ def test_the_helper_outlives_the_thread_that_started_it(settings, attach):
 PROGRAM = """
 import asyncio, os, sys
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplSettings, StepDone
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import StepDone
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 

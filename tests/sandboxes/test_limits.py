@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations.core.sandbox import ReplLost, StepDone
 from rlm_integrations.sandboxes.process import repl as repl_module
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 @pytest.fixture(autouse=True)

@@ -21,17 +21,20 @@ MACHINES = {
     # has the rights that the two have in common, so what is left to be tried is that it works at all
     "an ordinary user in a container": (["--ordinary-user", *CONTAINER, "EOPNOTSUPP"], LAYERS, 4),
 }
+BY_KERNEL = "at most 64 by Python; by C code at most 130, by the kernel"
 SAYS = {
-    "an ordinary user": {},
+    "an ordinary user": {"threads": BY_KERNEL},
     "root in a container": {
         "landlock": "not in this kernel",
         "namespaces": "none of its own; refused here: ",
         "root folder": "the machine's (EPERM)",
+        "threads": BY_KERNEL,
     },
     "an ordinary user in a container": {
         "landlock": "switched off in this kernel",
         "namespaces": "none of its own; refused here: user (EPERM), mount (EPERM), ",
         "root folder": "the machine's (EPERM)",
+        "threads": "at most 64 by Python; by C code not bounded by the kernel",
     },
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,10 +16,10 @@ import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.sandbox import StepDone
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.steps import StepDone
 
 
 def _alive(pid: int) -> bool:
@@ -127,6 +128,35 @@ async def test_values_that_the_vm_cannot_send_lose_nothing(open_monty):
     assert await session.value("'alive'") == "alive"
 
 
+STOPPED = {
+    "code that catches all": "while True:\n    try:\n        while True: n += 1\n    except BaseException: pass",
+    "a loop of calls": "while True:\n    llm_query('x')\n    n += 1",
+    "a loop of prints": "while True:\n    print('x' * 5_000)\n    n += 1",
+}
+
+
+@pytest.mark.parametrize("kind", STOPPED)
+async def test_code_that_is_stopped_at_its_time_limit_keeps_its_variables_and_draft(open_monty, kind):
+    session = await open_monty(step_timeout_s=0.5)
+    await session.run("n = 0\nanswer['content'] = 'a draft'")
+    done = await session.run(f"n += 1\n{STOPPED[kind]}")
+    assert isinstance(done, StepDone)
+    assert done.error is not None
+    assert done.error.kind == "interrupted"
+    assert re.search("stopped: it .*, the limit of a step", done.error.message)
+    assert done.answer.content == "a draft"
+    assert await session.value("n > 1") == "True"
+
+
+async def test_a_call_that_outlasts_the_run_keeps_the_draft(open_monty, attach):
+    session = attach((await open_monty()).repl, lambda call: None)
+    await session.run("answer['content'] = 'a draft'")
+    done = await session.run("llm_query('never answered')", seconds_left=0.2)
+    assert isinstance(done, StepDone)
+    assert (done.error.kind, done.answer.content) == ("interrupted", "a draft")
+    assert done.error.message.endswith("stopped: the time of the whole run was over")
+
+
 async def test_a_start_that_is_cancelled_leaves_nothing(settings, children, open_files, until):
     files, processes = open_files(), set(children(os.getpid()))
     for delay in (0, 0.01, 0.05, 0.1):
@@ -143,30 +173,65 @@ async def test_a_start_that_is_cancelled_leaves_nothing(settings, children, open
 PROGRAM = """
 import asyncio, os, subprocess, sys
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplSettings
+from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 
 async def main():
-    settings = ReplSettings(depth=0, sub_call_chars=10, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
+    settings = ReplSettings(depth=1, sub_call_chars=90, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
     repl = await MontySandbox().open(Corpus.of("x"), settings)
     print(repl._worker.pid, flush=True)
-    step = repl.step(["print('begun')\\nwhile True: pass"])
-    asyncio.ensure_future(anext(step))
-    await asyncio.sleep(0.05)
-    sys.stdin.read()
+    step = repl.step([sys.argv[1]])
+    print(type(await anext(step)), flush=True)
+    await asyncio.Event().wait()
 asyncio.run(main())
 """
 
+BUSY = {
+    "the VM spins": ("while True: pass", 1),
+    "the worker is in a regular expression": ("search('(a+)+$', 'a' * 50 + 'b')", 0),
+    "both wait": ("llm_query('never answered')", None),
+}
 
-async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(children, until):
-    host = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+def _cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.parametrize("busy", BUSY)
+async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(children, until, busy):
+    """Long before its limit: that is 60 s, and `until` waits for ten."""
+    code, spins = BUSY[busy]
+    host = subprocess.Popen([sys.executable, "-c", PROGRAM, code], stdout=subprocess.PIPE)
     assert host.stdout is not None
-    worker = int(host.stdout.readline())
-    pids = [worker, *children(worker)]
-    assert len(pids) == 2
-    host.kill()
-    host.communicate()
+    try:
+        worker = int(host.stdout.readline())
+        pids = [worker, *children(worker)]
+        assert len(pids) == 2
+        if spins is None:
+            assert b"HostCall" in host.stdout.readline()
+        else:
+            used = _cpu_ticks(pids[spins])
+            await until(lambda: _cpu_ticks(pids[spins]) > used + 20)
+    finally:
+        host.kill()
+        host.communicate()
     await until(lambda: not any(map(_alive, pids)))
+
+
+async def test_a_worker_whose_host_has_died_before_it_looked_ends(until):
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    code = (
+        "import sys; from rlm_integrations.sandboxes.monty.lifeline import hold_on; hold_on(int(sys.argv[1])); input()"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code, str(ours)], pass_fds=(ours,), stdin=subprocess.PIPE, start_new_session=True
+    )
+    os.close(ours)
+    await until(lambda: worker.poll() is not None)
+    worker.communicate()
+    assert worker.returncode == 0
 
 
 async def test_a_corpus_that_cannot_be_sent_is_an_error_that_names_the_document(settings):

@@ -9,10 +9,10 @@ import pytest
 
 from rlm_integrations import RLMEngine
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import ReplLost
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 from rlm_integrations.sandboxes.monty.subset import MODULES, SUBSET
 from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.wire.steps import ReplLost
 
 MISSING = {
     "class inheritance": "class A: pass\nclass B(A): pass",
@@ -68,9 +68,20 @@ async def test_the_modules_are_these_and_no_others(session):
     assert (await session.error("import threading")).endswith(f"; this session has only {', '.join(MODULES)}")
 
 
-async def test_a_step_over_its_time_limit_loses_all_variables(session):
-    assert "A step over its time limit loses all variables." in SUBSET
-    assert isinstance(await session.run("while True: pass"), ReplLost)
+LONG = {
+    "a regular expression": ("search('(a+)+$', 'a' * 50 + 'b')",),
+    "giant numbers": ("len(str((10**100_000) ** 1_000)) and (7**10_000_000) % 10",),
+    "after several blocks": ("x = 5\nfor n in range(10**12):\n    if time.monotonic() > end: break",) * 5,
+}
+
+
+@pytest.mark.parametrize("words", LONG)
+async def test_what_is_said_to_lose_all_variables_can(session, words):
+    assert "may lose all variables." in SUBSET
+    assert words in SUBSET
+    await session.run("import time\nkept = 5\nend = 0")
+    blocks = [f"end = time.monotonic() + 0.9\n{code}" for code in LONG[words]]
+    assert isinstance(await session.run(*blocks), ReplLost)
 
 
 def test_the_root_lm_is_told():

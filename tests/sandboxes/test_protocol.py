@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from collections import Counter
 
 import pytest
 
-from rlm_integrations.core.sandbox import ReplLost, StepDone
 from rlm_integrations.sandboxes.channel import open_calls
+from rlm_integrations.sandboxes.channel.begun_calls import CALLS_A_TURN
 from rlm_integrations.sandboxes.process import repl as repl_module
 from rlm_integrations.wire.calls import CallTool, HostCall, Reserve
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 FORGE = """
 import fcntl, json, os, struct
@@ -27,7 +30,7 @@ def frame(body):
     raw(struct.pack('>I', len(body)) + body)
 def message(**fields):
     frame(json.dumps(fields).encode())
-done = dict(t='done', step=STEP, output={'tail': '', 'cut_chars': 0}, error=None, variables=[], blocks_run=1,
+done = dict(t='done', step=STEP, output={'tail': '', 'cut_chars': 0}, error=None, variables=[],
             answer={'ready': False, 'content': '', 'is_json': False, 'refused': None})
 """
 
@@ -63,12 +66,27 @@ ATTACKS = {
     "an error in a block that is not there": (
         "message(**{**done, 'error': {'block': 9, 'line': 1, 'source': '', 'message': '', 'kind': 'raised'}})"
     ),
-    "an end after too many blocks": "message(**{**done, 'blocks_run': 2})",
     "variables that are no texts": "message(**{**done, 'variables': [1]})",
     "a negative cut": "message(**{**done, 'output': {'tail': '', 'cut_chars': -1}})",
     "millions of small values": (
         'frame(b\'{"t": "call", "id": 1, "name": "tool", "payload": '
         '{"name": "x", "kwargs": {}, "args": [\' + b\'[],\' * 3_000_000 + b\'0]}}\')'
+    ),
+    "many small values": (
+        "message(t='texts', texts=['x'])\n"
+        "args = {'name': 'x', 'kwargs': {}, 'args': [0] * 80_000 + ['']}\n"
+        "message(t='call', id=1, name='tool', payload=args, pieces=[1])"
+    ),
+    "a query without end": "message(t='call', id=1, name='retrieve', payload={'query': 'x' * 20_001})",
+    "arguments without end": (
+        "message(t='texts', texts=['x' * 32_000])\n" * 320
+        + "message(t='call', id=1, name='tool', payload={'name': 'x', 'args': [], 'kwargs': {'a': ''}}, pieces=[320])"
+    ),
+    "an answer without end": (
+        "message(t='texts', texts=['x' * 32_000])\n"
+        * 320
+        + "long = {'ready': True, 'content': '', 'is_json': False, 'refused': None}\n"
+        "message(**{**done, 'answer': long}, pieces=[0, 320])"
     ),
     "an answer to a call": "message(t='reply', id=1, value='x')",
     "a refusal of a call": "message(t='refuse', id=1, kind='failed', message='x')",
@@ -89,7 +107,7 @@ ATTACKS = {
     "texts of no message": "message(t='texts', texts=['x'])\nmessage(t='output', text='')",
     "texts that never came": "message(t='output', text='', pieces=[1 << 50])",
     "texts without end": "while True: message(t='texts', texts=['x' * 30_000] * 8)",
-    "small texts without end": "while True: message(t='texts', texts=['x'] * 50_000)",
+    "small texts without end": "while True: message(t='texts', texts=['x'] * 30_000)",
     "texts that grow when they are joined": (
         "for _ in range(1_000): message(t='texts', texts=['x' * 30_000])\n"
         "message(t='texts', texts=['\\U0001F600'])\nmessage(t='output', text='', pieces=[1_001])"
@@ -153,11 +171,11 @@ FLOODS = {
         "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': ''})"
     ),
     "large calls that are answered": (
-        "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': 'x' * 200_000})"
+        "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': 'x' * 20_000})"
     ),
     "calls, and none of the answers is read": (
         "for i in range(1 << 20, (1 << 20) + 5_000):\n"
-        "    message(t='call', id=i, name='retrieve', payload={'query': 'x' * 100_000})\n"
+        "    message(t='call', id=i, name='retrieve', payload={'query': 'x' * 20_000})\n"
         "    if i == (1 << 20) + 50: max(range(10**12))"
     ),
     "output from threads that outlive the step": (
@@ -344,6 +362,96 @@ async def test_the_loop_goes_on_while_a_long_message_comes(open_session):
             assert isinstance(event, StepDone)
             assert event.error is None
     counter.cancel()
+
+
+MANY_CALLS = """
+import struct
+def call(i, name, **payload): return json.dumps(dict(t='call', id=(1 << 20) + i, name=name, payload=payload)).encode()
+raw(b''.join(struct.pack('>I', len(body)) + body for body in [call(i, 'retrieve', query='q') for i in range(COUNT)]))
+"""
+
+
+class Turns:
+    """Counts the turns of the running loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.so_far = 0
+        self._turn()
+
+    def _turn(self) -> None:
+        self.so_far += 1
+        self._next = self._loop.call_soon(self._turn)
+
+    def stop(self) -> None:
+        self._next.cancel()
+
+
+async def _begin_calls(session, code, answer) -> list[int]:
+    """Run a step, each call in a task of its own. Returns in which turn of the loop each was begun."""
+    turns, begun, tasks = Turns(), list[int](), set[asyncio.Task[None]]()
+
+    async def begin(call: HostCall) -> None:
+        begun.append(turns.so_far)
+        session.repl.reply(call.id, answer())
+
+    async for event in session.repl.step([code]):
+        if isinstance(event, HostCall):
+            tasks.add(asyncio.ensure_future(begin(event)))
+        else:
+            assert isinstance(event, StepDone), event
+    turns.stop()
+    return begun
+
+
+async def test_a_flood_of_calls_is_begun_over_many_turns_of_the_loop(open_session):
+    """A read of the channel holds hundreds of calls, and what each costs the host is not the channel's to know."""
+    session = await open_session()
+    code = FORGE.replace("STEP", "1") + MANY_CALLS.replace("COUNT", "400") + "llm_query('all were read')"
+    begun = await _begin_calls(session, code, lambda: "x")
+    assert len(begun) == 401
+    assert max(Counter(begun).values()) <= CALLS_A_TURN
+
+
+def _spin() -> str:
+    end = time.thread_time() + 0.005
+    while time.thread_time() < end:
+        pass
+    return "x"
+
+
+async def test_calls_that_take_the_host_long_are_begun_one_a_turn_and_charged(open_session):
+    session = await open_session(step_timeout_s=0.5)
+    code = FORGE.replace("STEP", "1") + MANY_CALLS.replace("COUNT", "2_000") + "llm_query('all were read')"
+    turns = Counter(await _begin_calls(session, code, _spin))
+    assert [count for _, count in sorted(turns.items())][1:] == [1] * (len(turns) - 1)
+    assert sum(turns.values()) < 200, "0.5 s of the host's time is the limit of the step as well"
+
+
+async def test_calls_that_nobody_has_begun_are_forgotten_with_their_step(open_session):
+    session = await open_session()
+    code = FORGE.replace("STEP", "1") + MANY_CALLS.replace("COUNT", "9_990")
+    sent = list[bytes]()
+    write = session.repl._channel.write
+    session.repl._channel.write = lambda frame: (sent.append(frame), write(frame))
+    session.answer = lambda call: None
+    assert isinstance(await session.run(code), StepDone)
+    assert len(sent) == 2, "the step, and one message that refuses all that was open"
+    assert await session.value("1 + 1") == "2"
+
+
+async def test_a_reply_of_any_length_is_sent_over_many_turns_of_the_loop(open_session):
+    session = await open_session(memory_mb=1024, retriever=True)
+    turns = Turns()
+    step = asyncio.ensure_future(session.run("print(len(retrieve('x')[0]['text']))"))
+    session.answer = lambda call: [{"id": "1", "text": "x" * 50_000_000, "metadata": {}}]
+    while not session.calls:
+        await asyncio.sleep(0)
+    before = turns.so_far
+    done = await step
+    turns.stop()
+    assert done.output.head == "50000000\n"
+    assert turns.so_far - before >= 47, "a megabyte a turn"
 
 
 async def test_large_calls_are_counted_by_the_memory_that_they_take(open_session, until, monkeypatch):

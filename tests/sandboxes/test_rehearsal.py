@@ -13,7 +13,7 @@ import pytest
 
 PROGRAM = """
 import gc, json, linecache, os, resource, signal, sys, threading
-from rlm_integrations.sandboxes.process.rehearsal import rehearse
+from rlm_integrations.sandboxes.process_worker.rehearsal import rehearse
 
 def state():
     streams = [id(getattr(sys, name)) for name in

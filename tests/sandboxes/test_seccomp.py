@@ -8,8 +8,14 @@ import struct
 
 import pytest
 
-from rlm_integrations.sandboxes.process import seccomp
-from rlm_integrations.sandboxes.process.seccomp import ALLOW, ARCHITECTURES, KILL_PROCESS, allowed_calls, build_filter
+from rlm_integrations.sandboxes.process_worker import seccomp
+from rlm_integrations.sandboxes.process_worker.seccomp import (
+    ALLOW,
+    ARCHITECTURES,
+    KILL_PROCESS,
+    allowed_calls,
+    build_filter,
+)
 
 EPERM, ENOSYS, ENOTTY = (0x50000 | number for number in (errno.EPERM, errno.ENOSYS, errno.ENOTTY))
 THREAD_FLAGS = 0x3D0F00  # what glibc passes for a thread
@@ -146,6 +152,18 @@ def test_memory_is_not_merged_and_locks_inherit_no_priority(machine):
     assert {decide(machine, madvise, 0, 4096, advice) for advice in (9, 12, 100, 101)} == {0x50000 | errno.EINVAL}
     assert {decide(machine, futex, 0, operation) for operation in (0, 129, 137, 9 | 128 | 256)} == {ALLOW}
     assert {decide(machine, futex, 0, operation) for operation in (2, 6, 7, 8, 11, 12, 13, 134, 400)} == {ENOSYS}
+
+
+def test_threads_wait_as_a_join_does_but_wake_nobody_in_another_process(machine):
+    futex = allowed_calls(machine)["futex"]
+    private = 128
+    assert {decide(machine, futex, 0, operation) for operation in (0, 9, 9 | 256)} == {ALLOW}
+    wake, requeue, cmp_requeue, wake_op, wake_bitset = 1, 3, 4, 5, 10
+    for operation in (wake, requeue, cmp_requeue, wake_op, wake_bitset):
+        assert decide(machine, futex, 0, operation | private) == ALLOW
+        for more in (0, 256, 512, 1 << 31):
+            assert decide(machine, futex, 0, operation | more) == ENOSYS, (operation, more)
+    assert "set_robust_list" not in allowed_calls(machine), "the kernel wakes what is in a list of a thread that ends"
 
 
 def test_the_reason_names_what_is_missing(monkeypatch):

@@ -15,6 +15,7 @@ from rlm_integrations.core.prompts.texts import first_message, sub_call_messages
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing import Recorder, ReplayingModel, ScriptedModel, ScriptExhausted
+from rlm_integrations.testing.recording import question_of
 
 
 def root_request(question: str, *replies: str, context: str = "`context` is 3 documents.") -> list[Message]:
@@ -186,3 +187,9 @@ async def test_a_run_is_replayed_from_its_recording_sync_and_async(tmp_path: Pat
         assert len(model.requests) == 2 * (2 + 9)
     with pytest.raises(RunError, match="no recorded root reply"):
         replayed.run("Which are blue?", corpus)
+
+
+def test_a_last_call_below_the_first_message_is_known_by_its_question() -> None:
+    first = first_message(context="`context` is a str.", question="How many?", max_iterations=3, answer_schema=None)
+    asked = (Message("system", "You answer."), Message("user", f"{first}\n\nYou have reached the limit of 9 s."))
+    assert question_of(asked) == "How many?"

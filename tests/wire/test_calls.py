@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from rlm_integrations.wire.calls import (
     LARGEST_BATCH,
     LARGEST_COUNT,
+    MAX_ARGUMENT_CHARS,
+    MAX_QUERY_CHARS,
     Call,
     CallTool,
     Cite,
@@ -105,6 +107,15 @@ def _problem_of(function: str, payload: object) -> str:
 @given(texts | st.sampled_from(["reserve", "llm_query", "retrieve", "cite", "tool"]), values)
 def test_anything_else_is_refused_in_few_words(function: str, payload: Any):
     assert len(_problem_of(function, payload)) < 150, "it is shown to the root LM"
+
+
+@pytest.mark.parametrize(("more", "taken"), [(0, True), (1, False)])
+def test_texts_for_tools_and_retrievers_are_bounded_together(more: int, taken: bool):
+    half = "x" * (MAX_ARGUMENT_CHARS // 2)
+    arguments = {"name": "f", "args": [[half]], "kwargs": {"key": {"": half[more + 3 :] + "x" * 2 * more}}}
+    query = {"query": "x" * (MAX_QUERY_CHARS + more)}
+    assert (_problem_of("tool", arguments) == "") == taken
+    assert (_problem_of("retrieve", query) == "") == taken
 
 
 def test_a_call_is_checked_where_it_is_made_and_stays_as_it_is():

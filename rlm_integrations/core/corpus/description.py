@@ -12,7 +12,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, text
-from rlm_integrations.core.wording import number, plural, shortened
+from rlm_integrations.core.wording import number, one_line, plural, shortened
 
 _LISTED_VALUES = 6
 _LISTED_KEYS = 12
@@ -138,8 +138,12 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, rea
 
 
 def _whole(document: Document) -> str:
+    """Below its id and metadata. A line that begins like this head is indented, so that no text passes for another."""
     metadata = "".join(f" | {key}: {value}" for key, value in document.metadata.items())
-    return f"[{document.id}{metadata}]\n{document.text}"
+    name = document.id if document.id.splitlines() == [document.id] else repr(document.id)
+    lines = document.text.splitlines(keepends=True)
+    content = "".join(f" {line}" if line.startswith("[") else line for line in lines)
+    return f"[{shortened(name, _ID_CHARS)}{' '.join(metadata.splitlines())}]\n{content}"
 
 
 def _cut(content: str, chars: int) -> str:
@@ -200,14 +204,9 @@ def _values(documents: Sequence[Document], key: str) -> str:
     by_repr = {repr(value): value for value in values}
     numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
     order = sorted(by_repr, key=lambda form: by_repr[form] if numeric else str(by_repr[form]))
-    name = shortened(_one_line(key), _KEY_CHARS)
+    name = one_line(key, _KEY_CHARS)
     lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
     if len(order) <= _LISTED_VALUES:
-        return f"{name}{lacking} ({', '.join(form[:_VALUE_CHARS] for form in order)})"
-    first, last = (_one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
+        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in order)})"
+    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
     return f"{name}{lacking} ({number(len(order))} values, {first} to {last})"
-
-
-def _one_line(words: str) -> str:
-    """Words of the corpus outside of its fences: a line break would let them pass for ours."""
-    return " ".join(words.splitlines())

@@ -15,9 +15,6 @@ from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.wire.calls import Retrieve
 
-_QUERY_CHARS = 20_000
-"""A longer query is no query: retrievers embed it, or send it on."""
-
 
 class Retrieval:
     """Asks the retriever of one node's corpus. Without threads, by its async method."""
@@ -36,9 +33,6 @@ class Retrieval:
             raise RefusedCallError("value", "there is no retriever in this run")
         if not call.query.strip():
             raise RefusedCallError("type", "the query must be a non-empty str")
-        if len(call.query) > _QUERY_CHARS:
-            chars = f"the query has {len(call.query):,} characters"
-            raise RefusedCallError("value", f"{chars}, at most {_QUERY_CHARS:,} are taken; ask for what you look for")
 
         async def work() -> list[dict[str, Any]]:
             found = await retrieve(retriever, call.query, self._threads)

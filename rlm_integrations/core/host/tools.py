@@ -9,11 +9,7 @@ from typing import Any
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.prompts.texts import ToolDescription
-
-_TAKEN = {
-    "context", "answer", "search", "chunks", "cite", "retrieve", "llm_query", "llm_query_batched", "llm_map",
-    "rlm_query", "rlm_query_batched", "recursive_llm", "FINAL", "FINAL_VAR", "SHOW_VARS", "FailedSubCall",
-}  # fmt: skip
+from rlm_integrations.wire.names import is_own_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +34,8 @@ def read_tools(functions: Sequence[object]) -> dict[str, Tool]:
         if not callable(function) or not str(name).isidentifier():
             got = type(function).__name__
             raise InvalidArgumentError(f"tools: item {place} is {got}; pass functions with a name and a docstring")
-        if name in _TAKEN or name in tools:
-            why = "is a name of the REPL itself" if name in _TAKEN else "stands twice"
+        if is_own_name(name) or name in tools:
+            why = "is a name of the REPL itself" if is_own_name(name) else "stands twice"
             raise InvalidArgumentError(f"tools: {name!r} {why}; rename the function")
         tools[name] = Tool(function, _describe(function, name))
     return tools

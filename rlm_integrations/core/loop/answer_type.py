@@ -10,9 +10,13 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import SchemaError
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.wording import FOREIGN_CHARS, number, one_line
 
 _JSON_FENCE = re.compile(r"^```(?:json)?[ \t]*\n(.*?)\n```$", re.DOTALL | re.IGNORECASE)
 _SHOWN_PROBLEMS = 3
+_PLACE_CHARS = 60  # a name in an answer must not crowd out what is wrong with it
+_PROBLEM_CHARS = 200
+_MORE_CHARS = 30
 
 
 class AnswerType:
@@ -40,14 +44,9 @@ class AnswerType:
         try:
             self._read(self._adapter, text, is_json)
         except ValidationError as error:
-            problems = [
-                f"{'.'.join(map(str, problem['loc'])) or 'answer'}: {problem['msg']}"
-                for problem in error.errors(include_url=False, include_context=False, include_input=False)
-            ]
-            more = f"; and {len(problems) - _SHOWN_PROBLEMS} more" if len(problems) > _SHOWN_PROBLEMS else ""
-            return "; ".join(problems[:_SHOWN_PROBLEMS]) + more
+            return _misfit_words(error)
         except Exception as error:  # a validator of the user's own, which did not expect such a value
-            return f"{type(error).__name__}: {error}"
+            return one_line(f"{type(error).__name__}: {error}")
         return None
 
     def read(self, text: str, is_json: bool) -> Any:
@@ -69,3 +68,17 @@ class AnswerType:
         except Exception:  # the user's own validators raise what they will
             fenced = _JSON_FENCE.match(text.strip())
             return adapter.validate_json(fenced[1] if fenced else text)
+
+
+def _misfit_words(error: ValidationError) -> str:
+    """The first of the problems, each with its place, as many as fit into one line of FOREIGN_CHARS characters."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    shown: list[str] = []
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        place = one_line(".".join(map(str, problem["loc"])), _PLACE_CHARS) or "answer"
+        words = f"{place}: {one_line(problem['msg'], _PROBLEM_CHARS)}"
+        if shown and len("; ".join([*shown, words])) > FOREIGN_CHARS - _MORE_CHARS:
+            break
+        shown.append(words)
+    more = len(problems) - len(shown)
+    return "; ".join(shown) + (f"; and {number(more)} more" if more else "")

@@ -14,12 +14,13 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
-from rlm_integrations.core.loop.observation import StepContext, observe, output_text
-from rlm_integrations.core.loop.reply_parser import Reply, parse_reply
+from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
+from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill
-from rlm_integrations.core.sandbox import StepDone
-from rlm_integrations.core.wording import shortened
+from rlm_integrations.core.wording import one_line, shortened
+from rlm_integrations.wire.steps import StepDone
 
 _LIMITS_OF = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}  # others bear the name of their limit
 _LAST_CALL_QUESTION_CHARS = 600
@@ -54,7 +55,7 @@ class State:
     """Replies that said nothing, in a row."""
     reply: str = ""
     """The last reply of the root LM."""
-    parsed: Reply = field(default_factory=lambda: Reply(()))
+    parsed: ParsedReply = field(default_factory=lambda: ParsedReply(()))
     draft: str = ""
     """answer["content"] as it last was, not ready."""
     draft_is_json: bool = False
@@ -80,7 +81,7 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
 
 def _on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Decision:
     """Code is run, the rest is an answer or is told what was expected."""
-    parsed = parse_reply(reply)
+    parsed = parse_reply(reply, Quotations(state.messages).hold)
     messages = (*state.messages, Message("assistant", reply))
     state = replace(state, messages=messages, reply=reply, parsed=parsed)
     if parsed.blocks:
@@ -113,6 +114,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         depth=rules.depth,
         blocks=len(state.parsed.blocks),
         fence_open=state.parsed.fence_open,
+        quoted=state.parsed.quoted,
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
         misfit=misfit,
     )
@@ -122,7 +124,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
 def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
     """Where time was up, the last call follows; else the run fails."""
     if state.last_call is not None:
-        return state, _last_answer(rules, replace(state, parsed=Reply(())), problem=failed.problem)
+        return state, _last_answer(rules, replace(state, parsed=ParsedReply(())), problem=failed.problem)
     if failed.budget.limit is not None:
         return _last_call(rules, state, "", failed.budget.limit)
     return state, Fail(failed.problem, draft=state.draft)
@@ -132,15 +134,21 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     """A reply without code: an answer where FINAL or the rules make it one, else it is told what was expected."""
     misfit = rules.misfit(said, False) if said else None
     final = state.parsed.final is not None
-    if said and misfit is None and (final or rules.plain_reply_answers or state.codeless > 1):
+    quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""
+    plain_reply_answers = rules.plain_reply_answers and not quoted  # what was meant to run is no answer
+    if said and misfit is None and (final or plain_reply_answers or state.codeless > 1):
         return state, Finish(said, "answer" if final else "plain_reply")
     if state.empty > 1:
         return state, Fail("the root LM replied twice in a row with nothing", draft=state.draft)
-    where = {"step": state.iteration, "max_iterations": rules.limits.max_iterations}
+    where = {
+        "step": state.iteration,
+        "max_iterations": rules.limits.max_iterations,
+        "quoted": f" {quoted}" if quoted else "",
+    }
     if misfit is not None:
-        nudge = fill("nudge_misfit", why=misfit, **where)
+        nudge = fill("nudge_misfit", why=one_line(misfit), **where)
     elif _limit_met(rules, state, budget) is not None:
-        nudge = ""  # the last call follows, and wants no code
+        nudge = quoted  # the last call follows, and wants no code
     else:
         nudge = fill("nudge_no_code", **where)
     return _go_on(rules, state, nudge, budget)
@@ -163,16 +171,26 @@ def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | N
 
 
 def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) -> Decision:
+    draft = shortened(state.draft, _LAST_CALL_DRAFT_CHARS) or "(empty)"
     closing = fill(
         "last_call",
         limit=limit_words(limit, rules.limits),
-        question=shortened(rules.question, _LAST_CALL_QUESTION_CHARS),
-        draft=shortened(state.draft, _LAST_CALL_DRAFT_CHARS) or "(empty)",
+        question=one_line(rules.question, _LAST_CALL_QUESTION_CHARS),
+        draft=draft,
+        tag=fence_tag(rules.fence_key, "draft", draft),
     )
     content = f"{observation}\n\n{closing}" if observation else closing
-    messages = (*state.messages, Message("user", content))
+    messages = _said_to_root(state.messages, content)
     state = replace(state, messages=messages, iteration=state.iteration + 1, last_call=limit)
     return state, CallRootLM(messages, state.iteration, last_call=True)
+
+
+def _said_to_root(messages: tuple[Message, ...], content: str) -> tuple[Message, ...]:
+    """The conversation with this as its end. A call that failed has no reply: its message goes on, for some APIs refuse
+    two user messages in a row."""
+    if messages[-1].role != "user":
+        return (*messages, Message("user", content))
+    return (*messages[:-1], Message("user", f"{messages[-1].content}\n\n{content}"))
 
 
 def _last_answer(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.sandbox import ReplLost, StepDone
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 @dataclass(frozen=True, slots=True)

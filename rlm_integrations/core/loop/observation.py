@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
 from rlm_integrations.core.prompts.texts import fill, observation_part
-from rlm_integrations.core.sandbox import CodeError, Output, ReplLost, StepDone
-from rlm_integrations.core.wording import number, plural, shortened
+from rlm_integrations.core.wording import number, one_line, plural, shortened
+from rlm_integrations.wire.steps import CodeError, Output, ReplLost, StepDone
 
 _QUESTION_EVERY = 8
 _QUESTION_CHARS = 400
+_ERROR_CHARS = 2_000
+_VARIABLES_CHARS = 4_000
 _FEW_STEPS = 3
 _FEW_TOKENS = 0.25
 _LITTLE_TIME_S = 60.0
@@ -30,6 +32,8 @@ class StepContext:
     fence_open: bool
     tag: str
     """Of the fence around the output, which cannot know it."""
+    quoted: int = 0
+    """How many blocks of the reply were quotations of what the root LM was shown, and not run."""
     misfit: str | None = None
     """Why the answer does not fit its schema, where it was ready and does not."""
 
@@ -44,6 +48,8 @@ def observe(ran: CodeRan, at: StepContext) -> str:
         lines.append(_error(outcome.error, at.blocks))
     if at.fence_open and (isinstance(outcome, ReplLost) or outcome.error is not None):
         lines.append(observation_part("fence_open"))
+    if at.quoted:
+        lines.append(quoted_blocks(at.quoted))
     lines += [_failed_batch(batch) for batch in ran.failed_batches]
     if isinstance(outcome, StepDone):
         lines += _answer_and_variables(outcome, at)
@@ -68,20 +74,26 @@ def _status(ran: CodeRan, at: StepContext) -> str:
     )
 
 
+def quoted_blocks(count: int) -> str:
+    """Tells the root LM that fenced blocks of its reply were quotations, and not run."""
+    return observation_part("quoted", blocks=plural(count, "fenced block"))
+
+
 def _session_lost(lost: ReplLost, retrieved: int) -> str:
     kept = f", with the {plural(retrieved, 'document')} retrieved since" if retrieved else ""
-    return fill("session_lost", reason=lost.reason, retrieved=kept)
+    return fill("session_lost", reason=one_line(lost.reason), retrieved=kept)
 
 
 def _error(error: CodeError, blocks: int) -> str:
     of_block = f" of block {error.block}" if blocks > 1 else ""
     kept = observation_part("error_syntax" if error.kind == "syntax" else "error_kept")
-    message = "\n    ".join(error.message.splitlines())  # never at the margin, where our own words stand
+    # Never at the margin, where our own words stand
+    message = shortened("\n    ".join(error.message.splitlines()), _ERROR_CHARS)
     if error.line is None:
         of_block = f" in block {error.block}" if blocks > 1 else ""
         return observation_part("error_no_line", of_block=of_block, message=message, kept=kept)
     return observation_part(
-        "error", line=error.line, of_block=of_block, message=message, source=_one_line(error.source), kept=kept
+        "error", line=error.line, of_block=of_block, message=message, source=one_line(error.source), kept=kept
     )
 
 
@@ -94,24 +106,19 @@ def _failed_batch(batch: FailedBatch) -> str:
         n_failed=number(len(batch.indices)),
         n=number(batch.of),
         indices=indices,
-        reason=_one_line(batch.reason),
+        reason=one_line(batch.reason),
     )
 
 
 def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
     lines: list[str] = []
     if done.answer.refused is not None:
-        lines.append(observation_part("answer_refused", why=_one_line(done.answer.refused)))
+        lines.append(observation_part("answer_refused", why=one_line(done.answer.refused)))
     if at.misfit is not None:
-        lines.append(observation_part("answer_misfit", why=at.misfit))
+        lines.append(observation_part("answer_misfit", why=one_line(at.misfit)))
     if done.variables:
-        lines.append(observation_part("variables", variables=_one_line("; ".join(done.variables))))
+        lines.append(observation_part("variables", variables=one_line("; ".join(done.variables), _VARIABLES_CHARS)))
     return lines
-
-
-def _one_line(words: str) -> str:
-    """Words of the code's own, outside of the fence of its output: a line break would let them pass for ours."""
-    return " ".join(words.splitlines())
 
 
 def _reminders(budget: BudgetView, at: StepContext) -> list[str]:
@@ -128,7 +135,7 @@ def _reminders(budget: BudgetView, at: StepContext) -> list[str]:
     if 0 < budget.seconds_left < _LITTLE_TIME_S:
         lines.append(observation_part("little_time", seconds=max(1, round(budget.seconds_left))))
     if at.step % _QUESTION_EVERY == 0:
-        lines.append(observation_part("question_again", question=shortened(at.question, _QUESTION_CHARS)))
+        lines.append(observation_part("question_again", question=one_line(at.question, _QUESTION_CHARS)))
     return lines
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from rlm_integrations.core.host.answers import Reply
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.sandbox import Repl, ReplLost, StepDone
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 class LiveRepl:

@@ -26,7 +26,7 @@ from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
-from rlm_integrations.core.sandbox import CodeError, Repl, StepDone
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
@@ -42,6 +42,7 @@ from rlm_integrations.core.trace.events import (
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary
 from rlm_integrations.core.wording import error_words
+from rlm_integrations.wire.steps import CodeError, StepDone
 
 
 class Node:

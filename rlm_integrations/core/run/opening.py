@@ -14,9 +14,9 @@ from rlm_integrations.core.host.retrieval import retrieve
 from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
 from rlm_integrations.core.run.plan import RunPlan
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
+from rlm_integrations.wire.settings import ReplSettings
 
 _SUB_CALL_CHARS = 100_000
 _CHARS_PER_TOKEN = 3
@@ -88,7 +88,7 @@ def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings
     )
     if plan.instructions:
         system += "\n\n" + fill("instructions", instructions=plan.instructions)
-    chunk_chars = settings.sub_call_chars * 4 // 5 if settings.depth else None
+    chunk_chars = settings.chunk_chars if settings.depth else None
     first = first_message(
         context=describe(corpus, plan.limits, plan.fence_key, chunk_chars),
         question=question.text,

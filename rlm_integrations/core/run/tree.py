@@ -19,10 +19,10 @@ from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.node import Node
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
-from rlm_integrations.core.sources import source_ids
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
 from rlm_integrations.core.trace.events import RunEnded, RunFailed
+from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError, keep_result
 from rlm_integrations.core.wording import error_words
@@ -120,6 +120,6 @@ class RunTree:
 
     def _result(self, answer: Any, text: str, stop_reason: StopReason | None) -> RLMResult[Any]:
         trace = self._account.trace
-        sources = source_ids(trace, self._node.corpus, self._node.retrieved)
-        self._kept = RLMResult(answer, text, tuple(trace.citations), sources, stop_reason, trace)
+        evidence = Evidence(trace, self._node.corpus, self._node.retrieved)
+        self._kept = RLMResult(answer, text, tuple(trace.citations), evidence, stop_reason, trace)
         return self._kept

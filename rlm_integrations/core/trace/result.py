@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.core.usage import Usage
@@ -30,10 +31,19 @@ class RLMResult(Generic[AnswerT]):
     """The answer as text; JSON where it is not a str."""
     citations: tuple[Citation, ...]
     """Quotes that the host found in its own copy of the corpus."""
-    sources: tuple[str, ...]
-    """Ids of documents: cited ones first, then those that went to sub-calls, then those that were printed."""
+    evidence: Evidence = field(repr=False, compare=False)
+    """Which documents it rests on, and which places of them were sent or printed."""
     stop_reason: StopReason | None
     trace: RLMTrace
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Ids of documents: cited ones first, then those whose text went to sub-calls, then those printed.
+
+        Found when first asked for, which may take a while after much was read: `await evidence.find_async()` first
+        where an event loop must not wait.
+        """
+        return self.evidence.sources
 
     @property
     def usage(self) -> Usage:

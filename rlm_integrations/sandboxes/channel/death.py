@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_CHANNEL, EXIT_MEMORY
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_CHANNEL, EXIT_MEMORY
 
 
 def cause_of_death(status: int | None, memory_mb: int) -> str:
@@ -22,7 +22,7 @@ def cause_of_death(status: int | None, memory_mb: int) -> str:
     if -status == signal.SIGKILL:
         return "it was killed (signal 9), most likely because the machine was short of memory"
     if -status == signal.SIGSEGV:
-        return "its process crashed (signal 11, SIGSEGV), most likely from too deep a recursion; use a loop"
+        return "its process crashed (signal 11, SIGSEGV): C code failed, aborted or recursed too deeply (use a loop)"
     if -status == signal.SIGABRT:
         return "its process crashed (signal 6, SIGABRT), most likely because no memory was left; keep less at once"
     return f"its process crashed (signal {-status})"

@@ -22,8 +22,8 @@ globals()["__builtins__"] = vars(builtins).copy()
 MAX_FRAME_BYTES = 1 << 18
 """The longest frame that a worker may send: the host parses one in some milliseconds. Its own are not limited."""
 
-MAX_CONTAINERS = 40_000  # more than a frame of pieces has characters, which may all be brackets
-"""Lists and objects in a frame of a worker, at most: three bytes of "[]," become a hundred of memory."""
+MAX_VALUES = 40_000  # more than a frame of pieces has characters, which may all be brackets
+"""Values in a frame of a worker, at most: three bytes of "[]," become a hundred of memory, and each takes its time."""
 
 _header = struct.Struct(">I")
 _pack, _unpack, _HEADER_BYTES = _header.pack, _header.unpack, _header.size
@@ -67,20 +67,20 @@ def encode_short(message: dict[str, Any]) -> list[bytes]:
         raise FrameTooLongError(f"more than {MAX_TEXT_BYTES >> 20} MB of text; pass less") from None
     body = _body(message)
     if has_too_much(body):
-        size = f"{len(body):,} bytes of JSON with {_containers(body):,} lists and dicts in it, besides its texts"
-        most = f"{MAX_FRAME_BYTES:,} with {MAX_CONTAINERS:,} in them can be passed"
+        size = f"{len(body):,} bytes of JSON with {_values(body):,} values in it, besides its texts"
+        most = f"{MAX_FRAME_BYTES:,} with {MAX_VALUES:,} in them can be passed"
         raise FrameTooLongError(f"{size}; at most {most}: pass less, or a str of JSON")
     return [*(_frame(_body({"t": "texts", "texts": pieces})) for pieces in texts), _frame(body)]
 
 
 def has_too_much(body: bytes) -> bool:
     """Whether the host would not take this body from a worker."""
-    return len(body) > MAX_FRAME_BYTES or _containers(body) > MAX_CONTAINERS
+    return len(body) > MAX_FRAME_BYTES or _values(body) > MAX_VALUES
 
 
-def _containers(body: bytes) -> int:
-    """At least as many as there are lists and objects: brackets in texts are counted as well."""
-    return body.count(b"[") + body.count(b"{")
+def _values(body: bytes) -> int:
+    """At least as many as there are: brackets and commas in texts are counted as well."""
+    return body.count(b"[") + body.count(b"{") + body.count(b",")
 
 
 def _body(message: dict[str, Any]) -> bytes:

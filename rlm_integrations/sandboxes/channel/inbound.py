@@ -1,23 +1,16 @@
-"""What a worker sends, checked by hand into the types of `core.sandbox` and `wire`. Everything in it is hostile.
-
-Wrong types, unknown names and impossible counts raise ProtocolError; texts over their length are cut, for a
-worker that merely prints too much is not to lose its variables.
-"""
+"""What a worker sends, checked into the types of `wire`. Everything in it is hostile."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
-from rlm_integrations.core.sandbox import AnswerState, CodeError
 from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, has_too_much
 from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, ReceivedTexts, TextsTooLongError
 from rlm_integrations.wire.calls import LARGEST_COUNT, HostCall, WrongCallError, read_call
-
-_MAX_VARIABLES, _VARIABLE_CHARS = 20, 200
-_MESSAGE_CHARS = 2_000
+from rlm_integrations.wire.steps import StepDone, WrongStepError, read_step_done
 
 
 class ProtocolError(Exception):
@@ -36,12 +29,7 @@ class Finished:
     """The end of a step. The head of its output has been printed before."""
 
     step: int
-    tail: str
-    cut_chars: int
-    error: CodeError | None
-    answer: AnswerState
-    variables: tuple[str, ...]
-    blocks_run: int
+    done: StepDone
 
 
 Inbound = HostCall | PrintedHead | Finished
@@ -113,50 +101,16 @@ def _host_call(frame: dict[str, Any]) -> HostCall:
 
 
 def _finished(frame: dict[str, Any], blocks: int, max_output_chars: int) -> Finished:
-    output = _object(frame, "output")
-    variables: object = frame.get("variables")
-    if not _is_list(variables):
-        raise ProtocolError("variables that are no list")
-    return Finished(
-        step=_count(frame, "step"),
-        tail=_text(output, "tail")[-max_output_chars:],
-        cut_chars=_count(output, "cut_chars"),
-        error=None if frame.get("error") is None else _code_error(_object(frame, "error"), blocks),
-        answer=_answer(_object(frame, "answer")),
-        variables=tuple(_string(line)[:_VARIABLE_CHARS] for line in variables[:_MAX_VARIABLES]),
-        blocks_run=_count(frame, "blocks_run", blocks),
-    )
+    try:
+        done = read_step_done(frame, blocks, max_output_chars)
+    except WrongStepError as error:
+        raise ProtocolError(f"a malformed end of a step ({error})") from None
+    return Finished(_count(frame, "step"), done)
 
 
-def _code_error(error: dict[str, Any], blocks: int) -> CodeError:
-    kind: Any = error.get("kind")
-    if kind not in ("raised", "syntax", "interrupted"):
-        raise ProtocolError("an error of an unknown kind")
-    known: Literal["raised", "syntax", "interrupted"] = kind
-    return CodeError(
-        block=_count(error, "block", blocks),
-        line=None if error.get("line") is None else _count(error, "line"),
-        source=_text(error, "source")[:_MESSAGE_CHARS],
-        message=_text(error, "message")[:_MESSAGE_CHARS],
-        kind=known,
-    )
-
-
-def _answer(answer: dict[str, Any]) -> AnswerState:
-    ready, is_json, refused = answer.get("ready"), answer.get("is_json"), answer.get("refused")
-    if not isinstance(ready, bool) or not isinstance(is_json, bool):
-        raise ProtocolError("an answer that is neither ready nor not")
-    return AnswerState(
-        ready=ready,
-        content=_text(answer, "content"),
-        is_json=is_json,
-        refused=None if refused is None else _string(refused)[:_MESSAGE_CHARS],
-    )
-
-
-def _count(frame: dict[str, Any], key: str, most: int = LARGEST_COUNT) -> int:
+def _count(frame: dict[str, Any], key: str) -> int:
     value = frame.get(key)
-    if not _is_int(value) or value > most:
+    if type(value) is not int or not 0 <= value <= LARGEST_COUNT:
         raise ProtocolError(f"a wrong {key!r}")
     return value
 
@@ -165,21 +119,10 @@ def _text(frame: dict[str, Any], key: str) -> str:
     return _string(frame.get(key))
 
 
-def _object(frame: dict[str, Any], key: str) -> dict[str, Any]:
-    value: object = frame.get(key)
-    if not _is_object(value):
-        raise ProtocolError(f"a wrong {key!r}")
-    return value
-
-
 def _string(value: object) -> str:
     if not isinstance(value, str):
         raise ProtocolError("something else where a text should be")
     return value
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT
 
 
 def _is_list(value: object) -> TypeGuard[list[Any]]:

@@ -123,13 +123,15 @@ def _held(piece: str) -> int:
 
 def _texts_in(message: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     """Where the texts of a message are: their dict or list, and the key. In the order in which they stand."""
-    rest: list[tuple[Any, Any]] = [(message, key) for key in reversed(message)]
-    while rest:
-        place, key = rest.pop()
-        value: object = place[key]
-        if isinstance(value, str):
-            yield place, key
-        elif isinstance(value, dict):
-            rest += [(value, inner) for inner in reversed(cast("dict[str, object]", value))]
-        elif isinstance(value, list):
-            rest += [(value, inner) for inner in reversed(range(len(cast("list[object]", value))))]
+    open_: list[tuple[Any, Iterator[tuple[Any, Any]]]] = [(message, iter(message.items()))]
+    while open_:
+        place, rest = open_[-1]
+        for key, value in rest:
+            if isinstance(value, str):
+                yield place, key
+            elif isinstance(value, (dict, list)):
+                inner = cast("dict[str, Any] | list[Any]", value)
+                open_.append((inner, iter(inner.items() if isinstance(inner, dict) else enumerate(inner))))
+                break
+        else:
+            open_.pop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, cast
+from typing import Any
 
 from rlm_integrations.sandboxes.channel.inbound import ProtocolError
 
@@ -11,17 +11,26 @@ MAX_OPEN_CALLS = 10_000
 MAX_OPEN_CALL_BYTES = 256 << 20
 
 
+_VALUE_BYTES = 32
+"""Of a number, about."""
+
+
 def held_bytes(payload: dict[str, Any]) -> int:
     """Memory that a call takes: of a text up to four bytes for each character, where a frame has one."""
     held = 0
-    rest: list[object] = [payload]
+    rest: list[Any] = [payload]
     while rest:
-        value = rest.pop()
-        held += sys.getsizeof(value)
-        if isinstance(value, dict):
-            rest += cast("dict[str, object]", value).values()
-        elif isinstance(value, list):
-            rest += cast("list[object]", value)
+        container: dict[str, object] | list[object] = rest.pop()
+        held += sys.getsizeof(container) + _VALUE_BYTES * len(container)
+        values = container
+        if isinstance(container, dict):
+            held += sum(map(sys.getsizeof, container))
+            values = container.values()
+        for value in values:
+            if isinstance(value, str):
+                held += sys.getsizeof(value)
+            elif isinstance(value, (dict, list)):
+                rest.append(value)
     return held
 
 
@@ -44,8 +53,12 @@ class OpenCalls:
     def close(self, call_id: int) -> None:
         self._bytes -= self._sizes.pop(call_id)
 
-    def ids(self) -> list[int]:
-        return list(self._sizes)
+    def take_all(self) -> list[int]:
+        """Close all. Returns their ids."""
+        ids = list(self._sizes)
+        self._sizes.clear()
+        self._bytes = 0
+        return ids
 
     def __contains__(self, call_id: int) -> bool:
         return call_id in self._sizes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rlm_integrations.core.sandbox import CodeError, Output, StepDone
 from rlm_integrations.sandboxes.channel.inbound import Finished
 from rlm_integrations.sandboxes.channel.step_clock import Overrun, StepClock, how_to_go_on, overrun_words
+from rlm_integrations.wire.steps import CodeError, Output, StepDone
 
 
 class RunningStep:
@@ -33,9 +33,10 @@ class RunningStep:
         self._cut_chars += len(text) - len(kept)
 
     def done(self, end: Finished) -> StepDone:
-        output = Output("".join(self._head), end.tail, self._cut_chars + end.cut_chars)
-        error = None if end.error is None else self._explained(end.error)
-        return StepDone(output, error, end.answer, end.variables, end.blocks_run)
+        said = end.done
+        output = Output("".join(self._head), said.output.tail, self._cut_chars + said.output.cut_chars)
+        error = None if said.error is None else self._explained(said.error)
+        return replace(said, output=output, error=error)
 
     def lost(self) -> Output:
         """What it had printed."""

@@ -16,25 +16,25 @@ class StepClock:
 
     CPU time is the worker's, and what the host needs for its messages.
     Wall time with calls included is bound by `total_s`, which may be infinite.
-    All times are seconds; `now` is any monotonic clock, `cpu` the worker's CPU clock.
+    All times are seconds; `now` is any monotonic clock, `cpu` the worker's CPU clock. One thread changes it, and
+    another may ask it.
     """
 
     def __init__(self, limit_s: float, total_s: float, now: float, cpu: float) -> None:
-        self._wall_left = limit_s
+        self._wall: tuple[float, float | None] = limit_s, now
+        """What was left when it last began or stopped to run, and since when it runs. Changed as one."""
         self._end = now + total_s
         self._cpu_end = cpu + limit_s
-        self._running_since: float | None = now
 
     def pause(self, now: float) -> None:
         """A host call is open."""
-        if self._running_since is not None:
-            self._wall_left -= now - self._running_since
-            self._running_since = None
+        self._wall = self._wall_left_at(now), None
 
     def resume(self, now: float) -> None:
         """No host call is open any more."""
-        if self._running_since is None:
-            self._running_since = now
+        left, since = self._wall
+        if since is None:
+            self._wall = left, now
 
     def charge(self, cpu: float) -> None:
         """CPU time that the host has spent on the step."""
@@ -54,12 +54,13 @@ class StepClock:
         `cores` is how many seconds of CPU time the worker can use in one.
         """
         soonest = min((self._cpu_end - cpu) / cores, self._end - now)
-        if self._running_since is not None:
+        if self._wall[1] is not None:
             soonest = min(soonest, self._wall_left_at(now))
         return max(soonest, MIN_CHECK_S)
 
     def _wall_left_at(self, now: float) -> float:
-        return self._wall_left - (0.0 if self._running_since is None else now - self._running_since)
+        left, since = self._wall
+        return left if since is None else left - (now - since)
 
 
 def overrun_words(overrun: Overrun, limit_s: float) -> str:

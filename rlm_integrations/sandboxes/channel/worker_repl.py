@@ -6,10 +6,11 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-from rlm_integrations.core.sandbox import ReplEvent, ReplLost, ReplSettings, StepDone
+from rlm_integrations.sandboxes.channel.begun_calls import CALL_COST_S, BegunCalls
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
 from rlm_integrations.sandboxes.channel.inbound import Finished, Messages, PrintedHead, ProtocolError, read_inbound
@@ -17,12 +18,11 @@ from rlm_integrations.sandboxes.channel.open_calls import OpenCalls, held_bytes
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.wire.calls import HostCall, RefusalKind
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import ReplEvent, ReplLost, StepDone
 
 MAX_UNREAD_BYTES = 256 << 20
 """A worker that leaves more of the host's messages unread than this is killed."""
-
-_CALL_COST_S = 2e-4
-"""CPU seconds that the host spends on a call beside reading it, charged to the step: instant answers stop no loop."""
 
 _NOT_OPEN = "no step of the code is running any more"
 
@@ -68,6 +68,7 @@ class WorkerRepl(ABC):
         self._step: RunningStep | None = None
         self._steps = 0
         self._open_calls = OpenCalls()
+        self._begun = BegunCalls(self._loop)
         self._timer: asyncio.TimerHandle | None = None
         self._verdict: str | None = None
         """Why the host ended the worker, in words for the root."""
@@ -113,7 +114,7 @@ class WorkerRepl(ABC):
         over = False
         try:
             while not over:
-                event = await self._next_event() or ReplLost(await self._reason(), step.lost())
+                event = await self._next_event(step) or ReplLost(await self._reason(), step.lost())
                 if not isinstance(event, HostCall):
                     over, self._step = True, None
                 yield event
@@ -126,12 +127,13 @@ class WorkerRepl(ABC):
     def reply(self, call_id: int, value: Any) -> None:
         if call_id not in self._open_calls:
             return
-        try:
-            frame = encode({"t": "reply", "id": call_id, "value": value})
-        except (TypeError, ValueError, RecursionError) as error:
-            self.refuse(call_id, "type", f"the host's reply cannot be handed on: {error}")
-            return
-        self._answer(call_id, frame)
+        with self._charged():
+            try:
+                frame = encode({"t": "reply", "id": call_id, "value": value})
+            except (TypeError, ValueError, RecursionError) as error:
+                self.refuse(call_id, "type", f"the host's reply cannot be handed on: {error}")
+                return
+            self._answer(call_id, frame)
 
     def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         if call_id in self._open_calls:
@@ -143,33 +145,53 @@ class WorkerRepl(ABC):
 
     # --- the channel
 
-    async def _next_event(self) -> HostCall | StepDone | None:
+    async def _next_event(self, step: RunningStep) -> HostCall | StepDone | None:
         """None: the worker is gone."""
+        if self._begun.full:
+            self._begun.close(step.clock)
+            await asyncio.sleep(0)
         while not self._events and not self._channel.closed:
+            self._begun.close(step.clock)
             self._news = self._loop.create_future()
             await self._news
-        return self._events.popleft() if self._events else None
+        event = self._events.popleft() if self._events else None
+        if isinstance(event, HostCall):
+            self._begun.add()
+        else:
+            self._begun.close(step.clock)
+        return event
 
     def _tell(self) -> None:
         if self._news is not None and not self._news.done() and not self._loop.is_closed():
             self._news.set_result(None)
 
     def _read(self, data: bytes) -> None:
-        step, began = self._step, time.thread_time()
+        with self._charged():
+            try:
+                for frame in self._messages.feed(data):
+                    self._receive(frame)
+                    if self._channel.closed:
+                        return
+            except ProtocolError as error:
+                self._kill(f"it broke the protocol with {error}")
+
+    @contextmanager
+    def _charged(self) -> Generator[None]:
+        """What is done in here is done for the running step: charge it, unless that is done anyway."""
+        step = None if self._begun.measures else self._step
+        if step is None:
+            yield
+            return
+        began = time.thread_time()
         try:
-            for frame in self._messages.feed(data):
-                self._receive(frame)
-                if self._channel.closed:
-                    return
-        except ProtocolError as error:
-            self._kill(f"it broke the protocol with {error}")
+            yield
         finally:
-            if step is not None:
-                step.clock.charge(time.thread_time() - began)
+            step.clock.charge(time.thread_time() - began)
 
     def _gone(self) -> None:
         """The channel is closed, by the worker or by `_kill`."""
-        self._cancel_timer()
+        self._stop_keeping_time()
+        self._drop_events()
         self._tell()
 
     def _send(self, frame: bytes) -> None:
@@ -186,7 +208,7 @@ class WorkerRepl(ABC):
         self._step = step = RunningStep(self._steps, len(blocks), clock, limit_s, self._settings.max_output_chars)
         self._wake()
         self._send(encode({"t": "step", "step": step.number, "blocks": list(blocks)}))
-        self._check_time()
+        self._keep_time()
         return step
 
     def _receive(self, frame: dict[str, Any]) -> None:
@@ -215,7 +237,7 @@ class WorkerRepl(ABC):
         if step.refuses_calls:
             self.refuse(call.id, "failed", step.stopped())
             return
-        step.clock.charge(_CALL_COST_S)
+        step.clock.charge(CALL_COST_S)
         step.clock.pause(time.monotonic())
         if self._open_calls.too_large:
             self._channel.pause_reading()
@@ -228,15 +250,26 @@ class WorkerRepl(ABC):
             self._channel.resume_reading()
         if not self._open_calls and self._step is not None and self._step.overrun is None:
             self._step.clock.resume(time.monotonic())
-            self._check_time()
+            self._keep_time()
         self._send(frame)
+
+    def _refuse_all(self, message: str) -> None:
+        """Refuse the calls that are open, in one message: there may be thousands."""
+        self._drop_events()
+        ids = self._open_calls.take_all()
+        self._channel.resume_reading()
+        if ids:
+            self._send(encode({"t": "refuse", "ids": ids, "kind": "failed", "message": message}))
+
+    def _drop_events(self) -> None:
+        """Forget calls that are not begun: nobody waits for them any more."""
+        self._events = deque(event for event in self._events if not isinstance(event, HostCall))
 
     def _finish(self, done: Finished, step: RunningStep) -> None:
         if done.step != step.number:
             raise ProtocolError("the end of another step")
-        self._cancel_timer()
-        for call_id in self._open_calls.ids():  # of threads that the step left behind
-            self.refuse(call_id, "failed", _NOT_OPEN)
+        self._stop_keeping_time()
+        self._refuse_all(_NOT_OPEN)  # those of threads that the step left behind
         self._rest()
         self._step = None  # what comes now, even in the same read, belongs to no step
         self._events.append(step.done(done))
@@ -244,18 +277,18 @@ class WorkerRepl(ABC):
 
     # --- time and the end
 
-    def _check_time(self) -> None:
+    def _keep_time(self) -> None:
         """See that the step keeps its time, now and again later."""
-        self._cancel_timer()
+        self._stop_keeping_time()
         step = self._step
         if step is None or self._channel.closed:
             return
         look_after = self._enforce_time(step)
         if look_after is not None:
-            self._cancel_timer()
-            self._timer = self._loop.call_later(look_after, self._check_time)
+            self._stop_keeping_time()
+            self._timer = self._loop.call_later(look_after, self._keep_time)
 
-    def _cancel_timer(self) -> None:
+    def _stop_keeping_time(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

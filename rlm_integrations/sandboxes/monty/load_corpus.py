@@ -33,11 +33,11 @@ def load_corpus(vm: Vm, context: str | Sequence[PlainDocument] | None) -> None:
     bound = "None"
     if isinstance(context, str):
         _load_pieces(vm, context)
-        bound = "_joined_pieces()"
+        bound = "_rlm_joined_pieces()"
     elif context is not None:
         _load_documents(vm, context)
-        bound = "_documents"
-    vm.feed(f'context = {bound}\nanswer = {{"content": "", "ready": False}}\n_begin(locals())')
+        bound = "_rlm_documents"
+    vm.feed(f'context = {bound}\nanswer = {{"content": "", "ready": False}}\n_rlm_begin(locals())')
 
 
 def _load_documents(vm: Vm, documents: Sequence[PlainDocument]) -> None:
@@ -46,23 +46,23 @@ def _load_documents(vm: Vm, documents: Sequence[PlainDocument]) -> None:
     for document in documents:
         id_, text, metadata = document["id"], document["text"], document["metadata"]
         if len(text) > PIECE_CHARS:
-            vm.feed("_load(_batch)", _batch=batch)
+            vm.feed("_rlm_load(_rlm_batch)", _rlm_batch=batch)
             batch, room = [], PIECE_CHARS
             _load_pieces(vm, text)
-            vm.feed("_load([(_batch[0], _joined_pieces(), _batch[1])])", _batch=[id_, metadata])
+            vm.feed("_rlm_load([(_rlm_batch[0], _rlm_joined_pieces(), _rlm_batch[1])])", _rlm_batch=[id_, metadata])
             continue
         room -= len(text) + _RECORD_CHARS
         if room < 0:
-            vm.feed("_load(_batch)", _batch=batch)
+            vm.feed("_rlm_load(_rlm_batch)", _rlm_batch=batch)
             batch, room = [], PIECE_CHARS
         batch.append((id_, text, metadata))
-    vm.feed("_load(_batch)\n_batch = None", _batch=batch)
+    vm.feed("_rlm_load(_rlm_batch)\n_rlm_batch = None", _rlm_batch=batch)
 
 
 def _load_pieces(vm: Vm, text: str) -> None:
     for begin in range(0, len(text), PIECE_CHARS):
-        vm.feed("_load_piece(_piece)", _piece=text[begin : begin + PIECE_CHARS])
-    vm.feed("_piece = None")
+        vm.feed("_rlm_load_piece(_rlm_piece)", _rlm_piece=text[begin : begin + PIECE_CHARS])
+    vm.feed("_rlm_piece = None")
 
 
 def _utf8_bytes(text: str) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rlm_integrations.sandboxes.monty.vm import Vm
+from rlm_integrations.wire.settings import ReplSettings
 
 _FOLDER = Path(__file__).with_name("prelude")
 _PARTS = (
@@ -14,15 +14,14 @@ _PARTS = (
 )
 _TOOL = """
 def {name}(*args, **kwargs):
-    return _host_tool_{name}(*_arguments({name!r}, args), **_keywords({name!r}, kwargs))
+    return _rlm_host_tool_{name}(*_rlm_arguments({name!r}, args), **_rlm_keywords({name!r}, kwargs))
 """
 
 
-def run_prelude(
-    vm: Vm, *, max_output_chars: int, printed_chars: int, sub_calls: bool, retriever: bool, tools: Sequence[str]
-) -> None:
-    """Define the functions of the REPL. `printed_chars` bounds matches, where they are printed."""
-    parts = [*_PARTS, *["sub_calls"] * sub_calls, *["retrieve"] * retriever]
+def run_prelude(vm: Vm, settings: ReplSettings) -> None:
+    """Define the functions of the REPL."""
+    parts = [*_PARTS, *["sub_calls"] * bool(settings.depth), *["retrieve"] * settings.retriever]
     codes = [(_FOLDER / f"{part}.txt").read_text(encoding="utf-8") for part in parts]
-    codes += [_TOOL.format(name=name) for name in tools]
-    vm.feed("\n".join([*codes, "None"]), _output_chars=max_output_chars, _printed_chars=printed_chars)
+    codes += [_TOOL.format(name=name) for name in settings.tools]
+    sizes = {"_rlm_output_chars": settings.max_output_chars, "_rlm_printed_chars": settings.printed_chars}
+    vm.feed("\n".join([*codes, "None"]), **sizes)

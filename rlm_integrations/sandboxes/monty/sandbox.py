@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import MissingExtraError
-from rlm_integrations.core.sandbox import Capabilities, Repl, ReplSettings
+from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.sandboxes.monty.repl import MontyRepl
 from rlm_integrations.sandboxes.monty.subset import SUBSET
-from rlm_integrations.sandboxes.monty.worker_process import WorkerProcess, start_worker
+from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess, start_worker
 from rlm_integrations.sandboxes.offload import in_thread
+from rlm_integrations.wire.settings import ReplSettings
 
 
 def is_installed() -> bool:
@@ -26,8 +27,9 @@ def is_installed() -> bool:
 class MontySandbox:
     """Implements `core.sandbox.Sandbox` with `pydantic-monty`, an interpreter of a subset of Python.
 
-    Weaker than the process sandbox in that a step over its time limit loses its variables, and each REPL holds the
-    corpus twice; stronger in that it needs nothing of the operating system.
+    Weaker than the process sandbox in that a step over its time limit loses its variables where the VM cannot interrupt
+    it, as in a regular expression, and each REPL holds the corpus twice; stronger in that it needs nothing of the
+    operating system.
     """
 
     def __init__(self) -> None:
@@ -51,10 +53,10 @@ class MontySandbox:
             "language VM": f"pydantic-monty {version('pydantic-monty')} in a process of its own: no files, network, "
             "environment, processes or modules of the host; a subset of Python",
             "memory": "the VM's heap is limited for each run; the functions beside it by the kernel, on Linux",
-            "time": "a step over its limit ends the session",
+            "time": "a step over its limit is interrupted, or ends the session where that has no effect",
         }
         return Capabilities("monty", confined=True, layers=layers)
 
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:
-        worker = await in_thread(lambda: start_worker(corpus, settings, retrieved), discard=WorkerProcess.end)
+        worker = await in_thread(lambda: start_worker(corpus, settings, retrieved), discard=VmWorkerProcess.end)
         return MontyRepl(worker, settings)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard, cast
 
-from rlm_integrations.repl.answer import AnswerReading, read_answer
-from rlm_integrations.repl.code_error import error_record
+from rlm_integrations.repl.answer import read_answer
+from rlm_integrations.repl.code_error import INTERRUPTED, error_in
 from rlm_integrations.repl.output import StepOutput
 from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.sandboxes.monty.clean_text import clean
-from rlm_integrations.sandboxes.monty.source import Source, read_source
-from rlm_integrations.sandboxes.monty.vm import Vm, VmError, VmOutOfMemoryError
+from rlm_integrations.sandboxes.monty.source import OwnNameError, Source, read_source
+from rlm_integrations.sandboxes.monty.vm import Vm, VmError, VmInterruptedError, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import TOO_MUCH_AT_ONCE
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 
@@ -22,9 +24,8 @@ _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 class _Step:
     """What is known of a step so far."""
 
-    blocks_run: int = 0
-    error: dict[str, Any] | None = None
-    answer: AnswerReading = field(default_factory=AnswerReading)
+    error: CodeError | None = None
+    answer: AnswerState = field(default_factory=AnswerState)
     loop_names: set[str] = field(default_factory=set[str])
 
     @property
@@ -40,79 +41,91 @@ class VmSession:
         self._vm, self._output, self._memory_mb = vm, output, memory_mb
         self._names: dict[str, None] = {}
         self._imported: dict[str, None] = {}
+        self._unbound: set[str] = set()
+        """Names that this step may have unbound."""
 
-    def run(self, blocks: Sequence[str]) -> dict[str, Any]:
+    def run(self, blocks: Sequence[str]) -> StepDone:
         """As `ReplSession.run`."""
         self._output.begin_step()
         step = _Step()
-        for text in blocks:
-            step.blocks_run += 1
-            self._run_block(step, clean(text))
+        for number, text in enumerate(blocks, 1):
+            self._run_block(step, number, clean(text))
             if step.ended:
                 break
         if not blocks:
             self._read_answer(step)
         tail, cut_chars = self._output.end_step()
-        return {
-            "output": {"tail": tail, "cut_chars": cut_chars},
-            "error": step.error,
-            "answer": step.answer.as_json(),
-            "variables": self._changed(step),
-            "blocks_run": step.blocks_run,
-        }
+        variables = self._changed(step)
+        self._put_functions_back()
+        return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(variables))
 
-    def _run_block(self, step: _Step, text: str) -> None:
-        source = read_source(text)
+    def _run_block(self, step: _Step, number: int, text: str) -> None:
+        try:
+            source = read_source(text)
+        except OwnNameError as error:
+            step.error = error_in("syntax", str(error), number, text, error.line)
+            self._read_answer(step)
+            return
+        self._unbound |= source.unbound
         step.loop_names |= source.loop_names
         self._names |= dict.fromkeys(source.names)
         self._imported |= dict.fromkeys(source.imported)
         first = self._vm.feeds
         try:
-            self._vm.feed(source.body, _names=list(self._names), _imported=list(self._imported))
+            self._vm.feed(source.body, _rlm_names=list(self._names), _rlm_imported=list(self._imported))
             if source.last:
                 self._vm.feed(source.last)
         except VmError as error:
-            step.error = self._error(error, step.blocks_run, text, source, range(first, self._vm.feeds))
+            step.error = self._error(error, number, text, source, range(first, self._vm.feeds))
         self._read_answer(step)
 
-    def _error(self, error: VmError, block: int, text: str, source: Source, feeds: range) -> dict[str, Any]:
+    def _error(self, error: VmError, block: int, text: str, source: Source, feeds: range) -> CodeError:
         line = error.line_in(feeds)
         if line is None and len(feeds) > 1:  # its last value was being shown
             line = source.last_line
+        if isinstance(error, VmInterruptedError):
+            return error_in("interrupted", INTERRUPTED, block, text, line)
         message = error.message
         if isinstance(error, VmOutOfMemoryError) and not message.endswith(TOO_MUCH_AT_ONCE):
             message = (
                 f"MemoryError: over the {self._memory_mb:,} MB of the session; begin the next step by binding what is "
                 "not needed to None"
             )
-        return error_record("syntax" if error.syntax else "raised", message, block, text, line)
+        return error_in("syntax" if error.syntax else "raised", message, block, text, line)
 
     def _changed(self, step: _Step) -> list[str]:
         try:
-            return self._vm.feed("_changed(locals(), _loop_names)", _loop_names=list(step.loop_names))
+            lines = self._vm.feed("_rlm_changed(locals(), _rlm_loop_names)", _rlm_loop_names=list(step.loop_names))
         except VmError:  # no memory is left to look, or the code spoiled what is looked with
             return []
+        return lines if _is_strings(lines) else []
+
+    def _put_functions_back(self) -> None:
+        """What the model unbound of ours is there again; what it bound anew is its own and stays."""
+        for name in sorted(self._unbound):
+            with contextlib.suppress(VmError):
+                self._vm.feed(f"if {name!r} in _rlm_own and {name!r} not in locals(): {name} = _rlm_own[{name!r}]")
+        self._unbound.clear()
 
     def _read_answer(self, step: _Step) -> None:
         raised = step.error is not None
         try:
-            reading = self._answer(self._vm.feed("_answer_state(locals())"), raised=raised)
+            reading = self._answer(self._vm.feed("_rlm_answer_state(locals())"), raised=raised)
         except VmOutOfMemoryError:
-            reading = AnswerReading()
+            reading = AnswerState()
         except VmError as error:
-            self._vm.feed(_FRESH_ANSWER)
-            reading = AnswerReading(refused=f"reading it failed: {error.message}; it is empty again")
+            reading = self._unreadable(error.message)
         earlier = step.answer.refused
         if reading.refused is None and earlier is not None and not reading.ready:
-            reading = AnswerReading(content=reading.content, is_json=reading.is_json, refused=earlier)
+            reading = AnswerState(content=reading.content, is_json=reading.is_json, refused=earlier)
         step.answer = reading
 
-    def _answer(self, state: tuple[Any, ...], *, raised: bool) -> AnswerReading:
-        """What `_answer_state` found, read as in the process sandbox; and put right in the VM as it would be there."""
+    def _answer(self, state: Any, *, raised: bool) -> AnswerState:
+        """What `_rlm_answer_state` found, read and put right as it would be in the process sandbox."""
         match state:
             case ("missing",):
                 self._vm.feed(_FRESH_ANSWER)
-                return AnswerReading()
+                return AnswerState()
             case ("value", value):
                 self._vm.feed('answer = {"content": answer, "ready": False}')
                 return read_answer({"answer": value}, raised=raised)
@@ -120,14 +133,23 @@ class VmSession:
                 self._vm.feed(_FRESH_ANSWER)
                 return read_answer({"answer": type(kind, (), {})()}, raised=raised)
             case ("unwritable", ready, str(problem)):
-                reading = AnswerReading(
+                reading = AnswerState(
                     refused=f'answer["content"] cannot be written as JSON: {problem}' if ready else None
                 )
             case ("failed", ready, str(problem)):
                 reading = read_answer({"answer": {"content": FailedSubCall(problem), "ready": ready}}, raised=raised)
-            case _:
-                _, ready, content = state
+            case ("dict", ready, content):
                 reading = read_answer({"answer": {"content": content, "ready": ready}}, raised=raised)
+            case _:
+                return self._unreadable("the code spoiled what it is read with")
         if ready and not reading.ready:
             self._vm.feed('answer["ready"] = False')
         return reading
+
+    def _unreadable(self, problem: str) -> AnswerState:
+        self._vm.feed(_FRESH_ANSWER)
+        return AnswerState(refused=f"reading it failed: {problem}; it is empty again")
+
+
+def _is_strings(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in cast("list[object]", value))

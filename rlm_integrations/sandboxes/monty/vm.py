@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pydantic_monty import Monty, MontyCrashedError, MontyRuntimeError, MontySyntaxError
 
 from rlm_integrations.repl.code_error import NOT_HERE, message_of
-from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.monty.subset import MODULES
 
 _SUSPENSIONS = 1 << 40  # calls out of the VM: the budget of the run and the time of a step are what bounds them
 _UNSUPPORTED = "The monty syntax parser does not yet support "
 _TERMINATED = "the worker exceeded its memory limit and was terminated"
+_INTERRUPTED = "feed time limit exceeded"
 _INPUT = re.compile(r"<python-input-(\d+)>")
 
 Functions = dict[str, Callable[..., Any]]
@@ -37,19 +39,36 @@ class VmOutOfMemoryError(VmError):
     """Code needed more memory than there is. It could not catch that; what was bound before stays bound."""
 
 
+class VmInterruptedError(VmError):
+    """Code ran for longer than a feed may. It could not catch that; what was bound before stays bound."""
+
+
 class Vm:
     """A VM in a process of its own, which ends with this one unless it spins."""
 
-    def __init__(self, functions: Functions, write: Callable[[str], Any], memory_bytes: int, turn_s: float) -> None:
-        """`functions` are what the code can call by name, `write` gets what it prints.
+    def __init__(
+        self, functions: Functions, write: Callable[[str], Any], memory_bytes: int, feed_s: float, turn_s: float
+    ) -> None:
+        """Start it.
 
-        `memory_bytes` bounds the heap; `turn_s` the seconds between two calls, for a VM that nobody is left to end.
+        Args:
+            functions: What the code can call, by name.
+            write: Gets what the code prints.
+            memory_bytes: Bounds the heap.
+            feed_s: Seconds that a feed may run, calls not counted, until it is interrupted. Some single operations,
+                as on giant ints, cannot be.
+            turn_s: Seconds between two calls after which the VM is ended, where nobody is left to end it.
         """
-        self._functions, self._write = functions, write
-        pool = Monty(min_processes=1, max_processes=1)
+        self._functions, self._write, self._feed_s = functions, write, feed_s
+        pool = Monty(min_processes=1, max_processes=1, feed_duration_limit_grace=None)
         pool.__enter__()
         self._session = pool.checkout(
-            limits={"max_memory": memory_bytes, "max_suspensions": _SUSPENSIONS, "max_turn_duration_secs": turn_s},
+            limits={
+                "max_memory": memory_bytes,
+                "max_suspensions": _SUSPENSIONS,
+                "max_feed_duration_secs": feed_s,
+                "max_turn_duration_secs": turn_s,
+            },
             assert_message_annotations=False,
         )
         self._session.__enter__()
@@ -60,9 +79,10 @@ class Vm:
     def feed(self, code: str, **inputs: Any) -> Any:
         """Run code and return the value of its trailing expression.
 
-        Raises VmError, VmOutOfMemoryError. Ends this process where the VM is lost.
+        Raises VmError, VmOutOfMemoryError, VmInterruptedError. Ends this process where the VM is lost.
         """
         self.feeds += 1
+        began = time.monotonic()
         try:
             return self._session.feed_run(
                 code,
@@ -73,10 +93,10 @@ class Vm:
         except MontyCrashedError:
             os._exit(EXIT_BROKEN)
         except (MontyRuntimeError, MontySyntaxError) as error:
-            _raise(error)
+            _raise(error, over_time=time.monotonic() - began >= self._feed_s)
 
 
-def _raise(error: MontyRuntimeError | MontySyntaxError) -> NoReturn:
+def _raise(error: MontyRuntimeError | MontySyntaxError, *, over_time: bool) -> NoReturn:
     raised = error.exception()
     text = str(raised)
     if _TERMINATED in text:
@@ -85,6 +105,8 @@ def _raise(error: MontyRuntimeError | MontySyntaxError) -> NoReturn:
     frames = [(int(name[1]), line) for name, line in numbered if name is not None]
     if isinstance(raised, MemoryError):
         raise VmOutOfMemoryError(message_of(raised), frames, syntax=False)
+    if over_time and isinstance(raised, TimeoutError) and text.startswith(_INTERRUPTED):
+        raise VmInterruptedError(text, frames, syntax=False)
     if isinstance(raised, NotImplementedError) and text.startswith(_UNSUPPORTED):
         missing = f"SyntaxError: this session's Python does not support {text.removeprefix(_UNSUPPORTED)}"
         raise VmError(missing, frames, syntax=True)

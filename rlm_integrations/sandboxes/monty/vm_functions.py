@@ -20,9 +20,9 @@ from rlm_integrations.repl.llm_map import LlmMap
 from rlm_integrations.repl.matches import Match, Passage, printed_form
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
+from rlm_integrations.wire.settings import ReplSettings
 
 _PART_CHARS = 16_000_000  # the VM takes at most 256 MiB at once
-_CHUNK_CHARS_TO_READ = 8_000  # without sub-calls, chunks are for printing
 
 TOO_MUCH_AT_ONCE = "its result takes more memory than the session has; ask for less at once"
 """How the MemoryError of a function ends."""
@@ -32,56 +32,46 @@ Part = tuple[list[Any], bool]
 
 
 class VmFunctions:
-    """The functions over one corpus. `printed_chars` bounds the printed form of matches."""
+    """The functions over one corpus."""
 
-    def __init__(
-        self,
-        context: str | list[DocumentDict] | None,
-        host: HostPort,
-        *,
-        depth: int,
-        sub_call_chars: int,
-        printed_chars: int,
-        retriever: bool,
-        tools: Iterable[str],
-    ) -> None:
+    def __init__(self, context: str | list[DocumentDict] | None, host: HostPort, settings: ReplSettings) -> None:
         corpus = CorpusView(context)
         self._documents = {document["id"]: document for document in _documents_of(context)}
-        self._printed_chars = printed_chars
-        self._search = Search(corpus, printed_chars).search
-        self._chunks = Chunks(corpus, sub_call_chars * 4 // 5 if depth else _CHUNK_CHARS_TO_READ).chunks
+        self._printed_chars = settings.printed_chars
+        self._search = Search(corpus, settings.printed_chars).search
+        self._chunks = Chunks(corpus, settings.chunk_chars).chunks
         self._cite = Cite(host, corpus).cite
         self._retrieve = Retrieve(host, corpus).retrieve
-        self._sub_calls = SubCalls(host, corpus, sub_call_chars)
-        self._llm_map = LlmMap(self._sub_calls.llm_query_batched, sub_call_chars).llm_map
+        self._sub_calls = SubCalls(host, corpus, settings.sub_call_chars)
+        self._llm_map = LlmMap(self._sub_calls.llm_query_batched, settings.sub_call_chars).llm_map
         self._texts: list[str] = []
         """Texts outside of the corpus that matches were found in."""
         self._numbers: dict[str, int] = {}
         """Their places in that list."""
         self._rest: Iterator[Any] = iter(())
         self._next_items: list[Any] = []
-        self.depth, self.retriever = depth, retriever
-        self._tools = {f"_host_tool_{name}": tool_function(host, name) for name in tools}
+        self.depth, self.retriever = settings.depth, settings.retriever
+        self._tools = {f"_rlm_host_tool_{name}": tool_function(host, name) for name in settings.tools}
 
     def by_name(self) -> dict[str, Callable[..., Any]]:
-        """By the names that the prelude and the model call them."""
+        """By the names that the prelude calls them."""
         functions: dict[str, Callable[..., Any]] = {
-            "_host_search": self.search,
-            "_host_chunks": self.chunks,
-            "_host_cite": self._cite,
-            "_host_more": self.more,
+            "_rlm_host_search": self.search,
+            "_rlm_host_chunks": self.chunks,
+            "_rlm_host_cite": self._cite,
+            "_rlm_host_more": self.more,
         }
         if self.depth:
             functions |= {
-                "_host_llm_query": self.llm_query,
-                "_host_llm_query_batched": self.llm_query_batched,
-                "_host_rlm_query_batched": self.rlm_query_batched,
-                "_host_llm_map": self.llm_map,
+                "_rlm_host_llm_query": self.llm_query,
+                "_rlm_host_llm_query_batched": self.llm_query_batched,
+                "_rlm_host_rlm_query_batched": self.rlm_query_batched,
+                "_rlm_host_llm_map": self.llm_map,
             }
         if self.retriever:
-            functions["_host_retrieve"] = self.retrieve
+            functions["_rlm_host_retrieve"] = self.retrieve
         functions |= self._tools
-        return {name: _within_memory(name.removeprefix("_host_"), function) for name, function in functions.items()}
+        return {name: _within_memory(name.removeprefix("_rlm_host_"), function) for name, function in functions.items()}
 
     def search(self, pattern: Any, docs: Any, limit: Any, around: Any) -> tuple[int, int, int, int, Part]:
         found = self._search(_value(pattern), self._docs(docs), limit, around)

@@ -13,41 +13,48 @@ import sys
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.output import StepOutput
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.channel.frames import decode, read_frame
-from rlm_integrations.sandboxes.channel.host_channel import EXIT_BROKEN, EXIT_MEMORY, HostChannel
-from rlm_integrations.sandboxes.monty.faithful_port import FaithfulPort, PlainDocument
+from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
+from rlm_integrations.sandboxes.monty.lifeline import hold_on
 from rlm_integrations.sandboxes.monty.load_corpus import load_corpus, memory_needed
 from rlm_integrations.sandboxes.monty.run_prelude import run_prelude
 from rlm_integrations.sandboxes.monty.session import VmSession
+from rlm_integrations.sandboxes.monty.surrogate_free_port import PlainDocument, SurrogateFreePort
 from rlm_integrations.sandboxes.monty.vm import Vm, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import VmFunctions
+from rlm_integrations.wire.settings import ReplSettings
 
 _OWN_BYTES = 256 << 20  # of address space, for threads, messages and results on their way
+_LOADING_S = 1.0  # what a feed may take at least, however short a step may be: the corpus comes in feeds too
 _GRACE_S = 5.0  # the host ends a step at its limit; this is for a worker whose host has gone
 
 
-def main() -> NoReturn:
+def main(lifeline: int | None) -> NoReturn:
     """Become the REPL of one run. Standard input and output are the channel to the host."""
+    if lifeline is not None:
+        hold_on(lifeline)
     incoming, outgoing = os.dup(0), os.dup(1)
-    settings: dict[str, Any] = decode(read_frame(incoming) or b"{}")
+    opening: dict[str, Any] = decode(read_frame(incoming) or b"{}")
+    settings = ReplSettings.from_json(opening["settings"])
     vm_pids: list[int] = []
-    port = HostChannel(incoming, outgoing, at_end=lambda: _end_all(vm_pids))
-    faithful = FaithfulPort(port)
-    context = _read_context(incoming, settings["kind"], faithful)
+    port = WorkerPort(incoming, outgoing, at_end=lambda: _end_all(vm_pids))
+    clean_port = SurrogateFreePort(port)
+    context = _read_context(incoming, opening["kind"], clean_port)
     _silence()
     port.start_reading()
     try:
-        session = _open(settings, context, faithful, vm_pids)
+        session = _open(settings, context, clean_port, vm_pids)
     except VmOutOfMemoryError as error:
         _fail(port, f"the corpus does not fit into the VM ({error.message})")
     except Exception as error:
         _fail(port, f"the VM did not start ({type(error).__name__}: {error})")
-    _bound_memory(settings["memory_mb"])
+    _bound_memory(settings.memory_mb)
     port.send({"t": "ready"})
-    _run_steps(session, port, settings["step_timeout_s"] + _GRACE_S)
+    _run_steps(session, port, settings.step_timeout_s + _GRACE_S)
 
 
-def _read_context(incoming: int, kind: str, port: FaithfulPort) -> str | list[PlainDocument] | None:
+def _read_context(incoming: int, kind: str, port: SurrogateFreePort) -> str | list[PlainDocument] | None:
     """The corpus: frames of (id, metadata, text), where None for an id goes on with the text before; an empty one."""
     documents: list[PlainDocument] = []
     pieces: list[str] = []
@@ -71,42 +78,27 @@ def _join(documents: list[PlainDocument], pieces: list[str]) -> None:
 
 
 def _open(
-    settings: dict[str, Any], context: str | list[PlainDocument] | None, port: FaithfulPort, vm_pids: list[int]
+    settings: ReplSettings, context: str | list[PlainDocument] | None, port: SurrogateFreePort, vm_pids: list[int]
 ) -> VmSession:
-    if context is None and settings["retriever"]:
+    if context is None and settings.retriever:
         context = []
-    printed_chars = settings["max_output_chars"] * 3 // 4  # of matches: the rest is for what else a step prints
-    functions = VmFunctions(
-        context,
-        port,
-        depth=settings["depth"],
-        sub_call_chars=settings["sub_call_chars"],
-        printed_chars=printed_chars,
-        retriever=settings["retriever"],
-        tools=settings["tools"],
-    )
-    output = StepOutput(settings["max_output_chars"], port.print_head)
-    memory_bytes = (settings["memory_mb"] << 20) + memory_needed(context)
-    vm = Vm(functions.by_name(), output.write, memory_bytes, settings["step_timeout_s"] + _GRACE_S)
+    functions = VmFunctions(context, port, settings)
+    output = StepOutput(settings.max_output_chars, port.print_head)
+    memory_bytes = (settings.memory_mb << 20) + memory_needed(context)
+    step_s = settings.step_timeout_s
+    vm = Vm(functions.by_name(), output.write, memory_bytes, max(step_s, _LOADING_S), step_s + _GRACE_S)
     vm_pids += [vm.pid] if vm.pid is not None else []
-    run_prelude(
-        vm,
-        max_output_chars=settings["max_output_chars"],
-        printed_chars=printed_chars,
-        sub_calls=bool(settings["depth"]),
-        retriever=settings["retriever"],
-        tools=settings["tools"],
-    )
+    run_prelude(vm, settings)
     load_corpus(vm, context)
-    return VmSession(vm, output, memory_mb=settings["memory_mb"])
+    return VmSession(vm, output, memory_mb=settings.memory_mb)
 
 
-def _fail(port: HostChannel, message: str) -> NoReturn:
+def _fail(port: WorkerPort, message: str) -> NoReturn:
     port.send({"t": "failed", "message": message})
     os._exit(1)
 
 
-def _run_steps(session: VmSession, port: HostChannel, cpu_s: float) -> NoReturn:
+def _run_steps(session: VmSession, port: WorkerPort, cpu_s: float) -> NoReturn:
     while True:
         step = port.next_step()
         _bound_cpu(cpu_s)
@@ -117,7 +109,7 @@ def _run_steps(session: VmSession, port: HostChannel, cpu_s: float) -> NoReturn:
         except BaseException:
             os._exit(EXIT_BROKEN)
         _bound_cpu(0.0)
-        port.send({**done, "t": "done", "step": step["step"]})
+        port.send({**done.to_json(), "t": "done", "step": step["step"]})
 
 
 def _bound_cpu(seconds: float) -> None:

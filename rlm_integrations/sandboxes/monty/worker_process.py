@@ -19,10 +19,11 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import plain
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.channel.frames import encode, read_frame, write_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
+from rlm_integrations.sandboxes.monty.lifeline import HAS_LIFELINE
+from rlm_integrations.wire.settings import ReplSettings
 
 PIECE_CHARS = 8_000_000
 """How much text goes into one message."""
@@ -35,7 +36,7 @@ package = types.ModuleType("rlm_integrations")
 package.__path__ = [sys.argv[2]]
 sys.modules["rlm_integrations"] = package
 from rlm_integrations.sandboxes.monty.worker import main
-main()
+main(int(sys.argv[3]) if sys.argv[3] else None)
 """
 _PASSED_ON = (
     *("PATH", "LD_LIBRARY_PATH", "MONTY_BIN", "TZ", "HOME", "TMPDIR"),
@@ -43,26 +44,35 @@ _PASSED_ON = (
 )
 
 
-class WorkerProcess:
+class VmWorkerProcess:
     """A worker and the VM below it. Safe in any thread."""
 
     def __init__(self) -> None:
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `reap`
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `_let_go`
         package = str(Path(__file__).resolve().parents[2])
         paths = json.dumps([path for path in sys.path if isinstance(path, str)])  # pyright: ignore[reportUnnecessaryIsInstance]
+        self._lifeline: int | None = None
+        theirs: tuple[int, ...] = ()
         try:
+            if HAS_LIFELINE:
+                their_end, self._lifeline = os.pipe()
+                theirs = (their_end,)
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, paths, package],
+                [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, paths, package, "".join(map(str, theirs))],
                 env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
                 bufsize=0,
+                pass_fds=theirs,
                 start_new_session=True,  # the VM is in this group: both are ended at once, where there are groups
             )
         except BaseException:
-            self._complaints.close()
+            self._let_go()
             raise
+        finally:
+            for end in theirs:
+                os.close(end)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
@@ -88,9 +98,10 @@ class WorkerProcess:
             if self._status is None:
                 self._kill()
                 self._status = self._process.wait()
-                for file in (self._stdin, self._stdout, self._complaints):
+                for file in (self._stdin, self._stdout):
                     with contextlib.suppress(OSError):
                         file.close()
+                self._let_go()
             return self._status
 
     def end(self) -> None:
@@ -102,6 +113,12 @@ class WorkerProcess:
         self._complaints.seek(0)
         return self._complaints.read(4000).decode(errors="replace").strip()
 
+    def _let_go(self) -> None:
+        with contextlib.suppress(OSError):
+            self._complaints.close()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+
     def _kill(self) -> None:
         if self._status is not None:
             return
@@ -112,10 +129,10 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def start_worker(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
+def start_worker(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> VmWorkerProcess:
     """A worker that is ready for its first step; blocks. Raises SandboxError, InvalidArgumentError."""
     try:
-        worker = WorkerProcess()
+        worker = VmWorkerProcess()
     except OSError as error:
         raise SandboxError(f"sandbox: the Monty worker could not be started: {error}") from error
     try:
@@ -136,17 +153,7 @@ def start_worker(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Doc
 
 def _send(outgoing: int, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> None:
     kind = "documents" if retrieved else corpus.kind
-    values = {
-        "kind": kind,
-        "depth": settings.depth,
-        "sub_call_chars": settings.sub_call_chars,
-        "max_output_chars": settings.max_output_chars,
-        "step_timeout_s": settings.step_timeout_s,
-        "memory_mb": settings.memory_mb,
-        "retriever": settings.retriever,
-        "tools": list(settings.tools),
-    }
-    write_frame(outgoing, encode(values))
+    write_frame(outgoing, encode({"settings": settings.to_json(), "kind": kind}))
     documents = corpus.as_documents() if retrieved else corpus.documents
     for batch in _batches([*documents, *retrieved]):
         body = marshal.dumps(batch)

@@ -1,1 +1,1 @@
-"""The process sandbox. The helper imports parts of this package without site-packages: keep this file empty."""
+"""The host's side of the process sandbox; `process_worker` is the other."""

@@ -10,7 +10,7 @@ import weakref
 from dataclasses import dataclass
 
 from rlm_integrations.core.trace.run_errors import SandboxError
-from rlm_integrations.sandboxes.process.fork_server import MESSAGE_BYTES
+from rlm_integrations.sandboxes.process_worker.fork_server import MESSAGE_BYTES
 
 START_TIMEOUT_S = 60.0
 """Seconds that a process may take to be there."""

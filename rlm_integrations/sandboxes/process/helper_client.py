@@ -22,9 +22,8 @@ from pathlib import Path
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.core.trace.run_errors import SandboxError
-from rlm_integrations.sandboxes.process.document_file import RecordWriter, UnreadableMetadataError
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
 from rlm_integrations.sandboxes.process.fork_client import (
     ForkClient,
     ServerGoneError,
@@ -32,8 +31,10 @@ from rlm_integrations.sandboxes.process.fork_client import (
     close_all_in_fork,
     socket_pair,
 )
-from rlm_integrations.sandboxes.process.named_modules import EXIT_UNIMPORTABLE, unimportable
-from rlm_integrations.sandboxes.process.text_file import TextFile
+from rlm_integrations.sandboxes.process.named_modules import unimportable
+from rlm_integrations.sandboxes.process_worker.document_file import RecordWriter, UnreadableMetadataError
+from rlm_integrations.sandboxes.process_worker.text_file import TextFile
+from rlm_integrations.wire.settings import ReplSettings
 
 _Modules = tuple[str, ...]
 
@@ -48,7 +49,7 @@ package = types.ModuleType("rlm_integrations")
 package.__path__ = [sys.argv[1]]
 sys.modules["rlm_integrations"] = package
 import json
-from rlm_integrations.sandboxes.process.helper import main
+from rlm_integrations.sandboxes.process_worker.helper import main
 main(int(sys.argv[2]), **json.loads(sys.argv[3]))
 """
 _FOR_THE_LOADER = ("LD_LIBRARY_PATH", "TZ")
@@ -258,12 +259,7 @@ def _write_session(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[D
     try:
         writer.value(
             {
-                "memory_mb": settings.memory_mb,
-                "depth": settings.depth,
-                "sub_call_chars": settings.sub_call_chars,
-                "max_output_chars": settings.max_output_chars,
-                "retriever": settings.retriever,
-                "tools": list(settings.tools),
+                "settings": settings.to_json(),
                 "kind": corpus.kind,
                 "renamed": _renamed(corpus),
             }

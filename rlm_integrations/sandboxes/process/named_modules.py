@@ -8,9 +8,6 @@ from collections.abc import Iterable
 
 from rlm_integrations.core.errors import InvalidArgumentError
 
-EXIT_UNIMPORTABLE = 3
-"""How a helper ends that cannot import one of them; the last line on its stderr is "NAME: why"."""
-
 
 def read_modules(imports: Iterable[str]) -> tuple[str, ...]:
     """The names, each once. Raises InvalidArgumentError for what is no module's name, or is not installed here.

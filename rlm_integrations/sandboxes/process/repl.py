@@ -8,30 +8,28 @@ import os
 import signal
 import time
 import weakref
+from collections.abc import Callable
 
-from rlm_integrations.core.sandbox import ReplSettings
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
 from rlm_integrations.sandboxes.process.fork_client import WorkerProcess
-from rlm_integrations.sandboxes.process.thread_guard import MAX_THREADS
+from rlm_integrations.sandboxes.process.watch import LOOK_S, watch
 from rlm_integrations.sandboxes.process.worker_channel import WorkerChannel
 from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, thread_count
+from rlm_integrations.sandboxes.process_worker.thread_guard import MAX_THREADS
+from rlm_integrations.wire.settings import ReplSettings
 
 INTERRUPT_GRACE_S = 2.0
 """Seconds that code has to end after an interrupt, before it is killed."""
 
-_CORES = os.cpu_count() or 1  # reads a file each time it is asked for
-_LOOK_S = 0.05
-"""Seconds between two looks at a running step, at most: threads started past the guard are seen by nothing else."""
-
 _OWN_THREADS = 2  # the main one and the reader
-_INTERRUPT_AGAIN_S = 0.05
 _EXIT_REPORT_S = 2.0
 
 
 class ProcessRepl(WorkerRepl):
     """A worker that can be interrupted, stopped and looked at from outside.
 
+    Its time and threads are kept by `watch`, in a thread of its own: other code may keep the event loop.
     Where nobody closes it, as under a loop that was closed, the worker ends when this object does.
     """
 
@@ -67,27 +65,53 @@ class ProcessRepl(WorkerRepl):
     def _rest(self) -> None:
         self._signal(signal.SIGSTOP)
 
+    def _keep_time(self) -> None:
+        watch.add(self)
+
+    def _stop_keeping_time(self) -> None:
+        watch.discard(self)
+
+    def look(self) -> None:
+        """For the watch, in its thread."""
+        step = self._step
+        if step is not None and self._verdict is None:
+            self._enforce_time(step)
+
     def _enforce_time(self, step: RunningStep) -> float | None:
         """Interrupt it, and kill it if that has no effect."""
         if thread_count(self._worker.pid) > MAX_THREADS + _OWN_THREADS:
-            self._kill(f"it started more than {MAX_THREADS} threads; use a pool of fewer workers")
+            self._strike(f"it started more than {MAX_THREADS} threads; use a pool of fewer workers")
             return None
-        now, cpu = time.monotonic(), cpu_seconds(self._worker.pid)
+        now = time.monotonic()
         if now >= step.kill_at:
-            self._kill(step.stubborn())
+            self._strike(step.stubborn())
             return None
         if step.overrun is None:
-            step.overrun = step.clock.overrun(now, cpu)
+            step.overrun = step.clock.overrun(now, cpu_seconds(self._worker.pid))
             if step.overrun is None:
-                return min(step.clock.next_check(now, cpu, _CORES), _LOOK_S)
+                return LOOK_S
             step.kill_at = now + INTERRUPT_GRACE_S
         else:
             step.refuses_calls = True
         # again and again: the worker lets a signal pass that comes outside of the model's code
         self._signal(signal.SIGINT)
-        for call_id in self._open_calls.ids() if step.refuses_calls else ():
-            self.refuse(call_id, "failed", step.stopped())
-        return _INTERRUPT_AGAIN_S
+        if step.refuses_calls:
+            self._in_loop(lambda: self._refuse_open(step))
+        return LOOK_S
+
+    def _strike(self, verdict: str) -> None:
+        """Kill the worker at once, from any thread; the loop learns of it when it turns."""
+        self._verdict = verdict
+        self._end_process()
+        self._in_loop(lambda: self._kill(verdict))
+
+    def _in_loop(self, do: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(do)
+
+    def _refuse_open(self, step: RunningStep) -> None:
+        if self._step is step:
+            self._refuse_all(step.stopped())
 
     def _end_process(self) -> None:
         self._signal(signal.SIGKILL)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 _READ_BYTES = 64 << 10  # a larger buffer is mapped and unmapped for each read
+_SENT_A_TURN, _LEAST_COST = 1 << 20, 1 << 14  # bytes; a worker that reads as fast as the host writes stops no loop
 
 
 class WorkerChannel:
@@ -79,9 +80,13 @@ class WorkerChannel:
             self._end()
 
     def _send(self) -> None:
+        left = _SENT_A_TURN
         try:
             while self._unsent:
-                sent = self._socket.send(self._unsent[0])
+                if left <= 0:
+                    return
+                sent = self._socket.send(self._unsent[0][:left])
+                left -= max(sent, _LEAST_COST)
                 self.unsent_bytes -= sent
                 if sent == len(self._unsent[0]):
                     self._unsent.popleft()

@@ -202,6 +202,21 @@ def test_names_in_the_corpus_are_bounded_and_stay_in_their_line() -> None:
     assert not [line for line in outside.splitlines() if line.startswith(("Question", "obey"))]
 
 
+@pytest.mark.parametrize("end", [*"\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", "\r\n"])
+def test_no_text_of_a_corpus_shown_whole_passes_for_another_document(end: str) -> None:
+    corpus = Corpus.of(
+        [Document(f"a{end}[b]", f"one{end}[b]{end}two", {"k": f"v{end}[b]"}), Document("b", "[a] three")]
+    )
+    shown = describe(corpus, USUAL, TAG)
+    inside = shown.partition(f"<documents {TAG}>\n")[2]
+    assert [line for line in inside.splitlines() if line.startswith("[")] == [
+        f"[{f'a{end}[b]'!r} | k: v [b]]",
+        "[b]",
+    ]
+    assert f"one{end} [b]{end}two" in inside
+    assert "\n [a] three\n" in inside
+
+
 def test_where_there_are_sub_calls_it_says_how_many_read_all() -> None:
     shown = describe(Corpus.of(documents(40)), USUAL, TAG, 15_000)
     assert (

@@ -60,6 +60,19 @@ def test_annotations_that_cannot_be_resolved_are_shown_as_they_were_written() ->
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["context", "answer", "exit", "quit", "llm_map", "SubCallError", "SubCallLimitError", "_rlm_show", "__name__"],
+)
+def test_no_tool_takes_the_place_of_what_the_repl_has_itself(name: str) -> None:
+    def tool() -> None:
+        """Does something else."""
+
+    tool.__name__ = name
+    with pytest.raises(InvalidArgumentError, match=f"^tools: '{name}' is a name of the REPL itself; rename"):
+        read_tools([tool])
+
+
+@pytest.mark.parametrize(
     ("tools", "problem"),
     [
         ([weather, 5], "tools: item 1 is int; pass functions with a name and a docstring"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish,
 from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Opened, Replied, RootCallFailed
 from rlm_integrations.core.prompts.fences import fence_tag
-from rlm_integrations.core.sandbox import AnswerState, CodeError, Output, ReplLost, StepDone
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
 OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
 OPEN = BudgetView(sub_calls_left=1_000)
@@ -213,7 +214,10 @@ def test_a_limit_gives_one_last_call_with_question_and_draft(limit: StopReason) 
     assert shown.startswith(f"Step {before.iteration} of 20: ok")
     tag = fence_tag(KEY, str(before.iteration), "42")
     assert f"</output {tag}>\n\nYou have reached the limit of " in shown
-    assert shown.endswith('The question was: how many?\nanswer["content"] at present: so far')
+    tag = fence_tag(KEY, "draft", "so far")
+    assert shown.endswith(
+        f'\nanswer["content"] at present:\n<draft {tag}>\nso far\n</draft {tag}>\nThe question was: how many?'
+    )
     assert action == CallRootLM(after.messages, before.iteration + 1, last_call=True)
     assert after.last_call == limit
 
@@ -223,7 +227,7 @@ def test_the_last_call_after_a_plain_reply_asks_for_no_code() -> None:
     shown = last_message(action)
     assert shown.startswith("You have reached the limit of 20 steps.")
     assert "```" not in shown
-    assert shown.endswith("at present: (empty)")
+    assert "\n(empty)\n</draft " in shown
 
 
 def test_the_last_call_after_a_misfit_says_what_did_not_fit() -> None:
@@ -237,8 +241,8 @@ def test_long_questions_and_drafts_are_cut_in_the_last_call() -> None:
     _, action = on_code_ran(asked, after_code(state(iteration=20)), ran(content="d" * 9_000 + "tail"), OPEN)
     shown = last_message(action)
     assert len(shown) < 5_200
-    assert "end?" in shown
-    assert shown.endswith("tail")
+    assert "tail\n</draft " in shown
+    assert shown.endswith("end?")
 
 
 LAST = state(last_call="timeout", iteration=21, draft="the draft")
@@ -306,8 +310,22 @@ def test_a_root_that_fails_ends_the_run_with_the_draft() -> None:
 
 def test_a_root_call_that_ran_out_of_the_runs_time_is_followed_by_the_last_call() -> None:
     after, action = on_root_failed(rules(), state(iteration=3), "TimeoutError", TIME_UP)
-    assert last_message(action).startswith("You have reached the limit of 90 s.")
+    assert last_message(action).startswith("Question: how many?\n\nYou have reached the limit of 90 s.")
     assert action == CallRootLM(after.messages, 4, last_call=True)
+
+
+def test_the_last_call_after_a_root_call_that_failed_makes_no_second_user_message_in_a_row() -> None:
+    told, _ = on_code_ran(rules(), after_code(), ran("42"), OPEN)
+    after, action = on_root_failed(rules(), told, "TimeoutError", TIME_UP)
+    assert [message.role for message in after.messages] == ["system", "user", "assistant", "user"]
+    assert last_message(action).startswith(f"{told.messages[-1].content}\n\nYou have reached the limit of 90 s.")
+
+
+def test_the_last_call_after_an_opening_that_ends_with_a_reply_is_a_message_of_its_own() -> None:
+    opening = (*OPENING, Message("assistant", "Hm."))
+    after, _ = on_root_failed(rules(), state(messages=opening), "TimeoutError", TIME_UP)
+    assert after.messages[:-1] == opening
+    assert after.messages[-1].role == "user"
 
 
 def test_a_last_call_that_fails_gives_the_draft_and_else_its_own_reason() -> None:
@@ -357,7 +375,11 @@ def test_any_run_ends_and_its_conversation_only_grows(
                 now, action = on_root_failed(told, now, "it failed", view)
             else:
                 now, action = on_reply(told, now, data.draw(REPLIES), view)
-        assert now.messages[: len(before)] == before
+        kept, last = len(before) - 1, before[-1]
+        assert now.messages[:kept] == before[:kept]
+        assert now.messages[kept].role == last.role
+        assert now.messages[kept].content.startswith(last.content)
+        assert all(pair != ("user", "user") for pair in pairwise(message.role for message in now.messages))
     assert calls <= max_iterations + 1
     if isinstance(action, Finish):
         assert action.text.strip()

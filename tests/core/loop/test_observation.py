@@ -8,7 +8,7 @@ import pytest
 from rlm_integrations.core.loop import observation
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
 from rlm_integrations.core.loop.observation import StepContext, output_text
-from rlm_integrations.core.sandbox import AnswerState, CodeError, Output, ReplLost, StepDone
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
 PLENTY = BudgetView(sub_calls_left=988)
 
@@ -92,6 +92,14 @@ def test_an_error_without_a_line(blocks: int, place: str) -> None:
         f"Error{place}: TimeoutError: the step took more than 120 s",
         "  (what ran before it is kept)",
     ]
+
+
+def test_quotations_that_did_not_run_are_told() -> None:
+    shown = observe(CodeRan(done("x")), PLENTY, at(depth=0, quoted=2)).splitlines()
+    assert shown[1] == (
+        "Not run, since quoted from what you were shown: 2 fenced blocks. To run such code, write it as a block of "
+        "your own."
+    )
 
 
 def test_an_open_fence_is_no_matter_where_the_code_ran() -> None:

@@ -126,7 +126,7 @@ def test_a_sub_call_is_told_how_to_work_and_gets_its_prompt_untouched() -> None:
 
 
 def test_data_is_filled_in_once() -> None:
-    assert fill("nudge_misfit", step="{why}", max_iterations=2, why="{step}").startswith("Step {why} of 2: ")
+    assert fill("nudge_misfit", step="{why}", max_iterations=2, why="{step}", quoted="").startswith("Step {why} of 2: ")
     assert observation_part("variables", variables="{variables}") == "Set: {variables}"
 
 

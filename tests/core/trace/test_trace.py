@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.evidence import Evidence, Found
 from rlm_integrations.core.trace.records import (
     CodeExecution,
     HostFunctionCall,
@@ -28,7 +29,9 @@ from rlm_integrations.core.usage import Usage
 
 
 def result_of(trace: RLMTrace) -> RLMResult[str]:
-    return RLMResult(trace.answer, trace.answer, tuple(trace.citations), (), trace.stop_reason, trace)
+    return RLMResult(
+        trace.answer, trace.answer, tuple(trace.citations), Evidence.of(Found((), ())), trace.stop_reason, trace
+    )
 
 
 # -- any trace

@@ -1,0 +1,60 @@
+"""A run that a signal ends: what it had done by then is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from rlm_integrations.core.trace.result import RLMResult
+
+
+class RunInterruptedError(Exception):
+    """A signal ended the run. `result` is what there was, None where the run had not begun."""
+
+    def __init__(self, signal_number: int, result: RLMResult[Any] | None) -> None:
+        super().__init__(signal.Signals(signal_number).name)
+        self.signal_number = signal_number
+        self.result = result
+
+
+def run_until_signal(run: Coroutine[Any, Any, RLMResult[str]]) -> RLMResult[str]:
+    """The run's result, on this thread's own event loop: a signal cancels the run, and its open requests with it.
+
+    Raises RunInterruptedError on Ctrl-C, on SIGTERM and when the terminal goes away, unless the process ignores these,
+    and what the run raises.
+    """
+    received: list[int] = []
+    partial: list[RLMResult[Any]] = []
+
+    async def perform() -> RLMResult[str]:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+
+        def end(number: int) -> None:
+            received.append(number)
+            task.cancel()
+
+        for name in ("SIGTERM", "SIGHUP"):  # asyncio.run sees to SIGINT
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                with suppress(NotImplementedError, RuntimeError, ValueError):  # on Windows, and outside the main thread
+                    loop.add_signal_handler(number, end, number)
+        try:
+            return await run
+        except asyncio.CancelledError as cancelled:
+            partial.extend(filter(None, [getattr(cancelled, "result", None)]))
+            raise
+
+    try:
+        return asyncio.run(perform())
+    except KeyboardInterrupt:
+        number = signal.SIGINT
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        number = received[0]
+    raise RunInterruptedError(number, partial[0] if partial else None)

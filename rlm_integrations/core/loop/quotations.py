@@ -1,0 +1,69 @@
+"""What the root LM was shown of foreign text, to tell the code that it quotes from the code that it wrote.
+
+A root LM that reports on a hostile document quotes it, and a fenced block in the quotation must not run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from rlm_integrations.core.language_model import Message
+
+_FENCE_OPENING = re.compile(
+    r"^<(output|document|documents|head|tail|text|draft) (\w{1,32}+)(?:>| id=[^\n]*+)$", re.MULTILINE
+)
+_FENCES = ("```", "~~~")
+_QUOTE_MARKS = "> \t\xa0"
+_MOST_LOOKUPS = 100
+_BETWEEN_TEXTS = "\n\0\n"
+
+
+class Quotations:
+    """The foreign text in the messages that the root LM was shown, by which a block is known as a quotation.
+
+    Foreign is what stands in the tagged fences (of the corpus, outputs and drafts) and in the messages of errors. The
+    rest is the user's or ours: what the system message, a question or a nudge gives as code may be run.
+    """
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self._messages = messages
+        self._looked_up = 0
+
+    def hold(self, block: Sequence[str]) -> bool:
+        """Whether the lines of a block, both fences included, stand in what was shown.
+
+        Indentation, quote marks and blank lines may differ, and the text may have been shown as the literal of a str.
+        Beyond a hundred questions the answer is yes: nobody writes so many blocks, and each costs a search.
+        """
+        if not self._shown:
+            return False
+        self._looked_up += 1
+        return self._looked_up > _MOST_LOOKUPS or _plain("\n".join(block)) in self._shown
+
+    @cached_property
+    def _shown(self) -> str:
+        texts = (text for message in self._messages if message.role == "user" for text in _foreign(message.content))
+        return _BETWEEN_TEXTS.join(_plain(text) for text in texts if any(fence in text for fence in _FENCES))
+
+
+def _foreign(message: str) -> Iterator[str]:
+    """The parts of a message to the root LM that neither we nor the user wrote."""
+    outside: list[str] = []
+    at = 0
+    while opening := _FENCE_OPENING.search(message, at):
+        closing = message.find(f"\n</{opening[1]} {opening[2]}>", opening.end())
+        end = len(message) if closing < 0 else closing
+        outside.append(message[at : opening.start()])
+        yield message[opening.end() : end]
+        at = end
+    outside.append(message[at:])
+    if message.startswith("Step "):  # an observation: an error's text begins in its first line and is indented below
+        yield "\n".join(line for line in "".join(outside).split("\n") if line.startswith(("Error", "    ")))
+
+
+def _plain(text: str) -> str:
+    """The lines that say something, without what quoting adds to them; line ends may be written as backslash n."""
+    lines = (line.lstrip(_QUOTE_MARKS).rstrip() for line in text.replace("\\n", "\n").replace("\\", "").splitlines())
+    return "\n".join(line for line in lines if line)

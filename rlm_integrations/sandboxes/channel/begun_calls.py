@@ -1,0 +1,63 @@
+"""What the calls of a step cost the host when they are begun."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from rlm_integrations.sandboxes.channel.step_clock import StepClock
+
+CALLS_A_TURN = 16
+"""Calls that are begun in one turn of the loop, at most: a flood of them is to leave room for others."""
+
+TURN_S = 2e-3
+"""CPU seconds that the calls of one turn are to take. One is begun in any case."""
+
+CALL_COST_S = 2e-4
+"""CPU seconds that are charged for each call in any case, for what is not measured."""
+
+
+class BegunCalls:
+    """The calls that a step hands on in one turn of the loop, and the CPU time of whatever is done for them at once.
+
+    Whoever takes a call makes a task for it, without waiting in between. So those tasks run between two callbacks of
+    this: one that was put in the loop's queue before them and one behind.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.calls = 0
+        """Handed on and not closed yet."""
+        self._most = 1  # until it has been seen what one takes
+        self._began: float | None = None
+
+    @property
+    def measures(self) -> bool:
+        """Whether what is done now is measured."""
+        return self._began is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether the loop is to turn before another is handed on."""
+        return self.calls >= self._most
+
+    def add(self) -> None:
+        """A call is about to be handed on."""
+        if not self.calls:
+            self._loop.call_soon(self._begin)
+        self.calls += 1
+
+    def close(self, clock: StepClock) -> None:
+        """No more are handed on in this turn: charge them."""
+        if self.calls:
+            self._loop.call_soon(self._end, clock, self.calls)
+            self.calls = 0
+
+    def _begin(self) -> None:
+        self._began = time.thread_time()
+
+    def _end(self, clock: StepClock, calls: int) -> None:
+        if self._began is not None:
+            spent, self._began = time.thread_time() - self._began, None
+            clock.charge(max(0.0, spent - calls * CALL_COST_S))
+            self._most = max(1, min(CALLS_A_TURN, int(calls * TURN_S / max(spent, 1e-9))))

@@ -1,0 +1,125 @@
+"""Documents and settings on their way into a worker: a memory file that the host writes and the worker reads.
+
+A file is a row of records, each eight bytes of length and a marshalled value. Marshal keeps every str as it
+is (CRLF, NUL, lone surrogates), and one record at a time is in memory. Long texts for a holder stand in a
+TextFile beside it. Only the host writes such files, so reading one trusts it. Standard library only: the helper
+imports it.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from rlm_integrations.sandboxes.process_worker.text_file import SHARED_MIN_CHARS, Place, TextFile
+
+PIECE_CHARS = 128 << 20
+"""A longer text is written in pieces: marshal takes at most 2 GiB, and needs a copy of what it writes."""
+
+_length = struct.Struct("<Q")
+
+PlainDocument = dict[str, Any]
+"""A document as model code sees it: {"id": str, "text": str, "metadata": dict}."""
+
+
+class UnreadableMetadataError(ValueError):
+    """The metadata of a document is no plain data. The message names the document."""
+
+
+class RecordWriter:
+    """Writes records to a new memory file, and long texts to `texts` where there is one."""
+
+    def __init__(self, name: str, texts: TextFile | None = None) -> None:
+        self._texts = texts
+        self._file: BinaryIO = os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "wb")
+
+    def value(self, value: Any) -> None:
+        """One plain value: None, bool, int, float, str, and lists, tuples and dicts of them."""
+        record = marshal.dumps(value)
+        self._file.write(_length.pack(len(record)))
+        self._file.write(record)
+
+    def documents(self, count: int, documents: Iterable[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """`count` documents as (id, text, metadata). Raises UnreadableMetadataError."""
+        self.value(count)
+        for id_, text, metadata in documents:
+            if self._texts is not None and len(text) >= SHARED_MIN_CHARS:
+                self._document(id_, metadata, 1, self._texts.add(str.__str__(text)))
+                continue
+            pieces = -(-len(text) // PIECE_CHARS) or 1
+            self._document(id_, metadata, pieces, text if pieces == 1 else text[:PIECE_CHARS])
+            for piece in range(1, pieces):
+                self.value(str(text[piece * PIECE_CHARS : (piece + 1) * PIECE_CHARS]))
+
+    def _document(self, id_: str, metadata: Mapping[str, Any], pieces: int, text: str | Place) -> None:
+        try:
+            self.value((id_, dict(metadata), pieces, text))
+        except ValueError:
+            # marshal takes exact types only, and metadata has str enums and numpy floats in it
+            exact = text if isinstance(text, tuple) else _exact(text, id_)
+            self.value((_exact(id_, id_), _exact(dict(metadata), id_), pieces, exact))
+
+    def finish(self) -> int:
+        """A descriptor of the whole file, at its beginning. The caller closes it."""
+        self._file.flush()
+        descriptor = os.dup(self._file.fileno())
+        self._file.close()
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return descriptor
+
+    def discard(self) -> None:
+        self._file.close()
+
+
+class RecordReader:
+    """Reads the records of a descriptor, which it takes over. `long_text` gives what the writer put into a TextFile."""
+
+    def __init__(self, descriptor: int, long_text: Callable[[Place], str] | None = None) -> None:
+        self._long_text = long_text
+        self._file: BinaryIO = os.fdopen(descriptor, "rb")
+
+    def value(self) -> Any:
+        (length,) = _length.unpack(self._file.read(_length.size))
+        return marshal.loads(self._file.read(length))
+
+    def documents(self) -> list[PlainDocument]:
+        return list(self._documents())
+
+    def _documents(self) -> Iterator[PlainDocument]:
+        for _ in range(self.value()):
+            id_, metadata, pieces, text = self.value()
+            if pieces > 1:
+                text = "".join([text, *(self.value() for _ in range(pieces - 1))])
+            elif self._long_text is not None and not isinstance(text, str):
+                text = self._long_text(text)
+            yield {"id": id_, "text": text, "metadata": metadata}
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _exact(value: Any, document: str) -> Any:
+    """The value in exact built-in types, anything else as its str."""
+    try:
+        return _exact_value(value)
+    except RecursionError:
+        raise UnreadableMetadataError(f"the metadata of document {document!r} is nested too deeply") from None
+
+
+def _exact_value(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(key): _exact_value(inner) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_exact_value(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType]
+    return str(value)

@@ -1,0 +1,64 @@
+"""REPLs that come and go before any worker is forked. Standard library only: the helper does this.
+
+What CPython learns when code first runs (specialized instructions, caches of methods and attributes) is written
+into pages that a fork shares. Learnt before the fork, it is not written by every worker into pages of its own.
+"""
+
+from __future__ import annotations
+
+import linecache
+import socket
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.sandboxes.channel.frames import read_frame
+from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
+from rlm_integrations.sandboxes.process_worker.confinement import ConfinementError, MemoryLimit
+from rlm_integrations.sandboxes.process_worker.document_file import RecordReader, RecordWriter
+from rlm_integrations.wire.settings import ReplSettings
+
+_TIMES = 10
+"""CPython specializes a function that was called about eight times."""
+
+_SETTINGS = ReplSettings(depth=1, sub_call_chars=1_000, max_output_chars=1_000, step_timeout_s=1.0, memory_mb=1)
+_STEP = "n = len(context)\nprint(n)"
+
+
+def rehearse() -> None:
+    """Open some sessions, with a step in each, and leave the interpreter as it was. Call it with a single thread."""
+    with _streams_and_main_kept():
+        for _ in range(_TIMES):
+            _session()
+
+
+def _session() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        port = WorkerPort(here.fileno(), here.fileno())
+        writer = RecordWriter("rlm-rehearsal")
+        writer.documents(1, [("1", "a text", {})])
+        reader = RecordReader(writer.finish())
+        (document,) = reader.documents()
+        reader.close()
+        with suppress(ConfinementError):  # the workers will say it
+            MemoryLimit(_SETTINGS.memory_mb)  # only finds out what it would be
+        session = ReplSession(document["text"], port, _SETTINGS)
+        port.send({**session.run([_STEP]).to_json(), "t": "done"})
+        read_frame(there.fileno())
+
+
+@contextmanager
+def _streams_and_main_kept() -> Generator[None]:
+    main, lines = sys.modules["__main__"], linecache.cache.copy()
+    names = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+    streams = {name: getattr(sys, name) for name in names}
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for name, stream in streams.items():
+            setattr(sys, name, stream)
+        linecache.cache.clear()
+        linecache.cache.update(lines)

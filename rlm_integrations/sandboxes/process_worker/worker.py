@@ -1,0 +1,173 @@
+"""A worker: the process that runs the model's code for one REPL. Standard library only.
+
+Its main thread runs the steps, one thread reads the channel. Whatever goes wrong outside the model's code
+ends the process, and the exit status says why.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import os
+import signal
+import sys
+import threading
+import types
+from typing import Any, NoReturn
+
+from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.repl.thread_errors import show_thread_error
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
+from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
+from rlm_integrations.sandboxes.process_worker.confinement import (
+    Confinement,
+    ConfinementError,
+    MemoryLimit,
+    die_with_parent,
+)
+from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
+from rlm_integrations.sandboxes.process_worker.fork_server import WorkerJob
+from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
+from rlm_integrations.sandboxes.process_worker.thread_guard import end_threads
+from rlm_integrations.sandboxes.process_worker.thread_limit import words
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import CodeError, StepDone
+
+globals()["__builtins__"] = vars(builtins).copy()
+
+_STACK_BYTES = 8 << 20  # smaller ones crash in a RecursionError of C code
+_SWITCH_INTERVAL_S = 0.005
+_INTERRUPTS_BEFORE_THREADS_END = 10  # by then, half a second, those that wait for the host are done
+_exit, _signal, _set_switch_interval = os._exit, signal.signal, sys.setswitchinterval
+_SIGINT = signal.SIGINT
+
+
+def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: Confinement | None) -> NoReturn:
+    """Become the REPL of one run, over the documents of this process's holder and those of its session file.
+
+    Without a confinement it keeps its rights.
+    """
+    die_with_parent(job.parent)
+    channel = _keep_only(job)
+    port = WorkerPort(channel, channel)
+    try:
+        reader = RecordReader(job.session_file)
+        opening: dict[str, Any] = reader.value()
+        settings = ReplSettings.from_json(opening["settings"])
+        context = _context(reader, opening, shared)
+        reader.close()
+        _start_afresh()
+        memory, sealed = MemoryLimit(settings.memory_mb), can_seal()
+        layers = {} if confinement is None else confinement.confine(job.parent)
+    except MemoryError:
+        _exit(EXIT_MEMORY)
+    except ConfinementError as error:
+        port.send({"t": "failed", "message": str(error)})
+        _exit(1)
+    threads = layers.pop("threads", words("not bounded by the kernel"))
+    freed = "" if sealed else "; code that unmaps a long corpus gets its size more, for this kernel has no mseal"
+    layers |= {"memory": f"address space limited for each run{freed}", "threads": threads}
+    session = ReplSession(context, port, settings)
+    port.start_reading()
+    port.send({"t": "ready", "layers": layers})
+    _Steps(session, port, memory, settings.memory_mb).run()
+
+
+_NO_MEMORY_LEFT = CodeError(1, None, "", "MemoryError")
+"""How a step ends that filled the memory with small objects: the session could not say where."""
+
+
+def _how_to_go_on(message: str, memory_mb: int) -> str:
+    """What the bare word of Python does not say about the limit."""
+    if message == "MemoryError":
+        return f": over the {memory_mb:,} MB on top of the corpus; `del` what is not needed, and keep less at once"
+    return ""
+
+
+class _Steps:
+    """Runs steps in the main thread. Interrupts reach the model's code only."""
+
+    def __init__(self, session: ReplSession, port: WorkerPort, memory: MemoryLimit, memory_mb: int) -> None:
+        self._session, self._port, self._memory, self._memory_mb = session, port, memory, memory_mb
+        self._interrupts = 0
+        self._ran_out_of_memory = False
+
+    def run(self) -> NoReturn:
+        while True:
+            step = self._port.next_step()
+            try:
+                self._run(step)
+            except MemoryError:
+                _exit(EXIT_MEMORY)
+            except BaseException:
+                _exit(EXIT_BROKEN)
+
+    def _run(self, step: dict[str, Any]) -> None:
+        # model code may have changed both
+        _signal(_SIGINT, self._on_interrupt)
+        _set_switch_interval(_SWITCH_INTERVAL_S)
+        self._interrupts = 0
+        self._memory.for_model(relieved=self._ran_out_of_memory)
+        done: StepDone
+        try:
+            done = self._session.run(step["blocks"])
+            self._memory.open_reserve()
+        except MemoryError:
+            self._memory.open_reserve()
+            done = self._session.run([]).with_error(_NO_MEMORY_LEFT)
+        error = done.error
+        self._ran_out_of_memory = error is not None and error.message.startswith("MemoryError")
+        if error is not None:
+            message = error.message + _how_to_go_on(error.message, self._memory_mb)
+            done = done.with_error(CodeError(error.block, error.line, error.source, message, error.kind))
+        self._port.send({**done.to_json(), "t": "done", "step": step["step"]})
+
+    def _on_interrupt(self, number: int, frame: types.FrameType | None) -> None:
+        if self._port.main_sends:
+            self._port.when_sent = self._interrupt
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        # The host repeats the signal until the step ends, so one that comes at a bad moment may pass.
+        if not self._session.interruptible:
+            return
+        self._interrupts += 1
+        if self._interrupts == 1:
+            raise KeyboardInterrupt
+        if self._interrupts > _INTERRUPTS_BEFORE_THREADS_END:
+            end_threads(keep=self._port.own_threads)  # the code waits for them before it ends, as a pool does
+
+
+def _context(
+    reader: RecordReader, opening: dict[str, Any], shared: list[PlainDocument] | None
+) -> str | list[PlainDocument] | None:
+    """What the model meets as `context`: brought documents, the shared ones, retrieved ones."""
+    documents = reader.documents() if shared is None else shared
+    for place, id_ in opening["renamed"]:
+        documents[place] = {**documents[place], "id": id_}
+    # In place, and each a page moved as it is: a new list would count references, and so copy every page.
+    documents[:0] = reader.documents()
+    documents.extend(reader.documents())
+    if opening["kind"] == "str" and len(documents) == 1:
+        return documents[0]["text"]
+    return documents if documents or opening["kind"] == "documents" else None
+
+
+def _keep_only(job: WorkerJob) -> int:
+    """Standard streams that lead nowhere. Returns the channel."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+    return job.channel
+
+
+def _start_afresh() -> None:
+    """Undo what all children of one parent would share; `random` sees to itself."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    gc.enable()
+    threading.stack_size(_STACK_BYTES)
+    threading.excepthook = show_thread_error

@@ -1,0 +1,46 @@
+"""rich's Console, made safe for words of models, documents and servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from rlm_integrations.terminal.printable import one_line, one_sentence, printable
+from rlm_integrations.terminal.streams import progress_stream
+
+
+class TerminalConsole(Console):
+    """Prints nothing that would steer the terminal but what rich itself adds, wherever the words come from.
+
+    `words` and `name` are for laying out: escapes that this class has to add are not counted in a table's widths.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    def on_broken_pipe(self) -> None:
+        raise  # called where it was caught; what rich does instead ends the process, and with it a paid run
+
+
+def progress_console() -> TerminalConsole:
+    """On stderr; it never raises what a stream raises."""
+    return TerminalConsole(file=progress_stream(), highlight=False, emoji=False)  # pyright: ignore[reportArgumentType]
+
+
+def words(text: str, style: str = "") -> Text:
+    """Somebody's words, of several lines, without markup."""
+    return Text(printable(text), style=style)
+
+
+def name(text: str, style: str = "") -> Text:
+    """Somebody's name for something, in one line."""
+    return Text(one_line(text), style=style)
+
+
+def sentence(text: str, style: str = "") -> Text:
+    """Somebody's words in one line."""
+    return Text(one_sentence(text), style=style)

@@ -1,0 +1,163 @@
+"""A run as far as its events have told: a fold over them, and lines that say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from rlm_integrations.core.trace.events import (
+    Cited,
+    CodeEnded,
+    CodeStarted,
+    ConversationOpened,
+    Event,
+    HostCallEnded,
+    HostCallStarted,
+    IterationEnded,
+    IterationStarted,
+    ReplOpened,
+    RootFailed,
+    RootReplied,
+    RunEnded,
+    RunFailed,
+    RunStarted,
+    SubCallEnded,
+    SubCallsReserved,
+    SubCallStarted,
+)
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import number, plural
+
+
+@dataclass(frozen=True, slots=True)
+class SubCallCounts:
+    reserved: int = 0
+    done: int = 0
+    failed: int = 0
+
+    def __str__(self) -> str:
+        failed = f" ({number(self.failed)} failed)" if self.failed else ""
+        return f"{number(self.done)} of {number(max(self.reserved, self.done))}{failed}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run, as far as its events have told. `advance` makes the next one."""
+
+    documents: int = 0
+    chars: int = 0
+    iteration: int = 0
+    max_iterations: int = 0
+    phase: str = "reading the corpus"
+    blocks: int = 0
+    """Code blocks of this iteration."""
+    raised: bool = False
+    """Whether this iteration's code ended with an error."""
+    sub_calls: SubCallCounts = field(default_factory=SubCallCounts)
+    """Of the run."""
+    sub_calls_before: int = 0
+    """How many were done when this iteration began."""
+    first_failure: str = ""
+    """Why the first sub-call failed of those that did."""
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def iteration_name(self) -> str:
+        if self.iteration > self.max_iterations:
+            return "last call"
+        return f"iteration {self.iteration} of {self.max_iterations}"
+
+    @property
+    def tokens(self) -> str:
+        return f"{number(self.usage.input_tokens)} in, {number(self.usage.output_tokens)} out"
+
+    @property
+    def cost(self) -> str:
+        return "" if self.usage.cost_usd is None else f"${self.usage.cost_usd:.4f}"
+
+
+def advance(view: RunView, event: Event) -> RunView:
+    """The view after the event."""
+    match event:
+        case RunStarted():
+            return replace(view, documents=event.documents, chars=event.chars, phase="starting")
+        case IterationStarted():
+            return replace(
+                view,
+                iteration=event.iteration,
+                max_iterations=event.max_iterations,
+                phase="asking the root LM",
+                blocks=0,
+                raised=False,
+                sub_calls_before=view.sub_calls.done,
+            )
+        case RootReplied():
+            return replace(view, usage=view.usage + event.usage, phase="reading the reply")
+        case CodeStarted():
+            return replace(view, blocks=len(event.blocks), phase="running code")
+        case SubCallsReserved():
+            counts = replace(view.sub_calls, reserved=view.sub_calls.reserved + event.count)
+            return replace(view, sub_calls=counts, phase="waiting for sub-calls")
+        case SubCallEnded():
+            return _after_sub_call(view, event)
+        case CodeEnded():
+            # What was reserved in this step and not sent is given back.
+            counts = replace(view.sub_calls, reserved=view.sub_calls.done)
+            return replace(view, sub_calls=counts, raised=event.execution.error is not None, phase="code ended")
+        case RunEnded():
+            return replace(view, usage=event.result.usage, phase="done")
+        case RunFailed():
+            return replace(view, usage=event.result.usage, phase="failed")
+        case RootFailed():
+            return replace(view, phase="the root LM failed")
+        case HostCallStarted():
+            return replace(view, phase=f"calling {event.name}")
+        case HostCallEnded():
+            return replace(view, phase="running code")
+        case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded():
+            return view
+
+
+def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
+    before = view.sub_calls
+    counts = replace(before, done=before.done + 1, failed=before.failed + (event.call.error is not None))
+    phase = "running code" if counts.done >= counts.reserved else "waiting for sub-calls"
+    first_failure = view.first_failure or event.call.error or ""
+    return replace(
+        view, sub_calls=counts, usage=view.usage + event.call.usage, phase=phase, first_failure=first_failure
+    )
+
+
+def iteration_line(view: RunView, seconds: float) -> str:
+    """A finished iteration in one line; tokens and seconds are the run's so far."""
+    parts = [plural(view.blocks, "code block") if view.blocks else "no code"]
+    if sub_calls := view.sub_calls.done - view.sub_calls_before:
+        parts.append(plural(sub_calls, "sub-call"))
+    if view.raised:
+        parts.append("the code raised an error")
+    parts.append(f"tokens {view.tokens}")
+    parts.append(duration(seconds))
+    return f"{view.iteration_name}: {', '.join(parts)}"
+
+
+def summary_line(view: RunView, seconds: float) -> str:
+    """The whole run in one line."""
+    failed = f" ({number(view.sub_calls.failed)} failed)" if view.sub_calls.failed else ""
+    parts = [
+        plural(view.iteration, "iteration"),
+        plural(view.sub_calls.done, "sub-call") + failed,
+        f"tokens {view.tokens}",
+        view.cost,
+        duration(seconds),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def corpus_line(view: RunView) -> str:
+    return f"corpus: {plural(view.documents, 'document')}, {plural(view.chars, 'character')}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"

@@ -1,0 +1,48 @@
+"""What the REPL of one run offers and where its bounds are. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+_CHUNK_CHARS_TO_PRINT = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReplSettings:
+    """What the REPL of one run offers and where its bounds are."""
+
+    depth: int
+    """0: no sub-call functions; 1 and more: llm_query and its kin."""
+    sub_call_chars: int
+    """The longest prompt of a sub-call, in characters."""
+    max_output_chars: int
+    """Output of a step beyond this many characters loses its middle, while it is produced."""
+    step_timeout_s: float
+    """Wall time of a step while no host call is open, and its CPU time always."""
+    memory_mb: int
+    """Memory the run may use on top of the corpus."""
+    retriever: bool = False
+    """Whether `retrieve` is offered."""
+    tools: tuple[str, ...] = ()
+    """Names of further host functions."""
+
+    @property
+    def chunk_chars(self) -> int:
+        """The longest string of `chunks`: it fits a sub-call beside a prompt; without sub-calls it is for printing."""
+        return self.sub_call_chars * 4 // 5 if self.depth else _CHUNK_CHARS_TO_PRINT
+
+    @property
+    def printed_chars(self) -> int:
+        """The longest printed form of matches: the rest of the output is for what else a step prints."""
+        return self.max_output_chars * 3 // 4
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object: what `from_json` takes."""
+        return {**asdict(self), "tools": list(self.tools)}
+
+    @classmethod
+    def from_json(cls, settings: dict[str, Any]) -> ReplSettings:
+        """Settings as the host sent them, which the worker trusts."""
+        fields: dict[str, Any] = {**settings, "tools": tuple(settings["tools"])}
+        return cls(**fields)

@@ -1,0 +1,353 @@
+"""Which documents an answer rests on: what was cited, and what was really sent to sub-calls or printed."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import threading
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.evidence import Evidence, find_evidence
+from rlm_integrations.core.trace.own_text import STRETCH_CHARS, Place
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.result import RLMResult
+
+KILN = "The kiln was lit on Monday at nine, and nobody had told the baker about it."
+OVEN = "  — An oven, unlike a kiln, is seldom hot enough to melt the glaze of a pot.\n"
+SHORT = "Too short."
+CORPUS = Corpus.of({"kiln": KILN, "oven": OVEN, "short": SHORT, "a@b.org [1]": "Nothing of interest stands in this."})
+
+
+def trace(
+    *, printed: str = "", prompts: Sequence[str] = (), cited: tuple[str, ...] = (), question: str = "q"
+) -> RLMTrace:
+    sub_calls = [SubCall(number=number, prompt=prompt) for number, prompt in enumerate(prompts, 1)]
+    execution = CodeExecution(blocks=["x"], output=printed, sub_calls=sub_calls)
+    iteration = Iteration(number=1, call=ModelCall(prompt_chars=1), reply="r", execution=execution)
+    citations = [Citation(cited_text="c", start_index=0, end_index=1, document_id=name) for name in cited]
+    return RLMTrace(question=question, context="c", limits=RLMLimits(), iterations=[iteration], citations=citations)
+
+
+def source_ids(seen: RLMTrace, corpus: Corpus, retrieved: Sequence[Document] = ()) -> tuple[str, ...]:
+    return find_evidence(seen, corpus, retrieved).sources
+
+
+def note(number: int, about: str = "kilns") -> str:
+    return f"Note {number} tells at some length of {about}, and of how often they were lit in the year {number}."
+
+
+def form(number: int, length: int = 40) -> str:
+    """A contract that is like all others but for its number."""
+    clause = "The parties agree that all notices under this contract are to be given in writing, and signed. "
+    return (
+        f"CONTRACT between the city and the builder\n{clause * (length // 2)}\nNo. {number}\n{clause * (length // 2)}"
+    )
+
+
+# -- the order, and what counts
+
+
+def test_cited_documents_come_first_then_those_sent_then_those_printed() -> None:
+    seen = trace(printed=f"kiln: {KILN}", prompts=(f"Summarise:\n{OVEN}",), cited=("short",))
+    assert source_ids(seen, CORPUS) == ("short", "oven", "kiln")
+
+
+def test_of_what_was_sent_that_comes_first_whose_reply_the_answer_draws_on() -> None:
+    corpus = Corpus.of({f"d{n}": f"Note {n} tells at some length of things that happened." for n in range(6)})
+    replies = ["Nothing is known.", "Nothing.", "Lit in 1891.", None, "Nothing is known.", "Found: 1891, by Ann."]
+    seen = trace(prompts=[f"When were kilns lit?\n{document.text}" for document in corpus.documents])
+    for call, reply in zip(seen.executions[0].sub_calls, replies, strict=True):
+        call.reply = reply
+    seen.question, seen.answer = "When were kilns lit?", "They were found lit in 1891. Nothing else stands there."
+    assert source_ids(seen, corpus) == ("d5", "d2", "d0", "d1", "d3", "d4")
+    seen.answer = "It stands nowhere."
+    assert source_ids(seen, corpus) == ("d0", "d1", "d2", "d3", "d4", "d5")
+
+
+def test_each_document_is_named_once() -> None:
+    seen = trace(printed=KILN * 3, prompts=(KILN, KILN), cited=("kiln", "kiln"))
+    assert source_ids(seen, CORPUS) == ("kiln",)
+
+
+def test_a_short_document_counts_where_all_of_it_stands_below_its_own_head() -> None:
+    assert source_ids(trace(prompts=("Do it.\n\n[document short]\nToo short.\n\n[document x]\n",)), CORPUS) == (
+        "short",
+    )
+    assert source_ids(trace(prompts=("[document short | page: 1]\nToo short.",)), CORPUS) == ("short",)
+    for prompt in ("[document short]\nToo", "[document short]\nToo short.s", "see [document short]\nToo short.", SHORT):
+        assert source_ids(trace(prompts=(prompt,)), CORPUS) == ()
+
+
+def test_a_head_alone_names_nothing() -> None:
+    forged = (
+        "[document kiln]\n[document short]\n\n[document oven]\nNothing of the kind stands in the oven's document.\n"
+    )
+    assert (
+        source_ids(trace(prompts=(forged,), printed="kiln@4, 9: The oven\noven@7:\n  lines\nkiln@9999: it"), CORPUS)
+        == ()
+    )
+
+
+def test_documents_are_known_by_the_lines_that_search_prints() -> None:
+    printed = "kiln@4, 9: The kiln was …\na@b.org [1]@17:\n  Nothing of interest stands in this.\nno@5: x\n(3 matches)"
+    found = find_evidence(trace(printed=printed), CORPUS)
+    assert found.sources == ("kiln", "a@b.org [1]")
+    assert found.places == (Place("kiln", 0, 12), Place("a@b.org [1]", 0, 35))
+    assert source_ids(trace(printed="Match(short@4: Too short.)\n"), CORPUS) == ("short",)
+    assert source_ids(trace(printed="@4: The kiln\n"), Corpus.of(KILN)) == ("",)
+
+
+def test_a_text_is_known_by_a_stretch_of_it_and_not_by_a_few_words() -> None:
+    assert source_ids(trace(printed="The kiln was lit on Monday at noon"), CORPUS) == ()
+    assert source_ids(trace(printed=KILN[: STRETCH_CHARS - 4]), CORPUS) == ()
+    assert source_ids(trace(printed=f"x{KILN[10:]}"), CORPUS) == ("kiln",)
+    assert source_ids(trace(printed=f"['{KILN}', '{SHORT}']"), CORPUS) == ("kiln",)
+
+
+def test_a_part_from_the_middle_is_found_with_its_place() -> None:
+    text = "".join(f"sentence number {n}; " for n in range(5_000))
+    corpus = Corpus.of({"long": text, "other": text.replace("sentence", "phrase")})
+    found = find_evidence(trace(prompts=(f"Read this:\n{text[40_003:60_001]}\nWhat is it?", text[:100])), corpus)
+    assert found.places == (Place("long", 40_003, 60_001), Place("long", 0, 100))
+
+
+def test_what_the_question_says_tells_nothing_of_what_was_read() -> None:
+    asked = f"Who said this: {KILN}"
+    assert source_ids(trace(prompts=(asked,), question=asked), CORPUS) == ()
+    assert source_ids(trace(prompts=(f"{asked}\n[document kiln]\n{KILN}",), question=asked), CORPUS) == ("kiln",)
+
+
+# -- texts that are alike
+
+
+def test_of_many_documents_with_one_letterhead_that_one_was_read_that_was() -> None:
+    head = "The Ministry of Kilns, 12 High Street. " * 8
+    letters = {f"l{n}": f"{head}\nDear Sir, we write of kiln {n}, which is not as it should be." for n in range(100)}
+    corpus = Corpus.of(letters)
+    assert source_ids(trace(printed=letters["l42"]), corpus) == ("l42",)
+    assert source_ids(trace(printed=letters["l42"][:300]), corpus) == ()
+    assert source_ids(trace(prompts=(f"[document l7]\n{letters['l42'][:300]}",)), corpus) == ("l7",)
+
+
+def test_equal_documents_are_told_apart_by_their_heads_alone() -> None:
+    twins = Corpus.of({"a": form(1), "b": form(1), "c": form(2)})
+    assert source_ids(trace(printed=form(1)), twins) == ()
+    assert source_ids(trace(printed=f"[document b]\n{form(1)}"), twins) == ("b",)
+    cut = len(form(1)) // 2
+    parts = (f"[document b | year: 1]\n{form(1)[:cut]}", f"[document b | year: 1]\n{form(1)[cut:]}")
+    found = find_evidence(trace(prompts=parts), twins)
+    assert found.places == (Place("b", 0, cut), Place("b", cut, len(form(1))))
+
+
+def test_a_document_that_quotes_another_does_not_name_it() -> None:
+    quoting = (
+        f"He wrote to us in May:\n[document kiln]\n{KILN}\nThat was all that he had to say of it.\nkiln@4: The kiln"
+    )
+    corpus = Corpus.of({"kiln": KILN, "letter": quoting})
+    assert source_ids(trace(printed=quoting), corpus) == ("letter",)
+    assert source_ids(trace(prompts=(f"[document letter]\n{quoting}",)), corpus) == ("letter",)
+    assert source_ids(trace(printed=KILN), corpus) == ()
+    assert source_ids(trace(printed=f"[document kiln]\n{KILN}"), corpus) == ("kiln",)
+    ends_with_it = quoting[: quoting.index("\nThat was all")]
+    corpus = Corpus.of({"kiln": KILN, "letter": ends_with_it})
+    assert source_ids(trace(prompts=(f"[document letter]\n{ends_with_it}",)), corpus) == ("letter",)
+
+
+def test_text_of_the_corpus_that_was_retrieved_or_brought_as_well_is_of_neither() -> None:
+    found = [Document("found", f"{KILN} That is what they say, and nobody knows who they are.")]
+    assert source_ids(trace(printed=KILN), CORPUS, found) == ()
+    assert source_ids(trace(printed=found[0].text), CORPUS, found) == ("found",)
+    assert source_ids(trace(printed=KILN), CORPUS.preceded_by(found)) == ()
+
+
+def test_a_passage_that_a_document_holds_twice_has_no_place() -> None:
+    refrain = "And the kiln was lit again, and again nobody had told the baker about any of it. "
+    corpus = Corpus.of({"song": f"{refrain}One. {refrain}Two. {refrain}Three, and no more.", "kiln": KILN})
+    assert find_evidence(trace(printed=refrain), corpus).places == (Place("song", 0, 0),)
+    second = f"{refrain}Two. {refrain}"
+    (place,) = find_evidence(trace(printed=second), corpus).places
+    assert corpus.by_id["song"].text[place.start : place.end] == second
+
+
+def test_documents_without_words_are_never_found_in_a_text() -> None:
+    assert source_ids(trace(printed="— … —" * 20), Corpus.of(["— … —" * 20, "-" * 200, ""])) == ()
+    assert source_ids(trace(printed="-" * 80), Corpus.of(["a" + "-" * 200, KILN])) == ()
+
+
+def test_what_was_retrieved_counts() -> None:
+    found = [Document("found", note(1))]
+    seen = trace(printed=found[0].text, prompts=("[document found]\n",))
+    assert source_ids(seen, CORPUS) == ()
+    assert source_ids(seen, CORPUS, found) == ("found",)
+
+
+def test_a_text_of_a_joined_corpus_has_the_id_that_it_has_there() -> None:
+    joined = CORPUS.preceded_by([Document("kiln", "A message of the user that is about kilns alone.")])
+    assert source_ids(trace(printed=KILN), joined) == ("kiln#2",)
+    assert source_ids(trace(printed="A message of the user that is about kilns alone."), joined) == ("kiln",)
+    text = Corpus.of(KILN)
+    assert source_ids(trace(printed=KILN), text) == ("",)
+    assert source_ids(trace(printed=KILN), text.preceded_by([Document("m", "x")])) == ("context",)
+
+
+def test_a_run_without_code_or_corpus_has_no_sources() -> None:
+    plain = RLMTrace(question="q", context="no corpus", limits=RLMLimits())
+    plain.iterations.append(Iteration(number=1, call=ModelCall(prompt_chars=1), reply="plain"))
+    assert source_ids(plain, Corpus.of(None)) == ()
+
+
+# -- laws
+
+PARTS = st.sampled_from(
+    [
+        *(f"Sentence {letter} tells of a kiln that was lit, and of more. " for letter in "ABCDEF"),
+        "A short one. ",
+        "x",
+        "\n",
+        "\n\n",
+        "[document d0]\n",
+        "\n[document d1 | year: 2]\n",
+        "d2@4: Sentence",
+        "\nd1@0, 3: ",
+        "No anchor holds — — — — — — — — — — — — — — — — — — — — this. ",
+    ]
+)
+TEXTS = st.lists(PARTS, max_size=8).map("".join)
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> tuple[dict[str, str], list[str]]:
+    """Documents, and texts made of parts of them, of heads (true and forged ones), and of anything else."""
+    documents = {f"d{number}": text for number, text in enumerate(draw(st.lists(TEXTS, min_size=1, max_size=4)))}
+
+    def part() -> str:
+        text = documents[draw(st.sampled_from(sorted(documents)))]
+        start, end = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+        heads = st.sampled_from([f"\n[document {name}]\n" for name in documents])
+        return draw(st.one_of(st.just(text), st.just(text[start:end]), heads, PARTS, st.sampled_from("aé😀 \n")))
+
+    return documents, ["".join(part() for _ in range(draw(st.integers(0, 6)))) for _ in range(2)]
+
+
+def is_proven(name: str, documents: dict[str, str], texts: Sequence[str]) -> bool:
+    """Slow and simple: a stretch that no other document holds, or one below the document's own head."""
+    own = documents[name]
+    size = min(STRETCH_CHARS, len(own))
+    stretches = {own[at : at + size] for at in range(len(own) - size + 1)} - {""}
+    others = [text for other, text in documents.items() if other != name]
+    unique = [stretch for stretch in stretches if not any(stretch in text for text in others)]
+    if any(stretch in text for stretch in unique for text in texts):
+        return True
+    for text in texts:
+        heads = re.finditer(rf"^\[document {name}(?: \| .*)?\]\n", text, re.MULTILINE)
+        if any(text.startswith(stretch, head.end()) for head in heads for stretch in stretches):
+            return True
+        printed = re.finditer(rf"^{name}@\d+(?:, \d+)*:\s*(.*)", text, re.MULTILINE)
+        if any(line[1].strip() and line[1].strip() in own for line in printed):
+            return True
+    return False
+
+
+@given(readings())
+def test_what_is_named_was_read_and_stands_where_it_is_said_to(given_: tuple[dict[str, str], list[str]]) -> None:
+    documents, (sent, printed) = given_
+    found = find_evidence(trace(prompts=(sent,), printed=printed), Corpus.of(documents))
+    assert all(is_proven(name, documents, (sent, printed)) for name in found.sources)
+    for place in found.places:
+        assert 0 <= place.start <= place.end <= len(documents[place.document_id])
+
+
+@given(st.dictionaries(st.sampled_from("abcdefgh"), TEXTS.map(lambda text: text.replace("[", "(")), min_size=1))
+def test_whatever_is_sent_whole_below_its_head_is_named(texts: dict[str, str]) -> None:
+    prompt = "\n\n".join(f"[document {name}]\n{text}" for name, text in texts.items())
+    named = source_ids(trace(prompts=(prompt,)), Corpus.of(texts))
+    assert {name for name, text in texts.items() if sum(map(str.isalnum, text)) >= 8} <= set(named)
+
+
+# -- how much work it is
+
+WORST = {
+    "a head that never ends": lambda n: ["[document x " + "| " * (n // 2)],
+    "a head of many separators": lambda n: ["[document x " + "| " * (n // 2) + "]\nx"],
+    "heads and nothing else": lambda n: ["[document c0]\n" * (n // 14)],
+    "places and nothing else": lambda n: ["c0@1:" * (n // 5), "\nc0@1:" * (n // 6), "c0@" + "1, " * (n // 3)],
+    "lines of a search": lambda n: ["c0@1:\n  CON\n" * (n // 12)],
+    "one character": lambda n: ["C" * n],
+    "beginnings of one form": lambda n: [form(0, 2)[:60] * (n // 60)],
+    "many documents of one form": lambda n: [
+        "\n\n".join(f"[document c{number}]\n{form(number, 2)}" for number in range(n // 300))
+    ],
+    "parts of many": lambda n: ["".join(form(number, 2)[150:190] for number in range(n // 40))],
+}
+
+
+@pytest.mark.parametrize("shape", WORST)
+def test_work_grows_with_the_texts_and_the_corpus(shape: str) -> None:
+    for chars in (100_000, 400_000):
+        corpus = Corpus.of({f"c{number}": form(number, 2) for number in range(chars // 200)})
+        texts = WORST[shape](chars)
+        found = find_evidence(trace(prompts=texts), corpus)
+        assert found.looked_at <= 8 * (corpus.chars + sum(map(len, texts)))
+
+
+def test_over_a_corpus_that_is_too_large_to_index_heads_alone_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlm_integrations.core.trace.anchors._INDEXED_CHARS", 1_000)
+    corpus = Corpus.of({f"n{number}": note(number) for number in range(100)})
+    assert source_ids(trace(printed=note(7)), corpus) == ()
+    assert source_ids(trace(printed=f"[document n7]\n{note(7)}"), corpus) == ("n7",)
+    assert source_ids(trace(printed=note(300)), corpus, [Document("found", note(300))]) == ()
+
+
+def test_of_many_anchors_some_are_kept_and_beginnings_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlm_integrations.core.trace.anchors._ANCHORS", 200)
+    long = "".join(f"sentence number {n}; " for n in range(5_000))
+    corpus = Corpus.of({"long": long, **{f"n{number}": note(number) for number in range(100)}})
+    printed = "\n".join(note(number) for number in range(100))
+    assert source_ids(trace(printed=printed), corpus) == tuple(f"n{number}" for number in range(100))
+    assert source_ids(trace(printed=long[50_000:60_000]), corpus) == ("long",)
+
+
+# -- when it is found
+
+
+def test_evidence_is_found_when_it_is_asked_for_once_and_lets_the_corpus_go() -> None:
+    seen = trace(printed=KILN)
+    evidence = Evidence(seen, CORPUS)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(evidence.find())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen.iterations.clear()  # what was found stays
+    assert evidence.sources == ("kiln",)
+    assert all(each is found[0] for each in found)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_copy_holds_what_was_found(again) -> None:
+    evidence = again(Evidence(trace(printed=KILN), CORPUS))
+    assert (evidence.sources, evidence.places) == (("kiln",), (Place("kiln", 0, len(KILN)),))
+
+
+def test_a_result_can_be_pickled() -> None:
+    seen = trace(printed=KILN)
+    result = pickle.loads(pickle.dumps(RLMResult("a", "a", (), Evidence(seen, CORPUS), "answer", seen)))
+    assert (result.answer, result.sources, result.trace) == ("a", ("kiln",), seen)
+
+
+async def test_an_event_loop_waits_in_a_thread_where_much_was_read() -> None:
+    for texts in ([KILN], [KILN * 2_000]):
+        evidence = Evidence(trace(prompts=texts), CORPUS)
+        assert evidence.quick is (len(texts[0]) < 1_000)
+        assert (await evidence.find_async()).sources == ("kiln",)
+        assert evidence.quick

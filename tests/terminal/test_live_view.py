@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+import pytest
+
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.events import (
+    CodeEnded,
+    CodeStarted,
+    Event,
+    IterationStarted,
+    RootReplied,
+    RunEnded,
+    RunStarted,
+    SubCallEnded,
+    SubCallsReserved,
+)
+from rlm_integrations.core.trace.evidence import Evidence, Found
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.terminal.console import TerminalConsole
+from rlm_integrations.terminal.live_view import LiveView, panel
+from rlm_integrations.terminal.run_view import RunView, advance, duration, iteration_line, summary_line
+
+ROOT = Usage(input_tokens=1_000, output_tokens=100, cost_usd=0.25)
+SUB = Usage(input_tokens=10, output_tokens=1)
+
+
+def sub_call(number: int, error: str | None = None) -> SubCallEnded:
+    return SubCallEnded(1, SubCall(number=number, prompt="p", reply=None if error else "r", error=error, usage=SUB))
+
+
+def result() -> RLMResult[str]:
+    call = ModelCall(prompt_chars=1, usage=Usage(input_tokens=2_500, output_tokens=250, cost_usd=0.5))
+    iterations = [Iteration(number=1, call=call, reply="x")]
+    trace = RLMTrace(question="q", context="c", limits=RLMLimits(), iterations=iterations)
+    return RLMResult("a", "a", (), Evidence.of(Found((), ())), "answer", trace)
+
+
+EVENTS: list[Event] = [
+    RunStarted("q", 240, 12_345),
+    IterationStarted(1, 20),
+    RootReplied(1, "```repl```", ROOT),
+    CodeStarted(1, ("a", "b")),
+    SubCallsReserved(1, 4),
+    sub_call(1),
+    sub_call(2, "TimeoutError"),
+    CodeEnded(1, CodeExecution(blocks=["a", "b"], error="block 2, line 1: KeyError: 'x'")),
+    IterationStarted(2, 20),
+    RootReplied(2, "plain", ROOT),
+]
+
+
+def after(events: Iterable[Event]) -> RunView:
+    view = RunView()
+    for event in events:
+        view = advance(view, event)
+    return view
+
+
+@pytest.mark.parametrize(
+    ("seen", "phase"),
+    [
+        (0, "reading the corpus"),
+        (1, "starting"),
+        (2, "asking the root LM"),
+        (4, "running code"),
+        (5, "waiting for sub-calls"),
+        (6, "waiting for sub-calls"),
+    ],
+)
+def test_the_phase_follows_the_events(seen: int, phase: str) -> None:
+    assert after(EVENTS[:seen]).phase == phase
+
+
+def test_sub_calls_are_counted_against_what_was_reserved_and_unsent_ones_given_back() -> None:
+    assert str(after(EVENTS[:6]).sub_calls) == "1 of 4"
+    assert str(after(EVENTS[:7]).sub_calls) == "2 of 4 (1 failed)"
+    assert str(after(EVENTS[:8]).sub_calls) == "2 of 2 (1 failed)"
+    assert after([*EVENTS[:5], *map(sub_call, range(4))]).phase == "running code"
+
+
+def test_an_iteration_in_a_line_counts_its_own_code_and_the_runs_tokens() -> None:
+    first, second = after(EVENTS[:8]), after(EVENTS)
+    assert iteration_line(first, 34.0) == (
+        "iteration 1 of 20: 2 code blocks, 2 sub-calls, the code raised an error, tokens 1,020 in, 102 out, 34.0 s"
+    )
+    assert iteration_line(second, 95.0) == "iteration 2 of 20: no code, tokens 2,020 in, 202 out, 1 min 35 s"
+
+
+def test_the_summary_takes_the_results_own_usage() -> None:
+    ended = after([*EVENTS, RunEnded(result())])
+    assert summary_line(ended, 2.0) == "2 iterations, 2 sub-calls (1 failed), tokens 2,500 in, 250 out, $0.5000, 2.0 s"
+
+
+def test_why_the_first_sub_call_failed_is_known() -> None:
+    assert after([*EVENTS, sub_call(3, "OSError")]).first_failure == "TimeoutError"
+
+
+def test_the_call_after_a_limit_has_a_name_of_its_own() -> None:
+    assert after([IterationStarted(21, 20)]).iteration_name == "last call"
+
+
+def test_durations() -> None:
+    assert [duration(seconds) for seconds in (0.04, 59.94, 60, 3_725)] == ["0.0 s", "59.9 s", "1 min 0 s", "62 min 5 s"]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_panel_fits_its_terminal_and_hides_nothing(width: int) -> None:
+    console = TerminalConsole(file=io.StringIO(), width=width, record=True)
+    console.print(panel(after(EVENTS[:7]), 3.0))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert [line.split(maxsplit=1)[1].rstrip() for line in text.splitlines()] == [
+        "iteration 1 of 20",
+        "waiting for sub-calls",
+        "2 of 4 (1 failed)",
+        "1,020 in, 102 out",
+        "$0.2500",
+        "3.0 s",
+    ]
+
+
+def test_without_a_terminal_there_is_a_line_for_each_iteration() -> None:
+    file = io.StringIO()
+    clock = iter(range(100)).__next__
+    with LiveView(TerminalConsole(file=file, width=40), clock=lambda: float(clock())) as view:
+        for event in [*EVENTS, RunEnded(result())]:
+            view.see(event)
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "corpus: 240 documents, 12,345 characters"
+    assert [line.split(",")[0] for line in lines[1:]] == [
+        "iteration 1 of 20: 2 code blocks",
+        "iteration 2 of 20: no code",
+    ]
+
+
+def test_on_a_terminal_the_view_is_redrawn_below_the_lines_and_goes_at_the_end() -> None:
+    file = io.StringIO()
+    console = TerminalConsole(file=file, width=80, force_terminal=True, color_system=None, _environ={"TERM": "xterm"})
+    with LiveView(console) as view:
+        for event in EVENTS[:7]:
+            view.see(event)
+        view._live.refresh()
+        for event in EVENTS[7:9]:
+            view.see(event)
+    drawn = file.getvalue()
+    assert "waiting for sub-calls" in drawn
+    assert "corpus: 240 documents, 12,345 characters\n" in drawn
+    assert "iteration 1 of 20: 2 code blocks" in drawn
+    assert drawn.endswith("\x1b[2K")  # the last thing it does is to erase its lines
+
+
+def test_a_view_that_fails_raises_nothing_and_says_why() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str, /) -> int:
+            raise OSError("no screen")
+
+    for terminal in (False, True):
+        console = TerminalConsole(file=Broken(), force_terminal=terminal, _environ={"TERM": "xterm"})
+        with LiveView(console) as view:
+            for event in EVENTS:
+                view.see(event)
+        assert str(view.failure) == "no screen"
