@@ -84,8 +84,9 @@ class RunTree:
         def read() -> tuple[Any, str]:
             return answer_type.read(text, action.is_json), answer_type.text(text, action.is_json)
 
-        # A long one may take longer than an event loop should wait.
-        answer, shown = await self._threads.run(read) if len(text) > LONG_TEXT_CHARS else read()
+        # A long one may take longer than an event loop should wait, and what checks a type over a short one too.
+        long = answer_type.schema is not None or len(text) > LONG_TEXT_CHARS
+        answer, shown = await self._threads.run(read) if long else read()
         return self._result(answer, shown, action.stop_reason)
 
     async def _end(self, result: RLMResult[Any]) -> None:
