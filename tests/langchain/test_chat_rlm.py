@@ -147,6 +147,7 @@ async def test_what_it_calls_are_children_of_its_run_and_usage_is_counted_once(c
     assert "usage_metadata" not in told or told["usage_metadata"] is None
 
 
+@pytest.mark.skipif(not hasattr(BaseChatModel, "stream_events"), reason="this LangChain has no such streams yet")
 @pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
 async def test_event_streams_of_version_3_have_the_same_tree(chat: ChatRLM, root_model, sub_model, tracer):
     counter = UsageMetadataCallbackHandler()
