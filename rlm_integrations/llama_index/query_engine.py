@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Unpack
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -29,6 +29,14 @@ from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.llama_index.arguments import (
+    QueryEngineOptions,
+    checked_handler,
+    checked_list,
+    checked_output_cls,
+    checked_text,
+    checked_trace,
+)
 from rlm_integrations.llama_index.blocking import in_thread
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.citation_marks import inline_instructions
@@ -44,29 +52,6 @@ from rlm_integrations.llama_index.tools import tool_functions
 
 _dispatcher = get_dispatcher(__name__)
 _REPL = ToolMetadata(name="repl", description="The Python REPL that holds the corpus as `context`.")
-
-
-class QueryEngineOptions(TypedDict, total=False):
-    """Keyword arguments of RLMQueryEngine, and of `index.as_query_engine(engine="rlm", ...)`."""
-
-    llm: LLMLike | None
-    sub_llm: LLMLike | None
-    filters: MetadataFilters | None
-    doc_ids: Collection[str] | None
-    node_ids: Collection[str] | None
-    node_postprocessors: Sequence[BaseNodePostprocessor] | None
-    limits: RLMLimits | Mapping[str, Any] | None
-    sandbox: str | Sandbox
-    tools: Sequence[BaseTool | Callable[..., Any]]
-    output_cls: type[BaseModel] | None
-    streaming: bool
-    inline_citations: bool
-    system_prompt: str | None
-    instructions: str | None
-    trace: TraceDetail
-    on_event: OnEvent | None
-    on_limit: Literal["answer", "raise"]
-    callback_manager: CallbackManager | None
 
 
 class RLMQueryEngine(BaseQueryEngine):
@@ -123,8 +108,8 @@ class RLMQueryEngine(BaseQueryEngine):
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
         self._limits = RLMLimits.of(limits)
         self._sandbox = sandbox
-        self._tools = list(tools)
-        self._output_cls = _checked_output_cls(output_cls or structured_cls)
+        self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
+        self._output_cls = checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
         self._inline_citations = inline_citations
         if inline_citations and self._output_cls is not None:
@@ -132,14 +117,15 @@ class RLMQueryEngine(BaseQueryEngine):
                 "inline_citations: stand in a text, and answers are objects of an output class here; pass one of the "
                 'two (the citations themselves are in response.metadata["rlm"])'
             )
-        self._system_prompt = system_prompt
-        self._instructions = instructions
-        self._trace: TraceDetail = _checked_trace(trace)
-        self._on_event = on_event
+        self._system_prompt = checked_text(system_prompt, "system_prompt")
+        self._instructions = checked_text(instructions, "instructions")
+        self._trace: TraceDetail = checked_trace(trace)
+        self._on_event = checked_handler(on_event)
         self._on_limit: Literal["answer", "raise"] = on_limit
         self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
         selection = NodeSelection(filters, doc_ids, node_ids)
-        self._context = read_context(context, selection, list(node_postprocessors or ()))
+        postprocessors = checked_list(node_postprocessors or (), "node_postprocessors", "node postprocessors")
+        self._context = read_context(context, selection, postprocessors)
 
     @classmethod
     def from_index(
@@ -295,15 +281,3 @@ class RLMQueryEngine(BaseQueryEngine):
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {}
-
-
-def _checked_output_cls(output_cls: Any) -> type[BaseModel] | None:
-    if output_cls is not None and not (isinstance(output_cls, type) and issubclass(output_cls, BaseModel)):
-        raise InvalidArgumentError(f"output_cls: {output_cls!r:.80} is not a pydantic model class; pass one")
-    return output_cls
-
-
-def _checked_trace(trace: Any) -> TraceDetail:
-    if trace not in ("summary", "full", "none"):
-        raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "summary", "full" or "none"')
-    return trace
