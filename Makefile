@@ -7,8 +7,9 @@ PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # What can differ between versions: what touches a framework, and what bears on CPython's internals.
 FACES := langchain llama_index openai cli terminal contracts
 INSIDES := repl sandboxes wire
-OUTSIDE := langchain/test_language_model.py llama_index/test_openai_like.py llama_index/test_vector_stores.py # need more than the group
-WITHOUT := $(addprefix --ignore=tests/,$(OUTSIDE))
+# Those of them that need a model's or a store's package besides, which only the main environment has.
+NEEDS := langchain_openai|llama_index\.llms\.openai_like|llama_index\.vector_stores\.
+WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from ($(NEEDS))" tests))
 
 .PHONY: demo test test-lowest test-newest check conformance bench clean
 
