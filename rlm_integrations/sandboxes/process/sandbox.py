@@ -15,7 +15,7 @@ from rlm_integrations.sandboxes.cannot_confine import cannot_confine
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
-from rlm_integrations.sandboxes.offload import in_thread
+from rlm_integrations.sandboxes.own_thread import in_own_thread
 from rlm_integrations.sandboxes.process.fork_client import START_TIMEOUT_S, WorkerProcess
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.named_modules import read_modules
@@ -77,7 +77,7 @@ class ProcessSandbox:
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:
         if not self._confined:
             warnings.warn(_UNCONFINED, RuntimeWarning, stacklevel=2)
-        worker, self._layers = await in_thread(
+        worker, self._layers = await in_own_thread(
             lambda: self._start(corpus, settings, retrieved), discard=lambda started: started[0].discard()
         )
         return ProcessRepl(worker, settings)
