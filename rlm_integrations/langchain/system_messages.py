@@ -15,11 +15,13 @@ _REFUSED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """As Gemma's and Mistral's chat templates say it, Google's API, OpenAI's for o1-mini, and langchain-anthropic."""
+_MOST_CHARS = 4_000
+"""Of an error, which may hold a whole page of a server's: each "system" in it makes the pattern look around."""
 
 
 def refuses_system_messages(error: BaseException) -> bool:
     """Whether a model's error says that it takes no system message, or none in that place."""
-    return _REFUSED.search(str(error)) is not None
+    return _REFUSED.search(str(error)[:_MOST_CHARS]) is not None
 
 
 def without_system_messages(messages: Sequence[Message]) -> tuple[Message, ...]:

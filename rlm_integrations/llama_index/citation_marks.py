@@ -15,7 +15,7 @@ _RETURNED = "cited "
 """What `cite` returns begins so."""
 _SEARCHED_CHARS = 12
 """A shorter quote ("1874") stands in many a sentence that it does not support."""
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"\S++")
 _QUOTE_START = re.compile(r"(?<!\w)\S")
 _CLOSING = "\"'”’»`"
 _CLOSING_CHARS = 4
@@ -55,7 +55,7 @@ def mark_citations(text: str, citations: Sequence[Citation], sources: Sequence[S
 
 def _replace_forms(text: str, forms: dict[str, int], sources: Sequence[Sequence[int]]) -> tuple[list[_Part], set[int]]:
     """The text with marks where `cite`'s forms stood, in brackets or not, and the numbers of their citations."""
-    prefixes = Prefixes(forms, _most_looked_at(text))
+    prefixes = Prefixes(forms, _most_looked_at(len(text)))
     parts: list[_Part] = []
     placed: set[int] = set()
     done = at = 0
@@ -86,8 +86,8 @@ def _joined(parts: Iterable[_Part]) -> list[_Part]:
     return joined
 
 
-def _most_looked_at(text: str) -> int:
-    return _LOOKED_AT * (len(text) + _LOOKED_AT_ANYWAY)
+def _most_looked_at(chars: int) -> int:
+    return _LOOKED_AT * (chars + _LOOKED_AT_ANYWAY)
 
 
 def _space_apart(parts: list[_Part], marked: bool) -> None:
@@ -106,7 +106,7 @@ def _mark_quotes(
     parts: Sequence[_Part], waiting: dict[str, list[int]], sources: Sequence[Sequence[int]], placed: set[int]
 ) -> list[_Part]:
     """The parts with marks after the first repetition of each quote that waits for one; `placed` grows by those."""
-    prefixes = Prefixes(waiting, sum(_most_looked_at(part) for part in parts if isinstance(part, str)))
+    prefixes = Prefixes(waiting, _most_looked_at(sum(len(part) for part in parts if isinstance(part, str))))
     beginnings = {quote[:_SEARCHED_CHARS] for quote in waiting}
     marked: list[_Part] = []
     for part in parts:

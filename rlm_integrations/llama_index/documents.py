@@ -7,7 +7,7 @@ over them is wrong. `start_char_idx` and `end_char_idx` say where a chunk stood 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,13 +196,30 @@ def _overlap_of_neighbours(before: str, text: str, claimed: int) -> int:
     most = min(len(before), len(text)) // 2
     if claimed <= most:
         return claimed
-    head = text[:_LEAST_OVERLAP]
-    place = before.rfind(head)
-    while place >= 0 and len(before) - place <= most:
-        if text.startswith(before[place:]):
-            return len(before) - place
-        place = before.rfind(head, 0, place + len(head) - 1)
-    return claimed if claimed < len(text) else 0
+    fitting = [each for each in _overlaps(before[-most:], text[:most]) if each >= _LEAST_OVERLAP]
+    return min(fitting, default=claimed if claimed < len(text) else 0)
+
+
+def _overlaps(before: str, text: str) -> Iterator[int]:
+    """How many characters the end of the one may share with the beginning of the other, in time linear in both.
+
+    As Knuth, Morris and Pratt match a text: of each of its beginnings it is known which shorter ones end it.
+    """
+    shorter = [0] * len(text)
+    length = 0
+    for at in range(1, len(text)):
+        while length and text[at] != text[length]:
+            length = shorter[length - 1]
+        length += text[at] == text[length]
+        shorter[at] = length
+    length = 0
+    for char in before:
+        while length and (length == len(text) or char != text[length]):
+            length = shorter[length - 1]
+        length += char == text[length]
+    while length:
+        yield length
+        length = shorter[length - 1]
 
 
 class _Joiner:
@@ -221,8 +238,7 @@ class _Joiner:
         text, furthest = text_of_node(node), self._furthest
         overlap = furthest.start + len(furthest.text) - start if self._parts else 0
         if overlap > 0:
-            repeated = furthest.text[start - furthest.start :]
-            if repeated[: len(text)] != text[:overlap]:
+            if not furthest.text.startswith(text[:overlap], start - furthest.start):
                 return False
             if node.prev_node is not None and node.prev_node.node_id == furthest.node_id:
                 overlap = _overlap_of_neighbours(furthest.text, text, overlap)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from llama_index.core.schema import BaseNode
 
@@ -26,9 +25,23 @@ class NodeSpans:
     def __init__(self, spans: Sequence[NodeSpan]) -> None:
         self._spans = spans
         self._starts = [span.start for span in spans]
-        self._furthest = list(accumulate((span.end for span in spans), max))
+        self._ends = [[span.end for span in spans]]
+        """The end of each span, then the furthest of two, of four, and so on."""
+        while len(ends := self._ends[-1]) > 1:
+            self._ends.append([max(ends[at : at + 2]) for at in range(0, len(ends), 2)])
 
     def touching(self, start: int, end: int) -> list[NodeSpan]:
-        """Those that hold some of `text[start:end]`, in time that does not grow with how many there are."""
-        first, last = bisect_right(self._furthest, start), bisect_left(self._starts, end)
-        return [span for span in self._spans[first:last] if start < span.end]
+        """Those that hold some of `text[start:end]`, in time that hardly grows with how many others there are."""
+        last = bisect_left(self._starts, end)
+        return [self._spans[at] for at in self._ending_after(start, len(self._ends) - 1, 0, last)]
+
+    def _ending_after(self, start: int, level: int, place: int, last: int) -> Iterator[int]:
+        """The numbers, below `last`, of the spans of one place of a level that end after `start`."""
+        if place << level >= last or self._ends[level][place] <= start:
+            return
+        if not level:
+            yield place
+            return
+        yield from self._ending_after(start, level - 1, 2 * place, last)
+        if 2 * place + 1 < len(self._ends[level - 1]):
+            yield from self._ending_after(start, level - 1, 2 * place + 1, last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from typing import Any, Literal
 
 from llama_index.core.base.response.schema import (
@@ -30,6 +30,7 @@ CITATIONS_CHARS = 65_536
 """Of JSON, for all citations."""
 
 _VALUE_CHARS = 1_000
+_WORD = re.compile(r"\s*+\S++|\s++")
 
 Delivery = Literal["whole", "stream", "async_stream"]
 
@@ -92,8 +93,8 @@ def bounded(metadata: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"\s*\S+|\s+$", text)
+def _words(text: str) -> Iterator[str]:
+    return (found[0] for found in _WORD.finditer(text))
 
 
 def _replay(text: str) -> Generator[str, None, None]:

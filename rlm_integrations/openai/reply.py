@@ -10,6 +10,9 @@ from rlm_integrations.core.errors import InvalidArgumentError, RLMError
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.usage import Usage
 
+_READ_CHARS, _SHOWN_CHARS = 3_000, 300
+"""Of a reply that is none, which may be a web page: so much is read, and shown in an error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -87,4 +90,4 @@ def _field(holder: object, name: str) -> object:
 def _excerpt(response: object) -> str:
     dump = getattr(response, "model_dump_json", None)
     shown = str(dump(exclude_none=True)) if callable(dump) else str(response)
-    return repr(" ".join(shown.split())[:300])
+    return repr(" ".join(shown[:_READ_CHARS].split())[:_SHOWN_CHARS])

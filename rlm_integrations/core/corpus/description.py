@@ -62,7 +62,9 @@ def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars
 
 
 def study(corpus: Corpus) -> None:
-    """Find out what `describe` says of the corpus, which takes a while over a large one. It is remembered."""
+    """Find out what `describe` and a run need of the corpus. Over a large one it takes a while. It is remembered."""
+    if corpus.documents:
+        _ = corpus.by_id, corpus.chars
     if corpus.kind == "str":
         _lines_of(corpus)
     elif corpus.kind == "documents":

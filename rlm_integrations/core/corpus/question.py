@@ -42,9 +42,9 @@ def read_question(question: str | Sequence[Message], message_chars: int) -> Ques
     asked = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
     if asked is None:
         raise InvalidArgumentError("question: holds no user message; pass a str, or messages with a user message last")
-    if not messages[asked].content.strip():
-        raise InvalidArgumentError("question: is empty; pass what is to be answered")
     query = messages[asked].content
+    if not query or query.isspace():  # not strip, which copies a prompt that holds a corpus
+        raise InvalidArgumentError("question: is empty; pass what is to be answered")
     documents: list[Document] = []
     for place, message in enumerate(messages):
         if len(message.content) > message_chars:

@@ -14,6 +14,8 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tools import Tool
 from rlm_integrations.wire.calls import CallTool
 
+_SMALL = (str, int, float, type(None))
+
 
 class ToolCalls:
     """Tools by name. Async ones are awaited on the run's loop, the others run in its threads."""
@@ -31,9 +33,11 @@ class ToolCalls:
             raise RefusedCallError("value", f"there is no tool {call.name[:100]!r}; the tools are {tools}")
 
         async def work() -> Any:
-            if tool.is_async:
-                return plain(await contained(tool.function(*call.args, **call.kwargs)))
-            return plain(await self._threads.run(lambda: tool.function(*call.args, **call.kwargs)))
+            if not tool.is_async:
+                return await self._threads.run(lambda: plain(tool.function(*call.args, **call.kwargs)))
+            value = await contained(tool.function(*call.args, **call.kwargs))
+            # What holds other values may hold a million of them.
+            return plain(value) if isinstance(value, _SMALL) else await self._threads.run(plain, value)
 
         arguments = {"args": call.args, "kwargs": call.kwargs}
         return await self._foreign.run(tool.description.name, arguments, step, work)

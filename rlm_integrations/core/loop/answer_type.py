@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
-from pydantic_core import SchemaError
+from pydantic_core import SchemaError, SchemaValidator
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.wording import FOREIGN_CHARS, number, one_line
 
-_JSON_FENCE = re.compile(r"^```(?:json)?[ \t]*\n(.*?)\n```$", re.DOTALL | re.IGNORECASE)
 _SHOWN_PROBLEMS = 3
 _PLACE_CHARS = 60  # a name in an answer must not crowd out what is wrong with it
 _PROBLEM_CHARS = 200
 _MORE_CHARS = 30
+_MOST_PROBLEMS = 1_000  # pydantic makes a dict of each before it shows any
+_LONG_CHARS = 5_000
+"""A longer answer is read up to the first wrong item of a list: a short one may hold some thousands of them."""
+_ITEMS = ("list", "set", "frozenset", "tuple")
+_NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
+
+
+class _Reader(Protocol):
+    """A TypeAdapter, or what pydantic has below it."""
+
+    def validate_json(self, data: str, /) -> Any: ...
+
+    def validate_python(self, object: Any, /) -> Any: ...
 
 
 class AnswerType:
@@ -41,10 +53,14 @@ class AnswerType:
         """Why the text does not fit, in words for the root LM; None where it does."""
         if self._adapter is None:
             return None
+        reader = self._adapter if len(text) <= _LONG_CHARS else self._brief
         try:
-            self._read(self._adapter, text, is_json)
+            self._read(reader, text, is_json)
         except ValidationError as error:
-            return _misfit_words(error)
+            if error.error_count() > _MOST_PROBLEMS and reader is not self._brief:
+                error = self._brief_error(text, is_json) or error
+                reader = self._brief
+            return _misfit_words(error, all_read=reader is not self._brief)
         except Exception as error:  # a validator of the user's own, which did not expect such a value
             return one_line(f"{type(error).__name__}: {error}")
         return None
@@ -59,19 +75,54 @@ class AnswerType:
             return text
         return self._adapter.dump_json(self._read(self._adapter, text, is_json)).decode()
 
-    @staticmethod
-    def _read(adapter: TypeAdapter[Any], text: str, is_json: bool) -> Any:
-        if is_json:
-            return adapter.validate_json(text)
+    @cached_property
+    def _brief(self) -> _Reader:
+        """Reads no list beyond its first wrong item: each problem takes time and memory, and there may be millions."""
+        assert self._adapter is not None
+        schema = _failing_fast(self._adapter.core_schema)
         try:
-            return adapter.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
+            return SchemaValidator(schema, _use_prebuilt=False)  # of models, which do not fail fast
+        except TypeError:  # pydantic before 2.12 has no such argument
+            return SchemaValidator(schema)
+
+    def _brief_error(self, text: str, is_json: bool) -> ValidationError | None:
+        try:
+            self._read(self._brief, text, is_json)
+        except ValidationError as error:
+            return error
+        return None
+
+    @staticmethod
+    def _read(reader: _Reader, text: str, is_json: bool) -> Any:
+        if is_json:
+            return reader.validate_json(text)
+        try:
+            return reader.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
         except Exception:  # the user's own validators raise what they will
-            fenced = _JSON_FENCE.match(text.strip())
-            return adapter.validate_json(fenced[1] if fenced else text)
+            return reader.validate_json(_unfenced(text.strip()))
 
 
-def _misfit_words(error: ValidationError) -> str:
+def _unfenced(text: str) -> str:
+    opening, _, rest = text.partition("\n")
+    fenced = opening.rstrip(" \t").lower() in ("```", "```json") and rest.endswith("\n```")
+    return rest.removesuffix("\n```") if fenced else text
+
+
+def _failing_fast(schema: Any) -> Any:
+    """A copy of a core schema that is done with a list at its first wrong item."""
+    if isinstance(schema, list):
+        return [_failing_fast(each) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    given = cast("dict[Any, Any]", schema)
+    copy = {key: value if key in _NO_SCHEMAS else _failing_fast(value) for key, value in given.items()}
+    return {**copy, "fail_fast": True} if given.get("type") in _ITEMS else copy
+
+
+def _misfit_words(error: ValidationError, *, all_read: bool) -> str:
     """The first of the problems, each with its place, as many as fit into one line of FOREIGN_CHARS characters."""
+    if error.error_count() > _MOST_PROBLEMS:
+        return f"answer: {number(error.error_count())} problems; it has another form than the schema"
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     shown: list[str] = []
     for problem in problems[:_SHOWN_PROBLEMS]:
@@ -81,4 +132,5 @@ def _misfit_words(error: ValidationError) -> str:
             break
         shown.append(words)
     more = len(problems) - len(shown)
-    return "; ".join(shown) + (f"; and {number(more)} more" if more else "")
+    told = "; ".join(shown) + (f"; and {number(more)} more" if more else "")
+    return told if all_read else f"{told}; maybe others"

@@ -54,6 +54,12 @@ def _has_fence(text: str) -> bool:
     return any(fence in text for fence in _FENCES)
 
 
+def fenced_chars(messages: Iterable[Message]) -> int:
+    """Of the messages that are looked through to answer whether they hold a block."""
+    contents = (message.content for message in messages if message.role == "user")
+    return sum(len(content) for content in contents if any(fence in content for fence in _FENCES))
+
+
 def _foreign(message: str) -> Iterator[str]:
     """The parts of a message to the root LM that neither we nor the user wrote."""
     outside: list[str] = []

@@ -22,6 +22,7 @@ from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
 from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import output_text
+from rlm_integrations.core.loop.quotations import fenced_chars
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
@@ -73,7 +74,7 @@ class Node:
             context, self._question, budget.call_seconds(), shared.threads, sync=shared.sync
         )
         self.started = True
-        messages = self._open()
+        messages = await self._open()
         documents, chars = len(self.corpus.documents), self.corpus.chars
         await self._emit(RunStarted(self._question.text, documents, chars, corpus_line(self.corpus)))
         await self._emit(ConversationOpened(messages))
@@ -106,7 +107,7 @@ class Node:
     async def _emit(self, event: Event) -> None:
         await self._account.emit(event, self._path)
 
-    def _open(self) -> tuple[Message, ...]:
+    async def _open(self) -> tuple[Message, ...]:
         """Make ready what works on the corpus. Returns what the root LM is told first."""
         shared, plan, corpus = self._shared, self._plan, self.corpus
         settings = repl_settings(plan, corpus, Sizes.of(plan))
@@ -135,7 +136,7 @@ class Node:
         self._repl = LiveRepl(open_repl, self._host, self._repl_opened)
         if not whole:
             self._repl.open_early()
-        return opening_messages(plan, self._question, corpus, settings)
+        return await shared.threads.run(opening_messages, plan, self._question, corpus, settings)
 
     async def _repl_opened(self) -> None:
         capabilities = self._plan.sandbox.capabilities()
@@ -145,7 +146,7 @@ class Node:
         """Decide, and tell of what the root LM is shown next."""
         work = partial(decide, self._rules, state, happening)
         # What checks an answer's type may take long over a short answer too.
-        long = self._plan.answer_type.schema is not None or _chars(happening) > LONG_TEXT_CHARS
+        long = self._plan.answer_type.schema is not None or _chars(state, happening) > LONG_TEXT_CHARS
         state, action = await self._shared.threads.run(work) if long else work()
         self.draft = state.draft
         if isinstance(action, CallRootLM) and action.iteration > 1:
@@ -241,16 +242,17 @@ class Node:
         return execution
 
 
-def _chars(happening: Happening) -> int:
+def _chars(state: State, happening: Happening) -> int:
     """Of the text that a decision on it looks at."""
+    kept = 0 if state.last_call is None else len(state.draft) + len(state.parsed.prose)
     match happening:
         case Replied():
-            return len(happening.text)
+            return kept + len(happening.text) + fenced_chars(state.messages)
         case CodeRan():
             answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
-            return len(answer)
+            return kept + len(answer)
         case _:
-            return 0
+            return kept
 
 
 def _shown(decision: Decision) -> str:

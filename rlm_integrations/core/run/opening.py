@@ -55,7 +55,7 @@ async def read_corpus(
     What takes a while over a large corpus is done now, in a thread. The retriever has so many seconds. Raises
     InvalidArgumentError, and RunError where the retriever failed.
     """
-    corpus = await threads.run(_read, context)
+    corpus = read = await threads.run(_read, context)
     if corpus.retriever is not None:
         try:
             async with asyncio.timeout(seconds):
@@ -64,7 +64,10 @@ async def read_corpus(
         except Exception as error:
             raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
         corpus = Corpus(hits, retriever=corpus.retriever) if corpus.kind == "none" else corpus.preceded_by(hits)
-    return corpus.preceded_by(question.documents)
+    corpus = corpus.preceded_by(question.documents)
+    if corpus is not read:
+        await threads.run(study, corpus)
+    return corpus
 
 
 def _read(context: object) -> Corpus:

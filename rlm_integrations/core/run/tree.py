@@ -81,13 +81,14 @@ class RunTree:
                 await self._node.close()
 
     async def _finished(self, action: Finish) -> RLMResult[Any]:
-        answer_type, text = self._plan.answer_type, without_lone_surrogates(action.text)
+        answer_type = self._plan.answer_type
 
         def read() -> tuple[Any, str]:
+            text = without_lone_surrogates(action.text)
             return answer_type.read(text, action.is_json), answer_type.text(text, action.is_json)
 
         # A long one may take longer than an event loop should wait, and what checks a type over a short one too.
-        long = answer_type.schema is not None or len(text) > LONG_TEXT_CHARS
+        long = answer_type.schema is not None or len(action.text) > LONG_TEXT_CHARS
         answer, shown = await self._threads.run(read) if long else read()
         return self._result(answer, shown, action.stop_reason)
 

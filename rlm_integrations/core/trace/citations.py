@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -34,4 +34,4 @@ def check_citation(document: Document | None, start: int, end: int, text: str) -
 def that_fit(citations: Sequence[dict[str, Any]], size: int) -> list[dict[str, Any]]:
     """Citations as JSON, in their order, up to the first that would take them over `size` characters in all."""
     sizes = accumulate(len(json.dumps(citation)) for citation in citations)
-    return [citation for citation, so_far in zip(citations, sizes, strict=True) if so_far <= size]
+    return [citation for citation, _ in zip(citations, takewhile(lambda so_far: so_far <= size, sizes), strict=False)]

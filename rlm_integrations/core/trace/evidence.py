@@ -19,7 +19,7 @@ from rlm_integrations.core.trace.anchors import AnchorIndex
 from rlm_integrations.core.trace.own_text import OwnTextFinder, Place
 from rlm_integrations.core.trace.records import RLMTrace
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"\w++")
 _LONG_WORD = 4
 _ANSWER_CHARS = 200_000
 """Of an answer, its words are compared with those of replies."""

@@ -10,7 +10,7 @@ _OPENING = "[document "
 _SEPARATOR = " | "
 _IDS = 4
 """An id may hold the separator itself; so many readings are tried."""
-_PLACES = re.compile(r"\d{1,15}(?:, \d{1,15})*:")
+_PLACES = re.compile(r"\d{1,15}+(?:, \d{1,15}+)*+:")
 _PRINTED_MATCH = "Match("
 _ID_CHARS = 1_000
 _CUT = "…"
@@ -43,14 +43,15 @@ def heads_in(text: str) -> Iterator[Head]:
     """Lines "[document id | key: value]", in time that grows with the text alone."""
     at = 0
     while (at := text.find(_OPENING, at)) >= 0:
+        if at and text[at - 1] != "\n":
+            at += len(_OPENING)
+            continue
         end = text.find("\n", at)
         if end < 0:
             return
-        if (at == 0 or text[at - 1] == "\n") and text[end - 1] == "]":
+        if text[end - 1] == "]":
             yield Head(at, end + 1, _readings(text[at + len(_OPENING) : end - 1]))
-            at = end
-        else:
-            at += len(_OPENING)
+        at = end
 
 
 def _readings(named: str) -> tuple[str, ...]:

@@ -17,7 +17,9 @@ STRETCH_CHARS = 48
 _SCANNED_CHARS = 8_000_000
 """What is scanned, of all texts of a run, in search of anchors: a second. What stands in a document is not counted."""
 _JUDGED_CHARS, _LETTERS = 256, 8
-"""A rule of dashes is nobody's own text: letters and digits are, so many in the first characters of a stretch."""
+"""A rule of dashes is nobody's own text: letters and digits are, so many in some characters of a stretch."""
+_COMPARED = 6
+"""Characters for each of a text that are compared with documents below its heads."""
 _SPACES = 4
 _FIRST_COMPARED, _MOST_COMPARED = 64, 1 << 16
 
@@ -69,7 +71,7 @@ class OwnTextFinder:
         self._reached: dict[str, int] = {}
         """How far into each document the last part below its head reached: the next one begins there."""
         self._searchable = index.chars + self._added_index.chars
-        self._scanned = 0
+        self._scanned = self._compared = 0
         self.looked_at = len(asked) + self._added_index.chars
         """Characters: how much work it was."""
 
@@ -104,9 +106,10 @@ class OwnTextFinder:
             stretch = self._grown(text, at, document, place, floor if once else at, once)
             if stretch is None:
                 continue
-            while once and stretches and stretches[-1].start >= stretch.start:
-                stretches.pop()  # it stood in several places of a document, and this says in which
-            stretches.append(stretch)
+            if self._is_worded(text, stretch):
+                while once and stretches and stretches[-1].start >= stretch.start:
+                    stretches.pop()  # it stood in several places of a document, and this says in which
+                stretches.append(stretch)
             self._looked(at + 1 - begin)
             go_on = max(at + 1, stretch.end - ANCHOR_CHARS + 1)
             return go_on, go_on if once else floor
@@ -133,9 +136,18 @@ class OwnTextFinder:
         start, end = at - before, at + after
         if end - start < min(STRETCH_CHARS, len(document.text)):
             return None
-        if sum(map(str.isalnum, text[start : min(end, start + _JUDGED_CHARS)])) < _LETTERS:
-            return None
         return _Stretch(start, end, document, place - before, once)
+
+    def _is_worded(self, text: str, stretch: _Stretch) -> bool:
+        for start in range(stretch.start, stretch.end, _JUDGED_CHARS):
+            self._compare(_JUDGED_CHARS)
+            if sum(map(str.isalnum, text[start : min(stretch.end, start + _JUDGED_CHARS)])) >= _LETTERS:
+                return True
+        return False
+
+    def _compare(self, chars: int) -> None:
+        self._compared += chars
+        self.looked_at += chars
 
     def _alike(self, one: str, at: int, other: str, place: int, way: int, most: int) -> int:
         """How many characters, up to `most`, are the same from there on (way 1), or before it (way -1)."""
@@ -144,7 +156,7 @@ class OwnTextFinder:
         while alike < most and step:
             size = min(step, most - alike)
             a, b = (at + alike, place + alike) if way > 0 else (at - alike - size, place - alike - size)
-            self.looked_at += size
+            self._compare(size)
             if one[a : a + size] == other[b : b + size]:
                 alike += size
                 step = min(2 * step, _MOST_COMPARED) if growing else step // 2
@@ -160,7 +172,10 @@ class OwnTextFinder:
         refuted: set[_Stretch] = set()
         starts = [stretch.start for stretch in stretches]
         self.looked_at += len(text)
+        most = self._compared + _COMPARED * len(text)
         for head in heads_in(text):
+            if self._compared > most:  # heads that stand in what stands below others
+                break
             quoting, told = (_around(at, stretches, starts) for at in (head.start, head.body))
             if quoting is not None and _begins_before(text, quoting, head):
                 continue
@@ -181,9 +196,9 @@ class OwnTextFinder:
     def _at_head(self, text: str, body: int, document: Document) -> _Stretch | None:
         """The part of the document that begins there: at its beginning, where the last one ended, or elsewhere."""
         whole = document.text
-        if not whole.strip():
-            return None
         if len(whole) < STRETCH_CHARS:
+            if not whole.strip():
+                return None
             end = body + len(whole)
             ends = text[end : end + 1].strip() == ""
             return _Stretch(body, end, document, 0) if ends and text.startswith(whole, body) else None
@@ -198,7 +213,8 @@ class OwnTextFinder:
             self._searchable -= len(whole)
             self.looked_at += len(whole)
             place = whole.find(probe)
-        return None if place < 0 else self._grown(text, body, document, place, body)
+        stretch = None if place < 0 else self._grown(text, body, document, place, body)
+        return stretch if stretch is not None and self._is_worded(text, stretch) else None
 
     def _found_lines(self, text: str, stretches: Sequence[_Stretch]) -> list[_Stretch]:
         starts = [stretch.start for stretch in stretches]

@@ -22,6 +22,7 @@ MAX_TEXT_BYTES = 64 << 20
 
 PIECE_CHARS = 1 << 15  # six bytes of a frame each, at worst
 _LEFT_IN_CHARS = 200
+_MAX_PIECES = 1 << 16  # more than a frame can name texts for, and what long ones are cut into
 _getsizeof = sys.getsizeof
 _EMPTY_BYTES = _getsizeof("")
 
@@ -66,11 +67,13 @@ class ReceivedTexts:
         self._bytes = 0
 
     def add(self, pieces: Sequence[str]) -> None:
-        """Raises TextsTooLongError."""
+        """Raises TextsTooLongError, and ValueError for more pieces than a message has."""
         self._pieces += pieces
         self._bytes += sum(map(_held, pieces))
         if self._bytes > MAX_TEXT_BYTES:
             raise TextsTooLongError
+        if len(self._pieces) > _MAX_PIECES:
+            raise ValueError("too many pieces of texts")
 
     def put_back(self, message: dict[str, Any]) -> None:
         """Make the message whole, as it was before `take_out`.
