@@ -58,13 +58,9 @@ class Output(ABC):
         """Raises it, unless a run that ended without an answer of the type is an output all the same."""
         raise misfit
 
-    async def prepare(self, result: RLMResult[Any]) -> None:
-        """Do what an event loop should not wait for, before the whole is made."""
-        return
-
     @abstractmethod
     def whole(self, run: EndedRun) -> Any:
-        """What `invoke` returns."""
+        """What `invoke` returns. Called in a thread where there is an event loop, for it may take a while."""
 
     @abstractmethod
     def pieces(self, run: EndedRun) -> Iterator[Any]:
@@ -110,9 +106,6 @@ class RawTypedOutput(_InOnePiece):
 @dataclass(frozen=True)
 class SourcesOutput(Output):
     """The answer, the user's own documents that it rests on, cited ones first, and the message."""
-
-    async def prepare(self, result: RLMResult[Any]) -> None:
-        await result.evidence.find_async()
 
     def whole(self, run: EndedRun) -> dict[str, Any]:
         documents = run.context.originals(run.result.sources)

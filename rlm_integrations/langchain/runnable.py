@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, model_validator
 from typing_extensions import Unpack
 
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
@@ -100,7 +101,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         output, asked = await self._aread(input, kwargs)
 
         async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
-            return output.whole(await self._arun(asked, output, run_manager.run_id, config))
+            return await in_thread(output.whole, await self._arun(asked, output, run_manager.run_id, config))
 
         return await self._acall_with_config(run, cast(RLMInput, asked.view()), config)
 
@@ -126,7 +127,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         async def run(
             _views: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
         ) -> AsyncIterator[Any]:
-            for piece in output.pieces(await self._arun(asked, output, run_manager.run_id, config)):
+            ended = await self._arun(asked, output, run_manager.run_id, config)
+            for piece in await in_thread(lambda: [*output.pieces(ended)]):
                 yield piece
 
         async for piece in self._atransform_stream_with_config(views(), run, config):
@@ -242,12 +244,12 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
         engine = self._engine(self._callbacks(config, output), self._limits(config), output.answer_type, sync=False)
+        # Threads, for what a run cited and recorded may be large.
         try:
             result = await engine.arun(asked.question, context.corpus)
-            await output.prepare(result)
         except LimitReachedError as error:
-            return self._unfit(error, context, output, run_id)
-        return self._ended(result, context, output, run_id)
+            return await in_thread(self._unfit, error, context, output, run_id)
+        return await in_thread(self._ended, result, context, output, run_id)
 
     def _callbacks(self, config: RunnableConfig, output: Output) -> RunCallbacks:
         return RunCallbacks(config, self.on_event, output.progress_writer())

@@ -1,20 +1,14 @@
-"""Blocking functions awaited from a running event loop."""
+"""Async methods that hold up the event loop which awaits them."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
 from functools import lru_cache
 from textwrap import indent
-from typing import Any, TypeVar
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms.custom import CustomLLM
-
-from rlm_integrations.core.calls.threads import RunThreads
-
-T = TypeVar("T")
 
 
 def holds_loop_up(instance: object, method: str) -> bool:
@@ -46,15 +40,3 @@ def _awaits(node: ast.AST) -> bool:
     if isinstance(node, ast.comprehension):
         return bool(node.is_async)
     return isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith))
-
-
-async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """The function's result, from a thread of its own with a copy of the context variables.
-
-    `asyncio.to_thread` has so few threads on a small machine that sub-calls would wait for each other.
-    """
-    threads = RunThreads("rlm-blocking")
-    try:
-        return await threads.run(function, *args)
-    finally:
-        threads.close()

@@ -196,8 +196,11 @@ def _overlap_of_neighbours(before: str, text: str, claimed: int) -> int:
     most = min(len(before), len(text)) // 2
     if claimed <= most:
         return claimed
+    otherwise = claimed if claimed < len(text) else 0
+    if most < _LEAST_OVERLAP:
+        return otherwise
     fitting = [each for each in _overlaps(before[-most:], text[:most]) if each >= _LEAST_OVERLAP]
-    return min(fitting, default=claimed if claimed < len(text) else 0)
+    return min(fitting, default=otherwise)
 
 
 def _overlaps(before: str, text: str) -> Iterator[int]:

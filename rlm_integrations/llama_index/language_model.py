@@ -14,9 +14,10 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnknownVariableType]
 from llama_index.core.settings import Settings
 
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
-from rlm_integrations.llama_index.blocking import holds_loop_up, in_thread
+from rlm_integrations.llama_index.blocking import holds_loop_up
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.token_usage import field_of, usage_of
 

@@ -21,6 +21,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
@@ -37,7 +38,6 @@ from rlm_integrations.llama_index.arguments import (
     checked_text,
     checked_trace,
 )
-from rlm_integrations.llama_index.blocking import in_thread
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.events import instrumentation_event
@@ -206,10 +206,8 @@ class RLMQueryEngine(BaseQueryEngine):
         with self._query_event(query_bundle) as event:
             result = await self._async_engine.arun(query_bundle.query_str, context.core_context)
             delivery: Delivery = "async_stream" if self._streaming else "whole"
-            if result.evidence.quick:  # else much was read, and the loop must not wait for what is found in it
-                response = self._respond(result, context, delivery)
-            else:
-                response = await in_thread(self._respond, result, context, delivery)
+            # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
+            response = await in_thread(self._respond, result, context, delivery)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 

@@ -13,6 +13,9 @@ from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.language_model import Completion, Message
 
+MAX_REPLY_CHARS = 4_000_000
+"""Of one reply of a model, of any kind: a million tokens, which no model writes at once."""
+
 
 class Waiting:
     """Calls of one step of code that have no slot yet. When the step ends they are given up, and hold nothing more."""
@@ -97,4 +100,8 @@ class ModelCalls:
     async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
         completion = await model.call(messages, self.seconds())
         self.budget.spend(completion.usage)
+        if len(completion.text) > MAX_REPLY_CHARS:
+            raise ValueError(
+                f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"
+            )
         return completion

@@ -19,6 +19,18 @@ from rlm_integrations.core.calls.foreign_code import raisable
 T = TypeVar("T")
 
 
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """The function's result, from a thread of its own with a copy of the context variables.
+
+    `asyncio.to_thread` has so few threads on a small machine that calls would wait for each other.
+    """
+    threads = RunThreads("rlm-blocking")
+    try:
+        return await threads.run(function, *args)
+    finally:
+        threads.close()
+
+
 class RunThreads:
     """Runs blocking functions, each with a copy of the caller's context variables.
 

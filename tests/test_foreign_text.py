@@ -1,0 +1,642 @@
+"""Nothing that others wrote keeps the host: what reads texts of documents, replies or the REPL is linear and bounded.
+
+`READERS` feeds each such function its worst shapes, and counts lines of the package that are executed and characters
+that methods of str look at. Patterns are not seen by that: each of the host is proven apart.
+
+Not repeated here: `parse_reply` (tests/core/loop/test_reply_parser.py), what `mark_citations` looks at
+(tests/llama_index/test_citation_marks.py, test_prefixes.py), `find_evidence` over one corpus
+(tests/core/trace/test_evidence.py), and frames without end (tests/sandboxes/test_inbound.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import pkgutil
+import random
+import re
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage
+from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
+from pydantic import BaseModel, BeforeValidator, Field
+
+import rlm_integrations
+from rlm_integrations import Completion, Message, RLMEngine, RLMLimits
+from rlm_integrations.core.calls.model_calls import MAX_REPLY_CHARS
+from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.description import describe
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import read_documents
+from rlm_integrations.core.corpus.question import read_question
+from rlm_integrations.core.errors import RLMError
+from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.loop.happenings import CodeRan
+from rlm_integrations.core.loop.observation import StepContext, observe
+from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.surrogates import without_lone_surrogates
+from rlm_integrations.core.trace.anchors import AnchorIndex
+from rlm_integrations.core.trace.citations import Citation, that_fit
+from rlm_integrations.core.trace.evidence import Evidence
+from rlm_integrations.core.trace.heads import found_lines_in, heads_in
+from rlm_integrations.core.trace.own_text import OwnTextFinder
+from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import one_line
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain.graph_node import state_update
+from rlm_integrations.langchain.response import to_message
+from rlm_integrations.langchain.system_messages import refuses_system_messages
+from rlm_integrations.llama_index import documents
+from rlm_integrations.llama_index.citation_marks import mark_citations
+from rlm_integrations.llama_index.documents import merge_nodes
+from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
+from rlm_integrations.llama_index.response import bounded
+from rlm_integrations.openai.reply import completion_of
+from rlm_integrations.repl.bounded_repr import bounded_repr
+from rlm_integrations.sandboxes.channel.inbound import Messages, ProtocolError, read_inbound
+from rlm_integrations.sandboxes.channel.long_texts import ReceivedTexts
+from rlm_integrations.sandboxes.channel.open_calls import held_bytes
+from rlm_integrations.terminal import printable
+from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.testing.langchain import ScriptedChatModel
+from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
+
+PACKAGE = str(Path(rlm_integrations.__file__).parent)
+CHARS = 100_000
+LIMITS = RLMLimits()
+
+
+# -- what work is
+
+
+class Work:
+    """Lines of the package that were executed, and characters that methods of `Counted` looked at."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def __enter__(self) -> Work:
+        Counted.work, self._before = self, sys.gettrace()
+        sys.settrace(self._count)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        sys.settrace(self._before)
+        Counted.work = Work()
+
+    def _count(self, frame: FrameType, event: str, argument: object) -> Any:
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        self.done += event == "line"
+        return self._count
+
+
+class Counted(str):
+    """A text that counts what of it is looked at. What its methods return counts as well."""
+
+    work: Work = Work()
+
+    def find(self, *arguments: Any) -> int:
+        place = super().find(*arguments)
+        start, end = self._bounds(arguments)
+        Counted.work.done += (end if place < 0 else place) - start
+        return place
+
+    def rfind(self, *arguments: Any) -> int:
+        place = super().rfind(*arguments)
+        start, end = self._bounds(arguments)
+        Counted.work.done += end - max(place, start)
+        return place
+
+    def _bounds(self, arguments: tuple[Any, ...]) -> tuple[int, int]:
+        """Of a search, given what to search for, where to begin and where to end."""
+        start, end = (*arguments[1:], *(0, len(self))[len(arguments) - 1 :])
+        return min(start, len(self)), min(end, len(self))
+
+    def __getitem__(self, key: Any) -> Counted:
+        return self._copied(super().__getitem__(key))
+
+    def _copied(self, text: str) -> Counted:
+        Counted.work.done += len(text)
+        return Counted(text)
+
+    def startswith(self, prefix: Any, *places: Any) -> bool:
+        Counted.work.done += len(prefix)
+        return super().startswith(prefix, *places)
+
+    def _whole(self, result: Any) -> Any:
+        Counted.work.done += len(self)
+        return [Counted(each) for each in result] if isinstance(result, list) else result
+
+    def strip(self, *chars: Any) -> Any:
+        return Counted(self._whole(super().strip(*chars)))
+
+    def split(self, *arguments: Any, **keywords: Any) -> Any:
+        return self._whole(super().split(*arguments, **keywords))
+
+    def splitlines(self, keepends: bool = False) -> Any:
+        return self._whole(super().splitlines(keepends))
+
+    def replace(self, *arguments: Any) -> Any:
+        return Counted(self._whole(super().replace(*arguments)))
+
+    def count(self, *arguments: Any) -> int:
+        return self._whole(super().count(*arguments))
+
+    def encode(self, *arguments: Any, **keywords: Any) -> bytes:
+        return self._whole(super().encode(*arguments, **keywords))
+
+    def __contains__(self, part: Any) -> bool:
+        return self._whole(super().__contains__(part))
+
+
+def work_of(read: Callable[[str], object], text: str) -> int:
+    with Work() as work:
+        read(Counted(text))
+    return work.done
+
+
+# -- the table
+
+
+def step(output: str = "", error: str | None = None, variables: tuple[str, ...] = ()) -> StepDone:
+    failure = None if error is None else CodeError(1, 1, error, error)
+    return StepDone(Output(output), failure, AnswerState(refused=error), variables)
+
+
+def observed(done: StepDone) -> str:
+    return observe(CodeRan(done), StepContext(8, 20, "q" * 1_000, 1, 1, False, "tag", misfit=done.output.head))
+
+
+def own_text(*documents: str) -> Callable[[str], object]:
+    """Finds what of the documents a text holds; "{}" stands for the text itself."""
+
+    def read(text: str) -> object:
+        held = [Document(f"d{place}", Counted(each.replace("{}", text))) for place, each in enumerate(documents)]
+        corpus = Corpus(held)
+        finder = OwnTextFinder(corpus, AnchorIndex(corpus.documents), (), "q")
+        places = finder.places_in(text)
+        Counted.work.done += finder.looked_at
+        return places
+
+    return read
+
+
+def trace_of(text: str, calls: int = 1) -> RLMTrace:
+    sub_calls = [SubCall(number=number, prompt=text, reply=text) for number in range(1, calls + 1)]
+    host_calls = [HostFunctionCall(name="tool", arguments="a" * 2_000, result="r" * 2_000)] * calls
+    execution = CodeExecution(blocks=[text], output=text, sub_calls=sub_calls, host_calls=host_calls)
+    iteration = Iteration(number=1, call=ModelCall(prompt_chars=1), reply=text, execution=execution)
+    return RLMTrace(question=text, context="c", limits=LIMITS, iterations=[iteration])
+
+
+def result_of(trace: RLMTrace) -> RLMResult[str]:
+    evidence = Evidence(trace, Corpus.of(None))
+    return RLMResult(trace.answer, trace.answer, tuple(trace.citations), evidence, "answer", trace)
+
+
+def frames_of(text: str) -> Iterator[bytes]:
+    """The text as the frames of a worker that prints it in pieces of some bytes each."""
+    for start in range(0, len(text), 20):
+        body = json.dumps({"t": "output", "text": text[start : start + 20]}).encode()
+        yield struct.pack(">I", len(body)) + body
+
+
+def read_frames(text: str) -> None:
+    messages = Messages()
+    for frame in messages.feed(b"".join(frames_of(text))):
+        read_inbound(frame, 1, 8_192)
+
+
+def read_tool_call(text: str) -> None:
+    args = [text[start : start + 10] for start in range(0, len(text), 10)]
+    payload = {"name": "t", "args": args, "kwargs": {}}
+    call = read_inbound({"t": "call", "id": 1, "name": "tool", "payload": payload}, 1, 1)
+    assert isinstance(call, HostCall)
+    held_bytes(call.call.to_payload())
+
+
+def read_texts(text: str) -> None:
+    texts = ReceivedTexts()
+    pieces = [*str(text)]
+    for start in range(0, len(pieces), 1_000):
+        texts.add(pieces[start : start + 1_000])
+    texts.put_back({"text": "", "pieces": [len(pieces)]})
+
+
+def refuse_page(page: str) -> None:
+    with pytest.raises(RLMError):
+        completion_of(page, None, "http://localhost")
+
+
+def leaf_nodes(text: str) -> None:
+    """Chunks beside the node that holds them all, as a hierarchy of nodes has them."""
+    root = _placed("root", text, 0)
+    merge_nodes([root, *(_placed(f"n{at}", text[at : at + 50], at) for at in range(0, len(text) - 50, 50))])
+
+
+def neighbours(text: str) -> None:
+    """Two chunks whose positions say that they overlap by more than half."""
+    first, second = _placed("a", text, 0), _placed("b", text[1:], 1)
+    second.relationships[NodeRelationship.PREVIOUS] = RelatedNodeInfo(node_id="a")
+    merge_nodes([first, second])
+
+
+def _placed(name: str, text: str, start: int) -> TextNode:
+    source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id="source")}
+    return TextNode(
+        id_=name, text=str(text), start_char_idx=start, end_char_idx=start + len(text), relationships=source
+    )
+
+
+def marked(text: str) -> str:
+    quotes = [
+        Citation(cited_text="all alike " * 100 + str(n), start_index=n, end_index=n + 5, document_id="d")
+        for n in range(50)
+    ]
+    return mark_citations(text, quotes, [[n + 1] for n in range(len(quotes))])
+
+
+def model_path(text: str) -> None:
+    path = ModelPath(ScriptedModel(["r"]), "llm", None)
+    messages: list[Message] = []
+    for start in range(0, len(text), 5_000):
+        messages.append(Message("user", text[start : start + 5_000]))
+        path._sendable(tuple(messages[-1:]))  # pyright: ignore[reportPrivateUsage]
+
+
+READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]]]] = {
+    "Quotations.hold": (
+        lambda text: Quotations([Message("user", text)]).hold(["```repl", "x", "```"]),
+        {
+            "blank lines": lambda n: "<output a>\n```" + "\n" * n,
+            "tags that nothing closes": lambda n: "```\n" + "<output a>\n" * (n // 11),
+            "tags that others close": lambda n: "```\n" + "<head a>\n</tail a>\n" * (n // 18),
+            "an error of many lines": lambda n: "Step 1\nError ```" + "\n    x" * (n // 6),
+            "backslashes": lambda n: "<output a>\n```" + "\\n" * (n // 2),
+        },
+    ),
+    "observe, an output": (lambda text: observed(step(text)), {"lines": lambda n: "\n" * n}),
+    "observe, an error": (
+        lambda text: observed(step(error=text, variables=(text,))),
+        {"lines": lambda n: "\n" * n, "line ends of all kinds": lambda n: "\x85\u2028\r" * (n // 3)},
+    ),
+    "describe": (
+        lambda text: describe(Corpus.of({"a": text, "b\n": text}), LIMITS, b"key"),
+        {"lines": lambda n: "[\n" * (n // 2)},
+    ),
+    "describe, metadata": (
+        lambda text: describe(
+            Corpus.of([{"text": "x" * 9_000, "year": year, text[:9]: [text]} for year in range(len(text) // 100)][:50]),
+            LIMITS,
+            b"key",
+        ),
+        {"quotes": lambda n: "'" * n},
+    ),
+    "read_documents": (
+        lambda text: read_documents([{"text": each, "m": [[each]]} for each in text.split(" ")]),
+        {"words": lambda n: "a " * (n // 2)},
+    ),
+    "Corpus of equal ids": (
+        lambda text: Corpus.of([{"id": each, "text": "x"} for each in text.split(" ")]).by_id,
+        {
+            "one id": lambda n: "a " * (n // 2),
+            "ids that are taken": lambda n: "a " * (n // 4) + " ".join(f"a#{k}" for k in range(n // 20)),
+        },
+    ),
+    "read_question": (
+        lambda text: read_question([Message("user", text)], 20_000),
+        {"spaces around": lambda n: " " + "x" * n + " ", "lines": lambda n: "\n" * n + "x"},
+    ),
+    "heads_in": (
+        lambda text: [*heads_in(text)],
+        {
+            "heads in one line": lambda n: "[document " * (n // 10) + "\n",
+            "heads": lambda n: "[document a]\n" * (n // 13),
+            "heads that never end": lambda n: "[document a\n" * (n // 12),
+            "separators": lambda n: "[document a" + " | " * (n // 3) + "]\n",
+        },
+    ),
+    "found_lines_in": (
+        lambda text: [*found_lines_in(text)],
+        {
+            "places": lambda n: "\na@1:x" * (n // 6),
+            "places below each other": lambda n: "\na@1:\n  x" * (n // 9),
+            "places that never end": lambda n: "@" + "1, " * (n // 3),
+            "places in one line": lambda n: "\n " + "@1:" * (n // 3),
+        },
+    ),
+    "own text, equal documents that hold their own heads": (
+        own_text("{}", "{}"),
+        {"heads": lambda n: "[document d0]\n" * (n // 14)},
+    ),
+    "own text, a document without words": (
+        own_text("{}", "Something else."),
+        {"signs": lambda n: "".join(random.Random(1).choices("-=+*/%&!?", k=n))},
+    ),
+    "own text, many heads of a long document": (
+        own_text(" " + "What a kiln is. " * 20_000),
+        {"heads": lambda n: "[document d0]\nfoo bar\n" * (n // 22)},
+    ),
+    "own text, a document that repeats itself": (
+        own_text("A kiln that was lit. " * 2_000, "{}"),
+        {
+            "repeated": lambda n: "A kiln that was lit. " * (n // 21),
+            "parts": lambda n: "that was lit. A kiln " * (n // 21),
+        },
+    ),
+    "RLMResult.report": (
+        lambda text: result_of(trace_of(str(text), calls=len(text) // 50)).report(),
+        {"text": lambda n: "é" * n},
+    ),
+    "to_message": (
+        lambda text: to_message(result_of(trace_of(str(text))), SimpleNamespace(), "full", typed=False),  # pyright: ignore
+        {"halves of characters": lambda n: "\ud800" * n},
+    ),
+    "bounded_repr": (lambda text: bounded_repr([text] * 10_000, 2_000), {"quotes": lambda n: "'" * n}),
+    "without_lone_surrogates": (
+        without_lone_surrogates,
+        {"halves": lambda n: "\ud800" * n, "pairs": lambda n: "\ud83d\ude00" * (n // 2)},
+    ),
+    "ModelPath": (model_path, {"halves of characters": lambda n: "\udfff" * n}),
+    "Messages": (read_frames, {"small frames": lambda n: "x" * n, "escapes": lambda n: "\0" * n}),
+    "read_call": (read_tool_call, {"small values": lambda n: "x" * n}),
+    "ReceivedTexts": (read_texts, {"pieces of a character": lambda n: "x" * (n // 2)}),
+    "completion_of": (refuse_page, {"a page of spaces": lambda n: "x \n" * (n // 3)}),
+    "refuses_system_messages": (
+        lambda text: refuses_system_messages(ValueError(text)),
+        {"words of it": lambda n: "system role " * (n // 12), "half of it": lambda n: "system" * (n // 6)},
+    ),
+    "mark_citations": (
+        marked,
+        {
+            "what cite returned": lambda n: "cited d[1:6] and " * (n // 17),
+            "nearly what cite returned": lambda n: "cited d[1:" * (n // 10),
+            "quotes that are not": lambda n: "all alike " * (n // 10),
+            "spaces": lambda n: " \n" * (n // 2),
+        },
+    ),
+    "merge_nodes, a hierarchy": (leaf_nodes, {"text": lambda n: "".join(random.Random(1).choices("ab \n", k=n))}),
+    "merge_nodes, neighbours": (
+        neighbours,
+        {
+            "one character": lambda n: "a" * n,
+            "nearly": lambda n: "a" * n + "z",
+            "periods": lambda n: "ab" * (n // 2) + "c",
+        },
+    ),
+    "bounded": (
+        lambda text: bounded({f"{at}": text[at : at + 100] for at in range(0, len(text), 100)}),
+        {"text": lambda n: "é" * n},
+    ),
+    "printable": (
+        printable.printable,
+        {"directions": lambda n: "\u202e" * n, "joiners": lambda n: "é\u200d" * (n // 2)},
+    ),
+    "printable.one_line": (printable.one_line, {"lines": lambda n: "\r\n\t" * (n // 3)}),
+    "printable.one_sentence": (printable.one_sentence, {"words": lambda n: "a " * (n // 2)}),
+    "printable.printable_json": (printable.printable_json, {"directions": lambda n: "\u202e" * n}),
+    "one_line": (one_line, {"lines": lambda n: "\n" * n}),
+}
+SHAPES = [(name, shape) for name, (_, shapes) in READERS.items() for shape in shapes]
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_reading_takes_work_in_proportion_to_the_text(name: str, shape: str) -> None:
+    read, shapes = READERS[name]
+    short, long = shapes[shape](CHARS // 4), shapes[shape](CHARS)
+    assert len(long) >= CHARS * 0.4
+    work_of(read, short)  # what is made once
+    assert work_of(read, long) <= 1.3 * len(long) / len(short) * work_of(read, short) + 10_000
+
+
+# -- what is kept and looked at is bounded
+
+
+def test_citations_that_do_not_fit_are_not_written_to_see_that() -> None:
+    citations = [{"cited_text": Counted("x" * 20_000), "start_index": n} for n in range(100)]
+    written: list[str] = []
+
+    class Seen(dict[str, Any]):
+        def items(self) -> Any:
+            written.append("x")
+            return super().items()
+
+    assert len(that_fit([Seen(each) for each in citations], 50_000)) == 2
+    assert len(written) <= 3
+
+
+def test_the_message_of_a_node_is_bounded_whatever_was_cited() -> None:
+    trace = trace_of("x")
+    trace.citations = [
+        Citation(cited_text="é" * 20_000, start_index=n, end_index=n + 20_000, document_id="d") for n in range(1_000)
+    ]
+    update = state_update(AIMessage("a"), result_of(trace))
+    assert len(update["messages"][0].model_dump_json()) < 16_384
+
+
+def test_of_a_long_answer_with_wrong_items_no_more_than_the_first_are_read() -> None:
+    read: list[object] = []
+
+    def note(value: object) -> object:
+        read.append(value)
+        return value
+
+    class Row(BaseModel):
+        place: Annotated[int, BeforeValidator(note)]
+        more: list[Annotated[int, BeforeValidator(note)]] = Field(default=[])
+
+    class Table(BaseModel):
+        rows: list[Row]
+
+    rows = ",".join(['{"place": "x", "more": ["x", "y", "z"]}'] * (CHARS // 40))
+    why = AnswerType(Table).misfit(f'{{"rows": [{rows}]}}', True)
+    assert why is not None
+    assert why.startswith("rows.0.place: Input should be a valid integer")
+    assert why.endswith("; maybe others")
+    assert len(read) == 2
+    assert AnswerType(Table).misfit('{"rows": [' + ",".join(['{"place": 1}'] * (CHARS // 13)) + "]}", True) is None
+
+
+@pytest.mark.parametrize("wrong", ["[{}]", "{}"])
+def test_of_an_answer_with_thousands_of_problems_they_are_not_listed_to_show_three(wrong: str) -> None:
+    class Wide(BaseModel):
+        a: int
+        b: int
+        c: int
+
+    answer_type: Any = dict[str, list[Wide]] if wrong == "[{}]" else list[Wide]
+    entries = (f'"{n}":{wrong}' for n in range(CHARS)) if wrong == "[{}]" else (wrong for _ in range(1_500))
+    brackets = "{}" if wrong == "[{}]" else "[]"
+    text = brackets[0] + ",".join(entries) + brackets[1]
+    why = AnswerType(answer_type).misfit(text, True)
+    assert why is not None
+    if wrong == "{}":
+        assert why == "0.a: Field required; 0.b: Field required; 0.c: Field required; maybe others"
+    else:
+        assert why == "answer: 300,000 problems; it has another form than the schema"
+
+
+@given(st.text(st.sampled_from("a\ud800\udbff\udc00\udfff😀é"), max_size=12), st.integers(0, 3))
+def test_every_half_of_a_character_that_is_alone_is_replaced_wherever_the_text_is_cut(text: str, shift: int) -> None:
+    whole = "x" * ((1 << 16) - shift) + text
+    expected = whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert without_lone_surrogates(whole) == expected
+
+
+def test_pieces_without_number_are_refused() -> None:
+    body = json.dumps({"t": "texts", "texts": ["x"] * 30_000}).encode()
+    with pytest.raises(ProtocolError, match="too many pieces"):
+        list(Messages().feed((struct.pack(">I", len(body)) + body) * 3))
+
+
+@given(st.text(st.sampled_from("ab"), max_size=60), st.text(st.sampled_from("ab"), max_size=60))
+def test_of_neighbours_in_repetitive_text_the_smallest_overlap_counts(before: str, text: str) -> None:
+    most = min(len(before), len(text)) // 2
+    claimed = min(len(before), len(text))
+    if claimed > most:
+        smallest = [size for size in range(16, most + 1) if before.endswith(text[:size])]
+        otherwise = claimed if claimed < len(text) else 0
+        found = documents._overlap_of_neighbours(before, text, claimed)  # pyright: ignore[reportPrivateUsage]
+        assert found == min(smallest, default=otherwise)
+
+
+def test_a_span_over_all_others_makes_none_of_them_slow_to_find() -> None:
+    node = TextNode(text="x")
+
+    def work(count: int) -> int:
+        spans = NodeSpans(
+            [NodeSpan(0, 10 * count, node), *(NodeSpan(n, n + 10, node) for n in range(0, 10 * count, 10))]
+        )
+        with Work() as looking:
+            for at in range(0, 10 * count, count // 2):
+                assert len(spans.touching(at, at + 3)) == 2
+        return looking.done
+
+    assert work(16_000) <= 2 * work(1_000)
+
+
+async def test_a_reply_that_no_model_writes_is_refused_before_it_is_kept() -> None:
+    sub = ScriptedModel(always=lambda messages: Completion("x" * (MAX_REPLY_CHARS + 1), Usage(output_tokens=7)))
+    code = "try: llm_query('q')\nexcept Exception as e: answer['content'] = str(e)\nanswer['ready'] = True"
+    result = await RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), sub_llm=sub).arun("?", "x" * 9_000)
+    assert "the reply has 4,000,001 characters, and at most 4,000,000 are taken" in result.text
+    assert result.trace.executions[0].sub_calls[0].reply is None
+    assert result.trace.usage.output_tokens >= 7
+
+
+# -- patterns
+
+NO_HOST = {
+    "rlm_integrations.repl.": "runs in the confined worker; the host uses `bounded_repr` of it, which has no pattern",
+    "rlm_integrations.testing.": "for tests",
+    "rlm_integrations.demo.": "reads the demo's own data",
+    "rlm_integrations.sandboxes.monty.": "its worker reads code in a process of its own",
+    "rlm_integrations.sandboxes.process_worker.": "runs in the helper, over text of its own",
+}
+NOT_POSSESSIVE = {
+    r"^(?=\s*citations\s*:)": "at the beginning of a line's text, one way to match",
+    "_REFUSED": "bounded: of an error, 4,000 characters are looked at",
+    r"^### (\w+)\n(.*?)(?=\n### |\Z)": "reads prompts of this package",
+    r"\{sub_calls\}\n?": "one character at most",
+}
+
+
+def host_modules() -> list[Any]:
+    names = [each.name for each in pkgutil.walk_packages(rlm_integrations.__path__, "rlm_integrations.")]
+    return [
+        importlib.import_module(name)
+        for name in names
+        if not f"{name}.".startswith(tuple(NO_HOST)) and not name.endswith("__main__")
+    ]
+
+
+def patterns_of(module: Any) -> Iterator[tuple[str, str]]:
+    """Its patterns with their names, and those that stand in calls of `re`."""
+    for name, value in vars(module).items():
+        if isinstance(value, re.Pattern):
+            yield name, str(value.pattern)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(ast.Attribute(ast.Name("re"), function), [ast.Constant(str() as pattern), *_]):
+                yield (pattern, pattern) if function != "compile" else ("", "")
+            case _:
+                pass
+
+
+def gives_back(pattern: str) -> list[str]:
+    """Quantifiers that are not possessive."""
+    heads = r"\\.|\[\^?\]?(?:\\.|[^]])*\]|\(\?(?:P<\w+>|:|<?[=!])"
+    plain = re.sub(heads, "c", pattern)  # escapes, sets and the heads of groups
+    return re.findall(r"(?:[*+?]|\{\d+,?\d*\})(?!\+)", re.sub(r"(?:[*+?]|\})\+", "", plain))
+
+
+def test_no_pattern_of_the_host_backtracks() -> None:
+    found = {name: pattern for module in host_modules() for name, pattern in patterns_of(module)}
+    assert len(found) > 10
+    backtracking = {name for name, pattern in found.items() if gives_back(pattern)}
+    allowed = {name for name in found if name in NOT_POSSESSIVE or found[name] in NOT_POSSESSIVE}
+    assert backtracking <= allowed
+    assert {name for name in NOT_POSSESSIVE if not any(name in each for each in found.items())} == set()
+
+
+@pytest.mark.parametrize("pattern", [r"\w+x", r"(?:a|b)*", r"a{1,3}", r"[a-z]+?", r"(?P<n>a?)"])
+def test_the_check_of_patterns_finds_quantifiers(pattern: str) -> None:
+    assert gives_back(pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"\w++x", r"(?:a|b)*+", r"a{1,3}+", r"[*+?]", r"\*\+", r"(?<!\w)x", r"(?P<n>a)"])
+def test_the_check_of_patterns_lets_others_pass(pattern: str) -> None:
+    assert not gives_back(pattern)
+
+
+# -- a whole run over documents of one form
+
+CLAUSE = "The parties agree that all notices under this contract are to be given in writing, and signed. "
+READ_ALL = """
+parts = chunks(context)
+replies = llm_query_batched(parts)
+for hit in search("No. 7"): print(hit)
+answer["content"] = f"{len(parts)} parts"
+answer["ready"] = True
+"""
+
+
+def contract(number: int) -> str:
+    return f"CONTRACT between the city and the builder\n{CLAUSE * 2}\nNo. {number}\n{CLAUSE}"
+
+
+async def test_a_run_over_thousands_of_contracts_of_one_form_takes_work_in_proportion() -> None:
+    looked_at: dict[int, int] = {}
+    for count in (1_000, 4_000, 8_000):
+        engine = RLMEngine(
+            ScriptedModel([f"```repl\n{READ_ALL}\n```"]), sub_llm=ScriptedModel(always=lambda messages: "nothing found")
+        )
+        corpus = Corpus.of({f"c{number}": contract(number) for number in range(count)})
+        result = await engine.arun("Which contracts are signed?", corpus)
+        found = await result.evidence.find_async()
+        assert len(found.sources) == count
+        looked_at[count] = found.looked_at
+    assert looked_at[4_000] <= 1.1 * 4 * looked_at[1_000]
+    assert looked_at[8_000] <= 1.1 * 8 * looked_at[1_000]
+
+
+async def test_the_sources_of_a_chain_over_thousands_of_contracts_are_those_that_were_read() -> None:
+    contracts = {f"c{number}": contract(number) for number in range(4_000)}
+    code = "print(context[7]['text'])\nanswer['content'] = 'x'\nanswer['ready'] = True"
+    chain = RLMRunnable(llm=ScriptedChatModel([f"```repl\n{code}\n```"]), context=contracts).with_sources()
+    given_back = await chain.ainvoke("Which contract is signed?")
+    assert [document.id for document in given_back["context"]] == ["c7"]
