@@ -194,7 +194,7 @@ def _duration(value: str) -> bool:
 
 
 def _uri(value: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+", value))
+    return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*+:[^\s<>\"{}|\\^`]++", value))
 
 
 _FORMATS: dict[str, tuple[Callable[[Any], bool], Any]] = {
