@@ -1,13 +1,29 @@
 PYTHON ?= python3
+OLDEST ?= python3.11
+NEWEST ?= python3.13
 BIN := .venv/bin
+# As many at once as there are cores: worksteal leaves the tests of a file together, and with them what they share.
+PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+# What can differ between versions: what touches a framework, and what bears on CPython's internals.
+FACES := langchain llama_index openai cli terminal contracts
+INSIDES := repl sandboxes wire
+# Those of them that need a model's or a store's package besides, which only the main environment has.
+NEEDS := langchain_openai|llama_index\.llms\.openai_like|llama_index\.vector_stores\.
+WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from ($(NEEDS))" tests))
 
-.PHONY: demo test check conformance bench clean
+.PHONY: demo test test-lowest test-newest check conformance bench clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
+
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/python $(PYTEST) $(addprefix tests/,$(FACES)) $(WITHOUT)
+
+test-newest: .venv-newest/.installed
+	.venv-newest/bin/python $(PYTEST) $(addprefix tests/,$(FACES) $(INSIDES)) $(WITHOUT)
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format $(if $(CI),--check)
@@ -23,7 +39,7 @@ bench: .venv/.installed .venv-bench/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf .venv .venv-bench .venv-conformance .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache .coverage
+	rm -rf .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -33,6 +49,18 @@ clean:
 
 .venv/.installed-dev: .venv/.installed
 	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+.venv-lowest/.installed: pyproject.toml tests/constraints-lowest.txt
+	$(OLDEST) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-lowest/bin/python -m pip install --quiet --editable ".[all]" --group test --constraint tests/constraints-lowest.txt
+	touch $@
+
+.venv-newest/.installed: pyproject.toml
+	$(NEWEST) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-newest/bin/python -m pip install --quiet --editable ".[all]" --group test
 	touch $@
 
 .venv-bench/.installed: pyproject.toml

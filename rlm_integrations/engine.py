@@ -29,32 +29,22 @@ AnswerT = TypeVar("AnswerT", default=str)
 class RLMEngine(Generic[AnswerT]):
     """Answers questions over corpora that never enter the root LM's prompt.
 
-    Parameters
-    ----------
-    llm
-        The root LM, any LanguageModel.
-    sub_llm
-        What `llm_query` calls in the REPL. Default: `llm`.
-    limits
-        An RLMLimits, or a dict of some of its fields.
-    sandbox
-        "auto" takes the strongest confinement that works here, and refuses where there is none. "process", a
-        Sandbox, or "unconfined", which runs model-written code with your rights.
-    tools
-        Functions that the REPL may call; they run in this process, with JSON values.
-    answer_type
-        A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
-        LM is told what does not fit.
-    system_prompt
-        Replaces the root LM's system message, and may have the placeholders of `core/prompts/root_system.md`.
-        `instructions` are added to it instead.
-    on_event
-        Called with each Event of a run, in order. May be async.
-    on_limit
-        "answer": a run that meets a limit gives its best answer and says which limit it was.
-        "raise": it raises LimitReachedError, which carries that result.
-    around_step
-        Wraps each execution of code; see `AroundStep`.
+    Args:
+        llm: The root LM, any LanguageModel.
+        sub_llm: What `llm_query` calls in the REPL. Default: `llm`.
+        limits: An RLMLimits, or a dict of some of its fields.
+        sandbox: "auto" takes the strongest confinement that works here, and refuses where there is none. "process", a
+            Sandbox, or "unconfined", which runs model-written code with your rights.
+        tools: Functions that the REPL may call; they run in this process, with JSON values.
+        answer_type: A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
+            LM is told what does not fit.
+        system_prompt: Replaces the root LM's system message, and may have the placeholders of
+            `core/prompts/root_system.md`.
+            `instructions` are added to it instead.
+        on_event: Called with each Event of a run, in order. May be async.
+        on_limit: "answer": a run that meets a limit gives its best answer and says which limit it was.
+            "raise": it raises LimitReachedError, which carries that result.
+        around_step: Wraps each execution of code; see `AroundStep`.
 
     Raises InvalidArgumentError, and SandboxUnavailableError where nothing can confine the REPL.
     An engine holds no live resource: one serves any number of runs, threads and event loops.

@@ -19,7 +19,7 @@ from rlm_integrations.langchain.language_model import resolve_model
 
 
 class RunnableOptions(TypedDict, total=False):
-    """What checkers and editors know of the keywords beside `llm`; the fields below say what they mean."""
+    """What checkers and editors know of the keywords beside `llm`; RLMRunnable says what they mean."""
 
     sub_llm: LanguageModelLike | str | None
     context: object
@@ -35,32 +35,25 @@ class RunnableOptions(TypedDict, total=False):
 
 
 class EngineArguments(BaseModel):
-    """The fields of a LangChain object that runs the engine. Raises InvalidArgumentError, from the constructor."""
+    """The fields of a LangChain object that runs the engine; RLMRunnable says what they mean.
+
+    Raises:
+        InvalidArgumentError: One is wrong.
+    """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     llm: SkipValidation[LanguageModelLike]
-    """The root LM: a LangChain chat model or LLM, also with .bind, .with_retry or .with_fallbacks. A str is
-    looked up by `init_chat_model` of the langchain package."""
     sub_llm: SkipValidation[LanguageModelLike | None] = None
-    """What `llm_query` calls. None: `llm`."""
     context: Any = Field(default=None, validate_default=True, repr=False, exclude=True)
-    """Documents, texts, paths, a loader or a retriever: read once, by the constructor, and shared by all runs."""
     limits: RLMLimits = Field(default_factory=RLMLimits)
-    """An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here."""
     sandbox: SkipValidation[str | Sandbox] = "auto"
     tools: tuple[Any, ...] = ()
-    """Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox."""
     system_prompt: str | None = None
-    """In place of the root LM's own system prompt."""
     instructions: str | None = None
-    """Added to the root LM's system prompt."""
     trace: TraceDetail = "summary"
-    """How much of the trace the message carries; a summary is at most 16 KB."""
     on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
-    """Called with each event of `rlm_integrations.core.trace.events`, in order; may be async."""
     on_limit: Literal["answer", "raise"] = "answer"
-    """What a run that meets a limit does: give its best answer, or raise LimitReachedError, which carries it."""
 
     if not TYPE_CHECKING:  # the classes say their signatures; an unknown name gets an error that names the close one
 
@@ -96,7 +89,7 @@ class EngineArguments(BaseModel):
 
     @field_validator("on_event", mode="before")
     @classmethod
-    def _check_handler(cls, value: Any) -> OnEvent | None:
+    def _check_handler(cls, value: Any) -> Any:
         if value is not None and not callable(value):
             given = type(value).__name__
             raise InvalidArgumentError(f"on_event: {given} given; pass a function(event), or leave it out")

@@ -24,7 +24,7 @@ from rlm_integrations.langchain.chat_model_run import ChatModelRun, RLMWithinCha
 from rlm_integrations.langchain.language_model import model_name
 from rlm_integrations.langchain.outputs import MessageOutput, read_output
 from rlm_integrations.langchain.response import message_chunks
-from rlm_integrations.langchain.structured_output import StructuredOutput
+from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 
 T = TypeVar("T")
 
@@ -55,27 +55,34 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
 
         ChatRLM(llm=ChatOpenAI(model="gpt-5"), context=documents).invoke("Which contracts end in 2027?")
 
-    It takes RLMRunnable's arguments, and messages as a chat model does: the corpus is the constructor's `context`,
-    and a message over `limits.message_chars` is a document of it. The message it returns is RLMRunnable's. What it
-    calls are children of its run, in streams too. The answer streams once it is there.
+    It takes messages as a chat model does: the corpus is the constructor's `context`, and a message over
+    `limits.message_chars` is a document of it. The message it returns is RLMRunnable's. What it calls are children of
+    its run, in streams too. The answer streams once it is there.
 
     - Usage is counted once: callbacks see it on the inner calls, so the run's own record has none. The message that
       is returned has the sum, and so does `response_metadata["rlm"]["usage"]` everywhere.
     - Stop sequences cut the answer before the first of them. The root LM's own replies, which hold code, are not cut.
     - `bind_tools` is refused: pass `tools` to the constructor, and the root LM's code calls them.
-    - There is no `cache`: the corpus is no part of a cache's key.
 
-    Raises as RLMRunnable does.
+    Args:
+        llm: The root LM, as of RLMRunnable; so are `sub_llm`, `context`, `limits`, `sandbox`, `tools`,
+            `system_prompt`, `instructions`, `trace`, `on_event`, `on_limit` and `name`.
+        stop: Stop sequences of calls that bring none.
+        streaming: Whether `invoke` too tells callbacks of the answer in pieces.
+        cache: Must be off: the corpus is no part of a cache's key.
+        **options: What every chat model of LangChain has: `callbacks`, `tags`, `metadata`, `verbose`,
+            `output_version`, `disable_streaming`, `rate_limiter`.
+
+    Raises:
+        InvalidArgumentError: An argument is wrong, of the constructor or of a call.
+        RunError: A run failed. RLMRunnable's docstring has the others.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     stop: list[str] | None = None
-    """Stop sequences of calls that bring none."""
     streaming: bool = False
-    """Whether `invoke` too tells callbacks of the answer in pieces."""
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
-    """Must be off."""
 
     _rlm: RLMWithinChatModel = PrivateAttr()
 
@@ -145,11 +152,9 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     def with_structured_output(
         self, schema: Any, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
-        """As RLMRunnable's. `method` and `strict` are allowed and make no difference: answers are always validated."""
-        unknown = set(kwargs) - {"method", "strict"}
-        if unknown:
-            raise InvalidArgumentError(f"{min(unknown)}: with_structured_output takes no such keyword; leave it out")
-        self._rlm.with_structured_output(schema)  # a schema that cannot be one is told of here
+        """As RLMRunnable's, but that a run which ends without an answer that fits raises in any case."""
+        refuse_unknown(kwargs)
+        self._rlm.with_structured_output(schema)  # refuses a schema that cannot be one, now
         structured = StructuredOutput.of(schema)
         told = {"ls_structured_output_format": {"kwargs": kwargs, "schema": schema}} if structured.named else {}
         bound = self.bind(output=structured.output(include_raw=False), **told)

@@ -32,7 +32,7 @@ from rlm_integrations.langchain.outputs import EndedRun, NodeOutput, Output, Sou
 from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, question_tool, tool_description
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
-from rlm_integrations.langchain.structured_output import StructuredOutput
+from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.tools import as_functions
 
 T = TypeVar("T")
@@ -52,8 +52,28 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
     The output is an AIMessage: `.content` the answer, `.usage_metadata` the sum over all model calls, and
     `.response_metadata["rlm"]` the trace, the stop reason and the citations as plain JSON.
 
-    Raises InvalidArgumentError for a wrong argument, from the constructor or the call, and the errors of
-    `rlm_integrations.core.errors.RunError` when a run fails.
+    Args:
+        llm: The root LM: a LangChain chat model or LLM, also with .bind, .with_retry or .with_fallbacks. A str is
+            looked up by `init_chat_model` of the langchain package.
+        sub_llm: What `llm_query` calls. None: `llm`.
+        context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
+        limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
+        sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
+        tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox.
+        system_prompt: In place of the root LM's own system prompt.
+        instructions: Added to the root LM's system prompt.
+        trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
+        on_event: Called with each event of a run, in order; may be async.
+        on_limit: What a run that meets a limit does: "answer" gives its best answer, "raise" raises
+            LimitReachedError, which carries it.
+        name: What tracers call it.
+
+    Raises:
+        InvalidArgumentError: An argument is wrong, of the constructor or of a call.
+        MissingExtraError: A package is not installed that an argument needs.
+        SandboxUnavailableError: Nothing here can confine the REPL.
+        RunError: A run failed. It carries what there is, as does whatever else ends `invoke` early: the
+            KeyboardInterrupt of Ctrl-C, or what a signal handler raises.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -116,32 +136,45 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
 
     @overload
     def with_structured_output(
-        self, schema: type[T], *, include_raw: Literal[False] = False
+        self, schema: type[T], *, include_raw: Literal[False] = False, **kwargs: Any
     ) -> Runnable[RLMInput, T]: ...
 
     @overload
     def with_structured_output(
-        self, schema: dict[str, Any], *, include_raw: bool = False
+        self, schema: dict[str, Any], *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[RLMInput, dict[str, Any]]: ...
 
     @overload
     def with_structured_output(
-        self, schema: object, *, include_raw: Literal[True]
+        self, schema: object, *, include_raw: Literal[True], **kwargs: Any
     ) -> Runnable[RLMInput, dict[str, Any]]: ...
 
     @overload
-    def with_structured_output(self, schema: object, *, include_raw: bool = False) -> Runnable[RLMInput, Any]: ...
+    def with_structured_output(
+        self, schema: object, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[RLMInput, Any]: ...
 
-    def with_structured_output(self, schema: Any, *, include_raw: bool = False) -> Runnable[RLMInput, Any]:
-        """A runnable whose output is a validated `schema`: a pydantic model, a dataclass, a TypedDict, `list[str]`, ...
+    def with_structured_output(
+        self, schema: Any, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[RLMInput, Any]:
+        """A runnable whose output is a validated value.
 
-        A JSON schema gives a dict. With `include_raw` it is `{"raw": AIMessage, "parsed": ..., "parsing_error": None}`,
-        as chat models give it: a run that ends at a limit without an answer that fits gives its draft as "raw", None as
-        "parsed" and the LimitReachedError as "parsing_error". Without, it raises that.
+        Args:
+            schema: A pydantic model, a dataclass, a TypedDict, `list[str]` and so on, or a JSON schema, whose values
+                are dicts. It is checked as draft 2020-12, or as its `$schema` says.
+            include_raw: The output is `{"raw": AIMessage, "parsed": ..., "parsing_error": None}`, as chat models give
+                it: a run that ends at a limit without an answer that fits gives its draft as "raw", None as "parsed"
+                and the LimitReachedError as "parsing_error". Without, it raises that.
+            **kwargs: `method` and `strict` are allowed, and make no difference: answers are always validated.
+
+        Raises:
+            InvalidArgumentError: The schema is none, or there is another keyword.
         """
+        refuse_unknown(kwargs)
         structured = StructuredOutput.of(schema)
         output = structured.output(include_raw=include_raw)
-        self._engine(RunCallbacks({}), self.limits, output.answer_type, sync=True)  # told of here if it cannot be one
+        # refuses a type that cannot be one, now
+        self._engine(RunCallbacks({}), self.limits, output.answer_type, sync=True)
         return self.bind(output=output) | structured.maker(output)
 
     def as_tool(
@@ -154,7 +187,14 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
     ) -> BaseTool:
         """A tool for agents: it takes `question: str`, its content is the answer and its artifact the AIMessage.
 
-        `name` is "ask_corpus" without one; the description tells of the context. The arguments' schema is fixed.
+        Args:
+            args_schema: Must be None, as `arg_types`: the arguments' schema is fixed.
+            name: What agents call it; "ask_corpus" without one.
+            description: What agents are told of it; without one, it tells of the context.
+            arg_types: Must be None.
+
+        Raises:
+            InvalidArgumentError: A schema of arguments was given.
         """
         if args_schema is not None or arg_types is not None:
             given = "arg_types" if args_schema is None else "args_schema"
@@ -163,10 +203,12 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         return question_tool(self, name or CORPUS_TOOL_NAME, description or tool_description(context.describe()))
 
     def with_sources(self) -> Runnable[RLMInput, dict[str, Any]]:
-        """A runnable whose output is `{"answer": str, "context": [...], "message": AIMessage}`.
+        """A runnable that gives the user's own documents beside the answer.
 
-        `context` holds the user's own Documents that the answer rests on: cited ones first, then those that
-        went to sub-calls, then those that the root LM printed.
+        Returns:
+            A runnable whose output is `{"answer": str, "context": [...], "message": AIMessage}`. `context` holds the
+            Documents that the answer rests on: cited ones first, then those that went to sub-calls, then those that
+            the root LM printed.
         """
         return cast(Runnable[RLMInput, dict[str, Any]], self.bind(output=SourcesOutput()))
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired, Union, cast
+from typing import Annotated, Any, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json_schema import dereference_refs
 from langchain_core.utils.pydantic import is_basemodel_subclass, is_pydantic_v1_subclass
-from pydantic import WithJsonSchema
-from typing_extensions import TypedDict, is_typeddict
+from pydantic import AfterValidator, WithJsonSchema
+from typing_extensions import is_typeddict
 
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.langchain.outputs import RawTypedOutput, TypedOutput
 
-_TYPES: dict[str, Any] = {
-    "string": str,
-    "integer": int,
-    "number": int | float,
-    "boolean": bool,
-    "null": None,
-    "array": list[Any],
-    "object": dict[str, Any],
-}
+_TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
+_KEYWORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties"})
+"""Any of them makes a dict without a type a JSON schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +46,29 @@ class StructuredOutput:
 
     def maker(self, output: TypedOutput | RawTypedOutput) -> Runnable[Any, Any]:
         """What comes after a call with that output: the user's value, alone or where the parsed one stands."""
-        return self.made_beside_raw() if isinstance(output, RawTypedOutput) else self.parser(include_raw=False)
+        if isinstance(output, RawTypedOutput):
+            return RunnableLambda(self._beside_raw, name="parsed")
+        return self.parser(include_raw=False)
 
     def parser(self, *, include_raw: bool) -> Runnable[AIMessage, Any]:
         """The value of a message that RLMRunnable or ChatRLM gave; with `include_raw` beside the message itself."""
+        return RunnableLambda(self._beside_message if include_raw else self._value, name="parsed")
 
-        def parsed(message: AIMessage) -> Any:
-            value = self.make(message.additional_kwargs["parsed"])
-            return {"raw": message, "parsed": value, "parsing_error": None} if include_raw else value
+    def _value(self, message: AIMessage) -> Any:
+        return self.make(message.additional_kwargs["parsed"])
 
-        return RunnableLambda(parsed, name="parsed")
+    def _beside_message(self, message: AIMessage) -> dict[str, Any]:
+        return {"raw": message, "parsed": self._value(message), "parsing_error": None}
 
-    def made_beside_raw(self) -> Runnable[dict[str, Any], dict[str, Any]]:
-        """What RLMRunnable gives with `include_raw`, its answer made the user's value."""
+    def _beside_raw(self, given: dict[str, Any]) -> dict[str, Any]:
+        return given if given["parsing_error"] else {**given, "parsed": self.make(given["parsed"])}
 
-        def made(answer: dict[str, Any]) -> dict[str, Any]:
-            return answer if answer["parsing_error"] else {**answer, "parsed": self.make(answer["parsed"])}
 
-        return RunnableLambda(made, name="parsed")
+def refuse_unknown(keywords: Mapping[str, Any]) -> None:
+    """Raises InvalidArgumentError for a keyword of `with_structured_output` that chat models do not have either."""
+    unknown = set(keywords) - {"method", "strict"}
+    if unknown:
+        raise InvalidArgumentError(f"{min(unknown)}: with_structured_output takes no such keyword; leave it out")
 
 
 def _same(value: Any) -> Any:
@@ -77,8 +76,12 @@ def _same(value: Any) -> Any:
 
 
 def _as_json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON schema, or one in the clothes of an OpenAI function or an Anthropic tool."""
-    if schema.get("type") in _TYPES:
+    """A JSON schema, or one in the clothes of an OpenAI function or response format, or of an Anthropic tool."""
+    if schema.get("type") == "json_schema":
+        schema = cast(Mapping[str, Any], schema.get("json_schema", schema)).get("schema", {})
+    kind: Any = schema.get("type")
+    kinds = cast("list[Any]", kind if isinstance(kind, list) else [kind])
+    if all(each in _TYPES for each in kinds) or (kind is None and not _KEYWORDS.isdisjoint(schema)):
         return dict(schema)
     try:
         return convert_to_json_schema(cast(Any, schema))
@@ -90,48 +93,18 @@ def _as_json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked_by(schema: Mapping[str, Any]) -> Any:
-    """A type that pydantic checks answers with, and that the root LM is told of as this very schema."""
-    whole: dict[str, Any] = dereference_refs(
-        dict(schema)
-    )  # pydantic looks for references elsewhere; a cycle ends in {}
+    """A type whose values are checked against the schema, and that the root LM is told of as this very schema."""
+    try:  # loaded here, for it takes a while and only a JSON schema needs it
+        from rlm_integrations.langchain.json_schema import JsonSchema
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "schema: answers are checked against a JSON schema by jsonschema, which is not installed; run: pip install "
+            '"rlm-integrations[langchain]", or pass a pydantic model'
+        ) from error
+    check = JsonSchema(schema)
+    try:  # pydantic looks for references elsewhere; a cycle ends in {}
+        whole: dict[str, Any] = dereference_refs(check.schema)
+    except (ValueError, KeyError) as error:
+        raise InvalidArgumentError(f'schema: {error}; refer by the place, for instance "#/$defs/Name"') from error
     told = {key: value for key, value in whole.items() if key not in ("$defs", "definitions")}
-    return Annotated[_type_of(told), WithJsonSchema(told)]
-
-
-def _type_of(schema: Any) -> Any:
-    """The type of values that fit: names, required ones, types and choices are checked, bounds and formats are not."""
-    if not isinstance(schema, Mapping):
-        return Any
-    given = cast(Mapping[str, Any], schema)
-    if "enum" in given or "const" in given:
-        return _one_of(given.get("enum", [given.get("const")]))
-    for several in ("anyOf", "oneOf"):
-        if several in given:
-            return _union(map(_type_of, given[several]))
-    kind = given.get("type")
-    if isinstance(kind, list):
-        return _union(_type_of({**given, "type": each}) for each in cast(list[Any], kind))
-    if kind == "array" and "items" in given:
-        return list[_type_of(given["items"])]
-    if kind == "object" and "properties" in given:
-        return _record(given)
-    return _TYPES.get(str(kind), Any)
-
-
-def _record(schema: Mapping[str, Any]) -> Any:
-    required = set(schema.get("required", ()))
-    fields: dict[str, Any] = {}
-    for name, described in schema["properties"].items():
-        kind = _type_of(described)
-        fields[name] = kind if name in required else NotRequired[kind]
-    record: Any = TypedDict(str(schema.get("title", "Answer")), fields)  # pyright: ignore
-    record.__pydantic_config__ = {"extra": "forbid" if schema.get("additionalProperties") is False else "allow"}
-    return record
-
-
-def _one_of(choices: list[Any]) -> Any:
-    return Literal[tuple(choices)] if all(isinstance(choice, (str, int, type(None))) for choice in choices) else Any
-
-
-def _union(kinds: Iterable[Any]) -> Any:
-    return Union[tuple(kinds)]  # noqa: UP007 - made at run time
+    return Annotated[Any, AfterValidator(check), WithJsonSchema(told)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Unpack
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -30,6 +30,14 @@ from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.llama_index.arguments import (
+    QueryEngineOptions,
+    checked_handler,
+    checked_list,
+    checked_output_cls,
+    checked_text,
+    checked_trace,
+)
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.events import instrumentation_event
@@ -46,60 +54,26 @@ _dispatcher = get_dispatcher(__name__)
 _REPL = ToolMetadata(name="repl", description="The Python REPL that holds the corpus as `context`.")
 
 
-class EngineOptions(TypedDict, total=False):
-    """Keyword arguments of RLMQueryEngine, and of `index.as_query_engine(engine="rlm", ...)`."""
-
-    llm: LLMLike | None
-    sub_llm: LLMLike | None
-    filters: MetadataFilters | None
-    doc_ids: Collection[str] | None
-    node_ids: Collection[str] | None
-    node_postprocessors: Sequence[BaseNodePostprocessor] | None
-    limits: RLMLimits | Mapping[str, Any] | None
-    sandbox: str | Sandbox
-    tools: Sequence[BaseTool | Callable[..., Any]]
-    output_cls: type[BaseModel] | None
-    streaming: bool
-    inline_citations: bool
-    system_prompt: str | None
-    instructions: str | None
-    trace: TraceDetail
-    on_event: OnEvent | None
-    on_limit: Literal["answer", "raise"]
-    callback_manager: CallbackManager | None
-
-
 class RLMQueryEngine(BaseQueryEngine):
     """Answers queries over a corpus that never enters the root LM's prompt.
 
-    Parameters
-    ----------
-    llm
-        The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
-    sub_llm
-        What `llm_query` calls in the REPL. Default: `llm`.
-    context
-        An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
-        is read once, here: after a change of the index, make a new engine.
-    filters, doc_ids, node_ids
-        Which nodes the engine may see; everything else is never in the REPL. Not with a retriever.
-    node_postprocessors
-        Applied to what a retriever returns. Only with a retriever.
-    limits, sandbox, system_prompt, instructions, on_event, on_limit
-        As of RLMEngine.
-    tools
-        LlamaIndex tools or plain functions that the REPL may call.
-    output_cls
-        A pydantic model: answers are validated, and come as a PydanticResponse.
-    streaming
-        Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
-        stream replays its answer.
-    inline_citations
-        Put `[n]` into the answer wherever it rests on `response.source_nodes[n - 1]`. Not with an output class.
-    trace
-        What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
-    callback_manager
-        Default: `Settings.callback_manager`.
+    Args:
+        llm: The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
+        sub_llm: What `llm_query` calls in the REPL. Default: `llm`.
+        context: An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
+            is read once, here: after a change of the index, make a new engine.
+        filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Not with a
+            retriever.
+        node_postprocessors: Applied to what a retriever returns. Only with a retriever.
+        limits, sandbox, system_prompt, instructions, on_event, on_limit: As of RLMEngine.
+        tools: LlamaIndex tools or plain functions that the REPL may call.
+        output_cls: A pydantic model: answers are validated, and come as a PydanticResponse.
+        streaming: Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
+            stream replays its answer.
+        inline_citations: Put `[n]` into the answer wherever it rests on `response.source_nodes[n - 1]`. Not with an
+            output class.
+        trace: What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
+        callback_manager: Default: `Settings.callback_manager`.
 
     Raises InvalidArgumentError for arguments that are wrong. `query` and `aquery` raise RunError for a run that
     failed; it carries the partial result.
@@ -134,8 +108,8 @@ class RLMQueryEngine(BaseQueryEngine):
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
         self._limits = RLMLimits.of(limits)
         self._sandbox = sandbox
-        self._tools = list(tools)
-        self._output_cls = _checked_output_cls(output_cls or structured_cls)
+        self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
+        self._output_cls = checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
         self._inline_citations = inline_citations
         if inline_citations and self._output_cls is not None:
@@ -143,14 +117,15 @@ class RLMQueryEngine(BaseQueryEngine):
                 "inline_citations: stand in a text, and answers are objects of an output class here; pass one of the "
                 'two (the citations themselves are in response.metadata["rlm"])'
             )
-        self._system_prompt = system_prompt
-        self._instructions = instructions
-        self._trace: TraceDetail = _checked_trace(trace)
-        self._on_event = on_event
+        self._system_prompt = checked_text(system_prompt, "system_prompt")
+        self._instructions = checked_text(instructions, "instructions")
+        self._trace: TraceDetail = checked_trace(trace)
+        self._on_event = checked_handler(on_event)
         self._on_limit: Literal["answer", "raise"] = on_limit
         self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
         selection = NodeSelection(filters, doc_ids, node_ids)
-        self._context = read_context(context, selection, list(node_postprocessors or ()))
+        postprocessors = checked_list(node_postprocessors or (), "node_postprocessors", "node postprocessors")
+        self._context = read_context(context, selection, postprocessors)
 
     @classmethod
     def from_index(
@@ -161,7 +136,7 @@ class RLMQueryEngine(BaseQueryEngine):
         documents: Iterable[BaseNode] | None = None,
         nodes: Iterable[BaseNode | NodeWithScore] | None = None,
         retriever: BaseRetriever | None = None,
-        **options: Unpack[EngineOptions],
+        **options: Unpack[QueryEngineOptions],
     ) -> RLMQueryEngine:
         """An engine over everything in the index: what `index.as_query_engine(engine="rlm", ...)` gives.
 
@@ -185,17 +160,19 @@ class RLMQueryEngine(BaseQueryEngine):
         return cls._of(context, engine_options, getattr(index, "_callback_manager", None), read_before)
 
     @classmethod
-    def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
         """An engine over documents: no index, no embeddings. A source node is then a whole document."""
         return cls._of(documents, options)
 
     @classmethod
-    def from_nodes(cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_nodes(
+        cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[QueryEngineOptions]
+    ) -> RLMQueryEngine:
         """An engine over nodes. Overlapping chunks of one document are put together again."""
         return cls._of(nodes, options)
 
     @classmethod
-    def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[EngineOptions]) -> RLMQueryEngine:
+    def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
         """An engine that begins with the retriever's hits for the query, and can retrieve more from the REPL."""
         return cls._of(retriever, options)
 
@@ -207,7 +184,7 @@ class RLMQueryEngine(BaseQueryEngine):
         llm_callback_manager: CallbackManager | None = None,
         read_before: Collection[str] = (),
     ) -> RLMQueryEngine:
-        honoured, ignored = read_keyword_arguments(options, EngineOptions.__annotations__, read_before)
+        honoured, ignored = read_keyword_arguments(options, QueryEngineOptions.__annotations__, read_before)
         if ignored:
             warn_caller(ignored_warning(ignored))
         if llm_callback_manager is not None:
@@ -302,15 +279,3 @@ class RLMQueryEngine(BaseQueryEngine):
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {}
-
-
-def _checked_output_cls(output_cls: Any) -> type[BaseModel] | None:
-    if output_cls is not None and not (isinstance(output_cls, type) and issubclass(output_cls, BaseModel)):
-        raise InvalidArgumentError(f"output_cls: {output_cls!r:.80} is not a pydantic model class; pass one")
-    return output_cls
-
-
-def _checked_trace(trace: Any) -> TraceDetail:
-    if trace not in ("summary", "full", "none"):
-        raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "summary", "full" or "none"')
-    return trace

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rlm_integrations.wire.steps import StepDone
@@ -27,7 +29,7 @@ LINES = {
         "KeyError: 'a'",
     ),
     "in the shown value": ("", "x = 1\n\n(x +\n 'a')", 3, "TypeError: unsupported operand type(s) for +"),
-    "asked of a function of ours": ("", "\nsearch('(')", 2, "error: missing ), unterminated subpattern"),
+    "asked of a function of ours": ("", "\nsearch('(')", 2, f"{re.error.__name__}: missing ), unterminated subpattern"),
     "told by an assert": ("", "x = 2\nassert x == 3, 'no'", 2, "AssertionError: no"),
 }
 

@@ -109,12 +109,12 @@ async def test_a_bad_call_is_an_error_that_says_so(open_session, code):
 
 async def test_a_query_and_arguments_that_are_too_long_are_refused_in_words(open_session):
     session = await open_session(memory_mb=1024, retriever=True, tools=("look_up",), answer=lambda call: None)
-    error = await session.error("retrieve('x' * 100_001)")
-    assert error == "ValueError: query: 100,001 characters, at most 100,000 are taken; ask for less"
+    error = await session.error("retrieve('x' * 20_001)")
+    assert error == "ValueError: query: 20,001 characters, at most 20,000 are taken; ask for less"
     error = await session.error("look_up(['x' * 5_000_000], text='x' * 5_000_000)")
     assert error.endswith("characters of arguments, at most 10,000,000 are taken; pass less, nothing was sent")
     assert session.calls == []
-    session.answer = lambda call: len(call.payload["args"][0])
+    session.answer = lambda call: len(call.args[0])
     assert await session.value("look_up('x' * 9_000_000)") == "9000000"
 
 

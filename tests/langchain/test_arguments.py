@@ -133,7 +133,18 @@ def test_a_limit_ends_the_run_with_its_best_answer_or_raises_with_it(root_model)
     assert (caught.value.result.text, caught.value.result.stop_reason) == ("the best I have", "max_iterations")
 
 
-def test_without_langchain_core_the_extra_is_named():
-    code = "import sys; sys.modules['langchain_core'] = None\nimport rlm_integrations.langchain"
+WITHOUT = {
+    "langchain_core": "import rlm_integrations.langchain",
+    "jsonschema": """
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.testing.langchain import ScriptedChatModel
+RLMRunnable(llm=ScriptedChatModel([])).with_structured_output({"type": "object"})
+""",
+}
+
+
+@pytest.mark.parametrize("missing", WITHOUT)
+def test_without_a_package_of_the_extra_the_extra_is_named(missing):
+    code = f"import sys; sys.modules['{missing}'] = None\n{WITHOUT[missing]}"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert 'pip install "rlm-integrations[langchain]"' in ended.stderr.splitlines()[-1]

@@ -147,6 +147,7 @@ async def test_what_it_calls_are_children_of_its_run_and_usage_is_counted_once(c
     assert "usage_metadata" not in told or told["usage_metadata"] is None
 
 
+@pytest.mark.skipif(not hasattr(BaseChatModel, "stream_events"), reason="this LangChain has no such streams yet")
 @pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
 async def test_event_streams_of_version_3_have_the_same_tree(chat: ChatRLM, root_model, sub_model, tracer):
     counter = UsageMetadataCallbackHandler()
@@ -345,11 +346,14 @@ class Capital(BaseModel):
 async def test_structured_output_is_the_validated_object(root_model):
     wrong, right = READY.format('{"city": "Rome"}'), READY.format('{"city": "Rome", "inhabitants": 2_750_000}')
     rome = Capital(city="Rome", inhabitants=2_750_000)
-    for given, expected in ((Capital, rome), (Capital.model_json_schema(), rome.model_dump())):
+    for given, expected, says in (
+        (Capital, rome, "inhabitants: Field required"),
+        (Capital.model_json_schema(), rome.model_dump(), "'inhabitants' is a required property"),
+    ):
         llm = root_model(wrong, right)
         typed = ChatRLM(llm=llm, context="c").with_structured_output(given, method="json_schema", strict=True)
         assert await typed.ainvoke("q") == expected
-        assert "inhabitants: Field required" in llm.requests[1][-1].content
+        assert says in llm.requests[1][-1].content
     raw = ChatRLM(llm=root_model(right), context="c").with_structured_output(Capital, include_raw=True).invoke("q")
     assert (raw["parsed"], raw["parsing_error"]) == (rome, None)
     assert Capital.model_validate_json(raw["raw"].content) == rome

@@ -124,7 +124,8 @@ async def test_structured_output_is_the_validated_object(root_model):
     code = READY.format('{"city": "Rome", "inhabitants": 2_750_000}')
     rome = Capital(city="Rome", inhabitants=2_750_000)
     assert await RLMRunnable(llm=root_model(code), context="c").with_structured_output(Capital).ainvoke("q") == rome
-    raw = RLMRunnable(llm=root_model(code), context="c").with_structured_output(Capital, include_raw=True).invoke("q")
+    chat_model_s = {"include_raw": True, "method": "json_schema", "strict": True}
+    raw = RLMRunnable(llm=root_model(code), context="c").with_structured_output(Capital, **chat_model_s).invoke("q")
     assert raw["parsed"] == rome
     assert Capital.model_validate_json(raw["raw"].content) == rome
 
@@ -132,6 +133,8 @@ async def test_structured_output_is_the_validated_object(root_model):
 def test_a_schema_that_is_none_is_refused_at_once(root_model):
     with pytest.raises(InvalidArgumentError, match="answer_type"):
         RLMRunnable(llm=root_model("say:x")).with_structured_output(object())
+    with pytest.raises(InvalidArgumentError, match="tools: with_structured_output takes no such keyword"):
+        RLMRunnable(llm=root_model("say:x")).with_structured_output(Capital, tools=[])
 
 
 @pytest.mark.parametrize("mode", ["invoke", "ainvoke", "stream"])

@@ -22,7 +22,7 @@ from llama_index.core.response_synthesizers import get_response_synthesizer
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.keyword_arguments import IGNORED, REFUSED, read_keyword_arguments
-from rlm_integrations.llama_index.query_engine import EngineOptions
+from rlm_integrations.llama_index.query_engine import QueryEngineOptions
 
 
 def test_rag_arguments_are_ignored_with_one_warning_that_names_them(documents):
@@ -61,7 +61,7 @@ def test_every_argument_of_llama_indexs_own_engines_is_known(function):
     parameters = inspect.signature(function).parameters.values()
     names = {each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)}
     names -= {"self", "index", "retriever", "query_engine"}  # what the engine is made of, not how
-    kept, ignored = read_keyword_arguments(dict.fromkeys(names), EngineOptions.__annotations__)
+    kept, ignored = read_keyword_arguments(dict.fromkeys(names), QueryEngineOptions.__annotations__)
     assert names - set(kept) - set(ignored) <= set(REFUSED)
 
 
@@ -104,5 +104,5 @@ def test_postprocessors_over_a_whole_corpus_are_refused(documents):
 
 
 def test_no_name_is_both_ignored_and_honoured():
-    assert not set(EngineOptions.__annotations__) & (IGNORED | set(REFUSED))
+    assert not set(QueryEngineOptions.__annotations__) & (IGNORED | set(REFUSED))
     assert not IGNORED & set(REFUSED)

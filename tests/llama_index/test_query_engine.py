@@ -259,6 +259,12 @@ async def test_a_failing_llm_is_a_run_error_with_its_cause(ledger, scripted):
         ({"context": "x", "limits": {"max_iteration": 3}}, "limits: unknown name 'max_iteration'; did you mean"),
         ({"context": "x", "on_limit": "stop"}, "on_limit: 'stop' is unknown"),
         ({"context": "x", "llm": "gpt-5"}, "llm: 'gpt-5' cannot be used"),
+        ({"context": "x", "tools": 5}, "tools: int given; pass a list of LlamaIndex tools or functions"),
+        ({"context": "x", "tools": None}, "tools: NoneType given; pass a list of LlamaIndex tools or functions"),
+        ({"context": "x", "node_postprocessors": 5}, "node_postprocessors: int given; pass a list of node postproc"),
+        ({"context": "x", "system_prompt": 5}, "system_prompt: int given; pass a str, or leave it out"),
+        ({"context": "x", "instructions": 5}, "instructions: int given; pass a str, or leave it out"),
+        ({"context": "x", "on_event": 5}, "on_event: int given; pass a function"),
     ],
 )
 def test_wrong_arguments_are_refused_at_construction(arguments, problem):

@@ -102,10 +102,13 @@ children = []
 for _ in range(3):
     child = os.fork()
     if not child:
-        print(run(), asyncio.run(RLMEngine(ScriptedModel([DONE])).arun("?", LONG)).answer, flush=True)
+        answers = run(), asyncio.run(RLMEngine(ScriptedModel([DONE])).arun("?", LONG)).answer
+        sys.stdout.write(" ".join(answers) + "\\n")  # in one piece: others write at the same time
+        sys.stdout.flush()
         sys.exit()
     children.append(child)
-print(run(), run(), flush=True)
+sys.stdout.write(f"{run()} {run()}\\n")
+sys.stdout.flush()
 assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
 """)
     assert (printed, complaints, status) == ("done done\n" * 4, "", 0)

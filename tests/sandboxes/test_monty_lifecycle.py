@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -107,10 +108,13 @@ async def test_a_loop_closed_over_open_sessions_ends_them(settings, children, op
         loop.run_until_complete(leave())
         loop.close()
 
-    thread = threading.Thread(target=host)
-    thread.start()
-    thread.join()
-    gc.collect()
+    with warnings.catch_warnings():
+        # CPython 3.13 tells of the open step's generator itself, and whoever records that holds the session.
+        warnings.filterwarnings("ignore", "coroutine method 'aclose' of .* was never awaited", RuntimeWarning)
+        thread = threading.Thread(target=host)
+        thread.start()
+        thread.join()
+        gc.collect()
     assert len(pids) == 4
     await until(lambda: not any(map(_alive, pids)) and open_files() == files)
     assert not recwarn.list

@@ -77,7 +77,7 @@ ATTACKS = {
         "args = {'name': 'x', 'kwargs': {}, 'args': [0] * 80_000 + ['']}\n"
         "message(t='call', id=1, name='tool', payload=args, pieces=[1])"
     ),
-    "a query without end": "message(t='call', id=1, name='retrieve', payload={'query': 'x' * 100_001})",
+    "a query without end": "message(t='call', id=1, name='retrieve', payload={'query': 'x' * 20_001})",
     "arguments without end": (
         "message(t='texts', texts=['x' * 32_000])\n" * 320
         + "message(t='call', id=1, name='tool', payload={'name': 'x', 'args': [], 'kwargs': {'a': ''}}, pieces=[320])"
@@ -171,11 +171,11 @@ FLOODS = {
         "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': ''})"
     ),
     "large calls that are answered": (
-        "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': 'x' * 100_000})"
+        "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': 'x' * 20_000})"
     ),
     "calls, and none of the answers is read": (
         "for i in range(1 << 20, (1 << 20) + 5_000):\n"
-        "    message(t='call', id=i, name='retrieve', payload={'query': 'x' * 100_000})\n"
+        "    message(t='call', id=i, name='retrieve', payload={'query': 'x' * 20_000})\n"
         "    if i == (1 << 20) + 50: max(range(10**12))"
     ),
     "output from threads that outlive the step": (

@@ -16,7 +16,7 @@ from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish,
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
 from rlm_integrations.core.loop.quotations import Quotations
-from rlm_integrations.core.loop.reply_parser import Reply, parse_reply
+from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill
 from rlm_integrations.core.wording import one_line, shortened
@@ -55,7 +55,7 @@ class State:
     """Replies that said nothing, in a row."""
     reply: str = ""
     """The last reply of the root LM."""
-    parsed: Reply = field(default_factory=lambda: Reply(()))
+    parsed: ParsedReply = field(default_factory=lambda: ParsedReply(()))
     draft: str = ""
     """answer["content"] as it last was, not ready."""
     draft_is_json: bool = False
@@ -124,7 +124,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
 def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
     """Where time was up, the last call follows; else the run fails."""
     if state.last_call is not None:
-        return state, _last_answer(rules, replace(state, parsed=Reply(())), problem=failed.problem)
+        return state, _last_answer(rules, replace(state, parsed=ParsedReply(())), problem=failed.problem)
     if failed.budget.limit is not None:
         return _last_call(rules, state, "", failed.budget.limit)
     return state, Fail(failed.problem, draft=state.draft)

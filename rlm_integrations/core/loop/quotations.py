@@ -44,8 +44,14 @@ class Quotations:
 
     @cached_property
     def _shown(self) -> str:
-        texts = (text for message in self._messages if message.role == "user" for text in _foreign(message.content))
-        return _BETWEEN_TEXTS.join(_plain(text) for text in texts if any(fence in text for fence in _FENCES))
+        messages = (message.content for message in self._messages if message.role == "user")
+        fenced = filter(_has_fence, messages)  # few have one, and the others need not be looked through
+        texts = (text for message in fenced for text in _foreign(message))
+        return _BETWEEN_TEXTS.join(map(_plain, filter(_has_fence, texts)))
+
+
+def _has_fence(text: str) -> bool:
+    return any(fence in text for fence in _FENCES)
 
 
 def fenced_chars(messages: Iterable[Message]) -> int:

@@ -31,7 +31,7 @@ _LINE_CHARS = 100  # the tokenizer of Python 3.11 may take the square of a line'
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ParsedReply:
     """What a root reply asks for."""
 
     blocks: tuple[str, ...]
@@ -46,7 +46,7 @@ class Reply:
     """How many fenced blocks are quotations of what the root LM was shown, and so no code."""
 
 
-def parse_reply(reply: str, is_quotation: Callable[[Sequence[str]], bool] | None = None) -> Reply:
+def parse_reply(reply: str, is_quotation: Callable[[Sequence[str]], bool] | None = None) -> ParsedReply:
     """Blocks fenced and marked repl, python or py, and FINAL(...) or FINAL_VAR(...) as plain text.
 
     A block ends at the first closing fence where the code so far is whole, so that a fence inside a
@@ -83,10 +83,10 @@ def parse_reply(reply: str, is_quotation: Callable[[Sequence[str]], bool] | None
         end = completeness.first_end(lines, at + 1, ends) if ends else len(lines)
         blocks.append(_dedented(lines[at + 1 : end], opening["indent"]))
         at = end + 1
-    return _with_final(Reply(tuple(blocks), None, "\n".join(prose), fence_open, quoted), "\n".join(own))
+    return _with_final(ParsedReply(tuple(blocks), None, "\n".join(prose), fence_open, quoted), "\n".join(own))
 
 
-def _with_final(reply: Reply, own: str) -> Reply:
+def _with_final(reply: ParsedReply, own: str) -> ParsedReply:
     """The reply with the FINAL_VAR(...) or FINAL(...) in its prose. `own` is the prose, its quotations blotted out."""
     if variable := _FINAL_VAR.search(own):
         return replace(reply, blocks=(*reply.blocks, f"FINAL_VAR({variable[1]!r})"))

@@ -145,8 +145,9 @@ class Node:
     async def _decide(self, state: State, happening: Happening) -> Decision:
         """Decide, and tell of what the root LM is shown next."""
         work = partial(decide, self._rules, state, happening)
-        large = _chars(state, happening) > LONG_TEXT_CHARS
-        state, action = await self._shared.threads.run(work) if large else work()
+        # What checks an answer's type may take long over a short answer too.
+        long = self._plan.answer_type.schema is not None or _chars(state, happening) > LONG_TEXT_CHARS
+        state, action = await self._shared.threads.run(work) if long else work()
         self.draft = state.draft
         if isinstance(action, CallRootLM) and action.iteration > 1:
             await self._emit(IterationEnded(action.iteration - 1, action.messages[-1].content))

@@ -16,6 +16,7 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.run.account import Account
+from rlm_integrations.core.run.heartbeat import heartbeat
 from rlm_integrations.core.run.node import Node
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
@@ -50,7 +51,8 @@ class RunTree:
         a run that had begun, a CancelledError too, has a `.result` as well.
         """
         try:
-            return await self._perform()
+            with heartbeat():
+                return await self._perform()
         except asyncio.CancelledError as end:  # it may come when all is done, too
             if self._kept is not None:
                 keep_result(end, self._kept)
@@ -85,8 +87,9 @@ class RunTree:
             text = without_lone_surrogates(action.text)
             return answer_type.read(text, action.is_json), answer_type.text(text, action.is_json)
 
-        # A long one may take longer than an event loop should wait.
-        answer, shown = await self._threads.run(read) if len(action.text) > LONG_TEXT_CHARS else read()
+        # A long one may take longer than an event loop should wait, and what checks a type over a short one too.
+        long = answer_type.schema is not None or len(action.text) > LONG_TEXT_CHARS
+        answer, shown = await self._threads.run(read) if long else read()
         return self._result(answer, shown, action.stop_reason)
 
     async def _end(self, result: RLMResult[Any]) -> None:

@@ -32,7 +32,7 @@ class RootModelError(RunError):
 
 
 class SandboxError(RunError):
-    """The REPL could not be started, or died again and again."""
+    """The REPL could not be started, or its sandbox broke its contract."""
 
 
 class LimitReachedError(RunError):

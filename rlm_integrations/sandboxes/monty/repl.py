@@ -10,7 +10,7 @@ from rlm_integrations.sandboxes.channel.inbound import Finished
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
 from rlm_integrations.sandboxes.monty.worker_pipes import WorkerPipes
-from rlm_integrations.sandboxes.monty.worker_process import WorkerProcess
+from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess
 from rlm_integrations.wire.settings import ReplSettings
 
 INTERRUPT_GRACE_S = 2.0
@@ -26,7 +26,7 @@ class MontyRepl(WorkerRepl):
     Where nobody closes it, as under a loop that was closed, the worker ends when this object does.
     """
 
-    def __init__(self, worker: WorkerProcess, settings: ReplSettings) -> None:
+    def __init__(self, worker: VmWorkerProcess, settings: ReplSettings) -> None:
         """Take over a worker that is ready."""
         super().__init__(settings)
         self._worker = worker

@@ -12,8 +12,8 @@ from rlm_integrations.core.errors import MissingExtraError
 from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.sandboxes.monty.repl import MontyRepl
 from rlm_integrations.sandboxes.monty.subset import SUBSET
-from rlm_integrations.sandboxes.monty.worker_process import WorkerProcess, start_worker
-from rlm_integrations.sandboxes.offload import in_thread
+from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess, start_worker
+from rlm_integrations.sandboxes.own_thread import in_own_thread
 from rlm_integrations.wire.settings import ReplSettings
 
 
@@ -58,5 +58,5 @@ class MontySandbox:
         return Capabilities("monty", confined=True, layers=layers)
 
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:
-        worker = await in_thread(lambda: start_worker(corpus, settings, retrieved), discard=WorkerProcess.end)
+        worker = await in_own_thread(lambda: start_worker(corpus, settings, retrieved), discard=VmWorkerProcess.end)
         return MontyRepl(worker, settings)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from rlm_integrations.sandboxes.channel.frames import write_frame
-from rlm_integrations.sandboxes.monty.worker_process import WorkerProcess
+from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess
 
 _READ_BYTES = 64 << 10  # the host parses so much in one go
 
@@ -24,7 +24,7 @@ class WorkerPipes:
 
     def __init__(
         self,
-        worker: WorkerProcess,
+        worker: VmWorkerProcess,
         loop: asyncio.AbstractEventLoop,
         on_data: Callable[[bytes], None],
         on_exit: Callable[[int], None],
@@ -82,7 +82,7 @@ class WorkerPipes:
         self._on_exit(status)
 
 
-def _end(worker: WorkerProcess, turns: threading.Semaphore) -> None:
+def _end(worker: VmWorkerProcess, turns: threading.Semaphore) -> None:
     worker.kill()
     turns.release()  # the reader may be waiting for a loop that is closed
 
@@ -122,7 +122,7 @@ class _Reader:
 
     def __init__(
         self,
-        worker: WorkerProcess,
+        worker: VmWorkerProcess,
         loop: asyncio.AbstractEventLoop,
         writer: _Writer,
         turns: threading.Semaphore,

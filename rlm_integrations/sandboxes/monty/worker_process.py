@@ -44,7 +44,7 @@ _PASSED_ON = (
 )
 
 
-class WorkerProcess:
+class VmWorkerProcess:
     """A worker and the VM below it. Safe in any thread."""
 
     def __init__(self) -> None:
@@ -129,10 +129,10 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def start_worker(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
+def start_worker(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> VmWorkerProcess:
     """A worker that is ready for its first step; blocks. Raises SandboxError, InvalidArgumentError."""
     try:
-        worker = WorkerProcess()
+        worker = VmWorkerProcess()
     except OSError as error:
         raise SandboxError(f"sandbox: the Monty worker could not be started: {error}") from error
     try:

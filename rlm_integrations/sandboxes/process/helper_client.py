@@ -21,9 +21,9 @@ from pathlib import Path
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
+from rlm_integrations.sandboxes.process.corpus_files import write_documents, write_session
 from rlm_integrations.sandboxes.process.fork_client import (
     ForkClient,
     ServerGoneError,
@@ -32,8 +32,6 @@ from rlm_integrations.sandboxes.process.fork_client import (
     socket_pair,
 )
 from rlm_integrations.sandboxes.process.named_modules import unimportable
-from rlm_integrations.sandboxes.process_worker.document_file import RecordWriter, UnreadableMetadataError
-from rlm_integrations.sandboxes.process_worker.text_file import TextFile
 from rlm_integrations.wire.settings import ReplSettings
 
 _Modules = tuple[str, ...]
@@ -95,7 +93,7 @@ class HelperClient:
     def _start_worker(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
         shared = corpus.shared
         held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
-        session_file = _write_session(corpus, settings, retrieved, held=held)
+        session_file = write_session(corpus, settings, retrieved, held=held)
         try:
             for _ in range(2):
                 server = self._holder_of(shared) if held else self._running_helper().client
@@ -137,7 +135,7 @@ class HelperClient:
     def _start_holder(self, corpus: Corpus) -> ForkClient:
         for _ in range(2):
             server = self._running_helper().client
-            document_file, text_file = _write_documents(corpus)
+            document_file, text_file = write_documents(corpus)
             try:
                 return server.start_holder(document_file, text_file)
             except ServerGoneError:
@@ -222,73 +220,6 @@ def _exit_status(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
-
-
-def _write_documents(corpus: Corpus) -> tuple[int, int]:
-    """A file of records, and one of long texts."""
-    texts = TextFile("rlm-texts")
-    try:
-        records = _write_records(corpus, texts)
-        try:
-            return records, texts.finish()
-        except BaseException:
-            os.close(records)
-            raise
-    except OSError as error:
-        if error.errno == errno.EMFILE:
-            raise
-        raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
-    finally:
-        texts.discard()
-
-
-def _write_records(corpus: Corpus, texts: TextFile) -> int:
-    writer = RecordWriter("rlm-corpus", texts)
-    try:
-        _add(writer, corpus.as_documents())
-        return writer.finish()
-    finally:
-        writer.discard()
-
-
-def _write_session(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool) -> int:
-    """A file of what the worker does not get from its server, as `worker._context` reads it."""
-    shared = corpus.shared
-    brought = corpus.brought if corpus is not shared else ()
-    writer = RecordWriter("rlm-session")
-    try:
-        writer.value(
-            {
-                "settings": settings.to_json(),
-                "kind": corpus.kind,
-                "renamed": _renamed(corpus),
-            }
-        )
-        if not held:
-            _add(writer, shared.as_documents())
-        _add(writer, corpus.documents[: len(brought)])
-        _add(writer, retrieved)
-        return writer.finish()
-    except BaseException:
-        writer.discard()
-        raise
-
-
-def _renamed(corpus: Corpus) -> list[tuple[int, str]]:
-    """Shared documents that have another id in this corpus: their place among the shared ones, and the id."""
-    shared = corpus.shared
-    if corpus is shared:
-        return []
-    own = shared.as_documents()
-    together = corpus.documents[len(corpus.brought) :]
-    return [(place, new.id) for place, (old, new) in enumerate(zip(own, together, strict=True)) if old.id != new.id]
-
-
-def _add(writer: RecordWriter, documents: Sequence[Document]) -> None:
-    try:
-        writer.documents(len(documents), ((each.id, each.text, each.metadata) for each in documents))
-    except UnreadableMetadataError as error:
-        raise InvalidArgumentError(f"context: {error}; pass flatter metadata") from None
 
 
 def _after_fork() -> None:

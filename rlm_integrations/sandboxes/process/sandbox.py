@@ -15,7 +15,7 @@ from rlm_integrations.sandboxes.cannot_confine import cannot_confine
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
-from rlm_integrations.sandboxes.offload import in_thread
+from rlm_integrations.sandboxes.own_thread import in_own_thread
 from rlm_integrations.sandboxes.process.fork_client import START_TIMEOUT_S, WorkerProcess
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.named_modules import read_modules
@@ -33,17 +33,14 @@ _UNCONFINED = (
 class ProcessSandbox:
     """Implements `core.sandbox.Sandbox` with forked processes on Linux.
 
-    Parameters
-    ----------
-    imports
-        Modules besides the standard library that the model's code may import, and that the root LM is told of:
-        ["numpy", "pandas"]. This interpreter must have them. Each is imported with all its submodules but its
-        tests, once for each host process and set of names, before the first REPL starts: that takes about 0.5 s for
-        numpy and pandas, 2 s for scipy. Name a submodule ("scipy.stats") to have less. The import itself runs with
-        your rights, as in your own program. What is called later is confined: what needs files, the network or
-        processes raises. Thread pools of numpy and its kin are set to one thread.
-    confined
-        False: the same process keeps this user's rights; only its memory is limited.
+    Args:
+        imports: Modules besides the standard library that the model's code may import, and that the root LM is told of:
+            ["numpy", "pandas"]. This interpreter must have them. Each is imported with all its submodules but its
+            tests, once for each host process and set of names, before the first REPL starts: that takes about 0.5 s for
+            numpy and pandas, 2 s for scipy. Name a submodule ("scipy.stats") to have less. The import itself runs with
+            your rights, as in your own program. What is called later is confined: what needs files, the network or
+            processes raises. Thread pools of numpy and its kin are set to one thread.
+        confined: False: the same process keeps this user's rights; only its memory is limited.
 
     Raises SandboxUnavailableError where this machine cannot confine, and InvalidArgumentError for a module that is
     not installed. One that cannot be imported for another reason raises it when the first REPL starts.
@@ -80,7 +77,7 @@ class ProcessSandbox:
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:
         if not self._confined:
             warnings.warn(_UNCONFINED, RuntimeWarning, stacklevel=2)
-        worker, self._layers = await in_thread(
+        worker, self._layers = await in_own_thread(
             lambda: self._start(corpus, settings, retrieved), discard=lambda started: started[0].discard()
         )
         return ProcessRepl(worker, settings)

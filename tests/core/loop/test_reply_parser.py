@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rlm_integrations.core.loop import reply_parser
-from rlm_integrations.core.loop.reply_parser import Reply, parse_reply
+from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 
 
 def blocks(reply: str) -> tuple[str, ...]:
@@ -30,7 +30,7 @@ def test_a_fence_with_a_word_for_python_holds_a_block(word: str, fence: str) -> 
 @pytest.mark.parametrize("word", ["", "json", "text", "pycon", "javascript", "sh"])
 def test_other_fences_are_prose(word: str) -> None:
     reply = f"```{word}\nx = 1\n```"
-    assert parse_reply(reply) == Reply((), None, reply)
+    assert parse_reply(reply) == ParsedReply((), None, reply)
 
 
 def test_every_block_of_a_reply_is_found_in_order() -> None:
@@ -96,12 +96,12 @@ def test_windows_line_ends_and_odd_separators() -> None:
     ],
 )
 def test_final_outside_fences_is_the_answer(reply: str, final: str) -> None:
-    assert parse_reply(reply) == Reply((), final, reply)
+    assert parse_reply(reply) == ParsedReply((), final, reply)
 
 
 @pytest.mark.parametrize("reply", ["Then I call FINAL(x) and so on.", "FINAL(x) ends.", "FINAL(cut off", "finally (x)"])
 def test_talk_of_final_is_no_answer(reply: str) -> None:
-    assert parse_reply(reply) == Reply((), None, reply)
+    assert parse_reply(reply) == ParsedReply((), None, reply)
 
 
 def test_final_beside_code_runs_after_it() -> None:
@@ -121,7 +121,7 @@ def test_final_var_becomes_a_block_of_its_own(form: str) -> None:
 
 
 def test_an_empty_reply_asks_for_nothing() -> None:
-    assert parse_reply("") == Reply(())
+    assert parse_reply("") == ParsedReply(())
 
 
 LINES = st.one_of(

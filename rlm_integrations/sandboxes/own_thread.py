@@ -14,7 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def in_thread(work: Callable[[], T], discard: Callable[[T], None]) -> T:
+async def in_own_thread(work: Callable[[], T], discard: Callable[[T], None]) -> T:
     """What `work` returns or raises. Where nobody waits for the result any more, `discard` gets it."""
     loop = asyncio.get_running_loop()
     woken: asyncio.Future[None] = loop.create_future()

@@ -1,0 +1,78 @@
+"""The arguments of RLMQueryEngine: their types for checkers, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypedDict, cast, get_args
+
+from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.tools.types import BaseTool
+from llama_index.core.vector_stores.types import MetadataFilters
+from pydantic import BaseModel
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.run.plan import OnEvent
+from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.result import TraceDetail
+from rlm_integrations.llama_index.language_model import LLMLike
+
+
+class QueryEngineOptions(TypedDict, total=False):
+    """Keyword arguments of RLMQueryEngine, and of `index.as_query_engine(engine="rlm", ...)`."""
+
+    llm: LLMLike | None
+    sub_llm: LLMLike | None
+    filters: MetadataFilters | None
+    doc_ids: Collection[str] | None
+    node_ids: Collection[str] | None
+    node_postprocessors: Sequence[BaseNodePostprocessor] | None
+    limits: RLMLimits | Mapping[str, Any] | None
+    sandbox: str | Sandbox
+    tools: Sequence[BaseTool | Callable[..., Any]]
+    output_cls: type[BaseModel] | None
+    streaming: bool
+    inline_citations: bool
+    system_prompt: str | None
+    instructions: str | None
+    trace: TraceDetail
+    on_event: OnEvent | None
+    on_limit: Literal["answer", "raise"]
+    callback_manager: CallbackManager | None
+
+
+def checked_list(value: Any, argument: str, of: str) -> list[Any]:
+    """Raises InvalidArgumentError for what is no list."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidArgumentError(f"{argument}: {type(value).__name__} given; pass a list of {of}")
+    return list(cast("Iterable[Any]", value))
+
+
+def checked_text(value: Any, argument: str) -> str | None:
+    """Raises InvalidArgumentError for what is neither a str nor None."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidArgumentError(f"{argument}: {type(value).__name__} given; pass a str, or leave it out")
+    return value
+
+
+def checked_handler(value: Any) -> OnEvent | None:
+    """Raises InvalidArgumentError for what cannot be called."""
+    if value is not None and not callable(value):
+        given = type(value).__name__
+        raise InvalidArgumentError(f"on_event: {given} given; pass a function(event), or leave it out")
+    return cast("OnEvent | None", value)
+
+
+def checked_output_cls(value: Any) -> type[BaseModel] | None:
+    """Raises InvalidArgumentError for what is no pydantic model."""
+    if value is not None and not (isinstance(value, type) and issubclass(value, BaseModel)):
+        raise InvalidArgumentError(f"output_cls: {value!r:.80} is not a pydantic model class; pass one")
+    return value
+
+
+def checked_trace(value: Any) -> TraceDetail:
+    """Raises InvalidArgumentError for an unknown detail."""
+    if value not in get_args(TraceDetail):
+        raise InvalidArgumentError(f'trace: {value!r} is unknown; pass "summary", "full" or "none"')
+    return value

@@ -1,0 +1,82 @@
+"""The files that a REPL reads its corpus from: written by the host, handed to the processes of `process_worker`."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.run_errors import SandboxError
+from rlm_integrations.sandboxes.process_worker.document_file import RecordWriter, UnreadableMetadataError
+from rlm_integrations.sandboxes.process_worker.text_file import TextFile
+from rlm_integrations.wire.settings import ReplSettings
+
+
+def write_documents(corpus: Corpus) -> tuple[int, int]:
+    """A file of records, and one of long texts."""
+    texts = TextFile("rlm-texts")
+    try:
+        records = _write_records(corpus, texts)
+        try:
+            return records, texts.finish()
+        except BaseException:
+            os.close(records)
+            raise
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            raise
+        raise SandboxError(f"sandbox: the corpus could not be copied for the REPLs: {error.strerror}") from error
+    finally:
+        texts.discard()
+
+
+def _write_records(corpus: Corpus, texts: TextFile) -> int:
+    writer = RecordWriter("rlm-corpus", texts)
+    try:
+        _add(writer, corpus.as_documents())
+        return writer.finish()
+    finally:
+        writer.discard()
+
+
+def write_session(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool) -> int:
+    """A file of what the worker does not get from its server, as `worker._context` reads it."""
+    shared = corpus.shared
+    brought = corpus.brought if corpus is not shared else ()
+    writer = RecordWriter("rlm-session")
+    try:
+        writer.value(
+            {
+                "settings": settings.to_json(),
+                "kind": corpus.kind,
+                "renamed": _renamed(corpus),
+            }
+        )
+        if not held:
+            _add(writer, shared.as_documents())
+        _add(writer, corpus.documents[: len(brought)])
+        _add(writer, retrieved)
+        return writer.finish()
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _renamed(corpus: Corpus) -> list[tuple[int, str]]:
+    """Shared documents that have another id in this corpus: their place among the shared ones, and the id."""
+    shared = corpus.shared
+    if corpus is shared:
+        return []
+    own = shared.as_documents()
+    together = corpus.documents[len(corpus.brought) :]
+    return [(place, new.id) for place, (old, new) in enumerate(zip(own, together, strict=True)) if old.id != new.id]
+
+
+def _add(writer: RecordWriter, documents: Sequence[Document]) -> None:
+    try:
+        writer.documents(len(documents), ((each.id, each.text, each.metadata) for each in documents))
+    except UnreadableMetadataError as error:
+        raise InvalidArgumentError(f"context: {error}; pass flatter metadata") from None
