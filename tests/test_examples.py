@@ -67,6 +67,35 @@ for name in names:
 """One process for several examples: most of the time of one is taken by its imports."""
 
 
+FIRST_IMPORTED = {
+    "engine langchain langgraph": "rlm_integrations.langchain langchain.agents langgraph.graph",
+    "llama": "rlm_integrations.llama_index llama_index.core",
+}
+"""What the examples of these frameworks share, by the beginnings of their names."""
+FORK_EACH = """
+import importlib, os, runpy, sys
+from pathlib import Path
+folder, first, *paths = sys.argv[1:]
+for name in first.split():
+    importlib.import_module(name)
+for path in map(Path, paths):
+    child = os.fork()
+    if not child:
+        for stream in (1, 2):
+            os.dup2(os.open(f"{folder}/{path.stem}.{stream}", os.O_WRONLY | os.O_CREAT), stream)
+        sys.argv[:], sys.path[0] = [str(path)], str(path.parent)
+        runpy.run_path(str(path), run_name="__main__")
+        sys.exit()
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    Path(folder, f"{path.stem}.status").write_text(str(ended))
+"""
+"""A process of its own for each example, that has imported what they share and nothing of another example."""
+
+
+def example(name: str) -> str:
+    return str(EXAMPLES / f"{name}.py")
+
+
 def run(*arguments: str) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
     warnings = [option for ignored in FRAMEWORKS_OWN for option in ("-W", ignored)]
@@ -80,12 +109,16 @@ def test_every_example_is_known() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SAYS)
 
 
-@pytest.mark.parametrize("name", SAYS)
-def test_an_example_runs_without_a_key_and_says_so_first(name: str) -> None:
-    printed = run(str(EXAMPLES / f"{name}.py"))
-    assert printed.startswith("No OPENAI_API_KEY")
-    for said in SAYS[name]:
-        assert said in printed
+@pytest.mark.parametrize("framework", FIRST_IMPORTED)
+def test_the_examples_run_without_a_key_and_say_so_first(framework: str, tmp_path: Path) -> None:
+    names = [name for name in SAYS if name.split("_")[0] in framework.split()]
+    assert run("-c", FORK_EACH, str(tmp_path), FIRST_IMPORTED[framework], *map(example, names)) == ""
+    for name in names:
+        ended, printed, complaints = ((tmp_path / f"{name}.{kind}").read_text("utf-8") for kind in ("status", "1", "2"))
+        assert (ended, complaints) == ("0", ""), name
+        assert printed.startswith("No OPENAI_API_KEY"), name
+        for said in SAYS[name]:
+            assert said in printed, name
 
 
 def message_for(request: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +157,7 @@ def post(handler: BaseHTTPRequestHandler, body: bytes) -> None:
 
 
 def test_the_examples_of_frameworks_run_against_a_server(serve_posts: Any) -> None:
-    paths = [str(EXAMPLES / f"{name}.py") for name in SAYS_SERVED]
+    paths = map(example, SAYS_SERVED)
     *printed, after = run("-c", RUN_ALL, "--base-url", serve_posts(post), *paths).split("===\n")
     assert not after
     for output, expected in zip(printed, SAYS_SERVED.values(), strict=True):
