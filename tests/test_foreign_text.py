@@ -541,7 +541,7 @@ async def test_a_reply_that_no_model_writes_is_refused_before_it_is_kept() -> No
     sub = ScriptedModel(always=lambda messages: Completion("x" * (MAX_REPLY_CHARS + 1), Usage(output_tokens=7)))
     code = "try: llm_query('q')\nexcept Exception as e: answer['content'] = str(e)\nanswer['ready'] = True"
     result = await RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), sub_llm=sub).arun("?", "x" * 9_000)
-    assert "the reply has 4,000,001 characters, and at most 4,000,000 are taken" in result.text
+    assert "the reply has 10,000,001 characters, and at most 10,000,000 are taken" in result.text
     assert result.trace.executions[0].sub_calls[0].reply is None
     assert result.trace.usage.output_tokens >= 7
 

@@ -215,22 +215,25 @@ def test_texts_that_belong_to_no_message_are_refused(words):
 
 
 @pytest.mark.parametrize(
-    "frames",
+    ("frames", "words"),
     [
-        [{"t": "texts", "texts": ["x" * 30_000]}] * (MAX_TEXT_BYTES // 30_000 + 1),
-        [{"t": "texts", "texts": [""] * 30_000}] * 20,
-        [
-            *[{"t": "texts", "texts": ["x" * 30_000]}] * (MAX_TEXT_BYTES // 2 // 30_000),
-            {"t": "texts", "texts": ["\N{GRINNING FACE}"]},
-            {"t": "output", "text": "", "pieces": [MAX_TEXT_BYTES // 2 // 30_000 + 1]},
-        ],
+        ([{"t": "texts", "texts": ["x" * 30_000]}] * (MAX_TEXT_BYTES // 30_000 + 1), "more than 64 MB of text"),
+        ([{"t": "texts", "texts": [""] * 30_000}] * 20, "too many pieces of texts"),
+        (
+            [
+                *[{"t": "texts", "texts": ["x" * 30_000]}] * (MAX_TEXT_BYTES // 2 // 30_000),
+                {"t": "texts", "texts": ["\N{GRINNING FACE}"]},
+                {"t": "output", "text": "", "pieces": [MAX_TEXT_BYTES // 2 // 30_000 + 1]},
+            ],
+            "more than 64 MB of text",
+        ),
     ],
     ids=["many texts", "many empty texts", "a wide character at the end"],
 )
-def test_texts_without_end_are_refused_before_they_fill_the_memory(frames):
+def test_texts_without_end_are_refused_before_they_fill_the_memory(frames, words):
     events, error = read([framed(frame) for frame in frames])
     assert events == []
-    assert "more than 64 MB of text" in str(error)
+    assert words in str(error)
 
 
 def test_a_frame_that_comes_byte_by_byte_is_read_once():

@@ -13,8 +13,8 @@ from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.language_model import Completion, Message
 
-MAX_REPLY_CHARS = 4_000_000
-"""Of one reply of a model, of any kind: a million tokens, which no model writes at once."""
+MAX_REPLY_CHARS = 10_000_000
+"""Of one reply of a model: some millions of tokens, which no model writes at once."""
 
 
 class Waiting:

@@ -88,12 +88,16 @@ class AnswerType:
             return SchemaValidator(schema, _use_prebuilt=False)  # of models, which do not fail fast
         except TypeError:  # pydantic before 2.12 has no such argument
             return SchemaValidator(schema)
+        except SchemaError:  # of a schema that the user made, and that says so in a way of its own
+            return self._adapter
 
     def _brief_error(self, text: str, is_json: bool) -> ValidationError | None:
         try:
             self._read(self._brief, text, is_json)
         except ValidationError as error:
             return error
+        except Exception:  # a validator of the user's own
+            return None
         return None
 
     @staticmethod
