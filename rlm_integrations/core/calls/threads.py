@@ -45,6 +45,7 @@ class RunThreads:
         self._lock = threading.Lock()
         self._idle = 0
         self._alive = 0
+        self._closed = False
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Await the function's result. Cancelling gives the call up; it cannot be stopped."""
@@ -72,13 +73,18 @@ class RunThreads:
         return await future
 
     def close(self) -> None:
-        """Let the idle threads end, and the others when they are done."""
+        """Let the idle threads end, and the others when they are done. What is run later has a thread for itself."""
         with self._lock:
+            self._closed = True
             for _ in range(self._alive):
                 self._work.put(None)
+            self._alive = 0
 
     def _submit(self, work: Callable[[], None]) -> None:
         with self._lock:
+            if self._closed:  # those that are idle end before they would take it
+                threading.Thread(target=work, name=self._name, daemon=True).start()
+                return
             if self._idle:
                 self._idle -= 1
             else:

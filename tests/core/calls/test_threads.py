@@ -140,3 +140,12 @@ async def test_closing_ends_the_threads() -> None:
     threads.close()
     thread.join(20)
     assert not thread.is_alive()
+
+
+async def test_what_is_run_after_the_end_has_a_thread_of_its_own() -> None:
+    threads = RunThreads("late")
+    assert await threads.run(lambda: 1) == 1
+    threads.close()
+    threads.close()
+    assert await threads.run(lambda: 2) == 2
+    assert await threads.run(lambda: threading.current_thread().name) == "late"
