@@ -65,9 +65,13 @@ async def warmed_up() -> tuple[int, int, set[str]]:
     """What is held when the helper runs, and a spare, and nothing else."""
     assert (await RLMEngine(ScriptedModel([DONE])).arun("?", CORPUS)).answer == "done"
     gc.collect()
-    files, _, threads = held()
-    await settles((files, 1, threads))
-    return files, 1, threads
+    before, looks = held(), 0
+    async with asyncio.timeout(20):
+        while looks < 5 or before[1] != 1:  # threads and descriptors of what has just ended may still be there
+            await asyncio.sleep(0.01)
+            looks = looks + 1 if held() == before else 0
+            before = held()
+    return before
 
 
 async def test_a_thousand_runs_leave_nothing() -> None:
