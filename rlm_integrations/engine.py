@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Literal
 
@@ -139,12 +139,9 @@ def _check_function(value: object, argument: str, called_with: str) -> None:
         raise InvalidArgumentError(f"{argument}: {given} given; pass a function({called_with}), or leave it out")
 
 
-def _tee(on_event: OnEvent | None, queue: asyncio.Queue[Event | None]) -> Callable[[Event], Coroutine[Any, Any, None]]:
-    async def put(event: Event) -> None:
+def _tee(on_event: OnEvent | None, queue: asyncio.Queue[Event | None]) -> OnEvent:
+    def put(event: Event) -> Awaitable[None] | None:
         queue.put_nowait(event)
-        if on_event is not None:
-            told = on_event(event)
-            if told is not None:
-                await told
+        return None if on_event is None else on_event(event)
 
     return put

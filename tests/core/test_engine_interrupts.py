@@ -145,7 +145,9 @@ async def test_a_cancelled_run_keeps_its_trace() -> None:
     assert (call.prompt, call.error) == ("x", "CancelledError: the run ended first")
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError("gone"), SystemExit(3)], ids=["CancelledError", "SystemExit"])
+@pytest.mark.parametrize(
+    "error", [asyncio.CancelledError("gone"), SystemExit(3), pytest.fail.Exception("no")], ids=lambda error: type(error)
+)
 @pytest.mark.parametrize("where", ["tool", "model"])
 def test_what_would_end_the_loop_fails_one_call(error: BaseException, where: str) -> None:
     async def lookup() -> str:

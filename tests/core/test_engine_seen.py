@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rlm_integrations import RLMEngine, RLMTrace, Usage
@@ -120,3 +122,28 @@ def test_around_step_that_raises_ends_the_run_with_its_trace() -> None:
         RLMEngine(ScriptedModel([finish("1")]), around_step=broken).run("?", LONG)
     assert caught.value.result is not None
     assert len(caught.value.result.trace.iterations) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit("no tracer"), asyncio.CancelledError("no tracer")], ids=lambda error: type(error)
+)
+def test_around_step_that_would_end_the_loop_ends_the_run(error: BaseException) -> None:
+    async def broken(iteration: int, code: str, execute: object) -> str:
+        raise error
+
+    with pytest.raises(
+        RunError, match=f"around_step: it raised RuntimeError: {type(error).__name__}: no tracer"
+    ) as caught:
+        asyncio.run(RLMEngine(ScriptedModel([finish("1")]), around_step=broken).arun("?", LONG))
+    assert caught.value.result is not None
+
+
+async def test_what_a_handler_returns_is_of_no_account() -> None:
+    seen: list[object] = []
+
+    def count(event: object) -> int:
+        seen.append(event)
+        return len(seen)
+
+    engine = RLMEngine(ScriptedModel([finish("1")]), on_event=count)  # type: ignore[arg-type]
+    assert [event async for event in engine.astream("?", LONG)] == seen

@@ -98,19 +98,43 @@ def test_what_starts_ends_and_time_never_goes_back() -> None:
 
 
 @pytest.mark.parametrize(("kind", "count"), BREAKS)
-def test_a_handler_that_raises(kind: type, count: int) -> None:
+@pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError, SystemExit, pytest.fail.Exception])
+@pytest.mark.parametrize("way", ["function", "coroutine"])
+def test_a_handler_that_raises(way: str, error: type[BaseException], kind: type, count: int) -> None:
     seen: list[Event] = []
 
     def watch(event: Event) -> None:
         seen.append(event)
         if type(event) is kind and sum(type(each) is kind for each in seen) == count:
-            raise LookupError("broken handler")
+            raise error("broken handler")
 
-    with collect_rlm_traces() as traces, pytest.raises(RunError, match="on_event: it raised LookupError") as caught:
-        engine(watch).run("?", CORPUS)
+    async def watch_later(event: Event) -> None:
+        watch(event)
+
+    def run() -> object:
+        if way == "function":
+            return engine(watch).run("?", CORPUS)
+        return asyncio.run(engine(watch_later).arun("?", CORPUS))
+
+    words = f"on_event: it raised .*{error.__name__}: broken handler"
+    with collect_rlm_traces() as traces, pytest.raises(RunError, match=words) as caught:
+        run()
     finished = kind is RunEnded
-    check_kept(caught.value.result, seen, None if finished else "on_event: it raised LookupError", finished=finished)
+    check_kept(caught.value.result, seen, None if finished else "on_event: it raised", finished=finished)
     assert traces == [caught.value.result.trace]  # type: ignore[union-attr]
+
+
+async def test_an_interrupt_that_comes_amid_a_run_on_the_callers_loop() -> None:
+    seen: list[Event] = []
+
+    def watch(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, RootReplied) and len(seen) > 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        await engine(watch).arun("?", CORPUS)
+    check_kept(caught.value.result, seen, "the run was ended by KeyboardInterrupt", finished=False)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("kind", "count"), BREAKS)

@@ -1,4 +1,4 @@
-"""What models, tools and retrievers raise, as exceptions that end neither a task nor an event loop."""
+"""What models, tools, retrievers and handlers raise, as exceptions that end neither a task nor an event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 async def contained(awaitable: Awaitable[T]) -> T:
-    """Its result. A SystemExit of its own, and a CancelledError that nobody asked for, come as RuntimeError."""
+    """Its result. What is no Exception comes as RuntimeError: a SystemExit, a CancelledError that nobody asked for.
+
+    KeyboardInterrupt is raised as it is: the user wants out.
+    """
     try:
         return await awaitable
     except asyncio.CancelledError as error:
@@ -18,7 +21,9 @@ async def contained(awaitable: Awaitable[T]) -> T:
         if task is None or task.cancelling():
             raise
         raise raisable(error) from error
-    except SystemExit as error:
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         raise raisable(error) from error
 
 

@@ -7,6 +7,7 @@ import inspect
 import time
 from dataclasses import replace
 
+from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.trace.events import Event
@@ -72,9 +73,12 @@ class Account:
             cause.add_note(f"{error}")
 
     async def _tell(self, event: Event) -> None:
-        if self._on_event is None:
-            return
-        with boundary("on_event"):
-            told = self._on_event(event)
-            if inspect.isawaitable(told):
-                await told
+        if self._on_event is not None:
+            with boundary("on_event"):
+                await contained(_told(self._on_event, event))
+
+
+async def _told(on_event: OnEvent, event: Event) -> None:
+    told = on_event(event)
+    if inspect.isawaitable(told):
+        await told

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
+from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
@@ -205,7 +206,7 @@ class Node:
             await execute()
         else:
             with boundary("around_step"):
-                await around(state.iteration, "\n\n".join(action.blocks), execute)
+                await contained(around(state.iteration, "\n\n".join(action.blocks), execute))
         if decision is None:
             raise RunError("around_step: returned without awaiting execute()")
         return decision

@@ -65,7 +65,7 @@ class RunTree:
         except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
             closed_loop = True
             raise
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
             failure = await self._failed(error)
             if failure is error:
                 raise
@@ -103,7 +103,7 @@ class RunTree:
         if self._plan.on_limit == "raise" and result.stop_reason not in ("answer", "plain_reply"):
             raise LimitReachedError(f"limits: the run reached {result.stop_reason}; its result is in .result", result)
 
-    async def _failed(self, error: Exception | asyncio.CancelledError) -> BaseException:
+    async def _failed(self, error: BaseException) -> BaseException:
         """What to raise for an error that ends the run: with what was done and paid for, unless it had not begun."""
         if isinstance(error, RLMError) and not isinstance(error, RunError) and not self._node.started:
             return error
@@ -113,9 +113,11 @@ class RunTree:
             words = "the run was cancelled"
         elif isinstance(error, RLMError):
             words = str(error)
-        else:
+        elif isinstance(error, Exception):
             words = f"the run failed: {error_words(error)}"
             raised = RunError(words)
+        else:
+            words = f"the run was ended by {type(error).__name__}"
         result = self._result(self._node.draft, self._node.draft, self._node.stop_reason)
         keep_result(raised, result)
         await self._account.end_badly(RunFailed(words, result), raised)
