@@ -13,6 +13,8 @@ from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.language_model import Completion, Message
 
+STEP_OVER = "the step of this call is over; nothing was sent"
+
 
 class Waiting:
     """Calls of one step of code that have no slot yet. When the step ends they are given up, and hold nothing more."""
@@ -63,11 +65,14 @@ class ModelCalls:
         """Hold one of `max_concurrency` slots for what the code calls: a sub-call, a tool or `retrieve`.
 
         A root LM takes none: it is one call at a time, and calls that an earlier step left open must not hold it up.
-        Raises BudgetError where the run is ending.
+        Raises BudgetError where the run is ending, and where the step is over: it may have ended before the call came
+        to wait here, while the user was told of it.
         """
         async with waiting.until(self._slots):
             if self._closed:
                 raise BudgetError("the run is ending; nothing was sent")
+            if waiting.over:
+                raise BudgetError(STEP_OVER)
             yield
 
     def seconds(self) -> float:

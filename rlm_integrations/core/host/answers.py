@@ -12,9 +12,6 @@ from rlm_integrations.wire.calls import RefusalKind
 Emit = Callable[[Event], Awaitable[None]]
 """Records an event and tells the user of it. Raises RunError where the user's handler raised."""
 
-STEP_OVER = "the step of this call is over; nothing was sent"
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Any JSON value."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.model_calls import ModelCalls
-from rlm_integrations.core.host.answers import STEP_OVER, Emit, RefusedCallError
+from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.trace.events import HostCallEnded, HostCallStarted
 from rlm_integrations.core.trace.records import HostFunctionCall
@@ -30,15 +30,13 @@ class ForeignCalls:
     async def run(
         self, name: str, arguments: dict[str, Any], step: StepRecord, work: Callable[[], Awaitable[Any]]
     ) -> Any:
-        """What `work` returns, within the run's bounds. Raises RefusedCallError."""
+        """What `work` returns, within the run's bounds. Raises RefusedCallError, BudgetError."""
         try:
             self._calls.budget.count_tool_call()
         except BudgetError as refusal:  # not the kind that says sub-calls are used up
             raise RefusedCallError("failed", f"{name}: {refusal}") from None
         shown = _shown(arguments)
         async with self._calls.slot(step.waiting):
-            if step.over:
-                raise RefusedCallError("failed", STEP_OVER)
             number, began = next(self._numbers), step.clock()
             await self._emit(HostCallStarted(step.iteration, number, name, shown))
             value, failure = None, None

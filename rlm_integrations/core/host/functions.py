@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from rlm_integrations.core.calls.budget import BudgetError
-from rlm_integrations.core.calls.model_calls import ModelCalls
-from rlm_integrations.core.host.answers import STEP_OVER, Refusal, RefusedCallError, Reply
+from rlm_integrations.core.calls.model_calls import STEP_OVER, ModelCalls
+from rlm_integrations.core.host.answers import Refusal, RefusedCallError, Reply
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord

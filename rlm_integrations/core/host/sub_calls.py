@@ -48,7 +48,6 @@ class SubCalls:
             raise RefusedCallError("value", f"{chars}; a sub-call takes {self._prompt_chars:,}")
         if call.batch is None:
             self._budget.reserve(1)
-            await self._emit(SubCallsReserved(step.iteration, 1))
         else:
             batch = step.batches.get(call.batch)
             if batch is None or batch.begun >= batch.size:
@@ -73,6 +72,8 @@ class SubCalls:
             await self._emit(SubCallStarted(step.iteration, number, call.prompt, batch, index))
 
         try:
+            if batch is None:
+                await self._emit(SubCallsReserved(step.iteration, 1))
             messages = sub_call_messages(call.prompt)
             completion = await self._calls.sub_call(self._model, messages, step.waiting, started)
             assert record is not None

@@ -1,0 +1,162 @@
+"""Sub-calls, tools and slots are counted exactly, whatever comes when: steps that end, cancellation, slow handlers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlm_integrations.core.calls.budget import Budget, BudgetError
+from rlm_integrations.core.calls.model_calls import ModelCalls, Waiting
+from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.host.answers import Refusal, Reply
+from rlm_integrations.core.host.citations import Citations
+from rlm_integrations.core.host.foreign_calls import ForeignCalls
+from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.retrieval import Retrieval
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.host.sub_calls import SubCalls
+from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.host.tools import read_tools
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.events import Event, HostCallStarted, SubCallStarted
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.wire.calls import Call, CallTool, LlmQuery, Reserve
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class Play:
+    """Steps of code that call what they will, and end when they will, as the numbers fall."""
+
+    def __init__(self, chance: Random, *, slow_handler: bool) -> None:
+        self.chance, self._slow_handler = chance, slow_handler
+        self.limits = RLMLimits(max_sub_calls=chance.choice([3, 10, 40]), max_concurrency=chance.randrange(1, 4))
+        self.budget = Budget(self.limits, lambda: 0.0)
+        self.calls = ModelCalls(self.budget)
+        self.steps: list[StepRecord] = []
+        self.started = self.begun_too_late = self.open = self.most_open = 0
+        foreign, corpus = ForeignCalls(self.calls, self._emit), Corpus.of("a text")
+        retrieval = Retrieval(corpus, None, foreign)
+        sub_calls = SubCalls(self.calls, ModelPath(self, "sub_llm", None), 1_000, self._emit)
+        tools = ToolCalls(read_tools([self.tool]), RunThreads(), foreign)
+        self.host = HostFunctions(self.calls, sub_calls, retrieval, Citations(retrieval.document, self._emit), tools)
+        self._tasks: list[asyncio.Task[Reply | Refusal]] = []
+
+    async def _emit(self, event: Event) -> None:
+        if isinstance(event, SubCallStarted | HostCallStarted):
+            self.started += isinstance(event, SubCallStarted)
+            self.begun_too_late += self.steps[event.iteration - 1].over
+        if self._slow_handler:
+            await turns(self.chance.randrange(4))
+
+    async def _work(self) -> None:
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            await turns(self.chance.randrange(6))
+            if self.chance.random() < 0.3:
+                raise self.chance.choice([ValueError, TimeoutError, asyncio.CancelledError, SystemExit])
+        finally:
+            self.open -= 1
+
+    async def complete(self, messages: Sequence[Message]) -> Completion:
+        await self._work()
+        return Completion("a reply", Usage(input_tokens=1), "sub")
+
+    async def tool(self) -> None:
+        """Work."""
+        await self._work()
+
+    def ask(self, call: Call, step: StepRecord) -> asyncio.Task[Reply | Refusal]:
+        task = asyncio.create_task(self.host.answer(call, step))
+        self._tasks.append(task)
+        return task
+
+    async def batch(self, step: StepRecord) -> None:
+        size = self.chance.randrange(1, 7)
+        reserved = await self.ask(Reserve(size), step)
+        if isinstance(reserved, Reply):
+            for index in range(size + self.chance.randrange(-1, 2)):  # one too few, or one that is forged
+                self.ask(LlmQuery("a prompt", reserved.value + (self.chance.random() < 0.1), index), step)
+                await turns(self.chance.randrange(2))
+
+    async def step(self) -> None:
+        step = StepRecord(len(self.steps) + 1, lambda: 0.0)
+        self.steps.append(step)
+        batches: list[asyncio.Task[None]] = []
+        for _ in range(self.chance.randrange(1, 6)):
+            match self.chance.randrange(4):
+                case 0:
+                    self.ask(LlmQuery("a prompt"), step)
+                case 1:
+                    batches.append(asyncio.create_task(self.batch(step)))
+                case 2:
+                    self.ask(CallTool("tool", [], {}), step)
+                case _:
+                    self.ask(Reserve(self.chance.randrange(1, 4)), step)
+            await turns(self.chance.randrange(3))
+        await turns(self.chance.randrange(10))
+        self.budget.release(step.end())
+        for task in self._tasks:
+            if self.chance.random() < 0.05:
+                task.cancel()
+        await asyncio.gather(*batches, return_exceptions=True)
+
+    async def run(self) -> None:
+        for _ in range(self.chance.randrange(1, 5)):
+            await self.step()
+        if self.chance.random() < 0.3:
+            self.calls.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def free_slots(self) -> int:
+        """How many slots can be had at once."""
+        count, waiting = 0, Waiting()
+        calls = self.calls
+        calls._closed = False
+
+        async def hold() -> None:
+            nonlocal count
+            async with calls.slot(waiting):
+                count += 1
+                await turns(5)
+                held.append(count)
+                count -= 1
+
+        held: list[int] = []
+        await asyncio.gather(*(hold() for _ in range(2 * self.limits.max_concurrency)))
+        return max(held)
+
+
+@pytest.mark.parametrize("slow_handler", [False, True])
+@given(chance=st.randoms(use_true_random=True))
+@settings(max_examples=300, deadline=None)
+def test_whatever_comes_when_what_is_not_sent_is_given_back_once(slow_handler: bool, chance: Random) -> None:
+    async def play() -> None:
+        played = Play(chance, slow_handler=slow_handler)
+        await played.run()
+        assert played.budget.sub_calls_left == played.limits.max_sub_calls - played.started
+        assert played.begun_too_late == 0
+        assert played.most_open <= played.limits.max_concurrency
+        assert await played.free_slots() == played.limits.max_concurrency
+
+    asyncio.run(play())
+
+
+async def test_a_call_whose_step_ends_before_it_waits_for_a_slot_is_refused() -> None:
+    waiting = Waiting()
+    waiting.give_up()
+    with pytest.raises(BudgetError, match="the step of this call is over"):
+        async with ModelCalls(Budget(RLMLimits(), lambda: 0.0)).slot(waiting):
+            raise AssertionError
