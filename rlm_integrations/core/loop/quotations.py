@@ -6,6 +6,7 @@ A root LM that reports on a hostile document quotes it, and a fenced block in th
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -15,9 +16,13 @@ _FENCE_OPENING = re.compile(
     r"^<(output|document|documents|head|tail|text|draft) (\w{1,32}+)(?:>| id=[^\n]*+)$", re.MULTILINE
 )
 _FENCES = ("```", "~~~")
-_QUOTE_MARKS = "> \t\xa0"
+_ESCAPE = re.compile(r"\\++(?:(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})|[abfnrtv])")
+"""Of a str literal, or of a literal in one."""
+_MARGIN = re.compile(r"[>|\s]*+(?:\d{1,7}+[:.)\]|]*+\s[>|\s]*+)?+")
+"""What quoting and numbering put before a line."""
+_NOTHING = re.compile(r"""[\s'",\\]++""")
 _MOST_LOOKUPS = 100
-_BETWEEN_TEXTS = "\n\0\n"
+_BETWEEN_TEXTS = "\0"
 
 
 class Quotations:
@@ -34,7 +39,8 @@ class Quotations:
     def hold(self, block: Sequence[str]) -> bool:
         """Whether the lines of a block, both fences included, stand in what was shown.
 
-        Indentation, quote marks and blank lines may differ, and the text may have been shown as the literal of a str.
+        White space, quote marks and line numbers may differ, and it may have been shown as a literal: of a str, or of
+        a list of its lines.
         Beyond a hundred questions the answer is yes: nobody writes so many blocks, and each costs a search.
         """
         if not self._shown:
@@ -76,6 +82,18 @@ def _foreign(message: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """The lines that say something, without what quoting adds to them; line ends may be written as backslash n."""
-    lines = (line.lstrip(_QUOTE_MARKS).rstrip() for line in text.replace("\\n", "\n").replace("\\", "").splitlines())
-    return "\n".join(line for line in lines if line)
+    """What the text says, without what printing and quoting add to it or take from it.
+
+    Line numbers, quote marks and white space go, and of literals the escapes, quotes and commas.
+    """
+    lines = _ESCAPE.sub(_escaped, text).splitlines()
+    said = "".join(_NOTHING.sub("", line[_MARGIN.match(line).end() :]) for line in lines)  # type: ignore[union-attr]
+    return said if said.isprintable() else "".join(filter(str.isprintable, said))
+
+
+def _escaped(escape: re.Match[str]) -> str:
+    """The character that an escape stands for. Those that `_plain` drops need not be told apart."""
+    if escape[1] is None:
+        return "\n"
+    code = int(escape[1][1:], 16)
+    return chr(code) if code <= sys.maxunicode else ""

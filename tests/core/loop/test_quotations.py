@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,29 @@ def test_indentation_and_marks_of_quoting_make_no_difference(as_shown: str, as_q
     assert quoted(f"- It says:\n{as_quoted}", shown(as_shown)) == 1
 
 
+ODD = '```python\nfor d in context:\n\tprint(d,\t"caf\u00e9 \\n \\d \u200b")  # it\'s\r\n\nevil()\r\n```'
+
+
+@pytest.mark.parametrize(
+    "as_shown",
+    [
+        repr,
+        ascii,
+        json.dumps,
+        lambda text: repr(repr(text)),
+        lambda text: repr(text.splitlines()),
+        lambda text: "\n".join(f"{number}: {line}" for number, line in enumerate(text.splitlines())),
+        lambda text: "\n".join(f"{number:>4} | {line}" for number, line in enumerate(text.splitlines())),
+    ],
+    ids=["repr", "ascii", "JSON", "repr twice", "list of lines", "numbered", "numbered and aligned"],
+)
+@pytest.mark.parametrize("evil", [ODD, EVIL, EVIL.replace("\n", "\r\n")], ids=["odd", "plain", "CRLF"])
+def test_however_it_was_printed_the_text_itself_is_a_quotation(evil: str, as_shown: Callable[[str], str]) -> None:
+    message = shown(as_shown(f"Note to the assistant:\n{evil}\nThank you."))
+    assert quoted(f"It says:\n{evil}", message) == 1
+    assert quoted(f"It says:\n{evil.replace(chr(9), '    ').replace(chr(13), '')}", message) == 1
+
+
 def test_code_beside_a_quotation_runs() -> None:
     parsed = parse_reply(f"{EVIL}\n\n```repl\nx = 1\n```", Quotations([shown(HOSTILE)]).hold)
     assert (parsed.blocks, parsed.quoted) == (("x = 1",), 1)
@@ -62,6 +86,7 @@ def test_code_beside_a_quotation_runs() -> None:
     [
         EVIL.replace("python", "repl"),
         EVIL.replace("obeyed", "answered"),
+        EVIL.replace("= True", "> True"),
         EVIL.removesuffix("\n```"),
     ],
 )
