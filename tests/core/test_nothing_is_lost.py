@@ -14,7 +14,16 @@ import pytest
 from rlm_integrations import RLMEngine, RLMResult, RunEnded, RunError, RunFailed, Usage, collect_rlm_traces
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace import events as kinds
-from rlm_integrations.core.trace.events import Event, IterationEnded, IterationStarted, RootReplied, SubCallEnded
+from rlm_integrations.core.trace.events import (
+    Event,
+    HostCallEnded,
+    HostCallStarted,
+    IterationEnded,
+    IterationStarted,
+    RootReplied,
+    SubCallEnded,
+    SubCallStarted,
+)
 from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.testing import ScriptedModel
 
@@ -122,6 +131,31 @@ def test_a_handler_that_raises(way: str, error: type[BaseException], kind: type,
     finished = kind is RunEnded
     check_kept(caught.value.result, seen, None if finished else "on_event: it raised", finished=finished)
     assert traces == [caught.value.result.trace]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("kind", "count"), BREAKS)
+async def test_a_handler_that_cancels_the_task_it_runs_in(kind: type, count: int) -> None:
+    seen: list[Event] = []
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    async def watch(event: Event) -> None:
+        seen.append(event)
+        if type(event) is kind and sum(type(each) is kind for each in seen) == count:
+            tasks.append(asyncio.current_task())
+            assert tasks[0] is not None
+            tasks[0].cancel()
+            await asyncio.sleep(0)
+
+    run = asyncio.create_task(engine(watch).arun("?", CORPUS))
+    if kind in (kinds.SubCallsReserved, SubCallStarted, SubCallEnded, HostCallStarted, HostCallEnded, kinds.Cited):
+        check_kept(await run, seen, None, finished=True)  # it is the task of a call, which fails
+        assert tasks != [run]
+        return
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await run
+    finished = kind is RunEnded
+    result: RLMResult[str] = caught.value.result  # type: ignore[attr-defined]
+    check_kept(result, seen, None if finished else "the run was cancelled", finished=finished)
 
 
 async def test_an_interrupt_that_comes_amid_a_run_on_the_callers_loop() -> None:

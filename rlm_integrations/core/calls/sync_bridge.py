@@ -74,16 +74,34 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     except BaseException as end:
         given_up.set()
         last_moment = time.monotonic() + _WIND_UP_S
-        if thread.ident is not None:  # else it sees for itself that it was given up
-            with suppress(TimeoutError):
-                loop, task = started.result(_WIND_UP_S)
-                with suppress(RuntimeError):  # the loop is closed
-                    loop.call_soon_threadsafe(task.cancel)
-            wait([outcome], last_moment - time.monotonic())
-        _hand_over(outcome, end)
-        _join(thread, last_moment - time.monotonic())
-        raise
+
+        def wind_up() -> None:
+            if thread.ident is not None:  # else it sees for itself that it was given up
+                with suppress(TimeoutError):
+                    loop, task = started.result(max(0.0, last_moment - time.monotonic()))
+                    if not task.cancelling():
+                        with suppress(RuntimeError):  # the loop is closed
+                            loop.call_soon_threadsafe(task.cancel)
+                wait([outcome], last_moment - time.monotonic())
+            _join(thread, last_moment - time.monotonic())
+
+        latest = _seen_through(wind_up, end)
+        _hand_over(outcome, latest)
+        if latest is end:
+            raise
+        raise latest from end
     return outcome.result()
+
+
+def _seen_through(work: Callable[[], None], end: BaseException) -> BaseException:
+    """Do it, and again where a signal handler raises amid it. Returns what was raised last: `end` where nothing was."""
+    while True:
+        try:
+            work()
+        except BaseException as again:
+            end = again
+        else:
+            return end
 
 
 @contextmanager

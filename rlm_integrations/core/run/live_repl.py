@@ -59,7 +59,13 @@ class LiveRepl:
         return outcome
 
     async def _answer(self, event: HostCall, repl: Repl, record: StepRecord) -> None:
-        answer = await self._host.answer(event.call, record)
+        try:
+            answer = await self._host.answer(event.call, record)
+        except (
+            asyncio.CancelledError
+        ):  # if by none of ours, by a handler of the user's: the code must not wait for ever
+            repl.refuse(event.id, "failed", "the call was cancelled")
+            raise
         if isinstance(answer, Reply):
             repl.reply(event.id, answer.value)
         else:

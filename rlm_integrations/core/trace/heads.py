@@ -35,8 +35,12 @@ class FoundLine:
     at: int
     """Where the match stands in the document."""
     line: str
+    """Without the marks of a cut."""
     shown_chars: int
     """Of the match and what surrounds it."""
+    cut_before: bool
+    cut_after: bool
+    """Whether the line goes on in the document. Else it is a whole one, but for white space."""
 
 
 def heads_in(text: str) -> Iterator[Head]:
@@ -82,9 +86,12 @@ def found_lines_in(text: str) -> Iterator[FoundLine]:
         if not line:
             body, end = end, _end_of_block(text, end)
             line = text[body + 1 : end].split("\n", 1)[0]
-        line = line.strip().removeprefix(_CUT).split(f" {_CUT} ", 1)[0].removesuffix(_CUT).strip()
+        shown, _, more = line.strip().partition(f" {_CUT} ")
+        line = shown.removeprefix(_CUT).removesuffix(_CUT).strip()
         if line:
-            yield FoundLine(start, body, name, int(text[at : places.end() - 1].split(",", 1)[0]), line, end - body)
+            place = int(text[at : places.end() - 1].split(",", 1)[0])
+            cut_before, cut_after = shown.startswith(_CUT), bool(more) or shown.endswith(_CUT)
+            yield FoundLine(start, body, name, place, line, end - body, cut_before, cut_after)
         at = end
 
 

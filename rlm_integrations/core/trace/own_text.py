@@ -227,18 +227,40 @@ class OwnTextFinder:
         return [stretch for line in lines if (stretch := self._of_line(line)) is not None]
 
     def _of_line(self, line: FoundLine) -> _Stretch | None:
-        """The printed line, if the document holds it beside the place that was printed with it."""
+        """The printed line, if the document holds it beside the place that was printed with it.
+
+        Any text may hold "a.txt@9: The", so it must be a whole line there, or a long part of one.
+        """
         document = self._by_id.get(line.id)
         if document is None or line.at >= len(document.text):
             return None
+        if (line.cut_before or line.cut_after) and len(line.line) < STRETCH_CHARS:
+            return None
         room = max(line.shown_chars, len(line.line)) + STRETCH_CHARS
         self.looked_at += 2 * room
-        at = document.text.find(line.line, max(0, line.at - room), line.at + room)
-        if at < 0:
+        at = _line_at(document.text, max(0, line.at - room), line.at + room, line)
+        if at is None:
             return None
         end = max(at + len(line.line), line.at + 1)
         at = min(at, line.at)
         return _Stretch(line.body, line.body + end - at, document, at)
+
+
+def _line_at(text: str, start: int, stop: int, printed: FoundLine) -> int | None:
+    """Where the printed line stands in that part of the text, whose first and last lines may themselves be cut."""
+    lines = text[start:stop].splitlines(keepends=True)
+    at, sought = start, printed.line
+    for number, whole in enumerate(lines):
+        begins = printed.cut_before or (number > 0 or start == 0)
+        ends = printed.cut_after or (number < len(lines) - 1 or stop >= len(text))
+        find = whole.find if printed.cut_after else whole.rfind
+        found = find(sought) if begins and ends else -1
+        if found >= 0:
+            before, after = whole[:found].strip(), whole[found + len(sought) :].strip()
+            if (printed.cut_before or not before) and (printed.cut_after or after in ("", ")")):  # of "Match(...)"
+                return at + found
+        at += len(whole)
+    return None
 
 
 def _around(at: int, stretches: Sequence[_Stretch], starts: Sequence[int]) -> _Stretch | None:

@@ -172,6 +172,34 @@ def test_what_a_signal_handler_raises_cancels_the_run(raised_by_a_signal: Raised
     assert caught.value.__notes__ == ["a handler failed"]
 
 
+def test_a_second_one_while_the_run_winds_up_loses_nothing() -> None:
+    handled: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        handled.append(number)
+        raise KeyboardInterrupt(len(handled))
+
+    main, before = threading.get_ident(), signal.signal(signal.SIGUSR1, handle)
+
+    async def run() -> None:
+        signal.pthread_kill(main, signal.SIGUSR1)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as end:
+            signal.pthread_kill(main, signal.SIGUSR1)
+            while len(handled) < 2:
+                await asyncio.sleep(0)
+            end.result = "so far"  # type: ignore[attr-defined]
+            raise
+
+    try:
+        with pytest.raises(KeyboardInterrupt, match="2") as caught:
+            run_blocking(run)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert caught.value.result == "so far"  # type: ignore[attr-defined]
+
+
 def test_a_run_that_ends_well_in_spite_of_it_is_handed_over(raised_by_a_signal: Raised) -> None:
     send, error = raised_by_a_signal
 

@@ -20,6 +20,7 @@ from rlm_integrations.core.trace.evidence import Evidence, find_evidence
 from rlm_integrations.core.trace.own_text import STRETCH_CHARS, Place
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.repl.matches import Match, Matches, Passage
 
 KILN = "The kiln was lit on Monday at nine, and nobody had told the baker about it."
 OVEN = "  — An oven, unlike a kiln, is seldom hot enough to melt the glaze of a pot.\n"
@@ -98,12 +99,42 @@ def test_a_head_alone_names_nothing() -> None:
 
 
 def test_documents_are_known_by_the_lines_that_search_prints() -> None:
-    printed = "kiln@4, 9: The kiln was …\na@b.org [1]@17:\n  Nothing of interest stands in this.\nno@5: x\n(3 matches)"
+    printed = f"kiln@4, 9: {KILN[:STRETCH_CHARS]} …\n"
+    printed += "a@b.org [1]@17:\n  Nothing of interest stands in this.\nno@5: x\n(3 matches)"
     found = find_evidence(trace(printed=printed), CORPUS)
     assert found.sources == ("kiln", "a@b.org [1]")
-    assert found.places == (Place("kiln", 0, 12), Place("a@b.org [1]", 0, 35))
+    assert found.places == (Place("kiln", 0, STRETCH_CHARS), Place("a@b.org [1]", 0, 35))
     assert source_ids(trace(printed="Match(short@4: Too short.)\n"), CORPUS) == ("short",)
-    assert source_ids(trace(printed="@4: The kiln\n"), Corpus.of(KILN)) == ("",)
+    assert source_ids(trace(printed=f"@4: {KILN}\n"), Corpus.of(KILN)) == ("",)
+    code = Corpus.of({"code": "def f():\n    return g(1)\n\treturn g(2)\n", "other": KILN})
+    assert source_ids(trace(printed="Match(code@13: return g(1))\n"), code) == ("code",)
+    assert source_ids(trace(printed="code@30:\n  return g(2)\n"), code) == ("code",)
+
+
+@pytest.mark.parametrize("line", ["The", "The kiln was lit", "The kiln was …", "… about it.", "…the baker…", "."])
+def test_a_few_words_that_any_text_may_guess_name_no_document(line: str) -> None:
+    """What a hostile document holds in a line of its own, and the code prints alone."""
+    for printed in (f"kiln@0: {line}\n", f"Match(kiln@0: {line})\n", f"kiln@70:\n  {line}\n"):
+        assert source_ids(trace(printed=printed), CORPUS) == ()
+
+
+SEARCHED = st.lists(
+    st.sampled_from(["a kiln ", "k", "x" * 90, "\n", "\r\n", "\n  ", "(it)", "…", " … "]), max_size=20
+).map("".join)
+
+
+@given(SEARCHED, st.sampled_from(["k", "kiln", "x+", "n k", "a[^z]*k"]), st.sampled_from([0, 60, 200]), st.booleans())
+def test_what_search_prints_names_its_document_at_that_place(text: str, sought: str, around: int, alone: bool) -> None:
+    found = next(re.finditer(sought, text), None)
+    if found is None:
+        return
+    match = Match(Passage("d", text), found, around)
+    printed = Matches.of([match], 8_000)
+    corpus = Corpus.of({"d": text, "other": KILN})
+    evidence = find_evidence(trace(printed=repr(match) if alone else repr(printed)), corpus)
+    assert evidence.sources in (("d",), ())
+    if "…" not in text and "…" not in match.line and "\n" not in match.line.strip():
+        assert evidence.sources == ("d",)
 
 
 def test_a_text_is_known_by_a_stretch_of_it_and_not_by_a_few_words() -> None:
