@@ -1,7 +1,6 @@
 """The rules of a run: (state, what happened) -> (state, next action). No clock, no await, no I/O.
 
-`begin` gives the first action; `on_reply` follows CallRootLM, `on_code_ran` follows RunCode, and
-`on_root_failed` a root call that raised. `core/run/node.py` performs the actions.
+`core/run/node.py` performs the actions, and says what happened.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
-from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.quotations import Quotations, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill
@@ -48,6 +47,8 @@ class State:
     """A run between two actions. The conversation only ever grows, so that prompt caches hit."""
 
     messages: tuple[Message, ...] = ()
+    quotable: tuple[Message, ...] = ()
+    """Those of `messages` that code may be quoted from."""
     iteration: int = 1
     codeless: int = 0
     """Replies without code in a row."""
@@ -70,7 +71,8 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     """The next state and action. Equal arguments give equal decisions."""
     match happening:
         case Opened():
-            return replace(state, messages=happening.messages), CallRootLM(happening.messages, state.iteration)
+            messages = happening.messages
+            return replace(state, messages=messages, quotable=quotable(messages)), CallRootLM(messages, state.iteration)
         case Replied():
             return _on_reply(rules, state, happening.text, happening.budget)
         case CodeRan():
@@ -81,11 +83,12 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
 
 def _on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Decision:
     """Code is run, the rest is an answer or is told what was expected."""
-    parsed = parse_reply(reply, Quotations(state.messages).hold)
+    parsed = parse_reply(reply, Quotations(state.quotable).hold)
     messages = (*state.messages, Message("assistant", reply))
-    state = replace(state, messages=messages, reply=reply, parsed=parsed)
     if parsed.blocks:
-        return replace(state, codeless=0, empty=0), RunCode(parsed.blocks)
+        state = replace(state, messages=messages, reply=reply, parsed=parsed, codeless=0, empty=0)
+        return state, RunCode(parsed.blocks)
+    state = replace(state, messages=messages, reply=reply, parsed=parsed)
     said = (reply if parsed.final is None else parsed.final).strip()
     if state.last_call is not None:
         return state, _last_answer(rules, state, said)
@@ -159,9 +162,14 @@ def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> 
     limit = _limit_met(rules, state, budget)
     if limit is not None:
         return _last_call(rules, state, observation, limit)
-    messages = (*state.messages, Message("user", observation))
-    state = replace(state, messages=messages, iteration=state.iteration + 1)
-    return state, CallRootLM(messages, state.iteration)
+    shown = Message("user", observation)
+    state = replace(
+        state,
+        messages=(*state.messages, shown),
+        quotable=(*state.quotable, *quotable([shown])),
+        iteration=state.iteration + 1,
+    )
+    return state, CallRootLM(state.messages, state.iteration)
 
 
 def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | None:
@@ -181,7 +189,14 @@ def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) 
     )
     content = f"{observation}\n\n{closing}" if observation else closing
     messages = _said_to_root(state.messages, content)
-    state = replace(state, messages=messages, iteration=state.iteration + 1, last_call=limit)
+    shown = quotable([Message("user", content)])
+    state = replace(
+        state,
+        messages=messages,
+        quotable=(*state.quotable, *shown),
+        iteration=state.iteration + 1,
+        last_call=limit,
+    )
     return state, CallRootLM(messages, state.iteration, last_call=True)
 
 

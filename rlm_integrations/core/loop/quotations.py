@@ -15,7 +15,6 @@ from rlm_integrations.core.language_model import Message
 _FENCE_OPENING = re.compile(
     r"^<(output|document|documents|head|tail|text|draft) (\w{1,32}+)(?:>| id=[^\n]*+)$", re.MULTILINE
 )
-_FENCES = ("```", "~~~")
 _ESCAPE = re.compile(r"(?<!\\)\\++(?:(x[0-9a-fA-F]{2}+|u[0-9a-fA-F]{4}+|U[0-9a-fA-F]{8}+)|[abfnrtv])")
 """Of a str literal, or of a literal in one."""
 _MARGIN = re.compile(r"[>|\s]*+(?:\d{1,7}+[:.)\]|]*+\s[>|\s]*+)?+")
@@ -25,8 +24,13 @@ _MOST_LOOKUPS = 100
 _BETWEEN_TEXTS = "\0"
 
 
+def quotable(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Those that show the root LM text that it may quote a block from. They are few: most hold no code fence."""
+    return tuple(message for message in messages if message.role == "user" and _has_fence(message.content))
+
+
 class Quotations:
-    """The foreign text in the messages that the root LM was shown, by which a block is known as a quotation.
+    """The foreign text in `quotable` messages, by which a block is known as a quotation.
 
     Foreign is what stands in the tagged fences (of the corpus, outputs and drafts) and in the messages of errors. The
     rest is the user's or ours: what the system message, a question or a nudge gives as code may be run.
@@ -50,20 +54,12 @@ class Quotations:
 
     @cached_property
     def _shown(self) -> str:
-        messages = (message.content for message in self._messages if message.role == "user")
-        fenced = filter(_has_fence, messages)  # few have one, and the others need not be looked through
-        texts = (text for message in fenced for text in _foreign(message))
+        texts = (text for message in self._messages for text in _foreign(message.content))
         return _BETWEEN_TEXTS.join(map(_plain, filter(_has_fence, texts)))
 
 
 def _has_fence(text: str) -> bool:
-    return any(fence in text for fence in _FENCES)
-
-
-def fenced_chars(messages: Iterable[Message]) -> int:
-    """Of the messages that are looked through to answer whether they hold a block."""
-    contents = (message.content for message in messages if message.role == "user")
-    return sum(map(len, filter(_has_fence, contents)))
+    return "```" in text or "~~~" in text
 
 
 def _foreign(message: str) -> Iterator[str]:

@@ -23,7 +23,6 @@ from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
 from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import output_text
-from rlm_integrations.core.loop.quotations import fenced_chars
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
@@ -248,7 +247,7 @@ def _chars(state: State, happening: Happening) -> int:
     kept = 0 if state.last_call is None else len(state.draft) + len(state.parsed.prose)
     match happening:
         case Replied():
-            return kept + len(happening.text) + fenced_chars(state.messages)
+            return kept + len(happening.text) + sum(len(message.content) for message in state.quotable)
         case CodeRan():
             answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
             return kept + len(answer)

@@ -190,6 +190,16 @@ class RLMTrace(_Record):
         """Of the whole tree: root calls and sub-calls."""
         return self.root_usage + self.sub_usage
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """How large it is: asyncio, debuggers and notebooks take the repr of a run's result unasked."""
+        yield "question", shortened(self.question, 80)
+        yield "stop_reason", self.stop_reason
+        if self.error is not None:
+            yield "error", shortened(self.error, 80)
+        yield "iterations", self.iteration_count
+        yield "sub_calls", self.sub_call_count
+        yield "seconds", round(self.seconds, 3)
+
     @classmethod
     def of(cls, carrier: object) -> RLMTrace:
         """The trace that a LangChain message, a LlamaIndex response or an RLMResult carries.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rlm_integrations import Message, RLMEngine
 from rlm_integrations.core.loop import quotations
-from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.quotations import Quotations, quotable
 from rlm_integrations.core.loop.reply_parser import parse_reply
 from rlm_integrations.testing import ScriptedModel
 
@@ -26,7 +26,7 @@ def shown(text: str, fence: str = "output 6f21") -> Message:
 
 
 def quoted(reply: str, *messages: Message) -> int:
-    return parse_reply(reply, Quotations(messages).hold).quoted
+    return parse_reply(reply, Quotations(quotable(messages)).hold).quoted
 
 
 @pytest.mark.parametrize(
