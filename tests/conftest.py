@@ -57,7 +57,7 @@ def serve_posts() -> Iterator[Callable[[Post], str]]:
 
 
 @dataclass
-class Session:
+class OpenRepl:
     """A REPL whose host calls are answered by `answer`; None leaves a call open."""
 
     repl: Repl
@@ -117,9 +117,9 @@ def settings() -> Callable[..., ReplSettings]:
 
 
 @pytest.fixture
-def attach() -> Callable[..., Session]:
-    """A Session over a REPL that the test opened itself, and closes; its calls are echoed, or answered by `answer`."""
-    return lambda repl, answer=_echo: Session(repl, answer)
+def attach() -> Callable[..., OpenRepl]:
+    """An OpenRepl over one that the test opened and closes; its calls are echoed, or answered by `answer`."""
+    return lambda repl, answer=_echo: OpenRepl(repl, answer)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ class Capabilities:
 
 
 class Repl(Protocol):
-    """One live session of one run. Steps never overlap."""
+    """One live REPL of one run. Steps never overlap."""
 
     def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncGenerator[ReplEvent, None]:
         """Run the blocks in order until one raises or sets the answer ready.
@@ -37,7 +37,7 @@ class Repl(Protocol):
         own time limit.
 
         Yields HostCall any number of times, then StepDone or ReplLost once. Closing the iterator
-        early kills the session.
+        early kills the REPL.
         """
         ...
 
@@ -50,7 +50,7 @@ class Repl(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the session and free what it holds. May be called twice, and at any time."""
+        """End the REPL and free what it holds. May be called twice, and at any time."""
         ...
 
 

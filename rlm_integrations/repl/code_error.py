@@ -53,7 +53,7 @@ def uncompiled(error: Exception, message: str, *, block: int, source: str) -> Co
 
 
 def message_of(error: BaseException) -> str:
-    """ "Type: text", and what to know of it in a session; at most 2,000 characters.
+    """ "Type: text", and what to know of it in a REPL; at most 2,000 characters.
 
     Runs the exception's own `__str__`, and survives what it raises.
     An interrupt comes through.

@@ -18,7 +18,7 @@ class CorpusView:
     """Documents `{"id", "text", "metadata"}` in order; a single text is one with the id "".
 
     The index is built when it is first needed: reading every document of a corpus that many forked
-    sessions share would copy its pages for each of them.
+    REPLs share would copy its pages for each of them.
     """
 
     def __init__(self, context: str | list[DocumentDict] | None) -> None:

@@ -1,4 +1,4 @@
-"""The event loop of a session, for code that awaits at top level or asks for "the" loop."""
+"""The event loop of a REPL, for code that awaits at top level or asks for "the" loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from weakref import finalize
 _new_event_loop, _set_event_loop, _all_tasks = asyncio.new_event_loop, asyncio.set_event_loop, asyncio.all_tasks
 
 
-class SessionLoop:
+class ReplLoop:
     """One loop for all steps, opened when code first needs it: it costs file descriptors and 0.1 ms."""
 
     def __init__(self) -> None:

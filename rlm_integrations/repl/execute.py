@@ -34,7 +34,7 @@ from inspect import CO_COROUTINE
 from types import CodeType
 from typing import Any
 
-from rlm_integrations.repl.event_loop import SessionLoop
+from rlm_integrations.repl.event_loop import ReplLoop
 
 _source_lines = linecache.cache
 
@@ -69,7 +69,7 @@ def compile_block(source: str, filename: str) -> Block:
     return Block(_compile(tree, filename, "exec"), last, last_line, looped)
 
 
-def run_block(block: Block, namespace: dict[str, Any], loop: SessionLoop, show: Callable[[Any], None]) -> None:
+def run_block(block: Block, namespace: dict[str, Any], loop: ReplLoop, show: Callable[[Any], None]) -> None:
     """Run the block in the namespace and show its last value. Raises whatever the code raises."""
     for code in (block.body, block.last):
         if code is None:

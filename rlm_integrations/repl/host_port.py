@@ -32,5 +32,5 @@ class HostPort(Protocol):
         ...
 
     def print_head(self, text: str) -> None:
-        """Hand on output as it is produced, so that it outlives the session."""
+        """Hand on output as it is produced, so that it outlives the REPL."""
         ...

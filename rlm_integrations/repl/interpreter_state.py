@@ -34,7 +34,7 @@ class NoInput(io.TextIOBase):
 
 
 class _KeptStream:
-    """The stream of a session, as it was: its class, and what both have."""
+    """The stream of a REPL, as it was: its class, and what both have."""
 
     def __init__(self, stream: OutputStream) -> None:
         self.stream = stream
@@ -57,7 +57,7 @@ def _restore(holder: object, kept: dict[str, Any], set_: Callable[..., None], de
 
 
 class InterpreterState:
-    """Builtins, the recursion limit and standard streams, as a session found or set them.
+    """Builtins, the recursion limit and standard streams, as a REPL found or set them.
 
     Nothing in `straighten` looks up a builtin: it must work while they are broken.
     """
@@ -70,7 +70,7 @@ class InterpreterState:
         self._recursion_limit = _getrecursionlimit()
 
     def straighten(self) -> None:
-        """Undo what would hurt the session's own work. Called whenever model code has run."""
+        """Undo what would hurt the REPL's own work. Called whenever model code has run."""
         if _getrecursionlimit() != self._recursion_limit:
             _setrecursionlimit(self._recursion_limit)
         for name, value in self._builtins:

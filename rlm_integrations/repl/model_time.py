@@ -1,4 +1,4 @@
-"""When an interrupt may land: in the model's own code, never in the session's own work."""
+"""When an interrupt may land: in the model's own code, never in the REPL's own work."""
 
 from __future__ import annotations
 

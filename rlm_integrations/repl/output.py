@@ -101,7 +101,7 @@ class StepOutput:
 
 
 class OutputStream(TextIOBase):
-    """`sys.stdout` and `sys.stderr` of a session: one text stream over its output, which cannot be closed."""
+    """`sys.stdout` and `sys.stderr` of a REPL: one text stream over its output, which cannot be closed."""
 
     def __init__(self, output: StepOutput) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Modules that are imported before a session is confined: afterwards no file can be opened."""
+"""Modules that are imported before a REPL is confined: afterwards no file can be opened."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class VariableWatch:
     """Tells what is new or changed in the namespace since it was last asked."""
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
-        """The namespace as the model first meets it: its names are the session's own while they stand."""
+        """The namespace as the model first meets it: its names are the REPL's own while they stand."""
         self._own = dict(namespace)
         self._seen = {name: _signature(value) for name, value in namespace.items()}
 
@@ -127,7 +127,7 @@ def _signature(value: Any) -> Signature:
     """Tells one state of a variable from the next. Ids are used again, so a glimpse of the content is added."""
     if type(value) in _NUMBERS:
         return (0, 0, type(value).__name__, value if value == value else None)
-    if type(value) is FunctionType or type(value) is MethodType:  # most of what a session holds
+    if type(value) is FunctionType or type(value) is MethodType:  # most of what a namespace holds
         return (id(value), 0, None, None)
     base = _base(value, _SIZED)
     if base is None or base is range:

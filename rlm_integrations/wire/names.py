@@ -15,7 +15,7 @@ _RETRIEVER = ("retrieve",)
 _OWN = frozenset((CONTEXT, ANSWER, *_ALWAYS, *_SUB_CALLS, *_RETRIEVER))
 
 HIDDEN_PREFIX = "_rlm_"
-"""Names that begin so are those that a session needs for itself, where it shares the namespace of the code."""
+"""Names that begin so are those that a REPL needs for itself, where it shares the namespace of the code."""
 
 
 def helper_names(settings: ReplSettings) -> tuple[str, ...]:
@@ -24,5 +24,5 @@ def helper_names(settings: ReplSettings) -> tuple[str, ...]:
 
 
 def is_own_name(name: str) -> bool:
-    """Whether the name is the REPL's own in any run, or one that a session or Python keeps for itself."""
+    """Whether the name is the REPL's own in any run, or one that a REPL or Python keeps for itself."""
     return name in _OWN or name.startswith(HIDDEN_PREFIX) or (name.startswith("__") and name.endswith("__"))

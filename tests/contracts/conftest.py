@@ -40,7 +40,7 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
 async def open_session(
     sandbox: Sandbox, settings: Callable[..., ReplSettings], attach: Callable[..., Any]
 ) -> AsyncIterator[Callable[..., Any]]:
-    """Opens a Session of the sandbox under test; all are closed at the end of the test."""
+    """Opens an OpenRepl of the sandbox under test; all are closed at the end of the test."""
     opened: list[Repl] = []
 
     async def open_(context: Any = None, retrieved: Any = (), on: Sandbox = sandbox, **changes: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations.repl.host_port import HostRefusalError
-from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.wire.calls import Call
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import AnswerState, CodeError, read_step_done
@@ -61,12 +61,12 @@ class Repl:
     """A session and its host."""
 
     def __init__(self, context: Any, host: ScriptedHost, settings: ReplSettings) -> None:
-        self.session = ReplSession(context, host, settings)
+        self.interpreter = Interpreter(context, host, settings)
         self.host, self.settings = host, settings
 
     def step(self, *blocks: str) -> Outcome:
         self.host.head.clear()
-        done = self.session.run(blocks)
+        done = self.interpreter.run(blocks)
         assert read_step_done(loads(dumps(done.to_json())), len(blocks), 1 << 53) == done
         output = "".join(self.host.head) + done.output.tail
         return Outcome(output, done.output.cut_chars, done.error, done.answer, list(done.variables))

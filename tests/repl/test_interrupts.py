@@ -17,7 +17,7 @@ def interrupt(repl) -> Iterator[Interrupt]:
     """
 
     def handler(number: int, frame: object) -> None:
-        if repl.session.interruptible:
+        if repl.interpreter.interruptible:
             raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, handler)
@@ -90,8 +90,10 @@ def test_interrupts_at_any_moment_neither_escape_nor_lose_the_step(repl, interru
 
 def test_the_session_is_interruptible_only_while_model_code_runs(repl):
     seen: list[bool] = []
-    repl.host.head = type("Watched", (list,), {"append": lambda self, text: seen.append(repl.session.interruptible)})()
-    assert not repl.session.interruptible
+    repl.host.head = type(
+        "Watched", (list,), {"append": lambda self, text: seen.append(repl.interpreter.interruptible)}
+    )()
+    assert not repl.interpreter.interruptible
     repl.step("print('x')\nprint('y', end='')")
     assert seen == [True, False]  # the line at once, the rest when the step was over
-    assert not repl.session.interruptible
+    assert not repl.interpreter.interruptible

@@ -19,7 +19,7 @@ result_file = os.fdopen(os.dup(1), "w")  # the session takes the standard stream
 steps = json.load(sys.stdin)
 sys.path.insert(0, sys.argv[1])
 from rlm_integrations.repl.preload import guard_imports, preload
-from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.wire.settings import ReplSettings
 
 class Host:
@@ -40,13 +40,13 @@ settings = ReplSettings(
     depth=1, sub_call_chars=1000, max_output_chars=8192, step_timeout_s=20.0, memory_mb=64, retriever=True,
     tools=("tool",),
 )
-session = ReplSession(documents, Host(), settings)
+interpreter = Interpreter(documents, Host(), settings)
 guard_imports()
 sys.addaudithook(refuse)
 results = []
 for step in steps:
     head.clear()
-    done = session.run([step])
+    done = interpreter.run([step])
     results.append(["".join(head) + done.output.tail, done.error and done.error.message])
 json.dump({"outside": outside, "names": names, "results": results, "refused": refused}, result_file)
 result_file.close()

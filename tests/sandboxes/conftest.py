@@ -21,7 +21,7 @@ OpenSession = Callable[..., Any]
 
 @pytest.fixture
 async def open_session(settings: Callable[..., ReplSettings], attach: Attach) -> AsyncIterator[OpenSession]:
-    """Opens a Session over what a user passes as context; all are closed at the end of the test."""
+    """Opens an OpenRepl over what a user passes as context; all are closed at the end of the test."""
     sandbox = ProcessSandbox()
     opened: list[Repl] = []
 

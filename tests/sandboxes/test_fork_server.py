@@ -1,4 +1,4 @@
-"""A fork server and its spare. What it forks here answers with the session file that it was given."""
+"""A fork server and its spare. What it forks here answers with the setup file that it was given."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ while (job := server.serve()) is not None:
         server = fork_server.ForkServer(job.control)
         server.ready()
         continue
-    os.write(job.channel, os.pread(job.session_file, 100, 0))
+    os.write(job.channel, os.pread(job.setup_file, 100, 0))
     os.read(job.channel, 1)
     os._exit(0)
 """

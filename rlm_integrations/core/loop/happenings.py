@@ -56,7 +56,7 @@ class RootCallFailed:
 
 @dataclass(frozen=True, slots=True)
 class CodeRan:
-    """The code of the last reply ended, or its session did."""
+    """The code of the last reply ended, or its REPL did."""
 
     outcome: StepDone | ReplLost
     sub_calls_made: int = 0

@@ -43,7 +43,7 @@ def observe(ran: CodeRan, at: StepContext) -> str:
     lines = [_status(ran, at)]
     outcome = ran.outcome
     if isinstance(outcome, ReplLost):
-        lines.append(_session_lost(outcome, ran.retrieved))
+        lines.append(_repl_lost(outcome, ran.retrieved))
     elif outcome.error is not None:
         lines.append(_error(outcome.error, at.blocks))
     if at.fence_open and (isinstance(outcome, ReplLost) or outcome.error is not None):
@@ -79,9 +79,9 @@ def quoted_blocks(count: int) -> str:
     return observation_part("quoted", blocks=plural(count, "fenced block"))
 
 
-def _session_lost(lost: ReplLost, retrieved: int) -> str:
+def _repl_lost(lost: ReplLost, retrieved: int) -> str:
     kept = f", with the {plural(retrieved, 'document')} retrieved since" if retrieved else ""
-    return fill("session_lost", reason=one_line(lost.reason), retrieved=kept)
+    return fill("repl_lost", reason=one_line(lost.reason), retrieved=kept)
 
 
 def _error(error: CodeError, blocks: int) -> str:

@@ -72,7 +72,7 @@ class LiveRepl:
             repl.refuse(event.id, answer.kind, answer.message)
 
     async def close(self) -> None:
-        """End the session and every call that is still open.
+        """End the REPL and every call that is still open.
 
         The code ends first, and at once, even if a call does not let itself be cancelled or this is cancelled too.
         """

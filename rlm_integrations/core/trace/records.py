@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from collections.abc import Iterator
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,6 +12,7 @@ from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.surrogates import Text
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import one_line
 
 
 class _Record(BaseModel):
@@ -79,7 +81,7 @@ class CodeExecution(_Record):
     error: Text | None = None
     """The exception's line, for instance "block 2, line 3: KeyError: 'plot'"."""
     lost: Text | None = None
-    """Why the session died in this step, if it did."""
+    """Why the REPL was lost in this step, if it did."""
     variables: list[Text] = []
     sub_calls: list[SubCall] = []
     omitted_sub_calls: OmittedSubCalls | None = None
@@ -192,10 +194,10 @@ class RLMTrace(_Record):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """How large it is: asyncio, debuggers and notebooks take the repr of a run's result unasked."""
-        yield "question", shortened(self.question, 80)
+        yield "question", one_line(self.question, 80)
         yield "stop_reason", self.stop_reason
         if self.error is not None:
-            yield "error", shortened(self.error, 80)
+            yield "error", one_line(self.error, 80)
         yield "iterations", self.iteration_count
         yield "sub_calls", self.sub_call_count
         yield "seconds", round(self.seconds, 3)

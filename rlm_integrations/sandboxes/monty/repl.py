@@ -21,7 +21,7 @@ _LOOK_S = 0.5
 
 
 class MontyRepl(WorkerRepl):
-    """A worker whose VM interrupts the code when its time is over; where it cannot, the session is lost.
+    """A worker whose VM interrupts the code when its time is over; where it cannot, the REPL is lost.
 
     Where nobody closes it, as under a loop that was closed, the worker ends when this object does.
     """

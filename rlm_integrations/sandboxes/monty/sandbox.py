@@ -53,7 +53,7 @@ class MontySandbox:
             "language VM": f"pydantic-monty {version('pydantic-monty')} in a process of its own: no files, network, "
             "environment, processes or modules of the host; a subset of Python",
             "memory": "the VM's heap is limited for each run; the functions beside it by the kernel, on Linux",
-            "time": "a step over its limit is interrupted, or ends the session where that has no effect",
+            "time": "a step over its limit is interrupted, or ends the REPL where that has no effect",
         }
         return Capabilities("monty", confined=True, layers=layers)
 

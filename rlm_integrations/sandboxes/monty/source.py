@@ -16,7 +16,7 @@ _IDENTIFIER_FIELDS = ("id", "name", "asname", "arg", "rest", "names")
 
 
 class OwnNameError(Exception):
-    """Code uses a name that the session keeps for itself. `line` is None in code that cannot be parsed."""
+    """Code uses a name that the REPL keeps for itself. `line` is None in code that cannot be parsed."""
 
     def __init__(self, name: str, line: int | None) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The VM of one session: feeds it code, and says in plain data how code failed."""
+"""The VM of one REPL: feeds it code, and says in plain data how code failed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Vm:
         self._functions, self._write, self._feed_s = functions, write, feed_s
         pool = Monty(min_processes=1, max_processes=1, feed_duration_limit_grace=None)
         pool.__enter__()
-        self._session = pool.checkout(
+        self._checkout = pool.checkout(
             limits={
                 "max_memory": memory_bytes,
                 "max_suspensions": _SUSPENSIONS,
@@ -71,8 +71,8 @@ class Vm:
             },
             assert_message_annotations=False,
         )
-        self._session.__enter__()
-        self.pid = self._session.worker_pid
+        self._checkout.__enter__()
+        self.pid = self._checkout.worker_pid
         self.feeds = 0
         """The number of the next feed."""
 
@@ -84,7 +84,7 @@ class Vm:
         self.feeds += 1
         began = time.monotonic()
         try:
-            return self._session.feed_run(
+            return self._checkout.feed_run(
                 code,
                 inputs=inputs,
                 external_lookup=self._functions,

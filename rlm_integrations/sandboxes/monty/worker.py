@@ -16,10 +16,10 @@ from rlm_integrations.repl.output import StepOutput
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.channel.frames import decode, read_frame
 from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
+from rlm_integrations.sandboxes.monty.interpreter import VmInterpreter
 from rlm_integrations.sandboxes.monty.lifeline import hold_on
 from rlm_integrations.sandboxes.monty.load_corpus import load_corpus, memory_needed
 from rlm_integrations.sandboxes.monty.run_prelude import run_prelude
-from rlm_integrations.sandboxes.monty.session import VmSession
 from rlm_integrations.sandboxes.monty.surrogate_free_port import PlainDocument, SurrogateFreePort
 from rlm_integrations.sandboxes.monty.vm import Vm, VmOutOfMemoryError
 from rlm_integrations.sandboxes.monty.vm_functions import VmFunctions
@@ -44,14 +44,14 @@ def main(lifeline: int | None) -> NoReturn:
     _silence()
     port.start_reading()
     try:
-        session = _open(settings, context, clean_port, vm_pids)
+        interpreter = _open(settings, context, clean_port, vm_pids)
     except VmOutOfMemoryError as error:
         _fail(port, f"the corpus does not fit into the VM ({error.message})")
     except Exception as error:
         _fail(port, f"the VM did not start ({type(error).__name__}: {error})")
     _bound_memory(settings.memory_mb)
     port.send({"t": "ready"})
-    _run_steps(session, port, settings.step_timeout_s + _GRACE_S)
+    _run_steps(interpreter, port, settings.step_timeout_s + _GRACE_S)
 
 
 def _read_context(incoming: int, kind: str, port: SurrogateFreePort) -> str | list[PlainDocument] | None:
@@ -79,7 +79,7 @@ def _join(documents: list[PlainDocument], pieces: list[str]) -> None:
 
 def _open(
     settings: ReplSettings, context: str | list[PlainDocument] | None, port: SurrogateFreePort, vm_pids: list[int]
-) -> VmSession:
+) -> VmInterpreter:
     if context is None and settings.retriever:
         context = []
     functions = VmFunctions(context, port, settings)
@@ -90,7 +90,7 @@ def _open(
     vm_pids += [vm.pid] if vm.pid is not None else []
     run_prelude(vm, settings)
     load_corpus(vm, context)
-    return VmSession(vm, output, memory_mb=settings.memory_mb)
+    return VmInterpreter(vm, output, memory_mb=settings.memory_mb)
 
 
 def _fail(port: WorkerPort, message: str) -> NoReturn:
@@ -98,12 +98,12 @@ def _fail(port: WorkerPort, message: str) -> NoReturn:
     os._exit(1)
 
 
-def _run_steps(session: VmSession, port: WorkerPort, cpu_s: float) -> NoReturn:
+def _run_steps(interpreter: VmInterpreter, port: WorkerPort, cpu_s: float) -> NoReturn:
     while True:
         step = port.next_step()
         _bound_cpu(cpu_s)
         try:
-            done = session.run(step["blocks"])
+            done = interpreter.run(step["blocks"])
         except MemoryError:
             os._exit(EXIT_MEMORY)
         except BaseException:

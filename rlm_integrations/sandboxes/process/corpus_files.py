@@ -42,11 +42,11 @@ def _write_records(corpus: Corpus, texts: TextFile) -> int:
         writer.discard()
 
 
-def write_session(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool) -> int:
+def write_setup(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool) -> int:
     """A file of what the worker does not get from its server, as `worker._context` reads it."""
     shared = corpus.shared
     brought = corpus.brought if corpus is not shared else ()
-    writer = RecordWriter("rlm-session")
+    writer = RecordWriter("rlm-setup")
     try:
         writer.value(
             {

@@ -23,7 +23,7 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
-from rlm_integrations.sandboxes.process.corpus_files import write_documents, write_session
+from rlm_integrations.sandboxes.process.corpus_files import write_documents, write_setup
 from rlm_integrations.sandboxes.process.fork_client import (
     ForkClient,
     ServerGoneError,
@@ -37,7 +37,7 @@ from rlm_integrations.wire.settings import ReplSettings
 _Modules = tuple[str, ...]
 
 HOLDER_MIN_CHARS = 64_000
-"""A smaller corpus is sent along with each session; a larger one gets a process that holds it."""
+"""A smaller corpus is sent along with each REPL; a larger one gets a process that holds it."""
 
 _EXIT_WAIT_S = 2.0
 # Builds the package by hand: the helper must not run `rlm_integrations/__init__.py`, nor see site-packages.
@@ -93,18 +93,18 @@ class HelperClient:
     def _start_worker(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
         shared = corpus.shared
         held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
-        session_file = write_session(corpus, settings, retrieved, held=held)
+        setup_file = write_setup(corpus, settings, retrieved, held=held)
         try:
             for _ in range(2):
                 server = self._holder_of(shared) if held else self._running_helper().client
                 try:
-                    return server.start_worker(session_file)
+                    return server.start_worker(setup_file)
                 except ServerGoneError:
-                    os.lseek(session_file, 0, os.SEEK_SET)
+                    os.lseek(setup_file, 0, os.SEEK_SET)
                     self._forget(server, shared)
             raise SandboxError("sandbox: the processes that start REPLs end at once; see the machine's limits and logs")
         finally:
-            os.close(session_file)
+            os.close(setup_file)
 
     def shut_down(self) -> None:
         """End the helper and wait for it. A later start begins anew."""

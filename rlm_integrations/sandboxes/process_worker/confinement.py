@@ -15,7 +15,7 @@ from rlm_integrations.sandboxes.process_worker.namespaces import Namespaces, ent
 _RELIEF, _RESERVE = 16 << 20, 16 << 20
 """Bytes above the model's limit: for code that is to free memory after it ran out, and for reporting that it did."""
 
-_OWN_MEMORY = 24 << 20  # bytes for the reader thread's stack and what a session allocates of its own
+_OWN_MEMORY = 24 << 20  # bytes for the reader thread's stack and what a REPL allocates of its own
 _MAX_OPEN_FILES = 64
 _SET_PDEATHSIG, _SET_DUMPABLE, _CAPBSET_DROP, _SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446

@@ -3,7 +3,7 @@
 A server has one thread and no state but its children. Requests come over a control socket, one message each,
 with descriptors:
 
-    b"worker"   channel, leash, session file      -> a child that becomes a REPL
+    b"worker"   channel, leash, setup file      -> a child that becomes a REPL
     b"holder"   control socket, document file, text file -> a child that loads the documents and serves as well
 
 A worker hangs on its leash, a socket whose other end the host holds: the server writes to it
@@ -11,7 +11,7 @@ A worker hangs on its leash, a socket whose other end the host holds: the server
 the worker. When the control socket ends, it kills all of them and is done.
 
 Forking takes most of the time of a start. So when a worker was asked for and nothing else is to be done, a spare
-is forked, which waits for the channel and session file of the next one. It holds nothing but its end of a socket.
+is forked, which waits for the channel and setup file of the next one. It holds nothing but its end of a socket.
 Standard library only: this runs in the helper.
 """
 
@@ -39,7 +39,7 @@ class WorkerJob:
     """What a child is to become: a REPL."""
 
     channel: int
-    session_file: int
+    setup_file: int
     parent: int
 
 
@@ -175,19 +175,19 @@ class ForkServer:
         self._spare = _Spare(child, ours)
         return None
 
-    def _hand_over(self, channel: int, leash: int, session_file: int) -> bool:
+    def _hand_over(self, channel: int, leash: int, setup_file: int) -> bool:
         """Make the spare the worker, if there is one."""
         spare, self._spare = self._spare, None
         if spare is None:
             return False
         with spare.handover:
             try:
-                socket.send_fds(spare.handover, [b"job"], [channel, session_file])
+                socket.send_fds(spare.handover, [b"job"], [channel, setup_file])
             except OSError:  # it was killed
                 return False
         self._adopt(_Child(spare.child.pid, spare.child.pidfd, leash))
         os.close(channel)
-        os.close(session_file)
+        os.close(setup_file)
         return True
 
     def _end_spare(self) -> None:
@@ -248,6 +248,6 @@ def _job_of_spare(handover: socket.socket, parent: int) -> WorkerJob:
     with handover, contextlib.suppress(ConnectionResetError):
         _, descriptors, _, _ = socket.recv_fds(handover, MESSAGE_BYTES, 2)
         if len(descriptors) == 2:
-            channel, session_file = descriptors
-            return WorkerJob(channel, session_file, parent)
+            channel, setup_file = descriptors
+            return WorkerJob(channel, setup_file, parent)
     os._exit(0)

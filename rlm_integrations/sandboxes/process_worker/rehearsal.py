@@ -12,7 +12,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
 from rlm_integrations.sandboxes.process_worker.confinement import ConfinementError, MemoryLimit
@@ -27,13 +27,13 @@ _STEP = "n = len(context)\nprint(n)"
 
 
 def rehearse() -> None:
-    """Open some sessions, with a step in each, and leave the interpreter as it was. Call it with a single thread."""
+    """Open some REPLs, with a step in each, and leave the interpreter as it was. Call it with a single thread."""
     with _streams_and_main_kept():
         for _ in range(_TIMES):
-            _session()
+            _repl()
 
 
-def _session() -> None:
+def _repl() -> None:
     here, there = socket.socketpair()
     with here, there:
         port = WorkerPort(here.fileno(), here.fileno())
@@ -44,8 +44,8 @@ def _session() -> None:
         reader.close()
         with suppress(ConfinementError):  # the workers will say it
             MemoryLimit(_SETTINGS.memory_mb)  # only finds out what it would be
-        session = ReplSession(document["text"], port, _SETTINGS)
-        port.send({**session.run([_STEP]).to_json(), "t": "done"})
+        interpreter = Interpreter(document["text"], port, _SETTINGS)
+        port.send({**interpreter.run([_STEP]).to_json(), "t": "done"})
         read_frame(there.fileno())
 
 

@@ -15,7 +15,7 @@ import threading
 import types
 from typing import Any, NoReturn
 
-from rlm_integrations.repl.session import ReplSession
+from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.repl.thread_errors import show_thread_error
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
@@ -43,7 +43,7 @@ _SIGINT = signal.SIGINT
 
 
 def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: Confinement | None) -> NoReturn:
-    """Become the REPL of one run, over the documents of this process's holder and those of its session file.
+    """Become the REPL of one run, over the documents of this process's holder and those of its setup file.
 
     Without a confinement it keeps its rights.
     """
@@ -51,7 +51,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     channel = _keep_only(job)
     port = WorkerPort(channel, channel)
     try:
-        reader = RecordReader(job.session_file)
+        reader = RecordReader(job.setup_file)
         opening: dict[str, Any] = reader.value()
         settings = ReplSettings.from_json(opening["settings"])
         context = _context(reader, opening, shared)
@@ -67,14 +67,14 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     threads = layers.pop("threads", words("not bounded by the kernel"))
     freed = "" if sealed else "; code that unmaps a long corpus gets its size more, for this kernel has no mseal"
     layers |= {"memory": f"address space limited for each run{freed}", "threads": threads}
-    session = ReplSession(context, port, settings)
+    interpreter = Interpreter(context, port, settings)
     port.start_reading()
     port.send({"t": "ready", "layers": layers})
-    _Steps(session, port, memory, settings.memory_mb).run()
+    _Steps(interpreter, port, memory, settings.memory_mb).run()
 
 
 _NO_MEMORY_LEFT = CodeError(1, None, "", "MemoryError")
-"""How a step ends that filled the memory with small objects: the session could not say where."""
+"""How a step ends that filled the memory with small objects: the interpreter could not say where."""
 
 
 def _how_to_go_on(message: str, memory_mb: int) -> str:
@@ -87,8 +87,8 @@ def _how_to_go_on(message: str, memory_mb: int) -> str:
 class _Steps:
     """Runs steps in the main thread. Interrupts reach the model's code only."""
 
-    def __init__(self, session: ReplSession, port: WorkerPort, memory: MemoryLimit, memory_mb: int) -> None:
-        self._session, self._port, self._memory, self._memory_mb = session, port, memory, memory_mb
+    def __init__(self, interpreter: Interpreter, port: WorkerPort, memory: MemoryLimit, memory_mb: int) -> None:
+        self._interpreter, self._port, self._memory, self._memory_mb = interpreter, port, memory, memory_mb
         self._interrupts = 0
         self._ran_out_of_memory = False
 
@@ -110,11 +110,11 @@ class _Steps:
         self._memory.for_model(relieved=self._ran_out_of_memory)
         done: StepDone
         try:
-            done = self._session.run(step["blocks"])
+            done = self._interpreter.run(step["blocks"])
             self._memory.open_reserve()
         except MemoryError:
             self._memory.open_reserve()
-            done = self._session.run([]).with_error(_NO_MEMORY_LEFT)
+            done = self._interpreter.run([]).with_error(_NO_MEMORY_LEFT)
         error = done.error
         self._ran_out_of_memory = error is not None and error.message.startswith("MemoryError")
         if error is not None:
@@ -130,7 +130,7 @@ class _Steps:
 
     def _interrupt(self) -> None:
         # The host repeats the signal until the step ends, so one that comes at a bad moment may pass.
-        if not self._session.interruptible:
+        if not self._interpreter.interruptible:
             return
         self._interrupts += 1
         if self._interrupts == 1:

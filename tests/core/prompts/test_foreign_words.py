@@ -131,7 +131,7 @@ OURS = names("""
     nudge_no_code: step max_iterations quoted
     nudge_misfit: step max_iterations quoted
     last_call: limit tag
-    session_lost: retrieved
+    repl_lost: retrieved
     sub_call_failed: n_failed n indices
     context_docs: documents origin chars spread reading tag
     context_docs_unseen: documents origin chars spread reading
@@ -163,7 +163,7 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "nudge_misfit.why": misfit_of_a_plain_reply,
     "last_call.draft": last_call,
     "last_call.question": lambda words: last_call(question=words),
-    "session_lost.reason": lambda words: observed(lost=words),
+    "repl_lost.reason": lambda words: observed(lost=words),
     "sub_call_failed.reason": failed_batch,
     "context_docs.ids": sampled,
     "context_docs.meta": lambda words: sampled(key=words, value=words),

@@ -327,3 +327,14 @@ def test_a_cost_is_none_only_where_none_was_reported() -> None:
     assert (Usage() + Usage()).cost_usd is None
     assert (Usage(cost_usd=0.0) + Usage()).cost_usd == 0.0
     assert (Usage() + Usage(cost_usd=0.5)).cost_usd == 0.5
+
+
+def test_the_repr_of_a_result_stays_short_however_large_its_trace() -> None:
+    call = ModelCall(prompt_chars=9)
+    sub_calls = [SubCall(number=n, prompt="x" * 1_000, reply="y" * 1_000) for n in range(1, 101)]
+    execution = CodeExecution(blocks=["z" * 10_000], sub_calls=sub_calls)
+    iterations = [Iteration(number=n, call=call, reply="r" * 1_000, execution=execution) for n in (1, 2)]
+    trace = RLMTrace(question="q" * 1_000, context="", limits=RLMLimits(), iterations=iterations, seconds=1.23456)
+    written = repr(result_of(trace))
+    assert len(written) < 400
+    assert "iterations=2, sub_calls=200, seconds=1.235" in written

@@ -1,4 +1,4 @@
-"""A REPL session: runs the model's code in one namespace, step after step, and says what came of it."""
+"""The interpreter of a REPL: runs the model's code in one namespace, step after step, and says what came of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlm_integrations.repl.chunks import Chunks
 from rlm_integrations.repl.cite import Cite
 from rlm_integrations.repl.code_error import code_error, message_of, type_name, uncompiled
 from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
-from rlm_integrations.repl.event_loop import SessionLoop
+from rlm_integrations.repl.event_loop import ReplLoop
 from rlm_integrations.repl.execute import compile_block, run_block
 from rlm_integrations.repl.host_calls import Retrieve, SubCallError, SubCallLimitError, tool_function
 from rlm_integrations.repl.host_port import HostPort
@@ -43,7 +43,7 @@ class _Step:
         return self.error is not None or self.answer.ready
 
 
-class ReplSession:
+class Interpreter:
     """The namespace is that of a module registered as `__main__`, so pickle, dataclasses and typing work in it.
 
     Create it and call `run` in the main thread. A SIGINT handler that raises KeyboardInterrupt while
@@ -61,7 +61,7 @@ class ReplSession:
         self._interpreter = InterpreterState(self._main, OutputStream(self._output))
         self._time = ModelTime(self._interpreter.straighten)
         self._host = host
-        self._loop = SessionLoop()
+        self._loop = ReplLoop()
         if context is None and settings.retriever:
             context = []
         self._helpers = self._functions(CorpusView(context), settings)

@@ -32,7 +32,7 @@ def test_every_block_runs_in_order_until_one_sets_the_answer_ready(repl):
 
 
 def test_the_outcome_is_plain_json(repl):
-    done = repl.session.run(["x = {1}\nprint('a')\n1/0"]).to_json()
+    done = repl.interpreter.run(["x = {1}\nprint('a')\n1/0"]).to_json()
     assert json.loads(json.dumps(done)) == done
 
 

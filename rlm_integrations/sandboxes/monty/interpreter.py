@@ -1,4 +1,4 @@
-"""A REPL session in the VM: runs the model's code, step after step, and says what came of it."""
+"""The interpreter in the VM: runs the model's code, step after step, and says what came of it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class _Step:
         return self.error is not None or self.answer.ready
 
 
-class VmSession:
-    """Says of its steps what `repl.session.ReplSession` says of its own."""
+class VmInterpreter:
+    """Says of its steps what `repl.interpreter.Interpreter` says of its own."""
 
     def __init__(self, vm: Vm, output: StepOutput, *, memory_mb: int) -> None:
         """The VM holds the prelude and the corpus, and prints to the output."""
@@ -45,7 +45,7 @@ class VmSession:
         """Names that this step may have unbound."""
 
     def run(self, blocks: Sequence[str]) -> StepDone:
-        """As `ReplSession.run`."""
+        """As `Interpreter.run`."""
         self._output.begin_step()
         step = _Step()
         for number, text in enumerate(blocks, 1):
