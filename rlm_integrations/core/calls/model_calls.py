@@ -33,9 +33,8 @@ class Waiting:
         for task in self._tasks:
             task.cancel()
 
-    @asynccontextmanager
-    async def until(self, slots: asyncio.Semaphore) -> AsyncGenerator[None]:
-        """Hold one of the slots, once there is one."""
+    async def take(self, slots: asyncio.Semaphore) -> None:
+        """Take one of the slots, once there is one."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -43,10 +42,6 @@ class Waiting:
             await slots.acquire()
         finally:
             self._tasks.discard(task)
-        try:
-            yield
-        finally:
-            slots.release()
 
 
 class ModelCalls:
@@ -71,12 +66,15 @@ class ModelCalls:
         Raises BudgetError where the run is ending, and where the step is over: it may have ended before the call came
         to wait here, while the user was told of it.
         """
-        async with waiting.until(self._slots):
+        await waiting.take(self._slots)
+        try:
             if self._closed:
                 raise BudgetError("the run is ending; nothing was sent")
             if waiting.over:
                 raise BudgetError(STEP_OVER)
             yield
+        finally:
+            self._slots.release()
 
     def seconds(self) -> float:
         """How long a call that begins now may take."""

@@ -28,6 +28,7 @@ class WorkerChannel:
         self._socket, self._loop, self._on_data, self._on_end = connection, loop, on_data, on_end
         self._unsent: deque[memoryview] = deque()
         self.unsent_bytes = 0
+        self._waits_to_write = False
         self.closed = False
         self.reads = False
         connection.setblocking(False)
@@ -53,6 +54,7 @@ class WorkerChannel:
         if idle:
             self._send()
             if self._unsent:
+                self._waits_to_write = True
                 self._loop.add_writer(self._socket, self._send)
 
     def close(self) -> None:
@@ -98,7 +100,9 @@ class WorkerChannel:
             # What the worker sent before it ended is read first: its end comes to the reader as well.
             self._unsent.clear()
             self.unsent_bytes = 0
-        self._loop.remove_writer(self._socket)
+        if self._waits_to_write:
+            self._waits_to_write = False
+            self._loop.remove_writer(self._socket)
 
     def _end(self) -> None:
         self.close()
