@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.openai.credentials import api_key_for
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import Prices, completion_of
+
+importlib.import_module("openai.resources")  # else the first call imports it: half a second of the caller's event loop
 
 
 class OpenAIModel:

@@ -4,14 +4,19 @@ import json
 import os
 import pty
 import select
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -67,48 +72,174 @@ def model_server(serve_posts: Callable[..., str]) -> Iterator[ModelServer]:
     server.closing.set()
 
 
+class Commands:
+    """Starts console scripts as forks of one process: see `command_parent.py`."""
+
+    def __init__(self) -> None:
+        self._requests, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        program = [sys.executable, "-W", "error", str(Path(__file__).with_name("command_parent.py"))]
+        self._parent = subprocess.Popen(program, stdin=far, env=command_environment())
+        far.close()
+
+    def start(
+        self,
+        arguments: Sequence[object],
+        streams: Sequence[int],
+        *,
+        env: dict[str, str],
+        cwd: Path,
+        closed: Sequence[int] = (),
+        new_session: bool = False,
+    ) -> Command:
+        """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`."""
+        argv = ["rlm-integrations", *map(str, arguments)]
+        report, far = os.pipe()
+        asked = {"argv": argv, "env": env, "cwd": str(cwd), "closed": [*closed], "new_session": new_session}
+        socket.send_fds(self._requests, [json.dumps(asked).encode()], [*streams, far])
+        os.close(far)
+        return Command(report)
+
+    def close(self) -> None:
+        self._requests.close()
+        self._parent.wait(30)
+
+
+class Command:
+    """One that runs."""
+
+    def __init__(self, report: int) -> None:
+        self._report = report
+        self.pid = int(os.read(report, 12))
+
+    def wait(self, seconds: float = 60) -> int:
+        """Its exit code. Raises TimeoutError, and then it is killed."""
+        try:
+            if not select.select([self._report], [], [], seconds)[0]:
+                os.kill(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"the command had not ended after {seconds} s")
+            return int(os.read(self._report, 12))
+        finally:
+            os.close(self._report)
+
+
+def command_environment(**changes: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_"))}
+    kept |= {"PYTHONPATH": os.getcwd(), "PYTHONWARNINGS": "error", "COLUMNS": "100", "TERM": "xterm-256color"}
+    return kept | changes
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    commands = Commands()
+    yield commands
+    commands.close()
+
+
+@dataclass
+class Ended:
+    """A command that has run."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+StartCommand = Callable[..., "RunningCommand"]
+
+
+@dataclass
+class RunningCommand:
+    """A command whose output is caught in files."""
+
+    process: Command
+    files: tuple[IO[bytes], IO[bytes]]
+
+    def end(self, seconds: float = 60) -> Ended:
+        """Waits for it."""
+        code = self.process.wait(seconds)
+        texts: list[str] = []
+        for file in self.files:
+            file.seek(0)
+            texts.append(file.read().decode("utf-8"))
+        return Ended(code, *texts)
+
+
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., tuple[list[str], dict[str, str]]]:
-    """The command line of the console script, and the environment to run it in."""
+def start_command(commands: Commands, tmp_path: Path) -> Iterator[StartCommand]:
+    """Starts the console script with no terminal, in tmp_path."""
+    with ExitStack() as files:
 
-    def build(*arguments: object, **environment: str) -> tuple[list[str], dict[str, str]]:
-        script = "import sys; from rlm_integrations.cli import main; sys.argv[0] = 'rlm-integrations'; main()"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_"))}
-        kept |= {"PYTHONPATH": os.getcwd(), "PYTHONWARNINGS": "error", "COLUMNS": "100", "TERM": "xterm-256color"}
-        return [sys.executable, "-c", script, *map(str, arguments)], kept | environment
+        def start(
+            arguments: Sequence[object],
+            stdout: int | None = None,
+            stderr: int | None = None,
+            environment: Mapping[str, str] | None = None,
+            **more: Any,
+        ) -> RunningCommand:
+            """With other streams than those that are caught, where some are given."""
+            caught = files.enter_context(tempfile.TemporaryFile()), files.enter_context(tempfile.TemporaryFile())
+            null = files.enter_context(open(os.devnull, "rb"))
+            given = [
+                null.fileno(),
+                caught[0].fileno() if stdout is None else stdout,
+                caught[1].fileno() if stderr is None else stderr,
+            ]
+            env = command_environment(**environment or {})
+            return RunningCommand(commands.start(arguments, given, env=env, cwd=tmp_path, **more), caught)
 
-    return build
+        yield start
 
 
 @pytest.fixture
-def run_cli(
-    command: Callable[..., tuple[list[str], dict[str, str]]], tmp_path: Path
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the console script with no terminal, in tmp_path."""
+def run_cli(start_command: StartCommand) -> Callable[..., Ended]:
+    """Runs the console script with no terminal, in tmp_path. The environment has these variables besides."""
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        argv, env = command(*arguments, **environment)
-        return subprocess.run(
-            argv, env=env, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
-        )
+    def run(*arguments: object, **environment: str) -> Ended:
+        return start_command(arguments, environment=environment).end()
 
     return run
 
 
 @pytest.fixture
-def run_on_terminal(
-    command: Callable[..., tuple[list[str], dict[str, str]]], tmp_path: Path
-) -> Callable[..., tuple[int, str]]:
+def run_fresh_cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same with an interpreter of its own, where what it is started with matters."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", MAIN, *map(str, arguments)],
+            env=command_environment(**environment),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+MAIN = "import sys; from rlm_integrations.cli import main; sys.argv[0] = 'rlm-integrations'; main()"
+
+
+@pytest.fixture
+def run_on_terminal(commands: Commands, tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Runs the console script on a terminal of its own, in tmp_path: the exit code, and all that it wrote."""
 
     def run(*arguments: object, **environment: str) -> tuple[int, str]:
-        argv, env = command(*arguments, **environment)
         screen, terminal = pty.openpty()
-        process = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
-        os.close(terminal)
+        env = command_environment(**environment)
         try:
+            if any(name.startswith("PYTHON") for name in environment):  # they are for an interpreter that starts
+                argv = [sys.executable, "-c", MAIN, *map(str, arguments)]
+                own = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
+                os.close(terminal)
+                written = read_all(screen)
+                return own.wait(30), written
+            command = commands.start(arguments, [terminal] * 3, env=env, cwd=tmp_path)
+            os.close(terminal)
             written = read_all(screen)
-            return process.wait(30), written
+            return command.wait(30), written
         finally:
             os.close(screen)
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ answer["ready"] = True
 LOOKS_FIRST = "```repl\nprint(len(context))\n```"
 
 Ask = Callable[..., Any]
-RunCli = Callable[..., subprocess.CompletedProcess[str]]
+RunCli = Callable[..., Any]
 
 
 QUESTION = ("ask", "notes", "-q", "What does the red key open?", "--model", "root", "--sub-model", "sub", "--base-url")
@@ -196,23 +195,23 @@ def test_why_sub_calls_failed_is_told(ask: Ask, model_server: Any) -> None:
 
 
 def test_a_sandbox_that_does_not_confine_is_warned_of_in_one_line(
-    run_cli: RunCli, corpus: Path, model_server: Any
+    run_fresh_cli: RunCli, corpus: Path, model_server: Any
 ) -> None:
     model_server.models["root"] = ScriptedModel([FINDS_THE_KEY])
     model_server.models["sub"] = ScriptedModel(always=lambda messages: "the cellar")
-    done = run_cli(*QUESTION, model_server.url, "--sandbox", "unconfined", PYTHONWARNINGS="default")
+    done = run_fresh_cli(*QUESTION, model_server.url, "--sandbox", "unconfined", PYTHONWARNINGS="default")
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("Warning: ")], done.stderr
     assert ".py" not in done.stderr
 
 
-def test_without_openai_the_extra_is_named(run_cli: RunCli, corpus: Path, tmp_path: Path) -> None:
+def test_without_openai_the_extra_is_named(run_fresh_cli: RunCli, corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "openai.py").write_text("raise ModuleNotFoundError('No module named openai')")
-    done = run_cli("ask", corpus, "-q", "?", "-m", "m", PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
+    done = run_fresh_cli("ask", corpus, "-q", "?", "-m", "m", PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert 'pip install "rlm-integrations[openai]"' in done.stderr
     (tmp_path / "openai.py").write_text("raise ImportError('half installed')")
-    done = run_cli("ask", corpus, "-q", "?", "-m", "m", PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
+    done = run_fresh_cli("ask", corpus, "-q", "?", "-m", "m", PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
     assert (done.returncode, done.stderr) == (1, "Error: ImportError('half installed')\n")
 
 
@@ -248,12 +247,12 @@ def test_a_server_that_is_not_there_is_one_line(run_cli: RunCli, corpus: Path) -
 
 
 def test_an_answer_in_any_script_survives_a_terminal_that_is_ascii(
-    run_cli: RunCli, corpus: Path, model_server: Any
+    run_fresh_cli: RunCli, corpus: Path, model_server: Any
 ) -> None:
     model_server.models["root"] = ScriptedModel(['```repl\nFINAL("ключ 🔑")\n```'] * 2)
-    plain = run_cli(*QUESTION, model_server.url, PYTHONIOENCODING="ascii")
+    plain = run_fresh_cli(*QUESTION, model_server.url, PYTHONIOENCODING="ascii")
     assert plain.stdout == r"\u043a\u043b\u044e\u0447 \U0001f511" + "\n"
-    as_json = run_cli(*QUESTION, model_server.url, "--json", PYTHONIOENCODING="ascii")
+    as_json = run_fresh_cli(*QUESTION, model_server.url, "--json", PYTHONIOENCODING="ascii")
     assert json.loads(as_json.stdout)["answer"] == "ключ 🔑"
 
 
@@ -295,18 +294,17 @@ def test_on_a_terminal_the_corpus_and_the_iterations_stay_on_the_screen(
 
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_ctrl_c_ends_a_run_at_once_with_130(
-    command: Any, model_server: Any, corpus: Path, tmp_path: Path, whole_group: bool
+    start_command: Any, model_server: Any, corpus: Path, whole_group: bool
 ) -> None:
     model_server.models["root"] = ScriptedModel(always=lambda _: str(model_server.closing.wait(60)))
-    argv, env = command("ask", "notes", "-q", "?", "--model", "root", "--base-url", model_server.url)
-    process = subprocess.Popen(
-        argv, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    arguments = ["ask", "notes", "-q", "?", "--model", "root", "--base-url", model_server.url]
+    running = start_command(arguments, new_session=True)
     assert model_server.asked.wait(30)
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=10)
-    assert process.returncode == 130, stderr
-    assert stdout == ""
+    (os.killpg if whole_group else os.kill)(running.process.pid, signal.SIGINT)
+    ended = running.end(10)
+    stderr = ended.stderr
+    assert ended.returncode == 130, stderr
+    assert ended.stdout == ""
     spent, last = stderr.splitlines()[-2:]
     assert spent.startswith("1 iteration, 0 sub-calls, tokens 0 in, 0 out, ")
     assert last == "Interrupted."

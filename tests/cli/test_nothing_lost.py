@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import shlex
 import signal
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -88,29 +86,22 @@ BREAKS = [
 ]  # fmt: skip
 
 
-@dataclass
-class Ended:
-    code: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def run_broken(
-    command: Callable[..., tuple[list[str], dict[str, str]]], model_server: Any, corpus: Path, tmp_path: Path
-) -> Iterator[Callable[[Break], Ended]]:
+def run_broken(start_command: Any, model_server: Any, corpus: Path, tmp_path: Path) -> Iterator[Callable[[Break], Any]]:
     with ExitStack() as files:
 
-        def target(stream: Stream) -> Any:
+        def target(stream: Stream) -> int | None:
+            """A descriptor; None for a stream that is caught."""
             if stream == "read":
-                return subprocess.PIPE
+                return None
             if stream == "gone":
                 reader, writer = os.pipe()
                 os.close(reader)
-                return files.enter_context(open(writer, "wb", buffering=0))
-            return files.enter_context(open("/dev/full" if stream == "full" else os.devnull, "wb", buffering=0))
+                return files.enter_context(open(writer, "wb", buffering=0)).fileno()
+            path = "/dev/full" if stream == "full" else os.devnull
+            return files.enter_context(open(path, "wb", buffering=0)).fileno()
 
-        def run(row: Break) -> Ended:
+        def run(row: Break) -> Any:
             held = threading.Event()
 
             def hang() -> str:
@@ -125,28 +116,21 @@ def run_broken(
                 )
             )
             model_server.models["sub"] = ScriptedModel(always=lambda _: hang() if row.hangs == "sub" else ANSWER)
-            arguments = ["notes", "-q", "?", "-m", "root", "--sub-model", "sub", "--base-url", model_server.url]
+            arguments = ["ask", "notes", "-q", "?", "-m", "root", "--sub-model", "sub", "--base-url", model_server.url]
             arguments += [] if row.trace is None else ["--trace", row.trace]
             arguments += ["--json"] if row.as_json else []
-            argv, env = command("ask", *arguments, TMPDIR=str(tmp_path / "temporary"))
             (tmp_path / "temporary").mkdir()
-            closing = "".join(
-                f" {number}>&-" for number, stream in ((1, row.stdout), (2, row.stderr)) if stream == "closed"
-            )
-            process = subprocess.Popen(
-                ["sh", "-c", f"exec {shlex.join(argv)}{closing}"],
-                env=env,
-                cwd=tmp_path,
-                stdout=target(row.stdout),
-                stderr=target(row.stderr),
-                text=True,
-                encoding="utf-8",
+            running = start_command(
+                arguments,
+                target(row.stdout),
+                target(row.stderr),
+                environment={"TMPDIR": str(tmp_path / "temporary")},
+                closed=[number for number, stream in ((1, row.stdout), (2, row.stderr)) if stream == "closed"],
             )
             if row.signal is not None:
                 assert held.wait(30)
-                process.send_signal(row.signal)
-            stdout, stderr = process.communicate(timeout=30)
-            return Ended(process.returncode, stdout or "", stderr or "")
+                os.kill(running.process.pid, row.signal)
+            return running.end(30)
 
         yield run
 
@@ -159,9 +143,9 @@ def told(replies: Iterator[Any]) -> str:
 
 
 @pytest.mark.parametrize("row", BREAKS, ids=lambda row: row.name)
-def test_what_was_paid_for_is_kept(run_broken: Callable[[Break], Ended], tmp_path: Path, row: Break) -> None:
+def test_what_was_paid_for_is_kept(run_broken: Callable[[Break], Any], tmp_path: Path, row: Break) -> None:
     ended = run_broken(row)
-    assert ended.code == row.code, ended
+    assert ended.returncode == row.code, ended
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
     for words in row.says:

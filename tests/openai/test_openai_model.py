@@ -283,3 +283,8 @@ def test_without_the_sdk_the_error_names_the_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 'pip install "rlm-integrations[openai]"' in done.stdout
+
+
+def test_the_first_call_imports_nothing_of_the_sdk_on_the_callers_loop() -> None:
+    code = "import sys, rlm_integrations.openai; print('openai.resources.chat.completions' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
