@@ -17,8 +17,9 @@ from rlm_integrations.wire.calls import Call, HostCall, Reserve
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
-# A shell that runs the tests in the background has it ignored, and so would the programs that tests interrupt.
+# A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Post = Callable[[BaseHTTPRequestHandler, bytes], None]
 """Answers one POST through its handler, given the body."""

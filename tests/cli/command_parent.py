@@ -12,6 +12,7 @@ import os
 import selectors
 import socket
 import sys
+from contextlib import suppress
 from typing import Any, TextIO
 
 from rlm_integrations.cli import main
@@ -39,7 +40,8 @@ def next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | 
                 selector.unregister(key.fileobj)
                 _, status = os.waitpid(pid, 0)
                 os.close(key.fd)
-                os.write(report, b"%12d" % os.waitstatus_to_exitcode(status))
+                with suppress(BrokenPipeError):  # nobody waits for it any more
+                    os.write(report, b"%12d" % os.waitstatus_to_exitcode(status))
                 os.close(report)
                 continue
             message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 4)

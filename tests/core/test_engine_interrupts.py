@@ -190,6 +190,7 @@ def out_of_time() -> Iterator[Callable[[], None]]:
 def test_a_soft_time_limit_ends_the_run_and_its_spending(amid: str, out_of_time: Callable[[], None]) -> None:
     go_on = threading.Event()
     asked: list[str] = []
+    others = {*threading.enumerate()}
 
     class Slow:
         def complete_sync(self, messages: Sequence[Message]) -> Completion:
@@ -208,9 +209,9 @@ def test_a_soft_time_limit_ends_the_run_and_its_spending(amid: str, out_of_time:
         RLMEngine(root, sub_llm=sub).run("?", "a line\n" * 20_000)
     counted = len(asked), len(quick.requests)
     go_on.set()
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.name.startswith("rlm"):
-            thread.join(10)
+    for thread in {*threading.enumerate()} - others:
+        thread.join(10)
+        assert not thread.is_alive(), thread
     assert (len(asked), len(quick.requests)) == counted
 
     trace = caught.value.result.trace  # type: ignore[attr-defined]

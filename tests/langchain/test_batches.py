@@ -149,6 +149,7 @@ def test_runs_of_a_batch_that_ended_early_spend_no_more(end: str, out_of_time: C
     open_calls = threading.Barrier(3, out_of_time if end == "a signal" else None)
     llm = Slow(asked=[], go_on=threading.Event(), begun=lambda: open_calls.wait(20))
     rlm = RLMRunnable(llm=llm, context="a line\n" * 20_000)
+    others = {*threading.enumerate()}
 
     def context() -> Iterator[str]:
         """Documents that turn out to be none when the other runs are at their models."""
@@ -168,9 +169,9 @@ def test_runs_of_a_batch_that_ended_early_spend_no_more(end: str, out_of_time: C
                 rlm.batch(inputs)
     asked = len(llm.asked)
     llm.go_on.set()
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.name.startswith(("rlm", "Thread")):
-            thread.join(10)
+    for thread in {*threading.enumerate()} - others:
+        thread.join(10)
+        assert not thread.is_alive(), thread
     assert len(llm.asked) == asked == len(traces)
     assert {trace.error for trace in traces} == {"the run was cancelled"}
 
