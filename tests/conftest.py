@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,13 @@ from rlm_integrations.wire.steps import ReplLost, StepDone
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported out of later garbage collections: tests that look for what is left would wait for them."""
+    gc.collect()
+    gc.freeze()
+
 
 Post = Callable[[BaseHTTPRequestHandler, bytes], None]
 """Answers one POST through its handler, given the body."""
