@@ -10,7 +10,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.language_models import BaseChatModel
@@ -26,10 +26,12 @@ from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.demo.messages import SupportMessage
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import install
-from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.testing import ReplayingModel
 from rlm_integrations.testing.langchain import ScriptedChatModel
 from rlm_integrations.testing.llama_index import ScriptedLLM
+
+if TYPE_CHECKING:
+    from rlm_integrations.openai import OpenAIModel
 
 
 def ask_langchain(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.demo.messages import DATA
-from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.testing import ReplayingModel
+
+if TYPE_CHECKING:
+    from rlm_integrations.openai import OpenAIModel
 
 RECORDING = DATA / "conversation.jsonl"
 
@@ -39,7 +42,8 @@ def choose_models(
 ) -> DemoModels:
     """A real model where one is named or the environment holds OPENAI_API_KEY, else the recording.
 
-    Raises InvalidArgumentError for a server or a sub-model without a model.
+    Raises InvalidArgumentError for a server or a sub-model without a model, MissingExtraError where a real one is to
+    answer and openai is not there.
     """
     has_key = bool(environment.get("OPENAI_API_KEY"))
     if model is None and (base_url or (sub_model and not has_key)):
@@ -48,5 +52,7 @@ def choose_models(
         return recorded_models(ReplayingModel.from_file(RECORDING))
     root, sub = (model, sub_model or model) if model else (_BY_KEY[0], sub_model or _BY_KEY[1])
     where = base_url or "OpenAI's API"
+    from rlm_integrations.openai import OpenAIModel  # the recording needs none of it, and it takes a second
+
     introduction = f"A real model answers: {root} as the root LM and {sub} for the sub-calls, through {where}."
     return DemoModels(introduction, OpenAIModel(root, base_url), OpenAIModel(sub, base_url))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sysconfig
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 STDLIB_QUESTION = """\
@@ -22,6 +23,7 @@ STDLIB_ANSWER = ("classes", "file", "in_file")
 
 _NOT_STDLIB = {"site-packages", "dist-packages", "__pycache__"}
 _TEST_FOLDERS = {"test", "tests", "idle_test"}
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 
 
 def read_stdlib() -> dict[str, str]:
@@ -49,9 +51,15 @@ def _is_test(name: str) -> bool:
 def _subclasses_of_exception(source: str) -> int:
     if "Exception" not in source:  # parsing is slow
         return 0
-    tree = ast.parse(source.encode("utf-8", "surrogateescape"))
-    return sum(
-        isinstance(node, ast.ClassDef)
-        and any(isinstance(base, ast.Name) and base.id == "Exception" for base in node.bases)
-        for node in ast.walk(tree)
-    )
+    return _counted(ast.parse(source.encode("utf-8", "surrogateescape")).body)
+
+
+def _counted(statements: Iterable[ast.AST]) -> int:
+    """Among these and the statements in them, however deep. No expression holds one."""
+    found = 0
+    for statement in statements:
+        if isinstance(statement, ast.ClassDef):
+            found += any(isinstance(base, ast.Name) and base.id == "Exception" for base in statement.bases)
+        for block in _BLOCKS:
+            found += _counted(getattr(statement, block, ()))
+    return found

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from rich.console import Console
 
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -57,9 +58,17 @@ def table_rows(output: str) -> dict[str, list[tuple[str, str, str]]]:
     return rows
 
 
-@pytest.fixture(scope="module")
-def piped() -> subprocess.CompletedProcess[str]:
-    return run_demo()
+@pytest.fixture(scope="session")
+def piped(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> subprocess.CompletedProcess[str]:
+    """One run of the demo, also for tests that run in several processes."""
+    if worker_id == "master":
+        return run_demo()
+    kept = tmp_path_factory.getbasetemp().parent / "demo.json"
+    with FileLock(f"{kept}.lock"):
+        if not kept.exists():
+            run = run_demo()
+            kept.write_text(json.dumps([run.args, run.returncode, run.stdout, run.stderr]), "utf-8")
+        return subprocess.CompletedProcess(*json.loads(kept.read_text("utf-8")))
 
 
 def test_piped_it_ends_well_and_says_first_that_no_model_is_asked(piped: subprocess.CompletedProcess[str]) -> None:
@@ -195,11 +204,13 @@ def test_a_model_that_the_server_does_not_know_is_one_line_and_exit_code_1(
     assert "404" in run.stderr
 
 
-@pytest.mark.parametrize("package", ["llama_index", "openai"])
-def test_without_a_package_it_needs_it_names_the_extra(package: str) -> None:
-    run = run_demo(before=f"sys.modules['{package}'] = None")
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"), [("llama_index", (), "all"), ("openai", ("--model", "m"), "openai")]
+)
+def test_without_a_package_it_needs_it_names_the_extra(package: str, arguments: tuple[str, ...], extra: str) -> None:
+    run = run_demo(*arguments, before=f"sys.modules['{package}'] = None")
     assert run.returncode == 2
-    assert 'pip install "rlm-integrations[all]"' in run.stderr
+    assert f'pip install "rlm-integrations[{extra}]"' in run.stderr
     assert len(run.stderr.splitlines()) == 1
 
 
