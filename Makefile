@@ -11,6 +11,9 @@ INSIDES := repl sandboxes wire
 NEEDS := langchain_openai|llama_index\.llms\.openai_like|llama_index\.vector_stores\.
 WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from ($(NEEDS))" tests))
 
+# Else each process compiles the package and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-lowest test-newest check conformance bench clean
 
 demo: .venv/.installed
