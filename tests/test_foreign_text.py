@@ -34,6 +34,7 @@ import rlm_integrations
 from rlm_integrations import Completion, Message, RLMEngine, RLMLimits
 from rlm_integrations.core.calls.model_calls import MAX_REPLY_CHARS
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe
 from rlm_integrations.core.corpus.document import Document
@@ -318,6 +319,15 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
         {
             "one id": lambda n: "a " * (n // 2),
             "ids that are taken": lambda n: "a " * (n // 4) + " ".join(f"a#{k}" for k in range(n // 20)),
+        },
+    ),
+    "split_thoughts": (
+        split_thoughts,
+        {
+            "tags that open": lambda n: "<think>\n" * (n // 8),
+            "tags that close": lambda n: "a</think>" * (n // 9),
+            "channels": lambda n: "<|channel|>analysis<|message|>" * (n // 30),
+            "stop tokens": lambda n: "</s>" * (n // 4),
         },
     ),
     "read_question": (

@@ -9,6 +9,9 @@ from typing import Literal, Protocol
 from rlm_integrations.core.usage import Usage
 
 Role = Literal["system", "user", "assistant"]
+Finish = Literal["stop", "length", "content_filter", "refusal", "error"]
+"""How a reply ended: by itself, cut at the limit of its tokens, withheld or cut by a filter, as the model's refusal, or
+because the server failed amid it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,12 @@ class Completion:
     text: str
     usage: Usage = field(default_factory=Usage)
     model: str | None = None
+    finish: Finish | None = None
+    """How it ended; None where that is not known."""
+    thoughts: str = ""
+    """What a reasoning model thought first, where the server says so. Thoughts in the text are found by the engine."""
+    cached: bool = False
+    """Whether it came from a cache: nothing was sent, and it cost nothing."""
 
 
 class LanguageModel(Protocol):

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.language_model import Completion, Message
 
 MAX_REPLY_CHARS = 10_000_000
@@ -107,4 +109,7 @@ class ModelCalls:
             raise ValueError(
                 f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"
             )
-        return completion
+        text, thoughts = split_thoughts(completion.text)
+        if text == completion.text:
+            return completion
+        return replace(completion, text=text, thoughts="\n\n".join(filter(None, (completion.thoughts, thoughts))))

@@ -78,6 +78,7 @@ class SubCalls:
             completion = await self._calls.sub_call(self._model, messages, step.waiting, started)
             assert record is not None
             record.reply, record.model, record.usage = completion.text, completion.model, completion.usage
+            record.thoughts, record.finish, record.cached = completion.thoughts, completion.finish, completion.cached
         except RunError:  # of the user's handler: the run ends with it
             raise
         except BudgetError as refusal:

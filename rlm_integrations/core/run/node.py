@@ -176,7 +176,17 @@ class Node:
             await self._emit(RootFailed(iteration, words))
             problem = f"the root LM failed in iteration {iteration}: {words}"
             return await self._decide(state, RootCallFailed(problem, self._view()))
-        await self._emit(RootReplied(iteration, completion.text, completion.usage, completion.model))
+        await self._emit(
+            RootReplied(
+                iteration,
+                completion.text,
+                completion.usage,
+                completion.model,
+                completion.thoughts,
+                completion.finish,
+                completion.cached,
+            )
+        )
         self._check_budget()
         return await self._decide(state, Replied(completion.text, self._view()))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.language_model import Finish, Message
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, SubCall
 from rlm_integrations.core.trace.result import RLMResult
@@ -68,6 +68,12 @@ class RootReplied(_Moment):
     reply: str
     usage: Usage
     model: str | None = None
+    thoughts: str = ""
+    """What the model thought before it replied."""
+    finish: Finish | None = None
+    """How the reply ended; None where the server does not say."""
+    cached: bool = False
+    """Whether it came from a cache."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,8 @@ class Recorder:
         call = self._iteration(event.iteration).call
         call.seconds = event.at - call.start
         if isinstance(event, RootReplied):
-            call.model, call.usage = event.model, event.usage
+            call.model, call.usage, call.cached = event.model, event.usage, event.cached
+            call.thoughts, call.finish = event.thoughts, event.finish
         else:
             call.error = event.error
 

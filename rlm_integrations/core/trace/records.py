@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, ConfigDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Finish
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.surrogates import Text
 from rlm_integrations.core.trace.citations import Citation
@@ -28,6 +29,12 @@ class ModelCall(_Record):
     """Why there is no reply; None where there is one."""
     model: str | None = None
     usage: Usage = Usage()
+    thoughts: Text = ""
+    """What the model thought before it replied."""
+    finish: Finish | None = None
+    """How the reply ended; None where the server does not say."""
+    cached: bool = False
+    """Whether the reply came from a cache."""
     start: float = 0.0
     """Seconds since the run began."""
     seconds: float = 0.0
@@ -43,9 +50,16 @@ class SubCall(_Record):
     index: int | None = None
     prompt: Text
     reply: Text | None = None
+    """Also where the call failed because of how it ended: cut, refused or empty."""
     error: Text | None = None
     model: str | None = None
     usage: Usage = Usage()
+    thoughts: Text = ""
+    """What the model thought before it replied."""
+    finish: Finish | None = None
+    """How the reply ended; None where the server does not say."""
+    cached: bool = False
+    """Whether the reply came from a cache."""
     start: float = 0.0
     """Seconds since the run began."""
     seconds: float = 0.0

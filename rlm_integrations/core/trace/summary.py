@@ -82,7 +82,11 @@ def _cut_iteration(iteration: Iteration, chars: int, sub_calls: int) -> Iteratio
     return iteration.model_copy(
         update={
             "call": iteration.call.model_copy(
-                update={"model": _cut_if(iteration.call.model, chars), "error": _cut_if(iteration.call.error, chars)}
+                update={
+                    "model": _cut_if(iteration.call.model, chars),
+                    "error": _cut_if(iteration.call.error, chars),
+                    "thoughts": _cut(iteration.call.thoughts, chars),
+                }
             ),
             "reply": _cut(iteration.reply, chars),
             "observation": _cut_if(iteration.observation, chars),
@@ -100,6 +104,7 @@ def _cut_execution(execution: CodeExecution, chars: int, sub_calls: int) -> Code
                 "reply": _cut_if(call.reply, chars),
                 "error": _cut_if(call.error, chars),
                 "model": _cut_if(call.model, chars),
+                "thoughts": _cut(call.thoughts, chars),
             }
         )
         for call in kept
