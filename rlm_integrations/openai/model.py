@@ -16,7 +16,7 @@ from rlm_integrations.openai.credentials import api_key_for
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import Prices, completion_of
 
-importlib.import_module("openai.resources")  # else the first call imports it: half a second of the caller's event loop
+importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
 
 
 class OpenAIModel:
