@@ -204,9 +204,13 @@ class Node:
 
     async def _run_code(self, state: State, action: RunCode) -> Decision:
         decision: Decision | None = None
+        begun = False
 
         async def execute() -> str:
-            nonlocal decision
+            nonlocal decision, begun
+            if begun:
+                raise RunError("around_step: it awaited execute() twice; the code of a step runs once")
+            begun = True
             decision = await self._decide(state, await self._execute(state.iteration, action.blocks))
             return _shown(decision)
 
