@@ -50,7 +50,7 @@ def observe(ran: CodeRan, at: StepContext) -> str:
         lines.append(observation_part("fence_open"))
     if at.quoted:
         lines.append(quoted_blocks(at.quoted))
-    lines += [_failed_batch(batch) for batch in ran.failed_batches]
+    lines += [_failed_batch(batch, again=at.step < at.max_iterations - 1) for batch in ran.failed_batches]
     if isinstance(outcome, StepDone):
         lines += _answer_and_variables(outcome, at)
     lines += _reminders(ran.budget, at)
@@ -97,16 +97,17 @@ def _error(error: CodeError, blocks: int) -> str:
     )
 
 
-def _failed_batch(batch: FailedBatch) -> str:
+def _failed_batch(batch: FailedBatch, *, again: bool) -> str:
+    """`again`: whether there is a step left in which to ask once more."""
+    reason, failed = one_line(batch.reason), len(batch.indices)
+    if failed == batch.of:
+        return observation_part("sub_calls_failed", n=plural(failed, "sub-call"), reason=reason)
     indices = ", ".join(map(str, batch.indices[:_LISTED_INDICES]))
-    if len(batch.indices) > _LISTED_INDICES:
+    if failed > _LISTED_INDICES:
         indices += ", …"
-    return fill(
-        "sub_call_failed",
-        n_failed=number(len(batch.indices)),
-        n=number(batch.of),
-        indices=indices,
-        reason=one_line(batch.reason),
+    kept = observation_part("sub_calls_kept_again" if again else "sub_calls_kept")
+    return observation_part(
+        "sub_calls_failed_at", n_failed=number(failed), n=number(batch.of), indices=indices, reason=reason, kept=kept
     )
 
 
