@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,32 @@ def test_only_the_first_problems_are_told() -> None:
     assert why.count("valid integer") == 3
     assert "0: Input" in why
     assert why.endswith("; and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text", "is_json"),
+    [
+        (float, "NaN", True),
+        (float, "nan", False),
+        (float | None, "-inf", False),
+        (list[float], "[1.5, -Infinity]", True),
+        (dict[str, Any], '```json\n{"mean": NaN}\n```', False),
+        (dict[str, float], '{"mean": 1e999}', True),
+        (list[Any], "[1e+0400]", False),
+    ],
+)
+def test_what_json_has_no_number_for_does_not_fit(answer_type: Any, text: str, is_json: bool) -> None:
+    """pydantic takes it, and writes null: the answer and its text would differ."""
+    why = AnswerType(answer_type).misfit(text, is_json)
+    assert why is not None
+    assert why.startswith(("answer: JSON has no ", "answer: 1e"))
+
+
+@pytest.mark.parametrize("text", ['{"bank": "Infinity of NaN, 1e999"}', '{"long": "%s"}' % ("9" * 400), '{"n": 1e300}'])
+def test_words_that_look_like_no_number_fit(text: str) -> None:
+    typed = AnswerType(dict[str, Any])
+    assert typed.misfit(text, True) is None
+    assert json.loads(typed.text(text, True)) == typed.read(text, True) == json.loads(text)
 
 
 class Careless(BaseModel):
