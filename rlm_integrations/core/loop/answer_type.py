@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import cached_property
 from math import isfinite
 from typing import Any, Protocol, cast
@@ -13,6 +14,7 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import SchemaError, SchemaValidator
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.loop.embedded_json import embedded_json
 from rlm_integrations.core.wording import FOREIGN_CHARS, number, one_line
 
 _SHOWN_PROBLEMS = 3
@@ -117,10 +119,29 @@ class AnswerType:
         try:
             value = reader.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
         except Exception:  # the user's own validators raise what they will
-            return _read_json(reader, _unfenced(text.strip()))
+            return _read_text(reader, text)
         if isinstance(value, float) and not isfinite(value):
             raise _WrongAnswerError(_no_number(value))
         return value
+
+
+def _read_text(reader: _Reader, text: str) -> Any:
+    """A text that is JSON, or that holds exactly one JSON value that fits, among words or in a fence."""
+    try:
+        return _read_json(reader, text.strip())
+    except Exception:
+        candidates = [each for each in embedded_json(text) if each != text.strip()]
+        if len(candidates) == 1:
+            return _read_json(reader, candidates[0])
+        fitting: list[Any] = []
+        for each in candidates:
+            with suppress(Exception):
+                fitting.append(_read_json(reader, each))
+        if not fitting:
+            raise
+    if len(fitting) > 1:
+        raise _WrongAnswerError(f"{number(len(fitting))} JSON values in it fit the schema; send one, and no other")
+    return fitting[0]
 
 
 def _read_json(reader: _Reader, text: str) -> Any:
@@ -142,12 +163,6 @@ def _refuse_overflow(number: str) -> None:
 
 def _no_number(value: object) -> str:
     return f"JSON has no {value}; send a number or, where the schema takes it, null"
-
-
-def _unfenced(text: str) -> str:
-    opening, _, rest = text.partition("\n")
-    fenced = opening.rstrip(" \t").lower() in ("```", "```json") and rest.endswith("\n```")
-    return rest.removesuffix("\n```") if fenced else text
 
 
 def _failing_fast(schema: Any) -> Any:
