@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         SubCallEnded,
         SubCallsReserved,
         SubCallStarted,
+        Warned,
     )
     from rlm_integrations.core.trace.records import RLMTrace
     from rlm_integrations.core.trace.result import RLMResult
@@ -87,6 +88,7 @@ _NAMES_OF = {
         "SubCallEnded",
         "SubCallStarted",
         "SubCallsReserved",
+        "Warned",
     ),
     "core.trace.records": ("RLMTrace",),
     "core.trace.result": ("RLMResult",),
@@ -146,6 +148,7 @@ __all__ = [
     "SubCallsReserved",
     "Tool",
     "Usage",
+    "Warned",
     "collect_rlm_traces",
 ]
 

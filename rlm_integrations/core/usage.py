@@ -10,6 +10,7 @@ class Usage(BaseModel):
 
     `input_tokens` includes `cached_tokens`, and `output_tokens` includes `reasoning_tokens`, as
     providers count them. `cost_usd` is the sum of the costs that were reported, None when none was.
+    `estimated_tokens` are those, of input and output, that no server counted: a token for every four characters.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -18,6 +19,7 @@ class Usage(BaseModel):
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    estimated_tokens: int = 0
     cost_usd: float | None = None
 
     @property
@@ -31,5 +33,6 @@ class Usage(BaseModel):
             output_tokens=self.output_tokens + other.output_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            estimated_tokens=self.estimated_tokens + other.estimated_tokens,
             cost_usd=sum(costs) if costs else None,
         )

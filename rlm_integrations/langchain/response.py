@@ -53,8 +53,8 @@ def text_pieces(text: str) -> Iterator[str]:
 
 
 def to_usage_metadata(usage: Usage) -> UsageMetadata | None:
-    """LangChain's form of the usage; None where no model reported any."""
-    if not usage.total_tokens:
+    """LangChain's form of the usage; None where no model reported any, and all is estimated."""
+    if usage.total_tokens == usage.estimated_tokens:
         return None
     counts = UsageMetadata(
         input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens

@@ -1,4 +1,4 @@
-"""Which API key a server is sent."""
+"""Where the server is and which API key it is sent, as people paste them and files hold them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from rlm_integrations.core.errors import InvalidArgumentError
 
 _NO_KEY = "no-key-needed"
 """The SDK insists on a key; servers nearby ignore it."""
+_ENDPOINT = "/chat/completions"
 
 
 def api_key_for(base_url: str | None, api_key: str | None) -> str:
     """The key given, or the environment's, or a placeholder for a server nearby.
 
-    Raises InvalidArgumentError where none is known and the server is elsewhere.
+    Raises InvalidArgumentError where none is known and the server is elsewhere, and where it is none that can be sent.
     """
-    known = api_key or os.environ.get("OPENAI_API_KEY")
+    known = header_value(api_key, "api_key") or header_value(os.environ.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
     if known:
         return known
     if base_url is not None and is_nearby(base_url):
@@ -25,6 +26,40 @@ def api_key_for(base_url: str | None, api_key: str | None) -> str:
     raise InvalidArgumentError(
         f"api_key: none given, and OPENAI_API_KEY is not set; {base_url or 'https://api.openai.com'} needs one. "
         "Pass api_key=... or set OPENAI_API_KEY (a server on this machine, base_url='http://localhost:...', needs none)"
+    )
+
+
+def base_url_for(base_url: str | None) -> str | None:
+    """The URL given, or the environment's, without white space around it and the path that the SDK adds itself.
+
+    Raises InvalidArgumentError where it is none that can be called.
+    """
+    argument = "base_url" if base_url and base_url.strip() else "OPENAI_BASE_URL"
+    url = header_value(base_url, "base_url") or header_value(os.environ.get("OPENAI_BASE_URL"), "OPENAI_BASE_URL")
+    if not url:
+        return None
+    if " " in url or not url.lower().startswith(("http://", "https://")):
+        raise InvalidArgumentError(f"{argument}: {url!r:.200} is no URL; pass one as http://localhost:8000/v1")
+    return url.rstrip("/").removesuffix(_ENDPOINT) if url.rstrip("/").endswith(_ENDPOINT) else url
+
+
+def header_value(value: object, argument: str) -> str:
+    """The words without white space around them, empty where there are none; a file's last line break is no part of it.
+
+    Raises InvalidArgumentError, which does not show them, where they cannot stand in a request.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{argument}: {type(value).__name__} given; pass a str")
+    words = value.strip()
+    wrong = next((character for character in words if not (character.isascii() and character.isprintable())), None)
+    if wrong is None:
+        return words
+    found = "a line break" if wrong in "\r\n" else f"the character U+{ord(wrong):04X}"
+    raise InvalidArgumentError(
+        f"{argument}: holds {found} at place {words.index(wrong) + 1} of {len(words)}; pass it in one line of plain "
+        "ASCII (was more than it copied, or was the file it comes from saved with a byte order mark?)"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +11,14 @@ import openai
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
-from rlm_integrations.openai.credentials import api_key_for
+from rlm_integrations.openai.credentials import api_key_for, base_url_for, header_value
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import Prices, completion_of
 
 importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
+
+_OPENAI_URL = "https://api.openai.com/v1"
+"""Said outright: without it the SDK takes an OPENAI_BASE_URL that is empty for a URL."""
 
 
 class OpenAIModel:
@@ -43,7 +45,8 @@ class OpenAIModel:
         max_input_tokens: the model's window. Prompts of sub-calls and output shown are kept within it.
 
     Raises:
-        InvalidArgumentError: no key is known, or only one of the two prices is given.
+        InvalidArgumentError: no key is known, only one of the two prices is given, or key, URL or headers hold what no
+            request can (white space around them is dropped).
         RLMError: from a call, when the server's reply is no chat completion.
     """
 
@@ -66,15 +69,17 @@ class OpenAIModel:
         if not model:
             raise InvalidArgumentError("model: is empty; pass the name that the server knows the model by")
         self.model = model
-        self.base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
+        self.base_url = base_url_for(base_url)
         self.max_input_tokens = max_input_tokens
         self._prices = Prices.of(input_price, output_price, cached_input_price)
         self._extra_body = ({} if temperature is None else {"temperature": temperature}) | dict(extra_body or {})
         self._client: dict[str, Any] = {
             "api_key": api_key_for(self.base_url, api_key),
-            "base_url": self.base_url,
+            "base_url": self.base_url or _OPENAI_URL,
             "max_retries": max_retries,
-            "default_headers": dict(extra_headers or {}),
+            "default_headers": {
+                name: header_value(value, f"extra_headers[{name!r}]") for name, value in (extra_headers or {}).items()
+            },
         }
         if timeout_s is not None:
             self._client["timeout"] = timeout_s

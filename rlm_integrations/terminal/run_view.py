@@ -23,6 +23,7 @@ from rlm_integrations.core.trace.events import (
     SubCallEnded,
     SubCallsReserved,
     SubCallStarted,
+    Warned,
 )
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import number, plural
@@ -68,7 +69,8 @@ class RunView:
 
     @property
     def tokens(self) -> str:
-        return f"{number(self.usage.input_tokens)} in, {number(self.usage.output_tokens)} out"
+        about = "about " if self.usage.estimated_tokens else ""
+        return f"{about}{number(self.usage.input_tokens)} in, {number(self.usage.output_tokens)} out"
 
     @property
     def cost(self) -> str:
@@ -113,7 +115,7 @@ def advance(view: RunView, event: Event) -> RunView:
             return replace(view, phase=f"calling {event.name}")
         case HostCallEnded():
             return replace(view, phase="running code")
-        case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded():
+        case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded() | Warned():
             return view
 
 

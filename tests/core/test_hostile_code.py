@@ -131,7 +131,8 @@ async def test_tools_that_wait_for_their_turn_when_their_step_ends_are_never_cal
 @pytest.mark.parametrize("limit", [{"max_total_tokens": 20_000}, {"max_cost_usd": 0.2}])
 def test_a_batch_overspends_by_the_calls_in_flight_at_most(limit: dict[str, float]) -> None:
     root = ScriptedModel(
-        [repl("replies = llm_query_batched(['x'] * 200)"), "FINAL(out of budget)"], usage=Usage(cost_usd=0.0)
+        [repl("replies = llm_query_batched(['x'] * 200)"), "FINAL(out of budget)"],
+        usage=Usage(input_tokens=1, cost_usd=0.0),
     )
     sub = ScriptedModel(always=lambda messages: "ok", usage=Usage(input_tokens=1_000, cost_usd=0.01))
     result = RLMEngine(root, sub_llm=sub, limits={**limit, "max_concurrency": 4}).run("?", CORPUS)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.thoughts import split_thoughts
+from rlm_integrations.core.calls.token_counts import with_estimates
 from rlm_integrations.core.language_model import Completion, Message
 
 MAX_REPLY_CHARS = 10_000_000
@@ -104,6 +105,7 @@ class ModelCalls:
 
     async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
         completion = await model.call(messages, self.seconds())
+        completion = replace(completion, usage=with_estimates(completion, messages))
         self.budget.spend(completion.usage)
         if len(completion.text) > MAX_REPLY_CHARS:
             raise ValueError(

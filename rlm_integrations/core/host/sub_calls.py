@@ -7,10 +7,11 @@ import itertools
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.prompts.texts import sub_call_messages
-from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted
+from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
@@ -96,6 +97,8 @@ class SubCalls:
                 record.seconds = step.clock() - record.start
                 step.sub_call_closed()
         await self._emit(SubCallEnded(step.iteration, record))
+        if record.usage.estimated_tokens:
+            await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         if record.reply is None:
             raise RefusedCallError("failed", record.error or "the sub-call failed")
         return record.reply

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
-from rlm_integrations.core.trace.events import Event
+from rlm_integrations.core.trace.events import Event, Warned
 from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.run_errors import boundary
@@ -27,6 +29,7 @@ class Account:
         self._recorder = Recorder(question, limits)
         self._on_event = on_event
         self._closed = False
+        self._warned: set[str] = set()
 
     @property
     def closed(self) -> bool:
@@ -44,10 +47,16 @@ class Account:
     async def emit(self, event: Event, node: tuple[int, ...] = ()) -> None:
         """Record the event, as of now, and tell the user. Raises RunError where the user's handler raised.
 
-        After the last event nothing is recorded any more.
+        After the last event nothing is recorded any more, and of each kind of warning the first alone.
         """
         if self._closed:
             return
+        if isinstance(event, Warned):
+            if event.kind in self._warned:
+                return
+            self._warned.add(event.kind)
+            with suppress(Warning):  # a filter that makes errors of warnings must not end a run that goes well
+                warnings.warn(event.message, RuntimeWarning, stacklevel=2)
         event = replace(event, at=self.seconds(), node=node)
         self._recorder.record(event)
         await self._tell(event)

@@ -6,6 +6,7 @@ from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
@@ -39,6 +40,7 @@ from rlm_integrations.core.trace.events import (
     RootFailed,
     RootReplied,
     RunStarted,
+    Warned,
 )
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary
@@ -187,6 +189,8 @@ class Node:
                 completion.cached,
             )
         )
+        if completion.usage.estimated_tokens:
+            await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         self._check_budget()
         return await self._decide(state, Replied(completion.text, self._view()))
 

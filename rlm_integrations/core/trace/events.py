@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rlm_integrations.core.language_model import Finish, Message
 from rlm_integrations.core.trace.citations import Citation
@@ -160,6 +160,14 @@ class IterationEnded(_Moment):
 
 
 @dataclass(frozen=True, slots=True)
+class Warned(_Moment):
+    """Something about the models that the user should know, and that does not end the run. Once for each `kind`."""
+
+    kind: Literal["usage_estimated"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded(_Moment):
     """The last event of a run that gave a result."""
 
@@ -191,6 +199,7 @@ Event = (
     | Cited
     | CodeEnded
     | IterationEnded
+    | Warned
     | RunEnded
     | RunFailed
 )

@@ -24,6 +24,7 @@ from rlm_integrations.core.trace.events import (
     SubCallEnded,
     SubCallsReserved,
     SubCallStarted,
+    Warned,
 )
 from rlm_integrations.core.trace.records import (
     CodeExecution,
@@ -85,6 +86,8 @@ class Recorder:
                 self._end_execution(event)
             case IterationEnded():
                 self._iteration(event.iteration).observation = event.observation
+            case Warned():
+                trace.warnings.append(event.message)
             case RunEnded():
                 trace.answer, trace.stop_reason = event.result.text, event.result.stop_reason
                 trace.seconds = event.at

@@ -170,6 +170,8 @@ class RLMTrace(_Record):
     stop_reason: StopReason | None = None
     """None where the run failed."""
     error: Text | None = None
+    warnings: list[Text] = []
+    """What the user should know of the models: a server that counts no tokens, for one."""
     seconds: float = 0.0
     detail: Literal["full", "summary"] = "full"
 

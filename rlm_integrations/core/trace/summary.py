@@ -55,6 +55,7 @@ def _cut_trace(trace: RLMTrace, chars: int, sub_calls: int, citations: int, iter
             "context": _cut(trace.context, chars),
             "sandbox": _cut(trace.sandbox, chars),
             "error": _cut_if(trace.error, chars),
+            "warnings": [_cut(warning, chars) for warning in trace.warnings[:4]],
             "opening": [TraceMessage(role=m.role, content=_cut(m.content, chars)) for m in trace.opening[:4]],
             "iterations": [_cut_iteration(iteration, chars, sub_calls) for iteration in kept],
             "omitted_iterations": _omitted(left_out, trace.omitted_iterations),
