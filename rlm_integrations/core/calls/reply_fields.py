@@ -28,7 +28,7 @@ _WORDS: dict[Finish, str] = {
     "malformed_response",
 }
 """As OpenAI and the servers that speak its API say it, Anthropic, Google, Mistral, Cohere, Bedrock and Ollama."""
-_FINISHES = {word: finish for finish, words in _WORDS.items() for word in words.split()}
+_FINISHES: dict[str, Finish] = {word: finish for finish, words in _WORDS.items() for word in words.split()}
 
 
 def field_of(holder: object, name: str) -> Any:
