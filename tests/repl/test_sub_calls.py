@@ -119,8 +119,16 @@ def test_sub_calls_work_from_several_threads_at_once(repl, host):
 
 
 def test_a_failed_sub_call_can_be_pickled():
-    failed = pickle.loads(pickle.dumps(FailedSubCall("no reply")))
-    assert (failed, failed.error) == ("[sub-call failed: no reply]", "no reply")
+    failed = pickle.loads(pickle.dumps(FailedSubCall("no reply", True)))
+    assert (failed, failed.error, failed.cut) == ("[sub-call failed: no reply]", "no reply", True)
+
+
+def test_a_reply_that_was_cut_fails_its_call(repl, host):
+    host.answers["llm_query"] = lambda payload: HostRefusalError("cut", "the reply was cut; it began 'One'")
+    assert repl.failure("llm_query('q')") == "SubCallError: the reply was cut; it began 'One'"
+    assert repl.value("[(reply, reply.cut) for reply in llm_query_batched(['q'])]") == (
+        """[("[sub-call failed: the reply was cut; it began 'One']", True)]"""
+    )
 
 
 def test_tools_are_called_by_name(open_repl, host):

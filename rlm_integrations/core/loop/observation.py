@@ -34,6 +34,8 @@ class StepContext:
     """Of the fence around the output, which cannot know it."""
     quoted: int = 0
     """How many blocks of the reply were quotations of what the root LM was shown, and not run."""
+    unfinished: str | None = None
+    """Why the reply is no whole one, where it is none."""
     misfit: str | None = None
     """Why the answer does not fit its schema, where it was ready and does not."""
 
@@ -48,6 +50,8 @@ def observe(ran: CodeRan, at: StepContext) -> str:
         lines.append(_error(outcome.error, at.blocks))
     if at.fence_open and (isinstance(outcome, ReplLost) or outcome.error is not None):
         lines.append(observation_part("fence_open"))
+    if at.unfinished is not None:
+        lines.append(observation_part("unfinished", why=one_line(at.unfinished)))
     if at.quoted:
         lines.append(quoted_blocks(at.quoted))
     lines += [_failed_batch(batch, again=at.step < at.max_iterations - 1) for batch in ran.failed_batches]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
+from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -192,7 +193,8 @@ class Node:
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         self._check_budget()
-        return await self._decide(state, Replied(completion.text, self._view()))
+        replied = Replied(completion.text, self._view(), completion.finish, unfinished(completion))
+        return await self._decide(state, replied)
 
     def _check_budget(self) -> None:
         if self._budget.problem is not None:

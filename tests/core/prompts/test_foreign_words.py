@@ -122,6 +122,7 @@ OURS = names("""
     observation.sub_calls: made seconds left
     observation.error: line of_block kept
     observation.error_no_line: of_block kept
+    observation.unfinished: why
     observation.quoted: blocks
     observation.few_steps: left
     observation.few_tokens: percent
@@ -129,6 +130,7 @@ OURS = names("""
     observation.output: tag
     observation.cut: n
     nudge_no_code: step max_iterations quoted
+    nudge_unfinished: step max_iterations why quoted
     nudge_misfit: step max_iterations quoted
     last_call: limit tag
     repl_lost: retrieved
