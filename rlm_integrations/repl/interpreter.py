@@ -136,7 +136,7 @@ class Interpreter:
 
     def _show(self, value: Any) -> None:
         if isinstance(value, str):
-            self._output.write(value if type(value) is str else str.__str__(value))
+            self._output.write(value if type(value) is str else str.__str__(value), is_text=True)
         elif _is_list_of_matches(value):  # one that the model filtered prints as what it came from
             self._output.write(repr(Matches.of(value, self._printed_chars)))
         else:
