@@ -48,7 +48,7 @@ def test_an_observation_with_everything_in_it() -> None:
         sub_call_seconds=4.2,
         failed_batches=[FailedBatch((7,), 12, "TimeoutError: no reply within 600 s")],
     )
-    assert observe(ran, PLENTY, at(blocks=2)) == (
+    assert observe(ran, replace(PLENTY, seconds_left=900.0), at(blocks=2)) == (
         "Step 2 of 20: error · sub-calls: 12 made in 4 s, 988 left\n"
         "Error at line 3 of block 2: KeyError: 'plot'\n"
         '    ends[d["metadata"]["plot"]] = n.split(" | ")[1]\n'
@@ -61,6 +61,13 @@ def test_an_observation_with_everything_in_it() -> None:
         "lease-00 | 2010-03-01 | ends on 1 March 2010\n"
         "</output 6f21>"
     )
+
+
+def test_how_long_sub_calls_took_is_told_where_time_is_bounded_alone() -> None:
+    slow, fast = (CodeRan(done("x"), sub_calls_made=3, sub_call_seconds=seconds) for seconds in (40.0, 0.1))
+    assert observe(slow, PLENTY, at()) == observe(fast, PLENTY, at())  # as a cache of replies needs it
+    bounded = replace(PLENTY, seconds_left=900.0)
+    assert observe(slow, bounded, at()) != observe(fast, bounded, at())
 
 
 def test_the_shortest_observation_without_sub_calls() -> None:
