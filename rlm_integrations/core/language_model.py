@@ -34,7 +34,7 @@ class Completion:
     thoughts: str = ""
     """What a reasoning model thought first, where the server says so. Thoughts in the text are found by the engine."""
     cached: bool = False
-    """Whether it came from a cache: nothing was sent, and it cost nothing."""
+    """Whether it came from a cache: nothing was sent, and it cost nothing. Its usage is not counted."""
 
 
 class LanguageModel(Protocol):

@@ -11,9 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rlm_integrations.core.errors import InvalidArgumentError
 
 StopReason = Literal[
-    "answer", "plain_reply", "max_iterations", "max_sub_calls", "max_total_tokens", "max_cost", "timeout"
+    "answer",
+    "plain_reply",
+    "max_iterations",
+    "max_sub_calls",
+    "max_total_tokens",
+    "max_cost",
+    "timeout",
+    "max_input_tokens",
 ]
-"""Why a run ended. All but the first two name a limit."""
+"""Why a run ended. All but the first two name a limit; the last is the window of the root LM."""
 
 
 class RLMLimits(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from langchain_core.language_models import LanguageModelLike
@@ -14,6 +15,7 @@ from rlm_integrations.core.calls.reply_fields import finish_of, refusal_in, thou
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.langchain.cache_hits import came_from_cache
 from rlm_integrations.langchain.system_messages import refuses_system_messages, without_system_messages
 
 NO_STREAM_TAG = "nostream"
@@ -64,20 +66,23 @@ class LangChainModel:
     async def complete(self, messages: Sequence[Message]) -> Completion:
         sent = self._sendable(messages)
         try:
-            return completion_of(await self._model.ainvoke(sent, self._config()))
+            return self._completion(await self._model.ainvoke(sent, self._config()))
         except Exception as error:
             if not self._learned_from(error, sent):
                 raise
-        return completion_of(await self._model.ainvoke(self._sendable(messages), self._config()))
+        return self._completion(await self._model.ainvoke(self._sendable(messages), self._config()))
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
         sent = self._sendable(messages)
         try:
-            return completion_of(self._model.invoke(sent, self._config()))
+            return self._completion(self._model.invoke(sent, self._config()))
         except Exception as error:
             if not self._learned_from(error, sent):
                 raise
-        return completion_of(self._model.invoke(self._sendable(messages), self._config()))
+        return self._completion(self._model.invoke(self._sendable(messages), self._config()))
+
+    def _completion(self, reply: object) -> Completion:
+        return replace(completion_of(reply), cached=came_from_cache(reply, self._model))
 
     def _sendable(self, messages: Sequence[Message]) -> list[BaseMessage]:
         return to_langchain(messages if self._takes_system else without_system_messages(messages))
@@ -138,7 +143,7 @@ def model_name(model: object) -> str:
 
 def _usage(reply: AIMessage) -> Usage:
     counts = reply.usage_metadata
-    if counts is None:
+    if counts is None or "input_tokens" not in counts:  # a cache hit's may say its cost alone
         return Usage()
     return Usage(
         input_tokens=counts["input_tokens"],

@@ -14,6 +14,7 @@ from rlm_integrations.core.trace.events import (
     HostCallStarted,
     IterationEnded,
     IterationStarted,
+    PromptShortened,
     ReplOpened,
     RootFailed,
     RootReplied,
@@ -109,6 +110,8 @@ def advance(view: RunView, event: Event) -> RunView:
             return replace(view, usage=event.result.usage, phase="done")
         case RunFailed():
             return replace(view, usage=event.result.usage, phase="failed")
+        case PromptShortened():
+            return replace(view, phase="asking the root LM again, in fewer characters")
         case RootFailed():
             return replace(view, phase="the root LM failed")
         case HostCallStarted():

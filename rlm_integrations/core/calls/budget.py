@@ -118,6 +118,7 @@ def limit_words(reason: StopReason, limits: RLMLimits) -> str:
         "max_sub_calls": f"the limit of {plural(limits.max_sub_calls, 'sub-call')}",
         "max_total_tokens": f"the limit of {number(limits.max_total_tokens or 0)} tokens",
         "max_cost": f"the limit of {limits.max_cost_usd} US dollars",
+        "max_input_tokens": "the window of the root LM",
         "timeout": f"the limit of {limits.timeout_s or 0:g} s",
     }
     return words[reason]

@@ -15,6 +15,7 @@ from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.calls.token_counts import with_estimates
 from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.usage import Usage
 
 MAX_REPLY_CHARS = 10_000_000
 """Of one reply of a model: some millions of tokens, which no model writes at once."""
@@ -105,8 +106,11 @@ class ModelCalls:
 
     async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
         completion = await model.call(messages, self.seconds())
-        completion = replace(completion, usage=with_estimates(completion, messages))
-        self.budget.spend(completion.usage)
+        if completion.cached:
+            completion = replace(completion, usage=Usage())
+        else:
+            completion = replace(completion, usage=with_estimates(completion, messages))
+            self.budget.spend(completion.usage)
         if len(completion.text) > MAX_REPLY_CHARS:
             raise ValueError(
                 f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"

@@ -9,6 +9,7 @@ from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
@@ -16,7 +17,7 @@ from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import RunError
-from rlm_integrations.core.wording import error_words
+from rlm_integrations.core.wording import error_words, number
 from rlm_integrations.wire.calls import LlmQuery, Reserve
 
 
@@ -124,7 +125,7 @@ class SubCalls:
         except Exception as error:
             if record is None:
                 raise
-            record.error = error_words(error)
+            record.error = _failure_words(error, len(call.prompt))
         finally:
             if record is None:
                 self._budget.release(1)
@@ -135,3 +136,11 @@ class SubCalls:
         if record.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         return record, again
+
+
+def _failure_words(error: Exception, prompt_chars: int) -> str:
+    """Why there is no reply, in words for the root LM and the trace."""
+    words = error_words(error)
+    if not is_overflow(error):
+        return words
+    return f"the prompt of {number(prompt_chars)} characters is too long for the sub-LM: send smaller pieces; {words}"

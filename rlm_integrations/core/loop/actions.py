@@ -15,6 +15,8 @@ class CallRootLM:
     messages: tuple[Message, ...]
     iteration: int
     last_call: bool = False
+    shortened: bool = False
+    """Whether it is the same question in fewer characters, since the last try was too long for the model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
 from rlm_integrations.core.loop.quotations import Quotations, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
+from rlm_integrations.core.loop.shortening import SHARES
+from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, observation_part
 from rlm_integrations.core.wording import one_line, shortened
@@ -45,9 +47,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A run between two actions. The conversation only ever grows, so that prompt caches hit."""
+    """A run between two actions. The conversation only ever grows, so that prompt caches hit.
+
+    The one exception is a conversation that the root LM refused as too long.
+    """
 
     messages: tuple[Message, ...] = ()
+    opening: int = 0
+    """How many of `messages` came before the first reply."""
+    shortenings: int = 0
+    """How often the conversation was shortened since the last reply."""
     quotable: tuple[Message, ...] = ()
     """Those of `messages` that code may be quoted from."""
     iteration: int = 1
@@ -75,9 +84,10 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages = happening.messages
-            return replace(state, messages=messages, quotable=quotable(messages)), CallRootLM(messages, state.iteration)
+            state = replace(state, messages=messages, opening=len(messages), quotable=quotable(messages))
+            return state, CallRootLM(messages, state.iteration)
         case Replied():
-            return _on_reply(rules, state, happening)
+            return _on_reply(rules, replace(state, shortenings=0), happening)
         case CodeRan():
             return _on_code_ran(rules, state, happening)
         case RootCallFailed():
@@ -145,12 +155,42 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
 
 
 def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
-    """Where time was up, the last call follows; else the run fails."""
+    """Where it was too long, a shorter one follows, and where time was up, the last call; else the run fails."""
+    out_of_time = failed.budget.limit == "timeout"
+    if failed.too_long and not out_of_time and (shorter := _shortened(state)) is not None:
+        return shorter
+    if failed.too_long and not out_of_time:
+        return state, _outgrown(rules, state, failed.problem)
     if state.last_call is not None:
         return state, _last_answer(rules, replace(state, parsed=ParsedReply(())), problem=failed.problem)
     if failed.budget.limit is not None:
         return _last_call(rules, state, "", failed.budget.limit)
     return state, Fail(failed.problem, draft=state.draft)
+
+
+def _shortened(state: State) -> Decision | None:
+    """Ask the same in fewer characters; None where there is nothing left to try."""
+    tries = SHARES[state.shortenings :]
+    messages = shortened_conversation(state.messages, state.opening, tries[0]) if tries else None
+    if messages is None:
+        return None
+    state = replace(state, messages=messages, shortenings=state.shortenings + 1)
+    return state, CallRootLM(messages, state.iteration, last_call=state.last_call is not None, shortened=True)
+
+
+def _outgrown(rules: Rules, state: State, problem: str) -> Action:
+    """The root LM cannot be asked any more: the draft is the answer, where it is one."""
+    draft = state.draft.strip()
+    if draft and rules.misfit(draft, state.draft_is_json) is None:
+        return Finish(draft, state.last_call or "max_input_tokens", state.draft_is_json)
+    return Fail(
+        f"{problem}. The conversation does not fit the root LM's window even at its shortest: tell the model's "
+        "max_input_tokens (OpenAIModel(max_input_tokens=...), or as the profile or context_window of a framework's "
+        "model), so that it is shown less, or lower limits.inline_chars and max_output_chars, or take a model with a "
+        "larger window",
+        state.last_call,
+        state.draft,
+    )
 
 
 def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Decision:

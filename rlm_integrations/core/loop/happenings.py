@@ -57,6 +57,8 @@ class RootCallFailed:
 
     problem: str
     budget: BudgetView
+    too_long: bool = False
+    """Whether the conversation is longer than the model's window."""
 
 
 @dataclass(frozen=True, slots=True)

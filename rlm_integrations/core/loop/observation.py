@@ -66,7 +66,9 @@ def _status(ran: CodeRan, at: StepContext) -> str:
     failed = isinstance(ran.outcome, ReplLost) or ran.outcome.error is not None
     sub_calls = ""
     if at.depth:
-        seconds = f" in {ran.sub_call_seconds:.0f} s" if ran.sub_calls_made else ""
+        # Only where time is bounded: else equal runs would differ in it, and caches of replies miss.
+        timed = ran.sub_calls_made and ran.budget.seconds_left != float("inf")
+        seconds = f" in {ran.sub_call_seconds:.0f} s" if timed else ""
         made, left = number(ran.sub_calls_made), number(ran.budget.sub_calls_left)
         sub_calls = observation_part("sub_calls", made=made, seconds=seconds, left=left)
     return observation_part(

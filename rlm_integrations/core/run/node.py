@@ -7,7 +7,8 @@ from functools import partial
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED
+from rlm_integrations.core.calls.overflow import is_overflow
+from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, prompt_chars
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
@@ -37,6 +38,7 @@ from rlm_integrations.core.trace.events import (
     Event,
     IterationEnded,
     IterationStarted,
+    PromptShortened,
     ReplOpened,
     RootFailed,
     RootReplied,
@@ -145,13 +147,19 @@ class Node:
         capabilities = self._plan.sandbox.capabilities()
         await self._emit(ReplOpened(capabilities.name, capabilities.layers))
 
-    async def _decide(self, state: State, happening: Happening) -> Decision:
-        """Decide, and tell of what the root LM is shown next."""
+    async def _decide(self, state: State, happening: Happening, failure: RootFailed | None = None) -> Decision:
+        """Decide, and tell of the failed call, where one is what happened, and of what the root LM is shown next."""
         work = partial(decide, self._rules, state, happening)
         # What checks an answer's type may take long over a short answer too.
         long = self._plan.answer_type.schema is not None or _chars(state, happening) > LONG_TEXT_CHARS
         state, action = await self._shared.threads.run(work) if long else work()
         self.draft = state.draft
+        if isinstance(action, CallRootLM) and action.shortened:
+            assert failure is not None
+            await self._emit(PromptShortened(action.iteration, failure.error, prompt_chars(action.messages)))
+            return state, action
+        if failure is not None:
+            await self._emit(failure)
         if isinstance(action, CallRootLM) and action.iteration > 1:
             await self._emit(IterationEnded(action.iteration - 1, action.messages[-1].content))
         return state, action
@@ -169,16 +177,17 @@ class Node:
 
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         shared, iteration = self._shared, action.iteration
-        chars = sum(len(message.content) for message in action.messages)
-        await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
+        if not action.shortened:
+            chars = prompt_chars(action.messages)
+            await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
         shared.calls.last_call = action.last_call
         try:
             completion = await shared.calls.root_call(shared.root, action.messages)
         except Exception as error:
             self._cause, words = error, error_words(error)
-            await self._emit(RootFailed(iteration, words))
             problem = f"the root LM failed in iteration {iteration}: {words}"
-            return await self._decide(state, RootCallFailed(problem, self._view()))
+            failed = RootCallFailed(problem, self._view(), is_overflow(error))
+            return await self._decide(state, failed, RootFailed(iteration, words))
         await self._emit(
             RootReplied(
                 iteration,

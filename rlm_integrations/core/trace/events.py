@@ -52,7 +52,7 @@ class ReplOpened(_Moment):
 
 @dataclass(frozen=True, slots=True)
 class IterationStarted(_Moment):
-    """The root LM is asked. RootReplied or RootFailed follows."""
+    """The root LM is asked. RootReplied or RootFailed follows, and before it a PromptShortened for each shorter try."""
 
     iteration: int
     max_iterations: int
@@ -60,6 +60,17 @@ class IterationStarted(_Moment):
     """Characters of all messages that are sent."""
     last_call: bool = False
     """Whether a limit is met, and this is the extra call after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptShortened(_Moment):
+    """The root LM refused the conversation as too long, and is asked again with what was printed cut, oldest first."""
+
+    iteration: int
+    error: str
+    """How it refused."""
+    prompt_chars: int
+    """Characters of all messages that are sent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +199,7 @@ Event = (
     | ConversationOpened
     | ReplOpened
     | IterationStarted
+    | PromptShortened
     | RootReplied
     | RootFailed
     | CodeStarted

@@ -15,6 +15,7 @@ from rlm_integrations.core.trace.events import (
     HostCallStarted,
     IterationEnded,
     IterationStarted,
+    PromptShortened,
     ReplOpened,
     RootFailed,
     RootReplied,
@@ -63,6 +64,9 @@ class Recorder:
                 trace.iterations.append(
                     Iteration(number=event.iteration, call=call, reply="", last_call=event.last_call)
                 )
+            case PromptShortened():
+                call = self._iteration(event.iteration).call
+                call.prompt_chars, call.shortened = event.prompt_chars, call.shortened + 1
             case RootReplied():
                 self._end_root_call(event)
                 self._iteration(event.iteration).reply = event.reply

@@ -24,7 +24,9 @@ class ModelCall(_Record):
     """One call of the root LM."""
 
     prompt_chars: int
-    """Characters of all messages that were sent."""
+    """Characters of all messages that were sent, at the last try."""
+    shortened: int = 0
+    """How often it was tried again with fewer characters, since the model refused the conversation as too long."""
     error: Text | None = None
     """Why there is no reply; None where there is one."""
     model: str | None = None

@@ -48,7 +48,7 @@ def test_an_observation_with_everything_in_it() -> None:
         sub_call_seconds=4.2,
         failed_batches=[FailedBatch((7,), 12, "TimeoutError: no reply within 600 s")],
     )
-    assert observe(ran, PLENTY, at(blocks=2)) == (
+    assert observe(ran, replace(PLENTY, seconds_left=900.0), at(blocks=2)) == (
         "Step 2 of 20: error · sub-calls: 12 made in 4 s, 988 left\n"
         "Error at line 3 of block 2: KeyError: 'plot'\n"
         '    ends[d["metadata"]["plot"]] = n.split(" | ")[1]\n'
@@ -70,6 +70,13 @@ def test_where_all_sub_calls_failed_nothing_is_said_to_be_kept_and_in_the_last_s
     told = "1 of 2 sub-calls failed, at index 1 (gone). The other replies are kept"
     assert f"{told}; ask only those again.\n" in observe(ran, PLENTY, at(step=18))
     assert f"{told}.\n" in observe(ran, PLENTY, at(step=19))
+
+
+def test_how_long_sub_calls_took_is_told_where_time_is_bounded_alone() -> None:
+    slow, fast = (CodeRan(done("x"), sub_calls_made=3, sub_call_seconds=seconds) for seconds in (40.0, 0.1))
+    assert observe(slow, PLENTY, at()) == observe(fast, PLENTY, at())  # as a cache of replies needs it
+    bounded = replace(PLENTY, seconds_left=900.0)
+    assert observe(slow, bounded, at()) != observe(fast, bounded, at())
 
 
 def test_the_shortest_observation_without_sub_calls() -> None:
