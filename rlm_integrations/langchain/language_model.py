@@ -14,7 +14,6 @@ from rlm_integrations.core.calls.reply_fields import finish_of, refusal_in, thou
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.langchain.system_messages import refuses_system_messages, without_system_messages
 
 NO_STREAM_TAG = "nostream"
 """Keeps a model call's messages out of LangGraph's `stream_mode="messages"`: they are REPL code, not the answer."""
@@ -47,47 +46,23 @@ class LangChainModel:
     """Calls the user's own model, as a child of the LangChain run that is going on.
 
     The config comes from LangChain's context variable at the time of the call: within a step of the REPL
-    that is the step's tool run, elsewhere the runnable's own. A model that refuses system messages is asked again
-    with their text at the head of the user's message, and so from then on.
+    that is the step's tool run, elsewhere the runnable's own.
     """
 
     def __init__(self, model: LanguageModelLike, role: Literal["root", "sub"]) -> None:
-        self._model = model
+        self.served_by = model
         self._tags = (NO_STREAM_TAG, f"rlm:{role}")
-        self._takes_system = True
 
     @property
     def max_input_tokens(self) -> int | None:
         """The smallest window among the models that may answer, where it is known."""
-        return min(_windows(self._model), default=None)
+        return min(_windows(self.served_by), default=None)
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        sent = self._sendable(messages)
-        try:
-            return completion_of(await self._model.ainvoke(sent, self._config()))
-        except Exception as error:
-            if not self._learned_from(error, sent):
-                raise
-        return completion_of(await self._model.ainvoke(self._sendable(messages), self._config()))
+        return completion_of(await self.served_by.ainvoke(to_langchain(messages), self._config()))
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
-        sent = self._sendable(messages)
-        try:
-            return completion_of(self._model.invoke(sent, self._config()))
-        except Exception as error:
-            if not self._learned_from(error, sent):
-                raise
-        return completion_of(self._model.invoke(self._sendable(messages), self._config()))
-
-    def _sendable(self, messages: Sequence[Message]) -> list[BaseMessage]:
-        return to_langchain(messages if self._takes_system else without_system_messages(messages))
-
-    def _learned_from(self, error: Exception, sent: Sequence[BaseMessage]) -> bool:
-        """Whether the call is to be made again: it was refused for its system messages. From now on there are none."""
-        if not any(isinstance(message, SystemMessage) for message in sent) or not refuses_system_messages(error):
-            return False
-        self._takes_system = False
-        return True
+        return completion_of(self.served_by.invoke(to_langchain(messages), self._config()))
 
     def _config(self) -> RunnableConfig:
         config = ensure_config()
