@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import hypothesis
 import pytest
 
 from rlm_integrations.core.sandbox import Repl
@@ -21,6 +22,8 @@ from rlm_integrations.wire.steps import ReplLost, StepDone
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+hypothesis.settings.register_profile("without deadlines", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("without deadlines")
 
 
 def pytest_collection_finish() -> None:

@@ -11,6 +11,7 @@ from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 
+from rlm_integrations.core.calls.reply_fields import finish_of, refusal_in, thoughts_in, thoughts_of
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -105,7 +106,7 @@ def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
 
 
 def completion_of(reply: object) -> Completion:
-    """A model's reply: its text (no reasoning, no tool calls), usage and model name.
+    """A model's reply: its text (no reasoning, no tool calls), usage, model name, thoughts and end.
 
     Raises InvalidArgumentError where it is neither a message nor a str.
     """
@@ -119,7 +120,16 @@ def completion_of(reply: object) -> Completion:
     metadata: dict[str, Any] = reply.response_metadata
     name = metadata.get("model_name") or metadata.get("model")
     usage = _usage(reply) if isinstance(reply, AIMessage) else Usage()
-    return Completion(str(reply.text), usage, name if isinstance(name, str) else None)
+    extra = cast(Mapping[str, Any], reply.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
+    content: object = reply.content
+    refusal = str(extra.get("refusal") or refusal_in(content))
+    return Completion(
+        str(reply.text) or refusal,
+        usage,
+        name if isinstance(name, str) else None,
+        "refusal" if refusal else finish_of(metadata),
+        thoughts_in(content) or thoughts_of(extra),
+    )
 
 
 def model_name(model: object) -> str:

@@ -14,6 +14,7 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnknownVariableType]
 from llama_index.core.settings import Settings
 
+from rlm_integrations.core.calls.reply_fields import finish_of, thoughts_in, thoughts_of
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
@@ -75,13 +76,33 @@ class LlamaIndexModel:
     def _completion(self, response: ChatResponse | CompletionResponse) -> Completion:
         raw = cast(Any, response.raw)
         additional = cast(dict[str, Any], response.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
+        blocks: list[Any] = []
         if isinstance(response, ChatResponse):
             text = response.message.content
             additional = {**response.message.additional_kwargs, **additional}
+            blocks = response.message.blocks
         else:
             text = response.text
+        served = _first(field_of(raw, "choices")) or _first(field_of(raw, "candidates"))
+        message = field_of(served, "message")
+        refusal = str(field_of(message, "refusal") or additional.get("refusal") or "")
         model = field_of(raw, "model")
-        return Completion(text or "", usage_of(raw, additional), model if isinstance(model, str) else self._model_name)
+        return Completion(
+            text or refusal,
+            usage_of(raw, additional),
+            model if isinstance(model, str) else self._model_name,
+            "refusal" if refusal else finish_of(served, raw, additional),
+            _thoughts(blocks) or thoughts_of(message, additional) or thoughts_in(field_of(raw, "content")),
+        )
+
+
+def _thoughts(blocks: Sequence[object]) -> str:
+    thoughts = (field_of(block, "content") for block in blocks if field_of(block, "block_type") == "thinking")
+    return "\n\n".join(thought for thought in thoughts if thought)
+
+
+def _first(items: object) -> object:
+    return cast(list[object], items)[0] if isinstance(items, list) and items else None
 
 
 def choose_llm(llm: LLMLike | None, argument: str, callback_manager: CallbackManager | None = None) -> LLM:

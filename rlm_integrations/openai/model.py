@@ -15,7 +15,7 @@ from rlm_integrations.openai.credentials import api_key_for, base_url_for, heade
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import Prices, completion_of
 
-importlib.import_module("openai.resources")  # else the first call imports it: half a second of the caller's event loop
+importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
 
 _OPENAI_URL = "https://api.openai.com/v1"
 """Said outright: without it the SDK takes an OPENAI_BASE_URL that is empty for a URL."""

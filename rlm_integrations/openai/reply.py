@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from rlm_integrations.core.calls.reply_fields import finish_of, thoughts_in, thoughts_of
 from rlm_integrations.core.errors import InvalidArgumentError, RLMError
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.usage import Usage
@@ -42,20 +43,24 @@ class Prices:
 
 
 def completion_of(response: object, prices: Prices | None, server: str) -> Completion:
-    """The reply's text and usage. Raises RLMError where the response is no chat completion."""
+    """The reply's text, usage, thoughts and end. Raises RLMError where the response is no chat completion."""
     choices: object = getattr(response, "choices", None)
     if not isinstance(choices, list) or not choices:
         raise RLMError(
             f"{server} did not reply with a chat completion but with {_excerpt(response)}; "
             "check base_url (it usually ends in /v1)"
         )
-    message: object = getattr(cast(list[object], choices)[0], "message", None)
-    text = _text(getattr(message, "content", None)) or _text(getattr(message, "refusal", None))
+    choice = cast(list[object], choices)[0]
+    message: object = getattr(choice, "message", None)
+    content: object = getattr(message, "content", None)
+    refusal = _text(getattr(message, "refusal", None))
+    finish = "refusal" if refusal else finish_of(choice)
+    thoughts = thoughts_of(message) or thoughts_in(content)
     usage = _usage(getattr(response, "usage", None))
     if prices is not None:
         usage = usage.model_copy(update={"cost_usd": prices.cost_usd(usage)})
     model: object = getattr(response, "model", None)
-    return Completion(text, usage, model if isinstance(model, str) else None)
+    return Completion(_text(content) or refusal, usage, model if isinstance(model, str) else None, finish, thoughts)
 
 
 def _text(content: object) -> str:

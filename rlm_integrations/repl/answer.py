@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from rlm_integrations.repl.json_text import VALUES, as_text, listed, write_json
 from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.wire.steps import MAX_ANSWER_CHARS, AnswerState
 
 _DRAFT_CHARS = 10_000
 _HOW_TO_FINISH = 'set answer["ready"] = True to finish'
 
-_Encoder = json.JSONEncoder
 # `answer` may be of a subclass of dict that redefines these
 _get: Callable[[dict[str, Any], str], Any] = dict[str, Any].get
 _update: Callable[..., None] = dict[str, Any].update
@@ -31,6 +30,9 @@ def read_answer(namespace: dict[str, Any], *, raised: bool) -> AnswerState:
     refused = _make_dict(namespace)
     answer: dict[str, Any] = namespace["answer"]
     content = _get(answer, "content")
+    if isinstance(content, Iterator):  # it cannot be read again
+        content = listed(content)  # pyright: ignore[reportUnknownArgumentType]
+        _update(answer, content=content)
     if not _get(answer, "ready"):
         return _draft(content, refused)
     reading = AnswerState(refused="the block raised") if raised else _final(content)
@@ -57,7 +59,7 @@ def _make_dict(namespace: dict[str, Any]) -> str | None:
         return None
     namespace["answer"] = fresh_answer()
     kind = type(value).__name__
-    if isinstance(value, (str, list, tuple, set, frozenset, int, float)):
+    if isinstance(value, VALUES):
         namespace["answer"]["content"] = value
         return f'`answer` was replaced by a {kind}; it is now answer["content"]; {_HOW_TO_FINISH}'
     return f'`answer` was replaced by a {kind}; it is an empty dict again: set answer["content"], and {_HOW_TO_FINISH}'
@@ -69,9 +71,10 @@ def _final(content: Any) -> AnswerState:
         return AnswerState(refused='answer["content"] is empty')
     if isinstance(content, FailedSubCall):
         return AnswerState(refused=f'answer["content"] is a sub-call that failed ({content.error[:200]})')
-    is_json = not isinstance(content, str)
     try:
-        text = _json(content, MAX_ANSWER_CHARS) if is_json else str.__str__(content)
+        text = as_text(content)
+        is_json = text is None
+        text = write_json(content, MAX_ANSWER_CHARS) if text is None else text
     except (TypeError, ValueError, RecursionError) as error:
         return AnswerState(refused=f'answer["content"] cannot be written as JSON: {type(error).__name__}: {error}')
     if len(text) > MAX_ANSWER_CHARS:
@@ -80,53 +83,17 @@ def _final(content: Any) -> AnswerState:
 
 
 def _draft(content: Any, refused: str | None) -> AnswerState:
-    """The content as far as it has come; cut, it is no JSON any more."""
-    if content is None or isinstance(content, str):
-        return AnswerState(content=(content or "")[:_DRAFT_CHARS], refused=refused)
+    """The content as far as it has come; cut, it is no JSON any more. What is no number is null."""
+    if content is None:
+        return AnswerState(refused=refused)
     try:
-        text = _json(content, _DRAFT_CHARS)
+        text = as_text(content)
+        if text is not None:
+            return AnswerState(content=text[:_DRAFT_CHARS], refused=refused)
+        text = write_json(content, _DRAFT_CHARS, no_number_is_null=True)
     except (TypeError, ValueError, RecursionError):
-        text = type(content).__name__
-        return AnswerState(content=text, refused=refused)
+        return AnswerState(refused=refused)
+    if text == "null":  # the whole of it is no number
+        return AnswerState(refused=refused)
     whole = len(text) <= _DRAFT_CHARS
     return AnswerState(content=text[:_DRAFT_CHARS], is_json=whole, refused=refused)
-
-
-def _json(value: Any, max_chars: int) -> str:
-    """The value as JSON; the beginning, of more than `max_chars` characters, where it is longer."""
-    try:
-        return _encoded(value, max_chars)
-    except TypeError:  # a key that JSON does not know
-        return _encoded(_with_str_keys(value), max_chars)
-
-
-def _encoded(value: Any, max_chars: int) -> str:
-    pieces: list[str] = []
-    left = max_chars
-    for piece in _Encoder(ensure_ascii=False, default=_plain).iterencode(value):
-        pieces.append(piece)
-        left -= len(piece)
-        if left < 0:
-            break
-    return "".join(pieces)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (set, frozenset)):
-        try:
-            return sorted(value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-        except TypeError:
-            return list(value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-    return str(value)
-
-
-def _with_str_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_key(key): _with_str_keys(inner) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
-    if isinstance(value, (list, tuple)):
-        return [_with_str_keys(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType]
-    return value
-
-
-def _key(key: Any) -> Any:
-    return key if key is None or isinstance(key, (str, int, float)) else str(key)

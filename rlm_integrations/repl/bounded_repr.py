@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
+from rlm_integrations.repl.awaitable_replies import AwaitableList, AwaitableStr
+
 
 class _BoundReachedError(Exception):
     """The bound is reached."""
@@ -25,7 +27,7 @@ class _Writer:
             raise _BoundReachedError
 
     def value(self, value: Any) -> None:
-        kind = cast("type[Any]", type(value))
+        kind = _kind(value)
         if kind is str or kind is bytes:
             self._text(value)
         elif kind in _BRACKETS and value:
@@ -70,6 +72,7 @@ class _Writer:
             separator = ", "
 
 
+_PLAIN: dict[type, type] = {AwaitableStr: str, AwaitableList: list}
 _BRACKETS: dict[type, tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
@@ -93,8 +96,13 @@ def bounded_repr(value: Any, max_chars: int) -> str:
     return "".join(writer.pieces)
 
 
-def _extent(value: Any) -> str:
+def _kind(value: Any) -> type[Any]:
     kind = cast("type[Any]", type(value))
+    return _PLAIN.get(kind, kind)
+
+
+def _extent(value: Any) -> str:
+    kind = _kind(value)
     if kind is str or kind is bytes:
         return f"{kind.__name__} of {len(value):,} {'characters' if kind is str else 'bytes'}"
     if kind in _BRACKETS:

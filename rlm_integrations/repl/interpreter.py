@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, NoReturn, cast
 
 from rlm_integrations.repl.answer import fresh_answer, read_answer, set_answer
+from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.bounded_repr import bounded_repr
 from rlm_integrations.repl.chunks import Chunks
 from rlm_integrations.repl.cite import Cite
@@ -62,6 +63,7 @@ class Interpreter:
         self._time = ModelTime(self._interpreter.straighten)
         self._host = host
         self._loop = ReplLoop()
+        self._awaiting = Awaiting()
         if context is None and settings.retriever:
             context = []
         self._helpers = self._functions(CorpusView(context), settings)
@@ -83,6 +85,7 @@ class Interpreter:
         self._interpreter.begin_step()
         self._put_helpers_back()
         self._loop.begin_step(blocks)
+        self._awaiting.begin_step(blocks)
         self._output.begin_step()
         step = _Step()
         for number, source in enumerate(blocks, 1):
@@ -133,7 +136,7 @@ class Interpreter:
 
     def _show(self, value: Any) -> None:
         if isinstance(value, str):
-            self._output.write(value if type(value) is str else str.__str__(value))
+            self._output.write(value if type(value) is str else str.__str__(value), is_text=True)
         elif _is_list_of_matches(value):  # one that the model filtered prints as what it came from
             self._output.write(repr(Matches.of(value, self._printed_chars)))
         else:
@@ -157,13 +160,14 @@ class Interpreter:
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
-            **sub_calls.functions(),
-            "llm_map": LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map,
+            **{name: self._awaiting.given(function) for name, function in sub_calls.functions().items()},
+            "llm_map": self._awaiting.given(LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map),
             **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
-            "retrieve": Retrieve(self._host, corpus).retrieve,
+            "retrieve": self._awaiting.given(Retrieve(self._host, corpus).retrieve),
         }
         offered = {name: there_is[name] for name in names.helper_names(settings)}
-        return offered | {name: tool_function(self._host, name) for name in settings.tools}
+        tools = {name: self._awaiting.given(tool_function(self._host, name)) for name in settings.tools}
+        return offered | tools
 
     def _show_vars(self) -> str:
         """Your variables, one a line: `name: type size`."""

@@ -17,6 +17,8 @@ from rlm_integrations.repl.sub_calls import FailedSubCall
 TEMPLATE = Path(__file__).with_name("llm_map.md").read_text(encoding="utf-8").rstrip("\n")
 
 _ITEMS_A_CALL = 60
+_LESS_WHERE_CUT = 4
+"""So many times fewer items go into a call whose reply was too long for the model."""
 _INDENT = "  "
 _NO_REPLY = "no reply for this item"
 _BRACKETED = re.compile(r"[\s*\-•]*\[(\d+)\][\s*:.)\-–]*")
@@ -35,6 +37,7 @@ class LlmMap:
     def llm_map(self, instruction: str, items: Iterable[Any]) -> list[str]:
         """The reply of another language model for each item (a str, a document or a match), in order.
 
+        Items without a reply are asked again once, and so are those of a reply that was cut, a few at a time.
         An item without a reply is a FailedSubCall in its place. Raises what llm_query_batched raises, before
         anything is sent.
         """
@@ -43,12 +46,15 @@ class LlmMap:
         texts = [_text_of(index, item) for index, item in enumerate(_listed(items))]
         room = self._room(instruction, texts)
         replies = self._ask(instruction, texts, range(len(texts)), room)
+        cut = [index for index, reply in replies.items() if isinstance(reply, FailedSubCall) and reply.cut]
         missing = [index for index in range(len(texts)) if index not in replies]
-        if missing:
+        for again, most in ((missing, _ITEMS_A_CALL), (cut, max(1, min(len(cut), _ITEMS_A_CALL) // _LESS_WHERE_CUT))):
+            if not again:
+                continue
             try:
-                replies |= self._ask(instruction, texts, missing, room)
+                replies |= self._ask(instruction, texts, again, room, most)
             except SubCallLimitError as error:  # what has been paid for is kept
-                replies |= {index: FailedSubCall(str(error)) for index in missing}
+                replies |= {index: replies.get(index) or FailedSubCall(str(error)) for index in again}
         return [replies.get(index) or FailedSubCall(_NO_REPLY) for index in range(len(texts))]
 
     def _room(self, instruction: str, texts: Sequence[str]) -> int:
@@ -65,14 +71,16 @@ class LlmMap:
                 )
         return room
 
-    def _ask(self, instruction: str, texts: Sequence[str], indices: Sequence[int], room: int) -> dict[int, str]:
+    def _ask(
+        self, instruction: str, texts: Sequence[str], indices: Sequence[int], room: int, most: int = _ITEMS_A_CALL
+    ) -> dict[int, str]:
         """Replies by index, without those that are missing; those of a failed call are FailedSubCalls."""
-        packs = _packed(texts, indices, room)
+        packs = _packed(texts, indices, room, most)
         prompts = [_prompt(instruction, [_entry(index, texts[index]) for index in pack]) for pack in packs]
         replies: dict[int, str] = {}
         for pack, reply in zip(packs, self._ask_all(prompts), strict=True):
             if isinstance(reply, FailedSubCall):
-                replies |= dict.fromkeys(pack, reply)
+                replies |= dict.fromkeys(pack, reply if len(pack) > 1 else FailedSubCall(reply.error))
             else:
                 replies |= parse_replies(reply, [index + 1 for index in pack])
         return replies
@@ -125,12 +133,12 @@ def _numbered(reply: str, mark: re.Pattern[str], numbers: set[int]) -> list[tupl
     return [(number, "\n".join(lines).strip()) for number, lines in found]
 
 
-def _packed(texts: Sequence[str], indices: Sequence[int], room: int) -> list[list[int]]:
+def _packed(texts: Sequence[str], indices: Sequence[int], room: int, most: int) -> list[list[int]]:
     packs: list[list[int]] = []
     used = 0
     for index in indices:
         size = len(_entry(index, texts[index])) + 1
-        if not packs or len(packs[-1]) >= _ITEMS_A_CALL or used + size > room + 1:
+        if not packs or len(packs[-1]) >= most or used + size > room + 1:
             packs.append([])
             used = 0
         packs[-1].append(index)

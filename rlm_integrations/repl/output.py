@@ -7,6 +7,8 @@ from io import TextIOBase, UnsupportedOperation
 from threading import RLock
 from typing import NoReturn
 
+from rlm_integrations.repl.terminal_lines import TerminalLines
+
 _LINES_AT_ONCE = 64
 _PIECE_CHARS = 1024
 _COMPACT_CHARS = 65_536
@@ -15,6 +17,7 @@ _COMPACT_CHARS = 65_536
 class StepOutput:
     """The first 3/5 of `max_chars` are handed on as they come, the last 2/5 kept, and the middle counted.
 
+    All of it is what a terminal would show in the end: of a line that was redrawn, the last drawing.
     Of a giant text only slices are ever copied. Threads may write at any time: what they write between two
     steps belongs to the next one. The lock is re-entrant because a `__del__` that prints can run inside `write`.
     """
@@ -25,6 +28,7 @@ class StepOutput:
         self._tail_chars = max_chars - self._head_chars
         self._compact_at = max(4 * self._tail_chars, _COMPACT_CHARS)
         self._hand_on = hand_on
+        self._lines = TerminalLines(self._store)
         self._lock = RLock()
         self._in_step = False
         self._reset()
@@ -46,6 +50,7 @@ class StepOutput:
     def end_step(self) -> tuple[str, int]:
         """Hand on the rest of the head; the tail, and how many characters are gone between head and tail."""
         with self._lock:
+            self._lines.end()
             self._hand_on_unsent()
             self._compact_tail()
             tail, cut = "".join(self._tail), self._cut_chars
@@ -53,25 +58,31 @@ class StepOutput:
             self._reset()
             return tail, cut
 
-    def write(self, text: str) -> int:
-        length = len(text)
-        if not length:
-            return 0
-        with self._lock:
-            taken = self._write_head(text, length) if self._head_left else 0
-            if taken < length:
-                begin = max(taken, length - self._tail_chars)
-                self._tail.append(text[begin:] if begin else text)
-                self._tail_held += length - begin
-                self._cut_chars += begin - taken
-                if begin > taken or self._tail_held > self._compact_at:
-                    self._compact_tail()
-        return length
+    def write(self, text: str, *, is_text: bool = False) -> int:
+        """How many characters were written: all. Where it `is_text`, a lone carriage return ends a line."""
+        if text:
+            with self._lock:
+                self._lines.write(text, is_text=is_text)
+        return len(text)
 
     def flush(self) -> None:
         with self._lock:
+            self._lines.settle()
             if self._handed_on < _LINES_AT_ONCE:
                 self._hand_on_unsent()
+
+    def _store(self, text: str, length: int) -> None:
+        """The first `length` characters of the text."""
+        if not length:
+            return
+        taken = self._write_head(text, length) if self._head_left else 0
+        if taken < length:
+            begin = max(taken, length - self._tail_chars)
+            self._tail.append(text[begin:length])
+            self._tail_held += length - begin
+            self._cut_chars += begin - taken
+            if begin > taken or self._tail_held > self._compact_at:
+                self._compact_tail()
 
     def _write_head(self, text: str, length: int) -> int:
         """How many characters of the text went into the head."""

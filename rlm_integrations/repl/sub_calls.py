@@ -15,16 +15,22 @@ from rlm_integrations.wire.calls import LlmQuery, Reserve
 class FailedSubCall(str):
     """Stands for the reply of a sub-call that failed. `.error` says why."""
 
-    __slots__ = ("error",)
+    __slots__ = ("cut", "error")
     error: str
+    cut: bool
+    """Whether its reply was longer than the model's limit of output: asked for less, it may fit."""
 
-    def __new__(cls, error: str = "") -> FailedSubCall:
+    def __new__(cls, error: str = "", cut: bool = False) -> FailedSubCall:
         failed = super().__new__(cls, f"[sub-call failed: {error}]")
-        failed.error = error
+        failed.error, failed.cut = error, cut
         return failed
 
-    def __reduce__(self) -> tuple[type[FailedSubCall], tuple[str]]:
-        return FailedSubCall, (self.error,)
+    def __reduce__(self) -> tuple[type[FailedSubCall], tuple[str, bool]]:
+        return FailedSubCall, (self.error, self.cut)
+
+
+def _failed(refusal: HostRefusalError) -> FailedSubCall:
+    return FailedSubCall(refusal.message, refusal.kind == "cut")
 
 
 class SubCalls:
@@ -79,7 +85,7 @@ class SubCalls:
         batch = ask(self._host, Reserve(len(prompts)), SubCallError)
         calls = [LlmQuery(str.__str__(prompt), batch, index) for index, prompt in enumerate(prompts)]
         replies = self._host.call_all(calls)
-        return [FailedSubCall(reply.message) if isinstance(reply, HostRefusalError) else reply for reply in replies]
+        return [_failed(reply) if isinstance(reply, HostRefusalError) else reply for reply in replies]
 
     def _check(self, name: str, prompt: Any) -> None:
         if not isinstance(prompt, str):

@@ -12,8 +12,11 @@ from typing import Any, ClassVar, Literal, cast
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
 
-RefusalKind = Literal["type", "value", "budget", "failed"]
-"""How a refused call raises in the model's code: TypeError, ValueError, SubCallLimitError, or that the call failed."""
+RefusalKind = Literal["type", "value", "budget", "failed", "cut"]
+"""How a refused call raises in the model's code: TypeError, ValueError, SubCallLimitError, or that the call failed.
+
+"cut" is a sub-call that failed because its reply was longer than the model's limit of output.
+"""
 
 LARGEST_COUNT = 1 << 53
 """Ids, positions and counts are at most this."""

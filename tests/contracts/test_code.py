@@ -74,6 +74,7 @@ SHOWN = {
     "context[:4]  # a comment": "text",
     "import sys\nprint('said', file=sys.stderr)": "said",
     "x = 3\nf'{x:>4}|'": "   3|",
+    "for n in range(3): print(f'\\r{n} of 2 ', end='', flush=True)\nprint('\\x1b[32mdone\\x1b[0m')": "2 of 2 done",
 }
 
 

@@ -27,6 +27,54 @@ async def test_calls_are_answered_by_id(open_session):
     ]
 
 
+AWAITED = {
+    "a reply": ("await llm_query('é')  # done", "É"),
+    "a batch": ("replies = await llm_query_batched(['a',\n 'b'])\nreplies", "['A', 'B']"),
+    "within words": ("note = 'é'; print((await llm_query('a')) + await  llm_query(note), 'await me')", "AÉ await me"),
+    "a tool": ("await shout('a')", "A!"),
+    "gather": (
+        "import asyncio\nreplies = await asyncio.gather(*[llm_query(p) for p in 'aba'])\nreplies",
+        "['A', 'B', 'A']",
+    ),
+    "gather by name": ("from asyncio import gather\nawait gather(llm_query('a'), llm_query('b'))", "['A', 'B']"),
+    "gather of batches": (
+        "import asyncio\nawait asyncio.gather(llm_query_batched(['a']), llm_query('b'))",
+        "[['A'], 'B']",
+    ),
+    "functions": (
+        "import asyncio\nasync def ask(p):\n    return await llm_query(p)\nasync def main():\n"
+        "    return await asyncio.gather(*[ask(p) for p in 'ab'], llm_query('c'))\nasyncio.run(main())",
+        "['A', 'B', 'C']",
+    ),
+    "run": ("import asyncio\nasyncio.run(llm_query('a'))", "A"),
+}
+
+
+@pytest.mark.parametrize("case", AWAITED)
+async def test_what_the_functions_return_can_be_awaited(open_session, case):
+    """Models that are used to async tools do so, and the calls have been paid for."""
+    code, shown = AWAITED[case]
+
+    def answer(call):
+        match call:
+            case Reserve():
+                return 7
+            case CallTool():
+                return f"{call.args[0].upper()}!"
+            case _:
+                return call.prompt.upper()
+
+    session = await open_session("text", answer=answer, tools=("shout",))
+    assert await session.value(code) == shown
+
+
+async def test_an_error_in_code_that_awaits_has_its_line(open_session):
+    session = await open_session()
+    done = await session.run("import asyncio\nreplies = await asyncio.gather(\n    llm_query('a'),\n    1 / 0,\n)")
+    assert isinstance(done, StepDone)
+    assert (done.error.line, done.error.source) == (4, "1 / 0,")
+
+
 async def test_a_batch_is_open_all_at_once_and_keeps_its_order(open_session):
     session = await open_session()
     open_: list[HostCall] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -112,6 +113,18 @@ def test_what_confined_the_code_is_in_the_trace() -> None:
     assert result.trace.isolation == resolve_sandbox("auto").capabilities().layers
     assert result.trace.isolation["seccomp"].startswith("allow-list of ")
     assert RLMEngine(ScriptedModel(["4"])).run("2 + 2?").trace.sandbox == ""
+
+
+def test_around_step_cannot_run_the_code_of_a_step_twice() -> None:
+    async def again(iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> None:
+        await execute()
+        await execute()
+
+    asks = "```repl\nllm_query('a')\n```"
+    sub = ScriptedModel(always=lambda messages: "b")
+    with pytest.raises(RunError, match=r"around_step: it awaited execute\(\) twice"):
+        RLMEngine(ScriptedModel([asks]), sub_llm=sub, around_step=again).run("?", LONG)
+    assert len(sub.requests) == 1
 
 
 def test_around_step_that_raises_ends_the_run_with_its_trace() -> None:

@@ -49,7 +49,7 @@ def test_usage_keeps_cached_and_reasoning_tokens_and_a_reported_cost():
     )
 
 
-def test_only_text_of_a_reply_is_read():
+def test_only_text_of_a_reply_is_read_and_its_thoughts_apart():
     reply = AIMessageChunk(
         [
             {"type": "thinking", "thinking": "```repl\nboom()\n```"},
@@ -57,7 +57,32 @@ def test_only_text_of_a_reply_is_read():
             {"type": "text", "text": "b"},
         ]
     )
-    assert completion_of(reply) == Completion("ab")
+    assert completion_of(reply) == Completion("ab", thoughts="```repl\nboom()\n```")
+
+
+@pytest.mark.parametrize(
+    ("message", "becomes"),
+    [
+        (AIMessage("It is", response_metadata={"finish_reason": "length"}), Completion("It is", finish="length")),
+        (AIMessage("3", response_metadata={"stop_reason": "end_turn"}), Completion("3", finish="stop")),
+        (AIMessage("It is", response_metadata={"stop_reason": "max_tokens"}), Completion("It is", finish="length")),
+        (AIMessage("", response_metadata={"stop_reason": "refusal"}), Completion("", finish="refusal")),
+        (AIMessage("", response_metadata={"finish_reason": "SAFETY"}), Completion("", finish="content_filter")),
+        (AIMessage("", response_metadata={"done_reason": "length"}), Completion("", finish="length")),
+        (
+            AIMessage("", additional_kwargs={"refusal": "I will not."}, response_metadata={"finish_reason": "stop"}),
+            Completion("I will not.", finish="refusal"),
+        ),
+        (AIMessage([{"type": "refusal", "refusal": "No."}]), Completion("No.", finish="refusal")),
+        (AIMessage("3", additional_kwargs={"reasoning_content": "hm"}), Completion("3", thoughts="hm")),
+        (
+            AIMessage([{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "3"}]),
+            Completion("3", thoughts="hm"),
+        ),
+    ],
+)
+def test_how_a_reply_ended_and_what_was_thought(message, becomes):
+    assert completion_of(message) == becomes
 
 
 def test_a_parsed_reply_is_refused_with_the_way_out():

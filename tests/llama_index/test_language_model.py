@@ -2,17 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 from llama_index.core import Document, Settings, SummaryIndex
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata, MessageRole
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    LLMMetadata,
+    MessageRole,
+    ThinkingBlock,
+)
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.llms import LLM, CustomLLM, MockLLM
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, choose_llm, unwrap_structured
@@ -62,6 +70,42 @@ async def test_a_chat_model_gets_the_messages_and_gives_text_usage_and_model(scr
         assert (completion.text, completion.model) == ("yes", "scripted-1")
         assert completion.usage == Usage(input_tokens=30, output_tokens=1, cached_tokens=8)
     assert llm.requests == [ASKED, ASKED]
+
+
+def reply(content="", blocks=(), raw=None, **extra):
+    message = ChatMessage(role=MessageRole.ASSISTANT, content=content, additional_kwargs=extra)
+    message.blocks = [*blocks, *message.blocks]
+    return ChatResponse(message=message, raw=raw)
+
+
+@pytest.mark.parametrize(
+    ("response", "becomes"),
+    [
+        (reply("It is", raw={"choices": [{"finish_reason": "length"}]}), Completion("It is", finish="length")),
+        (reply("It is", raw={"stop_reason": "max_tokens"}), Completion("It is", finish="length")),
+        (reply("3", raw={"stop_reason": "end_turn"}), Completion("3", finish="stop")),
+        (reply("", raw={"candidates": [{"finish_reason": "SAFETY"}]}), Completion("", finish="content_filter")),
+        (reply("It is", raw={"finish_reason": "MAX_TOKENS"}), Completion("It is", finish="length")),
+        (reply("", raw={"done_reason": "length"}), Completion("", finish="length")),
+        (
+            reply("", raw={"choices": [{"finish_reason": "stop", "message": {"refusal": "I will not."}}]}),
+            Completion("I will not.", finish="refusal"),
+        ),
+        (
+            reply("3", raw={"choices": [{"message": {"reasoning_content": "hm"}}]}),
+            Completion("3", thoughts="hm"),
+        ),
+        (reply("3", [ThinkingBlock(content="hm")]), Completion("3", thoughts="hm")),
+        (reply("3", thinking="hm"), Completion("3", thoughts="hm")),
+        (reply("3"), Completion("3")),
+    ],
+)
+def test_how_a_reply_ended_and_what_was_thought(response, becomes):
+    class Given(Meeting):
+        def chat(self, messages, **kwargs):
+            return response
+
+    assert LlamaIndexModel(Given(barrier=None)).complete_sync(ASKED) == replace(becomes, model="unknown")
 
 
 async def test_a_completion_only_llm_gets_one_prompt():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -52,7 +53,7 @@ def test_a_conversation_goes_out_whole_and_the_reply_comes_back_with_its_usage(c
         max_input_tokens=9_000,
     )
     usage = Usage(input_tokens=1_000, output_tokens=50, cached_tokens=600, reasoning_tokens=30)
-    assert ask(model) == Completion("Fine.", usage, "tiny-2")
+    assert ask(model) == Completion("Fine.", usage, "tiny-2", "stop")
     assert chat_server.requests == [
         {
             "model": "tiny",
@@ -86,25 +87,44 @@ def test_prices_give_a_cost_with_cached_input_at_its_own_price(chat_server: Any,
 
 
 @pytest.mark.parametrize(
-    ("message", "text"),
+    ("message", "becomes"),
     [
-        ({"content": None}, ""),
-        ({"content": ""}, ""),
-        ({}, ""),
-        ({"content": None, "refusal": "I will not."}, "I will not."),
+        ({"content": None}, Completion("", finish="stop")),
+        ({"content": ""}, Completion("", finish="stop")),
+        ({}, Completion("", finish="stop")),
+        ({"content": None, "refusal": "I will not."}, Completion("I will not.", finish="refusal")),
+        ({"content": "No.", "reasoning_content": "Why?"}, Completion("No.", finish="stop", thoughts="Why?")),
+        ({"content": None, "reasoning": "Why?"}, Completion("", finish="stop", thoughts="Why?")),
         (
-            {"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "an"}, {"text": "swer"}]},
-            "answer",
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "Why?"}]},
+                    {"type": "text", "text": "an"},
+                    {"text": "swer"},
+                ]
+            },
+            Completion("answer", finish="stop", thoughts="Why?"),
         ),
     ],
 )
 def test_a_reply_without_plain_content_gives_what_text_it_has(
-    chat_server: Any, ask: Any, message: dict[str, Any], text: str
+    chat_server: Any, ask: Any, message: dict[str, Any], becomes: Completion
 ) -> None:
     answer = chat_server.completion(None, usage=None)
     answer["choices"][0]["message"] = {"role": "assistant", **message}
     chat_server.will_answer(answer)
-    assert ask(OpenAIModel("t", chat_server.url)) == Completion(text, Usage(), "tiny-2")
+    assert ask(OpenAIModel("t", chat_server.url)) == replace(becomes, model="tiny-2")
+
+
+@pytest.mark.parametrize(
+    ("said", "finish"),
+    [("length", "length"), ("tool_calls", "stop"), ("content_filter", "content_filter"), (None, None), ("new", None)],
+)
+def test_how_a_reply_ended(chat_server: Any, ask: Any, said: str | None, finish: str | None) -> None:
+    answer = chat_server.completion("It is")
+    answer["choices"][0]["finish_reason"] = said
+    chat_server.will_answer(answer)
+    assert ask(OpenAIModel("t", chat_server.url)).finish == finish
 
 
 def test_a_busy_server_is_asked_again(chat_server: Any, ask: Any) -> None:

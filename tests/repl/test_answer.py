@@ -125,3 +125,129 @@ def test_final_and_final_var(repl):
     assert done.error is not None
     assert done.error.message == "NameError: FINAL_VAR: no variable 'bset'; SHOW_VARS() lists them"
     assert repl.step("answer = 3\nFINAL('b')").answer.content == "b"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("{'b': 1, 'a': 2}.keys()", '["b", "a"]'),
+        ("{'b': 1, 'a': 2}.values()", "[1, 2]"),
+        ("{'b': 1}.items()", '[["b", 1]]'),
+        ("map(str, [1, 2])", '["1", "2"]'),
+        ("filter(None, [0, 1])", "[1]"),
+        ("zip('ab', [1, 2])", '[["a", 1], ["b", 2]]'),
+        ("(n for n in range(3))", "[0, 1, 2]"),
+        ("range(3)", "[0, 1, 2]"),
+        ("reversed([1, 2])", "[2, 1]"),
+        ("__import__('collections').deque([1])", "[1]"),
+        ("__import__('collections').Counter('aab')", '{"a": 2, "b": 1}'),
+        ("__import__('types').MappingProxyType({'a': 1})", '{"a": 1}'),
+        ("{'a': map(str, [1]), 'b': [range(2), {3}]}", '{"a": ["1"], "b": [[0, 1], [3]]}'),
+        ("[__import__('datetime').datetime(2024, 1, 2, 3, 4)]", '["2024-01-02T03:04:00"]'),
+        ("{__import__('datetime').date(2024, 1, 2): None, True: 1}", '{"2024-01-02": null, "true": 1}'),
+        ("{'sum': __import__('decimal').Decimal('12.50')}", '{"sum": 12.50}'),
+        ("[__import__('decimal').Decimal('0.1000000000000000000001')]", '["0.1000000000000000000001"]'),
+        ("[__import__('decimal').Decimal('1E+999')]", '["1E+999"]'),
+        ("[__import__('fractions').Fraction(1, 3), __import__('pathlib').PurePath('a/b')]", '["1/3", "a/b"]'),
+        ("[b'caf\\xc3\\xa9']", '["café"]'),
+        ("[Colour.RED, Size.S]", '["red", 1]'),
+        ("[Point(1, {2})]", '[{"x": 1, "y": [2]}]'),
+        ("__import__('array').array('i', [1, 2])", "[1, 2]"),
+        ("True", "true"),
+        ("Size.S", "1"),
+    ],
+)
+def test_values_of_many_kinds_become_the_json_that_people_expect(repl, content, text):
+    repl.step(KINDS)
+    done = repl.step(f"answer['content'] = {content}\n{READY}")
+    assert done.answer == AnswerState(ready=True, content=text, is_json=True, refused=None)
+    json.loads(done.answer.content)
+
+
+KINDS = """
+import enum
+from dataclasses import dataclass
+from typing import Any
+class Colour(enum.Enum): RED = 'red'
+class Size(enum.IntEnum): S = 1
+class Name(str): pass
+@dataclass
+class Point:
+    x: int
+    y: Any
+def count():
+    n = 0
+    while True:
+        yield n
+        n += 1
+async def later(): pass
+class Thing: pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("__import__('datetime').date(2024, 1, 2)", "2024-01-02"),
+        ("__import__('datetime').datetime(2024, 1, 2, 3, 4)", "2024-01-02T03:04:00"),
+        ("__import__('datetime').timedelta(hours=2)", "2:00:00"),
+        ("__import__('decimal').Decimal('12.50')", "12.50"),
+        ("__import__('fractions').Fraction(1, 3)", "1/3"),
+        ("b'caf\\xc3\\xa9'", "café"),
+        ("Colour.RED", "red"),
+        ("Name('Ann')", "Ann"),
+    ],
+)
+def test_what_json_says_as_a_string_is_text_without_its_quotes(repl, content, text):
+    repl.step(KINDS)
+    expected = AnswerState(content=text)
+    assert repl.step(f"answer['content'] = {content}").answer == expected
+    assert repl.step(READY).answer == AnswerState(ready=True, content=text)
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "-float('inf')", "__import__('decimal').Decimal('NaN')"])
+@pytest.mark.parametrize("content", ["{'mean': %s}", "[1, (%s,)]", "%s"])
+def test_what_is_no_number_is_refused_and_null_in_a_draft(repl, value, content):
+    """JSON has none, and a mean of nothing is for the root LM to put into words."""
+    done = repl.step(f"answer['content'] = {content % value}\n{READY}")
+    assert not done.answer.ready
+    assert "cannot be written as JSON: ValueError: JSON has no " in done.answer.refused
+    assert done.answer.content == {"{": '{"mean": null}', "[": "[1, [null]]", "%": ""}[content[0]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "print",
+        "later()",
+        "Thing()",
+        "[Thing]",
+        "{'a': __import__('re')}",
+        "lambda: 1",
+        "count",
+        "b'\\xff'",
+        "(count(),)",
+    ],
+)
+def test_what_is_no_value_is_refused_with_the_reason(repl, content):
+    repl.step(KINDS)
+    done = repl.step(
+        f"given = {content}\nanswer['content'] = given\n{READY}\nif hasattr(given, 'close'): given.close()"
+    )
+    assert not done.answer.ready
+    assert 'answer["content"] cannot be written as JSON: ' in done.answer.refused
+    assert done.answer.content == ""
+
+
+def test_an_iterator_is_read_once_and_kept(repl):
+    done = repl.step("answer['content'] = {'names': map(str.upper, 'ab'), 'all': [iter('c')]}")
+    assert done.answer.content == '{"names": ["A", "B"], "all": [["c"]]}'
+    assert repl.step(READY).answer.content == '{"names": ["A", "B"], "all": [["c"]]}'
+    repl.step("answer = (n for n in (1, 2))")
+    assert repl.value("answer['content']") == "[1, 2]"
+    assert repl.step(READY).answer.content == "[1, 2]"
+
+
+def test_an_iterator_without_an_end_is_refused(repl):
+    done = repl.step(f"answer['content'] = {{'n': __import__('itertools').repeat(None)}}\n{READY}")
+    assert "a repeat gave 5,000,000 items and has no end yet" in done.answer.refused

@@ -54,6 +54,39 @@ def test_missing_items_are_asked_again_once(repl, host):
     assert repl.value("isinstance(replies[2], FailedSubCall)") == "True"
 
 
+def test_items_of_a_reply_that_was_cut_are_asked_again_a_few_at_a_time(repl, host):
+    asked: list[int] = []
+
+    def answer(payload):
+        items = numbered(payload["prompt"])
+        asked.append(len(items))
+        if len(items) > 5 or items[0][1] == "long":
+            return HostRefusalError("cut", "the reply was cut")
+        return upper(payload["prompt"])
+
+    host.answers["llm_query"] = answer
+    repl.step("replies = llm_map('Shout.', ['a'] * 20)")
+    assert asked == [20, 5, 5, 5, 5]
+    assert repl.value("set(replies)") == "{'A'}"
+
+    asked.clear()
+    assert repl.value("llm_map('Shout.', ['long'])") == "['[sub-call failed: the reply was cut]']"
+    assert asked == [1]  # it is as small as it can be
+
+
+def test_items_that_are_cut_again_are_failed(repl, host):
+    asked: list[int] = []
+
+    def answer(payload):
+        asked.append(len(numbered(payload["prompt"])))
+        return HostRefusalError("cut", "the reply was cut")
+
+    host.answers["llm_query"] = answer
+    repl.step("replies = llm_map('Shout.', ['a'] * 8)")
+    assert asked == [8, 2, 2, 2, 2]
+    assert repl.value("[reply.error for reply in replies] == ['the reply was cut'] * 8") == "True"
+
+
 def test_items_of_a_failed_call_are_failed_and_the_others_kept(repl, host):
     def answer(payload):
         return HostRefusalError("failed", "timeout") if "[61]" in payload["prompt"] else upper(payload["prompt"])

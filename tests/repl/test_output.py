@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from rlm_integrations.repl.output import OutputStream, StepOutput
 
+CONTROLS = "\r\b\x1b"
 
-@given(st.integers(10, 400), st.lists(st.text(max_size=300), max_size=40))
+
+@given(st.integers(10, 400), st.lists(st.text(st.characters(exclude_characters=CONTROLS), max_size=300), max_size=40))
 def test_output_keeps_head_and_tail_exactly_and_counts_the_rest(bound, writes):
     handed: list[str] = []
     output = StepOutput(bound, handed.append)
@@ -113,3 +115,110 @@ def test_output_of_threads_is_whole_lines(repl, count):
     done = repl.step(code + "for t in ts: t.start()\nfor t in ts: t.join()")
     assert done.output.count("x") == 50 * count
     assert done.output.count("\n") == count
+
+
+def shown(*writes: str, bound: int = 10_000, flush: bool = False) -> str:
+    """What a step that prints these shows."""
+    handed: list[str] = []
+    output = StepOutput(bound, handed.append)
+    output.begin_step()
+    for text in writes:
+        assert output.write(text) == len(text)
+        if flush:
+            output.flush()
+    tail, _ = output.end_step()
+    return "".join(handed) + tail
+
+
+DRAWN = {
+    "a bar": (["\r  0%|   |", "\r 50%|#  |", "\r100%|###|", "\n"], "100%|###|\n"),
+    "the end of print": (["1/2", "\r", "2/2", "\r"], "2/2"),
+    "what is longer stays": (["loading", "\r", "done"], "doneing"),
+    "cleared with spaces": (["\rloading", "\r       \r", "done\n"], "done\n"),
+    "erased": (["loading\r\x1b[Kdone\n", "all of it\x1b[2K\rnew"], "done\nnew"),
+    "erased up to here": (["abc\x1b[1K\rX"], "X"),
+    "colours": (["\x1b[1;31mred\x1b[0m and \x1b[38;5;12mblue\x1b[m"], "red and blue"),
+    "a link and a title": (["\x1b]0;title\x07\x1b]8;;http://a\x1b\\here\x1b]8;;\x1b\\ \x1b(Bnow"], "here now"),
+    "a spinner": (["|", "\b", "/", "\b", "-", "\b \b", "ok"], "ok"),
+    "places": (["abcdef\x1b[3DX\x1b[1CY\x1b[1GZ"], "ZbcXeY"),
+    "far to the right": (["a\x1b[9999Cb\rc"], f"a{' ' * 4_095}b\nc"),
+    "line ends of Windows": (["one\r\n", "two\r", "\nthree"], "one\ntwo\nthree"),
+    "an escape in two writes": (["a\x1b[3", "1mb\x1b", "[0mc"], "abc"),
+    "an escape that never ends": (["a\x1b[31"], "a"),
+    "no escape": (["a\x1b", "\x1b\nb"], "a\nb"),
+    "lines before it": (["one\ntwo\n10%", "\r20%\nthree"], "one\ntwo\n20%\nthree"),
+    "nothing": (["\r", "\x1b[0m", "\b"], ""),
+}
+
+
+@pytest.mark.parametrize("case", DRAWN)
+def test_what_is_redrawn_is_shown_as_a_terminal_shows_it_in_the_end(case):
+    writes, expected = DRAWN[case]
+    assert shown(*writes) == expected
+
+
+@given(st.lists(st.text(st.sampled_from("ab \r\b\n\x1b[31mK"), max_size=12), max_size=8))
+def test_how_it_comes_in_writes_makes_no_difference_and_no_line_is_lost(writes):
+    whole = shown("".join(writes))
+    assert shown(*writes) == shown(*"".join(writes)) == whole
+    assert whole.count("\n") == "".join(writes).count("\n")
+    assert not set(whole) & set(CONTROLS)
+
+
+@given(st.lists(st.tuples(st.text("abc", max_size=9), st.sampled_from(["\r", "\r\r", "\n", "\r\n"])), max_size=9))
+def test_of_each_line_the_last_that_was_drawn_in_each_place_is_shown(parts):
+    expected, line = "", ""
+    for text, end in parts:
+        line = text + line[len(text) :]
+        if "\n" in end:
+            expected, line = f"{expected}{line}\n", ""
+    assert shown(*(text + end for text, end in parts)) == expected + line
+
+
+def test_a_bar_takes_of_the_bound_what_it_shows():
+    bar = [f"\r{n:5}/10000 " + "#" * 50 for n in range(10_001)]
+    assert shown("begin\n", *bar, "\nend\n", bound=200) == f"begin\n10000/10000 {'#' * 50}\nend\n"
+    assert shown("begin\n", *bar, "\nend\n", bound=200, flush=True) == f"begin\n10000/10000 {'#' * 50}\nend\n"
+
+
+def test_what_was_handed_on_stays_and_what_is_drawn_over_it_has_a_line_of_its_own():
+    """A flush hands on, so that it outlives the process; a line of over 4,096 characters is too long to hold."""
+    assert shown("1/3", "\r2/3", "\r3/3\n", "x", flush=True) == "1/3\n3/3\nx"
+    assert shown("one", "\r\n", "two", flush=True) == "one\ntwo"
+    assert shown("x" * 5_000, "\rabc", "\rd") == "x" * 5_000 + "\ndbc"
+
+
+def test_a_text_with_carriage_returns_for_line_ends_is_shown_whole(repl):
+    rows = [f"row {n}, of some length" for n in range(200)]
+    repl.step(f"text = {chr(13).join(rows)!r}")
+    assert repl.value("print(text)").splitlines() == rows
+    assert repl.value("text[:50]") == "\n".join(rows)[:50]
+    assert repl.value("print(text.replace(chr(13), chr(13) + chr(10)))").splitlines() == rows
+
+
+@pytest.mark.parametrize(
+    "piece", ["\r", "a\r", "\x1b[", "\x1b]", "\b", "ab\b\x1b[1C", "\x1b[2K", "\x1b[9999G", "x" * 4_000 + "\r"]
+)
+def test_redrawing_takes_memory_that_does_not_grow(piece):
+    def peak(size: int) -> int:
+        text = piece * (size // len(piece))
+        output = StepOutput(1_000, lambda text: None)
+        output.begin_step()
+        tracemalloc.start()
+        output.write(text)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(1_000_000) < 2 * peak(300_000) + 100_000
+
+
+def test_logs_and_bars_of_a_step(repl):
+    code = """
+import sys
+for n in range(101):
+    print(f"\\r{n:3}%", end="", flush=True, file=sys.stderr)
+print()
+print("\\x1b[32mdone\\x1b[0m")
+"""
+    assert repl.value(code) == "100%\ndone"

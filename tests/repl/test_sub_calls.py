@@ -119,8 +119,16 @@ def test_sub_calls_work_from_several_threads_at_once(repl, host):
 
 
 def test_a_failed_sub_call_can_be_pickled():
-    failed = pickle.loads(pickle.dumps(FailedSubCall("no reply")))
-    assert (failed, failed.error) == ("[sub-call failed: no reply]", "no reply")
+    failed = pickle.loads(pickle.dumps(FailedSubCall("no reply", True)))
+    assert (failed, failed.error, failed.cut) == ("[sub-call failed: no reply]", "no reply", True)
+
+
+def test_a_reply_that_was_cut_fails_its_call(repl, host):
+    host.answers["llm_query"] = lambda payload: HostRefusalError("cut", "the reply was cut; it began 'One'")
+    assert repl.failure("llm_query('q')") == "SubCallError: the reply was cut; it began 'One'"
+    assert repl.value("[(reply, reply.cut) for reply in llm_query_batched(['q'])]") == (
+        """[("[sub-call failed: the reply was cut; it began 'One']", True)]"""
+    )
 
 
 def test_tools_are_called_by_name(open_repl, host):
@@ -151,3 +159,84 @@ def test_retrieve_leaves_a_context_of_the_models_own_alone(open_repl, host, docu
 
 def test_without_a_retriever_there_is_no_retrieve(library):
     assert library.failure("retrieve('x')") == "NameError: name 'retrieve' is not defined"
+
+
+AWAITED = {
+    "a reply": "await llm_query('a')",
+    "a batch": "', '.join(await llm_query_batched(['a', 'b']))",
+    "pairs": "(await rlm_query_batched([('a', 'b')]))[0]",
+    "gather": "import asyncio\n' '.join(await asyncio.gather(*[llm_query(p) for p in 'aba']))",
+    "gather of a batch": "import asyncio\n(await asyncio.gather(*llm_query_batched(['a', 'b'])))[1]",
+    "gather of batches": "import asyncio\nstr(await asyncio.gather(llm_query_batched(['a']), llm_query('b')))",
+    "equal replies": "import asyncio\nhost_says = await asyncio.gather(llm_query('a'), llm_query('a'))\nstr(host_says)",
+    "a task": "import asyncio\nreply = await asyncio.create_task(llm_query('a'))\nreply",
+    "a group": (
+        "import asyncio\nasync with asyncio.TaskGroup() as group:\n    task = group.create_task(llm_query('a'))\n"
+        "task.result()"
+    ),
+    "wait_for": "import asyncio\nawait asyncio.wait_for(llm_query('a'), 5)",
+    "run": "import asyncio\nasyncio.run(llm_query('a'))",
+    "a function": (
+        "import asyncio\nlimit = asyncio.Semaphore(2)\nasync def ask(p):\n    async with limit:\n"
+        "        return await llm_query(p)\n"
+        "async def main():\n    return await asyncio.gather(*map(ask, 'ab'))\n' '.join(asyncio.run(main()))"
+    ),
+    "a thread": "import asyncio\nawait asyncio.to_thread(llm_query, 'a')",
+    "not awaited": "import asyncio\nllm_query('a')",
+}
+
+
+@pytest.mark.parametrize("case", AWAITED)
+def test_replies_can_be_awaited(repl, host, case):
+    expected = {
+        "a batch": "reply to a, reply to b",
+        "pairs": "reply to a\n\nb",
+        "gather": "reply to a reply to b reply to a",
+        "gather of a batch": "reply to b",
+        "gather of batches": "[['reply to a'], 'reply to b']",
+        "equal replies": "['reply to a', 'reply to a']",
+        "a function": "reply to a reply to b",
+    }
+    assert repl.value(AWAITED[case]) == expected.get(case, "reply to a")
+
+
+def test_a_map_can_be_awaited(repl, host):
+    host.answers["llm_query"] = lambda payload: "[1] x\n[2] y"
+    assert repl.value("await llm_map('Say it', ['a', 'b'])") == "['x', 'y']"
+
+
+def test_a_failed_slot_of_an_awaited_batch_is_still_one(repl, host):
+    host.answers["llm_query"] = lambda payload: HostRefusalError("failed", "no luck")
+    assert repl.value("[isinstance(r, FailedSubCall) for r in await llm_query_batched(['a'])]") == "[True]"
+    assert repl.failure("import asyncio\nawait asyncio.gather(llm_query('a'))") == "SubCallError: no luck"
+
+
+def test_a_reply_that_can_be_awaited_is_a_str_or_list_in_all_else(repl, host):
+    repl.step("import asyncio, copy, json, pickle\nreply = llm_query('a')\nreplies = llm_query_batched(['a', 'b'])")
+    assert repl.value("reply, replies") == "('reply to a', ['reply to a', 'reply to b'])"
+    assert repl.value("[isinstance(reply, str), isinstance(replies, list), {reply: 1}['reply to a']]") == (
+        "[True, True, 1]"
+    )
+    assert repl.value("json.dumps([reply, replies])") == '["reply to a", ["reply to a", "reply to b"]]'
+    kinds = "[type(x) is t for x, t in ((copy.deepcopy(reply), str), (copy.copy(replies), list))]"
+    assert repl.value(kinds) == "[True, True]"
+    assert repl.value("[pickle.loads(pickle.dumps(x)) == x for x in (reply, replies)]") == "[True, True]"
+    assert repl.value("type(reply), type(replies).__name__") == "(<class 'str'>, 'list')"
+    assert repl.value("type(await llm_query('a')) is str") == "True"
+    assert repl.step("again, more = reply, replies").variables == ["again: str 10 chars", "more: list[str] 2"]
+    assert repl.step("FINAL([reply, replies])").answer.content == '["reply to a", ["reply to a", "reply to b"]]'
+    assert repl.step("FINAL(reply)").answer.content == "reply to a"
+    assert repl.step("FINAL(replies)").answer.content == '["reply to a", "reply to b"]'
+
+
+def test_code_that_does_not_await_has_plain_replies(repl, host):
+    assert repl.value("type(llm_query('a')) is str, type(llm_query_batched(['a'])) is list") == "(True, True)"
+    assert repl.value("import asyncio\ntype(llm_query('a')) is str") == "False"
+
+
+def test_giant_awaited_replies_are_shown_in_part(open_repl, host):
+    repl = open_repl(max_output_chars=500)
+    host.answers["llm_query"] = lambda payload: "x" * 10_000
+    repl.step("import asyncio\nreplies = llm_query_batched(['a', 'b'])")
+    assert repl.value("replies").endswith("… (list of 2 items)")
+    assert repl.value("(replies[0],)").endswith("… (tuple of 1 items)")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 
 from rlm_integrations.core.calls.budget import BudgetError
+from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.overflow import is_overflow
@@ -62,9 +64,44 @@ class SubCalls:
             raise RefusedCallError("value", "there are no sub-calls in this run")
 
     async def _send(self, call: LlmQuery, step: StepRecord) -> str:
-        """Send what is reserved. It is given back where it is not sent after all."""
+        """The reply to a call that is reserved. A reply that is no whole one fails the call.
+
+        It is asked for once more where that can help and the budget has room; that is a sub-call of its own.
+        """
+        try:
+            record, again = await self._attempt(call, step, tell=call.batch is None)
+        except BudgetError as refusal:
+            step.sub_call_failed(call.batch, call.index, str(refusal))
+            raise
+        if again and self._reserve_one_more():
+            with suppress(BudgetError):  # it was not sent after all: the first failure stands
+                record, _ = await self._attempt(call, step, tell=True)
+        if record.error is None and record.reply is not None:
+            return record.reply
+        why = record.error or "the sub-call failed"
+        step.sub_call_failed(call.batch, call.index, why)
+        if record.reply and record.reply.strip() and record.finish != "refusal":  # a refusal is quoted already
+            why = f"{why}; it began {shown(record.reply)}"
+        raise RefusedCallError("cut" if record.finish == "length" else "failed", why)
+
+    def _reserve_one_more(self) -> bool:
+        if self._budget.sub_calls_left < 1:  # asking for one would end the run
+            return False
+        try:
+            self._budget.reserve(1)
+        except BudgetError:
+            return False
+        return True
+
+    async def _attempt(self, call: LlmQuery, step: StepRecord, *, tell: bool) -> tuple[SubCall, bool]:
+        """Send what is reserved, once. It is given back where it is not sent after all.
+
+        Returns the record, with the error of a call that failed, and whether asking again can help. `tell` says
+        whether the user is still to be told of the reservation.
+        """
         batch, index = call.batch, call.index
         record: SubCall | None = None
+        again = False
 
         async def started() -> None:
             nonlocal record
@@ -74,23 +111,21 @@ class SubCalls:
             await self._emit(SubCallStarted(step.iteration, number, call.prompt, batch, index))
 
         try:
-            if batch is None:
+            if tell:
                 await self._emit(SubCallsReserved(step.iteration, 1))
             messages = sub_call_messages(call.prompt)
             completion = await self._calls.sub_call(self._model, messages, step.waiting, started)
             assert record is not None
             record.reply, record.model, record.usage = completion.text, completion.model, completion.usage
             record.thoughts, record.finish, record.cached = completion.thoughts, completion.finish, completion.cached
-        except RunError:  # of the user's handler: the run ends with it
-            raise
-        except BudgetError as refusal:
-            step.sub_call_failed(batch, index, str(refusal))
+            record.error = unfinished(completion)
+            again = record.error is not None and worth_asking_again(completion)
+        except (RunError, BudgetError):  # RunError: of the user's handler, and the run ends with it
             raise
         except Exception as error:
             if record is None:
                 raise
             record.error = _failure_words(error, len(call.prompt))
-            step.sub_call_failed(batch, index, record.error)
         finally:
             if record is None:
                 self._budget.release(1)
@@ -100,9 +135,7 @@ class SubCalls:
         await self._emit(SubCallEnded(step.iteration, record))
         if record.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
-        if record.reply is None:
-            raise RefusedCallError("failed", record.error or "the sub-call failed")
-        return record.reply
+        return record, again
 
 
 def _failure_words(error: Exception, prompt_chars: int) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from contextlib import suppress
 from functools import cached_property
+from math import isfinite
 from typing import Any, Protocol, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,6 +14,7 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import SchemaError, SchemaValidator
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.loop.embedded_json import embedded_json
 from rlm_integrations.core.wording import FOREIGN_CHARS, number, one_line
 
 _SHOWN_PROBLEMS = 3
@@ -22,6 +27,7 @@ _LONG_CHARS = 5_000
 _MOST_CHARS = 4_000_000  # they are read at once, with the interpreter locked
 _ITEMS = ("list", "set", "frozenset", "tuple")
 _NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
+_MAYBE_NO_NUMBER = re.compile(r"NaN|Infinity|[eE]\+?+\d\d\d|(?<!\d)\d{309}+")
 
 
 class _Reader(Protocol):
@@ -30,6 +36,10 @@ class _Reader(Protocol):
     def validate_json(self, data: str, /) -> Any: ...
 
     def validate_python(self, object: Any, /) -> Any: ...
+
+
+class _WrongAnswerError(ValueError):
+    """An answer that the type alone would take. The message is for the root LM."""
 
 
 class AnswerType:
@@ -65,6 +75,8 @@ class AnswerType:
                 error = self._brief_error(text, is_json) or error
                 reader = self._brief
             return _misfit_words(error, all_read=reader is not self._brief)
+        except _WrongAnswerError as error:
+            return f"answer: {error}"
         except Exception as error:  # a validator of the user's own, which did not expect such a value
             return one_line(f"{type(error).__name__}: {error}")
         return None
@@ -103,17 +115,54 @@ class AnswerType:
     @staticmethod
     def _read(reader: _Reader, text: str, is_json: bool) -> Any:
         if is_json:
-            return reader.validate_json(text)
+            return _read_json(reader, text)
         try:
-            return reader.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
+            value = reader.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
         except Exception:  # the user's own validators raise what they will
-            return reader.validate_json(_unfenced(text.strip()))
+            return _read_text(reader, text)
+        if isinstance(value, float) and not isfinite(value):
+            raise _WrongAnswerError(_no_number(value))
+        return value
 
 
-def _unfenced(text: str) -> str:
-    opening, _, rest = text.partition("\n")
-    fenced = opening.rstrip(" \t").lower() in ("```", "```json") and rest.endswith("\n```")
-    return rest.removesuffix("\n```") if fenced else text
+def _read_text(reader: _Reader, text: str) -> Any:
+    """A text that is JSON, or that holds exactly one JSON value that fits, among words or in a fence."""
+    try:
+        return _read_json(reader, text.strip())
+    except Exception:
+        candidates = [each for each in embedded_json(text) if each != text.strip()]
+        if len(candidates) == 1:
+            return _read_json(reader, candidates[0])
+        fitting: list[Any] = []
+        for each in candidates:
+            with suppress(Exception):
+                fitting.append(_read_json(reader, each))
+        if not fitting:
+            raise
+    if len(fitting) > 1:
+        raise _WrongAnswerError(f"{number(len(fitting))} JSON values in it fit the schema; send one, and no other")
+    return fitting[0]
+
+
+def _read_json(reader: _Reader, text: str) -> Any:
+    """pydantic takes NaN, Infinity and 1e999 for numbers, and then writes null."""
+    value = reader.validate_json(text)
+    if _MAYBE_NO_NUMBER.search(text):
+        json.loads(text, parse_constant=_refuse_constant, parse_float=_refuse_overflow, parse_int=str)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _WrongAnswerError(_no_number(name))
+
+
+def _refuse_overflow(number: str) -> None:
+    if not isfinite(float(number)):
+        raise _WrongAnswerError(f"{one_line(number, _PLACE_CHARS)} is more than a number of JSON can be")
+
+
+def _no_number(value: object) -> str:
+    return f"JSON has no {value}; send a number or, where the schema takes it, null"
 
 
 def _failing_fast(schema: Any) -> Any:

@@ -12,6 +12,7 @@ from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
 from rlm_integrations.core.loop.quotations import Quotations, quotable
@@ -19,7 +20,7 @@ from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.prompts.fences import fence_tag
-from rlm_integrations.core.prompts.texts import fill
+from rlm_integrations.core.prompts.texts import fill, observation_part
 from rlm_integrations.core.wording import one_line, shortened
 from rlm_integrations.wire.steps import StepDone
 
@@ -65,6 +66,8 @@ class State:
     """Replies that said nothing, in a row."""
     reply: str = ""
     """The last reply of the root LM."""
+    unfinished: str | None = None
+    """Why that is no whole reply; None where it is one."""
     parsed: ParsedReply = field(default_factory=lambda: ParsedReply(()))
     draft: str = ""
     """answer["content"] as it last was, not ready."""
@@ -84,26 +87,42 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
             state = replace(state, messages=messages, opening=len(messages), quotable=quotable(messages))
             return state, CallRootLM(messages, state.iteration)
         case Replied():
-            return _on_reply(rules, replace(state, shortenings=0), happening.text, happening.budget)
+            return _on_reply(rules, replace(state, shortenings=0), happening)
         case CodeRan():
             return _on_code_ran(rules, state, happening)
         case RootCallFailed():
             return _on_root_failed(rules, state, happening)
 
 
-def _on_reply(rules: Rules, state: State, reply: str, budget: BudgetView) -> Decision:
-    """Code is run, the rest is an answer or is told what was expected."""
-    parsed = parse_reply(reply, Quotations(state.quotable).hold)
+def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
+    """Code is run, the rest is an answer or is told what was expected. Of a cut reply, only whole code counts."""
+    reply, problem = replied.text, replied.unfinished
+    if replied.finish == "refusal":
+        return _on_refusal(rules, state, replied)
+    cut = problem is not None and bool(reply.strip())
+    is_quotation = Quotations(state.quotable).hold
+    parsed = whole_blocks(reply, is_quotation) if cut else parse_reply(reply, is_quotation)
     messages = (*state.messages, Message("assistant", reply))
+    state = replace(state, messages=messages, reply=reply, parsed=parsed, unfinished=problem)
     if parsed.blocks:
-        state = replace(state, messages=messages, reply=reply, parsed=parsed, codeless=0, empty=0)
-        return state, RunCode(parsed.blocks)
-    state = replace(state, messages=messages, reply=reply, parsed=parsed)
-    said = (reply if parsed.final is None else parsed.final).strip()
+        return replace(state, codeless=0, empty=0), RunCode(parsed.blocks)
+    said = "" if cut else (reply if parsed.final is None else parsed.final).strip()
     if state.last_call is not None:
         return state, _last_answer(rules, state, said)
+    if problem is not None:
+        unsaid = 0 if cut and replied.finish == "length" else state.empty + 1
+        return _unfinished(rules, replace(state, empty=unsaid), replied.budget)
     state = replace(state, codeless=state.codeless + 1, empty=0 if said else state.empty + 1)
-    return _codeless(rules, state, said, budget)
+    return _codeless(rules, state, said, replied.budget)
+
+
+def _on_refusal(rules: Rules, state: State, replied: Replied) -> Decision:
+    """Asked again it would refuse again, and what it says is no answer."""
+    problem = f"the root LM failed in iteration {state.iteration}: {replied.unfinished}"
+    state = replace(state, parsed=ParsedReply(()))
+    if state.last_call is not None:
+        return state, _last_answer(rules, state, problem=problem)
+    return state, Fail(problem, draft=state.draft)
 
 
 def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
@@ -128,6 +147,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         blocks=len(state.parsed.blocks),
         fence_open=state.parsed.fence_open,
         quoted=state.parsed.quoted,
+        unfinished=state.unfinished,
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
         misfit=misfit,
     )
@@ -182,12 +202,8 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     if said and misfit is None and (final or plain_reply_answers or state.codeless > 1):
         return state, Finish(said, "answer" if final else "plain_reply")
     if state.empty > 1:
-        return state, Fail("the root LM replied twice in a row with nothing", draft=state.draft)
-    where = {
-        "step": state.iteration,
-        "max_iterations": rules.limits.max_iterations,
-        "quoted": f" {quoted}" if quoted else "",
-    }
+        return state, _said_nothing(state)
+    where = _where(rules, state, quoted)
     if misfit is not None:
         nudge = fill("nudge_misfit", why=one_line(misfit), **where)
     elif _limit_met(rules, state, budget) is not None:
@@ -195,6 +211,31 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     else:
         nudge = fill("nudge_no_code", **where)
     return _go_on(rules, state, nudge, budget)
+
+
+def _unfinished(rules: Rules, state: State, budget: BudgetView) -> Decision:
+    """An empty reply, or one that did not come whole and has no whole code: it is told, and is never an answer."""
+    if state.empty > 1:
+        return state, _said_nothing(state)
+    why = one_line(state.unfinished or "")
+    if _limit_met(rules, state, budget) is not None:
+        return _go_on(rules, state, observation_part("unfinished", why=why), budget)
+    quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""
+    return _go_on(rules, state, fill("nudge_unfinished", why=why, **_where(rules, state, quoted)), budget)
+
+
+def _where(rules: Rules, state: State, quoted: str) -> dict[str, object]:
+    """What every nudge begins with."""
+    return {
+        "step": state.iteration,
+        "max_iterations": rules.limits.max_iterations,
+        "quoted": f" {quoted}" if quoted else "",
+    }
+
+
+def _said_nothing(state: State) -> Fail:
+    why = f": {state.unfinished}" if state.unfinished else ""
+    return Fail(f"the root LM replied twice in a row with nothing{why}", draft=state.draft)
 
 
 def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> Decision:
@@ -248,9 +289,7 @@ def _said_to_root(messages: tuple[Message, ...], content: str) -> tuple[Message,
     return (*messages[:-1], Message("user", f"{messages[-1].content}\n\n{content}"))
 
 
-def _last_answer(
-    rules: Rules, state: State, said: str = "", problem: str = "the last call gave no answer that fits"
-) -> Action:
+def _last_answer(rules: Rules, state: State, said: str = "", problem: str | None = None) -> Action:
     """What the run ends with after the last call: what it said, else the draft in the REPL, else the prose by its code.
 
     `problem` is what the run fails with where none of these is an answer.
@@ -260,6 +299,9 @@ def _last_answer(
     for content, is_json in drafts:
         if content.strip() and rules.misfit(content.strip(), is_json) is None:
             return Finish(content.strip(), state.last_call, is_json)
+    if problem is None:
+        why = f" ({state.unfinished})" if state.unfinished else ""
+        problem = f"the last call gave no answer that fits{why}"
     reached = limit_words(state.last_call, rules.limits)
     argument = _LIMITS_OF.get(state.last_call, state.last_call)
     return Fail(f"the run reached {reached} ({argument}), and {problem}", state.last_call, state.draft)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rlm_integrations.core.language_model import Finish as FinishReason
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.wire.steps import ReplLost, StepDone
@@ -44,6 +45,10 @@ class Replied:
 
     text: str
     budget: BudgetView
+    finish: FinishReason | None = None
+    """How the reply ended, where the server says so."""
+    unfinished: str | None = None
+    """Why it is no whole reply; None where it is one."""
 
 
 @dataclass(frozen=True, slots=True)

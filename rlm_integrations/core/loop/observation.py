@@ -34,6 +34,8 @@ class StepContext:
     """Of the fence around the output, which cannot know it."""
     quoted: int = 0
     """How many blocks of the reply were quotations of what the root LM was shown, and not run."""
+    unfinished: str | None = None
+    """Why the reply is no whole one, where it is none."""
     misfit: str | None = None
     """Why the answer does not fit its schema, where it was ready and does not."""
 
@@ -48,9 +50,11 @@ def observe(ran: CodeRan, at: StepContext) -> str:
         lines.append(_error(outcome.error, at.blocks))
     if at.fence_open and (isinstance(outcome, ReplLost) or outcome.error is not None):
         lines.append(observation_part("fence_open"))
+    if at.unfinished is not None:
+        lines.append(observation_part("unfinished", why=one_line(at.unfinished)))
     if at.quoted:
         lines.append(quoted_blocks(at.quoted))
-    lines += [_failed_batch(batch) for batch in ran.failed_batches]
+    lines += [_failed_batch(batch, again=at.step < at.max_iterations - 1) for batch in ran.failed_batches]
     if isinstance(outcome, StepDone):
         lines += _answer_and_variables(outcome, at)
     lines += _reminders(ran.budget, at)
@@ -99,16 +103,17 @@ def _error(error: CodeError, blocks: int) -> str:
     )
 
 
-def _failed_batch(batch: FailedBatch) -> str:
+def _failed_batch(batch: FailedBatch, *, again: bool) -> str:
+    """`again`: whether there is a step left in which to ask once more."""
+    reason, failed = one_line(batch.reason), len(batch.indices)
+    if failed == batch.of:
+        return observation_part("sub_calls_failed", n=plural(failed, "sub-call"), reason=reason)
     indices = ", ".join(map(str, batch.indices[:_LISTED_INDICES]))
-    if len(batch.indices) > _LISTED_INDICES:
+    if failed > _LISTED_INDICES:
         indices += ", …"
-    return fill(
-        "sub_call_failed",
-        n_failed=number(len(batch.indices)),
-        n=number(batch.of),
-        indices=indices,
-        reason=one_line(batch.reason),
+    kept = observation_part("sub_calls_kept_again" if again else "sub_calls_kept")
+    return observation_part(
+        "sub_calls_failed_at", n_failed=number(failed), n=number(batch.of), indices=indices, reason=reason, kept=kept
     )
 
 

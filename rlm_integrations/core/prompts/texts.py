@@ -18,6 +18,7 @@ from rlm_integrations.core.wording import listed, number, plural
 
 _TEXTS = {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in Path(__file__).parent.glob("*.md")}
 """Read at the import, so that no run reads a file in its user's event loop."""
+_FEW_SUB_CALLS = 100
 
 
 def text(name: str) -> str:
@@ -83,12 +84,25 @@ def root_system(
     return f"{whole}\n\n{subset}" if subset and "{sub_calls}" not in unfilled else whole
 
 
-def first_message(*, context: str, question: str, max_iterations: int, answer_schema: dict[str, Any] | None) -> str:
-    """The message that holds the question: what `context` is, then what is asked."""
+def first_message(
+    *,
+    context: str,
+    question: str,
+    max_iterations: int,
+    answer_schema: dict[str, Any] | None,
+    sub_calls: int | None = None,
+) -> str:
+    """The message that holds the question: what `context` is, then what is asked, then how much there is to spend.
+
+    `sub_calls` is told where they are few.
+    """
+    left = plural(max_iterations, "step")
+    if sub_calls is not None and sub_calls <= _FEW_SUB_CALLS:
+        left += f" and {plural(sub_calls, 'sub-call')}"
     if answer_schema is not None:
         schema = json.dumps(answer_schema, ensure_ascii=False)
         question = f"{question}\n\n{fill('answer_schema', schema=schema)}"
-    return fill("first_message", context=context, question=question, max_iterations=plural(max_iterations, "step"))
+    return fill("first_message", context=context, question=question, max_iterations=left)
 
 
 def sub_call_messages(prompt: str) -> tuple[Message, ...]:

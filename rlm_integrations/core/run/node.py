@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
+from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, prompt_chars
@@ -201,7 +202,8 @@ class Node:
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         self._check_budget()
-        return await self._decide(state, Replied(completion.text, self._view()))
+        replied = Replied(completion.text, self._view(), completion.finish, unfinished(completion))
+        return await self._decide(state, replied)
 
     def _check_budget(self) -> None:
         if self._budget.problem is not None:
@@ -217,9 +219,13 @@ class Node:
 
     async def _run_code(self, state: State, action: RunCode) -> Decision:
         decision: Decision | None = None
+        begun = False
 
         async def execute() -> str:
-            nonlocal decision
+            nonlocal decision, begun
+            if begun:
+                raise RunError("around_step: it awaited execute() twice; the code of a step runs once")
+            begun = True
             decision = await self._decide(state, await self._execute(state.iteration, action.blocks))
             return _shown(decision)
 

@@ -97,6 +97,7 @@ def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings
         question=question.text,
         max_iterations=plan.limits.max_iterations,
         answer_schema=plan.answer_type.schema,
+        sub_calls=plan.limits.max_sub_calls if settings.depth else None,
     )
     return (Message("system", system), *question.before, Message("user", first), *question.after)
 

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from rlm_integrations.repl.execute import loop_names
+from rlm_integrations.sandboxes.monty.awaiting import awaiting_edits, edited
 from rlm_integrations.wire.names import HIDDEN_PREFIX
 
 _OWN_NAME = re.compile(rf"\b{HIDDEN_PREFIX}\w*")
@@ -58,6 +59,9 @@ def read_source(text: str) -> Source:
             raise OwnNameError(own[0], None) from None
         return Source(f"{text}\nNone")
     _refuse_own_names(tree)
+    if edits := awaiting_edits(tree):
+        text = edited(text, edits)
+        tree = ast.parse(text)
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr):
         return Source(f"{text}\nNone", "", None, names, imported, looped, unbound)

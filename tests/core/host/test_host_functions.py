@@ -72,7 +72,7 @@ class Play:
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
         await self._work()
-        return Completion("a reply", Usage(input_tokens=1), "sub")
+        return Completion(self.chance.choice(["a reply", "a reply", ""]), Usage(input_tokens=1), "sub")
 
     async def tool(self) -> None:
         """Work."""

@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import datetime
 import enum
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.loop import embedded_json as module
 from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.loop.embedded_json import embedded_json
 
 
 class Lease(BaseModel):
@@ -90,7 +95,102 @@ def test_a_misfit_says_what_is_wrong_and_where() -> None:
     assert why is not None
     assert why.startswith("plot: Input should be greater than or equal to 1; ends: Input should be a valid date")
     assert leases.misfit("Plot 3.", False) == ("answer: Invalid JSON: expected value at line 1 column 1")
-    assert leases.misfit(f"Here it is:\n```json\n{GOOD}\n```", False) is not None
+
+
+OTHER = '{"plot": 4, "ends": "2011-03-01"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Here is the answer: {GOOD}",
+        f"{GOOD}\n\nThat is the lease of plot 3 [see d1], {{as far as I know}}.",
+        f"Here it is:\n\n```json\n{GOOD}\n```\nIt ends soon.",
+        f"The lease:\n```\n{GOOD}```",
+        f'By {{"plot": 0, "ends": "2010-03-01"}} I do not mean it, nor [1, 2], but {GOOD}.',
+        f"As I said, {GOOD}. So:\n```json\n{GOOD}\n```",
+        f'It is "{GOOD}"',
+    ],
+)
+def test_the_one_json_value_that_fits_is_taken_from_among_words(text: str) -> None:
+    leases = AnswerType(Lease)
+    assert leases.misfit(text, False) is None
+    assert leases.read(text, False) == Lease(plot=3, ends=datetime.date(2010, 3, 1))
+    assert leases.text(text, False) == '{"plot":3,"ends":"2010-03-01","tenant":null}'
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text", "value"),
+    [
+        (list[str], 'The branches:\n```json\n["branch 3", "branch 9"]\n```', ["branch 3", "branch 9"]),
+        (int, "It is this many:\n```json\n42\n```\nof 50.", 42),
+        (bool, "```\ntrue\n```\nI think.", True),
+        (Colour, 'So:\n```json\n"red"\n```', Colour.RED),
+        (
+            dict[str, str],
+            'It says {"text": "a ] and a } and \\" and ```"}, no more.',
+            {"text": 'a ] and a } and " and ```'},
+        ),
+    ],
+)
+def test_values_of_many_types_are_taken_from_among_words(answer_type: Any, text: str, value: Any) -> None:
+    typed = AnswerType(answer_type)
+    assert typed.misfit(text, False) is None
+    assert typed.read(text, False) == value
+
+
+def test_which_of_several_values_is_meant_is_for_the_root_to_say() -> None:
+    why = AnswerType(Lease).misfit(f"Either {GOOD} or {OTHER}.", False)
+    assert why == "answer: 2 JSON values in it fit the schema; send one, and no other"
+
+
+@pytest.mark.parametrize("text", ["It is 42.", "I found nothing in 3 documents.", "true, I think"])
+def test_a_number_or_word_in_a_sentence_is_no_answer(text: str) -> None:
+    assert AnswerType(int | bool).misfit(text, False) is not None
+
+
+def test_the_only_value_among_words_is_the_one_whose_problem_is_told() -> None:
+    why = AnswerType(Lease).misfit('Here: {"plot": 0, "ends": "2010-03-01"}', False)
+    assert why == "plot: Input should be greater than or equal to 1"
+
+
+@given(
+    st.lists(st.recursive(st.none() | st.integers() | st.text(), st.lists) | st.dictionaries(st.text(), st.text())),
+    st.text(st.sampled_from("ab {}[]\"',:\n`\\")),
+)
+def test_json_behind_words_without_brackets_is_found_whole(values: list[Any], words: str) -> None:
+    before = words.replace("{", "").replace("[", "")
+    dumped = json.dumps(values, ensure_ascii=False)
+    assert dumped in embedded_json(f"{before}{dumped} {before}")
+
+
+@pytest.mark.parametrize("piece", ["[", "{", '{"a": ', '["', '[1, {"a": [', '["\\"', "```\n", '{"a": 1} ', '"[', "[1,"])
+def test_looking_for_json_among_words_takes_work_that_grows_with_the_text(piece: str) -> None:
+    def read(repeated: int) -> int:
+        """Characters that the decoder passed over."""
+        passed = 0
+        text = piece * repeated
+
+        def decode(text: str, start: int) -> Any:
+            nonlocal passed
+            try:
+                value, end = real(text, start)
+            except json.JSONDecodeError as error:
+                passed += (len(text) if error.msg.startswith("Unterminated") else error.pos) - start
+                raise
+            except RecursionError:
+                passed += 1_000
+                raise
+            passed += end - start
+            return value, end
+
+        real = module._decode
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "_decode", decode)
+            embedded_json(text)
+        return passed
+
+    assert read(4_000) <= 6 * len(piece) * 4_000 + 1_000
 
 
 def test_only_the_first_problems_are_told() -> None:
@@ -99,6 +199,32 @@ def test_only_the_first_problems_are_told() -> None:
     assert why.count("valid integer") == 3
     assert "0: Input" in why
     assert why.endswith("; and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text", "is_json"),
+    [
+        (float, "NaN", True),
+        (float, "nan", False),
+        (float | None, "-inf", False),
+        (list[float], "[1.5, -Infinity]", True),
+        (dict[str, Any], '```json\n{"mean": NaN}\n```', False),
+        (dict[str, float], '{"mean": 1e999}', True),
+        (list[Any], "[1e+0400]", False),
+    ],
+)
+def test_what_json_has_no_number_for_does_not_fit(answer_type: Any, text: str, is_json: bool) -> None:
+    """pydantic takes it, and writes null: the answer and its text would differ."""
+    why = AnswerType(answer_type).misfit(text, is_json)
+    assert why is not None
+    assert why.startswith(("answer: JSON has no ", "answer: 1e"))
+
+
+@pytest.mark.parametrize("text", ['{"bank": "Infinity of NaN, 1e999"}', '{"long": "%s"}' % ("9" * 400), '{"n": 1e300}'])
+def test_words_that_look_like_no_number_fit(text: str) -> None:
+    typed = AnswerType(dict[str, Any])
+    assert typed.misfit(text, True) is None
+    assert json.loads(typed.text(text, True)) == typed.read(text, True) == json.loads(text)
 
 
 class Careless(BaseModel):

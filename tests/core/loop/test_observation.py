@@ -55,7 +55,7 @@ def test_an_observation_with_everything_in_it() -> None:
         "  (what ran before it is kept)\n"
         "1 of 12 sub-calls failed, at index 7 (TimeoutError: no reply within 600 s). The other replies are kept; "
         "ask only those again.\n"
-        "answer not accepted: the block raised; ready is False again\n"
+        "answer not accepted: the block raised; ready is False again, and citations are kept\n"
         "Set: prompts: list[str] 12; ends: dict 4\n"
         "<output 6f21>\n"
         "lease-00 | 2010-03-01 | ends on 1 March 2010\n"
@@ -68,6 +68,15 @@ def test_how_long_sub_calls_took_is_told_where_time_is_bounded_alone() -> None:
     assert observe(slow, PLENTY, at()) == observe(fast, PLENTY, at())  # as a cache of replies needs it
     bounded = replace(PLENTY, seconds_left=900.0)
     assert observe(slow, bounded, at()) != observe(fast, bounded, at())
+
+
+def test_where_all_sub_calls_failed_nothing_is_said_to_be_kept_and_in_the_last_step_nothing_to_be_asked_again() -> None:
+    ran = CodeRan(done("x"), failed_batches=[FailedBatch((0, 1), 2, "gone")])
+    assert "2 sub-calls asked, none answered (gone).\n" in observe(ran, PLENTY, at())
+    ran = CodeRan(done("x"), failed_batches=[FailedBatch((1,), 2, "gone")])
+    told = "1 of 2 sub-calls failed, at index 1 (gone). The other replies are kept"
+    assert f"{told}; ask only those again.\n" in observe(ran, PLENTY, at(step=18))
+    assert f"{told}.\n" in observe(ran, PLENTY, at(step=19))
 
 
 def test_the_shortest_observation_without_sub_calls() -> None:
@@ -143,7 +152,7 @@ def test_an_answer_that_does_not_fit() -> None:
     shown = observe(CodeRan(done(answer=AnswerState(True, "x"))), PLENTY, at(misfit="year: a number is needed"))
     assert (
         '\nanswer not accepted: it does not fit the schema (year: a number is needed). Mend answer["content"] and '
-        "set ready.\n"
+        "set ready; citations are kept.\n"
     ) in shown
 
 

@@ -71,8 +71,8 @@ def error(message: str = "E", source: str = "x", line: int | None = 1) -> str:
     return observed(error=CodeError(1, line, source, message))
 
 
-def failed_batch(reason: str) -> str:
-    ran = CodeRan(StepDone(Output(), None, AnswerState()), failed_batches=[FailedBatch((0,), 1, reason)])
+def failed_batch(reason: str, of: int) -> str:
+    ran = CodeRan(StepDone(Output(), None, AnswerState()), failed_batches=[FailedBatch((0,), of, reason)])
     return observe(ran, StepContext(2, 20, "?", 1, 1, False, TAG))
 
 
@@ -122,6 +122,7 @@ OURS = names("""
     observation.sub_calls: made seconds left
     observation.error: line of_block kept
     observation.error_no_line: of_block kept
+    observation.unfinished: why
     observation.quoted: blocks
     observation.few_steps: left
     observation.few_tokens: percent
@@ -129,10 +130,12 @@ OURS = names("""
     observation.output: tag
     observation.cut: n
     nudge_no_code: step max_iterations quoted
+    nudge_unfinished: step max_iterations why quoted
     nudge_misfit: step max_iterations quoted
     last_call: limit tag
     repl_lost: retrieved
-    sub_call_failed: n_failed n indices
+    observation.sub_calls_failed: n
+    observation.sub_calls_failed_at: n_failed n indices kept
     context_docs: documents origin chars spread reading tag
     context_docs_unseen: documents origin chars spread reading
     context_docs_whole: documents origin chars tag
@@ -164,7 +167,8 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "last_call.draft": last_call,
     "last_call.question": lambda words: last_call(question=words),
     "repl_lost.reason": lambda words: observed(lost=words),
-    "sub_call_failed.reason": failed_batch,
+    "observation.sub_calls_failed.reason": lambda words: failed_batch(words, of=1),
+    "observation.sub_calls_failed_at.reason": lambda words: failed_batch(words, of=2),
     "context_docs.ids": sampled,
     "context_docs.meta": lambda words: sampled(key=words, value=words),
     "context_docs.sample_id": sampled,

@@ -110,6 +110,14 @@ def test_the_first_message_ends_with_the_question() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sub_calls", "told"), [(1, "20 steps and 1 sub-call."), (40, "20 steps and 40 sub-calls."), (1_000, "20 steps.")]
+)
+def test_the_first_message_tells_of_few_sub_calls(sub_calls: int, told: str) -> None:
+    shown = first_message(context="c", question="q", max_iterations=20, answer_schema=None, sub_calls=sub_calls)
+    assert shown.endswith(f"You have {told} Write the first.")
+
+
 def test_the_first_message_tells_the_schema_of_a_typed_answer() -> None:
     schema = {"type": "object", "properties": {"año": {"type": "integer"}}}
     shown = first_message(context="c", question="q", max_iterations=1, answer_schema=schema)

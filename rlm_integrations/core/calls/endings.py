@@ -1,0 +1,51 @@
+"""Whether a reply is a whole one, and in which words it is not. Pure."""
+
+from __future__ import annotations
+
+from rlm_integrations.core.language_model import Completion
+from rlm_integrations.core.wording import one_line
+
+_SHOWN_CHARS = 200
+
+
+def unfinished(completion: Completion) -> str | None:
+    """Why it is no whole reply, for the root LM and for errors: cut, withheld, refused or empty. None where it is one.
+
+    A reply without text whose tokens went into reasoning says so, with the remedy.
+    """
+    said = bool(completion.text.strip())
+    thought = bool(completion.thoughts.strip()) or completion.usage.reasoning_tokens > 0
+    match completion.finish:
+        case "length" if said:
+            return "the reply was cut at the model's limit of output tokens (raise max_tokens, or ask for less at once)"
+        case "length" if thought:
+            return (
+                "the model spent all its output tokens on reasoning, and its reply was cut before it began "
+                "(raise max_tokens, or have it reason less)"
+            )
+        case "length":
+            return "the reply was cut at the model's limit of output tokens before it began (raise max_tokens)"
+        case "content_filter":
+            return "a content filter cut the reply" if said else "a content filter withheld the reply"
+        case "refusal":
+            return f"the model refused: {shown(completion.text)}" if said else "the model refused, and did not say why"
+        case "error":
+            return "the server failed amid the reply"
+        case _ if said:
+            return None
+        case _ if thought:
+            return "the reply is empty: the model ended with its reasoning (if that was cut, raise max_tokens)"
+        case _:
+            return "the reply is empty"
+
+
+def worth_asking_again(completion: Completion) -> bool:
+    """Whether the same request may well have a whole reply: an empty one, or one that the server failed in."""
+    if completion.cached:
+        return False
+    return completion.finish == "error" or (completion.finish in ("stop", None) and not completion.text.strip())
+
+
+def shown(text: str) -> str:
+    """The start of a reply, quoted in a line of ours."""
+    return repr(one_line(text.strip()[:_SHOWN_CHARS]))

@@ -1,0 +1,20 @@
+"""What can be used of a root reply that was cut: code whose fence was closed before the cut, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
+
+_CLOSING = re.compile(r"^[ \t]*+(?:`{3,}+|~{3,}+)[ \t]*+$", re.MULTILINE)
+
+
+def whole_blocks(reply: str, is_quotation: Callable[[Sequence[str]], bool]) -> ParsedReply:
+    """The blocks before the last closing fence. What stands behind it may be half of anything, a FINAL(...) too."""
+    reply = reply.replace("\r\n", "\n")
+    end = max((closing.end() for closing in _CLOSING.finditer(reply)), default=0)
+    parsed = parse_reply(reply[:end], is_quotation)
+    blocks = parsed.blocks[:-1] if parsed.fence_open else parsed.blocks
+    return replace(parsed, blocks=blocks, final=None, prose="", fence_open=False)

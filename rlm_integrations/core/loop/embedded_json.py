@@ -1,0 +1,41 @@
+"""JSON that stands among words: objects and arrays anywhere, and whatever a fence holds."""
+
+from __future__ import annotations
+
+import re
+from json import JSONDecodeError, JSONDecoder
+
+_FENCE = re.compile(r"^[ \t]*+```[^\n`]*+$", re.MULTILINE)
+_OPENING = re.compile(r"[\[{]")
+_UNENDED = "Unterminated string"
+_READINGS = 4
+"""A text is read over at most so many times: brackets that open again and again are no answer."""
+
+_decode = JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False).raw_decode  # only where it ends
+
+
+def embedded_json(text: str) -> list[str]:
+    """The outermost objects and arrays, and what else stands alone in a fence, each text once and in order.
+
+    Such a text may turn out to be no JSON. Linear in the text.
+    """
+    found = _enclosed(text)
+    fenced = (part.strip() for part in _FENCE.split(text)[1::2])
+    return list(dict.fromkeys([*found, *(part for part in fenced if part and not _OPENING.search(part))]))
+
+
+def _enclosed(text: str) -> list[str]:
+    found: list[str] = []
+    place, left = 0, _READINGS * len(text)
+    while left > 0 and (opening := _OPENING.search(text, place)) is not None:
+        start = opening.start()
+        try:
+            _, place = _decode(text, start)
+            found.append(text[start:place])
+        except JSONDecodeError as error:
+            stopped = len(text) if error.msg.startswith(_UNENDED) else error.pos
+            left -= stopped - start
+            place = start + 1
+        except RecursionError:
+            break
+    return found

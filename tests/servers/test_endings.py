@@ -1,0 +1,91 @@
+"""Replies that servers cut, withheld, refused or left empty, in every face."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rlm_integrations import RunError
+
+DONE = "```repl\nFINAL('settled')\n```"
+SHORT = "branch 3 open, branch 9 open, branch 12 open"
+
+
+async def test_a_plain_reply_that_was_cut_is_no_answer(server: Any, face: Any, reply: Any) -> None:
+    cut = reply("The open entries are those of branch 3, branch 9 and", "length")
+    server.respond = lambda messages, number: cut if number == 1 else DONE
+    answered = await face.ask(context=SHORT)
+    assert answered.text == "settled"
+    assert "the reply was cut at the model's limit of output tokens" in server.requests[1][-1]["content"]
+    assert [iteration.call.finish for iteration in answered.trace.iterations] == ["length", "stop"]
+
+
+async def test_at_a_limit_a_reply_that_was_cut_is_none_either(server: Any, face: Any, reply: Any) -> None:
+    server.respond = lambda messages, number: reply("The open entries are", "length")
+    with pytest.raises(RunError, match=r"gave no answer that fits .the reply was cut at the model's limit"):
+        await face.ask(max_iterations=2)
+
+
+async def test_closed_blocks_of_a_reply_that_was_cut_run(server: Any, face: Any, reply: Any) -> None:
+    cut = reply("```repl\nprint(6 * 7)\n```\n```repl\nFINAL('half", "length")
+    server.respond = lambda messages, number: cut if number == 1 else DONE
+    answered = await face.ask()
+    [first, _] = answered.trace.iterations
+    assert first.execution.blocks == ["print(6 * 7)"]
+    assert "42" in first.observation
+    assert answered.text == "settled"
+
+
+async def test_a_root_lm_whose_tokens_all_go_into_reasoning_fails_with_the_remedy(
+    server: Any, face: Any, reply: Any
+) -> None:
+    thoughts = "First I consider " * 300
+    server.respond = lambda messages, number: reply(None, "length", reasoning_content=thoughts)
+    with pytest.raises(RunError, match=r"twice in a row with nothing: .*raise max_tokens") as failed:
+        await face.ask()
+    if face.name != "langchain":  # ChatOpenAI drops what was thought
+        assert "reasoning" in str(failed.value)
+        assert failed.value.result.trace.iterations[0].call.thoughts == thoughts
+
+
+async def test_a_root_lm_that_refuses_fails_the_run_with_its_words(server: Any, face: Any, reply: Any) -> None:
+    server.respond = lambda messages, number: reply(None, refusal="I cannot help with this document.")
+    with pytest.raises(RunError, match=r"the model refused: 'I cannot help with this document\.'"):
+        await face.ask(context=SHORT)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "message", "words", "requests"),
+    [
+        ("length", {"content": None, "reasoning_content": "hm " * 900}, "raise max_tokens", 1),
+        ("length", {"content": "One of"}, "the reply was cut at the model's limit of output tokens", 1),
+        ("content_filter", {"content": None}, "a content filter withheld the reply", 1),
+        ("stop", {"content": None, "refusal": "No."}, "the model refused: 'No.'", 1),
+        ("stop", {"content": ""}, "the reply is empty", 2),
+    ],
+)
+async def test_a_sub_call_without_a_whole_reply_has_failed(
+    server: Any, face: Any, reply: Any, ended: str, message: dict[str, Any], words: str, requests: int
+) -> None:
+    def respond(messages: list[dict[str, Any]], number: int) -> Any:
+        if messages[-1]["content"] == "a":
+            return reply(finish=ended, **message)
+        return "whole" if messages[-1]["content"] == "b" else DONE if number > 2 else code
+
+    code = "```repl\nprint(llm_query_batched(['a', 'b']))\n```"
+    server.respond = respond
+    answered = await face.ask(max_concurrency=1)
+    shown = answered.trace.iterations[0].observation
+    assert "1 of 2 sub-calls failed, at index 0 (" in shown
+    assert words in shown
+    assert "'whole'" in shown
+    calls = [call for call in answered.trace.iterations[0].execution.sub_calls if call.prompt == "a"]
+    assert [bool(call.error) for call in calls] == [True] * requests
+    assert calls[0].reply == (message["content"] or message.get("refusal") or "")
+
+
+async def test_an_empty_reply_of_the_root_lm_is_asked_for_again(server: Any, face: Any) -> None:
+    server.respond = lambda messages, number: "" if number == 1 else DONE
+    assert (await face.ask()).text == "settled"
