@@ -123,6 +123,7 @@ class ScriptedChatModel(BaseChatModel):
             yield chunk
         last = AIMessageChunk(
             content="",
+            additional_kwargs=message.additional_kwargs,
             usage_metadata=_usage_of(message),
             response_metadata=message.response_metadata,
             chunk_position="last",
@@ -145,7 +146,11 @@ def _ai_message(completion: Completion) -> AIMessage:
             input_token_details=InputTokenDetails(cache_read=usage.cached_tokens),
             output_token_details=OutputTokenDetails(reasoning=usage.reasoning_tokens),
         ),
-        response_metadata={"model_name": completion.model} if completion.model else {},
+        additional_kwargs={"reasoning_content": completion.thoughts} if completion.thoughts else {},
+        response_metadata={
+            **({"model_name": completion.model} if completion.model else {}),
+            **({"finish_reason": completion.finish} if completion.finish else {}),
+        },
     )
 
 

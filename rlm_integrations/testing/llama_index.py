@@ -225,13 +225,15 @@ def _raw(completion: Completion) -> dict[str, Any]:
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
-    return {"model": completion.model, "usage": {**_counts(completion), **details}}
+    raw = {"model": completion.model, "usage": {**_counts(completion), **details}}
+    return raw if completion.finish is None else {**raw, "finish_reason": completion.finish}
 
 
 def _reply(completion: Completion, text: str) -> ChatMessage:
     """The assistant's message with so much of its text."""
     if not isinstance(completion, ToolCall):
-        return ChatMessage(role=MessageRole.ASSISTANT, content=text)
+        extra = {"reasoning_content": completion.thoughts} if completion.thoughts else {}
+        return ChatMessage(role=MessageRole.ASSISTANT, content=text, additional_kwargs=extra)
     call = ToolCallBlock(
         tool_call_id=f"call-of-{completion.name}", tool_name=completion.name, tool_kwargs=completion.arguments
     )

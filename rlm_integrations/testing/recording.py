@@ -5,7 +5,7 @@
 
 A reply of the root is known by its question and by the number of assistant messages before it, so a
 recording survives a change of wording in the prompts. A reply of a sub-call is known by its exact prompt; a
-long prompt is kept as a digest and its head. `model` and `usage` may be left out.
+long prompt is kept as a digest and its head. `model`, `usage`, `finish` and `thoughts` may be left out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from rlm_integrations.core.calls.system_role import without_system
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Completion, LanguageModel, Message
+from rlm_integrations.core.language_model import Completion, Finish, LanguageModel, Message
 from rlm_integrations.core.prompts.texts import sub_call_messages, text
 from rlm_integrations.core.usage import Usage
 
@@ -40,6 +41,8 @@ class _Reply(BaseModel):
     model: str | None = None
     usage: Usage | None = None
     """None: estimated when it is replayed."""
+    finish: Finish | None = None
+    thoughts: str | None = None
 
 
 class RootRecord(_Reply):
@@ -104,12 +107,19 @@ def read_records(path: str | Path) -> list[Record]:
 def key_of(messages: Sequence[Message]) -> Key:
     """The key under which the reply to this request is recorded."""
     if is_sub_call(messages):
-        return ("sub", _digest(messages[-1].content))
+        return ("sub", _digest(_prompt(messages)))
     return ("root", question_of(messages), str(_turn(messages)))
 
 
 def is_sub_call(messages: Sequence[Message]) -> bool:
-    return bool(messages) and tuple(messages) == sub_call_messages(messages[-1].content)
+    sent = sub_call_messages(_prompt(messages))
+    return tuple(messages) in (sent, without_system(sent))
+
+
+def _prompt(messages: Sequence[Message]) -> str:
+    """Of a sub-call, also where its model takes no system message."""
+    content = messages[-1].content if messages else ""
+    return content.removeprefix(without_system(sub_call_messages(""))[0].content) if len(messages) == 1 else content
 
 
 def question_of(messages: Sequence[Message]) -> str:
@@ -128,9 +138,10 @@ def _first_message() -> re.Pattern[str]:
 def record_of(messages: Sequence[Message], completion: Completion) -> Record:
     """What is kept of a request and its reply."""
     reply: dict[str, Any] = {"reply": completion.text, "model": completion.model, "usage": completion.usage}
+    reply |= {"finish": completion.finish, "thoughts": completion.thoughts or None}
     if not is_sub_call(messages):
         return RootRecord(question=question_of(messages), turn=_turn(messages), **reply)
-    prompt = messages[-1].content
+    prompt = _prompt(messages)
     if len(prompt) <= _WHOLE_PROMPT_CHARS:
         return SubRecord(prompt=prompt, **reply)
     return SubRecord(prompt_sha256=_digest(prompt), prompt_head=prompt[:_HEAD_CHARS], **reply)

@@ -64,7 +64,11 @@ class ReplayingModel:
             self._given[key] = given + 1
         record = recorded[given % len(recorded)]
         return Completion(
-            record.reply, record.usage or estimated_usage(request, record.reply), record.model or self.model
+            record.reply,
+            record.usage or estimated_usage(request, record.reply),
+            record.model or self.model,
+            record.finish,
+            record.thoughts or "",
         )
 
     def assert_exhausted(self) -> None:

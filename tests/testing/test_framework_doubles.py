@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from llama_index.core import Document
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.tools import FunctionTool
 
 from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.testing import ReplayingModel, ScriptExhausted
 from rlm_integrations.testing.langchain import ScriptedChatModel
 from rlm_integrations.testing.llama_index import ScriptedLLM, tool_call
@@ -132,3 +136,14 @@ def test_without_its_framework_a_double_names_the_extra(module: str, framework: 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f'pip install "rlm-integrations[{extra}]"' in done.stdout
+
+
+@pytest.mark.parametrize("sync", [True, False])
+async def test_how_a_scripted_reply_ended_and_what_was_thought_reaches_a_run(sync: bool) -> None:
+    cut = Completion("It is", finish="length", thoughts="hm")
+    rlm = RLMRunnable(llm=ScriptedChatModel([cut, "It is 3."]), context="3", trace="full")
+    engine = RLMQueryEngine.from_documents([Document(text="3")], llm=ScriptedLLM([cut, "It is 3."]), trace="full")
+    answered = [rlm.invoke("?"), engine.query("?")] if sync else [await rlm.ainvoke("?"), await engine.aquery("?")]
+    for trace in map(RLMTrace.of, answered):
+        assert trace.answer == "It is 3."
+        assert (trace.iterations[0].call.finish, trace.iterations[0].call.thoughts) == ("length", "hm")

@@ -95,6 +95,27 @@ async def test_the_recorder_appends_and_keeps_what_the_model_says_of_itself(tmp_
     assert model.complete_sync(root_request("q")).text == "a"
 
 
+def test_how_a_reply_ended_and_what_was_thought_is_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "conversation.jsonl"
+    cut = Completion("It is", Usage(output_tokens=9), "m", "length", "hm")
+    Recorder(ScriptedModel([cut]), path).complete_sync(root_request("How many?"))
+    assert ReplayingModel.from_file(path).complete_sync(root_request("How many?")) == cut
+
+
+def test_sub_calls_to_a_model_without_a_system_role_are_recorded_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "conversation.jsonl"
+
+    def folding(messages: Sequence[Message]) -> str:
+        if messages[0].role == "system":
+            raise ValueError("System role not supported")
+        asked = messages[-1].content
+        return "yes" if asked.endswith("Is it red?") else "```repl\nFINAL(llm_query('Is it red?'))\n```"
+
+    assert RLMEngine(Recorder(ScriptedModel(always=folding), path)).run("Red?", "a line\n" * 5_000).answer == "yes"
+    with ReplayingModel.from_file(path) as replayed:
+        assert RLMEngine(replayed).run("Red?", "a line\n" * 5_000).answer == "yes"
+
+
 async def test_a_failed_call_passes_through_unrecorded(tmp_path: Path) -> None:
     recorder = Recorder(ScriptedModel([ConnectionError("down")]), tmp_path / "c.jsonl")
     with pytest.raises(ConnectionError, match="down"):
