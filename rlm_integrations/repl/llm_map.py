@@ -16,13 +16,14 @@ from rlm_integrations.repl.sub_calls import FailedSubCall
 # Read while files can still be read: when this module is imported, before the worker confines itself.
 TEMPLATE = Path(__file__).with_name("llm_map.md").read_text(encoding="utf-8").rstrip("\n")
 
-_ITEMS_A_CALL = 60
+_ITEMS_A_CALL = 100
 _LESS_WHERE_CUT = 4
 """So many times fewer items go into a call whose reply was too long for the model."""
 _INDENT = "  "
 _NO_REPLY = "no reply for this item"
 _BRACKETED = re.compile(r"[\s*\-•]*\[(\d+)\][\s*:.)\-–]*")
 _BARE = re.compile(r"[\s*\-•]*(\d+)[:.)][\s*]+")
+_AROUND_A_CHOICE = " \t*_`\"'“”‘’.,;:!"
 _FENCE = re.compile(r"\s*```\w*\s*")
 
 
@@ -34,28 +35,36 @@ class LlmMap:
         self._ask_all = ask_all
         self._max_chars = max_chars
 
-    def llm_map(self, instruction: str, items: Iterable[Any]) -> list[str]:
+    def llm_map(self, instruction: str, items: Iterable[Any], choices: Iterable[str] | None = None) -> list[str]:
         """The reply of another language model for each item (a str, a document or a match), in order.
 
-        Items without a reply are asked again once, and so are those of a reply that was cut, a few at a time.
-        An item without a reply is a FailedSubCall in its place. Raises what llm_query_batched raises, before
+        With `choices` each reply is one of them, as it is spelled there. Items without a reply, or without one of
+        these, are asked again once, and so are those of a reply that was cut, a few at a time. An item that still has
+        none is a FailedSubCall in its place. Raises what llm_query_batched raises, before
         anything is sent.
         """
         if not isinstance(instruction, str) or not instruction.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError("instruction: pass a str that is not empty; nothing was sent")
+        by_folded = None if choices is None else _choices(choices)
+        if by_folded is not None:
+            instruction = (
+                f"{instruction}\n\nEach reply is one of these, and nothing more: {', '.join(by_folded.values())}."
+            )
         texts = [_text_of(index, item) for index, item in enumerate(_listed(items))]
         room = self._room(instruction, texts)
         replies = self._ask(instruction, texts, range(len(texts)), room)
         cut = [index for index, reply in replies.items() if isinstance(reply, FailedSubCall) and reply.cut]
+        others = _take_choices(replies, by_folded)
         missing = [index for index in range(len(texts)) if index not in replies]
         for again, most in ((missing, _ITEMS_A_CALL), (cut, max(1, min(len(cut), _ITEMS_A_CALL) // _LESS_WHERE_CUT))):
             if not again:
                 continue
             try:
                 replies |= self._ask(instruction, texts, again, room, most)
+                others |= _take_choices(replies, by_folded)
             except SubCallLimitError as error:  # what has been paid for is kept
                 replies |= {index: replies.get(index) or FailedSubCall(str(error)) for index in again}
-        return [replies.get(index) or FailedSubCall(_NO_REPLY) for index in range(len(texts))]
+        return [replies.get(index) or FailedSubCall(others.get(index, _NO_REPLY)) for index in range(len(texts))]
 
     def _room(self, instruction: str, texts: Sequence[str]) -> int:
         """Characters for the items of one call. Raises ValueError where the instruction or an item is too long."""
@@ -84,6 +93,42 @@ class LlmMap:
             else:
                 replies |= parse_replies(reply, [index + 1 for index in pack])
         return replies
+
+
+def _choices(choices: Iterable[str]) -> dict[str, str]:
+    """The choices by what a reply is compared as. Raises TypeError, ValueError."""
+    if isinstance(choices, (str, dict)):
+        raise TypeError("choices: pass a list of str; nothing was sent")
+    by_folded: dict[str, str] = {}
+    for choice in choices:
+        if not isinstance(choice, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"choices: {type(choice).__name__} is not a str; nothing was sent")
+        if not _folded(choice):
+            raise ValueError(f"choices: {choice!r:.80} has no word in it; nothing was sent")
+        if by_folded.setdefault(_folded(choice), choice) != choice:
+            raise ValueError(f"choices: {choice!r:.80} differs from another by case or marks alone; nothing was sent")
+    if not by_folded:
+        raise ValueError("choices: there are none; nothing was sent")
+    return by_folded
+
+
+def _take_choices(replies: dict[int, str], by_folded: dict[str, str] | None) -> dict[int, str]:
+    """Put the choices in place of the replies that are one; take the others out, and say for each why."""
+    others: dict[int, str] = {}
+    for index, reply in list(replies.items()) if by_folded is not None else ():
+        if isinstance(reply, FailedSubCall):
+            continue
+        choice = by_folded.get(_folded(reply)) if by_folded is not None else None
+        if choice is None:
+            others[index] = f"the reply {reply!r:.80} is none of the choices"
+            del replies[index]
+        else:
+            replies[index] = choice
+    return others
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).strip(_AROUND_A_CHOICE).casefold()
 
 
 def parse_replies(reply: str, numbers: Sequence[int]) -> dict[int, str]:
@@ -134,6 +179,14 @@ def _numbered(reply: str, mark: re.Pattern[str], numbers: set[int]) -> list[tupl
 
 
 def _packed(texts: Sequence[str], indices: Sequence[int], room: int, most: int) -> list[list[int]]:
+    """Indices for as few calls as can be, none of them with a small rest."""
+    packs = _filled(texts, indices, room, most)
+    share = -(-len(indices) // max(1, len(packs)))
+    even = _filled(texts, indices, room, share)
+    return even if len(even) == len(packs) else packs
+
+
+def _filled(texts: Sequence[str], indices: Sequence[int], room: int, most: int) -> list[list[int]]:
     packs: list[list[int]] = []
     used = 0
     for index in indices:

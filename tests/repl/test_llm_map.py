@@ -27,7 +27,7 @@ def test_every_item_gets_its_reply_and_no_prompt_is_too_long(items):
 
     assert LlmMap(ask_all, 1_000).llm_map("Shout.", items) == [item.upper() for item in items]
     assert all(len(prompt) <= 1_000 for prompt in prompts)
-    assert all(len(numbered(prompt)) <= 60 for prompt in prompts)
+    assert all(len(numbered(prompt)) <= 100 for prompt in prompts)
 
 
 def test_the_prompt_says_what_to_do(repl, host):
@@ -92,8 +92,8 @@ def test_items_of_a_failed_call_are_failed_and_the_others_kept(repl, host):
         return HostRefusalError("failed", "timeout") if "[61]" in payload["prompt"] else upper(payload["prompt"])
 
     host.answers["llm_query"] = answer
-    repl.step("replies = llm_map('Shout.', ['a'] * 70)")
-    assert repl.value("replies[59], replies[60], len(replies)") == "('A', '[sub-call failed: timeout]', 70)"
+    repl.step("replies = llm_map('Shout.', ['a'] * 120)")
+    assert repl.value("replies[59], replies[60], len(replies)") == "('A', '[sub-call failed: timeout]', 120)"
     assert len(host.asked("llm_query")) == 2
 
 
@@ -194,3 +194,53 @@ def test_no_reply_breaks_the_parser_or_answers_an_item_that_was_not_asked(reply,
     parsed = parse_replies(reply, numbers)
     assert {index + 1 for index in parsed} <= set(numbers)
     assert all(text.strip() for text in parsed.values())
+
+
+@given(st.lists(st.integers(1, 300), max_size=250))
+def test_items_are_in_as_few_calls_as_can_be_of_like_size(sizes):
+    sent: list[int] = []
+
+    def ask_all(batch: list[str]) -> list[str]:
+        sent.extend(len(numbered(prompt)) for prompt in batch)
+        return [upper(prompt) for prompt in batch]
+
+    LlmMap(ask_all, 100_000).llm_map("Shout.", ["a" * size for size in sizes])
+    assert len(sent) == -(-len(sizes) // 100)  # all fit by their characters
+    assert max(sent, default=0) - min(sent, default=0) <= len(sent)
+
+
+def test_few_characters_go_in_one_call(repl, host):
+    host.answers["llm_query"] = lambda payload: upper(payload["prompt"])
+    repl.step("llm_map('Shout.', ['a'] * 68)")
+    assert len(host.asked("llm_query")) == 1
+
+
+def test_replies_are_among_the_choices_as_they_are_spelled(repl, host):
+    replies = iter(["[1] **billing**.\n[2] Access\n[3] billing and access\n[4] 'ACCESS'", "[3] praise"])
+    host.answers["llm_query"] = lambda payload: next(replies)
+    code = "llm_map('Label it.', ['a', 'b', 'c', 'd'], choices=['Billing', 'access', 'praise'])"
+    assert repl.value(code) == "['Billing', 'access', 'praise', 'access']"
+    first, again = (payload["prompt"] for payload in host.asked("llm_query"))
+    assert first.startswith("Label it.\n\nEach reply is one of these, and nothing more: Billing, access, praise.\n")
+    assert [number for number, _ in numbered(again)] == [3]
+
+
+def test_what_is_no_choice_twice_is_a_failed_slot(repl, host):
+    host.answers["llm_query"] = lambda payload: "\n".join(f"[{n}] {'yes' if n == 1 else 'maybe'}" for n in (1, 2))
+    repl.step("replies = llm_map('Is it?', ['a', 'b'], choices=['yes', 'no'])")
+    assert repl.value("replies") == "['yes', \"[sub-call failed: the reply 'maybe' is none of the choices]\"]"
+    assert repl.value("replies[1].error, isinstance(replies[1], FailedSubCall)") == (
+        "(\"the reply 'maybe' is none of the choices\", True)"
+    )
+
+
+def test_choices_that_cannot_be_told_apart_are_refused_before_anything_is_sent(repl, host):
+    for choices, why in {
+        "'yes'": "TypeError: choices: pass a list of str; nothing was sent",
+        "[]": "ValueError: choices: there are none; nothing was sent",
+        "['a', 3]": "TypeError: choices: int is not a str; nothing was sent",
+        "['a', '*']": "ValueError: choices: '*' has no word in it; nothing was sent",
+        "['Yes', 'yes']": "ValueError: choices: 'yes' differs from another by case or marks alone; nothing was sent",
+    }.items():
+        assert repl.failure(f"llm_map('Q', ['a'], choices={choices})") == why
+    assert host.calls == []

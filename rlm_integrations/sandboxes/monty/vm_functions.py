@@ -91,8 +91,9 @@ class VmFunctions:
         sent = [self._pair(cast("list[Any]", item)) if isinstance(item, list) else _value(item) for item in prompts]
         return self._parts(map(_reply, self._sub_calls.rlm_query_batched(sent)))
 
-    def llm_map(self, instruction: Any, items: list[Any]) -> Part:
-        return self._parts(map(_reply, self._llm_map(_value(instruction), map(self._one, items))))
+    def llm_map(self, instruction: Any, items: list[Any], choices: Any) -> Part:
+        among = list(map(_value, cast("list[Any]", choices))) if isinstance(choices, list) else choices
+        return self._parts(map(_reply, self._llm_map(_value(instruction), map(self._one, items), among)))
 
     def retrieve(self, query: Any) -> list[tuple[str, DocumentDict | None]]:
         """Ids in order, each with its document where that is new."""
