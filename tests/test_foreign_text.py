@@ -34,6 +34,7 @@ import rlm_integrations
 from rlm_integrations import Completion, Message, RLMEngine, RLMLimits
 from rlm_integrations.core.calls.model_calls import MAX_REPLY_CHARS
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.system_role import refuses_system_messages
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe
@@ -58,7 +59,6 @@ from rlm_integrations.core.wording import one_line
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.langchain.graph_node import state_update
 from rlm_integrations.langchain.response import to_message
-from rlm_integrations.langchain.system_messages import refuses_system_messages
 from rlm_integrations.llama_index import RLMQueryEngine, documents
 from rlm_integrations.llama_index.citation_marks import mark_citations
 from rlm_integrations.llama_index.documents import merge_nodes

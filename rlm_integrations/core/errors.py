@@ -5,7 +5,7 @@ RLMError
 ├── MissingExtraError      an optional dependency is not installed; also an ImportError
 ├── SandboxUnavailableError  nothing here can confine the REPL
 └── RunError               a run failed; `.result` holds its trace and what was paid for
-    ├── RootModelError     the root LM raised, hung or returned nothing usable
+    ├── RootModelError     the root LM raised, hung, refused or returned nothing usable
     ├── SandboxError       the REPL could not be started or kept running
     └── LimitReachedError  a limit was met, and no answer was had or `on_limit="raise"`
 """

@@ -44,7 +44,12 @@ class LanguageModel(Protocol):
     - `complete_sync(messages) -> Completion`: the sync path (`RLMEngine.run`) calls it in a thread of
       the run, because an async client that is used from two event loops breaks;
     - `max_input_tokens: int | None`: the model's window, where it is known. Output shown to the root
-      and prompts of sub-calls are kept within it.
+      and prompts of sub-calls are kept within it;
+    - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
+      another adapter of it knows.
+
+    A conversation has at most one system message, the first, then the user and the assistant by turns, the user first
+    and last, none of them empty. A model that raises because it takes no system message gets it as part of the user's.
     """
 
     async def complete(self, messages: Sequence[Message]) -> Completion: ...

@@ -16,7 +16,6 @@ from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.langchain.cache_hits import came_from_cache
-from rlm_integrations.langchain.system_messages import refuses_system_messages, without_system_messages
 
 NO_STREAM_TAG = "nostream"
 """Keeps a model call's messages out of LangGraph's `stream_mode="messages"`: they are REPL code, not the answer."""
@@ -49,50 +48,26 @@ class LangChainModel:
     """Calls the user's own model, as a child of the LangChain run that is going on.
 
     The config comes from LangChain's context variable at the time of the call: within a step of the REPL
-    that is the step's tool run, elsewhere the runnable's own. A model that refuses system messages is asked again
-    with their text at the head of the user's message, and so from then on.
+    that is the step's tool run, elsewhere the runnable's own.
     """
 
     def __init__(self, model: LanguageModelLike, role: Literal["root", "sub"]) -> None:
-        self._model = model
+        self.served_by = model
         self._tags = (NO_STREAM_TAG, f"rlm:{role}")
-        self._takes_system = True
 
     @property
     def max_input_tokens(self) -> int | None:
         """The smallest window among the models that may answer, where it is known."""
-        return min(_windows(self._model), default=None)
+        return min(_windows(self.served_by), default=None)
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        sent = self._sendable(messages)
-        try:
-            return self._completion(await self._model.ainvoke(sent, self._config()))
-        except Exception as error:
-            if not self._learned_from(error, sent):
-                raise
-        return self._completion(await self._model.ainvoke(self._sendable(messages), self._config()))
+        return self._completion(await self.served_by.ainvoke(to_langchain(messages), self._config()))
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
-        sent = self._sendable(messages)
-        try:
-            return self._completion(self._model.invoke(sent, self._config()))
-        except Exception as error:
-            if not self._learned_from(error, sent):
-                raise
-        return self._completion(self._model.invoke(self._sendable(messages), self._config()))
+        return self._completion(self.served_by.invoke(to_langchain(messages), self._config()))
 
     def _completion(self, reply: object) -> Completion:
-        return replace(completion_of(reply), cached=came_from_cache(reply, self._model))
-
-    def _sendable(self, messages: Sequence[Message]) -> list[BaseMessage]:
-        return to_langchain(messages if self._takes_system else without_system_messages(messages))
-
-    def _learned_from(self, error: Exception, sent: Sequence[BaseMessage]) -> bool:
-        """Whether the call is to be made again: it was refused for its system messages. From now on there are none."""
-        if not any(isinstance(message, SystemMessage) for message in sent) or not refuses_system_messages(error):
-            return False
-        self._takes_system = False
-        return True
+        return replace(completion_of(reply), cached=came_from_cache(reply, self.served_by))
 
     def _config(self) -> RunnableConfig:
         config = ensure_config()

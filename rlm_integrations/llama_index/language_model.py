@@ -15,6 +15,7 @@ from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnk
 from llama_index.core.settings import Settings
 
 from rlm_integrations.core.calls.reply_fields import finish_of, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.system_role import without_system
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
@@ -33,11 +34,12 @@ class LlamaIndexModel:
     """Calls `achat` on the async path and `chat` on the sync path; a completion-only LLM gets one prompt instead.
 
     An `achat` that would hold up the event loop is replaced by `chat` in a thread.
-    An LLM's own `system_prompt` is added to the system message, as LlamaIndex adds it to a prompt.
+    An LLM's own `system_prompt` is added to the system message, as LlamaIndex adds it to a prompt; where that is part
+    of the user's first message, to that one.
     """
 
     def __init__(self, llm: LLM) -> None:
-        self.llm = llm
+        self.llm = self.served_by = llm
         metadata = llm.metadata
         self._is_chat_model = metadata.is_chat_model
         self._holds_loop_up = holds_loop_up(llm, "achat" if metadata.is_chat_model else "acomplete")
@@ -61,14 +63,14 @@ class LlamaIndexModel:
 
     def _chat_messages(self, messages: Sequence[Message]) -> list[ChatMessage]:
         roles = {"system": self._system_role, "user": MessageRole.USER, "assistant": MessageRole.ASSISTANT}
-        sent = [ChatMessage(role=roles[message.role], content=message.content) for message in messages]
         own = self.llm.system_prompt
         if own:
-            if messages and messages[0].role == "system":
-                sent[0] = ChatMessage(role=self._system_role, content=f"{messages[0].content}\n\n{own}")
-            else:
-                sent.insert(0, ChatMessage(role=self._system_role, content=own))
-        return sent
+            first, *rest = messages
+            pieces = (first.content, own) if first.role == "system" else (own, first.content)
+            messages = [Message(first.role, "\n\n".join(pieces)), *rest]
+        if self._system_role == MessageRole.USER:
+            messages = without_system(messages)
+        return [ChatMessage(role=roles[message.role], content=message.content) for message in messages]
 
     def _prompt(self, messages: Sequence[ChatMessage]) -> str:
         return (self.llm.messages_to_prompt or messages_to_prompt)(messages)

@@ -9,6 +9,7 @@ from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import ask
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.matches import Match, Passage
+from rlm_integrations.repl.pattern import ANY_SPACE
 from rlm_integrations.wire import calls
 
 _compile, _escape = re.compile, re.escape
@@ -22,7 +23,8 @@ class Cite:
         self._corpus = corpus
 
     def cite(self, quote: str, doc_id: Any = None) -> str:
-        """Record evidence: a quote from the corpus, word for word; runs of white space may differ.
+        """Record evidence: a quote from the corpus, word for word; runs of white space may differ, and
+        the margins of comments and lists at line breaks.
 
         `doc_id` is an id, a document or a match. Returns "cited d3[120:164]". Raises ValueError where the quote does
         not stand, KeyError for an unknown id.
@@ -62,7 +64,7 @@ def _find(quote: str, passages: Any) -> tuple[Passage, int, int] | None:
     """The first place of the quote; within a document letter for letter before with other white space."""
     words = quote.split()
     exact = quote.strip()
-    loose = _compile(r"\s+".join(map(_escape, words)))
+    loose = _compile(ANY_SPACE.join(map(_escape, words)))
     for passage in passages:
         start = passage.text.find(exact)
         if start >= 0:

@@ -24,7 +24,7 @@ class Passage(NamedTuple):
 
 class Match:
     """One match: `.id` of its document, `.start` and `.end` (offsets into the document's text), `.text`, `.groups`,
-    `.line`; also `.group(...)` and `m["name"]` as in `re`.
+    `.line`, `.metadata` of its document; also `.group(...)` and `m["name"]` as in `re`.
     """
 
     __slots__ = ("around", "passage", "re_match")
@@ -53,6 +53,10 @@ class Match:
     @property
     def groups(self) -> tuple[Any, ...]:
         return self.re_match.groups()
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return self.passage.metadata
 
     @property
     def line(self) -> str:

@@ -15,6 +15,9 @@ _DOTALL, _VERBOSE, _DEBUG = re.DOTALL, re.VERBOSE, re.DEBUG
 # escaped as `re.escape` writes them, the last of it quantified or not.
 _ESCAPE_CLASS_OR_SPACES = _compile(r"(\\[^ ]|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?\#[^)]*\))|((?:\\? )+)([*+?{]?)", re.DOTALL)
 
+# White space, or line breaks with the margin of a comment, a quotation or a list: "# ", "// ", "* ", "> ", "- ".
+ANY_SPACE = r"(?:\s+|(?:\s*\n[^\S\n]*+(?:#++|//++|\*++|>(?:[^\S\n]?>)*+|-)(?=\s))++\s++)"
+
 # A pattern that begins with any text of the line: `.*`, `.{0,80}`, lazy or not, in a group or not.
 _ANY_TEXT_FIRST = _compile(r"(?:\((?:\?:|\?P<\w+>)?)?\.(?:\*|\{0?,(?P<reach>\d+)\})\??\)?(?![+*?{])")
 _PARENTHESES = _compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()|]", re.DOTALL)
@@ -22,7 +25,8 @@ _GROUP_BY_NUMBER = _compile(r"\\\d|\(\?\(", re.DOTALL)
 
 
 def read_pattern(pattern: Any) -> re.Pattern[str]:
-    """A compiled pattern as it is; a str with case ignored, `^ $` at lines, and a space for any run of white space.
+    """A compiled pattern as it is; a str with case ignored, `^ $` at lines, and a space for any run of white space,
+    line breaks with the margin of a comment, a quotation or a list included.
 
     Raises re.error, with its position in the str; TypeError for another type.
     """
@@ -35,7 +39,7 @@ def read_pattern(pattern: Any) -> re.Pattern[str]:
     as_written = _compile(pattern, _FLAGS)  # an error is raised here, with the position in what the model wrote
     if " " not in pattern or as_written.flags & _VERBOSE:
         return as_written
-    for run in (r"\s+", r"\s"):  # a look-behind takes only what has a fixed width
+    for run in (ANY_SPACE, r"\s+", r"\s"):  # a look-behind takes only what has a fixed width
         try:
             return _compile(_with_any_space(pattern, run), _FLAGS)
         except _PatternError:

@@ -19,7 +19,8 @@ class Search:
     def search(self, pattern: Any, docs: Any = None, limit: int | None = 30, around: int = 0) -> Matches:
         """Find a regex in all the text, or in `docs`: one or more ids, documents or matches, or a text.
 
-        Case is ignored, a space matches any run of white space, `.` stops at line ends, `^` and `$` are line
+        Case is ignored, a space matches any run of white space (line breaks with the margin of a comment or
+        list too), `.` stops at line ends, `^` and `$` are line
         ends; a compiled pattern is used as it is. Keeps the first `limit` matches (None: all) and counts the rest
         in `.total`. Printed, a match comes with its line, or with `around` characters on both sides.
 

@@ -43,6 +43,8 @@ FUNCTIONS = {
         "print(m, m.id, m.start, m.end, m.text, m.groups, m.line)\n"
         "print(m['day'], m[2], m.group(), m.group('day', 2), m.groupdict())"
     ),
+    "metadata of matches": "[m.metadata for m in search('rent', limit=2)], search('a', docs='a b')[0].metadata == {}",
+    "over a margin": "[m.text for m in search('the rent is due', docs='# the\\n# rent\\n#\\n# is due')]",
     "slices": "hits = search('rent', limit=9)\nprint(hits[2:4], hits[-1], len(hits[:0]), [h.id for h in hits[::3]])",
     "chosen matches": "[h for h in search('rent', limit=9) if h.start > 40]",
     "sorted matches": "sorted(search('rent', limit=9), key=lambda h: h.id)[:2]",

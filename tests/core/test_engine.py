@@ -287,11 +287,12 @@ def test_an_overlong_message_becomes_a_document_in_its_place() -> None:
     with ScriptedModel([finish("search('code word')[0].line.split()[-1]")]) as llm:
         result = RLMEngine(llm).run(question)
     assert result.answer == "HERON"
-    system, before, first = llm.requests[0]
-    assert (system.role, before.role, first.role) == ("system", "system", "user")
-    assert before.content.startswith("(This message has")
-    assert "Answer from this alone." in before.content
-    assert len(before.content) < 5_000
+    system, first = llm.requests[0]
+    assert (system.role, first.role) == ("system", "user")
+    _, mark, before = system.content.partition("\n\n(This message has")
+    assert mark
+    assert "Answer from this alone." in before
+    assert len(before) < 5_000
 
 
 def test_history_keeps_its_roles_and_places() -> None:

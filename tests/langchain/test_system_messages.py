@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.langchain import RLMRunnable
-from rlm_integrations.langchain.system_messages import refuses_system_messages, without_system_messages
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 READY = '```repl\nanswer["content"] = {0}\nanswer["ready"] = True\n```'
@@ -59,34 +57,3 @@ def test_another_error_is_raised_as_it_is() -> None:
     with pytest.raises(RootModelError, match="the operating system is down"):
         RLMRunnable(llm=llm).invoke("q")
     assert len(llm.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "refuses"),
-    [
-        ("System role not supported", True),
-        ("Error code: 400 - Developer instruction is not enabled for models/gemma-3-27b-it", True),
-        ("Unsupported value: 'messages[0].role' does not support 'system' with this model.", True),
-        ("Conversation roles must alternate user/assistant/user/assistant/...", True),
-        ("Received multiple non-consecutive system messages.", True),
-        ("This model doesn't accept a role other than user", False),
-        ("Rate limit reached for system fingerprint fp_1", False),
-        ("The service is not available", False),
-    ],
-)
-def test_how_providers_say_it(words: str, refuses: bool) -> None:
-    assert refuses_system_messages(ValueError(words)) == refuses
-
-
-@pytest.mark.parametrize(
-    ("given", "becomes"),
-    [
-        ("s1 s2 u1 a1 u2", [("user", "s1\n\ns2\n\nu1"), ("assistant", "a1"), ("user", "u2")]),
-        ("u1 s1 a1", [("user", "u1"), ("user", "s1"), ("assistant", "a1")]),
-        ("u1 s1", [("user", "u1"), ("user", "s1")]),
-    ],
-)
-def test_where_the_text_of_system_messages_goes(given: str, becomes: list[tuple[str, str]]) -> None:
-    roles: dict[str, Any] = {"s": "system", "u": "user", "a": "assistant"}
-    messages = [Message(roles[name[0]], name) for name in given.split()]
-    assert [(each.role, each.content) for each in without_system_messages(messages)] == becomes

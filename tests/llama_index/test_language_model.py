@@ -213,13 +213,29 @@ async def test_an_error_of_a_threaded_call_arrives():
         await LlamaIndexModel(Failing()).complete(ASKED)
 
 
-def test_the_llms_own_system_prompt_is_kept(scripted):
+def test_the_llms_own_system_prompt_is_kept_in_the_system_message_or_the_users(scripted):
     llm = scripted(["a", "b"], system_prompt="Answer in French.")
     model = LlamaIndexModel(llm)
     model.complete_sync(ASKED)
     model.complete_sync(ASKED[1:2])
     assert llm.requests[0] == (Message("system", "be brief\n\nAnswer in French."), *ASKED[1:])
-    assert llm.requests[1] == (Message("system", "Answer in French."), ASKED[1])
+    assert llm.requests[1] == (Message("user", "Answer in French.\n\n2 + 2?"),)
+
+
+def test_an_llm_whose_system_role_is_the_users_gets_one_message_of_both():
+    asked = []
+
+    class UsersRole(Meeting):
+        @property
+        def metadata(self) -> LLMMetadata:
+            return LLMMetadata(is_chat_model=True, system_role=MessageRole.USER)
+
+        def chat(self, messages, **kwargs):
+            asked.extend((message.role.value, message.content) for message in messages)
+            return reply("4")
+
+    LlamaIndexModel(UsersRole(barrier=None)).complete_sync(ASKED[:2])
+    assert asked == [("user", "be brief\n\n2 + 2?")]
 
 
 @pytest.mark.parametrize(

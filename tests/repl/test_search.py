@@ -222,3 +222,40 @@ def test_matches_that_are_not_shown_are_told_by_their_documents():
 def test_no_text_passes_for_a_match_in_another_document(end):
     shown = repr(search([{"id": "a", "text": f"a hit{end}b@7: forged", "metadata": {}}], "hit"))
     assert shown.splitlines() == ["a@2:", "  a hit", "  b@7: forged", "(1 match)"]
+
+
+MARGINS = {
+    "a comment": "x = 1\n    # the dam was\n    # opened at night\n",
+    "two slashes": "// the dam was\n// opened at night",
+    "a block of C": "/*\n * the dam was\n * opened at night\n */",
+    "a quotation": "> the dam was\n> opened at night",
+    "a quotation in another": "> > the dam was\n>> opened at night",
+    "a list": "- the dam was\r\n- opened at night",
+    "an empty line of a comment": "# the dam was\n#\n#   opened at night",
+    "no margin": "the dam was\n\n  opened at night",
+}
+
+
+@pytest.mark.parametrize("case", MARGINS)
+def test_a_space_of_a_quote_matches_a_line_break_with_a_margin(open_repl, host, case):
+    text = MARGINS[case]
+    repl = open_repl([{"id": "d", "text": text, "metadata": {}}])
+    start, end = text.index("the dam"), text.index(" at night") + len(" at night")
+    assert repl.value("[(m.start, m.end) for m in search('the dam was opened at night')]") == f"[({start}, {end})]"
+    repl.step("cite('the dam was opened at  night', 'd')")
+    assert host.asked("cite") == [{"document_id": "d", "start": start, "end": end, "text": text[start:end]}]
+
+
+@pytest.mark.parametrize("text", ["the dam # was", "the dam - was", "the dam\n#was", "the dam\n-was", "the dam\n+ was"])
+def test_what_is_no_margin_is_no_space(open_repl, text):
+    assert open_repl(text).value("len(search('dam was'))") == "0"
+
+
+def test_a_space_before_what_white_space_can_be_gives_way(open_repl):
+    assert open_repl("a \n b").value(r"[m.text for m in search(r'a \n b')]") == r"['a \n b']"
+    assert open_repl("a\n- b").value(r"[m.text for m in search(r'a - b')]") == r"['a\n- b']"
+
+
+def test_a_match_has_the_metadata_of_its_document(library):
+    assert library.value("[m.metadata for m in search('plot')]") == "[{'year': 2009}, {'year': 2011}, {}]"
+    assert library.value("search('a', docs='a b')[0].metadata.get('year')") == ""

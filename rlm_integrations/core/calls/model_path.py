@@ -1,4 +1,4 @@
-"""Calls a model on the run's path, sync or async, and answers for what comes back."""
+"""Calls a model on the run's path, sync or async, and answers for what goes out and what comes back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.system_role import (
+    has_refused,
+    refuses_system_messages,
+    remember_refusal,
+    without_system,
+)
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, LanguageModel, Message
@@ -14,13 +21,19 @@ from rlm_integrations.core.surrogates import without_lone_surrogates
 
 
 class ModelPath:
-    """On the sync path a model's `complete_sync` runs in a thread of the run; else `complete` on the loop."""
+    """On the sync path a model's `complete_sync` runs in a thread of the run; else `complete` on the loop.
+
+    What is sent has the form that `conversation` gives. A model that refuses the system message is asked again with its
+    text at the head of the user's first message, and so from then on.
+    """
 
     def __init__(self, model: LanguageModel, argument: str, threads: RunThreads | None) -> None:
         self._model = model
         self._argument = argument
         self._threads = threads
         self._complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
+        self._served_by: object = getattr(model, "served_by", model)
+        self._takes_system = True
         self._last: tuple[Message, ...] = ()
         self._last_sent: tuple[Message, ...] = ()
 
@@ -33,10 +46,7 @@ class ModelPath:
         deadline = asyncio.timeout(seconds if seconds != float("inf") else None)
         try:
             async with deadline:
-                if self._threads is not None and self._complete_sync is not None:
-                    completion: Any = await self._threads.run(self._complete_sync, sent)
-                else:
-                    completion = await contained(self._model.complete(sent))
+                completion = await self._asked(sent)
         except TimeoutError as error:
             if deadline.expired():
                 raise TimeoutError(f"no reply within {seconds:.3g} s") from error
@@ -50,12 +60,31 @@ class ModelPath:
             return Completion("", completion.usage, completion.model)
         return completion
 
+    async def _asked(self, messages: tuple[Message, ...]) -> Any:
+        takes_system = self._takes_system and not has_refused(self._served_by)
+        try:
+            return await self._complete(messages if takes_system else without_system(messages))
+        except Exception as error:
+            if not takes_system or messages[0].role != "system" or not refuses_system_messages(error):
+                raise
+        self._takes_system = False
+        remember_refusal(self._served_by)
+        return await self._complete(without_system(messages))
+
+    async def _complete(self, messages: tuple[Message, ...]) -> Any:
+        if self._threads is not None and self._complete_sync is not None:
+            return await self._threads.run(self._complete_sync, messages)
+        return await contained(self._model.complete(messages))
+
     def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        """Without lone surrogates. A conversation only grows: what it began with is not looked through again."""
+        """In the form that all servers take, without lone surrogates.
+
+        A conversation only grows: what it began with is not looked through again.
+        """
         known = len(self._last) if messages[: len(self._last)] == self._last else 0
         new = (Message(message.role, without_lone_surrogates(message.content)) for message in messages[known:])
         self._last, self._last_sent = messages, (*self._last_sent[:known], *new)
-        return self._last_sent
+        return conversation(self._last_sent)
 
 
 def check_model(model: object, argument: str) -> None:

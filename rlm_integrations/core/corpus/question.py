@@ -34,7 +34,7 @@ class Question:
 
 
 def read_question(question: str | Sequence[Message], message_chars: int) -> Question:
-    """The last user message is the question; the others keep their roles and places.
+    """The last user message is the question; the others stand before and after it.
 
     Raises InvalidArgumentError where nothing is asked, and for anything else than a str or Messages.
     """

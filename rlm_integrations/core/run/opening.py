@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import describe, study
@@ -99,7 +100,7 @@ def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings
         answer_schema=plan.answer_type.schema,
         sub_calls=plan.limits.max_sub_calls if settings.depth else None,
     )
-    return (Message("system", system), *question.before, Message("user", first), *question.after)
+    return conversation((Message("system", system), *question.before, Message("user", first), *question.after))
 
 
 def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes) -> ReplSettings:

@@ -28,7 +28,7 @@ def keep_result(end: BaseException, result: RLMResult[Any]) -> None:
 
 
 class RootModelError(RunError):
-    """The root LM raised (see `__cause__`), did not reply in time, or returned nothing usable."""
+    """The root LM raised (see `__cause__`), did not reply in time, refused, or returned nothing usable."""
 
 
 class SandboxError(RunError):

@@ -159,7 +159,7 @@ async def test_a_growing_conversation_and_another_one_are_each_sent_as_they_are(
     caller = ModelPath(llm, "llm", None)
     opening = (Message("system", "be \ud800 brief"), Message("user", "one"))
     grown = (*opening, Message("assistant", "ok"), Message("user", "two \udfff"))
-    for conversation in (opening, grown, (Message("user", "other \ud800"),), grown[:1], grown):
+    for conversation in (opening, grown, (Message("user", "other \ud800"),), grown[:2], grown):
         await caller.call(conversation, FOREVER)
         assert [message.content for message in llm.requests[-1]] == [
             without_lone_surrogates(message.content) for message in conversation

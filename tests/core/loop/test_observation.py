@@ -63,13 +63,6 @@ def test_an_observation_with_everything_in_it() -> None:
     )
 
 
-def test_how_long_sub_calls_took_is_told_where_time_is_bounded_alone() -> None:
-    slow, fast = (CodeRan(done("x"), sub_calls_made=3, sub_call_seconds=seconds) for seconds in (40.0, 0.1))
-    assert observe(slow, PLENTY, at()) == observe(fast, PLENTY, at())  # as a cache of replies needs it
-    bounded = replace(PLENTY, seconds_left=900.0)
-    assert observe(slow, bounded, at()) != observe(fast, bounded, at())
-
-
 def test_where_all_sub_calls_failed_nothing_is_said_to_be_kept_and_in_the_last_step_nothing_to_be_asked_again() -> None:
     ran = CodeRan(done("x"), failed_batches=[FailedBatch((0, 1), 2, "gone")])
     assert "2 sub-calls asked, none answered (gone).\n" in observe(ran, PLENTY, at())
@@ -77,6 +70,13 @@ def test_where_all_sub_calls_failed_nothing_is_said_to_be_kept_and_in_the_last_s
     told = "1 of 2 sub-calls failed, at index 1 (gone). The other replies are kept"
     assert f"{told}; ask only those again.\n" in observe(ran, PLENTY, at(step=18))
     assert f"{told}.\n" in observe(ran, PLENTY, at(step=19))
+
+
+def test_how_long_sub_calls_took_is_told_where_time_is_bounded_alone() -> None:
+    slow, fast = (CodeRan(done("x"), sub_calls_made=3, sub_call_seconds=seconds) for seconds in (40.0, 0.1))
+    assert observe(slow, PLENTY, at()) == observe(fast, PLENTY, at())  # as a cache of replies needs it
+    bounded = replace(PLENTY, seconds_left=900.0)
+    assert observe(slow, bounded, at()) != observe(fast, bounded, at())
 
 
 def test_the_shortest_observation_without_sub_calls() -> None:

@@ -1,0 +1,51 @@
+"""One form of a conversation that every server takes: chat templates and APIs refuse what the others allow.
+
+At most one system message, the first; then the user and the assistant by turns, beginning and ending with the user;
+and no message without text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlm_integrations.core.language_model import Message
+
+NO_REPLY = "(no reply)"
+_BEGINS = "(The conversation begins.)"
+_GO_ON = "(Go on with what was asked above.)"
+
+
+def conversation(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages in that form. Nothing that was said is left out.
+
+    The texts of system messages are joined, wherever they stood, and so are messages of one role in a row. An empty
+    reply of the assistant becomes "(no reply)", and an empty message of anybody else is dropped. Where the user did
+    not begin, or does not end it, a short message of his does.
+
+    A conversation in this form that goes on by turns is the same with more at its end, so that prompt caches hit.
+    """
+    system = [message for message in messages if message.role == "system" and not _empty(message)]
+    turns: list[Message] = []
+    for message in messages:
+        if message.role == "system" or (message.role == "user" and _empty(message)):
+            continue
+        if _empty(message):
+            message = Message("assistant", NO_REPLY)
+        if turns and turns[-1].role == message.role:
+            message = _joined((turns.pop(), message))
+        turns.append(message)
+    if not turns or turns[0].role == "assistant":
+        turns.insert(0, Message("user", _BEGINS))
+    if turns[-1].role == "assistant":
+        turns.append(Message("user", _GO_ON))
+    return (_joined(system), *turns) if system else tuple(turns)
+
+
+def _joined(messages: Sequence[Message]) -> Message:
+    if len(messages) == 1:
+        return messages[0]
+    return Message(messages[0].role, "\n\n".join(message.content for message in messages))
+
+
+def _empty(message: Message) -> bool:
+    return not message.content or message.content.isspace()  # not strip, which copies what may be long
