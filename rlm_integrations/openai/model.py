@@ -14,6 +14,7 @@ from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.openai.credentials import api_key_for, base_url_for, header_value
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import Prices, completion_of
+from rlm_integrations.openai.streaming import Asking, Folded, Form
 
 importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
 
@@ -28,7 +29,8 @@ class OpenAIModel:
         OpenAIModel("qwen3", base_url="http://localhost:8000/v1", max_input_tokens=32_000)
 
     One object may be used from any number of threads and event loops: it keeps an async client for each
-    loop, closed with the loop, and one for sync calls. The SDK's own errors pass through unchanged.
+    loop, closed with the loop, and one for sync calls. The SDK's own errors pass through unchanged. A server that
+    replies in a stream alone is asked for one, and its chunks are put together.
 
     Args:
         model: the name that the server knows the model by.
@@ -83,6 +85,7 @@ class OpenAIModel:
         }
         if timeout_s is not None:
             self._client["timeout"] = timeout_s
+        self._form = Form.STREAM if self._extra_body.get("stream") else Form.WHOLE
         self._async_clients = LoopClients(lambda: openai.AsyncOpenAI(**self._client))
         self._sync_client: openai.OpenAI | None = None
         self._lock = threading.Lock()
@@ -92,19 +95,43 @@ class OpenAIModel:
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
         client = await self._async_clients.of_this_loop()
-        response = await client.chat.completions.create(
-            model=self.model, messages=_as_sent(messages), extra_body=self._extra_body
-        )
-        return completion_of(response, self._prices, str(client.base_url))
+        create: Any = client.chat.completions.create
+        asking = Asking(self._form)
+        while asking.goes_on:
+            with asking:
+                response: Any = await create(**self._request(messages, asking.form))
+                asking.reply = response
+                if asking.form is not Form.WHOLE:
+                    folded = Folded()
+                    async with response:
+                        async for chunk in response:
+                            folded.add(chunk)
+                    asking.reply = folded.completion()
+        return self._received(asking, client)
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
         with self._lock:
             client = self._sync_client = self._sync_client or openai.OpenAI(**self._client)
-        response = client.chat.completions.create(
-            model=self.model, messages=_as_sent(messages), extra_body=self._extra_body
-        )
-        return completion_of(response, self._prices, str(client.base_url))
+        create: Any = client.chat.completions.create
+        asking = Asking(self._form)
+        while asking.goes_on:
+            with asking:
+                response: Any = create(**self._request(messages, asking.form))
+                asking.reply = response
+                if asking.form is not Form.WHOLE:
+                    folded = Folded()
+                    with response:
+                        for chunk in response:
+                            folded.add(chunk)
+                    asking.reply = folded.completion()
+        return self._received(asking, client)
 
+    def _request(self, messages: Sequence[Message], form: Form) -> dict[str, Any]:
+        sent = [{"role": message.role, "content": message.content} for message in messages]
+        return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **form.arguments}
 
-def _as_sent(messages: Sequence[Message]) -> Any:
-    return [{"role": message.role, "content": message.content} for message in messages]
+    def _received(self, asking: Asking, client: openai.OpenAI | openai.AsyncOpenAI) -> Completion:
+        """The reply. From now on it is asked for at once in the form that it came in."""
+        completion = completion_of(asking.reply, self._prices, str(client.base_url))
+        self._form = asking.form
+        return completion

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import islice
 
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import number
 
 _CHARS_PER_TOKEN = 4
+_SURE_CHARS_PER_TOKEN = 3
+_MOST_CHARS_PER_TOKEN = 12
+"""Of text that people or programs write: of English a token has four, of indented code five or six."""
+_LEAST_CHARS = 4_000
+_LEAST_TOKENS = 200
+"""No window is as small: a lower count is no count of a prompt that was cut, but a constant or a mistake."""
+_WORD = re.compile(r"[^\W_\u2e80-\U0003ffff]{1,24}+|[\u2e80-\U0003ffff]{1,12}+")
+"""What no tokenizer has in one token together with what stands beside it. Scripts without spaces: in pieces."""
 
 USAGE_ESTIMATED = (
     "a model reported no token usage: its tokens are estimated at four characters each, in the trace and for "
     "max_total_tokens (where it is streamed, the server may need to be asked for usage)"
+)
+
+WINDOW_ADVICE = (
+    "raise the server's window (Ollama's num_ctx, llama.cpp's --ctx-size), and tell the model's max_input_tokens"
 )
 
 
@@ -24,6 +39,29 @@ def with_estimates(completion: Completion, messages: Sequence[Message]) -> Usage
     written = usage.output_tokens or _tokens(len(completion.text) + len(completion.thoughts))
     estimated = read + (0 if usage.output_tokens else written)
     return usage.model_copy(update={"input_tokens": read, "output_tokens": written, "estimated_tokens": estimated})
+
+
+def silently_cut(messages: Sequence[Message], completion: Completion) -> str | None:
+    """In words how much of the prompt the server read, where it counts too few tokens to have read all; else None.
+
+    Nothing that tokenizers compress is held against it: runs of spaces, of punctuation and of one character are no
+    words, and of these each is a token at least. A count that a cache may have lessened proves nothing.
+    """
+    usage = completion.usage
+    read, chars = usage.input_tokens, prompt_chars(messages)
+    if completion.cached or usage.cached_tokens or usage.estimated_tokens or read < _LEAST_TOKENS:
+        return None
+    if chars < _LEAST_CHARS or read * _MOST_CHARS_PER_TOKEN >= chars:
+        return None
+    words = (word for message in messages for word in _WORD.finditer(message.content) if len(set(word[0])) > 2)
+    if next(islice(words, read, None), None) is None:
+        return None
+    return f"the server read only about {number(read)} tokens of the prompt's {number(chars)} characters: it was cut"
+
+
+def pieces_advice(completion: Completion) -> str:
+    """What to do about a prompt that was cut."""
+    return f"send pieces of at most {number(completion.usage.input_tokens * _SURE_CHARS_PER_TOKEN)} characters"
 
 
 def prompt_chars(messages: Sequence[Message]) -> int:

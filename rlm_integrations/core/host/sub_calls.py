@@ -10,7 +10,7 @@ from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.overflow import is_overflow
-from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED
+from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, pieces_advice, silently_cut
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.prompts.texts import sub_call_messages
@@ -101,7 +101,7 @@ class SubCalls:
         """
         batch, index = call.batch, call.index
         record: SubCall | None = None
-        again = False
+        cut, again = None, False
 
         async def started() -> None:
             nonlocal record
@@ -118,8 +118,12 @@ class SubCalls:
             assert record is not None
             record.reply, record.model, record.usage = completion.text, completion.model, completion.usage
             record.thoughts, record.finish, record.cached = completion.thoughts, completion.finish, completion.cached
-            record.error = unfinished(completion)
-            again = record.error is not None and worth_asking_again(completion)
+            cut = silently_cut(messages, completion)
+            if cut is not None:
+                record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
+            else:
+                record.error = unfinished(completion)
+                again = record.error is not None and worth_asking_again(completion)
         except (RunError, BudgetError):  # RunError: of the user's handler, and the run ends with it
             raise
         except Exception as error:
@@ -135,6 +139,8 @@ class SubCalls:
         await self._emit(SubCallEnded(step.iteration, record))
         if record.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if cut is not None:
+            await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
         return record, again
 
 

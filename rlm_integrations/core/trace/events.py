@@ -174,7 +174,7 @@ class IterationEnded(_Moment):
 class Warned(_Moment):
     """Something about the models that the user should know, and that does not end the run. Once for each `kind`."""
 
-    kind: Literal["usage_estimated"]
+    kind: Literal["usage_estimated", "prompt_cut"]
     message: str
 
 

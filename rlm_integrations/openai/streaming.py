@@ -1,0 +1,124 @@
+"""Servers that reply in a stream alone: how they say so, and their chunks as one chat completion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import IntEnum
+from types import SimpleNamespace, TracebackType
+from typing import Any, cast
+
+import openai
+
+_READ_CHARS = 4_000
+_OF_STREAMS = re.compile(r"\bstream(?:s|ed|ing)?+\b|\bnon-?+stream", re.IGNORECASE)
+_ARE_NEEDED = re.compile(
+    r"\bonly\b|\bmust\b|\brequire[sd]?+\b|\benable\b|\bset\b|\btrue\b|non[- _]?+stream|\bwithout\b", re.IGNORECASE
+)
+_OPTIONS_REFUSED = re.compile(r"stream_options|include_usage", re.IGNORECASE)
+_EVENTS = ("data:", "event:", ":")
+"""What a stream of server-sent events begins with."""
+
+
+class Form(IntEnum):
+    """In which form a reply is asked for. A server that refuses one is asked for the next."""
+
+    WHOLE = 0
+    STREAM = 1
+    """With the usage in its last chunk."""
+    BARE_STREAM = 2
+    """For servers that know no `stream_options`."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those of `chat.completions.create`."""
+        if self is Form.WHOLE:
+            return {}
+        options = {"stream_options": {"include_usage": True}} if self is Form.STREAM else {}
+        return {"stream": True, **options}
+
+
+class Asking:
+    """One call in the form that the server is known to take, and again in the next where it refuses that.
+
+        asking = Asking(form)
+        while asking.goes_on:
+            with asking:
+                ...  # send the request with asking.form.arguments
+                asking.reply = ...
+
+    Errors that another form helps against end the `with` block alone; others pass through.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.reply: object = None
+        self.goes_on = True
+
+    def __enter__(self) -> None:
+        self.reply = None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        wanted = _form_after_reply(self.form, self.reply) if error is None else _form_after_error(self.form, error)
+        self.form, self.goes_on = wanted or self.form, wanted is not None
+        return wanted is not None
+
+
+def _form_after_error(refused: Form, error: BaseException) -> Form | None:
+    """The form to ask for next; None where another would not help."""
+    if not isinstance(error, openai.APIError):
+        return None
+    words = str(error)[:_READ_CHARS]
+    if refused is Form.WHOLE and _OF_STREAMS.search(words) and _ARE_NEEDED.search(words):
+        return Form.STREAM
+    return Form.BARE_STREAM if refused is Form.STREAM and _OPTIONS_REFUSED.search(words) else None
+
+
+def _form_after_reply(asked_for: Form, reply: object) -> Form | None:
+    """The stream, where the server streamed though it was not asked to: the SDK hands that on as text."""
+    unasked = asked_for is Form.WHOLE and isinstance(reply, str) and reply.lstrip().startswith(_EVENTS)
+    return Form.STREAM if unasked else None
+
+
+class Folded:
+    """The chunks of one reply, put together as they come."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, list[Any]] = {}
+        self._choice: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
+
+    def add(self, chunk: object) -> None:
+        """Take a chunk: the text of its first choice's delta goes on, of all else the last that is said holds."""
+        for name in ("model", "usage"):
+            if (value := getattr(chunk, name, None)) is not None:
+                self._told[name] = value
+        for choice in cast("list[object]", getattr(chunk, "choices", None) or []):
+            fields = _fields(choice)
+            if fields.get("index"):
+                continue
+            delta = _fields(fields.pop("delta", None))
+            self._choice |= {name: value for name, value in fields.items() if value is not None}
+            for name, piece in delta.items():
+                if isinstance(piece, (str, list)) and name != "role":
+                    self._pieces.setdefault(name, []).append(piece)
+
+    def completion(self) -> object:
+        """What the server would have sent at once; without any choice where it streamed none."""
+        message = SimpleNamespace(**{name: _joined(pieces) for name, pieces in self._pieces.items()})
+        choices = [SimpleNamespace(**self._choice, message=message)] if self._choice or self._pieces else []
+        return SimpleNamespace(choices=choices, **self._told)
+
+
+def _fields(holder: object) -> dict[str, Any]:
+    """Of a model of the SDK those that it does not know too."""
+    if isinstance(holder, Mapping):
+        return dict(cast("Mapping[str, Any]", holder))
+    return dict(cast("Any", holder)) if hasattr(holder, "model_fields_set") else {}
+
+
+def _joined(pieces: list[Any]) -> Any:
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(pieces)
+    parts = ([{"type": "text", "text": piece}] if isinstance(piece, str) else piece for piece in pieces)
+    return [part for each in parts for part in each]

@@ -1,0 +1,144 @@
+"""Servers that reply in a stream alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import openai
+import pytest
+
+from rlm_integrations import RLMEngine
+from rlm_integrations.core.errors import RLMError
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.openai import OpenAIModel
+
+ASKED = [Message("user", "Well?")]
+COUNTS = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+PIECES = [{"role": "assistant", "content": ""}, {"reasoning_content": "hm"}, {"content": "Fi"}, {"content": "ne."}]
+REFUSALS = [
+    "only stream=true is supported",
+    "This model only support stream mode, please enable the stream parameter to access the model.",
+    "Stream must be set to true",
+    "parameter.enable_thinking must be set to false for non-streaming calls",
+    "Non-streaming requests are not supported by this model.",
+    "Streaming is required for this model",
+]
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request: pytest.FixtureRequest) -> Any:
+    """Asks a model once, by each of its two ways."""
+    if request.param == "sync":
+        return lambda model: model.complete_sync(ASKED)
+    return lambda model: asyncio.run(model.complete(ASKED))
+
+
+class StreamingServer:
+    """Refuses what is not streamed in its own words, and `stream_options` where it knows none."""
+
+    def __init__(self, chat_server: Any, refusal: str = REFUSALS[0], *, knows_options: bool = True) -> None:
+        self.chat_server, self.refusal, self.knows_options = chat_server, refusal, knows_options
+        self.pieces: list[dict[str, Any]] = PIECES
+        chat_server.will_answer(self.answer)
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        asked = self.chat_server.requests[-1]
+        if not asked.get("stream"):
+            self.chat_server.error(400, self.refusal)(handler)
+        elif "stream_options" in asked and not self.knows_options:
+            self.chat_server.error(422, "extra fields not permitted: stream_options")(handler)
+        else:
+            self.chat_server.send(handler, 200, events(self.pieces, "stream_options" in asked), "text/event-stream")
+
+
+def events(pieces: list[dict[str, Any]], with_usage: bool) -> str:
+    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "tiny-2"}
+    chunks: list[dict[str, Any]] = [
+        {**head, "choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces
+    ]
+    chunks.append({**head, "choices": [{"index": 1, "delta": {"content": "another choice"}, "finish_reason": None}]})
+    chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    if with_usage:
+        chunks.append({**head, "choices": [], "usage": COUNTS})
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_server_that_only_streams_is_asked_for_a_stream_and_so_from_then_on(
+    chat_server: Any, ask: Any, refusal: str
+) -> None:
+    StreamingServer(chat_server, refusal)
+    model = OpenAIModel("tiny", chat_server.url, temperature=0.5)
+    whole = Completion("Fine.", Usage(input_tokens=100, output_tokens=20), "tiny-2", "stop", "hm")
+    assert ask(model) == whole
+    assert ask(model) == whole
+    assert [request.get("stream") for request in chat_server.requests] == [None, True, True]
+    assert all(request["temperature"] == 0.5 for request in chat_server.requests)
+
+
+def test_a_server_that_knows_no_stream_options_is_asked_without(chat_server: Any, ask: Any) -> None:
+    StreamingServer(chat_server, knows_options=False)
+    model = OpenAIModel("tiny", chat_server.url)
+    assert ask(model) == Completion("Fine.", Usage(), "tiny-2", "stop", "hm")
+    assert ask(model).text == "Fine."
+    sent = [(request.get("stream"), "stream_options" in request) for request in chat_server.requests]
+    assert sent == [(None, False), (True, True), (True, False), (True, False)]
+
+
+def test_a_stream_that_nobody_asked_for_is_asked_for(chat_server: Any, ask: Any) -> None:
+    chat_server.will_answer(lambda handler: chat_server.send(handler, 200, events(PIECES, True), "text/event-stream"))
+    assert ask(OpenAIModel("tiny", chat_server.url)).text == "Fine."
+    assert [request.get("stream") for request in chat_server.requests] == [None, True]
+
+
+def test_extra_body_may_ask_for_a_stream_from_the_start(chat_server: Any, ask: Any) -> None:
+    StreamingServer(chat_server)
+    assert ask(OpenAIModel("tiny", chat_server.url, extra_body={"stream": True})).text == "Fine."
+    assert len(chat_server.requests) == 1
+
+
+def test_content_in_parts_is_put_together(chat_server: Any, ask: Any) -> None:
+    StreamingServer(chat_server).pieces = [
+        {"content": "a"},
+        {"content": [{"type": "text", "text": "nsw"}]},
+        {"content": "er"},
+    ]
+    assert ask(OpenAIModel("tiny", chat_server.url)).text == "answer"
+
+
+def test_a_stream_of_nothing_is_no_reply(chat_server: Any, ask: Any) -> None:
+    chat_server.will_answer(lambda handler: chat_server.send(handler, 200, "data: [DONE]\n\n", "text/event-stream"))
+    with pytest.raises(RLMError, match="did not reply with a chat completion"):
+        ask(OpenAIModel("tiny", chat_server.url))
+
+
+@pytest.mark.parametrize(
+    "words", ["upstream only answers members", "no such model", "the downstream must be set", "stream closed"]
+)
+def test_other_refusals_are_not_asked_again(chat_server: Any, ask: Any, words: str) -> None:
+    chat_server.will_answer(chat_server.error(400, words))
+    with pytest.raises(openai.BadRequestError, match=words):
+        ask(OpenAIModel("tiny", chat_server.url))
+    assert len(chat_server.requests) == 1
+
+
+def test_an_error_amid_a_stream_passes_through(chat_server: Any, ask: Any) -> None:
+    broken = events(PIECES[:2], False).split("data: [DONE]")[0] + 'data: {"error": {"message": "overloaded"}}\n\n'
+    chat_server.will_answer(lambda handler: chat_server.send(handler, 200, broken, "text/event-stream"))
+    with pytest.raises(openai.APIError, match="overloaded"):
+        ask(OpenAIModel("tiny", chat_server.url, extra_body={"stream": True}, max_retries=0))
+
+
+def test_a_run_with_sub_calls_side_by_side_goes_on_as_with_any_server(chat_server: Any) -> None:
+    server = StreamingServer(chat_server)
+    sub, root = OpenAIModel("tiny", chat_server.url), OpenAIModel("tiny", chat_server.url)
+    code = "FINAL(llm_query_batched(['a'] * 9))"
+    server.pieces = [{"content": f"```repl\n{code}\n```"}]
+    result = RLMEngine(root, sub_llm=sub).run("?", "line\n" * 9_000)
+    assert json.loads(result.text) == [f"```repl\n{code}\n```"] * 9
+    assert result.usage.input_tokens == 10 * 100
+    assert result.trace.warnings == []
