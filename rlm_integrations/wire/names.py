@@ -12,7 +12,7 @@ _SUB_CALLS = (
     *("FailedSubCall", "SubCallError", "SubCallLimitError"),
 )
 _RETRIEVER = ("retrieve",)
-_OWN = frozenset((CONTEXT, ANSWER, *_ALWAYS, *_SUB_CALLS, *_RETRIEVER))
+OWN_NAMES = frozenset((CONTEXT, ANSWER, *_ALWAYS, *_SUB_CALLS, *_RETRIEVER))
 
 HIDDEN_PREFIX = "_rlm_"
 """Names that begin so are those that a REPL needs for itself, where it shares the namespace of the code."""
@@ -25,4 +25,4 @@ def helper_names(settings: ReplSettings) -> tuple[str, ...]:
 
 def is_own_name(name: str) -> bool:
     """Whether the name is the REPL's own in any run, or one that a REPL or Python keeps for itself."""
-    return name in _OWN or name.startswith(HIDDEN_PREFIX) or (name.startswith("__") and name.endswith("__"))
+    return name in OWN_NAMES or name.startswith(HIDDEN_PREFIX) or (name.startswith("__") and name.endswith("__"))

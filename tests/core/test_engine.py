@@ -142,7 +142,8 @@ def test_final_works_in_code_and_as_plain_text() -> None:
         ([repl("x = 'two'\nFINAL_VAR('x')")], "two"),
         ([repl("x = 'three'"), "FINAL_VAR(x)"], "three"),
         (["FINAL(four)"], "four"),
-        ([repl("x = 1") + "\n\nFINAL(five)"], "five"),
+        ([repl("x = 'five'"), "FINAL(x)"], "five"),
+        ([repl("x = 'six'") + "\n\nFINAL(x)"], "six"),
     ):
         with ScriptedModel(replies) as llm:
             result = RLMEngine(llm).run("?", LONG)

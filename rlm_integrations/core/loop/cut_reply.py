@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
+from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 
 _CLOSING = re.compile(r"^[ \t]*+(?:`{3,}+|~{3,}+)[ \t]*+$", re.MULTILINE)
 
 
-def whole_blocks(reply: str, is_quotation: Callable[[Sequence[str]], bool]) -> ParsedReply:
+def whole_blocks(reply: str, quotations: Quotations, variables: Collection[str] | None) -> ParsedReply:
     """The blocks before the last closing fence. What stands behind it may be half of anything, a FINAL(...) too."""
     reply = reply.replace("\r\n", "\n")
     end = max((closing.end() for closing in _CLOSING.finditer(reply)), default=0)
-    parsed = parse_reply(reply[:end], is_quotation)
-    blocks = parsed.blocks[:-1] if parsed.fence_open else parsed.blocks
-    return replace(parsed, blocks=blocks, final=None, prose="", fence_open=False)
+    parsed = parse_reply(reply[:end], quotations, variables)
+    whole = len(parsed.blocks) - parsed.fence_open - parsed.looked_up
+    blocks = parsed.blocks[:whole]
+    return replace(parsed, blocks=blocks, final=None, prose="", fence_open=False, looked_up=False, example=False)

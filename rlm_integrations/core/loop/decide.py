@@ -15,6 +15,7 @@ from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish,
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
+from rlm_integrations.core.loop.outcomes import may_be_example, names_no_variable, names_set
 from rlm_integrations.core.loop.quotations import Quotations, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
@@ -43,6 +44,8 @@ class Rules:
     """(text, is_json) -> why it does not fit the type of the answer, or None where it does."""
     fence_key: bytes
     """What makes the tags of fences unknown to those who write what stands in them."""
+    typed: bool = False
+    """Whether the answer has a type of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class State:
     draft: str = ""
     """answer["content"] as it last was, not ready."""
     draft_is_json: bool = False
+    variables: frozenset[str] | None = None
+    """Those that the REPL is known to hold; None where no code has run in it."""
+    example: tuple[str, ...] = ()
+    """The blocks of the last step, where they may be an example in an answer: the root LM was told how to give one."""
     last_call: StopReason | None = None
     """The limit that was met, once the last call is on its way."""
 
@@ -100,19 +107,22 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     if replied.finish == "refusal":
         return _on_refusal(rules, state, replied)
     cut = problem is not None and bool(reply.strip())
-    is_quotation = Quotations(state.quotable).hold
-    parsed = whole_blocks(reply, is_quotation) if cut else parse_reply(reply, is_quotation)
+    parsed = (whole_blocks if cut else parse_reply)(reply, Quotations(state.quotable), state.variables)
     messages = (*state.messages, Message("assistant", reply))
     state = replace(state, messages=messages, reply=reply, parsed=parsed, unfinished=problem)
     if parsed.blocks:
-        return replace(state, codeless=0, empty=0), RunCode(parsed.blocks)
+        state = replace(state, codeless=0, empty=0)
+        return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
     said = "" if cut else (reply if parsed.final is None else parsed.final).strip()
+    if parsed.unread and not (rules.typed and rules.misfit(said, False) is None):
+        said = ""  # a call of something that is not there is no answer
     if state.last_call is not None:
         return state, _last_answer(rules, state, said)
     if problem is not None:
         unsaid = 0 if cut and replied.finish == "length" else state.empty + 1
         return _unfinished(rules, replace(state, empty=unsaid), replied.budget)
-    state = replace(state, codeless=state.codeless + 1, empty=0 if said else state.empty + 1)
+    spoke = bool(said) or parsed.unread
+    state = replace(state, codeless=state.codeless + 1, empty=0 if spoke else state.empty + 1)
     return _codeless(rules, state, said, replied.budget)
 
 
@@ -125,10 +135,25 @@ def _on_refusal(rules: Rules, state: State, replied: Replied) -> Decision:
     return state, Fail(problem, draft=state.draft)
 
 
+def _answer_with_an_example(rules: Rules, state: State) -> Action | None:
+    """The whole reply, where its code is not to be run, but to be read by the user in an answer.
+
+    So it is where the root LM was told how to give an example and replies with the same again, or where words go on
+    below one in the last call, which wants no code.
+    """
+    parsed, said = state.parsed, state.reply.strip()
+    if not parsed.example or rules.misfit(said, False) is not None:
+        return None
+    if state.last_call is not None:
+        return Finish(said, state.last_call) if parsed.ends_in_words or parsed.blocks == state.example else None
+    return Finish(said, "plain_reply") if parsed.blocks == state.example else None
+
+
 def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     """An answer ends the run; else there is something to show."""
     outcome, misfit = ran.outcome, None
     if isinstance(outcome, StepDone):
+        state = replace(state, variables=(state.variables or frozenset()) | names_set(outcome))
         answer = outcome.answer
         if answer.ready:
             misfit = rules.misfit(answer.content, answer.is_json)
@@ -136,9 +161,14 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
                 return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
         state = replace(state, draft=answer.content, draft_is_json=answer.is_json)
     elif state.last_call is None:
-        state = replace(state, draft="", draft_is_json=False)
+        state = replace(state, draft="", draft_is_json=False, variables=frozenset())
+    word = (
+        state.parsed.final if state.parsed.looked_up and names_no_variable(outcome, len(state.parsed.blocks)) else None
+    )
     if state.last_call is not None:
-        return state, _last_answer(rules, state)
+        return state, _last_answer(rules, state, word or "")
+    example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
+    state = replace(state, example=state.parsed.blocks if example else ())
     context = StepContext(
         step=state.iteration,
         max_iterations=rules.limits.max_iterations,
@@ -150,6 +180,10 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         unfinished=state.unfinished,
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
         misfit=misfit,
+        unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
+        no_variable=word is not None,
+        unmarked=state.parsed.unmarked,
+        example=example,
     )
     return _go_on(rules, state, observe(ran, context), ran.budget)
 
@@ -290,13 +324,12 @@ def _said_to_root(messages: tuple[Message, ...], content: str) -> tuple[Message,
 
 
 def _last_answer(rules: Rules, state: State, said: str = "", problem: str | None = None) -> Action:
-    """What the run ends with after the last call: what it said, else the draft in the REPL, else the prose by its code.
+    """What the run ends with after the last call: what it said, else the draft in the REPL. Words beside code are none.
 
-    `problem` is what the run fails with where none of these is an answer.
+    `problem` is what the run fails with where neither is an answer.
     """
     assert state.last_call is not None
-    drafts = ((said, False), (state.draft, state.draft_is_json), (state.parsed.prose, False))
-    for content, is_json in drafts:
+    for content, is_json in ((said, False), (state.draft, state.draft_is_json)):
         if content.strip() and rules.misfit(content.strip(), is_json) is None:
             return Finish(content.strip(), state.last_call, is_json)
     if problem is None:

@@ -38,6 +38,14 @@ class StepContext:
     """Why the reply is no whole one, where it is none."""
     misfit: str | None = None
     """Why the answer does not fit its schema, where it was ready and does not."""
+    unseen_final: bool = False
+    """Whether FINAL(...) stood beside the code, made before anybody saw what the code prints."""
+    no_variable: bool = False
+    """Whether a word in FINAL(...) was taken for a variable, and is none."""
+    unmarked: bool = False
+    """Whether the code stood in no marked fence."""
+    example: bool = False
+    """Whether the code may have been an example in an answer."""
 
 
 def observe(ran: CodeRan, at: StepContext) -> str:
@@ -54,12 +62,27 @@ def observe(ran: CodeRan, at: StepContext) -> str:
         lines.append(observation_part("unfinished", why=one_line(at.unfinished)))
     if at.quoted:
         lines.append(quoted_blocks(at.quoted))
+    lines += _about_the_reply(at)
     lines += [_failed_batch(batch, again=at.step < at.max_iterations - 1) for batch in ran.failed_batches]
     if isinstance(outcome, StepDone):
         lines += _answer_and_variables(outcome, at)
     lines += _reminders(ran.budget, at)
     lines.append(_output(outcome, at.tag))
     return "\n".join(lines)
+
+
+def _about_the_reply(at: StepContext) -> list[str]:
+    """How the root LM is to write what it meant."""
+    lines: list[str] = []
+    if at.unseen_final:
+        lines.append(observation_part("final_unseen"))
+    if at.no_variable:
+        lines.append(observation_part("final_word"))
+    if at.unmarked:
+        lines.append(observation_part("unmarked"))
+    if at.example:
+        lines.append(observation_part("example"))
+    return lines
 
 
 def _status(ran: CodeRan, at: StepContext) -> str:

@@ -25,8 +25,8 @@ _BETWEEN_TEXTS = "\0"
 
 
 def quotable(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Those that show the root LM text that it may quote a block from. They are few: most hold no code fence."""
-    return tuple(message for message in messages if message.role == "user" and _has_fence(message.content))
+    """Those that show the root LM text that it may quote code from."""
+    return tuple(message for message in messages if message.role == "user" and any(_foreign(message.content)))
 
 
 class Quotations:
@@ -52,10 +52,27 @@ class Quotations:
         self._looked_up += 1
         return self._looked_up > _MOST_LOOKUPS or _plain("\n".join(block)) in self._shown
 
+    def hold_code(self, code: str) -> bool:
+        """Whether code stands in what was shown, in whatever dress. To be asked where the root LM did not mark it.
+
+        As with blocks, beyond a hundred questions the answer is yes.
+        """
+        if not self._all_shown:
+            return False
+        self._looked_up += 1
+        return self._looked_up > _MOST_LOOKUPS or _plain(code) in self._all_shown
+
     @cached_property
     def _shown(self) -> str:
-        texts = (text for message in self._messages for text in _foreign(message.content))
-        return _BETWEEN_TEXTS.join(map(_plain, filter(_has_fence, texts)))
+        """What holds a fence: few texts do."""
+        return _BETWEEN_TEXTS.join(map(_plain, filter(_has_fence, self._texts())))
+
+    @cached_property
+    def _all_shown(self) -> str:
+        return _BETWEEN_TEXTS.join(map(_plain, self._texts()))
+
+    def _texts(self) -> Iterator[str]:
+        return (text for message in self._messages for text in _foreign(message.content))
 
 
 def _has_fence(text: str) -> bool:
@@ -74,7 +91,10 @@ def _foreign(message: str) -> Iterator[str]:
         at = end
     outside.append(message[at:])
     if message.startswith("Step "):  # an observation: an error's text begins in its first line and is indented below
-        yield "\n".join(line for line in "".join(outside).split("\n") if line.startswith(("Error", "    ")))
+        lines = "".join(outside).split("\n")
+        own = {at - 1 for at, line in enumerate(lines) if line.startswith("  (")}  # the line of the root LM that raised
+        said = (line for at, line in enumerate(lines) if line.startswith(("Error", "    ")) and at not in own)
+        yield "\n".join(said)
 
 
 def _plain(text: str) -> str:

@@ -6,28 +6,19 @@ pattern here backtracks: every quantifier is possessive.
 
 from __future__ import annotations
 
-import ast
-import io
-import re
-import textwrap
-import tokenize
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
-_OPENING = re.compile(
-    r"^(?P<indent>[ \t]*+)(?P<fence>`{3,}+|~{3,}+)[ \t]*+(?:repl|python3?+|py)\b[^`]*+$", re.IGNORECASE
-)
-_CLOSING = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+$")
-_FINAL_VAR = re.compile(r"^[^\S\n]*+FINAL_VAR\(\s*+[\"']?+(\w++)[\"']?+\s*+\)[^\S\n]*+$", re.MULTILINE)
-_FINAL = re.compile(r"^[ \t]*+FINAL\(", re.MULTILINE)
-_FINAL_END = re.compile(r"\)[ \t]*+$", re.MULTILINE)
-_CLOSINGS_TRIED = 8
-_READ_BY_TOKENS = 500_000
-"""Characters of a reply that are read token by token, for half a second at most. Beyond, a block ends at its first
-closing fence."""
-_LINE_CHARS = 100  # the tokenizer of Python 3.11 may take the square of a line's length
+from rlm_integrations.core.loop.code_dresses import Dressed, is_call_head, react_call, undressed
+from rlm_integrations.core.loop.final_text import Final, final_of
+from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.reply_parts import Part, ReplyReader, outdented
+from rlm_integrations.core.loop.session_code import read_python
+
+_MOST_DRESSED = 50
+_MOST_EXAMPLES = 10
+_EXAMPLE_MARKS = ("python", "python2", "python3", "py", "py2", "py3", "code")
+"""Of fences that may be meant for the user. The others are for a REPL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,179 +26,125 @@ class ParsedReply:
     """What a root reply asks for."""
 
     blocks: tuple[str, ...]
-    """Code to run, in order. FINAL_VAR(...) as plain text becomes a block of its own."""
+    """Code to run, in order. FINAL_VAR(...) as plain text is a block of its own, and so is FINAL(variable)."""
     final: str | None = None
-    """The text of FINAL(...) outside any fence, in a reply without code."""
+    """The text of FINAL(...) outside any fence. Beside blocks it is no answer: nobody has seen what they print."""
     prose: str = ""
     """What stands outside the blocks, quotations included."""
     fence_open: bool = False
     """Whether the last fence was never closed."""
     quoted: int = 0
     """How many fenced blocks are quotations of what the root LM was shown, and so no code."""
+    looked_up: bool = False
+    """Whether the last block is the FINAL(...) of the prose, which `final` gives as text."""
+    unread: bool = False
+    """Whether it asks for a call that cannot be made out, and so is no answer."""
+    unmarked: bool = False
+    """Whether the blocks are code in another dress than a marked fence."""
+    example: bool = False
+    """Whether the code may be an example in an answer: words stand beside it, and it would do the same anywhere."""
+    ends_in_words: bool = False
+    """Whether words stand below the last block."""
 
 
-def parse_reply(reply: str, is_quotation: Callable[[Sequence[str]], bool] | None = None) -> ParsedReply:
-    """Blocks fenced and marked repl, python or py, and FINAL(...) or FINAL_VAR(...) as plain text.
+def parse_reply(
+    reply: str,
+    quotations: Quotations | None = None,
+    variables: Collection[str] | None = frozenset(),
+) -> ParsedReply:
+    """Its code, in marked fences or in another dress, and FINAL(...) or FINAL_VAR(...) as plain text.
 
-    A block ends at the first closing fence where the code so far is whole, so that a fence inside a
-    string does not cut it; where none is, at the first.
+    A block ends at the first closing fence where the code so far is whole, so that fences inside a string do not cut
+    it; where none is, at the first.
 
     Args:
         reply: What the root LM wrote.
-        is_quotation: Told the lines of a block up to the first closing fence, both fences included, says whether they
-            are quoted. Then they are prose, and no FINAL in them counts.
+        quotations: What it was shown. Code that stands there is prose, and no FINAL in it counts.
+        variables: Those that the session is known to have; None where no code has run, so that it has none.
     """
-    lines = reply.replace("\r\n", "\n").split("\n")  # not splitlines: code may hold U+2028 and the like in a str
-    closings, completeness = _Closings(lines), _Completeness()
-    blocks: list[str] = []
-    prose: list[str] = []
-    own: list[str] = []  # the prose as long as it is, but with nothing in its quotations
-    fence_open, quoted = False, 0
-    at = 0
-    while at < len(lines):
-        opening = _OPENING.match(lines[at])
-        if opening is None:
-            prose.append(lines[at])
-            own.append(lines[at])
-            at += 1
-            continue
-        ends = list(islice(closings.after(at, opening["fence"]), _CLOSINGS_TRIED))
-        if ends and is_quotation is not None and is_quotation(lines[at : ends[0] + 1]):
-            quotation = lines[at : ends[0] + 1]
-            prose += quotation
-            own += ["\0" * len(line) for line in quotation]
-            quoted += 1
-            at = ends[0] + 1
-            continue
-        fence_open = not ends
-        end = completeness.first_end(lines, at + 1, ends) if ends else len(lines)
-        blocks.append(_dedented(lines[at + 1 : end], opening["indent"]))
-        at = end + 1
-    return _with_final(ParsedReply(tuple(blocks), None, "\n".join(prose), fence_open, quoted), "\n".join(own))
+    reader = ReplyReader(reply.replace("\r\n", "\n"), quotations)
+    parts = reader.read()
+    marked = any(part.kind == "block" for part in parts)
+    unread = False
+    if not marked:
+        parts, unread = _Undressing(quotations, variables or ()).of(parts, reader.lines)
+    blocks = [part for part in parts if part.kind == "block"]
+    others = [part for part in parts if part.kind != "block"]
+    prose = "\n".join(line for part in others for line in part.lines)
+    last = next((part.kind for part in reversed(parts) if any(map(str.strip, part.lines))), "block")
+    parsed = ParsedReply(
+        tuple(part.code for part in blocks),
+        prose=prose,
+        fence_open=reader.fence_open,
+        quoted=sum(part.kind == "quotation" for part in parts),
+        unread=unread,
+        unmarked=bool(blocks) and not marked,
+        example=bool(prose.strip()) and _are_examples(blocks, variables or ()),
+        ends_in_words=bool(blocks) and last != "block",
+    )
+    final = final_of(prose, "\n".join(line for part in others for line in part.own_lines()))
+    if final is None or (quotations is not None and quotations.hold_code(final.written)):
+        return parsed
+    return _with_final(parsed, final, has_run=variables is not None)
 
 
-def _with_final(reply: ParsedReply, own: str) -> ParsedReply:
-    """The reply with the FINAL_VAR(...) or FINAL(...) in its prose. `own` is the prose, its quotations blotted out."""
-    if variable := _FINAL_VAR.search(own):
-        return replace(reply, blocks=(*reply.blocks, f"FINAL_VAR({variable[1]!r})"))
-    argument = _final_argument(reply.prose, own)
-    if argument is None:
-        return reply
-    content = _unquoted(argument)
-    if reply.blocks:
-        return replace(reply, blocks=(*reply.blocks, f"FINAL({content!r})"))
-    return replace(reply, final=content)
+def _with_final(reply: ParsedReply, final: Final, *, has_run: bool) -> ParsedReply:
+    """The reply with what its prose says is the answer."""
+    is_word = final.text is not None and final.text.isidentifier()
+    if final.code is None or (is_word and not has_run and not reply.blocks):
+        return replace(reply, final=final.text)
+    return replace(
+        reply, blocks=(*reply.blocks, final.code), final=final.text, looked_up=final.text is not None, example=False
+    )
 
 
-def _final_argument(prose: str, own: str) -> str | None:
-    """What FINAL(...) holds: up to the first line's end where the parentheses are even, else up to the last."""
-    opening = _FINAL.search(own)
-    if opening is None:
-        return None
-    start = counted = opening.end()
-    end, depth = None, 0
-    for closing in _FINAL_END.finditer(prose, start):
-        end = closing.start()
-        depth += prose.count("(", counted, end) - prose.count(")", counted, end)
-        counted = end
-        if depth == 0:
-            break
-    return None if end is None else prose[start:end]
-
-
-class _Closings:
-    """The lines that may close a fence. Finding those of one fence looks at no line of the others."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        self._of = {"`": _Runs(), "~": _Runs()}
-        for at, line in enumerate(lines):
-            if closing := _CLOSING.match(line):
-                self._of[closing[1][0]].add(at, len(closing[1]))
-        for runs in self._of.values():
-            runs.link()
-
-    def after(self, at: int, fence: str) -> Iterator[int]:
-        """The lines after `at` that close a fence like this one: of its character, and at least as long."""
-        runs = self._of[fence[0]]
-        index = bisect_left(runs.lines, at + 1)
-        while index < len(runs.lines):
-            if runs.lengths[index] >= len(fence):
-                yield runs.lines[index]
-                index += 1
-            else:
-                index = runs.longer[index]
-
-
-class _Runs:
-    """Lines that hold a run of one character and nothing else."""
-
-    def __init__(self) -> None:
-        self.lines: list[int] = []
-        self.lengths: list[int] = []
-        self.longer: list[int] = []
-        """For each run the place of the next one that is longer: a fence of n characters skips fewer than n runs."""
-
-    def add(self, line: int, length: int) -> None:
-        self.lines.append(line)
-        self.lengths.append(length)
-
-    def link(self) -> None:
-        self.longer = [len(self.lines)] * len(self.lines)
-        waiting: list[int] = []
-        for place, length in enumerate(self.lengths):
-            while waiting and self.lengths[waiting[-1]] < length:
-                self.longer[waiting.pop()] = place
-            waiting.append(place)
-
-
-class _Completeness:
-    """Tells whether code is whole, for as many characters of a reply as that may take."""
-
-    def __init__(self) -> None:
-        self._left = _READ_BY_TOKENS
-
-    def first_end(self, lines: Sequence[str], start: int, ends: Sequence[int]) -> int:
-        """The first of the ends up to which the code is whole; where there is none, the first."""
-        if len(ends) > 1:
-            for end in ends:
-                if self._affords(lines, start, end) and _whole("\n".join(lines[start:end])):
-                    return end
-        return ends[0]
-
-    def _affords(self, lines: Sequence[str], start: int, end: int) -> bool:
-        for at in range(start, end):
-            if self._left <= 0:
-                break
-            length = len(lines[at]) + 1
-            self._left -= length + length * length // _LINE_CHARS
-        return self._left > 0
-
-
-def _whole(code: str) -> bool:
-    """Whether the code ends outside any string and bracket."""
-    if "\0" in code:  # never Python, and a SystemError of the tokenizer from 3.12 on
+def _are_examples(blocks: Sequence[Part], variables: Collection[str]) -> bool:
+    """Whether these blocks, if any, would do the same anywhere."""
+    if not 0 < len(blocks) <= _MOST_EXAMPLES or any(block.mark not in _EXAMPLE_MARKS for block in blocks):
         return False
-    try:
-        for _ in tokenize.generate_tokens(io.StringIO(textwrap.dedent(code)).readline):
-            pass
-    except (tokenize.TokenError, SyntaxError, ValueError):  # ValueError: a lone surrogate, from Python 3.12 on
-        return False
-    return True
+    codes = [read_python(block.code) for block in blocks]
+    return all(code is not None and code.self_contained and not code.for_session(variables) for code in codes)
 
 
-def _dedented(lines: list[str], indent: str) -> str:
-    """The block without the indentation of its fence (a fence in a list item is indented as a whole).
+@dataclass(frozen=True, slots=True)
+class _Undressing:
+    """Finds code in other dresses, for replies without a marked fence."""
 
-    Code that begins further in is no Python as it stands, so what all its lines share is dropped too.
-    """
-    code = "\n".join(line.removeprefix(indent) for line in lines)
-    return textwrap.dedent(code) if code.lstrip("\n")[:1] in (" ", "\t") else code
+    quotations: Quotations | None
+    variables: Collection[str]
 
+    def of(self, parts: list[Part], lines: list[str]) -> tuple[list[Part], bool]:
+        """The parts of a reply with these lines, and whether it asks for nothing but a call that cannot be made out."""
+        dressed = [part for part in parts if part.dressed is not None]
+        if dressed:
+            unread = [self._undress(part) for part in dressed[:_MOST_DRESSED]]
+            return parts, any(unread) and not any(part.kind == "block" for part in parts)
+        if any(part.kind == "quotation" for part in parts):
+            return parts, False
+        return self._bare(parts, lines)
 
-def _unquoted(argument: str) -> str:
-    """The str that FINAL("...") means; anything else is text as it stands."""
-    try:
-        value = ast.literal_eval(argument.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return argument.strip()
-    return value if isinstance(value, str) else argument.strip()
+    def _bare(self, parts: list[Part], lines: list[str]) -> tuple[list[Part], bool]:
+        """The same where nothing encloses code: the whole reply may be code, or what follows the head of a call."""
+        head = next((at for at in range(len(lines)) if is_call_head(lines, at)), 0)
+        part = Part("prose", lines[head:], dressed=Dressed("bare", "\n".join(lines[head:])))
+        if not head and (call := react_call("\n".join(lines))) is not None:
+            part.dressed = call
+        unread = self._undress(part)
+        if part.kind == "prose":
+            return parts, unread
+        return [Part("prose", lines[:head]), part] if head else [part], unread
+
+    def _undress(self, part: Part) -> bool:
+        """Make a block of the part if it is code. Returns whether it asks for a call that cannot be made out."""
+        assert part.dressed is not None
+        found = undressed(part.dressed, self.variables)
+        code = "\n".join(map(outdented, found.codes))
+        if code and self._shown(code, part.dressed.text):
+            part.kind = "quotation"
+        elif found.codes:
+            part.kind, part.code = "block", code
+            part.mark = "code" if part.dressed.kind == "code tag" else "unmarked"
+        return found.unread
+
+    def _shown(self, *texts: str) -> bool:
+        return self.quotations is not None and any(self.quotations.hold_code(text) for text in texts if text.strip())

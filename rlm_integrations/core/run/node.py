@@ -123,6 +123,7 @@ class Node:
             depth=settings.depth,
             plain_reply_answers=whole,
             misfit=plan.answer_type.misfit,
+            typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
         )
         foreign = ForeignCalls(shared.calls, self._emit)
@@ -275,7 +276,7 @@ class Node:
 
 def _chars(state: State, happening: Happening) -> int:
     """Of the text that a decision on it looks at."""
-    kept = 0 if state.last_call is None else len(state.draft) + len(state.parsed.prose)
+    kept = 0 if state.last_call is None else len(state.draft)
     match happening:
         case Replied():
             return kept + len(happening.text) + sum(len(message.content) for message in state.quotable)

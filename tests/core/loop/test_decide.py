@@ -35,6 +35,7 @@ def rules(**changes: Any) -> Rules:
         "depth": 1,
         "plain_reply_answers": False,
         "misfit": lambda text, is_json: None,
+        "typed": False,
         "fence_key": KEY,
     }
     return Rules(**(usual | changes))
@@ -282,7 +283,6 @@ def test_code_in_the_last_reply_is_run_and_its_answer_taken() -> None:
     ("outcome", "text"),
     [
         (ran(content="better"), "better"),
-        (ran(content=""), "Look."),
         (CodeRan(ReplLost("it ended its own process")), "the draft"),
     ],
 )
@@ -290,6 +290,69 @@ def test_code_in_the_last_reply_that_does_not_finish(outcome: CodeRan, text: str
     after, _ = on_reply(rules(), LAST, CODE, TIME_UP)
     _, action = on_code_ran(rules(), after, outcome, TIME_UP)
     assert action == Finish(text, "timeout")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Let me check the rest before I answer.\n```repl\nprint(missing)\n```",
+        "```python\nprint(n)\n```\nThat prints 512.\n\nFINAL(512)",
+        "I check.\n<code>\nprint(context)\n</code>",
+        '{"name": "browse", "arguments": {"url": "x"}}',
+    ],
+)
+def test_words_beside_code_in_the_last_reply_are_no_answer(reply: str) -> None:
+    for draft in ("", "the draft"):
+        after, action = on_reply(rules(), replace(LAST, draft=draft), reply, TIME_UP)
+        if isinstance(action, RunCode):
+            _, action = on_code_ran(rules(), after, ran("512", content=draft), TIME_UP)
+        assert action == (Finish(draft, "timeout") if draft else Fail(NO_ANSWER, "timeout"))
+
+
+def test_a_call_that_is_written_as_text_is_an_answer_where_the_type_of_the_answer_is_one() -> None:
+    reply = '{"name": "browse", "arguments": {"url": "x"}}'
+    told = rules(plain_reply_answers=True, misfit=wants_json)
+    _, action = on_reply(replace(told, typed=True), state(), reply, OPEN)
+    assert action == Finish(reply, "plain_reply")
+    _, action = on_reply(told, state(), reply, OPEN)
+    assert "no code ran" in last_message(action)
+
+
+EXAMPLE = "Like so:\n```python\nimport acme\nacme.run()\n```\nIt takes a minute."
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (ran(error=CodeError(1, 1, "import acme", "ModuleNotFoundError: no module acme")), True),
+        (ran(), True),
+        (ran("done"), False),
+        (ran(error=CodeError(1, 2, "acme.run()", "ValueError: x")), False),
+        (CodeRan(ReplLost("it ended its own process")), False),
+    ],
+)
+def test_an_example_that_did_nothing_is_told_and_the_same_again_is_part_of_the_answer(
+    outcome: CodeRan, told: bool
+) -> None:
+    after, action = on_reply(rules(), state(), EXAMPLE, OPEN)
+    assert action == RunCode(("import acme\nacme.run()",))
+    after, action = on_code_ran(rules(), after, outcome, OPEN)
+    assert ("If this code is an example for the answer" in last_message(action)) == told
+    again = EXAMPLE.replace("Like so", "As I said")
+    _, action = on_reply(rules(), after, again, OPEN)
+    assert action == (Finish(again, "plain_reply") if told else RunCode(("import acme\nacme.run()",)))
+    _, action = on_reply(rules(), after, EXAMPLE.replace("run()", "stop()"), OPEN)
+    assert isinstance(action, RunCode)
+
+
+@pytest.mark.parametrize("own", ["```repl\nx = 1\n```\nSo.", "So:\n```python\nlen(context)\n```", "```py\n1 / 0\n```"])
+def test_code_for_the_session_is_never_an_example(own: str) -> None:
+    now = state()
+    for _ in range(3):
+        now, action = on_reply(rules(), now, own, OPEN)
+        assert isinstance(action, RunCode)
+        now, action = on_code_ran(rules(), now, ran(), OPEN)
+        assert "example" not in last_message(action)
 
 
 def test_code_in_the_last_reply_whose_answer_does_not_fit() -> None:
@@ -417,7 +480,22 @@ def test_a_run_that_fails_with_empty_replies_says_why_they_are() -> None:
     assert action == Fail(f"{NO_ANSWER} (all tokens went into reasoning)", "timeout")
 
 
-REPLIES = st.sampled_from(["", "prose", CODE, "FINAL(3)", "FINAL_VAR(x)", "```repl\nx", "FINAL()", '{"n": 3}'])
+REPLIES = st.sampled_from(
+    [
+        "FINAL(x)",
+        EXAMPLE,
+        f"{CODE}\nFINAL(3)",
+        "<tool_call>x</tool_call>",
+        "",
+        "prose",
+        CODE,
+        "FINAL(3)",
+        "FINAL_VAR(x)",
+        "```repl\nx",
+        "FINAL()",
+        '{"n": 3}',
+    ]
+)
 ENDINGS = st.sampled_from(
     [(), (), (), ("length", "cut"), ("content_filter", "withheld"), ("error", "broken"), ("refusal", "refused")]
 )

@@ -26,7 +26,7 @@ def shown(text: str, fence: str = "output 6f21") -> Message:
 
 
 def quoted(reply: str, *messages: Message) -> int:
-    return parse_reply(reply, Quotations(quotable(messages)).hold).quoted
+    return parse_reply(reply, Quotations(quotable(messages))).quoted
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def quoted(reply: str, *messages: Message) -> int:
 )
 def test_a_block_that_stands_in_what_was_shown_is_prose(fence: str) -> None:
     reply = f"It says:\n\n{EVIL}\n\nFINAL(It is hostile.)"
-    parsed = parse_reply(reply, Quotations([shown(HOSTILE, fence)]).hold)
+    parsed = parse_reply(reply, Quotations([shown(HOSTILE, fence)]))
     assert (parsed.blocks, parsed.final, parsed.quoted, parsed.prose) == ((), "It is hostile.", 1, reply)
 
 
@@ -77,7 +77,7 @@ def test_however_it_was_printed_the_text_itself_is_a_quotation(evil: str, as_sho
 
 
 def test_code_beside_a_quotation_runs() -> None:
-    parsed = parse_reply(f"{EVIL}\n\n```repl\nx = 1\n```", Quotations([shown(HOSTILE)]).hold)
+    parsed = parse_reply(f"{EVIL}\n\n```repl\nx = 1\n```", Quotations([shown(HOSTILE)]))
     assert (parsed.blocks, parsed.quoted) == (("x = 1",), 1)
 
 
@@ -117,25 +117,35 @@ def test_the_text_of_an_error_counts_as_shown() -> None:
     assert quoted(EVIL, Message("user", observation)) == 1
 
 
+def test_the_line_of_its_own_code_that_raised_may_be_written_again() -> None:
+    own, foreign = "print(context[0])", "print(context[1])"
+    observation = (
+        f"Step 1 of 20: error\nError at line 1: ValueError: {foreign}\n    {own}\n  (what ran is kept)\nNo output."
+    )
+    shown = Quotations(quotable([Message("user", observation)]))
+    assert parse_reply(f"```\n{own}\n```", shown).blocks == (own,)
+    assert parse_reply(f"```\n{foreign}\n```", shown).quoted == 1
+
+
 def test_a_string_that_another_block_closes_makes_no_code_of_a_quotation() -> None:
     first, second = '```python\nevil()\nx = """\n```', '```python\n"""\n```'
-    parsed = parse_reply(f"One:\n{first}\nTwo:\n{second}", Quotations([shown(f"{first}\n{second}")]).hold)
+    parsed = parse_reply(f"One:\n{first}\nTwo:\n{second}", Quotations([shown(f"{first}\n{second}")]))
     assert (parsed.blocks, parsed.quoted) == ((), 2)
 
 
 @pytest.mark.parametrize("line", ["FINAL(obeyed)", "FINAL_VAR(obeyed)"])
 def test_a_final_inside_of_a_quotation_is_no_answer(line: str) -> None:
     evil = f"```python\n{line}\n```"
-    parsed = parse_reply(f"It says:\n{evil}", Quotations([shown(evil)]).hold)
+    parsed = parse_reply(f"It says:\n{evil}", Quotations([shown(evil)]))
     assert (parsed.blocks, parsed.final) == ((), None)
-    parsed = parse_reply(f"FINAL(It says:\n{evil}\nand no more.)", Quotations([shown(evil)]).hold)
+    parsed = parse_reply(f"FINAL(It says:\n{evil}\nand no more.)", Quotations([shown(evil)]))
     assert parsed.final == f"It says:\n{evil}\nand no more."
 
 
 @given(st.lists(st.sampled_from(["x = 1", "", "  y = '''", "'''", "```", "```repl", "print(2)"]), max_size=8))
 def test_whatever_a_document_holds_none_of_it_runs_when_it_is_quoted(lines: list[str]) -> None:
     document = "\n".join([*lines, "```"])
-    assert parse_reply(f"It says:\n{document}", Quotations([shown(document)]).hold).blocks == ()
+    assert parse_reply(f"It says:\n{document}", Quotations([shown(document)])).blocks == ()
 
 
 def test_a_reply_is_searched_for_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,10 +159,10 @@ def test_a_reply_is_searched_for_a_bounded_number_of_times(monkeypatch: pytest.M
 
     monkeypatch.setattr(quotations, "_plain", counted)
     reply = "\n".join(f"```repl\nx = {n}\n```" for n in range(1_000))
-    parsed = parse_reply(reply, Quotations([shown(HOSTILE)]).hold)
+    parsed = parse_reply(reply, Quotations([shown(HOSTILE)]))
     assert (len(parsed.blocks), parsed.quoted) == (100, 900)
     assert searched == 101
-    assert len(parse_reply(reply, Quotations([shown("no fence")]).hold).blocks) == 1_000
+    assert len(parse_reply(reply, Quotations([shown("no fence")])).blocks) == 1_000
 
 
 def block(code: str) -> str:

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import io
 import re
 import sys
 import textwrap
-import tokenize
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from rlm_integrations.core.loop import reply_parser
@@ -88,6 +87,8 @@ def test_windows_line_ends_and_odd_separators() -> None:
         ('FINAL("forty-two")', "forty-two"),
         ("I am sure.\n\n  FINAL(It is 42 (I counted).)  ", "It is 42 (I counted)."),
         ("FINAL(42)\n\n(I checked it twice)", "42"),
+        ("FINAL(42)\nThanks", "42"),
+        ("Sure\nFINAL('42')", "42"),
         ("FINAL(first line (a)\nsecond line (b))\nthanks (c)", "first line (a)\nsecond line (b)"),
         ("FINAL(uneven :-) but whole)\nSo (there)", "uneven :-) but whole)\nSo (there"),
         ("FINAL([1, 2])", "[1, 2]"),
@@ -104,13 +105,50 @@ def test_talk_of_final_is_no_answer(reply: str) -> None:
     assert parse_reply(reply) == ParsedReply((), None, reply)
 
 
-def test_final_beside_code_runs_after_it() -> None:
-    reply = parse_reply("FINAL(It's \\ done)\n```repl\nx = 1\n```")
-    assert reply.final is None
-    assert reply.blocks[0] == "x = 1"
-    said: list[str] = []
-    exec(reply.blocks[1], {"FINAL": said.append})
-    assert said == ["It's \\ done"]
+@pytest.mark.parametrize("final", ["FINAL(512)", "FINAL(It's \\ done)", 'FINAL("first\nsecond")', "FINAL(f'512')"])
+@pytest.mark.parametrize("below", [True, False])
+def test_final_of_a_text_beside_code_is_no_code(final: str, below: bool) -> None:
+    code = "```repl\nprint(1)\n```"
+    reply = parse_reply(f"{code}\nThe output is 512.\n{final}" if below else f"{final}\n{code}")
+    assert reply.blocks == ("print(1)",)
+    assert reply.final is not None
+    assert not reply.looked_up
+
+
+@pytest.mark.parametrize("argument", ["report", "_1", "f'{n} entries'", 'rF"""{n:,}\nentries"""', "f'{{' f'{n}'"])
+def test_final_of_a_variable_or_an_f_string_becomes_a_block_of_its_own(argument: str) -> None:
+    reply = parse_reply(f"FINAL({argument})")
+    assert (reply.blocks, reply.looked_up) == ((f"FINAL({argument})",), True)
+    reply = parse_reply(f"```repl\nn = 1\n```\nFINAL({argument})", variables=None)
+    assert (reply.blocks, reply.looked_up) == (("n = 1", f"FINAL({argument})"), True)
+
+
+@pytest.mark.parametrize("text", ["two words", "None", "class", "42", "a.b", "f'{{n}}'", "f'{n}' and more"])
+def test_final_of_other_words_is_text(text: str) -> None:
+    reply = parse_reply(f"FINAL({text})")
+    assert reply.blocks == ()
+    assert reply.final is not None
+
+
+def test_final_of_a_word_where_no_code_has_run_is_text() -> None:
+    assert parse_reply("FINAL(Paris)", variables=None) == ParsedReply((), "Paris", "FINAL(Paris)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Install it:\n```python\nfrom acme import Client\nprint(Client(1))\n```\nThe token is yours.",
+        "Install it:\n```repl\nx = 1\n```",
+        "Like so :-)\n```python\nprint('(')\n```\nand ```sh\n:-)\n```",
+        "FINAL_VAR(x)\n```repl\nFINAL_VAR(y)\n```",
+    ],
+)
+def test_an_answer_that_holds_code_stays_whole(text: str) -> None:
+    assert parse_reply(f"FINAL('''{text}''')\nThat is all.").final == text
+    assert parse_reply(f'So:\n  FINAL("""{text}\n""")').final == f"{text}\n"
+    if text.count("(") == text.count(")"):
+        parsed = parse_reply(f"FINAL({text})")
+        assert (parsed.blocks, parsed.final) == ((), text)
 
 
 @pytest.mark.parametrize("form", ["FINAL_VAR(report)", 'FINAL_VAR("report")', "  FINAL_VAR( 'report' )"])
@@ -128,24 +166,47 @@ LINES = st.one_of(
     st.sampled_from(
         ["```repl", "```python", "```", "````", "````repl", "  ```py", "  ```", "~~~repl", "~~~", "```json"]
     ),
-    st.sampled_from(["FINAL(1)", "FINAL(", ")", "FINAL_VAR(x)"]),
+    st.sampled_from([")", "FINAL_VAR(x)"]),
     st.sampled_from(["x = 1", "  y = (2", '"""', "'''", "\0", "\ud800", "\tz", "if x:", "'\\"]),
     st.text(max_size=12),
 )
 
 
-@given(st.one_of(st.lists(LINES, max_size=16).map("\n".join), st.text(max_size=200)))
+OTHER_DRESSES = st.sampled_from(
+    [
+        *(
+            "FINAL(",
+            "FINAL('''",
+            "FINAL(x)",
+            "''')",
+            "<code>",
+            "</code>",
+            "<tool_call>",
+            "</tool_call>",
+            "words ```repl",
+        ),
+        *("```repl x = 1", "```py title=x", "x = 1```", "print(context)", "print(context)```<|im_end|>", "``` words"),
+        *(
+            '{"name": "python", "arguments": {"code": "x"}}',
+            '{"name": "search"',
+            "- ```py",
+            "```repl x = 2```",
+            "words ```repl",
+        ),
+        *("<function=python>", "<parameter=code>x</parameter>", "Action: python", "Action Input: x", "[TOOL_CALLS][{"),
+    ]
+)
+
+
+@given(st.one_of(st.lists(st.one_of(LINES, OTHER_DRESSES), max_size=16).map("\n".join), st.text(max_size=200)))
 @example("```repl\n\ud800\n```\n```repl\n\0\n```")
 def test_parsing_never_raises_and_code_is_what_was_written(reply: str) -> None:
     parsed = parse_reply(reply)
-    written = reply.replace("\r\n", "\n").split("\n")
-    stripped = "\n".join(line.strip() for line in written)
+    written = reply.replace("\r\n", "\n")
     for block in parsed.blocks:
-        if block.startswith("FINAL"):  # made out of prose
-            continue
-        assert "\n".join(line.strip() for line in block.split("\n")) in stripped
-    assert parsed.final is None or not parsed.blocks
-    assert parsed.prose == "" or all(line in written for line in parsed.prose.split("\n"))
+        assert all(line.strip() in written for line in block.split("\n")) or block.startswith("FINAL_VAR")
+    assert all(line in written for line in parsed.prose.split("\n"))
+    assert not parsed.looked_up or parsed.blocks[-1].startswith("FINAL(")
 
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_characters="`~\r\n")), min_size=1, max_size=6))
@@ -156,9 +217,8 @@ def test_a_block_comes_back_as_it_was_written(lines: list[str]) -> None:
 
 # -- the same rules, written down plainly and without a thought of what they cost
 
-PLAIN_OPENING = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?:repl|python3?|py)\b[^`]*$", re.IGNORECASE
-)
+PLAIN_MARK = re.compile(r"(?:repl|python3?|py)\b[^`]*$", re.IGNORECASE)
+PLAIN_FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>.*)$", re.DOTALL)
 PLAIN_FINAL_VAR = re.compile(r"^\s*FINAL_VAR\(\s*[\"']?(\w+)[\"']?\s*\)\s*$", re.MULTILINE)
 
 
@@ -170,28 +230,50 @@ def plain_blocks(reply: str) -> tuple[list[str], str, bool]:
     is_open = False
     at = 0
     while at < len(lines):
-        opening = PLAIN_OPENING.match(lines[at])
-        if opening is None:
-            prose.append(lines[at])
-            at += 1
+        opening = PLAIN_FENCE.match(lines[at])
+        ends = plain_ends(lines, at, opening["fence"]) if opening else []
+        if opening is None or not PLAIN_MARK.match(opening["info"]):
+            closed = bool(ends) and ends[0][1]
+            below = ends[0][0] + 1 if closed and opening and "`" not in opening["info"] else at + 1
+            prose += lines[at:below]
+            at = below
             continue
-        fence = opening["fence"]
-        closing = re.compile(rf"^[ \t]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$")
-        ends = [end for end in range(at + 1, len(lines)) if closing.match(lines[end])][:8]
-        whole = [end for end in ends if plain_whole("\n".join(lines[at + 1 : end]))]
+        whole = [end for end in ends if plain_whole("\n".join(lines[at + 1 : end[0]]))]
         is_open = not ends
-        end = (whole or ends or [len(lines)])[0]
+        end, closing = (whole or ends or [(len(lines), True)])[0]
         blocks.append("\n".join(line.removeprefix(opening["indent"]) for line in lines[at + 1 : end]))
-        at = end + 1
+        at = end + closing
     return blocks, "\n".join(prose), is_open
 
 
+def plain_ends(lines: list[str], at: int, fence: str) -> list[tuple[int, bool]]:
+    """The lines below that hold a fence at least as long, and whether they close the first one or open another."""
+    found = [(end, PLAIN_FENCE.match(lines[end])) for end in range(at + 1, len(lines))]
+    of_this_kind = [(end, other) for end, other in found if other and other["fence"].startswith(fence)]
+    return [(end, not other["info"].strip()) for end, other in of_this_kind]
+
+
 def plain_whole(code: str) -> bool:
-    try:
-        list(tokenize.generate_tokens(io.StringIO(textwrap.dedent(code)).readline))
-    except (tokenize.TokenError, SyntaxError, ValueError, SystemError):
-        return False
-    return "\0" not in code
+    """Whether code ends outside of strings and brackets, letter by letter."""
+    quote, depth, at = "", 0, 0
+    while at < len(code):
+        three = code[at : at + 3]
+        if quote and code.startswith(quote, at):
+            at += len(quote)
+            quote = ""
+        elif quote:
+            if code[at] == "\n" and len(quote) == 1:
+                quote = ""
+            at += 2 if code[at] == "\\" else 1
+        elif three in ("'''", '"""') or code[at] in "'\"":
+            quote = three if three in ("'''", '"""') else code[at]
+            at += len(quote)
+        elif code[at] == "#":
+            at = (code + "\n").index("\n", at)
+        else:
+            depth = max(0, depth + (code[at] in "([{") - (code[at] in ")]}"))
+            at += 2 if code[at : at + 2] == "\\\n" else 1
+    return len(quote) != 3 and depth == 0
 
 
 NESTED = st.sampled_from(
@@ -207,18 +289,18 @@ FINAL_VARS = st.tuples(SPACED, st.just("FINAL_VAR("), SPACED, st.sampled_from(["
     st.one_of(
         st.lists(LINES, max_size=16).map("\n".join),
         st.lists(NESTED, max_size=24).map("\n".join),
-        st.lists(st.one_of(FINAL_VARS, st.just(")"), SPACED, LINES), max_size=8).map("".join),
+        st.lists(st.one_of(FINAL_VARS, st.just(")"), SPACED, LINES.map(lambda line: f"\n{line}\n")), max_size=8).map(
+            "".join
+        ),
     )
 )
 def test_the_rules_are_those_that_are_plainly_written_down(reply: str) -> None:
     plain, prose, is_open = plain_blocks(reply)
     parsed = parse_reply(reply)
+    assume(not parsed.unmarked)  # a reply that is code as a whole
     code = list(parsed.blocks)
     if variable := PLAIN_FINAL_VAR.search(prose):
         assert code.pop() == f"FINAL_VAR({variable[1]!r})"
-    elif len(code) > len(plain):
-        assert code.pop().startswith("FINAL(")
-        assert re.search(r"^[ \t]*FINAL\(", prose, re.MULTILINE)
     assert code == [textwrap.dedent(block) if block.lstrip("\n")[:1] in (" ", "\t") else block for block in plain]
     assert (parsed.prose, parsed.fence_open) == (prose, is_open)
 
@@ -235,6 +317,23 @@ WEARING: dict[str, Callable[[int], str]] = {
     "blocks that are not whole": lambda n: "```repl\nx = (\n```\n" * n,
     "blocks in strings": lambda n: "```repl\n'''\n```\n'''\n```\n" * n,
     "openings without an end": lambda n: "```repl\n" * n,
+    "openings without an end, of other fences": lambda n: "```json\n" * n,
+    "openings behind words": lambda n: "words ```repl\n" * n,
+    "openings behind words, with an end": lambda n: "words ```repl\n" * n + "```",
+    "ends behind code": lambda n: "```repl\n(\n" + "x```\n" * n,
+    "fences inside of a string": lambda n: "```repl\n'''\n" + "```\n" * n + "'''\n```",
+    "strings that are never closed": lambda n: "```repl\n'''\n```\n" * n,
+    "other fences, each shorter, above ends behind code": lambda n: (
+        "".join(f"{'`' * length}json\n" for length in range(int(n**0.5) + 3, 3, -1))
+        + f"x{'`' * (int(n**0.5) + 3)}\n" * n
+    ),
+    "unmarked fences": lambda n: "```\nprint(context)\n```\n" * n,
+    "tags": lambda n: "<code>\nprint(context)\n</code>\n" * n,
+    "tags that are never closed": lambda n: "<code>\n" * n,
+    "tags around a fence": lambda n: "<code>\n" * n + "~~~\n</code>",
+    "calls": lambda n: '{"name": "python", "arguments": {"code": "x"}}\n' * n,
+    "heads of calls": lambda n: '{"name": "python",\n' * n,
+    "answers that hold a fence and never end": lambda n: "FINAL('''\n```repl\n" * n,
     "endings without a beginning": lambda n: "```\n" * n,
     "long fences above short ones": lambda n: "``````repl\nx = (\n``````\n" * n + "```\n" * n,
     "each fence shorter than the one before": lambda n: "".join(
@@ -243,24 +342,21 @@ WEARING: dict[str, Callable[[int], str]] = {
 }
 
 
-def steps_of(reply: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Instructions that the parser took, and characters that it gave to the tokenizer."""
+HERE = Path(reply_parser.__file__).parent
+
+
+def steps_of(reply: str) -> int:
+    """Instructions that the parser took."""
     steps = 0
 
     def count(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal steps
-        if frame.f_code.co_filename != reply_parser.__file__:
+        if Path(frame.f_code.co_filename).parent != HERE:
             return None
         frame.f_trace_opcodes = True
         steps += event == "opcode"
         return count
 
-    def whole(code: str) -> bool:
-        nonlocal steps
-        steps += len(code)
-        return code.count("(") == code.count(")") and code.count("'''") % 2 == 0
-
-    monkeypatch.setattr(reply_parser, "_whole", whole)
     before = sys.gettrace()
     sys.settrace(count)
     try:
@@ -271,41 +367,11 @@ def steps_of(reply: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.parametrize("wearing", WEARING)
-def test_reading_a_reply_takes_time_in_proportion_to_its_length(wearing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_a_reply_takes_time_in_proportion_to_its_length(wearing: str) -> None:
     short, long = WEARING[wearing](100), WEARING[wearing](400)
-    assert steps_of(long, monkeypatch) <= 1.3 * len(long) / len(short) * steps_of(short, monkeypatch)
-
-
-# The tokenizer of Python 3.11 takes the square of such lines' length
-LONG_LINES = ["(" + " " * 30_000 + "$", "(" + "\\'" * 30_000]
-
-
-@pytest.mark.parametrize("code", ["x = (1,\n" * 50 + "x", *LONG_LINES])
-def test_however_long_a_reply_is_no_more_than_so_much_of_it_is_tokenized(
-    code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokenized = 0
-
-    def whole(code: str) -> bool:
-        nonlocal tokenized
-        tokenized += sum(len(line) * max(1, len(line) // 100) for line in code.split("\n"))
-        return False
-
-    monkeypatch.setattr(reply_parser, "_whole", whole)
-    count = 1_000_000 // len(code)
-    parsed = parse_reply(f"```repl\n{code}\n```\n" * count)
-    assert tokenized <= 500_000
-    assert parsed.blocks == (code,) * count
+    assert steps_of(long) <= 1.3 * len(long) / len(short) * steps_of(short)
 
 
 def test_nested_fences_are_still_seen_in_a_long_reply() -> None:
     code = 'text = """\n' + "```\nA line of a report with as many words as usual.\n" * 5 + '"""\n' + "y = 1\n" * 3_000
     assert blocks(f"```repl\n{code}```\n" * 3) == (code.rstrip("\n"),) * 3
-
-
-def test_no_pattern_backtracks() -> None:
-    patterns = [value.pattern for value in vars(reply_parser).values() if isinstance(value, re.Pattern)]
-    assert len(patterns) == 5
-    for pattern in patterns:
-        plain = re.sub(r"\\.|\[[^]]*\]|\(\?(?:P<\w+>|:)", "c", pattern)  # escapes, sets and the heads of groups
-        assert re.findall(r"(?:[*+?]|\{\d+,?\d*\})(?!\+)", re.sub(r"(?:[*+?]|\})\+", "", plain)) == []

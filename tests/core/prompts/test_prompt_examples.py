@@ -54,7 +54,7 @@ def test_the_examples_of_the_system_message_run(depth: int, context: object, hol
 def test_the_nudge_shows_a_reply_that_finishes() -> None:
     with ScriptedModel(["Thinking.", lambda messages: FENCE.findall(messages[-1].content)[0]]) as llm:
         reply = RLMEngine(llm, limits={"max_iterations": 2}).run("?", WITHOUT * 500)
-    assert reply.stop_reason == "plain_reply"
+    assert (reply.answer, reply.stop_reason) == ("...", "answer")
     nudge = llm.requests[1][-1].content
     [code] = FENCE.findall(nudge)
     assert code == 'answer["content"] = "..."\nanswer["ready"] = True\n'

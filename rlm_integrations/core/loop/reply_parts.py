@@ -1,0 +1,237 @@
+"""A reply of a root LM, taken apart: prose, blocks in marked fences, quotations, and what may be code too."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Literal
+
+from rlm_integrations.core.loop.code_dresses import Dressed, tag_of
+from rlm_integrations.core.loop.code_fences import End, Ends, Opening, opening_of, without_closing
+from rlm_integrations.core.loop.final_text import FINAL, final_end
+from rlm_integrations.core.loop.lexing import Allowance, CodeReader
+from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.session_code import read_python
+
+_READ_TIMES = 4
+"""How many times the length of a reply is read at most to find where blocks are whole. Beyond that a block ends at its
+first closing fence."""
+_ATTRIBUTES = re.compile(r"(?!(?:import|from|pass|del|assert)\b)(?:(?:[\w.-]++(?:=\S++)?+|\{[^{}]*+\}?+)\s*+)++")
+"""What is written behind the mark of a fence for who renders it."""
+
+
+@dataclass(slots=True)
+class Part:
+    """Lines of a reply."""
+
+    kind: Literal["prose", "block", "quotation", "dressed", "final"]
+    lines: list[str]
+    code: str = ""
+    """What a block holds."""
+    mark: str = ""
+    """The word by which a block is known as code, in lower case."""
+    dressed: Dressed | None = None
+    """What lines of the kind "dressed" hold."""
+
+    def own_lines(self) -> list[str]:
+        """The lines as long as they are, without what a FINAL that counts may not begin in."""
+        kept = {"quotation": 0, "final": 1}.get(self.kind, len(self.lines))
+        return self.lines[:kept] + ["\0" * len(line) for line in self.lines[kept:]]
+
+
+@dataclass(slots=True)
+class ReplyReader:
+    """Takes a reply apart, from the first line to the last."""
+
+    text: str
+    quotations: Quotations | None
+    lines: list[str] = field(init=False)
+    starts: list[int] = field(init=False)
+    ends: Ends = field(init=False)
+    allowance: Allowance = field(init=False)
+    parts: list[Part] = field(default_factory=list[Part])
+    fence_open: bool = False
+    final_seen: bool = False
+    talk_of_fences: bool = False
+    """Whether a fence behind words is never closed and holds no code: others below it are not tried."""
+    tags_left: int = 20
+    """How many tags that enclose no code are tried. Each is looked for up to the end of the reply."""
+
+    def __post_init__(self) -> None:
+        self.lines = self.text.split("\n")  # not splitlines: code may hold U+2028 and the like in a str
+        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
+        self.ends = Ends(self.lines)
+        self.allowance = Allowance(_READ_TIMES * len(self.text) + 1_000)
+
+    def read(self) -> list[Part]:
+        """All of it, in order."""
+        at = 0
+        while at < len(self.lines):
+            at = self._part(at)
+        return self.parts
+
+    def _part(self, at: int) -> int:
+        """Take what begins at the line. Returns the line below it."""
+        line = self.lines[at]
+        opening = opening_of(line)
+        if opening is not None and opening.mark:
+            return self._marked(at, opening) or self._prose(at, at + 1)
+        if opening is not None and not opening.before:
+            return self._other_fence(at, opening) or self._prose(at, at + 1)
+        if "<" in line and (tag := tag_of(line)) is not None and (below := self._tag(at, *tag)):
+            return below
+        if not self.final_seen and (final := FINAL.match(line)):
+            self.final_seen = True
+            end = final_end(self.text, self.starts[at] + final.end())
+            if end is not None:
+                below = at + 1
+                while self.starts[below] <= end:
+                    below += 1
+                self.parts.append(Part("final", self.lines[at:below]))
+                return below
+        return self._prose(at, at + 1)
+
+    def _prose(self, at: int, below: int) -> int:
+        self.parts.append(Part("prose", self.lines[at:below]))
+        return below
+
+    def _marked(self, at: int, opening: Opening) -> int | None:
+        line = self.lines[at]
+        if (inside := without_closing(opening.rest, opening.run)) is not None:
+            return self._on_one_line(at, opening, inside)
+        if "`" in opening.rest and opening.run[0] == "`":
+            return None
+        if opening.before and self.talk_of_fences:
+            return None
+        first, end = self._find_end(at, opening)
+        if opening.before and first is None and not _acts(self._code(at, opening, None)):
+            self.talk_of_fences = True
+            return None
+        if first is not None and self._quoted(at, opening, first):
+            return self._take(at, first, Part("quotation", []), opening)
+        self.fence_open = end is None
+        if opening.before:
+            self.parts.append(Part("prose", [line[: opening.column].rstrip()]))
+        code = self._code(at, opening, end)
+        return self._take(at, end, Part("block", [], code, opening.mark), opening)
+
+    def _on_one_line(self, at: int, opening: Opening, inside: str) -> int | None:
+        if not inside or (opening.before and not _acts(inside)):
+            return None
+        line = self.lines[at]
+        if self.quotations is not None and self.quotations.hold([line[opening.column :]]):
+            self.parts.append(Part("quotation", [line]))
+            return at + 1
+        if opening.before:
+            self.parts.append(Part("prose", [line[: opening.column].rstrip()]))
+        self.parts.append(Part("block", [line], inside, opening.mark))
+        return at + 1
+
+    def _take(self, at: int, end: End | None, part: Part, opening: Opening) -> int:
+        """Add the part that goes down to an end. Returns the line below, which a tail of the closing line takes."""
+        if end is None:
+            part.lines = self.lines[at:]
+            self.parts.append(part)
+            return len(self.lines)
+        below = end.line if end.kind == "opening" else end.line + 1
+        part.lines = self.lines[at:below]
+        self.parts.append(part)
+        if part.kind == "block" and end.kind == "closing" and end.after and not end.after.startswith("<"):
+            self.parts.append(Part("prose", [end.after]))
+        return below
+
+    def _find_end(self, at: int, opening: Opening) -> tuple[End | None, End | None]:
+        """The first end of the fence, and that where its code is whole: else the first again."""
+        first = self.ends.first_sure(at, opening.run)
+        start = self.starts[at + 1]
+        if opening.rest and not _is_for_renderers(opening):
+            start -= len(self.lines[at]) - self.lines[at].rindex(opening.rest) + 1
+        reader = CodeReader(self.text, start, self.allowance)
+        for end in self.ends.after(at, opening.run):
+            place = self.starts[end.line] + end.column if end.kind == "glued" else self.starts[end.line] - 1
+            if reader.whole_at(max(place, start)):
+                return first if first is not None and first.line < end.line else end, end
+            if self.allowance.left <= 0:
+                break
+        return first, first
+
+    def _quoted(self, at: int, opening: Opening, end: End) -> bool:
+        if self.quotations is None:
+            return False
+        lines = self.lines[at : end.line if end.kind == "opening" else end.line + 1]
+        if opening.before:
+            lines[0] = lines[0][opening.column :]
+        return self.quotations.hold(lines)
+
+    def _code(self, at: int, opening: Opening, end: End | None) -> str:
+        """The block without its fences, and with the code on the line of the first."""
+        body = self.lines[at + 1 : len(self.lines) if end is None else end.line]
+        if end is not None and end.kind == "glued":
+            body.append(self.lines[end.line][: end.column])
+        written = "\n".join(line.removeprefix(opening.indent) for line in body)
+        rest = opening.rest
+        if not rest or (_is_for_renderers(opening) and (written.strip() or "=" not in rest)):
+            return outdented(written)
+        if not written.strip():
+            return rest
+        return next(
+            (code for code in (f"{rest}\n{written}", f"{rest}\n{outdented(written)}") if _acts(code)),
+            outdented(written),
+        )
+
+    def _other_fence(self, at: int, opening: Opening) -> int | None:
+        """A fence of another kind, if it is closed before another opens."""
+        end = self.ends.first_sure(at, opening.run)
+        if end is None or end.kind == "opening" or "`" in opening.word:
+            return None
+        body = outdented("\n".join(line.removeprefix(opening.indent) for line in self.lines[at + 1 : end.line]))
+        word = opening.word.split(maxsplit=1)[0] if opening.word else ""
+        dressed = Dressed("fence", body, word)
+        return self._take(at, end, Part("dressed", [], dressed=dressed), opening)
+
+    def _tag(self, at: int, tag: str, begin: int, inside: int) -> int | None:
+        """What a tag encloses, if no fence stands in it."""
+        if self.tags_left <= 0:
+            return None
+        start = self.starts[at] + inside
+        closing = self.text.find(f"</{tag.partition('=')[0]}>", start)
+        if closing < 0:
+            closing = len(self.text)
+        body = self.text[start:closing]
+        if "```" in body or "~~~" in body:
+            self.tags_left -= 1
+            return None
+        below = at + 1
+        while below < len(self.lines) and self.starts[below] <= closing:
+            below += 1
+        if tag.lower().startswith("function="):
+            body = f"<{tag}>{body}"
+        kind = "code tag" if tag.lower() == "code" else "tag"
+        if begin and self.lines[at][:begin].strip():
+            self.parts.append(Part("prose", [self.lines[at][:begin]]))
+        self.parts.append(
+            Part("dressed", self.lines[at:below], dressed=Dressed(kind, outdented(body.strip("\n")), tag))
+        )
+        return below
+
+
+def _acts(code: str) -> bool:
+    read = read_python(code)
+    return read is not None and read.acts
+
+
+def _is_for_renderers(opening: Opening) -> bool:
+    """Whether what follows the mark of a fence is for who renders it, or names Python once more."""
+    if not _ATTRIBUTES.fullmatch(opening.rest):
+        return False
+    return "=" not in opening.rest or opening.mark.startswith("py")
+
+
+def outdented(code: str) -> str:
+    """Code without the indentation that its lines share (a fence in a list item is indented as a whole).
+
+    Code that begins further in is no Python as it stands.
+    """
+    return textwrap.dedent(code) if code.lstrip("\n")[:1] in (" ", "\t") else code

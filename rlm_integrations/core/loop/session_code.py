@@ -1,0 +1,87 @@
+"""What a piece of text does as Python, as far as one sees without running it. Never raises."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import textwrap
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from rlm_integrations.core.loop.lexing import without_strings
+from rlm_integrations.wire.names import OWN_NAMES
+
+_MOST_CHARS = 50_000
+_MOST_DEPTH = 20
+_OF_THE_SESSION = OWN_NAMES - {"exit", "quit"}
+_BUILTINS = frozenset(dir(builtins))
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCode:
+    """Python that parses."""
+
+    acts: bool
+    """Whether it does more than name values: it calls, sets, imports or defines something."""
+    free_names: frozenset[str]
+    """Names that it uses and does not give a value to."""
+    only_final: bool
+    """Whether it does nothing but call FINAL or FINAL_VAR."""
+
+    def for_session(self, variables: Collection[str]) -> bool:
+        """Whether it works on what only the session has: its functions, `context`, `answer`, or these variables."""
+        return self.acts and not self.free_names.isdisjoint(_OF_THE_SESSION.union(variables))
+
+    @property
+    def self_contained(self) -> bool:
+        """Whether it would mean the same anywhere else."""
+        return self.free_names <= _BUILTINS
+
+
+def read_python(text: str) -> PythonCode | None:
+    """None where the text is no Python, or where it is too long or too nested to tell."""
+    if len(text) > _MOST_CHARS or not text.strip() or "\0" in text:
+        return None
+    bare = without_strings(textwrap.dedent(text), _MOST_DEPTH)  # else a wrong escape would warn the user
+    if bare is None:
+        return None
+    try:
+        body = ast.parse(bare[0].strip("\n")).body
+        nodes = [node for statement in body for node in ast.walk(statement)]
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+    used = bare[1].difference(keyword.kwlist)
+    used |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)}
+    acting = [statement for statement in body if _acts(statement)]
+    return PythonCode(bool(acting), used - _given(nodes), all(map(_is_final, acting)))
+
+
+def _acts(statement: ast.stmt) -> bool:
+    if not isinstance(statement, (ast.Expr, ast.Pass)):
+        return True
+    return any(isinstance(node, (ast.Call, ast.Await)) for node in ast.walk(statement))
+
+
+def _given(nodes: list[ast.AST]) -> set[str]:
+    """Names that the code gives a value to."""
+    names: set[str] = set()
+    for node in nodes:
+        match node:
+            case ast.Name(name, ast.Store()) | ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+                names.add(name)
+            case ast.arg(name) | ast.ExceptHandler(name=str(name)):
+                names.add(name)
+            case ast.alias(name, renamed):
+                names.add(renamed or name.partition(".")[0])
+            case _:
+                pass
+    return names
+
+
+def _is_final(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(ast.Call(ast.Name("FINAL" | "FINAL_VAR"))):
+            return True
+        case _:
+            return False
