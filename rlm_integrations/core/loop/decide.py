@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.language_model import Message
-from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
@@ -20,6 +19,7 @@ from rlm_integrations.core.loop.quotations import Quotations, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
+from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, observation_part
 from rlm_integrations.core.wording import one_line, shortened
@@ -28,62 +28,6 @@ from rlm_integrations.wire.steps import StepDone
 _LIMITS_OF = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}  # others bear the name of their limit
 _LAST_CALL_QUESTION_CHARS = 600
 _LAST_CALL_DRAFT_CHARS = 4_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What stays the same all through a run."""
-
-    limits: RLMLimits
-    question: str
-    depth: int
-    """0 where there are no sub-calls."""
-    plain_reply_answers: bool
-    """Whether the root LM has seen all there is, so that a reply without code is the answer."""
-    misfit: Callable[[str, bool], str | None]
-    """(text, is_json) -> why it does not fit the type of the answer, or None where it does."""
-    fence_key: bytes
-    """What makes the tags of fences unknown to those who write what stands in them."""
-    typed: bool = False
-    """Whether the answer has a type of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A run between two actions. The conversation only ever grows, so that prompt caches hit.
-
-    The one exception is a conversation that the root LM refused as too long.
-    """
-
-    messages: tuple[Message, ...] = ()
-    opening: int = 0
-    """How many of `messages` came before the first reply."""
-    shortenings: int = 0
-    """How often the conversation was shortened since the last reply."""
-    quotable: tuple[Message, ...] = ()
-    """Those of `messages` that code may be quoted from."""
-    iteration: int = 1
-    codeless: int = 0
-    """Replies without code in a row."""
-    empty: int = 0
-    """Replies that said nothing, in a row."""
-    reply: str = ""
-    """The last reply of the root LM."""
-    unfinished: str | None = None
-    """Why that is no whole reply; None where it is one."""
-    parsed: ParsedReply = field(default_factory=lambda: ParsedReply(()))
-    draft: str = ""
-    """answer["content"] as it last was, not ready."""
-    draft_is_json: bool = False
-    variables: frozenset[str] | None = None
-    """Those that the REPL is known to hold; None where no code has run in it."""
-    example: tuple[str, ...] = ()
-    """The blocks of the last step, where they may be an example in an answer: the root LM was told how to give one."""
-    last_call: StopReason | None = None
-    """The limit that was met, once the last call is on its way."""
-
-
-Decision = tuple[State, Action]
 
 
 def decide(rules: Rules, state: State, happening: Happening) -> Decision:

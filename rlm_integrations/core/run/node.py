@@ -23,9 +23,10 @@ from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
-from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
+from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import output_text
+from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS

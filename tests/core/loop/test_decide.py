@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
-from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
+from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 

@@ -22,9 +22,10 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM
 from rlm_integrations.core.loop.answer_type import AnswerType
-from rlm_integrations.core.loop.decide import Decision, Rules, State, decide
+from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Replied
 from rlm_integrations.core.loop.observation import StepContext, observe
+from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.wording import FOREIGN_CHARS, one_line
