@@ -24,7 +24,7 @@ _CALL_TAGS = ("tool_call", "tool_calls", "function_call", "tool_use", "|tool_cal
 _CALL_WORDS = ("", "json", "xml")
 _CALL_HEAD = re.compile(
     r'\s*+(?:\[TOOL_CALLS\])?+\s*+\[?+\s*+\{\s*+"(?:name|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
-    r'|arguments|parameters)"\s*+:'
+    r'|arguments|parameters|thoughts?+|reasoning|code)"\s*+:'
 )
 _FUNCTION = re.compile(r"\s*+<function=\w{1,40}+>\s*+")
 _PARAMETER = re.compile(r"<parameter=\w{1,40}+>\n?+(?P<code>(?:[^<]++|<(?!/parameter>))*+)</parameter>")
@@ -70,7 +70,7 @@ def undressed(dressed: Dressed, variables: Collection[str]) -> Undressed:
     may_be_call = dressed.kind != "fence" or word in _CALL_WORDS
     if may_be_call and (calls := _calls(dressed.text)) is not None:
         return calls
-    if dressed.kind == "fence" and word:
+    if dressed.kind == "fence" and word not in ("", "code"):
         return NOTHING
     code = read_python(dressed.text)
     if dressed.kind == "tag":
@@ -118,6 +118,8 @@ def _calls(text: str) -> Undressed | None:
     except (ValueError, RecursionError):
         # One call a line, or one that was cut off
         return Undressed((), unread=True) if '"arguments"' in text or '"parameters"' in text else None
+    if isinstance(value, dict) and (code := _structured(cast("dict[str, object]", value))) is not None:
+        return Undressed((code,))
     if isinstance(value, dict):
         value = cast("dict[str, object]", value).get("tool_calls", cast("object", value))
     each = cast("list[object]", value) if isinstance(value, list) else [value]
@@ -127,6 +129,15 @@ def _calls(text: str) -> Undressed | None:
             return Undressed((), unread=True) if _is_call(call) else None
         codes.append(code)
     return Undressed(tuple(codes)) if codes else None
+
+
+def _structured(reply: dict[str, object]) -> str | None:
+    """The code of a reply that is JSON of thought and code, where it is for the session."""
+    code = reply.get("code")
+    if not isinstance(code, str) or not reply.keys() <= {"thought", "thoughts", "reasoning", "code"}:
+        return None
+    read = read_python(code)
+    return code if read is not None and read.for_session(()) else None
 
 
 def _code_of(call: object) -> str | None:

@@ -49,8 +49,8 @@ def opening_of(line: str) -> Opening | None:
     if "```" not in line and "~~~" not in line:
         return None
     found = _OPENING.match(line)
-    if found is None:
-        return None
+    if found is None or found["before"].lstrip().startswith(">"):
+        return None  # a block quote is no code of the root LM's own
     before, column = found["before"], found.start("run")
     listed = _LIST_MARKER.fullmatch(before)
     words = "" if listed or not before.strip() else before

@@ -14,7 +14,7 @@ from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish,
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
-from rlm_integrations.core.loop.outcomes import may_be_example, names_no_variable, names_set
+from rlm_integrations.core.loop.outcomes import may_be_example, names_set, word_for_no_variable
 from rlm_integrations.core.loop.quotations import Quotations, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
@@ -106,9 +106,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         state = replace(state, draft=answer.content, draft_is_json=answer.is_json)
     elif state.last_call is None:
         state = replace(state, draft="", draft_is_json=False, variables=frozenset())
-    word = (
-        state.parsed.final if state.parsed.looked_up and names_no_variable(outcome, len(state.parsed.blocks)) else None
-    )
+    word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
     example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)

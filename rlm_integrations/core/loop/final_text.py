@@ -8,12 +8,13 @@ import re
 from dataclasses import dataclass
 
 from rlm_integrations.core.loop.lexing import without_strings
+from rlm_integrations.core.loop.session_code import read_python
 
-_FINAL_VAR = re.compile(r"^[^\S\n]*+FINAL_VAR\(\s*+[\"']?+(\w++)[\"']?+\s*+\)[^\S\n]*+$", re.MULTILINE)
-FINAL = re.compile(r"^[ \t]*+FINAL\(", re.MULTILINE)
-_FINAL_END = re.compile(r"\)[ \t]*+$", re.MULTILINE)
+_FINAL_VAR = re.compile(r"^[^\S\n]*+[*`_]*+FINAL_VAR\(\s*+[\"']?+(\w++)[\"']?+\s*+\)[*`_]*+[^\S\n]*+$", re.MULTILINE)
+FINAL = re.compile(r"^[ \t]*+[*`_]*+FINAL\(", re.MULTILINE)
+_FINAL_END = re.compile(r"\)[*`_]*+[ \t]*+$", re.MULTILINE)
 _TRIPLE = re.compile(r"\s*+[rRuUfF]{0,2}+('''|\"\"\")")
-_EMPTY_TO_END = re.compile(r"\s*+\)[ \t]*+$", re.MULTILINE)
+_EMPTY_TO_END = re.compile(r"\s*+\)[*`_]*+[ \t]*+$", re.MULTILINE)
 _F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
 _LITERALS = re.compile(r"(?:[rRfFuU]{0,2}+''\s*+)++")
 
@@ -25,7 +26,9 @@ class Final:
     text: str | None
     """The text that it gives; None for a variable alone."""
     code: str | None = None
-    """What the REPL makes the answer of, where it can: a variable, or an f-string."""
+    """What the REPL makes the answer of, where it can."""
+    names: frozenset[str] | None = None
+    """Names of which the REPL must hold one, for the code to be more than words; None where that is sure."""
     written: str = ""
     """All of it, as it was written."""
 
@@ -33,7 +36,7 @@ class Final:
 def final_of(prose: str, own: str) -> Final | None:
     """FINAL_VAR(...) or else FINAL(...) in the prose. `own` is as long, with what does not count blotted out."""
     if variable := _FINAL_VAR.search(own):
-        return Final(None, f"FINAL_VAR({variable[1]!r})", variable[0].strip())
+        return Final(None, f"FINAL_VAR({variable[1]!r})", None, variable[0].strip())
     opening = FINAL.search(own)
     if opening is None:
         return None
@@ -43,10 +46,12 @@ def final_of(prose: str, own: str) -> Final | None:
     argument = argument.strip()
     written = f"FINAL({argument})"
     if argument.isidentifier() and not keyword.iskeyword(argument):
-        return Final(argument, written, written)
+        return Final(argument, written, None, written)
     if _F_STRING.match(argument) and _has_fields(argument):
-        return Final(argument, written, written)
-    return Final(_unquoted(argument), None, written)
+        return Final(argument, written, None, written)
+    if (code := read_python(argument)) is not None and code.looks_up:
+        return Final(argument, written, code.free_names, written)
+    return Final(_unquoted(argument), None, None, written)
 
 
 def final_end(text: str, start: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 _IMPORT_ERRORS = ("ModuleNotFoundError: ", "ImportError: ")
@@ -12,11 +13,13 @@ def names_set(done: StepDone) -> frozenset[str]:
     return frozenset(name for line in done.variables if (name := line.partition(":")[0]).isidentifier())
 
 
-def names_no_variable(outcome: StepDone | ReplLost, block: int) -> bool:
-    """Whether the block, counted from 1, failed since a name in it is unknown."""
-    if not isinstance(outcome, StepDone) or outcome.error is None:
-        return False
-    return outcome.error.block == block and outcome.error.message.startswith("NameError: ")
+def word_for_no_variable(parsed: ParsedReply, outcome: StepDone | ReplLost) -> str | None:
+    """The word in a FINAL(...) of the prose, where the REPL was asked for a variable of that name and has none."""
+    if not parsed.looked_up or parsed.final is None or not parsed.final.isidentifier():
+        return None
+    if not isinstance(outcome, StepDone) or outcome.error is None or outcome.error.block != len(parsed.blocks):
+        return None
+    return parsed.final if outcome.error.message.startswith("NameError: ") else None
 
 
 def may_be_example(outcome: StepDone | ReplLost, explained: bool) -> bool:

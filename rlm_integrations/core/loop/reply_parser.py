@@ -85,13 +85,15 @@ def parse_reply(
     final = final_of(prose, "\n".join(line for part in others for line in part.own_lines()))
     if final is None or (quotations is not None and quotations.hold_code(final.written)):
         return parsed
-    return _with_final(parsed, final, has_run=variables is not None)
+    return _with_final(parsed, final, variables)
 
 
-def _with_final(reply: ParsedReply, final: Final, *, has_run: bool) -> ParsedReply:
+def _with_final(reply: ParsedReply, final: Final, variables: Collection[str] | None) -> ParsedReply:
     """The reply with what its prose says is the answer."""
+    if final.names is not None and final.names.isdisjoint(("context", "answer", *(variables or ()))):
+        return replace(reply, final=final.text)
     is_word = final.text is not None and final.text.isidentifier()
-    if final.code is None or (is_word and not has_run and not reply.blocks):
+    if final.code is None or (is_word and variables is None and not reply.blocks):
         return replace(reply, final=final.text)
     return replace(
         reply, blocks=(*reply.blocks, final.code), final=final.text, looked_up=final.text is not None, example=False

@@ -28,6 +28,8 @@ class PythonCode:
     """Names that it uses and does not give a value to."""
     only_final: bool
     """Whether it does nothing but call FINAL or FINAL_VAR."""
+    looks_up: bool
+    """Whether it is one expression that calls something, or takes something out of a value."""
 
     def for_session(self, variables: Collection[str]) -> bool:
         """Whether it works on what only the session has: its functions, `context`, `answer`, or these variables."""
@@ -54,10 +56,20 @@ def read_python(text: str) -> PythonCode | None:
     used = bare[1].difference(keyword.kwlist)
     used |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)}
     acting = [statement for statement in body if _acts(statement)]
-    return PythonCode(bool(acting), used - _given(nodes), all(map(_is_final, acting)))
+    return PythonCode(bool(acting), used - _given(nodes), all(map(_is_final, acting)), _looks_up(body))
+
+
+def _looks_up(body: list[ast.stmt]) -> bool:
+    match body:
+        case [ast.Expr(ast.Call() | ast.Subscript() | ast.Attribute())]:
+            return True
+        case _:
+            return False
 
 
 def _acts(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.AnnAssign) and statement.value is None:
+        return False  # "Answer: context" is prose
     if not isinstance(statement, (ast.Expr, ast.Pass)):
         return True
     return any(isinstance(node, (ast.Call, ast.Await)) for node in ast.walk(statement))

@@ -125,6 +125,8 @@ DRESSES = {
     "arguments as a string": json.dumps({"name": "repl", "arguments": json.dumps({"code": COUNT})}),
     "a function": json.dumps({"type": "function", "function": {"name": "python", "arguments": {"code": COUNT}}}),
     "an action": json.dumps({"action": "python_repl", "action_input": COUNT}),
+    "JSON of thought and code": json.dumps({"thought": "I count.", "code": COUNT}),
+    "a fence that only says code": f"```code\n{COUNT}\n```",
     "parameters in tags": (
         f"<tool_call>\n<function=python>\n<parameter=code>\n{COUNT}\n</parameter>\n</function>\n</tool_call>"
     ),
@@ -203,6 +205,9 @@ def test_a_call_that_cannot_be_made_out_is_known_as_one(reply: str) -> None:
         "<code>pip install acme</code>",
         "context",
         "answer",
+        "Topic: context",
+        '{"code": "x = 1"}',
+        "> ```repl\n> x = context\n> ```",
         "search, chunks",
         '{"name": "Acme", "city": "Bern"}',
         '{"name": "Acme", "code": "x = 1"}',

@@ -130,6 +130,20 @@ def test_final_of_other_words_is_text(text: str) -> None:
     assert reply.final is not None
 
 
+@pytest.mark.parametrize("argument", ["len(rows)", "rows[0]", 'rows["total"]', "rows.total", "', '.join(rows)"])
+def test_final_of_what_is_taken_from_a_variable_becomes_a_block_of_its_own(argument: str) -> None:
+    assert parse_reply(f"FINAL({argument})", variables=frozenset({"rows"})).blocks == (f"FINAL({argument})",)
+    assert parse_reply(f"FINAL({argument})", variables=frozenset({"row"})).final == argument
+    assert parse_reply("FINAL(not rows)", variables=frozenset({"rows"})).final == "not rows"
+
+
+@pytest.mark.parametrize("mark", ["**", "`", "```", "__"])
+def test_final_may_be_marked_up(mark: str) -> None:
+    assert parse_reply(f"So:\n\n{mark}FINAL(It is 42.){mark}").final == "It is 42."
+    assert parse_reply(f"{mark}FINAL(report){mark}").blocks == ("FINAL(report)",)
+    assert parse_reply(f"{mark}FINAL_VAR(report){mark}").blocks == ("FINAL_VAR('report')",)
+
+
 def test_final_of_a_word_where_no_code_has_run_is_text() -> None:
     assert parse_reply("FINAL(Paris)", variables=None) == ParsedReply((), "Paris", "FINAL(Paris)")
 
