@@ -41,6 +41,21 @@ def conversation(messages: Sequence[Message]) -> tuple[Message, ...]:
     return (_joined(system), *turns) if system else tuple(turns)
 
 
+def continued(form: tuple[Message, ...], new: Sequence[Message]) -> tuple[Message, ...] | None:
+    """A conversation in that form with new messages at its end; None where it must be formed anew.
+
+    The same as `conversation` gives of all, without a look at what was said before.
+    """
+    last = form[-1].role
+    if form[-1].content == _GO_ON:  # which stands for what comes now
+        return None
+    for message in new:
+        if message.role == "system" or message.role == last or _empty(message):
+            return None
+        last = message.role
+    return (*form, *new) if last == "user" else None
+
+
 def _joined(messages: Sequence[Message]) -> Message:
     if len(messages) == 1:
         return messages[0]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlm_integrations.core.calls.conversation import conversation
+from rlm_integrations.core.calls.conversation import continued, conversation
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.system_role import (
     has_refused,
@@ -36,6 +36,8 @@ class ModelPath:
         self._takes_system = True
         self._last: tuple[Message, ...] = ()
         self._last_sent: tuple[Message, ...] = ()
+        self._form: tuple[Message, ...] = ()
+        """The last conversation in the form in which it was sent."""
 
     async def call(self, messages: Sequence[Message], seconds: float) -> Completion:
         """The model's reply.
@@ -82,9 +84,11 @@ class ModelPath:
         A conversation only grows: what it began with is not looked through again.
         """
         known = len(self._last) if messages[: len(self._last)] == self._last else 0
-        new = (Message(message.role, without_lone_surrogates(message.content)) for message in messages[known:])
+        new = [Message(message.role, without_lone_surrogates(message.content)) for message in messages[known:]]
         self._last, self._last_sent = messages, (*self._last_sent[:known], *new)
-        return conversation(self._last_sent)
+        form = continued(self._form, new) if known else None
+        self._form = conversation(self._last_sent) if form is None else form
+        return self._form
 
 
 def check_model(model: object, argument: str) -> None:

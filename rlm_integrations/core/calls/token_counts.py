@@ -66,7 +66,7 @@ def pieces_advice(completion: Completion) -> str:
 
 def prompt_chars(messages: Sequence[Message]) -> int:
     """Characters of all messages."""
-    return sum(len(message.content) for message in messages)
+    return sum([len(message.content) for message in messages])  # a list: it is done for each call
 
 
 def _tokens(chars: int) -> int:

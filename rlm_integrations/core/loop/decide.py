@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rlm_integrations.core.calls.budget import limit_words
@@ -15,7 +16,7 @@ from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
 from rlm_integrations.core.loop.outcomes import may_be_example, names_set, word_for_no_variable
-from rlm_integrations.core.loop.quotations import Quotations, quotable
+from rlm_integrations.core.loop.quotations import Quotations, fenced, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
@@ -35,7 +36,7 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages = happening.messages
-            state = replace(state, messages=messages, opening=len(messages), quotable=quotable(messages))
+            state = _with_shown(replace(state, messages=messages, opening=len(messages)), messages)
             return state, CallRootLM(messages, state.iteration)
         case Replied():
             return _on_reply(rules, replace(state, shortenings=0), happening)
@@ -51,7 +52,7 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     if replied.finish == "refusal":
         return _on_refusal(rules, state, replied)
     cut = problem is not None and bool(reply.strip())
-    parsed = (whole_blocks if cut else parse_reply)(reply, Quotations(state.quotable), state.variables)
+    parsed = (whole_blocks if cut else parse_reply)(reply, Quotations(state.quotable, state.fenced), state.variables)
     messages = (*state.messages, Message("assistant", reply))
     state = replace(state, messages=messages, reply=reply, parsed=parsed, unfinished=problem)
     if parsed.blocks:
@@ -220,13 +221,16 @@ def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> 
     if limit is not None:
         return _last_call(rules, state, observation, limit)
     shown = Message("user", observation)
-    state = replace(
-        state,
-        messages=(*state.messages, shown),
-        quotable=(*state.quotable, *quotable([shown])),
-        iteration=state.iteration + 1,
-    )
-    return state, CallRootLM(state.messages, state.iteration)
+    state = replace(state, messages=(*state.messages, shown), iteration=state.iteration + 1)
+    return _with_shown(state, [shown]), CallRootLM(state.messages, state.iteration)
+
+
+def _with_shown(state: State, messages: Sequence[Message]) -> State:
+    """Keep what code may be quoted from in further messages to the root LM."""
+    shown = quotable(messages)
+    if not shown:
+        return state
+    return replace(state, quotable=(*state.quotable, *shown), fenced=(*state.fenced, *fenced(shown)))
 
 
 def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | None:
@@ -246,14 +250,8 @@ def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) 
     )
     content = f"{observation}\n\n{closing}" if observation else closing
     messages = _said_to_root(state.messages, content)
-    shown = quotable([Message("user", content)])
-    state = replace(
-        state,
-        messages=messages,
-        quotable=(*state.quotable, *shown),
-        iteration=state.iteration + 1,
-        last_call=limit,
-    )
+    state = replace(state, messages=messages, iteration=state.iteration + 1, last_call=limit)
+    state = _with_shown(state, [Message("user", content)])
     return state, CallRootLM(messages, state.iteration, last_call=True)
 
 

@@ -29,15 +29,25 @@ def quotable(messages: Iterable[Message]) -> tuple[Message, ...]:
     return tuple(message for message in messages if message.role == "user" and any(_foreign(message.content)))
 
 
+def fenced(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Those of `quotable` messages that a fenced block may be quoted from. They are few."""
+    return tuple(message for message in messages if _has_fence(message.content))
+
+
 class Quotations:
     """The foreign text in `quotable` messages, by which a block is known as a quotation.
 
     Foreign is what stands in the tagged fences (of the corpus, outputs and drafts) and in the messages of errors. The
     rest is the user's or ours: what the system message, a question or a nudge gives as code may be run.
+
+    Args:
+        messages: The `quotable` messages.
+        with_fences: Those of them that are `fenced`, where that is known.
     """
 
-    def __init__(self, messages: Iterable[Message]) -> None:
+    def __init__(self, messages: Sequence[Message], with_fences: Sequence[Message] | None = None) -> None:
         self._messages = messages
+        self._with_fences = fenced(messages) if with_fences is None else with_fences
         self._looked_up = 0
 
     def hold(self, block: Sequence[str]) -> bool:
@@ -65,14 +75,15 @@ class Quotations:
     @cached_property
     def _shown(self) -> str:
         """What holds a fence: few texts do."""
-        return _BETWEEN_TEXTS.join(map(_plain, filter(_has_fence, self._texts())))
+        return _BETWEEN_TEXTS.join(map(_plain, filter(_has_fence, _texts(self._with_fences))))
 
     @cached_property
     def _all_shown(self) -> str:
-        return _BETWEEN_TEXTS.join(map(_plain, self._texts()))
+        return _BETWEEN_TEXTS.join(map(_plain, _texts(self._messages)))
 
-    def _texts(self) -> Iterator[str]:
-        return (text for message in self._messages for text in _foreign(message.content))
+
+def _texts(messages: Iterable[Message]) -> Iterator[str]:
+    return (text for message in messages for text in _foreign(message.content))
 
 
 def _has_fence(text: str) -> bool:

@@ -43,6 +43,8 @@ class State:
     """How often the conversation was shortened since the last reply."""
     quotable: tuple[Message, ...] = ()
     """Those of `messages` that code may be quoted from."""
+    fenced: tuple[Message, ...] = ()
+    """Those of them that hold a fence."""
     iteration: int = 1
     codeless: int = 0
     """Replies without code in a row."""

@@ -280,7 +280,9 @@ def _chars(state: State, happening: Happening) -> int:
     kept = 0 if state.last_call is None else len(state.draft)
     match happening:
         case Replied():
-            return kept + len(happening.text) + sum(len(message.content) for message in state.quotable)
+            # only code that the root LM did not mark is looked for in all that it was shown
+            shown = state.fenced if "```repl" in happening.text else state.quotable
+            return kept + len(happening.text) + sum([len(message.content) for message in shown])
         case CodeRan():
             answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
             return kept + len(answer)

@@ -3,10 +3,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rlm_integrations.core.calls.conversation import conversation
+from rlm_integrations.core.calls.conversation import continued, conversation
 from rlm_integrations.core.language_model import Message, Role
 
 ROLES: dict[str, Role] = {"s": "system", "u": "user", "a": "assistant"}
@@ -59,3 +59,17 @@ def test_it_is_a_fixed_point_and_what_goes_on_keeps_its_beginning(given: list[Me
     assert conversation(sent) == sent
     grown = (*sent, Message("assistant", reply), Message("user", "next"))
     assert conversation(grown)[: len(sent)] == sent
+
+
+MESSAGES = st.lists(
+    st.builds(Message, st.sampled_from(("system", "user", "assistant")), st.sampled_from(("", " ", "a", "b"))),
+    max_size=5,
+)
+
+
+@given(before=MESSAGES, new=MESSAGES)
+@example(before=messages("u1 a1"), new=messages("a2 u2"))
+def test_what_goes_on_by_turns_need_not_be_formed_anew(before: list[Message], new: list[Message]) -> None:
+    assert continued(conversation(before), new) in (None, conversation([*before, *new]))
+    turns = [Message("user", "q"), Message("assistant", "a"), Message("user", "r")]
+    assert continued(conversation(turns[:1]), turns[1:]) == tuple(turns)
