@@ -39,11 +39,16 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
             state = _with_shown(replace(state, messages=messages, opening=len(messages)), messages)
             return state, CallRootLM(messages, state.iteration)
         case Replied():
-            return _on_reply(rules, replace(state, shortenings=0), happening)
+            return _on_reply(rules, state, happening)
         case CodeRan():
             return _on_code_ran(rules, state, happening)
         case RootCallFailed():
             return _on_root_failed(rules, state, happening)
+
+
+def _with(state: State, **changes: object) -> State:
+    """The state with these fields, itself where they are as they were: it has many, and a copy takes a while."""
+    return state if all(getattr(state, name) == value for name, value in changes.items()) else replace(state, **changes)
 
 
 def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
@@ -54,9 +59,9 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     cut = problem is not None and bool(reply.strip())
     parsed = (whole_blocks if cut else parse_reply)(reply, Quotations(state.quotable, state.fenced), state.variables)
     messages = (*state.messages, Message("assistant", reply))
-    state = replace(state, messages=messages, reply=reply, parsed=parsed, unfinished=problem)
+    state = replace(state, messages=messages, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
     if parsed.blocks:
-        state = replace(state, codeless=0, empty=0)
+        state = _with(state, codeless=0, empty=0)
         return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
     said = "" if cut else (reply if parsed.final is None else parsed.final).strip()
     if parsed.unread and not (rules.typed and rules.misfit(said, False) is None):
@@ -98,20 +103,20 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     """An answer ends the run; else there is something to show."""
     outcome, misfit = ran.outcome, None
     if isinstance(outcome, StepDone):
-        state = replace(state, variables=(state.variables or frozenset()) | names_set(outcome))
+        state = _with(state, variables=(state.variables or frozenset()) | names_set(outcome))
         answer = outcome.answer
         if answer.ready:
             misfit = rules.misfit(answer.content, answer.is_json)
             if misfit is None:
                 return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
-        state = replace(state, draft=answer.content, draft_is_json=answer.is_json)
+        state = _with(state, draft=answer.content, draft_is_json=answer.is_json)
     elif state.last_call is None:
         state = replace(state, draft="", draft_is_json=False, variables=frozenset())
     word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
     example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
-    state = replace(state, example=state.parsed.blocks if example else ())
+    state = _with(state, example=state.parsed.blocks if example else ())
     context = StepContext(
         step=state.iteration,
         max_iterations=rules.limits.max_iterations,
