@@ -14,14 +14,14 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnknownVariableType]
 from llama_index.core.settings import Settings
 
-from rlm_integrations.core.calls.reply_fields import finish_of, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.reply_fields import field_of, finish_of, thoughts_in, thoughts_of
 from rlm_integrations.core.calls.system_role import without_system
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.llama_index.blocking import holds_loop_up
 from rlm_integrations.llama_index.caller_warning import warn_caller
-from rlm_integrations.llama_index.token_usage import field_of, usage_of
+from rlm_integrations.llama_index.token_usage import usage_of
 
 LLMLike = LLM | str
 """An LLM, or a str that `resolve_llm` knows. LangChain models work too, through llama-index-llms-langchain."""

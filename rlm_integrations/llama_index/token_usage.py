@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rlm_integrations.core.calls.reply_fields import field_of
 from rlm_integrations.core.usage import Usage
 
 _INPUT = ("prompt_tokens", "input_tokens", "prompt_token_count", "inputTokens", "prompt_eval_count")
@@ -36,13 +37,6 @@ def _read(usage: object) -> Usage:
         reasoning_tokens=_count(output_details, "reasoning_tokens") + thoughts,
         cost_usd=float(cost) if isinstance(cost, (int, float)) else None,
     )
-
-
-def field_of(holder: object, name: str) -> Any:
-    """A key of a dict or an attribute of an object."""
-    if isinstance(holder, Mapping):
-        return holder.get(name)  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
-    return getattr(holder, name, None)
 
 
 def _first(holder: object, names: tuple[str, ...]) -> int | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from rlm_integrations.core.calls.reply_fields import finish_of, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.reply_fields import field_of, finish_of, thoughts_in, thoughts_of
 from rlm_integrations.core.errors import InvalidArgumentError, RLMError
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.usage import Usage
@@ -68,7 +67,7 @@ def _text(content: object) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "".join(_text(_field(part, "text")) for part in cast(list[object], content))
+        return "".join(_text(field_of(part, "text")) for part in cast(list[object], content))
     return ""
 
 
@@ -76,20 +75,14 @@ def _usage(usage: object) -> Usage:
     return Usage(
         input_tokens=_count(usage, "prompt_tokens"),
         output_tokens=_count(usage, "completion_tokens"),
-        cached_tokens=_count(_field(usage, "prompt_tokens_details"), "cached_tokens"),
-        reasoning_tokens=_count(_field(usage, "completion_tokens_details"), "reasoning_tokens"),
+        cached_tokens=_count(field_of(usage, "prompt_tokens_details"), "cached_tokens"),
+        reasoning_tokens=_count(field_of(usage, "completion_tokens_details"), "reasoning_tokens"),
     )
 
 
 def _count(counts: object, name: str) -> int:
-    value = _field(counts, name)
+    value = field_of(counts, name)
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def _field(holder: object, name: str) -> object:
-    if isinstance(holder, Mapping):
-        return cast(Mapping[str, Any], holder).get(name)
-    return getattr(holder, name, None)
 
 
 def _excerpt(response: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, NoReturn, cast
 
@@ -24,24 +23,12 @@ from rlm_integrations.repl.matches import Match, Matches
 from rlm_integrations.repl.model_time import ModelTime
 from rlm_integrations.repl.output import OutputStream, StepOutput
 from rlm_integrations.repl.search import Search
+from rlm_integrations.repl.step_so_far import StepSoFar
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
 from rlm_integrations.repl.variables import VariableWatch
 from rlm_integrations.wire import names
 from rlm_integrations.wire.settings import ReplSettings
-from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
-
-
-@dataclass(slots=True)
-class _Step:
-    """What is known of a step so far."""
-
-    error: CodeError | None = None
-    answer: AnswerState = field(default_factory=AnswerState)
-    loop_names: set[str] = field(default_factory=set[str])
-
-    @property
-    def ended(self) -> bool:
-        return self.error is not None or self.answer.ready
+from rlm_integrations.wire.steps import AnswerState, Output, StepDone
 
 
 class Interpreter:
@@ -87,7 +74,7 @@ class Interpreter:
         self._loop.begin_step(blocks)
         self._awaiting.begin_step(blocks)
         self._output.begin_step()
-        step = _Step()
+        step = StepSoFar()
         for number, source in enumerate(blocks, 1):
             self._run_block(step, number, source)
             if step.ended:
@@ -98,7 +85,7 @@ class Interpreter:
         variables = self._variables.changed(self._namespace, step.loop_names)
         return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(variables))
 
-    def _run_block(self, step: _Step, number: int, source: str) -> None:
+    def _run_block(self, step: StepSoFar, number: int, source: str) -> None:
         filename = f"<step {self._steps} block {number}>"
         try:
             block = compile_block(source, filename)
@@ -118,7 +105,7 @@ class Interpreter:
                 )
         self._read_answer(step)
 
-    def _read_answer(self, step: _Step) -> None:
+    def _read_answer(self, step: StepSoFar) -> None:
         raised = step.error is not None
         reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised))
         if reading is None:

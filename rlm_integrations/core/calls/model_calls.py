@@ -13,6 +13,7 @@ from dataclasses import replace
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.thoughts import split_thoughts
+from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import with_estimates
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -115,7 +116,7 @@ class ModelCalls:
             raise ValueError(
                 f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"
             )
-        text, thoughts = split_thoughts(completion.text)
+        text, thoughts = await off_loop(len(completion.text), split_thoughts, completion.text)
         if text == completion.text:
             return completion
         return replace(completion, text=text, thoughts="\n\n".join(filter(None, (completion.thoughts, thoughts))))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator
+
+from rlm_integrations.core.calls.reply_fields import field_of
 
 _NAMES = ("ContextOverflow", "ContextWindowExceeded", "ContextLengthExceeded")
 """In the names of exceptions: of LangChain, LiteLLM and others."""
@@ -75,9 +76,9 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
 def _says_so(error: BaseException) -> bool:
     if any(name in of.__name__ for of in type(error).__mro__ for name in _NAMES):
         return True
-    body = _field(error, "body")
-    told = [error, body, _field(body, "error")]
-    codes = (_field(holder, name) for holder in told for name in ("code", "type"))
+    body = field_of(error, "body")
+    told = [error, body, field_of(body, "error")]
+    codes = (field_of(holder, name) for holder in told for name in ("code", "type"))
     if any(isinstance(code, str) and code in _CODES for code in codes):
         return True
     status = _status(error)
@@ -104,14 +105,7 @@ def _status(error: BaseException) -> object:
     """The HTTP status, where the SDKs have it."""
     for holder in (error, getattr(error, "response", None)):
         for name in ("status_code", "http_status", "code"):
-            status = _field(holder, name)
+            status = field_of(holder, name)
             if isinstance(status, int):
                 return status
     return None
-
-
-def _field(holder: object, name: str) -> Any:
-    """A key of a mapping or an attribute of an object."""
-    if isinstance(holder, Mapping):
-        return cast("Mapping[str, Any]", holder).get(name)
-    return getattr(holder, name, None)

@@ -19,6 +19,9 @@ from rlm_integrations.core.calls.foreign_code import raisable
 T = TypeVar("T")
 
 
+_LONG_CHARS = 50_000
+
+
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
     """The function's result, from a thread of its own with a copy of the context variables.
 
@@ -29,6 +32,11 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
         return await threads.run(function, *args)
     finally:
         threads.close()
+
+
+async def off_loop(chars: int, function: Callable[..., T], *args: Any) -> T:
+    """The result of a function that reads so many characters: in a thread where that takes over some milliseconds."""
+    return await in_thread(function, *args) if chars > _LONG_CHARS else function(*args)
 
 
 class RunThreads:

@@ -10,6 +10,7 @@ from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.overflow import is_overflow
+from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, pieces_advice, silently_cut
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
@@ -118,7 +119,7 @@ class SubCalls:
             assert record is not None
             record.reply, record.model, record.usage = completion.text, completion.model, completion.usage
             record.thoughts, record.finish, record.cached = completion.thoughts, completion.finish, completion.cached
-            cut = silently_cut(messages, completion)
+            cut = await off_loop(len(call.prompt), silently_cut, messages, completion)
             if cut is not None:
                 record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
             else:

@@ -8,6 +8,7 @@ from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.overflow import is_overflow
+from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, prompt_chars, silently_cut
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
@@ -203,7 +204,7 @@ class Node:
         )
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
-        if cut := silently_cut(action.messages, completion):
+        if cut := await off_loop(prompt_chars(action.messages), silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
         replied = Replied(completion.text, self._view(), completion.finish, unfinished(completion))

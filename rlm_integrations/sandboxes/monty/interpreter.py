@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeGuard, cast
 
 from rlm_integrations.repl.answer import read_answer
 from rlm_integrations.repl.code_error import INTERRUPTED, error_in
 from rlm_integrations.repl.output import StepOutput
+from rlm_integrations.repl.step_so_far import StepSoFar
 from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.sandboxes.monty.clean_text import clean
 from rlm_integrations.sandboxes.monty.source import OwnNameError, Source, read_source
@@ -18,19 +18,6 @@ from rlm_integrations.sandboxes.monty.vm_functions import TOO_MUCH_AT_ONCE
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
-
-
-@dataclass(slots=True)
-class _Step:
-    """What is known of a step so far."""
-
-    error: CodeError | None = None
-    answer: AnswerState = field(default_factory=AnswerState)
-    loop_names: set[str] = field(default_factory=set[str])
-
-    @property
-    def ended(self) -> bool:
-        return self.error is not None or self.answer.ready
 
 
 class VmInterpreter:
@@ -47,7 +34,7 @@ class VmInterpreter:
     def run(self, blocks: Sequence[str]) -> StepDone:
         """As `Interpreter.run`."""
         self._output.begin_step()
-        step = _Step()
+        step = StepSoFar()
         for number, text in enumerate(blocks, 1):
             self._run_block(step, number, clean(text))
             if step.ended:
@@ -59,7 +46,7 @@ class VmInterpreter:
         self._put_functions_back()
         return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(variables))
 
-    def _run_block(self, step: _Step, number: int, text: str) -> None:
+    def _run_block(self, step: StepSoFar, number: int, text: str) -> None:
         try:
             source = read_source(text)
         except OwnNameError as error:
@@ -93,7 +80,7 @@ class VmInterpreter:
             )
         return error_in("syntax" if error.syntax else "raised", message, block, text, line)
 
-    def _changed(self, step: _Step) -> list[str]:
+    def _changed(self, step: StepSoFar) -> list[str]:
         try:
             lines = self._vm.feed("_rlm_changed(locals(), _rlm_loop_names)", _rlm_loop_names=list(step.loop_names))
         except VmError:  # no memory is left to look, or the code spoiled what is looked with
@@ -107,7 +94,7 @@ class VmInterpreter:
                 self._vm.feed(f"if {name!r} in _rlm_own and {name!r} not in locals(): {name} = _rlm_own[{name!r}]")
         self._unbound.clear()
 
-    def _read_answer(self, step: _Step) -> None:
+    def _read_answer(self, step: StepSoFar) -> None:
         raised = step.error is not None
         try:
             reading = self._answer(self._vm.feed("_rlm_answer_state(locals())"), raised=raised)

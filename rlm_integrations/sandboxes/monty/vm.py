@@ -108,7 +108,7 @@ def _raise(error: MontyRuntimeError | MontySyntaxError, *, over_time: bool) -> N
     if over_time and isinstance(raised, TimeoutError) and text.startswith(_INTERRUPTED):
         raise VmInterruptedError(text, frames, syntax=False)
     if isinstance(raised, NotImplementedError) and text.startswith(_UNSUPPORTED):
-        missing = f"SyntaxError: this session's Python does not support {text.removeprefix(_UNSUPPORTED)}"
+        missing = f"SyntaxError: this subset of Python does not support {text.removeprefix(_UNSUPPORTED)}"
         raise VmError(missing, frames, syntax=True)
     message = message_of(raised)
     if isinstance(raised, ModuleNotFoundError):

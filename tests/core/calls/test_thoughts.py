@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -7,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm_integrations import Completion, RLMEngine
+from rlm_integrations.core.calls import model_calls
 from rlm_integrations.core.calls.thoughts import split_thoughts
+from rlm_integrations.core.calls.token_counts import silently_cut
+from rlm_integrations.core.host import sub_calls
 from rlm_integrations.testing import ScriptedModel
 
 CODE = "```repl\nFINAL(len(context))\n```"
@@ -103,3 +107,24 @@ def test_what_a_server_says_was_thought_comes_first() -> None:
 
     result = RLMEngine(Model()).run("?", "a line\n" * 20_000)
     assert result.trace.iterations[0].call.thoughts == "one\n\ntwo"
+
+
+async def test_long_texts_are_read_off_the_callers_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: dict[str, set[bool]] = {"split_thoughts": set(), "silently_cut": set()}
+    loop_thread = threading.get_ident()
+
+    def noted(name: str, function: Any) -> Any:
+        def run(*arguments: Any) -> Any:
+            threads[name].add(threading.get_ident() == loop_thread)
+            return function(*arguments)
+
+        return run
+
+    monkeypatch.setattr(model_calls, "split_thoughts", noted("split_thoughts", split_thoughts))
+    monkeypatch.setattr(sub_calls, "silently_cut", noted("silently_cut", silently_cut))
+    asks = "```repl\nFINAL(llm_query('word ' * 15_000))\n```"
+    for length, on_loop in ((10, {True}), (40_000, {True, False})):  # the root LM's own reply is short
+        sub = ScriptedModel(always=lambda messages, n=length: "<think>\n" * n)
+        await RLMEngine(ScriptedModel([asks, CODE]), sub_llm=sub).arun("?", "a line\n" * 20_000)
+        assert threads["split_thoughts"] == on_loop
+    assert threads["silently_cut"] == {False}
