@@ -396,9 +396,10 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
     "mark_citations": (
         marked,
         {
-            "what cite returned": lambda n: "cited d[1:6] and " * (n // 17),
-            "nearly what cite returned": lambda n: "cited d[1:" * (n // 10),
+            "what cite returned": lambda n: f"[[{'all alike ' * 100}7]] and " * (n // 1_010),
+            "nearly what cite returned": lambda n: "[[all alike " * (n // 12),
             "quotes that are not": lambda n: "all alike " * (n // 10),
+            "brackets": lambda n: "[" * n,
             "spaces": lambda n: " \n" * (n // 2),
         },
     ),
