@@ -70,3 +70,10 @@ async def test_retrieve_appends_what_is_new(open_session):
         "print([d['id'] for d in retrieve('q')], len(context), len(retrieve('q')), len(context))"
     ) == ("['new', 'a'] 2 2 2")
     assert await session.value("print(search('fresh')[0].id, cite('fresh', 'new'))") == "new fresh"
+
+
+async def test_a_step_shows_a_passage_once(open_session):
+    passage = "The kiln was lit in May, and it burnt on until the river came."
+    session = await open_session({"a": f"{passage} It cooled."})
+    shown = await session.value("print(search('kiln'))\nprint(search('river'))")
+    assert shown.count(passage) == 1
