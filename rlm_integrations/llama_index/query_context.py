@@ -89,7 +89,7 @@ def read_context(
         )
     if isinstance(context, (BaseIndex, ComposableGraph)):
         index = cast(AnyIndex, context)
-        seen = selection.of(nodes_of_index(index))
+        seen = selection.of(nodes_of_index(index, selection.filters))
         return NodesContext(NodeCorpus.of_nodes(seen, ancestors_in_docstore(index, seen)))
     nodes, rest = _nodes_of(context)
     if nodes is not None:
