@@ -17,6 +17,7 @@ from llama_index.core.indices.composability.graph import ComposableGraph
 from llama_index.core.indices.keyword_table.rake_base import RAKEKeywordTableIndex
 from llama_index.core.indices.keyword_table.simple_base import SimpleKeywordTableIndex
 from llama_index.core.indices.property_graph.base import PropertyGraphIndex
+from llama_index.core.indices.vector_store.base import VectorStoreIndex
 from llama_index.core.schema import BaseNode, ImageNode, IndexNode, MetadataMode, TextNode
 from llama_index.core.vector_stores.simple import SimpleVectorStore
 from llama_index.core.vector_stores.types import MetadataFilters
@@ -41,7 +42,8 @@ def nodes_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> l
 
     Nodes that fail the filters may be missing: a vector store that can applies a part of them itself.
 
-    Raises InvalidArgumentError, naming the index, its store and the remedies, where they cannot be told completely.
+    There are none where the index is empty. Raises InvalidArgumentError, naming the index, its store and the remedies,
+    where they cannot be told completely.
     """
     if isinstance(index, ComposableGraph):
         indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
@@ -52,6 +54,8 @@ def nodes_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> l
         nodes = _property_graph_nodes(index)
     elif isinstance(index.index_struct, IndexDict):
         nodes = _vector_nodes(index, filters)
+        if not nodes and not isinstance(index, VectorStoreIndex):  # a service may hold them
+            raise _unreadable(index, "it holds no nodes")
     elif isinstance(index.index_struct, KeywordTable):
         nodes = _keyword_table_nodes(index)
     elif isinstance(index.index_struct, KG):
@@ -61,8 +65,6 @@ def nodes_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> l
         if ids is None:
             raise _unreadable(index, f"an index over {type(index.index_struct).__name__} holds no nodes to read")
         nodes = _from_docstore(index, ids)
-    if not nodes:
-        raise _unreadable(index, "it holds no nodes")
     return nodes
 
 

@@ -95,8 +95,7 @@ def test_nodes_deleted_before_an_index_was_kept_on_disk_stay_deleted(documents, 
 def test_of_an_index_all_of_whose_nodes_were_deleted_none_is_read(documents):
     index = VectorStoreIndex(documents)
     index.delete_nodes([document.node_id for document in documents])
-    with pytest.raises(InvalidArgumentError, match="it holds no nodes"):
-        nodes_of_index(index)
+    assert nodes_of_index(index) == []
 
 
 @pytest.mark.parametrize("override", [False, True])
@@ -170,9 +169,17 @@ def test_of_a_hierarchy_the_indexed_leaves_are_the_corpus(long_text):
     assert [document.text for document in engine._context.core_context.documents] == [long_text]
 
 
-def test_an_empty_index_is_an_error_not_an_empty_corpus():
-    with pytest.raises(InvalidArgumentError, match="SummaryIndex: it holds no nodes"):
-        nodes_of_index(SummaryIndex([]))
+@pytest.mark.parametrize("options", [{}, {"doc_ids": ["d0"]}], ids=["whole", "narrowed"])
+@pytest.mark.parametrize("kind", [VectorStoreIndex, SummaryIndex])
+async def test_an_engine_over_an_empty_index_answers_and_says_that_there_is_nothing(kind, options, scripted, documents):
+    index = kind([])
+    code = "```repl\nanswer['content'] = f'{len(context)} documents'\nanswer['ready'] = True\n```"
+    with pytest.warns(UserWarning, match=f"{kind.__name__}: it holds no nodes, so this engine answers over an empty"):
+        engine = index.as_query_engine(engine="rlm", llm=scripted(always=lambda messages: code), **options)
+    for response in (engine.query("q?"), await engine.aquery("q?")):
+        assert (response.response, response.source_nodes) == ("0 documents", [])
+    index.insert(documents[0])
+    assert len(index.as_query_engine(engine="rlm", **options)._context.core_context.documents) == 1
 
 
 def test_nodes_stored_on_purpose_serve_an_index_loaded_without_saying_so(documents):
