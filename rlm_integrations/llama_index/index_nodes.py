@@ -85,6 +85,14 @@ def ancestors_in_docstore(index: AnyIndex, nodes: Sequence[BaseNode]) -> dict[st
     return {node_id: node for node_id, node in looked_up.items() if node is not None}
 
 
+def objects_of_index(index: AnyIndex) -> dict[str, Any]:
+    """What the index took out of its IndexNodes, since it cannot be kept in a store, by `index_id`."""
+    if isinstance(index, ComposableGraph):
+        indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
+        return {key: each for child in indices.values() for key, each in objects_of_index(child).items()}
+    return dict(cast("dict[str, Any] | None", getattr(index, "_object_map", None)) or {})
+
+
 def _own_ids(struct: IndexStruct) -> list[str] | None:
     """Ids of the nodes that the struct names as the user's text; None for a kind of struct that names none."""
     match struct:

@@ -18,8 +18,9 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.documents import NodeCorpus
-from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index
+from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index, objects_of_index
 from rlm_integrations.llama_index.index_retriever import IndexRetriever
+from rlm_integrations.llama_index.node_objects import with_objects
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.retriever import NodeRetriever
 from rlm_integrations.llama_index.source_nodes import Evidence, corpus_evidence, retrieved_evidence
@@ -97,11 +98,13 @@ def read_context(
                 "read when its engine is made: after nodes were inserted, make a new one"
             )
             return NodesContext(NodeCorpus(Corpus(()), {}))
-        seen = selection.of(nodes)
+        seen = with_objects(selection.of(nodes), objects_of_index(index))
         return NodesContext(NodeCorpus.of_nodes(seen, ancestors_in_docstore(index, seen)))
     given, rest = _nodes_of(context)
     if given is not None:
-        return NodesContext(NodeCorpus.of_nodes(selection.of(given), {node.node_id: node for node in given}))
+        return NodesContext(
+            NodeCorpus.of_nodes(with_objects(selection.of(given), {}), {node.node_id: node for node in given})
+        )
     if selection.given:
         raise InvalidArgumentError(
             f"{' and '.join(selection.given)}: need nodes, and context is {type(context).__name__}; pass an index, "
