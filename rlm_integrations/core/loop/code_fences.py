@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -99,8 +100,8 @@ class Ends:
     """The lines where fences may end. Finding those of one fence looks at no line of the others."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        self._all = {"`": _Runs(), "~": _Runs()}
-        self._sure = {"`": _Runs(), "~": _Runs()}
+        self._all = defaultdict[str, _Runs](_Runs)
+        self._sure = defaultdict[str, _Runs](_Runs)
         for at, line in enumerate(lines):
             if "```" not in line and "~~~" not in line:
                 continue
