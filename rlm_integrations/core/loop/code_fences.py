@@ -106,8 +106,8 @@ class Ends:
     """
 
     def __init__(self, lines: Sequence[str], start: int) -> None:
-        self._all = defaultdict[str, _Runs](_Runs)
-        self._sure = defaultdict[str, _Runs](_Runs)
+        self._all: dict[str, _Runs] = defaultdict(_Runs)
+        self._sure: dict[str, _Runs] = defaultdict(_Runs)
         for at, line in enumerate(islice(lines, start, None), start):
             if "```" not in line and "~~~" not in line:
                 continue
