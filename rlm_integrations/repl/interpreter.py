@@ -19,6 +19,7 @@ from rlm_integrations.repl.host_calls import Retrieve, SubCallError, SubCallLimi
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.interpreter_state import InterpreterState
 from rlm_integrations.repl.llm_map import LlmMap
+from rlm_integrations.repl.llm_reduce import LlmReduce
 from rlm_integrations.repl.matches import Match, Matches
 from rlm_integrations.repl.model_time import ModelTime
 from rlm_integrations.repl.output import OutputStream, StepOutput
@@ -140,6 +141,9 @@ class Interpreter:
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""
         sub_calls = SubCalls(self._host, corpus, settings.sub_call_chars)
+        llm_reduce = LlmReduce(
+            sub_calls.llm_query_batched, corpus, chunk_chars=settings.chunk_chars, max_chars=settings.sub_call_chars
+        )
         there_is: dict[str, Any] = {
             "search": Search(corpus, self._printed_chars).search,
             "chunks": Chunks(corpus, settings.chunk_chars).chunks,
@@ -151,6 +155,7 @@ class Interpreter:
             "quit": _exit,
             **{name: self._awaiting.given(function) for name, function in sub_calls.functions().items()},
             "llm_map": self._awaiting.given(LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map),
+            "llm_reduce": self._awaiting.given(llm_reduce.llm_reduce),
             **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
             "retrieve": self._awaiting.given(Retrieve(self._host, corpus).retrieve),
         }
