@@ -21,7 +21,7 @@ READ, JOIN = _template("llm_reduce_read.md"), _template("llm_reduce_join.md")
 
 PAGE_CHARS = 4_000
 """Longer notes are joined by a sub-call."""
-_LEAST_ROOM = 1_000
+_LEAST_ROOM = 100
 _NOTHING = "none"
 _BETWEEN = "\n"
 
@@ -32,7 +32,7 @@ class LlmReduce:
     def __init__(
         self, ask_all: Callable[[list[str]], list[str]], corpus: CorpusView, *, chunk_chars: int, max_chars: int
     ) -> None:
-        """`ask_all` is llm_query_batched, `max_chars` what it takes in one prompt, `chunk_chars` the most text of one."""
+        """`ask_all` is llm_query_batched: `max_chars` a prompt, of which the text is `chunk_chars` at most."""
         self._ask_all, self._corpus = ask_all, corpus
         self._chunk_chars, self._max_chars = chunk_chars, max_chars
 

@@ -44,7 +44,7 @@ def test_a_short_result_takes_one_call_for_each_part(library, host):
     assert library.value(f"print(llm_reduce({TASK!r}))") == "grass is green"
     [asked] = host.asked("llm_query")
     assert asked["prompt"].startswith(
-        f"{TASK}\n\nReply with the result alone. If the text below holds nothing of it: none.\n\n[document lease-1 | year"
+        f"{TASK}\n\nReply with the result alone. If the text below holds nothing of it: none.\n\n[document lease-1 | y"
     )
     assert "Plot 7 was lost to the river." in asked["prompt"]
 
