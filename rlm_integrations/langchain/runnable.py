@@ -28,6 +28,7 @@ from rlm_integrations.langchain.documents import PreparedContext, RunContext
 from rlm_integrations.langchain.events import RunCallbacks
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
+from rlm_integrations.langchain.listeners import hearing_whole
 from rlm_integrations.langchain.outputs import EndedRun, NodeOutput, Output, SourcesOutput, read_output
 from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, question_tool, tool_description
 from rlm_integrations.langchain.response import to_message
@@ -94,7 +95,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         def run(_view: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
             return output.whole(self._run(asked, output, run_manager.run_id, config))
 
-        return self._call_with_config(run, cast(RLMInput, asked.view()), config)
+        view, config = self._recorded(asked, config)
+        return self._call_with_config(run, view, config)
 
     async def ainvoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Answer, on the caller's event loop: the models' async methods are called."""
@@ -103,7 +105,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
             return await in_thread(output.whole, await self._arun(asked, output, run_manager.run_id, config))
 
-        return await self._acall_with_config(run, cast(RLMInput, asked.view()), config)
+        view, config = self._recorded(asked, config)
+        return await self._acall_with_config(run, view, config)
 
     def stream(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
         """The answer in pieces, when the run is over; `rlm_iteration` events tell of it while it goes on."""
@@ -112,7 +115,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         def run(_views: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Iterator[Any]:
             yield from output.pieces(self._run(asked, output, run_manager.run_id, config))
 
-        pieces = self._transform_stream_with_config(iter([cast(RLMInput, asked.view())]), run, config)
+        view, config = self._recorded(asked, config)
+        pieces = self._transform_stream_with_config(iter([view]), run, config)
         yield from cast(Iterator[AIMessageChunk], pieces)
 
     async def astream(
@@ -120,9 +124,10 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`. A run whose consumer is cancelled ends at once."""
         output, asked = await self._aread(input, kwargs)
+        view, config = self._recorded(asked, config)
 
         async def views() -> AsyncIterator[RLMInput]:
-            yield cast(RLMInput, asked.view())
+            yield view
 
         async def run(
             _views: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
@@ -231,6 +236,11 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
             return self._read(cast(object, value), keywords)
         # It may bring a context: a loader or a folder may block for long, and many documents take a while.
         return await run_in_executor(None, self._read, value, keywords)
+
+    def _recorded(self, asked: RunInput, config: RunnableConfig | None) -> tuple[RLMInput, RunnableConfig | None]:
+        """The input as tracers are to see it, and the config with listeners that hear it whole."""
+        view = asked.view(self.limits.message_chars)
+        return view, hearing_whole(config, view, asked.whole())
 
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
