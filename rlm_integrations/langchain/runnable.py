@@ -11,7 +11,7 @@ from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import run_in_executor
+from langchain_core.runnables.config import run_in_executor, set_config_context
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, model_validator
 from typing_extensions import Unpack
@@ -26,6 +26,7 @@ from rlm_integrations.langchain.arguments import EngineArguments, RunnableOption
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.documents import PreparedContext, RunContext
 from rlm_integrations.langchain.events import RunCallbacks
+from rlm_integrations.langchain.handlers import in_callers_thread
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.listeners import hearing_whole
@@ -64,7 +65,9 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         system_prompt: In place of the root LM's own system prompt.
         instructions: Added to the root LM's system prompt.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
-        on_event: Called with each event of a run, in order; may be async.
+        on_event: Called with each event of a run, in order; may be async. `invoke`, `stream` and `batch` call it in
+            the thread that they were called in, and callback handlers too: all but tracers, async ones and those with
+            `run_inline`. What a model's own `callbacks` hold is called in that model's thread.
         on_limit: What a run that meets a limit does: "answer" gives its best answer, "raise" raises
             LimitReachedError, which carries it.
         name: What tracers call it.
@@ -85,7 +88,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
 
     @model_validator(mode="after")
     def _check_engine(self) -> RLMRunnable:
-        self._engine(RunCallbacks({}), self.limits, None, sync=True)
+        self._engine(RunCallbacks({}, sync=True), self.limits, None, sync=True)
         return self
 
     def invoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
@@ -179,7 +182,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         structured = StructuredOutput.of(schema)
         output = structured.output(include_raw=include_raw)
         # refuses a type that cannot be one, now
-        self._engine(RunCallbacks({}), self.limits, output.answer_type, sync=True)
+        self._engine(RunCallbacks({}, sync=True), self.limits, output.answer_type, sync=True)
         return self.bind(output=output) | structured.maker(output)
 
     def as_tool(
@@ -244,16 +247,20 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
 
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
-        engine = self._engine(self._callbacks(config, output), self._limits(config), output.answer_type, sync=True)
+        config = in_callers_thread(config)
+        callbacks = self._callbacks(config, output, sync=True)
+        engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
         try:
-            result = engine.run(asked.question, context.corpus)
+            with set_config_context(config) as within:
+                result = within.run(engine.run, asked.question, context.corpus)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)
 
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
-        engine = self._engine(self._callbacks(config, output), self._limits(config), output.answer_type, sync=False)
+        callbacks = self._callbacks(config, output, sync=False)
+        engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
         try:
             result = await engine.arun(asked.question, context.corpus)
@@ -261,8 +268,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
             return await in_thread(self._unfit, error, context, output, run_id)
         return await in_thread(self._ended, result, context, output, run_id)
 
-    def _callbacks(self, config: RunnableConfig, output: Output) -> RunCallbacks:
-        return RunCallbacks(config, self.on_event, output.progress_writer())
+    def _callbacks(self, config: RunnableConfig, output: Output, *, sync: bool) -> RunCallbacks:
+        return RunCallbacks(config, self.on_event, output.progress_writer(), sync=sync)
 
     def _ended(self, result: RLMResult[Any], context: RunContext, output: Output, run_id: UUID) -> EndedRun:
         message = to_message(result, run_id, self.trace, typed=output.answer_type is not None)

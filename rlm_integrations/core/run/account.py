@@ -9,6 +9,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import replace
 
+from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
@@ -24,10 +25,11 @@ _LAST_WORDS_S = 0.5
 class Account:
     """The events and the trace of one run, and its clock."""
 
-    def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None) -> None:
+    def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None, *, sync: bool) -> None:
         self._began = time.monotonic()
         self._recorder = Recorder(question, limits)
         self._on_event = on_event
+        self._sync = sync
         self._closed = False
         self._warned: set[str] = set()
 
@@ -84,10 +86,12 @@ class Account:
     async def _tell(self, event: Event) -> None:
         if self._on_event is not None:
             with boundary("on_event"):
-                await contained(_told(self._on_event, event))
+                await contained(tell(self._on_event, event, sync=self._sync))
 
 
-async def _told(on_event: OnEvent, event: Event) -> None:
-    told = on_event(event)
+async def tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:
+    """Tell a user's handler. In a sync run one that is not async is called in the thread that waits for the run."""
+    elsewhere = sync and not inspect.iscoroutinefunction(on_event)
+    told = await ask_caller(lambda: on_event(event)) if elsewhere else on_event(event)
     if inspect.isawaitable(told):
         await told
