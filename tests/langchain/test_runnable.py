@@ -38,6 +38,25 @@ async def test_the_message_carries_answer_trace_stop_reason_and_citations(root_m
     assert trace.iterations[0].execution is not None
 
 
+@pytest.mark.parametrize("detail", ["summary", "none"])
+def test_the_message_says_how_many_sub_calls_failed(root_model, detail):
+    def answer(messages: list[Any]) -> str:
+        if messages[-1].content in ("p2", "p5"):
+            raise RuntimeError("Error code: 429")
+        return "ok"
+
+    code = READY.format("len([r for r in llm_query_batched([f'p{n}' for n in range(9)]) if r == 'ok'])")
+    rlm = RLMRunnable(
+        llm=root_model(code, code), sub_llm=ScriptedChatModel(always=answer), context="a line", trace=detail
+    )
+    message = rlm.invoke("q")
+    assert message.text == "7"
+    told = message.response_metadata["rlm"]
+    assert (told["stop_reason"], told["sub_calls"], told["failed_sub_calls"]) == ("answer", 9, 2)
+    (noted,) = rlm.as_node().invoke({"messages": ["q"]})["messages"] if detail == "none" else [message]
+    assert noted.response_metadata["rlm"]["failed_sub_calls"] == 2
+
+
 @pytest.mark.parametrize("detail", ["full", "none"])
 def test_how_much_of_the_trace_travels_is_the_users_choice(root_model, detail):
     told = RLMRunnable(llm=root_model("say:yes"), trace=detail).invoke("q").response_metadata["rlm"]
