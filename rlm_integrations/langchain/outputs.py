@@ -105,19 +105,37 @@ class RawTypedOutput(_InOnePiece):
 
 @dataclass(frozen=True)
 class SourcesOutput(Output):
-    """The answer, the user's own documents that it rests on, cited ones first, and the message."""
+    """The answer, the user's own documents that it rests on, cited ones first, and the message.
+
+    `make` makes the user's value of a validated answer. `include_raw`: a run without one is an output too.
+    """
+
+    answer_type: Any = None
+    make: Callable[[Any], Any] | None = None
+    include_raw: bool = False
+
+    def let_pass(self, misfit: LimitReachedError) -> None:
+        if not self.include_raw:
+            raise misfit
 
     def whole(self, run: EndedRun) -> dict[str, Any]:
         documents = run.context.originals(run.result.sources)
-        return {"answer": str(run.message.text), "context": documents, "message": run.message}
+        whole = {"answer": self._answer(run), "context": documents, "message": run.message}
+        return {**whole, "parsing_error": run.misfit} if self.include_raw else whole
 
     def pieces(self, run: EndedRun) -> Iterator[AddableDict]:
-        """As those of a streamed retrieval chain: the documents, then the answer bit by bit."""
+        """As those of a streamed retrieval chain: the documents, then the answer, bit by bit where it is text."""
         whole = self.whole(run)
-        yield AddableDict(context=whole["context"])
-        for text in text_pieces(whole["answer"]):
-            yield AddableDict(answer=text)
-        yield AddableDict(message=run.message)
+        answer = whole.pop("answer")
+        yield AddableDict(context=whole.pop("context"))
+        for piece in text_pieces(answer) if self.make is None else [answer]:
+            yield AddableDict(answer=piece)
+        yield AddableDict(whole)
+
+    def _answer(self, run: EndedRun) -> Any:
+        if self.make is None:
+            return str(run.message.text)
+        return None if run.misfit else self.make(run.message.additional_kwargs["parsed"])
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
 from rlm_integrations.langchain.batches import BoundedBatches
+from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
 from rlm_integrations.langchain.documents import PreparedContext, RunContext
 from rlm_integrations.langchain.events import RunCallbacks
 from rlm_integrations.langchain.handlers import in_callers_thread
@@ -145,27 +146,23 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
     @overload
     def with_structured_output(
         self, schema: type[T], *, include_raw: Literal[False] = False, **kwargs: Any
-    ) -> Runnable[RLMInput, T]: ...
+    ) -> TypedRLM[T]: ...
 
     @overload
     def with_structured_output(
         self, schema: dict[str, Any], *, include_raw: bool = False, **kwargs: Any
-    ) -> Runnable[RLMInput, dict[str, Any]]: ...
+    ) -> TypedRLM[dict[str, Any]]: ...
 
     @overload
     def with_structured_output(
         self, schema: object, *, include_raw: Literal[True], **kwargs: Any
-    ) -> Runnable[RLMInput, dict[str, Any]]: ...
+    ) -> TypedRLM[dict[str, Any]]: ...
 
     @overload
-    def with_structured_output(
-        self, schema: object, *, include_raw: bool = False, **kwargs: Any
-    ) -> Runnable[RLMInput, Any]: ...
+    def with_structured_output(self, schema: object, *, include_raw: bool = False, **kwargs: Any) -> TypedRLM[Any]: ...
 
-    def with_structured_output(
-        self, schema: Any, *, include_raw: bool = False, **kwargs: Any
-    ) -> Runnable[RLMInput, Any]:
-        """A runnable whose output is a validated value.
+    def with_structured_output(self, schema: Any, *, include_raw: bool = False, **kwargs: Any) -> TypedRLM[Any]:
+        """A runnable whose output is a validated value; its own `with_sources` gives documents beside it.
 
         Args:
             schema: A pydantic model, a dataclass, a TypedDict, `list[str]` and so on, or a JSON schema, whose values
@@ -180,10 +177,9 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         """
         refuse_unknown(kwargs)
         structured = StructuredOutput.of(schema)
-        output = structured.output(include_raw=include_raw)
         # refuses a type that cannot be one, now
-        self._engine(RunCallbacks({}, sync=True), self.limits, output.answer_type, sync=True)
-        return self.bind(output=output) | structured.maker(output)
+        self._engine(RunCallbacks({}, sync=True), self.limits, structured.answer_type, sync=True)
+        return TypedRLM[Any].of(self, structured, include_raw=include_raw)
 
     def as_tool(
         self,
@@ -210,15 +206,15 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         context = cast(PreparedContext, self.context)
         return question_tool(self, name or CORPUS_TOOL_NAME, description or tool_description(context.describe()))
 
-    def with_sources(self) -> Runnable[RLMInput, dict[str, Any]]:
+    def with_sources(self) -> RLMWithSources:
         """A runnable that gives the user's own documents beside the answer.
 
         Returns:
             A runnable whose output is `{"answer": str, "context": [...], "message": AIMessage}`. `context` holds the
             Documents that the answer rests on: cited ones first, then those that went to sub-calls, then those that
-            the root LM printed.
+            the root LM printed. Its `with_structured_output` makes the answer a validated value.
         """
-        return cast(Runnable[RLMInput, dict[str, Any]], self.bind(output=SourcesOutput()))
+        return RLMWithSources(bound=cast(Any, self), kwargs={"output": SourcesOutput()})
 
     def as_node(self) -> Runnable[Any, dict[str, Any]]:
         """A node for a LangGraph graph with messages in its state: `graph.add_node("rlm", rlm.as_node())`.

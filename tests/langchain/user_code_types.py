@@ -37,6 +37,8 @@ async def what_comes_back(llm: BaseChatModel, state: State) -> None:
     assert_type(rlm.with_structured_output({"type": "object"}).invoke("q"), dict[str, Any])
     assert_type(rlm.with_structured_output(Ending, include_raw=True).invoke("q"), dict[str, Any])
     assert_type(rlm.with_sources().invoke("q"), dict[str, Any])
+    assert_type(rlm.with_structured_output(Ending).with_sources().invoke("q"), dict[str, Any])
+    assert_type(rlm.with_sources().with_structured_output(Ending).invoke("q"), dict[str, Any])
     assert_type(rlm.as_tool(name="ask"), BaseTool)
     assert_type((ChatPromptTemplate.from_template("{q}") | rlm).invoke({"q": "q"}), AIMessage)
 
