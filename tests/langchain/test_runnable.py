@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import pickle
 from typing import Any, Literal
 
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, message_to_dict, messages_from_dict
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
@@ -55,6 +56,18 @@ def test_the_message_says_how_many_sub_calls_failed(root_model, detail):
     assert (told["stop_reason"], told["sub_calls"], told["failed_sub_calls"]) == ("answer", 9, 2)
     (noted,) = rlm.as_node().invoke({"messages": ["q"]})["messages"] if detail == "none" else [message]
     assert noted.response_metadata["rlm"]["failed_sub_calls"] == 2
+
+
+@pytest.mark.parametrize("detail", ["full", "summary"])
+def test_a_message_shows_its_trace_in_a_line_and_holds_it_whole(root_model, detail):
+    message = RLMRunnable(llm=root_model("say:yes"), trace=detail).invoke("q")
+    assert len(repr(message)) < 800
+    assert "'trace': <1 iterations: RLMTrace.of(message)>" in repr(message)
+    assert len(str(RLMTrace.of(message))) < 200
+    kept = json.loads(json.dumps(message.response_metadata))
+    assert kept == message.response_metadata == messages_from_dict([message_to_dict(message)])[0].response_metadata
+    assert RLMTrace.model_validate(kept["rlm"]["trace"]) == RLMTrace.of(message)
+    assert pickle.loads(pickle.dumps(message)) == message
 
 
 @pytest.mark.parametrize("detail", ["full", "none"])
