@@ -22,8 +22,7 @@ _WANTED = {
 }
 """For what pydantic says in other words than a user's."""
 _CONTEXT = frozenset(
-    ("docs", "documents", "document", "corpus", "texts", "text", "data", "splits", "chunks")
-    + ("loader", "retriever", "files", "paths", "source", "sources")
+    "docs documents document corpus texts text data splits chunks loader retriever files paths source sources".split()  # noqa: SIM905
 )
 """What else a corpus may be called."""
 _TYPES = frozenset(

@@ -44,13 +44,10 @@ class TypedRLM(RunnableSequence[RLMInput, T]):
     _structured: StructuredOutput = PrivateAttr()
     _include_raw: bool = PrivateAttr()
 
-    @classmethod
-    def of(cls, rlm: Any, structured: StructuredOutput, *, include_raw: bool) -> TypedRLM[Any]:
+    def __init__(self, rlm: Any, structured: StructuredOutput, include_raw: bool) -> None:
         output = structured.output(include_raw=include_raw)
-        made: Any = cls  # checkers see no constructor but that of its fields
-        typed: TypedRLM[Any] = made(rlm.bind(output=output), structured.maker(output), name="RunnableSequence")
-        typed._rlm, typed._structured, typed._include_raw = rlm, structured, include_raw
-        return typed
+        super().__init__(first=rlm.bind(output=output), last=structured.maker(output), name="RunnableSequence")
+        self._rlm, self._structured, self._include_raw = rlm, structured, include_raw
 
     def with_sources(self) -> RLMWithSources:
         """As RLMRunnable's, with the validated value as the "answer"."""

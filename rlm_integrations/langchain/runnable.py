@@ -179,7 +179,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         structured = StructuredOutput.of(schema)
         # refuses a type that cannot be one, now
         self._engine(RunCallbacks({}, sync=True), self.limits, structured.answer_type, sync=True)
-        return TypedRLM[Any].of(self, structured, include_raw=include_raw)
+        return TypedRLM(self, structured, include_raw)
 
     def as_tool(
         self,
