@@ -58,7 +58,7 @@ class RLMLimits(BaseModel):
     inline_chars: int = Field(default=8_000, ge=0)
     """A context of at most so many characters, ids and metadata included, is shown to the root whole. 0: never."""
     preview_chars: int = Field(default=400, ge=0)
-    """How much of the sample document the root sees unasked. 0: none."""
+    """How much of the sample document the root sees unasked; of a long one half as much. 0: none."""
     message_chars: int = Field(default=20_000, ge=5_000)
     """A message of the question that is longer becomes a document of the corpus."""
 

@@ -125,8 +125,10 @@ class Interpreter:
     def _show(self, value: Any) -> None:
         if isinstance(value, str):
             self._output.write(value if type(value) is str else str.__str__(value), is_text=True)
+        elif type(value) is Matches:
+            self._output.write_matches(value)
         elif _is_list_of_matches(value):  # one that the model filtered prints as what it came from
-            self._output.write(repr(Matches.of(value, self._printed_chars)))
+            self._output.write_matches(Matches.of(value, self._printed_chars))
         else:
             self._output.write(bounded_repr(value, self._max_output_chars))
         self._output.write("\n")

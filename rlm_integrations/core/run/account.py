@@ -7,7 +7,6 @@ import inspect
 import time
 import warnings
 from contextlib import suppress
-from dataclasses import replace
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
@@ -59,21 +58,24 @@ class Account:
             self._warned.add(event.kind)
             with suppress(Warning):  # a filter that makes errors of warnings must not end a run that goes well
                 warnings.warn(event.message, RuntimeWarning, stacklevel=2)
-        event = replace(event, at=self.seconds(), node=node)
+        event.happened(self.seconds(), node)
         self._recorder.record(event)
-        await self._tell(event)
+        if self._on_event is not None:
+            await _tell(self._on_event, event, sync=self._sync)
 
     async def end(self, last: Event) -> None:
         """Record what is still open as cut off, then the last event. Raises as `emit` does.
 
         The trace is complete when this begins to tell the user of it.
         """
-        ends = [*self._recorder.cut_off(self.seconds()), replace(last, at=self.seconds())]
+        last.happened(self.seconds(), ())
+        ends = [*self._recorder.cut_off(last.at), last]
         for event in ends:
             self._recorder.record(event)
         self._closed = True
-        for event in ends:
-            await self._tell(event)
+        if self._on_event is not None:
+            for event in ends:
+                await _tell(self._on_event, event, sync=self._sync)
 
     async def end_badly(self, last: Event, cause: BaseException) -> None:
         """The same for a run that ends with `cause`. A handler that raises, or hangs, changes nothing of that."""
@@ -83,10 +85,10 @@ class Account:
         except Exception as error:
             cause.add_note(f"{error}")
 
-    async def _tell(self, event: Event) -> None:
-        if self._on_event is not None:
-            with boundary("on_event"):
-                await contained(tell(self._on_event, event, sync=self._sync))
+
+async def _tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:
+    with boundary("on_event"):
+        await contained(tell(on_event, event, sync=sync))
 
 
 async def tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:

@@ -180,8 +180,8 @@ class Node:
 
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         shared, iteration = self._shared, action.iteration
+        chars = prompt_chars(action.messages)
         if not action.shortened:
-            chars = prompt_chars(action.messages)
             await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
         shared.calls.last_call = action.last_call
         try:
@@ -205,7 +205,7 @@ class Node:
         )
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
-        if cut := await off_loop(prompt_chars(action.messages), silently_cut, action.messages, completion):
+        if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
         replied = Replied(completion.text, self._view(), completion.finish, unfinished(completion))
