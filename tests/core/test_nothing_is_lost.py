@@ -136,7 +136,9 @@ def test_a_handler_that_raises(way: str, error: type[BaseException], kind: type,
         run()
     finished = kind is RunEnded
     result: RLMResult[str] = caught.value.result  # type: ignore[attr-defined]
-    check_kept(result, seen, None if finished else "" if out else "on_event: it raised", finished=finished)
+    check_kept(
+        result, seen, None if finished else "the run was cancelled" if out else "on_event: it raised", finished=finished
+    )
     assert traces == [result.trace]
 
 

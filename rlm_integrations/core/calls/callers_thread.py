@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -37,6 +37,8 @@ class CallersThread:
         self._lock = threading.Lock()
         self._open: set[_Job] = set()
         self._closed = False
+        self._left = False
+        """Whether a function ended the wait."""
 
     def submit(self, function: Callable[[], T]) -> Future[T] | None:
         """Have it called there. None where nobody waits any more; a future that is cancelled was not called either."""
@@ -73,19 +75,23 @@ class CallersThread:
         with self._lock:
             self._closed = True
             for job in self._open:
-                job.done.cancel()
+                if not job.done.cancel() and not job.done.done():
+                    job.done.set_exception(RuntimeError("the thread that waited for the run was interrupted"))
 
     def _call(self, job: _Job) -> None:
         try:
             if job.done.set_running_or_notify_cancel():
                 job.done.set_result(job.function())
         except BaseException as error:
-            with suppress(Exception):  # the result was set already
-                job.done.set_exception(raisable(error))
-            if not isinstance(error, Exception) or _raised_by_a_signal(error.__traceback__):
+            out = not isinstance(error, Exception) or _raised_by_a_signal(error.__traceback__)
+            if out and not self._left:  # whoever asked is not told, but cancelled with the run
+                self._left = True
                 raise
-        finally:
-            self._open.discard(job)
+            with suppress(InvalidStateError):  # a signal came when the result was there
+                job.done.set_exception(raisable(error))
+            if out:
+                raise
+        self._open.discard(job)
 
 
 WAITING: ContextVar[CallersThread | None] = ContextVar("rlm_callers_thread", default=None)

@@ -271,7 +271,7 @@ def test_a_last_reply_that_leaves_nothing_fails_with_the_limit() -> None:
     typed = rules(misfit=wants_json, typed=True)
     _, action = on_reply(typed, LAST, "prose", TIME_UP)
     assert action == Fail(f"{NO_ANSWER} that fits the type asked for (answer: Invalid JSON)", "timeout", "the draft")
-    _, action = on_reply(typed, replace(LAST, draft=""), "", TIME_UP)
+    _, action = on_reply(typed, LAST._replace(draft=""), "", TIME_UP)
     assert action == Fail(f"{NO_ANSWER} that fits the type asked for", "timeout")
 
 
