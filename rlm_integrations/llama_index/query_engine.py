@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
+from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
@@ -264,11 +265,15 @@ class RLMQueryEngine(BaseQueryEngine):
             event.on_end(payload={EventPayload.FUNCTION_OUTPUT: observation})
         return observation
 
-    def _tell(self, event: Event) -> Awaitable[None] | None:
-        told = instrumentation_event(event)
-        if told is not None:
-            _dispatcher.event(told)
-        return self._on_event(event) if self._on_event is not None else None
+    def _telling(self, *, sync: bool) -> OnEvent:
+        async def told(event: Event) -> None:  # where the event arises, for what LlamaIndex is told has its span
+            instrumented = instrumentation_event(event)
+            if instrumented is not None:
+                _dispatcher.event(instrumented)
+            if self._on_event is not None:
+                await tell(self._on_event, event, sync=sync)
+
+        return told
 
     def _new_engine(self, *, sync: bool) -> RLMEngine[Any]:
         marking = inline_instructions() if self._inline_citations else None
@@ -281,7 +286,7 @@ class RLMQueryEngine(BaseQueryEngine):
             tools=tool_functions(self._tools, sync=sync),
             system_prompt=self._system_prompt,
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
-            on_event=self._tell,
+            on_event=self._telling(sync=sync),
             on_limit=self._on_limit,
             around_step=self._run_code,
             **options,

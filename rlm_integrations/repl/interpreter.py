@@ -45,6 +45,7 @@ class Interpreter:
         self._main = ModuleType("__main__")
         self._namespace: dict[str, Any] = self._main.__dict__
         self._max_output_chars, self._printed_chars = settings.max_output_chars, settings.printed_chars
+        self._null_answers = settings.null_answers
         self._steps = 0
         self._output = StepOutput(settings.max_output_chars, host.print_head)
         self._interpreter = InterpreterState(self._main, OutputStream(self._output))
@@ -108,7 +109,7 @@ class Interpreter:
 
     def _read_answer(self, step: StepSoFar) -> None:
         raised = step.error is not None
-        reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised))
+        reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised, null=self._null_answers))
         if reading is None:
             assert error is not None
             self._namespace[names.ANSWER] = fresh_answer()

@@ -268,12 +268,17 @@ def _last_answer(rules: Rules, state: State, said: str = "", problem: str | None
     `problem` is what the run fails with where neither is an answer.
     """
     assert state.last_call is not None
+    misfits: list[str] = []
     for content, is_json in ((said, False), (state.draft, state.draft_is_json)):
-        if content.strip() and rules.misfit(content.strip(), is_json) is None:
+        misfit = rules.misfit(content.strip(), is_json) if content.strip() else None
+        if misfit is not None:
+            misfits.append(one_line(misfit))
+        elif content.strip():
             return Finish(content.strip(), state.last_call, is_json)
     if problem is None:
-        why = f" ({state.unfinished})" if state.unfinished else ""
-        problem = f"the last call gave no answer that fits{why}"
+        why = "; ".join(dict.fromkeys([state.unfinished, *misfits] if state.unfinished else misfits))
+        fits = " that fits the type asked for" if rules.typed else ""
+        problem = f"the last call gave no answer{fits}{f' ({why})' if why else ''}"
     reached = limit_words(state.last_call, rules.limits)
     argument = _LIMITS_OF.get(state.last_call, state.last_call)
     return Fail(f"the run reached {reached} ({argument}), and {problem}", state.last_call, state.draft)

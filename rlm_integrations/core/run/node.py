@@ -48,7 +48,7 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import CodeExecution
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary, caused_by
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, StepDone
 
@@ -191,6 +191,7 @@ class Node:
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
+        self._cause = None
         await self._emit(
             RootReplied(
                 iteration,
@@ -216,9 +217,8 @@ class Node:
 
     def _failure(self, action: Fail) -> RunError:
         self.draft, self.stop_reason = action.draft, action.stop_reason
-        error = (RootModelError if action.stop_reason is None else LimitReachedError)(action.message)
-        error.__cause__ = self._cause
-        return error
+        kind = RootModelError if action.stop_reason is None else LimitReachedError
+        return caused_by(self._cause, kind, action.message)
 
     # -- running code
 

@@ -22,7 +22,7 @@ from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost
 
 OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
 OPEN = BudgetView(sub_calls_left=1_000)
-NO_ANSWER = "the run reached the limit of 90 s (timeout_s), and the last call gave no answer that fits"
+NO_ANSWER = "the run reached the limit of 90 s (timeout_s), and the last call gave no answer"
 TIME_UP = BudgetView(limit="timeout", seconds_left=0)
 KEY = b"key"
 CODE = "Look.\n```repl\nx = 1\n```"
@@ -268,9 +268,11 @@ def test_the_last_reply_falls_back_on_a_draft_that_fits() -> None:
 def test_a_last_reply_that_leaves_nothing_fails_with_the_limit() -> None:
     _, action = on_reply(rules(), LAST._replace(draft=""), "", TIME_UP)
     assert action == Fail(NO_ANSWER, "timeout")
-    _, action = on_reply(rules(misfit=wants_json), LAST, "prose", TIME_UP)
-    assert isinstance(action, Fail)
-    assert action.draft == "the draft"
+    typed = rules(misfit=wants_json, typed=True)
+    _, action = on_reply(typed, LAST, "prose", TIME_UP)
+    assert action == Fail(f"{NO_ANSWER} that fits the type asked for (answer: Invalid JSON)", "timeout", "the draft")
+    _, action = on_reply(typed, LAST._replace(draft=""), "", TIME_UP)
+    assert action == Fail(f"{NO_ANSWER} that fits the type asked for", "timeout")
 
 
 def test_code_in_the_last_reply_is_run_and_its_answer_taken() -> None:
@@ -357,11 +359,11 @@ def test_code_for_the_session_is_never_an_example(own: str) -> None:
 
 
 def test_code_in_the_last_reply_whose_answer_does_not_fit() -> None:
-    typed = rules(misfit=wants_json)
+    typed = rules(misfit=wants_json, typed=True)
     after, _ = on_reply(typed, LAST, CODE, TIME_UP)
     _, action = on_code_ran(typed, after, ran(ready=True, content="three"), TIME_UP)
     assert action == Fail(
-        NO_ANSWER,
+        f"{NO_ANSWER} that fits the type asked for (answer: Invalid JSON)",
         "timeout",
         draft="three",
     )
