@@ -40,8 +40,8 @@ class LlmReduce:
         """What other language models find in all the text, or in `docs` (as `chunks` takes them), as one text.
 
         Each sub-call reads a part, with the instruction above it. Their replies are joined; where they are longer than
-        a page of 4,000 characters, by one more sub-call. "none" where nothing was found. A part that was not read is
-        named at the end.
+        a page of 4,000 characters, by one more sub-call. "" where nothing was found. A part that was not read is named
+        at the end.
 
         Raises SubCallError when all sub-calls failed, SubCallLimitError when the budget is spent, ValueError and
         TypeError before anything is sent, KeyError for an unknown id.
@@ -61,7 +61,7 @@ class LlmReduce:
         if replies and len(unread) == len(replies):
             raise SubCallError(f"llm_reduce: no part was read: {unread[0][1].error}")
         notes = [reply.strip() for reply in replies if not isinstance(reply, FailedSubCall) and not _is_nothing(reply)]
-        found = [self._joined(instruction, notes, room) or _NOTHING]
+        found = [self._joined(instruction, notes, room)] if notes else []
         found += [f"[part {number} of {len(parts)} was not read: {reply.error}]" for number, reply in unread]
         return _BETWEEN.join(found)
 

@@ -23,6 +23,14 @@ def test_a_text_corpus_is_cited_under_the_empty_id(open_repl, host):
     assert host.asked("cite")[0]["text"] == "whole\n text"
 
 
+def test_quotation_marks_around_a_quote_need_not_stand_in_the_corpus(library, open_repl):
+    assert library.value("cite('“lost to the river”', 'note'), cite('\"Rent: 55 marks.\"')") == (
+        "('lost to the river', 'Rent: 55 marks.')"
+    )
+    assert open_repl("He said 'no' once.").value("""cite("'no'")""") == "'no'"
+    assert library.failure("cite('\"\"')").startswith("ValueError: quote '\"\"' does not stand in the corpus")
+
+
 def test_an_unfound_quote_is_an_error_with_the_remedy_and_nothing_is_sent(library, host):
     assert library.failure("cite('plot 8')") == (
         "ValueError: quote 'plot 8' does not stand in the corpus; copy it letter for letter from the text"

@@ -51,7 +51,7 @@ def test_a_short_result_takes_one_call_for_each_part(library, host):
 
 def test_it_reads_the_documents_it_is_given(library, host):
     host.answers["llm_query"] = lambda payload: "None."
-    assert library.value(f"print(llm_reduce({TASK!r}, search('river')))") == "none"
+    assert library.value(f"print(llm_reduce({TASK!r}, search('river')))") == ""
     [asked] = host.asked("llm_query")
     assert asked["prompt"].endswith("[document note]\nPlot 7 was lost to the river.")
 
