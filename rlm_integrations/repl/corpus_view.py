@@ -50,8 +50,8 @@ class CorpusView:
             yield _passage(document)
 
     def passage(self, doc_id: str) -> Passage:
-        """The text of one document. Raises KeyError, naming ids that are close."""
-        document = self._documents.get(doc_id)
+        """The text of one document; any id means a corpus that is one text. Raises KeyError, naming ids that are close."""
+        document = self._documents.get("" if isinstance(self._context, str) else doc_id)
         if document is None:
             raise KeyError(self._unknown(doc_id))
         return _passage(document)

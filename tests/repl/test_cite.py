@@ -20,6 +20,8 @@ def test_the_document_may_be_an_id_a_document_or_a_match(library, host):
 
 def test_a_text_corpus_is_cited_under_the_empty_id(open_repl, host):
     assert open_repl("the whole\n text").value("cite('whole text', '')") == "whole\n text"
+    assert open_repl("the whole text").value("cite('whole text', 'the corpus')") == "whole text"
+    assert [payload["document_id"] for payload in host.asked("cite")] == ["", ""]
     assert host.asked("cite")[0]["text"] == "whole\n text"
 
 

@@ -34,7 +34,7 @@ def test_the_examples_of_the_system_message_run(depth: int, context: object, hol
 
     def sub(messages: Sequence[Message]) -> str:
         read = messages[-1].content.partition("of it: none.")[2]
-        doc_id = "a" if "[document a]" in read else ""
+        doc_id = "a" if "[document a]" in read else "-"
         return f"{doc_id} | 1 June 2021 | Payment is due on 1 June 2021" if "due on" in read else "none"
 
     replies = [f"```repl\n{example}```" for example in examples]
