@@ -50,7 +50,10 @@ class CorpusView:
             yield _passage(document)
 
     def passage(self, doc_id: str) -> Passage:
-        """The text of one document; any id means a corpus that is one text. Raises KeyError, naming ids that are close."""
+        """The text of one document. A corpus that is one text has any id.
+
+        Raises KeyError, naming ids that are close.
+        """
         document = self._documents.get("" if isinstance(self._context, str) else doc_id)
         if document is None:
             raise KeyError(self._unknown(doc_id))
