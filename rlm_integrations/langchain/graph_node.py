@@ -12,11 +12,8 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.trace.citations import that_fit
 from rlm_integrations.core.trace.result import RLMResult
-
-CITATIONS_CHARS = 8_192
-"""Of the citations that a node's message carries: checkpoints keep every message of a conversation, time and again."""
+from rlm_integrations.langchain.response import bounded_report
 
 
 def read_state(state: object) -> dict[str, Any]:
@@ -46,10 +43,7 @@ def state_update(message: AIMessage, result: RLMResult[Any]) -> dict[str, Any]:
 
     It carries the stop reason, no trace, and of the citations those that fit CITATIONS_CHARS as JSON.
     """
-    report = result.report(trace="none")
-    kept = that_fit(report["citations"], CITATIONS_CHARS)
-    if len(kept) < len(report["citations"]):
-        report |= {"citations": kept, "omitted_citations": len(report["citations"]) - len(kept)}
+    report = bounded_report(result, "none")
     return {"messages": [message.model_copy(update={"response_metadata": {"rlm": report}})]}
 
 

@@ -18,13 +18,14 @@ from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.graph_node import progress_writer, read_state, state_update
-from rlm_integrations.langchain.response import message_chunks, text_pieces
+from rlm_integrations.langchain.response import bounded_report, message_chunks, text_pieces
 
 _METHODS = {
     "answer_type": "with_structured_output(...)",
     "include_raw": "with_structured_output(..., include_raw=True)",
     "with_sources": "with_sources()",
     "as_node": "as_node()",
+    "as_tool": "as_tool()",
 }
 """Keywords that a user may guess, and the methods that are meant."""
 
@@ -76,6 +77,22 @@ class MessageOutput(Output):
 
     def pieces(self, run: EndedRun) -> Iterator[AIMessageChunk]:
         return message_chunks(run.message)
+
+
+@dataclass(frozen=True)
+class ToolOutput(MessageOutput):
+    """The answer's message as the artifact of a tool's, which checkpoints keep for good: bounded, with a summary."""
+
+    def progress_writer(self) -> Callable[[Any], None] | None:
+        return progress_writer()
+
+    def whole(self, run: EndedRun) -> AIMessage:
+        had = run.message.response_metadata["rlm"]["trace"]
+        report = bounded_report(run.result, "none" if had is None else "summary")
+        return run.message.model_copy(update={"response_metadata": {"rlm": report}})
+
+    def pieces(self, run: EndedRun) -> Iterator[AIMessageChunk]:
+        return message_chunks(self.whole(run))
 
 
 @dataclass(frozen=True)

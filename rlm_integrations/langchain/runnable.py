@@ -12,33 +12,36 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import run_in_executor
-from langchain_core.tools import BaseTool
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 from typing_extensions import Unpack
 
 from rlm_integrations.core.calls.threads import in_thread
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
 from rlm_integrations.langchain.batches import BoundedBatches
-from rlm_integrations.langchain.documents import PreparedContext, RunContext
+from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.outputs import EndedRun, NodeOutput, Output, SourcesOutput, read_output
-from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, question_tool, tool_description
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.tools import as_functions
+from rlm_integrations.langchain.wrapped import KeepsTool
 
 T = TypeVar("T")
 
 
-class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
+class RLMRunnable(
+    BoundedBatches[RLMInput, AIMessage],
+    KeepsTool[RLMInput, AIMessage],
+    EngineArguments,
+    RunnableSerializable[RLMInput, AIMessage],
+):
     """Answers questions over a corpus of any length; it stands where a RAG chain or a chat model stood.
 
         chain = prompt | RLMRunnable(llm=ChatOpenAI(model="gpt-5"))
@@ -176,31 +179,6 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         # refuses a type that cannot be one, now
         self._engine(RunCallbacks({}), self.limits, output.answer_type, sync=True)
         return self.bind(output=output) | structured.maker(output)
-
-    def as_tool(
-        self,
-        args_schema: type[BaseModel] | None = None,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        arg_types: dict[str, type] | None = None,
-    ) -> BaseTool:
-        """A tool for agents: it takes `question: str`, its content is the answer and its artifact the AIMessage.
-
-        Args:
-            args_schema: Must be None, as `arg_types`: the arguments' schema is fixed.
-            name: What agents call it; "ask_corpus" without one.
-            description: What agents are told of it; without one, it tells of the context.
-            arg_types: Must be None.
-
-        Raises:
-            InvalidArgumentError: A schema of arguments was given.
-        """
-        if args_schema is not None or arg_types is not None:
-            given = "arg_types" if args_schema is None else "args_schema"
-            raise InvalidArgumentError(f"{given}: the tool takes one argument, question: str; leave it out")
-        context = cast(PreparedContext, self.context)
-        return question_tool(self, name or CORPUS_TOOL_NAME, description or tool_description(context.describe()))
 
     def with_sources(self) -> Runnable[RLMInput, dict[str, Any]]:
         """A runnable that gives the user's own documents beside the answer.
