@@ -47,6 +47,15 @@ def state_update(message: AIMessage, result: RLMResult[Any]) -> dict[str, Any]:
     return {"messages": [message.model_copy(update={"response_metadata": {"rlm": report}})]}
 
 
+def is_graph_signal(error: Exception) -> bool:
+    """Whether it is how LangGraph stops a node (an `interrupt()`, a command to a parent), and so no failure."""
+    errors = sys.modules.get("langgraph.errors")
+    if errors is None:
+        return False
+    is_invalid_resume = getattr(errors, "is_invalid_resume", None)
+    return isinstance(error, errors.GraphBubbleUp) or (is_invalid_resume is not None and is_invalid_resume(error))
+
+
 def progress_writer() -> Callable[[Any], None] | None:
     """Writes to the `stream_mode="custom"` of the graph that is running here; None outside of one."""
     langgraph_config = sys.modules.get("langgraph.config")

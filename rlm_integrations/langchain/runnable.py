@@ -24,6 +24,7 @@ from rlm_integrations.langchain.arguments import EngineArguments, RunnableOption
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
+from rlm_integrations.langchain.graph_node import is_graph_signal
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.outputs import EndedRun, NodeOutput, Output, SourcesOutput, read_output
@@ -258,6 +259,7 @@ class RLMRunnable(
             on_event=callbacks.handle,
             on_limit=self.on_limit,
             around_step=callbacks.around_step,
+            ends_run=is_graph_signal,
         )
 
     def _limits(self, config: RunnableConfig) -> RLMLimits:

@@ -13,6 +13,7 @@ from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.prompts.fences import PROCESS_KEY
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
+from rlm_integrations.core.trace.run_errors import EndsRun
 
 LONG_TEXT_CHARS = 20_000
 """What works on more text than this does so in a thread: it may take longer than an event loop should wait."""
@@ -37,5 +38,6 @@ class RunPlan:
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
     around_step: AroundStep | None
+    ends_run: EndsRun | None = None
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""
