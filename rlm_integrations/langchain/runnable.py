@@ -25,6 +25,7 @@ from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
 from rlm_integrations.langchain.graph_node import is_graph_signal
+from rlm_integrations.langchain.injected_arguments import check_within_graph
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.outputs import EndedRun, NodeOutput, Output, SourcesOutput, read_output
@@ -63,7 +64,8 @@ class RLMRunnable(
         context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
-        tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox.
+        tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
+            that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
         system_prompt: In place of the root LM's own system prompt.
         instructions: Added to the root LM's system prompt.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
@@ -213,6 +215,7 @@ class RLMRunnable(
 
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
+        check_within_graph(self.tools)
         engine = self._engine(self._callbacks(config, output), self._limits(config), output.answer_type, sync=True)
         try:
             result = engine.run(asked.question, context.corpus)
@@ -222,6 +225,7 @@ class RLMRunnable(
 
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
+        check_within_graph(self.tools)
         engine = self._engine(self._callbacks(config, output), self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
         try:

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -44,41 +41,24 @@ def ask_human_plainly(question: str) -> str:
 ask_human_plainly.__name__ = "ask_human"
 
 
-class Agent(BaseChatModel):
-    """Calls the tool, then repeats what it returned."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "agent"
-
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Agent:
-        return self
-
-    def _generate(self, messages: Any, *args: Any, **kwargs: Any) -> ChatResult:
-        last = messages[-1]
-        call = {"name": "ask_corpus", "args": {"question": "May you?"}, "id": "c1", "type": "tool_call"}
-        reply = AIMessage(last.text) if isinstance(last, ToolMessage) else AIMessage("", tool_calls=[call])
-        return ChatResult(generations=[ChatGeneration(message=reply)])
-
-
-def as_node(rlm: RLMRunnable) -> Any:
+def as_node(rlm: RLMRunnable, _: Any = None) -> Any:
     graph = StateGraph(MessagesState)
     graph.add_node("rlm", rlm.as_node())
     graph.add_edge(START, "rlm")
     return graph.compile(checkpointer=InMemorySaver())
 
 
-def as_tool(rlm: RLMRunnable) -> Any:
-    return create_agent(Agent(), tools=[rlm.as_tool()], checkpointer=InMemorySaver())
+def as_tool(rlm: RLMRunnable, agent_model: Any) -> Any:
+    return create_agent(agent_model(), tools=[rlm.as_tool()], checkpointer=InMemorySaver())
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("graph_of", [as_node, as_tool])
 @pytest.mark.parametrize("asking", [ask_human, ask_human_plainly])
-async def test_questions_reach_the_graph_one_by_one_and_the_answers_the_code(asking, graph_of, mode):
+async def test_questions_reach_the_graph_one_by_one_and_the_answers_the_code(asking, graph_of, mode, agent_model):
     code = ASK.format(questions=["May I count?", "May I add?"])
     llm = ScriptedChatModel(always=lambda _: code)
-    graph = graph_of(RLMRunnable(llm=llm, tools=[asking], context="x" * 9_000))
+    graph = graph_of(RLMRunnable(llm=llm, tools=[asking], context="x" * 9_000), agent_model)
 
     async def call(value: Any) -> Any:
         return graph.invoke(value, THREAD) if mode == "sync" else await graph.ainvoke(value, THREAD)
@@ -88,7 +68,7 @@ async def test_questions_reach_the_graph_one_by_one_and_the_answers_the_code(ask
     (asked,) = (await call(Command(resume="count")))["__interrupt__"]
     assert asked.value == "May I add?"
     state = await call(Command(resume="add"))
-    assert state["messages"][-1].text == "count, add"
+    assert state["messages"][-1].text.removeprefix("It is ") == "count, add"
     assert not any("GraphInterrupt" in message.content for request in llm.requests for message in request)
 
 

@@ -8,10 +8,8 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage, ToolMessage, messages_to_dict
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import ToolException
 from langgraph.checkpoint.memory import InMemorySaver
@@ -29,26 +27,10 @@ COUNT = 'answer["content"] = len(context)\nanswer["ready"] = True'
 CALL = {"name": "ask_corpus", "args": {"question": "How many?"}, "id": "c1", "type": "tool_call"}
 
 
-class AgentModel(BaseChatModel):
-    """Calls the tool, then repeats what it returned."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "agent"
-
-    def bind_tools(self, tools: Any, **kwargs: Any) -> AgentModel:
-        return self
-
-    def _generate(self, messages: Any, *args: Any, **kwargs: Any) -> ChatResult:
-        last = messages[-1]
-        reply = AIMessage(f"It is {last.text}") if isinstance(last, ToolMessage) else AIMessage("", tool_calls=[CALL])
-        return ChatResult(generations=[ChatGeneration(message=reply)])
-
-
 @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
-async def test_an_agent_sees_the_answer_and_the_run_hangs_below_the_tool(mode, root_model, tracer):
+async def test_an_agent_sees_the_answer_and_the_run_hangs_below_the_tool(mode, root_model, tracer, agent_model):
     rlm = RLMRunnable(llm=root_model(COUNT), context="x" * 9_000)
-    agent = create_agent(AgentModel(), tools=[rlm.as_tool()])
+    agent = create_agent(agent_model(), tools=[rlm.as_tool()])
     asked, config = {"messages": [("user", "How many?")]}, {"callbacks": [tracer]}
     state = agent.invoke(asked, config) if mode == "invoke" else await agent.ainvoke(asked, config)
 
@@ -98,10 +80,10 @@ ASKED = {"messages": [("user", "How many?")]}
 
 
 @pytest.mark.parametrize(("trace", "size"), [("full", SUMMARY_BYTES), ("summary", SUMMARY_BYTES), ("none", 0)])
-def test_a_checkpoint_keeps_a_bounded_artifact_that_still_has_its_trace(trace, size, root_model):
+def test_a_checkpoint_keeps_a_bounded_artifact_that_still_has_its_trace(trace, size, root_model, agent_model):
     saver = InMemorySaver()
     rlm = RLMRunnable(llm=root_model(CITE_ALL), context=LETTERS, trace=trace)
-    agent = create_agent(AgentModel(), tools=[rlm.as_tool()], checkpointer=saver)
+    agent = create_agent(agent_model(), tools=[rlm.as_tool()], checkpointer=saver)
     agent.invoke(ASKED, THREAD)
     kept = agent.get_state(THREAD).values["messages"][2]
     assert len(saver.serde.dumps_typed(kept.artifact)[1]) < size + CITATIONS_CHARS + 1_000
@@ -149,9 +131,9 @@ def test_what_carries_none_says_so(carrier):
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-async def test_an_agents_custom_stream_shows_the_progress(mode, root_model):
+async def test_an_agents_custom_stream_shows_the_progress(mode, root_model, agent_model):
     rlm = RLMRunnable(llm=root_model("print(1)", COUNT), context="x" * 9_000)
-    agent = create_agent(AgentModel(), tools=[rlm.as_tool()])
+    agent = create_agent(agent_model(), tools=[rlm.as_tool()])
     if mode == "sync":
         parts = list(agent.stream(ASKED, stream_mode="custom"))
     else:
@@ -168,8 +150,8 @@ def failing() -> RLMRunnable:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-async def test_an_agent_survives_a_run_that_fails_and_is_told_why(mode):
-    agent = create_agent(AgentModel(), tools=[failing().as_tool()])
+async def test_an_agent_survives_a_run_that_fails_and_is_told_why(mode, agent_model):
+    agent = create_agent(agent_model(), tools=[failing().as_tool()])
     state = agent.invoke(ASKED) if mode == "sync" else await agent.ainvoke(ASKED)
     told = state["messages"][2]
     assert (told.status, told.name, told.tool_call_id) == ("error", "ask_corpus", "c1")
@@ -247,13 +229,13 @@ async def test_a_wrapped_runnable_is_the_same_tool(wrap, mode, root_model):
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-async def test_its_retries_and_fallbacks_come_before_the_agent_is_told(mode, root_model):
+async def test_its_retries_and_fallbacks_come_before_the_agent_is_told(mode, root_model, agent_model):
     broken = RLMRunnable(llm=ScriptedChatModel(always=lambda _: RuntimeError("down")), context=LETTERS)
     tool = broken.with_retry(stop_after_attempt=2, wait_exponential_jitter=False).as_tool()
     told = tool.invoke(CALL) if mode == "sync" else await tool.ainvoke(CALL)
     assert (told.status, len(broken.llm.requests)) == ("error", 2)
     spare = RLMRunnable(llm=root_model(COUNT), context=LETTERS)
-    for fallback, says in ((spare, "400"), (AgentModel() | (lambda _: AIMessage("plain")), "plain")):
+    for fallback, says in ((spare, "400"), (agent_model() | (lambda _: AIMessage("plain")), "plain")):
         tool = broken.with_fallbacks([fallback]).as_tool()
         told = tool.invoke(CALL) if mode == "sync" else await tool.ainvoke(CALL)
         assert (told.content, told.status) == (says, "success")
