@@ -36,6 +36,7 @@ from rlm_integrations.core.calls.model_calls import MAX_REPLY_CHARS
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.system_role import refuses_system_messages
 from rlm_integrations.core.calls.thoughts import split_thoughts
+from rlm_integrations.core.corpus import chunks
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe
 from rlm_integrations.core.corpus.document import Document
@@ -59,7 +60,7 @@ from rlm_integrations.core.wording import one_line
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.langchain.graph_node import state_update
 from rlm_integrations.langchain.response import to_message
-from rlm_integrations.llama_index import RLMQueryEngine, documents
+from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.citation_marks import mark_citations
 from rlm_integrations.llama_index.documents import merge_nodes
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
@@ -528,7 +529,7 @@ def test_of_neighbours_in_repetitive_text_the_smallest_overlap_counts(before: st
     if claimed > most:
         smallest = [size for size in range(16, most + 1) if before.endswith(text[:size])]
         otherwise = claimed if claimed < len(text) else 0
-        found = documents._overlap_of_neighbours(before, text, claimed)  # pyright: ignore[reportPrivateUsage]
+        found = chunks._overlap_of_neighbours(before, text, claimed)  # pyright: ignore[reportPrivateUsage]
         assert found == min(smallest, default=otherwise)
 
 

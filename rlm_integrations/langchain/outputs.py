@@ -125,7 +125,7 @@ class SourcesOutput(Output):
     """The answer, the user's own documents that it rests on, cited ones first, and the message."""
 
     def whole(self, run: EndedRun) -> dict[str, Any]:
-        documents = run.context.originals(run.result.sources)
+        documents = run.context.rests_on(run.result)
         return {"answer": str(run.message.text), "context": documents, "message": run.message}
 
     def pieces(self, run: EndedRun) -> Iterator[AddableDict]:

@@ -6,22 +6,19 @@ over them is wrong. `start_char_idx` and `end_char_idx` say where a chunk stood 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node, TextNode
 
 from rlm_integrations.core.corpus import forms
+from rlm_integrations.core.corpus.chunks import Chunk, join_chunks
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
-
-_LEAST_OVERLAP = 16
-"""Characters. Less than so many are alike by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +130,21 @@ class _Placed:
 
 def _merge_group(source_id: str, group: Sequence[_Placed]) -> list[MergedDocument]:
     loose = [placed.node for placed in group if placed.start is None]
-    stood = [
-        (placed.start, len(text_of_node(placed.node)), placed.node) for placed in group if placed.start is not None
+    chunks = [_chunk(placed.node, placed.start) for placed in group if placed.start is not None]
+    joined, misplaced = join_chunks(source_id, chunks)
+    merged = [
+        MergedDocument(each.document, tuple(NodeSpan(s.start, s.end, s.item, s.item_start) for s in each.spans))
+        for each in joined
     ]
-    joiner = _Joiner()
-    loose += [node for start, _, node in sorted(stood, key=lambda each: each[:2]) if not joiner.add(start, node)]
-    merged = joiner.documents(source_id)
-    merged += [MergedDocument(document_of_node(node), (NodeSpan(0, len(text_of_node(node)), node),)) for node in loose]
-    return merged
+    return merged + [
+        MergedDocument(document_of_node(node), (NodeSpan(0, len(text_of_node(node)), node),))
+        for node in [*loose, *misplaced]
+    ]
+
+
+def _chunk(node: BaseNode, start: int) -> Chunk[BaseNode]:
+    follows = None if node.prev_node is None else node.prev_node.node_id
+    return Chunk(node, node.node_id, text_of_node(node), start, visible_metadata(node), follows)
 
 
 def _place(node: BaseNode, known: Mapping[str, BaseNode]) -> tuple[str, int | None]:
@@ -174,116 +178,3 @@ def _own_start(node: BaseNode) -> int | None:
 def _parent_id(node: BaseNode) -> str | None:
     parent = node.parent_node
     return None if parent is None else parent.node_id
-
-
-@dataclass(frozen=True, slots=True)
-class _Reached:
-    """The chunk that reaches furthest into the source."""
-
-    start: int
-    text: str
-    node_id: str
-
-
-def _overlap_of_neighbours(before: str, text: str, claimed: int) -> int:
-    """Characters at the start of `text` that stand at the end of `before` too, the chunk right before it.
-
-    `claimed` is what the positions say. They are those of the first place where a chunk's text stands after the
-    start of the one before, so in repetitive text they overlap far too much, and most of the text would be lost.
-    An overlap of more than half is taken for that where a smaller one fits, and the smallest that fits for the real
-    one: where every line is the same that is a guess.
-    """
-    most = min(len(before), len(text)) // 2
-    if claimed <= most:
-        return claimed
-    otherwise = claimed if claimed < len(text) else 0
-    if most < _LEAST_OVERLAP:
-        return otherwise
-    fitting = [each for each in _overlaps(before[-most:], text[:most]) if each >= _LEAST_OVERLAP]
-    return min(fitting, default=otherwise)
-
-
-def _overlaps(before: str, text: str) -> Iterator[int]:
-    """How many characters the end of the one may share with the beginning of the other, in time linear in both.
-
-    As Knuth, Morris and Pratt match a text: of each of its beginnings it is known which shorter ones end it.
-    """
-    shorter = [0] * len(text)
-    length = 0
-    for at in range(1, len(text)):
-        while length and text[at] != text[length]:
-            length = shorter[length - 1]
-        length += text[at] == text[length]
-        shorter[at] = length
-    length = 0
-    for char in before:
-        while length and (length == len(text) or char != text[length]):
-            length = shorter[length - 1]
-        length += char == text[length]
-    while length:
-        yield length
-        length = shorter[length - 1]
-
-
-class _Joiner:
-    """Puts the chunks of one source together, in the order of their positions."""
-
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._length = 0
-        self._spans: list[NodeSpan] = []
-        self._runs: list[tuple[int, BaseNode, Mapping[str, Any]]] = []
-        """Where each run of equal metadata begins, and its first node."""
-        self._furthest = _Reached(0, "", "")
-
-    def add(self, start: int, node: BaseNode) -> bool:
-        """False, and nothing added, for a chunk whose overlap does not repeat what stands there."""
-        text, furthest = text_of_node(node), self._furthest
-        overlap = furthest.start + len(furthest.text) - start if self._parts else 0
-        if overlap > 0:
-            if not furthest.text.startswith(text[:overlap], start - furthest.start):
-                return False
-            if node.prev_node is not None and node.prev_node.node_id == furthest.node_id:
-                overlap = _overlap_of_neighbours(furthest.text, text, overlap)
-        new = text[max(overlap, 0) :]
-        if new:
-            self._begin_run(node, gap=overlap < 0)
-            self._append(new)
-            self._furthest = _Reached(start, text, node.node_id)
-            begin = self._length - len(text)
-        else:
-            begin = self._length - overlap
-        self._spans.append(NodeSpan(begin, begin + len(text), node))
-        return True
-
-    def _begin_run(self, node: BaseNode, *, gap: bool) -> None:
-        metadata = visible_metadata(node)
-        if not self._runs or self._runs[-1][2] != metadata:
-            self._runs.append((self._length, node, metadata))
-        elif gap:
-            self._append("\n")
-
-    def _append(self, text: str) -> None:
-        self._parts.append(text)
-        self._length += len(text)
-
-    def documents(self, source_id: str) -> list[MergedDocument]:
-        """One document for each run. A source that is one run keeps its id."""
-        text = "".join(self._parts)
-        starts = [start for start, _, _ in self._runs]
-        ends = [*starts[1:], self._length][: len(starts)]
-        spans: list[list[NodeSpan]] = [[] for _ in self._runs]
-        for span in self._spans:
-            number = bisect_right(starts, span.start) - 1
-            while number < len(starts) and starts[number] < span.end:
-                begin, end = max(span.start, starts[number]), min(span.end, ends[number])
-                spans[number].append(
-                    NodeSpan(begin - starts[number], end - starts[number], span.node, begin - span.start)
-                )
-                number += 1
-        return [
-            MergedDocument(
-                Document(source_id if len(starts) == 1 else first.node_id, text[start:end], metadata), tuple(own)
-            )
-            for (start, first, metadata), end, own in zip(self._runs, ends, spans, strict=True)
-        ]
