@@ -16,6 +16,7 @@ from rlm_integrations.core.corpus.chunks import Joined, Span, Spans
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.frames import frame_documents
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.langchain.retriever import LangChainRetriever
@@ -119,6 +120,8 @@ def prepare_context(context: object) -> PreparedContext:
         context = context.lazy_load()
     if isinstance(context, LangChainDocument):
         context = [context]
+    if (rows := frame_documents(cast(object, context))) is not None:
+        context = rows
     if isinstance(context, (str, Path, Mapping, Corpus)) or not isinstance(context, Iterable):
         corpus = Corpus.of(cast(object, context))
         return PreparedContext(corpus, (None,) * len(corpus.as_documents()))
@@ -133,8 +136,12 @@ def prepare_context(context: object) -> PreparedContext:
 
 
 def prepare_brought(context: object) -> PreparedContext:
-    """A call's own context. A search that found nothing is an empty list to the root LM, and no error."""
-    if isinstance(context, (list, tuple)) and not context:
+    """A call's own context.
+
+    A search that found nothing is an empty list to the root LM, and no error; so is the empty str that a chain formats
+    it to.
+    """
+    if (isinstance(context, (list, tuple)) and not context) or (isinstance(context, str) and not context.strip()):
         return PreparedContext(Corpus(()), ())
     return prepare_context(cast(object, context))
 

@@ -14,10 +14,13 @@ from langchain_core.messages import AIMessage
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.langchain.response import bounded_report
+from rlm_integrations.langchain.unread_keys import is_corpus
 
 
 def read_state(state: object) -> dict[str, Any]:
     """The messages of a state, and the context where it has one: a mapping's keys, or another state's attributes.
+
+    Documents under other names come along, to be warned of.
 
     Raises InvalidArgumentError for a state without messages.
     """
@@ -29,7 +32,8 @@ def read_state(state: object) -> dict[str, Any]:
             f'state: {type(state).__name__} has no "messages"; as_node() is for graphs with messages in their state, '
             'such as MessagesState; elsewhere write a node: lambda state: {"answer": rlm.invoke(...).text}'
         )
-    return found
+    entries = cast("Mapping[str, Any]", state) if isinstance(state, Mapping) else getattr(state, "__dict__", {})
+    return found | {name: held for name, held in entries.items() if is_corpus(held)}
 
 
 def _entry(state: object, name: str) -> Any:

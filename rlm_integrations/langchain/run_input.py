@@ -8,6 +8,7 @@ from typing import Any
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.langchain.documents import PreparedContext, prepare_brought
 from rlm_integrations.langchain.inputs import read_input
+from rlm_integrations.langchain.unread_keys import check_keys
 
 _SHOWN_MESSAGES = 10
 _SHOWN_CHARS = 2_000
@@ -34,6 +35,8 @@ def read_run_input(value: object, context: PreparedContext) -> RunInput:
 
     Raises InvalidArgumentError for an input that holds no question, or a context that cannot be one.
     """
+    if context.corpus.kind == "none" and context.retriever is None:
+        check_keys(value)
     taken = read_input(value)
     if taken.context is not None:
         context = context.preceded_by(prepare_brought(taken.context))

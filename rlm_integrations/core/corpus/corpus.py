@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import checked_text, read_documents
+from rlm_integrations.core.corpus.frames import frame_documents
+from rlm_integrations.core.corpus.names import check_are_texts
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.errors import InvalidArgumentError
 
@@ -91,8 +93,8 @@ class Corpus:
     def of(cls, context: object) -> Corpus:
         """Read what a user passed as `context`.
 
-        Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, and a
-        short str that names an existing file.
+        Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, a str that is a URL
+        or the name of a file, there or not, and a list of names of files.
         """
         if isinstance(context, Corpus):
             return context
@@ -102,7 +104,11 @@ class Corpus:
             return cls((Document("", checked_text(context)),), "str")
         if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
             return cls((), "none", retriever=cast(Retriever, context))
-        documents = read_documents(context)
+        if (rows := frame_documents(context)) is not None:
+            context = rows
+        if isinstance(context, (list, tuple)):
+            check_are_texts(cast("Sequence[object]", context))
+        documents = read_documents(cast(object, context))
         if not documents:
             raise InvalidArgumentError("context: is empty; pass the documents, or None to ask without a corpus")
         return cls(unique_ids(documents))
