@@ -19,9 +19,9 @@ from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.run.plan import AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import EndsRun
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 
 AnswerT = TypeVar("AnswerT", default=str)

@@ -15,27 +15,10 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain.caller_warning import warn_caller
 
 _READ = {"question", "input", "query", "chat_history", "history", "messages", "context"}
-_CORPUS_NAMES = frozenset(
-    [
-        "chunks",
-        "contexts",
-        "corpus",
-        "doc",
-        "docs",
-        "document",
-        "documents",
-        "files",
-        "knowledge",
-        "passages",
-        "retrieved_documents",
-        "retriever",
-        "source_documents",
-        "sources",
-        "splits",
-        "text",
-        "texts",
-    ]
-)
+_CORPUS_NAMES = {
+    "chunks", "contexts", "corpus", "doc", "docs", "document", "documents", "files", "knowledge", "passages",
+    "retriever", "retrieved_documents", "source_documents", "sources", "splits", "text", "texts",
+}  # fmt: skip
 
 
 def check_keys(value: object) -> None:

@@ -31,6 +31,8 @@ class Corpus:
     own documents were joined to), and `brought` the documents in front of it. Both kinds keep texts as
     they came: CRLF, NUL and lone surrogates included.
 
+    One that is `in_messages` is the text of the conversation itself, which the root LM sees anyway.
+
     With a `retriever` the documents are only a sample: a run begins with those that it returns for the
     question, and the REPL can ask it for more.
     """
@@ -42,10 +44,12 @@ class Corpus:
         *,
         join_to: Corpus | None = None,
         retriever: Retriever | None = None,
+        in_messages: bool = False,
     ) -> None:
         self.brought: tuple[Document, ...] = tuple(documents)
         self._base = join_to
         self.kind: CorpusKind = kind
+        self.in_messages = in_messages
         self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
 
     @property

@@ -11,40 +11,10 @@ from rlm_integrations.core.errors import InvalidArgumentError
 _NAME_CHARS = 1024
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}+://[^\s]++")
 _ROOTED = ("/", "~/", "./", "../")
-_ENDINGS = frozenset(
-    [
-        "csv",
-        "doc",
-        "docx",
-        "eml",
-        "epub",
-        "gz",
-        "htm",
-        "html",
-        "ipynb",
-        "json",
-        "jsonl",
-        "log",
-        "markdown",
-        "md",
-        "mbox",
-        "parquet",
-        "pdf",
-        "ppt",
-        "pptx",
-        "py",
-        "rst",
-        "tex",
-        "tsv",
-        "txt",
-        "xls",
-        "xlsx",
-        "xml",
-        "yaml",
-        "yml",
-        "zip",
-    ]
-)
+_ENDINGS = {
+    "csv", "doc", "docx", "eml", "epub", "gz", "htm", "html", "ipynb", "json", "jsonl", "log", "markdown", "md", "mbox",
+    "parquet", "pdf", "ppt", "pptx", "py", "rst", "tex", "tsv", "txt", "xls", "xlsx", "xml", "yaml", "yml", "zip",
+}  # fmt: skip
 
 
 def check_is_text(text: str) -> None:

@@ -15,9 +15,10 @@ from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADV
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.prompts.texts import sub_call_messages
+from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted, Warned
 from rlm_integrations.core.trace.records import SubCall
-from rlm_integrations.core.trace.run_errors import EndsRun, RunError, let_through
+from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words, number
 from rlm_integrations.wire.calls import LlmQuery, Reserve
 

@@ -33,6 +33,7 @@ from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corp
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.core.trace.ends_run import let_through
 from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
@@ -48,7 +49,7 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import CodeExecution
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary, let_through
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, StepDone
 

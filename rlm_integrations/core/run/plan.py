@@ -12,8 +12,8 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.prompts.fences import PROCESS_KEY
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
-from rlm_integrations.core.trace.run_errors import EndsRun
 
 LONG_TEXT_CHARS = 20_000
 """What works on more text than this does so in a thread: it may take longer than an event loop should wait."""

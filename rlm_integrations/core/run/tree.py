@@ -22,10 +22,11 @@ from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
+from rlm_integrations.core.trace.ends_run import EndsRunError
 from rlm_integrations.core.trace.events import RunEnded, RunFailed
 from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import EndsRunError, LimitReachedError, RunError, keep_result
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError, keep_result
 from rlm_integrations.core.wording import error_words
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,24 +37,6 @@ class SandboxError(RunError):
 
 class LimitReachedError(RunError):
     """A limit was met, and no answer was had or `on_limit="raise"`. `result.stop_reason` names the limit."""
-
-
-EndsRun = Callable[[Exception], bool]
-"""Whether what code of the user's raised is meant for whoever called the run, and no failure to tell the model of."""
-
-
-class EndsRunError(RunError):
-    """Carries what code of the user's raised, `end`, to the end of the run, where it is raised in this one's place."""
-
-    def __init__(self, end: Exception) -> None:
-        super().__init__(f"the run was ended by {type(end).__name__}")
-        self.end = end
-
-
-def let_through(error: Exception, ends_run: EndsRun | None) -> None:
-    """Raises EndsRunError where the error is to end the run."""
-    if ends_run is not None and ends_run(error):
-        raise EndsRunError(error)
 
 
 @contextmanager
