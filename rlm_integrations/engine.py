@@ -42,7 +42,8 @@ class RLMEngine(Generic[AnswerT]):
         system_prompt: Replaces the root LM's system message, and may have the placeholders of
             `core/prompts/root_system.md`.
             `instructions` are added to it instead.
-        on_event: Called with each Event of a run, in order. May be async.
+        on_event: Called with each Event of a run, in order: by `run` in the caller's thread. May be async, and is then
+            awaited on the run's event loop, which in `run` is in another thread.
         on_limit: "answer": a run that meets a limit gives its best answer and says which limit it was.
             "raise": it raises LimitReachedError, which carries that result.
         around_step: Wraps each execution of code; see `AroundStep`.

@@ -62,7 +62,12 @@ class EngineArguments(BaseModel):
 
     if not TYPE_CHECKING:  # the classes say their signatures; an unknown name gets an error that names the close one
 
-        def __init__(self, **values: Any) -> None:
+        def __init__(self, *by_place: object, **values: Any) -> None:
+            if by_place:
+                given = type(by_place[0]).__name__
+                raise InvalidArgumentError(
+                    f"llm: arguments have names, and {given} was given without one; pass {type(self).__name__}(llm=...)"
+                )
             try:
                 super().__init__(**values)
             except ValidationError as error:

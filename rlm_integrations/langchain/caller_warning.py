@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from rlm_integrations.core.caller_warning import warn_outside
+import inspect
+import warnings
+
+_INSIDE = ("rlm_integrations.", "langchain_core.", "langgraph.", "pydantic.")
 
 
 def warn_caller(message: str) -> None:
-    """Warn at the nearest frame outside this package and outside LangChain."""
-    warn_outside(message, "langchain_core.", "langgraph.", "pydantic.")
+    """Warn at the nearest frame outside of this package, LangChain and LangGraph."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_INSIDE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)

@@ -14,8 +14,10 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import AddableDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
+from rlm_integrations.langchain.arguments import RunnableOptions
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.graph_node import progress_writer, read_state, state_update
 from rlm_integrations.langchain.response import bounded_report, message_chunks, text_pieces
@@ -122,19 +124,37 @@ class RawTypedOutput(_InOnePiece):
 
 @dataclass(frozen=True)
 class SourcesOutput(Output):
-    """The answer, the user's own documents that it rests on, cited ones first, and the message."""
+    """The answer, the user's own documents that it rests on, cited ones first, and the message.
+
+    `make` makes the user's value of a validated answer. `include_raw`: a run without one is an output too.
+    """
+
+    answer_type: Any = None
+    make: Callable[[Any], Any] | None = None
+    include_raw: bool = False
+
+    def let_pass(self, misfit: LimitReachedError) -> None:
+        if not self.include_raw:
+            raise misfit
 
     def whole(self, run: EndedRun) -> dict[str, Any]:
         documents = run.context.rests_on(run.result)
-        return {"answer": str(run.message.text), "context": documents, "message": run.message}
+        whole = {"answer": self._answer(run), "context": documents, "message": run.message}
+        return {**whole, "parsing_error": run.misfit} if self.include_raw else whole
 
     def pieces(self, run: EndedRun) -> Iterator[AddableDict]:
-        """As those of a streamed retrieval chain: the documents, then the answer bit by bit."""
+        """As those of a streamed retrieval chain: the documents, then the answer, bit by bit where it is text."""
         whole = self.whole(run)
-        yield AddableDict(context=whole["context"])
-        for text in text_pieces(whole["answer"]):
-            yield AddableDict(answer=text)
-        yield AddableDict(message=run.message)
+        answer = whole.pop("answer")
+        yield AddableDict(context=whole.pop("context"))
+        for piece in text_pieces(answer) if self.make is None else [answer]:
+            yield AddableDict(answer=piece)
+        yield AddableDict(whole)
+
+    def _answer(self, run: EndedRun) -> Any:
+        if self.make is None:
+            return str(run.message.text)
+        return None if run.misfit else self.make(run.message.additional_kwargs["parsed"])
 
 
 @dataclass(frozen=True)
@@ -162,6 +182,12 @@ def read_output(keywords: Mapping[str, Any]) -> Output:
         name = others[0]
         if name in _METHODS:
             remedy = f"use RLMRunnable(...).{_METHODS[name]}"
+        elif name == "context":
+            remedy = 'it goes into the input: {"question": ..., "context": ...}, or to the constructor'
+        elif name in RunnableOptions.__annotations__:
+            remedy = f"it is the constructor's: RLMRunnable({name}=...)"
+        elif name in RLMLimits.model_fields:
+            remedy = f'it is a limit, and the constructor\'s: RLMRunnable(limits={{"{name}": ...}})'
         else:
             remedy = f"bind what is meant for the model to the model: llm=llm.bind({name}=...)"
         raise InvalidArgumentError(f"{name}: a call takes no such keyword; {remedy}")

@@ -22,16 +22,26 @@ _CHUNK_CHARS = 16
 """Characters of a piece of a short one."""
 
 
+class ShownBriefly(dict[str, Any]):
+    """A trace as plain JSON, for which the repr of a message has a line in place of kilobytes."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self.get('iterations', ()))} iterations: RLMTrace.of(message)>"
+
+
 def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, typed: bool) -> AIMessage:
     """The answer as text, the usage of the whole tree, and under `response_metadata["rlm"]` what led to it.
 
     A typed answer is JSON text, and the object itself `additional_kwargs["parsed"]`.
     """
+    report = result.report(trace=trace)
+    if report["trace"] is not None:
+        report["trace"] = ShownBriefly(report["trace"])
     return AIMessage(
         content=result.text,
         id=f"rlm-{run_id}",
         usage_metadata=to_usage_metadata(result.usage),
-        response_metadata={"rlm": result.report(trace=trace)},
+        response_metadata={"rlm": report},
         additional_kwargs={"parsed": result.answer} if typed else {},
     )
 

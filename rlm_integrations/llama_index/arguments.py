@@ -76,3 +76,27 @@ def checked_trace(value: Any) -> TraceDetail:
     if value not in get_args(TraceDetail):
         raise InvalidArgumentError(f'trace: {value!r} is unknown; pass "summary", "full" or "none"')
     return value
+
+
+def checked_inline(inline_citations: bool, output_cls: type[BaseModel] | None) -> bool:
+    """Raises InvalidArgumentError for both."""
+    if inline_citations and output_cls is not None:
+        raise InvalidArgumentError(
+            "inline_citations: stand in a text, and answers are objects of an output class here; pass one of the "
+            'two (the citations themselves are in response.metadata["rlm"])'
+        )
+    return inline_citations
+
+
+def instead_of_index(corpus: object, given: Mapping[str, Any]) -> Any:
+    """What of `documents`, `nodes` and `retriever` is read instead of the index; None where none is given.
+
+    Raises InvalidArgumentError for several, and for an unknown `corpus`.
+    """
+    if corpus not in ("nodes", "retriever"):
+        raise InvalidArgumentError(f'corpus: {corpus!r} is unknown; pass "nodes" or "retriever"')
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1 or (names and corpus == "retriever"):
+        told = [*names, 'corpus="retriever"'] if corpus == "retriever" else names
+        raise InvalidArgumentError(f"{' and '.join(told)}: given together; pass one of them")
+    return given[names[0]] if names else None

@@ -7,25 +7,22 @@ over them is wrong. `start_char_idx` and `end_char_idx` say where a chunk stood 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node, TextNode
+from llama_index.core.schema import BaseNode, TextNode
 
-from rlm_integrations.core.corpus import forms
-from rlm_integrations.core.corpus.chunks import Chunk, join_chunks
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
-from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.joining import Fit, Joiner, MergedDocument
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
+from rlm_integrations.llama_index.node_text import document_of_node, has_media, text_of_node
+from rlm_integrations.llama_index.overlaps import LEAST_OVERLAP
+from rlm_integrations.llama_index.placing import Placed, are_linked, in_order_of_parsing, place
 
-
-@dataclass(frozen=True, slots=True)
-class MergedDocument:
-    document: Document
-    spans: tuple[NodeSpan, ...]
-    """In order of their start. They overlap where the nodes did."""
+_LEAST_REPEATED = 64
+"""Characters. Less than so many may well stand in two texts of one source."""
+_TRIED = 16
+"""Nodes that begin alike: so many are compared with a text."""
 
 
 class NodeCorpus:
@@ -45,12 +42,13 @@ class NodeCorpus:
         merged = merge_nodes(nodes, ancestors)
         if not merged:
             raise InvalidArgumentError(f"context: none of the {len(nodes):,} nodes holds text; pass nodes with text")
-        mute = sum(1 for node in nodes if not text_of_node(node) and _has_media(node))
+        mute = sum(1 for node in nodes if not text_of_node(node) and has_media(node))
         if mute:
             warn_caller(
                 f"context: {mute:,} of the {len(nodes):,} nodes hold an image, sound or video and no text: left "
                 "out, since an RLM reads text; describe them in their text to have them read"
             )
+        _warn_of_doubts(nodes, merged)
         documents = unique_ids([each.document for each in merged])
         spans = {document.id: each.spans for document, each in zip(documents, merged, strict=True)}
         return cls(Corpus(documents), spans)
@@ -81,100 +79,104 @@ class NodeCorpus:
         return spans.touching(start, end)
 
 
+def _warn_of_doubts(nodes: Sequence[BaseNode], merged: Sequence[MergedDocument]) -> None:
+    guesses = sum(each.guesses for each in merged)
+    if guesses:
+        warn_caller(
+            f"context: the place of {guesses:,} of the {len(nodes):,} chunks is a guess, since their text repeats "
+            "itself or contradicts their positions: counts over them may be off; from_documents reads the documents "
+            "themselves"
+        )
+    in_corpus = {span.node.node_id for each in merged for span in each.spans}
+    repeated = sum(1 for node in nodes if node.node_id not in in_corpus and text_of_node(node))
+    if repeated:
+        warn_caller(
+            f"context: {repeated:,} of the {len(nodes):,} nodes are parts of other nodes of the same source: left out, "
+            "so that their text counts once"
+        )
+
+
 def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> list[MergedDocument]:
     """The documents that the nodes are chunks of, in the order in which they first appear.
 
-    Chunks of one source are put together by their positions, a gap between them filled with a newline.
-    Where the metadata that the model may see changes from one chunk to the next, a new document begins,
-    without the overlap. A node without a source or a position is a document of its own, and one without text none.
-    One that is given twice counts once.
+    Chunks of one source are put together by their positions, a small gap between them filled with a newline. Where
+    more is missing between them, or the text is divided by metadata (see `Joiner.documents`), a new document begins.
+    A node without a source or a position is a document of its own, and one without text none. One that is given twice
+    counts once.
+
+    A position is one in the text that a parser was given: where parsers worked one after the other, in what the one
+    before had made of the source. Then positions contradict each other, or are missing, and only those chunks are put
+    together that are known to follow one another; what begins anew is a document of its own.
 
     In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `ancestors` are nodes by
     id that are not part of the corpus themselves, but tell where their children stood.
     """
     known = {**(ancestors or {}), **{node.node_id: node for node in nodes}}
-    groups: dict[str, list[_Placed]] = {}
+    groups: dict[str, list[Placed]] = {}
     for node in {(node.node_id, text_of_node(node)): node for node in nodes}.values():
         if text_of_node(node):
-            source_id, start = _place(node, known)
-            groups.setdefault(source_id, []).append(_Placed(node, start))
+            source_id, start = place(node, known)
+            groups.setdefault(source_id, []).append(Placed(node, start))
     return [merged for source_id, group in groups.items() for merged in _merge_group(source_id, group)]
 
 
-def text_of_node(node: BaseNode) -> str:
-    return node.get_content(metadata_mode=MetadataMode.NONE)
+def _merge_group(source_id: str, group: Sequence[Placed]) -> list[MergedDocument]:
+    loose = [each for each in group if each.start is None]
+    joined = None if loose and are_linked(group) else _join([each for each in group if each.start is not None])
+    if joined is None:
+        joined, loose = _without_repeated(_join_proven(group), group), []
+    one_id = source_id if len(joined) == 1 and not loose else None
+    merged = [document for joiner in joined for document in joiner.documents(one_id)]
+    return merged + [_alone(each.node) for each in loose]
 
 
-def _has_media(node: BaseNode) -> bool:
-    if isinstance(node, Node):
-        return any((node.image_resource, node.audio_resource, node.video_resource))
-    return isinstance(node, ImageNode)
+def _alone(node: BaseNode) -> MergedDocument:
+    return MergedDocument(document_of_node(node), (NodeSpan(0, len(text_of_node(node)), node),))
 
 
-def visible_metadata(node: BaseNode) -> dict[str, Any]:
-    """The node's metadata as plain JSON, without what `excluded_llm_metadata_keys` keeps from the model."""
-    return forms.visible_metadata(node.metadata, list(node.excluded_llm_metadata_keys), node.node_id)
+def _join(group: Sequence[Placed]) -> list[Joiner] | None:
+    """The texts that chunks of one source make up; None where their positions contradict each other."""
+    joined: list[Joiner] = []
+    for each in sorted(group, key=lambda each: (each.start or 0, len(text_of_node(each.node)))):
+        fit = joined[-1].add(each) if joined else Fit.APART
+        if fit is Fit.CONFLICT:
+            return None
+        if fit is Fit.APART:
+            joined.append(Joiner())
+            joined[-1].add(each)
+    return joined
 
 
-def document_of_node(node: BaseNode) -> Document:
-    """The node as a document of its own."""
-    return Document(node.node_id, text_of_node(node), visible_metadata(node))
+def _join_proven(group: Sequence[Placed]) -> list[Joiner]:
+    joined: list[Joiner] = []
+    for each in in_order_of_parsing(group):
+        if not joined or joined[-1].add(each) is not Fit.JOINED:
+            unknown = each.node.prev_node is None and (each.start or 0) > LEAST_OVERLAP
+            joined.append(Joiner(proven=True))
+            joined[-1].add(each)
+            joined[-1].guesses += unknown  # it follows on another one, and nothing says on which
+    return joined
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    node: BaseNode
-    start: int | None
-    """Where the node's text stood in its source; None where that is unknown, or no longer true of its text."""
-
-
-def _merge_group(source_id: str, group: Sequence[_Placed]) -> list[MergedDocument]:
-    loose = [placed.node for placed in group if placed.start is None]
-    chunks = [_chunk(placed.node, placed.start) for placed in group if placed.start is not None]
-    joined, misplaced = join_chunks(source_id, chunks)
-    merged = [
-        MergedDocument(each.document, tuple(NodeSpan(s.start, s.end, s.item, s.item_start) for s in each.spans))
-        for each in joined
+def _without_repeated(joined: Sequence[Joiner], group: Sequence[Placed]) -> list[Joiner]:
+    """Without those that another, larger node holds all of: cut from it to be found by (small to big)."""
+    beginning: dict[str, list[BaseNode]] = {}
+    for each in group:
+        beginning.setdefault(text_of_node(each.node)[:LEAST_OVERLAP], []).append(each.node)
+    return [
+        joiner
+        for joiner in joined
+        if joiner.chars < _LEAST_REPEATED
+        or not any(
+            _holds_all(node, joiner.placed)
+            for node in beginning.get(text_of_node(joiner.placed[0].node)[:LEAST_OVERLAP], [])[:_TRIED]
+        )
     ]
-    return merged + [
-        MergedDocument(document_of_node(node), (NodeSpan(0, len(text_of_node(node)), node),))
-        for node in [*loose, *misplaced]
-    ]
 
 
-def _chunk(node: BaseNode, start: int) -> Chunk[BaseNode]:
-    follows = None if node.prev_node is None else node.prev_node.node_id
-    return Chunk(node, node.node_id, text_of_node(node), start, visible_metadata(node), follows)
-
-
-def _place(node: BaseNode, known: Mapping[str, BaseNode]) -> tuple[str, int | None]:
-    """The id of the text that the node was cut from, and where it stood in it."""
-    source_id = node.ref_doc_id or node.node_id
-    start = _own_start(node)
-    if start is None or node.ref_doc_id is None:
-        return source_id, None
-    parent_id = _parent_id(node)
-    while parent_id is not None:
-        parent = known.get(parent_id)
-        if parent is None:
-            return parent_id, start
-        if not text_of_node(parent).startswith(text_of_node(node), start):
-            return source_id, start  # a parent in another sense
-        parent_start = _own_start(parent)
-        if parent_start is None:
-            return parent_id, start
-        start += parent_start
-        parent_id = _parent_id(parent)
-    return source_id, start
-
-
-def _own_start(node: BaseNode) -> int | None:
-    if not isinstance(node, TextNode):
-        return None
-    start, end = node.start_char_idx, node.end_char_idx
-    return start if start is not None and end is not None and 0 <= start == end - len(node.text) else None
-
-
-def _parent_id(node: BaseNode) -> str | None:
-    parent = node.parent_node
-    return None if parent is None else parent.node_id
+def _holds_all(larger: BaseNode, parts: Sequence[Placed]) -> bool:
+    text = text_of_node(larger)
+    return all(
+        len(part_text := text_of_node(part.node)) < len(text) and text.startswith(part_text, part.start or 0)
+        for part in parts
+    )

@@ -16,9 +16,11 @@ from llama_index.core.schema import BaseNode, NodeWithScore
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.documents import NodeCorpus
-from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index
+from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index, objects_of_index
 from rlm_integrations.llama_index.index_retriever import IndexRetriever
+from rlm_integrations.llama_index.node_objects import with_objects
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.retriever import NodeRetriever
 from rlm_integrations.llama_index.source_nodes import Evidence, corpus_evidence, retrieved_evidence
@@ -89,11 +91,20 @@ def read_context(
         )
     if isinstance(context, (BaseIndex, ComposableGraph)):
         index = cast(AnyIndex, context)
-        seen = selection.of(nodes_of_index(index))
+        nodes = nodes_of_index(index, selection.filters)
+        if not nodes:
+            warn_caller(
+                f"{type(index).__name__}: it holds no nodes, so this engine answers over an empty corpus; an index is "
+                "read when its engine is made: after nodes were inserted, make a new one"
+            )
+            return NodesContext(NodeCorpus(Corpus(()), {}))
+        seen = with_objects(selection.of(nodes), objects_of_index(index))
         return NodesContext(NodeCorpus.of_nodes(seen, ancestors_in_docstore(index, seen)))
-    nodes, rest = _nodes_of(context)
-    if nodes is not None:
-        return NodesContext(NodeCorpus.of_nodes(selection.of(nodes), {node.node_id: node for node in nodes}))
+    given, rest = _nodes_of(context)
+    if given is not None:
+        return NodesContext(
+            NodeCorpus.of_nodes(with_objects(selection.of(given), {}), {node.node_id: node for node in given})
+        )
     if selection.given:
         raise InvalidArgumentError(
             f"{' and '.join(selection.given)}: need nodes, and context is {type(context).__name__}; pass an index, "

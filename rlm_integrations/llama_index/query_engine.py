@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal, Unpack
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
@@ -22,9 +23,9 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
 from rlm_integrations.core.calls.threads import in_thread
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
+from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.events import Event
@@ -33,12 +34,14 @@ from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.arguments import (
     QueryEngineOptions,
     checked_handler,
+    checked_inline,
     checked_list,
     checked_output_cls,
     checked_text,
     checked_trace,
+    instead_of_index,
 )
-from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.caller_warning import in_thread_for_caller, warn_caller
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.events import instrumentation_event
 from rlm_integrations.llama_index.index_nodes import AnyIndex
@@ -111,12 +114,7 @@ class RLMQueryEngine(BaseQueryEngine):
         self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
         self._output_cls = checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
-        self._inline_citations = inline_citations
-        if inline_citations and self._output_cls is not None:
-            raise InvalidArgumentError(
-                "inline_citations: stand in a text, and answers are objects of an output class here; pass one of the "
-                'two (the citations themselves are in response.metadata["rlm"])'
-            )
+        self._inline_citations = checked_inline(inline_citations, self._output_cls)
         self._system_prompt = checked_text(system_prompt, "system_prompt")
         self._instructions = checked_text(instructions, "instructions")
         self._trace: TraceDetail = checked_trace(trace)
@@ -145,14 +143,9 @@ class RLMQueryEngine(BaseQueryEngine):
         the like then narrow. Otherwise arguments of RAG engines (`similarity_top_k`, `response_mode`, ...) have no
         meaning here and are ignored with a warning. Unknown ones raise TypeError.
         """
-        if corpus not in ("nodes", "retriever"):
-            raise InvalidArgumentError(f'corpus: {corpus!r} is unknown; pass "nodes" or "retriever"')
         given = {"documents": documents, "nodes": nodes, "retriever": retriever}
-        instead = [name for name, value in given.items() if value is not None]
-        if len(instead) > 1 or (instead and corpus == "retriever"):
-            names = [*instead, 'corpus="retriever"'] if corpus == "retriever" else instead
-            raise InvalidArgumentError(f"{' and '.join(names)}: given together; pass one of them")
-        context = given[instead[0]] if instead else index
+        instead = instead_of_index(corpus, given)
+        context = index if instead is None else instead
         engine_options: Mapping[str, Any] = options
         if corpus == "retriever":
             context, engine_options = retriever_of_index(index, options)
@@ -175,6 +168,41 @@ class RLMQueryEngine(BaseQueryEngine):
     def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
         """An engine that begins with the retriever's hits for the query, and can retrieve more from the REPL."""
         return cls._of(retriever, options)
+
+    @classmethod
+    async def afrom_index(
+        cls,
+        index: AnyIndex,
+        *,
+        corpus: Literal["nodes", "retriever"] = "nodes",
+        documents: Iterable[BaseNode] | None = None,
+        nodes: Iterable[BaseNode | NodeWithScore] | None = None,
+        retriever: BaseRetriever | None = None,
+        **options: Unpack[QueryEngineOptions],
+    ) -> RLMQueryEngine:
+        """`from_index`, with the index read in a thread: the event loop goes on meanwhile.
+
+        `as_query_engine` and the other constructors read where they are called: a large index, in a coroutine, holds
+        up everything else on its loop for seconds.
+        """
+        make = partial(
+            cls.from_index, index, corpus=corpus, documents=documents, nodes=nodes, retriever=retriever, **options
+        )
+        return await in_thread_for_caller(make)
+
+    @classmethod
+    async def afrom_documents(
+        cls, documents: Iterable[BaseNode], **options: Unpack[QueryEngineOptions]
+    ) -> RLMQueryEngine:
+        """`from_documents`, with the documents read in a thread."""
+        return await in_thread_for_caller(partial(cls.from_documents, documents, **options))
+
+    @classmethod
+    async def afrom_nodes(
+        cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[QueryEngineOptions]
+    ) -> RLMQueryEngine:
+        """`from_nodes`, with the nodes put together in a thread."""
+        return await in_thread_for_caller(partial(cls.from_nodes, nodes, **options))
 
     @classmethod
     def _of(
@@ -237,11 +265,15 @@ class RLMQueryEngine(BaseQueryEngine):
             event.on_end(payload={EventPayload.FUNCTION_OUTPUT: observation})
         return observation
 
-    def _tell(self, event: Event) -> Awaitable[None] | None:
-        told = instrumentation_event(event)
-        if told is not None:
-            _dispatcher.event(told)
-        return self._on_event(event) if self._on_event is not None else None
+    def _telling(self, *, sync: bool) -> OnEvent:
+        async def told(event: Event) -> None:  # where the event arises, for what LlamaIndex is told has its span
+            instrumented = instrumentation_event(event)
+            if instrumented is not None:
+                _dispatcher.event(instrumented)
+            if self._on_event is not None:
+                await tell(self._on_event, event, sync=sync)
+
+        return told
 
     def _new_engine(self, *, sync: bool) -> RLMEngine[Any]:
         marking = inline_instructions() if self._inline_citations else None
@@ -254,7 +286,7 @@ class RLMQueryEngine(BaseQueryEngine):
             tools=tool_functions(self._tools, sync=sync),
             system_prompt=self._system_prompt,
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
-            on_event=self._tell,
+            on_event=self._telling(sync=sync),
             on_limit=self._on_limit,
             around_step=self._run_code,
             **options,

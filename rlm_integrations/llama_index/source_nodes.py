@@ -15,8 +15,9 @@ from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, T
 from rlm_integrations.core.corpus.description import shown_whole
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.llama_index.documents import NodeCorpus, text_of_node
+from rlm_integrations.llama_index.documents import NodeCorpus
 from rlm_integrations.llama_index.node_spans import NodeSpan
+from rlm_integrations.llama_index.node_text import text_of_node
 
 SOURCE_NODES = 50
 """A response carries at most so many. It travels in events, in chat memories and in prompts of evaluators."""

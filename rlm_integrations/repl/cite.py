@@ -26,7 +26,7 @@ class Cite:
         """Record evidence: a quote from the corpus, word for word; runs of white space may differ, and
         the margins of comments and lists at line breaks.
 
-        `doc_id` is an id, a document or a match. Returns "cited d3[120:164]". Raises ValueError where the quote does
+        `doc_id` is an id, a document or a match. Returns the quote as it stands there. Raises ValueError where it does
         not stand, KeyError for an unknown id.
         """
         if not isinstance(quote, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -38,8 +38,9 @@ class Cite:
         if found is None:
             raise ValueError(self._unfound(quote, wanted))
         passage, start, end = found
-        ask(self._host, calls.Cite(passage.id, start, end, passage.text[start:end]))
-        return f"cited {passage.id}[{start}:{end}]"
+        cited = passage.text[start:end]
+        ask(self._host, calls.Cite(passage.id, start, end, cited))
+        return cited
 
     def _unfound(self, quote: str, wanted: Passage | None) -> str:
         shown = repr(quote if len(quote) <= 80 else f"{quote[:79]}…")

@@ -30,9 +30,6 @@ class Chunk(Generic[ItemT]):
     text: str
     start: int
     metadata: Mapping[str, Any]
-    follows: str | None = None
-    """The name of the chunk right before it, of a framework that finds positions by a search from the start of that
-    one: they claim too much overlap in repetitive text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,46 +75,6 @@ def shared_ends(before: str, after: str) -> int:
     return 0
 
 
-def _overlap_of_neighbours(before: str, text: str, claimed: int) -> int:
-    """Characters at the start of `text` that stand at the end of `before` too, the chunk right before it.
-
-    `claimed` is what the positions say. They are those of the first place where a chunk's text stands after the
-    start of the one before, so in repetitive text they overlap far too much, and most of the text would be lost.
-    An overlap of more than half is taken for that where a smaller one fits, and the smallest that fits for the real
-    one: where every line is the same that is a guess.
-    """
-    most = min(len(before), len(text)) // 2
-    if claimed <= most:
-        return claimed
-    otherwise = claimed if claimed < len(text) else 0
-    if most < _LEAST_OVERLAP:
-        return otherwise
-    fitting = [each for each in _overlaps(before[-most:], text[:most]) if each >= _LEAST_OVERLAP]
-    return min(fitting, default=otherwise)
-
-
-def _overlaps(before: str, text: str) -> Iterator[int]:
-    """How many characters the end of the one may share with the beginning of the other, in time linear in both.
-
-    As Knuth, Morris and Pratt match a text: of each of its beginnings it is known which shorter ones end it.
-    """
-    shorter = [0] * len(text)
-    length = 0
-    for at in range(1, len(text)):
-        while length and text[at] != text[length]:
-            length = shorter[length - 1]
-        length += text[at] == text[length]
-        shorter[at] = length
-    length = 0
-    for char in before:
-        while length and (length == len(text) or char != text[length]):
-            length = shorter[length - 1]
-        length += char == text[length]
-    while length:
-        yield length
-        length = shorter[length - 1]
-
-
 class _Joiner(Generic[ItemT]):
     """Puts the chunks of one source together, in the order of their positions."""
 
@@ -134,11 +91,12 @@ class _Joiner(Generic[ItemT]):
         """False, and nothing added, for a chunk whose overlap does not repeat what stands there."""
         text, furthest = chunk.text, self._furthest
         overlap = 0 if furthest is None else furthest.start + len(furthest.text) - chunk.start
-        if furthest is not None and overlap > 0:
-            if not furthest.text.startswith(text[:overlap], chunk.start - furthest.start):
-                return False
-            if chunk.follows is not None and chunk.follows == furthest.name:
-                overlap = _overlap_of_neighbours(furthest.text, text, overlap)
+        if (
+            furthest is not None
+            and overlap > 0
+            and not furthest.text.startswith(text[:overlap], chunk.start - furthest.start)
+        ):
+            return False
         new = text[max(overlap, 0) :]
         if new:
             self._begin_run(chunk, gap=overlap < 0)

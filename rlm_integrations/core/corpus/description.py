@@ -23,6 +23,7 @@ _KEY_CHARS = 60
 _COUNTED_SUB_CALLS = 50
 _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
+_LONG = 10  # times the preview
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 
 
@@ -138,9 +139,14 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, rea
     sample = documents[0]
     written = json.dumps(dict(sample.metadata), ensure_ascii=False, default=str)
     metadata = f"metadata {shortened(written, _METADATA_CHARS)}\n" if sample.metadata else ""
-    shown = _cut(sample.text, limits.preview_chars)
+    shown = _cut(sample.text, _preview(len(sample.text), limits))
     tag = fence_tag(fence_key, metadata, shown)
     return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, tag=tag, **facts)
+
+
+def _preview(chars: int, limits: RLMLimits) -> int:
+    """How much of a text of so many characters is shown: the beginning of a long one tells little of it."""
+    return limits.preview_chars // (2 if chars > _LONG * limits.preview_chars else 1)
 
 
 def _whole(document: Document) -> str:

@@ -146,7 +146,8 @@ def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
         lines.append(observation_part("answer_refused", why=one_line(done.answer.refused)))
     if at.misfit is not None:
         lines.append(observation_part("answer_misfit", why=one_line(at.misfit)))
-    if done.variables:
+    # Where the output does not tell as much of them
+    if done.variables and (done.error is not None or done.output.empty or done.output.cut_chars):
         lines.append(observation_part("variables", variables=one_line("; ".join(done.variables), _VARIABLES_CHARS)))
     return lines
 

@@ -49,7 +49,7 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import CodeExecution
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary, caused_by
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, StepDone
 
@@ -181,8 +181,8 @@ class Node:
 
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         shared, iteration = self._shared, action.iteration
+        chars = prompt_chars(action.messages)
         if not action.shortened:
-            chars = prompt_chars(action.messages)
             await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
         shared.calls.last_call = action.last_call
         try:
@@ -193,6 +193,7 @@ class Node:
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
+        self._cause = None
         await self._emit(
             RootReplied(
                 iteration,
@@ -206,7 +207,7 @@ class Node:
         )
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
-        if cut := await off_loop(prompt_chars(action.messages), silently_cut, action.messages, completion):
+        if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
         replied = Replied(completion.text, self._view(), completion.finish, unfinished(completion))
@@ -218,9 +219,8 @@ class Node:
 
     def _failure(self, action: Fail) -> RunError:
         self.draft, self.stop_reason = action.draft, action.stop_reason
-        error = (RootModelError if action.stop_reason is None else LimitReachedError)(action.message)
-        error.__cause__ = self._cause
-        return error
+        kind = RootModelError if action.stop_reason is None else LimitReachedError
+        return caused_by(self._cause, kind, action.message)
 
     # -- running code
 

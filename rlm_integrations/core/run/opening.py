@@ -120,4 +120,5 @@ def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes) -> ReplSettings:
         memory_mb=limits.memory_mb or max(_LEAST_MEMORY_MB, 3 * corpus.chars // 2**20),
         retriever=corpus.retriever is not None,
         tools=tuple(plan.tools),
+        null_answers=plan.answer_type.takes_null,
     )

@@ -19,6 +19,7 @@ LONG_TEXT_CHARS = 20_000
 """What works on more text than this does so in a thread: it may take longer than an event loop should wait."""
 
 OnEvent = Callable[[Event], Awaitable[None] | None]
+"""In a sync run a function is called in the thread that waits for the run; what is async runs on the run's own loop."""
 AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
 """(iteration, code, execute) -> observation. Must await execute() once and return what it returned."""
 

@@ -36,7 +36,7 @@ class RunTree:
     def __init__(self, plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> None:
         asked = read_question(question, plan.limits.message_chars)
         self._plan, self._context = plan, context
-        self._account = Account(asked.text, plan.limits, plan.on_event)
+        self._account = Account(asked.text, plan.limits, plan.on_event, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
         self._kept: RLMResult[Any] | None = None

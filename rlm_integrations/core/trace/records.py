@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Finish
@@ -98,10 +98,11 @@ class CodeExecution(_Record):
     """The exception's line, for instance "block 2, line 3: KeyError: 'plot'"."""
     lost: Text | None = None
     """Why the REPL was lost in this step, if it did."""
-    variables: list[Text] = []
-    sub_calls: list[SubCall] = []
+    # factories, for pydantic copies a default list by a walk through it
+    variables: list[Text] = Field(default_factory=list)
+    sub_calls: list[SubCall] = Field(default_factory=list[SubCall])
     omitted_sub_calls: OmittedSubCalls | None = None
-    host_calls: list[HostFunctionCall] = []
+    host_calls: list[HostFunctionCall] = Field(default_factory=list[HostFunctionCall])
     start: float = 0.0
     """Seconds since the run began."""
     seconds: float = 0.0
