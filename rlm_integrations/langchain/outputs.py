@@ -20,13 +20,14 @@ from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.langchain.arguments import RunnableOptions
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.graph_node import progress_writer, read_state, state_update
-from rlm_integrations.langchain.response import message_chunks, text_pieces
+from rlm_integrations.langchain.response import bounded_report, message_chunks, text_pieces
 
 _METHODS = {
     "answer_type": "with_structured_output(...)",
     "include_raw": "with_structured_output(..., include_raw=True)",
     "with_sources": "with_sources()",
     "as_node": "as_node()",
+    "as_tool": "as_tool()",
 }
 """Keywords that a user may guess, and the methods that are meant."""
 
@@ -81,6 +82,22 @@ class MessageOutput(Output):
 
 
 @dataclass(frozen=True)
+class ToolOutput(MessageOutput):
+    """The answer's message as the artifact of a tool's, which checkpoints keep for good: bounded, with a summary."""
+
+    def progress_writer(self) -> Callable[[Any], None] | None:
+        return progress_writer()
+
+    def whole(self, run: EndedRun) -> AIMessage:
+        had = run.message.response_metadata["rlm"]["trace"]
+        report = bounded_report(run.result, "none" if had is None else "summary")
+        return run.message.model_copy(update={"response_metadata": {"rlm": report}})
+
+    def pieces(self, run: EndedRun) -> Iterator[AIMessageChunk]:
+        return message_chunks(self.whole(run))
+
+
+@dataclass(frozen=True)
 class TypedOutput(MessageOutput):
     """The message of a validated answer, which is its `additional_kwargs["parsed"]`."""
 
@@ -121,7 +138,7 @@ class SourcesOutput(Output):
             raise misfit
 
     def whole(self, run: EndedRun) -> dict[str, Any]:
-        documents = run.context.originals(run.result.sources)
+        documents = run.context.rests_on(run.result)
         whole = {"answer": self._answer(run), "context": documents, "message": run.message}
         return {**whole, "parsing_error": run.misfit} if self.include_raw else whole
 

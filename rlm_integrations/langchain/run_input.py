@@ -11,6 +11,7 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.langchain.documents import PreparedContext, prepare_brought
 from rlm_integrations.langchain.input_view import corpus_line_in, small_view, whole_view
 from rlm_integrations.langchain.inputs import read_input
+from rlm_integrations.langchain.unread_keys import check_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ def read_run_input(value: object, context: PreparedContext) -> RunInput:
 
     Raises InvalidArgumentError for an input that holds no question, or a context that cannot be one.
     """
+    if context.corpus.kind == "none" and context.retriever is None:
+        check_keys(value)
     taken = read_input(value)
     line = corpus_line_in(taken.context)
     if line is not None:

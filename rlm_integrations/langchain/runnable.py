@@ -12,12 +12,10 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import run_in_executor, set_config_context
-from langchain_core.tools import BaseTool
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 from typing_extensions import Unpack
 
 from rlm_integrations.core.calls.threads import in_thread
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
@@ -25,23 +23,30 @@ from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
-from rlm_integrations.langchain.documents import PreparedContext, RunContext
+from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
+from rlm_integrations.langchain.graph_node import is_graph_signal
 from rlm_integrations.langchain.handlers import in_callers_thread
+from rlm_integrations.langchain.injected_arguments import check_within_graph
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.listeners import hearing_whole
 from rlm_integrations.langchain.outputs import EndedRun, NodeOutput, Output, SourcesOutput, read_output
-from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, question_tool, tool_description
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.tools import as_functions
+from rlm_integrations.langchain.wrapped import KeepsTool
 
 T = TypeVar("T")
 
 
-class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
+class RLMRunnable(
+    BoundedBatches[RLMInput, AIMessage],
+    KeepsTool[RLMInput, AIMessage],
+    EngineArguments,
+    RunnableSerializable[RLMInput, AIMessage],
+):
     """Answers questions over a corpus of any length; it stands where a RAG chain or a chat model stood.
 
         chain = prompt | RLMRunnable(llm=ChatOpenAI(model="gpt-5"))
@@ -62,7 +67,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
-        tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox.
+        tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
+            that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
         system_prompt: In place of the root LM's own system prompt.
         instructions: Added to the root LM's system prompt.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
@@ -181,31 +187,6 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         self._engine(RunCallbacks({}, sync=True), self.limits, structured.answer_type, sync=True)
         return TypedRLM(self, structured, include_raw)
 
-    def as_tool(
-        self,
-        args_schema: type[BaseModel] | None = None,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        arg_types: dict[str, type] | None = None,
-    ) -> BaseTool:
-        """A tool for agents: it takes `question: str`, its content is the answer and its artifact the AIMessage.
-
-        Args:
-            args_schema: Must be None, as `arg_types`: the arguments' schema is fixed.
-            name: What agents call it; "ask_corpus" without one.
-            description: What agents are told of it; without one, it tells of the context.
-            arg_types: Must be None.
-
-        Raises:
-            InvalidArgumentError: A schema of arguments was given.
-        """
-        if args_schema is not None or arg_types is not None:
-            given = "arg_types" if args_schema is None else "args_schema"
-            raise InvalidArgumentError(f"{given}: the tool takes one argument, question: str; leave it out")
-        context = cast(PreparedContext, self.context)
-        return question_tool(self, name or CORPUS_TOOL_NAME, description or tool_description(context.describe()))
-
     def with_sources(self) -> RLMWithSources:
         """A runnable that gives the user's own documents beside the answer.
 
@@ -243,6 +224,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
 
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
+        check_within_graph(self.tools)
         config = in_callers_thread(config)
         callbacks = self._callbacks(config, output, sync=True)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
@@ -255,6 +237,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
 
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
+        check_within_graph(self.tools)
         callbacks = self._callbacks(config, output, sync=False)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
@@ -293,6 +276,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
             on_event=callbacks.handle,
             on_limit=self.on_limit,
             around_step=callbacks.around_step,
+            ends_run=is_graph_signal,
         )
 
     def _limits(self, config: RunnableConfig) -> RLMLimits:

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import RLMRunnable, collect_rlm_traces
-from rlm_integrations.langchain.graph_node import CITATIONS_CHARS
+from rlm_integrations.langchain.response import CITATIONS_CHARS
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 READY = 'answer["content"] = {0}\nanswer["ready"] = True'

@@ -164,6 +164,7 @@ def test_listeners_of_a_chain_see_its_own_run(root_model: Callable[..., Any]) ->
     assert [run.inputs for run in seen] == [{"q": LONG}]
 
 
+@pytest.mark.filterwarnings("ignore:input. .* not read, and there is no corpus:UserWarning")
 @pytest.mark.parametrize(
     ("asked", "shown"),
     [

@@ -31,7 +31,7 @@ def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
     """Whether the root LM sees all of the corpus unasked, or there is none."""
     if corpus.retriever is not None:
         return False
-    if corpus.kind == "none":
+    if corpus.kind == "none" or corpus.in_messages:
         return True
     room = limits.inline_chars
     if not room or max(corpus.chars, len(corpus.documents)) > room:
@@ -57,6 +57,10 @@ def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars
     reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
     if corpus.kind == "none":
         return text("context_none")
+    if corpus.in_messages:
+        ids = ", ".join(repr(document.id) for document in corpus.documents[:_LISTED_IDS])
+        more = ", ..." if len(corpus.documents) > _LISTED_IDS else ""
+        return fill("context_messages", documents=plural(len(corpus.documents), "document"), ids=ids + more)
     if corpus.kind == "str":
         return _describe_str(corpus, limits, fence_key, reading)
     return _describe_documents(corpus, limits, fence_key, reading)

@@ -33,6 +33,7 @@ from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corp
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.core.trace.ends_run import let_through
 from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
@@ -78,7 +79,7 @@ class Node:
         """Ask until there is an answer. Raises RunError, and InvalidArgumentError for the context."""
         shared, budget = self._shared, self._budget
         self.corpus = await read_corpus(
-            context, self._question, budget.call_seconds(), shared.threads, sync=shared.sync
+            context, self._question, budget.call_seconds(), shared.threads, self._plan.ends_run, sync=shared.sync
         )
         self.started = True
         messages = await self._open()
@@ -128,11 +129,11 @@ class Node:
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
         )
-        foreign = ForeignCalls(shared.calls, self._emit)
+        foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
         self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
         self._host = HostFunctions(
             shared.calls,
-            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, self._emit),
+            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, self._emit, plan.ends_run),
             self._retrieval,
             Citations(self._retrieval.document, self._emit),
             ToolCalls(plan.tools, shared.threads, foreign),
@@ -187,6 +188,7 @@ class Node:
         try:
             completion = await shared.calls.root_call(shared.root, action.messages)
         except Exception as error:
+            let_through(error, self._plan.ends_run)
             self._cause, words = error, error_words(error)
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))

@@ -12,6 +12,7 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.prompts.fences import PROCESS_KEY
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
 
 LONG_TEXT_CHARS = 20_000
@@ -38,5 +39,6 @@ class RunPlan:
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
     around_step: AroundStep | None
+    ends_run: EndsRun | None = None
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""

@@ -225,19 +225,38 @@ class RLMTrace(_Record):
     def of(cls, carrier: object) -> RLMTrace:
         """The trace that a LangChain message, a LlamaIndex response or an RLMResult carries.
 
+        A message may be a ToolMessage that has it in its artifact, a dict as messages are dumped and kept by
+        checkpoints, or within an output that holds one (`with_sources`, `include_raw`).
+
         Raises InvalidArgumentError where it carries none.
         """
         trace: object = getattr(carrier, "trace", None)
         if isinstance(trace, RLMTrace):
             return trace
-        for attribute in ("response_metadata", "metadata"):
-            report = _get(getattr(carrier, attribute, None), "rlm")
-            if (trace := _get(report, "trace")) is not None:
-                return cls.model_validate(trace)
+        if (found := _find_trace(carrier, 3)) is not None:
+            return cls.model_validate(found)
         raise InvalidArgumentError(
             f"carrier: this {type(carrier).__name__} carries no RLM trace; pass what RLMRunnable, RLMQueryEngine or "
             'RLMEngine returned, made with trace="summary" or "full"'
         )
+
+
+_REPORTS = ("response_metadata", "metadata")
+_HOLDERS = ("artifact", "message", "raw", "data", "kwargs")
+"""Where a ToolMessage, an output, or a message that was dumped has the message with the trace."""
+
+
+def _find_trace(carrier: object, depth: int) -> object:
+    reports = (_get(_entry(carrier, name), "rlm") for name in _REPORTS)
+    for report in (carrier, _get(carrier, "rlm"), *reports):
+        if isinstance(trace := _get(report, "trace"), dict):
+            return cast("dict[str, object]", trace)
+    held = (_entry(carrier, name) for name in _HOLDERS) if depth else ()
+    return next((found for each in held if each is not None and (found := _find_trace(each, depth - 1))), None)
+
+
+def _entry(carrier: object, name: str) -> object:
+    return _get(cast(object, carrier), name) if isinstance(carrier, dict) else getattr(carrier, name, None)
 
 
 def _get(mapping: object, key: str) -> object:

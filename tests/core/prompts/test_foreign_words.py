@@ -137,6 +137,7 @@ OURS = names("""
     repl_lost: retrieved
     observation.sub_calls_failed: n
     observation.sub_calls_failed_at: n_failed n indices kept
+    context_messages: documents ids
     context_docs: documents origin chars spread reading tag
     context_docs_unseen: documents origin chars spread reading
     context_docs_whole: documents origin chars tag
@@ -149,6 +150,7 @@ OURS = names("""
     root_system: max_output_chars context_kind chunk_use sub_calls sub_step
 """)
 THE_USERS = names("""
+    agent_tool: tool corpus
     answer_schema: schema
     first_message: question
     instructions: instructions
