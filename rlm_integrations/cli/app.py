@@ -37,6 +37,7 @@ def options(
 
 @app.command()
 def ask(
+    context: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files and folders: the corpus.")],
     question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
     model: Annotated[
@@ -72,6 +73,9 @@ def ask(
         typer.Option("--import", metavar="MODULE", help="The model's code may import it, as numpy; may be repeated."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show what the root LM thinks and writes, and what its code prints.")
+    ] = False,
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
 ) -> None:
     """Answer a question over files and folders.
@@ -88,12 +92,16 @@ def ask(
     with exit_codes():
         from rlm_integrations.cli.ask import Ask, answer_question
         from rlm_integrations.cli.settings import read_limits, read_models, read_paths, read_sandbox
+        from rlm_integrations.terminal.console import progress_console
+        from rlm_integrations.terminal.live_view import LiveView
 
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits(named, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         confined = read_sandbox(sandbox, imports or [])
-        answer_question(Ask(question, read_paths(paths), root, sub, limits, confined, as_json, trace))
+        began = context.obj if isinstance(context.obj, float) else None
+        view = LiveView(progress_console(), began=began, in_full=verbose)
+        answer_question(Ask(question, read_paths(paths), root, sub, limits, confined, as_json, trace), view)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import typer
 
 from rlm_integrations.cli.delivery import check_writable, deliver, keep_unfinished
 from rlm_integrations.cli.exit_codes import FAILED, ended_by
-from rlm_integrations.cli.interrupted_run import RunInterruptedError, run_until_signal
+from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
@@ -18,7 +18,6 @@ from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
-from rlm_integrations.terminal.console import progress_console
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
 
@@ -37,17 +36,18 @@ class Ask:
     trace: Path | None
 
 
-def answer_question(ask: Ask) -> None:
+def answer_question(ask: Ask, view: LiveView) -> None:
     """Run, print, and write the trace where one is asked for.
 
     Raises typer.Exit for a run that failed or was interrupted, and where its answer or trace could not be written.
     """
     check_writable(ask.trace)
-    view = LiveView(progress_console())
     engine = RLMEngine(ask.root, sub_llm=ask.sub, limits=ask.limits, sandbox=ask.sandbox, on_event=view.see)
     try:
         with view:
-            result = run_until_signal(engine.arun(ask.question, _read(ask.paths)))
+            with ended_by_signals():
+                corpus = _read(ask.paths)
+            result = run_until_signal(engine.arun(ask.question, corpus))
     except RunError as error:
         say(f"The run failed: {error}")
         _tell_run(view)
@@ -76,7 +76,5 @@ def _read(paths: Sequence[Path]) -> Corpus:
 
 def _tell_run(view: LiveView) -> None:
     say(view.summary)
-    if view.view.first_failure:
-        say(f"The first sub-call that failed: {view.view.first_failure}")
     if view.failure is not None:
         say(f"The progress display failed: {view.failure!r}")
