@@ -58,7 +58,8 @@ def ask(
         float | None, typer.Option(metavar="SECONDS", help="For the whole run. Default: no limit.")
     ] = None,
     limit: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any other field of RLMLimits; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Another limit, as max_total_tokens=500000; may be repeated."),
     ] = None,
     price: Annotated[
         str | None, typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10.")
@@ -85,11 +86,11 @@ def ask(
     The answer and its citations go to stdout, the progress to stderr.
 
     Exit codes: 0 an answer, 1 the run failed or its answer or trace could not be written, 2 wrong arguments,
-    130 interrupted (143 by SIGTERM).
+    3 a limit was met (with the best answer by then, where there is one), 130 interrupted (143 by SIGTERM).
     """
     from rlm_integrations.cli.exit_codes import exit_codes
 
-    with exit_codes():
+    with exit_codes(as_json=as_json):
         from rlm_integrations.cli.ask import Ask, answer_question
         from rlm_integrations.cli.settings import read_limits, read_models, read_paths, read_sandbox
         from rlm_integrations.terminal.console import progress_console
