@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from rlm_integrations.cli.answer_output import answer_text, failed_json, json_text, result_json
+from rlm_integrations.cli.answer_view import print_answer
 from rlm_integrations.cli.exit_codes import print_error
 from rlm_integrations.cli.trace_file import TraceFile
 from rlm_integrations.core.surrogates import without_lone_surrogates
@@ -18,9 +19,11 @@ from rlm_integrations.terminal.streams import say, say_whole, stdout_encoding, w
 def deliver(result: RLMResult[str], trace: TraceFile | None, *, as_json: bool) -> bool:
     """Write the trace, where one is asked for, and print the answer. Whether both came to where they belong."""
     trace_problem = _write_trace(trace, result)
-    text = json_text(result_json(result), stdout_encoding()) if as_json else answer_text(result)
     try:
-        write_out(text)
+        if as_json:
+            write_out(json_text(result_json(result), stdout_encoding()))
+        else:
+            print_answer(answer_text(result))
     except OSError as error:
         say(f"The answer was not printed: {error}")
         if trace is None or trace_problem:

@@ -18,6 +18,8 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableT
 from rich.control import Control
 from rich.segment import ControlType, Segment, Segments
 
+from rlm_integrations.terminal.console import without_space_at_end
+
 _SECONDS = 0.125
 # Its own line, then what is below: a terminal that is to erase all of its screen at once may keep it in its history.
 _ERASE_BELOW = Segments([Segment("\r\x1b7\x1b[2K\x1b[1B\x1b[J\x1b8", None, [(ControlType.CARRIAGE_RETURN,)])])
@@ -90,7 +92,7 @@ class RedrawnLines(RenderHook):
         for place, line in enumerate(lines):
             if place:
                 yield Segment.line()
-            yield from _without_space_at_end(line)
+            yield from without_space_at_end(line)
         up = ((ControlType.CURSOR_UP, 1),) * (len(lines) - 1)
         yield Control(ControlType.CARRIAGE_RETURN, *up)
 
@@ -158,13 +160,3 @@ class RedrawnLines(RenderHook):
         with suppress(OSError, ValueError, AttributeError):  # no terminal of this session; not on Windows
             return os.tcgetpgrp(self._console.file.fileno()) == os.getpgrp()
         return True
-
-
-def _without_space_at_end(line: list[Segment]) -> list[Segment]:
-    """Space that a terminal would wrap."""
-    kept = list(line)
-    while kept and not kept[-1].text.strip():
-        kept.pop()
-    if kept:
-        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style)
-    return kept

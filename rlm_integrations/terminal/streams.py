@@ -107,11 +107,29 @@ def write_out(text: str) -> None:
 
     Raises OSError where it cannot be written; stdout is an UnfailingStream then.
     """
+    _write_whole((printable(text) if sys.stdout is not None and _is_terminal(sys.stdout) else text) + "\n")
+
+
+def write_out_drawn(text: str) -> None:
+    """What a TerminalConsole has drawn, on stdout. Raises OSError as `write_out` does."""
+    _write_whole(text)
+
+
+def stdout_is_screen() -> bool:
+    """Whether stdout is a terminal that knows more than lines of plain text."""
+    return sys.stdout is not None and _is_terminal(sys.stdout) and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return not stream.closed and stream.isatty()
+
+
+def _write_whole(text: str) -> None:
     stream: TextIO | None = sys.stdout
     if stream is None:
         raise OSError(errno.EBADF, "stdout is closed")
     try:
-        stream.write((printable(text) if stream.isatty() else text) + "\n")
+        stream.write(text)
         stream.flush()
     except (OSError, ValueError) as error:
         abandon_stdout()
