@@ -106,17 +106,24 @@ def ask(
 
 
 @app.command()
-def doctor() -> None:
-    """Show what confines the REPL on this machine, and which versions are installed.
+def doctor(
+    base_url: Annotated[
+        str | None, typer.Option(help="Ask this OpenAI-compatible server, too: which models it has, or --model.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("-m", "--model", help="Send this model one small request, too.")] = None,
+) -> None:
+    """Show whether what is installed works, what confines the REPL on this machine, and whether a run works.
 
-    Exit code 1 when nothing can confine model-written code here.
+    No model is asked, and nothing billed, unless --base-url or --model is given.
+
+    Exit code 1 where something of it fails.
     """
     from rlm_integrations.cli.exit_codes import exit_codes
 
     with exit_codes():
         from rlm_integrations.cli.doctor import examine
 
-        raise typer.Exit(0 if examine() else 1)
+        raise typer.Exit(0 if examine(base_url, model) else 1)
 
 
 @app.command()

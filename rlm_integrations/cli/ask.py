@@ -12,7 +12,7 @@ import typer
 from rlm_integrations.cli.delivery import deliver, keep_unfinished
 from rlm_integrations.cli.exit_codes import FAILED, LIMIT_MET, ended_by
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
-from rlm_integrations.cli.model_errors import hint
+from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.cli.trace_file import TraceFile
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -24,8 +24,6 @@ from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
-
-_OPENAI_URL = "https://api.openai.com/v1"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
 
 
 def _in_words(error: RunError, ask: Ask) -> str:
-    more = hint(error, ask.root.base_url or _OPENAI_URL)
+    more = hint(error, ask.root.base_url or OPENAI_URL)
     return in_shell_words(str(error)) + (f" ({more})" if more else "")
 
 

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from rlm_integrations.core.wording import one_line
 
+OPENAI_URL = "https://api.openai.com/v1"
+"""Where a model is that has no URL."""
+
 
 def hint(error: BaseException, url: str) -> str:
     """What was wrong with the server at the URL, and what to do. Empty where the error's own words say all."""

@@ -16,7 +16,7 @@ _OPTIONS = {
     "output_price": "--price",
 }
 _KEY = "Pass api_key=... or set OPENAI_API_KEY"
-_argument = re.compile(rf"({'|'.join(_OPTIONS)})(?=: )")
+_argument = re.compile(rf"({'|'.join(name for name in _OPTIONS if name != 'sandbox')})(?=: )")
 _keyword = re.compile(rf"\b({'|'.join(_OPTIONS)})=(?:'([^'\n]*+)'|([\w.]++))")
 
 
