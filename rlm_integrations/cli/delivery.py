@@ -58,8 +58,8 @@ def _write_trace(trace: TraceFile | None, result: RLMResult[str]) -> str | None:
         return None
     try:
         trace.write(_trace_text(result))
-    except Exception as error:  # whatever it is, the answer is still to be printed
-        return str(error)
+    except (Exception, KeyboardInterrupt) as error:  # whatever it is, the answer is still to be printed
+        return str(error) or type(error).__name__
     return None
 
 

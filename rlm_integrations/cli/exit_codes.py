@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 import typer
 
 from rlm_integrations.cli.answer_output import json_text
+from rlm_integrations.cli.interrupted_run import end_words
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError
 from rlm_integrations.core.wording import error_words
@@ -18,8 +19,6 @@ from rlm_integrations.terminal.streams import say, stdout_encoding, write_out
 FAILED = 1
 WRONG_ARGUMENTS = 2
 LIMIT_MET = 3
-
-_ENDS = {"SIGINT": "Interrupted.", "SIGTERM": "Terminated.", "SIGHUP": "Hung up."}
 
 
 @contextmanager
@@ -50,7 +49,7 @@ def exit_codes(*, as_json: bool = False) -> Generator[None]:
 
 def ended_by(signal_number: int, *, as_json: bool = False) -> typer.Exit:
     """Says which signal ended the program, and has the exit code that shells give it."""
-    end = _ENDS[signal.Signals(signal_number).name]
+    end = end_words(signal_number)
     if as_json:
         print_error({"error": end})
     return _ended(end, 128 + signal_number)

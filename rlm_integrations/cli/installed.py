@@ -14,7 +14,7 @@ from rlm_integrations.core.wording import one_line
 
 OURS = "rlm-integrations"
 _SECONDS = 120
-_requirement = re.compile(r"([\w.-]++)(?:\[[^\]]*+\])?([^;]*+)")
+_requirement = re.compile(r"([\w.-]++)(?:\[[^\]]*+\])?+([^;]*+)")
 _bound = re.compile(r"(>=|<)\s*+(\d++(?:\.\d++)*+)")
 
 

@@ -11,12 +11,19 @@ from typing import Any
 
 from rlm_integrations.core.trace.result import RLMResult
 
+_ENDS = {"SIGINT": "Interrupted.", "SIGTERM": "Terminated.", "SIGHUP": "Hung up."}
+
+
+def end_words(signal_number: int) -> str:
+    """What a signal did, as shells say it."""
+    return _ENDS[signal.Signals(signal_number).name]
+
 
 class RunInterruptedError(Exception):
     """A signal ended the run. `result` is what there was, None where the run had not begun."""
 
     def __init__(self, signal_number: int, result: RLMResult[Any] | None) -> None:
-        super().__init__(signal.Signals(signal_number).name)
+        super().__init__(end_words(signal_number))
         self.signal_number = signal_number
         self.result = result
 
