@@ -75,15 +75,6 @@ class LiveView:
                 before, self.view = self.view, advance(self.view, event)
                 self._show(before, event)
 
-    @contextmanager
-    def paused(self) -> Generator[None]:
-        """Without the lines that are redrawn, so that a question can be asked on the terminal."""
-        if self._lines is None:
-            yield
-        else:
-            with self._lines.hidden():
-                yield
-
     def _show(self, before: RunView, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._line(Text(corpus_line(self.view)))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -68,16 +68,6 @@ class RedrawnLines(RenderHook):
     def redraw(self) -> None:
         with self._lock:
             self._console.print(Control())
-
-    @contextmanager
-    def hidden(self) -> Generator[None]:
-        """Without the lines, for whatever else needs the terminal: a question to the user."""
-        with self._lock:
-            self._hide()
-            try:
-                yield
-            finally:
-                self._show()
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         with self._lock:

@@ -116,8 +116,10 @@ def write_out_drawn(text: str) -> None:
 
 
 def stdout_is_screen() -> bool:
-    """Whether stdout is a terminal that knows more than lines of plain text."""
-    return sys.stdout is not None and _is_terminal(sys.stdout) and os.environ.get("TERM") not in ("dumb", "unknown")
+    """Whether stdout is a terminal that knows more than lines of plain text, and more than ASCII."""
+    if sys.stdout is None or not _is_terminal(sys.stdout) or os.environ.get("TERM") in ("dumb", "unknown"):
+        return False
+    return stdout_encoding().lower().startswith("utf")
 
 
 def _is_terminal(stream: TextIO) -> bool:
