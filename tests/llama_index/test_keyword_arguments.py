@@ -21,8 +21,8 @@ from llama_index.core.response_synthesizers import get_response_synthesizer
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
+from rlm_integrations.llama_index.arguments import QueryEngineOptions
 from rlm_integrations.llama_index.keyword_arguments import IGNORED, REFUSED, read_keyword_arguments
-from rlm_integrations.llama_index.query_engine import QueryEngineOptions
 
 
 def test_rag_arguments_are_ignored_with_one_warning_that_names_them(documents):
