@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import RESPONSE_TYPE
-from llama_index.core.callbacks.base import CallbackManager, EventContext
+from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.prompts.base import PromptTemplate
 from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
-from llama_index.core.schema import QueryBundle
+from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.settings import Settings
 from llama_index.core.tools.types import BaseTool, ToolMetadata
 from llama_index.core.vector_stores.types import MetadataFilters
@@ -36,13 +36,14 @@ from rlm_integrations.llama_index.arguments import (
     checked_text,
     checked_trace,
 )
+from rlm_integrations.llama_index.caller_warning import in_thread_for_caller
 from rlm_integrations.llama_index.chat_streaming import take_asked
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.constructors import QueryEngineConstructors
 from rlm_integrations.llama_index.events import instrumentation_event
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
 from rlm_integrations.llama_index.node_selection import NodeSelection
-from rlm_integrations.llama_index.query_context import NodesContext, QueryContext, RetrieverContext, read_context
+from rlm_integrations.llama_index.query_context import QueryContext, RunContext, read_context
 from rlm_integrations.llama_index.response import build_response
 from rlm_integrations.llama_index.tools import tool_functions
 
@@ -118,19 +119,50 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         postprocessors = checked_list(node_postprocessors or (), "node_postprocessors", "node postprocessors")
         self._context = read_context(context, selection, postprocessors)
 
+    def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        """What the engine's retriever finds; [] over a corpus, which was read whole when the engine was made.
+
+        Raises InvalidArgumentError over IndexNodes behind which stands what was not read: LlamaIndex would pass that
+        over in silence.
+        """
+        return self._context.retrieve(query_bundle)
+
+    def synthesize(
+        self,
+        query_bundle: QueryBundle,
+        nodes: list[NodeWithScore],
+        additional_source_nodes: Sequence[NodeWithScore] | None = None,
+    ) -> RESPONSE_TYPE:
+        """Answer over these nodes; where there are none, over the engine's own corpus, if it was read whole."""
+        return self._run(query_bundle, self._context.over(nodes, additional_source_nodes or ()), CBEventType.SYNTHESIZE)
+
+    async def asynthesize(
+        self,
+        query_bundle: QueryBundle,
+        nodes: list[NodeWithScore],
+        additional_source_nodes: Sequence[NodeWithScore] | None = None,
+    ) -> RESPONSE_TYPE:
+        """`synthesize`, on the caller's event loop."""
+        context = await in_thread_for_caller(partial(self._context.over, nodes, additional_source_nodes or ()))
+        return await self._arun(query_bundle, context, CBEventType.SYNTHESIZE)
+
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        context = self._context.for_run()
+        return self._run(query_bundle, self._context.for_run(), CBEventType.QUERY)
+
+    async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
+        return await self._arun(query_bundle, self._context.for_run(), CBEventType.QUERY)
+
+    def _run(self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType) -> RESPONSE_TYPE:
         asked = take_asked(self)
-        with self._query_event(query_bundle) as event:
+        with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
             result = self._engine.run(query_bundle.query_str, context.core_context)
             response = self._respond(result, context, "stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
-    async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        context = self._context.for_run()
+    async def _arun(self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType) -> RESPONSE_TYPE:
         asked = take_asked(self)
-        with self._query_event(query_bundle) as event:
+        with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
             result = await self._async_engine.arun(query_bundle.query_str, context.core_context)
             # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
             response = await in_thread(self._respond, result, context, "async_stream", asked)
@@ -140,7 +172,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
     def _respond(
         self,
         result: RLMResult[Any],
-        context: NodesContext | RetrieverContext,
+        context: RunContext,
         stream: Literal["stream", "async_stream"],
         asked: bool | None,
     ) -> RESPONSE_TYPE:
@@ -154,12 +186,6 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             inline_citations=self._inline_citations,
             as_text=asked is True,
         )
-
-    @contextmanager
-    def _query_event(self, query_bundle: QueryBundle) -> Generator[EventContext]:
-        payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
-        with self.callback_manager.event(CBEventType.QUERY, payload=payload) as event:
-            yield event
 
     @_dispatcher.span
     async def _run_code(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:

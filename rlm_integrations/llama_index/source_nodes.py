@@ -6,7 +6,7 @@ Never all nodes of a long document, and never nodes that the user did not bring.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -52,6 +52,18 @@ class Evidence:
         numbers = {source.node.node_id: number for number, source in enumerate(self.sources, 1)}
         needed = [places[:1] if places and places[0].whole else places for places in self.places]
         return [[numbers[place.node_id] for place in places if place.node_id in numbers] for places in needed]
+
+    def with_scores(self, scores: Mapping[str, float | None]) -> Evidence:
+        """With the scores that the nodes, by id, were found with."""
+        scored = [NodeWithScore(node=each.node, score=scores.get(each.node.node_id)) for each in self.sources]
+        return replace(self, sources=scored)
+
+    def with_more(self, more: Sequence[NodeWithScore]) -> Evidence:
+        """With these after the others, each once."""
+        if not more:
+            return self
+        joined = _evidence([*self.sources, *more], self.places)
+        return replace(joined, more_sources=self.more_sources or joined.more_sources)
 
 
 def corpus_evidence(result: RLMResult[Any], corpus: NodeCorpus) -> Evidence:
