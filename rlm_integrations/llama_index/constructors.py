@@ -10,7 +10,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.schema import BaseNode, NodeWithScore
 
-from rlm_integrations.llama_index.arguments import QueryEngineOptions, instead_of_index
+from rlm_integrations.llama_index.arguments import IndexEngineOptions, QueryEngineOptions, instead_of_index
 from rlm_integrations.llama_index.caller_warning import in_thread_for_caller, warn_caller
 from rlm_integrations.llama_index.index_nodes import AnyIndex
 from rlm_integrations.llama_index.index_retriever import retriever_of_index
@@ -30,7 +30,7 @@ class QueryEngineConstructors:
         documents: Iterable[BaseNode] | None = None,
         nodes: Iterable[BaseNode | NodeWithScore] | None = None,
         retriever: BaseRetriever | None = None,
-        **options: Unpack[QueryEngineOptions],
+        **options: Unpack[IndexEngineOptions],
     ) -> Self:
         """An engine over everything in the index: what `index.as_query_engine(engine="rlm", ...)` gives.
 
@@ -72,7 +72,7 @@ class QueryEngineConstructors:
         documents: Iterable[BaseNode] | None = None,
         nodes: Iterable[BaseNode | NodeWithScore] | None = None,
         retriever: BaseRetriever | None = None,
-        **options: Unpack[QueryEngineOptions],
+        **options: Unpack[IndexEngineOptions],
     ) -> Self:
         """`from_index`, with the index read in a thread: the event loop goes on meanwhile.
 

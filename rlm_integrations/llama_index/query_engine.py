@@ -14,13 +14,13 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.prompts.base import PromptTemplate
 from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from llama_index.core.settings import Settings
 from llama_index.core.tools.types import BaseTool, ToolMetadata
 from llama_index.core.vector_stores.types import MetadataFilters
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
 from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
 from rlm_integrations.core.run.plan import OnEvent
@@ -29,6 +29,7 @@ from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.arguments import (
+    checked_callback_manager,
     checked_handler,
     checked_inline,
     checked_list,
@@ -99,7 +100,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         on_limit: Literal["answer", "raise"] = "answer",
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        super().__init__(callback_manager or Settings.callback_manager)
+        super().__init__(checked_callback_manager(callback_manager))
         root, structured_cls = unwrap_structured(choose_llm(llm, "llm", callback_manager))
         self._llm = LlamaIndexModel(root)
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
@@ -230,6 +231,14 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         }
 
     def _update_prompts(self, prompts: PromptDictType) -> None:
+        """Raises InvalidArgumentError for prompts that there are not, as those of a RAG engine's synthesizer."""
+        there_are = self._get_prompts()
+        unknown = [name for name in prompts if name not in there_are]
+        if unknown:
+            raise InvalidArgumentError(
+                f"update_prompts: an RLM query engine has no {', '.join(unknown)}; its prompts are "
+                f"{' and '.join(there_are)}, and what a template said of the answer goes into instructions"
+            )
         if "system_prompt" in prompts:
             self._system_prompt = prompts["system_prompt"].get_template() or None
         if "instructions" in prompts:
