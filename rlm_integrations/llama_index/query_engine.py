@@ -120,6 +120,15 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         postprocessors = checked_list(node_postprocessors or (), "node_postprocessors", "node postprocessors")
         self._context = read_context(context, selection, postprocessors)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the core's engines, which are made anew: a copy's are bound to the copy."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_engine", "_async_engine")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
+
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         """What the engine's retriever finds; [] over a corpus, which was read whole when the engine was made.
 
