@@ -40,6 +40,7 @@ from rlm_integrations.llama_index.arguments import (
 from rlm_integrations.llama_index.caller_warning import in_thread_for_caller
 from rlm_integrations.llama_index.chat_streaming import take_asked
 from rlm_integrations.llama_index.citation_marks import inline_instructions
+from rlm_integrations.llama_index.computation_node import with_computation
 from rlm_integrations.llama_index.constructors import QueryEngineConstructors
 from rlm_integrations.llama_index.events import instrumentation_event
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
@@ -190,7 +191,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         streaming = self._streaming if asked is None else asked
         return build_response(
             result,
-            context.evidence(result),
+            with_computation(context.evidence(result), result),
             trace=self._trace,
             delivery=stream if streaming else "whole",
             inline_citations=self._inline_citations,
