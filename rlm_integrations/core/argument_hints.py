@@ -20,6 +20,8 @@ _ARGUMENTS = {
     "llm": ("model", "lm", "chat_model", "root_model", "root_llm", "root_lm", "language_model"),
     "sub_llm": ("sub_model", "sub_lm", "recursive_model", "small_llm", "worker_llm"),
     "context": ("docs", "documents", "corpus", "text"),
+    "documents": ("docs", "context"),
+    "similarity_top_k": ("top_k", "k"),
     "sandbox": ("environment", "repl"),
     "system_prompt": ("system", "system_message"),
     "instructions": ("prompt", "custom_instructions", "extra_instructions"),
@@ -39,7 +41,11 @@ def argument_hint(name: str, value: object, known: Collection[str], others: Coll
     `known` are the arguments there are, and `others` those that are taken too but not worth listing.
     """
     if name not in _LIMIT_OF:
-        meant = [argument for argument, names in _ARGUMENTS.items() if name in names and argument in known]
+        meant = [
+            argument
+            for argument, names in _ARGUMENTS.items()
+            if name in names and (argument in known or argument in others)
+        ]
         limits = RLMLimits.model_fields if "limits" in known else ()
         close = meant or difflib.get_close_matches(name, [*known, *limits, *others], n=1)
         if not close:

@@ -105,6 +105,8 @@ def _wrap_as_query_engine(original: _Method) -> _Method:
                 _warn_unknown_engine(name)
             return original(self, *args, **kwargs)
         del kwargs["engine"]
+        if "index" in kwargs:
+            raise TypeError(f'as_query_engine(engine="{ENGINE_NAME}") takes no index: it reads the one it is called on')
         if len(args) > 1 or (args and "llm" in kwargs):
             raise TypeError(f'as_query_engine(engine="{ENGINE_NAME}") takes one positional argument, llm')
         return RLMQueryEngine.from_index(self, **(kwargs | {"llm": args[0]} if args else kwargs))

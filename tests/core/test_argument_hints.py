@@ -36,6 +36,7 @@ def test_a_limit_goes_into_limits(name: str, limit: str) -> None:
         ("limit", "limits"),
         ("contxt", "context"),
         ("top_k_similarity", "similarity_top_k"),
+        ("top_k", "similarity_top_k"),
     ],
 )
 def test_other_names_for_what_there_is(name: str, meant: str) -> None:

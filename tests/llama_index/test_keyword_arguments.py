@@ -95,6 +95,7 @@ def test_an_unknown_argument_is_a_type_error_with_the_close_name(documents, wron
         ("model", "m", "did you mean 'llm'?"),
         ("sub_model", "m", "did you mean 'sub_llm'?"),
         ("answer_type", str, "did you mean 'output_cls'?"),
+        ("top_k", 5, "did you mean 'similarity_top_k'?"),
     ],
 )
 @pytest.mark.parametrize(
@@ -109,6 +110,12 @@ def test_the_error_says_where_what_was_meant_goes(documents, build, wrong, value
     with pytest.raises(TypeError) as caught:
         build(documents, **{wrong: value})
     assert str(caught.value) == f"the RLM query engine has no argument {wrong!r}; {hint}"
+
+
+def test_an_index_is_not_given_another(documents):
+    index = SummaryIndex.from_documents(documents)
+    with pytest.raises(TypeError, match="takes no index: it reads the one it is called on"):
+        index.as_query_engine(engine="rlm", index=index)
 
 
 @pytest.mark.parametrize(
