@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import checked_text, read_documents
+from rlm_integrations.core.corpus.frames import frame_documents
+from rlm_integrations.core.corpus.names import check_are_texts
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.errors import InvalidArgumentError
 
@@ -29,6 +31,8 @@ class Corpus:
     own documents were joined to), and `brought` the documents in front of it. Both kinds keep texts as
     they came: CRLF, NUL and lone surrogates included.
 
+    One that is `in_messages` is the text of the conversation itself, which the root LM sees anyway.
+
     With a `retriever` the documents are only a sample: a run begins with those that it returns for the
     question, and the REPL can ask it for more.
     """
@@ -40,10 +44,12 @@ class Corpus:
         *,
         join_to: Corpus | None = None,
         retriever: Retriever | None = None,
+        in_messages: bool = False,
     ) -> None:
         self.brought: tuple[Document, ...] = tuple(documents)
         self._base = join_to
         self.kind: CorpusKind = kind
+        self.in_messages = in_messages
         self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
 
     @property
@@ -91,8 +97,8 @@ class Corpus:
     def of(cls, context: object) -> Corpus:
         """Read what a user passed as `context`.
 
-        Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, and a
-        short str that names an existing file.
+        Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, a str that is a URL
+        or the name of a file, there or not, and a list of names of files.
         """
         if isinstance(context, Corpus):
             return context
@@ -102,7 +108,11 @@ class Corpus:
             return cls((Document("", checked_text(context)),), "str")
         if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
             return cls((), "none", retriever=cast(Retriever, context))
-        documents = read_documents(context)
+        if (rows := frame_documents(context)) is not None:
+            context = rows
+        if isinstance(context, (list, tuple)):
+            check_are_texts(cast("Sequence[object]", context))
+        documents = read_documents(cast(object, context))
         if not documents:
             raise InvalidArgumentError("context: is empty; pass the documents, or None to ask without a corpus")
         return cls(unique_ids(documents))
