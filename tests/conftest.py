@@ -177,8 +177,8 @@ EVERYTHING = (
 
 
 def program_environment(**changes: str) -> dict[str, str]:
-    """Without what would choose a model."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_"))}
+    """Without what would choose a model, or the width of what is written."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_", "COLUMNS"))}
     return kept | {"PYTHONPATH": os.getcwd()} | changes
 
 
@@ -195,6 +195,12 @@ def program_parent() -> Iterator[Callable[..., ProgramParent]]:
     yield of
     for parent in parents.values():
         parent.close()
+
+
+@pytest.fixture(scope="session")
+def imports_everything() -> tuple[str, ...]:
+    """What programs import that use both frameworks."""
+    return EVERYTHING
 
 
 @dataclass
@@ -228,13 +234,14 @@ class RunningProgram:
 def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Callable[..., RunningProgram]]:
     """Starts the source of a program as `python -c` would, in a fork of a process that has imported the engine.
 
-    With `everything` it has imported both frameworks, too. It is killed at the end of the test.
+    With `everything` it has imported both frameworks, too. `warnings` are as in `ProgramParent.start`. A program is
+    killed at the end of the test.
     """
     running: list[RunningProgram] = []
     with ExitStack() as files:
 
         def start(
-            source: str, *arguments: object, warnings: Sequence[str] = ("default",), everything: bool = False
+            source: str, *arguments: object, warnings: Sequence[str] | None = ("default",), everything: bool = False
         ) -> RunningProgram:
             parent = program_parent(*(EVERYTHING if everything else ENGINE))
             near, far = os.pipe()

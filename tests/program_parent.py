@@ -70,15 +70,18 @@ def become(program: dict[str, Any], streams: list[int]) -> None:
         warnings.resetwarnings()
         sys.warnoptions[:] = program["warnings"]
         warnings._processoptions(sys.warnoptions)  # type: ignore[attr-defined]
+    encoding = program["env"].get("PYTHONIOENCODING")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        stream = None if number in program["closed"] else opened(number, getattr(sys, name))
+        stream = None if number in program["closed"] else opened(number, getattr(sys, name), encoding)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
 
-def opened(number: int, model: Any) -> TextIO:
+def opened(number: int, model: Any, encoding: str | None) -> TextIO:
     """A standard stream, as the interpreter opens it: `model` is the one of this process."""
-    stream = os.fdopen(number, "w" if number else "r", encoding=model.encoding, errors=model.errors, closefd=False)
+    errors = "strict" if encoding and number < 2 else model.errors
+    mode = "w" if number else "r"
+    stream = os.fdopen(number, mode, encoding=encoding or model.encoding, errors=errors, closefd=False)
     stream.reconfigure(line_buffering=number == 2 or stream.isatty())
     return stream
 

@@ -90,10 +90,14 @@ def command_environment(**changes: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def start_main(program_parent: Callable[..., Any]) -> Callable[..., Any]:
+def start_main(program_parent: Callable[..., Any], imports_everything: Sequence[str]) -> Callable[..., Any]:
     """Starts the console script, given its arguments, streams, environment and folder."""
-    parent = program_parent(*IMPORTED)
-    return lambda arguments, *args, **options: parent.start(MAIN, ["rlm-integrations", *arguments], *args, **options)
+
+    def start(arguments: Sequence[object], *streams: Any, **options: Any) -> Any:
+        parent = program_parent(*(imports_everything if arguments[0] == "demo" else IMPORTED))
+        return parent.start(MAIN, ["rlm-integrations", *arguments], *streams, **options)
+
+    return start
 
 
 @dataclass
