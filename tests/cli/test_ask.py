@@ -247,12 +247,12 @@ def test_a_server_that_is_not_there_is_one_line(run_cli: RunCli, corpus: Path) -
 
 
 def test_an_answer_in_any_script_survives_a_terminal_that_is_ascii(
-    run_fresh_cli: RunCli, corpus: Path, model_server: Any
+    run_cli: RunCli, corpus: Path, model_server: Any
 ) -> None:
     model_server.models["root"] = ScriptedModel(['```repl\nFINAL("ключ 🔑")\n```'] * 2)
-    plain = run_fresh_cli(*QUESTION, model_server.url, PYTHONIOENCODING="ascii")
+    plain = run_cli(*QUESTION, model_server.url, PYTHONIOENCODING="ascii")
     assert plain.stdout == r"\u043a\u043b\u044e\u0447 \U0001f511" + "\n"
-    as_json = run_fresh_cli(*QUESTION, model_server.url, "--json", PYTHONIOENCODING="ascii")
+    as_json = run_cli(*QUESTION, model_server.url, "--json", PYTHONIOENCODING="ascii")
     assert json.loads(as_json.stdout)["answer"] == "ключ 🔑"
 
 
