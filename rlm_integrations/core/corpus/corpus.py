@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal, TypeVar, cast
@@ -17,6 +18,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import checked_text, read_documents
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.files.report import FilesReport
 
 T = TypeVar("T")
 CorpusKind = Literal["none", "str", "documents"]
@@ -30,7 +32,8 @@ class Corpus:
     they came: CRLF, NUL and lone surrogates included.
 
     With a `retriever` the documents are only a sample: a run begins with those that it returns for the
-    question, and the REPL can ask it for more.
+    question, and the REPL can ask it for more. Of a corpus that was read from files, `files` says how many they were,
+    and what was skipped and why.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class Corpus:
         *,
         join_to: Corpus | None = None,
         retriever: Retriever | None = None,
+        files: FilesReport | None = None,
     ) -> None:
         self.brought: tuple[Document, ...] = tuple(documents)
         self._base = join_to
         self.kind: CorpusKind = kind
         self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
+        self.files: FilesReport | None = files or (join_to.files if join_to else None)
 
     @property
     def shared(self) -> Corpus:
@@ -84,12 +89,12 @@ class Corpus:
         if self.kind == "none":
             return Corpus(unique_ids(documents), retriever=self.retriever)
         if self._base is not None:  # joined to what is shared, not to what an earlier join made for one run
-            return Corpus([*documents, *self.brought], join_to=self._base, retriever=self.retriever)
+            return Corpus([*documents, *self.brought], join_to=self._base, retriever=self.retriever, files=self.files)
         return Corpus(documents, join_to=self)
 
     @classmethod
     def of(cls, context: object) -> Corpus:
-        """Read what a user passed as `context`.
+        """Read what a user passed as `context`. Files that were skipped are warned of (UserWarning).
 
         Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, and a
         short str that names an existing file.
@@ -102,10 +107,15 @@ class Corpus:
             return cls((Document("", checked_text(context)),), "str")
         if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
             return cls((), "none", retriever=cast(Retriever, context))
-        documents = read_documents(context)
+        documents, files = read_documents(context)
         if not documents:
-            raise InvalidArgumentError("context: is empty; pass the documents, or None to ask without a corpus")
-        return cls(unique_ids(documents))
+            skipped = f" ({files.all_skipped})" if files and files.skipped else ""
+            raise InvalidArgumentError(
+                f"context: is empty{skipped}; pass the documents, or None to ask without a corpus"
+            )
+        if files is not None and files.missed:
+            warnings.warn(f"context: {files.line}", stacklevel=2)
+        return cls(unique_ids(documents), files=files)
 
 
 def once_per_corpus(function: Callable[[Corpus], T]) -> Callable[[Corpus], T]:
