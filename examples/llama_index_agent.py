@@ -26,8 +26,8 @@ HOUSES = [
     for n in range(1, 41)
 ]
 READ = f"""```repl
-mark = cite("{RULE}", "house-12")
-answer["content"] = f"In house 12 {RULE} {{mark}}."
+rule = cite("{RULE}", "house-12")
+answer["content"] = f"In house 12 {{rule}} [[{{rule}}]]."
 answer["ready"] = True
 ```"""
 

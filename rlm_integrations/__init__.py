@@ -156,8 +156,20 @@ __all__ = [
 ]
 
 
+_ELSEWHERE = {
+    "langchain": ("RLMRunnable", "ChatRLM"),
+    "llama_index": ("RLMQueryEngine",),
+    "openai": ("OpenAIModel",),
+    "testing": ("ScriptedModel",),
+}
+"""Names that are in a module of their own, since they need what is optional."""
+
+
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        there = next(
+            (f"; from {__name__}.{home} import {name}" for home, names in _ELSEWHERE.items() if name in names), ""
+        )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{there}")
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)

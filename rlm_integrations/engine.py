@@ -19,6 +19,7 @@ from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.run.plan import AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.sandboxes.choose import resolve_sandbox
@@ -41,10 +42,13 @@ class RLMEngine(Generic[AnswerT]):
         system_prompt: Replaces the root LM's system message, and may have the placeholders of
             `core/prompts/root_system.md`.
             `instructions` are added to it instead.
-        on_event: Called with each Event of a run, in order. May be async.
+        on_event: Called with each Event of a run, in order: by `run` in the caller's thread. May be async, and is then
+            awaited on the run's event loop, which in `run` is in another thread.
         on_limit: "answer": a run that meets a limit gives its best answer and says which limit it was.
             "raise": it raises LimitReachedError, which carries that result.
         around_step: Wraps each execution of code; see `AroundStep`.
+        ends_run: Whether an exception of a tool, a retriever or a model is no failure, but meant for whoever called
+            the run, which it then ends: it is raised as it is, with a `.result`, and the code is told nothing of it.
 
     Raises InvalidArgumentError, and SandboxUnavailableError where nothing can confine the REPL.
     An engine holds no live resource: one serves any number of runs, threads and event loops.
@@ -64,6 +68,7 @@ class RLMEngine(Generic[AnswerT]):
         on_event: OnEvent | None = None,
         on_limit: Literal["answer", "raise"] = "answer",
         around_step: AroundStep | None = None,
+        ends_run: EndsRun | None = None,
     ) -> None:
         check_model(llm, "llm")
         if sub_llm is not None:
@@ -74,6 +79,7 @@ class RLMEngine(Generic[AnswerT]):
         _check_text(instructions, "instructions")
         _check_function(on_event, "on_event", "event")
         _check_function(around_step, "around_step", "iteration, code, execute")
+        _check_function(ends_run, "ends_run", "error")
         self._plan = RunPlan(
             root=llm,
             sub=sub_llm or llm,
@@ -86,6 +92,7 @@ class RLMEngine(Generic[AnswerT]):
             on_event=on_event,
             on_limit=on_limit,
             around_step=around_step,
+            ends_run=ends_run,
         )
 
     def run(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:

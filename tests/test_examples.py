@@ -20,6 +20,9 @@ FRAMEWORKS_OWN = [  # warnings of LlamaIndex's RAG engine and agents about thems
 ]
 SAYS = {
     "engine_files": ["decoder.py: Implementation of JSONDecoder"],
+    "langchain_agent_middleware": [
+        "tool: Stove 96, Tent 95, Lamp 95\n  over 2,000 documents, 50,096 characters, in 1 iterations"
+    ],
     "langchain_agent_tool": ["tool: 7,002 crates go to Lima"],
     "langchain_documents": ['contract-35 at 12000: "Either party may end this contract with 30 days\' notice"'],
     "langchain_progress": [

@@ -59,10 +59,11 @@ from rlm_integrations.core.wording import one_line
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.langchain.graph_node import state_update
 from rlm_integrations.langchain.response import to_message
-from rlm_integrations.llama_index import RLMQueryEngine, documents
+from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.citation_marks import mark_citations
 from rlm_integrations.llama_index.documents import merge_nodes
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
+from rlm_integrations.llama_index.overlaps import overlap_of_neighbours, overlaps_by_text
 from rlm_integrations.llama_index.response import bounded
 from rlm_integrations.openai.reply import completion_of
 from rlm_integrations.repl.bounded_repr import bounded_repr
@@ -396,9 +397,10 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
     "mark_citations": (
         marked,
         {
-            "what cite returned": lambda n: "cited d[1:6] and " * (n // 17),
-            "nearly what cite returned": lambda n: "cited d[1:" * (n // 10),
+            "what cite returned": lambda n: f"[[{'all alike ' * 100}7]] and " * (n // 1_010),
+            "nearly what cite returned": lambda n: "[[all alike " * (n // 12),
             "quotes that are not": lambda n: "all alike " * (n // 10),
+            "brackets": lambda n: "[" * n,
             "spaces": lambda n: " \n" * (n // 2),
         },
     ),
@@ -528,8 +530,25 @@ def test_of_neighbours_in_repetitive_text_the_smallest_overlap_counts(before: st
     if claimed > most:
         smallest = [size for size in range(16, most + 1) if before.endswith(text[:size])]
         otherwise = claimed if claimed < len(text) else 0
-        found = documents._overlap_of_neighbours(before, text, claimed)  # pyright: ignore[reportPrivateUsage]
-        assert found == min(smallest, default=otherwise)
+        found = overlap_of_neighbours(before, text, claimed, linked=True)
+        assert found == (min(smallest, default=otherwise), bool(smallest))
+
+
+@given(st.text(st.sampled_from("ab"), max_size=90), st.text(st.sampled_from("ab"), max_size=90), st.integers(0, 60))
+def test_overlaps_of_texts_without_positions_are_all_found(first: str, second: str, shared: int) -> None:
+    before, text = first + second[:shared], second
+    most = min(len(before), len(text)) - 1
+    expected = [size for size in range(16, most + 1) if before.endswith(text[:size])]
+    assert sorted(overlaps_by_text(before, text)) == expected
+
+
+def test_overlaps_of_long_texts_that_repeat_themselves_are_found_in_linear_time() -> None:
+    def work(count: int) -> int:
+        with Work() as looking:
+            assert len(overlaps_by_text("a" * count, "a" * count)) == count - 16
+        return looking.done
+
+    assert work(20_000) < 11 * work(2_000)
 
 
 def test_a_span_over_all_others_makes_none_of_them_slow_to_find() -> None:

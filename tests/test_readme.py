@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
 from langchain_core.vectorstores import InMemoryVectorStore
 from langgraph.graph import MessagesState, StateGraph
 from llama_index.core import Document as LlamaIndexDocument
@@ -65,6 +67,19 @@ def play(messages: Sequence[Message]) -> str:
     return FIND + (FILL if '"contracts"' in messages[1].content else SAY)
 
 
+class ChatModel(ScriptedChatModel):
+    """Plays, and asks the one tool that an agent offers it."""
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
+        call = {"name": tools[0].name, "args": {"question": QUESTION}, "id": "1"}
+
+        def reply(messages: list[BaseMessage]) -> AIMessage:
+            last = messages[-1]
+            return AIMessage(last.text) if last.type == "tool" else AIMessage("", tool_calls=[call])
+
+        return RunnableLambda(reply)
+
+
 def python_blocks() -> dict[str, list[str]]:
     """The README's Python, by section; what stands before the first section is under ""."""
     blocks: dict[str, list[str]] = {}
@@ -104,7 +119,7 @@ def run(block: str, names: dict[str, Any]) -> list[Any]:
 @pytest.fixture
 def langchain_names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a LangChain user has: documents, prompts, a retriever, and ChatOpenAI with a scripted model behind it."""
-    monkeypatch.setattr("langchain_openai.ChatOpenAI", lambda model: ScriptedChatModel(always=play, model=model))
+    monkeypatch.setattr("langchain_openai.ChatOpenAI", lambda model: ChatModel(always=play, model=model))
     documents = [LangChainDocument(text, id=name) for name, text in CONTRACTS.items()]
     store = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
     store.add_documents(documents)
@@ -130,7 +145,7 @@ def llama_index_names() -> Iterator[dict[str, Any]]:
 def test_no_snippet_is_left_out():
     assert {heading: len(blocks) for heading, blocks in BLOCKS.items()} == {
         "": 2,
-        "LangChain": 4,
+        "LangChain": 5,
         "LlamaIndex": 1,
         "Without a framework": 1,
         "What comes back": 1,
@@ -147,7 +162,7 @@ def test_the_first_snippets(langchain_names, llama_index_names):
 
 def test_the_langchain_snippets(langchain_names):
     run(OPENING[0], langchain_names)
-    chains, reading, typed, chat = (run(block, langchain_names) for block in BLOCKS["LangChain"])
+    chains, reading, typed, _agents, chat = (run(block, langchain_names) for block in BLOCKS["LangChain"])
     questions = [{"question": QUESTION}, QUESTION, QUESTION, QUESTION]
     assert [chain.invoke(question).content for chain, question in zip(chains, questions, strict=True)] == [SAID] * 4
     assert (reading, typed, chat) == ([], [], [])
@@ -163,6 +178,8 @@ def test_the_langchain_snippets(langchain_names):
     graph = langchain_names["graph"].set_entry_point("rlm").compile()
     assert graph.invoke({"messages": [("user", QUESTION)]})["messages"][-1].content == SAID
     assert langchain_names["tool"].invoke({"question": QUESTION}) == SAID
+    state = langchain_names["agent"].invoke({"messages": [("user", QUESTION)], "context": CONTRACTS})
+    assert state["messages"][-1].text == SAID
     assert langchain_names["chat"].invoke(QUESTION).content == SAID
 
 

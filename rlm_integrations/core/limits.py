@@ -58,7 +58,7 @@ class RLMLimits(BaseModel):
     inline_chars: int = Field(default=8_000, ge=0)
     """A context of at most so many characters, ids and metadata included, is shown to the root whole. 0: never."""
     preview_chars: int = Field(default=400, ge=0)
-    """How much of the sample document the root sees unasked. 0: none."""
+    """How much of the sample document the root sees unasked; of a long one half as much. 0: none."""
     message_chars: int = Field(default=20_000, ge=5_000)
     """A message of the question that is longer becomes a document of the corpus."""
 
@@ -85,13 +85,35 @@ class RLMLimits(BaseModel):
         return cls(**{str(name): bound for name, bound in value.items()})
 
 
+_OTHER_NAMES = {
+    "max_iterations": "max_steps max_turns max_iters steps iterations recursion_limit",
+    "max_total_tokens": "max_tokens token_limit total_tokens",
+    "max_cost_usd": "max_cost cost budget",
+    "max_concurrency": "concurrency max_workers",
+    "max_depth": "depth recursion_depth",
+    "timeout_s": "timeout max_time max_execution_time",
+    "call_timeout_s": "request_timeout call_timeout",
+    "message_chars": "max_message_chars",
+}
+_BY_OTHER_NAME = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}
+
+
+def limit_meant(name: str) -> str | None:
+    """The limit that a name stands for: its own, what other libraries call it, or one that is written much like it."""
+    if name in RLMLimits.model_fields:
+        return name
+    return _BY_OTHER_NAME.get(name) or next(
+        iter(difflib.get_close_matches(name, RLMLimits.model_fields, n=1, cutoff=0.8)), None
+    )
+
+
 def _explain(error: ValidationError) -> str:
     lines: list[str] = []
     for problem in error.errors(include_url=False):
         name = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(name, RLMLimits.model_fields, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the limits are {', '.join(RLMLimits.model_fields)}"
+            meant = limit_meant(name)
+            hint = f"did you mean {meant!r}?" if meant else f"the limits are {', '.join(RLMLimits.model_fields)}"
             lines.append(f"limits: unknown name {name!r}; {hint}")
         else:
             lines.append(f"limits: {name}={problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from rlm_integrations.core.errors import MissingExtraError
 
 try:
@@ -15,4 +17,16 @@ from rlm_integrations.core.trace.collector import collect_rlm_traces
 from rlm_integrations.langchain.chat_rlm import ChatRLM
 from rlm_integrations.langchain.runnable import RLMRunnable
 
+if TYPE_CHECKING:
+    from rlm_integrations.langchain.agent_middleware import RLMMiddleware as RLMMiddleware
+
 __all__ = ["ChatRLM", "RLMRunnable", "collect_rlm_traces"]
+
+
+def __getattr__(name: str) -> Any:
+    """RLMMiddleware, which needs the langchain package, and so is no part of `__all__`."""
+    if name != "RLMMiddleware":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rlm_integrations.langchain.agent_middleware import RLMMiddleware
+
+    return RLMMiddleware

@@ -18,11 +18,10 @@ from rlm_integrations.langchain.documents import PreparedContext, prepare_contex
 from rlm_integrations.langchain.language_model import resolve_model
 
 
-class RunnableOptions(TypedDict, total=False):
-    """What checkers and editors know of the keywords beside `llm`; RLMRunnable says what they mean."""
+class EngineOptions(TypedDict, total=False):
+    """What checkers and editors know of the keywords beside `llm` and `context`; RLMRunnable says what they mean."""
 
     sub_llm: LanguageModelLike | str | None
-    context: object
     limits: RLMLimits | Mapping[str, Any] | None
     sandbox: str | Sandbox
     tools: Sequence[Any]
@@ -32,6 +31,12 @@ class RunnableOptions(TypedDict, total=False):
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
     name: str | None
+
+
+class RunnableOptions(EngineOptions, total=False):
+    """The keywords beside `llm`."""
+
+    context: object
 
 
 class EngineArguments(BaseModel):
@@ -57,7 +62,12 @@ class EngineArguments(BaseModel):
 
     if not TYPE_CHECKING:  # the classes say their signatures; an unknown name gets an error that names the close one
 
-        def __init__(self, **values: Any) -> None:
+        def __init__(self, *by_place: object, **values: Any) -> None:
+            if by_place:
+                given = type(by_place[0]).__name__
+                raise InvalidArgumentError(
+                    f"llm: arguments have names, and {given} was given without one; pass {type(self).__name__}(llm=...)"
+                )
             try:
                 super().__init__(**values)
             except ValidationError as error:

@@ -21,7 +21,7 @@ from rlm_integrations.langchain.arguments import EngineArguments, RunnableOption
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.callback_usage import result_with_usage, with_usage, without_usage
 from rlm_integrations.langchain.chat_model_run import ChatModelRun, RLMWithinChatModel
-from rlm_integrations.langchain.language_model import model_name
+from rlm_integrations.langchain.language_model import model_name, token_counter
 from rlm_integrations.langchain.outputs import MessageOutput, read_output
 from rlm_integrations.langchain.response import message_chunks
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
@@ -128,6 +128,23 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
             "tools: ChatRLM answers and makes no tool calls; pass ChatRLM(llm=..., tools=[...]), whose REPL may call "
             "them, or give an agent the corpus as a tool: RLMRunnable(...).as_tool()"
         )
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """As the root LM counts them, unless `custom_get_token_ids` says how."""
+        counter = None if self.custom_get_token_ids is not None else token_counter(self.llm)
+        return super().get_token_ids(text) if counter is None else counter.get_token_ids(text)
+
+    def get_num_tokens(self, text: str) -> int:
+        """As `get_token_ids`."""
+        counter = None if self.custom_get_token_ids is not None else token_counter(self.llm)
+        return super().get_num_tokens(text) if counter is None else counter.get_num_tokens(text)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """As `get_token_ids`."""
+        counter = None if self.custom_get_token_ids is not None else token_counter(self.llm)
+        if counter is None:
+            return super().get_num_tokens_from_messages(messages, tools)
+        return counter.get_num_tokens_from_messages(messages, tools)
 
     @overload
     def with_structured_output(

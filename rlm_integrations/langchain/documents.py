@@ -12,11 +12,15 @@ from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import VectorStore
 
-from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.chunks import Joined, Span, Spans
+from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.frames import frame_documents
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.langchain.retriever import LangChainRetriever
+from rlm_integrations.langchain.splits import join_splits, warn_of_overlaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class PreparedContext:
 
     corpus: Corpus
     items: tuple[object, ...] = field(repr=False)
-    """What each document of the corpus was made from, in their order."""
+    """What each document of the corpus was made from, in their order; of splits put together, their Joined."""
     retriever: Runnable[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +68,30 @@ class RunContext:
         elif self._retriever is not None:
             self.corpus = Corpus((), join_to=prepared.corpus, retriever=self._retriever)
 
+    def rests_on(self, result: RLMResult[Any]) -> list[LangChainDocument]:
+        """The LangChain documents that the answer rests on, cited ones first; of splits, those that hold the places."""
+        splits = {
+            document.id: Spans(cast("Joined[LangChainDocument]", item).spans)
+            for document, item in zip(self.corpus.documents, self._items, strict=True)
+            if isinstance(item, Joined)
+        }
+        if not splits:
+            return self.originals(result.sources)
+        found: list[LangChainDocument] = []
+        for citation in result.citations:
+            if (spans := splits.get(citation.document_id)) is None:
+                found += self.originals([citation.document_id])
+            else:
+                start, end = citation.start_index, citation.end_index
+                touching = spans.touching(start, end)
+                found += _items([each for each in touching if each.start <= start and end <= each.end] or touching)
+        for place in result.evidence.places:
+            spans = splits.get(place.document_id)
+            touched = None if spans is None else _items(spans.touching(place.start, place.end))
+            found += self.originals([place.document_id]) if touched is None else touched
+        found += self.originals([name for name in result.sources if name not in splits])
+        return list({id(document): document for document in found}.values())
+
     def originals(self, ids: Iterable[str]) -> list[LangChainDocument]:
         """The LangChain documents with those ids, in that order. A text that was none becomes one."""
         made = dict(zip((document.id for document in self.corpus.documents), self._items, strict=True))
@@ -92,20 +120,35 @@ def prepare_context(context: object) -> PreparedContext:
         context = context.lazy_load()
     if isinstance(context, LangChainDocument):
         context = [context]
+    if (rows := frame_documents(cast(object, context))) is not None:
+        context = rows
     if isinstance(context, (str, Path, Mapping, Corpus)) or not isinstance(context, Iterable):
         corpus = Corpus.of(cast(object, context))
         return PreparedContext(corpus, (None,) * len(corpus.as_documents()))
     items = tuple(cast(Iterable[object], context))
+    if (joined := join_splits(items)) is not None:
+        documents, made_of = joined
+        return PreparedContext(Corpus(unique_ids(documents)), tuple(made_of))
+    warn_of_overlaps(items)
     corpus = Corpus.of(items)
-    # A folder among Paths becomes many documents, so only items that stand for one document each are kept.
-    return PreparedContext(corpus, items if len(items) == len(corpus.documents) else (None,) * len(corpus.documents))
+    # A Path becomes any number of documents, so only items that stand for one document each are kept.
+    paths = any(isinstance(item, Path) for item in items)
+    return PreparedContext(corpus, (None,) * len(corpus.documents) if paths else items)
 
 
 def prepare_brought(context: object) -> PreparedContext:
-    """A call's own context. A search that found nothing is an empty list to the root LM, and no error."""
-    if isinstance(context, (list, tuple)) and not context:
+    """A call's own context.
+
+    A search that found nothing is an empty list to the root LM, and no error; so is the empty str that a chain formats
+    it to.
+    """
+    if (isinstance(context, (list, tuple)) and not context) or (isinstance(context, str) and not context.strip()):
         return PreparedContext(Corpus(()), ())
     return prepare_context(cast(object, context))
+
+
+def _items(spans: Iterable[Span[LangChainDocument]]) -> list[LangChainDocument]:
+    return [span.item for span in spans]
 
 
 def _as_langchain(document: Document) -> LangChainDocument:

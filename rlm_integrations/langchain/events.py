@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from langchain_core.callbacks import adispatch_custom_event
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_async_callback_manager_for_config, patch_config, set_config_context
 
+from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.trace.events import Event, IterationStarted, RootReplied, SubCallEnded
 from rlm_integrations.core.usage import Usage
@@ -32,10 +32,13 @@ class RunCallbacks:
         config: RunnableConfig,
         on_event: OnEvent | None = None,
         write_progress: Callable[[Any], None] | None = None,
+        *,
+        sync: bool,
     ) -> None:
         self._config = config
         self._on_event = on_event
         self._write_progress = write_progress
+        self._sync = sync
         self._sub_calls = 0
         self._failed_sub_calls = 0
         self._usage = Usage()
@@ -77,9 +80,7 @@ class RunCallbacks:
             if self._write_progress is not None:
                 self._write_progress({EVENT_NAME: progress})
         if self._on_event is not None:
-            told = self._on_event(event)
-            if inspect.isawaitable(told):
-                await told
+            await tell(self._on_event, event, sync=self._sync)
 
     def _progress(self, event: IterationStarted) -> dict[str, int]:
         """What the run has consumed before this iteration."""

@@ -12,15 +12,15 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.trace.citations import that_fit
 from rlm_integrations.core.trace.result import RLMResult
-
-CITATIONS_CHARS = 8_192
-"""Of the citations that a node's message carries: checkpoints keep every message of a conversation, time and again."""
+from rlm_integrations.langchain.response import bounded_report
+from rlm_integrations.langchain.unread_keys import is_corpus
 
 
 def read_state(state: object) -> dict[str, Any]:
     """The messages of a state, and the context where it has one: a mapping's keys, or another state's attributes.
+
+    Documents under other names come along, to be warned of.
 
     Raises InvalidArgumentError for a state without messages.
     """
@@ -32,7 +32,8 @@ def read_state(state: object) -> dict[str, Any]:
             f'state: {type(state).__name__} has no "messages"; as_node() is for graphs with messages in their state, '
             'such as MessagesState; elsewhere write a node: lambda state: {"answer": rlm.invoke(...).text}'
         )
-    return found
+    entries = cast("Mapping[str, Any]", state) if isinstance(state, Mapping) else getattr(state, "__dict__", {})
+    return found | {name: held for name, held in entries.items() if is_corpus(held)}
 
 
 def _entry(state: object, name: str) -> Any:
@@ -46,11 +47,17 @@ def state_update(message: AIMessage, result: RLMResult[Any]) -> dict[str, Any]:
 
     It carries the stop reason, no trace, and of the citations those that fit CITATIONS_CHARS as JSON.
     """
-    report = result.report(trace="none")
-    kept = that_fit(report["citations"], CITATIONS_CHARS)
-    if len(kept) < len(report["citations"]):
-        report |= {"citations": kept, "omitted_citations": len(report["citations"]) - len(kept)}
+    report = bounded_report(result, "none")
     return {"messages": [message.model_copy(update={"response_metadata": {"rlm": report}})]}
+
+
+def is_graph_signal(error: Exception) -> bool:
+    """Whether it is how LangGraph stops a node (an `interrupt()`, a command to a parent), and so no failure."""
+    errors = sys.modules.get("langgraph.errors")
+    if errors is None:
+        return False
+    is_invalid_resume = getattr(errors, "is_invalid_resume", None)
+    return isinstance(error, errors.GraphBubbleUp) or (is_invalid_resume is not None and is_invalid_resume(error))
 
 
 def progress_writer() -> Callable[[Any], None] | None:

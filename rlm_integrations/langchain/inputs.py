@@ -27,10 +27,12 @@ from langchain_core.prompt_values import PromptValue
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message, Role
 
-RLMInput = LanguageModelInput | dict[str, Any]
+RLMInput = LanguageModelInput | Mapping[str, Any]
 
 QUESTION_KEYS = ("question", "input", "query")
 """Where a dict holds the question; the first of them that it has counts."""
+HISTORY_KEYS = ("chat_history", "history")
+"""Where a dict holds what was said before; the first of them that it has counts."""
 
 _FORMS = (
     'pass a str, a prompt value, messages, {"question": ..., "context": ...} or {"messages": [...]}'
@@ -81,10 +83,10 @@ def read_input(value: object) -> CallInput:
     if key is None:
         raise InvalidArgumentError(f"input: no question in a dict with the keys {list(given)[:10]}; {_FORMS}")
     question = _question(given[key], f"input[{key!r}]")
-    history = given.get("chat_history")
-    if history:
+    past = next((key for key in HISTORY_KEYS if given.get(key)), None)
+    if past is not None:
         asked = (Message("user", question),) if isinstance(question, str) else question
-        question = (*_messages(history, 'input["chat_history"]'), *asked)
+        question = (*_messages(given[past], f"input[{past!r}]"), *asked)
     return CallInput(question, given.get("context"))
 
 
@@ -100,13 +102,14 @@ def _messages(value: object, name: str) -> tuple[Message, ...]:
     elif isinstance(value, BaseMessage):
         found = [value]
     elif isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        found = _converted(cast(Sequence[Any], value), name)
+        found = as_messages(cast(Sequence[Any], value), name)
     else:
         raise InvalidArgumentError(f"{name}: {type(value).__name__} is not a question; {_FORMS}")
     return tuple(_message(message, place, name) for place, message in enumerate(found, 1))
 
 
-def _converted(values: Sequence[Any], name: str) -> list[BaseMessage]:
+def as_messages(values: Sequence[Any], name: str) -> list[BaseMessage]:
+    """Messages, in any of the forms that chat models take. Raises InvalidArgumentError with `name` for others."""
     if any(isinstance(value, LangChainDocument) for value in values):
         raise InvalidArgumentError(
             f'{name}: Documents are context, not a question; pass {{"question": ..., "context": documents}}'

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-from langchain_core.language_models import LanguageModelLike
+from langchain_core.language_models import BaseLanguageModel, LanguageModelLike
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 
@@ -114,6 +114,14 @@ def model_name(model: object) -> str:
         return model_name(cast(object, inner))
     names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
     return next((name for name in names if isinstance(name, str) and name), type(model).__name__)
+
+
+def token_counter(model: object) -> BaseLanguageModel[Any] | None:
+    """The model inside .bind(), .with_retry() and .with_fallbacks(), which knows how its tokens are counted."""
+    inner = getattr(model, "runnable", None) or getattr(model, "bound", None)
+    if isinstance(inner, Runnable):
+        return token_counter(cast(object, inner))
+    return cast("BaseLanguageModel[Any]", model) if isinstance(model, BaseLanguageModel) else None
 
 
 def _usage(reply: AIMessage) -> Usage:

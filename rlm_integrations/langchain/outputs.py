@@ -14,17 +14,20 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import AddableDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
+from rlm_integrations.langchain.arguments import RunnableOptions
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.graph_node import progress_writer, read_state, state_update
-from rlm_integrations.langchain.response import message_chunks, text_pieces
+from rlm_integrations.langchain.response import bounded_report, message_chunks, text_pieces
 
 _METHODS = {
     "answer_type": "with_structured_output(...)",
     "include_raw": "with_structured_output(..., include_raw=True)",
     "with_sources": "with_sources()",
     "as_node": "as_node()",
+    "as_tool": "as_tool()",
 }
 """Keywords that a user may guess, and the methods that are meant."""
 
@@ -79,6 +82,22 @@ class MessageOutput(Output):
 
 
 @dataclass(frozen=True)
+class ToolOutput(MessageOutput):
+    """The answer's message as the artifact of a tool's, which checkpoints keep for good: bounded, with a summary."""
+
+    def progress_writer(self) -> Callable[[Any], None] | None:
+        return progress_writer()
+
+    def whole(self, run: EndedRun) -> AIMessage:
+        had = run.message.response_metadata["rlm"]["trace"]
+        report = bounded_report(run.result, "none" if had is None else "summary")
+        return run.message.model_copy(update={"response_metadata": {"rlm": report}})
+
+    def pieces(self, run: EndedRun) -> Iterator[AIMessageChunk]:
+        return message_chunks(self.whole(run))
+
+
+@dataclass(frozen=True)
 class TypedOutput(MessageOutput):
     """The message of a validated answer, which is its `additional_kwargs["parsed"]`."""
 
@@ -105,19 +124,37 @@ class RawTypedOutput(_InOnePiece):
 
 @dataclass(frozen=True)
 class SourcesOutput(Output):
-    """The answer, the user's own documents that it rests on, cited ones first, and the message."""
+    """The answer, the user's own documents that it rests on, cited ones first, and the message.
+
+    `make` makes the user's value of a validated answer. `include_raw`: a run without one is an output too.
+    """
+
+    answer_type: Any = None
+    make: Callable[[Any], Any] | None = None
+    include_raw: bool = False
+
+    def let_pass(self, misfit: LimitReachedError) -> None:
+        if not self.include_raw:
+            raise misfit
 
     def whole(self, run: EndedRun) -> dict[str, Any]:
-        documents = run.context.originals(run.result.sources)
-        return {"answer": str(run.message.text), "context": documents, "message": run.message}
+        documents = run.context.rests_on(run.result)
+        whole = {"answer": self._answer(run), "context": documents, "message": run.message}
+        return {**whole, "parsing_error": run.misfit} if self.include_raw else whole
 
     def pieces(self, run: EndedRun) -> Iterator[AddableDict]:
-        """As those of a streamed retrieval chain: the documents, then the answer bit by bit."""
+        """As those of a streamed retrieval chain: the documents, then the answer, bit by bit where it is text."""
         whole = self.whole(run)
-        yield AddableDict(context=whole["context"])
-        for text in text_pieces(whole["answer"]):
-            yield AddableDict(answer=text)
-        yield AddableDict(message=run.message)
+        answer = whole.pop("answer")
+        yield AddableDict(context=whole.pop("context"))
+        for piece in text_pieces(answer) if self.make is None else [answer]:
+            yield AddableDict(answer=piece)
+        yield AddableDict(whole)
+
+    def _answer(self, run: EndedRun) -> Any:
+        if self.make is None:
+            return str(run.message.text)
+        return None if run.misfit else self.make(run.message.additional_kwargs["parsed"])
 
 
 @dataclass(frozen=True)
@@ -145,6 +182,12 @@ def read_output(keywords: Mapping[str, Any]) -> Output:
         name = others[0]
         if name in _METHODS:
             remedy = f"use RLMRunnable(...).{_METHODS[name]}"
+        elif name == "context":
+            remedy = 'it goes into the input: {"question": ..., "context": ...}, or to the constructor'
+        elif name in RunnableOptions.__annotations__:
+            remedy = f"it is the constructor's: RLMRunnable({name}=...)"
+        elif name in RLMLimits.model_fields:
+            remedy = f'it is a limit, and the constructor\'s: RLMRunnable(limits={{"{name}": ...}})'
         else:
             remedy = f"bind what is meant for the model to the model: llm=llm.bind({name}=...)"
         raise InvalidArgumentError(f"{name}: a call takes no such keyword; {remedy}")

@@ -9,13 +9,24 @@ from uuid import UUID
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 
+from rlm_integrations.core.trace.citations import that_fit
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.core.usage import Usage
 
+CITATIONS_CHARS = 8_192
+"""Of the citations that a node's or a tool's message carries: checkpoints keep all messages of a conversation, time
+and again."""
 _CHUNKS = 200
 """A long answer is handed on in about so many pieces: whoever sums chunks copies the sum for each."""
 _CHUNK_CHARS = 16
 """Characters of a piece of a short one."""
+
+
+class ShownBriefly(dict[str, Any]):
+    """A trace as plain JSON, for which the repr of a message has a line in place of kilobytes."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self.get('iterations', ()))} iterations: RLMTrace.of(message)>"
 
 
 def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, typed: bool) -> AIMessage:
@@ -23,13 +34,34 @@ def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, type
 
     A typed answer is JSON text, and the object itself `additional_kwargs["parsed"]`.
     """
+    report = result.report(trace=trace)
+    if report["trace"] is not None:
+        report["trace"] = ShownBriefly(report["trace"])
     return AIMessage(
         content=result.text,
         id=f"rlm-{run_id}",
         usage_metadata=to_usage_metadata(result.usage),
-        response_metadata={"rlm": result.report(trace=trace)},
+        response_metadata={"rlm": report},
         additional_kwargs={"parsed": result.answer} if typed else {},
     )
+
+
+def bounded_report(result: RLMResult[Any], trace: TraceDetail) -> dict[str, Any]:
+    """What a message carries that checkpoints keep for good: of the citations those that fit CITATIONS_CHARS as JSON.
+
+    `omitted_citations` counts the others.
+    """
+    report = result.report(trace=trace)
+    kept = that_fit(report["citations"], CITATIONS_CHARS)
+    if len(kept) < len(report["citations"]):
+        report |= {"citations": kept, "omitted_citations": len(report["citations"]) - len(kept)}
+    return report
+
+
+def bounded_message(result: RLMResult[Any], trace: TraceDetail) -> AIMessage:
+    """The message of a run that failed: its draft, its usage, and what `bounded_report` says."""
+    usage = to_usage_metadata(result.usage)
+    return AIMessage(result.text, usage_metadata=usage, response_metadata={"rlm": bounded_report(result, trace)})
 
 
 def message_chunks(message: AIMessage) -> Iterator[AIMessageChunk]:

@@ -1,16 +1,17 @@
-"""The input of a run: what is asked, over what, and how that shows in a tracer."""
+"""The input of a run: what is asked, over what, and how that shows in tracers and to listeners."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.langchain.documents import PreparedContext, prepare_brought
+from rlm_integrations.langchain.input_view import corpus_line_in, small_view, whole_view
 from rlm_integrations.langchain.inputs import read_input
-
-_SHOWN_MESSAGES = 10
-_SHOWN_CHARS = 2_000
+from rlm_integrations.langchain.unread_keys import check_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,18 @@ class RunInput:
 
     question: str | tuple[Message, ...]
     context: PreparedContext
+    value: object
+    """The input as it came."""
+    brought: str
+    """The context that it brought, in one line."""
 
-    def view(self) -> dict[str, Any]:
+    def view(self, message_chars: int) -> Any:
         """What tracers are sent for it. The corpus is told of, never held."""
-        if isinstance(self.question, str):
-            shown: Any = _cut(self.question)
-        else:
-            shown = [{"role": m.role, "content": _cut(m.content)} for m in self.question[-_SHOWN_MESSAGES:]]
-        return {"question": shown, "context": self.context.describe()}
+        return small_view(self.value, message_chars, self.brought)
+
+    def whole(self) -> Any:
+        """What listeners are given for it."""
+        return whole_view(self.value)
 
 
 def read_run_input(value: object, context: PreparedContext) -> RunInput:
@@ -34,11 +39,21 @@ def read_run_input(value: object, context: PreparedContext) -> RunInput:
 
     Raises InvalidArgumentError for an input that holds no question, or a context that cannot be one.
     """
+    if context.corpus.kind == "none" and context.retriever is None:
+        check_keys(value)
     taken = read_input(value)
-    if taken.context is not None:
-        context = context.preceded_by(prepare_brought(taken.context))
-    return RunInput(taken.question, context)
+    line = corpus_line_in(taken.context)
+    if line is not None:
+        _say_that_it_is_not_here(line, context)
+    if taken.context is None or line is not None:
+        return RunInput(taken.question, context, value, line or "")
+    brought = prepare_brought(taken.context)
+    return RunInput(taken.question, context.preceded_by(brought), value, brought.describe())
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… [{len(text):,} characters in all]"
+def _say_that_it_is_not_here(line: str, context: PreparedContext) -> None:
+    """An input that was recorded is asked again. Raises InvalidArgumentError where nothing is left to read."""
+    missing = f"context: the recorded input tells of {line}, which a record does not hold"
+    if context.corpus.kind == "none" and context.retriever is None:
+        raise InvalidArgumentError(f"{missing}; pass the documents or the retriever again")
+    warnings.warn(f"{missing}: the run goes over the constructor's context alone", RuntimeWarning, stacklevel=2)

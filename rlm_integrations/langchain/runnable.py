@@ -11,34 +11,42 @@ from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import run_in_executor
-from langchain_core.tools import BaseTool
-from pydantic import BaseModel, ConfigDict, model_validator
+from langchain_core.runnables.config import run_in_executor, set_config_context
+from pydantic import ConfigDict, model_validator
 from typing_extensions import Unpack
 
 from rlm_integrations.core.calls.threads import in_thread
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
 from rlm_integrations.langchain.batches import BoundedBatches
-from rlm_integrations.langchain.documents import PreparedContext, RunContext
+from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
+from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
+from rlm_integrations.langchain.graph_node import is_graph_signal
+from rlm_integrations.langchain.handlers import in_callers_thread
+from rlm_integrations.langchain.injected_arguments import check_within_graph
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
+from rlm_integrations.langchain.listeners import hearing_whole
 from rlm_integrations.langchain.outputs import EndedRun, NodeOutput, Output, SourcesOutput, read_output
-from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, question_tool, tool_description
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.tools import as_functions
+from rlm_integrations.langchain.wrapped import KeepsTool
 
 T = TypeVar("T")
 
 
-class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, RunnableSerializable[RLMInput, AIMessage]):
+class RLMRunnable(
+    BoundedBatches[RLMInput, AIMessage],
+    KeepsTool[RLMInput, AIMessage],
+    EngineArguments,
+    RunnableSerializable[RLMInput, AIMessage],
+):
     """Answers questions over a corpus of any length; it stands where a RAG chain or a chat model stood.
 
         chain = prompt | RLMRunnable(llm=ChatOpenAI(model="gpt-5"))
@@ -59,11 +67,14 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
-        tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox.
+        tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
+            that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
         system_prompt: In place of the root LM's own system prompt.
         instructions: Added to the root LM's system prompt.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
-        on_event: Called with each event of a run, in order; may be async.
+        on_event: Called with each event of a run, in order; may be async. `invoke`, `stream` and `batch` call it in
+            the thread that they were called in, and callback handlers too: all but tracers, async ones and those with
+            `run_inline`. What a model's own `callbacks` hold is called in that model's thread.
         on_limit: What a run that meets a limit does: "answer" gives its best answer, "raise" raises
             LimitReachedError, which carries it.
         name: What tracers call it.
@@ -84,7 +95,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
 
     @model_validator(mode="after")
     def _check_engine(self) -> RLMRunnable:
-        self._engine(RunCallbacks({}), self.limits, None, sync=True)
+        self._engine(RunCallbacks({}, sync=True), self.limits, None, sync=True)
         return self
 
     def invoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
@@ -94,7 +105,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         def run(_view: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
             return output.whole(self._run(asked, output, run_manager.run_id, config))
 
-        return self._call_with_config(run, cast(RLMInput, asked.view()), config)
+        view, config = self._recorded(asked, config)
+        return self._call_with_config(run, view, config)
 
     async def ainvoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Answer, on the caller's event loop: the models' async methods are called."""
@@ -103,7 +115,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
             return await in_thread(output.whole, await self._arun(asked, output, run_manager.run_id, config))
 
-        return await self._acall_with_config(run, cast(RLMInput, asked.view()), config)
+        view, config = self._recorded(asked, config)
+        return await self._acall_with_config(run, view, config)
 
     def stream(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
         """The answer in pieces, when the run is over; `rlm_iteration` events tell of it while it goes on."""
@@ -112,7 +125,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         def run(_views: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Iterator[Any]:
             yield from output.pieces(self._run(asked, output, run_manager.run_id, config))
 
-        pieces = self._transform_stream_with_config(iter([cast(RLMInput, asked.view())]), run, config)
+        view, config = self._recorded(asked, config)
+        pieces = self._transform_stream_with_config(iter([view]), run, config)
         yield from cast(Iterator[AIMessageChunk], pieces)
 
     async def astream(
@@ -120,9 +134,10 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`. A run whose consumer is cancelled ends at once."""
         output, asked = await self._aread(input, kwargs)
+        view, config = self._recorded(asked, config)
 
         async def views() -> AsyncIterator[RLMInput]:
-            yield cast(RLMInput, asked.view())
+            yield view
 
         async def run(
             _views: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
@@ -137,27 +152,23 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
     @overload
     def with_structured_output(
         self, schema: type[T], *, include_raw: Literal[False] = False, **kwargs: Any
-    ) -> Runnable[RLMInput, T]: ...
+    ) -> TypedRLM[T]: ...
 
     @overload
     def with_structured_output(
         self, schema: dict[str, Any], *, include_raw: bool = False, **kwargs: Any
-    ) -> Runnable[RLMInput, dict[str, Any]]: ...
+    ) -> TypedRLM[dict[str, Any]]: ...
 
     @overload
     def with_structured_output(
         self, schema: object, *, include_raw: Literal[True], **kwargs: Any
-    ) -> Runnable[RLMInput, dict[str, Any]]: ...
+    ) -> TypedRLM[dict[str, Any]]: ...
 
     @overload
-    def with_structured_output(
-        self, schema: object, *, include_raw: bool = False, **kwargs: Any
-    ) -> Runnable[RLMInput, Any]: ...
+    def with_structured_output(self, schema: object, *, include_raw: bool = False, **kwargs: Any) -> TypedRLM[Any]: ...
 
-    def with_structured_output(
-        self, schema: Any, *, include_raw: bool = False, **kwargs: Any
-    ) -> Runnable[RLMInput, Any]:
-        """A runnable whose output is a validated value.
+    def with_structured_output(self, schema: Any, *, include_raw: bool = False, **kwargs: Any) -> TypedRLM[Any]:
+        """A runnable whose output is a validated value; its own `with_sources` gives documents beside it.
 
         Args:
             schema: A pydantic model, a dataclass, a TypedDict, `list[str]` and so on, or a JSON schema, whose values
@@ -172,45 +183,19 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         """
         refuse_unknown(kwargs)
         structured = StructuredOutput.of(schema)
-        output = structured.output(include_raw=include_raw)
         # refuses a type that cannot be one, now
-        self._engine(RunCallbacks({}), self.limits, output.answer_type, sync=True)
-        return self.bind(output=output) | structured.maker(output)
+        self._engine(RunCallbacks({}, sync=True), self.limits, structured.answer_type, sync=True)
+        return TypedRLM(self, structured, include_raw)
 
-    def as_tool(
-        self,
-        args_schema: type[BaseModel] | None = None,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        arg_types: dict[str, type] | None = None,
-    ) -> BaseTool:
-        """A tool for agents: it takes `question: str`, its content is the answer and its artifact the AIMessage.
-
-        Args:
-            args_schema: Must be None, as `arg_types`: the arguments' schema is fixed.
-            name: What agents call it; "ask_corpus" without one.
-            description: What agents are told of it; without one, it tells of the context.
-            arg_types: Must be None.
-
-        Raises:
-            InvalidArgumentError: A schema of arguments was given.
-        """
-        if args_schema is not None or arg_types is not None:
-            given = "arg_types" if args_schema is None else "args_schema"
-            raise InvalidArgumentError(f"{given}: the tool takes one argument, question: str; leave it out")
-        context = cast(PreparedContext, self.context)
-        return question_tool(self, name or CORPUS_TOOL_NAME, description or tool_description(context.describe()))
-
-    def with_sources(self) -> Runnable[RLMInput, dict[str, Any]]:
+    def with_sources(self) -> RLMWithSources:
         """A runnable that gives the user's own documents beside the answer.
 
         Returns:
             A runnable whose output is `{"answer": str, "context": [...], "message": AIMessage}`. `context` holds the
             Documents that the answer rests on: cited ones first, then those that went to sub-calls, then those that
-            the root LM printed.
+            the root LM printed. Its `with_structured_output` makes the answer a validated value.
         """
-        return cast(Runnable[RLMInput, dict[str, Any]], self.bind(output=SourcesOutput()))
+        return RLMWithSources(bound=cast(Any, self), kwargs={"output": SourcesOutput()})
 
     def as_node(self) -> Runnable[Any, dict[str, Any]]:
         """A node for a LangGraph graph with messages in its state: `graph.add_node("rlm", rlm.as_node())`.
@@ -232,18 +217,29 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
         # It may bring a context: a loader or a folder may block for long, and many documents take a while.
         return await run_in_executor(None, self._read, value, keywords)
 
+    def _recorded(self, asked: RunInput, config: RunnableConfig | None) -> tuple[RLMInput, RunnableConfig | None]:
+        """The input as tracers are to see it, and the config with listeners that hear it whole."""
+        view = asked.view(self.limits.message_chars)
+        return view, hearing_whole(config, view, asked.whole())
+
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
-        engine = self._engine(self._callbacks(config, output), self._limits(config), output.answer_type, sync=True)
+        check_within_graph(self.tools)
+        config = in_callers_thread(config)
+        callbacks = self._callbacks(config, output, sync=True)
+        engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
         try:
-            result = engine.run(asked.question, context.corpus)
+            with set_config_context(config) as within:
+                result = within.run(engine.run, asked.question, context.corpus)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)
 
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
-        engine = self._engine(self._callbacks(config, output), self._limits(config), output.answer_type, sync=False)
+        check_within_graph(self.tools)
+        callbacks = self._callbacks(config, output, sync=False)
+        engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
         try:
             result = await engine.arun(asked.question, context.corpus)
@@ -251,8 +247,8 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
             return await in_thread(self._unfit, error, context, output, run_id)
         return await in_thread(self._ended, result, context, output, run_id)
 
-    def _callbacks(self, config: RunnableConfig, output: Output) -> RunCallbacks:
-        return RunCallbacks(config, self.on_event, output.progress_writer())
+    def _callbacks(self, config: RunnableConfig, output: Output, *, sync: bool) -> RunCallbacks:
+        return RunCallbacks(config, self.on_event, output.progress_writer(), sync=sync)
 
     def _ended(self, result: RLMResult[Any], context: RunContext, output: Output, run_id: UUID) -> EndedRun:
         message = to_message(result, run_id, self.trace, typed=output.answer_type is not None)
@@ -280,6 +276,7 @@ class RLMRunnable(BoundedBatches[RLMInput, AIMessage], EngineArguments, Runnable
             on_event=callbacks.handle,
             on_limit=self.on_limit,
             around_step=callbacks.around_step,
+            ends_run=is_graph_signal,
         )
 
     def _limits(self, config: RunnableConfig) -> RLMLimits:

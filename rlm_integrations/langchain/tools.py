@@ -10,13 +10,16 @@ from typing import Any, cast
 
 from langchain_core.tools import BaseTool
 
+from rlm_integrations.langchain.injected_arguments import Injected, acall_injected, call_injected
+
 _JSON_TYPES = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
 
 
 def as_functions(tools: Sequence[object], *, sync: bool) -> list[object]:
     """The tools with each LangChain tool as a function; anything else as it is.
 
-    On the sync path the functions call the tools' sync methods, else the async ones.
+    On the sync path the functions call the tools' sync methods, else the async ones. Raises InvalidArgumentError for a
+    tool with an injected argument that nobody injects.
     """
     return [_as_function(tool, sync) if isinstance(tool, BaseTool) else tool for tool in tools]
 
@@ -26,16 +29,18 @@ def _as_function(tool: BaseTool, sync: bool) -> Callable[..., Any]:
 
     Its run is a child of the step's: the config comes from LangChain's context variable.
     """
-    signature = _signature(tool)
+    signature, injected = _signature(tool), Injected.of(tool)
 
     def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         return dict(signature.bind(*args, **kwargs).arguments)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return cast(Any, tool).invoke(arguments(args, kwargs))
+        given = arguments(args, kwargs)
+        return call_injected(tool, injected, given) if injected else cast(Any, tool).invoke(given)
 
     async def acall(*args: Any, **kwargs: Any) -> Any:
-        return await cast(Any, tool).ainvoke(arguments(args, kwargs))
+        given = arguments(args, kwargs)
+        return await (acall_injected(tool, injected, given) if injected else cast(Any, tool).ainvoke(given))
 
     function: Any = call if sync else acall
     function.__name__ = re.sub(r"\W|^(?=\d)", "_", tool.name)

@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import FrameType
+from typing import TypeVar
+
+from rlm_integrations.core.calls.threads import in_thread
+
+T = TypeVar("T")
+
+_caller: ContextVar[tuple[str, int] | None] = ContextVar("caller", default=None)
+"""File and line of the user, in a thread that was started for them."""
 
 
 def warn_caller(message: str) -> None:
     """Warn at the nearest frame outside this package and outside LlamaIndex."""
-    frame, level = inspect.currentframe(), 1
+    caller = _caller.get()
+    if caller is not None:
+        warnings.warn_explicit(message, UserWarning, *caller)
+        return
+    _, level = _user_frame()
+    warnings.warn(message, stacklevel=level)
+
+
+async def in_thread_for_caller(function: Callable[[], T]) -> T:
+    """The function's result, from a thread whose warnings point at the user's line that awaits it."""
+    frame, _ = _user_frame()
+    token = _caller.set((frame.f_code.co_filename, frame.f_lineno) if frame is not None else None)
+    try:
+        return await in_thread(function)
+    finally:
+        _caller.reset(token)
+
+
+def _user_frame() -> tuple[FrameType | None, int]:
+    """The frame, and its number for a function that calls this one."""
+    frame, level = inspect.currentframe(), 0
     while frame is not None and _is_inside(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
+    return frame, level
 
 
 def _is_inside(module: str) -> bool:

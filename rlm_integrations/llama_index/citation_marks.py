@@ -11,8 +11,8 @@ from pathlib import Path
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.llama_index.prefixes import Prefixes
 
-_RETURNED = "cited "
-"""What `cite` returns begins so."""
+_OPEN, _CLOSE = "[[", "]]"
+"""Around what `cite` returned, where the root LM put it into the answer as a mark."""
 _SEARCHED_CHARS = 12
 """A shorter quote ("1874") stands in many a sentence that it does not support."""
 _WORD = re.compile(r"\S++")
@@ -37,11 +37,12 @@ def mark_citations(text: str, citations: Sequence[Citation], sources: Sequence[S
     """The text with the numbers of each citation's sources: "In May [1], or in June [2][3]."
 
     `sources` are the numbers for each citation, from 1; one without any gets no mark. A mark stands where the root LM
-    put what `cite` returned, else after the quote where the text repeats it, else at the end of the text.
+    put what `cite` returned in double brackets (several citations of the same words: in their order), else after the
+    quote where the text repeats it, else at the end of the text.
     """
-    forms: dict[str, int] = {}
+    forms: dict[str, list[int]] = {}
     for number, citation in enumerate(citations):
-        forms.setdefault(f"{_RETURNED}{citation.document_id}[{citation.start_index}:{citation.end_index}]", number)
+        forms.setdefault(f"{_OPEN}{citation.cited_text}{_CLOSE}", []).append(number)
     parts, placed = _replace_forms(text, forms, sources)
     waiting: dict[str, list[int]] = {}
     for number, citation in enumerate(citations):
@@ -53,24 +54,29 @@ def mark_citations(text: str, citations: Sequence[Citation], sources: Sequence[S
     return _written(parts, [mark for n, marks in enumerate(sources) if n not in placed for mark in marks])
 
 
-def _replace_forms(text: str, forms: dict[str, int], sources: Sequence[Sequence[int]]) -> tuple[list[_Part], set[int]]:
-    """The text with marks where `cite`'s forms stood, in brackets or not, and the numbers of their citations."""
+def _replace_forms(
+    text: str, forms: dict[str, list[int]], sources: Sequence[Sequence[int]]
+) -> tuple[list[_Part], set[int]]:
+    """The text with marks where bracketed quotes stood, and the numbers of their citations."""
     prefixes = Prefixes(forms, _most_looked_at(len(text)))
+    waiting = {form: iter(numbers) for form, numbers in forms.items()}
+    latest = {form: numbers[0] for form, numbers in forms.items()}
     parts: list[_Part] = []
     placed: set[int] = set()
     done = at = 0
-    while (at := text.find(_RETURNED, at)) >= 0:
+    while (at := text.find(_OPEN, at)) >= 0:
         form = next(prefixes.at(text, at), None)
         if form is None:
-            at += len(_RETURNED)
+            at += 1
             continue
-        placed.add(forms[form])
+        number = latest[form] = next(waiting[form], latest[form])
+        placed.add(number)
         start, end = at, at + len(form)
         if start > done and text[start - 1] == "(" and text.startswith(")", end):
             start, end = start - 1, end + 1
         if start > done:
             parts.append(text[done:start])
-        marks = sources[forms[form]]
+        marks = sources[number]
         _space_apart(parts, bool(marks))
         parts += marks
         done = at = end

@@ -6,29 +6,23 @@ over them is wrong. `start_char_idx` and `end_char_idx` say where a chunk stood 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node, TextNode
+from llama_index.core.schema import BaseNode, TextNode
 
-from rlm_integrations.core.corpus import forms
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
-from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.joining import Fit, Joiner, MergedDocument
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
+from rlm_integrations.llama_index.node_text import document_of_node, has_media, text_of_node
+from rlm_integrations.llama_index.overlaps import LEAST_OVERLAP
+from rlm_integrations.llama_index.placing import Placed, are_linked, in_order_of_parsing, place
 
-_LEAST_OVERLAP = 16
-"""Characters. Less than so many are alike by chance."""
-
-
-@dataclass(frozen=True, slots=True)
-class MergedDocument:
-    document: Document
-    spans: tuple[NodeSpan, ...]
-    """In order of their start. They overlap where the nodes did."""
+_LEAST_REPEATED = 64
+"""Characters. Less than so many may well stand in two texts of one source."""
+_TRIED = 16
+"""Nodes that begin alike: so many are compared with a text."""
 
 
 class NodeCorpus:
@@ -48,12 +42,13 @@ class NodeCorpus:
         merged = merge_nodes(nodes, ancestors)
         if not merged:
             raise InvalidArgumentError(f"context: none of the {len(nodes):,} nodes holds text; pass nodes with text")
-        mute = sum(1 for node in nodes if not text_of_node(node) and _has_media(node))
+        mute = sum(1 for node in nodes if not text_of_node(node) and has_media(node))
         if mute:
             warn_caller(
                 f"context: {mute:,} of the {len(nodes):,} nodes hold an image, sound or video and no text: left "
                 "out, since an RLM reads text; describe them in their text to have them read"
             )
+        _warn_of_doubts(nodes, merged)
         documents = unique_ids([each.document for each in merged])
         spans = {document.id: each.spans for document, each in zip(documents, merged, strict=True)}
         return cls(Corpus(documents), spans)
@@ -72,6 +67,15 @@ class NodeCorpus:
         """All nodes, each once."""
         return list({span.node.node_id: span.node for spans in self._spans.values() for span in spans}.values())
 
+    def has_more_nodes_than(self, count: int) -> bool:
+        seen: set[str] = set()
+        for spans in self._spans.values():
+            for span in spans:
+                seen.add(span.node.node_id)
+                if len(seen) > count:
+                    return True
+        return False
+
     def spans_of(self, document_id: str) -> Sequence[NodeSpan]:
         """Empty for a document that is not of this corpus."""
         return self._spans.get(document_id, ())
@@ -84,206 +88,104 @@ class NodeCorpus:
         return spans.touching(start, end)
 
 
+def _warn_of_doubts(nodes: Sequence[BaseNode], merged: Sequence[MergedDocument]) -> None:
+    guesses = sum(each.guesses for each in merged)
+    if guesses:
+        warn_caller(
+            f"context: the place of {guesses:,} of the {len(nodes):,} chunks is a guess, since their text repeats "
+            "itself or contradicts their positions: counts over them may be off; from_documents reads the documents "
+            "themselves"
+        )
+    in_corpus = {span.node.node_id for each in merged for span in each.spans}
+    repeated = sum(1 for node in nodes if node.node_id not in in_corpus and text_of_node(node))
+    if repeated:
+        warn_caller(
+            f"context: {repeated:,} of the {len(nodes):,} nodes are parts of other nodes of the same source: left out, "
+            "so that their text counts once"
+        )
+
+
 def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> list[MergedDocument]:
     """The documents that the nodes are chunks of, in the order in which they first appear.
 
-    Chunks of one source are put together by their positions, a gap between them filled with a newline.
-    Where the metadata that the model may see changes from one chunk to the next, a new document begins,
-    without the overlap. A node without a source or a position is a document of its own, and one without text none.
-    One that is given twice counts once.
+    Chunks of one source are put together by their positions, a small gap between them filled with a newline. Where
+    more is missing between them, or the text is divided by metadata (see `Joiner.documents`), a new document begins.
+    A node without a source or a position is a document of its own, and one without text none. One that is given twice
+    counts once.
+
+    A position is one in the text that a parser was given: where parsers worked one after the other, in what the one
+    before had made of the source. Then positions contradict each other, or are missing, and only those chunks are put
+    together that are known to follow one another; what begins anew is a document of its own.
 
     In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `ancestors` are nodes by
     id that are not part of the corpus themselves, but tell where their children stood.
     """
     known = {**(ancestors or {}), **{node.node_id: node for node in nodes}}
-    groups: dict[str, list[_Placed]] = {}
+    groups: dict[str, list[Placed]] = {}
     for node in {(node.node_id, text_of_node(node)): node for node in nodes}.values():
         if text_of_node(node):
-            source_id, start = _place(node, known)
-            groups.setdefault(source_id, []).append(_Placed(node, start))
+            source_id, start = place(node, known)
+            groups.setdefault(source_id, []).append(Placed(node, start))
     return [merged for source_id, group in groups.items() for merged in _merge_group(source_id, group)]
 
 
-def text_of_node(node: BaseNode) -> str:
-    return node.get_content(metadata_mode=MetadataMode.NONE)
+def _merge_group(source_id: str, group: Sequence[Placed]) -> list[MergedDocument]:
+    loose = [each for each in group if each.start is None]
+    joined = None if loose and are_linked(group) else _join([each for each in group if each.start is not None])
+    if joined is None:
+        joined, loose = _without_repeated(_join_proven(group), group), []
+    one_id = source_id if len(joined) == 1 and not loose else None
+    merged = [document for joiner in joined for document in joiner.documents(one_id)]
+    return merged + [_alone(each.node) for each in loose]
 
 
-def _has_media(node: BaseNode) -> bool:
-    if isinstance(node, Node):
-        return any((node.image_resource, node.audio_resource, node.video_resource))
-    return isinstance(node, ImageNode)
+def _alone(node: BaseNode) -> MergedDocument:
+    return MergedDocument(document_of_node(node), (NodeSpan(0, len(text_of_node(node)), node),))
 
 
-def visible_metadata(node: BaseNode) -> dict[str, Any]:
-    """The node's metadata as plain JSON, without what `excluded_llm_metadata_keys` keeps from the model."""
-    return forms.visible_metadata(node.metadata, list(node.excluded_llm_metadata_keys), node.node_id)
+def _join(group: Sequence[Placed]) -> list[Joiner] | None:
+    """The texts that chunks of one source make up; None where their positions contradict each other."""
+    joined: list[Joiner] = []
+    for each in sorted(group, key=lambda each: (each.start or 0, len(text_of_node(each.node)))):
+        fit = joined[-1].add(each) if joined else Fit.APART
+        if fit is Fit.CONFLICT:
+            return None
+        if fit is Fit.APART:
+            joined.append(Joiner())
+            joined[-1].add(each)
+    return joined
 
 
-def document_of_node(node: BaseNode) -> Document:
-    """The node as a document of its own."""
-    return Document(node.node_id, text_of_node(node), visible_metadata(node))
+def _join_proven(group: Sequence[Placed]) -> list[Joiner]:
+    joined: list[Joiner] = []
+    for each in in_order_of_parsing(group):
+        if not joined or joined[-1].add(each) is not Fit.JOINED:
+            unknown = each.node.prev_node is None and (each.start or 0) > LEAST_OVERLAP
+            joined.append(Joiner(proven=True))
+            joined[-1].add(each)
+            joined[-1].guesses += unknown  # it follows on another one, and nothing says on which
+    return joined
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    node: BaseNode
-    start: int | None
-    """Where the node's text stood in its source; None where that is unknown, or no longer true of its text."""
-
-
-def _merge_group(source_id: str, group: Sequence[_Placed]) -> list[MergedDocument]:
-    loose = [placed.node for placed in group if placed.start is None]
-    stood = [
-        (placed.start, len(text_of_node(placed.node)), placed.node) for placed in group if placed.start is not None
+def _without_repeated(joined: Sequence[Joiner], group: Sequence[Placed]) -> list[Joiner]:
+    """Without those that another, larger node holds all of: cut from it to be found by (small to big)."""
+    beginning: dict[str, list[BaseNode]] = {}
+    for each in group:
+        beginning.setdefault(text_of_node(each.node)[:LEAST_OVERLAP], []).append(each.node)
+    return [
+        joiner
+        for joiner in joined
+        if joiner.chars < _LEAST_REPEATED
+        or not any(
+            _holds_all(node, joiner.placed)
+            for node in beginning.get(text_of_node(joiner.placed[0].node)[:LEAST_OVERLAP], [])[:_TRIED]
+        )
     ]
-    joiner = _Joiner()
-    loose += [node for start, _, node in sorted(stood, key=lambda each: each[:2]) if not joiner.add(start, node)]
-    merged = joiner.documents(source_id)
-    merged += [MergedDocument(document_of_node(node), (NodeSpan(0, len(text_of_node(node)), node),)) for node in loose]
-    return merged
 
 
-def _place(node: BaseNode, known: Mapping[str, BaseNode]) -> tuple[str, int | None]:
-    """The id of the text that the node was cut from, and where it stood in it."""
-    source_id = node.ref_doc_id or node.node_id
-    start = _own_start(node)
-    if start is None or node.ref_doc_id is None:
-        return source_id, None
-    parent_id = _parent_id(node)
-    while parent_id is not None:
-        parent = known.get(parent_id)
-        if parent is None:
-            return parent_id, start
-        if not text_of_node(parent).startswith(text_of_node(node), start):
-            return source_id, start  # a parent in another sense
-        parent_start = _own_start(parent)
-        if parent_start is None:
-            return parent_id, start
-        start += parent_start
-        parent_id = _parent_id(parent)
-    return source_id, start
-
-
-def _own_start(node: BaseNode) -> int | None:
-    if not isinstance(node, TextNode):
-        return None
-    start, end = node.start_char_idx, node.end_char_idx
-    return start if start is not None and end is not None and 0 <= start == end - len(node.text) else None
-
-
-def _parent_id(node: BaseNode) -> str | None:
-    parent = node.parent_node
-    return None if parent is None else parent.node_id
-
-
-@dataclass(frozen=True, slots=True)
-class _Reached:
-    """The chunk that reaches furthest into the source."""
-
-    start: int
-    text: str
-    node_id: str
-
-
-def _overlap_of_neighbours(before: str, text: str, claimed: int) -> int:
-    """Characters at the start of `text` that stand at the end of `before` too, the chunk right before it.
-
-    `claimed` is what the positions say. They are those of the first place where a chunk's text stands after the
-    start of the one before, so in repetitive text they overlap far too much, and most of the text would be lost.
-    An overlap of more than half is taken for that where a smaller one fits, and the smallest that fits for the real
-    one: where every line is the same that is a guess.
-    """
-    most = min(len(before), len(text)) // 2
-    if claimed <= most:
-        return claimed
-    otherwise = claimed if claimed < len(text) else 0
-    if most < _LEAST_OVERLAP:
-        return otherwise
-    fitting = [each for each in _overlaps(before[-most:], text[:most]) if each >= _LEAST_OVERLAP]
-    return min(fitting, default=otherwise)
-
-
-def _overlaps(before: str, text: str) -> Iterator[int]:
-    """How many characters the end of the one may share with the beginning of the other, in time linear in both.
-
-    As Knuth, Morris and Pratt match a text: of each of its beginnings it is known which shorter ones end it.
-    """
-    shorter = [0] * len(text)
-    length = 0
-    for at in range(1, len(text)):
-        while length and text[at] != text[length]:
-            length = shorter[length - 1]
-        length += text[at] == text[length]
-        shorter[at] = length
-    length = 0
-    for char in before:
-        while length and (length == len(text) or char != text[length]):
-            length = shorter[length - 1]
-        length += char == text[length]
-    while length:
-        yield length
-        length = shorter[length - 1]
-
-
-class _Joiner:
-    """Puts the chunks of one source together, in the order of their positions."""
-
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._length = 0
-        self._spans: list[NodeSpan] = []
-        self._runs: list[tuple[int, BaseNode, Mapping[str, Any]]] = []
-        """Where each run of equal metadata begins, and its first node."""
-        self._furthest = _Reached(0, "", "")
-
-    def add(self, start: int, node: BaseNode) -> bool:
-        """False, and nothing added, for a chunk whose overlap does not repeat what stands there."""
-        text, furthest = text_of_node(node), self._furthest
-        overlap = furthest.start + len(furthest.text) - start if self._parts else 0
-        if overlap > 0:
-            if not furthest.text.startswith(text[:overlap], start - furthest.start):
-                return False
-            if node.prev_node is not None and node.prev_node.node_id == furthest.node_id:
-                overlap = _overlap_of_neighbours(furthest.text, text, overlap)
-        new = text[max(overlap, 0) :]
-        if new:
-            self._begin_run(node, gap=overlap < 0)
-            self._append(new)
-            self._furthest = _Reached(start, text, node.node_id)
-            begin = self._length - len(text)
-        else:
-            begin = self._length - overlap
-        self._spans.append(NodeSpan(begin, begin + len(text), node))
-        return True
-
-    def _begin_run(self, node: BaseNode, *, gap: bool) -> None:
-        metadata = visible_metadata(node)
-        if not self._runs or self._runs[-1][2] != metadata:
-            self._runs.append((self._length, node, metadata))
-        elif gap:
-            self._append("\n")
-
-    def _append(self, text: str) -> None:
-        self._parts.append(text)
-        self._length += len(text)
-
-    def documents(self, source_id: str) -> list[MergedDocument]:
-        """One document for each run. A source that is one run keeps its id."""
-        text = "".join(self._parts)
-        starts = [start for start, _, _ in self._runs]
-        ends = [*starts[1:], self._length][: len(starts)]
-        spans: list[list[NodeSpan]] = [[] for _ in self._runs]
-        for span in self._spans:
-            number = bisect_right(starts, span.start) - 1
-            while number < len(starts) and starts[number] < span.end:
-                begin, end = max(span.start, starts[number]), min(span.end, ends[number])
-                spans[number].append(
-                    NodeSpan(begin - starts[number], end - starts[number], span.node, begin - span.start)
-                )
-                number += 1
-        return [
-            MergedDocument(
-                Document(source_id if len(starts) == 1 else first.node_id, text[start:end], metadata), tuple(own)
-            )
-            for (start, first, metadata), end, own in zip(self._runs, ends, spans, strict=True)
-        ]
+def _holds_all(larger: BaseNode, parts: Sequence[Placed]) -> bool:
+    text = text_of_node(larger)
+    return all(
+        len(part_text := text_of_node(part.node)) < len(text) and text.startswith(part_text, part.start or 0)
+        for part in parts
+    )

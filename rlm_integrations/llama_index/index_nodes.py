@@ -6,7 +6,6 @@ summaries that a model wrote. The index's own struct says which nodes are its ow
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -18,11 +17,14 @@ from llama_index.core.indices.composability.graph import ComposableGraph
 from llama_index.core.indices.keyword_table.rake_base import RAKEKeywordTableIndex
 from llama_index.core.indices.keyword_table.simple_base import SimpleKeywordTableIndex
 from llama_index.core.indices.property_graph.base import PropertyGraphIndex
+from llama_index.core.indices.vector_store.base import VectorStoreIndex
 from llama_index.core.schema import BaseNode, ImageNode, IndexNode, MetadataMode, TextNode
-from llama_index.core.vector_stores.types import BasePydanticVectorStore
+from llama_index.core.vector_stores.simple import SimpleVectorStore
+from llama_index.core.vector_stores.types import MetadataFilters
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.store_listing import CannotListError, ids_in_simple_stores, nodes_of_store
 
 AnyIndex = BaseIndex[Any] | ComposableGraph
 
@@ -33,24 +35,27 @@ _REMEDIES = (
 _RELOAD = (
     "load it with the StorageContext it was kept in (from_defaults(persist_dir=...)), or pass documents= or nodes="
 )
-_LISTING_CAPS = frozenset({9_999, 10_000})
-"""Most nodes that some vector stores list in one go (Qdrant, OpenSearch), without saying that there are more."""
 
 
-def nodes_of_index(index: AnyIndex) -> list[BaseNode]:
+def nodes_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> list[BaseNode]:
     """All nodes of the index, in its own order where it has one. Of a ComposableGraph: those of its child indexes.
 
-    Raises InvalidArgumentError, naming the index, its store and the remedies, where they cannot be told completely.
+    Nodes that fail the filters may be missing: a vector store that can applies a part of them itself.
+
+    There are none where the index is empty. Raises InvalidArgumentError, naming the index, its store and the remedies,
+    where they cannot be told completely.
     """
     if isinstance(index, ComposableGraph):
         indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
         children = [child for key, child in indices.items() if key != index.root_id]
-        nodes = {node.node_id: node for child in children for node in nodes_of_index(child)}
+        nodes = {node.node_id: node for child in children for node in nodes_of_index(child, filters)}
         return list(nodes.values())
     if isinstance(index, PropertyGraphIndex):
         nodes = _property_graph_nodes(index)
     elif isinstance(index.index_struct, IndexDict):
-        nodes = _vector_nodes(index)
+        nodes = _vector_nodes(index, filters)
+        if not nodes and not isinstance(index, VectorStoreIndex):  # a service may hold them
+            raise _unreadable(index, "it holds no nodes")
     elif isinstance(index.index_struct, KeywordTable):
         nodes = _keyword_table_nodes(index)
     elif isinstance(index.index_struct, KG):
@@ -60,8 +65,6 @@ def nodes_of_index(index: AnyIndex) -> list[BaseNode]:
         if ids is None:
             raise _unreadable(index, f"an index over {type(index.index_struct).__name__} holds no nodes to read")
         nodes = _from_docstore(index, ids)
-    if not nodes:
-        raise _unreadable(index, "it holds no nodes")
     return nodes
 
 
@@ -80,6 +83,14 @@ def ancestors_in_docstore(index: AnyIndex, nodes: Sequence[BaseNode]) -> dict[st
             if node is not None:
                 waiting.append(node)
     return {node_id: node for node_id, node in looked_up.items() if node is not None}
+
+
+def objects_of_index(index: AnyIndex) -> dict[str, Any]:
+    """What the index took out of its IndexNodes, since it cannot be kept in a store, by `index_id`."""
+    if isinstance(index, ComposableGraph):
+        indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
+        return {key: each for child in indices.values() for key, each in objects_of_index(child).items()}
+    return dict(cast("dict[str, Any] | None", getattr(index, "_object_map", None)) or {})
 
 
 def _own_ids(struct: IndexStruct) -> list[str] | None:
@@ -119,62 +130,33 @@ def _from_docstore(index: BaseIndex[Any], ids: Sequence[str]) -> list[BaseNode]:
     return nodes
 
 
-def _vector_nodes(index: BaseIndex[Any]) -> list[BaseNode]:
+def _vector_nodes(index: BaseIndex[Any], filters: MetadataFilters | None) -> list[BaseNode]:
+    """Deleting nodes takes them out of the vector store, and by default neither out of the struct nor the docstore."""
     own = _own_ids(index.index_struct) or []
     store = index.storage_context.vector_store
-    if not store.stores_text or getattr(index, "_store_nodes_override", False):
+    stores = list(index.storage_context.vector_stores.values())
+    in_memory = ids_in_simple_stores(stores)
+    if not store.stores_text:
+        if isinstance(store, SimpleVectorStore):
+            own = [node_id for node_id in own if node_id in in_memory] or _never_there(index, own)
         return _from_docstore(index, own)
     # The store keeps the text. The struct names only images and index nodes, unless nodes were stored on purpose.
     kept = _from_docstore(index, own)
     try:
-        listed = _listed(index, store)
-    except InvalidArgumentError:
+        listed = nodes_of_store(store, filters, index_name=type(index).__name__)
+    except CannotListError as error:
         if any(isinstance(node, TextNode) and not isinstance(node, (ImageNode, IndexNode)) for node in kept):
             return kept
-        raise
+        raise _unreadable(index, str(error)) from error
+    there = in_memory | {node.node_id for node in listed}
+    of_others = any(not isinstance(other, SimpleVectorStore) for other in stores if other is not store)
+    kept = [node for node in kept if node.node_id in there or (of_others and isinstance(node, ImageNode))]
     return list(({node.node_id: node for node in listed} | {node.node_id: node for node in kept}).values())
 
 
-def _listed(index: BaseIndex[Any], store: BasePydanticVectorStore) -> list[BaseNode]:
-    try:
-        nodes, is_cut = _ask_for_all(store)
-    except Exception as error:  # stores that cannot list raise whatever their client does
-        reason = f"{type(store).__name__} cannot list its nodes ({type(error).__name__}: {error})"
-        raise _unreadable(index, reason) from error
-    if is_cut:
-        raise _unreadable(index, f"{type(store).__name__} listed {len(nodes):,} nodes, a cap, so possibly truncated")
-    absent = _absent_neighbours(nodes)
-    if absent:
-        warn_caller(
-            f"{type(index).__name__}: {absent:,} of the {len(nodes):,} nodes that {type(store).__name__} listed name a "
-            "next chunk that is not among them: deleted, or the list is truncated; if so, pass nodes= or documents="
-        )
-    plain = [_without_embedding(node) for node in nodes]
-    return sorted(plain, key=lambda node: (node.ref_doc_id or node.node_id, getattr(node, "start_char_idx", None) or 0))
-
-
-def _ask_for_all(store: BasePydanticVectorStore) -> tuple[list[BaseNode], bool]:
-    """What the store lists, and whether it was cut at a cap. One that takes a limit (Qdrant) is asked for more."""
-    nodes = list(store.get_nodes(None))
-    if len(nodes) not in _LISTING_CAPS:
-        return nodes, False
-    first, limit = len(nodes), len(nodes)
-    if "limit" in inspect.signature(store.get_nodes).parameters:
-        while len(nodes) == limit:
-            limit *= 10
-            nodes = list(cast(Any, store).get_nodes(None, limit=limit))
-    return nodes, len(nodes) == first
-
-
-def _absent_neighbours(nodes: Sequence[BaseNode]) -> int:
-    """How many nodes name a next chunk of their document that is not among them."""
-    ids = {node.node_id for node in nodes}
-    return sum(node.next_node is not None and node.next_node.node_id not in ids for node in nodes)
-
-
-def _without_embedding(node: BaseNode) -> BaseNode:
-    """Stores list vectors too, which are longer than the text and of no use here."""
-    return node if node.embedding is None else node.model_copy(update={"embedding": None})
+def _never_there(index: BaseIndex[Any], ids: Sequence[str]) -> list[str]:
+    """Of ids that the vector store has none of: those that are not in the docstore either, so were not deleted."""
+    return [node_id for node_id in ids if not index.docstore.document_exists(node_id)]
 
 
 def _keyword_table_nodes(index: BaseIndex[Any]) -> list[BaseNode]:
@@ -225,7 +207,7 @@ def _property_graph_nodes(index: PropertyGraphIndex) -> list[BaseNode]:
         chunk_ids = [node.id for node in cast(Any, store).get() if isinstance(node, ChunkNode)]
         # A store whose `get` lists entities only still answers for ids.
         chunks = store.get_llama_nodes(chunk_ids or list(index.docstore.docs))
-    except Exception as error:  # as in _listed
+    except Exception as error:  # graph stores that cannot list raise whatever their client does
         reason = f"{type(store).__name__} cannot list its chunks ({type(error).__name__}: {error})"
         raise _unreadable(index, reason) from error
     return [index.docstore.get_node(chunk.node_id, raise_error=False) or chunk for chunk in chunks]

@@ -11,8 +11,8 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.llama_index.blocking import holds_loop_up
-from rlm_integrations.llama_index.documents import document_of_node
 from rlm_integrations.llama_index.node_selection import NodeSelection
+from rlm_integrations.llama_index.node_text import document_of_node
 
 
 class NodeRetriever:
@@ -44,8 +44,8 @@ class NodeRetriever:
             hits = await postprocessor.apostprocess_nodes(hits, query_bundle=bundle)
         return self._keep(hits, seen)
 
-    def retrieve_sync(self, query: str) -> list[Document]:
-        bundle = QueryBundle(query)
+    def retrieve_sync(self, query: str | QueryBundle) -> list[Document]:
+        bundle = QueryBundle(query) if isinstance(query, str) else query
         seen = self._seen(self._retriever.retrieve(bundle))
         hits = list(seen.values())
         for postprocessor in self._postprocessors:

@@ -21,8 +21,10 @@ def fresh_answer() -> dict[str, Any]:
     return {"content": "", "ready": False}
 
 
-def read_answer(namespace: dict[str, Any], *, raised: bool) -> AnswerState:
+def read_answer(namespace: dict[str, Any], *, raised: bool, null: bool = False) -> AnswerState:
     """Read `answer` after a block, which `raised` or not; where it cannot be taken, ready is taken back.
+
+    `null`: whether None is an answer, not an empty one.
 
     Puts a dict in its place where the model deleted it or bound something else. May run the model's code (a
     `__bool__`, a `__str__`) and raise what that raises.
@@ -35,7 +37,7 @@ def read_answer(namespace: dict[str, Any], *, raised: bool) -> AnswerState:
         _update(answer, content=content)
     if not _get(answer, "ready"):
         return _draft(content, refused)
-    reading = AnswerState(refused="the block raised") if raised else _final(content)
+    reading = AnswerState(refused="the block raised") if raised else _final(content, null)
     if reading.refused is None:
         return reading
     _update(answer, ready=False)
@@ -65,9 +67,9 @@ def _make_dict(namespace: dict[str, Any]) -> str | None:
     return f'`answer` was replaced by a {kind}; it is an empty dict again: set answer["content"], and {_HOW_TO_FINISH}'
 
 
-def _final(content: Any) -> AnswerState:
+def _final(content: Any, null: bool) -> AnswerState:
     """Content that is said to be ready: taken, or refused with the reason."""
-    if content is None or (isinstance(content, str) and not content.strip()):
+    if (content is None and not null) or (isinstance(content, str) and not content.strip()):
         return AnswerState(refused='answer["content"] is empty')
     if isinstance(content, FailedSubCall):
         return AnswerState(refused=f'answer["content"] is a sub-call that failed ({content.error[:200]})')

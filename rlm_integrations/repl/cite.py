@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from rlm_integrations.repl.corpus_view import CorpusView
@@ -12,6 +13,7 @@ from rlm_integrations.repl.matches import Match, Passage
 from rlm_integrations.repl.pattern import ANY_SPACE
 from rlm_integrations.wire import calls
 
+_QUOTATION_MARKS = "\"'`“”„‘’«»"
 _compile, _escape = re.compile, re.escape
 
 
@@ -24,9 +26,9 @@ class Cite:
 
     def cite(self, quote: str, doc_id: Any = None) -> str:
         """Record evidence: a quote from the corpus, word for word; runs of white space may differ, and
-        the margins of comments and lists at line breaks.
+        the margins of comments and lists at line breaks. Quotation marks around it need not stand in the corpus.
 
-        `doc_id` is an id, a document or a match. Returns "cited d3[120:164]". Raises ValueError where the quote does
+        `doc_id` is an id, a document or a match. Returns the quote as it stands there. Raises ValueError where it does
         not stand, KeyError for an unknown id.
         """
         if not isinstance(quote, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -38,8 +40,9 @@ class Cite:
         if found is None:
             raise ValueError(self._unfound(quote, wanted))
         passage, start, end = found
-        ask(self._host, calls.Cite(passage.id, start, end, passage.text[start:end]))
-        return f"cited {passage.id}[{start}:{end}]"
+        cited = passage.text[start:end]
+        ask(self._host, calls.Cite(passage.id, start, end, cited))
+        return cited
 
     def _unfound(self, quote: str, wanted: Passage | None) -> str:
         shown = repr(quote if len(quote) <= 80 else f"{quote[:79]}…")
@@ -61,7 +64,15 @@ def _id_of(doc: Any) -> str:
 
 
 def _find(quote: str, passages: Any) -> tuple[Passage, int, int] | None:
-    """The first place of the quote; within a document letter for letter before with other white space."""
+    """The first place of the quote; if there is none, of what stands in its quotation marks."""
+    passages = list(passages)
+    found = _find_words(quote, passages)
+    inner = quote.strip().strip(_QUOTATION_MARKS)
+    return _find_words(inner, passages) if found is None and inner.strip() and inner != quote.strip() else found
+
+
+def _find_words(quote: str, passages: Iterable[Passage]) -> tuple[Passage, int, int] | None:
+    """The first place of these words; within a document letter for letter before with other white space."""
     words = quote.split()
     exact = quote.strip()
     loose = _compile(ANY_SPACE.join(map(_escape, words)))

@@ -50,8 +50,11 @@ class CorpusView:
             yield _passage(document)
 
     def passage(self, doc_id: str) -> Passage:
-        """The text of one document. Raises KeyError, naming ids that are close."""
-        document = self._documents.get(doc_id)
+        """The text of one document. A corpus that is one text has any id.
+
+        Raises KeyError, naming ids that are close.
+        """
+        document = self._documents.get("" if isinstance(self._context, str) else doc_id)
         if document is None:
             raise KeyError(self._unknown(doc_id))
         return _passage(document)

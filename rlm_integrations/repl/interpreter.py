@@ -19,6 +19,7 @@ from rlm_integrations.repl.host_calls import Retrieve, SubCallError, SubCallLimi
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.interpreter_state import InterpreterState
 from rlm_integrations.repl.llm_map import LlmMap
+from rlm_integrations.repl.llm_reduce import LlmReduce
 from rlm_integrations.repl.matches import Match, Matches
 from rlm_integrations.repl.model_time import ModelTime
 from rlm_integrations.repl.output import OutputStream, StepOutput
@@ -44,6 +45,7 @@ class Interpreter:
         self._main = ModuleType("__main__")
         self._namespace: dict[str, Any] = self._main.__dict__
         self._max_output_chars, self._printed_chars = settings.max_output_chars, settings.printed_chars
+        self._null_answers = settings.null_answers
         self._steps = 0
         self._output = StepOutput(settings.max_output_chars, host.print_head)
         self._interpreter = InterpreterState(self._main, OutputStream(self._output))
@@ -107,7 +109,7 @@ class Interpreter:
 
     def _read_answer(self, step: StepSoFar) -> None:
         raised = step.error is not None
-        reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised))
+        reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised, null=self._null_answers))
         if reading is None:
             assert error is not None
             self._namespace[names.ANSWER] = fresh_answer()
@@ -124,8 +126,10 @@ class Interpreter:
     def _show(self, value: Any) -> None:
         if isinstance(value, str):
             self._output.write(value if type(value) is str else str.__str__(value), is_text=True)
+        elif type(value) is Matches:
+            self._output.write_matches(value)
         elif _is_list_of_matches(value):  # one that the model filtered prints as what it came from
-            self._output.write(repr(Matches.of(value, self._printed_chars)))
+            self._output.write_matches(Matches.of(value, self._printed_chars))
         else:
             self._output.write(bounded_repr(value, self._max_output_chars))
         self._output.write("\n")
@@ -138,6 +142,9 @@ class Interpreter:
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""
         sub_calls = SubCalls(self._host, corpus, settings.sub_call_chars)
+        llm_reduce = LlmReduce(
+            sub_calls.llm_query_batched, corpus, chunk_chars=settings.chunk_chars, max_chars=settings.sub_call_chars
+        )
         there_is: dict[str, Any] = {
             "search": Search(corpus, self._printed_chars).search,
             "chunks": Chunks(corpus, settings.chunk_chars).chunks,
@@ -149,6 +156,7 @@ class Interpreter:
             "quit": _exit,
             **{name: self._awaiting.given(function) for name, function in sub_calls.functions().items()},
             "llm_map": self._awaiting.given(LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map),
+            "llm_reduce": self._awaiting.given(llm_reduce.llm_reduce),
             **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
             "retrieve": self._awaiting.given(Retrieve(self._host, corpus).retrieve),
         }

@@ -6,6 +6,7 @@ import builtins
 import io
 import sys
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -56,6 +57,15 @@ def _restore(holder: object, kept: dict[str, Any], set_: Callable[..., None], de
             set_(holder, name, value)
 
 
+@cache
+def _builtins_as_found() -> tuple[tuple[str, Any], ...]:
+    """As the first REPL of this process found them, or of the one that forked it.
+
+    A copy for each REPL would count references to all of them, and so have each worker copy the pages they lie in.
+    """
+    return tuple(_builtins.items())
+
+
 class InterpreterState:
     """Builtins, the recursion limit and standard streams, as a REPL found or set them.
 
@@ -66,7 +76,7 @@ class InterpreterState:
         self._main = main
         self._kept_stream = _KeptStream(stream)
         self._stdin = NoInput()
-        self._builtins = tuple(_builtins.items())
+        self._builtins = _builtins_as_found()
         self._recursion_limit = _getrecursionlimit()
 
     def straighten(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, SupportsIndex, overload
@@ -59,13 +59,18 @@ class Match:
         return self.passage.metadata
 
     @property
+    def shown_whole(self) -> bool:
+        """Whether `.line` shows all of the match. Of one that is very long it shows the two ends."""
+        return self.end - self.start <= 2 * _MATCH_CHARS
+
+    @property
     def line(self) -> str:
         """The match in its line or lines, with `around` characters on both sides; "…" where a line was cut."""
         text = self.passage.text
         begin, stop = self.window
         before = "…" if begin and text[begin - 1] != "\n" else ""
         after = "…" if stop < len(text) and text[stop] != "\n" else ""
-        if self.end - self.start <= 2 * _MATCH_CHARS:
+        if self.shown_whole:
             return f"{before}{text[begin:stop]}{after}"
         head, tail = text[begin : self.start + _MATCH_CHARS], text[self.end - _MATCH_CHARS : stop]
         return f"{before}{head} … {tail}{after}"
@@ -134,21 +139,32 @@ class Matches(list[Match]):
         return part
 
     def __repr__(self) -> str:
-        """One entry for each match, `id@position: line`; one inside what is already shown joins it."""
+        return PrintedMatches(self)
+
+    __str__ = __repr__
+
+    def written(
+        self, form: Callable[[Match], str], tell: Callable[[list[Match]], object] = lambda matches: None
+    ) -> str:
+        """One entry for each match, `id@position: line`; one inside what is already shown joins it.
+
+        Args:
+            form: What stands behind the place of a match.
+            tell: Gets the matches of each entry that there was room for.
+        """
         lines: list[str] = []
         room, left = self.printed_chars, len(self)
         for matches in _joined(self):
             first = matches[0]
-            entry = f"{first.id}@{', '.join(str(match.start) for match in matches)}:{printed_form(first)}"
+            entry = f"{first.id}@{', '.join(str(match.start) for match in matches)}:{form(first)}"
             if lines and len(entry) > room:
                 where = f", {_whereabouts(self[-left:])}" if first.id else ""
                 lines.append(f"… {left:,} more, not shown{where}")
                 break
             lines.append(entry)
+            tell(matches[:1])
             room, left = room - len(entry), left - len(matches)
         return "\n".join([*lines, self._summary()])
-
-    __str__ = __repr__
 
     def _summary(self) -> str:
         matches = "1 match" if self.total == 1 else f"{self.total:,} matches" if self.total else "no match"
@@ -158,6 +174,17 @@ class Matches(list[Match]):
             return f"({matches})"
         where = f"{self.found_in:,} of {self.searched:,}" if self.total else f"{self.searched:,}"
         return f"({matches} in {where} documents)"
+
+
+class PrintedMatches(str):
+    """The text of matches, which still knows them: so the output can leave out what stands in it already."""
+
+    matches: Matches
+
+    def __new__(cls, matches: Matches) -> PrintedMatches:
+        text = super().__new__(cls, matches.written(printed_form))
+        text.matches = matches
+        return text
 
 
 def _whereabouts(matches: Iterable[Match]) -> str:
@@ -184,12 +211,17 @@ def _shows(shown: Match, match: Match) -> bool:
     if shown.passage is not match.passage and shown.passage != match.passage:
         return False
     begin, stop = shown.window
-    return begin <= match.start and match.end <= stop and shown.end - shown.start <= 2 * _MATCH_CHARS
+    return begin <= match.start and match.end <= stop and shown.shown_whole
 
 
 def printed_form(match: Match) -> str:
     """What stands behind the place of a match where it is printed."""
     line = match.line
     if match.around or len(line.strip().splitlines()) > 1:  # at a line end of any kind a text could pass for a match
-        return "".join(f"\n  {part.rstrip()}" for part in line.splitlines() if part.strip())
+        return indented(line.splitlines())
     return f" {line.strip()}"
+
+
+def indented(lines: Iterable[str]) -> str:
+    """The lines below a match's place, where none of them can pass for a match."""
+    return "".join(f"\n  {line.rstrip()}" for line in lines if line.strip())

@@ -7,6 +7,8 @@ from io import TextIOBase, UnsupportedOperation
 from threading import RLock
 from typing import NoReturn
 
+from rlm_integrations.repl.matches import Matches, PrintedMatches
+from rlm_integrations.repl.shown_passages import ShownPassages
 from rlm_integrations.repl.terminal_lines import TerminalLines
 
 _LINES_AT_ONCE = 64
@@ -29,6 +31,7 @@ class StepOutput:
         self._compact_at = max(4 * self._tail_chars, _COMPACT_CHARS)
         self._hand_on = hand_on
         self._lines = TerminalLines(self._store)
+        self._shown = ShownPassages()
         self._lock = RLock()
         self._in_step = False
         self._reset()
@@ -45,6 +48,7 @@ class StepOutput:
     def begin_step(self) -> None:
         with self._lock:
             self._in_step = True
+            self._shown.begin_step()
             self._hand_on_unsent()
 
     def end_step(self) -> tuple[str, int]:
@@ -64,6 +68,12 @@ class StepOutput:
             with self._lock:
                 self._lines.write(text, is_text=is_text)
         return len(text)
+
+    def write_matches(self, matches: Matches) -> None:
+        """Without the passages that stand in the head of this step already: they will not be cut."""
+        with self._lock:
+            self._lines.settle()
+            self.write(self._shown.printed(matches, self._head_left))
 
     def flush(self) -> None:
         with self._lock:
@@ -117,6 +127,7 @@ class OutputStream(TextIOBase):
     def __init__(self, output: StepOutput) -> None:
         super().__init__()
         self._write = output.write
+        self._write_matches = output.write_matches
         self._flush = output.flush
 
     @property
@@ -134,6 +145,9 @@ class OutputStream(TextIOBase):
     def write(self, s: str, /) -> int:
         if type(s) is str:
             return self._write(s)
+        if type(s) is PrintedMatches:
+            self._write_matches(s.matches)
+            return len(s)
         if not isinstance(s, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"write() argument must be str, not {type(s).__name__}")
         return self._write(str.__str__(s))

@@ -26,6 +26,8 @@ class ReplSettings:
     """Whether `retrieve` is offered."""
     tools: tuple[str, ...] = ()
     """Names of further host functions."""
+    null_answers: bool = False
+    """Whether None is an answer: the type of the answer takes it."""
 
     @property
     def chunk_chars(self) -> int:

@@ -45,6 +45,16 @@ async def test_an_answer_ends_the_step(open_session, case):
     assert (done.answer.content, done.answer.is_json) == expected
 
 
+@pytest.mark.parametrize("code", ["FINAL(None)", "answer['content'] = None\nanswer['ready'] = True"])
+async def test_none_is_an_answer_where_the_type_takes_it_and_else_an_empty_one(open_session, code):
+    session = await open_session(null_answers=True)
+    done = await session.run(code)
+    assert (done.answer.ready, done.answer.content, done.answer.is_json) == (True, "null", True)
+    session = await open_session()
+    done = await session.run(code)
+    assert (done.answer.ready, done.answer.refused) == (False, 'answer["content"] is empty')
+
+
 REFUSED = {
     "empty": ("answer['ready'] = True", "is empty"),
     "raised": ("FINAL('x')\n1 / 0", "the block raised"),

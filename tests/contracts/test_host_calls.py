@@ -134,6 +134,7 @@ BAD_CALLS = {
     "llm_query_batched('one')": "TypeError: prompts is str, not a list of str; nothing was sent",
     "llm_query_batched(['a', None])": "TypeError: prompt 1 is NoneType, not str; nothing was sent",
     "llm_map('say', [3])": "TypeError: item 0 is int, not a str, a document or a match; nothing was sent",
+    "llm_reduce('')": "TypeError: instruction: pass a str that is not empty; nothing was sent",
     "search(3)": "TypeError: pattern: int is not a str or a compiled pattern",
     "search('a', docs=3)": "TypeError: docs: int is not an id, a document, a match or a list of these",
     "search('a', docs='doc-x')": "KeyError: ",

@@ -62,6 +62,7 @@ FUNCTIONS = {
     "pairs": "rlm_query_batched([('Q', context[1]), ('Q', 'text'), 'alone'])",
     "a map": "llm_map('Say it', [context[0], 'b', search('rent')[0]])",
     "a map with choices": "llm_map('Say it', ['a', 'b'], choices=['Said', 'unsaid']), llm_map('Q', ['a'], ['no'])",
+    "a reduction": "llm_reduce('Say it', search('lease 1[23]')), llm_reduce('Say it')",
     "choices that are none": "try: llm_map('Say it', ['a'], choices=[3])\nexcept TypeError as e: print(e)",
     "a loop": "n = 0\nwhile n < 3:\n    n += 1\nelse:\n    print(n)",
 }  # fmt: skip

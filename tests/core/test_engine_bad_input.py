@@ -243,8 +243,7 @@ def test_a_sub_call_that_hangs_is_given_up() -> None:
 
 
 def test_a_sub_call_may_return_10_mb() -> None:
-    told = sub_calling(lambda messages: "y" * 10_000_000, "r = llm_query('x')\nprint(len(r))")
-    assert "10000000" in told
+    told = sub_calling(lambda messages: "y" * 10_000_000, "r = llm_query('x')")
     assert "r: str 10,000,000 chars" in told
 
 

@@ -203,20 +203,25 @@ def test_tables_are_read_by_row(here: Here, read: Read) -> None:
         "a.csv": rows.getvalue(),
         "b.csv": "Name;Größe\r\nMüller;3,5\r\n".encode("cp1252"),
         "c.tsv": "x\ty\n1\t2\n\n3\t4\n",
+        "e.csv": "label,text\nspam,Buy now\n",
+        "f.jsonl": '{"text": "a", "deep": ' + "[" * 99 + "]" * 99 + "}\n",
         "d.jsonl": '{"text": "Gr\\u00f6\\u00dfe", "label": 1}\n\n{"k": ["\\u00e4"]}\n',
     })  # fmt: skip
-    texts, report = read("a.csv", "b.csv", "c.tsv", "d.jsonl")
+    texts, report = read("a.csv", "b.csv", "c.tsv", "e.csv", "f.jsonl", "d.jsonl")
     assert by_id(texts) == {
         "a.csv#row=1": 'name: Ann\nsaid: a "word",\nand another',
         "a.csv#row=2": "name: Bo\nsaid: ",
         "b.csv#row=1": "Name: Müller\nGröße: 3,5",
         "c.tsv#row=1": "x: 1\ny: 2",
         "c.tsv#row=2": "x: 3\ny: 4",
+        "e.csv#row=1": "Buy now",
+        "f.jsonl#row=1": '{"text": "a", "deep": ' + "[" * 99 + "]" * 99 + "}",
         "d.jsonl#row=1": "Größe",
         "d.jsonl#row=2": '{"k": ["ä"]}',
     }
     assert texts[-2].metadata == {"file": "d.jsonl", "row": 1, "label": 1}
-    assert report.line == "7 documents of 4 files; 1 read as cp1252, a guess ('b.csv')"
+    assert texts[5].metadata == {"file": "e.csv", "row": 1, "label": "spam"}
+    assert report.line == "9 documents of 6 files; 1 read as cp1252, a guess ('b.csv')"
 
 
 @pytest.mark.parametrize(

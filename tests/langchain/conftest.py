@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tracers.base import BaseTracer
 from langchain_core.tracers.schemas import Run
@@ -73,6 +73,26 @@ class Hanging(BaseChatModel):
             self.given_up.set()
 
 
+class AgentModel(BaseChatModel):
+    """Calls a tool with a question, then repeats what it returned."""
+
+    tool: str = "ask_corpus"
+
+    @property
+    def _llm_type(self) -> str:
+        return "agent"
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> AgentModel:
+        return self
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        last = messages[-1]
+        call = {"name": self.tool, "args": {"question": "How many?"}, "id": "c1", "type": "tool_call"}
+        told = isinstance(last, ToolMessage)
+        reply = AIMessage(f"It is {last.text}") if told else AIMessage("", tool_calls=[call])
+        return ChatResult(generations=[ChatGeneration(message=reply)])
+
+
 class TreeTracer(BaseTracer):
     """Keeps every finished root run with its children."""
 
@@ -123,6 +143,12 @@ def root_model() -> Callable[..., ScriptedChatModel]:
         return RootModel(fenced, usage=Usage(input_tokens=10, output_tokens=5, cached_tokens=4), **options)
 
     return make
+
+
+@pytest.fixture
+def agent_model() -> type[AgentModel]:
+    """A model that an agent may have."""
+    return AgentModel
 
 
 @pytest.fixture

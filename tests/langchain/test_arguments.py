@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import rlm_integrations
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.run_errors import LimitReachedError
@@ -18,6 +19,44 @@ from rlm_integrations.testing.langchain import ScriptedChatModel
 def test_a_misspelt_argument_names_the_close_one(root_model):
     with pytest.raises(InvalidArgumentError, match="sub_lm: unknown argument; did you mean 'sub_llm'"):
         RLMRunnable(llm=root_model("say:x"), sub_lm=root_model("say:y"))
+
+
+@pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"max_iterations": 5}, 'max_iterations: unknown argument; it is a limit: limits={"max_iterations": 5}'),
+        ({"max_steps": 5}, 'max_steps: unknown argument; it is a limit: limits={"max_iterations": 5}'),
+        ({"timeout": 30}, 'timeout: unknown argument; it is a limit: limits={"timeout_s": 30}'),
+        ({"max_token": 9}, "max_token: unknown argument; the arguments are"),
+        ({"max_tokens": 9}, "max_tokens: unknown argument; a reply's are the model's"),
+        ({"documents": ["a"]}, "documents: unknown argument; pass it as context: context=documents"),
+        ({"docs": ["a"]}, "docs: unknown argument; pass it as context: context=docs"),
+        ({"retriever": None}, "retriever: unknown argument; pass it as context: context=retriever"),
+        ({"model": "gpt-5"}, "model: unknown argument; the root LM is llm=..."),
+        ({"response_format": int}, "for a typed answer: RLMRunnable(...).with_structured_output(...)"),
+        ({"limits": {"max_steps": 5}}, "limits: unknown name 'max_steps'; did you mean 'max_iterations'?"),
+        ({"limits": {"timeout": 5}}, "limits: unknown name 'timeout'; did you mean 'timeout_s'?"),
+        ({"limits": {"colour": 5}}, "limits: unknown name 'colour'; the limits are max_iterations"),
+    ],
+)
+def test_a_guessed_argument_is_told_what_to_write(kind, given, says, root_model):
+    with pytest.raises(InvalidArgumentError) as caught:
+        kind(**{"llm": root_model("say:x"), **given})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])
+def test_arguments_without_a_name_are_told_theirs(kind, root_model):
+    says = rf"llm: arguments have names, and RootModel was given without one; pass {kind.__name__}\(llm=\.\.\.\)"
+    with pytest.raises(InvalidArgumentError, match=says):
+        kind(root_model("say:x"), ["a text"])
+
+
+def test_a_face_that_is_looked_for_at_the_top_is_told_where_it_is():
+    for name in ("RLMRunnable", "ChatRLM"):
+        with pytest.raises(AttributeError, match=f"from rlm_integrations.langchain import {name}"):
+            getattr(rlm_integrations, name)
 
 
 def test_no_model_names_llm():
@@ -106,6 +145,12 @@ def test_a_chain_that_binds_no_stop_sequences_to_it_is_let(root_model):
     ("keywords", "says"),
     [
         ({"with_sources": True}, "with_sources: a call takes no such keyword; use RLMRunnable(...).with_sources()"),
+        (
+            {"context": ["a"]},
+            'context: a call takes no such keyword; it goes into the input: {"question": ..., "context"',
+        ),
+        ({"tools": [len]}, "tools: a call takes no such keyword; it is the constructor's: RLMRunnable(tools=...)"),
+        ({"max_iterations": 3}, 'RLMRunnable(limits={"max_iterations": ...})'),
         ({"answer_type": int}, "use RLMRunnable(...).with_structured_output(...)"),
         ({"output": "sources"}, "output: 'sources' is none; use a method of RLMRunnable: with_structured_output(...)"),
     ],

@@ -14,7 +14,7 @@ from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackH
 from langchain_core.documents import Document
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, trim_messages
 from langchain_core.outputs import ChatResult
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import ConfigurableField, RunnableConfig
@@ -368,3 +368,25 @@ def test_a_schema_or_keyword_that_cannot_be_is_refused_at_once(root_model):
         chat.with_structured_output({"city": "str"})
     with pytest.raises(InvalidArgumentError, match="tools: with_structured_output takes no such keyword"):
         chat.with_structured_output(Capital, tools=[])
+
+
+def test_tokens_are_counted_as_the_root_lm_counts_them(root_model):
+    class Counting(ScriptedChatModel):
+        """Counts words, and three tokens more for each message, as real models do in their own ways."""
+
+        def get_token_ids(self, text: str) -> list[int]:
+            return [len(word) for word in text.split()]
+
+        def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None) -> int:
+            return sum(3 + self.get_num_tokens(str(message.text)) for message in messages)
+
+    inner = Counting(["ok"])
+    asked = [HumanMessage("one two"), HumanMessage("three")]
+    for llm in (inner, inner.bind(stop=["x"]), inner.with_retry(), inner.with_fallbacks([inner])):
+        chat = ChatRLM(llm=llm)
+        assert chat.get_token_ids("one three") == [3, 5]
+        assert chat.get_num_tokens("one two three") == 3
+        assert chat.get_num_tokens_from_messages(asked) == 9
+        assert trim_messages(asked, max_tokens=4, token_counter=chat, strategy="last") == asked[1:]
+    own = ChatRLM(llm=inner, custom_get_token_ids=lambda text: [0] * len(text))
+    assert own.get_num_tokens("one two") == 7

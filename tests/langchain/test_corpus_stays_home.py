@@ -58,10 +58,11 @@ async def test_ten_megabytes_stay_in_the_repl(form: str, mode: str, root_model: 
 
 def test_the_view_of_the_input_says_what_it_was(root_model, tracer):
     rlm = RLMRunnable(llm=root_model(COUNT), context=DOCUMENTS)
-    rlm.invoke([HumanMessage("x" * 5_000)], {"callbacks": [tracer]})
-    view = tracer.roots[0].inputs
-    assert view["context"] == "3 documents, 10,440,010 characters"
-    assert view["question"] == [{"role": "user", "content": "x" * 2_000 + "… [5,000 characters in all]"}]
+    rlm.invoke({"query": "x" * 25_000, "context": DOCUMENTS[:2]}, {"callbacks": [tracer]})
+    assert tracer.roots[0].inputs == {
+        "query": "x" * 2_000 + "… [25,000 characters in all]",
+        "context": {"rlm_corpus": "2 documents, 5,220,010 characters"},
+    }
 
 
 def test_neither_repr_nor_dump_holds_the_corpus(root_model):

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import RLMRunnable, collect_rlm_traces
-from rlm_integrations.langchain.graph_node import CITATIONS_CHARS
+from rlm_integrations.langchain.response import CITATIONS_CHARS
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 READY = 'answer["content"] = {0}\nanswer["ready"] = True'
@@ -49,7 +49,13 @@ async def test_messages_go_in_and_the_answers_message_comes_out(mode, root_model
     assert (asked.content, answer.content) == ("When?", "On Monday.")
     assert isinstance(answer, AIMessage)
     assert answer.usage_metadata["total_tokens"] == 30
-    assert answer.response_metadata["rlm"] == {"trace": None, "stop_reason": "answer", "citations": []}
+    assert answer.response_metadata["rlm"] == {
+        "trace": None,
+        "stop_reason": "answer",
+        "sub_calls": 0,
+        "failed_sub_calls": 0,
+        "citations": [],
+    }
     assert [line.strip() for line in tracer.lines()][-4:] == [
         "RootModel [chat_model]",
         "python_repl [tool]",

@@ -264,6 +264,8 @@ def test_a_runnable_with_a_schema_can_be_pickled() -> None:
     for typed in (rlm.with_structured_output(TREE), rlm.with_structured_output(TREE, include_raw=True)):
         answer = pickle.loads(pickle.dumps(typed)).invoke("q")
         assert answer.get("parsed", answer) == {"size": 3}
+        answer = pickle.loads(pickle.dumps(typed)).with_sources().invoke("q")
+        assert answer["answer"] == {"size": 3}
 
 
 @pytest.mark.parametrize("mode", ["ainvoke", "invoke"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import pickle
 from typing import Any, Literal
 
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, message_to_dict, messages_from_dict
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
@@ -36,6 +37,37 @@ async def test_the_message_carries_answer_trace_stop_reason_and_citations(root_m
     trace = RLMTrace.model_validate(told["trace"])
     assert trace.detail == "summary"
     assert trace.iterations[0].execution is not None
+
+
+@pytest.mark.parametrize("detail", ["summary", "none"])
+def test_the_message_says_how_many_sub_calls_failed(root_model, detail):
+    def answer(messages: list[Any]) -> str:
+        if messages[-1].content in ("p2", "p5"):
+            raise RuntimeError("Error code: 429")
+        return "ok"
+
+    code = READY.format("len([r for r in llm_query_batched([f'p{n}' for n in range(9)]) if r == 'ok'])")
+    rlm = RLMRunnable(
+        llm=root_model(code, code), sub_llm=ScriptedChatModel(always=answer), context="a line", trace=detail
+    )
+    message = rlm.invoke("q")
+    assert message.text == "7"
+    told = message.response_metadata["rlm"]
+    assert (told["stop_reason"], told["sub_calls"], told["failed_sub_calls"]) == ("answer", 9, 2)
+    (noted,) = rlm.as_node().invoke({"messages": ["q"]})["messages"] if detail == "none" else [message]
+    assert noted.response_metadata["rlm"]["failed_sub_calls"] == 2
+
+
+@pytest.mark.parametrize("detail", ["full", "summary"])
+def test_a_message_shows_its_trace_in_a_line_and_holds_it_whole(root_model, detail):
+    message = RLMRunnable(llm=root_model("say:yes"), trace=detail).invoke("q")
+    assert len(repr(message)) < 800
+    assert "'trace': <1 iterations: RLMTrace.of(message)>" in repr(message)
+    assert len(str(RLMTrace.of(message))) < 200
+    kept = json.loads(json.dumps(message.response_metadata))
+    assert kept == message.response_metadata == messages_from_dict([message_to_dict(message)])[0].response_metadata
+    assert RLMTrace.model_validate(kept["rlm"]["trace"]) == RLMTrace.of(message)
+    assert pickle.loads(pickle.dumps(message)) == message
 
 
 @pytest.mark.parametrize("detail", ["full", "none"])
@@ -144,7 +176,9 @@ async def test_an_answer_that_never_fits_is_a_parsing_error_as_chat_models_have_
         rlm = RLMRunnable(llm=llm, context="x" * 9_000, limits={"max_iterations": 1})
         return rlm.with_structured_output(Capital, **options)
 
-    with pytest.raises(LimitReachedError, match="no answer that fits"):
+    with pytest.raises(
+        LimitReachedError, match=r"no answer that fits the type asked for \(.*inhabitants: Field required"
+    ):
         runnable().invoke("q")
     rlm = runnable(include_raw=True)
     if mode == "stream":

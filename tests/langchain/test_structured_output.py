@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic.v1
 import pytest
@@ -89,6 +89,21 @@ def test_the_form_of_an_openai_response_format_and_a_schema_that_begins_with_a_r
     assert rlm.with_structured_output(schema).invoke("q") == rossi
     wrapped = {"type": "json_schema", "json_schema": {"name": "party", "schema": schema, "strict": True}}
     assert rlm.with_structured_output(wrapped).invoke("q") == rossi
+
+
+@pytest.mark.parametrize("schema", [Contract | None, int | None, {"type": ["object", "null"]}, Annotated[None, "no"]])
+def test_an_answer_may_be_none_where_the_schema_says_so(schema: Any, root_model: Any) -> None:
+    nothing = "answer.update(content=None, ready=True)"
+    rlm = RLMRunnable(llm=root_model(nothing, nothing), context="a line")
+    assert rlm.with_structured_output(schema).invoke("q") is None
+    given = rlm.with_structured_output(schema, include_raw=True).invoke("q")
+    assert (given["parsed"], given["parsing_error"], given["raw"].text) == (None, None, "null")
+
+
+def test_none_is_no_answer_elsewhere(root_model: Any) -> None:
+    llm = root_model("answer.update(content=None, ready=True)", "answer.update(content={'parties': [], 'value': 1})")
+    rlm = RLMRunnable(llm=llm, context="a line", limits={"max_iterations": 1})
+    assert rlm.with_structured_output(Contract).invoke("q") == Contract(parties=[], value=1)
 
 
 @pytest.mark.parametrize("schema", [{}, {"city": "str"}, {"type": "city"}])

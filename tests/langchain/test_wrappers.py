@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
+import openai
 import pytest
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnablePassthrough
+from langchain_openai import ChatOpenAI
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import RootModelError
-from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain import ChatRLM, RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 
@@ -32,6 +36,55 @@ def test_the_runnable_itself_falls_back(root_model):
         broken.invoke("q")
     broken = RLMRunnable(llm=ScriptedChatModel([RuntimeError("down")]))
     assert broken.with_fallbacks([RLMRunnable(llm=root_model("say:up"))]).invoke("q").content == "up"
+
+
+@pytest.fixture
+def limited(serve_posts: Callable[..., str]) -> ChatOpenAI:
+    """A model whose server refuses its first request as too many, and answers the others."""
+    requests: list[bytes] = []
+
+    def post(handler: Any, body: bytes) -> None:
+        requests.append(body)
+        message = {"role": "assistant", "content": "up"}
+        reply: dict[str, Any] = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}], "model": "m"}
+        if len(requests) == 1:
+            reply = {"error": {"message": "too many", "type": "requests", "code": "rate_limit_exceeded"}}
+        data = json.dumps(reply).encode()
+        handler.send_response(429 if len(requests) == 1 else 200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    return ChatOpenAI(model="m", base_url=serve_posts(post), api_key="none", max_retries=0)
+
+
+@pytest.mark.parametrize("face", [RLMRunnable, ChatRLM])
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream"])
+@pytest.mark.parametrize("wrapped", ["retry", "fallbacks", "chain"])
+async def test_the_providers_classes_of_errors_count(
+    face: Any, way: str, wrapped: str, limited: ChatOpenAI, root_model: Callable[..., Any]
+) -> None:
+    rlm: Any = face(llm=limited)
+    if wrapped == "fallbacks":
+        up = face(llm=root_model("say:up"))
+        asked = rlm.with_fallbacks([up], exceptions_to_handle=(openai.APIError,))
+    else:
+        chain = rlm if wrapped == "retry" else ChatPromptTemplate.from_template("{q}") | rlm
+        retried = (openai.RateLimitError,)
+        asked = chain.with_retry(retry_if_exception_type=retried, wait_exponential_jitter=False, stop_after_attempt=2)
+    question = {"q": "q"} if wrapped == "chain" else "q"
+    if way == "stream":  # LangChain retries no stream
+        if wrapped != "fallbacks":
+            with pytest.raises(openai.RateLimitError, match="the root LM failed in iteration 1") as caught:
+                list(asked.stream(question))
+            assert isinstance(caught.value, RootModelError)
+            assert (caught.value.status_code, caught.value.result.trace.iteration_count) == (429, 1)
+            return
+        answer = "".join(chunk.text for chunk in asked.stream(question))
+    else:
+        answer = (await asked.ainvoke(question) if way == "ainvoke" else asked.invoke(question)).text
+    assert answer == "up"
 
 
 def test_graphs_and_schemas_can_be_had(root_model):

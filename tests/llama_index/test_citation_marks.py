@@ -20,34 +20,30 @@ def citation(quote: str, document_id: str = "d1", start: int = 0) -> Citation:
 @pytest.mark.parametrize(
     ("text", "citations", "sources", "marked"),
     [
-        pytest.param("Lit in May cited d1[0:24].", [MAY], [[1]], "Lit in May [1].", id="where the root LM put it"),
-        pytest.param("Lit in Maycited d1[0:24].", [MAY], [[1]], "Lit in May [1].", id="with a space before it"),
-        pytest.param("Lit in May (cited d1[0:24]).", [MAY], [[1]], "Lit in May [1].", id="without its brackets"),
-        pytest.param("cited d1[0:24] says May", [MAY], [[1]], "[1] says May", id="at the beginning"),
+        pytest.param(f"Lit in May [[{MAY}]].", [MAY], [[1]], "Lit in May [1].", id="where the root LM put it"),
+        pytest.param(f"Lit in May[[{MAY}]].", [MAY], [[1]], "Lit in May [1].", id="with a space before it"),
+        pytest.param(f"Lit in May ([[{MAY}]]).", [MAY], [[1]], "Lit in May [1].", id="without its brackets"),
+        pytest.param(f"[[{MAY}]] says May", [MAY], [[1]], "[1] says May", id="at the beginning"),
+        pytest.param(f"May [[{MAY}]], so [[{MAY}]].", [MAY], [[1]], "May [1], so [1].", id="as often as it stands"),
         pytest.param(
-            "May cited d1[0:24], so cited d1[0:24].", [MAY], [[1]], "May [1], so [1].", id="as often as it stands"
-        ),
-        pytest.param(
-            "May cited d1[0:24]; June cited d2[0:25].",
+            f"May [[{MAY}]]; June [[{JUNE}]].",
             [MAY, JUNE],
             [[1], [2, 3]],
             "May [1]; June [2][3].",
             id="over two nodes",
         ),
-        pytest.param("Both cited d1[0:24]cited d2[0:25].", [MAY, JUNE], [[1], [2]], "Both [1][2].", id="side by side"),
-        pytest.param(
-            "Both cited d1[0:24] cited d2[0:25].", [MAY, JUNE], [[1], [1]], "Both [1].", id="of one node, once"
-        ),
+        pytest.param(f"Both [[{MAY}]][[{JUNE}]].", [MAY, JUNE], [[1], [2]], "Both [1][2].", id="side by side"),
+        pytest.param(f"Both [[{MAY}]] [[{JUNE}]].", [MAY, JUNE], [[1], [1]], "Both [1].", id="of one node, once"),
         pytest.param(f'"{MAY}" it says', [MAY], [[1]], f'"{MAY}" [1] it says', id="after a quote"),
         pytest.param(
             "It was lit again in June.", [JUNE], [[2]], "It was lit again in June. [2]", id="with other white space"
         ),
         pytest.param("Twice.\n", [MAY, JUNE], [[1], [2]], "Twice. [1][2]", id="at the end"),
-        pytest.param("May cited d1[0:24].", [MAY, "May."], [[1], [1]], "May [1].", id="at the end only if nowhere"),
+        pytest.param(f"May [[{MAY}]].", [MAY, "May."], [[1], [1]], "May [1].", id="at the end only if nowhere"),
         pytest.param("In 1874.", ["1874"], [[1]], "In 1874. [1]", id="not after a word of its own"),
-        pytest.param("May cited d1[0:24].", [MAY], [[]], "May.", id="no source, no mark"),
+        pytest.param(f"May [[{MAY}]].", [MAY], [[]], "May.", id="no source, no mark"),
         pytest.param(MAY, [MAY], [[]], MAY, id="nor beside a quote"),
-        pytest.param("x[1][1] cited d9[0:4]", [], [], "x[1][1] cited d9[0:4]", id="what is no citation stays"),
+        pytest.param("x[1][1] [[May]]", [], [], "x[1][1] [[May]]", id="what is no citation stays"),
         pytest.param("rows[1][1]", [MAY], [[1]], "rows[1][1] [1]", id="code stays"),
     ],
 )
@@ -56,15 +52,22 @@ def test_marks(text, citations, sources, marked):
     assert mark_citations(text, made, sources) == marked
 
 
-def test_an_id_is_not_read_as_a_pattern():
-    cited = citation(MAY, "a (b) [c]\\1", 7)
-    assert mark_citations("May cited a (b) [c]\\1[7:31].", [cited], [[1]]) == "May [1]."
-    assert mark_citations("May cited [0:24].", [citation(MAY, "")], [[1]]) == "May [1]."
+def test_a_quote_is_not_read_as_a_pattern():
+    quote = "a (b) [c]]\\1"
+    assert mark_citations(f"May [[{quote}]].", [citation(quote)], [[1]]) == "May [1]."
+    assert mark_citations("[[[c]]]", [citation("[c]")], [[1]]) == "[1]"
+
+
+def test_marks_of_the_same_words_are_in_the_order_of_their_citations():
+    made = [citation(MAY, "d1"), citation(MAY, "d2")]
+    assert mark_citations(f"A [[{MAY}]], B [[{MAY}]].", made, [[1], [2]]) == "A [1], B [2]."
+    assert mark_citations(f"A [[{MAY}]].", made, [[1], [2]]) == "A [1]. [2]"
+    assert mark_citations(f"A [[{MAY}]], B [[{MAY}]], C [[{MAY}]].", made, [[1], [2]]) == "A [1], B [2], C [2]."
 
 
 def test_a_mark_of_no_source_leaves_no_gap_before_the_next():
     made = [citation(MAY, "d1"), citation(MAY, "d2")]
-    assert mark_citations("May cited d1[0:24]cited d2[0:24].", made, [[], [2]]) == "May [2]."
+    assert mark_citations(f"May [[{MAY}]][[{MAY}]].", made, [[], [2]]) == "May [2]."
 
 
 def test_quotes_that_begin_alike_or_overlap_all_have_their_marks():
@@ -76,8 +79,8 @@ def test_quotes_that_begin_alike_or_overlap_all_have_their_marks():
 def test_a_long_answer_with_a_thousand_citations_that_are_alike():
     quotes = [f"The kiln was lit in May, and burnt {'on and ' * 40}until day {n}" for n in range(1_000)]
     made = [citation(quote, f"d{n}", n) for n, quote in enumerate(quotes)]
-    noise = "The kiln was lit in May, and burnt on and cited d5[1:2] cited " * 15_000
-    text = f"{noise}{quotes[7]} (cited d8[8:{8 + len(quotes[8])}]). {quotes[9]}!"
+    noise = "The kiln was lit in May, and burnt on and [[ [[x]] " * 15_000
+    text = f"{noise}{quotes[7]} ([[{quotes[8]}]]). {quotes[9]}!"
     marked = mark_citations(text, made, [[n] for n in range(1_000)])
     assert marked.startswith(noise)
     assert marked.removeprefix(noise).startswith(f"{quotes[7]} [7] [8]. {quotes[9]} [9]! [0][1]")
@@ -94,28 +97,29 @@ def test_of_quotes_that_nearly_stand_everywhere_the_search_is_given_up():
 WORDS = (
     "the kiln",
     "lit in May",
-    "cited d1[0:4]",
-    "cited d1[0:4]x[1:2]",
-    "(cited d2[3:9])",
-    "d1[0:4]",
+    "[[e]]",
+    "[[e]]]]",
+    "([[the kiln]])",
+    "[[lit in May",
+    "[",
+    "]]",
     "(",
     ")",
     "[1]",
     "'",
 )
-TEXTS = st.lists(st.sampled_from([*WORDS, "cited d", "e", ".", " ", " ", " ", "\n", "”", "\0"]), max_size=14).map(
-    "".join
-)
-FORMS = (("d1", 0, 4), ("d1[0:4]x", 1, 2), ("d2", 3, 9), ("d3", 0, 1))
+TEXTS = st.lists(st.sampled_from([*WORDS, "e", ".", " ", " ", " ", "\n", "”", "\0"]), max_size=14).map("".join)
 QUOTES = st.one_of(
-    TEXTS.filter(bool), st.sampled_from(["the kiln lit in May", "lit in May\nthe kiln", "lit in May lit in May"])
+    TEXTS.filter(bool),
+    st.sampled_from(["e", "e]]", "the kiln", "the kiln lit in May", "lit in May\nthe kiln", "lit in May lit in May"]),
 )
-MADE = st.lists(st.tuples(st.sampled_from(FORMS), QUOTES, st.lists(st.integers(1, 3), max_size=2)), max_size=5)
+MADE = st.lists(st.tuples(QUOTES, st.lists(st.integers(1, 3), max_size=2)), max_size=5)
 
 
 def reference(text: str, made: list[Citation], sources: list[list[int]]) -> str:
     """Each citation by itself, by patterns. A mark is `\1n\1` until the end."""
-    forms = [f"cited {c.document_id}[{c.start_index}:{c.end_index}]" for c in made]
+    forms = [f"[[{c.cited_text}]]" for c in made]
+    of_form = {form: [number for number, each in enumerate(forms) if each == form] for form in forms}
     mark = {number: "".join(f"\1{n}\1" for n in numbers) for number, numbers in enumerate(sources)}
     placed: set[int] = set()
     longest = "|".join(sorted({re.escape(form) for form in forms}, key=len, reverse=True)) or "(?!)"
@@ -124,7 +128,8 @@ def reference(text: str, made: list[Citation], sources: list[list[int]]) -> str:
         found = re.search(rf"\((?P<a>{longest})\)|(?P<b>{longest})", rest)
         if found is None:
             return done + rest
-        number = forms.index(found["a"] or found["b"])
+        numbers = of_form[found["a"] or found["b"]]
+        number = numbers.pop(0) if len(numbers) > 1 else numbers[0]
         placed.add(number)
         before = done + rest[: found.start()]
         if not mark[number]:
@@ -154,8 +159,8 @@ def reference(text: str, made: list[Citation], sources: list[list[int]]) -> str:
 @settings(max_examples=300)
 def test_marks_are_those_of_the_reference(text, made):
     citations = [
-        Citation(cited_text=quote, start_index=start, end_index=end, document_id=name)
-        for (name, start, end), quote, _ in made
+        Citation(cited_text=quote, start_index=n, end_index=n + len(quote), document_id="d")
+        for n, (quote, _) in enumerate(made)
     ]
-    sources = [numbers for *_, numbers in made]
+    sources = [numbers for _, numbers in made]
     assert mark_citations(text, citations, sources) == reference(text, citations, sources)

@@ -22,7 +22,7 @@ FOUND = "heliotrope under glass"
 
 def citing(*quotes: str, content: str = "'Done.'") -> str:
     """A reply that cites the quotes and answers with an expression, in which their marks are `marks`."""
-    cite = f"marks = [cite(quote) for quote in {quotes!r}]"
+    cite = f"marks = [f'[[{{cite(quote)}}]]' for quote in {quotes!r}]"
     return f"```repl\n{cite}\nanswer['content'] = {content}\nanswer['ready'] = True\n```"
 
 
@@ -107,14 +107,19 @@ async def test_a_mark_names_the_source_node_that_holds_the_quote(notes, scripted
         for response in (engine.query("q?"), await engine.aquery("q?")):
             assert str(response) == "On 7 [2], on 99 [1]."
             assert [source.node_id for source in response.source_nodes] == ["n99", "n7"]
-    assert "cited n99[" in RLMQueryEngine.from_documents(notes, llm=scripted([code])).query("q?").response
+    assert "[[lit on day 99 of]]" in RLMQueryEngine.from_documents(notes, llm=scripted([code])).query("q?").response
+
+
+def test_a_quote_in_the_answer_itself_is_marked_without_brackets(notes, scripted):
+    code = citing("lit on day 99 of", content="f'It was {cite(\"lit on day 99 of\")} May.'")
+    assert marked(notes, scripted([code])).query("q?").response == "It was lit on day 99 of [1] May."
 
 
 def test_a_citation_beyond_the_last_source_node_has_no_mark(notes, scripted):
     quotes = [f"lit on day {n} of" for n in range(SOURCE_NODES + 3)]
     response = marked(notes, scripted([citing(*quotes, content="', '.join(marks)")])).query("q?")
     assert [int(number) for number in re.findall(r"\[(\d+)\]", response.response)] == [*range(1, SOURCE_NODES + 1)]
-    assert "cited" not in response.response
+    assert "[[" not in response.response
     assert len(response.source_nodes) == SOURCE_NODES
     assert response.metadata["rlm"]["more_sources"] is True
     assert len(response.metadata["rlm"]["citations"]) == SOURCE_NODES + 3

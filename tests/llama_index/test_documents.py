@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llama_index.core import Document
+from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.node_parser import (
     HierarchicalNodeParser,
+    MarkdownNodeParser,
     SentenceSplitter,
     SentenceWindowNodeParser,
     TokenTextSplitter,
     get_leaf_nodes,
 )
-from llama_index.core.schema import ImageNode, MediaResource, NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.core.schema import ImageNode, IndexNode, MediaResource, NodeRelationship, RelatedNodeInfo, TextNode
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.llama_index.documents import NodeCorpus, merge_nodes, visible_metadata
+from rlm_integrations.llama_index.documents import NodeCorpus, merge_nodes
+from rlm_integrations.llama_index.node_text import visible_metadata
 
 
 def chunk(text: str, start: int, source: str = "s", **metadata: object) -> TextNode:
@@ -85,7 +91,12 @@ def test_leaves_without_their_ancestors_make_a_document_for_each_parent(long_tex
     assert [each.document.text for each in merged] == [parent.text for parent in parents]
 
 
-def test_gaps_become_a_newline():
+def test_large_gaps_divide():
+    texts = [merged.document.text for merged in merge_nodes([chunk("first", 0), chunk("second", 70)])]
+    assert texts == ["first", "second"]
+
+
+def test_small_gaps_become_a_newline():
     (merged,) = merge_nodes([chunk("first", 0), chunk("second", 7)])
     assert merged.document.text == "first\nsecond"
     assert [(span.start, span.end) for span in merged.spans] == [(0, 5), (6, 12)]
@@ -96,18 +107,155 @@ def test_order_comes_from_positions():
     assert merged.document.text == "hello world"
 
 
-def test_a_change_of_metadata_begins_a_new_document_without_the_overlap():
-    nodes = [chunk("abcdef", 0, page=1), chunk("efgh", 4, page=1), chunk("ghij", 6, page=2)]
-    first, second = merge_nodes(nodes)
-    assert (first.document.text, second.document.text) == ("abcdefgh", "ij")
-    assert (first.document.metadata, second.document.metadata) == ({"page": 1}, {"page": 2})
-    assert (first.document.id, second.document.id) == (nodes[0].node_id, nodes[2].node_id)
-    assert [(span.start, span.end, span.node) for span in first.spans] == [
+def test_a_change_of_metadata_where_chunks_overlap_is_told_of_ranges_of_one_document():
+    nodes = [
+        chunk("abcdef", 0, page=1, by="ann"),
+        chunk("efgh", 4, page=1, by="ann"),
+        chunk("ghij", 6, page=2, by="ann"),
+    ]
+    (merged,) = merge_nodes(nodes)
+    assert (merged.document.id, merged.document.text) == ("s", "abcdefghij")
+    assert merged.document.metadata == {
+        "by": "ann",
+        "by_chunk": [{"start": 0, "end": 8, "page": 1}, {"start": 6, "end": 10, "page": 2}],
+    }
+    assert [(span.start, span.end, span.node) for span in merged.spans] == [
         (0, 6, nodes[0]),
         (4, 8, nodes[1]),
-        (6, 8, nodes[2]),
+        (6, 10, nodes[2]),
     ]
-    assert [(span.start, span.end, span.node) for span in second.spans] == [(0, 2, nodes[2])]
+
+
+def test_a_change_of_metadata_where_chunks_do_not_overlap_begins_a_new_document():
+    nodes = [chunk("abcdef", 0, page=1), chunk("efgh", 4, page=1), chunk("ij", 8, page=2), chunk("kl", 11, page=3)]
+    merged = merge_nodes(nodes)
+    assert [(each.document.text, each.document.metadata) for each in merged] == [
+        ("abcdefgh", {"page": 1}),
+        ("ij", {"page": 2}),
+        ("kl", {"page": 3}),
+    ]
+    assert [each.document.id for each in merged] == [nodes[0].node_id, nodes[2].node_id, nodes[3].node_id]
+    assert [[(span.start, span.end, span.node) for span in each.spans] for each in merged] == [
+        [(0, 6, nodes[0]), (4, 8, nodes[1])],
+        [(0, 2, nodes[2])],
+        [(0, 2, nodes[3])],
+    ]
+
+
+RECORDS = "\n\n".join(f"Section {i}. The mill of parish {i} pays {i * 37 % 91} guilders a year." for i in range(200))
+
+
+@pytest.mark.parametrize("key", ["excerpt_keywords", "section_summary"])
+@pytest.mark.parametrize("overlap", [0, 30])
+def test_no_record_is_cut_in_two_where_an_extractor_writes_on_each_chunk(key, overlap):
+    splitter = SentenceSplitter(chunk_size=128, chunk_overlap=overlap)
+    nodes = splitter.get_nodes_from_documents([Document(text=RECORDS, doc_id="mills", metadata={"year": 1891})])
+    for number, node in enumerate(nodes):
+        node.metadata[key] = f"of chunk {number}"
+    (merged,) = merge_nodes(nodes)
+    found = re.findall(r"Section (\d+)\.\s+The mill of parish \1 pays \d+ guilders a year\.", merged.document.text)
+    assert found == [str(number) for number in range(200)]
+    assert merged.document.metadata["year"] == 1891
+    ranges = merged.document.metadata["by_chunk"]
+    assert [each[key] for each in ranges] == [node.metadata[key] for node in nodes]
+    assert [merged.document.text[each["start"] : each["end"]] for each in ranges] == [node.text for node in nodes]
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+HANDBOOK = "# Handbook\n\n" + "\n".join(
+    f"## Section {k}\n\n"
+    + " ".join(f"Entry {k}-{i} was made by the clerk on day {i * 7 % 30}." for i in range(40 + 9 * k))
+    for k in range(6)
+)
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize(
+    "parsers",
+    [
+        lambda links: [
+            MarkdownNodeParser(),
+            SentenceSplitter(chunk_size=256, chunk_overlap=40, include_prev_next_rel=links),
+        ],
+        lambda links: [
+            SentenceSplitter(chunk_size=1024),
+            SentenceSplitter(chunk_size=256, chunk_overlap=20, include_prev_next_rel=links),
+        ],
+        lambda links: [
+            SentenceSplitter(chunk_size=512, chunk_overlap=0),
+            SentenceWindowNodeParser.from_defaults(include_prev_next_rel=links),
+        ],
+        lambda links: [MarkdownNodeParser(), TokenTextSplitter(chunk_size=200, include_prev_next_rel=links)],
+    ],
+    ids=["sections", "twice", "sentences", "tokens"],
+)
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_what_parsers_in_a_chain_made_holds_no_text_that_no_document_has(parsers, links, shuffled):
+    nodes = IngestionPipeline(transformations=parsers(links)).run(
+        documents=[Document(text=HANDBOOK, doc_id="handbook")]
+    )
+    ordered = sorted(nodes, key=lambda node: node.text[::-1]) if shuffled else nodes
+    merged = merge_nodes(ordered)
+    for each in merged:
+        assert words(each.document.text) in words(HANDBOOK)
+        assert all(each.document.text[span.start : span.end] == span.node.text for span in each.spans)
+    found = [entry for each in merged for entry in re.findall(r"Entry (\d+-\d+) was", each.document.text)]
+    assert set(found) == set(re.findall(r"Entry (\d+-\d+) was", HANDBOOK))
+
+
+def test_what_parsers_in_a_chain_made_counts_once():
+    parsers = [MarkdownNodeParser(), SentenceSplitter(chunk_size=256, chunk_overlap=40)]
+    nodes = IngestionPipeline(transformations=parsers).run(documents=[Document(text=HANDBOOK, doc_id="handbook")])
+    merged = merge_nodes(nodes)
+    assert len(merged) == 7  # the title, and six sections
+    assert sum(each.document.text.count("Entry") for each in merged) == HANDBOOK.count("Entry")
+    assert not any(each.guesses for each in merged)
+
+
+def test_small_nodes_that_point_at_larger_ones_count_with_them():
+    document = Document(text=HANDBOOK, doc_id="handbook")
+    large = SentenceSplitter(chunk_size=1024).get_nodes_from_documents([document])
+    small = [
+        IndexNode.from_text_node(part, node.node_id)
+        for size in (128, 256, 512)
+        for node in large
+        for part in SentenceSplitter(chunk_size=size, chunk_overlap=20).get_nodes_from_documents([node])
+    ]
+    nodes = [*small, *(IndexNode.from_text_node(node, node.node_id) for node in large)]
+    assert [words(each.document.text) for each in merge_nodes(nodes)] == [words(HANDBOOK)]
+
+
+def test_small_nodes_beside_larger_ones_that_they_do_not_name_are_left_out_and_counted():
+    document = Document(text=HANDBOOK, doc_id="handbook")
+    large = SentenceSplitter(chunk_size=1024).get_nodes_from_documents([document])
+    splitter = SentenceSplitter(chunk_size=128, chunk_overlap=20)
+    small = [part for node in large for part in splitter.get_nodes_from_documents([node])]
+    with pytest.warns(
+        UserWarning, match=f"{len(small)} of the {len(small) + len(large)} nodes are parts of other nodes"
+    ):
+        corpus = NodeCorpus.of_nodes([*small, *large])
+    assert [words(document.text) for document in corpus.corpus.documents] == [words(HANDBOOK)]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_guessed_places_of_text_that_repeats_itself_are_counted_aloud(links):
+    log = "\n".join("2026-01-01 10:00:00 INFO heartbeat ok" for _ in range(2_000))
+    nodes = SentenceSplitter(include_prev_next_rel=links).get_nodes_from_documents([Document(text=log)])
+    with pytest.warns(UserWarning, match=rf"the place of \d+ of the {len(nodes)} chunks is a guess") as caught:
+        corpus = NodeCorpus.of_nodes(nodes)
+    assert int(re.search(r"place of (\d+)", str(caught[0].message))[1]) >= len(nodes) - 2
+    assert 0.9 <= corpus.corpus.documents[0].text.count("heartbeat") / 2_000 <= 1.3
+
+
+def test_a_chunk_that_is_missing_between_two_others_divides_their_document(long_text):
+    nodes = SentenceSplitter().get_nodes_from_documents([Document(text=long_text, doc_id="ledger")])
+    first, second = merge_nodes([*nodes[:5], *nodes[6:]])
+    assert long_text.startswith(first.document.text)
+    assert long_text.endswith(second.document.text)
+    assert {first.document.id, second.document.id} == {nodes[0].node_id, nodes[6].node_id}
 
 
 def test_text_that_no_longer_fits_its_position_stands_alone():
@@ -187,23 +335,22 @@ def test_a_plain_text_stays_one_str():
     assert [node.text for node in corpus.nodes] == ["a text of no node"]
 
 
+TEXT = "".join(f"{n:02d}ab \n"[: 3 + n % 4] for n in range(50))
+"""No stretch of it stands twice that could be taken for an overlap."""
+
+
 @settings(max_examples=150, deadline=None)
-@given(
-    text=st.text(alphabet="ab \n", min_size=1, max_size=200),
-    cuts=st.lists(st.tuples(st.integers(0, 199), st.integers(1, 60)), min_size=1, max_size=12),
-)
-def test_any_true_chunks_give_back_what_they_cover_in_order(text, cuts):
-    nodes = [chunk(text[start : start + size], start) for start, size in cuts if text[start : start + size]]
-    covered: set[int] = set()
-    for node in nodes:
-        covered.update(range(node.start_char_idx, node.end_char_idx))
+@given(cuts=st.lists(st.tuples(st.integers(0, 199), st.integers(1, 60)), min_size=1, max_size=12))
+def test_any_true_chunks_give_back_what_they_cover_in_order(cuts):
+    nodes = [chunk(TEXT[start : start + size], start) for start, size in cuts if TEXT[start : start + size]]
+    covered = sorted({place for node in nodes for place in range(node.start_char_idx, node.end_char_idx)})
+    expected = [TEXT[covered[0]]] if covered else []
+    for before, place in pairwise(covered):
+        if place - before > 5:
+            expected.append(TEXT[place])
+        else:
+            expected[-1] += "\n" * (place - before > 1) + TEXT[place]
     merged = merge_nodes(nodes)
-    assert len(merged) == (1 if nodes else 0)
-    if not merged:
-        return
-    expected = "".join(
-        ("\n" if place - 1 not in covered and any(p < place for p in covered) else "") + text[place]
-        for place in sorted(covered)
-    )
-    assert merged[0].document.text == expected
-    assert all(expected[span.start : span.end] == span.node.text for span in merged[0].spans)
+    assert [each.document.text for each in merged] == expected
+    for each in merged:
+        assert all(each.document.text[span.start : span.end] == span.node.text for span in each.spans)

@@ -20,7 +20,7 @@ from llama_index.core.graph_stores import SimplePropertyGraphStore
 from llama_index.core.indices.keyword_table import KeywordTableIndex
 from llama_index.core.indices.property_graph import ImplicitPathExtractor
 from llama_index.core.node_parser import HierarchicalNodeParser, get_leaf_nodes
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import IndexNode, TextNode
 from llama_index.core.vector_stores.simple import SimpleVectorStore
 
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -48,6 +48,11 @@ class TextStore(SimpleVectorStore):
     def get_nodes(self, node_ids=None, filters=None):
         return list(self.kept.values())
 
+    def delete_nodes(self, node_ids=None, filters=None, **kwargs):
+        for node_id in node_ids or ():
+            self.kept.pop(node_id)
+        super().delete_nodes(node_ids, filters)
+
 
 class ClosedStore(TextStore):
     """A vector store that cannot list, as Pinecone."""
@@ -66,6 +71,56 @@ def test_deleted_documents_are_gone_though_the_docstore_keeps_them(kind, build_i
     index.delete_ref_doc("d3")
     assert texts(index) == [document.text for document in documents if document.doc_id != "d3"]
     assert any(node.ref_doc_id == "d3" for node in index.docstore.docs.values())
+
+
+@pytest.mark.parametrize("from_docstore", [False, True])
+def test_deleted_nodes_are_gone_though_struct_and_docstore_keep_them(documents, from_docstore):
+    index = VectorStoreIndex(documents)
+    index.delete_nodes(["d1", "d3"], delete_from_docstore=from_docstore)
+    assert texts(index) == [documents[n].text for n in (0, 2, 4)]
+    index.insert(Document(text="Doc 5. New.", doc_id="d5"))
+    index.update_ref_doc(Document(text="Doc 5. Newer.", doc_id="d5"))
+    index.refresh_ref_docs([Document(text="Doc 5. Newest.", doc_id="d5")])
+    assert texts(index) == [*(documents[n].text for n in (0, 2, 4)), "Doc 5. Newest."]
+
+
+def test_nodes_deleted_before_an_index_was_kept_on_disk_stay_deleted(documents, tmp_path):
+    index = VectorStoreIndex(documents)
+    index.delete_nodes(["d3"])
+    index.storage_context.persist(str(tmp_path))
+    loaded = load_index_from_storage(StorageContext.from_defaults(persist_dir=str(tmp_path)))
+    assert texts(loaded) == [documents[n].text for n in (0, 1, 2, 4)]
+
+
+def test_of_an_index_all_of_whose_nodes_were_deleted_none_is_read(documents):
+    index = VectorStoreIndex(documents)
+    index.delete_nodes([document.node_id for document in documents])
+    assert nodes_of_index(index) == []
+
+
+@pytest.mark.parametrize("override", [False, True])
+def test_what_a_store_that_keeps_text_no_longer_lists_is_gone(documents, override):
+    storage = StorageContext.from_defaults(vector_store=TextStore(kept={}))
+    pointer = IndexNode(id_="pointer", text="A pointer.", index_id="elsewhere")
+    index = VectorStoreIndex([*documents, pointer], storage_context=storage, store_nodes_override=override)
+    assert texts(index) == ["A pointer.", *(document.text for document in documents)]
+    index.delete_nodes(["d3", "pointer"])
+    assert texts(index) == [documents[n].text for n in (0, 1, 2, 4)]
+
+
+@pytest.mark.parametrize("refused", [AssertionError("Either node_ids or filters must be provided"), ValueError("no")])
+def test_a_store_that_lists_only_under_a_filter_is_given_an_empty_one(documents, refused):
+    class Filtered(TextStore):
+        """As Postgres' and Milvus' stores."""
+
+        def get_nodes(self, node_ids=None, filters=None):
+            if node_ids is None and filters is None:
+                raise refused
+            assert not filters.filters
+            return super().get_nodes()
+
+    storage = StorageContext.from_defaults(vector_store=Filtered(kept={}))
+    assert texts(VectorStoreIndex(documents, storage_context=storage)) == [document.text for document in documents]
 
 
 def test_indexes_of_one_storage_do_not_see_each_others_nodes(documents, build_knowledge_graph):
@@ -114,9 +169,17 @@ def test_of_a_hierarchy_the_indexed_leaves_are_the_corpus(long_text):
     assert [document.text for document in engine._context.core_context.documents] == [long_text]
 
 
-def test_an_empty_index_is_an_error_not_an_empty_corpus():
-    with pytest.raises(InvalidArgumentError, match="SummaryIndex: it holds no nodes"):
-        nodes_of_index(SummaryIndex([]))
+@pytest.mark.parametrize("options", [{}, {"doc_ids": ["d0"]}], ids=["whole", "narrowed"])
+@pytest.mark.parametrize("kind", [VectorStoreIndex, SummaryIndex])
+async def test_an_engine_over_an_empty_index_answers_and_says_that_there_is_nothing(kind, options, scripted, documents):
+    index = kind([])
+    code = "```repl\nanswer['content'] = f'{len(context)} documents'\nanswer['ready'] = True\n```"
+    with pytest.warns(UserWarning, match=f"{kind.__name__}: it holds no nodes, so this engine answers over an empty"):
+        engine = index.as_query_engine(engine="rlm", llm=scripted(always=lambda messages: code), **options)
+    for response in (engine.query("q?"), await engine.aquery("q?")):
+        assert (response.response, response.source_nodes) == ("0 documents", [])
+    index.insert(documents[0])
+    assert len(index.as_query_engine(engine="rlm", **options)._context.core_context.documents) == 1
 
 
 def test_nodes_stored_on_purpose_serve_an_index_loaded_without_saying_so(documents):

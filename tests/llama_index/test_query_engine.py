@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from typing import Any
 
 import pytest
-from llama_index.core import Document, SummaryIndex, VectorStoreIndex
+from llama_index.core import Document, StorageContext, SummaryIndex, VectorStoreIndex
 from llama_index.core.base.response.schema import AsyncStreamingResponse, PydanticResponse, Response, StreamingResponse
 from llama_index.core.instrumentation.events.query import QueryEndEvent
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.schema import QueryBundle
 from llama_index.core.tools import FunctionTool
+from llama_index.core.vector_stores.simple import SimpleVectorStore
 from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -70,6 +74,51 @@ async def test_async_answer_equals_the_sync_one(ledger, finding_llm):
         assert (source.node_id, source.node.ref_doc_id, source.text) == ("ledger", "ledger", ledger.text)
     assert response.metadata["rlm"]["citations"] == again.metadata["rlm"]["citations"]
     assert response.metadata is not again.metadata
+
+
+class WaitingStore(SimpleVectorStore):
+    """A vector store that lists its nodes only once the event loop has let it."""
+
+    stores_text: bool = True
+    kept: Any = None
+    let: Any = None
+
+    def add(self, nodes, **kwargs):
+        self.kept = [*(self.kept or ()), *nodes]
+        return super().add(nodes, **kwargs)
+
+    def get_nodes(self, node_ids=None, filters=None):
+        assert self.let.wait(30), "the loop stands still"
+        return self.kept
+
+
+async def test_an_index_is_read_while_the_loop_goes_on(documents, scripted):
+    store = WaitingStore()
+    store.let = threading.Event()
+    index = VectorStoreIndex(documents, storage_context=StorageContext.from_defaults(vector_store=store))
+    making = asyncio.create_task(RLMQueryEngine.afrom_index(index, llm=scripted(["They met."]), doc_ids=["d1"]))
+    await asyncio.sleep(0)
+    store.let.set()
+    response = await (await making).aquery("q?")
+    assert (response.response, [source.node_id for source in response.source_nodes]) == ("They met.", ["d1"])
+
+
+async def test_async_constructors_make_what_the_others_make(documents, scripted):
+    def corpus(engine: RLMQueryEngine) -> list[str]:
+        return [document.text for document in engine._context.core_context.documents]
+
+    whole, llm = [document.text for document in documents], scripted([])
+    assert corpus(await RLMQueryEngine.afrom_documents(documents, llm=llm)) == whole
+    assert corpus(await RLMQueryEngine.afrom_nodes(iter(documents), llm=llm)) == whole
+    index = VectorStoreIndex([])
+    assert corpus(await RLMQueryEngine.afrom_index(index, documents=documents, llm=llm)) == whole
+    with pytest.raises(InvalidArgumentError, match="corpus: 'x' is unknown"):
+        await RLMQueryEngine.afrom_index(index, corpus="x")
+    with pytest.raises(TypeError, match="no argument 'max_steps'"):
+        await RLMQueryEngine.afrom_nodes(documents, max_steps=3)
+    with pytest.warns(UserWarning, match="does not use similarity_top_k") as caught:
+        await RLMQueryEngine.afrom_documents(documents, llm=llm, similarity_top_k=3)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_the_response_travels_in_events_as_json(ledger, finding_llm):

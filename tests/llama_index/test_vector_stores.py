@@ -111,9 +111,14 @@ def test_a_deleted_document_is_gone(index, store):
     assert list(corpus_of(index.as_query_engine(engine="rlm"))) == ["d0", "d1", "d2", "d4", "ledger"]
 
 
-def test_an_empty_store_is_an_error(store):
+def test_an_empty_store_is_loud(store):
+    index = VectorStoreIndex.from_vector_store(store)
+    if type(store).__name__ == "ChromaVectorStore":  # the others have no table yet
+        with pytest.warns(UserWarning, match="VectorStoreIndex: it holds no nodes"):
+            assert corpus_of(index.as_query_engine(engine="rlm")) == {}
+        return
     with pytest.raises(InvalidArgumentError, match=r"this VectorStoreIndex: .*documents= or nodes="):
-        VectorStoreIndex.from_vector_store(store).as_query_engine(engine="rlm")
+        index.as_query_engine(engine="rlm")
 
 
 def test_a_store_is_asked_for_what_its_listing_leaves_out():

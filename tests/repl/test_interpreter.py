@@ -274,6 +274,7 @@ def test_sub_calls_exist_from_depth_1_on(open_repl):
         "llm_query",
         "llm_query_batched",
         "llm_map",
+        "llm_reduce",
         "rlm_query",
         "rlm_query_batched",
         "recursive_llm",

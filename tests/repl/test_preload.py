@@ -75,6 +75,7 @@ STEPS = [
     "import string; f'{1234.5:n}', format(3.14159, '.2f'), string.Template('$a').substitute(a=1)",
     "import random; random.seed('text'); random.randint(1, 1)",
     "class Bad:\n    def __repr__(self): raise OSError\ntry:\n    print(Bad())\nexcept OSError: print('bad')",
+    "llm_reduce('Q')",
     "llm_query_batched(['a', 'b']), llm_map('Q', ['x']), [m.id for m in search('the text')], cite('text')",
     "from __future__ import annotations",
     "import math, itertools, _random, marshal; marshal.dumps(1)",

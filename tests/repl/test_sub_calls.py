@@ -144,7 +144,7 @@ def test_retrieve_adds_what_is_new_to_context_and_to_what_search_sees(open_repl,
     host.answers["retrieve"] = lambda payload: [dict(documents[0]), dict(documents[2])]
     assert repl.value("[d['id'] for d in retrieve('river')]") == "['lease-1', 'note']"
     assert repl.value("[d['id'] for d in context], context[0] is retrieve('again')[0]") == "(['lease-1', 'note'], True)"
-    assert repl.value("[m.id for m in search('lost')], cite('lost to the river')") == "(['note'], 'cited note[11:28]')"
+    assert repl.value("[m.id for m in search('lost')], cite('lost to the river')") == "(['note'], 'lost to the river')"
     assert repl.step("retrieve('x')").variables == []
     assert "query" in repl.failure("retrieve('')")
     assert host.asked("retrieve")[0] == {"query": "river"}

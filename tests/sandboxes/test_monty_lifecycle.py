@@ -125,7 +125,14 @@ async def test_values_that_the_vm_cannot_send_lose_nothing(open_monty):
     await session.value("class A: pass\na = A()\ndeep = []\nfor _ in range(5_000): deep = [deep]\nNone")
     for call in (
         *("search(A)", "search('x', docs=[A, a, print])", "llm_query(a)", "llm_query('x', context=[a, A])"),
-        *("llm_map('x', [a])", "cite('text', a)", "FINAL([a, A, locals()])", "llm_query('x', deep)"),
+        *(
+            "llm_map('x', [a])",
+            "llm_reduce(a)",
+            "llm_reduce('x', [a])",
+            "cite('text', a)",
+            "FINAL([a, A, locals()])",
+            "llm_query('x', deep)",
+        ),
     ):
         done = await session.run(call)
         assert isinstance(done, StepDone), call

@@ -6,8 +6,7 @@ It gives a call its slot and its time, sends it, and spends what it cost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
@@ -49,6 +48,26 @@ class Waiting:
             self._tasks.discard(task)
 
 
+class Slot:
+    """One of `max_concurrency`, held while an `async with` lasts. A class: a generator would take thrice as long."""
+
+    def __init__(self, slots: asyncio.Semaphore, waiting: Waiting, check: Callable[[], None]) -> None:
+        self._slots, self._waiting, self._check = slots, waiting, check
+
+    async def __aenter__(self) -> None:
+        await self._waiting.take(self._slots)
+        try:
+            self._check()
+            if self._waiting.over:
+                raise BudgetError(STEP_OVER)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._slots.release()
+
+
 class ModelCalls:
     """The calls of one run's whole tree, on the run's event loop."""
 
@@ -63,23 +82,18 @@ class ModelCalls:
         """The run is ending: code may go on for a moment, but nothing more is sent for it."""
         self._closed = True
 
-    @asynccontextmanager
-    async def slot(self, waiting: Waiting) -> AsyncGenerator[None]:
+    def slot(self, waiting: Waiting) -> Slot:
         """Hold one of `max_concurrency` slots for what the code calls: a sub-call, a tool or `retrieve`.
 
         A root LM takes none: it is one call at a time, and calls that an earlier step left open must not hold it up.
-        Raises BudgetError where the run is ending, and where the step is over: it may have ended before the call came
-        to wait here, while the user was told of it.
+        Entering it raises BudgetError where the run is ending, and where the step is over: it may have ended before the
+        call came to wait here, while the user was told of it.
         """
-        await waiting.take(self._slots)
-        try:
-            if self._closed:
-                raise BudgetError("the run is ending; nothing was sent")
-            if waiting.over:
-                raise BudgetError(STEP_OVER)
-            yield
-        finally:
-            self._slots.release()
+        return Slot(self._slots, waiting, self._check_open)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BudgetError("the run is ending; nothing was sent")
 
     def seconds(self) -> float:
         """How long a call that begins now may take."""
@@ -107,16 +121,15 @@ class ModelCalls:
 
     async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
         completion = await model.call(messages, self.seconds())
-        if completion.cached:
-            completion = replace(completion, usage=Usage())
-        else:
-            completion = replace(completion, usage=with_estimates(completion, messages))
-            self.budget.spend(completion.usage)
+        usage = Usage() if completion.cached else with_estimates(completion, messages)
+        if not completion.cached:
+            self.budget.spend(usage)
         if len(completion.text) > MAX_REPLY_CHARS:
             raise ValueError(
                 f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"
             )
         text, thoughts = await off_loop(len(completion.text), split_thoughts, completion.text)
-        if text == completion.text:
+        if usage is completion.usage and text == completion.text:
             return completion
-        return replace(completion, text=text, thoughts="\n\n".join(filter(None, (completion.thoughts, thoughts))))
+        thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
+        return replace(completion, text=text, usage=usage, thoughts=thoughts)

@@ -7,10 +7,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
+
+from rlm_integrations.core.calls.callers_thread import WAITING, CallersThread
 
 T = TypeVar("T")
 
@@ -62,14 +64,18 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             if not outcome.done():
                 outcome.set_exception(error)
 
+    waiting = CallersThread()
+    outcome.add_done_callback(waiting.wake)
     context = copy_context()
     context.run(_OUTER.set, (*outer, given_up))
+    context.run(WAITING.set, waiting)
     thread = threading.Thread(target=lambda: context.run(serve), name="rlm-run", daemon=True)
     try:
         thread.start()
-        while not wait([outcome], _GLANCE_S).done:  # a signal that comes just before a wait begins does not end it
+        while not waiting.wait(outcome, _GLANCE_S):  # a signal that comes just before a wait begins does not end it
             if any(waiting.is_set() for waiting in outer):
                 raise CancelledError("what waits for this run was given up")
+        waiting.close()
         _join(thread, _WIND_UP_S)
     except BaseException as end:
         given_up.set()
@@ -82,7 +88,8 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
                     if not task.cancelling():
                         with suppress(RuntimeError):  # the loop is closed
                             loop.call_soon_threadsafe(task.cancel)
-                wait([outcome], last_moment - time.monotonic())
+                waiting.wait(outcome, last_moment - time.monotonic())
+            waiting.close()
             _join(thread, last_moment - time.monotonic())
 
         latest = _seen_through(wind_up, end)

@@ -27,6 +27,8 @@ _STOP_TOKENS = re.compile(
     r"(?:\s*+(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text)\|>|<end_of_turn>|</s>|<｜end▁of▁sentence｜>))++\s*+\Z"
 )
 _LAST_CHARS = 200
+_SIGNS = ("<", "THINK]", "◁")
+"""One of them stands in every mark above that is no bare word."""
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
@@ -34,7 +36,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
 
     Stop tokens that a server left at its end go too. A text without any of these comes back as it is.
     """
-    if len(text) > _MOST_CHARS:
+    if len(text) > _MOST_CHARS or not (any(sign in text for sign in _SIGNS) or text.startswith(_BARE_ANALYSIS)):
         return text, ""
     stop = _STOP_TOKENS.search(text, max(0, len(text) - _LAST_CHARS))
     text = text if stop is None else text[: stop.start()]

@@ -48,9 +48,10 @@ def silently_cut(messages: Sequence[Message], completion: Completion) -> str | N
     words, and of these each is a token at least. A count that a cache may have lessened proves nothing.
     """
     usage = completion.usage
-    read, chars = usage.input_tokens, prompt_chars(messages)
+    read = usage.input_tokens
     if completion.cached or usage.cached_tokens or usage.estimated_tokens or read < _LEAST_TOKENS:
         return None
+    chars = prompt_chars(messages)
     if chars < _LEAST_CHARS or read * _MOST_CHARS_PER_TOKEN >= chars:
         return None
     words = (word for message in messages for word in _WORD.finditer(message.content) if len(set(word[0])) > 2)

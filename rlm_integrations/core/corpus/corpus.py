@@ -16,6 +16,8 @@ from weakref import WeakKeyDictionary
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import checked_text, read_documents
+from rlm_integrations.core.corpus.frames import frame_documents
+from rlm_integrations.core.corpus.names import check_are_texts
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.files.report import FilesReport
@@ -31,6 +33,8 @@ class Corpus:
     own documents were joined to), and `brought` the documents in front of it. Both kinds keep texts as
     they came: CRLF, NUL and lone surrogates included.
 
+    One that is `in_messages` is the text of the conversation itself, which the root LM sees anyway.
+
     With a `retriever` the documents are only a sample: a run begins with those that it returns for the
     question, and the REPL can ask it for more. Of a corpus that was read from files, `files` says how many they were,
     and what was skipped and why.
@@ -44,10 +48,12 @@ class Corpus:
         join_to: Corpus | None = None,
         retriever: Retriever | None = None,
         files: FilesReport | None = None,
+        in_messages: bool = False,
     ) -> None:
         self.brought: tuple[Document, ...] = tuple(documents)
         self._base = join_to
         self.kind: CorpusKind = kind
+        self.in_messages = in_messages
         self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
         self.files: FilesReport | None = files or (join_to.files if join_to else None)
 
@@ -96,8 +102,8 @@ class Corpus:
     def of(cls, context: object) -> Corpus:
         """Read what a user passed as `context`. Files that were skipped are warned of (UserWarning).
 
-        Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, and a
-        short str that names an existing file.
+        Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, a str that is a URL
+        or the name of a file, there or not, and a list of names of files.
         """
         if isinstance(context, Corpus):
             return context
@@ -107,7 +113,11 @@ class Corpus:
             return cls((Document("", checked_text(context)),), "str")
         if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
             return cls((), "none", retriever=cast(Retriever, context))
-        documents, files = read_documents(context)
+        if (rows := frame_documents(context)) is not None:
+            context = rows
+        if isinstance(context, (list, tuple)):
+            check_are_texts(cast("Sequence[object]", context))
+        documents, files = read_documents(cast(object, context))
         if not documents:
             skipped = f" ({files.all_skipped})" if files and files.skipped else ""
             raise InvalidArgumentError(

@@ -23,6 +23,7 @@ _KEY_CHARS = 60
 _COUNTED_SUB_CALLS = 50
 _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
+_LONG = 10  # times the preview
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 
 
@@ -30,7 +31,7 @@ def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
     """Whether the root LM sees all of the corpus unasked, or there is none."""
     if corpus.retriever is not None:
         return False
-    if corpus.kind == "none":
+    if corpus.kind == "none" or corpus.in_messages:
         return True
     room = limits.inline_chars
     if not room or max(corpus.chars, len(corpus.documents)) > room:
@@ -59,6 +60,10 @@ def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars
     reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
     if corpus.kind == "none":
         return text("context_none")
+    if corpus.in_messages:
+        ids = ", ".join(repr(document.id) for document in corpus.documents[:_LISTED_IDS])
+        more = ", ..." if len(corpus.documents) > _LISTED_IDS else ""
+        return fill("context_messages", documents=plural(len(corpus.documents), "document"), ids=ids + more)
     if corpus.kind == "str":
         return _describe_str(corpus, limits, fence_key, reading)
     return _describe_documents(corpus, limits, fence_key, reading)
@@ -137,9 +142,14 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, rea
     sample = documents[0]
     written = json.dumps(dict(sample.metadata), ensure_ascii=False, default=str)
     metadata = f"metadata {shortened(written, _METADATA_CHARS)}\n" if sample.metadata else ""
-    shown = _cut(sample.text, limits.preview_chars)
+    shown = _cut(sample.text, _preview(len(sample.text), limits))
     tag = fence_tag(fence_key, metadata, shown)
     return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, tag=tag, **facts)
+
+
+def _preview(chars: int, limits: RLMLimits) -> int:
+    """How much of a text of so many characters is shown: the beginning of a long one tells little of it."""
+    return limits.preview_chars // (2 if chars > _LONG * limits.preview_chars else 1)
 
 
 def _whole(document: Document) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numbers
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.names import check_is_text
 from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.files.report import FilesReport
@@ -18,7 +18,6 @@ _FORMS = (
     "an object with `async retrieve(query)`, or None"
 )
 _TEXT_KEYS = ("text", "page_content", "content")
-_NAME_CHARS = 1024
 _NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
 _DEEPEST = 100
 
@@ -89,11 +88,7 @@ def _id(value: object, default_id: str) -> str:
 def checked_text(text: str) -> str:
     if not text:
         raise InvalidArgumentError("context: is an empty str; pass the text, or None to ask without a corpus")
-    if len(text) < _NAME_CHARS and "\n" not in text and os.path.exists(text):
-        raise InvalidArgumentError(
-            f"context: the str {text!r} names an existing file or folder; pass Path({text!r}) to read it, "
-            f"or [{text!r}] to take it as text"
-        )
+    check_is_text(text)
     return text
 
 

@@ -2,6 +2,7 @@
 
 A message that is too long for the root LM becomes a document of the corpus, and the root sees its head
 and tail and where the rest is. So a prompt with a stuffed `{context}` works unchanged at any size.
+A shorter message the root sees whole; where there is no other corpus it is one as well, to search and to cite.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from rlm_integrations.core.wording import number
 _SHOWN_CHARS = 2_000
 """Characters of an overlong message that the root sees of its head, and as many of its tail."""
 
+_CITABLE_CHARS = 200
+"""A shorter message is a question, or an instruction: it holds no text to search or cite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -31,6 +35,8 @@ class Question:
     after: tuple[Message, ...] = ()
     documents: tuple[Document, ...] = ()
     """The overlong messages, whole."""
+    shown: tuple[Document, ...] = ()
+    """The other messages of the user and the system that may hold a corpus, as a prompt's `{context}`."""
 
 
 def read_question(question: str | Sequence[Message], message_chars: int) -> Question:
@@ -46,9 +52,13 @@ def read_question(question: str | Sequence[Message], message_chars: int) -> Ques
     if not query or query.isspace():  # not strip, which copies a prompt that holds a corpus
         raise InvalidArgumentError("question: is empty; pass what is to be answered")
     documents: list[Document] = []
+    shown: list[Document] = []
     for place, message in enumerate(messages):
-        if len(message.content) > message_chars:
-            document = Document(f"message-{place + 1}", message.content, {"role": message.role})
+        document = Document(f"message-{place + 1}", message.content, {"role": message.role})
+        if len(message.content) <= message_chars:
+            if message.role != "assistant" and len(message.content) >= _CITABLE_CHARS:
+                shown.append(document)
+        else:
             documents.append(document)
             messages[place] = Message(message.role, _shortened(document))
     return Question(
@@ -57,6 +67,7 @@ def read_question(question: str | Sequence[Message], message_chars: int) -> Ques
         before=tuple(messages[:asked]),
         after=tuple(messages[asked + 1 :]),
         documents=tuple(documents),
+        shown=tuple(shown),
     )
 
 

@@ -11,6 +11,7 @@ from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import HostCallEnded, HostCallStarted
 from rlm_integrations.core.trace.records import HostFunctionCall
 from rlm_integrations.core.wording import error_words
@@ -20,17 +21,18 @@ _SHOWN_CHARS = 2_000
 
 
 class ForeignCalls:
-    """Those of one run."""
+    """Those of one run. `ends_run` says which of their exceptions are not for the code, and end it."""
 
-    def __init__(self, calls: ModelCalls, emit: Emit) -> None:
+    def __init__(self, calls: ModelCalls, emit: Emit, ends_run: EndsRun | None = None) -> None:
         self._calls = calls
         self._emit = emit
+        self._ends_run = ends_run
         self._numbers = itertools.count(1)
 
     async def run(
         self, name: str, arguments: dict[str, Any], step: StepRecord, work: Callable[[], Awaitable[Any]]
     ) -> Any:
-        """What `work` returns, within the run's bounds. Raises RefusedCallError, BudgetError."""
+        """What `work` returns, within the run's bounds. Raises RefusedCallError, BudgetError, EndsRunError."""
         try:
             self._calls.budget.count_tool_call()
         except BudgetError as refusal:  # not the kind that says sub-calls are used up
@@ -51,6 +53,7 @@ class ForeignCalls:
             )
             await self._emit(HostCallEnded(step.iteration, number, record))
         if failure is not None:
+            let_through(failure, self._ends_run)
             raise RefusedCallError("failed", f"{name}: {error}") from failure
         return value
 

@@ -15,6 +15,7 @@ from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADV
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.prompts.texts import sub_call_messages
+from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import RunError
@@ -25,12 +26,15 @@ from rlm_integrations.wire.calls import LlmQuery, Reserve
 class SubCalls:
     """The sub-calls of one run. `prompt_chars` is the longest prompt, in characters."""
 
-    def __init__(self, calls: ModelCalls, model: ModelPath, prompt_chars: int, emit: Emit) -> None:
+    def __init__(
+        self, calls: ModelCalls, model: ModelPath, prompt_chars: int, emit: Emit, ends_run: EndsRun | None = None
+    ) -> None:
         self._calls = calls
         self._budget = calls.budget
         self._model = model
         self._prompt_chars = prompt_chars
         self._emit = emit
+        self._ends_run = ends_run
         self._numbers = itertools.count(1)
         self._batch_ids = itertools.count(1)
 
@@ -128,6 +132,7 @@ class SubCalls:
         except (RunError, BudgetError):  # RunError: of the user's handler, and the run ends with it
             raise
         except Exception as error:
+            let_through(error, self._ends_run)
             if record is None:
                 raise
             record.error = _failure_words(error, len(call.prompt))

@@ -81,6 +81,11 @@ class AnswerType:
             return one_line(f"{type(error).__name__}: {error}")
         return None
 
+    @cached_property
+    def takes_null(self) -> bool:
+        """Whether None is an answer."""
+        return self._adapter is not None and self.misfit("null", True) is None
+
     def read(self, text: str, is_json: bool) -> Any:
         """The value of an answer that fits."""
         return text if self._adapter is None else self._read(self._adapter, text, is_json)

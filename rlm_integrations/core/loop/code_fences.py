@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Literal, NamedTuple
 
 _OPENING = re.compile(
@@ -85,7 +87,7 @@ def _end_of(at: int, line: str) -> tuple[str, int, End] | None:
     leading = _LEADING.match(line)
     if leading is not None:
         run, after = leading["run"], leading["after"]
-        opens = not _STOP_TOKENS.fullmatch(after) and (_MARK.match(after.lstrip()) or _WORD.fullmatch(after))
+        opens = after and not _STOP_TOKENS.fullmatch(after) and (_MARK.match(after.lstrip()) or _WORD.fullmatch(after))
         return run[0], len(run), End(at, "opening" if opens else "closing", leading.start("run"), after.strip())
     for char in "`~":
         before, fence, after = line.rpartition(char * 3)
@@ -96,12 +98,17 @@ def _end_of(at: int, line: str) -> tuple[str, int, End] | None:
 
 
 class Ends:
-    """The lines where fences may end. Finding those of one fence looks at no line of the others."""
+    """The lines where fences may end. Finding those of one fence looks at no line of the others.
 
-    def __init__(self, lines: Sequence[str]) -> None:
-        self._all = {"`": _Runs(), "~": _Runs()}
-        self._sure = {"`": _Runs(), "~": _Runs()}
-        for at, line in enumerate(lines):
+    Args:
+        lines: Of a whole reply.
+        start: The first of them that can end a fence.
+    """
+
+    def __init__(self, lines: Sequence[str], start: int) -> None:
+        self._all: dict[str, _Runs] = defaultdict(_Runs)
+        self._sure: dict[str, _Runs] = defaultdict(_Runs)
+        for at, line in enumerate(islice(lines, start, None), start):
             if "```" not in line and "~~~" not in line:
                 continue
             if (found := _end_of(at, line)) is not None:
@@ -115,6 +122,10 @@ class Ends:
     def after(self, at: int, run: str) -> Iterator[End]:
         """Those below line `at` that end a fence like this one: of its character, and at least as long."""
         return self._all[run[0]].after(at, len(run))
+
+    def has_only(self, end: End, at: int, run: str) -> bool:
+        """Whether a fence like this one can end there and nowhere else."""
+        return list(islice(self.after(at, run), 2)) == [end]
 
     def first_sure(self, at: int, run: str) -> End | None:
         """The first of them that ends it wherever it stands: one that is not glued to code."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.language_model import Message
@@ -36,7 +35,7 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages = happening.messages
-            state = _with_shown(replace(state, messages=messages, opening=len(messages)), messages)
+            state = _with_shown(state._replace(messages=messages, opening=len(messages)), messages)
             return state, CallRootLM(messages, state.iteration)
         case Replied():
             return _on_reply(rules, state, happening)
@@ -44,11 +43,6 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
             return _on_code_ran(rules, state, happening)
         case RootCallFailed():
             return _on_root_failed(rules, state, happening)
-
-
-def _with(state: State, **changes: object) -> State:
-    """The state with these fields, itself where they are as they were: it has many, and a copy takes a while."""
-    return state if all(getattr(state, name) == value for name, value in changes.items()) else replace(state, **changes)
 
 
 def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
@@ -59,9 +53,9 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     cut = problem is not None and bool(reply.strip())
     parsed = (whole_blocks if cut else parse_reply)(reply, Quotations(state.quotable, state.fenced), state.variables)
     messages = (*state.messages, Message("assistant", reply))
-    state = replace(state, messages=messages, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
+    state = state._replace(messages=messages, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
     if parsed.blocks:
-        state = _with(state, codeless=0, empty=0)
+        state = state._replace(codeless=0, empty=0)
         return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
     said = "" if cut else (reply if parsed.final is None else parsed.final).strip()
     if parsed.unread and not (rules.typed and rules.misfit(said, False) is None):
@@ -70,16 +64,16 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
         return state, _last_answer(rules, state, said)
     if problem is not None:
         unsaid = 0 if cut and replied.finish == "length" else state.empty + 1
-        return _unfinished(rules, replace(state, empty=unsaid), replied.budget)
+        return _unfinished(rules, state._replace(empty=unsaid), replied.budget)
     spoke = bool(said) or parsed.unread
-    state = replace(state, codeless=state.codeless + 1, empty=0 if spoke else state.empty + 1)
+    state = state._replace(codeless=state.codeless + 1, empty=0 if spoke else state.empty + 1)
     return _codeless(rules, state, said, replied.budget)
 
 
 def _on_refusal(rules: Rules, state: State, replied: Replied) -> Decision:
     """Asked again it would refuse again, and what it says is no answer."""
     problem = f"the root LM failed in iteration {state.iteration}: {replied.unfinished}"
-    state = replace(state, parsed=ParsedReply(()))
+    state = state._replace(parsed=ParsedReply(()))
     if state.last_call is not None:
         return state, _last_answer(rules, state, problem=problem)
     return state, Fail(problem, draft=state.draft)
@@ -103,20 +97,20 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     """An answer ends the run; else there is something to show."""
     outcome, misfit = ran.outcome, None
     if isinstance(outcome, StepDone):
-        state = _with(state, variables=(state.variables or frozenset()) | names_set(outcome))
         answer = outcome.answer
         if answer.ready:
             misfit = rules.misfit(answer.content, answer.is_json)
             if misfit is None:
                 return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
-        state = _with(state, draft=answer.content, draft_is_json=answer.is_json)
+        variables = (state.variables or frozenset()) | names_set(outcome)
+        state = state._replace(draft=answer.content, draft_is_json=answer.is_json, variables=variables)
     elif state.last_call is None:
-        state = replace(state, draft="", draft_is_json=False, variables=frozenset())
+        state = state._replace(draft="", draft_is_json=False, variables=frozenset())
     word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
     example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
-    state = _with(state, example=state.parsed.blocks if example else ())
+    state = state._replace(example=state.parsed.blocks if example else ())
     context = StepContext(
         step=state.iteration,
         max_iterations=rules.limits.max_iterations,
@@ -144,7 +138,7 @@ def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decis
     if failed.too_long and not out_of_time:
         return state, _outgrown(rules, state, failed.problem)
     if state.last_call is not None:
-        return state, _last_answer(rules, replace(state, parsed=ParsedReply(())), problem=failed.problem)
+        return state, _last_answer(rules, state._replace(parsed=ParsedReply(())), problem=failed.problem)
     if failed.budget.limit is not None:
         return _last_call(rules, state, "", failed.budget.limit)
     return state, Fail(failed.problem, draft=state.draft)
@@ -156,7 +150,7 @@ def _shortened(state: State) -> Decision | None:
     messages = shortened_conversation(state.messages, state.opening, tries[0]) if tries else None
     if messages is None:
         return None
-    state = replace(state, messages=messages, shortenings=state.shortenings + 1)
+    state = state._replace(messages=messages, shortenings=state.shortenings + 1)
     return state, CallRootLM(messages, state.iteration, last_call=state.last_call is not None, shortened=True)
 
 
@@ -226,7 +220,7 @@ def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> 
     if limit is not None:
         return _last_call(rules, state, observation, limit)
     shown = Message("user", observation)
-    state = replace(state, messages=(*state.messages, shown), iteration=state.iteration + 1)
+    state = state._replace(messages=(*state.messages, shown), iteration=state.iteration + 1)
     return _with_shown(state, [shown]), CallRootLM(state.messages, state.iteration)
 
 
@@ -235,7 +229,7 @@ def _with_shown(state: State, messages: Sequence[Message]) -> State:
     shown = quotable(messages)
     if not shown:
         return state
-    return replace(state, quotable=(*state.quotable, *shown), fenced=(*state.fenced, *fenced(shown)))
+    return state._replace(quotable=(*state.quotable, *shown), fenced=(*state.fenced, *fenced(shown)))
 
 
 def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | None:
@@ -255,7 +249,7 @@ def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) 
     )
     content = f"{observation}\n\n{closing}" if observation else closing
     messages = _said_to_root(state.messages, content)
-    state = replace(state, messages=messages, iteration=state.iteration + 1, last_call=limit)
+    state = state._replace(messages=messages, iteration=state.iteration + 1, last_call=limit)
     state = _with_shown(state, [Message("user", content)])
     return state, CallRootLM(messages, state.iteration, last_call=True)
 
@@ -274,12 +268,17 @@ def _last_answer(rules: Rules, state: State, said: str = "", problem: str | None
     `problem` is what the run fails with where neither is an answer.
     """
     assert state.last_call is not None
+    misfits: list[str] = []
     for content, is_json in ((said, False), (state.draft, state.draft_is_json)):
-        if content.strip() and rules.misfit(content.strip(), is_json) is None:
+        misfit = rules.misfit(content.strip(), is_json) if content.strip() else None
+        if misfit is not None:
+            misfits.append(one_line(misfit))
+        elif content.strip():
             return Finish(content.strip(), state.last_call, is_json)
     if problem is None:
-        why = f" ({state.unfinished})" if state.unfinished else ""
-        problem = f"the last call gave no answer that fits{why}"
+        why = "; ".join(dict.fromkeys([state.unfinished, *misfits] if state.unfinished else misfits))
+        fits = " that fits the type asked for" if rules.typed else ""
+        problem = f"the last call gave no answer{fits}{f' ({why})' if why else ''}"
     reached = limit_words(state.last_call, rules.limits)
     argument = _LIMITS_OF.get(state.last_call, state.last_call)
     return Fail(f"the run reached {reached} ({argument}), and {problem}", state.last_call, state.draft)

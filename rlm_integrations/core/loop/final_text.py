@@ -35,6 +35,8 @@ class Final:
 
 def final_of(prose: str, own: str) -> Final | None:
     """FINAL_VAR(...) or else FINAL(...) in the prose. `own` is as long, with what does not count blotted out."""
+    if "FINAL" not in own:
+        return None
     if variable := _FINAL_VAR.search(own):
         return Final(None, f"FINAL_VAR({variable[1]!r})", None, variable[0].strip())
     opening = FINAL.search(own)

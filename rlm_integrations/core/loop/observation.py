@@ -146,7 +146,8 @@ def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
         lines.append(observation_part("answer_refused", why=one_line(done.answer.refused)))
     if at.misfit is not None:
         lines.append(observation_part("answer_misfit", why=one_line(at.misfit)))
-    if done.variables:
+    # Where the output does not tell as much of them
+    if done.variables and (done.error is not None or done.output.empty or done.output.cut_chars):
         lines.append(observation_part("variables", variables=one_line("; ".join(done.variables), _VARIABLES_CHARS)))
     return lines
 
@@ -167,6 +168,18 @@ def _reminders(budget: BudgetView, at: StepContext) -> list[str]:
     if at.step % _QUESTION_EVERY == 0:
         lines.append(observation_part("question_again", question=one_line(at.question, _QUESTION_CHARS)))
     return lines
+
+
+def bare_result(outcome: StepDone | ReplLost) -> str:
+    """What came of code for an agent that has a REPL and no run: its output, or the error that ended it."""
+    printed = "" if outcome.output.empty else output_text(outcome.output).strip("\n")
+    if isinstance(outcome, ReplLost):
+        ending = fill("session_lost", reason=one_line(outcome.reason))
+    elif outcome.error is not None:
+        ending = _error(outcome.error, 1)
+    else:
+        return printed or observation_part("no_output")
+    return f"{printed}\n{ending}".lstrip("\n")
 
 
 def _output(outcome: StepDone | ReplLost, tag: str) -> str:

@@ -57,7 +57,7 @@ class Quotations:
         a list of its lines.
         Beyond a hundred questions the answer is yes: nobody writes so many blocks, and each costs a search.
         """
-        if not self._shown:
+        if not self._with_fences or not self._shown:
             return False
         self._looked_up += 1
         return self._looked_up > _MOST_LOOKUPS or _plain("\n".join(block)) in self._shown

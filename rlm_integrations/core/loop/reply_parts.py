@@ -49,21 +49,26 @@ class ReplyReader:
     quotations: Quotations | None
     lines: list[str] = field(init=False)
     starts: list[int] = field(init=False)
-    ends: Ends = field(init=False)
     allowance: Allowance = field(init=False)
     parts: list[Part] = field(default_factory=list[Part])
     fence_open: bool = False
     final_seen: bool = False
     talk_of_fences: bool = False
     """Whether a fence behind words is never closed and holds no code: others below it are not tried."""
+    _ends: Ends | None = None
     tags_left: int = 20
     """How many tags that enclose no code are tried. Each is looked for up to the end of the reply."""
 
     def __post_init__(self) -> None:
         self.lines = self.text.split("\n")  # not splitlines: code may hold U+2028 and the like in a str
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
-        self.ends = Ends(self.lines)
         self.allowance = Allowance(_READ_TIMES * len(self.text) + 1_000)
+
+    def _ends_below(self, at: int) -> Ends:
+        """Where fences may end, looked for below the first that is asked for."""
+        if self._ends is None:
+            self._ends = Ends(self.lines, at + 1)
+        return self._ends
 
     def read(self) -> list[Part]:
         """All of it, in order."""
@@ -144,12 +149,15 @@ class ReplyReader:
 
     def _find_end(self, at: int, opening: Opening) -> tuple[End | None, End | None]:
         """The first end of the fence, and that where its code is whole: else the first again."""
-        first = self.ends.first_sure(at, opening.run)
+        ends = self._ends_below(at)
+        first = ends.first_sure(at, opening.run)
+        if first is not None and ends.has_only(first, at, opening.run):
+            return first, first
         start = self.starts[at + 1]
         if opening.rest and not _is_for_renderers(opening):
             start -= len(self.lines[at]) - self.lines[at].rindex(opening.rest) + 1
         reader = CodeReader(self.text, start, self.allowance)
-        for end in self.ends.after(at, opening.run):
+        for end in ends.after(at, opening.run):
             place = self.starts[end.line] + end.column if end.kind == "glued" else self.starts[end.line] - 1
             if reader.whole_at(max(place, start)):
                 return first if first is not None and first.line < end.line else end, end
@@ -183,7 +191,7 @@ class ReplyReader:
 
     def _other_fence(self, at: int, opening: Opening) -> int | None:
         """A fence of another kind, if it is closed before another opens."""
-        end = self.ends.first_sure(at, opening.run)
+        end = self._ends_below(at).first_sure(at, opening.run)
         if end is None or end.kind == "opening" or "`" in opening.word:
             return None
         body = outdented("\n".join(line.removeprefix(opening.indent) for line in self.lines[at + 1 : end.line]))

@@ -7,8 +7,8 @@ import inspect
 import time
 import warnings
 from contextlib import suppress
-from dataclasses import replace
 
+from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
@@ -24,10 +24,11 @@ _LAST_WORDS_S = 0.5
 class Account:
     """The events and the trace of one run, and its clock."""
 
-    def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None) -> None:
+    def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None, *, sync: bool) -> None:
         self._began = time.monotonic()
         self._recorder = Recorder(question, limits)
         self._on_event = on_event
+        self._sync = sync
         self._closed = False
         self._warned: set[str] = set()
 
@@ -57,21 +58,24 @@ class Account:
             self._warned.add(event.kind)
             with suppress(Warning):  # a filter that makes errors of warnings must not end a run that goes well
                 warnings.warn(event.message, RuntimeWarning, stacklevel=2)
-        event = replace(event, at=self.seconds(), node=node)
+        event.happened(self.seconds(), node)
         self._recorder.record(event)
-        await self._tell(event)
+        if self._on_event is not None:
+            await _tell(self._on_event, event, sync=self._sync)
 
     async def end(self, last: Event) -> None:
         """Record what is still open as cut off, then the last event. Raises as `emit` does.
 
         The trace is complete when this begins to tell the user of it.
         """
-        ends = [*self._recorder.cut_off(self.seconds()), replace(last, at=self.seconds())]
+        last.happened(self.seconds(), ())
+        ends = [*self._recorder.cut_off(last.at), last]
         for event in ends:
             self._recorder.record(event)
         self._closed = True
-        for event in ends:
-            await self._tell(event)
+        if self._on_event is not None:
+            for event in ends:
+                await _tell(self._on_event, event, sync=self._sync)
 
     async def end_badly(self, last: Event, cause: BaseException) -> None:
         """The same for a run that ends with `cause`. A handler that raises, or hangs, changes nothing of that."""
@@ -81,13 +85,15 @@ class Account:
         except Exception as error:
             cause.add_note(f"{error}")
 
-    async def _tell(self, event: Event) -> None:
-        if self._on_event is not None:
-            with boundary("on_event"):
-                await contained(_told(self._on_event, event))
+
+async def _tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:
+    with boundary("on_event"):
+        await contained(tell(on_event, event, sync=sync))
 
 
-async def _told(on_event: OnEvent, event: Event) -> None:
-    told = on_event(event)
+async def tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:
+    """Tell a user's handler. In a sync run one that is not async is called in the thread that waits for the run."""
+    elsewhere = sync and not inspect.iscoroutinefunction(on_event)
+    told = await ask_caller(lambda: on_event(event)) if elsewhere else on_event(event)
     if inspect.isawaitable(told):
         await told

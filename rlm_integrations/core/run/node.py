@@ -33,6 +33,7 @@ from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corp
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.core.trace.ends_run import let_through
 from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
@@ -48,7 +49,7 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import CodeExecution
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary, caused_by
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, StepDone
 
@@ -78,7 +79,7 @@ class Node:
         """Ask until there is an answer. Raises RunError, and InvalidArgumentError for the context."""
         shared, budget = self._shared, self._budget
         self.corpus = await read_corpus(
-            context, self._question, budget.call_seconds(), shared.threads, sync=shared.sync
+            context, self._question, budget.call_seconds(), shared.threads, self._plan.ends_run, sync=shared.sync
         )
         self.started = True
         messages = await self._open()
@@ -128,11 +129,11 @@ class Node:
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
         )
-        foreign = ForeignCalls(shared.calls, self._emit)
+        foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
         self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
         self._host = HostFunctions(
             shared.calls,
-            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, self._emit),
+            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, self._emit, plan.ends_run),
             self._retrieval,
             Citations(self._retrieval.document, self._emit),
             ToolCalls(plan.tools, shared.threads, foreign),
@@ -180,17 +181,19 @@ class Node:
 
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         shared, iteration = self._shared, action.iteration
+        chars = prompt_chars(action.messages)
         if not action.shortened:
-            chars = prompt_chars(action.messages)
             await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
         shared.calls.last_call = action.last_call
         try:
             completion = await shared.calls.root_call(shared.root, action.messages)
         except Exception as error:
+            let_through(error, self._plan.ends_run)
             self._cause, words = error, error_words(error)
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
+        self._cause = None
         await self._emit(
             RootReplied(
                 iteration,
@@ -204,7 +207,7 @@ class Node:
         )
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
-        if cut := await off_loop(prompt_chars(action.messages), silently_cut, action.messages, completion):
+        if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
         replied = Replied(completion.text, self._view(), completion.finish, unfinished(completion))
@@ -216,9 +219,8 @@ class Node:
 
     def _failure(self, action: Fail) -> RunError:
         self.draft, self.stop_reason = action.draft, action.stop_reason
-        error = (RootModelError if action.stop_reason is None else LimitReachedError)(action.message)
-        error.__cause__ = self._cause
-        return error
+        kind = RootModelError if action.stop_reason is None else LimitReachedError
+        return caused_by(self._cause, kind, action.message)
 
     # -- running code
 

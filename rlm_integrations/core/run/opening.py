@@ -15,6 +15,7 @@ from rlm_integrations.core.host.retrieval import retrieve
 from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
 from rlm_integrations.core.run.plan import RunPlan
+from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.settings import ReplSettings
@@ -49,9 +50,11 @@ def window_chars(model: LanguageModel) -> int | None:
 
 
 async def read_corpus(
-    context: object, question: Question, seconds: float, threads: RunThreads, *, sync: bool
+    context: object, question: Question, seconds: float, threads: RunThreads, ends_run: EndsRun | None, *, sync: bool
 ) -> Corpus:
     """The corpus of what was passed as context, with what a retriever finds for the question, and what it brought.
+
+    Where there is none, it is the text of the longer messages: a chain may have stuffed its documents into a prompt.
 
     What takes a while over a large corpus is done now, in a thread. The retriever has so many seconds. Raises
     InvalidArgumentError, and RunError where the retriever failed.
@@ -63,9 +66,12 @@ async def read_corpus(
                 found = await retrieve(corpus.retriever, question.query, threads if sync else None)
             hits = unique_ids(found)
         except Exception as error:
+            let_through(error, ends_run)
             raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
         corpus = Corpus(hits, retriever=corpus.retriever) if corpus.kind == "none" else corpus.preceded_by(hits)
     corpus = corpus.preceded_by(question.documents)
+    if corpus.kind == "none" and corpus.retriever is None and question.shown:
+        corpus = Corpus(question.shown, in_messages=True)
     if corpus is not read:
         await threads.run(study, corpus)
     return corpus
@@ -114,4 +120,5 @@ def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes) -> ReplSettings:
         memory_mb=limits.memory_mb or max(_LEAST_MEMORY_MB, 3 * corpus.chars // 2**20),
         retriever=corpus.retriever is not None,
         tools=tuple(plan.tools),
+        null_answers=plan.answer_type.takes_null,
     )

@@ -12,12 +12,14 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.prompts.fences import PROCESS_KEY
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
 
 LONG_TEXT_CHARS = 20_000
 """What works on more text than this does so in a thread: it may take longer than an event loop should wait."""
 
 OnEvent = Callable[[Event], Awaitable[None] | None]
+"""In a sync run a function is called in the thread that waits for the run; what is async runs on the run's own loop."""
 AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
 """(iteration, code, execute) -> observation. Must await execute() once and return what it returned."""
 
@@ -37,5 +39,6 @@ class RunPlan:
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
     around_step: AroundStep | None
+    ends_run: EndsRun | None = None
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""

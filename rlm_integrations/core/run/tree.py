@@ -22,6 +22,7 @@ from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
+from rlm_integrations.core.trace.ends_run import EndsRunError
 from rlm_integrations.core.trace.events import RunEnded, RunFailed
 from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.result import RLMResult
@@ -35,7 +36,7 @@ class RunTree:
     def __init__(self, plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> None:
         asked = read_question(question, plan.limits.message_chars)
         self._plan, self._context = plan, context
-        self._account = Account(asked.text, plan.limits, plan.on_event)
+        self._account = Account(asked.text, plan.limits, plan.on_event, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
         self._kept: RLMResult[Any] | None = None
@@ -48,7 +49,7 @@ class RunTree:
         """The result of the run.
 
         Raises RunError, which carries what there is, and InvalidArgumentError for a wrong context. Whatever else ends
-        a run that had begun, a CancelledError too, has a `.result` as well.
+        a run that had begun, a CancelledError and what `ends_run` lets through too, has a `.result` as well.
         """
         try:
             with heartbeat():
@@ -65,6 +66,8 @@ class RunTree:
         except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
             closed_loop = True
             raise
+        except EndsRunError as ended:
+            raise await self._failed(ended) from None
         except BaseException as error:
             failure = await self._failed(error)
             if failure is error:
@@ -111,6 +114,8 @@ class RunTree:
         raised: BaseException = error
         if isinstance(error, asyncio.CancelledError):
             words = "the run was cancelled"
+        elif isinstance(error, EndsRunError):
+            words, raised = str(error), error.end
         elif isinstance(error, RLMError):
             words = str(error)
         elif isinstance(error, Exception):

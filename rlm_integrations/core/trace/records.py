@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Finish
@@ -98,10 +98,11 @@ class CodeExecution(_Record):
     """The exception's line, for instance "block 2, line 3: KeyError: 'plot'"."""
     lost: Text | None = None
     """Why the REPL was lost in this step, if it did."""
-    variables: list[Text] = []
-    sub_calls: list[SubCall] = []
+    # factories, for pydantic copies a default list by a walk through it
+    variables: list[Text] = Field(default_factory=list)
+    sub_calls: list[SubCall] = Field(default_factory=list[SubCall])
     omitted_sub_calls: OmittedSubCalls | None = None
-    host_calls: list[HostFunctionCall] = []
+    host_calls: list[HostFunctionCall] = Field(default_factory=list[HostFunctionCall])
     start: float = 0.0
     """Seconds since the run began."""
     seconds: float = 0.0
@@ -224,19 +225,38 @@ class RLMTrace(_Record):
     def of(cls, carrier: object) -> RLMTrace:
         """The trace that a LangChain message, a LlamaIndex response or an RLMResult carries.
 
+        A message may be a ToolMessage that has it in its artifact, a dict as messages are dumped and kept by
+        checkpoints, or within an output that holds one (`with_sources`, `include_raw`).
+
         Raises InvalidArgumentError where it carries none.
         """
         trace: object = getattr(carrier, "trace", None)
         if isinstance(trace, RLMTrace):
             return trace
-        for attribute in ("response_metadata", "metadata"):
-            report = _get(getattr(carrier, attribute, None), "rlm")
-            if (trace := _get(report, "trace")) is not None:
-                return cls.model_validate(trace)
+        if (found := _find_trace(carrier, 3)) is not None:
+            return cls.model_validate(found)
         raise InvalidArgumentError(
             f"carrier: this {type(carrier).__name__} carries no RLM trace; pass what RLMRunnable, RLMQueryEngine or "
             'RLMEngine returned, made with trace="summary" or "full"'
         )
+
+
+_REPORTS = ("response_metadata", "metadata")
+_HOLDERS = ("artifact", "message", "raw", "data", "kwargs")
+"""Where a ToolMessage, an output, or a message that was dumped has the message with the trace."""
+
+
+def _find_trace(carrier: object, depth: int) -> object:
+    reports = (_get(_entry(carrier, name), "rlm") for name in _REPORTS)
+    for report in (carrier, _get(carrier, "rlm"), *reports):
+        if isinstance(trace := _get(report, "trace"), dict):
+            return cast("dict[str, object]", trace)
+    held = (_entry(carrier, name) for name in _HOLDERS) if depth else ()
+    return next((found for each in held if each is not None and (found := _find_trace(each, depth - 1))), None)
+
+
+def _entry(carrier: object, name: str) -> object:
+    return _get(cast(object, carrier), name) if isinstance(carrier, dict) else getattr(carrier, name, None)
 
 
 def _get(mapping: object, key: str) -> object:

@@ -61,5 +61,7 @@ class RLMResult(Generic[AnswerT]):
         return {
             "trace": None if trace == "none" else shown.model_dump(mode="json"),
             "stop_reason": self.stop_reason,
+            "sub_calls": self.trace.sub_call_count,
+            "failed_sub_calls": self.trace.failed_sub_call_count,
             "citations": [citation.model_dump(mode="json") for citation in self.citations],
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rlm_integrations.core.errors import RLMError
@@ -28,7 +28,11 @@ def keep_result(end: BaseException, result: RLMResult[Any]) -> None:
 
 
 class RootModelError(RunError):
-    """The root LM raised (see `__cause__`), did not reply in time, refused, or returned nothing usable."""
+    """The root LM raised (see `__cause__`), did not reply in time, refused, or returned nothing usable.
+
+    One whose cause is what the model raised is of that class too, with its attributes: `except RateLimitError`, and
+    retries and fallbacks by a provider's classes, work as on the model itself.
+    """
 
 
 class SandboxError(RunError):
@@ -37,6 +41,40 @@ class SandboxError(RunError):
 
 class LimitReachedError(RunError):
     """A limit was met, and no answer was had or `on_limit="raise"`. `result.stop_reason` names the limit."""
+
+
+def caused_by(cause: BaseException | None, kind: type[RunError], message: str) -> RunError:
+    """An error of that kind with that cause, which is of the cause's class as well, where Python lets it be."""
+    error: RunError | None = None
+    # An error of ours says what went wrong by itself, and one that ends an iteration must not get a second life.
+    if isinstance(cause, Exception) and not isinstance(cause, (RLMError, StopIteration, StopAsyncIteration)):
+        with suppress(TypeError):  # that class is final, has another layout, or is not made of a message
+            error = _of_both(kind, type(cause), message)
+            vars(error).update(vars(cause), result=None)
+    error = kind(message) if error is None else error
+    error.__cause__ = cause
+    return error
+
+
+class _TwofoldError(RunError):
+    """It shows, and is pickled, as one of the first. The `__init__` of the second may want anything."""
+
+    kind: type[RunError]
+
+    def __init__(self, message: str) -> None:
+        self.args, self.result = (message,), None
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type[RunError], tuple[str, RLMResult[Any] | None]]:
+        return self.kind, (str(self), self.result)
+
+
+def _of_both(kind: type[RunError], other: type[Exception], message: str) -> RunError:
+    own = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "kind": kind}
+    both: type[_TwofoldError] = type(kind.__name__, (_TwofoldError, kind, other), own)
+    return both(message)
 
 
 @contextmanager

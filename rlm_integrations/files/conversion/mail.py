@@ -33,7 +33,7 @@ def messages_of_mbox(data: bytes, note: Note) -> Parts:
     for number, (start, end) in enumerate(zip(starts, ends, strict=True), 1):
         raw = data[start.end() : end].replace(b"\n>From ", b"\nFrom ")
         read = _parsed(raw)
-        yield numbered("message", number, _text(read), **_facts(read))
+        yield numbered("message", number, _text(read), _facts(read))
 
 
 def _parsed(data: bytes) -> EmailMessage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,6 @@ class UnreadableError(Exception):
         self.detail = detail
 
 
-def numbered(place: str, number: int, text: str, **metadata: Any) -> Part:
+def numbered(place: str, number: int, text: str, metadata: Mapping[str, Any] | None = None) -> Part:
     """The part with that number among others of its kind."""
-    return Part(text, f"{place}={number}", {place: number, **metadata})
+    return Part(text, f"{place}={number}", {**(metadata or {}), place: number})

@@ -14,11 +14,14 @@ from rlm_integrations.files.decoding import decode
 MOST_ROWS = 100_000
 _DELIMITERS = ",;\t|"
 _TEXT_KEYS = ("text", "page_content", "content")  # as in dicts that are passed as context
+_DEEPEST = 20
+_NUMBER_BITS = 10_000
 _SNIFFED_CHARS = 1 << 16
 
 
 def rows_of_csv(data: bytes, note: Note) -> Parts:
-    """Each row as lines of "name: value", in the order of the columns.
+    """Each row as lines of "name: value", in the order of the columns; of one with a text, the text, and the other
+    columns as metadata.
 
     Raises UnreadableError for what is no table with a header: it is read as it stands.
     """
@@ -36,7 +39,12 @@ def _csv_parts(header: list[str], rows: Iterator[list[str]]) -> Parts:
     for number, row in enumerate((row for row in rows if any(row)), 1):
         if len(row) > len(header):
             raise UnreadableError("no table", f"row {number} has {len(row)} cells, the first line {len(header)}")
-        yield numbered("row", number, "\n".join(f"{name}: {cell}" for name, cell in zip(header, row, strict=False)))
+        cells = dict(zip(header, row, strict=False))
+        key = _text_key(cells)
+        if key is None:
+            yield numbered("row", number, "\n".join(f"{name}: {cell}" for name, cell in cells.items()))
+        else:
+            yield _with_metadata(number, cells.pop(key), cells)
 
 
 def rows_of_jsonl(data: bytes, note: Note) -> Parts:
@@ -58,13 +66,31 @@ def _json_parts(text: str) -> Parts:
 
 
 def _json_part(number: int, value: object) -> Part:
-    if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
-        key = next((key for key in _TEXT_KEYS if isinstance(fields.get(key), str) and fields[key].strip()), None)
+    if isinstance(value, dict) and _is_small(cast(object, value)):
+        fields = dict(cast("dict[str, Any]", value))
+        key = _text_key(fields)
         if key is not None:
-            rest = {name: inner for name, inner in fields.items() if name not in (key, "row", "file")}
-            return numbered("row", number, fields[key], **rest)
+            return _with_metadata(number, fields.pop(key), fields)
     return numbered("row", number, json.dumps(value, ensure_ascii=False))
+
+
+def _text_key(fields: dict[str, Any]) -> str | None:
+    return next((key for key in _TEXT_KEYS if isinstance(fields.get(key), str) and fields[key].strip()), None)
+
+
+def _with_metadata(number: int, text: str, fields: dict[str, Any]) -> Part:
+    return numbered("row", number, text, {name: value for name, value in fields.items() if name != "file"})
+
+
+def _is_small(value: object, depth: int = 0) -> bool:
+    """Whether it can be metadata: not nested deeply, and without numbers of thousands of digits."""
+    if isinstance(value, dict):
+        return depth < _DEEPEST and all(
+            _is_small(each, depth + 1) for each in cast("dict[str, object]", value).values()
+        )
+    if isinstance(value, list):
+        return depth < _DEEPEST and all(_is_small(each, depth + 1) for each in cast("list[object]", value))
+    return not isinstance(value, int) or value.bit_length() < _NUMBER_BITS
 
 
 def _counted(parts: Parts) -> Parts:

@@ -6,11 +6,10 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
-from rlm_integrations.sandboxes.channel.begun_calls import CALL_COST_S, BegunCalls
+from rlm_integrations.sandboxes.channel.begun_calls import CALL_COST_S, BegunCalls, Charged
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
 from rlm_integrations.sandboxes.channel.inbound import Finished, Messages, PrintedHead, ProtocolError, read_inbound
@@ -175,18 +174,10 @@ class WorkerRepl(ABC):
             except ProtocolError as error:
                 self._kill(f"it broke the protocol with {error}")
 
-    @contextmanager
-    def _charged(self) -> Generator[None]:
+    def _charged(self) -> Charged:
         """What is done in here is done for the running step: charge it, unless that is done anyway."""
         step = None if self._begun.measures else self._step
-        if step is None:
-            yield
-            return
-        began = time.thread_time()
-        try:
-            yield
-        finally:
-            step.clock.charge(time.thread_time() - began)
+        return Charged(None if step is None else step.clock)
 
     def _gone(self) -> None:
         """The channel is closed, by the worker or by `_kill`."""

@@ -23,9 +23,10 @@ _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 class VmInterpreter:
     """Says of its steps what `repl.interpreter.Interpreter` says of its own."""
 
-    def __init__(self, vm: Vm, output: StepOutput, *, memory_mb: int) -> None:
+    def __init__(self, vm: Vm, output: StepOutput, *, memory_mb: int, null_answers: bool = False) -> None:
         """The VM holds the prelude and the corpus, and prints to the output."""
         self._vm, self._output, self._memory_mb = vm, output, memory_mb
+        self._null_answers = null_answers
         self._names: dict[str, None] = {}
         self._imported: dict[str, None] = {}
         self._unbound: set[str] = set()
@@ -115,18 +116,24 @@ class VmInterpreter:
                 return AnswerState()
             case ("value", value):
                 self._vm.feed('answer = {"content": answer, "ready": False}')
-                return read_answer({"answer": value}, raised=raised)
+                return read_answer({"answer": value}, raised=raised, null=self._null_answers)
             case ("other", str(kind)):
                 self._vm.feed(_FRESH_ANSWER)
-                return read_answer({"answer": type(kind, (), {})()}, raised=raised)
+                return read_answer({"answer": type(kind, (), {})()}, raised=raised, null=self._null_answers)
             case ("unwritable", ready, str(problem)):
                 reading = AnswerState(
                     refused=f'answer["content"] cannot be written as JSON: {problem}' if ready else None
                 )
             case ("failed", ready, str(problem)):
-                reading = read_answer({"answer": {"content": FailedSubCall(problem), "ready": ready}}, raised=raised)
+                reading = read_answer(
+                    {"answer": {"content": FailedSubCall(problem), "ready": ready}},
+                    raised=raised,
+                    null=self._null_answers,
+                )
             case ("dict", ready, content):
-                reading = read_answer({"answer": {"content": content, "ready": ready}}, raised=raised)
+                reading = read_answer(
+                    {"answer": {"content": content, "ready": ready}}, raised=raised, null=self._null_answers
+                )
             case _:
                 return self._unreadable("the code spoiled what it is read with")
         if ready and not reading.ready:

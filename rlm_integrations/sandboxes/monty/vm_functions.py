@@ -17,6 +17,7 @@ from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
 from rlm_integrations.repl.host_calls import Retrieve, tool_function
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.llm_map import LlmMap
+from rlm_integrations.repl.llm_reduce import LlmReduce
 from rlm_integrations.repl.matches import Match, Passage, printed_form
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
@@ -44,6 +45,12 @@ class VmFunctions:
         self._retrieve = Retrieve(host, corpus).retrieve
         self._sub_calls = SubCalls(host, corpus, settings.sub_call_chars)
         self._llm_map = LlmMap(self._sub_calls.llm_query_batched, settings.sub_call_chars).llm_map
+        self._llm_reduce = LlmReduce(
+            self._sub_calls.llm_query_batched,
+            corpus,
+            chunk_chars=settings.chunk_chars,
+            max_chars=settings.sub_call_chars,
+        ).llm_reduce
         self._texts: list[str] = []
         """Texts outside of the corpus that matches were found in."""
         self._numbers: dict[str, int] = {}
@@ -67,6 +74,7 @@ class VmFunctions:
                 "_rlm_host_llm_query_batched": self.llm_query_batched,
                 "_rlm_host_rlm_query_batched": self.rlm_query_batched,
                 "_rlm_host_llm_map": self.llm_map,
+                "_rlm_host_llm_reduce": self.llm_reduce,
             }
         if self.retriever:
             functions["_rlm_host_retrieve"] = self.retrieve
@@ -94,6 +102,9 @@ class VmFunctions:
     def llm_map(self, instruction: Any, items: list[Any], choices: Any) -> Part:
         among = list(map(_value, cast("list[Any]", choices))) if isinstance(choices, list) else choices
         return self._parts(map(_reply, self._llm_map(_value(instruction), map(self._one, items), among)))
+
+    def llm_reduce(self, instruction: Any, docs: Any) -> str:
+        return self._llm_reduce(_value(instruction), self._docs(docs))
 
     def retrieve(self, query: Any) -> list[tuple[str, DocumentDict | None]]:
         """Ids in order, each with its document where that is new."""

@@ -90,7 +90,7 @@ def _open(
     vm_pids += [vm.pid] if vm.pid is not None else []
     run_prelude(vm, settings)
     load_corpus(vm, context)
-    return VmInterpreter(vm, output, memory_mb=settings.memory_mb)
+    return VmInterpreter(vm, output, memory_mb=settings.memory_mb, null_answers=settings.null_answers)
 
 
 def _fail(port: WorkerPort, message: str) -> NoReturn:

@@ -17,6 +17,7 @@ from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
 from rlm_integrations.sandboxes.process_worker.confinement import ConfinementError, MemoryLimit
 from rlm_integrations.sandboxes.process_worker.document_file import RecordReader, RecordWriter
+from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
 from rlm_integrations.wire.settings import ReplSettings
 
 _TIMES = 10
@@ -28,6 +29,7 @@ _STEP = "n = len(context)\nprint(n)"
 
 def rehearse() -> None:
     """Open some REPLs, with a step in each, and leave the interpreter as it was. Call it with a single thread."""
+    can_seal()  # a fact of the kernel, which no worker need ask for again
     with _streams_and_main_kept():
         for _ in range(_TIMES):
             _repl()
@@ -38,13 +40,15 @@ def _repl() -> None:
     with here, there:
         port = WorkerPort(here.fileno(), here.fileno())
         writer = RecordWriter("rlm-rehearsal")
+        writer.value(_SETTINGS.to_json())
         writer.documents(1, [("1", "a text", {})])
         reader = RecordReader(writer.finish())
+        settings = ReplSettings.from_json(reader.value())
         (document,) = reader.documents()
         reader.close()
         with suppress(ConfinementError):  # the workers will say it
-            MemoryLimit(_SETTINGS.memory_mb)  # only finds out what it would be
-        interpreter = Interpreter(document["text"], port, _SETTINGS)
+            MemoryLimit(settings.memory_mb)  # only finds out what it would be
+        interpreter = Interpreter(document["text"], port, settings)
         port.send({**interpreter.run([_STEP]).to_json(), "t": "done"})
         read_frame(there.fileno())
 

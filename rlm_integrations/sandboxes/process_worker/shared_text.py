@@ -124,6 +124,7 @@ def _map(address: int | None, size: int, protection: int, flags: int, file: int,
     return mapped
 
 
+@functools.cache
 def can_seal() -> bool:
     """Whether this kernel has mappings that stay (from Linux 6.10 on)."""
     return _libc.syscall(_MSEAL, _Size(0), _Size(0), _Size(0)) == 0

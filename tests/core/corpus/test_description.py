@@ -107,12 +107,11 @@ def test_long_documents_show_shape_ids_metadata_and_one_sample() -> None:
 
 
 def test_a_long_sample_is_cut_and_says_so() -> None:
-    shown = describe(Corpus.of({"only": "x" * 13_277}), USUAL, TAG)
-    assert "characters of text. Ids: 'only'. No metadata." in shown
-    assert (
-        f"<document 3f2a id='only'>\n{'x' * 400}\n[… cut here: 400 of 13,277 characters shown]\n</document 3f2a>"
-        in shown
-    )
+    for chars, preview in ((4_000, "400"), (13_277, "200")):  # the beginning of a long one tells little of it
+        shown = describe(Corpus.of({"only": "x" * chars}), RLMLimits(inline_chars=0), TAG)
+        assert "characters of text. Ids: 'only'. No metadata." in shown
+        cut = f"[… cut here: {preview} of {chars:,} characters shown]"
+        assert f"<document 3f2a id='only'>\n{'x' * int(preview)}\n{cut}\n</document 3f2a>" in shown
 
 
 def test_long_metadata_of_the_sample_is_cut_and_says_so() -> None:

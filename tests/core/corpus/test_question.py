@@ -54,7 +54,25 @@ def test_every_overlong_message_becomes_one_in_its_role() -> None:
 
 
 def test_a_message_of_exactly_the_bound_stays_as_it_is() -> None:
-    assert read_question("q" * MANY, MANY) == Question("q" * MANY, "q" * MANY)
+    shown = (Document("message-1", "q" * MANY, {"role": "user"}),)
+    assert read_question("q" * MANY, MANY) == Question("q" * MANY, "q" * MANY, shown=shown)
+
+
+def test_messages_of_some_length_that_the_user_and_the_system_wrote_are_shown_and_may_be_cited() -> None:
+    long, short = "x" * 200, "x" * 199
+    messages = [
+        Message("system", long),
+        Message("user", short),
+        Message("assistant", long),
+        Message("user", "q" * (MANY + 1)),
+        Message("user", long),
+    ]
+    asked = read_question(messages, MANY)
+    assert [(each.id, each.text, each.metadata) for each in asked.shown] == [
+        ("message-1", long, {"role": "system"}),
+        ("message-5", long, {"role": "user"}),
+    ]
+    assert [each.id for each in asked.documents] == ["message-4"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost
 
 OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
 OPEN = BudgetView(sub_calls_left=1_000)
-NO_ANSWER = "the run reached the limit of 90 s (timeout_s), and the last call gave no answer that fits"
+NO_ANSWER = "the run reached the limit of 90 s (timeout_s), and the last call gave no answer"
 TIME_UP = BudgetView(limit="timeout", seconds_left=0)
 KEY = b"key"
 CODE = "Look.\n```repl\nx = 1\n```"
@@ -52,7 +52,7 @@ def wants_json(text: str, is_json: bool) -> str | None:
 
 
 def state(**changes: Any) -> State:
-    return replace(State(OPENING), **changes)
+    return State(OPENING)._replace(**changes)
 
 
 def ran(printed: str = "", *, error: CodeError | None = None, **answer: Any) -> CodeRan:
@@ -123,7 +123,7 @@ def test_an_answer_that_does_not_fit_is_told_and_kept_as_the_draft() -> None:
 
 
 def test_a_lost_session_is_shown_and_its_draft_is_gone() -> None:
-    before = replace(after_code(), draft="old")
+    before = after_code()._replace(draft="old")
     after, action = on_code_ran(rules(), before, CodeRan(ReplLost("it ended its own process")), OPEN)
     assert "The session ended in this step: it ended its own process." in last_message(action)
     assert after.draft == ""
@@ -210,7 +210,7 @@ def test_a_plain_reply_that_does_not_fit_is_never_taken() -> None:
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_limit_gives_one_last_call_with_question_and_draft(limit: StopReason) -> None:
     view = OPEN if limit == "max_iterations" else BudgetView(limit=limit)
-    before = replace(after_code(), iteration=20 if limit == "max_iterations" else 3)
+    before = after_code()._replace(iteration=20 if limit == "max_iterations" else 3)
     after, action = on_code_ran(rules(), before, ran("42", content="so far"), view)
     shown = last_message(action)
     assert shown.startswith(f"Step {before.iteration} of 20: ok")
@@ -261,16 +261,18 @@ def test_the_last_reply_is_the_answer_and_else_the_draft(reply: str, text: str) 
 
 def test_the_last_reply_falls_back_on_a_draft_that_fits() -> None:
     typed = rules(misfit=wants_json)
-    _, action = on_reply(typed, replace(LAST, draft="[1]", draft_is_json=True), "about one", TIME_UP)
+    _, action = on_reply(typed, LAST._replace(draft="[1]", draft_is_json=True), "about one", TIME_UP)
     assert action == Finish("[1]", "timeout", is_json=True)
 
 
 def test_a_last_reply_that_leaves_nothing_fails_with_the_limit() -> None:
-    _, action = on_reply(rules(), replace(LAST, draft=""), "", TIME_UP)
+    _, action = on_reply(rules(), LAST._replace(draft=""), "", TIME_UP)
     assert action == Fail(NO_ANSWER, "timeout")
-    _, action = on_reply(rules(misfit=wants_json), LAST, "prose", TIME_UP)
-    assert isinstance(action, Fail)
-    assert action.draft == "the draft"
+    typed = rules(misfit=wants_json, typed=True)
+    _, action = on_reply(typed, LAST, "prose", TIME_UP)
+    assert action == Fail(f"{NO_ANSWER} that fits the type asked for (answer: Invalid JSON)", "timeout", "the draft")
+    _, action = on_reply(typed, LAST._replace(draft=""), "", TIME_UP)
+    assert action == Fail(f"{NO_ANSWER} that fits the type asked for", "timeout")
 
 
 def test_code_in_the_last_reply_is_run_and_its_answer_taken() -> None:
@@ -304,7 +306,7 @@ def test_code_in_the_last_reply_that_does_not_finish(outcome: CodeRan, text: str
 )
 def test_words_beside_code_in_the_last_reply_are_no_answer(reply: str) -> None:
     for draft in ("", "the draft"):
-        after, action = on_reply(rules(), replace(LAST, draft=draft), reply, TIME_UP)
+        after, action = on_reply(rules(), LAST._replace(draft=draft), reply, TIME_UP)
         if isinstance(action, RunCode):
             _, action = on_code_ran(rules(), after, ran("512", content=draft), TIME_UP)
         assert action == (Finish(draft, "timeout") if draft else Fail(NO_ANSWER, "timeout"))
@@ -357,11 +359,11 @@ def test_code_for_the_session_is_never_an_example(own: str) -> None:
 
 
 def test_code_in_the_last_reply_whose_answer_does_not_fit() -> None:
-    typed = rules(misfit=wants_json)
+    typed = rules(misfit=wants_json, typed=True)
     after, _ = on_reply(typed, LAST, CODE, TIME_UP)
     _, action = on_code_ran(typed, after, ran(ready=True, content="three"), TIME_UP)
     assert action == Fail(
-        NO_ANSWER,
+        f"{NO_ANSWER} that fits the type asked for (answer: Invalid JSON)",
         "timeout",
         draft="three",
     )
@@ -393,10 +395,10 @@ def test_the_last_call_after_an_opening_that_ends_with_a_reply_is_a_message_of_i
 
 
 def test_a_last_call_that_fails_gives_the_draft_and_else_its_own_reason() -> None:
-    stale = replace(LAST, parsed=after_code().parsed)  # prose of an earlier reply is no answer
+    stale = LAST._replace(parsed=after_code().parsed)  # prose of an earlier reply is no answer
     _, action = on_root_failed(rules(), stale, "the root LM failed: 500", TIME_UP)
     assert action == Finish("the draft", "timeout")
-    _, action = on_root_failed(rules(), replace(stale, draft=""), "the root LM failed: 500", TIME_UP)
+    _, action = on_root_failed(rules(), stale._replace(draft=""), "the root LM failed: 500", TIME_UP)
     assert action == Fail("the run reached the limit of 90 s (timeout_s), and the root LM failed: 500", "timeout")
 
 
@@ -441,7 +443,7 @@ def test_at_a_limit_a_reply_that_was_cut_is_no_answer_either(reply: str) -> None
         return action
 
     assert ended(LAST) == Finish("the draft", "timeout")
-    assert ended(replace(LAST, draft="")) == Fail(f"{NO_ANSWER} ({CUT})", "timeout")
+    assert ended(LAST._replace(draft="")) == Fail(f"{NO_ANSWER} ({CUT})", "timeout")
 
 
 def test_a_reply_that_was_cut_where_a_limit_is_met_is_told_in_the_last_call() -> None:
@@ -457,7 +459,7 @@ def test_a_refusal_ends_the_run_with_what_it_says_and_the_draft() -> None:
     _, action = decide(rules(plain_reply_answers=True), state(draft="so far"), refused)
     failed = "the root LM failed in iteration 1: the model refused: 'I cannot help.'"
     assert action == Fail(failed, draft="so far")
-    _, action = decide(rules(), replace(LAST, draft=""), refused)
+    _, action = decide(rules(), LAST._replace(draft=""), refused)
     failed = failed.replace("1:", "21:")
     assert action == Fail(f"the run reached the limit of 90 s (timeout_s), and {failed}", "timeout")
     assert decide(rules(), LAST, refused)[1] == Finish("the draft", "timeout")
@@ -477,7 +479,7 @@ def test_a_run_that_fails_with_empty_replies_says_why_they_are() -> None:
     after, _ = decide(rules(), state(), empty)
     _, action = decide(rules(), after, empty)
     assert action == Fail("the root LM replied twice in a row with nothing: all tokens went into reasoning")
-    _, action = decide(rules(), replace(LAST, draft=""), empty)
+    _, action = decide(rules(), LAST._replace(draft=""), empty)
     assert action == Fail(f"{NO_ANSWER} (all tokens went into reasoning)", "timeout")
 
 

@@ -63,6 +63,16 @@ def test_an_observation_with_everything_in_it() -> None:
     )
 
 
+def test_variables_are_told_where_the_output_does_not_tell_as_much() -> None:
+    told = "Set: found: list[str] 12"
+    error = CodeError(1, 3, "found[12]", "IndexError: list index out of range")
+    for changes in ({"error": error}, {"printed": ""}, {"output": Output("x", "y", 9)}):
+        assert told in observe(
+            CodeRan(done(**{"printed": "x", "variables": ("found: list[str] 12",)} | changes)), PLENTY, at()
+        )
+    assert told not in observe(CodeRan(done("12", variables=("found: list[str] 12",))), PLENTY, at())
+
+
 def test_where_all_sub_calls_failed_nothing_is_said_to_be_kept_and_in_the_last_step_nothing_to_be_asked_again() -> None:
     ran = CodeRan(done("x"), failed_batches=[FailedBatch((0, 1), 2, "gone")])
     assert "2 sub-calls asked, none answered (gone).\n" in observe(ran, PLENTY, at())

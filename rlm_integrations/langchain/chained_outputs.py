@@ -1,0 +1,56 @@
+"""What RLMRunnable's `with_sources` and `with_structured_output` return, so that each may follow the other.
+
+LangChain's own bindings pass a method on to what they bind, which forgets the binding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar, cast
+
+from langchain_core.runnables import RunnableBinding, RunnableSequence
+from pydantic import PrivateAttr
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.langchain.inputs import RLMInput
+from rlm_integrations.langchain.outputs import SourcesOutput
+from rlm_integrations.langchain.structured_output import StructuredOutput
+
+T = TypeVar("T")
+
+
+class RLMWithSources(RunnableBinding[RLMInput, dict[str, Any]]):
+    """Gives `{"answer": ..., "context": [...], "message": AIMessage}`."""
+
+    def with_structured_output(self, schema: Any, *, include_raw: bool = False, **kwargs: Any) -> RLMWithSources:
+        """The same with a validated value as the "answer"; `include_raw` adds "parsing_error", as RLMRunnable's."""
+        typed = cast(Any, self.bound).with_structured_output(schema, include_raw=include_raw, **kwargs)
+        return typed.with_sources()
+
+    def with_sources(self) -> RLMWithSources:
+        return self
+
+    def as_node(self) -> NoReturn:
+        """Raises InvalidArgumentError: what a node adds to the state is a message."""
+        raise InvalidArgumentError(
+            "as_node: a node adds a message alone; use RLMRunnable(...).as_node(), or write one for a state of your "
+            'own: lambda state: {"context": rlm.with_sources().invoke(...)["context"]}'
+        )
+
+
+class TypedRLM(RunnableSequence[RLMInput, T]):
+    """Gives a validated value, or that beside the message."""
+
+    _rlm: Any = PrivateAttr()
+    _structured: StructuredOutput = PrivateAttr()
+    _include_raw: bool = PrivateAttr()
+
+    def __init__(self, rlm: Any, structured: StructuredOutput, include_raw: bool) -> None:
+        output = structured.output(include_raw=include_raw)
+        super().__init__(first=rlm.bind(output=output), last=structured.maker(output), name="RunnableSequence")
+        self._rlm, self._structured, self._include_raw = rlm, structured, include_raw
+
+    def with_sources(self) -> RLMWithSources:
+        """As RLMRunnable's, with the validated value as the "answer"."""
+        structured = self._structured
+        output = SourcesOutput(structured.answer_type, structured.make, self._include_raw)
+        return RLMWithSources(bound=self._rlm, kwargs={"output": output})

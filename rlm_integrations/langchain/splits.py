@@ -1,0 +1,99 @@
+"""Splits of LangChain documents, put together again by the `start_index` that splitters add.
+
+`RecursiveCharacterTextSplitter(add_start_index=True)` says in the metadata where each split stood. Of splits without
+it that overlap, the user is warned: what stands in an overlap is counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, cast
+
+from langchain_core.documents import Document as LangChainDocument
+
+from rlm_integrations.core.corpus.chunks import Chunk, Joined, join_chunks, shared_ends
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import document_of
+from rlm_integrations.langchain.caller_warning import warn_caller
+
+START = "start_index"
+SOURCE = "source"
+
+
+def join_splits(items: Sequence[object]) -> tuple[list[Document], list[object]] | None:
+    """The documents that the splits are of, each with its Joined, or with the item that it was made from.
+
+    Splits of one source with the same metadata are put together by their positions; without a source, neighbours whose
+    positions grow. A document stands where its first split stood. None where no item is a split with its position.
+    """
+    starts = [_start(item) for item in items]
+    if all(start is None for start in starts):
+        return None
+    groups: dict[object, list[tuple[int, Chunk[object]]]] = {}
+    nameless: tuple[str, int, int] = "", -1, 0
+    for place, (item, start) in enumerate(zip(items, starts, strict=True)):
+        if start is None:
+            groups[place] = []
+            continue
+        document = document_of(item, place + 1)
+        metadata = {key: value for key, value in document.metadata.items() if key != START}
+        alike = repr(sorted(metadata.items()))
+        key: object = alike
+        if metadata.get(SOURCE) is None:
+            goes_on = nameless[0] == alike and start > nameless[1]
+            nameless = alike, start, nameless[2] + (not goes_on)
+            key = alike, nameless[2]
+        groups.setdefault(key, []).append((place, Chunk(item, document.id, document.text, start, metadata)))
+    found: list[tuple[int, Document, object]] = []
+    for key, group in groups.items():
+        if len(group) < 2:
+            place = group[0][0] if group else cast(int, key)
+            found.append((place, document_of(items[place], place + 1), items[place]))
+            continue
+        places = {id(chunk.item): place for place, chunk in group}
+        first = group[0][1]
+        joined, misplaced = join_chunks(str(first.metadata.get(SOURCE) or first.name), [chunk for _, chunk in group])
+        for each in joined:
+            found.append((min(places[id(span.item)] for span in each.spans), *_unjoined(each, places)))
+        found += [(places[id(item)], document_of(item, places[id(item)] + 1), item) for item in misplaced]
+    found.sort(key=lambda each: each[0])
+    return [document for _, document, _ in found], [made_of for _, _, made_of in found]
+
+
+def warn_of_overlaps(items: Sequence[object]) -> None:
+    """Warn where neighbours of one source overlap, and their positions are not known."""
+    overlaps = [
+        shared
+        for before, after in pairwise(items)
+        if _may_be_splits(before, after)
+        and (shared := shared_ends(cast(Any, before).page_content, cast(Any, after).page_content))
+    ]
+    if overlaps:
+        warn_caller(
+            f"context: {len(overlaps):,} of {len(items):,} documents begin with the end of the one before them, "
+            f"{sum(overlaps):,} characters in all, so what is counted there counts twice; pass documents rather than "
+            f"splits, or split with add_start_index=True, by which overlap is taken out"
+        )
+
+
+def _unjoined(joined: Joined[object], places: dict[int, int]) -> tuple[Document, object]:
+    """One split alone is what it was."""
+    items = [span.item for span in joined.spans]
+    if len(items) > 1:
+        return joined.document, joined
+    return document_of(items[0], places[id(items[0])] + 1), items[0]
+
+
+def _start(item: object) -> int | None:
+    start = item.metadata.get(START) if isinstance(item, LangChainDocument) else None
+    return start if isinstance(start, int) and start >= 0 else None
+
+
+def _may_be_splits(before: object, after: object) -> bool:
+    return (
+        isinstance(before, LangChainDocument)
+        and isinstance(after, LangChainDocument)
+        and after.metadata.get(SOURCE) is not None
+        and before.metadata == after.metadata
+    )

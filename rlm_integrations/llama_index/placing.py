@@ -1,0 +1,86 @@
+"""Where nodes stood in the texts that they were cut from, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from llama_index.core.schema import BaseNode, IndexNode, TextNode
+
+from rlm_integrations.llama_index.node_text import text_of_node
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A node, and where its positions say that its text stood in its source."""
+
+    node: BaseNode
+    start: int | None
+    """None where that is unknown, or no longer true of its text."""
+
+
+def place(node: BaseNode, known: Mapping[str, BaseNode]) -> tuple[str, int | None]:
+    """The id of the text that the node was cut from, and where it stood in it; None where that is unknown.
+
+    In a hierarchy a position is one in the parent's text, and so is that of an IndexNode that points at a larger node.
+    """
+    source_id = node.ref_doc_id or node.node_id
+    start = _own_start(node)
+    if start is None or node.ref_doc_id is None:
+        return source_id, None
+    seen = {node.node_id}
+    parent_id = _parent_id(node, known)
+    while parent_id is not None and parent_id not in seen:
+        seen.add(parent_id)
+        parent = known.get(parent_id)
+        if parent is None:
+            return parent_id, start
+        if not text_of_node(parent).startswith(text_of_node(node), start):
+            return source_id, start  # a parent in another sense
+        parent_start = _own_start(parent)
+        if parent_start is None:
+            return parent_id, start
+        start += parent_start
+        parent_id = _parent_id(parent, known)
+    return source_id, start
+
+
+def in_order_of_parsing(placed: Sequence[Placed]) -> Iterator[Placed]:
+    """Each after the one that it names as the one before it; those that name none as they were given."""
+    following: dict[str, list[Placed]] = {}
+    ids = {each.node.node_id for each in placed}
+    heads: list[Placed] = []
+    for each in placed:
+        before = each.node.prev_node
+        if before is None or before.node_id not in ids:
+            heads.append(each)
+        else:
+            following.setdefault(before.node_id, []).append(each)
+    waiting = heads[::-1]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        waiting += following.pop(each.node.node_id, [])[::-1]
+    for rest in following.values():  # in a circle, which no parser makes
+        yield from rest
+
+
+def are_linked(placed: Sequence[Placed]) -> bool:
+    """Whether one of them names another as the one before it."""
+    ids = {each.node.node_id for each in placed}
+    return any((before := each.node.prev_node) is not None and before.node_id in ids for each in placed)
+
+
+def _own_start(node: BaseNode) -> int | None:
+    if not isinstance(node, TextNode):
+        return None
+    start, end = node.start_char_idx, node.end_char_idx
+    return start if start is not None and end is not None and 0 <= start == end - len(node.text) else None
+
+
+def _parent_id(node: BaseNode, known: Mapping[str, BaseNode]) -> str | None:
+    if node.parent_node is not None:
+        return node.parent_node.node_id
+    if isinstance(node, IndexNode) and node.index_id in known:
+        return node.index_id
+    return None

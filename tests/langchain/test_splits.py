@@ -1,0 +1,131 @@
+"""Splits as a corpus: what a splitter repeats counts once, or is said to count twice."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.documents import Document
+from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain.documents import prepare_brought, prepare_context
+
+WORDS = ["kiln", "clerk", "letter", "seal", "harbour", "winter", "ledger", "bread", "oil", "salt"]
+COUNT = "answer['content'] = sum(d['text'].count('pineapple') for d in context)\nanswer['ready'] = True"
+CITE = """found = [d for d in context if "pineapple" in d["text"]][0]
+cite("pineapple", found["id"])
+answer["content"], answer["ready"] = "one", True"""
+
+
+def prose(words: int, seed: int, places: tuple[int, ...] = ()) -> str:
+    chance = random.Random(seed)
+    text = [chance.choice(WORDS) + str(chance.randrange(1000)) for _ in range(words)]
+    for place in places:
+        text[place] = "pineapple"
+    return " ".join(text)
+
+
+def split(documents: list[Document], size: int = 200, overlap: int = 80, *, starts: bool = True) -> list[Document]:
+    splitter = RecursiveCharacterTextSplitter(chunk_size=size, chunk_overlap=overlap, add_start_index=starts)
+    return splitter.split_documents(documents)
+
+
+SOURCES = [
+    Document(prose(300, seed, (5, 40, 41, 200)), metadata={"source": f"{seed}.txt", "year": 1990 + seed})
+    for seed in range(3)
+]
+
+
+def test_counts_over_splits_are_those_of_the_documents(root_model):
+    splits = split(SOURCES)
+    assert sum(each.page_content.count("pineapple") for each in splits) > 12
+    rlm = RLMRunnable(llm=root_model(COUNT, COUNT), context=splits)
+    assert rlm.invoke("How many?").content == "12"
+    assert RLMRunnable(llm=root_model(COUNT)).invoke({"question": "q", "context": splits}).content == "12"
+
+
+def test_the_documents_are_those_that_were_split_in_any_order_of_the_splits():
+    splits = split(SOURCES)
+    random.Random(1).shuffle(splits)
+    documents = {d.id: d for d in prepare_context(splits).corpus.documents}
+    assert {name: (d.text, d.metadata) for name, d in documents.items()} == {
+        each.metadata["source"]: (each.page_content, each.metadata) for each in SOURCES
+    }
+
+
+@given(words=st.integers(1, 120), size=st.integers(40, 300), overlap=st.integers(0, 39), seed=st.integers(0, 50))
+def test_any_splits_of_words_count_as_the_text_does(words, size, overlap, seed):
+    text = prose(words, seed)
+    splits = split([Document(text, metadata={"source": "a"})], size, overlap)
+    (document,) = prepare_context(splits).corpus.documents
+    assert document.text.split() == text.split()
+
+
+def test_without_a_source_positions_that_begin_again_are_another_document():
+    texts = [prose(100, seed) for seed in range(3)]
+    documents = prepare_context(split([Document(text) for text in texts])).corpus.documents
+    assert [document.text for document in documents] == texts
+
+
+def test_pages_of_one_file_stay_apart():
+    pages = [Document(prose(100, page), metadata={"source": "a.pdf", "page": page}) for page in range(3)]
+    documents = prepare_context(split(pages)).corpus.documents
+    assert [(d.id, d.text, d.metadata["page"]) for d in documents] == [
+        (name, page.page_content, page.metadata["page"])
+        for name, page in zip(("a.pdf", "a.pdf#2", "a.pdf#3"), pages, strict=True)
+    ]
+
+
+def test_a_split_alone_and_what_is_no_split_stay_as_they_are():
+    alone = Document("a lone split", id="s1", metadata={"source": "a", "start_index": 40})
+    plain = Document("no split", id="d1")
+    documents = prepare_context([plain, alone, "a text"]).corpus.documents
+    assert [(d.id, d.text, d.metadata) for d in documents] == [
+        ("d1", "no split", {}),
+        ("s1", "a lone split", {"source": "a", "start_index": 40}),
+        ("doc-3", "a text", {}),
+    ]
+
+
+def test_positions_that_are_not_true_of_the_text_lose_nothing():
+    liars = [Document(text, metadata={"source": "a", "start_index": at}) for text, at in (("abcdef", 0), ("uvwxyz", 3))]
+    assert [d.text for d in prepare_context(liars).corpus.documents] == ["abcdef", "uvwxyz"]
+
+
+def test_the_sources_of_an_answer_are_the_users_splits(root_model):
+    places = (4, 150)
+    splits = split([Document(prose(300, 7, places), metadata={"source": "a.txt"})])
+    given = RLMRunnable(llm=root_model(CITE), context=[*splits, Document("other", id="o")]).with_sources().invoke("q")
+    assert [id(document) for document in given["context"]] == [id(splits[0])]
+
+
+# -- splits whose positions are not known
+
+
+def test_overlap_that_cannot_be_taken_out_is_said_with_the_count():
+    splits = split(SOURCES, starts=False)
+    with pytest.warns(
+        UserWarning, match=r"context: \d+ of \d+ documents begin with the end of the one before"
+    ) as caught:
+        prepare_context(splits)
+    assert caught[0].filename == __file__
+    assert "add_start_index=True" in str(caught[0].message)
+    with pytest.warns(UserWarning, match="counts twice"):
+        prepare_brought(splits)
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        split(SOURCES, overlap=0, starts=False),
+        [Document("The same head for all. " * 3, metadata={"source": f"{n}.txt"}) for n in range(5)],
+        [Document(f"row: {n}\nname: {n}", metadata={"source": "a.csv", "row": n}) for n in range(5)],
+        [Document("no source " * 9), Document("no source " * 9)],
+        ["a text that ends as", "a text that ends as it begins"],
+    ],
+)
+def test_what_does_not_overlap_is_not_warned_of(documents):
+    assert len(prepare_context(documents).corpus.documents) == len(documents)

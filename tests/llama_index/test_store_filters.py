@@ -1,0 +1,101 @@
+"""Filters that a store applies before its nodes are read: the same nodes come as if all had been read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from llama_index.core import StorageContext, VectorStoreIndex
+from llama_index.core.schema import TextNode
+from llama_index.core.vector_stores import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
+from llama_index.core.vector_stores.types import BasePydanticVectorStore
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.node_selection import NodeSelection
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant:UserWarning")
+
+VALUES = [7, 7.0, "7", 0, 1, 0.0, 1.0, True, False, "a", "A", "", "a'b", 2**60, -3, None]
+ROWS = [{"k": value} for value in VALUES if value is not None] + [
+    {"k": "a", "other": "x"},
+    {"other": "y"},
+    {"a.b": "a"},
+]
+
+
+def chroma(folder: Path) -> BasePydanticVectorStore:
+    import chromadb
+    from llama_index.vector_stores.chroma import ChromaVectorStore
+
+    client = chromadb.PersistentClient(str(folder), settings=chromadb.Settings(anonymized_telemetry=False))
+    return ChromaVectorStore(chroma_collection=client.get_or_create_collection("corpus"))
+
+
+def qdrant(folder: Path) -> BasePydanticVectorStore:
+    from llama_index.vector_stores.qdrant import QdrantVectorStore
+    from qdrant_client import QdrantClient
+
+    return QdrantVectorStore("corpus", client=QdrantClient(":memory:"))
+
+
+@pytest.fixture(scope="module", params=[chroma, qdrant], ids=lambda open_store: open_store.__name__)
+def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VectorStoreIndex:
+    from uuid import UUID
+
+    from llama_index.core.embeddings.mock_embed_model import MockEmbedding
+
+    store = request.param(tmp_path_factory.mktemp("store"))
+    nodes = [TextNode(id_=str(UUID(int=n)), text=f"Row {n}.", metadata=row) for n, row in enumerate(ROWS)]
+    storage = StorageContext.from_defaults(vector_store=store)
+    return VectorStoreIndex(nodes, storage_context=storage, embed_model=MockEmbedding(4))
+
+
+def one(value: object, operator: FilterOperator = FilterOperator.EQ, key: str = "k") -> MetadataFilter:
+    return MetadataFilter(key=key, value=value, operator=operator)
+
+
+SINGLE = [
+    *[one(value) for value in VALUES if not isinstance(value, bool) and value is not None],
+    one(["a", "7"], FilterOperator.IN),
+    one([7, -3], FilterOperator.IN),
+    one([], FilterOperator.IN),
+    one("a", FilterOperator.NE),
+    one(["a", "A"], FilterOperator.NIN),
+    one(None, FilterOperator.IS_EMPTY),
+    one("a", key="a.b"),
+]
+
+
+@pytest.mark.parametrize("condition", [None, *FilterCondition])
+@pytest.mark.parametrize("first", SINGLE, ids=lambda each: f"{each.key} {each.operator.value} {each.value!r}")
+@pytest.mark.parametrize("second", [one("x", key="other"), one("x", FilterOperator.NE, key="other")], ids=["eq", "ne"])
+def test_the_nodes_are_those_that_pass_in_python(index, condition, first, second):
+    parts = [first] if condition is None else [first, MetadataFilters(filters=[second])]
+    filters = MetadataFilters(filters=parts, condition=condition or FilterCondition.AND)
+    selection, everything = NodeSelection(filters), nodes_of_index(index)
+    expected = [node.node_id for node in everything if selection.passes(node)]
+    listed = nodes_of_index(index, filters)
+    assert [node.node_id for node in listed if selection.passes(node)] == expected
+
+
+@pytest.mark.parametrize("value", ["a", 7, 0, ["a", "A"]])
+def test_the_store_lists_no_more_than_it_must(index, value, monkeypatch):
+    asked: list[int] = []
+    list_nodes = type(index.vector_store).get_nodes
+
+    def counted(self, node_ids=None, filters=None, **kwargs):
+        nodes = list_nodes(self, node_ids, filters=filters, **kwargs)
+        asked.append(len(nodes))
+        return nodes
+
+    monkeypatch.setattr(type(index.vector_store), "get_nodes", counted)
+    filters = MetadataFilters(filters=[one(value, FilterOperator.IN if isinstance(value, list) else FilterOperator.EQ)])
+    engine = index.as_query_engine(engine="rlm", filters=filters)
+    (count,) = asked
+    assert len(engine._context.core_context.documents) == count < len(ROWS)
+
+
+def test_where_no_node_passes_it_says_of_how_many(index):
+    with pytest.raises(InvalidArgumentError, match=f"filters: none of the {len(ROWS)} nodes passes"):
+        index.as_query_engine(engine="rlm", filters=MetadataFilters(filters=[one("nobody")]))
