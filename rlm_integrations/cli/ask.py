@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ import typer
 
 from rlm_integrations.cli.delivery import deliver, keep_unfinished
 from rlm_integrations.cli.exit_codes import FAILED, LIMIT_MET, ended_by
+from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
 from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.cli.trace_file import TraceFile
-from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
@@ -31,7 +29,7 @@ class Ask:
     """The command's arguments, read."""
 
     question: str
-    paths: Sequence[Path]
+    files: FileCorpus
     root: OpenAIModel
     sub: OpenAIModel | None
     limits: RLMLimits
@@ -52,7 +50,10 @@ def answer_question(ask: Ask, view: LiveView) -> None:
         try:
             with view:
                 with ended_by_signals():
-                    corpus = _read(ask.paths)
+                    corpus = ask.files.read()
+                report = ask.files.report
+                if report.skipped or report.notes or report.files != report.documents:
+                    view.note(f"read: {report.line}")
                 result = run_until_signal(engine.arun(ask.question, corpus))
         except RunError as error:
             message = _in_words(error, ask)
@@ -65,7 +66,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             if interrupt.result is not None:
                 keep_unfinished(interrupt.result, trace, str(interrupt), as_json=ask.as_json)
             raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
-        delivered = deliver(result, trace, as_json=ask.as_json)
+        delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
     _tell_run(view)
     limit = result.stop_reason not in ("answer", "plain_reply")  # all others name one
     if limit:
@@ -77,13 +78,6 @@ def answer_question(ask: Ask, view: LiveView) -> None:
 def _in_words(error: RunError, ask: Ask) -> str:
     more = hint(error, ask.root.base_url or OPENAI_URL)
     return in_shell_words(str(error)) + (f" ({more})" if more else "")
-
-
-def _read(paths: Sequence[Path]) -> Corpus:
-    try:
-        return Corpus.of(paths)
-    except OSError as error:  # a folder that may not be looked into, or that is gone
-        raise InvalidArgumentError(f"PATH: cannot read {error.filename!r}: {error.strerror}") from error
 
 
 def _tell_run(view: LiveView) -> None:

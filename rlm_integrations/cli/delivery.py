@@ -11,19 +11,23 @@ from rlm_integrations.cli.answer_output import answer_text, failed_json, json_te
 from rlm_integrations.cli.answer_view import print_answer
 from rlm_integrations.cli.exit_codes import print_error
 from rlm_integrations.cli.trace_file import TraceFile
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.terminal.streams import say, say_whole, stdout_encoding, write_out
 
 
-def deliver(result: RLMResult[str], trace: TraceFile | None, *, as_json: bool) -> bool:
-    """Write the trace, where one is asked for, and print the answer. Whether both came to where they belong."""
+def deliver(result: RLMResult[str], trace: TraceFile | None, *, as_json: bool, corpus: Corpus | None = None) -> bool:
+    """Write the trace, where one is asked for, and print the answer. Whether both came to where they belong.
+
+    With the corpus, citations of files have their lines.
+    """
     trace_problem = _write_trace(trace, result)
     try:
         if as_json:
-            write_out(json_text(result_json(result), stdout_encoding()))
+            write_out(json_text(result_json(result, corpus), stdout_encoding()))
         else:
-            print_answer(answer_text(result))
+            print_answer(answer_text(result, corpus))
     except OSError as error:
         say(f"The answer was not printed: {error}")
         if trace is None or trace_problem:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import typer
 
 from rlm_integrations.cli.answer_output import json_text
-from rlm_integrations.cli.interrupted_run import end_words
+from rlm_integrations.cli.interrupted_run import RunInterruptedError, end_words
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError
 from rlm_integrations.core.wording import error_words
@@ -41,6 +41,8 @@ def exit_codes(*, as_json: bool = False) -> Generator[None]:
         raise _failed("out of memory", FAILED, as_json) from None
     except OSError as error:
         raise _failed(str(error), FAILED, as_json) from None
+    except RunInterruptedError as interrupt:
+        raise ended_by(interrupt.signal_number, as_json=as_json) from None
     except KeyboardInterrupt:
         raise ended_by(signal.SIGINT, as_json=as_json) from None
     except Exception as error:

@@ -23,6 +23,7 @@ except ModuleNotFoundError as error:
         'rlm_integrations.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
     ) from error
 
+from rlm_integrations.llama_index.code_executor import CodeExecutor, get_code_executor
 from rlm_integrations.llama_index.events import (
     RLMCodeExecutionEvent,
     RLMIterationStartEvent,
@@ -36,11 +37,13 @@ if os.environ.get("RLM_INTEGRATIONS_NO_INSTALL", "") in ("", "0"):
     install()
 
 __all__ = [
+    "CodeExecutor",
     "RLMCodeExecutionEvent",
     "RLMIterationStartEvent",
     "RLMQueryEngine",
     "RLMRootReplyEvent",
     "RLMSubCallEvent",
+    "get_code_executor",
     "install",
     "is_installed",
     "uninstall",

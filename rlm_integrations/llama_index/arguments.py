@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, cast, get_args
 
 from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.embeddings.utils import EmbedType
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.settings import Settings
 from llama_index.core.tools.types import BaseTool
-from llama_index.core.vector_stores.types import MetadataFilters
+from llama_index.core.vector_stores.types import MetadataFilters, VectorStoreQueryMode
 from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -42,6 +44,24 @@ class QueryEngineOptions(TypedDict, total=False):
     callback_manager: CallbackManager | None
 
 
+class IndexEngineOptions(QueryEngineOptions, total=False):
+    """Those of `from_index` too: with corpus="retriever" they make the index's own retriever.
+
+    Each index has a few more of its own, which are taken and not known to checkers.
+    """
+
+    similarity_top_k: int
+    sparse_top_k: int | None
+    hybrid_top_k: int | None
+    alpha: float | None
+    mmr_threshold: float
+    vector_store_query_mode: VectorStoreQueryMode | str
+    vector_store_kwargs: dict[str, Any]
+    embed_model: EmbedType
+    retriever_mode: Any
+    response_mode: Any
+
+
 def checked_list(value: Any, argument: str, of: str) -> list[Any]:
     """Raises InvalidArgumentError for what is no list."""
     if isinstance(value, str) or not isinstance(value, Iterable):
@@ -62,6 +82,14 @@ def checked_handler(value: Any) -> OnEvent | None:
         given = type(value).__name__
         raise InvalidArgumentError(f"on_event: {given} given; pass a function(event), or leave it out")
     return cast("OnEvent | None", value)
+
+
+def checked_callback_manager(value: Any) -> CallbackManager:
+    """Without one, `Settings.callback_manager`. Raises InvalidArgumentError for anything else."""
+    if value is not None and not isinstance(value, CallbackManager):
+        given = type(value).__name__
+        raise InvalidArgumentError(f"callback_manager: {given} given; pass a CallbackManager, or leave it out")
+    return value or Settings.callback_manager
 
 
 def checked_output_cls(value: Any) -> type[BaseModel] | None:

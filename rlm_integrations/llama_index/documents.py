@@ -67,6 +67,15 @@ class NodeCorpus:
         """All nodes, each once."""
         return list({span.node.node_id: span.node for spans in self._spans.values() for span in spans}.values())
 
+    def has_more_nodes_than(self, count: int) -> bool:
+        seen: set[str] = set()
+        for spans in self._spans.values():
+            for span in spans:
+                seen.add(span.node.node_id)
+                if len(seen) > count:
+                    return True
+        return False
+
     def spans_of(self, document_id: str) -> Sequence[NodeSpan]:
         """Empty for a document that is not of this corpus."""
         return self._spans.get(document_id, ())

@@ -1,7 +1,8 @@
 """`index.as_query_engine(engine="rlm")`: the hook into LlamaIndex's index classes.
 
 Every class that defines `as_query_engine` gets a wrapper around its own method, classes defined later
-included. The wrapper acts only on `engine="rlm"`; every other call reaches the original untouched.
+included. The wrapper acts only on `engine="rlm"`; every other call reaches the original untouched. And the chat
+engine that asks a query engine tells an RLM engine whether it streams.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import difflib
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from llama_index.core.chat_engine import CondenseQuestionChatEngine
 from llama_index.core.indices.base import BaseIndex
 from llama_index.core.indices.composability.graph import ComposableGraph
 
 from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.chat_streaming import telling, telling_async
 from rlm_integrations.llama_index.query_engine import RLMQueryEngine
 
 ENGINE_NAME = "rlm"
 
 _Method = Callable[..., Any]
+_Wrappers = Mapping[str, Callable[[_Method], _Method]]
 _MARK = "__rlm_hook__"
 """Attribute of a wrapper that holds the wrapper itself. A decorator that copies attributes copies it too, so
 its presence says that a wrapper is somewhere underneath, and its identity that it is on top."""
@@ -39,7 +43,8 @@ def install() -> None:
     global _installed
     with _lock:
         for cls in _hooked_classes():
-            _wrap_methods(cls)
+            _wrap_methods(cls, _WRAPPERS)
+        _wrap_methods(CondenseQuestionChatEngine, _CHAT_WRAPPERS)
         _watch_new_classes()
         _installed = True
 
@@ -50,10 +55,8 @@ def uninstall() -> None:
     with _lock:
         _installed = False
         for cls in _hooked_classes():
-            for name in _WRAPPERS:
-                method = cls.__dict__.get(name)
-                if method is not None and getattr(method, _MARK, None) is method:
-                    setattr(cls, name, method.__wrapped__)
+            _unwrap_methods(cls, _WRAPPERS)
+        _unwrap_methods(CondenseQuestionChatEngine, _CHAT_WRAPPERS)
         _forget_new_classes()
 
 
@@ -73,13 +76,20 @@ def _hooked_classes() -> Iterator[type]:
             waiting += type.__subclasses__(cls)
 
 
-def _wrap_methods(cls: type) -> None:
-    for name, wrap in _WRAPPERS.items():
+def _wrap_methods(cls: type, wrappers: _Wrappers) -> None:
+    for name, wrap in wrappers.items():
         method = cls.__dict__.get(name)
         if inspect.isfunction(method) and not hasattr(method, _MARK):
             wrapper = wrap(method)
             setattr(wrapper, _MARK, wrapper)
             setattr(cls, name, wrapper)
+
+
+def _unwrap_methods(cls: type, names: Iterable[str]) -> None:
+    for name in names:
+        method = cls.__dict__.get(name)
+        if method is not None and getattr(method, _MARK, None) is method:
+            setattr(cls, name, method.__wrapped__)
 
 
 def _wrap_as_query_engine(original: _Method) -> _Method:
@@ -95,6 +105,8 @@ def _wrap_as_query_engine(original: _Method) -> _Method:
                 _warn_unknown_engine(name)
             return original(self, *args, **kwargs)
         del kwargs["engine"]
+        if "index" in kwargs:
+            raise TypeError(f'as_query_engine(engine="{ENGINE_NAME}") takes no index: it reads the one it is called on')
         if len(args) > 1 or (args and "llm" in kwargs):
             raise TypeError(f'as_query_engine(engine="{ENGINE_NAME}") takes one positional argument, llm')
         return RLMQueryEngine.from_index(self, **(kwargs | {"llm": args[0]} if args else kwargs))
@@ -118,9 +130,12 @@ def _wrap_as_chat_engine(original: _Method) -> _Method:
     return as_chat_engine
 
 
-_WRAPPERS: dict[str, Callable[[_Method], _Method]] = {
-    "as_query_engine": _wrap_as_query_engine,
-    "as_chat_engine": _wrap_as_chat_engine,
+_WRAPPERS: _Wrappers = {"as_query_engine": _wrap_as_query_engine, "as_chat_engine": _wrap_as_chat_engine}
+_CHAT_WRAPPERS: _Wrappers = {
+    "chat": telling(is_installed, stream=False),
+    "stream_chat": telling(is_installed, stream=True),
+    "achat": telling_async(is_installed, stream=False),
+    "astream_chat": telling_async(is_installed, stream=True),
 }
 
 
@@ -143,7 +158,7 @@ def _watch_new_classes() -> None:
             super(BaseIndex, cast(Any, cls)).__init_subclass__(**kwargs)
         with _lock:
             if _installed:
-                _wrap_methods(cls)
+                _wrap_methods(cls, _WRAPPERS)
 
     _former_init_subclass = former
     _own_init_subclass = cast(Any, classmethod(cast(Any, init_subclass)))

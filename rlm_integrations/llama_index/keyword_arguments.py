@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from rlm_integrations.core.argument_hints import argument_hint
 from rlm_integrations.core.errors import InvalidArgumentError
 
 _RETRIEVAL = """
@@ -24,6 +24,8 @@ _SYNTHESIS = """
     chat_content_qa_template chat_content_refine_template multimodal use_async verbose show_progress
     structured_answer_filtering prompt_helper program_factory chat_prompt_helper chat_summary_template
 """
+_TEMPLATES = frozenset(name for name in _SYNTHESIS.split() if name.endswith("_template"))
+"""They say how to answer, which `instructions` can say as well."""
 # `as_chat_engine` hands its own arguments on to the query engine.
 _CHAT = """
     chat_mode chat_history memory memory_cls prefix_messages condense_question_prompt condense_prompt skip_condense
@@ -62,15 +64,15 @@ def read_keyword_arguments(
         elif name in IGNORED:
             ignored.append(name)
         else:
-            taken = sorted({*honoured, *read_before})
-            close = difflib.get_close_matches(name, [*taken, *IGNORED, *REFUSED], n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"those it takes are {', '.join(taken)}"
+            hint = argument_hint(name, value, {*honoured, *read_before}, IGNORED | set(REFUSED))
             raise TypeError(f"the RLM query engine has no argument {name!r}; {hint}")
     return kept, tuple(ignored)
 
 
 def ignored_warning(ignored: Collection[str]) -> str:
+    templates = [name for name in ignored if name in _TEMPLATES]
+    remedy = f"; what {' and '.join(templates)} said of the answer goes into instructions=" if templates else ""
     return (
         f"the RLM query engine does not use {', '.join(ignored)}: it neither retrieves by similarity "
-        "nor synthesizes from chunks, its root LM reads the corpus by code"
+        f"nor synthesizes from chunks, its root LM reads the corpus by code{remedy}"
     )

@@ -11,7 +11,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.indices.base import BaseIndex
 from llama_index.core.indices.composability.graph import ComposableGraph
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import BaseNode, NodeWithScore
+from llama_index.core.schema import BaseNode, IndexNode, NodeWithScore, QueryBundle
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -38,6 +38,23 @@ class NodesContext:
     def for_run(self) -> NodesContext:
         return self
 
+    def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        """Nothing: it was all read before. Raises InvalidArgumentError where something else is to be asked."""
+        nodes = self.nodes.nodes
+        ids = {node.node_id for node in nodes}
+        unread = sum(1 for node in nodes if isinstance(node, IndexNode) and node.index_id not in ids)
+        if unread:
+            raise InvalidArgumentError(
+                f"retrieve: this engine has read all of its nodes and retrieves none, so what {unread:,} IndexNodes "
+                'point at would never be asked; pass graph.as_query_engine(engine="rlm"), which reads a graph with '
+                "all of its indexes, or make this engine from_retriever"
+            )
+        return []
+
+    def over(self, nodes: Sequence[NodeWithScore], more: Sequence[NodeWithScore]) -> GivenNodes:
+        """These nodes; where there are none, the whole corpus."""
+        return GivenNodes(_read_given(nodes) if nodes else self, nodes, more)
+
     @property
     def core_context(self) -> Corpus:
         return self.nodes.corpus
@@ -63,8 +80,44 @@ class RetrieverContext:
     def for_run(self) -> RetrieverContext:
         return RetrieverContext(self._retriever, self._postprocessors, self._selection)
 
+    def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        retriever = self.for_run().core_context
+        retriever.retrieve_sync(query_bundle)
+        return list(retriever.found.values())
+
+    def over(self, nodes: Sequence[NodeWithScore], more: Sequence[NodeWithScore]) -> GivenNodes:
+        """These hits and no others: where there are none, they may have been dropped because none may be seen."""
+        return GivenNodes(_read_given(nodes) if nodes else _EMPTY, nodes, more)
+
     def evidence(self, result: RLMResult[Any]) -> Evidence:
         return retrieved_evidence(result, self.core_context.found)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenNodes:
+    """What one question is to be answered over, with sources that somebody else found."""
+
+    context: NodesContext
+    hits: Sequence[NodeWithScore]
+    more: Sequence[NodeWithScore]
+
+    @property
+    def core_context(self) -> Corpus:
+        return self.context.core_context
+
+    def evidence(self, result: RLMResult[Any]) -> Evidence:
+        scores = {hit.node.node_id: hit.score for hit in self.hits}
+        return self.context.evidence(result).with_scores(scores).with_more(self.more)
+
+
+RunContext = NodesContext | RetrieverContext | GivenNodes
+
+_EMPTY = NodesContext(NodeCorpus(Corpus(()), {}))
+
+
+def _read_given(hits: Sequence[NodeWithScore]) -> NodesContext:
+    nodes = with_objects([hit.node for hit in hits], {})
+    return NodesContext(NodeCorpus.of_nodes(nodes, {node.node_id: node for node in nodes}))
 
 
 def read_context(
@@ -97,7 +150,7 @@ def read_context(
                 f"{type(index).__name__}: it holds no nodes, so this engine answers over an empty corpus; an index is "
                 "read when its engine is made: after nodes were inserted, make a new one"
             )
-            return NodesContext(NodeCorpus(Corpus(()), {}))
+            return _EMPTY
         seen = with_objects(selection.of(nodes), objects_of_index(index))
         return NodesContext(NodeCorpus.of_nodes(seen, ancestors_in_docstore(index, seen)))
     given, rest = _nodes_of(context)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Unpack
+from typing import Any, Literal
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
-from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.response.schema import RESPONSE_TYPE
-from llama_index.core.callbacks.base import CallbackManager, EventContext
+from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.prompts.base import PromptTemplate
 from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
-from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
-from llama_index.core.settings import Settings
+from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.tools.types import BaseTool, ToolMetadata
 from llama_index.core.vector_stores.types import MetadataFilters
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
 from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
 from rlm_integrations.core.run.account import tell
@@ -32,32 +30,31 @@ from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.arguments import (
-    QueryEngineOptions,
+    checked_callback_manager,
     checked_handler,
     checked_inline,
     checked_list,
     checked_output_cls,
     checked_text,
     checked_trace,
-    instead_of_index,
 )
-from rlm_integrations.llama_index.caller_warning import in_thread_for_caller, warn_caller
+from rlm_integrations.llama_index.caller_warning import in_thread_for_caller
+from rlm_integrations.llama_index.chat_streaming import take_asked
 from rlm_integrations.llama_index.citation_marks import inline_instructions
+from rlm_integrations.llama_index.computation_node import with_computation
+from rlm_integrations.llama_index.constructors import QueryEngineConstructors
 from rlm_integrations.llama_index.events import instrumentation_event
-from rlm_integrations.llama_index.index_nodes import AnyIndex
-from rlm_integrations.llama_index.index_retriever import retriever_of_index
-from rlm_integrations.llama_index.keyword_arguments import ignored_warning, read_keyword_arguments
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
 from rlm_integrations.llama_index.node_selection import NodeSelection
-from rlm_integrations.llama_index.query_context import NodesContext, QueryContext, RetrieverContext, read_context
-from rlm_integrations.llama_index.response import Delivery, build_response
+from rlm_integrations.llama_index.query_context import QueryContext, RunContext, read_context
+from rlm_integrations.llama_index.response import build_response
 from rlm_integrations.llama_index.tools import tool_functions
 
 _dispatcher = get_dispatcher(__name__)
 _REPL = ToolMetadata(name="repl", description="The Python REPL that holds the corpus as `context`.")
 
 
-class RLMQueryEngine(BaseQueryEngine):
+class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
     """Answers queries over a corpus that never enters the root LM's prompt.
 
     Args:
@@ -105,7 +102,7 @@ class RLMQueryEngine(BaseQueryEngine):
         on_limit: Literal["answer", "raise"] = "answer",
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        super().__init__(callback_manager or Settings.callback_manager)
+        super().__init__(checked_callback_manager(callback_manager))
         root, structured_cls = unwrap_structured(choose_llm(llm, "llm", callback_manager))
         self._llm = LlamaIndexModel(root)
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
@@ -125,136 +122,82 @@ class RLMQueryEngine(BaseQueryEngine):
         postprocessors = checked_list(node_postprocessors or (), "node_postprocessors", "node postprocessors")
         self._context = read_context(context, selection, postprocessors)
 
-    @classmethod
-    def from_index(
-        cls,
-        index: AnyIndex,
-        *,
-        corpus: Literal["nodes", "retriever"] = "nodes",
-        documents: Iterable[BaseNode] | None = None,
-        nodes: Iterable[BaseNode | NodeWithScore] | None = None,
-        retriever: BaseRetriever | None = None,
-        **options: Unpack[QueryEngineOptions],
-    ) -> RLMQueryEngine:
-        """An engine over everything in the index: what `index.as_query_engine(engine="rlm", ...)` gives.
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the core's engines, which are made anew: a copy's are bound to the copy."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_engine", "_async_engine")}
 
-        For an index whose store cannot list its nodes: `documents`, `nodes` or `retriever` are read instead of it,
-        and `corpus="retriever"` stands for its own retriever, which `filters`, `doc_ids`, `similarity_top_k` (10) and
-        the like then narrow. Otherwise arguments of RAG engines (`similarity_top_k`, `response_mode`, ...) have no
-        meaning here and are ignored with a warning. Unknown ones raise TypeError.
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
+
+    def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        """What the engine's retriever finds; [] over a corpus, which was read whole when the engine was made.
+
+        Raises InvalidArgumentError over IndexNodes behind which stands what was not read: LlamaIndex would pass that
+        over in silence.
         """
-        given = {"documents": documents, "nodes": nodes, "retriever": retriever}
-        instead = instead_of_index(corpus, given)
-        context = index if instead is None else instead
-        engine_options: Mapping[str, Any] = options
-        if corpus == "retriever":
-            context, engine_options = retriever_of_index(index, options)
-        read_before = ("corpus", *given)
-        return cls._of(context, engine_options, getattr(index, "_callback_manager", None), read_before)
+        return self._context.retrieve(query_bundle)
 
-    @classmethod
-    def from_documents(cls, documents: Iterable[BaseNode], **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
-        """An engine over documents: no index, no embeddings. A source node is then a whole document."""
-        return cls._of(documents, options)
+    def synthesize(
+        self,
+        query_bundle: QueryBundle,
+        nodes: list[NodeWithScore],
+        additional_source_nodes: Sequence[NodeWithScore] | None = None,
+    ) -> RESPONSE_TYPE:
+        """Answer over these nodes; where there are none, over the engine's own corpus, if it was read whole."""
+        return self._run(query_bundle, self._context.over(nodes, additional_source_nodes or ()), CBEventType.SYNTHESIZE)
 
-    @classmethod
-    def from_nodes(
-        cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[QueryEngineOptions]
-    ) -> RLMQueryEngine:
-        """An engine over nodes. Overlapping chunks of one document are put together again."""
-        return cls._of(nodes, options)
-
-    @classmethod
-    def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[QueryEngineOptions]) -> RLMQueryEngine:
-        """An engine that begins with the retriever's hits for the query, and can retrieve more from the REPL."""
-        return cls._of(retriever, options)
-
-    @classmethod
-    async def afrom_index(
-        cls,
-        index: AnyIndex,
-        *,
-        corpus: Literal["nodes", "retriever"] = "nodes",
-        documents: Iterable[BaseNode] | None = None,
-        nodes: Iterable[BaseNode | NodeWithScore] | None = None,
-        retriever: BaseRetriever | None = None,
-        **options: Unpack[QueryEngineOptions],
-    ) -> RLMQueryEngine:
-        """`from_index`, with the index read in a thread: the event loop goes on meanwhile.
-
-        `as_query_engine` and the other constructors read where they are called: a large index, in a coroutine, holds
-        up everything else on its loop for seconds.
-        """
-        make = partial(
-            cls.from_index, index, corpus=corpus, documents=documents, nodes=nodes, retriever=retriever, **options
-        )
-        return await in_thread_for_caller(make)
-
-    @classmethod
-    async def afrom_documents(
-        cls, documents: Iterable[BaseNode], **options: Unpack[QueryEngineOptions]
-    ) -> RLMQueryEngine:
-        """`from_documents`, with the documents read in a thread."""
-        return await in_thread_for_caller(partial(cls.from_documents, documents, **options))
-
-    @classmethod
-    async def afrom_nodes(
-        cls, nodes: Iterable[BaseNode | NodeWithScore], **options: Unpack[QueryEngineOptions]
-    ) -> RLMQueryEngine:
-        """`from_nodes`, with the nodes put together in a thread."""
-        return await in_thread_for_caller(partial(cls.from_nodes, nodes, **options))
-
-    @classmethod
-    def _of(
-        cls,
-        context: Any,
-        options: Mapping[str, Any],
-        llm_callback_manager: CallbackManager | None = None,
-        read_before: Collection[str] = (),
-    ) -> RLMQueryEngine:
-        honoured, ignored = read_keyword_arguments(options, QueryEngineOptions.__annotations__, read_before)
-        if ignored:
-            warn_caller(ignored_warning(ignored))
-        if llm_callback_manager is not None:
-            for name in ("llm", "sub_llm"):
-                if honoured.get(name) is not None:
-                    honoured[name] = choose_llm(honoured[name], name, llm_callback_manager)
-        return cls(context=context, **honoured)
+    async def asynthesize(
+        self,
+        query_bundle: QueryBundle,
+        nodes: list[NodeWithScore],
+        additional_source_nodes: Sequence[NodeWithScore] | None = None,
+    ) -> RESPONSE_TYPE:
+        """`synthesize`, on the caller's event loop."""
+        context = await in_thread_for_caller(partial(self._context.over, nodes, additional_source_nodes or ()))
+        return await self._arun(query_bundle, context, CBEventType.SYNTHESIZE)
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        context = self._context.for_run()
-        with self._query_event(query_bundle) as event:
+        return self._run(query_bundle, self._context.for_run(), CBEventType.QUERY)
+
+    async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
+        return await self._arun(query_bundle, self._context.for_run(), CBEventType.QUERY)
+
+    def _run(self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType) -> RESPONSE_TYPE:
+        asked = take_asked(self)
+        with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
             result = self._engine.run(query_bundle.query_str, context.core_context)
-            response = self._respond(result, context, "stream" if self._streaming else "whole")
+            response = self._respond(result, context, "stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
-    async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        context = self._context.for_run()
-        with self._query_event(query_bundle) as event:
+    async def _arun(self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType) -> RESPONSE_TYPE:
+        asked = take_asked(self)
+        with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
             result = await self._async_engine.arun(query_bundle.query_str, context.core_context)
-            delivery: Delivery = "async_stream" if self._streaming else "whole"
             # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
-            response = await in_thread(self._respond, result, context, delivery)
+            response = await in_thread(self._respond, result, context, "async_stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
     def _respond(
-        self, result: RLMResult[Any], context: NodesContext | RetrieverContext, delivery: Delivery
+        self,
+        result: RLMResult[Any],
+        context: RunContext,
+        stream: Literal["stream", "async_stream"],
+        asked: bool | None,
     ) -> RESPONSE_TYPE:
+        """`asked`: whether a chat engine asks for a stream, which then has text alone."""
+        streaming = self._streaming if asked is None else asked
         return build_response(
             result,
-            context.evidence(result),
+            with_computation(context.evidence(result), result),
             trace=self._trace,
-            delivery=delivery,
+            delivery=stream if streaming else "whole",
             inline_citations=self._inline_citations,
+            as_text=asked is True,
         )
-
-    @contextmanager
-    def _query_event(self, query_bundle: QueryBundle) -> Generator[EventContext]:
-        payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
-        with self.callback_manager.event(CBEventType.QUERY, payload=payload) as event:
-            yield event
 
     @_dispatcher.span
     async def _run_code(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
@@ -303,6 +246,14 @@ class RLMQueryEngine(BaseQueryEngine):
         }
 
     def _update_prompts(self, prompts: PromptDictType) -> None:
+        """Raises InvalidArgumentError for prompts that there are not, as those of a RAG engine's synthesizer."""
+        there_are = self._get_prompts()
+        unknown = [name for name in prompts if name not in there_are]
+        if unknown:
+            raise InvalidArgumentError(
+                f"update_prompts: an RLM query engine has no {', '.join(unknown)}; its prompts are "
+                f"{' and '.join(there_are)}, and what a template said of the answer goes into instructions"
+            )
         if "system_prompt" in prompts:
             self._system_prompt = prompts["system_prompt"].get_template() or None
         if "instructions" in prompts:

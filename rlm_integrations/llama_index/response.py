@@ -42,13 +42,16 @@ def build_response(
     trace: TraceDetail,
     delivery: Delivery,
     inline_citations: bool,
+    as_text: bool = False,
 ) -> RESPONSE_TYPE:
     """A PydanticResponse for an answer that is a model (never streamed), else a response of the delivery's kind.
+
+    `as_text`: a model comes as its JSON, so that it too is streamed.
 
     A stream replays the finished answer word by word: it needs no event loop and holds no run open.
     """
     nodes, metadata, text = evidence.sources, response_metadata(result, evidence, trace), result.text
-    if isinstance(result.answer, BaseModel):
+    if isinstance(result.answer, BaseModel) and not as_text:
         return PydanticResponse(result.answer, source_nodes=nodes, metadata=metadata)
     if inline_citations:
         text = mark_citations(text, result.citations, evidence.source_numbers())

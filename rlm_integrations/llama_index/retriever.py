@@ -44,8 +44,8 @@ class NodeRetriever:
             hits = await postprocessor.apostprocess_nodes(hits, query_bundle=bundle)
         return self._keep(hits, seen)
 
-    def retrieve_sync(self, query: str) -> list[Document]:
-        bundle = QueryBundle(query)
+    def retrieve_sync(self, query: str | QueryBundle) -> list[Document]:
+        bundle = QueryBundle(query) if isinstance(query, str) else query
         seen = self._seen(self._retriever.retrieve(bundle))
         hits = list(seen.values())
         for postprocessor in self._postprocessors:

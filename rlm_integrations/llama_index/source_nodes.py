@@ -1,12 +1,13 @@
 """The nodes that an answer rests on: cited ones first, then what went to sub-calls, then what was printed.
 
-Never all nodes of a long document, and never nodes that the user did not bring.
+Never all nodes of a long document, and never nodes that the user did not bring. (What code computed over them has a
+node of its own: `computation_node.py`.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -43,6 +44,8 @@ class Evidence:
     places: list[list[NodePlace]]
     """For each citation of the result, where its quote stands in the nodes that hold all of it; where none does, in
     those that hold some."""
+    complete: bool
+    """Whether the sources are all the nodes that there were to read."""
 
     def source_numbers(self) -> list[list[int]]:
         """For each citation the numbers, from 1, of the source that holds its quote, or of those that hold its parts.
@@ -52,6 +55,18 @@ class Evidence:
         numbers = {source.node.node_id: number for number, source in enumerate(self.sources, 1)}
         needed = [places[:1] if places and places[0].whole else places for places in self.places]
         return [[numbers[place.node_id] for place in places if place.node_id in numbers] for places in needed]
+
+    def with_scores(self, scores: Mapping[str, float | None]) -> Evidence:
+        """With the scores that the nodes, by id, were found with."""
+        scored = [NodeWithScore(node=each.node, score=scores.get(each.node.node_id)) for each in self.sources]
+        return replace(self, sources=scored)
+
+    def with_more(self, more: Sequence[NodeWithScore]) -> Evidence:
+        """With these after the others, each once."""
+        if not more:
+            return self
+        joined = _evidence([*self.sources, *more], self.places)
+        return replace(joined, more_sources=self.more_sources or joined.more_sources, complete=self.complete)
 
 
 def corpus_evidence(result: RLMResult[Any], corpus: NodeCorpus) -> Evidence:
@@ -63,7 +78,8 @@ def corpus_evidence(result: RLMResult[Any], corpus: NodeCorpus) -> Evidence:
     if not result.citations and shown_whole(corpus.corpus, result.trace.limits):
         nodes = [*nodes, *corpus.nodes]
     places = [_places_of(citation, _spans_of_quote(citation, corpus)) for citation in result.citations]
-    return _evidence((NodeWithScore(node=_as_text_node(node)) for node in nodes), places)
+    evidence = _evidence((NodeWithScore(node=_as_text_node(node)) for node in nodes), places)
+    return replace(evidence, complete=not corpus.has_more_nodes_than(len(evidence.sources)))
 
 
 def retrieved_evidence(result: RLMResult[Any], found: Mapping[str, NodeWithScore]) -> Evidence:
@@ -74,7 +90,8 @@ def retrieved_evidence(result: RLMResult[Any], found: Mapping[str, NodeWithScore
         [NodePlace(cited.document_id, cited.start_index, cited.end_index)] if cited.document_id in found else []
         for cited in result.citations
     ]
-    return _evidence((found[node_id] for node_id in ids if node_id in found), places)
+    evidence = _evidence((found[node_id] for node_id in ids if node_id in found), places)
+    return replace(evidence, complete=not evidence.more_sources)
 
 
 def _places_of(citation: Citation, spans: Sequence[NodeSpan]) -> list[NodePlace]:
@@ -99,7 +116,7 @@ def _evidence(nodes: Iterable[NodeWithScore], places: list[list[NodePlace]]) -> 
         first.setdefault(node.node.node_id, node)
         if len(first) > SOURCE_NODES:
             break
-    return Evidence(list(islice(first.values(), SOURCE_NODES)), len(first) > SOURCE_NODES, places)
+    return Evidence(list(islice(first.values(), SOURCE_NODES)), len(first) > SOURCE_NODES, places, complete=False)
 
 
 def _used(result: RLMResult[Any], corpus: NodeCorpus) -> Iterator[BaseNode]:

@@ -29,7 +29,7 @@ from rlm_integrations.terminal.run_words import spelled_out
 
 
 class LiveView:
-    """Shows a run on a console while the `with` block lasts: pass `see` to an engine as `on_event`.
+    """Shows a run on a console while a `with` block lasts, or several: pass `see` to an engine as `on_event`.
 
     A view that fails ends no run: it shows nothing from then on, and `failure` says why.
 
@@ -74,6 +74,12 @@ class LiveView:
             with self._unfailing():
                 before, self.view = self.view, advance(self.view, event)
                 self._show(before, event)
+
+    def note(self, words: str) -> None:
+        """A sentence that stays, above the lines that are redrawn."""
+        if self.failure is None:
+            with self._unfailing():
+                self._line(sentence(words))
 
     def _show(self, before: RunView, event: Event) -> None:
         if isinstance(event, RunStarted):

@@ -26,8 +26,8 @@ _ERASE_BELOW = Segments([Segment("\r\x1b7\x1b[2K\x1b[1B\x1b[J\x1b8", None, [(Con
 
 
 class RedrawnLines(RenderHook):
-    """From `start` to `stop`. They leave nothing behind: not when the terminal was made narrower, which wraps what was
-    drawn before, and not while the program is suspended or in the background.
+    """From `start` to `stop`, and again. They leave nothing behind: not when the terminal is made narrower, which wraps
+    what was drawn, and not while the program is suspended or in the background.
 
     Args:
         console: what is printed to it meanwhile stays, above the lines.
@@ -46,22 +46,25 @@ class RedrawnLines(RenderHook):
         """Whether they are to be there, and whether they are."""
         self._stopping = self._suspending = False
         self._wake, self._continued = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._keep_drawing, daemon=True)
+        self._thread: threading.Thread | None = None
         self._handlers: dict[int, Any] = {}
 
     def start(self) -> None:
         self._console.push_render_hook(self)
         self._take_signals()
         self._show()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._keep_drawing, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping = True
         self._wake.set()
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        self._handlers.clear()
         self._hide()
         self._console.pop_render_hook()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 from types import TracebackType
 
 from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.testing.own_lock import OwnLock
 from rlm_integrations.testing.recording import Key, Record, RootRecord, is_sub_call, key_of, question_of, read_records
 from rlm_integrations.testing.scripted_model import ScriptExhausted, estimated_usage, shown
 
@@ -39,7 +39,7 @@ class ReplayingModel:
             self._records.setdefault(record.key, []).append(record)
         self._given: dict[Key, int] = {}
         self._unanswered: list[str] = []
-        self._lock = threading.Lock()
+        self._lock = OwnLock()
 
     @classmethod
     def from_file(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing.own_lock import OwnLock
 
 ReplyFunction = Callable[[Sequence[Message]], str | Completion]
 Reply = str | Completion | Exception | ReplyFunction
@@ -50,7 +50,7 @@ class ScriptedModel:
             raise InvalidArgumentError("always: given with replies; pass either a list of replies or one function")
         self._always = always
         self._usage = usage
-        self._lock = threading.Lock()
+        self._lock = OwnLock()
         self._unanswered: list[Message | None] = []
         self.model = model
         self.max_input_tokens = max_input_tokens

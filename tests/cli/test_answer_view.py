@@ -42,7 +42,7 @@ def test_many_citations_leave_the_answer_on_the_screen(
 ) -> None:
     code = f'{CITES_ALL}FINAL("the answer")'
     _, written = run_on_terminal(*arguments(code), LINES="20")
-    assert "  [10] notes/list.txt: “Line number 09 of the list.”" in written
+    assert "  [10] notes/list.txt:10: “Line number 09 of the list.”" in written
     assert "[11]" not in written
     assert "  … and 20 more: through a pipe (| less), or with --json, all are printed" in written
     assert "  [30] notes/list.txt" in run_cli(*arguments(code)).stdout

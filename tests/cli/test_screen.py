@@ -116,9 +116,8 @@ def test_the_lines_that_are_redrawn_leave_nothing_behind(screen: Screen, model_s
     assert screen.has_cursor()
 
 
-def test_the_view_is_there_while_the_corpus_is_read_and_the_cursor_after_it(screen: Screen, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "slow.txt")
-    screen.type(command("slow.txt", "-m", "root", "--base-url", "http://127.0.0.1:9/v1") + "; echo ended $?")
+def test_the_view_is_there_while_the_corpus_is_read_and_the_cursor_after_it(screen: Screen) -> None:
+    screen.type(command("-", "-m", "root", "--base-url", "http://127.0.0.1:9/v1") + "; echo ended $?")
     screen.wait_for(lambda shown: "reading the corpus" in shown)
     assert not screen.has_cursor()
     os.kill(screen.command_pid(), signal.SIGTERM)

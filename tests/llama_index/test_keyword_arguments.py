@@ -16,13 +16,16 @@ from llama_index.core.chat_engine import CondensePlusContextChatEngine, Condense
 from llama_index.core.indices import MultiModalVectorStoreIndex
 from llama_index.core.indices.document_summary.retrievers import DocumentSummaryIndexLLMRetriever
 from llama_index.core.indices.vector_store.retrievers import VectorIndexRetriever
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import get_response_synthesizer
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
+from rlm_integrations.llama_index.arguments import QueryEngineOptions
 from rlm_integrations.llama_index.keyword_arguments import IGNORED, REFUSED, read_keyword_arguments
-from rlm_integrations.llama_index.query_engine import QueryEngineOptions
+
+ANY_TEMPLATE = PromptTemplate("{context_str}")
 
 
 def test_rag_arguments_are_ignored_with_one_warning_that_names_them(documents):
@@ -79,6 +82,76 @@ def test_an_unknown_argument_is_a_type_error_with_the_close_name(documents, wron
     index = SummaryIndex.from_documents(documents)
     with pytest.raises(TypeError, match=f"no argument '{wrong}'; did you mean '{close}'"):
         index.as_query_engine(engine="rlm", **{wrong: 1})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "value", "hint"),
+    [
+        ("max_iterations", 3, 'pass it in limits: limits={"max_iterations": 3}'),
+        ("max_depth", 0, 'pass it in limits: limits={"max_depth": 0}'),
+        ("depth", 0, 'pass it in limits: limits={"max_depth": 0}'),
+        ("max_sub_calls", 7, 'pass it in limits: limits={"max_sub_calls": 7}'),
+        ("timeout", 60, 'pass it in limits: limits={"timeout_s": 60}'),
+        ("model", "m", "did you mean 'llm'?"),
+        ("sub_model", "m", "did you mean 'sub_llm'?"),
+        ("answer_type", str, "did you mean 'output_cls'?"),
+        ("top_k", 5, "did you mean 'similarity_top_k'?"),
+    ],
+)
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda documents, **options: SummaryIndex.from_documents(documents).as_query_engine(engine="rlm", **options),
+        lambda documents, **options: RLMQueryEngine.from_index(SummaryIndex.from_documents(documents), **options),
+        RLMQueryEngine.from_documents,
+    ],
+)
+def test_the_error_says_where_what_was_meant_goes(documents, build, wrong, value, hint):
+    with pytest.raises(TypeError) as caught:
+        build(documents, **{wrong: value})
+    assert str(caught.value) == f"the RLM query engine has no argument {wrong!r}; {hint}"
+
+
+def test_an_index_is_not_given_another(documents):
+    index = SummaryIndex.from_documents(documents)
+    with pytest.raises(TypeError, match="takes no index: it reads the one it is called on"):
+        index.as_query_engine(engine="rlm", index=index)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "value", "given"),
+    [
+        ("instructions", ["a"], "list"),
+        ("system_prompt", 3, "int"),
+        ("on_event", 3, "int"),
+        ("callback_manager", 3, "int"),
+        ("limits", 3, "int"),
+        ("tools", 3, "int"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(documents, wrong, value, given):
+    with pytest.raises(InvalidArgumentError, match=rf"^{wrong}: {given} given; pass "):
+        RLMQueryEngine.from_documents(documents, **{wrong: value})
+
+
+def test_a_template_that_is_dropped_is_one_for_instructions(documents):
+    index = SummaryIndex.from_documents(documents)
+    template = PromptTemplate("Answer in German. {context_str} {query_str}")
+    with pytest.warns(UserWarning, match="what text_qa_template said of the answer goes into instructions="):
+        index.as_query_engine(engine="rlm", text_qa_template=template, similarity_top_k=3)
+
+
+def test_prompts_that_there_are_not_are_refused_with_those_that_there_are(documents):
+    engine = RLMQueryEngine.from_documents(documents)
+    before = engine.get_prompts()
+    with pytest.raises(
+        InvalidArgumentError, match=r"no response_synthesizer:text_qa_template; .*instructions"
+    ) as caught:
+        engine.update_prompts(
+            {"instructions": PromptTemplate("a"), "response_synthesizer:text_qa_template": ANY_TEMPLATE}
+        )
+    assert all(name in str(caught.value) for name in before)
+    assert engine.get_prompts() == before
 
 
 def test_an_argument_that_resembles_none_gets_the_list():

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,6 +23,15 @@ async def test_replies_come_in_order_sync_and_async_alike() -> None:
     assert model.complete_sync(ASKED) == Completion("one", Usage(input_tokens=2, output_tokens=1), "tiny")
     assert (await model.complete(ASKED)).text == "two"
     assert model.requests == [tuple(ASKED), tuple(ASKED)]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_goes_on_by_itself_from_where_the_script_was(copied: Callable[[ScriptedModel], ScriptedModel]) -> None:
+    model = ScriptedModel(["one", "two"])
+    model.complete_sync(ASKED)
+    with copied(model) as other:
+        assert other.complete_sync(ASKED).text == "two"
+    assert model.complete_sync(ASKED).text == "two"
 
 
 def test_a_reply_may_be_a_completion_an_exception_or_a_function() -> None:

@@ -170,6 +170,18 @@ def _reminders(budget: BudgetView, at: StepContext) -> list[str]:
     return lines
 
 
+def bare_result(outcome: StepDone | ReplLost) -> str:
+    """What came of code for an agent that has a REPL and no run: its output, or the error that ended it."""
+    printed = "" if outcome.output.empty else output_text(outcome.output).strip("\n")
+    if isinstance(outcome, ReplLost):
+        ending = fill("session_lost", reason=one_line(outcome.reason))
+    elif outcome.error is not None:
+        ending = _error(outcome.error, 1)
+    else:
+        return printed or observation_part("no_output")
+    return f"{printed}\n{ending}".lstrip("\n")
+
+
 def _output(outcome: StepDone | ReplLost, tag: str) -> str:
     if outcome.output.empty:
         failed = isinstance(outcome, ReplLost) or outcome.error is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 from rlm_integrations.core.trace.records import (
     CodeExecution,
@@ -15,20 +16,46 @@ from rlm_integrations.core.trace.records import (
 )
 
 SUMMARY_BYTES = 16_384
-_LEVELS = ((2_000, 20, 50, 30), (600, 8, 30, 30), (200, 3, 20, 30), (80, 0, 10, 20), (40, 0, 3, 8), (20, 0, 0, 2))
-"""Characters of each text, sub-calls of each execution, citations, and iterations that are kept."""
+
+
+class _Level(NamedTuple):
+    """What is kept."""
+
+    chars: int
+    """Of each text."""
+    sub_calls: int
+    """Of each execution."""
+    citations: int
+    iterations: int
+    error_chars: int = 2_000
+    """Of each error: what went wrong is what a trace is read for, so errors are cut last."""
+
+
+_LEVELS = (
+    _Level(2_000, 20, 50, 30),
+    _Level(600, 8, 30, 30),
+    _Level(200, 3, 20, 30),
+    _Level(80, 0, 10, 20),
+    _Level(40, 0, 3, 14),
+    _Level(40, 0, 3, 8),
+    _Level(20, 0, 0, 4),
+    _Level(40, 0, 3, 8, error_chars=300),
+    _Level(20, 0, 0, 2, error_chars=20),
+)
 
 
 def summarise(trace: RLMTrace) -> RLMTrace:
     """The trace with texts cut and records left out until its JSON has at most SUMMARY_BYTES; the totals stay exact.
 
+    Errors are cut last.
+
     A summary can be summarised again.
     """
     for level in _LEVELS[:-1]:
-        summary = _cut_trace(trace, *level)
+        summary = _cut_trace(trace, level)
         if len(json.dumps(summary.model_dump(mode="json"))) <= SUMMARY_BYTES:  # the longest form: spaces, ASCII alone
             return summary
-    return _cut_trace(trace, *_LEVELS[-1])  # so little that it always fits
+    return _cut_trace(trace, _LEVELS[-1])  # so little that it always fits
 
 
 def _cut_if(text: str | None, chars: int) -> str | None:
@@ -36,14 +63,15 @@ def _cut_if(text: str | None, chars: int) -> str | None:
 
 
 def _cut(text: str, chars: int) -> str:
-    if len(text) <= chars:
-        return text
+    """Head and tail, where that is shorter than the text."""
     head = chars * 2 // 3
-    return f"{text[:head]} [… {len(text) - chars:,} characters …] {text[len(text) - (chars - head) :]}"
+    cut = f"{text[:head]} [… {len(text) - chars:,} characters …] {text[len(text) - (chars - head) :]}"
+    return cut if len(cut) < len(text) else text
 
 
-def _cut_trace(trace: RLMTrace, chars: int, sub_calls: int, citations: int, iterations: int) -> RLMTrace:
-    first, last = iterations // 2, iterations - iterations // 2
+def _cut_trace(trace: RLMTrace, level: _Level) -> RLMTrace:
+    chars = level.chars
+    first, last = level.iterations // 2, level.iterations - level.iterations // 2
     resume = max(first, len(trace.iterations) - last)
     left_out = trace.iterations[first:resume]
     kept = [*trace.iterations[:first], *trace.iterations[resume:]]
@@ -54,12 +82,12 @@ def _cut_trace(trace: RLMTrace, chars: int, sub_calls: int, citations: int, iter
             "answer": _cut(trace.answer, chars),
             "context": _cut(trace.context, chars),
             "sandbox": _cut(trace.sandbox, chars),
-            "error": _cut_if(trace.error, chars),
+            "error": _cut_if(trace.error, level.error_chars),
             "warnings": [_cut(warning, chars) for warning in trace.warnings[:4]],
             "opening": [TraceMessage(role=m.role, content=_cut(m.content, chars)) for m in trace.opening[:4]],
-            "iterations": [_cut_iteration(iteration, chars, sub_calls) for iteration in kept],
+            "iterations": [_cut_iteration(iteration, level) for iteration in kept],
             "omitted_iterations": _omitted(left_out, trace.omitted_iterations),
-            "citations": [c for c in trace.citations if len(c.cited_text) <= chars][:citations],
+            "citations": [c for c in trace.citations if len(c.cited_text) <= chars][: level.citations],
         }
     )
 
@@ -78,32 +106,33 @@ def _omitted(iterations: list[Iteration], before: OmittedIterations | None) -> O
     )
 
 
-def _cut_iteration(iteration: Iteration, chars: int, sub_calls: int) -> Iteration:
-    execution = iteration.execution
+def _cut_iteration(iteration: Iteration, level: _Level) -> Iteration:
+    chars, execution = level.chars, iteration.execution
     return iteration.model_copy(
         update={
             "call": iteration.call.model_copy(
                 update={
                     "model": _cut_if(iteration.call.model, chars),
-                    "error": _cut_if(iteration.call.error, chars),
+                    "error": _cut_if(iteration.call.error, level.error_chars),
                     "thoughts": _cut(iteration.call.thoughts, chars),
                 }
             ),
             "reply": _cut(iteration.reply, chars),
             "observation": _cut_if(iteration.observation, chars),
-            "execution": None if execution is None else _cut_execution(execution, chars, sub_calls),
+            "execution": None if execution is None else _cut_execution(execution, level),
         }
     )
 
 
-def _cut_execution(execution: CodeExecution, chars: int, sub_calls: int) -> CodeExecution:
-    kept, left_out = execution.sub_calls[:sub_calls], execution.sub_calls[sub_calls:]
+def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
+    chars = level.chars
+    kept, left_out = execution.sub_calls[: level.sub_calls], execution.sub_calls[level.sub_calls :]
     cut_calls = [
         call.model_copy(
             update={
                 "prompt": _cut(call.prompt, chars),
                 "reply": _cut_if(call.reply, chars),
-                "error": _cut_if(call.error, chars),
+                "error": _cut_if(call.error, level.error_chars),
                 "model": _cut_if(call.model, chars),
                 "thoughts": _cut(call.thoughts, chars),
             }
@@ -114,8 +143,8 @@ def _cut_execution(execution: CodeExecution, chars: int, sub_calls: int) -> Code
         update={
             "blocks": [_cut(block, chars) for block in execution.blocks[:8]],
             "output": _cut(execution.output, chars),
-            "error": _cut_if(execution.error, chars),
-            "lost": _cut_if(execution.lost, chars),
+            "error": _cut_if(execution.error, level.error_chars),
+            "lost": _cut_if(execution.lost, level.error_chars),
             "variables": [_cut(variable, 80) for variable in execution.variables[:13]] if chars > 100 else [],
             "sub_calls": cut_calls,
             "omitted_sub_calls": _omitted_calls(left_out, execution.omitted_sub_calls),
@@ -125,10 +154,10 @@ def _cut_execution(execution: CodeExecution, chars: int, sub_calls: int) -> Code
                         "name": _cut(call.name, chars),
                         "arguments": _cut(call.arguments, chars),
                         "result": None,
-                        "error": _cut_if(call.error, chars),
+                        "error": _cut_if(call.error, level.error_chars),
                     }
                 )
-                for call in execution.host_calls[:sub_calls]
+                for call in execution.host_calls[: level.sub_calls]
             ],
         }
     )

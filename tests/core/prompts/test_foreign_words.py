@@ -24,7 +24,7 @@ from rlm_integrations.core.loop.actions import CallRootLM
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Replied
-from rlm_integrations.core.loop.observation import StepContext, observe
+from rlm_integrations.core.loop.observation import StepContext, bare_result, observe
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.fences import fence_tag
@@ -170,6 +170,7 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "last_call.draft": last_call,
     "last_call.question": lambda words: last_call(question=words),
     "repl_lost.reason": lambda words: observed(lost=words),
+    "session_lost.reason": lambda words: bare_result(ReplLost(words)),
     "observation.sub_calls_failed.reason": lambda words: failed_batch(words, of=1),
     "observation.sub_calls_failed_at.reason": lambda words: failed_batch(words, of=2),
     "context_docs.ids": sampled,

@@ -248,6 +248,37 @@ def test_long_texts_keep_head_and_tail_and_say_what_is_gone() -> None:
     assert " characters …] " in reply
 
 
+def failing_trace(iterations: int, error: str) -> RLMTrace:
+    """Of much text, each step of which ended in an error."""
+    trace = big_trace(iterations)
+    for iteration in trace.iterations:
+        iteration.reply = iteration.observation = "r" * 3_000
+        assert iteration.execution is not None
+        iteration.execution.output, iteration.execution.error = "o" * 3_000, error
+        iteration.execution.sub_calls[0].error = error
+    return trace
+
+
+@pytest.mark.parametrize("iterations", [1, 5, 12, 20, 200])
+@pytest.mark.parametrize("chars", [60, 400])
+def test_errors_are_whole_where_other_texts_are_cut(iterations: int, chars: int) -> None:
+    error = f"block 1, line 2: IndexError: {'x' * (chars - 60)}list index out of range"
+    summary = summarise(failing_trace(iterations, error))
+    assert all(" characters …] " in iteration.reply for iteration in summary.iterations)
+    assert [execution.error for execution in summary.executions] == [error] * len(summary.iterations)
+    assert {call.error for execution in summary.executions for call in execution.sub_calls} <= {error}
+    assert len(summary.iterations) >= min(iterations, 8)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=2_500))
+def test_what_is_cut_is_shorter_than_it_was(text: str) -> None:
+    trace = big_trace(1)
+    trace.iterations[0].reply = text
+    trace.citations = [Citation(cited_text="c" * 900, start_index=0, end_index=900, document_id="d")] * 50
+    reply = summarise(trace).iterations[0].reply
+    assert reply == text or len(reply) < len(text)
+
+
 def test_the_sub_calls_a_summary_leaves_out_are_counted() -> None:
     execution = summarise(big_trace(1, sub_calls=1_000)).executions[0]
     assert execution.omitted_sub_calls is not None
