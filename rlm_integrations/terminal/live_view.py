@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 from rich.console import RenderableType
@@ -26,6 +26,7 @@ from rlm_integrations.terminal.run_view import (
     summary_line,
 )
 from rlm_integrations.terminal.run_words import spelled_out
+from rlm_integrations.terminal.streams import lines_above
 
 
 class LiveView:
@@ -55,6 +56,7 @@ class LiveView:
         self.view = RunView()
         self.retries = Retries()
         self.failure: Exception | None = None
+        self._stack = ExitStack()
         self._lines: RedrawnLines | None = None
         if console.is_terminal and not console.is_dumb_terminal:
             self._lines = RedrawnLines(console, self._drawn, self._fail)
@@ -105,6 +107,7 @@ class LiveView:
         if self._lines is not None:
             with self._unfailing():
                 self._lines.start()
+                self._stack.enter_context(lines_above(lambda line: self._line(Text(line))))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -112,6 +115,7 @@ class LiveView:
         if self._lines is not None:
             with self._unfailing():
                 self._lines.stop()
+        self._stack.close()
 
     @contextmanager
     def _unfailing(self) -> Generator[None]:

@@ -7,7 +7,8 @@ import io
 import os
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from rlm_integrations.terminal.printable import one_sentence, printable
@@ -49,8 +50,20 @@ class UnfailingStream(io.TextIOBase):
 class PrintableStream(UnfailingStream):
     """stderr for whoever writes there, warnings and tracebacks too: all of it is made printable."""
 
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__(stream)
+        self.print_above: Callable[[str], None] | None = None
+        """Prints a line for them while others are redrawn at the bottom of the terminal."""
+        self._begun = ""
+
     def write(self, text: str, /) -> int:
-        super().write(printable(text))
+        if self.print_above is None:
+            super().write(printable(self._begun + text))
+            self._begun = ""
+        else:
+            *lines, self._begun = (self._begun + text).split("\n")
+            for line in lines:
+                self.print_above(printable(line))
         return len(text)
 
     @property
@@ -84,6 +97,21 @@ def progress_stream() -> UnfailingStream:
     """stderr for a console that steers the terminal."""
     stream = sys.stderr
     return stream.unguarded if isinstance(stream, PrintableStream) else UnfailingStream(stream)
+
+
+@contextmanager
+def lines_above(print_above: Callable[[str], None]) -> Generator[None]:
+    """While it lasts, what is written on stderr is printed by this function, a line at a time."""
+    stream = sys.stderr
+    if not isinstance(stream, PrintableStream):
+        yield
+        return
+    stream.print_above = print_above
+    try:
+        yield
+    finally:
+        stream.print_above = None
+        stream.write("")  # what had no line break
 
 
 def say(sentence: str) -> None:

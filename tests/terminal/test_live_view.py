@@ -25,6 +25,7 @@ from rlm_integrations.terminal.console import TerminalConsole
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.run_panel import panel
 from rlm_integrations.terminal.run_view import RunView, advance, duration, iteration_line, summary_line
+from rlm_integrations.terminal.streams import PrintableStream
 
 ROOT = Usage(input_tokens=1_000, output_tokens=100, cost_usd=0.25)
 SUB = Usage(input_tokens=10, output_tokens=1)
@@ -211,6 +212,21 @@ def test_on_a_terminal_the_view_is_redrawn_below_the_lines_and_goes_at_the_end()
     assert "corpus: 240 documents, 12,345 characters\n" in drawn
     assert "iteration 1 of 20: 2 code blocks" in drawn
     assert drawn.endswith("\x1b[J\x1b8\x1b[?25h")  # the last thing it does is to erase its lines
+
+
+def test_what_others_write_on_stderr_stands_above_the_lines_that_are_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    stderr = PrintableStream(file)
+    monkeypatch.setattr("sys.stderr", stderr)
+    console = TerminalConsole(file=file, width=80, force_terminal=True, color_system=None, _environ={"TERM": "xterm"})
+    with LiveView(console):
+        stderr.write("it \x1b[2J")
+        stderr.write("warns\nonce")
+        drawn = file.getvalue()
+    assert "\x1b[J\x1b8it \\x1b[2Jwarns\nnow " in drawn
+    assert file.getvalue().endswith("\x1b[?25honce")  # what had no line break comes at the end
+    stderr.write(" more\n")
+    assert file.getvalue().endswith("once more\n")
 
 
 def test_a_view_that_fails_raises_nothing_and_says_why() -> None:
