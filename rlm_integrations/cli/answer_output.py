@@ -67,6 +67,12 @@ def _files_json(report: FilesReport) -> dict[str, Any]:
     }
 
 
+def failed_json(result: RLMResult[Any]) -> dict[str, Any]:
+    """Plain JSON of a run that failed: the same, with the draft of an answer, or None, in place of the answer."""
+    told = result_json(result)
+    return {"draft": told.pop("answer") or None, **told}
+
+
 def json_text(value: object, encoding: str) -> str:
     """JSON with letters as they are, where the encoding has them all; what a terminal would obey or hide is escaped."""
     text = printable_json(json.dumps(value, ensure_ascii=False, indent=2))

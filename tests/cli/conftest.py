@@ -28,6 +28,8 @@ class ModelServer:
     def __init__(self) -> None:
         self.url = ""
         self.models: dict[str, ScriptedModel] = {}
+        self.refusals: list[int] = []
+        """Status codes that the next requests are answered with."""
         self.asked = threading.Event()
         self.closing = threading.Event()
 
@@ -38,6 +40,7 @@ class ModelServer:
             handler.send_response(status)
             handler.send_header("Content-Type", "application/json")
             handler.send_header("Content-Length", str(len(data)))
+            handler.send_header("Retry-After-Ms", "1")
             handler.end_headers()
             handler.wfile.write(data)
         except OSError:  # the client hung up
@@ -46,6 +49,8 @@ class ModelServer:
     def reply(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         messages = [Message(message["role"], message["content"]) for message in body["messages"]]
         self.asked.set()
+        if self.refusals:
+            return self.refusals.pop(), {"error": {"message": "not now"}}
         try:
             completion = self.models[body["model"]].complete_sync(messages)
         except Exception as error:
