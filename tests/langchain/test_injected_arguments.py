@@ -18,6 +18,9 @@ from pydantic import BaseModel
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import ChatRLM, RLMRunnable
 
+# LangGraph's own, of its ToolNode, before 1.1
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
+
 CALL = 'answer["content"] = repr({0})\nanswer["ready"] = True'
 
 
