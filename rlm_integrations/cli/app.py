@@ -37,11 +37,26 @@ def options(
 
 @app.command()
 def ask(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files and folders: the corpus.")],
     question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
     model: Annotated[
         str, typer.Option("-m", "--model", envvar="RLM_MODEL", help="The root LM, as the server knows it.")
     ],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Files and folders, or - for standard input: the corpus."),
+    ] = None,
+    files_from: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Read more paths from there, one a line; - is standard input.")
+    ] = None,
+    glob: Annotated[
+        list[str] | None,
+        typer.Option("-g", "--glob", metavar="GLOB", help="Of folders only these files, or with ! all others."),
+    ] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Of folders the hidden files too.")] = False,
+    no_ignore: Annotated[bool, typer.Option("--no-ignore", help="Of folders what .gitignore leaves out too.")] = False,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Read 5,000 files and more without asking whether they are meant.")
+    ] = False,
     sub_model: Annotated[
         str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls. Default: the root LM.")
     ] = None,
@@ -78,7 +93,9 @@ def ask(
 
     rlm-integrations ask -q "Who decides what?" minutes/ statutes.md -m gpt-5
 
-    The answer and its citations go to stdout, the progress to stderr.
+    The answer and its citations go to stdout, the progress to stderr, and with it what was read and skipped. Of folders
+    hidden files are left out, and what .gitignore leaves out. PDF, Office, EPUB, HTML, notebooks, mail, tables and gzip
+    are read as the text that is in them.
 
     Exit codes: 0 an answer, 1 the run failed or its answer or trace could not be written, 2 wrong arguments,
     130 interrupted (143 by SIGTERM).
@@ -87,13 +104,18 @@ def ask(
 
     with exit_codes():
         from rlm_integrations.cli.ask import Ask, answer_question
-        from rlm_integrations.cli.settings import read_limits, read_models, read_paths, read_sandbox
+        from rlm_integrations.cli.file_corpus import confirm, find_corpus
+        from rlm_integrations.cli.settings import read_limits, read_models, read_sandbox
+        from rlm_integrations.files.selection import Selection
 
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits(named, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         confined = read_sandbox(sandbox, imports or [])
-        answer_question(Ask(question, read_paths(paths), root, sub, limits, confined, as_json, trace))
+        files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
+        if not yes:
+            confirm(files)
+        answer_question(Ask(question, files, root, sub, limits, confined, as_json, trace))
 
 
 @app.command()

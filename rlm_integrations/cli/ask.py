@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +9,14 @@ import typer
 
 from rlm_integrations.cli.delivery import check_writable, deliver, keep_unfinished
 from rlm_integrations.cli.exit_codes import FAILED, ended_by
+from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, run_until_signal
-from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
-from rlm_integrations.terminal.console import progress_console
+from rlm_integrations.terminal.console import progress_console, sentence
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
 
@@ -28,7 +26,7 @@ class Ask:
     """The command's arguments, read."""
 
     question: str
-    paths: Sequence[Path]
+    files: FileCorpus
     root: OpenAIModel
     sub: OpenAIModel | None
     limits: RLMLimits
@@ -43,11 +41,16 @@ def answer_question(ask: Ask) -> None:
     Raises typer.Exit for a run that failed or was interrupted, and where its answer or trace could not be written.
     """
     check_writable(ask.trace)
-    view = LiveView(progress_console())
+    console = progress_console()
+    view = LiveView(console)
     engine = RLMEngine(ask.root, sub_llm=ask.sub, limits=ask.limits, sandbox=ask.sandbox, on_event=view.see)
     try:
         with view:
-            result = run_until_signal(engine.arun(ask.question, _read(ask.paths)))
+            corpus = ask.files.read()
+            report = ask.files.report
+            if report.skipped or report.notes or report.files != report.documents:
+                console.print(sentence(f"read: {report.line}"), soft_wrap=True)
+            result = run_until_signal(engine.arun(ask.question, corpus))
     except RunError as error:
         say(f"The run failed: {error}")
         _tell_run(view)
@@ -59,19 +62,12 @@ def answer_question(ask: Ask) -> None:
         if interrupt.result is not None:
             keep_unfinished(interrupt.result, ask.trace)
         raise ended_by(interrupt.signal_number) from None
-    delivered = deliver(result, ask.trace, as_json=ask.as_json)
+    delivered = deliver(result, ask.trace, as_json=ask.as_json, corpus=corpus)
     _tell_run(view)
     if result.stop_reason not in ("answer", "plain_reply"):  # all others name a limit
         say(f"Stopped by: {result.stop_reason}")
     if not delivered:
         raise typer.Exit(FAILED)
-
-
-def _read(paths: Sequence[Path]) -> Corpus:
-    try:
-        return Corpus.of(paths)
-    except OSError as error:  # a folder that may not be looked into, or that is gone
-        raise InvalidArgumentError(f"PATH: cannot read {error.filename!r}: {error.strerror}") from error
 
 
 def _tell_run(view: LiveView) -> None:

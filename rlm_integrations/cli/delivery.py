@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from rlm_integrations.cli.answer_output import answer_text, json_text, result_json
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.result import RLMResult
@@ -26,10 +27,13 @@ def check_writable(trace: Path | None) -> None:
         )
 
 
-def deliver(result: RLMResult[str], trace: Path | None, *, as_json: bool) -> bool:
-    """Write the trace, where one is asked for, and print the answer. Whether both came to where they belong."""
+def deliver(result: RLMResult[str], trace: Path | None, *, as_json: bool, corpus: Corpus | None = None) -> bool:
+    """Write the trace, where one is asked for, and print the answer. Whether both came to where they belong.
+
+    With the corpus, citations of files have their lines.
+    """
     trace_problem = _write_trace(trace, result)
-    text = json_text(result_json(result), stdout_encoding()) if as_json else answer_text(result)
+    text = json_text(result_json(result, corpus), stdout_encoding()) if as_json else answer_text(result, corpus)
     try:
         write_out(text)
     except OSError as error:

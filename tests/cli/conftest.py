@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -138,6 +138,7 @@ def start_command(start_main: Callable[..., Any], tmp_path: Path) -> Iterator[St
             arguments: Sequence[object],
             stdout: int | None = None,
             stderr: int | None = None,
+            stdin: int | None = None,
             environment: Mapping[str, str] | None = None,
             **more: Any,
         ) -> RunningCommand:
@@ -145,7 +146,7 @@ def start_command(start_main: Callable[..., Any], tmp_path: Path) -> Iterator[St
             caught = files.enter_context(tempfile.TemporaryFile()), files.enter_context(tempfile.TemporaryFile())
             null = files.enter_context(open(os.devnull, "rb"))
             given = [
-                null.fileno(),
+                null.fileno() if stdin is None else stdin,
                 caught[0].fileno() if stdout is None else stdout,
                 caught[1].fileno() if stderr is None else stderr,
             ]
@@ -221,6 +222,32 @@ def run_on_terminal(start_main: Callable[..., Any], tmp_path: Path) -> Callable[
                     break
                 pieces.append(piece)
         return b"".join(pieces).decode("utf-8", "replace")
+
+    return run
+
+
+@pytest.fixture
+def run_code(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Runs code that calls the command, on a terminal where something is typed, or with None on none: its exit code,
+    and all that it wrote.
+    """
+
+    def run(code: str, typed: bytes | None, *arguments: object) -> tuple[int, str]:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        streams: dict[str, Any] = {"env": command_environment(), "cwd": tmp_path, "stdin": subprocess.DEVNULL}
+        if typed is None:
+            ended = subprocess.run(command, **streams, capture_output=True, text=True, check=False)
+            return ended.returncode, ended.stdout + ended.stderr
+        screen, terminal = pty.openpty()
+        started = subprocess.Popen(command, **streams | dict.fromkeys(("stdin", "stdout", "stderr"), terminal))
+        os.close(terminal)
+        os.write(screen, typed)
+        written = b""
+        with suppress(OSError):  # the other side is closed
+            while piece := os.read(screen, 65_536):
+                written += piece
+        os.close(screen)
+        return started.wait(30), written.decode()
 
     return run
 

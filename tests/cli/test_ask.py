@@ -56,14 +56,14 @@ def test_the_answer_and_its_citations_go_to_stdout_and_the_progress_to_stderr(
         "The red key: the cellar (2 documents)",
         "",
         "Citations:",
-        "  [1] notes/a.txt: “The red key opens the cellar.”",
+        "  [1] notes/a.txt:1: “The red key opens the cellar.”",
     ]
     lines = done.stderr.splitlines()
-    assert lines[0] == "corpus: 2 documents, 2,280 characters"
-    assert lines[1].startswith("iteration 1 of 20: 1 code block, tokens ")
-    assert lines[2].startswith("iteration 2 of 20: 1 code block, 1 sub-call, tokens ")
-    assert lines[3].startswith("2 iterations, 1 sub-call, tokens ")
-    assert len(lines) == 4
+    assert lines[:2] == ["read: 2 documents; skipped 1 binary", "corpus: 2 documents, 2,280 characters"]
+    assert lines[2].startswith("iteration 1 of 20: 1 code block, tokens ")
+    assert lines[3].startswith("iteration 2 of 20: 1 code block, 1 sub-call, tokens ")
+    assert lines[4].startswith("2 iterations, 1 sub-call, tokens ")
+    assert len(lines) == 5
     assert "What does it open? The red key" in model_server.models["sub"].requests[0][-1].content
 
 
@@ -138,8 +138,11 @@ def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
         (("--import", "numpy", "--sandbox", "docker"), "--import: the sandbox 'docker' cannot import modules"),
         (("-q", ""), "question: is empty"),
         (("no-such-file.txt",), "'no-such-file.txt': No such file or directory"),
-        (("",), "PATH: is empty, as an unset variable is; pass . for the current folder"),
-        (("-",), "for standard input pass /dev/stdin"),
+        (("",), "PATH: the path is empty, as an unset variable is; pass . for the current folder"),
+        (("-", "--files-from", "-"), "--files-from: standard input is the list, and cannot be the corpus too"),
+        (("--files-from", "no-such-list"), "--files-from: cannot read 'no-such-list': No such file or directory"),
+        (("-g", "!"), "PATH: the glob '!' is empty"),
+        (("https://example.org/a.md",), "PATH: 'https://example.org/a.md' is a URL; download it, and pass the file"),
         (("/dev/null",), "is a device or a socket"),
         (("a\0b",), "null"),
         (("--trace", "-"), "'-' cannot be written"),
@@ -166,11 +169,10 @@ def test_a_file_that_is_given_twice_is_read_once(ask: Ask, model_server: Any, co
     done = ask(*given)
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout) == ["notes/.hidden.txt", "notes/a.txt", "notes/deep/b.md", "notes/link/c.txt"]
-    assert "notes/a.txt: read once, as notes is given too" in done.stderr.replace("./", "")
-    assert f"{corpus}: read once, as notes is given too" in done.stderr
+    assert "read: 4 documents; skipped 5 given or linked twice, 2 hidden, 2 link to a folder, 1 binary" in done.stderr
 
 
-def test_folders_that_cannot_be_walked_are_one_line(ask: Ask, model_server: Any, corpus: Path) -> None:
+def test_folders_that_cannot_be_walked_are_said(ask: Ask, model_server: Any, corpus: Path) -> None:
     folder = os.open(corpus, os.O_RDONLY)
     for _ in range(25):  # a path that is longer than the system takes
         os.mkdir("d" * 200, dir_fd=folder)
@@ -178,11 +180,12 @@ def test_folders_that_cannot_be_walked_are_one_line(ask: Ask, model_server: Any,
         os.close(folder)
         folder = inner
     os.close(folder)
+    model_server.models["root"] = ScriptedModel(['```repl\nFINAL("read")\n```'])
     done = ask()
-    assert done.exit_code == 2
-    [line] = done.stderr.splitlines()
-    assert line.startswith("Error: PATH: cannot read 'notes/ddd")
-    assert line.endswith("File name too long")
+    assert done.exit_code == 0, done.stderr
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("read: 2 documents; skipped ")]
+    assert "1 unreadable ('notes/ddd" in line
+    assert ": File name too long)" in line
 
 
 def test_why_sub_calls_failed_is_told(ask: Ask, model_server: Any) -> None:
@@ -263,9 +266,10 @@ def test_a_file_that_is_not_utf_8_can_be_cited(ask: Ask, model_server: Any, corp
     )
     done = ask("--trace", "run.json")
     assert done.exit_code == 0, done.stderr
-    assert "“caf� is latin-1”" in done.stdout
+    assert "notes/odd.txt:1: “café is latin-1”" in done.stdout
+    assert "1 read as cp1252, a guess ('notes/odd.txt')" in done.stderr
     trace = json.loads((tmp_path / "run.json").read_text("utf-8"))
-    assert trace["citations"][0]["cited_text"] == "caf� is latin-1"
+    assert trace["citations"][0]["cited_text"] == "café is latin-1"
 
 
 def test_half_a_character_in_an_answer_loses_neither_answer_nor_trace(
