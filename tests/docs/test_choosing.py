@@ -139,6 +139,8 @@ def test_the_limits_that_cap_a_run() -> None:
         assert row[0].strip("`") in RLMLimits.model_fields
     words = " ".join(PAGE.split())
     assert f"{RLMLimits().max_total_tokens:,} unless you say less" in words
+    assert f"limit of {RLMLimits().max_total_tokens:,} tokens in all" in words
+    assert f"at most {RLMLimits().max_output_chars:,} characters" in words
     assert f"({RLMLimits().inline_chars:,} characters)" in words
     assert f"up to {RLMLimits().max_concurrency} (max_concurrency) at once" in words
 

@@ -88,6 +88,18 @@ def test_a_snippet_runs_on_its_own_and_prints_what_it_says(
     assert [line[: len(said)] for line, said in zip(lines, snippet.printed, strict=False)] == snippet.printed
 
 
+def test_the_halves_need_only_what_is_installed_there() -> None:
+    """The README's `pip install` names packages; what they need in turn a snippet may import, and pydantic is one."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for heading, framework in (("LangChain", "langchain"), ("LlamaIndex", "llama-index")):
+        [models] = re.findall(rf'^pip install "rlm-integrations\[{framework}\]" ([\w-]+)', readme, flags=re.MULTILINE)
+        roots = {"langchain_core", "llama_index", "pydantic", "rlm_integrations", models.replace("-", "_"), "asyncio"}
+        for snippet in SNIPPETS:
+            if snippet.name.startswith(f"README.md {heading}"):
+                found = set(re.findall(r"^(?:from|import) (\w+)", snippet.code, flags=re.MULTILINE))
+                assert found <= roots, snippet.name
+
+
 def test_every_page_has_snippets():
     """A misspelt heading would leave some out."""
     for page, headings in HALVES.items():

@@ -26,7 +26,7 @@ from rlm_integrations.testing.langchain import ScriptedChatModel
 from rlm_integrations.testing.llama_index import ScriptedLLM
 
 PAGE = (Path(__file__).parents[2] / "docs/troubleshooting.md").read_text(encoding="utf-8")
-MESSAGES = re.findall(r"^\| `(.+?)` \|", PAGE.partition("## Without a message")[0], flags=re.MULTILINE)
+MESSAGES = re.findall(r"^\| `(.+?)` \|", PAGE.partition("## Without a message of ours")[0], flags=re.MULTILINE)
 LONG = " ".join(f"Word {n}." for n in range(3_000))
 
 
