@@ -124,10 +124,9 @@ def test_a_conversation_took_that_much(row: list[str], monkeypatch: pytest.Monke
         trace = RLMEngine(llm).run(question, context).trace
     roots = [iteration.call.prompt_chars for iteration in trace.iterations]
     sub_chars = [sum(len(message.content) for message in request) for request in llm.requests if is_sub_call(request)]
-    told = [trace.context, *map(number, (len(roots), sum(roots), trace.sub_call_count))]
-    assert row[1:5] == told
-    sent = int(row[5].replace(",", ""))
-    assert sent <= sum(sub_chars) <= sent + 1_000 * len(sub_chars)  # and what each is told besides
+    assert [*row[1:3], row[4]] == [trace.context, number(len(roots)), number(trace.sub_call_count)]
+    for cell, chars in ((row[3], sum(roots)), (row[5], sum(sub_chars))):  # a prompt's wording may change a little
+        assert int(cell.replace(",", "")) == pytest.approx(chars, rel=0.15)
 
 
 def test_every_conversation_is_told_of() -> None:
