@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
+import os
+import re
+import select
 import signal
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
+import certifi
 import hypothesis
 import pytest
 
@@ -24,6 +35,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 hypothesis.settings.register_profile("without deadlines", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("without deadlines")
+
+
+# No test meets an authority: a client that reads all that there are takes 30 ms for it.
+_one_authority = tempfile.NamedTemporaryFile("w", suffix=".pem")  # noqa: SIM115 - for as long as tests run
+_one_authority.write(re.search("-----BEGIN.+?-----END[^\n]+\n", certifi.contents(), re.DOTALL)[0])  # type: ignore[index]
+_one_authority.flush()
+os.environ["SSL_CERT_FILE"] = _one_authority.name
 
 
 def pytest_collection_finish() -> None:
@@ -66,6 +84,195 @@ def serve_posts() -> Iterator[Callable[[Post], str]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class ProgramParent:
+    """Starts programs as forks of one process that has imported these modules: see `program_parent.py`."""
+
+    def __init__(self, imported: Sequence[str]) -> None:
+        self._requests, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        options = [part for option in ("error", *FRAMEWORKS_OWN) for part in ("-W", option)]
+        script = str(Path(__file__).with_name("program_parent.py"))
+        command = [sys.executable, "-P", *options, script, *imported]
+        self._parent = subprocess.Popen(command, stdin=far, env=program_environment())
+        far.close()
+
+    def start(
+        self,
+        source: str,
+        argv: Sequence[object],
+        streams: Sequence[int],
+        *,
+        env: dict[str, str],
+        cwd: Path,
+        warnings: Sequence[str] | None = None,
+        closed: Sequence[int] = (),
+        new_session: bool = False,
+    ) -> Program:
+        """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`.
+
+        `warnings` are what an interpreter gets as -W; None leaves those of the parent: all are errors.
+        """
+        asked = {
+            "source": source,
+            "argv": [*map(str, argv)],
+            "env": env,
+            "cwd": str(cwd),
+            "warnings": warnings,
+            "closed": closed,
+            "new_session": new_session,
+        }
+        report, far = os.pipe()
+        socket.send_fds(self._requests, [json.dumps(asked).encode()], [*streams, far])
+        os.close(far)
+        return Program(report)
+
+    def close(self) -> None:
+        self._requests.close()
+        self._parent.wait(30)
+
+
+class Program:
+    """One that runs."""
+
+    def __init__(self, report: int) -> None:
+        self._report = report
+        self._ended: int | None = None
+        self.pid = int(os.read(report, 12))
+
+    def wait(self, seconds: float = 60) -> int:
+        """Its exit code. Raises TimeoutError, and then it is killed."""
+        if self._ended is None:
+            in_time = self._has_ended_within(seconds)
+            if not in_time:
+                os.kill(self.pid, signal.SIGKILL)
+            self._ended = int(os.read(self._report, 12))
+            os.close(self._report)
+            if not in_time:
+                raise TimeoutError(f"the program had not ended after {seconds} s")
+        return self._ended
+
+    def kill(self) -> None:
+        """Ends it, if it has not ended."""
+        if self._ended is None and not self._has_ended_within(0):
+            os.kill(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def _has_ended_within(self, seconds: float) -> bool:
+        return bool(select.select([self._report], [], [], seconds)[0])
+
+
+FRAMEWORKS_OWN = [  # warnings of LlamaIndex's RAG engine and agents about themselves
+    "ignore:There is no current event loop:DeprecationWarning",
+    "ignore:The `__fields:DeprecationWarning",
+    "ignore:Accessing the 'model_:DeprecationWarning",
+]
+ENGINE = (
+    "rlm_integrations.engine",
+    "rlm_integrations.sandboxes.process.sandbox",
+    "rlm_integrations.testing",
+)
+EVERYTHING = (
+    *ENGINE,
+    "langchain.agents",
+    "langchain_openai",
+    "langgraph.graph",
+    "llama_index.llms.openai_like",
+    "rlm_integrations.cli.app",
+    "rlm_integrations.demo.run",
+    "rlm_integrations.testing.langchain",
+    "rlm_integrations.testing.llama_index",
+)
+
+
+def program_environment(**changes: str) -> dict[str, str]:
+    """Without what would choose a model, or the width of what is written."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_", "COLUMNS"))}
+    return kept | {"PYTHONPATH": os.getcwd()} | changes
+
+
+@pytest.fixture(scope="session")
+def program_parent() -> Iterator[Callable[..., ProgramParent]]:
+    """The one parent of programs that import these modules."""
+    parents: dict[tuple[str, ...], ProgramParent] = {}
+
+    def of(*imported: str) -> ProgramParent:
+        if imported not in parents:
+            parents[imported] = ProgramParent(imported)
+        return parents[imported]
+
+    yield of
+    for parent in parents.values():
+        parent.close()
+
+
+@pytest.fixture(scope="session")
+def imports_everything() -> tuple[str, ...]:
+    """What programs import that use both frameworks."""
+    return EVERYTHING
+
+
+@dataclass
+class EndedProgram:
+    stdout: str
+    stderr: str
+    returncode: int
+
+
+@dataclass
+class RunningProgram:
+    """A program whose stdout can be read while it runs."""
+
+    process: Program
+    stdout: IO[str]
+    stderr: IO[str]
+
+    def end(self, seconds: float = 60) -> EndedProgram:
+        """Waits for it. It is killed if that takes longer."""
+        alarm = threading.Timer(seconds, self.process.kill)
+        alarm.start()
+        printed = self.stdout.read()
+        alarm.cancel()
+        alarm.join()
+        returncode = self.process.wait()
+        self.stderr.seek(0)
+        return EndedProgram(printed, self.stderr.read(), returncode)
+
+
+@pytest.fixture
+def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Callable[..., RunningProgram]]:
+    """Starts the source of a program as `python -c` would, in a fork of a process that has imported the engine.
+
+    With `everything` it has imported both frameworks, too. `warnings` are as in `ProgramParent.start`. A program is
+    killed at the end of the test.
+    """
+    running: list[RunningProgram] = []
+    with ExitStack() as files:
+
+        def start(
+            source: str, *arguments: object, warnings: Sequence[str] | None = ("default",), everything: bool = False
+        ) -> RunningProgram:
+            parent = program_parent(*(EVERYTHING if everything else ENGINE))
+            near, far = os.pipe()
+            null = files.enter_context(open(os.devnull, "rb"))
+            stderr = files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
+            streams = [null.fileno(), far, stderr.fileno()]
+            env, cwd = program_environment(), Path.cwd()
+            process = parent.start(source, ["-c", *arguments], streams, env=env, cwd=cwd, warnings=warnings)
+            os.close(far)
+            stdout = files.enter_context(open(near, encoding="utf-8"))
+            running.append(RunningProgram(process, stdout, stderr))
+            return running[-1]
+
+        yield start
+        for program in running:
+            program.process.kill()
+
+
+@pytest.fixture
+def run_program(start_program: Callable[..., Any]) -> Callable[..., EndedProgram]:
+    """The same, to its end."""
+    return lambda *arguments, **options: start_program(*arguments, **options).end()
 
 
 @dataclass

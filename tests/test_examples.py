@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,6 @@ from typing import Any
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-FRAMEWORKS_OWN = [  # warnings of LlamaIndex's RAG engine and agents about themselves
-    "ignore:There is no current event loop:DeprecationWarning",
-    "ignore:The `__fields:DeprecationWarning",
-    "ignore:Accessing the 'model_:DeprecationWarning",
-]
 SAYS = {
     "engine_files": ["decoder.py: Implementation of JSONDecoder"],
     "langchain_agent_middleware": [
@@ -60,68 +53,43 @@ SAYS_SERVED = {
 }
 
 
-RUN_ALL = """
+RUN = """
 import runpy, sys
-names, sys.argv[1:] = sys.argv[3:], sys.argv[1:3]
+from pathlib import Path
+names, sys.argv[1:] = sys.argv[1].split("|"), sys.argv[2:]
 for name in names:
+    sys.argv[0], sys.path[0] = name, str(Path(name).parent)
     runpy.run_path(name, run_name="__main__")
     print("===")
 """
-"""One process for several examples: most of the time of one is taken by its imports."""
+Run = Callable[..., list[str]]
 
 
-FIRST_IMPORTED = {
-    "engine langchain langgraph": "rlm_integrations.langchain langchain.agents langgraph.graph",
-    "llama": "rlm_integrations.llama_index llama_index.core",
-}
-"""What the examples of these frameworks share, by the beginnings of their names."""
-FORK_EACH = """
-import importlib, os, runpy, sys
-from pathlib import Path
-folder, first, *paths = sys.argv[1:]
-for name in first.split():
-    importlib.import_module(name)
-for path in map(Path, paths):
-    child = os.fork()
-    if not child:
-        for stream in (1, 2):
-            os.dup2(os.open(f"{folder}/{path.stem}.{stream}", os.O_WRONLY | os.O_CREAT), stream)
-        sys.argv[:], sys.path[0] = [str(path)], str(path.parent)
-        runpy.run_path(str(path), run_name="__main__")
-        sys.exit()
-    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    Path(folder, f"{path.stem}.status").write_text(str(ended))
-"""
-"""A process of its own for each example, that has imported what they share and nothing of another example."""
+@pytest.fixture
+def run(run_program: Callable[..., Any]) -> Run:
+    """What each of the examples prints, all in one process, with these arguments."""
 
+    def run_in_one(*names: str, arguments: Sequence[str] = ()) -> list[str]:
+        paths = "|".join(str(EXAMPLES / f"{name}.py") for name in names)
+        ended = run_program(RUN, paths, *arguments, everything=True, warnings=None)
+        assert (ended.returncode, ended.stderr) == (0, ""), names
+        *printed, after = ended.stdout.split("===\n")
+        assert not after
+        return printed
 
-def example(name: str) -> str:
-    return str(EXAMPLES / f"{name}.py")
-
-
-def run(*arguments: str) -> str:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
-    warnings = [option for ignored in FRAMEWORKS_OWN for option in ("-W", ignored)]
-    command = [sys.executable, "-W", "error", *warnings, *arguments]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    return ran.stdout
+    return run_in_one
 
 
 def test_every_example_is_known() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SAYS)
 
 
-@pytest.mark.parametrize("framework", FIRST_IMPORTED)
-def test_the_examples_run_without_a_key_and_say_so_first(framework: str, tmp_path: Path) -> None:
-    names = [name for name in SAYS if name.split("_")[0] in framework.split()]
-    assert run("-c", FORK_EACH, str(tmp_path), FIRST_IMPORTED[framework], *map(example, names)) == ""
-    for name in names:
-        ended, printed, complaints = ((tmp_path / f"{name}.{kind}").read_text("utf-8") for kind in ("status", "1", "2"))
-        assert (ended, complaints) == ("0", ""), name
-        assert printed.startswith("No OPENAI_API_KEY"), name
-        for said in SAYS[name]:
-            assert said in printed, name
+@pytest.mark.parametrize("name", SAYS)
+def test_an_example_runs_without_a_key_and_says_so_first(run: Run, name: str) -> None:
+    [printed] = run(name)
+    assert printed.startswith("No OPENAI_API_KEY")
+    for said in SAYS[name]:
+        assert said in printed
 
 
 def message_for(request: dict[str, Any]) -> dict[str, Any]:
@@ -159,10 +127,8 @@ def post(handler: BaseHTTPRequestHandler, body: bytes) -> None:
     handler.wfile.write(data.encode())
 
 
-def test_the_examples_of_frameworks_run_against_a_server(serve_posts: Any) -> None:
-    paths = map(example, SAYS_SERVED)
-    *printed, after = run("-c", RUN_ALL, "--base-url", serve_posts(post), *paths).split("===\n")
-    assert not after
+def test_the_examples_of_frameworks_run_against_a_server(run: Run, serve_posts: Any) -> None:
+    printed = run(*SAYS_SERVED, arguments=["--base-url", serve_posts(post)])
     for output, expected in zip(printed, SAYS_SERVED.values(), strict=True):
         assert "OPENAI_API_KEY" not in output
         for said in expected:

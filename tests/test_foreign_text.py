@@ -93,16 +93,17 @@ class Work:
 
     def __enter__(self) -> Work:
         Counted.work, self._before = self, sys.gettrace()
-        sys.settrace(self._count)
+        sys.settrace(self._enter)
         return self
 
     def __exit__(self, *raised: object) -> None:
         sys.settrace(self._before)
         Counted.work = Work()
 
+    def _enter(self, frame: FrameType, event: str, argument: object) -> Any:
+        return self._count if frame.f_code.co_filename.startswith(PACKAGE) else None
+
     def _count(self, frame: FrameType, event: str, argument: object) -> Any:
-        if not frame.f_code.co_filename.startswith(PACKAGE):
-            return None
         self.done += event == "line"
         return self._count
 
@@ -313,13 +314,13 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
     ),
     "read_documents": (
         lambda text: read_documents([{"text": each, "m": [[each]]} for each in text.split(" ")]),
-        {"words": lambda n: "a " * (n // 2)},
+        {"words": lambda n: "word " * (n // 5)},
     ),
     "Corpus of equal ids": (
         lambda text: Corpus.of([{"id": each, "text": "x"} for each in text.split(" ")]).by_id,
         {
-            "one id": lambda n: "a " * (n // 2),
-            "ids that are taken": lambda n: "a " * (n // 4) + " ".join(f"a#{k}" for k in range(n // 20)),
+            "one id": lambda n: "word " * (n // 5),
+            "ids that are taken": lambda n: "word " * (n // 10) + " ".join(f"word#{k}" for k in range(n // 20)),
         },
     ),
     "split_thoughts": (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import time
 
 
 def main() -> None:
     """Run the command line. Without typer and rich: one line that names the extra, and exit code 2."""
+    began = time.monotonic()
     from rlm_integrations.terminal.streams import abandon_stdout, guard_standard_streams, say
 
     guard_standard_streams()
@@ -19,7 +21,7 @@ def main() -> None:
     from rlm_integrations.cli.app import app
 
     try:
-        app(prog_name="rlm-integrations")
+        app(prog_name="rlm-integrations", obj=began)
     except OSError as error:  # stdout is gone or full; a run's answer is seen to elsewhere
         abandon_stdout()
         say(f"Error: {error}")

@@ -37,11 +37,27 @@ def options(
 
 @app.command()
 def ask(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files and folders: the corpus.")],
+    context: typer.Context,
     question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
     model: Annotated[
         str, typer.Option("-m", "--model", envvar="RLM_MODEL", help="The root LM, as the server knows it.")
     ],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Files and folders, or - for standard input: the corpus."),
+    ] = None,
+    files_from: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Read more paths from there, one a line; - is standard input.")
+    ] = None,
+    glob: Annotated[
+        list[str] | None,
+        typer.Option("-g", "--glob", metavar="GLOB", help="Of folders only these files, or with ! all others."),
+    ] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Of folders the hidden files too.")] = False,
+    no_ignore: Annotated[bool, typer.Option("--no-ignore", help="Of folders what .gitignore leaves out too.")] = False,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Read 5,000 files and more without asking whether they are meant.")
+    ] = False,
     sub_model: Annotated[
         str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls. Default: the root LM.")
     ] = None,
@@ -57,7 +73,8 @@ def ask(
         float | None, typer.Option(metavar="SECONDS", help="For the whole run. Default: no limit.")
     ] = None,
     limit: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any other field of RLMLimits; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Another limit, as max_total_tokens=500000; may be repeated."),
     ] = None,
     price: Annotated[
         str | None, typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10.")
@@ -72,42 +89,65 @@ def ask(
         typer.Option("--import", metavar="MODULE", help="The model's code may import it, as numpy; may be repeated."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show what the root LM thinks and writes, and what its code prints.")
+    ] = False,
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
 ) -> None:
     """Answer a question over files and folders.
 
     rlm-integrations ask -q "Who decides what?" minutes/ statutes.md -m gpt-5
 
-    The answer and its citations go to stdout, the progress to stderr.
+    The answer and its citations go to stdout, the progress to stderr, and with it what was read and skipped. Of folders
+    hidden files are left out, and what .gitignore leaves out. PDF, Office, EPUB, HTML, notebooks, mail, tables and gzip
+    are read as the text that is in them.
 
     Exit codes: 0 an answer, 1 the run failed or its answer or trace could not be written, 2 wrong arguments,
-    130 interrupted (143 by SIGTERM).
+    3 a limit was met (with the best answer by then, where there is one), 130 interrupted (143 by SIGTERM).
     """
     from rlm_integrations.cli.exit_codes import exit_codes
 
-    with exit_codes():
+    with exit_codes(as_json=as_json):
         from rlm_integrations.cli.ask import Ask, answer_question
-        from rlm_integrations.cli.settings import read_limits, read_models, read_paths, read_sandbox
+        from rlm_integrations.cli.file_corpus import confirm, find_corpus
+        from rlm_integrations.cli.interrupted_run import ended_by_signals
+        from rlm_integrations.cli.settings import read_limits, read_models, read_sandbox
+        from rlm_integrations.files.selection import Selection
+        from rlm_integrations.terminal.console import progress_console
+        from rlm_integrations.terminal.live_view import LiveView
 
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits(named, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         confined = read_sandbox(sandbox, imports or [])
-        answer_question(Ask(question, read_paths(paths), root, sub, limits, confined, as_json, trace))
+        began = context.obj if isinstance(context.obj, float) else None
+        view = LiveView(progress_console(), began=began, in_full=verbose)
+        with view, ended_by_signals():
+            files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
+        if not yes:
+            confirm(files)
+        answer_question(Ask(question, files, root, sub, limits, confined, as_json, trace), view)
 
 
 @app.command()
-def doctor() -> None:
-    """Show what confines the REPL on this machine, and which versions are installed.
+def doctor(
+    base_url: Annotated[
+        str | None, typer.Option(help="Ask this OpenAI-compatible server, too: which models it has, or --model.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("-m", "--model", help="Send this model one small request, too.")] = None,
+) -> None:
+    """Show whether what is installed works, what confines the REPL on this machine, and whether a run works.
 
-    Exit code 1 when nothing can confine model-written code here.
+    No model is asked, and nothing billed, unless --base-url or --model is given.
+
+    Exit code 1 where something of it fails.
     """
     from rlm_integrations.cli.exit_codes import exit_codes
 
     with exit_codes():
         from rlm_integrations.cli.doctor import examine
 
-        raise typer.Exit(0 if examine() else 1)
+        raise typer.Exit(0 if examine(base_url, model) else 1)
 
 
 @app.command()

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
-from rlm_integrations.cli.delivery import check_writable, deliver, keep_unfinished
-from rlm_integrations.cli.exit_codes import FAILED, ended_by
-from rlm_integrations.cli.interrupted_run import RunInterruptedError, run_until_signal
-from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.cli.delivery import deliver, keep_unfinished
+from rlm_integrations.cli.exit_codes import FAILED, LIMIT_MET, ended_by
+from rlm_integrations.cli.file_corpus import FileCorpus
+from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
+from rlm_integrations.cli.model_errors import OPENAI_URL, hint
+from rlm_integrations.cli.shell_words import in_shell_words
+from rlm_integrations.cli.trace_file import TraceFile
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
-from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.openai import OpenAIModel
-from rlm_integrations.terminal.console import progress_console
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
 
@@ -28,7 +29,7 @@ class Ask:
     """The command's arguments, read."""
 
     question: str
-    paths: Sequence[Path]
+    files: FileCorpus
     root: OpenAIModel
     sub: OpenAIModel | None
     limits: RLMLimits
@@ -37,46 +38,49 @@ class Ask:
     trace: Path | None
 
 
-def answer_question(ask: Ask) -> None:
+def answer_question(ask: Ask, view: LiveView) -> None:
     """Run, print, and write the trace where one is asked for.
 
-    Raises typer.Exit for a run that failed or was interrupted, and where its answer or trace could not be written.
+    Raises typer.Exit for a run that failed, met a limit or was interrupted, and where its answer or trace could not be
+    written.
     """
-    check_writable(ask.trace)
-    view = LiveView(progress_console())
-    engine = RLMEngine(ask.root, sub_llm=ask.sub, limits=ask.limits, sandbox=ask.sandbox, on_event=view.see)
-    try:
-        with view:
-            result = run_until_signal(engine.arun(ask.question, _read(ask.paths)))
-    except RunError as error:
-        say(f"The run failed: {error}")
-        _tell_run(view)
-        if error.result is not None:
-            keep_unfinished(error.result, ask.trace)
-        raise typer.Exit(FAILED) from None
-    except RunInterruptedError as interrupt:
-        _tell_run(view)
-        if interrupt.result is not None:
-            keep_unfinished(interrupt.result, ask.trace)
-        raise ended_by(interrupt.signal_number) from None
-    delivered = deliver(result, ask.trace, as_json=ask.as_json)
+    with ExitStack() as stack:
+        trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace))
+        engine = RLMEngine(ask.root, sub_llm=ask.sub, limits=ask.limits, sandbox=ask.sandbox, on_event=view.see)
+        try:
+            with view:
+                with ended_by_signals():
+                    corpus = ask.files.read()
+                report = ask.files.report
+                if report.skipped or report.notes or report.files != report.documents:
+                    view.note(f"read: {report.line}")
+                result = run_until_signal(engine.arun(ask.question, corpus))
+        except RunError as error:
+            message = _in_words(error, ask)
+            say(f"The run failed: {message}")
+            _tell_run(view)
+            keep_unfinished(error.result, trace, message, as_json=ask.as_json)
+            raise typer.Exit(LIMIT_MET if isinstance(error, LimitReachedError) else FAILED) from None
+        except RunInterruptedError as interrupt:
+            _tell_run(view)
+            if interrupt.result is not None:
+                keep_unfinished(interrupt.result, trace, str(interrupt), as_json=ask.as_json)
+            raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
+        delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
     _tell_run(view)
-    if result.stop_reason not in ("answer", "plain_reply"):  # all others name a limit
+    limit = result.stop_reason not in ("answer", "plain_reply")  # all others name one
+    if limit:
         say(f"Stopped by: {result.stop_reason}")
-    if not delivered:
-        raise typer.Exit(FAILED)
+    if not delivered or limit:
+        raise typer.Exit(LIMIT_MET if delivered else FAILED)
 
 
-def _read(paths: Sequence[Path]) -> Corpus:
-    try:
-        return Corpus.of(paths)
-    except OSError as error:  # a folder that may not be looked into, or that is gone
-        raise InvalidArgumentError(f"PATH: cannot read {error.filename!r}: {error.strerror}") from error
+def _in_words(error: RunError, ask: Ask) -> str:
+    more = hint(error, ask.root.base_url or OPENAI_URL)
+    return in_shell_words(str(error)) + (f" ({more})" if more else "")
 
 
 def _tell_run(view: LiveView) -> None:
     say(view.summary)
-    if view.view.first_failure:
-        say(f"The first sub-call that failed: {view.view.first_failure}")
     if view.failure is not None:
         say(f"The progress display failed: {view.failure!r}")

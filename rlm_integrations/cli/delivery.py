@@ -4,34 +4,30 @@ take is kept elsewhere.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
-from rlm_integrations.cli.answer_output import answer_text, json_text, result_json
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.cli.answer_output import answer_text, failed_json, json_text, result_json
+from rlm_integrations.cli.answer_view import print_answer
+from rlm_integrations.cli.exit_codes import print_error
+from rlm_integrations.cli.trace_file import TraceFile
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.terminal.streams import say, say_whole, stdout_encoding, write_out
 
 
-def check_writable(trace: Path | None) -> None:
-    """Before anything is paid for. Raises InvalidArgumentError for a trace that could not be written."""
-    if trace is None:
-        return
-    target = trace if trace.exists() else trace.absolute().parent
-    if str(trace) == "-" or trace.is_dir() or not target.exists() or not os.access(target, os.W_OK):
-        raise InvalidArgumentError(
-            f"--trace: {str(trace)!r} cannot be written; pass a file in an existing folder that you may write to"
-        )
+def deliver(result: RLMResult[str], trace: TraceFile | None, *, as_json: bool, corpus: Corpus | None = None) -> bool:
+    """Write the trace, where one is asked for, and print the answer. Whether both came to where they belong.
 
-
-def deliver(result: RLMResult[str], trace: Path | None, *, as_json: bool) -> bool:
-    """Write the trace, where one is asked for, and print the answer. Whether both came to where they belong."""
+    With the corpus, citations of files have their lines.
+    """
     trace_problem = _write_trace(trace, result)
-    text = json_text(result_json(result), stdout_encoding()) if as_json else answer_text(result)
     try:
-        write_out(text)
+        if as_json:
+            write_out(json_text(result_json(result, corpus), stdout_encoding()))
+        else:
+            print_answer(answer_text(result, corpus))
     except OSError as error:
         say(f"The answer was not printed: {error}")
         if trace is None or trace_problem:
@@ -44,9 +40,14 @@ def deliver(result: RLMResult[str], trace: Path | None, *, as_json: bool) -> boo
     return trace_problem is None
 
 
-def keep_unfinished(result: RLMResult[str], trace: Path | None) -> None:
+def keep_unfinished(result: RLMResult[str] | None, trace: TraceFile | None, error: str, *, as_json: bool) -> None:
     """What is left of a run that failed or was interrupted: its trace where one is asked for, and the draft answer."""
-    trace_problem = _write_trace(trace, result)
+    trace_problem = None if result is None else _write_trace(trace, result)
+    if as_json:
+        path = None if trace is None or trace_problem or result is None else str(trace.path)
+        print_error({"error": error, **({} if result is None else failed_json(result)), "trace": path})
+    if result is None:
+        return
     if result.text.strip():
         say("No answer was finished. The draft of one that stood in the REPL:")
         say_whole(without_lone_surrogates(result.text))
@@ -55,22 +56,20 @@ def keep_unfinished(result: RLMResult[str], trace: Path | None) -> None:
     _tell_trace(trace, trace_problem)
 
 
-def _write_trace(trace: Path | None, result: RLMResult[str]) -> str | None:
+def _write_trace(trace: TraceFile | None, result: RLMResult[str]) -> str | None:
     """What went wrong, if anything did."""
     if trace is None:
         return None
     try:
-        # It holds what was read and sent: a new file is its owner's alone.
-        with open(trace, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(_trace_text(result))
-    except Exception as error:  # whatever it is, the answer is still to be printed
-        return str(error)
+        trace.write(_trace_text(result))
+    except (Exception, KeyboardInterrupt) as error:  # whatever it is, the answer is still to be printed
+        return str(error) or type(error).__name__
     return None
 
 
-def _tell_trace(trace: Path | None, problem: str | None) -> None:
+def _tell_trace(trace: TraceFile | None, problem: str | None) -> None:
     if trace is not None:
-        say(f"Trace: {trace}" if problem is None else f"The trace was not written: {problem}")
+        say(f"Trace: {trace.path}" if problem is None else f"The trace was not written: {problem}")
 
 
 def _rescue(result: RLMResult[str]) -> None:

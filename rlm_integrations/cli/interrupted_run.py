@@ -4,20 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 from rlm_integrations.core.trace.result import RLMResult
+
+_ENDS = {"SIGINT": "Interrupted.", "SIGTERM": "Terminated.", "SIGHUP": "Hung up."}
+
+
+def end_words(signal_number: int) -> str:
+    """What a signal did, as shells say it."""
+    return _ENDS[signal.Signals(signal_number).name]
 
 
 class RunInterruptedError(Exception):
     """A signal ended the run. `result` is what there was, None where the run had not begun."""
 
     def __init__(self, signal_number: int, result: RLMResult[Any] | None) -> None:
-        super().__init__(signal.Signals(signal_number).name)
+        super().__init__(end_words(signal_number))
         self.signal_number = signal_number
         self.result = result
+
+
+_ENDING = ("SIGTERM", "SIGHUP")
+"""SIGINT raises KeyboardInterrupt already, and asyncio.run sees to it."""
+
+
+@contextmanager
+def ended_by_signals() -> Generator[None]:
+    """While no run goes on: SIGTERM, and that the terminal goes away, raise RunInterruptedError, as in a run."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise RunInterruptedError(number, None)
+
+    taken: list[int] = []
+    try:
+        for name in _ENDING:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                with suppress(ValueError):  # outside the main thread
+                    signal.signal(number, end)
+                    taken.append(number)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def run_until_signal(run: Coroutine[Any, Any, RLMResult[str]]) -> RLMResult[str]:
@@ -38,7 +71,7 @@ def run_until_signal(run: Coroutine[Any, Any, RLMResult[str]]) -> RLMResult[str]
             received.append(number)
             task.cancel()
 
-        for name in ("SIGTERM", "SIGHUP"):  # asyncio.run sees to SIGINT
+        for name in _ENDING:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 with suppress(NotImplementedError, RuntimeError, ValueError):  # on Windows, and outside the main thread

@@ -1,67 +1,14 @@
-"""What the arguments of `ask` say: paths, limits, prices, models and the sandbox."""
+"""What the arguments of `ask` say: limits, prices, models and the sandbox."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
-from rlm_integrations.terminal.streams import say
-
-
-def read_paths(paths: Sequence[str]) -> list[Path]:
-    """The files and folders of the corpus. One that another holds is left out, and told of: it is read once.
-
-    Raises InvalidArgumentError for an empty path, and for one that is no file or folder that can be read.
-    """
-    for path in paths:
-        _check_path(path)
-    kept: list[Path] = []
-    for number, path in enumerate(paths):
-        others = [other for place, other in enumerate(paths) if place < number or not _same(path, other)]
-        holder = next((other for other in others if _holds(other, path)), None)
-        if holder is None:
-            kept.append(Path(path))
-        else:
-            say(f"{path}: read once, as {holder} is given too")
-    return kept
-
-
-def _check_path(path: str) -> None:
-    if not path:  # Path("") would be the current folder
-        raise InvalidArgumentError("PATH: is empty, as an unset variable is; pass . for the current folder")
-    if path == "-":
-        raise InvalidArgumentError("PATH: '-' is no file; for standard input pass /dev/stdin")
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InvalidArgumentError(f"PATH: {path!r}: {reason}; pass files and folders that exist") from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
-        raise InvalidArgumentError(f"PATH: {path!r} is a device or a socket; pass files and folders")
-    if not os.access(path, os.R_OK):
-        raise InvalidArgumentError(f"PATH: {path!r} may not be read; pass files and folders that you may read")
-
-
-def _same(path: str, other: str) -> bool:
-    return os.path.abspath(path) == os.path.abspath(other)
-
-
-def _holds(folder: str, path: str) -> bool:
-    """Whether the path is the folder, or is read with it: what is hidden or below a link to a folder is not."""
-    outside, inside = Path(os.path.abspath(folder)), Path(os.path.abspath(path))
-    if not inside.is_relative_to(outside):
-        return False
-    below = inside.relative_to(outside)
-    if any(part.startswith(".") or part == "__pycache__" for part in below.parts):
-        return False
-    return not any((outside / parent).is_symlink() for parent in below.parents if parent.parts)
 
 
 def read_limits(named: Mapping[str, object], pairs: Sequence[str]) -> RLMLimits:

@@ -131,8 +131,9 @@ def prepare_context(context: object) -> PreparedContext:
         return PreparedContext(Corpus(unique_ids(documents)), tuple(made_of))
     warn_of_overlaps(items)
     corpus = Corpus.of(items)
-    # A folder among Paths becomes many documents, so only items that stand for one document each are kept.
-    return PreparedContext(corpus, items if len(items) == len(corpus.documents) else (None,) * len(corpus.documents))
+    # A Path becomes any number of documents, so only items that stand for one document each are kept.
+    paths = any(isinstance(item, Path) for item in items)
+    return PreparedContext(corpus, (None,) * len(corpus.documents) if paths else items)
 
 
 def prepare_brought(context: object) -> PreparedContext:

@@ -18,10 +18,10 @@ _METADATA = {"rlm": "computation"}
 def with_computation(evidence: Evidence, result: RLMResult[Any]) -> Evidence:
     """With a last source node for a count and the like, whose id begins with "rlm-computation-".
 
-    It holds the code that read the corpus, and what came of it. There is none where the sources are all that there was
-    to read: they say as much.
+    It holds the code that read the corpus, and what came of it. There is none where the root LM cited what its answer
+    rests on, nor where the sources are all that there was to read: they say as much.
     """
-    if evidence.complete:
+    if evidence.complete or result.citations:
         return evidence
     texts = [source.node.get_content(metadata_mode=MetadataMode.ALL) for source in evidence.sources]
     text = computation_of(result.trace, texts)

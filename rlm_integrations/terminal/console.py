@@ -44,3 +44,13 @@ def name(text: str, style: str = "") -> Text:
 def sentence(text: str, style: str = "") -> Text:
     """Somebody's words in one line."""
     return Text(one_sentence(text), style=style)
+
+
+def without_space_at_end(line: list[Segment]) -> list[Segment]:
+    """A line as rich renders it, without the space that a terminal would wrap when it is made narrower."""
+    kept = list(line)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    if kept:
+        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style)
+    return kept

@@ -27,7 +27,9 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.core.wording import number, plural
+from rlm_integrations.core.wording import number, one_line, plural
+
+_REASON_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,17 @@ class SubCallCounts:
     def __str__(self) -> str:
         failed = f" ({number(self.failed)} failed)" if self.failed else ""
         return f"{number(self.done)} of {number(max(self.reserved, self.done))}{failed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sub-calls that are waited for together. Seconds are the run's."""
+
+    began: float = 0.0
+    at: float = 0.0
+    """When the last of them ended."""
+    done_before: int = 0
+    """How many of the run's were done when it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,9 @@ class RunView:
     """Of the run."""
     sub_calls_before: int = 0
     """How many were done when this iteration began."""
+    failed_before: int = 0
+    """The same of failed ones."""
+    batch: Batch = field(default_factory=Batch)
     first_failure: str = ""
     """Why the first sub-call failed of those that did."""
     usage: Usage = field(default_factory=Usage)
@@ -67,6 +83,18 @@ class RunView:
         if self.iteration > self.max_iterations:
             return "last call"
         return f"iteration {self.iteration} of {self.max_iterations}"
+
+    @property
+    def pending(self) -> tuple[int, int]:
+        """Of the sub-calls that are waited for together: how many are done, of how many. (0, 0): none are."""
+        counts, before = self.sub_calls, self.batch.done_before
+        return (counts.done - before, counts.reserved - before) if counts.done < counts.reserved else (0, 0)
+
+    @property
+    def rate(self) -> float:
+        """Sub-calls a second, of those that are waited for; 0 while it is unknown."""
+        seconds = self.batch.at - self.batch.began
+        return self.pending[0] / seconds if seconds > 0 else 0.0
 
     @property
     def tokens(self) -> str:
@@ -92,14 +120,17 @@ def advance(view: RunView, event: Event) -> RunView:
                 blocks=0,
                 raised=False,
                 sub_calls_before=view.sub_calls.done,
+                failed_before=view.sub_calls.failed,
             )
         case RootReplied():
             return replace(view, usage=view.usage + event.usage, phase="reading the reply")
         case CodeStarted():
             return replace(view, blocks=len(event.blocks), phase="running code")
         case SubCallsReserved():
-            counts = replace(view.sub_calls, reserved=view.sub_calls.reserved + event.count)
-            return replace(view, sub_calls=counts, phase="waiting for sub-calls")
+            before = view.sub_calls
+            counts = replace(before, reserved=before.reserved + event.count)
+            batch = view.batch if before.done < before.reserved else Batch(event.at, event.at, before.done)
+            return replace(view, sub_calls=counts, batch=batch, phase="waiting for sub-calls")
         case SubCallEnded():
             return _after_sub_call(view, event)
         case CodeEnded():
@@ -127,16 +158,16 @@ def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
     counts = replace(before, done=before.done + 1, failed=before.failed + (event.call.error is not None))
     phase = "running code" if counts.done >= counts.reserved else "waiting for sub-calls"
     first_failure = view.first_failure or event.call.error or ""
-    return replace(
-        view, sub_calls=counts, usage=view.usage + event.call.usage, phase=phase, first_failure=first_failure
-    )
+    batch, usage = replace(view.batch, at=event.at), view.usage + event.call.usage
+    return replace(view, sub_calls=counts, batch=batch, usage=usage, phase=phase, first_failure=first_failure)
 
 
 def iteration_line(view: RunView, seconds: float) -> str:
     """A finished iteration in one line; tokens and seconds are the run's so far."""
     parts = [plural(view.blocks, "code block") if view.blocks else "no code"]
     if sub_calls := view.sub_calls.done - view.sub_calls_before:
-        parts.append(plural(sub_calls, "sub-call"))
+        failed = view.sub_calls.failed - view.failed_before
+        parts.append(plural(sub_calls, "sub-call") + (f" ({number(failed)} failed)" if failed else ""))
     if view.raised:
         parts.append("the code raised an error")
     parts.append(f"tokens {view.tokens}")
@@ -144,12 +175,18 @@ def iteration_line(view: RunView, seconds: float) -> str:
     return f"{view.iteration_name}: {', '.join(parts)}"
 
 
-def summary_line(view: RunView, seconds: float) -> str:
-    """The whole run in one line."""
-    failed = f" ({number(view.sub_calls.failed)} failed)" if view.sub_calls.failed else ""
+def failure_line(view: RunView) -> str:
+    return f"The first sub-call that failed: {view.first_failure}"
+
+
+def summary_line(view: RunView, seconds: float, retries: str = "") -> str:
+    """The whole run in one line. `retries` is said of requests that were sent again."""
+    counts = view.sub_calls
+    why = f"{number(counts.failed)} failed: {one_line(view.first_failure, _REASON_CHARS)}"
     parts = [
         plural(view.iteration, "iteration"),
-        plural(view.sub_calls.done, "sub-call") + failed,
+        plural(counts.done, "sub-call") + (f" ({why})" if counts.failed else ""),
+        retries,
         f"tokens {view.tokens}",
         view.cost,
         duration(seconds),

@@ -7,7 +7,8 @@ import io
 import os
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from rlm_integrations.terminal.printable import one_sentence, printable
@@ -49,8 +50,20 @@ class UnfailingStream(io.TextIOBase):
 class PrintableStream(UnfailingStream):
     """stderr for whoever writes there, warnings and tracebacks too: all of it is made printable."""
 
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__(stream)
+        self.print_above: Callable[[str], None] | None = None
+        """Prints a line for them while others are redrawn at the bottom of the terminal."""
+        self._begun = ""
+
     def write(self, text: str, /) -> int:
-        super().write(printable(text))
+        if self.print_above is None:
+            super().write(printable(self._begun + text))
+            self._begun = ""
+        else:
+            *lines, self._begun = (self._begun + text).split("\n")
+            for line in lines:
+                self.print_above(printable(line))
         return len(text)
 
     @property
@@ -86,6 +99,21 @@ def progress_stream() -> UnfailingStream:
     return stream.unguarded if isinstance(stream, PrintableStream) else UnfailingStream(stream)
 
 
+@contextmanager
+def lines_above(print_above: Callable[[str], None]) -> Generator[None]:
+    """While it lasts, what is written on stderr is printed by this function, a line at a time."""
+    stream = sys.stderr
+    if not isinstance(stream, PrintableStream):
+        yield
+        return
+    stream.print_above = print_above
+    try:
+        yield
+    finally:
+        stream.print_above = None
+        stream.write("")  # what had no line break
+
+
 def say(sentence: str) -> None:
     """One line on stderr. Where it cannot be written it is let go."""
     _write_on(one_sentence(sentence))
@@ -107,11 +135,31 @@ def write_out(text: str) -> None:
 
     Raises OSError where it cannot be written; stdout is an UnfailingStream then.
     """
+    _write_whole((printable(text) if sys.stdout is not None and _is_terminal(sys.stdout) else text) + "\n")
+
+
+def write_out_drawn(text: str) -> None:
+    """What a TerminalConsole has drawn, on stdout. Raises OSError as `write_out` does."""
+    _write_whole(text)
+
+
+def stdout_is_screen() -> bool:
+    """Whether stdout is a terminal that knows more than lines of plain text, and more than ASCII."""
+    if sys.stdout is None or not _is_terminal(sys.stdout) or os.environ.get("TERM") in ("dumb", "unknown"):
+        return False
+    return stdout_encoding().lower().startswith("utf")
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return not stream.closed and stream.isatty()
+
+
+def _write_whole(text: str) -> None:
     stream: TextIO | None = sys.stdout
     if stream is None:
         raise OSError(errno.EBADF, "stdout is closed")
     try:
-        stream.write((printable(text) if stream.isatty() else text) + "\n")
+        stream.write(text)
         stream.flush()
     except (OSError, ValueError) as error:
         abandon_stdout()

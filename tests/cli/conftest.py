@@ -4,15 +4,13 @@ import json
 import os
 import pty
 import select
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -30,6 +28,8 @@ class ModelServer:
     def __init__(self) -> None:
         self.url = ""
         self.models: dict[str, ScriptedModel] = {}
+        self.refusals: list[int] = []
+        """Status codes that the next requests are answered with."""
         self.asked = threading.Event()
         self.closing = threading.Event()
 
@@ -40,6 +40,7 @@ class ModelServer:
             handler.send_response(status)
             handler.send_header("Content-Type", "application/json")
             handler.send_header("Content-Length", str(len(data)))
+            handler.send_header("Retry-After-Ms", "1")
             handler.end_headers()
             handler.wfile.write(data)
         except OSError:  # the client hung up
@@ -48,6 +49,8 @@ class ModelServer:
     def reply(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         messages = [Message(message["role"], message["content"]) for message in body["messages"]]
         self.asked.set()
+        if self.refusals:
+            return self.refusals.pop(), {"error": {"message": "not now"}}
         try:
             completion = self.models[body["model"]].complete_sync(messages)
         except Exception as error:
@@ -72,54 +75,17 @@ def model_server(serve_posts: Callable[..., str]) -> Iterator[ModelServer]:
     server.closing.set()
 
 
-class Commands:
-    """Starts console scripts as forks of one process: see `command_parent.py`."""
-
-    def __init__(self) -> None:
-        self._requests, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        program = [sys.executable, "-W", "error", str(Path(__file__).with_name("command_parent.py"))]
-        self._parent = subprocess.Popen(program, stdin=far, env=command_environment())
-        far.close()
-
-    def start(
-        self,
-        arguments: Sequence[object],
-        streams: Sequence[int],
-        *,
-        env: dict[str, str],
-        cwd: Path,
-        closed: Sequence[int] = (),
-        new_session: bool = False,
-    ) -> Command:
-        """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`."""
-        argv = ["rlm-integrations", *map(str, arguments)]
-        report, far = os.pipe()
-        asked = {"argv": argv, "env": env, "cwd": str(cwd), "closed": [*closed], "new_session": new_session}
-        socket.send_fds(self._requests, [json.dumps(asked).encode()], [*streams, far])
-        os.close(far)
-        return Command(report)
-
-    def close(self) -> None:
-        self._requests.close()
-        self._parent.wait(30)
-
-
-class Command:
-    """One that runs."""
-
-    def __init__(self, report: int) -> None:
-        self._report = report
-        self.pid = int(os.read(report, 12))
-
-    def wait(self, seconds: float = 60) -> int:
-        """Its exit code. Raises TimeoutError, and then it is killed."""
-        try:
-            if not select.select([self._report], [], [], seconds)[0]:
-                os.kill(self.pid, signal.SIGKILL)
-                raise TimeoutError(f"the command had not ended after {seconds} s")
-            return int(os.read(self._report, 12))
-        finally:
-            os.close(self._report)
+MAIN = "from rlm_integrations.cli import main; main()"
+IMPORTED = (
+    "anyio._backends._asyncio",
+    "httpcore",
+    "rlm_integrations.cli.app",
+    "rlm_integrations.cli.ask",
+    "rlm_integrations.cli.delivery",
+    "rlm_integrations.openai",
+    "rlm_integrations.sandboxes.process.sandbox",
+    "rlm_integrations.terminal.live_view",
+)
 
 
 def command_environment(**changes: str) -> dict[str, str]:
@@ -128,11 +94,15 @@ def command_environment(**changes: str) -> dict[str, str]:
     return kept | changes
 
 
-@pytest.fixture(scope="session")
-def commands() -> Iterator[Commands]:
-    commands = Commands()
-    yield commands
-    commands.close()
+@pytest.fixture
+def start_main(program_parent: Callable[..., Any], imports_everything: Sequence[str]) -> Callable[..., Any]:
+    """Starts the console script, given its arguments, streams, environment and folder."""
+
+    def start(arguments: Sequence[object], *streams: Any, **options: Any) -> Any:
+        parent = program_parent(*(imports_everything if arguments[0] == "demo" else IMPORTED))
+        return parent.start(MAIN, ["rlm-integrations", *arguments], *streams, **options)
+
+    return start
 
 
 @dataclass
@@ -151,7 +121,7 @@ StartCommand = Callable[..., "RunningCommand"]
 class RunningCommand:
     """A command whose output is caught in files."""
 
-    process: Command
+    process: Any
     files: tuple[IO[bytes], IO[bytes]]
 
     def end(self, seconds: float = 60) -> Ended:
@@ -165,7 +135,7 @@ class RunningCommand:
 
 
 @pytest.fixture
-def start_command(commands: Commands, tmp_path: Path) -> Iterator[StartCommand]:
+def start_command(start_main: Callable[..., Any], tmp_path: Path) -> Iterator[StartCommand]:
     """Starts the console script with no terminal, in tmp_path."""
     with ExitStack() as files:
 
@@ -173,6 +143,7 @@ def start_command(commands: Commands, tmp_path: Path) -> Iterator[StartCommand]:
             arguments: Sequence[object],
             stdout: int | None = None,
             stderr: int | None = None,
+            stdin: int | None = None,
             environment: Mapping[str, str] | None = None,
             **more: Any,
         ) -> RunningCommand:
@@ -180,12 +151,12 @@ def start_command(commands: Commands, tmp_path: Path) -> Iterator[StartCommand]:
             caught = files.enter_context(tempfile.TemporaryFile()), files.enter_context(tempfile.TemporaryFile())
             null = files.enter_context(open(os.devnull, "rb"))
             given = [
-                null.fileno(),
+                null.fileno() if stdin is None else stdin,
                 caught[0].fileno() if stdout is None else stdout,
                 caught[1].fileno() if stderr is None else stderr,
             ]
             env = command_environment(**environment or {})
-            return RunningCommand(commands.start(arguments, given, env=env, cwd=tmp_path, **more), caught)
+            return RunningCommand(start_main(arguments, given, env=env, cwd=tmp_path, **more), caught)
 
         yield start
 
@@ -206,7 +177,7 @@ def run_fresh_cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", MAIN, *map(str, arguments)],
+            [sys.executable, "-c", FRESH_MAIN, *map(str, arguments)],
             env=command_environment(**environment),
             cwd=tmp_path,
             capture_output=True,
@@ -219,11 +190,11 @@ def run_fresh_cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
     return run
 
 
-MAIN = "import sys; from rlm_integrations.cli import main; sys.argv[0] = 'rlm-integrations'; main()"
+FRESH_MAIN = f"import sys; sys.argv[0] = 'rlm-integrations'; {MAIN}"
 
 
 @pytest.fixture
-def run_on_terminal(commands: Commands, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+def run_on_terminal(start_main: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Runs the console script on a terminal of its own, in tmp_path: the exit code, and all that it wrote."""
 
     def run(*arguments: object, **environment: str) -> tuple[int, str]:
@@ -231,12 +202,12 @@ def run_on_terminal(commands: Commands, tmp_path: Path) -> Callable[..., tuple[i
         env = command_environment(**environment)
         try:
             if any(name.startswith("PYTHON") for name in environment):  # they are for an interpreter that starts
-                argv = [sys.executable, "-c", MAIN, *map(str, arguments)]
+                argv = [sys.executable, "-c", FRESH_MAIN, *map(str, arguments)]
                 own = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
                 os.close(terminal)
                 written = read_all(screen)
                 return own.wait(30), written
-            command = commands.start(arguments, [terminal] * 3, env=env, cwd=tmp_path)
+            command = start_main(arguments, [terminal] * 3, env=env, cwd=tmp_path)
             os.close(terminal)
             written = read_all(screen)
             return command.wait(30), written
@@ -256,6 +227,32 @@ def run_on_terminal(commands: Commands, tmp_path: Path) -> Callable[..., tuple[i
                     break
                 pieces.append(piece)
         return b"".join(pieces).decode("utf-8", "replace")
+
+    return run
+
+
+@pytest.fixture
+def run_code(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Runs code that calls the command, on a terminal where something is typed, or with None on none: its exit code,
+    and all that it wrote.
+    """
+
+    def run(code: str, typed: bytes | None, *arguments: object) -> tuple[int, str]:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        streams: dict[str, Any] = {"env": command_environment(), "cwd": tmp_path, "stdin": subprocess.DEVNULL}
+        if typed is None:
+            ended = subprocess.run(command, **streams, capture_output=True, text=True, check=False)
+            return ended.returncode, ended.stdout + ended.stderr
+        screen, terminal = pty.openpty()
+        started = subprocess.Popen(command, **streams | dict.fromkeys(("stdin", "stdout", "stderr"), terminal))
+        os.close(terminal)
+        os.write(screen, typed)
+        written = b""
+        with suppress(OSError):  # the other side is closed
+            while piece := os.read(screen, 65_536):
+                written += piece
+        os.close(screen)
+        return started.wait(30), written.decode()
 
     return run
 

@@ -9,54 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from rlm_integrations import __version__
-from rlm_integrations.cli import doctor
 from rlm_integrations.cli.app import app
-from rlm_integrations.core.errors import SandboxUnavailableError
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.sandbox import Capabilities
-from rlm_integrations.sandboxes.choose import resolve_sandbox
 
 RunCli = Callable[..., Any]
-
-
-def test_doctor_shows_what_confines_the_repl_and_that_a_run_works(run_cli: RunCli) -> None:
-    done = run_cli("doctor")
-    assert done.returncode == 0, done.stdout + done.stderr
-    capabilities = resolve_sandbox("auto").capabilities()
-    assert f"Sandbox: {capabilities.name} (confines model-written code)" in done.stdout
-    for layer in capabilities.layers:
-        assert layer in done.stdout
-    assert "Not closed:" in done.stdout
-    for name in ("Python", "langchain-core", "llama-index-core", "openai"):
-        assert name in done.stdout
-    assert "A run with a scripted model: works" in done.stdout
-
-
-def test_doctor_fits_a_narrow_terminal() -> None:
-    done = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "40"}, catch_exceptions=False)
-    assert done.exit_code == 0
-    table = [line for line in done.stdout.splitlines() if line[:1] in "│┃├└┌"]
-    assert table
-    assert max(map(len, table)) <= 40
-
-
-def test_doctor_ends_with_1_where_nothing_confines(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    def refuse(name: str) -> Any:
-        raise SandboxUnavailableError("no Linux here; use a container")
-
-    monkeypatch.setattr(doctor, "resolve_sandbox", refuse)
-    assert not doctor.examine()
-    assert "Sandbox: none. no Linux here; use a container" in " ".join(capsys.readouterr().out.split())
-
-
-def test_doctor_does_not_call_an_unconfined_repl_confined(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    class Open:
-        def capabilities(self) -> Capabilities:
-            return Capabilities("unconfined", False, {"files": "everything is open"})
-
-    monkeypatch.setattr(doctor, "resolve_sandbox", lambda name: Open())
-    assert not doctor.examine()
-    assert "DOES NOT CONFINE" in capsys.readouterr().out
 
 
 def test_the_help_names_the_commands_and_is_quick_to_load(run_cli: RunCli) -> None:

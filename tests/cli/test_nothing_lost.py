@@ -78,6 +78,7 @@ BREAKS = [
     Break("run failed, no trace", 1, fails=True, trace=None, kept=("stderr",), says=FAILED),
     Break("Ctrl-C, root call", 130, hangs="root", signal=INT, kept=("stderr", "trace"), says=INTERRUPTED),
     Break("Ctrl-C, sub-call", 130, hangs="sub", signal=INT, kept=("stderr", "trace"), says=INTERRUPTED),
+    Break("Ctrl-C, JSON", 130, hangs="sub", signal=INT, as_json=True, kept=("stderr", "trace"), says=INTERRUPTED),
     Break("Ctrl-C, stderr full", 130, hangs="sub", signal=INT, stderr="full", kept=("trace",)),
     Break("Ctrl-C, trace full", 130, hangs="sub", signal=INT, trace="/dev/full", kept=("stderr", "temporary")),
     Break("SIGTERM, root call", 143, hangs="root", signal=TERM, kept=("stderr", "trace"), says=TERMINATED),
@@ -155,7 +156,9 @@ def test_what_was_paid_for_is_kept(run_broken: Callable[[Break], Any], tmp_path:
     if "stdout" in row.kept:
         assert (json.loads(ended.stdout)["answer"] if row.as_json else ended.stdout.rstrip("\n")) == ANSWER
     else:
-        assert ended.stdout == ""  # a draft is no answer
+        told = json.loads(ended.stdout or "{}")  # a draft is no answer
+        assert (told.get("error"), told.get("draft")) == (("Interrupted.", DRAFT) if ended.stdout else (None, None))
+        assert bool(ended.stdout) == (row.as_json and row.stdout == "read")
     assert (DRAFT in ended.stderr) == ("stderr" in row.kept)
     if "trace" in row.kept:
         check_trace(tmp_path / "run.json", expected, row)

@@ -40,7 +40,7 @@ LITERAL = "".join(f"\\U{ord(char):08x}" for char in EVIL)
 """EVIL as Python's escapes, for code that stays code whatever is in it."""
 IN_CODE = re.sub(r"[\r\x0c]", "", EVIL)
 
-OURS = re.compile(r"\x1b\[(\?25[lh]|2K|1A|[0-689;]*m)|\r(?=\x1b\[2K|\x1b\[1A)|\r\r?\n")
+OURS = re.compile(r"\x1b\[(\?25[lh]|2K|J|1A|1B|[0-689;]*m)|\x1b[78]|\r(?=\x1b7|\x1b\[1A)|\r\r?\n")
 """What rich steers a terminal with: cursor, lines and styles. No style of the views is 7, reverse video."""
 UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164"
                    "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]")  # fmt: skip

@@ -6,11 +6,10 @@ import asyncio
 import contextvars
 import os
 import signal
-import subprocess
-import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -166,7 +165,7 @@ async def test_an_abandoned_stream_ends_its_run() -> None:
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
-def test_ctrl_c_ends_a_sync_run_whose_model_hangs() -> None:
+def test_ctrl_c_ends_a_sync_run_whose_model_hangs(start_program: Callable[..., Any]) -> None:
     program = """
         import threading
         from rlm_integrations import RLMEngine
@@ -181,10 +180,9 @@ def test_ctrl_c_ends_a_sync_run_whose_model_hangs() -> None:
         except KeyboardInterrupt:
             print("interrupted", flush=True)
     """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "hanging\n"
-    os.kill(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
-    assert out == "interrupted\n"
-    assert process.returncode == 0
+    running = start_program(textwrap.dedent(program))
+    assert running.stdout.readline() == "hanging\n"
+    os.kill(running.process.pid, signal.SIGINT)
+    ended = running.end(30)
+    assert ended.stdout == "interrupted\n"
+    assert ended.returncode == 0

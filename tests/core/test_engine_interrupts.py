@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -73,31 +72,29 @@ except KeyboardInterrupt as interrupt:
 """
 
 
-def interrupted(program: str, *options: str) -> tuple[str, str, int]:
+Interrupted = Callable[..., tuple[str, str, int]]
+
+
+@pytest.fixture
+def interrupted(start_program: Callable[..., Any]) -> Interrupted:
     """What a program prints that gets a SIGINT when it says "hanging", its stderr and exit status."""
-    process = subprocess.Popen(
-        [sys.executable, *options, "-c", textwrap.dedent(program)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+
+    def run(program: str, **options: Any) -> tuple[str, str, int]:
+        running = start_program(textwrap.dedent(program), **options)
+        line = running.stdout.readline()
         while line and line != "hanging\n":
-            line = process.stdout.readline()
-        os.kill(process.pid, signal.SIGINT)
-        printed, complaints = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.communicate()
-    return printed.replace("hanging\n", ""), complaints, process.returncode
+            line = running.stdout.readline()
+        os.kill(running.process.pid, signal.SIGINT)
+        ended = running.end(30)
+        return ended.stdout.replace("hanging\n", ""), ended.stderr, ended.returncode
+
+    return run
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("hung", HUNG)
-def test_ctrl_c_ends_a_run_and_its_trace_is_kept(hung: str, call: str) -> None:
-    printed, complaints, status = interrupted(PROGRAM + HUNG[hung] + END.format(call=CALLS[call]), "-W", "default")
+def test_ctrl_c_ends_a_run_and_its_trace_is_kept(interrupted: Interrupted, hung: str, call: str) -> None:
+    printed, complaints, status = interrupted(PROGRAM + HUNG[hung] + END.format(call=CALLS[call]))
     iterations = {"model": 1, "retriever": 0, "REPL": 1}.get(hung, 2)
     assert (printed, complaints, status) == (f"the run was cancelled {iterations}\n", "", 0)
 
@@ -119,9 +116,10 @@ FRAMEWORKS = {
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_ctrl_c_ends_a_framework_s_sync_call(framework: str) -> None:
+def test_ctrl_c_ends_a_framework_s_sync_call(interrupted: Interrupted, framework: str) -> None:
     program = textwrap.dedent(FRAMEWORKS[framework]) + END.format(call="ask()")
-    assert interrupted(PROGRAM + program) == ("the run was cancelled 1\n", "", 0)
+    ended = interrupted(PROGRAM + program, everything=True, warnings=["default", "ignore::DeprecationWarning"])
+    assert ended == ("the run was cancelled 1\n", "", 0)
 
 
 async def test_a_cancelled_run_keeps_its_trace() -> None:

@@ -44,6 +44,14 @@ def test_the_engine_loads_no_framework() -> None:
     assert not loaded & {"langchain_core", "langchain", "llama_index", "openai", "typer", "rich", "numpy"}
 
 
+def test_reading_a_folder_loads_no_parser_of_foreign_formats(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<p>a")
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4\n")
+    code = "import pathlib, warnings; warnings.simplefilter('ignore'); from rlm_integrations import Corpus\n"
+    loaded = loaded_after(code + f"assert len(Corpus.of(pathlib.Path({str(tmp_path)!r})).documents) == 1")
+    assert not loaded & {"pypdf", "docx", "pptx", "openpyxl", "striprtf", "lxml", "html", "mailbox"}
+
+
 def test_every_public_name_can_be_imported_and_is_what_checkers_see() -> None:
     for name in rlm_integrations.__all__:
         assert getattr(rlm_integrations, name) is not None
@@ -97,6 +105,6 @@ def test_the_core_imports_the_standard_library_and_pydantic_and_itself(module: P
     for name in imported(module.read_text(encoding="utf-8")):
         top = name.partition(".")[0]
         if top == "rlm_integrations":
-            assert name.startswith(("rlm_integrations.core", "rlm_integrations.repl", "rlm_integrations.wire"))
+            assert name.startswith(tuple(f"rlm_integrations.{room}" for room in ("core", "files", "repl", "wire")))
         else:
             assert top in sys.stdlib_module_names | {"pydantic", "pydantic_core"}

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -33,7 +34,8 @@ NO_MODEL = {
 }
 
 
-def run_demo(*arguments: str, before: str = "pass") -> subprocess.CompletedProcess[str]:
+def run_fresh_demo(*arguments: str, before: str = "pass") -> subprocess.CompletedProcess[str]:
+    """With an interpreter of its own."""
     program = (
         f"import sys; {before}; sys.argv[1:] = ['demo', *sys.argv[1:]]; from rlm_integrations.cli import main; main()"
     )
@@ -46,6 +48,12 @@ def run_demo(*arguments: str, before: str = "pass") -> subprocess.CompletedProce
         env=NO_MODEL,
         check=False,
     )
+
+
+@pytest.fixture
+def run_demo(run_program: Callable[..., Any]) -> Callable[..., Any]:
+    main = "import sys; from rlm_integrations.cli import main; sys.argv[1:1] = ['demo']; main()"
+    return lambda *arguments: run_program(main, *arguments, everything=True)
 
 
 def table_rows(output: str) -> dict[str, list[tuple[str, str, str]]]:
@@ -62,11 +70,11 @@ def table_rows(output: str) -> dict[str, list[tuple[str, str, str]]]:
 def piped(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> subprocess.CompletedProcess[str]:
     """One run of the demo, also for tests that run in several processes."""
     if worker_id == "master":
-        return run_demo()
+        return run_fresh_demo()
     kept = tmp_path_factory.getbasetemp().parent / "demo.json"
     with FileLock(f"{kept}.lock"):
         if not kept.exists():
-            run = run_demo()
+            run = run_fresh_demo()
             kept.write_text(json.dumps([run.args, run.returncode, run.stdout, run.stderr]), "utf-8")
         return subprocess.CompletedProcess(*json.loads(kept.read_text("utf-8")))
 
@@ -181,7 +189,7 @@ def server(serve_posts: Callable[..., str]) -> tuple[str, ReplayingModel, list[s
 
 
 def test_with_a_server_named_the_same_questions_go_there_and_use_the_whole_recording(
-    server: tuple[str, ReplayingModel, list[str]],
+    server: tuple[str, ReplayingModel, list[str]], run_demo: Callable[..., Any]
 ) -> None:
     address, recording, asked = server
     run = run_demo("--base-url", address, "--model", "big", "--sub-model", "small")
@@ -196,7 +204,7 @@ def test_with_a_server_named_the_same_questions_go_there_and_use_the_whole_recor
 
 
 def test_a_model_that_the_server_does_not_know_is_one_line_and_exit_code_1(
-    server: tuple[str, ReplayingModel, list[str]],
+    server: tuple[str, ReplayingModel, list[str]], run_demo: Callable[..., Any]
 ) -> None:
     run = run_demo("--base-url", server[0], "--model", "unknown")
     assert run.returncode == 1
@@ -208,7 +216,7 @@ def test_a_model_that_the_server_does_not_know_is_one_line_and_exit_code_1(
     ("package", "arguments", "extra"), [("llama_index", (), "all"), ("openai", ("--model", "m"), "openai")]
 )
 def test_without_a_package_it_needs_it_names_the_extra(package: str, arguments: tuple[str, ...], extra: str) -> None:
-    run = run_demo(*arguments, before=f"sys.modules['{package}'] = None")
+    run = run_fresh_demo(*arguments, before=f"sys.modules['{package}'] = None")
     assert run.returncode == 2
     assert f'pip install "rlm-integrations[{extra}]"' in run.stderr
     assert len(run.stderr.splitlines()) == 1

@@ -13,9 +13,8 @@ import pytest
 COUNT = """```repl
 found = search(r"(Contract \\d+) ends on 2027-0[1-5]", limit=None)
 names = list(dict.fromkeys(match.groups[0] for match in found))
-for match in found[:3]:
-    cite(match.text, match.id)
 """
+CITE = "for match in found[:3]:\n    cite(match.text, match.id)\n"
 SAY = 'answer["content"] = llm_query(f"Say this: {len(names)} contracts end before June.")\nanswer["ready"] = True\n```'
 FILL = 'answer["content"] = {"count": len(names), "first": names[0]}\nanswer["ready"] = True\n```'
 COMPUTE = 'answer["content"] = f"{len(names)} contracts end before June."\nanswer["ready"] = True\n```'
@@ -27,8 +26,9 @@ def play(body: dict[str, Any]) -> dict[str, Any]:
     said = [message["content"] if isinstance(message["content"], str) else "" for message in messages]
     if "```repl" in said[0]:
         told = " ".join(said)
-        # Whoever says that the list is computed is given no sub-call, so that the answer stands in no document.
-        return text(COUNT + (FILL if '"count"' in told else COMPUTE if "Count by code" in told else SAY))
+        if "Count by code" in told:
+            return text(COUNT + COMPUTE)
+        return text(COUNT + CITE + (FILL if '"count"' in told else SAY))
     if any("Say this: " in words for words in said):
         return text(said[-1].rpartition("Say this: ")[2])
     if messages[-1]["role"] == "tool":

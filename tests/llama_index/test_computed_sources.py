@@ -114,6 +114,14 @@ def test_what_a_source_says_needs_none(code, ask):
     assert [source.node_id for source in ask(code).source_nodes] == ["d1000"]
 
 
+def test_an_answer_with_citations_has_only_them(ask):
+    """Code of users reads the metadata of source nodes, which a node of ours has not."""
+    response = ask(COUNT + "cite(hits[0]['text'], hits[0])\n" + ANSWER)
+    assert response.response == "137"
+    assert len(response.source_nodes) == 1
+    assert response.source_nodes[0].metadata != {"rlm": "computation"}
+
+
 def test_an_answer_that_rests_on_nothing_has_no_source(ask):
     assert ask("answer['content'] = '137'\nanswer['ready'] = True").source_nodes == []
 

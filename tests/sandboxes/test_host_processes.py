@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,19 +84,26 @@ print("done")
 }
 
 
-def ends(program: str) -> tuple[str, str, int]:
-    """What the program prints, its stderr and its exit status."""
-    command = [sys.executable, "-W", "default", "-W", "ignore::DeprecationWarning", "-c", PROGRAM + program]
-    host = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    return host.stdout, host.stderr, host.returncode
+Ends = Callable[[str], tuple[str, str, int]]
+
+
+@pytest.fixture
+def ends(run_program: Callable[..., Any]) -> Ends:
+    """What a program prints, its stderr and its exit status."""
+
+    def run(program: str) -> tuple[str, str, int]:
+        host = run_program(PROGRAM + program, warnings=["default", "ignore::DeprecationWarning"])
+        return host.stdout, host.stderr, host.returncode
+
+    return run
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_interpreter_may_end_at_any_time(ending: str) -> None:
+def test_an_interpreter_may_end_at_any_time(ends: Ends, ending: str) -> None:
     assert ends(ENDINGS[ending]) == ("done\n", "", 0)
 
 
-def test_forks_of_a_host_that_has_run_and_their_parent_run_on() -> None:
+def test_forks_of_a_host_that_has_run_and_their_parent_run_on(ends: Ends) -> None:
     """As under gunicorn with preload: used before the fork, then in several children at once and in the parent."""
     printed, complaints, status = ends("""
 assert run() == "done"
@@ -114,7 +123,7 @@ assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
     assert (printed, complaints, status) == ("done done\n" * 4, "", 0)
 
 
-def test_a_fork_amid_the_starts_of_other_threads_runs() -> None:
+def test_a_fork_amid_the_starts_of_other_threads_runs(ends: Ends) -> None:
     """Whatever locks other threads hold at that moment, nobody releases them in the child."""
     printed, complaints, status = ends("""
 run()  # Python's own import locks are not in question
@@ -158,14 +167,14 @@ if __name__ == "__main__":
     assert (host.stdout, host.stderr) == ("fork done done done done\nspawn done done done done\n", "")
 
 
-def test_many_hosts_at_once() -> None:
-    command = [sys.executable, "-c", PROGRAM + "print(*[run() for _ in range(5)])"]
-    hosts = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+def test_many_hosts_at_once(start_program: Callable[..., Any]) -> None:
+    hosts = [start_program(PROGRAM + "print(*[run() for _ in range(5)])") for _ in range(3)]
     for host in hosts:
-        assert host.communicate(timeout=60) == ("done done done done done\n", "")
+        ended = host.end()
+        assert (ended.stdout, ended.stderr) == ("done done done done done\n", "")
 
 
-def test_a_host_short_of_descriptors_says_so_and_recovers() -> None:
+def test_a_host_short_of_descriptors_says_so_and_recovers(ends: Ends) -> None:
     """With one more descriptor each time: every place that opens one gets none for once."""
     printed, complaints, status = ends("""
 from rlm_integrations.sandboxes.process.helper_client import helper_client
@@ -189,7 +198,7 @@ for started in (True, False):
     assert lines[19] == lines[20] == lines[40] == lines[41] == "done"
 
 
-def test_a_host_that_can_start_no_thread_says_so_and_recovers() -> None:
+def test_a_host_that_can_start_no_thread_says_so_and_recovers(ends: Ends) -> None:
     printed, complaints, status = ends("""
 run()
 threading.stack_size(1 << 46)

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -254,14 +253,14 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("end", HOSTS)
-async def test_nothing_outlives_the_host(end, until):
-    host = subprocess.run([sys.executable, "-c", PROGRAM + HOSTS[end]], capture_output=True, text=True, timeout=30)
+async def test_nothing_outlives_the_host(run_program, end, until):
+    host = run_program(PROGRAM + HOSTS[end])
     pids = [int(pid) for pid in host.stdout.split()]
     assert len(pids) == 2, host.stderr
     await until(lambda: not any(map(_alive, pids)))
 
 
-def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone():
+def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone(run_program):
     code = (
         "async def main():\n    repl = await opened()\n    await run(repl, 'x = 40')\n    child = os.fork()\n"
         "    if not child: os._exit(0)\n    os.waitpid(child, 0)\n"
@@ -271,12 +270,7 @@ def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone():
         "    print((await run(repl, '6 * 7')).output.head, flush=True)\n    await repl.close()\n"
         "child = os.fork()\nasyncio.run(again())\nif child: os.waitpid(child, 0)\n"
     )
-    host = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", PROGRAM + code],
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    host = run_program(PROGRAM + code, warnings=["error", "ignore::DeprecationWarning"])
     assert host.stderr == ""
     assert host.stdout.split().count("42") == 3
     assert host.returncode == 0

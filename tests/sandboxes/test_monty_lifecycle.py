@@ -210,23 +210,19 @@ def _cpu_ticks(pid: int) -> int:
 
 
 @pytest.mark.parametrize("busy", BUSY)
-async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(children, until, busy):
+async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program, children, until, busy):
     """Long before its limit: that is 60 s, and `until` waits for ten."""
     code, spins = BUSY[busy]
-    host = subprocess.Popen([sys.executable, "-c", PROGRAM, code], stdout=subprocess.PIPE)
-    assert host.stdout is not None
-    try:
-        worker = int(host.stdout.readline())
-        pids = [worker, *children(worker)]
-        assert len(pids) == 2
-        if spins is None:
-            assert b"HostCall" in host.stdout.readline()
-        else:
-            used = _cpu_ticks(pids[spins])
-            await until(lambda: _cpu_ticks(pids[spins]) > used + 20)
-    finally:
-        host.kill()
-        host.communicate()
+    host = start_program(PROGRAM, code)
+    worker = int(host.stdout.readline())
+    pids = [worker, *children(worker)]
+    assert len(pids) == 2
+    if spins is None:
+        assert "HostCall" in host.stdout.readline()
+    else:
+        used = _cpu_ticks(pids[spins])
+        await until(lambda: _cpu_ticks(pids[spins]) > used + 20)
+    host.process.kill()
     await until(lambda: not any(map(_alive, pids)))
 
 

@@ -22,15 +22,18 @@ from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelC
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.terminal.console import TerminalConsole
-from rlm_integrations.terminal.live_view import LiveView, panel
+from rlm_integrations.terminal.live_view import LiveView
+from rlm_integrations.terminal.run_panel import panel
 from rlm_integrations.terminal.run_view import RunView, advance, duration, iteration_line, summary_line
+from rlm_integrations.terminal.streams import PrintableStream
 
 ROOT = Usage(input_tokens=1_000, output_tokens=100, cost_usd=0.25)
 SUB = Usage(input_tokens=10, output_tokens=1)
 
 
-def sub_call(number: int, error: str | None = None) -> SubCallEnded:
-    return SubCallEnded(1, SubCall(number=number, prompt="p", reply=None if error else "r", error=error, usage=SUB))
+def sub_call(number: int, error: str | None = None, at: float = 0.0) -> SubCallEnded:
+    call = SubCall(number=number, prompt="p", reply=None if error else "r", error=error, usage=SUB)
+    return SubCallEnded(1, call, at=at)
 
 
 def result() -> RLMResult[str]:
@@ -86,14 +89,18 @@ def test_sub_calls_are_counted_against_what_was_reserved_and_unsent_ones_given_b
 def test_an_iteration_in_a_line_counts_its_own_code_and_the_runs_tokens() -> None:
     first, second = after(EVENTS[:8]), after(EVENTS)
     assert iteration_line(first, 34.0) == (
-        "iteration 1 of 20: 2 code blocks, 2 sub-calls, the code raised an error, tokens 1,020 in, 102 out, 34.0 s"
+        "iteration 1 of 20: 2 code blocks, 2 sub-calls (1 failed), the code raised an error, "
+        "tokens 1,020 in, 102 out, 34.0 s"
     )
     assert iteration_line(second, 95.0) == "iteration 2 of 20: no code, tokens 2,020 in, 202 out, 1 min 35 s"
 
 
 def test_the_summary_takes_the_results_own_usage() -> None:
     ended = after([*EVENTS, RunEnded(result())])
-    assert summary_line(ended, 2.0) == "2 iterations, 2 sub-calls (1 failed), tokens 2,500 in, 250 out, $0.5000, 2.0 s"
+    assert (
+        summary_line(ended, 2.0)
+        == "2 iterations, 2 sub-calls (1 failed: TimeoutError), tokens 2,500 in, 250 out, $0.5000, 2.0 s"
+    )
 
 
 def test_why_the_first_sub_call_failed_is_known() -> None:
@@ -111,17 +118,68 @@ def test_durations() -> None:
 @pytest.mark.parametrize("width", [40, 80])
 def test_the_panel_fits_its_terminal_and_hides_nothing(width: int) -> None:
     console = TerminalConsole(file=io.StringIO(), width=width, record=True)
-    console.print(panel(after(EVENTS[:7]), 3.0))
+    console.print(panel(after(EVENTS[:7]), 2.5))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
     assert [line.split(maxsplit=1)[1].rstrip() for line in text.splitlines()] == [
         "iteration 1 of 20",
-        "waiting for sub-calls",
+        "⠋ waiting for sub-calls",
         "2 of 4 (1 failed)",
+        "━━━━━━━━━━──────────",
         "1,020 in, 102 out",
         "$0.2500",
-        "3.0 s",
+        "2.5 s",
     ]
+
+
+def test_sub_calls_that_are_waited_for_together_have_a_pace() -> None:
+    events = [*EVENTS[:4], SubCallsReserved(1, 3, at=1.0), *(sub_call(n, at=1.0 + n) for n in (1, 2, 3))]
+    assert (after(events).pending, after(events).rate) == ((0, 0), 0.0)  # all are done
+    later = after([*events, SubCallsReserved(1, 1_000, at=10.0), *(sub_call(n, at=10 + n / 4) for n in range(1, 101))])
+    assert (later.pending, later.rate) == ((100, 1_000), 4.0)
+    console = TerminalConsole(file=io.StringIO(), width=80, record=True)
+    console.print(panel(later, 60.0, ascii_only=True))
+    assert "##.................. 4.0/s, 3 min 45 s left" in console.export_text()
+    assert "pace" not in shown(after([*events, SubCallsReserved(1, 1, at=10.0)]))
+
+
+def test_the_time_counts_from_when_the_user_began_to_wait() -> None:
+    console = TerminalConsole(file=io.StringIO())
+    with LiveView(console, clock=lambda: 10.0, began=3.0) as view:
+        assert view.seconds == 7.0
+
+
+def shown(view: RunView) -> str:
+    console = TerminalConsole(file=io.StringIO(), width=80, record=True)
+    console.print(panel(view, 0.0))
+    return console.export_text()
+
+
+def test_in_full_it_prints_what_was_thought_written_and_printed() -> None:
+    file = io.StringIO()
+    with LiveView(TerminalConsole(file=file, width=40), in_full=True) as view:
+        view.see(EVENTS[1])
+        view.see(RootReplied(1, "I look.\n```repl\nprint(1)\x1b[2J\n```", ROOT, thoughts="Hm."))
+        view.see(
+            CodeEnded(1, CodeExecution(blocks=["a"], output="a line\nand one more", error="line 1: KeyError: 'x'"))
+        )
+        view.see(CodeEnded(1, CodeExecution(blocks=["a"])))
+    assert file.getvalue() == (
+        "  it thought:\n    Hm.\n"
+        "  root LM, iteration 1:\n    I look.\n    ```repl\n    print(1)\\x1b[2J\n    ```\n"
+        "  output:\n    a line\n    and one more\n  error:\n    line 1: KeyError: 'x'\n"
+        "  (no output)\n"
+    )
+
+
+def test_why_a_sub_call_failed_is_told_at_once_and_once() -> None:
+    file = io.StringIO()
+    with LiveView(TerminalConsole(file=file, width=40)) as view:
+        for event in [*EVENTS, sub_call(3, "OSError")]:
+            view.see(event)
+    lines = file.getvalue().splitlines()
+    assert lines.count("The first sub-call that failed: TimeoutError") == 1
+    assert lines.index("The first sub-call that failed: TimeoutError") == 1  # below the corpus
 
 
 def test_without_a_terminal_there_is_a_line_for_each_iteration() -> None:
@@ -133,6 +191,7 @@ def test_without_a_terminal_there_is_a_line_for_each_iteration() -> None:
     lines = file.getvalue().splitlines()
     assert lines[0] == "corpus: 240 documents, 12,345 characters"
     assert [line.split(",")[0] for line in lines[1:]] == [
+        "The first sub-call that failed: TimeoutError",
         "iteration 1 of 20: 2 code blocks",
         "iteration 2 of 20: no code",
     ]
@@ -144,14 +203,30 @@ def test_on_a_terminal_the_view_is_redrawn_below_the_lines_and_goes_at_the_end()
     with LiveView(console) as view:
         for event in EVENTS[:7]:
             view.see(event)
-        view._live.refresh()
+        assert view._lines is not None
+        view._lines.redraw()
         for event in EVENTS[7:9]:
             view.see(event)
     drawn = file.getvalue()
     assert "waiting for sub-calls" in drawn
     assert "corpus: 240 documents, 12,345 characters\n" in drawn
     assert "iteration 1 of 20: 2 code blocks" in drawn
-    assert drawn.endswith("\x1b[2K")  # the last thing it does is to erase its lines
+    assert drawn.endswith("\x1b[J\x1b8\x1b[?25h")  # the last thing it does is to erase its lines
+
+
+def test_what_others_write_on_stderr_stands_above_the_lines_that_are_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    stderr = PrintableStream(file)
+    monkeypatch.setattr("sys.stderr", stderr)
+    console = TerminalConsole(file=file, width=80, force_terminal=True, color_system=None, _environ={"TERM": "xterm"})
+    with LiveView(console):
+        stderr.write("it \x1b[2J")
+        stderr.write("warns\nonce")
+        drawn = file.getvalue()
+    assert "\x1b[J\x1b8it \\x1b[2Jwarns\nnow " in drawn
+    assert file.getvalue().endswith("\x1b[?25honce")  # what had no line break comes at the end
+    stderr.write(" more\n")
+    assert file.getvalue().endswith("once more\n")
 
 
 def test_a_view_that_fails_raises_nothing_and_says_why() -> None:

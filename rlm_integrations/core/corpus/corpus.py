@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal, TypeVar, cast
@@ -19,6 +20,7 @@ from rlm_integrations.core.corpus.frames import frame_documents
 from rlm_integrations.core.corpus.names import check_are_texts
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.files.report import FilesReport
 
 T = TypeVar("T")
 CorpusKind = Literal["none", "str", "documents"]
@@ -34,7 +36,8 @@ class Corpus:
     One that is `in_messages` is the text of the conversation itself, which the root LM sees anyway.
 
     With a `retriever` the documents are only a sample: a run begins with those that it returns for the
-    question, and the REPL can ask it for more.
+    question, and the REPL can ask it for more. Of a corpus that was read from files, `files` says how many they were,
+    and what was skipped and why.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Corpus:
         *,
         join_to: Corpus | None = None,
         retriever: Retriever | None = None,
+        files: FilesReport | None = None,
         in_messages: bool = False,
     ) -> None:
         self.brought: tuple[Document, ...] = tuple(documents)
@@ -51,6 +55,7 @@ class Corpus:
         self.kind: CorpusKind = kind
         self.in_messages = in_messages
         self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
+        self.files: FilesReport | None = files or (join_to.files if join_to else None)
 
     @property
     def shared(self) -> Corpus:
@@ -90,12 +95,12 @@ class Corpus:
         if self.kind == "none":
             return Corpus(unique_ids(documents), retriever=self.retriever)
         if self._base is not None:  # joined to what is shared, not to what an earlier join made for one run
-            return Corpus([*documents, *self.brought], join_to=self._base, retriever=self.retriever)
+            return Corpus([*documents, *self.brought], join_to=self._base, retriever=self.retriever, files=self.files)
         return Corpus(documents, join_to=self)
 
     @classmethod
     def of(cls, context: object) -> Corpus:
-        """Read what a user passed as `context`.
+        """Read what a user passed as `context`. Files that were skipped are warned of (UserWarning).
 
         Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, a str that is a URL
         or the name of a file, there or not, and a list of names of files.
@@ -112,10 +117,15 @@ class Corpus:
             context = rows
         if isinstance(context, (list, tuple)):
             check_are_texts(cast("Sequence[object]", context))
-        documents = read_documents(cast(object, context))
+        documents, files = read_documents(cast(object, context))
         if not documents:
-            raise InvalidArgumentError("context: is empty; pass the documents, or None to ask without a corpus")
-        return cls(unique_ids(documents))
+            skipped = f" ({files.all_skipped})" if files and files.skipped else ""
+            raise InvalidArgumentError(
+                f"context: is empty{skipped}; pass the documents, or None to ask without a corpus"
+            )
+        if files is not None and files.missed:
+            warnings.warn(f"context: {files.line}", stacklevel=2)
+        return cls(unique_ids(documents), files=files)
 
 
 def once_per_corpus(function: Callable[[Corpus], T]) -> Callable[[Corpus], T]:

@@ -40,12 +40,15 @@ def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
 
 
 def corpus_line(corpus: Corpus) -> str:
-    """One line for traces and progress: "240 documents, 12,345 characters"."""
+    """One line for traces and progress: "240 documents, 12,345 characters; skipped 3 binary"."""
     if corpus.kind == "none":
         return "no corpus"
     if corpus.kind == "str":
         return f"one str, {number(corpus.chars)} characters"
-    return f"{plural(len(corpus.documents), 'document')}, {number(corpus.chars)} characters"
+    skipped = corpus.files.all_skipped if corpus.files is not None else ""
+    return (
+        f"{plural(len(corpus.documents), 'document')}, {number(corpus.chars)} characters{'; ' * bool(skipped)}{skipped}"
+    )
 
 
 def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars: int | None = None) -> str:

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.names import check_is_text
-from rlm_integrations.core.corpus.text_files import read_path
+from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.files.report import FilesReport
 
 _FORMS = (
     "a str, a Path or several, a mapping of name to text, an iterable of str, dicts, documents or nodes, "
@@ -21,10 +22,17 @@ _NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
 _DEEPEST = 100
 
 
-def read_documents(context: object) -> list[Document]:
-    """The documents of one document, a Path, a mapping of names, or an iterable of documents and Paths."""
-    if isinstance(context, Path):
-        return read_path(context)
+def read_documents(context: object) -> tuple[list[Document], FilesReport | None]:
+    """The documents of one document, a Path, a mapping of names, or an iterable of documents and Paths.
+
+    Beside them what was read of files and skipped, None where there was no Path.
+    """
+    with PathReader() as files:
+        documents = _documents([context] if isinstance(context, Path) else context, files)
+    return documents, files.report if files.report.files or files.report.skipped else None
+
+
+def _documents(context: object, files: PathReader) -> list[Document]:
     if (mapping := _mapping(context)) is not None:
         return [_named(str(name), text) for name, text in mapping.items()]
     if (alone := _known_document(context, "doc-1")) is not None:
@@ -33,7 +41,7 @@ def read_documents(context: object) -> list[Document]:
         raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; pass {_FORMS}")
     documents: list[Document] = []
     for number, item in enumerate(cast("Iterable[object]", context), 1):
-        documents += read_path(item) if isinstance(item, Path) else [document_of(item, number)]
+        documents += files.read(item) if isinstance(item, Path) else [document_of(item, number)]
     return documents
 
 

@@ -1,60 +1,59 @@
-"""Text files and folders of them, as documents."""
+"""Files and folders of them, as documents."""
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
-from io import FileIO
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
-
-_SNIFFED_BYTES = 8192
-_LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 24  # of a file that are read at once
-_decoder = getincrementaldecoder("utf-8")
-
-
-def read_path(path: Path) -> list[Document]:
-    """A file's document, its id the path as given; a folder stands for the text files in it, at any depth.
-
-    Raises InvalidArgumentError for a file that cannot be read or is not text, and for a folder without a text file.
-    """
-    if not path.is_dir():
-        text = _text_of(path)
-        if text is None:
-            raise InvalidArgumentError(f"context: {str(path)!r} is not a text file; pass its text, for instance as str")
-        return [Document(path.as_posix(), text)]
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
-    documents = [Document(file.as_posix(), text) for file in files if (text := _text_of(file)) is not None]
-    if not documents:
-        raise InvalidArgumentError(f"context: no text file in the folder {str(path)!r}; pass one that holds some")
-    return documents
+from rlm_integrations.files.converter import Converter
+from rlm_integrations.files.finding import Finder, FoundFile
+from rlm_integrations.files.reading import read_files
+from rlm_integrations.files.report import REPEATED, FilesError, FilesReport, quoted
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+class PathReader:
+    """Reads the paths of one corpus, each file once. A context manager; `report` says what was read and skipped."""
+
+    def __init__(self) -> None:
+        self.report = FilesReport()
+        self._finder = Finder(self.report)
+        self._converter = Converter()
+
+    def __enter__(self) -> PathReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._converter.close()
+
+    def read(self, path: Path) -> list[Document]:
+        """A file's documents, their ids beginning with the path as given; of a folder those of all files in it.
+
+        Raises InvalidArgumentError for a file that cannot be read or is not text, and for a folder without a text file.
+        """
+        before = self.report.so_far
+        try:
+            found = self._finder.find(str(path))
+            documents = documents_of(found, self.report, self._converter)
+        except FilesError as error:
+            raise InvalidArgumentError(f"context: {error}") from error
+        if not documents:
+            problem = nothing_in(str(path), self.report.since(before))
+            if problem:
+                raise InvalidArgumentError(f"context: {problem}")
+        return documents
 
 
-def _text_of(file: Path) -> str | None:
-    """The text of a file, None for a binary one. Bytes that are not UTF-8 become lone surrogates, and none is lost."""
-    try:
-        with file.open("rb", buffering=0) as data:
-            beginning = data.read(_SNIFFED_BYTES)
-            return None if b"\0" in beginning else _decoded(beginning, data)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InvalidArgumentError(f"context: cannot read {str(file)!r}: {reason}; pass a readable file") from error
+def documents_of(found: Iterable[FoundFile], report: FilesReport, converter: Converter) -> list[Document]:
+    """The documents of files that were found. Raises FilesError as `read_files` does."""
+    return [Document(file.id, file.text, file.metadata) for file in read_files(found, report, converter)]
 
 
-def _decoded(beginning: bytes, rest: FileIO) -> str:
-    decoder = _decoder(errors="surrogateescape")
-    text = decoder.decode(beginning)
-    # CPython grows a local str in place, once it knows this loop, so that it is never in memory twice.
-    # Where something keeps it from that, pieces which grow along bound what is copied.
-    while True:
-        piece = rest.read(min(max(_LEAST_BYTES, len(text) // 16), _MOST_BYTES))
-        if not piece:
-            break
-        text += decoder.decode(piece)
-    text += decoder.decode(b"", final=True)
-    return text
+def nothing_in(path: str, report: FilesReport) -> str:
+    """What to say of a folder without documents, given the report of it alone; "" where it has none of its own."""
+    if not os.path.isdir(path) or any(each.kind == REPEATED for each in report.skipped):
+        return ""
+    skipped = f" ({report.all_skipped})" if report.skipped else ""
+    return f"no text file in the folder {quoted(path)}{skipped}; pass one that holds some"

@@ -3,13 +3,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -285,16 +284,9 @@ except KeyboardInterrupt:
     ],
     ids=["model hangs", "thread hangs", "loop hangs"],
 )
-def test_ctrl_c_ends_a_hung_run(wait: str, said: str) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", HUNG.format(wait=wait)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "begun\n"
-        os.kill(child.pid, signal.SIGINT)
-        printed, complaints = child.communicate(timeout=20)
-    finally:
-        child.kill()
-        child.communicate()
-    assert (printed, complaints, child.returncode) == (said, "", 0)
+def test_ctrl_c_ends_a_hung_run(start_program: Callable[..., Any], wait: str, said: str) -> None:
+    running = start_program(HUNG.format(wait=wait))
+    assert running.stdout.readline() == "begun\n"
+    os.kill(running.process.pid, signal.SIGINT)
+    ended = running.end(20)
+    assert (ended.stdout, ended.stderr, ended.returncode) == (said, "", 0)

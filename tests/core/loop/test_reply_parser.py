@@ -356,23 +356,26 @@ WEARING: dict[str, Callable[[int], str]] = {
 }
 
 
-HERE = Path(reply_parser.__file__).parent
+HERE = str(Path(reply_parser.__file__).parent)
 
 
 def steps_of(reply: str) -> int:
     """Instructions that the parser took."""
     steps = 0
 
-    def count(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal steps
-        if Path(frame.f_code.co_filename).parent != HERE:
+    def enter(frame: FrameType, event: str, argument: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(HERE):
             return None
         frame.f_trace_opcodes = True
+        return count
+
+    def count(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal steps
         steps += event == "opcode"
         return count
 
     before = sys.gettrace()
-    sys.settrace(count)
+    sys.settrace(enter)
     try:
         parse_reply(reply)
     finally:

@@ -33,9 +33,7 @@ def test_the_examples_of_the_system_message_run(depth: int, context: object, hol
     assert len(examples) == 2 + depth
 
     def sub(messages: Sequence[Message]) -> str:
-        read = messages[-1].content.partition("of it: none.")[2]
-        doc_id = "a" if "[document a]" in read else "-"
-        return f"{doc_id} | 1 June 2021 | Payment is due on 1 June 2021" if "due on" in read else "none"
+        return "none"
 
     replies = [f"```repl\n{example}```" for example in examples]
     if not holds_a_year:
@@ -47,8 +45,7 @@ def test_the_examples_of_the_system_message_run(depth: int, context: object, hol
     if holds_a_year:
         assert last is None
         assert result.answer == "The earliest year named is 1987."
-        found = ["Payment is due on 1 June 2021"] if depth else []
-        assert [citation.cited_text for citation in result.citations] == [*found, "1987"]
+        assert [citation.cited_text for citation in result.citations] == ["1987"]
     else:
         assert last is not None
         assert "no year found" in last

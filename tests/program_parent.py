@@ -1,8 +1,8 @@
-"""Runs commands as forks of one process, which has imported what they import: that is most of the time of one.
+"""Runs programs as forks of one process, which has imported what they import: that is most of the time of one.
 
-Standard input is a socket. What comes on it is a command line, an environment and a folder as JSON, and the
-descriptors of the command's three standard streams and of a pipe that is told the command's process id, and how it
-ended, in twelve characters each.
+Its arguments are the modules to import. Standard input is a socket. What comes on it is a program with its arguments,
+environment, folder and warning options as JSON, and the descriptors of its three standard streams and of a pipe that
+is told the program's process id, and how it ended, in twelve characters each.
 """
 
 import gc
@@ -12,24 +12,13 @@ import os
 import selectors
 import socket
 import sys
+import types
+import warnings
 from contextlib import suppress
 from typing import Any, TextIO
 
-from rlm_integrations.cli import main
 
-IMPORTED = (
-    "anyio._backends._asyncio",
-    "httpcore",
-    "rlm_integrations.cli.app",
-    "rlm_integrations.cli.ask",
-    "rlm_integrations.cli.delivery",
-    "rlm_integrations.openai",
-    "rlm_integrations.sandboxes.process.sandbox",
-    "rlm_integrations.terminal.live_view",
-)
-
-
-def next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+def next_program(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     """Returns in each fork, with what it is to become; and with None where there are to be no more."""
     selector = selectors.DefaultSelector()
     selector.register(requests, selectors.EVENT_READ)
@@ -50,6 +39,10 @@ def next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | 
             pid = os.fork()
             *streams, report = descriptors
             if not pid:
+                for running in selector.get_map().values():
+                    if running.data:
+                        os.close(running.fd)
+                        os.close(running.data[1])
                 selector.close()
                 os.close(report)
                 return json.loads(message), streams
@@ -59,39 +52,50 @@ def next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | 
             selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, report))
 
 
-def become(command: dict[str, Any], streams: list[int]) -> None:
-    """Make this process what the interpreter finds when it starts."""
-    if command["new_session"]:
+def become(program: dict[str, Any], streams: list[int]) -> None:
+    """Make this process what the interpreter is when it has started."""
+    if program["new_session"]:
         os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    for number in command["closed"]:
+    for number in program["closed"]:
         os.close(number)
-    os.chdir(command["cwd"])
+    os.chdir(program["cwd"])
     os.environ.clear()
-    os.environ.update(command["env"])
-    sys.argv[:] = command["argv"]
+    os.environ.update(program["env"])
+    sys.argv[:] = program["argv"]
+    sys.path.insert(0, "")
+    if program["warnings"] is not None:
+        warnings.resetwarnings()
+        sys.warnoptions[:] = program["warnings"]
+        warnings._processoptions(sys.warnoptions)  # type: ignore[attr-defined]
+    encoding = program["env"].get("PYTHONIOENCODING")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        stream = None if number in command["closed"] else opened(number, getattr(sys, name))
+        stream = None if number in program["closed"] else opened(number, getattr(sys, name), encoding)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
 
-def opened(number: int, model: Any) -> TextIO:
+def opened(number: int, model: Any, encoding: str | None) -> TextIO:
     """A standard stream, as the interpreter opens it: `model` is the one of this process."""
-    stream = os.fdopen(number, "w" if number else "r", encoding=model.encoding, errors=model.errors, closefd=False)
+    errors = "strict" if encoding and number < 2 else model.errors
+    mode = "w" if number else "r"
+    stream = os.fdopen(number, mode, encoding=encoding or model.encoding, errors=errors, closefd=False)
     stream.reconfigure(line_buffering=number == 2 or stream.isatty())
     return stream
 
 
 if __name__ == "__main__":
-    for name in IMPORTED:
+    for name in sys.argv[1:]:
         importlib.import_module(name)
+    gc.collect()
     gc.freeze()
     requests = socket.socket(fileno=os.dup(0))
-    command = next_command(requests)
+    program = next_program(requests)
     requests.close()
-    if command is not None:
-        become(*command)
-        main()
+    if program is not None:
+        become(*program)
+        source = program[0]["source"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(source, "<string>", "exec"), vars(sys.modules["__main__"]))

@@ -1,0 +1,36 @@
+"""What the functions of formats give and raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Note = Callable[[str], None]
+"""Told what a user should know of how a file was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A text of a file. `place` is its part of an id, as "page=3"; "" where the file has this text alone."""
+
+    text: str
+    place: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+Parts = Iterator[Part]
+
+
+class UnreadableError(Exception):
+    """The file cannot be converted. `kind` is for counting, as "encrypted"."""
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.detail = detail
+
+
+def numbered(place: str, number: int, text: str, metadata: Mapping[str, Any] | None = None) -> Part:
+    """The part with that number among others of its kind."""
+    return Part(text, f"{place}={number}", {**(metadata or {}), place: number})

@@ -1,0 +1,66 @@
+"""The child process: a request a line on standard input, the parts of the file as lines of JSON on standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+import warnings
+from typing import IO, Any
+
+from rlm_integrations.files.conversion.formats import convert
+from rlm_integrations.files.conversion.parts import UnreadableError
+from rlm_integrations.files.report import INSTALL
+
+_DETAIL_CHARS = 200
+
+
+def main(memory_bytes: int) -> None:
+    """Serve until the host closes the pipe."""
+    _bound_memory(memory_bytes)
+    warnings.simplefilter("ignore")
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "r+b") as null:  # a library may print
+        os.dup2(null.fileno(), 0)
+        os.dup2(null.fileno(), 1)
+    for line in requests:
+        request: dict[str, str] = json.loads(line)
+        _answer(request["path"], request["kind"], replies)
+        replies.flush()
+
+
+def _answer(path: str, kind: str, replies: IO[bytes]) -> None:
+    def tell(**fields: Any) -> None:
+        text = json.dumps(fields, ensure_ascii=False, default=str)
+        replies.write(text.encode("utf-8", "surrogatepass") + b"\n")
+
+    try:
+        with open(path, "rb") as file:
+            data = file.read(os.fstat(file.fileno()).st_size)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            for part in convert(kind, data, lambda note: tell(note=note)):
+                tell(text=part.text, place=part.place, metadata=part.metadata)
+    except UnreadableError as error:
+        tell(problem=error.kind, detail=error.detail)
+    except ImportError as error:
+        tell(problem=f".{kind}", detail=f"it needs {error.name}: {INSTALL}")
+    except MemoryError:
+        tell(problem="not converted", detail="it needs too much memory")
+    except Exception as error:  # whatever a parser makes of foreign bytes
+        tell(problem="damaged", detail=f"{type(error).__name__}: {error}"[:_DETAIL_CHARS])
+    else:
+        tell(done=True)
+
+
+def _bound_memory(size: int) -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    bound = size if most == resource.RLIM_INFINITY else min(size, most)
+    with contextlib.suppress(ValueError, OSError):  # where the system does not bound it
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

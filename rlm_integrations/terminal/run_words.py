@@ -1,0 +1,42 @@
+"""What a root LM thought and wrote, and what its code printed, for a terminal: each iteration in full."""
+
+from __future__ import annotations
+
+import textwrap
+
+from rich.text import Text
+
+from rlm_integrations.core.trace.events import CodeEnded, Event, RootFailed, RootReplied
+from rlm_integrations.core.trace.records import CodeExecution
+from rlm_integrations.terminal.console import words
+
+_INDENT = "    "
+
+
+def spelled_out(event: Event) -> list[Text]:
+    """The lines that say the event in full; none for most events."""
+    match event:
+        case RootReplied():
+            parts = [_part(f"root LM, iteration {event.iteration}:", event.reply or "(an empty reply)")]
+            if event.thoughts.strip():
+                parts.insert(0, _part("it thought:", event.thoughts, "dim"))
+            return parts
+        case RootFailed():
+            return [_part("the root LM failed:", event.error, "red")]
+        case CodeEnded():
+            return _execution(event.execution)
+        case _:
+            return []
+
+
+def _execution(execution: CodeExecution) -> list[Text]:
+    parts = [_part("output:", execution.output)] if execution.output.strip() else []
+    for label, problem in (("error:", execution.error), ("the REPL was lost:", execution.lost)):
+        if problem:
+            parts.append(_part(label, problem, "red"))
+    return parts or [Text("  (no output)", style="dim")]
+
+
+def _part(label: str, content: str, style: str = "") -> Text:
+    body = words(textwrap.indent(content.strip("\n").rstrip(), _INDENT, lambda line: True), style)
+    return Text.assemble((f"  {label}", "bold"), "\n", body)

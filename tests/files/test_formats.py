@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlm_integrations.files import converter as converting
+from rlm_integrations.files import reading, unpacking
+from rlm_integrations.files.converter import Converter, NotConvertedError
+from rlm_integrations.files.report import FilesError
+
+Here = Callable[[dict[str, str | bytes]], None]
+Read = Callable[..., Any]
+
+
+def pdf(*pages: str) -> bytes:
+    """A PDF without compression, in which no byte is zero."""
+    kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(len(pages)))
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+    ]
+    for number, text in enumerate(pages):
+        content = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET" if text else ""
+        resources = "/Resources << /Font << /F1 3 0 R >> >>"
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] {resources} /Contents {5 + 2 * number} 0 R >>"
+        )
+        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    body, places = "%PDF-1.4\n", list[int]()
+    for number, content in enumerate(objects, 1):
+        places.append(len(body))
+        body += f"{number} 0 obj\n{content}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    size = len(objects) + 1
+    trailer = f"trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF\n"
+    return f"{body}xref\n0 {size}\n0000000000 65535 f \n{table}{trailer}".encode("latin-1")
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def by_id(texts: Any) -> dict[str, str]:
+    return {text.id: text.text for text in texts}
+
+
+def test_a_pdf_is_read_by_page(here: Here, read: Read) -> None:
+    here({"n/contract.pdf": pdf("The contract ends in June.", "", "Signed."), "n/scan.pdf": pdf("", "")})
+    texts, report = read("n")
+    assert by_id(texts) == {
+        "n/contract.pdf#page=1": "The contract ends in June.",
+        "n/contract.pdf#page=3": "Signed.",
+    }
+    assert texts[1].metadata == {"file": "n/contract.pdf", "page": 3}
+    assert "1 without text ('n/scan.pdf': scanned pages are not recognised)" in report.missed
+    assert "1 with pages without text ('n/contract.pdf')" in report.missed
+    assert report.line.startswith("2 documents of 1 file; ")
+
+
+def test_a_pdf_that_is_none_never_passes_for_text(here: Here, read: Read) -> None:
+    here({"n/a.txt": "a", "n/broken.pdf": b"%PDF-1.4\nstream of words without a zero byte\n" * 40})
+    texts, report = read("n")
+    assert by_id(texts) == {"n/a.txt": "a"}
+    assert report.missed.startswith("skipped 1 damaged ('n/broken.pdf': ")
+    with pytest.raises(FilesError, match=r"'n/broken.pdf' is not read as text: damaged"):
+        read("n/broken.pdf")
+
+
+def test_office_documents(here: Here, read: Read, tmp_path: Path) -> None:
+    import docx
+    import openpyxl
+    import pptx
+
+    here({})
+    document = docx.Document()
+    document.add_paragraph("Before the table.")
+    table = document.add_table(1, 2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "left", "right"
+    document.add_paragraph("After it.")
+    document.sections[0].header.paragraphs[0].text = "In the header."
+    document.save("a.docx")
+    slides = pptx.Presentation()
+    slide = slides.slides.add_slide(slides.slide_layouts[5])
+    slide.shapes.title.text = "A title"
+    shape = slide.shapes.add_table(1, 2, 0, 0, 9, 9)
+    shape.table.cell(0, 0).text, shape.table.cell(0, 1).text = "one", "two"
+    slide.notes_slide.notes_text_frame.text = "A note."
+    slides.save("b.pptx")
+    book = openpyxl.Workbook()
+    book.active.title = "Prices"
+    book.active.append(["fruit", "price"])
+    book.active.append(["pear", 3])
+    book.create_sheet("Empty")
+    book.save("c.xlsx")
+    texts, report = read("a.docx", "b.pptx", "c.xlsx")
+    assert by_id(texts) == {
+        "a.docx": "Before the table.\nleft\tright\nAfter it.\n\n[header]\nIn the header.",
+        "b.pptx#slide=1": "A title\none\ttwo\n[notes]\nA note.",
+        "c.xlsx#sheet=Prices": "fruit\tprice\npear\t3",
+    }
+    assert report.line == "3 documents"
+    assert not report.plain
+
+
+def test_an_epub_is_read_by_chapter(here: Here, read: Read) -> None:
+    opf = "http://www.idpf.org/2007/opf"
+    container = "urn:oasis:names:tc:opendocument:xmlns:container"
+    here({"book.epub": zipped({
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": f'<container xmlns="{container}"><rootfiles>'
+        '<rootfile full-path="O/b.opf"/></rootfiles></container>',
+        "O/b.opf": f'<package xmlns="{opf}"><manifest><item id="a" href="t/a%20b.xhtml"/><item id="z" href="z.xhtml"/>'
+        '</manifest><spine><itemref idref="z"/><itemref idref="a"/></spine></package>',
+        "O/t/a b.xhtml": "<html><body><p>Second &amp; last.</p></body></html>",
+        "O/z.xhtml": "<html><head><style>p {}</style></head><body><h1>First</h1></body></html>",
+    })})  # fmt: skip
+    texts, _ = read("book.epub")
+    assert by_id(texts) == {"book.epub#chapter=1": "First", "book.epub#chapter=2": "Second & last."}
+
+
+def test_html_is_its_text(here: Here, read: Read) -> None:
+    page = (
+        "<!doctype html><html><head><title>Title</title><style>p { }</style><script>if (a < b) x()</script></head>"
+        "<body><!-- unseen --><p>One\n  <b>para</b>graph &lt;3</p><ul><li>first<li>second</ul>"
+        "<table><tr><th>a</th><th>b</th></tr><tr><td>1<td>2</table><pre>x\n  y</pre>end"
+    )
+    here({"a.html": page, "b.htm": b'<meta charset="windows-1251"><p>' + "шесть".encode("cp1251")})
+    texts, report = read("a.html", "b.htm")
+    assert texts[0].text == "Title\n\nOne paragraph <3\n\n- first\n- second\n\na\tb\n\n1\t2\n\nx\n  y\nend"
+    assert texts[1].text == "шесть"
+    assert report.line == "2 documents; 1 read as windows-1251 ('b.htm')"
+
+
+def test_a_notebook_is_its_cells_and_what_they_printed(here: Here, read: Read) -> None:
+    picture = "iVBORw0KGgo" * 1000
+    outputs = [
+        {"output_type": "stream", "text": ["1\n", "2\n"]},
+        {"output_type": "display_data", "data": {"image/png": picture, "text/plain": ["<Figure>"]}},
+        {"output_type": "error", "traceback": ["\x1b[31mValueError\x1b[0m: no"]},
+    ]
+    cells = [
+        {"cell_type": "markdown", "source": ["# Größe\n", "of it"]},
+        {"cell_type": "code", "source": "print(1)", "outputs": outputs},
+    ]
+    here({"a.ipynb": json.dumps({"cells": cells, "nbformat": 4}), "b.ipynb": "[1]"})
+    texts, report = read("a.ipynb", "b.ipynb")
+    assert texts[0].text == (
+        "[cell 1: markdown]\n# Größe\nof it\n\n[cell 2: code]\nprint(1)\n[output of cell 2]\n1\n2\n<Figure>\n"
+        "[image/png]\nValueError: no"
+    )
+    assert texts[1].text == "[1]"
+    assert report.line == "2 documents; 1 read as plain text, not as ipynb ('b.ipynb': it is no notebook)"
+
+
+def mail(subject: str, **more: Any) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "Jörg <j@example.org>", subject
+    message.set_content("Die Größe ist drei.\nFrom here on it grows.\n", cte=more.get("cte", "base64"))
+    return message
+
+
+def test_mail_is_a_message_a_document_with_its_body_decoded(here: Here, read: Read) -> None:
+    alone = mail("Größe", cte="quoted-printable")
+    alone.add_alternative("<p>Die <b>Größe</b></p>", subtype="html")
+    alone.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="contract.pdf")
+    separator = b"From j@example.org Thu Jan  1 00:00:00 2026\n"
+    box = b"".join(separator + bytes(mail(f"No. {n}", cte="8bit")) + b"\n" for n in range(3))
+    here({"a.eml": bytes(alone), "b.mbox": box, "c.mbox": "no mailbox"})
+    texts, report = read("a.eml", "b.mbox", "c.mbox")
+    found = by_id(texts)
+    assert found["a.eml"] == (
+        "From: Jörg <j@example.org>\nSubject: Größe\nAttachment: contract.pdf (application/pdf)\n\n"
+        "Die Größe ist drei.\nFrom here on it grows."
+    )
+    assert list(found) == ["a.eml", "b.mbox#message=1", "b.mbox#message=2", "b.mbox#message=3", "c.mbox"]
+    assert found["b.mbox#message=3"].endswith("Subject: No. 2\n\nDie Größe ist drei.\nFrom here on it grows.")
+    assert texts[3].metadata == {
+        "file": "b.mbox", "message": 3, "from": "Jörg <j@example.org>", "subject": "No. 2",
+    }  # fmt: skip
+    assert report.missed == "1 read as plain text, not as mbox ('c.mbox': it is no mailbox)"
+
+
+def test_tables_are_read_by_row(here: Here, read: Read) -> None:
+    rows = io.StringIO()
+    csv.writer(rows).writerows([["name", "said"], ["Ann", 'a "word",\nand another'], ["Bo", ""]])
+    here({
+        "a.csv": rows.getvalue(),
+        "b.csv": "Name;Größe\r\nMüller;3,5\r\n".encode("cp1252"),
+        "c.tsv": "x\ty\n1\t2\n\n3\t4\n",
+        "e.csv": "label,text\nspam,Buy now\n",
+        "f.jsonl": '{"text": "a", "deep": ' + "[" * 99 + "]" * 99 + "}\n",
+        "d.jsonl": '{"text": "Gr\\u00f6\\u00dfe", "label": 1}\n\n{"k": ["\\u00e4"]}\n',
+    })  # fmt: skip
+    texts, report = read("a.csv", "b.csv", "c.tsv", "e.csv", "f.jsonl", "d.jsonl")
+    assert by_id(texts) == {
+        "a.csv#row=1": 'name: Ann\nsaid: a "word",\nand another',
+        "a.csv#row=2": "name: Bo\nsaid: ",
+        "b.csv#row=1": "Name: Müller\nGröße: 3,5",
+        "c.tsv#row=1": "x: 1\ny: 2",
+        "c.tsv#row=2": "x: 3\ny: 4",
+        "e.csv#row=1": "Buy now",
+        "f.jsonl#row=1": '{"text": "a", "deep": ' + "[" * 99 + "]" * 99 + "}",
+        "d.jsonl#row=1": "Größe",
+        "d.jsonl#row=2": '{"k": ["ä"]}',
+    }
+    assert texts[-2].metadata == {"file": "d.jsonl", "row": 1, "label": 1}
+    assert texts[5].metadata == {"file": "e.csv", "row": 1, "label": "spam"}
+    assert report.line == "9 documents of 6 files; 1 read as cp1252, a guess ('b.csv')"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.csv", "1,2\n3,4\n", "its first line names no columns"),
+        ("a.csv", "words, and no table\nbut prose, with, commas\n", "row 1 has 3 cells, the first line 2"),
+        ("a.csv", "one column\n1\n", "its first line names no columns"),
+        ("a.csv", "a,b\n", "it has no rows"),
+        ("a.csv", "a,b\n" + "1,2\n" * 100_001, "more than 100,000 rows"),
+        ("a.jsonl", '{"a": 1}\n{"a": \n', "line 2 is not JSON"),
+    ],
+)
+def test_what_is_no_table_is_read_as_it_stands_and_that_is_said(
+    here: Here, read: Read, name: str, content: str, why: str
+) -> None:
+    here({name: content})
+    texts, report = read(name)
+    assert by_id(texts) == {name: content}
+    assert report.plain == {name}
+    assert why in report.missed
+
+
+def test_rtf(here: Here, read: Read) -> None:
+    here({"a.rtf": r"{\rtf1\ansi{\b Gr\'f6\'dfe}\par two}"})
+    assert read("a.rtf")[0][0].text == "Größe\ntwo"
+
+
+def test_gzip_is_unpacked_and_read_as_what_is_in_it(here: Here, read: Read) -> None:
+    here({
+        "n/a.log.gz": gzip.compress(b"first\n") + gzip.compress("Größe\n".encode()),
+        "n/b.csv.gz": gzip.compress(b"x,y\n1,2\n"),
+        "n/c.pdf.gz": gzip.compress(pdf("Page one.")),
+        "n/d.gz": gzip.compress(b"cut off" * 1000)[:40],
+        "n/e.gz": gzip.compress(b"\0\1\2"),
+        "n/f.gz": gzip.compress(gzip.compress(b"twice")),
+    })  # fmt: skip
+    texts, report = read("n")
+    assert by_id(texts) == {
+        "n/a.log.gz": "first\nGröße\n",
+        "n/b.csv.gz#row=1": "x: 1\ny: 2",
+        "n/c.pdf.gz#page=1": "Page one.",
+    }
+    assert report.plain == {"n/a.log.gz"}
+    assert report.missed == "skipped 1 damaged ('n/d.gz': it is cut off), 1 binary, 1 .gz"
+
+
+def test_gzip_is_bounded(here: Here, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "UNPACKED_BYTES", 100_000)
+    here({"n/a.gz": gzip.compress(b"x" * 100_000), "n/bomb.gz": gzip.compress(b"x" * 50_000) * 3})
+    texts, report = read("n")
+    assert [text.id for text in texts] == ["n/a.gz"]
+    assert report.missed == "skipped 1 not unpacked ('n/bomb.gz': it is too large when it is)"
+
+
+def test_a_parser_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")  # nobody writes: whoever opens it waits for ever
+    (tmp_path / "a.html").write_text("<p>a")
+    with Converter(seconds=0.3) as converter:
+        with pytest.raises(NotConvertedError, match=r"it took more than 0\.3 s"):
+            converter.convert(str(tmp_path / "fifo"), "html", [])
+        converter._seconds = 60
+        assert [part.text for part in converter.convert(str(tmp_path / "a.html"), "html", [])] == ["a"]
+
+
+def test_a_bomb_meets_the_bound_of_memory(tmp_path: Path) -> None:
+    word = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    bomb = {
+        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        '<Override PartName="/word/document.xml" ContentType="application/vnd.openxmlformats-officedocument'
+        '.wordprocessingml.document.main+xml"/></Types>',
+        "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
+        'officeDocument" Target="word/document.xml"/></Relationships>',
+        "word/document.xml": f'<w:document xmlns:w="{word}"><w:body>{" " * (200 << 20)}</w:body></w:document>',
+    }
+    (tmp_path / "bomb.docx").write_bytes(zipped(bomb))
+    with Converter(memory_bytes=220 << 20) as converter, pytest.raises(NotConvertedError, match="memory"):
+        converter.convert(str(tmp_path / "bomb.docx"), "docx", [])
+
+
+def test_what_a_file_becomes_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(converting, "OUTPUT_BYTES", 10_000)
+    (tmp_path / "a.html").write_text("word " * 10_000)
+    with Converter() as converter, pytest.raises(NotConvertedError, match="MB of text"):
+        converter.convert(str(tmp_path / "a.html"), "html", [])
+
+
+def test_a_converter_leaves_no_process_behind(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<p>a")
+    with Converter() as converter:
+        converter.convert(str(tmp_path / "a.html"), "html", [])
+        process = converter._process
+        assert process is not None
+    assert process.returncode is not None
+
+
+def test_without_its_library_a_format_is_refused_by_name_with_the_remedy(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here({"missing/pypdf.py": "raise ImportError('gone', name='pypdf')", "n/a.pdf": pdf("a"), "n/b.pdf": pdf("b")})
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "missing"), *sys.path])
+    from rlm_integrations.files.finding import Finder
+    from rlm_integrations.files.report import FilesReport
+
+    remedy = 'it needs pypdf: pip install "rlm-integrations[files]"'
+    with Converter() as converter:
+        report = FilesReport()
+        assert list(reading.read_files(Finder(report).find("n"), report, converter)) == []
+        assert report.missed == f"skipped 2 .pdf ({remedy})"
+        with pytest.raises(FilesError, match=r"'n/a.pdf' is not read as text: .pdf \(it needs pypdf: pip install"):
+            list(reading.read_files(Finder(report).find("n/a.pdf"), report, converter))
