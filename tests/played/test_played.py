@@ -37,8 +37,8 @@ HERE = Path(__file__).parent
 LICENCES = Path("corpora/licences")
 """Relative, as it was when it was played: documents' ids are their paths."""
 
-MOST_ROOT_CALLS = 12
-MOST_ROOT_PROMPT_CHARS = 100_000
+MOST_ROOT_CALLS = 11
+MOST_ROOT_PROMPT_CHARS = 86_000
 OPENING_CHARS = 6_000
 """Room for the system prompt, and for the first message with its sample of one document."""
 STATUS_CHARS = 1_000
@@ -121,8 +121,8 @@ PLAYED = [
         facts=(
             r"Artistic License",
             re.escape(
-                '"(You will not be required to justify it to the Copyright Holder, but only to the computing '
-                'community at large as a market that must bear the fee.)"'
+                '"You will not be required to justify it to the Copyright Holder, but only to the computing '
+                'community at large as a market that must bear the fee."'
             ),
         ),
         cited=frozenset({"corpora/licences/Artistic.txt"}),
@@ -143,9 +143,9 @@ PLAYED = [
         "contradiction",
         through_langchain,
         facts=(
-            r"^The borehole is 36 metres deep",
-            r"£2,340 for drilling at £65 a metre, which is exactly 36 metres",
-            r"only the summer 2021 newsletter .* \"forty-two metres\"",
+            r"^36 metres - well supported by the records, but never independently measured",
+            r"£2,340\.00 at £65 a metre, which is exactly 36 metres",
+            r"^Against it: the summer 2021 newsletter says \"forty-two metres\"",
         ),
         cited=frozenset({"min-2021-06", "tr-2022", "nl-2021-summer"}),
     ),
@@ -154,18 +154,18 @@ PLAYED = [
         through_llama_index,
         facts=(
             r"^Four members",
-            r"Dilys Marsh .*: from AGAINST to FOR\.",
-            r"Roy Tindall .*: from AGAINST to FOR\.",
-            r"Jean Tindall: from AGAINST to FOR\.",
-            r"Ivo Petrak: from FOR to AGAINST\.",
+            r"^- Dilys Marsh: from against .* to for ",
+            r"^- Roy Tindall: from against .* to for ",
+            r"^- Jean Tindall: from against .* to for ",
+            r"^- Ivo Petrak: from for .* to against ",
         ),
         cited=frozenset({"let-002", "agm-2021", "min-2019-09", "agm-2023", "nl-2022-summer", "em-0266"}),
-        not_said=("Marshall", "Pell", "Doyle", "Henshaw", "Quill", "Stubbs", "Okafor", "Raman"),
+        not_said=(r"(?m)^- (?!Dilys Marsh|Roy Tindall|Jean Tindall|Ivo Petrak)",),
     ),
     Played(
         "plan_fails",
         through_llama_index,
-        facts=(r"^£46\.50 for a full plot", r"24 January 2022 cut it to £45, .* but that meeting was void"),
+        facts=(r"^£46\.50 for a full plot", r"24 January 2022 lowered it to £45, but was void"),
         cited=frozenset({"agm-2022", "tr-2023"}),
     ),
 ]
