@@ -308,9 +308,9 @@ def test_files_and_folders_are_documents_named_by_their_paths(tmp_path: Path) ->
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "one.txt").write_bytes(b"first\r\nsecond")
     (tmp_path / "notes" / "picture.png").write_bytes(b"\x89PNG\0\0")
-    with ScriptedModel([finish("[(d['id'].rsplit('/', 1)[-1], d['text']) for d in context]")]) as llm:
-        with pytest.warns(UserWarning, match="skipped 1 binary"):
-            result = RLMEngine(llm, limits={"inline_chars": 0}).run("?", tmp_path / "notes")
+    read = finish("[(d['id'].rsplit('/', 1)[-1], d['text']) for d in context]")
+    with ScriptedModel([read]) as llm, pytest.warns(UserWarning, match="skipped 1 binary"):
+        result = RLMEngine(llm, limits={"inline_chars": 0}).run("?", tmp_path / "notes")
     assert result.text == '[["one.txt", "first\\r\\nsecond"]]'
 
 
