@@ -156,7 +156,9 @@ def demo(
         bool, typer.Option("--live", help="Ask a real model: RLM_MODEL, or else gpt-5. Needs OPENAI_API_KEY.")
     ] = False,
     model: Annotated[str | None, typer.Option("-m", "--model", help="Ask this model, and no script.")] = None,
-    sub_model: Annotated[str | None, typer.Option(help="The model of sub-calls. Default: the root LM.")] = None,
+    sub_model: Annotated[
+        str | None, typer.Option(help="The model of sub-calls. Default: the root LM; of gpt-5, gpt-5-mini.")
+    ] = None,
     base_url: Annotated[str | None, typer.Option(help="Any OpenAI-compatible server. Its key: OPENAI_API_KEY.")] = None,
     recorded: Annotated[
         bool, typer.Option("--recorded", help="Ask no model, whatever the environment holds. The default.")

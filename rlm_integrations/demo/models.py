@@ -64,9 +64,9 @@ def choose_models(wanted: Wanted, environment: Mapping[str, str]) -> DemoModels:
     sub = wanted.sub_model or environment.get("RLM_SUB_MODEL") or (root if named else _DEFAULT[1])
     url = wanted.base_url or environment.get("OPENAI_BASE_URL")
     where = url or "OpenAI's API"
-    prices = "" if named else ", in 2025 some $0.02 to $0.15, and never more than $3"
+    prices = "" if named else ": at the prices of 2025 some $0.02 to $0.15, and at most about $3"
     cost = (
-        f"{root} and {sub} at {where} are to read and write {_EXPECTED} tokens, and at most about "
+        f"{root} and {sub} at {where} will likely read and write {_EXPECTED} tokens, and at most about "
         f"{MAX_TOTAL_TOKENS:,}{prices}."
     )
     introduction = f"A real model answers: {root} as the root LM and {sub} for the sub-calls, through {where}."

@@ -13,6 +13,7 @@ from rich.console import ConsoleDimensions
 from rich.text import Text
 
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.wording import number, plural
 from rlm_integrations.demo.delivery_log import ANSWER, QUESTION, DeliveryLog, make_log
@@ -20,6 +21,7 @@ from rlm_integrations.demo.models import MAX_TOTAL_TOKENS, DemoModels, Wanted, c
 from rlm_integrations.demo.narration import Narration, code, print_indented
 from rlm_integrations.demo.report import CHARS_PER_TOKEN, SEARCHED, answer_beside_truth, answer_lines, ways_compared
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.terminal.console import TerminalConsole, name, sentence, words
 
 CODE = "result = RLMEngine(llm, sub_llm=sub_llm).run(question, log)"
@@ -39,18 +41,18 @@ def run_demo(wanted: Wanted, sandbox: str, confirm: Callable[[str], None]) -> No
         confirm: called with what a live run may cost, before anything is asked. It raises where nobody agrees.
 
     Raises MissingExtraError where openai is needed and missing, InvalidArgumentError for options that do not fit,
-    RunError for a run that failed.
+    SandboxUnavailableError where the sandbox does not work here, RunError for a run that failed.
     """
-    console = _console()
+    console, confined = _console(), resolve_sandbox(sandbox)
     models = choose_models(wanted, os.environ)
     if models.cost is not None:
         confirm(models.cost)
     console.print(words(models.introduction))
-    show_run(console, models, sandbox, make_log())
+    show_run(console, models, confined, make_log())
     _print_next_steps(console)
 
 
-def show_run(console: TerminalConsole, models: DemoModels, sandbox: str, log: DeliveryLog) -> None:
+def show_run(console: TerminalConsole, models: DemoModels, sandbox: str | Sandbox, log: DeliveryLog) -> None:
     """The question over the log, the run, what came of it, and what other ways to ask would have seen."""
     _introduce(console, log)
     result = _ask(console, models, sandbox, log)
@@ -75,7 +77,7 @@ def _introduce(console: TerminalConsole, log: DeliveryLog) -> None:
     console.print(words(QUESTION))
 
 
-def _ask(console: TerminalConsole, models: DemoModels, sandbox: str, log: DeliveryLog) -> RLMResult[str]:
+def _ask(console: TerminalConsole, models: DemoModels, sandbox: str | Sandbox, log: DeliveryLog) -> RLMResult[str]:
     _heading(console, "The run")
     print_indented(console, code(CODE))
     limits = None if models.cost is None else RLMLimits(max_total_tokens=MAX_TOTAL_TOKENS)

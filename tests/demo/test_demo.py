@@ -237,6 +237,12 @@ def test_where_nobody_can_agree_nothing_is_asked(
     assert (len(run.stderr.splitlines()), run.stdout, server[1]) == (1, "", [])
 
 
+def test_a_sandbox_that_is_unknown_is_said_before_anything_else(run_program: Callable[..., Any]) -> None:
+    run = run_program(PROGRAM, "--sandbox", "sandpit")
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
+    assert "sandpit" in run.stderr
+
+
 def test_a_model_that_the_server_does_not_know_is_one_line_and_exit_code_1(
     server: tuple[str, list[str]], run_program: Callable[..., Any]
 ) -> None:
