@@ -74,7 +74,7 @@ def serve_posts() -> Iterator[Callable[[Post], str]]:
                 pass
 
         server = _Server(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.002})
         thread.start()
         servers.append((server, thread))
         return f"http://127.0.0.1:{server.server_port}/v1"

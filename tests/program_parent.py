@@ -5,6 +5,7 @@ environment, folder and warning options as JSON, and the descriptors of its thre
 is told the program's process id, and how it ended, in twelve characters each.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -88,7 +89,8 @@ def opened(number: int, model: Any, encoding: str | None) -> TextIO:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        importlib.import_module(name)
+        with contextlib.suppress(ModuleNotFoundError):  # an environment without it has no program that needs it
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
     requests = socket.socket(fileno=os.dup(0))

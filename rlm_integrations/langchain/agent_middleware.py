@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from threading import Lock
-from typing import Any, NotRequired, cast
+from typing import TYPE_CHECKING, Any, NotRequired, cast
 
 from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
@@ -38,7 +38,13 @@ class CorpusState(AgentState[Any]):
     """What RLMRunnable takes as context."""
 
 
-class RLMMiddleware(AgentMiddleware[Any, Any, Any]):
+if TYPE_CHECKING:
+    _Middleware = AgentMiddleware[Any, Any, Any]
+else:
+    _Middleware = AgentMiddleware  # it took two parameters before langchain 1.2
+
+
+class RLMMiddleware(_Middleware):
     """Gives an agent a tool that answers questions over a corpus of any length.
 
         agent = create_agent("openai:gpt-5", middleware=[RLMMiddleware(documents)])

@@ -67,7 +67,8 @@ def call_injected(tool: BaseTool, injected: Injected, arguments: dict[str, Any])
     call = _call(tool, arguments)
     if injected.graph is None:
         return _value(tool, _with_raw_value(tool).invoke(call))
-    return _value(tool, _tool_node(tool).invoke([call]))
+    node = _tool_node(tool)
+    return _value(tool, node.invoke(_node_input(node, call)))
 
 
 async def acall_injected(tool: BaseTool, injected: Injected, arguments: dict[str, Any]) -> Any:
@@ -75,7 +76,8 @@ async def acall_injected(tool: BaseTool, injected: Injected, arguments: dict[str
     call = _call(tool, arguments)
     if injected.graph is None:
         return _value(tool, await _with_raw_value(tool).ainvoke(call))
-    return _value(tool, await _tool_node(tool).ainvoke([call]))
+    node = _tool_node(tool)
+    return _value(tool, await node.ainvoke(_node_input(node, call)))
 
 
 def _call(tool: BaseTool, arguments: dict[str, Any]) -> ToolCall:
@@ -84,6 +86,15 @@ def _call(tool: BaseTool, arguments: dict[str, Any]) -> ToolCall:
 
 def _tool_node(tool: BaseTool) -> Any:
     return importlib.import_module("langgraph.prebuilt").ToolNode([_with_raw_value(tool)], handle_tool_errors=False)
+
+
+def _node_input(node: Any, call: ToolCall) -> Any:
+    """What a ToolNode takes. One that does not read the graph's state itself (before LangGraph 1.1) is given it."""
+    if "config" in inspect.signature(node._extract_state).parameters:
+        return [call]
+    read = importlib.import_module("langgraph.config").get_config()["configurable"]["__pregel_read"]
+    state = read(list(read.args[1]), True)  # of all channels, as the newer ones do
+    return {"__type": "tool_call_with_context", "tool_call": call, "state": state}
 
 
 def _with_raw_value(tool: BaseTool) -> BaseTool:

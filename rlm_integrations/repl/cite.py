@@ -75,11 +75,13 @@ def _find_words(quote: str, passages: Iterable[Passage]) -> tuple[Passage, int, 
     """The first place of these words; within a document letter for letter before with other white space."""
     words = quote.split()
     exact = quote.strip()
-    loose = _compile(ANY_SPACE.join(map(_escape, words)))
+    loose = None
     for passage in passages:
         start = passage.text.find(exact)
         if start >= 0:
             return passage, start, start + len(exact)
-        if len(words) > 1 and (match := loose.search(passage.text)) is not None:
-            return passage, match.start(), match.end()
+        if len(words) > 1:
+            loose = loose or _compile(ANY_SPACE.join(map(_escape, words)))  # takes long for a long quote
+            if (match := loose.search(passage.text)) is not None:
+                return passage, match.start(), match.end()
     return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -36,9 +38,10 @@ def test_how_long_a_loop_waits_is_in_the_same_table() -> None:
     assert re.fullmatch(row, done.stdout.splitlines()[2])
 
 
-def test_what_a_tracer_is_sent_is_counted_for_each_form() -> None:
-    command = [sys.executable, str(BENCHMARKS / "tracer_bytes.py"), "--mb", "1", "--turns", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def test_what_a_tracer_is_sent_is_counted_for_each_form(run_program: Callable[..., Any]) -> None:
+    run = f"import runpy, sys; sys.path[0] = {str(BENCHMARKS)!r}; runpy.run_module('tracer_bytes', run_name='__main__')"
+    done = run_program(run, "--mb", "1", "--turns", "2", everything=True)
+    assert done.returncode == 0, done.stderr
     forms, kept = done.stdout.strip().split("\n\n")
     sent = [line.strip("| ").rpartition(" | ")[2] for line in forms.splitlines()[2:]]
     assert [each.endswith("KB") for each in sent] == [True] * 7 + [False] * 4

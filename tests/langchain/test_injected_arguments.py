@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import pytest
@@ -18,6 +19,13 @@ from pydantic import BaseModel
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import ChatRLM, RLMRunnable
 
+# LangGraph's own, of its ToolNode, before 1.1
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
+
+NEWER_GRAPHS = pytest.mark.skipif(
+    version("langgraph-prebuilt").startswith("1.0."),
+    reason="LangGraph gave no runtime to tools with a schema without it",
+)
 CALL = 'answer["content"] = repr({0})\nanswer["ready"] = True'
 
 
@@ -93,7 +101,7 @@ def graph_of(rlm: RLMRunnable) -> Any:
         (whole_state, "whole_state()", ["messages", "tenant"]),
         (remembered, "remembered('kiln')", {"day": "Monday"}),
         (remembered, "remembered(key='none')", None),
-        (weather, "weather('Rome')", "Rome for acme"),
+        pytest.param(weather, "weather('Rome')", "Rome for acme", marks=NEWER_GRAPHS),
         (Where(), "where()", "with acme"),
     ],
 )

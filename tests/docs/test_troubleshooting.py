@@ -1,0 +1,140 @@
+"""Each message of docs/troubleshooting.md is what the code says, word for word, when a user does what leads to it."""
+
+from __future__ import annotations
+
+import gc
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_openai import ChatOpenAI
+from langchain_text_splitters import RecursiveCharacterTextSplitter
+from llama_index.core import Document, Settings, SummaryIndex
+
+from rlm_integrations import Completion, RLMEngine, RLMTrace
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.langchain import ChatRLM, RLMRunnable
+from rlm_integrations.llama_index import install
+from rlm_integrations.sandboxes.cannot_confine import cannot_confine
+from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.testing.langchain import ScriptedChatModel
+from rlm_integrations.testing.llama_index import ScriptedLLM
+
+PAGE = (Path(__file__).parents[2] / "docs/troubleshooting.md").read_text(encoding="utf-8")
+MESSAGES = re.findall(r"^\| `(.+?)` \|", PAGE.partition("## Without a message of ours")[0], flags=re.MULTILINE)
+LONG = " ".join(f"Word {n}." for n in range(3_000))
+
+
+def looping(messages: Sequence[Message]) -> str:
+    return "```repl\nprint(len(context))\n```"
+
+
+def silent(messages: Sequence[Message]) -> str:
+    return ""
+
+
+def cut(messages: Sequence[Message]) -> Completion:
+    return Completion("And then", finish="length")
+
+
+def chat() -> ScriptedChatModel:
+    return ScriptedChatModel(always=looping)
+
+
+def index() -> SummaryIndex:
+    return SummaryIndex.from_documents([Document(text=LONG)])
+
+
+def splits() -> list[Any]:
+    words = " ".join(f"word{n}" for n in range(2_000))
+    return RecursiveCharacterTextSplitter(chunk_size=500, chunk_overlap=100).create_documents(
+        [words], [{"source": "a"}]
+    )
+
+
+def unreachable() -> None:
+    llm = ChatOpenAI(model="gpt-5", base_url="http://127.0.0.1:9/v1", api_key="none", max_retries=0)
+    RLMRunnable(llm=llm, context=LONG).invoke("Why?")
+
+
+def default_model() -> None:
+    Settings._llm = None
+    index().as_query_engine(engine="rlm")
+
+
+def without_langchain() -> None:
+    """In a process of its own, where the framework cannot be imported."""
+    code = "import sys; sys.modules['langchain_core'] = None; import rlm_integrations.langchain"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    raise RuntimeError(ended.stderr)
+
+
+def no_sandbox() -> None:
+    """What the choice of a sandbox raises, for this machine has one."""
+    raise cannot_confine("it needs seccomp")
+
+
+WAYS: dict[str, Callable[[], object]] = {
+    "context: the str": lambda: RLMRunnable(llm=chat(), context="letters"),
+    "input: 'documents'": lambda: RLMRunnable(llm=chat()).invoke({"question": "Why?", "documents": splits()}),
+    "max_iterations: unknown": lambda: RLMRunnable(llm=chat(), max_iterations=5),
+    "the RLM query engine has no": lambda: index().as_query_engine(engine="rlm", max_iterations=5),
+    "context: …": lambda: RLMRunnable(llm=chat(), context=splits()),
+    "the root LM failed": unreachable,
+    "the root LM replied": lambda: RLMEngine(ScriptedModel(always=silent)).run("Why?", LONG),
+    "the run reached": lambda: RLMEngine(ScriptedModel(always=looping), limits={"max_iterations": 3}).run("Why?", LONG),
+    "…, and the last call": lambda: RLMEngine(ScriptedModel(always=cut)).run("Why?", LONG),
+    "sandbox: ": no_sandbox,
+    "rlm_integrations.langchain needs": without_langchain,
+    "llm: none given": default_model,
+    "as_query_engine: ": lambda: index().as_query_engine(engine="RLM"),
+    "the RLM query engine does not": lambda: index().as_query_engine(engine="rlm", similarity_top_k=5),
+    "as_chat_engine: ": lambda: index().as_chat_engine(engine="rlm", chat_mode="best"),
+    "SummaryIndex: ": lambda: SummaryIndex([]).as_query_engine(engine="rlm"),
+    "tools: ": lambda: ChatRLM(llm=chat()).bind_tools([]),
+    "carrier: ": lambda: RLMTrace.of({}),
+}
+"""What a user does, by the beginning of the message that comes of it."""
+
+
+@pytest.fixture
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """With a folder of letters, and LlamaIndex as its users have it."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.chdir(tmp_path)
+    Path("letters").mkdir()
+    install()
+    former, Settings._llm = Settings._llm, ScriptedLLM(always=looping)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # a chat's memory says so when it is let go of
+        yield
+        gc.collect()
+    Settings._llm = former
+
+
+def said_of(way: Callable[[], object]) -> list[str]:
+    """What is raised, and what is warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            way()
+        except Exception as error:
+            return [str(error)]
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_is_what_the_code_says(message: str, in_a_folder: None) -> None:
+    [way] = [way for beginning, way in WAYS.items() if message.startswith(beginning)]
+    pattern = ".*".join(map(re.escape, message.strip("…").split("…")))
+    said = said_of(way)
+    assert any(re.search(pattern, each, flags=re.DOTALL) for each in said), said
+
+
+def test_each_way_has_its_message() -> None:
+    assert len(MESSAGES) == len(WAYS) >= 10
