@@ -179,7 +179,6 @@ EVERYTHING = (
     "langgraph.graph",
     "llama_index.llms.openai_like",
     "rlm_integrations.cli.app",
-    "rlm_integrations.demo.run",
     "rlm_integrations.testing.langchain",
     "rlm_integrations.testing.llama_index",
 )
@@ -204,12 +203,6 @@ def program_parent() -> Iterator[Callable[..., ProgramParent]]:
     yield of
     for parent in parents.values():
         parent.close()
-
-
-@pytest.fixture(scope="session")
-def imports_everything() -> tuple[str, ...]:
-    """What programs import that use both frameworks."""
-    return EVERYTHING
 
 
 @dataclass

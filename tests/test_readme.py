@@ -19,8 +19,8 @@ from rlm_integrations.cli import settings as _settings  # noqa: F401 - before a 
 from rlm_integrations.cli.app import app
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.trace.summary import SUMMARY_BYTES
-from rlm_integrations.demo import parts as demo_parts
-from rlm_integrations.demo.messages import read_messages
+from rlm_integrations.demo.delivery_log import make_log
+from rlm_integrations.demo.report import TOP_K
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.sandboxes.choose import resolve_sandbox
@@ -171,8 +171,8 @@ def test_the_layers():
 
 def test_the_numbers():
     words = " ".join(README.split())
-    assert f"{len(read_messages())} support messages" in words
-    assert f"top-{demo_parts._TOP_K} retrieval" in words
+    assert f"a log of {make_log().chars // 1_000_000} MB" in words
+    assert f"top-{TOP_K[0]}, {TOP_K[1]} and {TOP_K[2]} retrieval" in words
     assert f"at most {SUMMARY_BYTES // 1024} KB" in words
 
 

@@ -152,16 +152,34 @@ def doctor(
 
 @app.command()
 def demo(
-    model: Annotated[str | None, typer.Option(envvar="RLM_MODEL", help="Ask this model, not the recording.")] = None,
-    sub_model: Annotated[str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls.")] = None,
-    base_url: Annotated[
-        str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible server.")
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask a real model: RLM_MODEL, or else gpt-5. Needs OPENAI_API_KEY.")
+    ] = False,
+    model: Annotated[str | None, typer.Option("-m", "--model", help="Ask this model, and no script.")] = None,
+    sub_model: Annotated[
+        str | None, typer.Option(help="The model of sub-calls. Default: the root LM; of gpt-5, gpt-5-mini.")
     ] = None,
+    base_url: Annotated[str | None, typer.Option(help="Any OpenAI-compatible server. Its key: OPENAI_API_KEY.")] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Ask no model, whatever the environment holds. The default.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Spend what a real model costs without being asked.")
+    ] = False,
+    sandbox: Annotated[
+        str, typer.Option(help="What confines the model's code: auto, process, monty or unconfined.")
+    ] = "auto",
 ) -> None:
-    """See a whole run over 240 messages and over the standard library, without a key."""
+    """See a whole run over 40 MB of a log, without a key: a script plays the model.
+
+    A real model is asked only with --live or --model, and after you have agreed to what it may cost.
+    """
     from rlm_integrations.cli.exit_codes import exit_codes
 
     with exit_codes():
+        from rlm_integrations.cli.agreement import agree
+        from rlm_integrations.demo.models import Wanted
         from rlm_integrations.demo.run import run_demo
 
-        run_demo(model, sub_model, base_url)
+        wanted = Wanted(recorded, live, model, sub_model, base_url)
+        run_demo(wanted, sandbox, lambda cost: None if yes else agree(cost))

@@ -1,55 +1,72 @@
-"""A run of the demo, told while it goes on: what the root LM says, the code it runs, how far the sub-calls are."""
+"""A run of the demo, told while it goes on: the root LM's thoughts and code, the sub-calls, and what was printed."""
 
 from __future__ import annotations
 
 import re
-import textwrap
 from types import TracebackType
 
-from rich.syntax import Syntax
+from pygments.token import Comment, Keyword, String
+from rich.style import Style
+from rich.syntax import ANSISyntaxTheme, Syntax
 from rich.text import Text
 
-from rlm_integrations.core.trace.events import CodeStarted, Event, RootReplied, SubCallEnded
+from rlm_integrations.core.trace.events import CodeEnded, CodeStarted, Event, RootReplied, SubCallEnded
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.wording import number
-from rlm_integrations.terminal.console import TerminalConsole, sentence
+from rlm_integrations.terminal.console import TerminalConsole, sentence, words
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.printable import printable
 
-_THOUGHT = re.compile(r"(.*?)(?:^ *```|\Z)", re.DOTALL | re.MULTILINE)
+_SUB_CALLS = 2
+_OUTPUT_LINES = 14
+_THEME = ANSISyntaxTheme({Keyword: Style(bold=True), String: Style(italic=True), Comment: Style(dim=True)})
+"""No colours: those that are readable on black are not on white."""
+_thought = re.compile(r"(.*?)(?:^ *```|\Z)", re.DOTALL | re.MULTILINE)
 
 
 class Narration:
     """Prints a run to a console while the `with` block lasts: pass `see` to whatever runs it, as `on_event`."""
 
-    def __init__(self, console: TerminalConsole, *, with_code: bool) -> None:
+    def __init__(self, console: TerminalConsole) -> None:
         self._console = console
-        self._with_code = with_code
         self._live = LiveView(console)
-        self.sub_calls: list[SubCall] = []
-        """Those that have ended, in the order they did."""
-
-    @property
-    def summary(self) -> str:
-        """The run in one line."""
-        return self._live.summary
+        self._ended: list[SubCall] = []
 
     def see(self, event: Event) -> None:
         self._live.see(event)
         match event:
-            case RootReplied() if self._with_code:
+            case RootReplied():
                 if thought := sentence(thought_of(event.reply)):
                     self._console.print(Text.assemble("\n", ("root LM: ", "bold"), thought))
-            case CodeStarted() if self._with_code:
+            case CodeStarted():
                 for block in event.blocks:
-                    self._console.print(code(textwrap.indent(printable(block), "  ")))
+                    print_indented(self._console, code(printable(block)))
             case SubCallEnded():
-                self.sub_calls.append(event.call)
-                if self._with_code:
-                    line = Text.assemble("  ", sentence(sub_call_line(event.call), style="dim"))
-                    self._console.print(line, no_wrap=True, overflow="ellipsis")
+                self._ended.append(event.call)
+            case CodeEnded():
+                self._show_sub_calls()
+                printed = event.execution.output, event.execution.error or "", event.execution.lost or ""
+                self._show_output("\n".join(part.strip("\n") for part in printed if part.strip()))
             case _:
                 pass
+
+    def _show_sub_calls(self) -> None:
+        calls, self._ended = sorted(self._ended, key=lambda call: call.number), []
+        if calls:
+            self._console.print("sub-calls:", style="bold")
+        for call in calls[:_SUB_CALLS]:
+            print_indented(self._console, sentence(sub_call_line(call)), cut=True)
+        if more := len(calls[_SUB_CALLS:]):
+            self._console.print(f"  … and {number(more)} more sub-calls")
+
+    def _show_output(self, output: str) -> None:
+        if not output:
+            return
+        self._console.print("printed:", style="bold")
+        lines = output.split("\n")
+        print_indented(self._console, words("\n".join(lines[:_OUTPUT_LINES])), cut=True)
+        if more := len(lines[_OUTPUT_LINES:]):
+            self._console.print(f"  … and {number(more)} more lines")
 
     def __enter__(self) -> Narration:
         self._live.__enter__()
@@ -61,18 +78,32 @@ class Narration:
 
 def thought_of(reply: str) -> str:
     """What a reply says before its first code fence."""
-    found = _THOUGHT.match(reply)
+    found = _thought.match(reply)
     return found[1] if found else ""
 
 
 def sub_call_line(call: SubCall) -> str:
     """A sub-call in one line of any length: what went out and what came back."""
     came = f"failed: {call.error}" if call.reply is None else f"“{'; '.join(call.reply.splitlines())}”"
-    return f"sub-call {call.number}: {number(len(call.prompt))} characters -> {came}"
+    return f"{call.number}: {number(len(call.prompt))} characters -> {came}"
 
 
 def code(source: str) -> Text:
-    """Python source, coloured where the console has colours."""
-    text = Syntax(source, "python", theme="ansi_dark", background_color="default").highlight(source)
+    """Python source, its keywords bold where the console can show it."""
+    text = Syntax(source, "python", theme=_THEME, background_color="default").highlight(source)
     text.rstrip()
     return text
+
+
+def print_indented(console: TerminalConsole, text: Text, *, cut: bool = False) -> None:
+    """Each line by two columns; what does not fit is cut, or goes on in lines that are indented further."""
+    shown: list[Text] = []
+    for line in text.split("\n", allow_blank=True):
+        indent = 2 + len(line.plain) - len(line.plain.lstrip(" "))
+        parts = [line[indent - 2 :]]
+        if cut:
+            parts[0].truncate(console.width - indent, overflow="ellipsis")
+        elif line.cell_len + 2 > console.width:
+            parts = list(parts[0].wrap(console, max(20, console.width - indent - 4)))
+        shown += [Text(" " * (indent + (4 if place else 0))) + part for place, part in enumerate(parts)]
+    console.print(Text("\n").join(shown), soft_wrap=True)

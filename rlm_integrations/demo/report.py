@@ -1,84 +1,71 @@
-"""The demo's tables: what retrieval saw beside what the RLM read, and the answer beside the truth."""
+"""The demo's tables: the answer beside the truth, and what other ways to ask would have seen, with their tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
-from rich.text import Text
 
-from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.wording import number, plural
+from rlm_integrations.demo.delivery_log import DeliveryLog
 from rlm_integrations.demo.messages import SupportMessage
-from rlm_integrations.terminal.console import name, sentence
+from rlm_integrations.demo.retrieval import best_chunks, chunks_of
+from rlm_integrations.terminal.console import sentence
 
-_NAMES = {
-    "leaving": "on their way out",
-    "broken": "reports a fault",
-    "money": "about money",
-    "praise": "delighted",
-    "wish": "has a wish",
-    "how_to": "asks how",
-}
+SEARCHED = "customers who are leaving Larderly for good after a crate that arrived too warm"
+"""What a user would ask a retriever."""
+TOP_K = (4, 20, 100)
+CHARS_PER_TOKEN = 4
 
 
-def read_by(sub_calls: Iterable[SubCall], messages: Iterable[SupportMessage]) -> list[SupportMessage]:
-    """The messages whose whole text went to some sub-call."""
-    prompts = [call.prompt for call in sub_calls]
-    return [message for message in messages if any(message.text in prompt for prompt in prompts)]
+def answer_lines(answer: str, names: Sequence[str]) -> dict[str, str]:
+    """The value of each line `name: value` of an answer; a name that has no line is left out."""
+    found: dict[str, str] = {}
+    for line in answer.splitlines():
+        name, colon, value = line.strip(" -*`").partition(":")
+        if colon and name.strip(" *`").lower() in names:
+            found.setdefault(name.strip(" *`").lower(), value.strip(" *`"))
+    return found
 
 
-def seen_beside_read(
-    retrieved: Sequence[SupportMessage],
-    read: Sequence[SupportMessage],
-    cited: Sequence[SupportMessage],
-    categories: Mapping[str, str],
-) -> Table:
-    """Left what a retriever would have put into the prompt; right what the sub-calls read, and what was cited of it."""
-
-    def sought(messages: Iterable[SupportMessage]) -> int:
-        return sum(categories[message.id] == "leaving" for message in messages)
-
-    table = Table(expand=True, show_lines=True)
-    table.add_column(f"Top-{len(retrieved)} retrieval (BM25)", ratio=1)
-    table.add_column("RLM, messages that it cited", ratio=1)
-    for place in range(max(len(retrieved), len(cited))):
-        table.add_row(*(_cell(column, place, categories) for column in (retrieved, cited)))
-    in_all = list(categories.values()).count("leaving")
-    table.add_row(
-        *(
-            Text(
-                f"read {len(seen)} of {len(categories)} messages,\nand of the {in_all} sought, {sought(seen)}",
-                style="bold",
-            )
-            for seen in (retrieved, read)
-        )
-    )
-    return table
-
-
-def answer_beside_truth(
-    answer: Mapping[str, str], truth: Mapping[str, str], names: Sequence[str], truth_from: str
-) -> Table:
+def answer_beside_truth(answer: Mapping[str, str], truth: Mapping[str, str]) -> Table:
     """Each line of the answer, the right one, and whether they agree."""
-    table = Table()
-    for column in ("", "answer", truth_from, ""):
-        table.add_column(column, overflow="fold")
-    for label in names:
-        agrees = answer.get(label) == truth[label]
-        verdict = Text("right", style="green") if agrees else Text("wrong", style="red")
-        table.add_row(label, sentence(answer.get(label, "(missing)")), sentence(truth[label]), verdict)
+    table = _table("", "answer", "truth", "")
+    for label, right in truth.items():
+        verdict = "right" if answer.get(label) == right else "wrong"
+        table.add_row(label, sentence(answer.get(label, "(missing)")), right, verdict)
     return table
 
 
-def _cell(messages: Sequence[SupportMessage], place: int, categories: Mapping[str, str]) -> Text:
-    if place >= len(messages):
-        return Text()
-    message = messages[place]
-    return Text.assemble(
-        name(message.id, style="bold"),
-        f" {message.date} ",
-        name(message.user),
-        "\n",
-        sentence(message.text),
-        (f"\nin truth: {_NAMES[categories[message.id]]}", "dim"),
-    )
+def ways_compared(log: DeliveryLog, result: RLMResult[str]) -> Table:
+    """Stuffing, retrieval at several k, and the run: the tokens that models read, and the sought messages in them."""
+    table = _table("", "tokens in", "of the messages sought, it has")
+    table.columns[1].justify = "right"
+    table.add_row("stuff it all in", number(log.chars // CHARS_PER_TOKEN), "none: no window holds it")
+    ranked = best_chunks(chunks_of(log.files.values()), SEARCHED, max(TOP_K))
+    for k in TOP_K:
+        chars = sum(map(len, ranked[:k]))
+        table.add_row(f"top-{k}, BM25", number(chars // CHARS_PER_TOKEN), _share(log, ranked[:k]))
+    read = [execution.output for execution in result.trace.executions]
+    read += [call.prompt for execution in result.trace.executions for call in execution.sub_calls]
+    run = f"RLM, {plural(result.trace.sub_call_count, 'sub-call')}"
+    table.add_row(run, number(result.usage.input_tokens), _share(log, read), style="bold")
+    return table
+
+
+def _share(log: DeliveryLog, texts: Iterable[str]) -> str:
+    return f"{len(seen_in(texts, log.sought))} of {len(log.sought)}"
+
+
+def seen_in(texts: Iterable[str], messages: Iterable[SupportMessage]) -> list[SupportMessage]:
+    """The messages whose whole text stands in one of the texts."""
+    kept = list(texts)
+    return [message for message in messages if any(message.text in text for text in kept)]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

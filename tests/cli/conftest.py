@@ -95,12 +95,11 @@ def command_environment(**changes: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def start_main(program_parent: Callable[..., Any], imports_everything: Sequence[str]) -> Callable[..., Any]:
+def start_main(program_parent: Callable[..., Any]) -> Callable[..., Any]:
     """Starts the console script, given its arguments, streams, environment and folder."""
 
     def start(arguments: Sequence[object], *streams: Any, **options: Any) -> Any:
-        parent = program_parent(*(imports_everything if arguments[0] == "demo" else IMPORTED))
-        return parent.start(MAIN, ["rlm-integrations", *arguments], *streams, **options)
+        return program_parent(*IMPORTED).start(MAIN, ["rlm-integrations", *arguments], *streams, **options)
 
     return start
 

@@ -162,15 +162,15 @@ def test_warnings_and_tracebacks_of_other_code(run_on_terminal: RunOnTerminal, t
 
 
 def test_the_demo_with_a_model(run_on_terminal: RunOnTerminal, model_server: Any) -> None:
-    answer = "".join(f"{name}: {LITERAL}\\n" for name in ("messages", "month", "classes", "file"))
-    code = f"# {IN_CODE}\nllm_query('?')\ncite(context[0]['text'][:30])\nFINAL(\"{answer}\")"
+    answer = "".join(f"{name}: {LITERAL}\\n" for name in ("crates", "messages", "leaving", "van"))
+    code = f"# {IN_CODE}\nprint('{LITERAL}', llm_query('?'))\ncite(context[0]['text'][:30])\nFINAL(\"{answer}\")"
     model_server.models["sub"] = ScriptedModel(always=lambda messages: EVIL)
     model_server.models["root"] = ScriptedModel(always=lambda messages: f"I ask. {EVIL}\n```repl\n{code}\n```")
     status, written = run_on_terminal(
-        "demo", "--model", "root", "--sub-model", "sub", "--base-url", model_server.url, COLUMNS="200"
+        "demo", "--yes", "--model", "root", "--sub-model", "sub", "--base-url", model_server.url, COLUMNS="200"
     )
     assert status == 0, written
-    for part in ("root LM: ", "sub-call 1: ", "Answer", "wrong", "source node"):
+    for part in ("root LM: ", "sub-calls:", "printed:", "The answer", "wrong", "1 citation"):
         assert part in OURS.sub("", written), part
     assert_harmless(written)
-    assert written.count("pwned") >= 3 * 4
+    assert written.count("pwned") >= 8

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import json
 import os
 import re
 import subprocess
 import sys
-import sysconfig
-from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,162 +15,169 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from rich.console import Console
+from llama_index.core import Document, SummaryIndex
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Message
-from rlm_integrations.demo.messages import read_categories, read_messages
-from rlm_integrations.demo.models import RECORDING, choose_models, recorded_models
+from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.demo.delivery_log import DeliveryLog, make_log
+from rlm_integrations.demo.models import DemoModels, Wanted, choose_models
 from rlm_integrations.demo.narration import thought_of
-from rlm_integrations.demo.parts import ask_about_messages
-from rlm_integrations.openai import OpenAIModel
-from rlm_integrations.testing import ReplayingModel
+from rlm_integrations.demo.run import LANGCHAIN, LLAMA_INDEX, program_words, show_run
+from rlm_integrations.demo.script import scripted_reader, scripted_root
+from rlm_integrations.terminal.console import TerminalConsole
+from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.testing.langchain import ScriptedChatModel
+from rlm_integrations.testing.llama_index import ScriptedLLM
 
+PROGRAM = "import sys; from rlm_integrations.cli import main; sys.argv[1:1] = ['demo']; main()"
 NO_MODEL = {
     name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_")) and name != "COLUMNS"
 }
+TEMPTED = {
+    "OPENAI_API_KEY": "sk-test",
+    "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    "RLM_MODEL": "m",
+    "RLM_SUB_MODEL": "s",
+}
+"""What would bill somebody, if it were taken for a wish."""
 
 
-def run_fresh_demo(*arguments: str, before: str = "pass") -> subprocess.CompletedProcess[str]:
+def run_fresh_demo(*arguments: str, before: str = "pass", **environment: str) -> subprocess.CompletedProcess[str]:
     """With an interpreter of its own."""
-    program = (
-        f"import sys; {before}; sys.argv[1:] = ['demo', *sys.argv[1:]]; from rlm_integrations.cli import main; main()"
-    )
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-c", f"{before}; {PROGRAM}", *arguments],
         capture_output=True,
         text=True,
         encoding="utf-8",
         timeout=120,
-        env=NO_MODEL,
+        env=NO_MODEL | environment,
         check=False,
     )
 
 
-@pytest.fixture
-def run_demo(run_program: Callable[..., Any]) -> Callable[..., Any]:
-    main = "import sys; from rlm_integrations.cli import main; sys.argv[1:1] = ['demo']; main()"
-    return lambda *arguments: run_program(main, *arguments, everything=True)
-
-
-def table_rows(output: str) -> dict[str, list[tuple[str, str, str]]]:
-    """Rows of the tables that hold an answer beside the right one: name -> (answer, right answer, verdict)."""
-    rows: dict[str, list[tuple[str, str, str]]] = {}
-    for line in output.splitlines():
-        cells = [cell.strip() for cell in line.split("│")[1:-1]]
-        if len(cells) == 4:
-            rows.setdefault(cells[0], []).append((cells[1], cells[2], cells[3]))
-    return rows
-
-
 @pytest.fixture(scope="session")
 def piped(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> subprocess.CompletedProcess[str]:
-    """One run of the demo, also for tests that run in several processes."""
+    """One run of the whole demo, also for tests that run in several processes."""
     if worker_id == "master":
-        return run_fresh_demo()
+        return run_fresh_demo(COLUMNS="100", **TEMPTED)
     kept = tmp_path_factory.getbasetemp().parent / "demo.json"
     with FileLock(f"{kept}.lock"):
         if not kept.exists():
-            run = run_fresh_demo()
+            run = run_fresh_demo(COLUMNS="100", **TEMPTED)
             kept.write_text(json.dumps([run.args, run.returncode, run.stdout, run.stderr]), "utf-8")
         return subprocess.CompletedProcess(*json.loads(kept.read_text("utf-8")))
 
 
-def test_piped_it_ends_well_and_says_first_that_no_model_is_asked(piped: subprocess.CompletedProcess[str]) -> None:
+@pytest.fixture(scope="module")
+def small() -> DeliveryLog:
+    """The same question over less."""
+    return make_log(crates_a_day=20, messages_a_day=10)
+
+
+def scripted() -> DemoModels:
+    return choose_models(Wanted(), {})
+
+
+def shown(log: DeliveryLog, models: DemoModels, *, sandbox: str = "auto", **console: Any) -> str:
+    screen = io.StringIO()
+    show_run(TerminalConsole(file=screen, highlight=False, **console), models, sandbox, log)
+    return screen.getvalue()
+
+
+def rows(output: str) -> dict[str, list[str]]:
+    """Rows of the tables: the first cell -> the others."""
+    cells = (re.split(r"  +", line.strip()) for line in output.splitlines() if line.startswith("  "))
+    return {first: others for first, *others in cells}
+
+
+def test_piped_it_ends_well_and_a_key_in_the_environment_bills_nobody(
+    piped: subprocess.CompletedProcess[str],
+) -> None:
     assert piped.returncode == 0, piped.stderr
     assert piped.stderr == ""
-    assert piped.stdout.startswith("No model is asked in this demo: the model's replies are a recorded conversation")
+    assert piped.stdout.startswith("No model is asked here, and nothing billed: a script plays it")
     assert "\x1b" not in piped.stdout
 
 
-def test_both_frameworks_give_the_true_answer(piped: subprocess.CompletedProcess[str]) -> None:
-    messages, categories = read_messages(), read_categories()
-    leaving = [message for message in messages if categories[message.id] == "leaving"]
-    truth = {
-        "messages": str(len(leaving)),
-        "month": max({m.date[:7] for m in leaving}, key=[m.date[:7] for m in leaving].count),
-        "writer": max({m.user for m in leaving}, key=[m.user for m in leaving].count),
-        "people": str(len({m.user for m in leaving})),
-        "reported": str(
-            len(
-                {
-                    later.user
-                    for later in leaving
-                    for earlier in messages
-                    if categories[earlier.id] == "broken" and earlier.user == later.user and earlier.date < later.date
-                }
-            )
-        ),
-    }
-    rows = table_rows(piped.stdout)
-    for name, value in truth.items():
-        assert rows[name] == [(value, value, "right")] * 2, name
+def test_it_is_read_on_a_few_screens_of_100_columns(piped: subprocess.CompletedProcess[str]) -> None:
+    lines = piped.stdout.splitlines()
+    assert len(lines) <= 150
+    assert max(map(len, lines)) <= 100
 
 
-def test_the_answer_about_the_standard_library_is_the_plain_count(piped: subprocess.CompletedProcess[str]) -> None:
-    root = Path(sysconfig.get_path("stdlib"))
-    counts: Counter[str] = Counter()
-    for file in root.rglob("*.py"):
-        path = file.relative_to(root)
-        if {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test"}.isdisjoint(path.parts[:-1]):
-            source = file.read_bytes()
-            nodes = ast.walk(ast.parse(source)) if b"Exception" in source else ()
-            classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
-            counts[path.as_posix()] += sum("Exception" in map(ast.unparse, node.bases) for node in classes)
-    rows = table_rows(piped.stdout)
-    assert rows["classes"] == [(str(counts.total()), str(counts.total()), "right")]
-    ((file, _, verdict),) = rows["file"]
-    assert (counts[file], verdict) == (max(counts.values()), "right")
+def test_no_window_holds_the_corpus_and_no_top_k_has_the_evidence(piped: subprocess.CompletedProcess[str]) -> None:
+    found = rows(piped.stdout)
+    tokens = {way: int(cells[0].replace(",", "")) for way, cells in found.items() if re.match("stuff|top-|RLM", way)}
+    assert tokens["stuff it all in"] > 10_000_000
+    assert tokens["top-4, BM25"] < tokens["top-20, BM25"] < tokens["top-100, BM25"]
+    assert tokens["RLM, 6 sub-calls"] < tokens["top-100, BM25"]
+    sought = int(found["leaving"][0])
+    for k in (4, 20, 100):
+        assert int(found[f"top-{k}, BM25"][1].split()[0]) < sought / 4
+    assert found["RLM, 6 sub-calls"][1] == f"{sought} of {sought}"
 
 
-def test_retrieval_stands_beside_what_was_read(piped: subprocess.CompletedProcess[str]) -> None:
-    assert re.search(r"read 4 of 240 messages, *│ read 240 of 240 messages,", piped.stdout)
-    assert re.search(r"and of the 41 sought, [0-4] *│ and of the 41 sought, 41", piped.stdout)
-
-
-def test_it_shows_the_lines_that_ran_the_iterations_and_the_command_for_a_real_model(
+def test_it_shows_code_what_it_printed_sub_calls_citations_and_what_to_do_next(
     piped: subprocess.CompletedProcess[str],
 ) -> None:
     for line in (
-        "chain = prompt | RLMRunnable(",
-        'engine="rlm",',
-        "llm_query_batched(",
-        "4 citations, compared",
-        "sub-call 16: ",
+        "result = RLMEngine(llm, sub_llm=sub_llm).run(question, log)",
+        "replies = llm_query_batched(",
+        "sub-calls:\n  1: ",
+        "printed:\n  365 documents",
+        "3 citations, compared",
+        "RLMRunnable(",
+        'engine="rlm"',
     ):
         assert line in piped.stdout
-    assert "pyright" not in piped.stdout
-    assert re.search(r"^iteration 2 of 20: .*\d+ sub-calls", piped.stdout, re.MULTILINE)
-    assert "rlm-integrations demo --base-url" in piped.stdout.splitlines()[-1]
+    assert piped.stdout.splitlines()[-2].strip() == "rlm-integrations demo --live"
 
 
-def test_a_terminal_of_80_columns_is_not_overrun(piped: subprocess.CompletedProcess[str]) -> None:
-    lines = [line for line in piped.stdout.splitlines() if not re.match(r"iteration \d|OPENAI|rlm-integrations", line)]
-    assert max(map(len, lines)) <= 80
+@pytest.mark.parametrize("sandbox", ["process", "monty"])
+def test_in_every_sandbox_the_answer_is_the_truth(sandbox: str, small: DeliveryLog) -> None:
+    found = rows(shown(small, scripted(), sandbox=sandbox, width=100))
+    for name, value in small.truth.items():
+        assert found[name] == [value, value, "right"]
 
 
-def test_on_a_terminal_each_iteration_stays_on_the_screen() -> None:
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=80, highlight=False)
-    ask_about_messages(console, recorded_models(ReplayingModel.from_file(RECORDING)))
-    shown = screen.getvalue()
-    assert "\x1b" in shown
-    for iteration in range(1, 5):
-        assert f"iteration {iteration} of 20: 1 code block" in shown
+def test_a_wrong_answer_is_called_wrong(small: DeliveryLog) -> None:
+    reader = scripted_reader()
+    wrong = ScriptedModel(always=lambda messages: reader.complete_sync(messages).text.replace("leaving", "stays", 1))
+    found = rows(shown(small, DemoModels("", scripted_root(), wrong), width=100))
+    assert found["messages"][2] == "right"
+    assert found["leaving"][2] == "wrong"
+
+
+@pytest.mark.parametrize("console", [{"_environ": {"TERM": "dumb"}, "height": 25}, {"color_system": "truecolor"}])
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_terminal_is_not_overrun_and_all_is_readable_on_light_and_dark(
+    width: int, console: dict[str, Any], small: DeliveryLog
+) -> None:
+    text = shown(small, scripted(), width=width, force_terminal=True, **console)
+    colours = {code for codes in re.findall(r"\x1b\[([\d;]*)m", text) for code in codes.split(";")}
+    assert colours <= {"", "0", "1", "2", "3", "4", "22", "23", "24", "39", "49"}
+    plain = re.sub(r"\x1b(\[[?\d;]*[A-Za-z]|[78])", "", text)
+    lines = [line.split("\r")[-1] for line in plain.splitlines() if not line.startswith("iteration ")]
+    assert max(map(len, lines)) <= width
+    if width == 60:
+        assert re.search(r"\n  names = .*\n  wrote = \[\n      \(m", plain)
+        assert re.search(r"\n      for m in [^\n]*\n          limit=None\)", plain)  # it goes on further in
+    assert all(f"iteration {n} of 20: 1 code block" in plain for n in (1, 2, 3))
 
 
 @pytest.fixture
-def server(serve_posts: Callable[..., str]) -> tuple[str, ReplayingModel, list[str]]:
-    """A server that answers chat completions from the recording: its address, the double, and the models asked."""
+def server(serve_posts: Callable[..., str]) -> tuple[str, list[str]]:
+    """A server whose models "big" and "small" play the script: its address, and the models asked."""
     asked: list[str] = []
-    model = ReplayingModel.from_file(RECORDING)
+    models: dict[str, LanguageModel] = {"big": scripted_root(), "small": scripted_reader()}
 
     def post(handler: BaseHTTPRequestHandler, body: bytes) -> None:
         request = json.loads(body)
         asked.append(request["model"])
-        if request["model"] == "unknown":
+        if request["model"] not in models:
             handler.send_error(404)
             return
+        model: Any = models[request["model"]]
         completion = model.complete_sync([Message(m["role"], m["content"]) for m in request["messages"]])
         choice = {"index": 0, "message": {"role": "assistant", "content": completion.text}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -185,56 +189,96 @@ def server(serve_posts: Callable[..., str]) -> tuple[str, ReplayingModel, list[s
         handler.end_headers()
         handler.wfile.write(data)
 
-    return serve_posts(post), model, asked
+    return serve_posts(post), asked
 
 
-def test_with_a_server_named_the_same_questions_go_there_and_use_the_whole_recording(
-    server: tuple[str, ReplayingModel, list[str]], run_demo: Callable[..., Any]
+def test_a_model_that_is_named_is_asked_and_its_tokens_are_shown(
+    server: tuple[str, list[str]], small: DeliveryLog
 ) -> None:
-    address, recording, asked = server
-    run = run_demo("--base-url", address, "--model", "big", "--sub-model", "small")
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("A real model answers: big as the root LM and small for the sub-calls")
-    assert "recorded" not in run.stdout
-    assert set(asked) == {"big", "small"}
-    recording.assert_exhausted()
-    assert all(
-        answer == right for rows in table_rows(run.stdout).values() for answer, right, verdict in rows if verdict
-    )
+    models = choose_models(Wanted(model="big", sub_model="small", base_url=server[0]), {})
+    assert models.introduction.startswith("A real model answers: big as the root LM and small for the sub-calls")
+    assert models.cost is not None
+    assert re.search(r"at most about 300,000", models.cost)
+    found = rows(shown(small, models, width=100))
+    assert set(server[1]) == {"big", "small"}
+    assert found["RLM, 6 sub-calls"][0] == str(10 * len(server[1]))
+    assert found["leaving"][2] == "right"
+
+
+def test_what_the_environment_names_is_asked_with_live_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_models(Wanted(), TEMPTED).cost is None
+    assert choose_models(Wanted(recorded=True), TEMPTED).cost is None
+    introduction = choose_models(Wanted(live=True), TEMPTED).introduction
+    assert "m as the root LM and s for the sub-calls, through http://127.0.0.1:9/v1" in introduction
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    assert "gpt-5 as the root LM and gpt-5-mini" in choose_models(Wanted(live=True), {}).introduction
+
+
+@pytest.mark.parametrize(
+    ("wanted", "option"),
+    [
+        (Wanted(base_url="http://127.0.0.1:9/v1"), "--model"),
+        (Wanted(sub_model="small"), "--model"),
+        (Wanted(recorded=True, live=True), "--recorded"),
+        (Wanted(recorded=True, model="m"), "--recorded"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(wanted: Wanted, option: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^{option}: "):
+        choose_models(wanted, TEMPTED)
+
+
+def test_where_nobody_can_agree_nothing_is_asked(
+    server: tuple[str, list[str]], run_program: Callable[..., Any]
+) -> None:
+    run = run_program(PROGRAM, "--base-url", server[0], "--model", "big")
+    assert run.returncode == 2
+    assert re.search(r"--yes: .*300,000.* Add --yes", run.stderr)
+    assert (len(run.stderr.splitlines()), run.stdout, server[1]) == (1, "", [])
+
+
+def test_a_sandbox_that_is_unknown_is_said_before_anything_else(run_program: Callable[..., Any]) -> None:
+    run = run_program(PROGRAM, "--sandbox", "sandpit")
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
+    assert "sandpit" in run.stderr
 
 
 def test_a_model_that_the_server_does_not_know_is_one_line_and_exit_code_1(
-    server: tuple[str, ReplayingModel, list[str]], run_demo: Callable[..., Any]
+    server: tuple[str, list[str]], run_program: Callable[..., Any]
 ) -> None:
-    run = run_demo("--base-url", server[0], "--model", "unknown")
+    run = run_program(PROGRAM, "--base-url", server[0], "--model", "unknown", "--yes")
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
     assert "404" in run.stderr
 
 
-@pytest.mark.parametrize(
-    ("package", "arguments", "extra"), [("llama_index", (), "all"), ("openai", ("--model", "m"), "openai")]
-)
-def test_without_a_package_it_needs_it_names_the_extra(package: str, arguments: tuple[str, ...], extra: str) -> None:
-    run = run_fresh_demo(*arguments, before=f"sys.modules['{package}'] = None")
+def test_without_openai_a_live_run_names_the_extra() -> None:
+    run = run_fresh_demo("--model", "m", before="import sys; sys.modules['openai'] = None")
     assert run.returncode == 2
-    assert f'pip install "rlm-integrations[{extra}]"' in run.stderr
+    assert 'pip install "rlm-integrations[openai]"' in run.stderr
     assert len(run.stderr.splitlines()) == 1
 
 
-def test_a_server_without_a_model_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="--model"):
-        choose_models(None, None, "http://127.0.0.1:9/v1", {})
-    with pytest.raises(InvalidArgumentError, match="--model"):
-        choose_models(None, "small", None, {})
+def test_the_lines_for_both_frameworks_run() -> None:
+    code = "```repl\nanswer['content'] = context[0]['text']\nanswer['ready'] = True\n```"
+    names: dict[str, Any] = {"llm": ScriptedChatModel([code]), "documents": ["one"], "question": "?"}
+    exec(LANGCHAIN, names)
+    assert names["message"].text == "one"
+    names |= {"llm": ScriptedLLM([code]), "index": SummaryIndex.from_documents([Document(text="two")])}
+    exec(LLAMA_INDEX, names)
+    assert str(names["response"]) == "two"
 
 
-def test_a_key_in_the_environment_means_a_real_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    models = choose_models(None, None, None, os.environ)
-    assert not models.recorded
-    assert isinstance(models.root, OpenAIModel)
-    assert "gpt-5" in models.introduction
+def test_the_commands_at_the_end_name_the_program_as_it_was_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "rlm-integrations"
+    program.touch(0o755)
+    assert program_words(".venv/bin/rlm-integrations") == ".venv/bin/rlm-integrations"
+    assert program_words(str(program)) == str(program)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program_words(str(program)) == "rlm-integrations"
+    assert program_words("/x/rlm_integrations/__main__.py") == f"{sys.executable} -m rlm_integrations"
 
 
 def test_a_thought_is_what_stands_before_the_code() -> None:
