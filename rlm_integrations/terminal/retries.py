@@ -7,7 +7,9 @@ from types import TracebackType
 
 from rlm_integrations.core.wording import plural
 
-_SDK, _HTTP = "openai._base_client", "httpx"
+_SDK = "openai._base_client"
+_HTTP = ("httpx", "httpx2")
+"""One of them: newer SDKs have a client of their own."""
 _SENT_AGAIN = frozenset({408, 409, 429})
 
 
@@ -34,7 +36,7 @@ class Retries(logging.Handler):
                 self.reason = f"{status} {reason}".strip()
 
     def __enter__(self) -> Retries:
-        for name in (_SDK, _HTTP):
+        for name in (_SDK, *_HTTP):
             logger = logging.getLogger(name)
             self._levels[name] = logger.level
             logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
