@@ -23,6 +23,7 @@ from rlm_integrations.repl.llm_reduce import LlmReduce
 from rlm_integrations.repl.matches import Match, Matches
 from rlm_integrations.repl.model_time import ModelTime
 from rlm_integrations.repl.output import OutputStream, StepOutput
+from rlm_integrations.repl.rlm_query import Rlms
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.step_so_far import StepSoFar
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
@@ -142,6 +143,7 @@ class Interpreter:
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""
         sub_calls = SubCalls(self._host, corpus, settings.sub_call_chars)
+        rlms = Rlms(self._host, corpus) if settings.depth > 1 else sub_calls
         llm_reduce = LlmReduce(
             sub_calls.llm_query_batched, corpus, chunk_chars=settings.chunk_chars, max_chars=settings.sub_call_chars
         )
@@ -154,7 +156,11 @@ class Interpreter:
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
-            **{name: self._awaiting.given(function) for name, function in sub_calls.functions().items()},
+            "llm_query": self._awaiting.given(sub_calls.llm_query),
+            "llm_query_batched": self._awaiting.given(sub_calls.llm_query_batched),
+            "rlm_query": self._awaiting.given(rlms.rlm_query),
+            "rlm_query_batched": self._awaiting.given(rlms.rlm_query_batched),
+            "recursive_llm": self._awaiting.given(rlms.rlm_query),
             "llm_map": self._awaiting.given(LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map),
             "llm_reduce": self._awaiting.given(llm_reduce.llm_reduce),
             **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
