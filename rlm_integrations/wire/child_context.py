@@ -62,19 +62,24 @@ def read_child_context(sent: str) -> ChildContext:
     sent_pieces, as_text = _fields(fields, "pieces", "as_text")
     if type(sent_pieces) is not list or type(as_text) is not bool:
         raise WrongCallError("rlm_query: its context is no list of pieces")
-    read = [_piece(piece) for piece in cast("list[object]", sent_pieces)]
+    read = [_piece(piece) for piece in cast("list[Any]", sent_pieces)]
     if as_text and len(read) != 1:
         raise WrongCallError("rlm_query: its context is not one text")
     return ChildContext(tuple(read), as_text)
 
 
 def _piece(piece: object) -> Reference | OwnText:
-    if type(piece) is list and len(cast("list[Any]", piece)) == 3:
-        document_id, start, end = cast("list[Any]", piece)
-        if type(document_id) is str and _is_count(start) and (end is None or _is_count(end)):
-            return Reference(document_id, start, end)
-    elif type(piece) is dict:
-        text, document_id, metadata = _fields(cast("dict[str, Any]", piece), "text", "id", "metadata")
+    if isinstance(piece, list):
+        place = cast("list[Any]", piece)
+        if (
+            len(place) == 3
+            and type(place[0]) is str
+            and _is_count(place[1])
+            and (place[2] is None or _is_count(place[2]))
+        ):
+            return Reference(*place)
+    elif isinstance(piece, dict):
+        text, document_id, metadata = _fields(cast("object", piece), "text", "id", "metadata")
         if type(text) is str and type(document_id) is str and type(metadata) is dict:
             return OwnText(text, document_id, cast("dict[str, Any]", metadata))
     raise WrongCallError("rlm_query: a piece of its context is neither a reference nor a text")

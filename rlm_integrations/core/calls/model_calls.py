@@ -29,18 +29,19 @@ class Waiting:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._children: set[asyncio.Task[Any]] = set()
         self.over = False
         """Whether the step has ended: nothing is begun for it any more."""
 
-    def add(self, task: asyncio.Task[Any]) -> None:
-        """A task that is to be cancelled when the step ends, if it has not ended then."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def add_child(self, task: asyncio.Task[Any]) -> None:
+        """A child RLM, which is cancelled when the step ends, if it has not ended then."""
+        self._children.add(task)
+        task.add_done_callback(self._children.discard)
 
     def give_up(self) -> None:
         """The step has ended."""
         self.over = True
-        for task in self._tasks:
+        for task in self._tasks | self._children:
             task.cancel()
 
     async def take(self, slots: asyncio.Semaphore) -> None:

@@ -94,7 +94,7 @@ class ChildRuns:
             await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=True))
 
         task = asyncio.ensure_future(self._run(ChildTask(call.prompt, corpus, number, step), started))
-        step.waiting.add(task)
+        step.waiting.add_child(task)
         try:
             end = await _ended(task)
             if record is None:
