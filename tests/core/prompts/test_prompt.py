@@ -34,7 +34,7 @@ def composed(kind: str, depth: int, **more: object) -> str:
     )
 
 
-@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("depth", [0, 1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_system_message_is_whole(kind: str, depth: int) -> None:
     system = composed(kind, depth)
@@ -55,6 +55,7 @@ def test_sub_calls_are_named_at_depth_one_and_not_below(kind: str) -> None:
         assert word not in plain
         assert (word in deep) == (word != "rlm_")
     assert deep.count("100,000") == 1  # one ceiling, in one place
+    assert "rlm_query" in composed(kind, 2)
 
 
 def test_only_a_run_with_a_retriever_is_told_of_retrieve() -> None:

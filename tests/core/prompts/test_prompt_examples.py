@@ -55,16 +55,17 @@ def test_the_examples_run_without_sub_calls(context: object, holds_a_year: bool)
         assert "no year found" in last
 
 
+@pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize(("context", "holds_a_deadline"), CORPORA)
-def test_the_examples_run_with_sub_calls(context: object, holds_a_deadline: bool) -> None:
+def test_the_examples_run_with_sub_calls(context: object, holds_a_deadline: bool, depth: int) -> None:
     id = "a" if isinstance(context, dict) else "context"
 
     def sub(messages: Sequence[Message]) -> str:
         return f'{id} | 2021-06-01 | "Payment is due on 1 June 2021."' if holds_a_deadline else "None."
 
-    result = examples_over(context, 1, sub, *([] if holds_a_deadline else ["FINAL(no deadline)"]))
+    result = examples_over(context, depth, sub, *([] if holds_a_deadline else ["FINAL(no deadline)"]))
     *before, last = errors_in(result)
-    assert before == [None, None]
+    assert before == [None] * (1 + depth)
     if holds_a_deadline:
         assert last is None
         assert result.answer == "2021-06-01: Payment is due on 1 June 2021."
