@@ -142,10 +142,11 @@ class Interpreter:
 
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""
-        sub_calls = SubCalls(self._host, corpus, settings.sub_call_chars)
-        rlms = Rlms(self._host, corpus) if settings.depth > 1 else sub_calls
+        awaiting, max_chars = self._awaiting, settings.sub_call_chars
+        sub_calls = SubCalls(self._host, corpus, max_chars, awaiting)
+        rlms = Rlms(self._host, corpus, awaiting) if settings.depth > 1 else sub_calls
         llm_reduce = LlmReduce(
-            sub_calls.llm_query_batched, corpus, chunk_chars=settings.chunk_chars, max_chars=settings.sub_call_chars
+            sub_calls.ask_all, corpus, chunk_chars=settings.chunk_chars, max_chars=max_chars, awaiting=awaiting
         )
         there_is: dict[str, Any] = {
             "search": Search(corpus, self._printed_chars).search,
@@ -156,18 +157,18 @@ class Interpreter:
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
-            "llm_query": self._awaiting.given(sub_calls.llm_query),
-            "llm_query_batched": self._awaiting.given(sub_calls.llm_query_batched),
-            "rlm_query": self._awaiting.given(rlms.rlm_query),
-            "rlm_query_batched": self._awaiting.given(rlms.rlm_query_batched),
-            "recursive_llm": self._awaiting.given(rlms.rlm_query),
-            "llm_map": self._awaiting.given(LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map),
-            "llm_reduce": self._awaiting.given(llm_reduce.llm_reduce),
+            "llm_query": sub_calls.llm_query,
+            "llm_query_batched": sub_calls.llm_query_batched,
+            "rlm_query": rlms.rlm_query,
+            "rlm_query_batched": rlms.rlm_query_batched,
+            "recursive_llm": rlms.rlm_query,
+            "llm_map": LlmMap(sub_calls.ask_all, max_chars, awaiting).llm_map,
+            "llm_reduce": llm_reduce.llm_reduce,
             **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
-            "retrieve": self._awaiting.given(Retrieve(self._host, corpus).retrieve),
+            "retrieve": Retrieve(self._host, corpus, awaiting).retrieve,
         }
         offered = {name: there_is[name] for name in names.helper_names(settings)}
-        tools = {name: self._awaiting.given(tool_function(self._host, name)) for name in settings.tools}
+        tools = {name: tool_function(self._host, name, awaiting) for name in settings.tools}
         return offered | tools
 
     def _show_vars(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
+from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
@@ -20,8 +21,9 @@ _SOUGHT_CHARS = 200
 class Rlms:
     """Holds what the functions that the model calls need. They may be called from several threads at once."""
 
-    def __init__(self, host: HostPort, corpus: CorpusView) -> None:
+    def __init__(self, host: HostPort, corpus: CorpusView, awaiting: Awaiting | None = None) -> None:
         self._host = host
+        self._awaiting = awaiting or Awaiting()
         self._corpus = corpus
 
     def rlm_query(self, prompt: str, context: Any = None) -> str:
@@ -31,7 +33,7 @@ class Rlms:
         that needs none. Raises SubCallError when the child fails, SubCallLimitError when the budget is spent,
         ValueError and TypeError before anything is sent.
         """
-        return ask(self._host, self._call("prompt", prompt, context), SubCallError)
+        return self._awaiting.given(ask(self._host, self._call("prompt", prompt, context), SubCallError))
 
     def rlm_query_batched(self, prompts: Iterable[Any]) -> list[str]:
         """The answers to many prompts, or pairs (prompt, context), asked side by side, in order.
@@ -39,6 +41,9 @@ class Rlms:
         A child that failed is a FailedSubCall in its place.
         """
         calls = [self._call(f"prompt {index}", *pair) for index, pair in enumerate(pairs(listed("prompts", prompts)))]
+        return self._awaiting.given(self._send(calls))
+
+    def _send(self, calls: list[RlmQuery]) -> list[str]:
         if not calls:
             return []
         batch = ask(self._host, Reserve(len(calls)), SubCallError)

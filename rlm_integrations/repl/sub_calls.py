@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.chunks import heading, without_heads
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
@@ -37,9 +38,10 @@ def failed(refusal: HostRefusalError) -> FailedSubCall:
 class SubCalls:
     """Holds what the functions that the model calls need. All of them may be called from several threads at once."""
 
-    def __init__(self, host: HostPort, corpus: CorpusView, max_chars: int) -> None:
+    def __init__(self, host: HostPort, corpus: CorpusView, max_chars: int, awaiting: Awaiting | None = None) -> None:
         """`max_chars` is the longest prompt of a sub-call."""
         self._host = host
+        self._awaiting = awaiting or Awaiting()
         self._corpus = corpus
         self._max_chars = max_chars
 
@@ -51,10 +53,14 @@ class SubCalls:
         """
         whole = self._with_context("prompt", prompt, context)
         self._check("prompt", whole)
-        return ask(self._host, LlmQuery(str.__str__(whole)), SubCallError)
+        return self._awaiting.given(ask(self._host, LlmQuery(str.__str__(whole)), SubCallError))
 
     def llm_query_batched(self, prompts: Iterable[str]) -> list[str]:
         """The replies to many prompts, asked side by side, in order; a failed one is a FailedSubCall in its place."""
+        return self._awaiting.given(self.ask_all(prompts))
+
+    def ask_all(self, prompts: Iterable[str]) -> list[str]:
+        """The same for the REPL's own functions, which await nothing."""
         return self._send(listed("prompts", prompts))
 
     def rlm_query(self, prompt: str, context: Any = None) -> str:
@@ -64,7 +70,8 @@ class SubCalls:
     def rlm_query_batched(self, prompts: Iterable[Any]) -> list[str]:
         """The same for prompts or pairs (prompt, context)."""
         sent = pairs(listed("prompts", prompts))
-        return self._send([self._with_context(f"prompt {index}", *pair) for index, pair in enumerate(sent)])
+        whole = [self._with_context(f"prompt {index}", *pair) for index, pair in enumerate(sent)]
+        return self._awaiting.given(self._send(whole))
 
     def _send(self, prompts: list[Any]) -> list[str]:
         for index, prompt in enumerate(prompts):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.model_calls import Waiting
 from rlm_integrations.core.corpus.question import Question, read_question
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.child_runs import ChildEnd, ChildTask
@@ -45,7 +46,7 @@ class Children:
         self._make_node = make_node
 
     async def run(self, task: ChildTask, started: Callable[[], Awaitable[None]]) -> ChildEnd:
-        """How the child ended. Its first call is reserved.
+        """How the child ended. Its first call is reserved, and its own from when it begins.
 
         Raises BudgetError where a limit was met before it began, and errors that end the whole run.
         """
@@ -54,12 +55,16 @@ class Children:
             await turn.begin()
             try:
                 self._shared.calls.budget.check()
-                await started()
-                return await self._run(task, turn)
+                root_calls = _RootCalls(self._shared, task.step.waiting)
+                try:
+                    await started()
+                    return await self._run(task, turn, root_calls)
+                finally:
+                    root_calls.give_back()
             finally:
                 turn.end()
 
-    async def _run(self, task: ChildTask, turn: Turn) -> ChildEnd:
+    async def _run(self, task: ChildTask, turn: Turn, root_calls: _RootCalls) -> ChildEnd:
         shared = self._shared.for_children()
         limits = shared.plan.limits
         node: ChildNode | None = None
@@ -68,7 +73,7 @@ class Children:
         async def answer() -> str:
             nonlocal node, finish
             question = await shared.threads.run(read_question, task.question, limits.message_chars)
-            node = self._make_node(shared, question, (*self._path, task.number), self._asking(task), turn)
+            node = self._make_node(shared, question, (*self._path, task.number), root_calls.ask, turn)
             finish = await node.answer(task.corpus)
             return finish.text
 
@@ -92,25 +97,29 @@ class Children:
             with boundary("around_child"):
                 await contained(around(task.question, answer))
 
-    def _asking(self, task: ChildTask) -> AskRootLM:
-        """The child's way to its root LM: each call is a sub-call of the run, and is in no slot while it waits."""
-        calls, model = self._shared.calls, self._shared.sub
-        reserved = True
 
-        async def sent() -> None:
-            nonlocal reserved
-            reserved = False
+class _RootCalls:
+    """A child's way to its root LM: each call is a sub-call of the run. The first is reserved."""
 
-        async def ask(messages: Sequence[Message]) -> Completion:
-            nonlocal reserved
-            if not reserved:
-                calls.budget.reserve(1)
-                reserved = True
-            try:
-                return await calls.sub_call(model, messages, task.step.waiting, sent)
-            finally:
-                if reserved:
-                    calls.budget.release(1)
-                    reserved = False
+    def __init__(self, shared: Shared, waiting: Waiting) -> None:
+        self._calls, self._model, self._waiting = shared.calls, shared.sub, waiting
+        self._reserved = True
 
-        return ask
+    async def ask(self, messages: Sequence[Message]) -> Completion:
+        """Raises BudgetError where there is no sub-call left, and what the model raises."""
+        if not self._reserved:
+            self._calls.budget.reserve(1)
+            self._reserved = True
+        try:
+            return await self._calls.sub_call(self._model, messages, self._waiting, self._sent)
+        finally:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """What is reserved and was not sent."""
+        if self._reserved:
+            self._reserved = False
+            self._calls.budget.release(1)
+
+    async def _sent(self) -> None:
+        self._reserved = False

@@ -57,7 +57,18 @@ class Recorder:
     def record(self, event: Event) -> None:
         """Take the event into the trace."""
         trace = self._traces[event.node]
-        match event:
+        match event:  # those first of which a run has most: cases are tried in their order
+            case SubCallsReserved():
+                pass
+            case SubCallStarted():
+                self._open[event.node, SubCallStarted, event.number] = event
+                if event.is_rlm:
+                    child = RLMTrace(question=event.prompt, context="", limits=trace.limits)
+                    self._traces[*event.node, event.number] = child
+            case SubCallEnded():
+                self._open.pop((event.node, SubCallStarted, event.call.number), None)
+                self._end_child(event)
+                _execution(trace, event.iteration).sub_calls.append(event.call)
             case RunStarted():
                 trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
             case ConversationOpened():
@@ -81,15 +92,6 @@ class Recorder:
             case CodeStarted():
                 execution = CodeExecution(blocks=list(event.blocks), start=event.at)
                 _iteration(trace, event.iteration).execution = execution
-            case SubCallStarted():
-                self._open[event.node, SubCallStarted, event.number] = event
-                if event.is_rlm:
-                    child = RLMTrace(question=event.prompt, context="", limits=trace.limits)
-                    self._traces[*event.node, event.number] = child
-            case SubCallEnded():
-                self._open.pop((event.node, SubCallStarted, event.call.number), None)
-                self._end_child(event)
-                _execution(trace, event.iteration).sub_calls.append(event.call)
             case HostCallStarted():
                 self._open[event.node, HostCallStarted, event.number] = event
             case HostCallEnded():
@@ -109,8 +111,6 @@ class Recorder:
             case RunFailed():
                 trace.answer, trace.stop_reason = event.result.text, event.result.stop_reason
                 trace.error, trace.seconds = event.error, event.at
-            case SubCallsReserved():
-                pass
 
     def cut_off(self, at: float) -> Iterator[Event]:
         """The ends of what is still open when the run ends, children's first, for the caller to record."""
@@ -172,6 +172,6 @@ def _execution(trace: RLMTrace, iteration: int) -> CodeExecution:
 
 def _end_execution(trace: RLMTrace, event: CodeEnded) -> None:
     """Its calls stay as they were recorded: threads that the code left behind may still end some."""
-    running = _execution(trace, event.iteration)
-    kept = {"sub_calls": running.sub_calls, "host_calls": running.host_calls}
-    _iteration(trace, event.iteration).execution = event.execution.model_copy(update=kept)
+    execution, ended = _execution(trace, event.iteration), event.execution
+    execution.output, execution.error, execution.lost = ended.output, ended.error, ended.lost
+    execution.variables, execution.seconds = ended.variables, ended.seconds
