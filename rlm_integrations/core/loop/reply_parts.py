@@ -26,7 +26,7 @@ _ATTRIBUTES = re.compile(r"(?!(?:import|from|pass|del|assert)\b)(?:(?:[\w.-]++(?
 class Part:
     """Lines of a reply."""
 
-    kind: Literal["prose", "block", "quotation", "dressed", "final"]
+    kind: Literal["prose", "block", "quotation", "dressed", "final", "unseen"]
     lines: list[str]
     code: str = ""
     """What a block holds."""
@@ -37,7 +37,7 @@ class Part:
 
     def own_lines(self) -> list[str]:
         """The lines as long as they are, without what a FINAL that counts may not begin in."""
-        kept = {"quotation": 0, "final": 1}.get(self.kind, len(self.lines))
+        kept = {"quotation": 0, "unseen": 0, "final": 1}.get(self.kind, len(self.lines))
         return self.lines[:kept] + ["\0" * len(line) for line in self.lines[kept:]]
 
 
@@ -216,11 +216,15 @@ class ReplyReader:
             below += 1
         if tag.lower().startswith("function="):
             body = f"<{tag}>{body}"
-        kind = "code tag" if tag.lower() == "code" else "tag"
+        kind = "code tag" if tag.lower() == "code" else "fence" if tag.lower() == "pre" else "tag"
         if begin and self.lines[at][:begin].strip():
             self.parts.append(Part("prose", [self.lines[at][:begin]]))
         self.parts.append(
-            Part("dressed", self.lines[at:below], dressed=Dressed(kind, outdented(body.strip("\n")), tag))
+            Part(
+                "dressed",
+                self.lines[at:below],
+                dressed=Dressed(kind, outdented(body.strip("\n")), "" if kind == "fence" else tag),
+            )
         )
         return below
 
