@@ -101,6 +101,8 @@ def _with_final(reply: ParsedReply, final: Final, variables: Collection[str] | N
     """The reply with what its prose says is the answer."""
     if final.names is not None and final.names.isdisjoint(("context", "answer", *(variables or ()))):
         return replace(reply, final=final.text)
+    if not final.all_names.issubset(("context", "answer", *(variables or ()))):
+        return replace(reply, final=final.text)
     is_word = final.text is not None and final.text.isidentifier()
     if final.code is None or (is_word and variables is None and not reply.blocks):
         return replace(reply, final=final.text)

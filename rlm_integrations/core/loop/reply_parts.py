@@ -10,7 +10,7 @@ from typing import Literal
 
 from rlm_integrations.core.loop.code_dresses import Dressed, tag_of
 from rlm_integrations.core.loop.code_fences import End, Ends, Opening, opening_of, without_closing
-from rlm_integrations.core.loop.final_text import FINAL, final_end
+from rlm_integrations.core.loop.final_text import final_end, final_opening
 from rlm_integrations.core.loop.lexing import Allowance, CodeReader
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.session_code import read_python
@@ -87,7 +87,7 @@ class ReplyReader:
             return self._other_fence(at, opening) or self._prose(at, at + 1)
         if "<" in line and (tag := tag_of(line)) is not None and (below := self._tag(at, *tag)):
             return below
-        if not self.final_seen and (final := FINAL.match(line)):
+        if not self.final_seen and (final := final_opening(line)):
             self.final_seen = True
             end = final_end(self.text, self.starts[at] + final.end())
             if end is not None:
