@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from json import JSONDecoder
@@ -62,11 +61,6 @@ def json_values(text: str) -> list[object]:
             values.append(value)
             at = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
     return values
-
-
-def call_text(name: str, arguments: object) -> str:
-    """A call as text that is read as one."""
-    return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
 
 
 def _first(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
