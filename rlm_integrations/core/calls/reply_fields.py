@@ -5,8 +5,10 @@ Holders are dicts or objects, as they came: nothing about them is taken for gran
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from rlm_integrations.core.language_model import Finish
@@ -16,6 +18,7 @@ _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 _TEXTS = ("text", "thinking", "reasoning", "reasoning_content", "summary", "content")
 _THINKING_BLOCKS = ("thinking", "reasoning", "reasoning_content")
 _DEEPEST = 6
+_MOST_CALLS = 50
 
 _WORDS: dict[Finish, str] = {
     "stop": "stop end_turn stop_sequence eos eos_token complete completed finish pause_turn tool_calls tool_call "
@@ -31,7 +34,7 @@ _WORDS: dict[Finish, str] = {
     "unexpected_tool_call too_many_tool_calls server_error internal_error overloaded repetition repetition_truncation "
     "no_image missing_thought_signature",
 }
-"""As OpenAI and the servers that speak its API say it, Anthropic, Google, Mistral, Cohere, Bedrock, Ollama and LM Studio."""
+"""As OpenAI and servers that speak its API say it, Anthropic, Google, Mistral, Cohere, Bedrock, Ollama, LM Studio."""
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PARTS: dict[Finish, frozenset[str]] = {
     "length": frozenset({"max", "length", "limit", "tokens", "context", "truncated"}),
@@ -86,6 +89,33 @@ def thoughts_of(*holders: object) -> str:
 def thoughts_in(blocks: object) -> str:
     """The text of those blocks of a reply's content that hold what was thought."""
     return _joined(_thought(block) for block in _items(blocks) if field_of(block, "type") in _THINKING_BLOCKS)
+
+
+def text_in(content: object) -> str:
+    """What is said: a str as it is, and of a list of parts, which some servers send, those that hold no thoughts."""
+    if isinstance(content, str):
+        return content
+    said = (part for part in _items(content) if field_of(part, "type") not in _THINKING_BLOCKS)
+    return "".join(part if isinstance(part, str) else _text(field_of(part, "text")) for part in said)
+
+
+def calls_in(message: object) -> str:
+    """The tools that a message calls, as text: {"name": ..., "arguments": ...} in tags."""
+    calls = [field_of(call, "function") or call for call in _items(field_of(message, "tool_calls"))[:_MOST_CALLS]]
+    calls.append(field_of(message, "function_call"))
+    return "\n".join(call for call in map(_call, calls) if call)
+
+
+def _call(call: object) -> str:
+    name = field_of(call, "name")
+    given: object = field_of(call, "arguments")
+    arguments = field_of(call, "args") if given is None else given
+    if not isinstance(name, str) or not isinstance(arguments, (str, dict, type(None))):
+        return ""
+    with suppress(TypeError, ValueError, RecursionError):  # what an object of an SDK may hold
+        said = json.dumps({"name": name, "arguments": cast("object", arguments or {})}, ensure_ascii=False)
+        return f"<tool_call>\n{said}\n</tool_call>"
+    return ""
 
 
 def refusal_in(blocks: object) -> str:
