@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -135,4 +136,6 @@ class ModelCalls:
         if usage is completion.usage and text == completion.text:
             return completion
         thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
-        return Completion(text, usage, completion.model, completion.finish, thoughts, completion.cached)
+        return Completion(
+            text, usage, completion.model, completion.finish, thoughts, completion.cached, completion.tool_calls
+        )

@@ -5,7 +5,6 @@ They are read only in a reply without a marked fence: who marks one block means 
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Collection, Sequence
@@ -42,6 +41,8 @@ _PYTHONIC = re.compile(
 """A call as Python writes it, of what the session has not."""
 _PLAIN_WORDS = ("", "code", "text", "txt", "plaintext", "pycon", "jupyter", "notebook", "script")
 """Of fences that may hold code for the session."""
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"', "&#39;": "'", "&#x27;": "'", "&apos;": "'"}
+_ENTITY = re.compile("|".join(_ENTITIES))
 _MARK_ALONE = re.compile(r"\s*+(?:repl|python3?+|py)[ \t]*+\n", re.IGNORECASE)
 _PROMPT = re.compile(r"[ \t]*+(?:>>>|\.\.\.)(?: |$)")
 _FINISHERS = ("FINAL", "final_answer")
@@ -102,8 +103,10 @@ def _read(text: str) -> tuple[str, PythonCode | None]:
         lines = (line for line in text.split("\n") if _PROMPT.match(line))
         text = "\n".join(line.lstrip()[4:] for line in lines)
     code = read_python(text)
-    if code is None and "&" in text and (unescaped := read_python(html.unescape(text))) is not None:
-        return html.unescape(text), unescaped
+    if code is None and "&" in text:
+        unescaped = _ENTITY.sub(lambda entity: _ENTITIES[entity[0]], text)
+        code = read_python(unescaped)
+        text = text if code is None else unescaped
     return text, code
 
 
