@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -18,6 +19,11 @@ class TerminalConsole(Console):
     `words` and `name` are for laying out: escapes that this class has to add are not counted in a table's widths.
     """
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self._width == 0:  # of COLUMNS=0, as shells without a terminal have it: rich would print nothing
+            self._width = None
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
@@ -28,7 +34,9 @@ class TerminalConsole(Console):
 
 def progress_console() -> TerminalConsole:
     """On stderr; it never raises what a stream raises."""
-    return TerminalConsole(file=progress_stream(), highlight=False, emoji=False)  # pyright: ignore[reportArgumentType]
+    stream = progress_stream()
+    forced = None if stream.isatty() else False  # FORCE_COLOR makes no pipe a terminal, whose lines are redrawn
+    return TerminalConsole(file=stream, force_terminal=forced, highlight=False, emoji=False)
 
 
 def words(text: str, style: str = "") -> Text:
