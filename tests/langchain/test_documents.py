@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from langchain_classic.retrievers import MergerRetriever
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -100,6 +101,17 @@ async def test_retrieved_documents_without_ids_get_the_same_one_each_time():
     first, second = await retriever.retrieve("q1"), await retriever.retrieve("q2")
     assert first[1].id == second[0].id
     assert len({d.id for d in [*first, *second]}) == 3
+
+
+async def test_a_hit_that_several_searches_of_one_retriever_find_is_one_document(root_model):
+    for name in ("v1", None):
+        store = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
+        store.add_documents([Document("the only text", id=name, metadata={"page": 1}), Document("another", id="v2")])
+        both = MergerRetriever(retrievers=[store.as_retriever(), store.as_retriever()])
+        assert len(both.invoke("q")) == 4
+        count = "answer['content'] = str([len(context), len(retrieve('again')), len(context)])\nanswer['ready'] = True"
+        rlm = RLMRunnable(llm=root_model(count, count), context=both)
+        assert (rlm.invoke("q").content, (await rlm.ainvoke("q")).content) == ("[2, 2, 2]", "[2, 2, 2]")
 
 
 def test_a_retriever_beside_documents_keeps_both():
