@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import isroutine
 from typing import Annotated, Any, cast
 
 from langchain_core.messages import AIMessage
@@ -33,7 +34,12 @@ class StructuredOutput:
 
     @classmethod
     def of(cls, schema: Any) -> StructuredOutput:
-        """Raises InvalidArgumentError for a dict that is no JSON schema."""
+        """Raises InvalidArgumentError for a dict that is no JSON schema, for a function and for None."""
+        if schema is None or isroutine(schema):
+            raise InvalidArgumentError(
+                f"schema: {'None' if schema is None else 'a function'} given; pass a pydantic model, a dataclass, a "
+                "TypedDict, a type such as list[str], or a JSON schema"
+            )
         if isinstance(schema, Mapping):
             return cls(_checked_by(_as_json_schema(cast(Mapping[str, Any], schema))), _same, True)
         if isinstance(schema, type) and is_pydantic_v1_subclass(schema):

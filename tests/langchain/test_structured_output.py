@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop.answer_type import AnswerType
-from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain import ChatRLM, RLMRunnable
 from rlm_integrations.langchain.structured_output import StructuredOutput
 
 
@@ -104,6 +104,13 @@ def test_none_is_no_answer_elsewhere(root_model: Any) -> None:
     llm = root_model("answer.update(content=None, ready=True)", "answer.update(content={'parties': [], 'value': 1})")
     rlm = RLMRunnable(llm=llm, context="a line", limits={"max_iterations": 1})
     assert rlm.with_structured_output(Contract).invoke("q") == Contract(parties=[], value=1)
+
+
+@pytest.mark.parametrize(("schema", "named"), [(None, "None"), (len, "a function"), (lambda city: city, "a function")])
+def test_what_is_no_schema_is_refused_before_a_run(root_model, schema, named):
+    for face in (RLMRunnable, ChatRLM):
+        with pytest.raises(InvalidArgumentError, match=f"schema: {named} given; pass a pydantic model"):
+            face(llm=root_model(), context="c").with_structured_output(schema)
 
 
 @pytest.mark.parametrize("schema", [{}, {"city": "str"}, {"type": "city"}])
