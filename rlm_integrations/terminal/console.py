@@ -12,6 +12,8 @@ from rich.text import Text
 from rlm_integrations.terminal.printable import one_line, one_sentence, printable
 from rlm_integrations.terminal.streams import progress_stream
 
+_WIDTH = 80
+
 
 class TerminalConsole(Console):
     """Prints nothing that would steer the terminal but what rich itself adds, wherever the words come from.
@@ -21,8 +23,8 @@ class TerminalConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        if self._width == 0:  # of COLUMNS=0, as shells without a terminal have it: rich would print nothing
-            self._width = None
+        if not self.width:  # as of COLUMNS=0, which shells without a terminal have: rich would print nothing
+            self.width = _WIDTH
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

@@ -149,6 +149,8 @@ def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
         (("--trace", "-"), "'-' cannot be written"),
         (("--trace", "notes"), "'notes' cannot be written"),
         (("--no-such-option",), "--no-such-option"),
+        (("--sub-model", ""), "--sub-model: is empty"),
+        (("--max-input-tokens", "0"), "--max-input-tokens"),
     ],
 )
 def test_wrong_arguments_are_named_and_end_with_2_before_any_call(
