@@ -176,5 +176,5 @@ def _told_to_a_tool(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
 def _told_when_made(alternative: Runnable[Any, Any] | Callable[[], Runnable[Any, Any]]) -> Any:
     """An alternative may be a function that makes it, when it is chosen."""
     if isinstance(alternative, Runnable):
-        return _told_to_a_tool(alternative)
+        return _told_to_a_tool(cast("Runnable[Any, Any]", alternative))
     return lambda: _told_to_a_tool(alternative())
