@@ -12,7 +12,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json_schema import dereference_refs
 from langchain_core.utils.pydantic import is_basemodel_subclass, is_pydantic_v1_subclass
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, PydanticUserError, TypeAdapter, WithJsonSchema
 from typing_extensions import is_typeddict
 
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
@@ -45,6 +45,8 @@ class StructuredOutput:
         if isinstance(schema, type) and is_pydantic_v1_subclass(schema):
             model = cast(Any, schema)
             return cls(_checked_by(model.schema()), model.parse_obj, True)
+        if _is_plain_typeddict(schema):
+            return cls(_checked_by(_as_json_schema(convert_to_json_schema(schema))), _same, True)
         return cls(schema, _same, is_typeddict(schema) or (isinstance(schema, type) and is_basemodel_subclass(schema)))
 
     def output(self, *, include_raw: bool) -> TypedOutput | RawTypedOutput:
@@ -114,3 +116,14 @@ def _checked_by(schema: Mapping[str, Any]) -> Any:
         raise InvalidArgumentError(f'schema: {error}; refer by the place, for instance "#/$defs/Name"') from error
     told = {key: value for key, value in whole.items() if key not in ("$defs", "definitions")}
     return Annotated[Any, AfterValidator(check), WithJsonSchema(told)]
+
+
+def _is_plain_typeddict(schema: Any) -> bool:
+    """One of `typing` before Python 3.12, which says too little of itself for pydantic; LangChain reads it."""
+    if not is_typeddict(schema):
+        return False
+    try:
+        TypeAdapter(schema)
+    except PydanticUserError as error:
+        return error.code == "typed-dict-version"
+    return False

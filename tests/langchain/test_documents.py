@@ -114,6 +114,18 @@ async def test_a_hit_that_several_searches_of_one_retriever_find_is_one_document
         assert (rlm.invoke("q").content, (await rlm.ainvoke("q")).content) == ("[2, 2, 2]", "[2, 2, 2]")
 
 
+@pytest.mark.parametrize("way", ["constructor", "call"])
+def test_documents_that_are_given_again_count_once_and_those_that_are_alike_stay(way, root_model):
+    found = [Document("one", id="a"), Document("two", id="b"), Document("other", id="a"), Document("row")]
+    again = [Document("one", id="a"), Document("row"), found[1]]
+    ids = "answer['content'] = str([d['id'] for d in context])\nanswer['ready'] = True"
+    if way == "constructor":
+        answer = RLMRunnable(llm=root_model(ids), context=found + again).invoke("q").content
+    else:
+        answer = RLMRunnable(llm=root_model(ids)).invoke({"question": "q", "context": found + again}).content
+    assert answer == "['a', 'b', 'a#2', 'doc-4', 'doc-5']"
+
+
 def test_a_retriever_beside_documents_keeps_both():
     search = RunnableLambda(lambda query: [Document(query, id="hit")])
     run = RunContext(prepare_context(["kept"]).preceded_by(prepare_brought(search)))
