@@ -76,7 +76,8 @@ def without_langchain() -> None:
 
 
 def node_by_itself() -> None:
-    graph = StateGraph(MessagesState).add_node("rlm", RLMRunnable(llm=chat())).set_entry_point("rlm").compile()
+    rlm = RLMRunnable(llm=ScriptedChatModel(["Because."]))
+    graph: Any = StateGraph(MessagesState).add_node("rlm", rlm).set_entry_point("rlm").compile()
     graph.invoke({"messages": [("user", "Why?")]})
 
 
