@@ -144,8 +144,9 @@ async def test_a_retriever_that_returns_something_else_is_named():
 def test_what_cannot_be_a_context_says_what_to_pass():
     with pytest.raises(InvalidArgumentError, match="as_retriever"):
         prepare_context(InMemoryVectorStore(DeterministicFakeEmbedding(size=8)))
-    with pytest.raises(InvalidArgumentError, match="int is not a corpus"):
-        prepare_context(5)
+    for wrong, says in ((5, "int is not a corpus"), (b"text", "decode it"), ([(Document("a"), 0.5)], "of pairs")):
+        with pytest.raises(InvalidArgumentError, match=says):
+            prepare_context(wrong)
     search = RunnableLambda(lambda query: [Document(query)])
     with pytest.raises(InvalidArgumentError, match="pass one of them"):
         prepare_context(search).preceded_by(prepare_brought(search))
