@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -132,4 +131,4 @@ class ModelCalls:
         if usage is completion.usage and text == completion.text:
             return completion
         thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
-        return replace(completion, text=text, usage=usage, thoughts=thoughts)
+        return Completion(text, usage, completion.model, completion.finish, thoughts, completion.cached)

@@ -62,7 +62,29 @@ def parse_reply(
         quotations: What it was shown. Code that stands there is prose, and no FINAL in it counts.
         variables: Those that the session is known to have; None where no code has run, so that it has none.
     """
-    reader = ReplyReader(reply.replace("\r\n", "\n"), quotations)
+    reply = reply.replace("\r\n", "\n")
+    return plain_reply(reply, quotations) or read_reply(reply, quotations, variables)
+
+
+def plain_reply(reply: str, quotations: Quotations | None) -> ParsedReply | None:
+    """What `read_reply` gives for prose with one ```repl fence at its end; None for all that may be anything else.
+
+    Most replies are as plain, and so read in a tenth of the time.
+    """
+    prose, opening, rest = reply.partition("```repl\n")
+    code, closing, below = rest.rpartition("\n```")
+    if not opening or not closing or below or "```" in code or (prose and not prose.endswith("\n")):
+        return None
+    if any(sign in prose for sign in ("```", "~~~", "<", "FINAL")):
+        return None
+    if quotations is not None and quotations.hold([opening[:-1], *code.split("\n"), closing[1:]]):
+        return None
+    return ParsedReply((outdented(code),), prose=prose[:-1])
+
+
+def read_reply(reply: str, quotations: Quotations | None, variables: Collection[str] | None) -> ParsedReply:
+    """As `parse_reply`, of a reply whose lines end with line feeds alone, and whatever it holds."""
+    reader = ReplyReader(reply, quotations)
     parts = reader.read()
     marked = any(part.kind == "block" for part in parts)
     unread = False

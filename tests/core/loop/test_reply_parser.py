@@ -12,8 +12,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop import reply_parser
-from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
+from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply, plain_reply, read_reply
 
 
 def blocks(reply: str) -> tuple[str, ...]:
@@ -221,6 +223,41 @@ def test_parsing_never_raises_and_code_is_what_was_written(reply: str) -> None:
         assert all(line.strip() in written for line in block.split("\n")) or block.startswith("FINAL_VAR")
     assert all(line in written for line in parsed.prose.split("\n"))
     assert not parsed.looked_up or parsed.blocks[-1].startswith("FINAL(")
+
+
+TAME = st.sampled_from(["x = 1", "  y", "", "Words.", "`z` ~~", "a < b", "FINAL", "\u2028", "\t"])
+SOME = st.one_of(
+    *(st.lists(lines, max_size=3).map("\n".join) for lines in (TAME, TAME, st.one_of(LINES, OTHER_DRESSES)))
+)
+NEARLY_PLAIN = st.tuples(
+    st.one_of(st.just(""), SOME.map(lambda text: f"{text}\n"), SOME),
+    st.sampled_from(["```repl\n"] * 6 + ["```repl \n", "```python\n", "````repl\n", "~~~repl\n"]),
+    SOME,
+    st.sampled_from(["\n```"] * 6 + ["\n```\n", "\n```\nDone.", "\n````", "```"]),
+).map("".join)
+SHOWN = st.sampled_from([None, "nothing", "```repl\nx = 1\n```", "```repl\n\n```", "- ```repl\n  y\n  ```\n"])
+
+
+@given(NEARLY_PLAIN, SHOWN)
+@example("So:\n```repl\nx = 1\n```", None)
+@example("```repl\n    x = 1\n    y\n```", None)
+@example("So:\n```repl\nx = 1\n```", "```repl\nx = 1\n```")
+@example("FINAL(```repl\nx = 1\n```", None)
+@example("<code>\n```repl\nx = 1\n```", None)
+def test_a_plain_reply_is_read_as_any_other_is(reply: str, shown: str | None) -> None:
+    reply = reply.replace("\r\n", "\n")
+
+    def quotations() -> Quotations | None:
+        return None if shown is None else Quotations([Message("user", f"<output 6f>\n{shown}\n</output 6f>")])
+
+    plain = plain_reply(reply, quotations())
+    assert plain is None or plain == read_reply(reply, quotations(), {"x"})
+
+
+@pytest.mark.parametrize("prose", ["", "I count `x`.\n\n", "1. First:\n"])
+def test_what_most_replies_are_is_plain(prose: str) -> None:
+    plain = plain_reply(f"{prose}```repl\nx = len(context)\nprint('~~~', x < 3)\n```", None)
+    assert plain == ParsedReply(("x = len(context)\nprint('~~~', x < 3)",), prose=prose[:-1])
 
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_characters="`~\r\n")), min_size=1, max_size=6))
