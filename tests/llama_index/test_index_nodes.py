@@ -26,6 +26,7 @@ from llama_index.core.vector_stores.simple import SimpleVectorStore
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.node_selection import NodeSelection
 
 LOADING = {"property_graph": {"kg_extractors": [ImplicitPathExtractor()], "use_async": False}}
 """What an index cannot be loaded without offline."""
@@ -111,7 +112,7 @@ def test_what_a_store_that_keeps_text_no_longer_lists_is_gone(documents, overrid
 @pytest.mark.parametrize("refused", [AssertionError("Either node_ids or filters must be provided"), ValueError("no")])
 def test_a_store_that_lists_only_under_a_filter_is_given_an_empty_one(documents, refused):
     class Filtered(TextStore):
-        """As Postgres' and Milvus' stores."""
+        """As Elasticsearch's store."""
 
         def get_nodes(self, node_ids=None, filters=None):
             if node_ids is None and filters is None:
@@ -121,6 +122,83 @@ def test_a_store_that_lists_only_under_a_filter_is_given_an_empty_one(documents,
 
     storage = StorageContext.from_defaults(vector_store=Filtered(kept={}))
     assert texts(VectorStoreIndex(documents, storage_context=storage)) == [document.text for document in documents]
+
+
+class PGVectorStore(TextStore):
+    """As the store of that name, once SQLAlchemy refuses an AND of nothing."""
+
+    def get_nodes(self, node_ids=None, filters=None):
+        assert node_ids is not None or filters is not None, "Either node_ids or filters must be provided"
+        if not filters.filters:
+            raise TypeError("and_() without arguments")
+        return [node for node in super().get_nodes() if NodeSelection(filters).passes(node)]
+
+
+class MilvusVectorStore(TextStore):
+    """As the store of that name over a server: conditions see the id, and an empty expression is refused."""
+
+    def get_nodes(self, node_ids=None, filters=None):
+        if node_ids is None and filters is None:
+            raise ValueError("Either node_ids or filters must be provided.")
+        if not filters.filters:
+            raise RuntimeError("empty expression should be used with limit")
+        (condition,) = filters.filters
+        assert (condition.key, condition.operator.value, condition.value) == ("id", "!=", "")
+        return super().get_nodes()
+
+
+@pytest.mark.parametrize("kind", [PGVectorStore, MilvusVectorStore])
+def test_a_store_that_lists_only_under_a_condition_is_given_one_that_all_pass(documents, kind):
+    storage = StorageContext.from_defaults(vector_store=kind(kept={}))
+    index = VectorStoreIndex(documents, storage_context=storage)
+    assert texts(index) == [document.text for document in documents]
+    index.delete_nodes(["d3"])
+    assert texts(index) == [documents[n].text for n in (0, 1, 2, 4)]
+    index.delete_nodes(["d0", "d1", "d2", "d4"])
+    assert nodes_of_index(index) == []
+
+
+def test_what_came_of_a_filter_is_told_beside_that_one_was_missing(documents):
+    class Down(ClosedStore):
+        def get_nodes(self, node_ids=None, filters=None):
+            if filters is None:
+                raise ValueError("Either node_ids or filters must be provided.")
+            raise ConnectionError("connection refused")
+
+    index = VectorStoreIndex(documents, storage_context=StorageContext.from_defaults(vector_store=Down(kept={})))
+    with pytest.raises(InvalidArgumentError, match=r"must be provided\.; ConnectionError: connection refused\); pass"):
+        nodes_of_index(index)
+
+
+@pytest.mark.parametrize("count", [99, 100, 101, 1_000, 1_234])
+def test_a_store_that_lists_some_unless_it_is_given_a_limit_is_asked_for_all(documents, count):
+    class Limited(TextStore):
+        """As Pinecone's."""
+
+        def get_nodes(self, node_ids=None, filters=None, limit=100):
+            if filters is None:
+                raise ValueError("Filters must be specified")
+            return super().get_nodes()[:limit]
+
+    store = Limited(kept={})
+    index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
+    store.kept = {str(i): TextNode(id_=str(i), text=f"Node {i}.") for i in range(count)}
+    assert len(nodes_of_index(index)) == count
+
+
+@pytest.mark.parametrize("most", [10_000, None])
+def test_a_store_that_keeps_to_a_limit_is_not_read_in_part(documents, most):
+    class Limited(TextStore):
+        def get_nodes(self, node_ids=None, filters=None, limit=100):
+            if most is None and limit > 10_000:
+                raise ValueError("top_k must be at most 10000")
+            return super().get_nodes()[: min(limit, 10_000)]
+
+    store = Limited(kept={})
+    index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
+    store.kept = {str(i): TextNode(id_=str(i), text="x") for i in range(10_001)}
+    with pytest.raises(InvalidArgumentError, match="possibly truncated" if most else "top_k must be at most 10000"):
+        nodes_of_index(index)
 
 
 def test_indexes_of_one_storage_do_not_see_each_others_nodes(documents, build_knowledge_graph):
