@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from llama_index.core.schema import BaseNode
@@ -57,11 +57,16 @@ def nodes_of_store(
     return _in_order(nodes)
 
 
-def ids_in_simple_stores(stores: Sequence[BasePydanticVectorStore]) -> set[str]:
-    """Ids of the nodes that LlamaIndex's own stores in memory have vectors of. They list no nodes."""
-    return {
-        node_id for store in stores if isinstance(store, SimpleVectorStore) for node_id in store.data.embedding_dict
-    }
+def ids_held(store: BasePydanticVectorStore) -> Collection[str] | None:
+    """Ids of the nodes that a store has vectors of; None where only its listing, if anything, says which."""
+    if isinstance(store, SimpleVectorStore):
+        return store.data.embedding_dict.keys()
+    of_faiss = getattr(store, "_node_id_to_faiss_id_map", None)  # FaissMapVectorStore's; FAISS knows numbers alone
+    return cast("dict[str, int]", of_faiss).keys() if isinstance(of_faiss, dict) else None
+
+
+def can_delete_nodes(store: BasePydanticVectorStore) -> bool:
+    return type(store).delete_nodes is not BasePydanticVectorStore.delete_nodes
 
 
 def _narrowed(store: BasePydanticVectorStore, filters: MetadataFilters) -> list[BaseNode]:
