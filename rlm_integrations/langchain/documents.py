@@ -122,7 +122,7 @@ def prepare_context(context: object) -> PreparedContext:
         context = [context]
     if (rows := frame_documents(cast(object, context))) is not None:
         context = rows
-    if isinstance(context, (str, Path, Mapping, Corpus)) or not isinstance(context, Iterable):
+    if isinstance(context, (str, bytes, bytearray, Path, Mapping, Corpus)) or not isinstance(context, Iterable):
         corpus = Corpus.of(cast(object, context))
         return PreparedContext(corpus, (None,) * len(corpus.as_documents()))
     items = tuple(cast(Iterable[object], context))
