@@ -27,8 +27,8 @@ def bound_output(tools: Sequence[Any], keywords: Mapping[str, Any]) -> MessageOu
     if tools:
         raise ToolsNotBoundError(
             "tools: ChatRLM answers and makes no tool calls; pass ChatRLM(llm=..., tools=[...]), whose REPL may call "
-            "them, or give an agent the corpus as a tool: RLMRunnable(...).as_tool(); for a typed answer, give "
-            "create_agent response_format=ProviderStrategy(...)"
+            "them, or give an agent the corpus as a tool: RLMRunnable(...).as_tool(); an agent without tools has a "
+            "typed answer by response_format=ProviderStrategy(...)"
         )
     unknown = set(keywords) - {"response_format", "strict"}  # which is the tools', or the format's for an API
     if unknown:
