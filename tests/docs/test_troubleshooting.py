@@ -103,8 +103,8 @@ WAYS: dict[str, Callable[[], object]] = {
     "the RLM query engine does not": lambda: index().as_query_engine(engine="rlm", similarity_top_k=5),
     "as_chat_engine: ": lambda: index().as_chat_engine(engine="rlm", chat_mode="best"),
     "SummaryIndex: ": lambda: SummaryIndex([]).as_query_engine(engine="rlm"),
-    "tools: ": lambda: ChatRLM(llm=chat()).bind_tools([]),
     "RLMRunnable: it is a node": node_by_itself,
+    "tools: ": lambda: ChatRLM(llm=chat()).bind_tools([print]),
     "carrier: ": lambda: RLMTrace.of({}),
 }
 """What a user does, by the beginning of the message that comes of it."""
