@@ -71,7 +71,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "sub_llm": [(5, "sub_llm: int is not a LangChain model; pass one")],
     "context": [
         (5, "context: int is not a corpus; pass"),
-        (b"a text", "context: bytes is not a corpus; pass"),
+        (b"a text", "context: bytes is not a corpus; decode it"),
         ([], "context: is empty"),
     ],
     "limits": [

@@ -120,20 +120,30 @@ class AnswerType:
             return None
         return None
 
-    @staticmethod
-    def _read(reader: _Reader, text: str, is_json: bool) -> Any:
+    @cached_property
+    def _takes_words(self) -> bool:
+        """Whether any words are of the type, so that those of an answer are what was meant."""
+        return self.schema is not None and _is_free_text(self.schema)
+
+    def _read(self, reader: _Reader, text: str, is_json: bool) -> Any:
         if is_json:
             return _read_json(reader, text)
         try:
             value = reader.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
         except Exception:  # the user's own validators raise what they will
-            return _read_text(reader, text)
+            return _read_text(reader, text, self._takes_words)
         if isinstance(value, float) and not isfinite(value):
             raise _WrongAnswerError(_no_number(value))
         return value
 
 
-def _read_text(reader: _Reader, text: str) -> Any:
+def _is_free_text(schema: dict[str, Any]) -> bool:
+    if "anyOf" in schema:
+        return any(map(_is_free_text, schema["anyOf"]))
+    return schema.get("type") == "string" and not schema.keys() & {"enum", "const", "format", "pattern"}
+
+
+def _read_text(reader: _Reader, text: str, takes_words: bool) -> Any:
     """A text that is JSON, or that holds exactly one JSON value that fits, among words or in a fence."""
     try:
         return _read_json(reader, text.strip())
@@ -146,7 +156,7 @@ def _read_text(reader: _Reader, text: str) -> Any:
             fitting.append(_read_json(reader, each))
         except Exception as why:
             problem = why if len(candidates) == 1 else problem
-    fitting = fitting or _nearly(reader, text, candidates)
+    fitting = fitting or _nearly(reader, text, candidates, takes_words)
     if not fitting:
         raise problem
     if len(fitting) > 1:
@@ -154,7 +164,7 @@ def _read_text(reader: _Reader, text: str) -> Any:
     return fitting[0]
 
 
-def _nearly(reader: _Reader, text: str, candidates: list[str]) -> list[Any]:
+def _nearly(reader: _Reader, text: str, candidates: list[str], takes_words: bool) -> list[Any]:
     """The value that a text means which is no JSON of the type, where it can mean but one; else nothing."""
     mended = mended_json(text)
     whole = [text.strip(), *candidates, *([] if mended is None else [mended])]
@@ -163,7 +173,7 @@ def _nearly(reader: _Reader, text: str, candidates: list[str]) -> list[Any]:
             return [_read_json(reader, each)]
     if len(text) > _MOST_PLAIN_CHARS:
         return []
-    for each in plain_values(text, whole_numbers=not _takes(reader, "1.5")):
+    for each in () if takes_words else plain_values(text, whole_numbers=not _takes(reader, "1.5")):
         if _takes(reader, each):
             return [reader.validate_python(each)]
     with suppress(Exception):

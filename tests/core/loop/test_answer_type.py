@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -359,3 +359,13 @@ def test_a_literal_of_python_is_read_as_the_same_value(value: Any) -> None:
         assert mended is not None
         with suppress(ValueError):  # escapes in double quotes, which may be a path's
             assert json.loads(mended) == [value]
+
+
+@pytest.mark.parametrize("kind", [str, str | None])
+def test_words_that_a_check_of_the_users_refuses_are_not_put_into_others(kind: Any) -> None:
+    def check(value: str) -> str:
+        if value == "wrong":
+            raise ValueError("not that")
+        return value
+
+    assert AnswerType(Annotated[kind, AfterValidator(check)]).misfit("wrong", False) is not None
