@@ -139,7 +139,7 @@ class AnswerType:
 
 def _is_free_text(schema: dict[str, Any]) -> bool:
     if "anyOf" in schema:
-        return any(map(_is_free_text, schema["anyOf"]))
+        return all(each.get("type") == "null" or _is_free_text(each) for each in schema["anyOf"])
     return schema.get("type") == "string" and not schema.keys() & {"enum", "const", "format", "pattern"}
 
 
