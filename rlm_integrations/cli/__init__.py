@@ -9,9 +9,19 @@ import time
 def main() -> None:
     """Run the command line. Without typer and rich: one line that names the extra, and exit code 2."""
     began = time.monotonic()
-    from rlm_integrations.terminal.streams import abandon_stdout, guard_standard_streams, say
+    from rlm_integrations.terminal.streams import guard_standard_streams, say
 
     guard_standard_streams()
+    try:
+        _run(began)
+    except KeyboardInterrupt:  # while the program is loaded; later the commands see to it
+        say("Interrupted.")
+        raise SystemExit(130) from None
+
+
+def _run(began: float) -> None:
+    from rlm_integrations.terminal.streams import abandon_stdout, say
+
     for needed in ("typer", "rich"):
         try:
             importlib.import_module(needed)

@@ -94,6 +94,14 @@ def test_windows_line_ends_and_odd_separators() -> None:
         ("FINAL(first line (a)\nsecond line (b))\nthanks (c)", "first line (a)\nsecond line (b)"),
         ("FINAL(uneven :-) but whole)\nSo (there)", "uneven :-) but whole)\nSo (there"),
         ("FINAL([1, 2])", "[1, 2]"),
+        ("FINAL (42)", "42"),
+        ("So it is.\n\nThe answer is FINAL(42).", "42"),
+        ("**Final answer:** **FINAL(42)**", "42"),
+        ("- FINAL(42)", "42"),
+        ("## FINAL(42)", "42"),
+        ('FINAL(answer="42")', "42"),
+        ("FINAL(41)\n\nWait, one more.\n\nFINAL(42)", "42"),
+        ("FINAL(first (a)\nsecond)\nNo:\nFINAL(42)", "42"),
         ("FINAL('it''s')", "its"),
         ("FINAL()", ""),
     ],
@@ -102,7 +110,20 @@ def test_final_outside_fences_is_the_answer(reply: str, final: str) -> None:
     assert parse_reply(reply) == ParsedReply((), final, reply)
 
 
-@pytest.mark.parametrize("reply", ["Then I call FINAL(x) and so on.", "FINAL(x) ends.", "FINAL(cut off", "finally (x)"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Then I call FINAL(x) and so on.",
+        "I will then call FINAL(x)",
+        "Then:\nFINAL(...)",
+        "FINAL(your answer here)",
+        "x\n- FINAL (v2)",
+        "> FINAL(42)",
+        "FINAL(x) ends.",
+        "FINAL(cut off",
+        "finally (x)",
+    ],
+)
 def test_talk_of_final_is_no_answer(reply: str) -> None:
     assert parse_reply(reply) == ParsedReply((), None, reply)
 
@@ -136,6 +157,10 @@ def test_final_of_other_words_is_text(text: str) -> None:
 def test_final_of_what_is_taken_from_a_variable_becomes_a_block_of_its_own(argument: str) -> None:
     assert parse_reply(f"FINAL({argument})", variables=frozenset({"rows"})).blocks == (f"FINAL({argument})",)
     assert parse_reply(f"FINAL({argument})", variables=frozenset({"row"})).final == argument
+    for argument in ("'There are ' + str(n)", "'%d rows' % n", "{'n': n}", "[n, rows]", "{n}", "{{ n }}"):
+        parsed = parse_reply(f"FINAL({argument})", variables=frozenset({"n", "rows"}))
+        assert parsed.blocks == (f"FINAL({argument if '{' not in argument or ':' in argument else 'n'})",)
+        assert parse_reply(f"FINAL({argument})", variables=frozenset({"rows"})).blocks == ()
     assert parse_reply("FINAL(not rows)", variables=frozenset({"rows"})).final == "not rows"
 
 
@@ -167,7 +192,18 @@ def test_an_answer_that_holds_code_stays_whole(text: str) -> None:
         assert (parsed.blocks, parsed.final) == ((), text)
 
 
-@pytest.mark.parametrize("form", ["FINAL_VAR(report)", 'FINAL_VAR("report")', "  FINAL_VAR( 'report' )"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "FINAL_VAR(report)",
+        "FINAL_VAR(report).",
+        "So I return FINAL_VAR(report)",
+        "FINAL_VAR (report)",
+        "FINAL_VAR(variable_name='report')",
+        'FINAL_VAR("report")',
+        "  FINAL_VAR( 'report' )",
+    ],
+)
 def test_final_var_becomes_a_block_of_its_own(form: str) -> None:
     assert parse_reply(f"```repl\nreport = 1\n```\n{form}").blocks == ("report = 1", "FINAL_VAR('report')")
     assert parse_reply(form).blocks == ("FINAL_VAR('report')",)
@@ -384,6 +420,11 @@ WEARING: dict[str, Callable[[int], str]] = {
     "tags around a fence": lambda n: "<code>\n" * n + "~~~\n</code>",
     "calls": lambda n: '{"name": "python", "arguments": {"code": "x"}}\n' * n,
     "heads of calls": lambda n: '{"name": "python",\n' * n,
+    "invocations": lambda n: '<invoke name="python">\n<parameter name="code">x</parameter>\n' * n,
+    "invocations that are never closed": lambda n: '<invoke name="python">\n<parameter name="code">x\n' * n,
+    "code among words": lambda n: "words\nx = context\n" * n,
+    "outputs that were made up": lambda n: "```repl\nx = 1\n```\nOutput:\n" * n,
+    "quotes for fences": lambda n: "'''python\nx = context\n" * n,
     "answers that hold a fence and never end": lambda n: "FINAL('''\n```repl\n" * n,
     "endings without a beginning": lambda n: "```\n" * n,
     "long fences above short ones": lambda n: "``````repl\nx = (\n``````\n" * n + "```\n" * n,
