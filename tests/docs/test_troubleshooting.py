@@ -34,6 +34,10 @@ def looping(messages: Sequence[Message]) -> str:
     return "```repl\nprint(len(context))\n```"
 
 
+def failing(messages: Sequence[Message]) -> str:
+    return "```repl\npd.DataFrame(context)\n```"
+
+
 def silent(messages: Sequence[Message]) -> str:
     return ""
 
@@ -88,7 +92,10 @@ WAYS: dict[str, Callable[[], object]] = {
     "the root LM failed": unreachable,
     "the root LM replied": lambda: RLMEngine(ScriptedModel(always=silent)).run("Why?", LONG),
     "the run reached": lambda: RLMEngine(ScriptedModel(always=looping), limits={"max_iterations": 3}).run("Why?", LONG),
-    "…, and the last call": lambda: RLMEngine(ScriptedModel(always=cut)).run("Why?", LONG),
+    "…, and the last call gave no answer;": lambda: RLMEngine(
+        ScriptedModel(always=failing), limits={"max_iterations": 3}
+    ).run("Why?", LONG),
+    "…, and the last call gave no answer (": lambda: RLMEngine(ScriptedModel(always=cut)).run("Why?", LONG),
     "sandbox: ": no_sandbox,
     "rlm_integrations.langchain needs": without_langchain,
     "llm: none given": default_model,

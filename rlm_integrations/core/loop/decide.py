@@ -14,7 +14,7 @@ from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish,
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
-from rlm_integrations.core.loop.outcomes import may_be_example, names_set, word_for_no_variable
+from rlm_integrations.core.loop.outcomes import failure, may_be_example, names_set, word_for_no_variable
 from rlm_integrations.core.loop.quotations import Quotations, fenced, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
@@ -22,7 +22,7 @@ from rlm_integrations.core.loop.shortening import shortened as shortened_convers
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, observation_part
-from rlm_integrations.core.wording import one_line, shortened
+from rlm_integrations.core.wording import number, one_line, shortened
 from rlm_integrations.wire.steps import StepDone
 
 _LIMITS_OF = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}  # others bear the name of their limit
@@ -106,6 +106,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         state = state._replace(draft=answer.content, draft_is_json=answer.is_json, variables=variables)
     elif state.last_call is None:
         state = state._replace(draft="", draft_is_json=False, variables=frozenset())
+    state = _with_failure(state, failure(outcome))
     word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
@@ -128,6 +129,11 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         example=example,
     )
     return _go_on(rules, state, observe(ran, context), ran.budget)
+
+
+def _with_failure(state: State, why: str) -> State:
+    again = why == state.failure
+    return state._replace(failure=why, failures=(state.failures if again else 0) + bool(why))
 
 
 def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
@@ -281,4 +287,13 @@ def _last_answer(rules: Rules, state: State, said: str = "", problem: str | None
         problem = f"the last call gave no answer{fits}{f' ({why})' if why else ''}"
     reached = limit_words(state.last_call, rules.limits)
     argument = _LIMITS_OF.get(state.last_call, state.last_call)
-    return Fail(f"the run reached {reached} ({argument}), and {problem}", state.last_call, state.draft)
+    message = f"the run reached {reached} ({argument}), and {problem}{_failed_steps(state)}"
+    return Fail(message, state.last_call, state.draft)
+
+
+def _failed_steps(state: State) -> str:
+    """What kept the root LM from an answer, where its code failed to the end."""
+    if not state.failure:
+        return ""
+    steps = "the last step" if state.failures == 1 else f"each of the last {number(state.failures)} steps"
+    return f"; {steps} failed: {state.failure}"

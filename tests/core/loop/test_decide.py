@@ -402,6 +402,42 @@ def test_a_last_call_that_fails_gives_the_draft_and_else_its_own_reason() -> Non
     assert action == Fail("the run reached the limit of 90 s (timeout_s), and the root LM failed: 500", "timeout")
 
 
+KEY_ERROR = CodeError(1, 2, "plots['x']", "KeyError: 'x'")
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ([ran(error=KEY_ERROR)], "; the last step failed: KeyError: 'x'"),
+        ([ran(), ran(error=KEY_ERROR)], "; the last step failed: KeyError: 'x'"),
+        ([ran(error=KEY_ERROR)] * 3, "; each of the last 3 steps failed: KeyError: 'x'"),
+        (
+            [ran(error=KEY_ERROR), ran(error=replace(KEY_ERROR, line=9)), ran(error=replace(KEY_ERROR, message="E"))],
+            "; the last step failed: E",
+        ),
+        ([ran(error=KEY_ERROR), ran(error=KEY_ERROR), ran("42")], ""),
+        ([CodeRan(ReplLost("it ended itself"))], "; the last step failed: the REPL was lost: it ended itself"),
+        ([ran(error=replace(KEY_ERROR, message="E: \u2028" + "x" * 2_000))], "; the last step failed: E:  xxx"),
+    ],
+)
+def test_a_run_without_an_answer_says_how_its_last_steps_failed(steps: list[CodeRan], told: str) -> None:
+    now = state()
+    for step in steps:
+        now, _ = on_code_ran(rules(), after_code(now), step, OPEN)
+    _, action = on_reply(rules(), now._replace(last_call="timeout"), "", OPEN)
+    assert isinstance(action, Fail)
+    assert action.message.startswith(f"{NO_ANSWER}{told}")
+    assert len(action.message) < len(NO_ANSWER) + 350
+    assert told or action.message == NO_ANSWER
+    assert action.message.splitlines() == [action.message]
+
+
+def test_the_last_calls_own_code_may_be_what_failed() -> None:
+    now, _ = on_code_ran(rules(), after_code(), ran(error=KEY_ERROR), OPEN)
+    _, action = on_code_ran(rules(), after_code(now._replace(last_call="timeout")), ran(error=KEY_ERROR), TIME_UP)
+    assert action == Fail(f"{NO_ANSWER}; each of the last 2 steps failed: KeyError: 'x'", "timeout")
+
+
 CUT = "the reply was cut"
 
 
