@@ -9,7 +9,7 @@ import time
 def main() -> None:
     """Run the command line. Without typer and rich: one line that names the extra, and exit code 2."""
     began = time.monotonic()
-    from rlm_integrations.terminal.streams import abandon_stdout, guard_standard_streams, say
+    from rlm_integrations.terminal.streams import flush_stdout, guard_standard_streams, say
 
     guard_standard_streams()
     for needed in ("typer", "rich"):
@@ -23,6 +23,7 @@ def main() -> None:
     try:
         app(prog_name="rlm-integrations", obj=began)
     except OSError as error:  # stdout is gone or full; a run's answer is seen to elsewhere
-        abandon_stdout()
         say(f"Error: {error}")
         raise SystemExit(1) from None
+    finally:
+        flush_stdout()
