@@ -38,6 +38,10 @@ def failing(messages: Sequence[Message]) -> str:
     return "```repl\npd.DataFrame(context)\n```"
 
 
+def answering_late(messages: Sequence[Message]) -> str:
+    return "Because." if len(messages) > 7 else looping(messages)
+
+
 def silent(messages: Sequence[Message]) -> str:
     return ""
 
@@ -92,6 +96,9 @@ WAYS: dict[str, Callable[[], object]] = {
     "the root LM failed": unreachable,
     "the root LM replied": lambda: RLMEngine(ScriptedModel(always=silent)).run("Why?", LONG),
     "the run reached": lambda: RLMEngine(ScriptedModel(always=looping), limits={"max_iterations": 3}).run("Why?", LONG),
+    "a limit was met": lambda: RLMEngine(ScriptedModel(always=answering_late), limits={"max_iterations": 3}).run(
+        "Why?", LONG
+    ),
     "…, and the last call gave no answer;": lambda: RLMEngine(
         ScriptedModel(always=failing), limits={"max_iterations": 3}
     ).run("Why?", LONG),
@@ -128,6 +135,7 @@ def said_of(way: Callable[[], object]) -> list[str]:
     """What is raised, and what is warned of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always", RuntimeWarning)
         try:
             way()
         except Exception as error:

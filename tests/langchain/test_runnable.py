@@ -13,6 +13,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, message_to_dict, messages_from_dict
 from langchain_core.messages.ai import add_usage
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
 
@@ -202,6 +203,13 @@ def test_a_failed_model_and_a_raised_limit_are_no_parsing_error(root_model):
     with pytest.raises(LimitReachedError) as caught:
         rlm.with_structured_output(Capital, include_raw=True).invoke("q")
     assert caught.value.result.answer == Capital(city="Rome", inhabitants=1)
+
+
+def test_a_chain_that_keeps_the_text_alone_warns_of_a_limit(root_model):
+    rlm = RLMRunnable(llm=root_model("x = 1", "say:Rome, perhaps."), context="x" * 9_000, limits={"max_iterations": 1})
+    with pytest.warns(RuntimeWarning, match="a limit was met: the run for “Which city does he mean") as warned:
+        assert (rlm | StrOutputParser()).invoke("Which city does he mean?") == "Rome, perhaps."
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize("schema", [list[str], dict[str, int], Literal["yes", "no"]])

@@ -276,7 +276,8 @@ def test_the_system_prompt_can_be_seen_changed_and_put_back(ledger, scripted):
 def test_limits_are_met_as_asked_for(ledger, scripted):
     looking = "```repl\nprint(len(context))\n```"
     llm = scripted([looking, "One document."])
-    response = RLMQueryEngine.from_documents([ledger], llm=llm, limits={"max_iterations": 1}).query("How many?")
+    with pytest.warns(RuntimeWarning, match=r"a limit was met: the run for “How many\?” reached the limit of 1 step"):
+        response = RLMQueryEngine.from_documents([ledger], llm=llm, limits={"max_iterations": 1}).query("How many?")
     assert response.metadata["rlm"]["stop_reason"] == "max_iterations"
     engine = RLMQueryEngine.from_documents(
         [ledger], llm=scripted([looking, "One."]), limits={"max_iterations": 1}, on_limit="raise"

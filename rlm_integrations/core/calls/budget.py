@@ -15,6 +15,9 @@ _COST_UNKNOWN = (
     "(OpenAIModel(input_price=..., output_price=...)) or use max_total_tokens"
 )
 
+_NAMES = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}
+"""What limits are called in RLMLimits, where a StopReason has another name for them."""
+
 
 class BudgetError(Exception):
     """A call was refused before it was sent. The message is for the root LM."""
@@ -122,3 +125,8 @@ def limit_words(reason: StopReason, limits: RLMLimits) -> str:
         "timeout": f"the limit of {limits.timeout_s or 0:g} s",
     }
     return words[reason]
+
+
+def limit_with_its_name(reason: StopReason, limits: RLMLimits) -> str:
+    """The same for users, with what it is called in RLMLimits: "the limit of 90 s (timeout_s)"."""
+    return f"{limit_words(reason, limits)} ({_NAMES.get(reason, reason)})"

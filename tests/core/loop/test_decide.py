@@ -256,13 +256,13 @@ LAST = state(last_call="timeout", iteration=21, draft="the draft")
 )
 def test_the_last_reply_is_the_answer_and_else_the_draft(reply: str, text: str) -> None:
     _, action = on_reply(rules(), LAST, reply, TIME_UP)
-    assert action == Finish(text, "timeout")
+    assert action == Finish(text, "timeout", is_draft=text == "the draft")
 
 
 def test_the_last_reply_falls_back_on_a_draft_that_fits() -> None:
     typed = rules(misfit=wants_json)
     _, action = on_reply(typed, LAST._replace(draft="[1]", draft_is_json=True), "about one", TIME_UP)
-    assert action == Finish("[1]", "timeout", is_json=True)
+    assert action == Finish("[1]", "timeout", is_json=True, is_draft=True)
 
 
 def test_a_last_reply_that_leaves_nothing_fails_with_the_limit() -> None:
@@ -292,7 +292,7 @@ def test_code_in_the_last_reply_is_run_and_its_answer_taken() -> None:
 def test_code_in_the_last_reply_that_does_not_finish(outcome: CodeRan, text: str) -> None:
     after, _ = on_reply(rules(), LAST, CODE, TIME_UP)
     _, action = on_code_ran(rules(), after, outcome, TIME_UP)
-    assert action == Finish(text, "timeout")
+    assert action == Finish(text, "timeout", is_draft=True)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_words_beside_code_in_the_last_reply_are_no_answer(reply: str) -> None:
         after, action = on_reply(rules(), LAST._replace(draft=draft), reply, TIME_UP)
         if isinstance(action, RunCode):
             _, action = on_code_ran(rules(), after, ran("512", content=draft), TIME_UP)
-        assert action == (Finish(draft, "timeout") if draft else Fail(NO_ANSWER, "timeout"))
+        assert action == (Finish(draft, "timeout", is_draft=True) if draft else Fail(NO_ANSWER, "timeout"))
 
 
 def test_a_call_that_is_written_as_text_is_an_answer_where_the_type_of_the_answer_is_one() -> None:
@@ -397,7 +397,7 @@ def test_the_last_call_after_an_opening_that_ends_with_a_reply_is_a_message_of_i
 def test_a_last_call_that_fails_gives_the_draft_and_else_its_own_reason() -> None:
     stale = LAST._replace(parsed=after_code().parsed)  # prose of an earlier reply is no answer
     _, action = on_root_failed(rules(), stale, "the root LM failed: 500", TIME_UP)
-    assert action == Finish("the draft", "timeout")
+    assert action == Finish("the draft", "timeout", is_draft=True)
     _, action = on_root_failed(rules(), stale._replace(draft=""), "the root LM failed: 500", TIME_UP)
     assert action == Fail("the run reached the limit of 90 s (timeout_s), and the root LM failed: 500", "timeout")
 
@@ -478,7 +478,7 @@ def test_at_a_limit_a_reply_that_was_cut_is_no_answer_either(reply: str) -> None
             _, action = on_code_ran(rules(), after, ran(content=before.draft), TIME_UP)
         return action
 
-    assert ended(LAST) == Finish("the draft", "timeout")
+    assert ended(LAST) == Finish("the draft", "timeout", is_draft=True)
     assert ended(LAST._replace(draft="")) == Fail(f"{NO_ANSWER} ({CUT})", "timeout")
 
 
@@ -498,7 +498,7 @@ def test_a_refusal_ends_the_run_with_what_it_says_and_the_draft() -> None:
     _, action = decide(rules(), LAST._replace(draft=""), refused)
     failed = failed.replace("1:", "21:")
     assert action == Fail(f"the run reached the limit of 90 s (timeout_s), and {failed}", "timeout")
-    assert decide(rules(), LAST, refused)[1] == Finish("the draft", "timeout")
+    assert decide(rules(), LAST, refused)[1] == Finish("the draft", "timeout", is_draft=True)
 
 
 @pytest.mark.parametrize("finish", ["content_filter", "error"])
