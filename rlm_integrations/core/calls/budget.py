@@ -11,8 +11,9 @@ from rlm_integrations.core.wording import number, plural
 _LAST_CALL_SHARE = 0.2
 _LAST_CALL_SECONDS = 60.0
 _COST_UNKNOWN = (
-    "limits: max_cost_usd is set, but the model does not report its cost; give its prices "
-    "(OpenAIModel(input_price=..., output_price=...)) or use max_total_tokens"
+    "limits: max_cost_usd is set, but the model does not report its cost; pass prices="
+    '{"llm": {"input_price": ..., "output_price": ...}} (and of "sub_llm", if that is another) in US dollars per '
+    "million tokens, or use max_total_tokens"
 )
 
 _NAMES = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}

@@ -43,7 +43,8 @@ class RunTree:
         self._kept: RLMResult[Any] | None = None
         """What there is to hand back, once the run ends."""
         threads = self._threads if sync else None
-        root, sub = ModelPath(plan.root, "llm", threads), ModelPath(plan.sub, "sub_llm", threads)
+        root = ModelPath(plan.root, "llm", threads, plan.root_prices)
+        sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices)
         self._node = Node(Shared(plan, self._account, self._calls, self._threads, root, sub, sync), asked)
 
     async def perform(self) -> RLMResult[Any]:
