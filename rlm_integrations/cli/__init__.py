@@ -12,6 +12,18 @@ def main() -> None:
     from rlm_integrations.terminal.streams import flush_stdout, guard_standard_streams, say
 
     guard_standard_streams()
+    try:
+        _run(began)
+    except KeyboardInterrupt:  # while the program is loaded; later the commands see to it
+        say("Interrupted.")
+        raise SystemExit(130) from None
+    finally:
+        flush_stdout()
+
+
+def _run(began: float) -> None:
+    from rlm_integrations.terminal.streams import say
+
     for needed in ("typer", "rich"):
         try:
             importlib.import_module(needed)
@@ -25,5 +37,3 @@ def main() -> None:
     except OSError as error:  # stdout is gone or full; a run's answer is seen to elsewhere
         say(f"Error: {error}")
         raise SystemExit(1) from None
-    finally:
-        flush_stdout()

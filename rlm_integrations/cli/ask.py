@@ -21,6 +21,7 @@ from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.files.finding import STDIN
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
@@ -47,7 +48,8 @@ def answer_question(ask: Ask, view: LiveView) -> None:
     written.
     """
     with ExitStack() as stack:
-        trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace))
+        read = [file.path for file in ask.files.files if file.path != STDIN]
+        trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace, read))
         engine = RLMEngine(ask.root, sub_llm=ask.sub, limits=ask.limits, sandbox=ask.sandbox, on_event=view.see)
         try:
             with view:

@@ -35,6 +35,9 @@ class Completion:
     """What a reasoning model thought first, where the server says so. Thoughts in the text are found by the engine."""
     cached: bool = False
     """Whether it came from a cache: nothing was sent, and it cost nothing. Its usage is not counted."""
+    tool_calls: str = ""
+    """Tools that it calls though none was offered, as JSON in <tool_call> tags. A root LM's run as code where they are
+    that and it says nothing else; a sub-call that says nothing else has failed."""
 
 
 class LanguageModel(Protocol):

@@ -11,7 +11,15 @@ from langchain_core.language_models import BaseLanguageModel, LanguageModelLike
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 
-from rlm_integrations.core.calls.reply_fields import cost_of, finish_of, refusal_in, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.reply_fields import (
+    calls_in,
+    cost_of,
+    finish_of,
+    refusal_in,
+    text_in,
+    thoughts_in,
+    thoughts_of,
+)
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -102,11 +110,12 @@ def completion_of(reply: object) -> Completion:
     content: object = reply.content
     refusal = str(extra.get("refusal") or refusal_in(content))
     return Completion(
-        str(reply.text) or refusal,
+        str(reply.text) or text_in(content) or refusal,
         usage,
         name if isinstance(name, str) else None,
         "refusal" if refusal else finish_of(metadata),
         thoughts_in(content) or thoughts_of(extra),
+        tool_calls=calls_in(reply) or calls_in(extra),
     )
 
 

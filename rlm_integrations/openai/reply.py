@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import cast
 
-from rlm_integrations.core.calls.reply_fields import cost_of, field_of, finish_of, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.reply_fields import (
+    calls_in,
+    cost_of,
+    field_of,
+    finish_of,
+    refusal_in,
+    text_in,
+    thoughts_in,
+    thoughts_of,
+)
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.usage import Usage
@@ -24,21 +33,19 @@ def completion_of(response: object, server: str) -> Completion:
     choice = cast(list[object], choices)[0]
     message: object = getattr(choice, "message", None)
     content: object = getattr(message, "content", None)
-    refusal = _text(getattr(message, "refusal", None))
+    refusal = text_in(getattr(message, "refusal", None)) or refusal_in(content)
     finish = "refusal" if refusal else finish_of(choice)
     thoughts = thoughts_of(message) or thoughts_in(content)
     usage = _usage(getattr(response, "usage", None))
     model: object = getattr(response, "model", None)
-    return Completion(_text(content) or refusal, usage, model if isinstance(model, str) else None, finish, thoughts)
-
-
-def _text(content: object) -> str:
-    """A str as it is; of a list of parts, which some servers send, the text ones."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(_text(field_of(part, "text")) for part in cast(list[object], content))
-    return ""
+    return Completion(
+        text_in(content) or refusal,
+        usage,
+        model if isinstance(model, str) else None,
+        finish,
+        thoughts,
+        tool_calls=calls_in(message),
+    )
 
 
 def _usage(usage: object) -> Usage:

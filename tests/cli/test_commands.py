@@ -66,6 +66,20 @@ def test_where_the_disk_is_full_it_says_so(start_command: Callable[..., Any], co
     assert (ended.returncode, ended.stderr) == (1, "Error: [Errno 28] No space left on device\n")
 
 
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
+    code = (
+        "import sys\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from rlm_integrations.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
 @pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_without_its_extra_the_command_line_says_what_to_install(missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None\nfrom rlm_integrations.cli import main\nmain()"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from langchain_openai import ChatOpenAI
 from langchain_text_splitters import RecursiveCharacterTextSplitter
+from langgraph.graph import MessagesState, StateGraph
 from llama_index.core import Document, Settings, SummaryIndex
 
 from rlm_integrations import Completion, RLMEngine, RLMTrace
@@ -82,6 +83,12 @@ def without_langchain() -> None:
     raise RuntimeError(ended.stderr)
 
 
+def node_by_itself() -> None:
+    rlm = RLMRunnable(llm=ScriptedChatModel(["Because."]))
+    graph: Any = StateGraph(MessagesState).add_node("rlm", rlm).set_entry_point("rlm").compile()
+    graph.invoke({"messages": [("user", "Why?")]})
+
+
 def no_sandbox() -> None:
     """What the choice of a sandbox raises, for this machine has one."""
     raise cannot_confine("it needs seccomp")
@@ -110,7 +117,8 @@ WAYS: dict[str, Callable[[], object]] = {
     "the RLM query engine does not": lambda: index().as_query_engine(engine="rlm", similarity_top_k=5),
     "as_chat_engine: ": lambda: index().as_chat_engine(engine="rlm", chat_mode="best"),
     "SummaryIndex: ": lambda: SummaryIndex([]).as_query_engine(engine="rlm"),
-    "tools: ": lambda: ChatRLM(llm=chat()).bind_tools([]),
+    "RLMRunnable: it is a node": node_by_itself,
+    "tools: ": lambda: ChatRLM(llm=chat()).bind_tools([print]),
     "carrier: ": lambda: RLMTrace.of({}),
 }
 """What a user does, by the beginning of the message that comes of it."""

@@ -71,7 +71,11 @@ def test_no_model_names_llm():
 WRONG: dict[str, list[tuple[Any, str]]] = {
     "llm": [(5, "llm: int is not a LangChain model; pass one"), (ScriptedChatModel, "llm: the class Scripted")],
     "sub_llm": [(5, "sub_llm: int is not a LangChain model; pass one")],
-    "context": [(5, "context: int is not a corpus; pass"), ([], "context: is empty")],
+    "context": [
+        (5, "context: int is not a corpus; pass"),
+        (b"a text", "context: bytes is not a corpus; decode it"),
+        ([], "context: is empty"),
+    ],
     "limits": [
         (5, "limits: int given; pass RLMLimits"),
         ({"max_iteration": 3}, "did you mean 'max_iterations'"),

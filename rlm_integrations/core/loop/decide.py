@@ -119,6 +119,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         blocks=len(state.parsed.blocks),
         fence_open=state.parsed.fence_open,
         quoted=state.parsed.quoted,
+        unseen=state.parsed.unseen,
         unfinished=state.unfinished,
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
         misfit=misfit,
