@@ -44,8 +44,12 @@ _one_authority.flush()
 os.environ["SSL_CERT_FILE"] = _one_authority.name
 
 
+gc.disable()  # until all is collected: of what is imported until then next to nothing is garbage
+
+
 def pytest_collection_finish() -> None:
     """Leave what is imported out of later garbage collections: tests that look for what is left would wait for them."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 

@@ -93,19 +93,21 @@ class Work:
 
     def __enter__(self) -> Work:
         Counted.work, self._before = self, sys.gettrace()
-        sys.settrace(self._enter)
+
+        def enter(frame: FrameType, event: str, argument: object) -> Any:
+            return count if frame.f_code.co_filename.startswith(PACKAGE) else None
+
+        def count(frame: FrameType, event: str, argument: object) -> Any:  # once for each line: no method, nor a sum
+            if event == "line":
+                self.done += 1
+            return count
+
+        sys.settrace(enter)
         return self
 
     def __exit__(self, *raised: object) -> None:
         sys.settrace(self._before)
         Counted.work = Work()
-
-    def _enter(self, frame: FrameType, event: str, argument: object) -> Any:
-        return self._count if frame.f_code.co_filename.startswith(PACKAGE) else None
-
-    def _count(self, frame: FrameType, event: str, argument: object) -> Any:
-        self.done += event == "line"
-        return self._count
 
 
 class Counted(str):
@@ -245,7 +247,7 @@ def read_texts(text: str) -> None:
 
 def refuse_page(page: str) -> None:
     with pytest.raises(RLMError):
-        completion_of(page, None, "http://localhost")
+        completion_of(page, "http://localhost")
 
 
 def leaf_nodes(text: str) -> None:

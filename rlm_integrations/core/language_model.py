@@ -48,6 +48,8 @@ class LanguageModel(Protocol):
       the run, because an async client that is used from two event loops breaks;
     - `max_input_tokens: int | None`: the model's window, where it is known. Output shown to the root
       and prompts of sub-calls are kept within it;
+    - `reports_cost: bool`: whether the usage of its replies has their cost. Where it is False, an engine with
+      `max_cost_usd` needs its `prices`; where it is not defined, the replies show it;
     - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
       another adapter of it knows.
 

@@ -84,12 +84,10 @@ def _decoded(data: Bytes, size: int, encoding: str, errors: str) -> str:
     left = size
     text = ""
     # CPython grows a local str in place, once it knows this loop, so that it is never in memory twice.
-    # Where something keeps it from that, pieces which grow along bound what is copied. In CPython 3.11 only a loop with
-    # an unconditional jump back is learnt while it runs.
+    # Where something keeps it from that, pieces which grow along bound what is copied. (It does not get to know a loop
+    # whose condition ends it in CPython 3.11, but by calls of the function.)
     while True:
-        if not left:
-            break
-        piece = data.read(min(max(_LEAST_BYTES, len(text) // 16), _MOST_BYTES, left))
+        piece = data.read(min(max(_LEAST_BYTES, len(text) // 16), _MOST_BYTES, left)) if left else None
         if not piece:
             break
         left -= len(piece)

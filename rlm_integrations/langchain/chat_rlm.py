@@ -62,7 +62,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     - `bind_tools` refuses tools: pass `tools` to the constructor, and the root LM's code calls them.
 
     Args:
-        llm: The root LM, as of RLMRunnable; so are `sub_llm`, `context`, `limits`, `sandbox`, `tools`,
+        llm: The root LM, as of RLMRunnable; so are `sub_llm`, `context`, `limits`, `prices`, `sandbox`, `tools`,
             `system_prompt`, `instructions`, `trace`, `on_event`, `on_limit` and `name`.
         stop: Stop sequences of calls that bring none.
         streaming: Whether `invoke` too tells callbacks of the answer in pieces.

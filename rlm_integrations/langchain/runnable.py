@@ -67,6 +67,9 @@ class RLMRunnable(
         sub_llm: What `llm_query` calls. None: `llm`.
         context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
+        prices: What tokens cost, which `max_cost_usd` needs: in US dollars per million tokens
+            `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, "sub_llm" likewise, or "reported" for a model, as of
+            RLMEngine.
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
         tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
@@ -271,6 +274,7 @@ class RLMRunnable(
             LangChainModel(self.llm, "root"),
             sub_llm=LangChainModel(self.sub_llm or self.llm, "sub"),
             limits=limits,
+            prices=self.prices,
             sandbox=self.sandbox,
             tools=cast(Sequence[Callable[..., Any]], as_functions(self.tools, sync=sync)),
             answer_type=answer_type,

@@ -38,6 +38,9 @@ class LlamaIndexModel:
     of the user's first message, to that one.
     """
 
+    reports_cost = False
+    """Few servers do, and none is known to before it is asked."""
+
     def __init__(self, llm: LLM) -> None:
         self.llm = self.served_by = llm
         metadata = llm.metadata

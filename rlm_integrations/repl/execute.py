@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import linecache
-from ast import (
-    AST,
-    AsyncFor,
-    AsyncFunctionDef,
-    AsyncWith,
-    ClassDef,
-    DictComp,
-    Expr,
-    Expression,
-    For,
-    FunctionDef,
-    GeneratorExp,
-    Lambda,
-    ListComp,
-    Module,
-    Name,
-    PyCF_ALLOW_TOP_LEVEL_AWAIT,
-    SetComp,
-    Store,
-    With,
-    expr,
-    iter_child_nodes,
-    parse,
-    walk,
-)
-from collections.abc import Callable, Iterable
+from ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, parse
+from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from types import CodeType
 from typing import Any
 
 from rlm_integrations.repl.event_loop import ReplLoop
+from rlm_integrations.repl.loop_names import loop_names
 
 _source_lines = linecache.cache
 
@@ -84,38 +61,3 @@ def run_block(block: Block, namespace: dict[str, Any], loop: ReplLoop, show: Cal
 def _compile(tree: Module | Expression, filename: str, mode: str) -> CodeType:
     # dont_inherit: this module's own `from __future__` must not reach the model's code
     return compile(tree, filename, mode, flags=PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-
-
-def loop_names(tree: Module) -> frozenset[str]:
-    """Names that the source binds as loop or `with` targets and nowhere else."""
-    looped: set[str] = set()
-    stored: set[str] = set()
-    todo: list[AST] = list(tree.body)
-    while todo:
-        node = todo.pop()
-        match node:
-            case FunctionDef() | AsyncFunctionDef() | ClassDef():
-                stored.add(node.name)
-            case Lambda() | ListComp() | SetComp() | DictComp() | GeneratorExp():
-                pass  # scopes of their own
-            case For() | AsyncFor():
-                looped |= _names_in([node.target])
-                todo += [node.iter, *node.body, *node.orelse]
-            case With() | AsyncWith():
-                looped |= _names_in(item.optional_vars for item in node.items)
-                todo += [*(item.context_expr for item in node.items), *node.body]
-            case Name(ctx=Store()):
-                stored.add(node.id)
-            case _:
-                todo += iter_child_nodes(node)
-    return frozenset(looped - stored)
-
-
-def _names_in(targets: Iterable[expr | None]) -> set[str]:
-    return {
-        node.id
-        for target in targets
-        if target is not None
-        for node in walk(target)
-        if isinstance(node, Name) and isinstance(node.ctx, Store)
-    }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +13,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from rlm_integrations.terminal.printable import one_line, one_sentence, printable
-from rlm_integrations.terminal.streams import progress_stream
+from rlm_integrations.terminal.streams import ReaderGoneError, progress_stream
 
 _WIDTH = 80
 
@@ -31,7 +34,8 @@ class TerminalConsole(Console):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
-        raise  # called where it was caught; what rich does instead ends the process, and with it a paid run
+        # called where it was caught; what rich does instead ends the process, and with it a paid run
+        raise ReaderGoneError(errno.EPIPE, os.strerror(errno.EPIPE)) from sys.exception()
 
 
 def progress_console() -> TerminalConsole:

@@ -231,26 +231,25 @@ def run_on_terminal(start_main: Callable[..., Any], tmp_path: Path) -> Callable[
 
 
 @pytest.fixture
-def run_code(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+def run_code(program_parent: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Runs code that calls the command, on a terminal where something is typed, or with None on none: its exit code,
     and all that it wrote.
     """
 
     def run(code: str, typed: bytes | None, *arguments: object) -> tuple[int, str]:
-        command = [sys.executable, "-c", code, *map(str, arguments)]
-        streams: dict[str, Any] = {"env": command_environment(), "cwd": tmp_path, "stdin": subprocess.DEVNULL}
-        if typed is None:
-            ended = subprocess.run(command, **streams, capture_output=True, text=True, check=False)
-            return ended.returncode, ended.stdout + ended.stderr
-        screen, terminal = pty.openpty()
-        started = subprocess.Popen(command, **streams | dict.fromkeys(("stdin", "stdout", "stderr"), terminal))
-        os.close(terminal)
-        os.write(screen, typed)
+        near, far = os.pipe() if typed is None else pty.openpty()
+        with open(os.devnull, "rb") as null:
+            streams = [null.fileno() if typed is None else far, far, far]
+            parent = program_parent(*IMPORTED)
+            started = parent.start(code, ["-c", *arguments], streams, env=command_environment(), cwd=tmp_path)
+        os.close(far)
+        if typed:
+            os.write(near, typed)
         written = b""
         with suppress(OSError):  # the other side is closed
-            while piece := os.read(screen, 65_536):
+            while piece := os.read(near, 65_536):
                 written += piece
-        os.close(screen)
+        os.close(near)
         return started.wait(30), written.decode()
 
     return run

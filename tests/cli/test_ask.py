@@ -99,6 +99,17 @@ def test_limits_come_from_options_and_pairs_and_the_stop_reason_is_told(ask: Ask
     assert "last call: no code" in done.stderr
 
 
+def test_a_limit_is_told_once(run_fresh_cli: Any, corpus: Path, model_server: Any, tmp_path: Path) -> None:
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, "I do not know."])
+    arguments = (*QUESTION, model_server.url, "--max-iterations", "1", "--trace", "run.json")
+    done = run_fresh_cli(*arguments, PYTHONWARNINGS="default")
+    assert done.returncode == 3, done.stderr
+    assert "Warning" not in done.stderr
+    assert done.stderr.count("limit") + done.stderr.count("max_iterations") == 1
+    [warning] = json.loads((tmp_path / "run.json").read_text("utf-8"))["warnings"]
+    assert "(max_iterations), and its answer is the root LM's word in one last call" in warning
+
+
 def test_a_reply_in_plain_text_is_no_stop(ask: Ask, model_server: Any) -> None:
     model_server.models["root"] = ScriptedModel(["The cellar."])
     done = ask("--limit", "inline_chars=20000")

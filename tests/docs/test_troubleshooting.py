@@ -35,6 +35,14 @@ def looping(messages: Sequence[Message]) -> str:
     return "```repl\nprint(len(context))\n```"
 
 
+def failing(messages: Sequence[Message]) -> str:
+    return "```repl\npd.DataFrame(context)\n```"
+
+
+def answering_late(messages: Sequence[Message]) -> str:
+    return "Because." if len(messages) > 7 else looping(messages)
+
+
 def silent(messages: Sequence[Message]) -> str:
     return ""
 
@@ -95,7 +103,13 @@ WAYS: dict[str, Callable[[], object]] = {
     "the root LM failed": unreachable,
     "the root LM replied": lambda: RLMEngine(ScriptedModel(always=silent)).run("Why?", LONG),
     "the run reached": lambda: RLMEngine(ScriptedModel(always=looping), limits={"max_iterations": 3}).run("Why?", LONG),
-    "…, and the last call": lambda: RLMEngine(ScriptedModel(always=cut)).run("Why?", LONG),
+    "a limit was met": lambda: RLMEngine(ScriptedModel(always=answering_late), limits={"max_iterations": 3}).run(
+        "Why?", LONG
+    ),
+    "…, and the last call gave no answer;": lambda: RLMEngine(
+        ScriptedModel(always=failing), limits={"max_iterations": 3}
+    ).run("Why?", LONG),
+    "…, and the last call gave no answer (": lambda: RLMEngine(ScriptedModel(always=cut)).run("Why?", LONG),
     "sandbox: ": no_sandbox,
     "rlm_integrations.langchain needs": without_langchain,
     "llm: none given": default_model,
@@ -129,6 +143,7 @@ def said_of(way: Callable[[], object]) -> list[str]:
     """What is raised, and what is warned of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always", RuntimeWarning)
         try:
             way()
         except Exception as error:

@@ -52,6 +52,10 @@ class TestChatRLMUnit(_Suite, ChatModelUnitTests):
 
 
 class TestChatRLMIntegration(_Suite, ChatModelIntegrationTests):
+    @pytest.fixture
+    def vcr(self) -> None:
+        """A cassette: pytest-recording's, for the one test that is skipped without one."""
+
     @pytest.fixture(autouse=True)
     def count_outer_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The suite counts the model calls that a handler is told of, and the inner ones are told of too."""

@@ -133,6 +133,8 @@ class ModelCalls:
     async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
         completion = await model.call(messages, self.seconds())
         usage = Usage() if completion.cached else with_estimates(completion, messages)
+        if model.prices is not None and not completion.cached:
+            usage = usage.model_copy(update={"cost_usd": model.prices.cost_usd(usage)})
         if not completion.cached:
             self.budget.spend(usage)
         if len(completion.text) > MAX_REPLY_CHARS:

@@ -53,6 +53,12 @@ def field_of(holder: object, name: str) -> Any:
     return getattr(holder, name, None)
 
 
+def cost_of(usage: object) -> float | None:
+    """US dollars, as OpenRouter and LiteLLM report them beside the token counts."""
+    cost = field_of(usage, "cost")
+    return float(cost) if isinstance(cost, (int, float)) else None
+
+
 def finish_of(*holders: object) -> Finish | None:
     """How the reply ended, as the first holder that says it has it: "stop", "MAX_TOKENS", an enum's member.
 

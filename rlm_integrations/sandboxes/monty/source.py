@@ -7,7 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from rlm_integrations.repl.execute import loop_names
+from rlm_integrations.repl.loop_names import loop_names
 from rlm_integrations.sandboxes.monty.awaiting import awaiting_edits, edited
 from rlm_integrations.wire.names import HIDDEN_PREFIX
 

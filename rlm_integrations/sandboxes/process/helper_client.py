@@ -40,9 +40,11 @@ HOLDER_MIN_CHARS = 64_000
 """A smaller corpus is sent along with each REPL; a larger one gets a process that holds it."""
 
 _EXIT_WAIT_S = 2.0
-# Builds the package by hand: the helper must not run `rlm_integrations/__init__.py`, nor see site-packages.
+# Builds the package by hand: the helper must not run `rlm_integrations/__init__.py`, nor see site-packages. It imports
+# some hundred modules, among which nothing is garbage.
 _BOOT = """
-import sys, types
+import gc, sys, types
+gc.disable()
 package = types.ModuleType("rlm_integrations")
 package.__path__ = [sys.argv[1]]
 sys.modules["rlm_integrations"] = package
