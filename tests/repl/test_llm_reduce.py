@@ -71,12 +71,12 @@ def test_long_notes_are_joined_by_one_more_call(open_repl, host):
 
 def test_notes_for_several_calls_are_joined_level_by_level(open_repl, host):
     repl = open_repl("the text\n" * 9_000, sub_call_chars=6_000)
-    host.answers["llm_query"] = lambda payload: "joined " * 120 if joins(payload["prompt"]) else "a note\n" * 200
+    host.answers["llm_query"] = lambda payload: "joined " * 140 if joins(payload["prompt"]) else "a note\n" * 200
     shown = repl.value(f"print(llm_reduce({TASK!r}))")
     joining = [asked["prompt"] for asked in host.asked("llm_query") if joins(asked["prompt"])]
-    assert shown == ("joined " * 120).strip()
+    assert shown == ("joined " * 140).strip()
     assert len(joining) > 2
-    assert [prompt.count("joined ") > 120 for prompt in joining] == [False] * (len(joining) - 1) + [True]
+    assert [prompt.count("joined ") > 140 for prompt in joining] == [False] * (len(joining) - 1) + [True]
 
 
 def test_a_part_that_was_not_read_is_named(open_repl, host):

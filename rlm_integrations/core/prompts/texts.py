@@ -79,7 +79,6 @@ def root_system(
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))
-        .replace("{finish}", text(f"finish_{level}"))
         .replace("{max_output_chars}", number(max_output_chars))
     )
     whole = re.sub(r"\{sub_calls\}\n?", lambda _: calls, filled)  # last: tools are data

@@ -148,7 +148,7 @@ OURS = names("""
     depth_1: sub_chars
     first_message: context max_iterations
     long_message: chars doc_id n_head n_tail n_cut
-    root_system: max_output_chars context_kind chunk_use sub_calls sub_step finish
+    root_system: max_output_chars context_kind chunk_use sub_calls sub_step
 """)
 THE_USERS = names("""
     agent_tool: tool corpus
