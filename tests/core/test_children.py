@@ -75,7 +75,7 @@ def test_documents_of_the_corpus_are_the_parents_own_and_can_be_cited() -> None:
     [citation] = result.citations
     assert citation.document_id == "plot-7"
     assert PLOTS["plot-7"][citation.start_index : citation.end_index] == citation.cited_text == "rent is 70"
-    assert result.sources == ("plot-7",)
+    assert result.sources == ("plot-7", "plot-3")  # the other was shown whole
 
 
 def test_a_slice_of_one_text_is_cited_where_it_stands_in_the_whole() -> None:
