@@ -11,7 +11,7 @@ _TEXT_CHARS = 8_000
 
 
 class _RLMEvent(BaseEvent):
-    node: list[int] = Field(default_factory=list)
+    node: list[int] = Field(default_factory=list[int])
     """The RLM in the tree of the run: [] is the root's, [2] that of its second sub-call."""
 
 
