@@ -144,7 +144,7 @@ class Interpreter:
         """What the model finds in its namespace besides `context` and `answer`."""
         awaiting, max_chars = self._awaiting, settings.sub_call_chars
         sub_calls = SubCalls(self._host, corpus, max_chars, awaiting)
-        rlms = Rlms(self._host, corpus, awaiting) if settings.depth > 1 else sub_calls
+        rlms = Rlms(self._host, corpus, max_chars, awaiting) if settings.depth > 1 else sub_calls
         llm_reduce = LlmReduce(
             sub_calls.ask_all, corpus, chunk_chars=settings.chunk_chars, max_chars=max_chars, awaiting=awaiting
         )

@@ -21,8 +21,10 @@ _SOUGHT_CHARS = 200
 class Rlms:
     """Holds what the functions that the model calls need. They may be called from several threads at once."""
 
-    def __init__(self, host: HostPort, corpus: CorpusView, awaiting: Awaiting | None = None) -> None:
+    def __init__(self, host: HostPort, corpus: CorpusView, max_chars: int, awaiting: Awaiting | None = None) -> None:
+        """`max_chars` is the longest prompt of a child."""
         self._host = host
+        self._max_chars = max_chars
         self._awaiting = awaiting or Awaiting()
         self._corpus = corpus
 
@@ -56,12 +58,16 @@ class Rlms:
             raise TypeError(f"{name} is {type(prompt).__name__}, not str; nothing was sent")
         if not prompt.strip():
             raise ValueError(f"{name} is empty; nothing was sent")
-        sent = None if context is None else self._written(name, context)
-        chars = len(prompt) + len(sent or "")
-        if chars > MAX_CHILD_CHARS:
+        if len(prompt) > self._max_chars:
             raise ValueError(
-                f"{name} and its context have {chars:,} characters; a child takes at most {MAX_CHILD_CHARS:,} besides "
-                "documents of the corpus, passed as they are or by their ids; nothing was sent"
+                f"{name} has {len(prompt):,} characters, at most {self._max_chars:,} are taken; "
+                "pass the text as context; nothing was sent"
+            )
+        sent = None if context is None else self._written(name, context)
+        if len(sent or "") > MAX_CHILD_CHARS:
+            raise ValueError(
+                f"{name}: its context has {len(sent or ''):,} characters; a child takes at most {MAX_CHILD_CHARS:,} "
+                "besides documents of the corpus, passed as they are or by their ids; nothing was sent"
             )
         return RlmQuery(str.__str__(prompt), sent)
 

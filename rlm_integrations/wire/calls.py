@@ -31,7 +31,7 @@ MAX_ARGUMENT_CHARS = 10_000_000
 """Of all arguments of a tool together, as JSON."""
 
 MAX_CHILD_CHARS = 20_000_000
-"""Of the question and the context of a child RLM together, as they are sent."""
+"""Of the context of a child RLM, as it is sent."""
 
 _NAME_SHOWN = 20
 
@@ -102,8 +102,8 @@ class RlmQuery(_HostFunction):
         _check_text(self, "prompt")
         if self.context is not None:
             _check_text(self, "context")
-        if len(self.prompt) + len(self.context or "") > MAX_CHILD_CHARS:
-            raise WrongCallError(f"{self.function}: prompt and context have more than {MAX_CHILD_CHARS:,} characters")
+            if len(self.context) > MAX_CHILD_CHARS:
+                raise WrongCallError(f"{self.function}: context has more than {MAX_CHILD_CHARS:,} characters")
         if self.batch is not None or self.index is not None:
             _check_count(self, "batch")
             _check_count(self, "index")

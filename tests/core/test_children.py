@@ -51,6 +51,17 @@ def all_calls(trace: RLMTrace) -> list[Any]:
     return [call for node in trace.tree() for execution in node.executions for call in execution.sub_calls]
 
 
+@pytest.mark.parametrize("sandbox", ["process", "monty"])
+def test_both_sandboxes_have_children(sandbox: str) -> None:
+    code = (
+        "a = rlm_query('?', 'plot-3')\ngot = [a, *rlm_query_batched([('?', context[4]), ('?', search('rent is 50 '))])]"
+    )
+    child = "m = search('rent is [0-9]+')[0]\nanswer['content'] = m.text\nanswer['ready'] = True"
+    with ScriptedModel([repl(f"{code}\n{FINISH}")]) as llm:
+        engine = RLMEngine(llm, sub_llm=children(child), limits={"max_depth": 2}, sandbox=sandbox)
+        assert engine.run("?", PLOTS).answer == '["rent is 30", "rent is 40", "rent is 50"]'
+
+
 @pytest.mark.parametrize(
     ("piece", "answer"),
     [
@@ -188,7 +199,8 @@ def test_a_child_whose_root_lm_fails_is_told_with_its_draft() -> None:
         ("rlm_query('?', [])", "ValueError: prompt: its context is empty; nothing was sent"),
         ("rlm_query('?', '')", "ValueError: the context is empty; nothing was sent"),
         ("rlm_query_batched([('?', 'a', 'b')])", "ValueError: prompt 0: a pair (prompt, context) has two items"),
-        ("rlm_query('?', 'x' * 20_000_001)", "ValueError: prompt and its context have 20,0"),
+        ("rlm_query('x' * 100_001)", "ValueError: prompt has 100,001 characters, at most 100,000 are taken"),
+        ("rlm_query('?', 'x' * 20_000_001)", "ValueError: prompt: its context has 20,0"),
     ],
 )
 def test_wrong_arguments_are_named_and_cost_nothing(call: str, message: str) -> None:

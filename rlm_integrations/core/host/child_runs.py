@@ -56,8 +56,12 @@ whole run."""
 class ChildRuns:
     """The child RLMs of one node."""
 
-    def __init__(self, run: RunChild, retrieval: Retrieval, reservations: Reservations, emit: Emit) -> None:
+    def __init__(
+        self, run: RunChild, prompt_chars: int, retrieval: Retrieval, reservations: Reservations, emit: Emit
+    ) -> None:
+        """`prompt_chars` is the longest prompt, in characters: the trace keeps them all."""
         self._run = run
+        self._prompt_chars = prompt_chars
         self._retrieval = retrieval
         self._reservations = reservations
         self._emit = emit
@@ -65,6 +69,8 @@ class ChildRuns:
     async def query(self, call: RlmQuery, step: StepRecord) -> str:
         """The child's answer. Raises RefusedCallError, BudgetError."""
         self._reservations.check_depth(2)
+        if len(call.prompt) > self._prompt_chars:
+            raise RefusedCallError("value", f"the prompt of a child has at most {self._prompt_chars:,} characters")
         parent = self._retrieval.corpus
         size = len(call.context or "") + _DOCUMENT_CHARS * len(parent.documents)
         corpus = await off_loop(size, child_corpus, call.context, parent, self._retrieval.added)

@@ -147,7 +147,7 @@ class Node:
             shared.calls,
             reservations,
             SubCalls(shared.calls, shared.sub, settings.sub_call_chars, reservations, self._emit, plan.ends_run),
-            ChildRuns(children.run, self._retrieval, reservations, self._emit),
+            ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
             Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
             ToolCalls(plan.tools, shared.threads, foreign),

@@ -45,7 +45,7 @@ class VmFunctions:
         self._cite = Cite(host, corpus).cite
         self._retrieve = Retrieve(host, corpus).retrieve
         self._sub_calls = SubCalls(host, corpus, settings.sub_call_chars)
-        self._rlms = Rlms(host, corpus) if settings.depth > 1 else self._sub_calls
+        self._rlms = Rlms(host, corpus, settings.sub_call_chars) if settings.depth > 1 else self._sub_calls
         self._llm_map = LlmMap(self._sub_calls.llm_query_batched, settings.sub_call_chars).llm_map
         self._llm_reduce = LlmReduce(
             self._sub_calls.llm_query_batched,

@@ -114,7 +114,7 @@ class Play:
         retrieval = Retrieval(corpus, None, foreign)
         reservations = Reservations(self.budget, 2, self._emit)
         sub_calls = SubCalls(self.calls, ModelPath(self, "sub_llm", None), 1_000, reservations, self._emit)
-        children = ChildRuns(self.children().run, retrieval, reservations, self._emit)
+        children = ChildRuns(self.children().run, 1_000, retrieval, reservations, self._emit)
         citations = Citations(retrieval.document, self._emit, set(), partial(origin_in, corpus))
         tools = ToolCalls(read_tools([self.tool]), RunThreads(), foreign)
         self.host = HostFunctions(self.calls, reservations, sub_calls, children, retrieval, citations, tools)
