@@ -1,6 +1,7 @@
 """A corpus for an agent, by middleware: the agent's own model reads it where a question needs all of it.
 
-With OPENAI_API_KEY gpt-5-mini plays the agent and the RLM; without, scripted models. Needs the langchain package.
+With OPENAI_API_KEY gpt-5-mini plays the agent and the RLM; without, scripted models.
+In a clone: pip install ".[langchain]" langchain (and langchain-openai for gpt-5-mini).
 """
 
 import os

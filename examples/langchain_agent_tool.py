@@ -1,6 +1,7 @@
 """An agent that has an RLM for a tool: it decides when a question needs the whole corpus.
 
-With OPENAI_API_KEY gpt-5-mini plays the agent and the RLM; without, scripted models. Needs the langchain package.
+With OPENAI_API_KEY gpt-5-mini plays the agent and the RLM; without, scripted models.
+In a clone: pip install ".[langchain]" langchain (and langchain-openai for gpt-5-mini).
 """
 
 import os

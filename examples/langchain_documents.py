@@ -1,6 +1,7 @@
 """LangChain documents as the corpus; then the citations and the trace, read back.
 
-With OPENAI_API_KEY or --base-url a real model answers (through langchain-openai), else scripted ones.
+With OPENAI_API_KEY or --base-url a real model answers, else scripted ones.
+In a clone: pip install ".[langchain]" (and langchain-openai for a real model).
 """
 
 from __future__ import annotations

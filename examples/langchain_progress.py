@@ -1,6 +1,7 @@
 """Progress in a terminal while a run goes on, then the answer as it is streamed. Any chain with an RLM in it will do.
 
 With OPENAI_API_KEY gpt-5-mini answers; without, a scripted model.
+In a clone: pip install ".[langchain]" (and langchain-openai for gpt-5-mini).
 """
 
 import asyncio

@@ -1,17 +1,18 @@
 """A vector store's retriever as the corpus: the run begins with its hits, and the root LM retrieves what they lack.
 
 With OPENAI_API_KEY gpt-5-mini answers; without, a scripted model. A small model that needs no network makes the
-embeddings (pip install model2vec tokenlearn-static-model). The store, the searches and the code run for real.
+embeddings. The store, the searches and the code run for real.
+In a clone: pip install ".[langchain]" model2vec tokenlearn-static-model (and langchain-openai for gpt-5-mini).
 """
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore
-from model2vec import StaticModel
 
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
@@ -43,6 +44,11 @@ for hit in found.values():
 answer["content"] = ", ".join(sorted(dishes))
 answer["ready"] = True
 ```"""
+
+
+if not (find_spec("model2vec") and find_spec("static_model")):
+    sys.exit("The embeddings need two packages: pip install model2vec tokenlearn-static-model")
+from model2vec import StaticModel  # noqa: E402 - else its absence has a traceback
 
 
 class StaticEmbeddings(Embeddings):

@@ -1,6 +1,7 @@
 """A typed answer with its evidence: a pydantic model, and the quotes that the host has checked letter for letter.
 
 With OPENAI_API_KEY gpt-5-mini answers; without, a scripted model. The validation and the citations are real either way.
+In a clone: pip install ".[langchain]" (and langchain-openai for gpt-5-mini).
 """
 
 import os

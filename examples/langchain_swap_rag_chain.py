@@ -1,6 +1,7 @@
 """A classic RAG chain, and the RLM that takes its place in two lines: the question needs all tickets, RAG sees four.
 
-With OPENAI_API_KEY or --base-url a real model answers (through langchain-openai), else a scripted one.
+With OPENAI_API_KEY or --base-url a real model answers, else a scripted one.
+In a clone: pip install ".[langchain]" (and langchain-openai for a real model).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """An RLM as a node of a LangGraph graph: a conversation over a corpus, kept by a checkpointer, with progress.
 
-With OPENAI_API_KEY gpt-5-mini answers; without, a scripted model. Needs langgraph.
+With OPENAI_API_KEY gpt-5-mini answers; without, a scripted model.
+In a clone: pip install ".[langchain]" langgraph (and langchain-openai for gpt-5-mini).
 """
 
 import os

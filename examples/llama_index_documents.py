@@ -1,6 +1,7 @@
 """LlamaIndex documents as the corpus, with no index and no embeddings; then the source nodes and the trace.
 
-With OPENAI_API_KEY or --base-url a real model answers (through llama-index-llms-openai-like), else scripted ones.
+With OPENAI_API_KEY or --base-url a real model answers, else scripted ones.
+In a clone: pip install ".[llama-index]" (and llama-index-llms-openai-like for a real model).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A question over everything: tree_summarize reads the whole index each time, an RLM what its code finds.
 
-With OPENAI_API_KEY or --base-url a real model answers (through llama-index-llms-openai-like), else a scripted one.
+With OPENAI_API_KEY or --base-url a real model answers, else a scripted one.
+In a clone: pip install ".[llama-index]" (and llama-index-llms-openai-like for a real model).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal
 from typing_extensions import TypeVar
 
 from rlm_integrations.core.calls.model_path import check_model
+from rlm_integrations.core.calls.prices import RunPrices, check_cost_is_known, read_prices
 from rlm_integrations.core.calls.sync_bridge import run_blocking
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.tools import read_tools
@@ -34,6 +35,10 @@ class RLMEngine(Generic[AnswerT]):
         llm: The root LM, any LanguageModel.
         sub_llm: What `llm_query` calls in the REPL. Default: `llm`.
         limits: An RLMLimits, or a dict of some of its fields.
+        prices: What tokens cost, for `max_cost_usd` and the trace, in US dollars per million tokens:
+            `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, with `cached_input_price` where that is another, and
+            likewise "sub_llm", where that is another model. "reported" in place of a model's prices: its server reports
+            what each call costs, as OpenRouter and LiteLLM do.
         sandbox: "auto" takes the strongest confinement that works here, and refuses where there is none. "process", a
             Sandbox, or "unconfined", which runs model-written code with your rights.
         tools: Functions that the REPL may call; they run in this process, with JSON values.
@@ -60,6 +65,7 @@ class RLMEngine(Generic[AnswerT]):
         *,
         sub_llm: LanguageModel | None = None,
         limits: RLMLimits | Mapping[str, Any] | None = None,
+        prices: RunPrices | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[Callable[..., Any]] = (),
         answer_type: type[AnswerT] | None = None,
@@ -80,10 +86,19 @@ class RLMEngine(Generic[AnswerT]):
         _check_function(on_event, "on_event", "event")
         _check_function(around_step, "around_step", "iteration, code, execute")
         _check_function(ends_run, "ends_run", "error")
+        bounds, sub = RLMLimits.of(limits), sub_llm or llm
+        root_prices, sub_prices = read_prices(prices, "llm"), read_prices(prices, "sub_llm")
+        if sub_prices is None and _served_by(sub) is _served_by(llm):
+            sub_prices = root_prices
+        check_cost_is_known(bounds, "llm", llm, root_prices)
+        if bounds.max_depth and bounds.max_sub_calls:
+            check_cost_is_known(bounds, "sub_llm", sub, sub_prices)
         self._plan = RunPlan(
             root=llm,
-            sub=sub_llm or llm,
-            limits=RLMLimits.of(limits),
+            sub=sub,
+            root_prices=None if root_prices == "reported" else root_prices,
+            sub_prices=None if sub_prices == "reported" else sub_prices,
+            limits=bounds,
             sandbox=resolve_sandbox(sandbox),
             tools=read_tools(tools),
             answer_type=AnswerType(answer_type),
@@ -133,6 +148,10 @@ class RLMEngine(Generic[AnswerT]):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _served_by(model: LanguageModel) -> object:
+    return getattr(model, "served_by", model)
 
 
 def _check_text(value: object, argument: str) -> None:

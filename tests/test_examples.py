@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -11,8 +16,21 @@ from typing import Any
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+ATTRIBUTE = next(
+    line.strip() for line in (json.JSONDecodeError.__doc__ or "").splitlines() if re.match(r" *\w+: ", line)
+)
+"""What the docstring names first, in the Python that runs the example."""
+BROUGHT = {
+    ".": {"pydantic"},
+    ".[langchain]": {"langchain_core", "pydantic"},
+    ".[llama-index]": {"llama_index", "pydantic"},
+    "langchain": {"langchain"},
+    "langgraph": {"langgraph"},
+    "model2vec": {"model2vec"},
+}
+"""What may be imported after a `pip install` of it."""
 SAYS = {
-    "engine_files": ["decoder.py: Implementation of JSONDecoder"],
+    "engine_files": [f"decoder.py: {ATTRIBUTE}\n  cited from decoder.py at"],
     "langchain_agent_middleware": [
         "tool: Stove 96, Tent 95, Lamp 95\n  over 2,000 documents, 50,096 characters, in 1 iterations"
     ],
@@ -82,6 +100,34 @@ def run(run_program: Callable[..., Any]) -> Run:
 
 def test_every_example_is_known() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SAYS)
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_an_example_says_what_to_install(name: str) -> None:
+    tree = ast.parse((EXAMPLES / f"{name}.py").read_text(encoding="utf-8"))
+    [command] = re.findall(r"^In a clone: pip install ([^(]+) \(", ast.get_docstring(tree) or "", flags=re.MULTILINE)
+    imported = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in tree.body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    there = {"rlm_integrations", *sys.stdlib_module_names}
+    there = there.union(*(BROUGHT.get(word.strip('"'), set()) for word in command.split()))
+    assert {f"{name}".partition(".")[0] for name in imported} <= there
+
+
+def test_an_example_without_its_packages_says_so_in_a_line() -> None:
+    """In an interpreter that does not find the package of the embeddings, wherever it is installed."""
+    code = (
+        "import importlib.util, runpy, sys; find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name: None if name == 'model2vec' else find(name)\n"
+        "runpy.run_path(sys.argv[1], run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code, str(EXAMPLES / "langchain_retriever.py")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
+    assert "pip install model2vec tokenlearn-static-model" in ended.stderr
 
 
 @pytest.mark.parametrize("name", SAYS)

@@ -247,7 +247,7 @@ def read_texts(text: str) -> None:
 
 def refuse_page(page: str) -> None:
     with pytest.raises(RLMError):
-        completion_of(page, None, "http://localhost")
+        completion_of(page, "http://localhost")
 
 
 def leaf_nodes(text: str) -> None:

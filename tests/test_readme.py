@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 import rlm_integrations
 from rlm_integrations import RLMEngine, RLMError, RLMLimits
-from rlm_integrations.cli import settings as _settings  # noqa: F401 - before a test puts another OpenAIModel in its place
 from rlm_integrations.cli.app import app
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.trace.summary import SUMMARY_BYTES
@@ -28,6 +27,9 @@ from rlm_integrations.testing import ScriptedModel
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIMITS, RESULTS, ISOLATION = (
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("configuration", "results", "isolation")
+)
 PAGES = [str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))]
 QUESTION = "Which contracts end before June?"
 CONTRACTS = {
@@ -68,9 +70,9 @@ def python_blocks() -> dict[str, list[str]]:
 BLOCKS = python_blocks()
 
 
-def table(header: str) -> list[list[str]]:
-    """The cells of the table whose first column has that header."""
-    rows = re.search(rf"^\| {header} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", README, flags=re.MULTILINE)
+def table(page: str, header: str) -> list[list[str]]:
+    """The cells of a page's table whose first column has that header."""
+    rows = re.search(rf"^\| {header} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", page, flags=re.MULTILINE)
     assert rows is not None
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[1].splitlines()]
 
@@ -84,42 +86,44 @@ def run(block: str, names: dict[str, Any]) -> None:
 
 
 def test_no_snippet_is_left_out():
-    """`docs/test_snippets.py` runs the snippets of the first five sections."""
+    """`docs/test_snippets.py` runs the snippets of the first four sections."""
     assert {heading: len(blocks) for heading, blocks in BLOCKS.items()} == {
-        "First run": 2,
+        "First run": 5,
         "LangChain": 2,
-        "LlamaIndex": 3,
-        "What comes back": 1,
-        "Configuration": 1,
-        "Without a framework": 1,
+        "LlamaIndex": 1,
+        "The corpus, and what comes back": 1,
         "Testing code that uses it": 1,
     }
 
 
-def test_the_engine_snippet_and_the_command(monkeypatch, tmp_path):
+def test_the_commands(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    for folder in ("contracts", "minutes"):
-        Path(folder).mkdir()
-        for name, text in CONTRACTS.items():
-            Path(folder, f"{name}.md").write_text(text)
-    Path("statutes.md").write_text("The board decides.")
+    Path("docs").mkdir()
+    for name, text in CONTRACTS.items():
+        Path("docs", f"{name}.md").write_text(text)
+    Path("README.md").write_text("The board decides.")
 
     def made(name: str, *_: Any, **__: Any) -> ScriptedModel:
         return ScriptedModel(always=play, model=name)
 
-    monkeypatch.setattr("rlm_integrations.openai.OpenAIModel", made)
-    names: dict[str, Any] = {}
-    [snippet] = BLOCKS["Without a framework"]
-    run(snippet, names)
-    result = names["result"]
-    assert (result.answer, result.stop_reason, len(result.citations)) == (SAID, "answer", len(ENDING))
-
     monkeypatch.setattr("rlm_integrations.cli.settings.OpenAIModel", made)
-    commands = re.findall(r"^rlm-integrations (ask .*)$", README, flags=re.MULTILINE)
+    pages = README + (ROOT / "docs/command_line.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^rlm-integrations (ask .*)$", pages, flags=re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
         done = CliRunner().invoke(app, shlex.split(command))
         assert (done.exit_code, done.stdout.splitlines()[0]) == (0, SAID)
+
+
+def test_the_limits_that_are_named_have_those_values():
+    section = README.partition("\n## Limits\n")[2].partition("\n## ")[0]
+    told = {
+        name: figure.replace(",", "")
+        for figure, name in re.findall(r"([\d,]{2,}) [^(;\n]*\(`(\w+)`\)", section.replace(": set it", ""))
+    }
+    assert len(told) >= 8
+    for name, figure in told.items():
+        assert float(figure) == RLMLimits.model_fields[name].default, name
 
 
 def test_the_snippet_for_tests():
@@ -131,7 +135,8 @@ def test_the_snippet_for_tests():
 
 def test_the_limits():
     told = {
-        name: default.replace(",", "") for [name], default in ((code_names(row[0]), row[1]) for row in table("limit"))
+        name: default.replace(",", "")
+        for [name], default in ((code_names(row[0]), row[1]) for row in table(LIMITS, "limit"))
     }
     fields = RLMLimits.model_fields
     assert list(told) == list(fields)
@@ -142,7 +147,7 @@ def test_the_limits():
 @pytest.mark.parametrize("face", [RLMEngine.__init__, RLMRunnable.__init__, RLMQueryEngine.__init__])
 def test_the_arguments_are_common_to_all_faces(face: Callable[..., Any]):
     fields = RLMRunnable.model_fields
-    for row in table("argument"):
+    for row in table(LIMITS, "argument"):
         [name], default = code_names(row[0]), row[1].strip("`").strip('"')
         if face is RLMRunnable.__init__:  # at run time it takes its fields
             actual = fields[name].get_default(call_default_factory=True)
@@ -155,7 +160,7 @@ def test_the_arguments_are_common_to_all_faces(face: Callable[..., Any]):
 
 
 def test_the_errors():
-    told = {code_names(row[0])[0]: code_names(row[0])[1:] for row in table("error")}
+    told = {code_names(row[0])[0]: code_names(row[0])[1:] for row in table(RESULTS, "error")}
     public = {name: getattr(rlm_integrations, name) for name in rlm_integrations.__all__}
     kinds = {name: kind for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, Exception)}
     assert set(told) == set(kinds) - {"RLMError"}
@@ -166,14 +171,15 @@ def test_the_errors():
 
 
 def test_the_layers():
-    assert [row[0] for row in table("layer")] == list(resolve_sandbox("auto").capabilities().layers)
+    assert [row[0] for row in table(ISOLATION, "layer")] == list(resolve_sandbox("auto").capabilities().layers)
 
 
 def test_the_numbers():
     words = " ".join(README.split())
     assert f"a log of {make_log().chars // 1_000_000} MB" in words
     assert f"top-{TOP_K[0]}, {TOP_K[1]} and {TOP_K[2]} retrieval" in words
-    assert f"at most {SUMMARY_BYTES // 1024} KB" in words
+    assert f"at most {SUMMARY_BYTES // 1024} KB" in RESULTS
+    assert f"up to {('eleven', 'twelve')[len(table(ISOLATION, 'layer')) - 12]} more layers" in words
 
 
 def test_every_dotted_name_is_there():

@@ -9,9 +9,21 @@ import time
 def main() -> None:
     """Run the command line. Without typer and rich: one line that names the extra, and exit code 2."""
     began = time.monotonic()
-    from rlm_integrations.terminal.streams import abandon_stdout, guard_standard_streams, say
+    from rlm_integrations.terminal.streams import flush_stdout, guard_standard_streams, say
 
     guard_standard_streams()
+    try:
+        _run(began)
+    except KeyboardInterrupt:  # while the program is loaded; later the commands see to it
+        say("Interrupted.")
+        raise SystemExit(130) from None
+    finally:
+        flush_stdout()
+
+
+def _run(began: float) -> None:
+    from rlm_integrations.terminal.streams import say
+
     for needed in ("typer", "rich"):
         try:
             importlib.import_module(needed)
@@ -23,6 +35,5 @@ def main() -> None:
     try:
         app(prog_name="rlm-integrations", obj=began)
     except OSError as error:  # stdout is gone or full; a run's answer is seen to elsewhere
-        abandon_stdout()
         say(f"Error: {error}")
         raise SystemExit(1) from None

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rlm_integrations.cli.json_command import JsonCommand
+
 app = typer.Typer(
     help="Recursive Language Models: questions over corpora that never enter the prompt.",
     no_args_is_help=True,
@@ -35,7 +37,7 @@ def options(
     """Recursive Language Models: questions over corpora that never enter the prompt."""
 
 
-@app.command()
+@app.command(cls=JsonCommand)
 def ask(
     context: typer.Context,
     question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
@@ -80,7 +82,9 @@ def ask(
         str | None, typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10.")
     ] = None,
     sub_price: Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")] = None,
-    max_input_tokens: Annotated[int | None, typer.Option(help="The models' window in tokens, if it is small.")] = None,
+    max_input_tokens: Annotated[
+        int | None, typer.Option(min=1, help="The models' window in tokens, if it is small.")
+    ] = None,
     sandbox: Annotated[
         str, typer.Option(help="What confines the model's code: auto, process, monty or unconfined.")
     ] = "auto",

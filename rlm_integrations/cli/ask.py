@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.cli.trace_file import TraceFile
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.engine import RLMEngine
+from rlm_integrations.files.finding import STDIN
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
@@ -45,7 +48,8 @@ def answer_question(ask: Ask, view: LiveView) -> None:
     written.
     """
     with ExitStack() as stack:
-        trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace))
+        read = [file.path for file in ask.files.files if file.path != STDIN]
+        trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace, read))
         engine = RLMEngine(ask.root, sub_llm=ask.sub, limits=ask.limits, sandbox=ask.sandbox, on_event=view.see)
         try:
             with view:
@@ -54,7 +58,9 @@ def answer_question(ask: Ask, view: LiveView) -> None:
                 report = ask.files.report
                 if report.skipped or report.notes or report.files != report.documents:
                     view.note(f"read: {report.line}")
-                result = run_until_signal(engine.arun(ask.question, corpus))
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", LIMIT_WARNING)  # it is said below, and by the exit code
+                    result = run_until_signal(engine.arun(ask.question, corpus))
         except RunError as error:
             message = _in_words(error, ask)
             say(f"The run failed: {message}")

@@ -14,7 +14,7 @@ from rlm_integrations.cli.interrupted_run import RunInterruptedError, end_words
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError
 from rlm_integrations.core.wording import error_words
-from rlm_integrations.terminal.streams import say, stdout_encoding, write_out
+from rlm_integrations.terminal.streams import ReaderGoneError, say, stdout_encoding, write_out
 
 FAILED = 1
 WRONG_ARGUMENTS = 2
@@ -25,28 +25,46 @@ LIMIT_MET = 3
 def exit_codes(*, as_json: bool = False) -> Generator[None]:
     """2 for wrong arguments and missing extras, 1 for other errors, 130 for Ctrl-C. None of them is a traceback.
 
-    With `as_json`, stdout gets {"error": ...}, too.
+    Without a word, 1 where nobody reads stdout any more. With `as_json`, stdout gets {"error": ...}, too.
     """
     try:
         yield
     except (typer.Exit, typer.Abort):
         raise
-    except (InvalidArgumentError, MissingExtraError) as error:
-        raise _failed(in_shell_words(str(error)), WRONG_ARGUMENTS, as_json) from None
-    except RLMError as error:
-        raise _failed(in_shell_words(str(error)), FAILED, as_json) from None
-    except ImportError as error:  # a package that is installed and broken
-        raise _failed(repr(error), FAILED, as_json) from None
-    except MemoryError:
-        raise _failed("out of memory", FAILED, as_json) from None
-    except OSError as error:
-        raise _failed(str(error), FAILED, as_json) from None
-    except RunInterruptedError as interrupt:
-        raise ended_by(interrupt.signal_number, as_json=as_json) from None
+    except Exception as error:
+        raise _end_of(error, as_json) from None
     except KeyboardInterrupt:
         raise ended_by(signal.SIGINT, as_json=as_json) from None
-    except Exception as error:
-        raise _failed(f"{error_words(error)}{_place(error)}, a fault of this program", FAILED, as_json) from None
+
+
+def _end_of(error: Exception, as_json: bool) -> typer.Exit:
+    """Says what went wrong, and has its exit code."""
+    if _nobody_reads(error):
+        return typer.Exit(FAILED)
+    match error:
+        case InvalidArgumentError() | MissingExtraError():
+            return _failed(in_shell_words(str(error)), WRONG_ARGUMENTS, as_json)
+        case RLMError():
+            return _failed(in_shell_words(str(error)), FAILED, as_json)
+        case ImportError():  # a package that is installed and broken
+            return _failed(repr(error), FAILED, as_json)
+        case MemoryError():
+            return _failed("out of memory", FAILED, as_json)
+        case OSError():
+            return _failed(str(error), FAILED, as_json)
+        case RunInterruptedError():
+            return ended_by(error.signal_number, as_json=as_json)
+        case _:
+            return _failed(f"{error_words(error)}{_place(error)}, a fault of this program", FAILED, as_json)
+
+
+def _nobody_reads(error: BaseException | None) -> bool:
+    """Whether that is why it was raised: what a handler of events prints fails as the run does."""
+    while error is not None:
+        if isinstance(error, ReaderGoneError):
+            return True
+        error = error.__cause__
+    return False
 
 
 def ended_by(signal_number: int, *, as_json: bool = False) -> typer.Exit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.wording import number, plural
 from rlm_integrations.files.converter import Converter
 from rlm_integrations.files.finding import STDIN, Finder, FoundFile
+from rlm_integrations.files.kinds import SNIFFED_BYTES, wide_encoding
 from rlm_integrations.files.report import FilesError, FilesReport, Skipped, quoted
 from rlm_integrations.files.selection import Selection
 from rlm_integrations.terminal.console import progress_console
@@ -114,5 +116,11 @@ def _listed(source: str) -> list[str]:
         raise InvalidArgumentError(
             f"--files-from: cannot read {quoted(source)}: {reason}; pass a list of paths"
         ) from error
+    if encoding := wide_encoding(content[:SNIFFED_BYTES]):  # its zero bytes are halves of characters
+        try:
+            return [path for path in content.decode(encoding).removeprefix("\ufeff").splitlines() if path.strip()]
+        except UnicodeDecodeError as error:
+            raise InvalidArgumentError(f"--files-from: {quoted(source)} is damaged {encoding.upper()}") from error
+    content = content.removeprefix(BOM_UTF8)
     paths = content.split(b"\0") if b"\0" in content else content.splitlines()
     return [os.fsdecode(path) for path in paths if path.strip()]

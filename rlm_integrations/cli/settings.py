@@ -42,6 +42,8 @@ def read_models(
 
     Raises InvalidArgumentError for a wrong price, and for a limit on the cost while a price is unknown.
     """
+    if sub_model == "":
+        raise InvalidArgumentError("--sub-model: is empty; pass the name that the server knows it by, or leave it out")
     if sub_price is not None and sub_model is None:
         raise InvalidArgumentError("--sub-price: given without --sub-model; --price holds for sub-calls too")
     if limits.max_cost_usd is not None:

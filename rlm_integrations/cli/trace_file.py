@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,14 +16,18 @@ class TraceFile:
 
     It holds what was read and sent: it is its owner's alone.
 
-    Raises InvalidArgumentError where it cannot be opened.
+    Raises InvalidArgumentError where it cannot be opened, and where it is one of the files that the run reads.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read: Iterable[str] = ()) -> None:
         self.path = path
         if str(path) == "-":
             raise InvalidArgumentError(
                 "--trace: '-' cannot be written: stdout is the answer's; pass the name of a file"
+            )
+        if any(_is_same(path, each) for each in read):
+            raise InvalidArgumentError(
+                f"--trace: {str(path)!r} is read, as part of the corpus; pass a file that is not in it"
             )
         self._is_new = not os.path.lexists(path)
         try:
@@ -57,3 +62,10 @@ class TraceFile:
         if self._is_new and not self._written:
             with suppress(OSError):
                 os.unlink(self.path)
+
+
+def _is_same(path: Path, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # one of them is not there
+        return False

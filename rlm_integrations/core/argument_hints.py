@@ -22,6 +22,7 @@ _ARGUMENTS = {
     "context": ("docs", "documents", "corpus", "text"),
     "documents": ("docs", "context"),
     "similarity_top_k": ("top_k", "k"),
+    "prices": ("price", "pricing", "input_price", "output_price", "model_prices"),
     "sandbox": ("environment", "repl"),
     "system_prompt": ("system", "system_message"),
     "instructions": ("prompt", "custom_instructions", "extra_instructions"),

@@ -35,6 +35,9 @@ class Completion:
     """What a reasoning model thought first, where the server says so. Thoughts in the text are found by the engine."""
     cached: bool = False
     """Whether it came from a cache: nothing was sent, and it cost nothing. Its usage is not counted."""
+    tool_calls: str = ""
+    """Tools that it calls though none was offered, as JSON in <tool_call> tags. A root LM's run as code where they are
+    that and it says nothing else; a sub-call that says nothing else has failed."""
 
 
 class LanguageModel(Protocol):
@@ -45,6 +48,8 @@ class LanguageModel(Protocol):
       the run, because an async client that is used from two event loops breaks;
     - `max_input_tokens: int | None`: the model's window, where it is known. Output shown to the root
       and prompts of sub-calls are kept within it;
+    - `reports_cost: bool`: whether the usage of its replies has their cost. Where it is False, an engine with
+      `max_cost_usd` needs its `prices`; where it is not defined, the replies show it;
     - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
       another adapter of it knows.
 

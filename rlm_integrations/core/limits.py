@@ -44,7 +44,7 @@ class RLMLimits(BaseModel):
     """Model and tool calls open at once."""
     max_total_tokens: int | None = Field(default=2_000_000, ge=1)
     max_cost_usd: float | None = Field(default=None, gt=0)
-    """US dollars. Needs models that report their cost."""
+    """US dollars. Needs the engine's `prices`, or models that report their cost."""
     timeout_s: float | None = Field(default=None, gt=0)
     """Seconds for the run, last call included."""
     call_timeout_s: float = Field(default=600.0, gt=0)

@@ -126,12 +126,14 @@ def _texts(
 def _unpacked(file: FoundFile, data: Bytes, size: int, report: FilesReport, converter: Converter) -> list[FileText]:
     data.seek(0)
     try:
-        inner = unpacked(data.read(size) or b"")
+        inner, left_over = unpacked(data.read(size) or b"")
     except PackedError as problem:
         raise _SkippedError(problem.kind, problem.detail) from None
     name = file.name[:-3] if file.name.lower().endswith(".gz") else f"{file.name} unpacked"
     if inner[_TAR_AT:].startswith(b"ustar"):
         raise _SkippedError(".tar.gz")
+    if left_over:
+        report.note(file.path, "read in part, for it is damaged", f"its last {left_over:,} bytes are no gzip")
     return _texts(file, name, "", io.BytesIO(inner), len(inner), report, converter)
 
 

@@ -17,8 +17,11 @@ class PackedError(Exception):
         self.detail = detail
 
 
-def unpacked(data: bytes, most: int | None = None) -> bytes:
-    """All members of a gzip file, at most so many bytes (default: 256 MB). Raises PackedError."""
+def unpacked(data: bytes, most: int | None = None) -> tuple[bytes, int]:
+    """All members of a gzip file, at most so many bytes (default: 256 MB), and how many bytes after them are none.
+
+    Raises PackedError.
+    """
     pieces: list[bytes] = []
     left = UNPACKED_BYTES if most is None else most
     while data.startswith(_MAGIC):
@@ -33,4 +36,4 @@ def unpacked(data: bytes, most: int | None = None) -> bytes:
         if not member.eof:
             raise PackedError("damaged", "it is cut off")
         data = member.unused_data.lstrip(b"\0")
-    return b"".join(pieces)
+    return b"".join(pieces), len(data)

@@ -95,6 +95,13 @@ class RLMMiddleware(_Middleware):
         """By the id of the tool call that they made, the latest last."""
         self._lock = Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the lock, and without the calls that are open here."""
+        return {**self.__dict__, "_models": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=Lock())
+
     @property
     def name(self) -> str:
         """One for each tool, since LangChain takes two of one name for the same twice."""

@@ -35,6 +35,8 @@ _OTHERS: dict[str, str] = {
     "prompt": "what is added to the root LM's system prompt is instructions=..., and prompt | RLMRunnable(...) asks it",
     "callbacks": "pass them with a call, or bind them: RLMRunnable(...).with_config(callbacks=[...])",
     "temperature": "it is the model's: llm=ChatOpenAI(temperature=...)",
+    "input_price": 'pass prices={"llm": {"input_price": ..., "output_price": ...}}',
+    "output_price": 'pass prices={"llm": {"input_price": ..., "output_price": ...}}',
     "max_tokens": "a reply's are the model's: llm=ChatOpenAI(max_tokens=...), a run's limits={'max_total_tokens': ...}",
     "vectorstore": "pass it as context: context=vectorstore.as_retriever()",
     "vector_store": "pass it as context: context=vector_store.as_retriever()",

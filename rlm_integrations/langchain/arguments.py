@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 from langchain_core.language_models import LanguageModelLike
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, field_validator
 
+from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
@@ -23,6 +24,7 @@ class EngineOptions(TypedDict, total=False):
 
     sub_llm: LanguageModelLike | str | None
     limits: RLMLimits | Mapping[str, Any] | None
+    prices: RunPrices | None
     sandbox: str | Sandbox
     tools: Sequence[Any]
     system_prompt: str | None
@@ -52,6 +54,7 @@ class EngineArguments(BaseModel):
     sub_llm: SkipValidation[LanguageModelLike | None] = None
     context: Any = Field(default=None, validate_default=True, repr=False, exclude=True)
     limits: RLMLimits = Field(default_factory=RLMLimits)
+    prices: Any = None
     sandbox: SkipValidation[str | Sandbox] = "auto"
     tools: tuple[Any, ...] = ()
     system_prompt: str | None = None

@@ -19,6 +19,7 @@ from typing_extensions import Unpack
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
 from rlm_integrations.langchain.batches import BoundedBatches
+from rlm_integrations.langchain.bound_tools import PROFILE, bound_output
 from rlm_integrations.langchain.callback_usage import result_with_usage, with_usage, without_usage
 from rlm_integrations.langchain.chat_model_run import ChatModelRun, RLMWithinChatModel
 from rlm_integrations.langchain.language_model import model_name, token_counter
@@ -30,10 +31,6 @@ T = TypeVar("T")
 
 _RUN = "rlm_run"
 """The keyword that carries a ChatModelRun from `stream` to `_stream`."""
-
-
-class ToolsNotBoundError(InvalidArgumentError, NotImplementedError):
-    """Tools were bound to a ChatRLM, which makes no tool calls. For that, LangChain has NotImplementedError."""
 
 
 class ChatOptions(RunnableOptions, total=False):
@@ -62,10 +59,10 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     - Usage is counted once: callbacks see it on the inner calls, so the run's own record has none. The message that
       is returned has the sum, and so does `response_metadata["rlm"]["usage"]` everywhere.
     - Stop sequences cut the answer before the first of them. The root LM's own replies, which hold code, are not cut.
-    - `bind_tools` is refused: pass `tools` to the constructor, and the root LM's code calls them.
+    - `bind_tools` refuses tools: pass `tools` to the constructor, and the root LM's code calls them.
 
     Args:
-        llm: The root LM, as of RLMRunnable; so are `sub_llm`, `context`, `limits`, `sandbox`, `tools`,
+        llm: The root LM, as of RLMRunnable; so are `sub_llm`, `context`, `limits`, `prices`, `sandbox`, `tools`,
             `system_prompt`, `instructions`, `trace`, `on_event`, `on_limit` and `name`.
         stop: Stop sequences of calls that bring none.
         streaming: Whether `invoke` too tells callbacks of the answer in pieces.
@@ -104,6 +101,8 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     def _check_engine(self) -> ChatRLM:
         arguments = {name: getattr(self, name) for name in EngineArguments.model_fields}
         self._rlm = RLMWithinChatModel(**arguments)
+        if self.profile is None:
+            self.profile = {**PROFILE}
         return self
 
     @property
@@ -122,12 +121,14 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
         params.setdefault("ls_model_name", model_name(self.llm))
         return params
 
-    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
-        """Raises ToolsNotBoundError: the answer of a run is text or an object, never a tool call."""
-        raise ToolsNotBoundError(
-            "tools: ChatRLM answers and makes no tool calls; pass ChatRLM(llm=..., tools=[...]), whose REPL may call "
-            "them, or give an agent the corpus as a tool: RLMRunnable(...).as_tool()"
-        )
+    def bind_tools(
+        self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """For an agent without tools: with `response_format`, a model whose content is JSON of that format.
+
+        Raises ToolsNotBoundError for tools: the answer of a run is text or an object, never a tool call.
+        """
+        return self.bind(output=bound_output(tools, kwargs))
 
     def get_token_ids(self, text: str) -> list[int]:
         """As the root LM counts them, unless `custom_get_token_ids` says how."""

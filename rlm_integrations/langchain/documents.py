@@ -122,10 +122,10 @@ def prepare_context(context: object) -> PreparedContext:
         context = [context]
     if (rows := frame_documents(cast(object, context))) is not None:
         context = rows
-    if isinstance(context, (str, Path, Mapping, Corpus)) or not isinstance(context, Iterable):
+    if isinstance(context, (str, bytes, bytearray, Path, Mapping, Corpus)) or not isinstance(context, Iterable):
         corpus = Corpus.of(cast(object, context))
         return PreparedContext(corpus, (None,) * len(corpus.as_documents()))
-    items = tuple(cast(Iterable[object], context))
+    items = _each_once(cast(Iterable[object], context))
     if (joined := join_splits(items)) is not None:
         documents, made_of = joined
         return PreparedContext(Corpus(unique_ids(documents)), tuple(made_of))
@@ -145,6 +145,20 @@ def prepare_brought(context: object) -> PreparedContext:
     if (isinstance(context, (list, tuple)) and not context) or (isinstance(context, str) and not context.strip()):
         return PreparedContext(Corpus(()), ())
     return prepare_context(cast(object, context))
+
+
+def _each_once(items: Iterable[object]) -> tuple[object, ...]:
+    """Without documents that are given again, as two searches find them: they are known by their ids.
+
+    Documents without ids stay, though they be alike: rows of a table may well be.
+    """
+    kept: dict[object, object] = {}
+    for place, item in enumerate(items):
+        key: object = place
+        if isinstance(item, LangChainDocument) and item.id:
+            key = item.id, item.page_content, repr(cast(object, item.metadata))
+        kept.setdefault(key, item)
+    return tuple(kept.values())
 
 
 def _items(spans: Iterable[Span[LangChainDocument]]) -> list[LangChainDocument]:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage
+from langchain_core.runnables.base import RunnableBindingBase
+from langchain_core.runnables.configurable import DynamicRunnable
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.langchain.caller_warning import warn_caller
 from rlm_integrations.langchain.response import bounded_report
 from rlm_integrations.langchain.unread_keys import is_corpus
 
@@ -69,3 +73,35 @@ def progress_writer() -> Callable[[Any], None] | None:
         return langgraph_config.get_stream_writer()
     except (RuntimeError, KeyError):  # how it says that no graph is running
         return None
+
+
+def warn_of_lost_answer(state: object, called: FrameType | None) -> None:
+    """Warn where a runnable that gives a message is a node by itself: LangGraph drops the message in silence.
+
+    Args:
+        state: What the runnable was called with. A list is the whole state, and a message then adds to it.
+        called: The frame of its `invoke`. An async step is a task, which does not know who waits for it.
+    """
+    while called is not None and called.f_back is not None and _is_wrapper(called.f_back.f_locals.get("self")):
+        called = called.f_back
+    if called is None or called.f_back is None or isinstance(state, list):
+        return
+    if _gives_what_the_node_gives(called.f_locals.get("self"), called.f_back):
+        warn_caller(
+            "RLMRunnable: it is a node of a LangGraph graph by itself, and the graph drops a message that a node "
+            "returns; add rlm.as_node()"
+        )
+
+
+def _is_wrapper(caller: object) -> bool:
+    """Whether it gives what the one runnable in it gives: a binding, or one with fields to choose."""
+    return isinstance(caller, (RunnableBindingBase, DynamicRunnable))
+
+
+def _gives_what_the_node_gives(step: object, caller: FrameType) -> bool:
+    """Whether the caller is LangGraph's sequence of a node, in which only LangGraph's own steps come after this one."""
+    if not str(caller.f_globals.get("__name__", "")).startswith("langgraph."):
+        return False
+    steps: list[object] = [*getattr(caller.f_locals.get("self"), "steps", ())]
+    after = [each for place, each in enumerate(steps) if any(before is step for before in steps[:place])]
+    return bool(after) and all(type(each).__module__.startswith("langgraph.") for each in after)

@@ -11,7 +11,15 @@ from langchain_core.language_models import BaseLanguageModel, LanguageModelLike
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 
-from rlm_integrations.core.calls.reply_fields import finish_of, refusal_in, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.reply_fields import (
+    calls_in,
+    cost_of,
+    finish_of,
+    refusal_in,
+    text_in,
+    thoughts_in,
+    thoughts_of,
+)
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -50,6 +58,9 @@ class LangChainModel:
     The config comes from LangChain's context variable at the time of the call: within a step of the REPL
     that is the step's tool run, elsewhere the runnable's own.
     """
+
+    reports_cost = False
+    """Few servers do, and none is known to before it is asked."""
 
     def __init__(self, model: LanguageModelLike, role: Literal["root", "sub"]) -> None:
         self.served_by = model
@@ -99,11 +110,12 @@ def completion_of(reply: object) -> Completion:
     content: object = reply.content
     refusal = str(extra.get("refusal") or refusal_in(content))
     return Completion(
-        str(reply.text) or refusal,
+        str(reply.text) or text_in(content) or refusal,
         usage,
         name if isinstance(name, str) else None,
         "refusal" if refusal else finish_of(metadata),
         thoughts_in(content) or thoughts_of(extra),
+        tool_calls=calls_in(reply) or calls_in(extra),
     )
 
 
@@ -133,15 +145,8 @@ def _usage(reply: AIMessage) -> Usage:
         output_tokens=counts["output_tokens"],
         cached_tokens=counts.get("input_token_details", {}).get("cache_read") or 0,
         reasoning_tokens=counts.get("output_token_details", {}).get("reasoning") or 0,
-        cost_usd=_cost(reply.response_metadata),
+        cost_usd=cost_of(reply.response_metadata.get("token_usage")),
     )
-
-
-def _cost(metadata: Mapping[str, Any]) -> float | None:
-    """US dollars, as OpenRouter and LiteLLM report them next to the token counts."""
-    token_usage = metadata.get("token_usage")
-    cost = cast(dict[str, Any], token_usage).get("cost") if isinstance(token_usage, dict) else None
-    return float(cost) if isinstance(cost, (int, float)) else None
 
 
 def _windows(model: object) -> list[int]:

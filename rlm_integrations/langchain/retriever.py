@@ -33,7 +33,7 @@ class LangChainRetriever:
             raise InvalidArgumentError(
                 f"context: the retriever returned {type(found).__name__}, not a list of Documents"
             )
-        documents: list[Document] = []
+        documents: dict[str, Document] = {}
         for place, item in enumerate(cast(Sequence[object], found), 1):
             if not isinstance(item, LangChainDocument):
                 raise InvalidArgumentError(
@@ -41,8 +41,8 @@ class LangChainRetriever:
                 )
             document = replace(document_of(item, place), id=self._name(item))
             self.originals.setdefault(document.id, item)
-            documents.append(document)
-        return documents
+            documents.setdefault(document.id, document)  # several searches in one find a document several times
+        return list(documents.values())
 
     def _name(self, item: LangChainDocument) -> str:
         """The id, the same each time the document is found. Another document with the same id has its own."""

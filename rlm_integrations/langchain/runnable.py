@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from inspect import currentframe
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 from uuid import UUID
 
@@ -25,13 +26,13 @@ from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
-from rlm_integrations.langchain.graph_node import is_graph_signal
+from rlm_integrations.langchain.graph_node import is_graph_signal, warn_of_lost_answer
 from rlm_integrations.langchain.handlers import in_callers_thread
 from rlm_integrations.langchain.injected_arguments import check_within_graph
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.listeners import hearing_whole
-from rlm_integrations.langchain.outputs import EndedRun, NodeOutput, Output, SourcesOutput, read_output
+from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutput, Output, SourcesOutput, read_output
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
@@ -66,6 +67,9 @@ class RLMRunnable(
         sub_llm: What `llm_query` calls. None: `llm`.
         context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
+        prices: What tokens cost, which `max_cost_usd` needs: in US dollars per million tokens
+            `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, "sub_llm" likewise, or "reported" for a model, as of
+            RLMEngine.
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
         tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
@@ -101,6 +105,8 @@ class RLMRunnable(
     def invoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Answer, in sync code: the models' sync methods are called, in threads of the run."""
         output, asked = self._read(input, kwargs)
+        if isinstance(output, MessageOutput):
+            warn_of_lost_answer(input, currentframe())
 
         def run(_view: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
             return output.whole(self._run(asked, output, run_manager.run_id, config))
@@ -268,6 +274,7 @@ class RLMRunnable(
             LangChainModel(self.llm, "root"),
             sub_llm=LangChainModel(self.sub_llm or self.llm, "sub"),
             limits=limits,
+            prices=self.prices,
             sandbox=self.sandbox,
             tools=cast(Sequence[Callable[..., Any]], as_functions(self.tools, sync=sync)),
             answer_type=answer_type,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import isroutine
 from typing import Annotated, Any, cast
 
 from langchain_core.messages import AIMessage
@@ -11,7 +12,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json_schema import dereference_refs
 from langchain_core.utils.pydantic import is_basemodel_subclass, is_pydantic_v1_subclass
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, PydanticUserError, TypeAdapter, WithJsonSchema
 from typing_extensions import is_typeddict
 
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
@@ -33,12 +34,19 @@ class StructuredOutput:
 
     @classmethod
     def of(cls, schema: Any) -> StructuredOutput:
-        """Raises InvalidArgumentError for a dict that is no JSON schema."""
+        """Raises InvalidArgumentError for a dict that is no JSON schema, for a function and for None."""
+        if schema is None or isroutine(schema):
+            raise InvalidArgumentError(
+                f"schema: {'None' if schema is None else 'a function'} given; pass a pydantic model, a dataclass, a "
+                "TypedDict, a type such as list[str], or a JSON schema"
+            )
         if isinstance(schema, Mapping):
             return cls(_checked_by(_as_json_schema(cast(Mapping[str, Any], schema))), _same, True)
         if isinstance(schema, type) and is_pydantic_v1_subclass(schema):
             model = cast(Any, schema)
             return cls(_checked_by(model.schema()), model.parse_obj, True)
+        if _is_plain_typeddict(schema):
+            return cls(_checked_by(_as_json_schema(convert_to_json_schema(schema))), _same, True)
         return cls(schema, _same, is_typeddict(schema) or (isinstance(schema, type) and is_basemodel_subclass(schema)))
 
     def output(self, *, include_raw: bool) -> TypedOutput | RawTypedOutput:
@@ -108,3 +116,14 @@ def _checked_by(schema: Mapping[str, Any]) -> Any:
         raise InvalidArgumentError(f'schema: {error}; refer by the place, for instance "#/$defs/Name"') from error
     told = {key: value for key, value in whole.items() if key not in ("$defs", "definitions")}
     return Annotated[Any, AfterValidator(check), WithJsonSchema(told)]
+
+
+def _is_plain_typeddict(schema: Any) -> bool:
+    """One of `typing` before Python 3.12, which says too little of itself for pydantic; LangChain reads it."""
+    if not is_typeddict(schema):
+        return False
+    try:
+        TypeAdapter(schema)
+    except PydanticUserError as error:
+        return error.code == "typed-dict-version"
+    return False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any, cast
 
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, StructuredTool, Tool
 
 from rlm_integrations.langchain.injected_arguments import Injected, acall_injected, call_injected
 
@@ -18,8 +18,8 @@ _JSON_TYPES = {"string": str, "integer": int, "number": float, "boolean": bool, 
 def as_functions(tools: Sequence[object], *, sync: bool) -> list[object]:
     """The tools with each LangChain tool as a function; anything else as it is.
 
-    On the sync path the functions call the tools' sync methods, else the async ones. Raises InvalidArgumentError for a
-    tool with an injected argument that nobody injects.
+    On the sync path the functions call the tools' sync methods where they have one, else the async ones. Raises
+    InvalidArgumentError for a tool with an injected argument that nobody injects.
     """
     return [_as_function(tool, sync) if isinstance(tool, BaseTool) else tool for tool in tools]
 
@@ -42,11 +42,16 @@ def _as_function(tool: BaseTool, sync: bool) -> Callable[..., Any]:
         given = arguments(args, kwargs)
         return await (acall_injected(tool, injected, given) if injected else cast(Any, tool).ainvoke(given))
 
-    function: Any = call if sync else acall
+    function: Any = call if sync and not _is_only_async(tool) else acall
     function.__name__ = re.sub(r"\W|^(?=\d)", "_", tool.name)
     function.__doc__ = tool.description
     function.__signature__ = signature
     return function
+
+
+def _is_only_async(tool: BaseTool) -> bool:
+    """Tools of MCP servers are: their sync method is there, and raises."""
+    return isinstance(tool, (StructuredTool, Tool)) and tool.func is None
 
 
 def _signature(tool: BaseTool) -> Signature:

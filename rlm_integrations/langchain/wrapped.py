@@ -6,12 +6,13 @@ methods of RLMRunnable wrap it in has ours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from langchain_core.runnables import Runnable, RunnableSerializable, RunnableWithFallbacks
 from langchain_core.runnables.base import RunnableBinding, RunnableBindingBase
-from langchain_core.runnables.configurable import RunnableConfigurableFields
+from langchain_core.runnables.configurable import RunnableConfigurableAlternatives, RunnableConfigurableFields
 from langchain_core.runnables.retry import RunnableRetry
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
@@ -70,6 +71,10 @@ class KeepsTool(Runnable[InputT, OutputT]):
         def configurable_fields(self, *args: Any, **kwargs: Any) -> Any:
             return _kept(super().configurable_fields(*args, **kwargs))
 
+        @wraps(RunnableSerializable.configurable_alternatives)
+        def configurable_alternatives(self, *args: Any, **kwargs: Any) -> Any:
+            return _kept(super().configurable_alternatives(*args, **kwargs))
+
     def as_tool(
         self,
         args_schema: type[BaseModel] | None = None,
@@ -121,11 +126,16 @@ class _Fields(KeepsTool[Any, Any], RunnableConfigurableFields):  # pyright: igno
     pass
 
 
+class _Alternatives(KeepsTool[Any, Any], RunnableConfigurableAlternatives):  # pyright: ignore[reportMissingTypeArgument] - as above
+    pass
+
+
 _KEPT: dict[type, type[Runnable[Any, Any]]] = {
     RunnableBinding: _Binding,
     RunnableRetry: _Retry,
     RunnableWithFallbacks: _Fallbacks,
     RunnableConfigurableFields: _Fields,
+    RunnableConfigurableAlternatives: _Alternatives,
 }
 
 
@@ -152,6 +162,19 @@ def _told_to_a_tool(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
             "fallbacks": [*map(_told_to_a_tool, runnable.fallbacks)],
         }
         return runnable.model_copy(update=chosen)
+    if isinstance(runnable, RunnableConfigurableAlternatives):
+        chosen = {
+            "default": _told_to_a_tool(runnable.default),
+            "alternatives": {key: _told_when_made(each) for key, each in runnable.alternatives.items()},
+        }
+        return runnable.model_copy(update=chosen)
     if isinstance(runnable, RunnableBindingBase):
         return runnable.model_copy(update={"bound": _told_to_a_tool(runnable.bound)})
     return runnable.bind(output=ToolOutput()) if isinstance(runnable, KeepsTool) else runnable
+
+
+def _told_when_made(alternative: Runnable[Any, Any] | Callable[[], Runnable[Any, Any]]) -> Any:
+    """An alternative may be a function that makes it, when it is chosen."""
+    if isinstance(alternative, Runnable):
+        return _told_to_a_tool(cast("Runnable[Any, Any]", alternative))
+    return lambda: _told_to_a_tool(alternative())

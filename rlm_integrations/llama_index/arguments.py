@@ -13,6 +13,7 @@ from llama_index.core.tools.types import BaseTool
 from llama_index.core.vector_stores.types import MetadataFilters, VectorStoreQueryMode
 from pydantic import BaseModel
 
+from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
@@ -31,6 +32,7 @@ class QueryEngineOptions(TypedDict, total=False):
     node_ids: Collection[str] | None
     node_postprocessors: Sequence[BaseNodePostprocessor] | None
     limits: RLMLimits | Mapping[str, Any] | None
+    prices: RunPrices | None
     sandbox: str | Sandbox
     tools: Sequence[BaseTool | Callable[..., Any]]
     output_cls: type[BaseModel] | None

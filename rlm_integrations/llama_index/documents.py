@@ -118,7 +118,8 @@ def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | N
     together that are known to follow one another; what begins anew is a document of its own.
 
     In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `ancestors` are nodes by
-    id that are not part of the corpus themselves, but tell where their children stood.
+    id that are not part of the corpus themselves, but tell where their children stood. Without them the children of two
+    parents are put together where they overlap.
     """
     known = {**(ancestors or {}), **{node.node_id: node for node in nodes}}
     groups: dict[str, list[Placed]] = {}
@@ -160,7 +161,8 @@ def _join_proven(group: Sequence[Placed]) -> list[Joiner]:
     joined: list[Joiner] = []
     for each in in_order_of_parsing(group):
         if not joined or joined[-1].add(each) is not Fit.JOINED:
-            unknown = each.node.prev_node is None and (each.start or 0) > LEAST_OVERLAP
+            within = (each.start or 0) > LEAST_OVERLAP or (bool(joined) and each.node.parent_node is not None)
+            unknown = each.node.prev_node is None and within
             joined.append(Joiner(proven=True))
             joined[-1].add(each)
             joined[-1].guesses += unknown  # it follows on another one, and nothing says on which

@@ -24,7 +24,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
-from rlm_integrations.llama_index.store_listing import CannotListError, ids_in_simple_stores, nodes_of_store
+from rlm_integrations.llama_index.store_listing import CannotListError, can_delete_nodes, ids_held, nodes_of_store
 
 AnyIndex = BaseIndex[Any] | ComposableGraph
 
@@ -135,10 +135,15 @@ def _vector_nodes(index: BaseIndex[Any], filters: MetadataFilters | None) -> lis
     own = _own_ids(index.index_struct) or []
     store = index.storage_context.vector_store
     stores = list(index.storage_context.vector_stores.values())
-    in_memory = ids_in_simple_stores(stores)
+    in_memory = {node_id for each in stores for node_id in ids_held(each) or ()}
     if not store.stores_text:
-        if isinstance(store, SimpleVectorStore):
+        if ids_held(store) is not None:
             own = [node_id for node_id in own if node_id in in_memory] or _never_there(index, own)
+        elif can_delete_nodes(store):
+            warn_caller(
+                f"{type(index).__name__}: {type(store).__name__} does not say which nodes it holds, so those that "
+                "delete_nodes took out of it are still read; if there are any, pass nodes= or documents="
+            )
         return _from_docstore(index, own)
     # The store keeps the text. The struct names only images and index nodes, unless nodes were stored on purpose.
     kept = _from_docstore(index, own)

@@ -14,7 +14,7 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnknownVariableType]
 from llama_index.core.settings import Settings
 
-from rlm_integrations.core.calls.reply_fields import field_of, finish_of, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.reply_fields import calls_in, field_of, finish_of, thoughts_in, thoughts_of
 from rlm_integrations.core.calls.system_role import without_system
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -37,6 +37,9 @@ class LlamaIndexModel:
     An LLM's own `system_prompt` is added to the system message, as LlamaIndex adds it to a prompt; where that is part
     of the user's first message, to that one.
     """
+
+    reports_cost = False
+    """Few servers do, and none is known to before it is asked."""
 
     def __init__(self, llm: LLM) -> None:
         self.llm = self.served_by = llm
@@ -95,6 +98,7 @@ class LlamaIndexModel:
             model if isinstance(model, str) else self._model_name,
             "refusal" if refusal else finish_of(served, raw, additional),
             _thoughts(blocks) or thoughts_of(message, additional) or thoughts_in(field_of(raw, "content")),
+            tool_calls=calls_in(message) or calls_in(additional),
         )
 
 

@@ -34,7 +34,7 @@ def place(node: BaseNode, known: Mapping[str, BaseNode]) -> tuple[str, int | Non
         seen.add(parent_id)
         parent = known.get(parent_id)
         if parent is None:
-            return parent_id, start
+            return source_id, start
         if not text_of_node(parent).startswith(text_of_node(node), start):
             return source_id, start  # a parent in another sense
         parent_start = _own_start(parent)

@@ -19,6 +19,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
+from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
@@ -65,7 +66,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Not with a
             retriever.
         node_postprocessors: Applied to what a retriever returns. Only with a retriever.
-        limits, sandbox, system_prompt, instructions, on_event, on_limit: As of RLMEngine.
+        limits, prices, sandbox, system_prompt, instructions, on_event, on_limit: As of RLMEngine.
         tools: LlamaIndex tools or plain functions that the REPL may call.
         output_cls: A pydantic model: answers are validated, and come as a PydanticResponse.
         streaming: Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
@@ -90,6 +91,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         node_ids: Collection[str] | None = None,
         node_postprocessors: Sequence[BaseNodePostprocessor] | None = None,
         limits: RLMLimits | Mapping[str, Any] | None = None,
+        prices: RunPrices | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
         output_cls: type[BaseModel] | None = None,
@@ -106,7 +108,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         root, structured_cls = unwrap_structured(choose_llm(llm, "llm", callback_manager))
         self._llm = LlamaIndexModel(root)
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
-        self._limits = RLMLimits.of(limits)
+        self._limits, self._prices = RLMLimits.of(limits), prices
         self._sandbox = sandbox
         self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
         self._output_cls = checked_output_cls(output_cls or structured_cls)
@@ -225,6 +227,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             self._llm,
             sub_llm=self._sub_llm,
             limits=self._limits,
+            prices=self._prices,
             sandbox=self._sandbox,
             tools=tool_functions(self._tools, sync=sync),
             system_prompt=self._system_prompt,

@@ -1,10 +1,15 @@
 """What of a query engine's filters a vector store may apply before its nodes are read. Pure.
 
 Stores differ in what a filter means: for missing keys, other types, letters. So a store is asked for equality alone,
-where it finds at least what Python finds, and `NodeSelection` decides over what it lists.
+where it finds at least what Python finds, and `NodeSelection` decides over what it lists. Some write values into the
+text of a query as they are: what would not stay a value there is not sent, since a user of an application may have
+typed it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
@@ -14,8 +19,31 @@ from llama_index.core.vector_stores.types import (
     MetadataFilters,
 )
 
-_TRUSTED = frozenset({"ChromaVectorStore", "QdrantVectorStore", "PGVectorStore"})
+
+@dataclass(frozen=True, slots=True)
+class _Comparing:
+    """What a store may be asked about."""
+
+    numbers: bool = True
+    writes_values: bool = False
+    """Whether it writes values into the text of a query."""
+    field_names: tuple[str, ...] = ()
+    """Its attributes that name columns beside the metadata, which hide metadata of the same name."""
+
+
+_TRUSTED: Mapping[str, _Comparing] = {
+    "ChromaVectorStore": _Comparing(),
+    "QdrantVectorStore": _Comparing(),
+    "PGVectorStore": _Comparing(writes_values=True),
+    "MilvusVectorStore": _Comparing(
+        numbers=False,  # known of Milvus Lite alone
+        writes_values=True,
+        field_names=("text_key", "doc_id_field", "embedding_field", "sparse_embedding_field"),
+    ),
+}
 """Stores of which it is known how they compare. Others are read whole."""
+_SYNTAX = frozenset("'\"\\")
+"""What ends or escapes a text in the queries of such stores."""
 _MOST_VALUES = 100
 _EXACT = 2**53
 """Whole numbers below it are the same as floats."""
@@ -23,37 +51,54 @@ _EXACT = 2**53
 
 def narrowing(filters: MetadataFilters, store: BasePydanticVectorStore) -> MetadataFilters | None:
     """Filters that let through whatever `filters` do, and that the store can apply; None where there are none."""
-    if not any(cls.__name__ in _TRUSTED for cls in type(store).__mro__):
-        return None
-    return _of_all(filters)
+    for cls in type(store).__mro__:
+        if cls.__name__ in _TRUSTED:
+            return _Narrowing(_TRUSTED[cls.__name__], store).of_all(filters)
+    return None
 
 
-def _of_all(filters: MetadataFilters) -> MetadataFilters | None:
-    parts = [_of_all(part) if isinstance(part, MetadataFilters) else _of_one(part) for part in filters.filters]
-    kept = [part for part in parts if part is not None]
-    if not kept or filters.condition == FilterCondition.NOT:
-        return None
-    if filters.condition == FilterCondition.OR and len(kept) < len(parts):
-        return None
-    return MetadataFilters(filters=[*kept], condition=filters.condition)
+@dataclass(frozen=True, slots=True)
+class _Narrowing:
+    comparing: _Comparing
+    store: BasePydanticVectorStore
 
-
-def _of_one(condition: MetadataFilter) -> MetadataFilter | MetadataFilters | None:
-    if condition.operator == FilterOperator.EQ:
-        given: list[object] = [condition.value]
-    elif condition.operator == FilterOperator.IN and isinstance(condition.value, list):
-        given = list(condition.value)
-    else:
-        return None
-    plain_key = condition.key.isascii() and condition.key.replace("_", "").isalnum()  # a "." is a path to some
-    if not plain_key or not 0 < len(given) <= _MOST_VALUES:
-        return None
-    equal: list[MetadataFilter] = []
-    for value in given:
-        if not isinstance(value, (str, int, float)) or (not isinstance(value, str) and abs(value) >= _EXACT):
+    def of_all(self, filters: MetadataFilters) -> MetadataFilters | None:
+        parts = [
+            self.of_all(part) if isinstance(part, MetadataFilters) else self.of_one(part) for part in filters.filters
+        ]
+        kept = [part for part in parts if part is not None]
+        if not kept or filters.condition == FilterCondition.NOT:
             return None
-        equal += [_equal(condition.key, each) for each in _alike(value)]
-    return equal[0] if len(equal) == 1 else MetadataFilters(filters=[*equal], condition=FilterCondition.OR)
+        if filters.condition == FilterCondition.OR and len(kept) < len(parts):
+            return None
+        return MetadataFilters(filters=[*kept], condition=filters.condition)
+
+    def of_one(self, condition: MetadataFilter) -> MetadataFilter | MetadataFilters | None:
+        if condition.operator == FilterOperator.EQ:
+            given: list[object] = [condition.value]
+        elif condition.operator == FilterOperator.IN and isinstance(condition.value, list):
+            given = list(condition.value)
+        else:
+            return None
+        if not self._takes_key(condition.key) or not 0 < len(given) <= _MOST_VALUES:
+            return None
+        equal: list[MetadataFilter] = []
+        for value in given:
+            if not isinstance(value, (str, int, float)) or not self._takes(value):
+                return None
+            equal += [_equal(condition.key, each) for each in _alike(value)]
+        return equal[0] if len(equal) == 1 else MetadataFilters(filters=[*equal], condition=FilterCondition.OR)
+
+    def _takes_key(self, key: str) -> bool:
+        if not key.isascii() or not key.replace("_", "").isalnum():  # a "." is a path to some
+            return False
+        names = self.comparing.field_names
+        return not names or key not in {"id", *(getattr(self.store, name, None) for name in names)}
+
+    def _takes(self, value: str | float) -> bool:
+        if isinstance(value, str):
+            return not self.comparing.writes_values or _SYNTAX.isdisjoint(value)
+        return self.comparing.numbers and abs(value) < _EXACT
 
 
 def _alike(value: str | float) -> list[str | float]:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from llama_index.core.schema import BaseNode
 from llama_index.core.vector_stores.simple import SimpleVectorStore
-from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+)
 
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.store_filters import narrowing
 
 _LISTING_CAPS = frozenset({9_999, 10_000})
 """Most nodes that some vector stores list in one go (Qdrant, OpenSearch), without saying that there are more."""
+_TRUE_OF_ALL: Mapping[str, MetadataFilter] = {
+    # SQLAlchemy will refuse an AND of nothing.
+    "PGVectorStore": MetadataFilter(key="rlm_no_such_key", value=None, operator=FilterOperator.IS_EMPTY),
+    # A Milvus server refuses an empty expression, which Milvus Lite takes.
+    "MilvusVectorStore": MetadataFilter(key="id", value="", operator=FilterOperator.NE),
+}
+"""What all nodes of a store pass, where it lists nothing without a condition."""
 
 
 class CannotListError(Exception):
@@ -33,12 +45,7 @@ def nodes_of_store(
         nodes = _narrowed(store, narrowed)
         if nodes:
             return _in_order(nodes)
-    try:
-        nodes, is_cut = _ask_for_all(store)
-    except Exception as error:  # stores that cannot list raise whatever their client does
-        raise CannotListError(
-            f"{type(store).__name__} cannot list its nodes ({type(error).__name__}: {error})"
-        ) from error
+    nodes, is_cut = _ask_for_all(store)
     if is_cut:
         raise CannotListError(f"{type(store).__name__} listed {len(nodes):,} nodes, a cap, so possibly truncated")
     absent = _absent_neighbours(nodes)
@@ -50,11 +57,16 @@ def nodes_of_store(
     return _in_order(nodes)
 
 
-def ids_in_simple_stores(stores: Sequence[BasePydanticVectorStore]) -> set[str]:
-    """Ids of the nodes that LlamaIndex's own stores in memory have vectors of. They list no nodes."""
-    return {
-        node_id for store in stores if isinstance(store, SimpleVectorStore) for node_id in store.data.embedding_dict
-    }
+def ids_held(store: BasePydanticVectorStore) -> Collection[str] | None:
+    """Ids of the nodes that a store has vectors of; None where only its listing, if anything, says which."""
+    if isinstance(store, SimpleVectorStore):
+        return store.data.embedding_dict.keys()
+    of_faiss = getattr(store, "_node_id_to_faiss_id_map", None)  # FaissMapVectorStore's; FAISS knows numbers alone
+    return cast("dict[str, int]", of_faiss).keys() if isinstance(of_faiss, dict) else None
+
+
+def can_delete_nodes(store: BasePydanticVectorStore) -> bool:
+    return type(store).delete_nodes is not BasePydanticVectorStore.delete_nodes
 
 
 def _narrowed(store: BasePydanticVectorStore, filters: MetadataFilters) -> list[BaseNode]:
@@ -74,29 +86,45 @@ def _in_order(nodes: Sequence[BaseNode]) -> list[BaseNode]:
 def _ask_for_all(store: BasePydanticVectorStore) -> tuple[list[BaseNode], bool]:
     """What the store lists, and whether it was cut at a cap.
 
-    Some (Postgres, Milvus) refuse to list without a filter, and take one without conditions.
+    Some refuse to list without a filter. Raises CannotListError.
     """
-    try:
-        return _ask(store, None)
-    except Exception as refused:
+    reasons: list[str] = []
+    answered = False
+    for filters in (None, *_true_of_all(store)):
         try:
-            return _ask(store, MetadataFilters(filters=[]))
-        except Exception:
-            raise refused from None
+            nodes, is_cut = _ask(store, filters)
+        except Exception as error:  # stores that cannot list raise whatever their client does
+            reasons.append(f"{type(error).__name__}: {error}")
+        else:
+            if nodes or filters is None:
+                return nodes, is_cut
+            answered = True
+    if answered:
+        return [], False
+    told = dict.fromkeys([reasons[0], reasons[-1]])  # that a filter is missing, and what came of one
+    raise CannotListError(f"{type(store).__name__} cannot list its nodes ({'; '.join(told)})")
+
+
+def _true_of_all(store: BasePydanticVectorStore) -> Iterator[MetadataFilters]:
+    known = (_TRUE_OF_ALL.get(cls.__name__) for cls in type(store).__mro__)
+    yield from (MetadataFilters(filters=[condition]) for condition in known if condition is not None)
+    yield MetadataFilters(filters=[])
 
 
 def _ask(store: BasePydanticVectorStore, filters: MetadataFilters | None) -> tuple[list[BaseNode], bool]:
-    """A store that takes a limit (Qdrant) and keeps to its cap is asked for more."""
+    """A store that takes a limit (Qdrant, Pinecone) and keeps to one of its own is asked for more."""
     given: dict[str, Any] = {} if filters is None else {"filters": filters}
     nodes = list(store.get_nodes(None, **given))
-    if len(nodes) not in _LISTING_CAPS:
+    parameter = inspect.signature(store.get_nodes).parameters.get("limit")
+    if len(nodes) not in _LISTING_CAPS and (parameter is None or len(nodes) != parameter.default):
         return nodes, False
-    first, limit = len(nodes), len(nodes)
-    if "limit" in inspect.signature(store.get_nodes).parameters:
-        while len(nodes) == limit:
-            limit *= 10
-            nodes = list(cast(Any, store).get_nodes(None, limit=limit, **given))
-    return nodes, len(nodes) == first
+    if parameter is None:
+        return nodes, True
+    before = limit = len(nodes)
+    while len(nodes) == limit:
+        before, limit = limit, limit * 10
+        nodes = list(cast(Any, store).get_nodes(None, limit=limit, **given))
+    return nodes, len(nodes) == before and before in _LISTING_CAPS
 
 
 def _absent_neighbours(nodes: Sequence[BaseNode]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rlm_integrations.core.calls.reply_fields import field_of
+from rlm_integrations.core.calls.reply_fields import cost_of, field_of
 from rlm_integrations.core.usage import Usage
 
 _INPUT = ("prompt_tokens", "input_tokens", "prompt_token_count", "inputTokens", "prompt_eval_count")
@@ -28,14 +28,13 @@ def _read(usage: object) -> Usage:
     anthropic_cached = _count(usage, "cache_read_input_tokens")
     beside_input = anthropic_cached + _count(usage, "cache_creation_input_tokens")
     thoughts = _count(usage, "thoughts_token_count")  # Gemini counts them beside the candidates
-    cost = field_of(usage, "cost")
     cached = _count(input_details, "cached_tokens") + anthropic_cached + _count(usage, "cached_content_token_count")
     return Usage(
         input_tokens=(_first(usage, _INPUT) or 0) + beside_input,
         output_tokens=(_first(usage, _OUTPUT) or 0) + thoughts,
         cached_tokens=cached,
         reasoning_tokens=_count(output_details, "reasoning_tokens") + thoughts,
-        cost_usd=float(cost) if isinstance(cost, (int, float)) else None,
+        cost_usd=cost_of(usage),
     )
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import openai
 
+from rlm_integrations.core.calls.prices import Prices
+from rlm_integrations.core.calls.token_counts import with_estimates
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.openai.credentials import api_key_for, base_url_for, header_value
 from rlm_integrations.openai.loop_clients import LoopClients
-from rlm_integrations.openai.reply import Prices, completion_of
+from rlm_integrations.openai.reply import completion_of
 from rlm_integrations.openai.streaming import Asking, Folded, Form
 
 importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
@@ -42,7 +45,7 @@ class OpenAIModel:
         extra_body: further fields of the request, for instance `{"reasoning_effort": "low"}`.
         extra_headers: further headers of each request.
         input_price, output_price: US dollars per million tokens. With both, usage has a cost, which
-            `max_cost_usd` needs.
+            `max_cost_usd` needs; without, it has one where the server reports it, as OpenRouter does.
         cached_input_price: the same for input that the provider had cached; without it, input_price.
         max_input_tokens: the model's window. Prompts of sub-calls and output shown are kept within it.
 
@@ -90,6 +93,11 @@ class OpenAIModel:
         self._sync_client: openai.OpenAI | None = None
         self._lock = threading.Lock()
 
+    @property
+    def reports_cost(self) -> bool:
+        """Whether its usage is sure to have a cost."""
+        return self._prices is not None
+
     def __repr__(self) -> str:
         return f"OpenAIModel({self.model!r}, base_url={self.base_url!r})"
 
@@ -107,7 +115,7 @@ class OpenAIModel:
                         async for chunk in response:
                             folded.add(chunk)
                     asking.reply = folded.completion()
-        return self._received(asking, client)
+        return self._received(asking, client, messages)
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
         with self._lock:
@@ -124,14 +132,19 @@ class OpenAIModel:
                         for chunk in response:
                             folded.add(chunk)
                     asking.reply = folded.completion()
-        return self._received(asking, client)
+        return self._received(asking, client, messages)
 
     def _request(self, messages: Sequence[Message], form: Form) -> dict[str, Any]:
         sent = [{"role": message.role, "content": message.content} for message in messages]
         return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **form.arguments}
 
-    def _received(self, asking: Asking, client: openai.OpenAI | openai.AsyncOpenAI) -> Completion:
+    def _received(
+        self, asking: Asking, client: openai.OpenAI | openai.AsyncOpenAI, messages: Sequence[Message]
+    ) -> Completion:
         """The reply. From now on it is asked for at once in the form that it came in."""
-        completion = completion_of(asking.reply, self._prices, str(client.base_url))
+        completion = completion_of(asking.reply, str(client.base_url))
         self._form = asking.form
-        return completion
+        if self._prices is None:
+            return completion
+        cost = self._prices.cost_usd(with_estimates(completion, messages))
+        return replace(completion, usage=completion.usage.model_copy(update={"cost_usd": cost}))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
-from rlm_integrations.core.calls.reply_fields import field_of, finish_of, thoughts_in, thoughts_of
-from rlm_integrations.core.errors import InvalidArgumentError, RLMError
+from rlm_integrations.core.calls.reply_fields import (
+    calls_in,
+    cost_of,
+    field_of,
+    finish_of,
+    refusal_in,
+    text_in,
+    thoughts_in,
+    thoughts_of,
+)
+from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.usage import Usage
 
@@ -14,34 +22,7 @@ _READ_CHARS, _SHOWN_CHARS = 3_000, 300
 """Of a reply that is none, which may be a web page: so much is read, and shown in an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """US dollars per million tokens."""
-
-    input: float
-    output: float
-    cached_input: float
-
-    @classmethod
-    def of(cls, input: float | None, output: float | None, cached_input: float | None) -> Prices | None:
-        """None where no price is given. Raises InvalidArgumentError where one of the two is missing or negative."""
-        if input is None and output is None and cached_input is None:
-            return None
-        if input is None or output is None:
-            missing = "input_price" if input is None else "output_price"
-            raise InvalidArgumentError(f"{missing}: missing; a cost needs input_price and output_price both")
-        cached_input = input if cached_input is None else cached_input
-        if min(input, output, cached_input) < 0:
-            raise InvalidArgumentError("input_price, output_price: negative; pass US dollars per million tokens")
-        return cls(input, output, cached_input)
-
-    def cost_usd(self, usage: Usage) -> float:
-        fresh = max(0, usage.input_tokens - usage.cached_tokens)
-        millionths = fresh * self.input + usage.cached_tokens * self.cached_input + usage.output_tokens * self.output
-        return millionths / 1_000_000
-
-
-def completion_of(response: object, prices: Prices | None, server: str) -> Completion:
+def completion_of(response: object, server: str) -> Completion:
     """The reply's text, usage, thoughts and end. Raises RLMError where the response is no chat completion."""
     choices: object = getattr(response, "choices", None)
     if not isinstance(choices, list) or not choices:
@@ -52,23 +33,19 @@ def completion_of(response: object, prices: Prices | None, server: str) -> Compl
     choice = cast(list[object], choices)[0]
     message: object = getattr(choice, "message", None)
     content: object = getattr(message, "content", None)
-    refusal = _text(getattr(message, "refusal", None))
+    refusal = text_in(getattr(message, "refusal", None)) or refusal_in(content)
     finish = "refusal" if refusal else finish_of(choice)
     thoughts = thoughts_of(message) or thoughts_in(content)
     usage = _usage(getattr(response, "usage", None))
-    if prices is not None:
-        usage = usage.model_copy(update={"cost_usd": prices.cost_usd(usage)})
     model: object = getattr(response, "model", None)
-    return Completion(_text(content) or refusal, usage, model if isinstance(model, str) else None, finish, thoughts)
-
-
-def _text(content: object) -> str:
-    """A str as it is; of a list of parts, which some servers send, the text ones."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(_text(field_of(part, "text")) for part in cast(list[object], content))
-    return ""
+    return Completion(
+        text_in(content) or refusal,
+        usage,
+        model if isinstance(model, str) else None,
+        finish,
+        thoughts,
+        tool_calls=calls_in(message),
+    )
 
 
 def _usage(usage: object) -> Usage:
@@ -77,6 +54,7 @@ def _usage(usage: object) -> Usage:
         output_tokens=_count(usage, "completion_tokens"),
         cached_tokens=_count(field_of(usage, "prompt_tokens_details"), "cached_tokens"),
         reasoning_tokens=_count(field_of(usage, "completion_tokens_details"), "reasoning_tokens"),
+        cost_usd=cost_of(usage),
     )
 
 

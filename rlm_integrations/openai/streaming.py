@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import openai
 
+from rlm_integrations.core.calls.reply_fields import field_of
+
 _READ_CHARS = 4_000
 _OF_STREAMS = re.compile(r"\bstream(?:s|ed|ing)?+\b|\bnon-?+stream", re.IGNORECASE)
 _ARE_NEEDED = re.compile(
@@ -105,7 +107,10 @@ class Folded:
 
     def completion(self) -> object:
         """What the server would have sent at once; without any choice where it streamed none."""
-        message = SimpleNamespace(**{name: _joined(pieces) for name, pieces in self._pieces.items()})
+        folded = {name: _joined(pieces) for name, pieces in self._pieces.items()}
+        if "tool_calls" in folded:
+            folded["tool_calls"] = _calls(folded["tool_calls"])
+        message = SimpleNamespace(**folded)
         choices = [SimpleNamespace(**self._choice, message=message)] if self._choice or self._pieces else []
         return SimpleNamespace(choices=choices, **self._told)
 
@@ -115,6 +120,17 @@ def _fields(holder: object) -> dict[str, Any]:
     if isinstance(holder, Mapping):
         return dict(cast("Mapping[str, Any]", holder))
     return dict(cast("Any", holder)) if hasattr(holder, "model_fields_set") else {}
+
+
+def _calls(pieces: object) -> list[dict[str, str]]:
+    """Calls of tools, whose arguments come piece by piece."""
+    calls: dict[object, dict[str, str]] = {}
+    for piece in cast("list[object]", pieces) if isinstance(pieces, list) else []:
+        call = calls.setdefault(field_of(piece, "index"), {"name": "", "arguments": ""})
+        for name in call:
+            said: object = field_of(field_of(piece, "function"), name)
+            call[name] += said if isinstance(said, str) else ""
+    return list(calls.values())
 
 
 def _joined(pieces: list[Any]) -> Any:

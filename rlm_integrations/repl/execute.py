@@ -37,7 +37,7 @@ def compile_block(source: str, filename: str) -> Block:
     tree = parse(source, filename)
     last_line = None
     last = None
-    looped = loop_names(tree)
+    looped = loop_names(tree) if "for" in source or "with" in source else frozenset[str]()
     if tree.body and isinstance(tree.body[-1], Expr):
         expression = tree.body.pop()
         assert isinstance(expression, Expr)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
 from rlm_integrations.wire import calls
@@ -37,9 +38,10 @@ def raise_refusal(refusal: HostRefusalError, failed: type[Exception]) -> NoRetur
 class Retrieve:
     """Holds what the function that the model calls needs."""
 
-    def __init__(self, host: HostPort, corpus: CorpusView) -> None:
+    def __init__(self, host: HostPort, corpus: CorpusView, awaiting: Awaiting | None = None) -> None:
         self._host = host
         self._corpus = corpus
+        self._awaiting = awaiting or Awaiting()
 
     def retrieve(self, query: str) -> list[DocumentDict]:
         """Fetch documents for a query from the full collection; those that are new are added to `context`."""
@@ -48,11 +50,12 @@ class Retrieve:
         if len(query) > calls.MAX_QUERY_CHARS:
             most = f"at most {calls.MAX_QUERY_CHARS:,} are taken"
             raise ValueError(f"query: {len(query):,} characters, {most}; ask for less")
-        return self._corpus.add(ask(self._host, calls.Retrieve(str.__str__(query))))
+        return self._awaiting.given(self._corpus.add(ask(self._host, calls.Retrieve(str.__str__(query)))))
 
 
-def tool_function(host: HostPort, name: str) -> Callable[..., Any]:
+def tool_function(host: HostPort, name: str, awaiting: Awaiting | None = None) -> Callable[..., Any]:
     """A function that has the host call one of its tools."""
+    awaiting = awaiting or Awaiting()
 
     def call_tool(*args: Any, **kwargs: Any) -> Any:
         call = calls.CallTool(name, list(args), kwargs)
@@ -64,7 +67,7 @@ def tool_function(host: HostPort, name: str) -> Callable[..., Any]:
         if size > calls.MAX_ARGUMENT_CHARS:
             problem = f"{size:,} characters of arguments, at most {calls.MAX_ARGUMENT_CHARS:,} are taken"
             raise ValueError(f"{name}: {problem}; pass less, nothing was sent")
-        return ask(host, call)
+        return awaiting.given(ask(host, call))
 
     call_tool.__name__ = call_tool.__qualname__ = name
     return call_tool

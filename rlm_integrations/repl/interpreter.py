@@ -141,9 +141,10 @@ class Interpreter:
 
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""
-        sub_calls = SubCalls(self._host, corpus, settings.sub_call_chars)
+        awaiting, max_chars = self._awaiting, settings.sub_call_chars
+        sub_calls = SubCalls(self._host, corpus, max_chars, awaiting)
         llm_reduce = LlmReduce(
-            sub_calls.llm_query_batched, corpus, chunk_chars=settings.chunk_chars, max_chars=settings.sub_call_chars
+            sub_calls.ask_all, corpus, chunk_chars=settings.chunk_chars, max_chars=max_chars, awaiting=awaiting
         )
         there_is: dict[str, Any] = {
             "search": Search(corpus, self._printed_chars).search,
@@ -154,14 +155,14 @@ class Interpreter:
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
-            **{name: self._awaiting.given(function) for name, function in sub_calls.functions().items()},
-            "llm_map": self._awaiting.given(LlmMap(sub_calls.llm_query_batched, settings.sub_call_chars).llm_map),
-            "llm_reduce": self._awaiting.given(llm_reduce.llm_reduce),
+            **sub_calls.functions(),
+            "llm_map": LlmMap(sub_calls.ask_all, max_chars, awaiting).llm_map,
+            "llm_reduce": llm_reduce.llm_reduce,
             **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
-            "retrieve": self._awaiting.given(Retrieve(self._host, corpus).retrieve),
+            "retrieve": Retrieve(self._host, corpus, awaiting).retrieve,
         }
         offered = {name: there_is[name] for name in names.helper_names(settings)}
-        tools = {name: self._awaiting.given(tool_function(self._host, name)) for name in settings.tools}
+        tools = {name: tool_function(self._host, name, awaiting) for name in settings.tools}
         return offered | tools
 
     def _show_vars(self) -> str:

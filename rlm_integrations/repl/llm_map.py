@@ -9,6 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.host_calls import SubCallLimitError
 from rlm_integrations.repl.matches import Match
 from rlm_integrations.repl.sub_calls import FailedSubCall
@@ -30,8 +31,11 @@ _FENCE = re.compile(r"\s*```\w*\s*")
 class LlmMap:
     """Holds what the function that the model calls needs."""
 
-    def __init__(self, ask_all: Callable[[list[str]], list[str]], max_chars: int) -> None:
-        """`ask_all` is llm_query_batched, `max_chars` what it takes in one prompt."""
+    def __init__(
+        self, ask_all: Callable[[list[str]], list[str]], max_chars: int, awaiting: Awaiting | None = None
+    ) -> None:
+        """`ask_all` does what llm_query_batched does, `max_chars` is what it takes in one prompt."""
+        self._awaiting = awaiting or Awaiting()
         self._ask_all = ask_all
         self._max_chars = max_chars
 
@@ -64,7 +68,9 @@ class LlmMap:
                 others |= _take_choices(replies, by_folded)
             except SubCallLimitError as error:  # what has been paid for is kept
                 replies |= {index: replies.get(index) or FailedSubCall(str(error)) for index in again}
-        return [replies.get(index) or FailedSubCall(others.get(index, _NO_REPLY)) for index in range(len(texts))]
+        return self._awaiting.given(
+            [replies.get(index) or FailedSubCall(others.get(index, _NO_REPLY)) for index in range(len(texts))]
+        )
 
     def _room(self, instruction: str, texts: Sequence[str]) -> int:
         """Characters for the items of one call. Raises ValueError where the instruction or an item is too long."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.chunks import pack
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, SubCallLimitError
@@ -30,9 +31,16 @@ class LlmReduce:
     """Holds what the function that the model calls needs."""
 
     def __init__(
-        self, ask_all: Callable[[list[str]], list[str]], corpus: CorpusView, *, chunk_chars: int, max_chars: int
+        self,
+        ask_all: Callable[[list[str]], list[str]],
+        corpus: CorpusView,
+        *,
+        chunk_chars: int,
+        max_chars: int,
+        awaiting: Awaiting | None = None,
     ) -> None:
-        """`ask_all` is llm_query_batched: `max_chars` a prompt, of which the text is `chunk_chars` at most."""
+        """`ask_all` does what llm_query_batched does. A prompt has `max_chars`, of which the text is `chunk_chars`."""
+        self._awaiting = awaiting or Awaiting()
         self._ask_all, self._corpus = ask_all, corpus
         self._chunk_chars, self._max_chars = chunk_chars, max_chars
 
@@ -63,7 +71,7 @@ class LlmReduce:
         notes = [reply.strip() for reply in replies if not isinstance(reply, FailedSubCall) and not _is_nothing(reply)]
         found = [self._joined(instruction, notes, room)] if notes else []
         found += [f"[part {number} of {len(parts)} was not read: {reply.error}]" for number, reply in unread]
-        return _BETWEEN.join(found)
+        return self._awaiting.given(_BETWEEN.join(found))
 
     def _joined(self, instruction: str, notes: list[str], room: int) -> str:
         """The notes as one text. Where a sub-call that is to join them fails, they stay as they are."""

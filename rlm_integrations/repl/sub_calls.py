@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.chunks import heading, without_heads
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
@@ -36,9 +37,10 @@ def _failed(refusal: HostRefusalError) -> FailedSubCall:
 class SubCalls:
     """Holds what the functions that the model calls need. All of them may be called from several threads at once."""
 
-    def __init__(self, host: HostPort, corpus: CorpusView, max_chars: int) -> None:
+    def __init__(self, host: HostPort, corpus: CorpusView, max_chars: int, awaiting: Awaiting | None = None) -> None:
         """`max_chars` is the longest prompt of a sub-call."""
         self._host = host
+        self._awaiting = awaiting or Awaiting()
         self._corpus = corpus
         self._max_chars = max_chars
 
@@ -60,10 +62,14 @@ class SubCalls:
         """
         whole = self._with_context("prompt", prompt, context)
         self._check("prompt", whole)
-        return ask(self._host, LlmQuery(str.__str__(whole)), SubCallError)
+        return self._awaiting.given(ask(self._host, LlmQuery(str.__str__(whole)), SubCallError))
 
     def llm_query_batched(self, prompts: Iterable[str]) -> list[str]:
         """The replies to many prompts, asked side by side, in order; a failed one is a FailedSubCall in its place."""
+        return self._awaiting.given(self.ask_all(prompts))
+
+    def ask_all(self, prompts: Iterable[str]) -> list[str]:
+        """The same for the REPL's own functions, which await nothing."""
         return self._send(_listed("prompts", prompts))
 
     def rlm_query_batched(self, prompts: Iterable[Any]) -> list[str]:
@@ -75,7 +81,7 @@ class SubCalls:
                     raise ValueError(f"prompt {index}: a pair (prompt, context) has two items; nothing was sent")
                 item = self._with_context(f"prompt {index}", *item)  # pyright: ignore[reportUnknownArgumentType]
             whole.append(item)
-        return self._send(whole)
+        return self._awaiting.given(self._send(whole))
 
     def _send(self, prompts: list[Any]) -> list[str]:
         for index, prompt in enumerate(prompts):

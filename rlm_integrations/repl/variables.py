@@ -6,7 +6,7 @@ Types are asked for by `type`, never by `isinstance`, which a value can deceive 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
@@ -51,22 +51,20 @@ def describe(value: Any) -> str:
 class VariableWatch:
     """Tells what is new or changed in the namespace since it was last asked."""
 
-    def __init__(self, namespace: Mapping[str, Any]) -> None:
+    def __init__(self, namespace: dict[str, Any]) -> None:
         """The namespace as the model first meets it: its names are the REPL's own while they stand."""
         self._own = dict(namespace)
-        self._seen = {name: _signature(value) for name, value in namespace.items()}
+        self._helpers = {name: value for name, value in namespace.items() if callable(value)}
+        """They have but one state, so while they stand they need not be looked at after each step."""
+        self._seen = {name: _signature(value) for name, value in _of_the_model(namespace, self._helpers).items()}
 
     def all(self, namespace: dict[str, Any]) -> list[str]:
         """Every variable of the model's as "name: type size"."""
-        return [
-            f"{name}: {describe(value)}"
-            for name, value in _of_the_model(namespace).items()
-            if self._own.get(name, self) is not value
-        ]
+        return [f"{name}: {describe(value)}" for name, value in _of_the_model(namespace, self._own).items()]
 
     def changed(self, namespace: dict[str, Any], loop_names: Collection[str]) -> list[str]:
         """What is new or changed, grown or shrunk in place included: at most 12, then "and 3 more"."""
-        now = _of_the_model(namespace)
+        now = _of_the_model(namespace, self._helpers)
         signatures = {name: _signature(value) for name, value in now.items()}
         names = [
             name
@@ -78,11 +76,13 @@ class VariableWatch:
         return [*listed, f"and {len(names) - _LISTED:,} more"] if len(names) > _LISTED else listed
 
 
-def _of_the_model(namespace: dict[str, Any]) -> dict[str, Any]:
+def _of_the_model(namespace: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Without what stands as it does in `own`, and what is private or imported."""
     return {
         name: value
         for name, value in namespace.copy().items()
         if type(name) is str
+        and own.get(name, own) is not value
         and name.isidentifier()
         and len(name) <= 100
         and not name.startswith("_")

@@ -87,7 +87,7 @@ class LiveView:
         if isinstance(event, RunStarted):
             self._line(Text(corpus_line(self.view)))
         elif isinstance(event, (IterationStarted, RunEnded, RunFailed)) and before.iteration:
-            self._line(Text(iteration_line(before, self.seconds)))
+            self._line(Text(iteration_line(before, event.at)))
         if self.view.first_failure and not before.first_failure:
             self._line(sentence(failure_line(self.view)))
         if self._in_full:

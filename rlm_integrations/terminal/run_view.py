@@ -77,6 +77,10 @@ class RunView:
     first_failure: str = ""
     """Why the first sub-call failed of those that did."""
     usage: Usage = field(default_factory=Usage)
+    """Of the run."""
+    iteration_began: float = 0.0
+    """When this iteration began, in the run's seconds."""
+    iteration_usage: Usage = field(default_factory=Usage)
 
     @property
     def iteration_name(self) -> str:
@@ -98,8 +102,7 @@ class RunView:
 
     @property
     def tokens(self) -> str:
-        about = "about " if self.usage.estimated_tokens else ""
-        return f"{about}{number(self.usage.input_tokens)} in, {number(self.usage.output_tokens)} out"
+        return token_words(self.usage)
 
     @property
     def cost(self) -> str:
@@ -121,9 +124,11 @@ def advance(view: RunView, event: Event) -> RunView:
                 raised=False,
                 sub_calls_before=view.sub_calls.done,
                 failed_before=view.sub_calls.failed,
+                iteration_began=event.at,
+                iteration_usage=Usage(),
             )
         case RootReplied():
-            return replace(view, usage=view.usage + event.usage, phase="reading the reply")
+            return replace(_after_usage(view, event.usage), phase="reading the reply")
         case CodeStarted():
             return replace(view, blocks=len(event.blocks), phase="running code")
         case SubCallsReserved():
@@ -158,20 +163,24 @@ def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
     counts = replace(before, done=before.done + 1, failed=before.failed + (event.call.error is not None))
     phase = "running code" if counts.done >= counts.reserved else "waiting for sub-calls"
     first_failure = view.first_failure or event.call.error or ""
-    batch, usage = replace(view.batch, at=event.at), view.usage + event.call.usage
-    return replace(view, sub_calls=counts, batch=batch, usage=usage, phase=phase, first_failure=first_failure)
+    batch, view = replace(view.batch, at=event.at), _after_usage(view, event.call.usage)
+    return replace(view, sub_calls=counts, batch=batch, phase=phase, first_failure=first_failure)
 
 
-def iteration_line(view: RunView, seconds: float) -> str:
-    """A finished iteration in one line; tokens and seconds are the run's so far."""
+def _after_usage(view: RunView, usage: Usage) -> RunView:
+    return replace(view, usage=view.usage + usage, iteration_usage=view.iteration_usage + usage)
+
+
+def iteration_line(view: RunView, ended: float) -> str:
+    """A finished iteration in one line: all its own. `ended` is when, in the run's seconds."""
     parts = [plural(view.blocks, "code block") if view.blocks else "no code"]
     if sub_calls := view.sub_calls.done - view.sub_calls_before:
         failed = view.sub_calls.failed - view.failed_before
         parts.append(plural(sub_calls, "sub-call") + (f" ({number(failed)} failed)" if failed else ""))
     if view.raised:
         parts.append("the code raised an error")
-    parts.append(f"tokens {view.tokens}")
-    parts.append(duration(seconds))
+    parts.append(f"tokens {token_words(view.iteration_usage)}")
+    parts.append(duration(ended - view.iteration_began))
     return f"{view.iteration_name}: {', '.join(parts)}"
 
 
@@ -192,6 +201,11 @@ def summary_line(view: RunView, seconds: float, retries: str = "") -> str:
         duration(seconds),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def token_words(usage: Usage) -> str:
+    about = "about " if usage.estimated_tokens else ""
+    return f"{about}{number(usage.input_tokens)} in, {number(usage.output_tokens)} out"
 
 
 def corpus_line(view: RunView) -> str:

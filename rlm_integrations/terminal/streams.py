@@ -14,6 +14,10 @@ from typing import Any, TextIO
 from rlm_integrations.terminal.printable import one_sentence, printable
 
 
+class ReaderGoneError(BrokenPipeError):
+    """Whoever read what a command prints reads no further, as `head` does: no fault, and nothing is left to do."""
+
+
 class UnfailingStream(io.TextIOBase):
     """A stream that nothing may depend on, such as the one for progress: what it cannot take is let go."""
 
@@ -168,6 +172,15 @@ def _write_whole(text: str) -> None:
 
 def stdout_encoding() -> str:
     return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
+def flush_stdout() -> None:
+    """For a program's end: what cannot be written by now is let go."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        abandon_stdout()
 
 
 def abandon_stdout() -> None:

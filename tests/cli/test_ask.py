@@ -99,6 +99,17 @@ def test_limits_come_from_options_and_pairs_and_the_stop_reason_is_told(ask: Ask
     assert "last call: no code" in done.stderr
 
 
+def test_a_limit_is_told_once(run_fresh_cli: Any, corpus: Path, model_server: Any, tmp_path: Path) -> None:
+    model_server.models["root"] = ScriptedModel([LOOKS_FIRST, "I do not know."])
+    arguments = (*QUESTION, model_server.url, "--max-iterations", "1", "--trace", "run.json")
+    done = run_fresh_cli(*arguments, PYTHONWARNINGS="default")
+    assert done.returncode == 3, done.stderr
+    assert "Warning" not in done.stderr
+    assert done.stderr.count("limit") + done.stderr.count("max_iterations") == 1
+    [warning] = json.loads((tmp_path / "run.json").read_text("utf-8"))["warnings"]
+    assert "(max_iterations), and its answer is the root LM's word in one last call" in warning
+
+
 def test_a_reply_in_plain_text_is_no_stop(ask: Ask, model_server: Any) -> None:
     model_server.models["root"] = ScriptedModel(["The cellar."])
     done = ask("--limit", "inline_chars=20000")
@@ -149,6 +160,8 @@ def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
         (("--trace", "-"), "'-' cannot be written"),
         (("--trace", "notes"), "'notes' cannot be written"),
         (("--no-such-option",), "--no-such-option"),
+        (("--sub-model", ""), "--sub-model: is empty"),
+        (("--max-input-tokens", "0"), "--max-input-tokens"),
     ],
 )
 def test_wrong_arguments_are_named_and_end_with_2_before_any_call(
@@ -308,6 +321,39 @@ def test_on_a_terminal_the_corpus_and_the_iterations_stay_on_the_screen(
     assert "corpus: 2 documents, 2,280 characters" in lines
     assert any(line.startswith("iteration 2 of 20: 1 code block") for line in lines)
     assert lines[-1] == "the end"
+
+
+@pytest.mark.parametrize("columns", ["0", "1"])
+def test_a_width_that_is_none_hides_nothing(
+    run_cli: RunCli,
+    run_on_terminal: Callable[..., tuple[int, str]],
+    model_server: Any,
+    corpus: Path,
+    columns: str,
+) -> None:
+    model_server.models["root"] = ScriptedModel(always=lambda messages: '```repl\nFINAL("the end")\n```')
+    done = run_cli(*QUESTION, model_server.url, COLUMNS=columns)
+    assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["read:", "corpus:", "iteration", "1"]
+    _, written = run_on_terminal(*QUESTION, model_server.url, COLUMNS=columns, TERM="dumb")
+    assert "theend" in "".join(written.split())
+
+
+def test_colour_that_is_forced_makes_no_pipe_a_terminal(run_cli: RunCli, model_server: Any, corpus: Path) -> None:
+    model_server.models["root"] = ScriptedModel(['```repl\nFINAL("the end")\n```'])
+    done = run_cli(*QUESTION, model_server.url, FORCE_COLOR="1")
+    assert "\x1b[" not in done.stderr
+    assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["read:", "corpus:", "iteration", "1"]
+
+
+@pytest.mark.parametrize("way", ["notes/a.txt", "link.json"])
+def test_a_trace_never_takes_the_place_of_a_file_that_is_read(
+    ask: Ask, model_server: Any, corpus: Path, way: str
+) -> None:
+    (corpus.parent / "link.json").symlink_to("notes/a.txt")
+    text = (corpus / "a.txt").read_text()
+    done = ask("--trace", way)
+    assert (done.exit_code, (corpus / "a.txt").read_text()) == (2, text)
+    assert f"--trace: '{way}' is read, as part of the corpus; pass a file that is not in it" in done.stderr
 
 
 @pytest.mark.parametrize("whole_group", [False, True])

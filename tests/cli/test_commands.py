@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +47,37 @@ def test_no_arguments_show_the_help() -> None:
     done = CliRunner().invoke(app, [])
     assert done.exit_code == 2
     assert "doctor" in done.output
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "doctor", "demo"])
+def test_where_nobody_reads_on_it_ends_without_a_word(start_command: Callable[..., Any], command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = start_command([command], writer).end()
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("command", ["doctor", "demo"])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_where_the_disk_is_full_it_says_so(start_command: Callable[..., Any], command: str) -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        ended = start_command([command], full.fileno()).end()
+    assert (ended.returncode, ended.stderr) == (1, "Error: [Errno 28] No space left on device\n")
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
+    code = (
+        "import sys\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from rlm_integrations.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])

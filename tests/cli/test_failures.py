@@ -113,6 +113,14 @@ def test_json_has_errors_of_arguments_too(ask: Ask) -> None:
     assert "did you mean 'max_iterations'?" in json.loads(done.stdout)["error"]
 
 
+@pytest.mark.parametrize("wrong", [("--max-iterations", "many"), ("--modle", "root"), ("--trace",)])
+def test_json_has_what_the_command_line_cannot_read_too(ask: Ask, wrong: tuple[str, ...]) -> None:
+    done = ask("--json", *wrong)
+    assert done.exit_code == 2
+    assert wrong[0] in json.loads(done.stdout)["error"]
+    assert wrong[0] in done.stderr
+
+
 def test_a_limit_without_an_answer_is_3_too(ask: Ask, model_server: Any) -> None:
     model_server.models["root"] = ScriptedModel(always=lambda _: "```repl\nprint(1)\n```")
     done = ask("--limit", "max_total_tokens=10", "--json")

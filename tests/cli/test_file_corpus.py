@@ -141,3 +141,16 @@ def test_a_person_is_asked_whether_so_many_files_are_meant_and_a_program_is_not(
         code, written = run_code(MANY, typed, *arguments, *more)
         assert (code, "p/docs/c.md" in written) == (0, True)
         assert ("Go on?" in written) == (typed == b"y\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_list_of_paths_is_read_in_the_encodings_that_shells_write(
+    ask_with: RunCli, project: Path, encoding: str
+) -> None:
+    listed = "p/a.md\r\np/docs/c.md\r\n".encode(encoding)  # its zero bytes part no paths: "/" would be one
+    assert ids(ask_with("--files-from", "-", stdin=listed)) == ["p/a.md", "p/docs/c.md"]
+
+
+def test_a_list_that_breaks_off_within_a_character_is_refused(ask_with: RunCli, project: Path) -> None:
+    done = ask_with("--files-from", "-", stdin="p/a.md\n".encode("utf-16")[:-1])
+    assert (done.returncode, done.stderr) == (2, "Error: --files-from: '-' is damaged UTF-16\n")

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from rlm_integrations import Completion, Message, RLMEngine, RLMLimits, Usage
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.events import Event, RunEnded, Warned
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.testing import ScriptedModel
 
@@ -170,7 +171,7 @@ def test_the_last_reply_may_be_code_that_answers_from_variables() -> None:
     assert (result.answer, result.stop_reason) == ("kept", "max_iterations")
 
 
-def test_on_limit_raise_carries_the_result() -> None:
+def test_on_limit_raise_carries_the_result_and_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
     with (
         ScriptedModel([repl("x = 1"), "Perhaps."]) as llm,
         pytest.raises(LimitReachedError, match="max_iterations") as caught,
@@ -178,6 +179,52 @@ def test_on_limit_raise_carries_the_result() -> None:
         RLMEngine(llm, limits={"max_iterations": 1}, on_limit="raise").run("?", LONG)
     assert caught.value.result is not None
     assert caught.value.result.answer == "Perhaps."
+    assert (list(recwarn), caught.value.result.trace.warnings) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("code", "last", "limits", "told"),
+    [
+        (
+            "x = 1",
+            "Perhaps.",
+            {"max_iterations": 1},
+            "the limit of 1 step (max_iterations), and its answer is the root",
+        ),
+        (
+            "x = 'Perhaps.'",
+            finish("x"),
+            {"max_iterations": 1},
+            "answer is the root LM's word in one last call; pass on_",
+        ),
+        ("answer['content'] = 'Perhaps.'", "", {"max_iterations": 1}, "answer is the unfinished draft that stood in"),
+        ("answer['content'] = 'Perhaps.'", OSError("down"), {"max_iterations": 1}, "answer is the unfinished draft"),
+        ("x = 1", "Perhaps.", {"max_total_tokens": 1}, "reached the limit of 1 tokens (max_total_tokens), and its"),
+    ],
+)
+async def test_an_answer_after_a_limit_is_warned_of_once(
+    code: str, last: str | Exception, limits: dict[str, int], told: str
+) -> None:
+    events: list[Event] = []
+    llm = ScriptedModel([repl(code), last], usage=Usage(input_tokens=1))
+    engine = RLMEngine(llm, limits=limits, on_event=events.append)
+    with pytest.warns(RuntimeWarning) as warned:
+        result = await engine.arun("Which\nkiln? " + "x" * 500, LONG)
+    assert result.answer == "Perhaps."
+    [warning] = [str(each.message) for each in warned]
+    assert warning.startswith("a limit was met: the run for “Which kiln? xxx")
+    assert told in warning
+    assert warning.endswith('pass on_limit="raise" to have LimitReachedError in its place')
+    assert len(warning) < 350
+    assert result.trace.warnings == [warning]
+    assert [event.message for event in events if isinstance(event, Warned)] == [warning]
+    assert isinstance(events[-1], RunEnded)
+
+
+def test_a_run_that_ends_of_itself_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    result = RLMEngine(ScriptedModel([finish("1")]), limits={"max_iterations": 1}).run("?", LONG)
+    assert RLMEngine(ScriptedModel(["Monday."])).run("?", NOTES).stop_reason == "plain_reply"
+    assert (list(recwarn), result.trace.warnings) == ([], [])
 
 
 def test_tokens_are_bounded_over_the_tree() -> None:

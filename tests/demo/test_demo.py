@@ -99,6 +99,17 @@ def test_piped_it_ends_well_and_a_key_in_the_environment_bills_nobody(
     assert "\x1b" not in piped.stdout
 
 
+def test_who_reads_no_further_amid_the_run_ends_it_without_a_word() -> None:
+    pipe = subprocess.PIPE
+    program = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(program, stdout=pipe, stderr=pipe, text=True, encoding="utf-8", env=NO_MODEL) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        assert any(line.startswith("root LM: ") for line in demo.stdout)
+        demo.stdout.close()
+        assert (demo.stderr.read(), demo.wait(60)) == ("", 1)
+
+
 def test_it_is_read_on_a_few_screens_of_100_columns(piped: subprocess.CompletedProcess[str]) -> None:
     lines = piped.stdout.splitlines()
     assert len(lines) <= 150

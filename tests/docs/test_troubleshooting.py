@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from langchain_openai import ChatOpenAI
 from langchain_text_splitters import RecursiveCharacterTextSplitter
+from langgraph.graph import MessagesState, StateGraph
 from llama_index.core import Document, Settings, SummaryIndex
 
 from rlm_integrations import Completion, RLMEngine, RLMTrace
@@ -32,6 +33,14 @@ LONG = " ".join(f"Word {n}." for n in range(3_000))
 
 def looping(messages: Sequence[Message]) -> str:
     return "```repl\nprint(len(context))\n```"
+
+
+def failing(messages: Sequence[Message]) -> str:
+    return "```repl\npd.DataFrame(context)\n```"
+
+
+def answering_late(messages: Sequence[Message]) -> str:
+    return "Because." if len(messages) > 7 else looping(messages)
 
 
 def silent(messages: Sequence[Message]) -> str:
@@ -74,6 +83,12 @@ def without_langchain() -> None:
     raise RuntimeError(ended.stderr)
 
 
+def node_by_itself() -> None:
+    rlm = RLMRunnable(llm=ScriptedChatModel(["Because."]))
+    graph: Any = StateGraph(MessagesState).add_node("rlm", rlm).set_entry_point("rlm").compile()
+    graph.invoke({"messages": [("user", "Why?")]})
+
+
 def no_sandbox() -> None:
     """What the choice of a sandbox raises, for this machine has one."""
     raise cannot_confine("it needs seccomp")
@@ -88,7 +103,13 @@ WAYS: dict[str, Callable[[], object]] = {
     "the root LM failed": unreachable,
     "the root LM replied": lambda: RLMEngine(ScriptedModel(always=silent)).run("Why?", LONG),
     "the run reached": lambda: RLMEngine(ScriptedModel(always=looping), limits={"max_iterations": 3}).run("Why?", LONG),
-    "…, and the last call": lambda: RLMEngine(ScriptedModel(always=cut)).run("Why?", LONG),
+    "a limit was met": lambda: RLMEngine(ScriptedModel(always=answering_late), limits={"max_iterations": 3}).run(
+        "Why?", LONG
+    ),
+    "…, and the last call gave no answer;": lambda: RLMEngine(
+        ScriptedModel(always=failing), limits={"max_iterations": 3}
+    ).run("Why?", LONG),
+    "…, and the last call gave no answer (": lambda: RLMEngine(ScriptedModel(always=cut)).run("Why?", LONG),
     "sandbox: ": no_sandbox,
     "rlm_integrations.langchain needs": without_langchain,
     "llm: none given": default_model,
@@ -96,7 +117,8 @@ WAYS: dict[str, Callable[[], object]] = {
     "the RLM query engine does not": lambda: index().as_query_engine(engine="rlm", similarity_top_k=5),
     "as_chat_engine: ": lambda: index().as_chat_engine(engine="rlm", chat_mode="best"),
     "SummaryIndex: ": lambda: SummaryIndex([]).as_query_engine(engine="rlm"),
-    "tools: ": lambda: ChatRLM(llm=chat()).bind_tools([]),
+    "RLMRunnable: it is a node": node_by_itself,
+    "tools: ": lambda: ChatRLM(llm=chat()).bind_tools([print]),
     "carrier: ": lambda: RLMTrace.of({}),
 }
 """What a user does, by the beginning of the message that comes of it."""
@@ -121,6 +143,7 @@ def said_of(way: Callable[[], object]) -> list[str]:
     """What is raised, and what is warned of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always", RuntimeWarning)
         try:
             way()
         except Exception as error:

@@ -232,6 +232,8 @@ def test_tables_are_read_by_row(here: Here, read: Read) -> None:
         ("a.csv", "one column\n1\n", "its first line names no columns"),
         ("a.csv", "a,b\n", "it has no rows"),
         ("a.csv", "a,b\n" + "1,2\n" * 100_001, "more than 100,000 rows"),
+        ("a.csv", 'a,b\n1,"two\n3,4\n5,6\n', "line 4: unexpected end of data"),
+        ("a.csv", 'a,b\n1,"two\n3,"four\n', "line 3: ',' expected after '\"'"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', "line 2 is not JSON"),
     ],
 )
@@ -267,6 +269,13 @@ def test_gzip_is_unpacked_and_read_as_what_is_in_it(here: Here, read: Read) -> N
     }
     assert report.plain == {"n/a.log.gz"}
     assert report.missed == "skipped 1 damaged ('n/d.gz': it is cut off), 1 binary, 1 .gz"
+
+
+def test_what_follows_in_a_gzip_file_and_is_none_is_said(here: Here, read: Read) -> None:
+    here({"n/a.log.gz": gzip.compress(b"first") + b"second", "n/b.log.gz": gzip.compress(b"padded") + b"\0" * 512})
+    texts, report = read("n")
+    assert by_id(texts) == {"n/a.log.gz": "first", "n/b.log.gz": "padded"}
+    assert report.missed == "1 read in part, for it is damaged ('n/a.log.gz': its last 6 bytes are no gzip)"
 
 
 def test_gzip_is_bounded(here: Here, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from typing import Any, NotRequired
@@ -195,3 +197,12 @@ def test_without_langchain_the_error_says_what_to_install_and_the_rest_works():
     assert ran.stdout == f"{RLMRunnable.__name__}\n"
     assert "MissingExtraError: RLMMiddleware is for create_agent of the langchain package" in ran.stderr
     assert "pip install langchain" in ran.stderr
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda middleware: pickle.loads(pickle.dumps(middleware))])
+def test_a_copy_of_the_middleware_serves_an_agent_too(copied):
+    model = own_model()
+    middleware = RLMMiddleware(LETTERS)
+    for each in (middleware, copied(middleware)):
+        agent = create_agent(model, middleware=[each])
+        assert agent.invoke(ASKED)["messages"][-1].text == "It is 30"

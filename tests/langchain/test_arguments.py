@@ -28,6 +28,8 @@ def test_a_misspelt_argument_names_the_close_one(root_model):
         ({"max_iterations": 5}, 'max_iterations: unknown argument; it is a limit: limits={"max_iterations": 5}'),
         ({"max_steps": 5}, 'max_steps: unknown argument; it is a limit: limits={"max_iterations": 5}'),
         ({"timeout": 30}, 'timeout: unknown argument; it is a limit: limits={"timeout_s": 30}'),
+        ({"input_price": 9}, 'unknown argument; pass prices={"llm": {"input_price": ..., "output_price": ...}}'),
+        ({"prices": {"gpt-5": {}}}, 'prices: unknown name \'gpt-5\'; prices are those of "llm" or "sub_llm"'),
         ({"max_token": 9}, "max_token: unknown argument; the arguments are"),
         ({"max_tokens": 9}, "max_tokens: unknown argument; a reply's are the model's"),
         ({"documents": ["a"]}, "documents: unknown argument; pass it as context: context=documents"),
@@ -69,11 +71,19 @@ def test_no_model_names_llm():
 WRONG: dict[str, list[tuple[Any, str]]] = {
     "llm": [(5, "llm: int is not a LangChain model; pass one"), (ScriptedChatModel, "llm: the class Scripted")],
     "sub_llm": [(5, "sub_llm: int is not a LangChain model; pass one")],
-    "context": [(5, "context: int is not a corpus; pass"), ([], "context: is empty")],
+    "context": [
+        (5, "context: int is not a corpus; pass"),
+        (b"a text", "context: bytes is not a corpus; decode it"),
+        ([], "context: is empty"),
+    ],
     "limits": [
         (5, "limits: int given; pass RLMLimits"),
         ({"max_iteration": 3}, "did you mean 'max_iterations'"),
         ({"max_iterations": "many"}, "limits: max_iterations='many'"),
+    ],
+    "prices": [
+        (5, "prices: int given; pass prices={"),
+        ({"llm": {"input_price": "free", "output_price": 1}}, "prices: llm: input_price: 'free' is no price"),
     ],
     "sandbox": [(5, "sandbox: 5 is not one; pass"), (None, "sandbox: None"), ("dockr", "sandbox: ")],
     "tools": [

@@ -69,6 +69,9 @@ class TextCache(BaseCache):
         self.kept.clear()
 
 
+PRICES: Any = {"input_price": 1.0, "output_price": 1.0}
+
+
 @pytest.fixture(params=[InMemoryCache, TextCache])
 def cache(request: pytest.FixtureRequest) -> Iterator[BaseCache]:
     kept = request.param()
@@ -85,7 +88,8 @@ def test_a_repeated_run_is_all_hits_costs_nothing_and_meets_no_limit(
     root, sub = (CountedModel(name_sent=name, reports=reports) for name in ("root", "sub"))
 
     def run(**limits: Any) -> AIMessage:
-        rlm = RLMRunnable(llm=root.with_retry(), sub_llm=sub, context=LONG, limits=limits, trace="full")
+        llm, prices = root.with_retry(), {"llm": PRICES, "sub_llm": PRICES} if limits else None
+        rlm = RLMRunnable(llm=llm, sub_llm=sub, context=LONG, limits=limits, prices=prices, trace="full")
         return rlm.invoke("How many?") if path == "sync" else asyncio.run(rlm.ainvoke("How many?"))
 
     first = run()

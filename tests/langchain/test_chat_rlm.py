@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.documents import Document
@@ -341,6 +342,25 @@ async def test_an_agent_takes_it_for_its_model(root_model):
 class Capital(BaseModel):
     city: str
     inhabitants: int
+
+
+@pytest.mark.parametrize("form", [Capital, ProviderStrategy(Capital), ProviderStrategy(Capital.model_json_schema())])
+async def test_an_agent_has_its_response_format(root_model, form):
+    answer = {"city": "Rome", "inhabitants": 2_750_000}
+    for call in ("invoke", "ainvoke"):
+        chat = ChatRLM(llm=root_model(READY.format("{'city': 'Rome'}"), READY.format(answer)), context="c")
+        agent = create_agent(chat, tools=[], response_format=form)
+        question = {"messages": [("user", "Which city?")]}
+        state = agent.invoke(question) if call == "invoke" else await agent.ainvoke(question)
+        given = state["structured_response"]
+        assert (given if isinstance(given, dict) else given.model_dump()) == answer
+        assert RLMTrace.of(state["messages"][-1]).iteration_count == 2  # the first answer did not fit
+
+
+def test_a_response_format_that_is_a_tool_is_refused_with_the_one_that_is_not(root_model):
+    agent = create_agent(ChatRLM(llm=root_model("say:x"), context="c"), response_format=ToolStrategy(Capital))
+    with pytest.raises(NotImplementedError, match=r"response_format=ProviderStrategy\(\.\.\.\)"):
+        agent.invoke({"messages": [("user", "Which city?")]})
 
 
 async def test_structured_output_is_the_validated_object(root_model):

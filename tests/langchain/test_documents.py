@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from langchain_classic.retrievers import MergerRetriever
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -102,6 +103,29 @@ async def test_retrieved_documents_without_ids_get_the_same_one_each_time():
     assert len({d.id for d in [*first, *second]}) == 3
 
 
+async def test_a_hit_that_several_searches_of_one_retriever_find_is_one_document(root_model):
+    for name in ("v1", None):
+        store = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
+        store.add_documents([Document("the only text", id=name, metadata={"page": 1}), Document("another", id="v2")])
+        both = MergerRetriever(retrievers=[store.as_retriever(), store.as_retriever()])
+        assert len(both.invoke("q")) == 4
+        count = "answer['content'] = str([len(context), len(retrieve('again')), len(context)])\nanswer['ready'] = True"
+        rlm = RLMRunnable(llm=root_model(count, count), context=both)
+        assert (rlm.invoke("q").content, (await rlm.ainvoke("q")).content) == ("[2, 2, 2]", "[2, 2, 2]")
+
+
+@pytest.mark.parametrize("way", ["constructor", "call"])
+def test_documents_that_are_given_again_count_once_and_those_that_are_alike_stay(way, root_model):
+    found = [Document("one", id="a"), Document("two", id="b"), Document("other", id="a"), Document("row")]
+    again = [Document("one", id="a"), Document("row"), found[1]]
+    ids = "answer['content'] = str([d['id'] for d in context])\nanswer['ready'] = True"
+    if way == "constructor":
+        answer = RLMRunnable(llm=root_model(ids), context=found + again).invoke("q").content
+    else:
+        answer = RLMRunnable(llm=root_model(ids)).invoke({"question": "q", "context": found + again}).content
+    assert answer == "['a', 'b', 'a#2', 'doc-4', 'doc-5']"
+
+
 def test_a_retriever_beside_documents_keeps_both():
     search = RunnableLambda(lambda query: [Document(query, id="hit")])
     run = RunContext(prepare_context(["kept"]).preceded_by(prepare_brought(search)))
@@ -120,8 +144,9 @@ async def test_a_retriever_that_returns_something_else_is_named():
 def test_what_cannot_be_a_context_says_what_to_pass():
     with pytest.raises(InvalidArgumentError, match="as_retriever"):
         prepare_context(InMemoryVectorStore(DeterministicFakeEmbedding(size=8)))
-    with pytest.raises(InvalidArgumentError, match="int is not a corpus"):
-        prepare_context(5)
+    for wrong, says in ((5, "int is not a corpus"), (b"text", "decode it"), ([(Document("a"), 0.5)], "of pairs")):
+        with pytest.raises(InvalidArgumentError, match=says):
+            prepare_context(wrong)
     search = RunnableLambda(lambda query: [Document(query)])
     with pytest.raises(InvalidArgumentError, match="pass one of them"):
         prepare_context(search).preceded_by(prepare_brought(search))

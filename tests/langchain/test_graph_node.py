@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -11,11 +12,13 @@ from langchain.agents import create_agent
 from langchain_core.documents import Document
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel
+from typing_extensions import TypedDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import RLMRunnable, collect_rlm_traces
@@ -192,3 +195,57 @@ async def test_behind_a_tool_of_an_agent_it_shows_no_code_and_hangs_below_the_to
     assert [len(line) - len(line.lstrip()) for line in below[1:]] == [
         len(below[0]) - len(below[0].lstrip()) + 2 * depth for depth in (1, 2, 2, 2)
     ]
+
+
+class Asked(TypedDict, total=False):
+    question: str
+    context: list[Document]
+    answer: AIMessage
+
+
+def bound(rlm: RLMRunnable) -> Any:
+    return rlm.with_config(tags=["mine"])
+
+
+@pytest.mark.parametrize("given", [lambda rlm: rlm, bound], ids=["itself", "bound"])
+@pytest.mark.parametrize("state", [MessagesState, Asked])
+def test_a_runnable_as_a_node_by_itself_is_told_that_its_answer_is_lost(state, given, root_model):
+    node = given(RLMRunnable(llm=root_model("say:x"), context="c"))
+    graph = StateGraph(state).add_node("rlm", node).add_edge(START, "rlm").compile()
+    asked = {"messages": [HumanMessage("q")]} if state is MessagesState else {"question": "q"}
+    with pytest.warns(UserWarning, match=r"a node of a LangGraph graph by itself.*rlm\.as_node\(\)") as caught:
+        state = graph.invoke(asked)
+    assert caught[0].filename == __file__
+    assert len(state) == 1  # LangGraph says nothing of a message that it drops
+    assert len(next(iter(state.values()))) == 1
+
+
+async def test_what_calls_the_runnable_within_a_node_is_told_nothing(root_model):
+    rlm = RLMRunnable(llm=ScriptedChatModel(always=lambda messages: "x"), context="c")
+
+    def called(state: Any) -> Any:
+        return {"messages": [rlm.invoke(state)]}
+
+    def called_with_config(state: Any, config: RunnableConfig) -> Any:
+        return {"messages": [rlm.invoke(state, config)]}
+
+    async def awaited(state: Any, config: RunnableConfig) -> Any:
+        return {"messages": [await rlm.ainvoke(state, config)]}
+
+    async def gathered(state: Any) -> Any:
+        return {"messages": await asyncio.gather(rlm.ainvoke(state), rlm.ainvoke(state))}
+
+    in_chain = rlm | RunnableLambda(lambda message: {"messages": [message]})
+    for node in (called, called_with_config, awaited, gathered, in_chain, rlm.as_node()):
+        graph = StateGraph(MessagesState).add_node("rlm", node).set_entry_point("rlm").compile()
+        state = await graph.ainvoke({"messages": [HumanMessage("q")]})
+        assert state["messages"][-1].content == "x"
+        if node not in (awaited, gathered):
+            assert graph.invoke({"messages": [HumanMessage("q")]})["messages"][-1].content == "x"
+
+
+async def test_a_state_that_is_a_list_of_messages_takes_the_runnable_itself(root_model):
+    graph = StateGraph(Annotated[list[AnyMessage], add_messages])
+    graph.add_node("rlm", RLMRunnable(llm=root_model("say:x", "say:x"), context="c")).set_entry_point("rlm")
+    for messages in (graph.compile().invoke([HumanMessage("q")]), await graph.compile().ainvoke([HumanMessage("q")])):
+        assert [message.content for message in messages] == ["q", "x"]

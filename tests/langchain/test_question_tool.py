@@ -162,6 +162,13 @@ async def test_an_agent_survives_a_run_that_fails_and_is_told_why(mode, agent_mo
     assert "the server is down" in trace.error
 
 
+def test_an_agent_is_told_what_kept_a_run_from_its_answer():
+    llm = ScriptedChatModel(always=lambda _: "```repl\npd.DataFrame(context)\n```")
+    rlm = RLMRunnable(llm=llm, context="x" * 9_000, limits={"max_iterations": 3})
+    told = rlm.as_tool().invoke(CALL)
+    assert told.content.endswith("each of the last 4 steps failed: NameError: name 'pd' is not defined")
+
+
 @pytest.mark.parametrize("mode", ["sync", "async"])
 async def test_a_question_that_is_none_is_told_to_the_agent(mode, root_model):
     call = {**CALL, "args": {"question": "  "}}

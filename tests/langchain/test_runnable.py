@@ -13,6 +13,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, message_to_dict, messages_from_dict
 from langchain_core.messages.ai import add_usage
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
 
@@ -20,7 +21,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.events import RunEnded, RunStarted
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError
-from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain import ChatRLM, RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
 READY = 'answer["content"] = {0}\nanswer["ready"] = True'
@@ -202,6 +203,38 @@ def test_a_failed_model_and_a_raised_limit_are_no_parsing_error(root_model):
     with pytest.raises(LimitReachedError) as caught:
         rlm.with_structured_output(Capital, include_raw=True).invoke("q")
     assert caught.value.result.answer == Capital(city="Rome", inhabitants=1)
+
+
+PRICES = {"llm": {"input_price": 10_000, "output_price": 0}}
+
+
+@pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])
+def test_a_limit_in_money_is_kept_by_the_prices_that_are_given(kind, root_model):
+    llm = root_model("x = 1", "x = 2", "say:late")
+    rlm = kind(llm=llm, context="x" * 9_000, limits={"max_cost_usd": 0.15}, prices=PRICES)
+    with pytest.warns(RuntimeWarning, match=r"reached the limit of 0.15 US dollars \(max_cost_usd\)"):
+        message = rlm.invoke("q")
+    report = message.response_metadata["rlm"]
+    assert (message.text, report["stop_reason"]) == ("late", "max_cost")
+    assert RLMTrace.of(message).usage.cost_usd == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])
+def test_a_limit_in_money_without_prices_is_refused_with_nothing_sent(kind, root_model):
+    llm = root_model("x = 1")
+    with pytest.raises(InvalidArgumentError, match=r"llm costs is unknown; pass prices=\{.* or use max_total_tokens"):
+        kind(llm=llm, context="x" * 9_000, limits={"max_cost_usd": 1})
+    with pytest.raises(InvalidArgumentError, match="what a call of sub_llm costs is unknown"):
+        kind(llm=llm, sub_llm=root_model("say:y"), limits={"max_cost_usd": 1}, prices=PRICES)
+    assert llm.requests == []
+    kind(llm=llm, sub_llm=llm, limits={"max_cost_usd": 1}, prices=PRICES)
+
+
+def test_a_chain_that_keeps_the_text_alone_warns_of_a_limit(root_model):
+    rlm = RLMRunnable(llm=root_model("x = 1", "say:Rome, perhaps."), context="x" * 9_000, limits={"max_iterations": 1})
+    with pytest.warns(RuntimeWarning, match="a limit was met: the run for “Which city does he mean") as warned:
+        assert (rlm | StrOutputParser()).invoke("Which city does he mean?") == "Rome, perhaps."
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize("schema", [list[str], dict[str, int], Literal["yes", "no"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing
 from typing import Annotated, Any, Literal
 
 import pydantic.v1
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop.answer_type import AnswerType
-from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.langchain import ChatRLM, RLMRunnable
 from rlm_integrations.langchain.structured_output import StructuredOutput
 
 
@@ -104,6 +105,35 @@ def test_none_is_no_answer_elsewhere(root_model: Any) -> None:
     llm = root_model("answer.update(content=None, ready=True)", "answer.update(content={'parties': [], 'value': 1})")
     rlm = RLMRunnable(llm=llm, context="a line", limits={"max_iterations": 1})
     assert rlm.with_structured_output(Contract).invoke("q") == Contract(parties=[], value=1)
+
+
+class Street(typing.TypedDict):
+    """A street."""
+
+    name: Annotated[str, ..., "without the number"]
+
+
+class Place(typing.TypedDict, total=False):
+    """A place."""
+
+    city: str
+    streets: list[Street]
+
+
+@pytest.mark.parametrize("face", [RLMRunnable, ChatRLM])
+def test_a_typed_dict_of_typing_is_a_schema_under_every_python(face, root_model):
+    place = {"city": "Rome", "streets": [{"name": "Via Appia"}]}
+    wrong = {"city": "Rome", "streets": [{"name": 7}]}
+    llm = root_model(*(f"answer['content'] = {each}\nanswer['ready'] = True" for each in (wrong, place)))
+    assert face(llm=llm, context="c").with_structured_output(Place).invoke("q") == place
+    assert "streets" in llm.requests[1][-1].content
+
+
+@pytest.mark.parametrize(("schema", "named"), [(None, "None"), (len, "a function"), (lambda city: city, "a function")])
+def test_what_is_no_schema_is_refused_before_a_run(root_model, schema, named):
+    for face in (RLMRunnable, ChatRLM):
+        with pytest.raises(InvalidArgumentError, match=f"schema: {named} given; pass a pydantic model"):
+            face(llm=root_model(), context="c").with_structured_output(schema)
 
 
 @pytest.mark.parametrize("schema", [{}, {"city": "str"}, {"type": "city"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 
 import pytest
@@ -36,6 +37,23 @@ async def test_a_tool_is_called_by_place_and_by_name_as_a_child_of_the_step(mode
         "    population [tool]",
         "    population [tool]",
     ]
+
+
+@pytest.mark.parametrize("mode", ["invoke", "ainvoke", "stream"])
+async def test_a_tool_that_is_only_async_is_called_in_sync_runs_too(mode, root_model, tracer):
+    async def population(city: str, year: int = 2020) -> str:
+        """How many people lived there."""
+        await asyncio.sleep(0)
+        return f"{city} {year}: 2,750,000"
+
+    rlm = RLMRunnable(llm=root_model(CODE), tools=[StructuredTool.from_function(coroutine=population)], context="c")
+    config = {"callbacks": [tracer]}
+    if mode == "stream":
+        answer = "".join(chunk.text for chunk in rlm.stream("q", config))
+    else:
+        answer = (rlm.invoke("q", config) if mode == "invoke" else await rlm.ainvoke("q", config)).text
+    assert answer == "Rome 2020: 2,750,000; Rome 1990: 2,750,000"
+    assert [line for line in tracer.lines() if "population" in line] == ["    population [tool]"] * 2
 
 
 def test_the_root_is_told_of_its_signature_and_description(root_model):

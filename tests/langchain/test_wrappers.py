@@ -131,6 +131,17 @@ def test_alternatives_are_chosen_between(root_model):
     assert rlm.with_config(configurable={"engine": "plain"}).invoke("q").content == "plain"
 
 
+@pytest.mark.parametrize("made", [lambda rlm: rlm, lambda rlm: lambda: rlm], ids=["given", "made when chosen"])
+def test_alternatives_are_a_tool_that_chooses_in_each_call(made, root_model):
+    first = RLMRunnable(llm=root_model("say:first"), context="the corpus")
+    second = RLMRunnable(llm=root_model("say:second"), context="another")
+    field = ConfigurableField(id="engine")
+    tool = first.configurable_alternatives(field, default_key="first", second=made(second)).as_tool(name="ask")
+    assert (list(tool.args), "10 characters" in tool.description) == (["question"], True)
+    assert tool.invoke({"question": "q"}) == "first"
+    assert tool.invoke({"question": "q"}, {"configurable": {"engine": "second"}}) == "second"
+
+
 async def test_names_tags_and_metadata_of_with_config_reach_every_call(root_model, sub_model, tracer):
     code = 'answer["content"] = llm_query("a")\nanswer["ready"] = True'
     rlm = RLMRunnable(llm=root_model(code), sub_llm=sub_model, context="c")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from itertools import pairwise
 
@@ -83,12 +84,30 @@ def test_leaves_find_their_place_through_ancestors_that_are_no_part_of_the_corpu
     assert all(long_text[span.start : span.end] == span.node.text for span in merged.spans)
 
 
-def test_leaves_without_their_ancestors_make_a_document_for_each_parent(long_text):
+@pytest.mark.parametrize("overlap", [0, 20])
+@pytest.mark.parametrize("sizes", [[2048, 512], [2048, 512, 128]])
+def test_leaves_without_their_ancestors_count_once(long_text, sizes, overlap):
+    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=sizes, chunk_overlap=overlap)
+    leaves = get_leaf_nodes(parser.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")]))
+    if overlap:
+        (merged,) = merge_nodes(leaves)
+        assert (merged.document.id, merged.document.text, merged.guesses) == ("ledger", long_text, 0)
+        assert all(long_text[span.start : span.end] == span.node.text for span in merged.spans)
+        return
+    parts = merge_nodes(leaves)  # nothing says which parent follows on which
+    assert "\n".join(part.document.text for part in parts) == long_text
+    with pytest.warns(UserWarning, match=f"the place of {len(parts) - 1} of the {len(leaves)} chunks is a guess"):
+        NodeCorpus.of_nodes(leaves)
+
+
+def test_leaves_without_ancestors_in_another_order_are_never_glued_together_and_doubt_is_told(long_text):
     parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[2048, 512])
-    nodes = parser.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")])
-    parents = [node for node in nodes if node.child_nodes]
-    merged = merge_nodes(get_leaf_nodes(nodes))
-    assert [each.document.text for each in merged] == [parent.text for parent in parents]
+    leaves = get_leaf_nodes(parser.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")]))
+    for number in range(20):
+        some = random.Random(number).sample(leaves, 12)
+        assert all(part.document.text in long_text for part in merge_nodes(some))
+    with pytest.warns(UserWarning, match="chunks is a guess"):
+        NodeCorpus.of_nodes(random.Random(0).sample(leaves, len(leaves)))
 
 
 def test_large_gaps_divide():

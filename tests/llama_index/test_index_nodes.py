@@ -22,10 +22,13 @@ from llama_index.core.indices.property_graph import ImplicitPathExtractor
 from llama_index.core.node_parser import HierarchicalNodeParser, get_leaf_nodes
 from llama_index.core.schema import IndexNode, TextNode
 from llama_index.core.vector_stores.simple import SimpleVectorStore
+from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQueryResult
+from pydantic import PrivateAttr
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.index_nodes import nodes_of_index
+from rlm_integrations.llama_index.node_selection import NodeSelection
 
 LOADING = {"property_graph": {"kg_extractors": [ImplicitPathExtractor()], "use_async": False}}
 """What an index cannot be loaded without offline."""
@@ -92,6 +95,60 @@ def test_nodes_deleted_before_an_index_was_kept_on_disk_stay_deleted(documents, 
     assert texts(loaded) == [documents[n].text for n in (0, 1, 2, 4)]
 
 
+class VectorsOnly(BasePydanticVectorStore):
+    """A vector store that keeps no text, and says nothing of what it holds."""
+
+    stores_text: bool = False
+    _node_id_of: dict[str, list[float]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def client(self):
+        return None
+
+    def add(self, nodes, **kwargs):
+        self._node_id_of.update({node.node_id: node.get_embedding() for node in nodes})
+        return [node.node_id for node in nodes]
+
+    def delete(self, ref_doc_id, **kwargs):
+        pass
+
+    def query(self, query, **kwargs):
+        return VectorStoreQueryResult(ids=[], similarities=[])
+
+
+class DeletingVectorsOnly(VectorsOnly):
+    def delete_nodes(self, node_ids=None, filters=None, **kwargs):
+        for node_id in node_ids or ():
+            del self._node_id_of[node_id]
+
+
+class FaissMapVectorStore(DeletingVectorsOnly):
+    """With the attribute of the store of that name."""
+
+    @property
+    def _node_id_to_faiss_id_map(self):
+        return dict.fromkeys(self._node_id_of, 0)
+
+
+def test_what_a_map_of_faiss_no_longer_holds_is_gone(documents):
+    storage = StorageContext.from_defaults(vector_store=FaissMapVectorStore())
+    index = VectorStoreIndex(documents, storage_context=storage)
+    index.delete_nodes(["d3"])
+    assert texts(index) == [documents[n].text for n in (0, 1, 2, 4)]
+    index.delete_nodes(["d2"], delete_from_docstore=True)
+    assert texts(index) == [documents[n].text for n in (0, 1, 4)]
+
+
+def test_of_a_store_that_deletes_and_does_not_say_what_it_holds_it_is_told(documents):
+    def over(store):
+        return VectorStoreIndex(documents, storage_context=StorageContext.from_defaults(vector_store=store))
+
+    assert len(nodes_of_index(over(VectorsOnly()))) == 5  # nothing can have been deleted
+    with pytest.warns(UserWarning, match="DeletingVectorsOnly does not say which nodes it holds") as caught:
+        assert len(nodes_of_index(over(DeletingVectorsOnly()))) == 5
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_of_an_index_all_of_whose_nodes_were_deleted_none_is_read(documents):
     index = VectorStoreIndex(documents)
     index.delete_nodes([document.node_id for document in documents])
@@ -111,7 +168,7 @@ def test_what_a_store_that_keeps_text_no_longer_lists_is_gone(documents, overrid
 @pytest.mark.parametrize("refused", [AssertionError("Either node_ids or filters must be provided"), ValueError("no")])
 def test_a_store_that_lists_only_under_a_filter_is_given_an_empty_one(documents, refused):
     class Filtered(TextStore):
-        """As Postgres' and Milvus' stores."""
+        """As Elasticsearch's store."""
 
         def get_nodes(self, node_ids=None, filters=None):
             if node_ids is None and filters is None:
@@ -121,6 +178,83 @@ def test_a_store_that_lists_only_under_a_filter_is_given_an_empty_one(documents,
 
     storage = StorageContext.from_defaults(vector_store=Filtered(kept={}))
     assert texts(VectorStoreIndex(documents, storage_context=storage)) == [document.text for document in documents]
+
+
+class PGVectorStore(TextStore):
+    """As the store of that name, once SQLAlchemy refuses an AND of nothing."""
+
+    def get_nodes(self, node_ids=None, filters=None):
+        assert node_ids is not None or filters is not None, "Either node_ids or filters must be provided"
+        if not filters.filters:
+            raise TypeError("and_() without arguments")
+        return [node for node in super().get_nodes() if NodeSelection(filters).passes(node)]
+
+
+class MilvusVectorStore(TextStore):
+    """As the store of that name over a server: conditions see the id, and an empty expression is refused."""
+
+    def get_nodes(self, node_ids=None, filters=None):
+        if node_ids is None and filters is None:
+            raise ValueError("Either node_ids or filters must be provided.")
+        if not filters.filters:
+            raise RuntimeError("empty expression should be used with limit")
+        (condition,) = filters.filters
+        assert (condition.key, condition.operator.value, condition.value) == ("id", "!=", "")
+        return super().get_nodes()
+
+
+@pytest.mark.parametrize("kind", [PGVectorStore, MilvusVectorStore])
+def test_a_store_that_lists_only_under_a_condition_is_given_one_that_all_pass(documents, kind):
+    storage = StorageContext.from_defaults(vector_store=kind(kept={}))
+    index = VectorStoreIndex(documents, storage_context=storage)
+    assert texts(index) == [document.text for document in documents]
+    index.delete_nodes(["d3"])
+    assert texts(index) == [documents[n].text for n in (0, 1, 2, 4)]
+    index.delete_nodes(["d0", "d1", "d2", "d4"])
+    assert nodes_of_index(index) == []
+
+
+def test_what_came_of_a_filter_is_told_beside_that_one_was_missing(documents):
+    class Down(ClosedStore):
+        def get_nodes(self, node_ids=None, filters=None):
+            if filters is None:
+                raise ValueError("Either node_ids or filters must be provided.")
+            raise ConnectionError("connection refused")
+
+    index = VectorStoreIndex(documents, storage_context=StorageContext.from_defaults(vector_store=Down(kept={})))
+    with pytest.raises(InvalidArgumentError, match=r"must be provided\.; ConnectionError: connection refused\); pass"):
+        nodes_of_index(index)
+
+
+@pytest.mark.parametrize("count", [99, 100, 101, 1_000, 1_234])
+def test_a_store_that_lists_some_unless_it_is_given_a_limit_is_asked_for_all(documents, count):
+    class Limited(TextStore):
+        """As Pinecone's."""
+
+        def get_nodes(self, node_ids=None, filters=None, limit=100):
+            if filters is None:
+                raise ValueError("Filters must be specified")
+            return super().get_nodes()[:limit]
+
+    store = Limited(kept={})
+    index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
+    store.kept = {str(i): TextNode(id_=str(i), text=f"Node {i}.") for i in range(count)}
+    assert len(nodes_of_index(index)) == count
+
+
+@pytest.mark.parametrize("most", [10_000, None])
+def test_a_store_that_keeps_to_a_limit_is_not_read_in_part(documents, most):
+    class Limited(TextStore):
+        def get_nodes(self, node_ids=None, filters=None, limit=100):
+            if most is None and limit > 10_000:
+                raise ValueError("top_k must be at most 10000")
+            return super().get_nodes()[: min(limit, 10_000)]
+
+    store = Limited(kept={})
+    index = VectorStoreIndex.from_documents(documents, storage_context=StorageContext.from_defaults(vector_store=store))
+    store.kept = {str(i): TextNode(id_=str(i), text="x") for i in range(10_001)}
+    with pytest.raises(InvalidArgumentError, match="possibly truncated" if most else "top_k must be at most 10000"):
+        nodes_of_index(index)
 
 
 def test_indexes_of_one_storage_do_not_see_each_others_nodes(documents, build_knowledge_graph):

@@ -276,7 +276,8 @@ def test_the_system_prompt_can_be_seen_changed_and_put_back(ledger, scripted):
 def test_limits_are_met_as_asked_for(ledger, scripted):
     looking = "```repl\nprint(len(context))\n```"
     llm = scripted([looking, "One document."])
-    response = RLMQueryEngine.from_documents([ledger], llm=llm, limits={"max_iterations": 1}).query("How many?")
+    with pytest.warns(RuntimeWarning, match=r"a limit was met: the run for “How many\?” reached the limit of 1 step"):
+        response = RLMQueryEngine.from_documents([ledger], llm=llm, limits={"max_iterations": 1}).query("How many?")
     assert response.metadata["rlm"]["stop_reason"] == "max_iterations"
     engine = RLMQueryEngine.from_documents(
         [ledger], llm=scripted([looking, "One."]), limits={"max_iterations": 1}, on_limit="raise"
@@ -284,6 +285,20 @@ def test_limits_are_met_as_asked_for(ledger, scripted):
     with pytest.raises(LimitReachedError) as raised:
         engine.query("How many?")
     assert raised.value.result.trace.iterations
+
+
+def test_a_limit_in_money_needs_prices_and_is_kept_by_them(ledger, scripted):
+    index, llm = SummaryIndex.from_documents([ledger]), scripted(["```repl\nprint(len(context))\n```", "One."])
+    with pytest.raises(InvalidArgumentError, match="llm costs is unknown; pass prices="):
+        index.as_query_engine(engine="rlm", llm=llm, limits={"max_cost_usd": 0.01})
+    with pytest.raises(TypeError, match="did you mean 'prices'"):
+        index.as_query_engine(engine="rlm", llm=llm, input_price=1)
+    assert llm.requests == []
+    prices = {"llm": {"input_price": 10_000, "output_price": 10_000}}
+    engine = index.as_query_engine(engine="rlm", llm=llm, limits={"max_cost_usd": 0.01}, prices=prices)
+    with pytest.warns(RuntimeWarning, match=r"the limit of 0\.01 US dollars \(max_cost_usd\)"):
+        response = engine.query("How many?")
+    assert (str(response), response.metadata["rlm"]["stop_reason"]) == ("One.", "max_cost")
 
 
 async def test_a_failing_llm_is_a_run_error_with_its_cause(ledger, scripted):

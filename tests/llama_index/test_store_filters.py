@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
+from llama_index.core.vector_stores.simple import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.index_nodes import nodes_of_index
 from rlm_integrations.llama_index.node_selection import NodeSelection
+from rlm_integrations.llama_index.store_filters import narrowing
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant:UserWarning")
 
@@ -99,3 +103,44 @@ def test_the_store_lists_no_more_than_it_must(index, value, monkeypatch):
 def test_where_no_node_passes_it_says_of_how_many(index):
     with pytest.raises(InvalidArgumentError, match=f"filters: none of the {len(ROWS)} nodes passes"):
         index.as_query_engine(engine="rlm", filters=MetadataFilters(filters=[one("nobody")]))
+
+
+class PGVectorStore(SimpleVectorStore):
+    """Of that name, by which it is known."""
+
+
+class MilvusVectorStore(SimpleVectorStore):
+    text_key: str = "body"
+
+
+WRITING = [PGVectorStore, MilvusVectorStore]
+"""Those that write a value into the text of a query: Postgres' runs what stands behind a quote as SQL."""
+
+
+def sent(store: type[BasePydanticVectorStore], *conditions: MetadataFilter, condition=FilterCondition.AND) -> object:
+    narrowed = narrowing(MetadataFilters(filters=[*conditions], condition=condition), store())
+    return None if narrowed is None else [(each.key, each.value) for each in narrowed.filters]
+
+
+@pytest.mark.parametrize("store", WRITING)
+@pytest.mark.parametrize("value", ["x'; drop table data_notes; --", "O'Neil", 'a"b', "ends with \\"])
+def test_what_would_not_stay_a_value_is_not_sent(store, value):
+    assert sent(store, one(value)) is None
+    assert sent(store, one(["a", value], FilterOperator.IN)) is None
+    assert sent(store, one("ann", key="owner"), one(value)) == [("owner", "ann")]
+    assert sent(store, one("ann", key="owner"), one(value), condition=FilterCondition.OR) is None
+    assert sent(store, one("a", key=value)) is None
+
+
+@pytest.mark.parametrize("store", WRITING)
+@given(value=st.text())
+def test_a_text_that_is_sent_can_end_no_quotation(store, value):
+    assert sent(store, one(value)) == (None if set(value) & set("'\"\\") else [("k", value)])
+
+
+def test_of_milvus_columns_and_numbers_it_is_not_asked():
+    assert sent(MilvusVectorStore, one("a", key="body")) is None
+    assert sent(MilvusVectorStore, one("a", key="id")) is None
+    assert sent(MilvusVectorStore, one(7)) is None
+    assert sent(PGVectorStore, one("a", key="body")) == [("body", "a")]
+    assert sent(PGVectorStore, one(7)) == [("k", 7.0)]

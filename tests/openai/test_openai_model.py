@@ -14,6 +14,7 @@ from typing import Any
 import openai
 import pytest
 
+from rlm_integrations import RLMEngine
 from rlm_integrations.core.errors import InvalidArgumentError, RLMError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -84,6 +85,25 @@ def test_prices_give_a_cost_with_cached_input_at_its_own_price(chat_server: Any,
     assert ask(full).usage.cost_usd == pytest.approx(2.0 + 1.0)
     cached = OpenAIModel("t", chat_server.url, input_price=2, output_price=10, cached_input_price=0.5)
     assert ask(cached).usage.cost_usd == pytest.approx(1.2 + 0.2 + 1.0)
+
+
+def test_tokens_that_the_server_does_not_count_have_a_price_too(chat_server: Any, ask: Any) -> None:
+    chat_server.will_answer({"choices": [{"message": {"content": "x" * 400}}]})
+    cost = ask(OpenAIModel("t", chat_server.url, input_price=0, output_price=10)).usage.cost_usd
+    assert cost == pytest.approx(100 * 10 / 1e6)
+
+
+def test_a_cost_that_the_server_reports_is_read(chat_server: Any, ask: Any) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11, "cost": 0.0125}
+    chat_server.will_answer(chat_server.completion("x", usage=usage))
+    assert ask(OpenAIModel("t", chat_server.url)).usage.cost_usd == 0.0125
+
+
+def test_a_limit_in_money_needs_prices_before_anything_is_sent(chat_server: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="what a call of llm costs is unknown"):
+        RLMEngine(OpenAIModel("t", chat_server.url), limits={"max_cost_usd": 1})
+    RLMEngine(OpenAIModel("t", chat_server.url, input_price=1, output_price=2), limits={"max_cost_usd": 1})
+    assert chat_server.requests == []
 
 
 @pytest.mark.parametrize(

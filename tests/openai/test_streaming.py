@@ -142,3 +142,17 @@ def test_a_run_with_sub_calls_side_by_side_goes_on_as_with_any_server(chat_serve
     assert json.loads(result.text) == [f"```repl\n{code}\n```"] * 9
     assert result.usage.input_tokens == 10 * 100
     assert result.trace.warnings == []
+
+
+def test_calls_of_tools_are_put_together(chat_server: Any, ask: Any) -> None:
+    server = StreamingServer(chat_server)
+    calls = [
+        {"index": 0, "id": "1", "type": "function", "function": {"name": "python", "arguments": '{"code": '}},
+        {"index": 1, "id": "2", "type": "function", "function": {"name": "python", "arguments": ""}},
+        {"index": 0, "function": {"arguments": '"FINAL(1)"}'}},
+        {"index": 1, "function": {"arguments": '{"code": "x"}'}},
+    ]
+    server.pieces = [{"role": "assistant", "content": None}, *({"tool_calls": [call]} for call in calls)]
+    reply = ask(OpenAIModel("m", chat_server.url))
+    called = [json.loads(call)["arguments"] for call in reply.tool_calls.split("\n") if call.startswith("{")]
+    assert (reply.text, called) == ("", ['{"code": "FINAL(1)"}', '{"code": "x"}'])

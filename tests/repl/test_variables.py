@@ -88,6 +88,8 @@ def test_at_most_twelve_are_named(repl):
 def test_the_answer_is_no_variable_and_helpers_are_told_only_when_rebound(library):
     assert library.step("answer['content'] = 'x'").variables == []
     assert library.step("def chunks(): pass").variables == ["chunks: function"]
+    assert library.step("del search").variables == []
+    assert library.step("kept = len(search('plot'))").variables == ["kept: int 3"]  # it was put back
     assert library.step("context = 1").variables == ["context: int 1"]
 
 

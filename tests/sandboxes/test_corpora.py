@@ -111,6 +111,25 @@ async def test_metadata_of_other_types_becomes_plain(over):
     )
 
 
+@pytest.mark.parametrize("size", [1, HOLDER_MIN_CHARS])
+async def test_texts_and_values_of_numpy_are_texts_and_values(over, size):
+    numpy = pytest.importorskip("numpy")
+    text = numpy.str_("é" * size)
+    for corpus in (Corpus.of(numpy.array([text])), Corpus.of({numpy.str_("doc-1"): text}), Corpus.of([{"text": text}])):
+        assert await over(corpus, "d = context[0]\nprint(d['id'], len(d['text']), d['text'][:1])") == f"doc-1 {size} é"
+    assert await over(Corpus.of(text), "print(len(context), context[:1])") == f"{size} é"
+    metadata = {
+        "ratio": numpy.float64(0.5),
+        "year": numpy.int64(2021),
+        "owner": numpy.str_("ann"),
+        "of": [numpy.str_("x")],
+    }
+    corpus = Corpus.of([Document(numpy.str_("a"), text, metadata)])
+    assert await over(corpus, "print(context[0]['id'], context[0]['metadata'])") == (
+        "a {'ratio': 0.5, 'year': 2021, 'owner': 'ann', 'of': ['x']}"
+    )
+
+
 async def test_metadata_nested_too_deeply_is_an_error_that_names_the_document(over):
     metadata: dict[str, Any] = {}
     for _ in range(100_000):

@@ -45,14 +45,14 @@ def result() -> RLMResult[str]:
 
 EVENTS: list[Event] = [
     RunStarted("q", 240, 12_345),
-    IterationStarted(1, 20),
+    IterationStarted(1, 20, at=4.0),
     RootReplied(1, "```repl```", ROOT),
     CodeStarted(1, ("a", "b")),
     SubCallsReserved(1, 4),
     sub_call(1),
     sub_call(2, "TimeoutError"),
     CodeEnded(1, CodeExecution(blocks=["a", "b"], error="block 2, line 1: KeyError: 'x'")),
-    IterationStarted(2, 20),
+    IterationStarted(2, 20, at=34.0),
     RootReplied(2, "plain", ROOT),
 ]
 
@@ -86,13 +86,15 @@ def test_sub_calls_are_counted_against_what_was_reserved_and_unsent_ones_given_b
     assert after([*EVENTS[:5], *map(sub_call, range(4))]).phase == "running code"
 
 
-def test_an_iteration_in_a_line_counts_its_own_code_and_the_runs_tokens() -> None:
+def test_an_iteration_in_a_line_counts_what_is_its_own() -> None:
     first, second = after(EVENTS[:8]), after(EVENTS)
     assert iteration_line(first, 34.0) == (
         "iteration 1 of 20: 2 code blocks, 2 sub-calls (1 failed), the code raised an error, "
-        "tokens 1,020 in, 102 out, 34.0 s"
+        "tokens 1,020 in, 102 out, 30.0 s"
     )
-    assert iteration_line(second, 95.0) == "iteration 2 of 20: no code, tokens 2,020 in, 202 out, 1 min 35 s"
+    assert iteration_line(second, 129.0) == "iteration 2 of 20: no code, tokens 1,000 in, 100 out, 1 min 35 s"
+    guessed = after([*EVENTS, RootReplied(2, "", Usage(estimated_tokens=8)), IterationStarted(3, 20, at=129.0)])
+    assert iteration_line(guessed, 129.0) == "iteration 3 of 20: no code, tokens 0 in, 0 out, 0.0 s"
 
 
 def test_the_summary_takes_the_results_own_usage() -> None:
@@ -186,14 +188,14 @@ def test_without_a_terminal_there_is_a_line_for_each_iteration() -> None:
     file = io.StringIO()
     clock = iter(range(100)).__next__
     with LiveView(TerminalConsole(file=file, width=40), clock=lambda: float(clock())) as view:
-        for event in [*EVENTS, RunEnded(result())]:
+        for event in [*EVENTS, RunEnded(result(), at=36.0)]:
             view.see(event)
-    lines = file.getvalue().splitlines()
-    assert lines[0] == "corpus: 240 documents, 12,345 characters"
-    assert [line.split(",")[0] for line in lines[1:]] == [
+    assert file.getvalue().splitlines() == [
+        "corpus: 240 documents, 12,345 characters",
         "The first sub-call that failed: TimeoutError",
-        "iteration 1 of 20: 2 code blocks",
-        "iteration 2 of 20: no code",
+        "iteration 1 of 20: 2 code blocks, 2 sub-calls (1 failed), the code raised an error, tokens 1,020 in, 102 out, "
+        "30.0 s",
+        "iteration 2 of 20: no code, tokens 1,000 in, 100 out, 2.0 s",
     ]
 
 

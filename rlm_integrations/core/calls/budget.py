@@ -11,9 +11,13 @@ from rlm_integrations.core.wording import number, plural
 _LAST_CALL_SHARE = 0.2
 _LAST_CALL_SECONDS = 60.0
 _COST_UNKNOWN = (
-    "limits: max_cost_usd is set, but the model does not report its cost; give its prices "
-    "(OpenAIModel(input_price=..., output_price=...)) or use max_total_tokens"
+    "limits: max_cost_usd is set, but the model does not report its cost; pass prices="
+    '{"llm": {"input_price": ..., "output_price": ...}} (and of "sub_llm", if that is another) in US dollars per '
+    "million tokens, or use max_total_tokens"
 )
+
+_NAMES = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}
+"""What limits are called in RLMLimits, where a StopReason has another name for them."""
 
 
 class BudgetError(Exception):
@@ -122,3 +126,8 @@ def limit_words(reason: StopReason, limits: RLMLimits) -> str:
         "timeout": f"the limit of {limits.timeout_s or 0:g} s",
     }
     return words[reason]
+
+
+def limit_with_its_name(reason: StopReason, limits: RLMLimits) -> str:
+    """The same for users, with what it is called in RLMLimits: "the limit of 90 s (timeout_s)"."""
+    return f"{limit_words(reason, limits)} ({_NAMES.get(reason, reason)})"

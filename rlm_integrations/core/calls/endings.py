@@ -33,6 +33,8 @@ def unfinished(completion: Completion) -> str | None:
             return "the server failed amid the reply"
         case _ if said:
             return None
+        case _ if completion.tool_calls:
+            return "the reply is empty: it calls a tool, and no tools are offered"
         case _ if thought:
             return "the reply is empty: the model ended with its reasoning (if that was cut, raise max_tokens)"
         case _:

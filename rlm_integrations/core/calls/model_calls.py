@@ -102,9 +102,13 @@ class ModelCalls:
     async def root_call(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
         """The root LM's reply, which is never refused: a run asks only while it may, and then for the last time.
 
+        One that only calls tools is taken as text, which may ask for code to be run.
         Raises what `ModelPath.call` raises.
         """
-        return await self._send(model, messages)
+        completion = await self._send(model, messages)
+        if completion.text.strip() or not completion.tool_calls:
+            return completion
+        return replace(completion, text=completion.tool_calls)
 
     async def sub_call(
         self, model: ModelPath, messages: Sequence[Message], waiting: Waiting, started: Callable[[], Awaitable[None]]
@@ -122,6 +126,8 @@ class ModelCalls:
     async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
         completion = await model.call(messages, self.seconds())
         usage = Usage() if completion.cached else with_estimates(completion, messages)
+        if model.prices is not None and not completion.cached:
+            usage = usage.model_copy(update={"cost_usd": model.prices.cost_usd(usage)})
         if not completion.cached:
             self.budget.spend(usage)
         if len(completion.text) > MAX_REPLY_CHARS:
@@ -132,4 +138,6 @@ class ModelCalls:
         if usage is completion.usage and text == completion.text:
             return completion
         thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
-        return replace(completion, text=text, usage=usage, thoughts=thoughts)
+        return Completion(
+            text, usage, completion.model, completion.finish, thoughts, completion.cached, completion.tool_calls
+        )

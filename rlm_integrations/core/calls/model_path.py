@@ -8,6 +8,7 @@ from typing import Any
 
 from rlm_integrations.core.calls.conversation import continued, conversation
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.prices import Prices
 from rlm_integrations.core.calls.system_role import (
     has_refused,
     refuses_system_messages,
@@ -27,7 +28,11 @@ class ModelPath:
     text at the head of the user's first message, and so from then on.
     """
 
-    def __init__(self, model: LanguageModel, argument: str, threads: RunThreads | None) -> None:
+    def __init__(
+        self, model: LanguageModel, argument: str, threads: RunThreads | None, prices: Prices | None = None
+    ) -> None:
+        self.prices = prices
+        """What its tokens cost, where the user says so."""
         self._model = model
         self._argument = argument
         self._threads = threads

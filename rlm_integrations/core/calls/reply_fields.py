@@ -5,7 +5,10 @@ Holders are dicts or objects, as they came: nothing about them is taken for gran
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from rlm_integrations.core.language_model import Finish
@@ -15,19 +18,31 @@ _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 _TEXTS = ("text", "thinking", "reasoning", "reasoning_content", "summary", "content")
 _THINKING_BLOCKS = ("thinking", "reasoning", "reasoning_content")
 _DEEPEST = 6
+_MOST_CALLS = 50
 
 _WORDS: dict[Finish, str] = {
     "stop": "stop end_turn stop_sequence eos eos_token complete completed finish pause_turn tool_calls tool_call "
-    "tool_use function_call",
+    "tool_use function_call eos_found end end_of_turn end_of_text done stop_str stop_string_found natural_stop",
     "length": "length max_tokens max_output_tokens max_completion_tokens max_length model_length token_limit "
-    "model_context_window_exceeded context_length_exceeded error_limit",
+    "model_context_window_exceeded context_length_exceeded error_limit max_new_tokens max_predicted_tokens_reached "
+    "context_length_reached context_full length_limit max_time incomplete num_predict",
     "content_filter": "content_filter content_filtered safety recitation blocklist prohibited_content spii language "
     "image_safety guardrail_intervened guardrails error_toxic sensitive model_armor",
     "refusal": "refusal",
     "error": "error abort aborted insufficient_system_resource network_error user_cancel malformed_function_call "
-    "malformed_response",
+    "malformed_response failed cancelled canceled user_cancelled user_stopped timeout model_unloaded load unload "
+    "unexpected_tool_call too_many_tool_calls server_error internal_error overloaded repetition repetition_truncation "
+    "no_image missing_thought_signature",
 }
-"""As OpenAI and the servers that speak its API say it, Anthropic, Google, Mistral, Cohere, Bedrock and Ollama."""
+"""As OpenAI and servers that speak its API say it, Anthropic, Google, Mistral, Cohere, Bedrock, Ollama, LM Studio."""
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_PARTS: dict[Finish, frozenset[str]] = {
+    "length": frozenset({"max", "length", "limit", "tokens", "context", "truncated"}),
+    "content_filter": frozenset({"safety", "filter", "filtered", "blocked", "prohibited", "moderation", "policy"}),
+    "error": frozenset({"error", "failed", "failure", "abort", "aborted", "cancelled", "timeout", "malformed"}),
+    "stop": frozenset({"stop", "eos", "end", "complete"}),
+}
+"""Of a word that is none of those: what one of its parts says, the first first."""
 _FINISHES: dict[str, Finish] = {word: finish for finish, words in _WORDS.items() for word in words.split()}
 
 
@@ -36,6 +51,12 @@ def field_of(holder: object, name: str) -> Any:
     if isinstance(holder, Mapping):
         return cast(Mapping[str, Any], holder).get(name)
     return getattr(holder, name, None)
+
+
+def cost_of(usage: object) -> float | None:
+    """US dollars, as OpenRouter and LiteLLM report them beside the token counts."""
+    cost = field_of(usage, "cost")
+    return float(cost) if isinstance(cost, (int, float)) else None
 
 
 def finish_of(*holders: object) -> Finish | None:
@@ -55,7 +76,11 @@ def _finish(said: object) -> Finish | None:
     said = field_of(said, "reason") or field_of(said, "name") or said  # of incomplete_details; of an enum
     if not isinstance(said, str):
         return None
-    return _FINISHES.get(said.rpartition(".")[2].strip().lower().replace("-", "_"))
+    word = _CAMEL.sub("_", said.rpartition(".")[2].strip()).lower().replace("-", "_")
+    if word in _FINISHES:
+        return _FINISHES[word]
+    parts = frozenset(word.split("_"))
+    return next((finish for finish, known in _PARTS.items() if parts & known), None)
 
 
 def thoughts_of(*holders: object) -> str:
@@ -70,6 +95,33 @@ def thoughts_of(*holders: object) -> str:
 def thoughts_in(blocks: object) -> str:
     """The text of those blocks of a reply's content that hold what was thought."""
     return _joined(_thought(block) for block in _items(blocks) if field_of(block, "type") in _THINKING_BLOCKS)
+
+
+def text_in(content: object) -> str:
+    """What is said: a str as it is, and of a list of parts, which some servers send, those that hold no thoughts."""
+    if isinstance(content, str):
+        return content
+    said = (part for part in _items(content) if field_of(part, "type") not in _THINKING_BLOCKS)
+    return "".join(part if isinstance(part, str) else _text(field_of(part, "text")) for part in said)
+
+
+def calls_in(message: object) -> str:
+    """The tools that a message calls, as text: {"name": ..., "arguments": ...} in tags."""
+    calls = [field_of(call, "function") or call for call in _items(field_of(message, "tool_calls"))[:_MOST_CALLS]]
+    calls.append(field_of(message, "function_call"))
+    return "\n".join(call for call in map(_call, calls) if call)
+
+
+def _call(call: object) -> str:
+    name = field_of(call, "name")
+    given: object = field_of(call, "arguments")
+    arguments = field_of(call, "args") if given is None else given
+    if not isinstance(name, str) or not isinstance(arguments, (str, dict, type(None))):
+        return ""
+    with suppress(TypeError, ValueError, RecursionError):  # what an object of an SDK may hold
+        said = json.dumps({"name": name, "arguments": cast("object", arguments or {})}, ensure_ascii=False)
+        return f"<tool_call>\n{said}\n</tool_call>"
+    return ""
 
 
 def refusal_in(blocks: object) -> str:

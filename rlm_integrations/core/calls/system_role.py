@@ -18,6 +18,9 @@ _REFUSED = re.compile(
     r"|only\b.{0,50}\broles? (is|are) (supported|allowed|accepted)"
     r"|(should|must) be\W{1,6}user\W{1,6}(or|and)\W{1,6}(assistant|model)\b"
     r"|use a valid role\b"
+    r"|(first message|conversation)\b.{0,20}\b(should|must)\b.{0,30}\buser\b"
+    r"|\brole\b.{0,90}\buser\b\W{1,8}assistant\b(?!.{0,40}\bsystem\b)|expected\b.{0,40}\brole\b.{0,12}\bgot system\b"
+    r"|\bno system role\b|\brole information is incorrect|角色信息不正确|system.{0,12}不支持"
     r"|non-consecutive system message|roles must alternate",
     re.IGNORECASE | re.DOTALL,
 )

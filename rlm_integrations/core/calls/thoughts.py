@@ -1,34 +1,59 @@
 """What a reasoning model thought before it spoke is not its reply: where a server leaves it in the text, it goes out.
 
 Servers without a reasoning parser send it as the model wrote it: between tags, before a lone closing tag (the opening
-one stood in the prompt), after an opening one that never closes, or in harmony's channels.
+one stood in the prompt), after an opening one that never closes, or in channels. What the model wrote beyond the end of
+its turn, where a server missed that, is no part of its reply either.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _MOST_CHARS = 2_000_000
 """Of a reply that is looked through. A longer one is no reasoning model's."""
 
 _MARK = re.compile(
-    r"(?P<fence>^[ \t]*+(?:`{3,}+|~{3,}+)(?P<info>[^\n`]*+)$)"
-    r"|^[ \t]*+(?P<opening><(?:think|thinking|seed:think|thoughts?+|reasoning)>|\[THINK\]|◁think▷)"
-    r"|(?<![\"'`\\])(?P<closing></(?:think|thinking|seed:think|thoughts?+|reasoning)>|\[/THINK\]|◁/think▷)",
+    r"(?P<fence>^[ \t]*+(?:`{3,}+|~{3,}+)(?P<info>[^\n`<]*+)$)"
+    r"|(?P<line>^[ \t]*+)?+(?:(?P<channel><\|channel>thought\b|<unused94>thought\b)"
+    r"|(?P<channel_end><channel\|>|<unused95>)"
+    r"|[<\[◁]\|?+(?P<slash>/?+)\|?+(?P<name>[\w:.-]{1,40}+)(?P<attributes>\s[^<>\n]{0,80}+)?+\|?+[>\]▷])",
     re.MULTILINE,
 )
-"""A tag in quotes or backticks is spoken of, and an opening one begins its line."""
-_ONLY_AT_THE_START = {"<thought>", "<thoughts>", "<reasoning>"}
-"""Tags that answers have for other things too."""
+_SURE = ("think", "thinking")
+"""Tags for thoughts alone: models put their name before them, as in <seed:think>."""
+_LIKELY = ("thought", "thoughts", "reasoning", "reasoning_scratchpad", "reflection", "scratchpad", "inner_monologue")
+"""Tags that answers have for other things too: they count at the start of a reply alone."""
+_BEGINNINGS, _ENDINGS = ("start_thinking", "begin_of_thought"), ("end_thinking", "end_of_thought")
+_QUOTES = "\"'`"
+_TO_CLOSE = re.compile(r"[ \t]*+(?:$|```|~~~|<\|)", re.MULTILINE)
 _HARMONY = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
-_BARE_ANALYSIS, _BARE_FINAL = "analysis", "assistantfinal"
+_BARE_ANALYSIS = re.compile(r"analysis(?=[^\w\s]|[A-Z])")
+_BARE_CHANNEL = re.compile(r"assistant(?:final|commentary(?:[ \t]++to=[\w.]++)?+(?:[ \t]*+(?:code|json)\b)?+)")
 """What is left of harmony where a server drops its special tokens."""
-_STOP_TOKENS = re.compile(
-    r"(?:\s*+(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text)\|>|<end_of_turn>|</s>|<｜end▁of▁sentence｜>))++\s*+\Z"
+_SPOKEN_THOUGHTS = re.compile(r"\s*+(?:Here is|Here's) my thought process:", re.IGNORECASE)
+_SPOKEN_REPLY = re.compile(r"^(?:Here is|Here's) my response:", re.IGNORECASE | re.MULTILINE)
+"""As Granite puts it."""
+_FRAMES = re.compile(r"<\|(?:start_response|end_response|begin_of_solution|end_of_solution)\|>", re.IGNORECASE)
+_ANSWER, _ANSWER_END = "<answer>", "</answer>"
+"""What models put around the reply that follows their thoughts."""
+_STOP_TOKEN = (
+    r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end)\|>|<end_of_turn>|<turn\|>|</s>|<｜end▁of▁sentence｜>)"
+)
+_STOP_TOKENS = re.compile(rf"(?:\s*+{_STOP_TOKEN})++\s*+\Z")
+_NEXT_TURN = re.compile(
+    rf"{_STOP_TOKEN}\s*+(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|turn>|<\|user\|>|<\|system\|>|\[INST\]"
+    r"|<｜User｜>)"
+)
+"""Where a server missed the end of the turn, and the model went on with an invented one."""
+_HEAD = re.compile(
+    r"\s*+(?:<s>|<bos>)?+(?:<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>"
+    r"|<start_of_turn>model|<\|turn>model|<\|assistant\|>)\s*+"
 )
 _LAST_CHARS = 200
-_SIGNS = ("<", "THINK]", "◁")
+_SIGNS = ("<", "THINK]", "[think]", "◁")
 """One of them stands in every mark above that is no bare word."""
+_WORDS = ("analysis", "assistantfinal", "my response:")
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
@@ -36,48 +61,121 @@ def split_thoughts(text: str) -> tuple[str, str]:
 
     Stop tokens that a server left at its end go too. A text without any of these comes back as it is.
     """
-    if len(text) > _MOST_CHARS or not (any(sign in text for sign in _SIGNS) or text.startswith(_BARE_ANALYSIS)):
+    if len(text) > _MOST_CHARS or not any(sign in text for sign in (*_SIGNS, *_WORDS)):
         return text, ""
-    stop = _STOP_TOKENS.search(text, max(0, len(text) - _LAST_CHARS))
-    text = text if stop is None else text[: stop.start()]
-    if "<|channel|>" in text or "<|message|>" in text:
+    text = _own_turn(text)
+    if text.lstrip().startswith(("<|channel|>", "<|start|>")) or "<|channel|>analysis" in text:
         said, thoughts = _channels(text)
-    elif text.startswith(_BARE_ANALYSIS) and _BARE_FINAL in text:
-        thought, _, final = text.removeprefix(_BARE_ANALYSIS).partition(_BARE_FINAL)
-        said, thoughts = [final], [thought]
-    else:
-        said, thoughts = _tagged(text)
+        return "".join(said).strip(), _joined(thoughts)
+    said, thoughts = _bare(text) or _tagged(text)
     if not thoughts:
         return text, ""
-    return "".join(said).strip(), "\n\n".join(filter(None, map(str.strip, thoughts)))
+    reply = _FRAMES.sub("", "".join(said)).strip()
+    return reply.removeprefix(_ANSWER).removesuffix(_ANSWER_END).strip() if _is_framed(reply) else reply, _joined(
+        thoughts
+    )
+
+
+def _is_framed(reply: str) -> bool:
+    return reply.startswith(_ANSWER) and reply.endswith(_ANSWER_END) and reply.count(_ANSWER) == 1
+
+
+def _joined(thoughts: list[str]) -> str:
+    return "\n\n".join(filter(None, map(str.strip, thoughts)))
+
+
+def _own_turn(text: str) -> str:
+    """The text without the tokens of a chat template around it, and without turns that were made up behind it."""
+    if head := _HEAD.match(text):
+        text = text[head.end() :]
+    at, fences = 0, 0
+    for turn in _NEXT_TURN.finditer(text):
+        fences += text.count("```", at, turn.start())
+        at = turn.start()
+        if fences % 2 == 0:
+            return text[:at]
+    stop = _STOP_TOKENS.search(text, max(0, len(text) - _LAST_CHARS))
+    return text if stop is None else text[: stop.start()]
+
+
+def _bare(text: str) -> tuple[list[str], list[str]] | None:
+    """Thoughts that words alone set apart; None where none do."""
+    if analysis := _BARE_ANALYSIS.match(text):
+        channel = _BARE_CHANNEL.search(text)
+        if channel is None:
+            return [], [text[analysis.end() :]]
+        return [text[channel.end() :]], [text[analysis.end() : channel.start()]]
+    if (spoken := _SPOKEN_THOUGHTS.match(text)) and (reply := _SPOKEN_REPLY.search(text, spoken.end())):
+        return [text[reply.end() :]], [text[spoken.end() : reply.start()]]
+    return None
+
+
+class _Tag(NamedTuple):
+    """A tag around thoughts."""
+
+    name: str
+    closes: bool
+    sure: bool
+    """Whether it has no other use."""
+
+    def closed_by(self, other: _Tag) -> bool:
+        """Models mix up the names that they have for thinking."""
+        return other.name == self.name or (other.sure and self.name != "details")
+
+
+def _tag_of(mark: re.Match[str]) -> _Tag | None:
+    if mark["name"] is None:
+        return None if mark["fence"] is not None else _Tag("channel", mark["channel"] is None, True)
+    name, closes = mark["name"].lower(), bool(mark["slash"])
+    if "[" in mark[0]:
+        return _Tag("think", closes, True) if mark["name"] == "THINK" else None
+    if name in _BEGINNINGS or name in _ENDINGS:
+        return _Tag("think", name in _ENDINGS, True)
+    if name == "details":
+        return _Tag(name, closes, False) if closes or 'type="reasoning"' in (mark["attributes"] or "") else None
+    if name.endswith(_SURE):
+        return _Tag("think", closes, True)
+    return _Tag(name, closes, False) if name.endswith(_LIKELY) else None
 
 
 def _tagged(text: str) -> tuple[list[str], list[str]]:
     said: list[str] = []
     thoughts: list[str] = []
-    start = len(text) - len(text.lstrip())
-    at, inside, in_fence = 0, "", False
+    begin = len(text) - len(text.lstrip())
+    at, in_fence = 0, False
+    inside: _Tag | None = None
     for mark in _MARK.finditer(text):
-        opening, closing = mark["opening"], mark["closing"]
-        if inside:
-            if closing is not None and _same(inside, closing):
-                thoughts.append(text[at : mark.start()])
-                at, inside = mark.end(), ""
-        elif mark["fence"] is not None:
-            in_fence = not in_fence or bool(mark["info"].strip())
-        elif opening is not None:
-            if not in_fence and (opening not in _ONLY_AT_THE_START or mark.start("opening") == start):
-                said.append(text[at : mark.start()])
-                at, inside = mark.end(), opening
-        elif closing.replace("/", "") not in _ONLY_AT_THE_START:  # the opening one stood in the prompt
-            thoughts += [*said, text[at : mark.start()]]
+        tag = _tag_of(mark)
+        start = mark.start() + len(mark["line"] or "")
+        if tag is None:
+            if mark["fence"] is not None and inside is None:
+                in_fence = not in_fence or bool(mark["info"].strip())
+        elif inside is not None:
+            if tag.closes and inside.closed_by(tag) and not _is_spoken_of(text, start, mark.end()):
+                thoughts.append(text[at:start])
+                at, inside = mark.end(), None
+        elif not tag.closes:
+            if mark["line"] is not None and not in_fence and (tag.sure or start == begin):
+                said.append(text[at:start])
+                at, inside = mark.end(), tag
+        elif tag.sure and not _is_spoken_of(text, start, mark.end()) and _may_close(text, mark.end(), in_fence):
+            thoughts += [*said, text[at:start]]  # the opening one stood in the prompt
             said, at, in_fence = [], mark.end(), False
-    (thoughts if inside else said).append(text[at:])
+    (said if inside is None else thoughts).append(text[at:])
     return said, thoughts
 
 
-def _same(opening: str, closing: str) -> bool:
-    return closing.replace("/", "") == opening
+def _is_spoken_of(text: str, start: int, end: int) -> bool:
+    """Whether a tag stands in quotes or backticks, or is escaped."""
+    before = text[start - 1 : start]
+    if text.endswith("```", 0, start):
+        return False
+    return before == "\\" or (before != "" and before in _QUOTES and text.startswith(before, end))
+
+
+def _may_close(text: str, end: int, in_fence: bool) -> bool:
+    """Amid a line of code it is part of the code."""
+    return not in_fence or _TO_CLOSE.match(text, end) is not None
 
 
 def _channels(text: str) -> tuple[list[str], list[str]]:

@@ -38,7 +38,14 @@ def with_estimates(completion: Completion, messages: Sequence[Message]) -> Usage
     read = _tokens(prompt_chars(messages))
     written = usage.output_tokens or _tokens(len(completion.text) + len(completion.thoughts))
     estimated = read + (0 if usage.output_tokens else written)
-    return usage.model_copy(update={"input_tokens": read, "output_tokens": written, "estimated_tokens": estimated})
+    return Usage(
+        input_tokens=read,
+        output_tokens=written,
+        cached_tokens=usage.cached_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        estimated_tokens=estimated,
+        cost_usd=usage.cost_usd,
+    )
 
 
 def silently_cut(messages: Sequence[Message], completion: Completion) -> str | None:

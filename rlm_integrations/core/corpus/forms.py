@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping
+from inspect import isroutine
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,7 +39,7 @@ def _documents(context: object, files: PathReader) -> list[Document]:
     if (alone := _known_document(context, "doc-1")) is not None:
         return [alone]
     if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable):
-        raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; pass {_FORMS}")
+        raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; {_remedy(cast(Any, context))}")
     documents: list[Document] = []
     for number, item in enumerate(cast("Iterable[object]", context), 1):
         documents += files.read(item) if isinstance(item, Path) else [document_of(item, number)]
@@ -58,8 +59,21 @@ def document_of(item: object, number: int) -> Document:
     if (document := _known_document(item, default_id)) is not None:
         return document
     raise InvalidArgumentError(
-        f"context: item {number} is {type(item).__name__}, which is not a document; pass {_FORMS}"
+        f"context: item {number} is {type(item).__name__}, which is not a document; {_remedy(item)}"
     )
+
+
+def _remedy(given: object) -> str:
+    """What to pass in place of what is nearly a corpus, or a document of one."""
+    if isinstance(given, (bytes, bytearray)):
+        return "decode it: data.decode()"
+    if isroutine(given):
+        return "call the function, and pass what it returns"
+    if isinstance(given, tuple) and any(_known_document(part, "") for part in cast("tuple[object, ...]", given)):
+        return "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
+    if isinstance(given, list):
+        return "pass one flat list of documents, not a list of lists"
+    return f"pass {_FORMS}"
 
 
 def _known_document(item: object, default_id: str) -> Document | None:

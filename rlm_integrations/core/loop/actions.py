@@ -34,6 +34,8 @@ class Finish:
     stop_reason: StopReason
     is_json: bool = False
     """Whether the text is the JSON of a value that was not a str."""
+    is_draft: bool = False
+    """Whether the root LM never called it its answer: it stood in the REPL when a limit was met."""
 
 
 @dataclass(frozen=True, slots=True)

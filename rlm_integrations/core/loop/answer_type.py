@@ -15,6 +15,7 @@ from pydantic_core import SchemaError, SchemaValidator
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop.embedded_json import embedded_json
+from rlm_integrations.core.loop.near_json import mended_json, plain_values, unwrapped
 from rlm_integrations.core.wording import FOREIGN_CHARS, number, one_line
 
 _SHOWN_PROBLEMS = 3
@@ -25,6 +26,8 @@ _MOST_PROBLEMS = 1_000  # pydantic makes a dict of each before it shows any
 _LONG_CHARS = 5_000
 """A longer answer is read up to the first wrong item of a list: a short one may hold some thousands of them."""
 _MOST_CHARS = 4_000_000  # they are read at once, with the interpreter locked
+_MOST_PLAIN_CHARS = 200
+"""Of an answer that may be one value in words."""
 _ITEMS = ("list", "set", "frozenset", "tuple")
 _NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
 _MAYBE_NO_NUMBER = re.compile(r"NaN|Infinity|[eE]\+?+\d\d\d|(?<!\d)\d{309}+")
@@ -117,36 +120,73 @@ class AnswerType:
             return None
         return None
 
-    @staticmethod
-    def _read(reader: _Reader, text: str, is_json: bool) -> Any:
+    @cached_property
+    def _takes_words(self) -> bool:
+        """Whether any words are of the type, so that those of an answer are what was meant."""
+        return self.schema is not None and _is_free_text(self.schema)
+
+    def _read(self, reader: _Reader, text: str, is_json: bool) -> Any:
         if is_json:
             return _read_json(reader, text)
         try:
             value = reader.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
         except Exception:  # the user's own validators raise what they will
-            return _read_text(reader, text)
+            return _read_text(reader, text, self._takes_words)
         if isinstance(value, float) and not isfinite(value):
             raise _WrongAnswerError(_no_number(value))
         return value
 
 
-def _read_text(reader: _Reader, text: str) -> Any:
+def _is_free_text(schema: dict[str, Any]) -> bool:
+    if "anyOf" in schema:
+        return all(each.get("type") == "null" or _is_free_text(each) for each in schema["anyOf"])
+    return schema.get("type") == "string" and not schema.keys() & {"enum", "const", "format", "pattern"}
+
+
+def _read_text(reader: _Reader, text: str, takes_words: bool) -> Any:
     """A text that is JSON, or that holds exactly one JSON value that fits, among words or in a fence."""
     try:
         return _read_json(reader, text.strip())
-    except Exception:
-        candidates = [each for each in embedded_json(text) if each != text.strip()]
-        if len(candidates) == 1:
-            return _read_json(reader, candidates[0])
-        fitting: list[Any] = []
-        for each in candidates:
-            with suppress(Exception):
-                fitting.append(_read_json(reader, each))
-        if not fitting:
-            raise
+    except Exception as whole:
+        problem = whole
+    candidates = [each for each in embedded_json(text) if each != text.strip()]
+    fitting: list[Any] = []
+    for each in candidates:
+        try:
+            fitting.append(_read_json(reader, each))
+        except Exception as why:
+            problem = why if len(candidates) == 1 else problem
+    fitting = fitting or _nearly(reader, text, candidates, takes_words)
+    if not fitting:
+        raise problem
     if len(fitting) > 1:
         raise _WrongAnswerError(f"{number(len(fitting))} JSON values in it fit the schema; send one, and no other")
     return fitting[0]
+
+
+def _nearly(reader: _Reader, text: str, candidates: list[str], takes_words: bool) -> list[Any]:
+    """The value that a text means which is no JSON of the type, where it can mean but one; else nothing."""
+    mended = mended_json(text)
+    whole = [text.strip(), *candidates, *([] if mended is None else [mended])]
+    for each in (*whole[len(candidates) + 1 :], *(inner for outer in whole for inner in unwrapped(outer))):
+        with suppress(Exception):
+            return [_read_json(reader, each)]
+    if len(text) > _MOST_PLAIN_CHARS:
+        return []
+    for each in () if takes_words else plain_values(text, whole_numbers=not _takes(reader, "1.5")):
+        if _takes(reader, each):
+            return [reader.validate_python(each)]
+    with suppress(Exception):
+        return [_read_json(reader, "null")] if text.strip() == "None" else []
+    return []
+
+
+def _takes(reader: _Reader, text: str) -> bool:
+    try:
+        value = reader.validate_python(text)
+    except Exception:  # the user's own validators raise what they will
+        return False
+    return not isinstance(value, float) or isfinite(value)
 
 
 def _read_json(reader: _Reader, text: str) -> Any:

@@ -12,27 +12,39 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.core.loop.call_markup import is_marked_up, json_values, marked_up_calls
+from rlm_integrations.core.loop.session_code import PythonCode, read_python
 from rlm_integrations.wire.names import OWN_NAMES
 
 _TAGS = re.compile(
-    r"(?P<before>[^<\n]*+)<(?P<tag>code|execute|execute_python|execute_ipython|python|repl|tool_code|py|ipython"
-    r"|code_interpreter|\|python_tag\||tool_call|tool_calls|function_call|tool_use|\|tool_call\||function=\w{1,40}+)>",
+    r"(?P<before>[^<\n]*+)(?:<pre(?:\s[^<>\n]{0,80}+)?+>\s*+(?=<code))?+<(?P<tag>code|pre|execute|execute_python"
+    r"|execute_ipython|execute_code|run_python|run_code|python-execute|python|repl|tool_code|py|ipython|interpreter"
+    r"|python_interpreter|code_interpreter|code_block|\|python_tag\||tool_call|tool_calls|function_call|tool_use"
+    r"|\|tool_call\||function=\w{1,40}+)(?:\s[^<>\n]{0,80}+)?+>",
     re.IGNORECASE,
 )
 _CALL_TAGS = ("tool_call", "tool_calls", "function_call", "tool_use", "|tool_call|")
 _CALL_WORDS = ("", "json", "xml")
 _CALL_HEAD = re.compile(
-    r'\s*+(?:\[TOOL_CALLS\])?+\s*+\[?+\s*+\{\s*+"(?:name|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
+    r'\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)?+\s*+\[?+\s*+\{\s*+"(?:name|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
     r'|arguments|parameters|thoughts?+|reasoning|code)"\s*+:'
 )
-_FUNCTION = re.compile(r"\s*+<function=\w{1,40}+>\s*+")
-_PARAMETER = re.compile(r"<parameter=\w{1,40}+>\n?+(?P<code>(?:[^<]++|<(?!/parameter>))*+)</parameter>")
+_TOKENS = re.compile(r"\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)")
 _NAMES = ("name", "tool", "tool_name", "recipient_name", "action")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
 _CODES = ("code", "python", "python_code", "script", "source", "query", "input", "command", "cmd", "content", "__arg1")
 _RUNNERS = re.compile(r"python|ipython|repl|code|exec|interpret|sandbox|jupyter|^run|^py$", re.IGNORECASE)
 _REACT = re.compile(r"^[ \t]*+Action:[ \t]*+(?P<name>[\w .-]{1,60}+)\n\s*+Action Input:", re.MULTILINE)
+_PYTHONIC = re.compile(
+    r"\s*+\[?+(?:functions\.)?+(?P<name>\w{1,60}+)\(\s*+(?:code|query|script|source|input|command)=\s*+['\"]"
+)
+"""A call as Python writes it, of what the session has not."""
+_PLAIN_WORDS = ("", "code", "text", "txt", "plaintext", "pycon", "jupyter", "notebook", "script")
+"""Of fences that may hold code for the session."""
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"', "&#39;": "'", "&#x27;": "'", "&apos;": "'"}
+_ENTITY = re.compile("|".join(_ENTITIES))
+_MARK_ALONE = re.compile(r"\s*+(?:repl|python3?+|py)[ \t]*+\n", re.IGNORECASE)
+_PROMPT = re.compile(r"[ \t]*+(?:>>>|\.\.\.)(?: |$)")
 _FINISHERS = ("FINAL", "final_answer")
 _FUNCTIONS = OWN_NAMES - {"context", "answer", "exit", "quit"}
 _MOST_CALLS = 50
@@ -70,16 +82,32 @@ def undressed(dressed: Dressed, variables: Collection[str]) -> Undressed:
     may_be_call = dressed.kind != "fence" or word in _CALL_WORDS
     if may_be_call and (calls := _calls(dressed.text)) is not None:
         return calls
-    if dressed.kind == "fence" and word not in ("", "code"):
+    if dressed.kind == "fence" and word not in _PLAIN_WORDS:
         return NOTHING
-    code = read_python(dressed.text)
+    text, code = _read(dressed.text)
     if dressed.kind == "tag":
-        return Undressed((dressed.text,)) if code is None or code.acts else NOTHING
+        return Undressed((text,)) if code is None or code.acts else NOTHING
     if code is None or not code.acts or (dressed.kind == "bare" and code.only_final):
         return NOTHING
     if code.for_session(variables) or dressed.kind == "code tag":
-        return Undressed((dressed.text,))
-    return NOTHING
+        return Undressed((text,))
+    call = _PYTHONIC.match(text)
+    return Undressed((), unread=call is not None and _RUNNERS.search(call["name"]) is not None)
+
+
+def _read(text: str) -> tuple[str, PythonCode | None]:
+    """The code without what stands around it: a word that marks it, a REPL's prompts and what it printed, entities."""
+    if mark := _MARK_ALONE.match(text):
+        text = text[mark.end() :]
+    if text.lstrip().startswith(">>> "):
+        lines = (line for line in text.split("\n") if _PROMPT.match(line))
+        text = "\n".join(line.lstrip()[4:] for line in lines)
+    code = read_python(text)
+    if code is None and "&" in text:
+        unescaped = _ENTITY.sub(lambda entity: _ENTITIES[entity[0]], text)
+        code = read_python(unescaped)
+        text = text if code is None else unescaped
+    return text, code
 
 
 def tag_of(line: str) -> tuple[str, int, int] | None:
@@ -91,8 +119,10 @@ def tag_of(line: str) -> tuple[str, int, int] | None:
 
 
 def is_call_head(lines: Sequence[str], at: int) -> bool:
-    """Whether the JSON of a tool call may begin in the line."""
-    return lines[at].lstrip()[:1] in ("{", "[") and _CALL_HEAD.match("\n".join(lines[at : at + 4])) is not None
+    """Whether the call of a tool may begin in the line: its JSON, or the markup around it."""
+    if lines[at].lstrip()[:1] in ("{", "[") and _CALL_HEAD.match("\n".join(lines[at : at + 4])) is not None:
+        return True
+    return is_marked_up(lines[at])
 
 
 def react_call(text: str) -> Dressed | None:
@@ -106,18 +136,16 @@ def react_call(text: str) -> Dressed | None:
 
 def _calls(text: str) -> Undressed | None:
     """The code of tool calls that the text consists of; None where it does not."""
-    if _FUNCTION.match(text):
-        codes = tuple(found["code"].strip("\n") for found in _PARAMETER.finditer(text))
-        return Undressed(codes, unread=not codes)
+    if calls := marked_up_calls(text):
+        codes = tuple(code for call in calls if (code := _code_of(call)) is not None)
+        return Undressed(codes, unread=len(codes) < len(calls))
     if _CALL_HEAD.match(text) is None:
-        return None
-    at, codes = text.find("{") if "[TOOL_CALLS]" in text[:40] else 0, list[str]()
-    text = text[at:].removesuffix("]") if at > 0 else text
-    try:
-        value: object = json.loads(text.strip(), strict=False)
-    except (ValueError, RecursionError):
-        # One call a line, or one that was cut off
+        return Undressed((), unread=True) if is_marked_up(text) else None
+    at, codes = text.find("[" if "functools[" in text[:40] else "{") if _TOKENS.match(text) else 0, list[str]()
+    values = json_values(text[at:])
+    if not values:
         return Undressed((), unread=True) if '"arguments"' in text or '"parameters"' in text else None
+    value = values[0] if len(values) == 1 else values
     if isinstance(value, dict) and (code := _structured(cast("dict[str, object]", value))) is not None:
         return Undressed((code,))
     if isinstance(value, dict):
@@ -134,7 +162,7 @@ def _calls(text: str) -> Undressed | None:
 def _structured(reply: dict[str, object]) -> str | None:
     """The code of a reply that is JSON of thought and code, where it is for the session."""
     code = reply.get("code")
-    if not isinstance(code, str) or not reply.keys() <= {"thought", "thoughts", "reasoning", "code"}:
+    if not isinstance(code, str):
         return None
     read = read_python(code)
     return code if read is not None and read.for_session(()) else None

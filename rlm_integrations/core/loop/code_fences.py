@@ -16,8 +16,8 @@ _OPENING = re.compile(
     r"(?P<before>(?:[^`~]++|`{1,2}+(?!`)|~{1,2}+(?!~))*+)(?P<run>`{3,}+|~{3,}+)[ \t]*+(?P<info>.*+)", re.DOTALL
 )
 _MARK = re.compile(
-    r"\{?+\.?+(?P<mark>repl|i?+python[\d.]*+|py[23]?+|tool_code|python_repl|(?:code|python)_interpreter"
-    r"|(?:run|execute|exec)_python)\b(?P<rest>.*+)",
+    r"(?:lang(?:uage)?+[-=:])?+\{?+\.?+(?P<mark>repl|i?+python[\d.]*+|py[23]?+|tool_code|python_repl|(?:code|python)_interpreter"
+    r"|(?:run|execute|exec)_python|jupyter-python)\b(?P<rest>.*+)",
     re.IGNORECASE | re.DOTALL,
 )
 _LIST_MARKER = re.compile(r"[ \t]*+(?:[-*+•]|\d{1,4}+[.)])[ \t]++")

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlm_integrations.core.calls.budget import limit_words
+from rlm_integrations.core.calls.budget import limit_with_its_name, limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
-from rlm_integrations.core.loop.outcomes import may_be_example, names_set, word_for_no_variable
+from rlm_integrations.core.loop.outcomes import failed_steps, failure, may_be_example, names_set, word_for_no_variable
 from rlm_integrations.core.loop.quotations import Quotations, fenced, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
@@ -25,7 +25,6 @@ from rlm_integrations.core.prompts.texts import fill, observation_part
 from rlm_integrations.core.wording import one_line, shortened
 from rlm_integrations.wire.steps import StepDone
 
-_LIMITS_OF = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}  # others bear the name of their limit
 _LAST_CALL_QUESTION_CHARS = 600
 _LAST_CALL_DRAFT_CHARS = 4_000
 
@@ -106,6 +105,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         state = state._replace(draft=answer.content, draft_is_json=answer.is_json, variables=variables)
     elif state.last_call is None:
         state = state._replace(draft="", draft_is_json=False, variables=frozenset())
+    state = _with_failure(state, failure(outcome))
     word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
@@ -119,6 +119,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         blocks=len(state.parsed.blocks),
         fence_open=state.parsed.fence_open,
         quoted=state.parsed.quoted,
+        unseen=state.parsed.unseen,
         unfinished=state.unfinished,
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
         misfit=misfit,
@@ -128,6 +129,11 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         example=example,
     )
     return _go_on(rules, state, observe(ran, context), ran.budget)
+
+
+def _with_failure(state: State, why: str) -> State:
+    again = why == state.failure
+    return state._replace(failure=why, failures=(state.failures if again else 0) + bool(why))
 
 
 def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
@@ -158,7 +164,7 @@ def _outgrown(rules: Rules, state: State, problem: str) -> Action:
     """The root LM cannot be asked any more: the draft is the answer, where it is one."""
     draft = state.draft.strip()
     if draft and rules.misfit(draft, state.draft_is_json) is None:
-        return Finish(draft, state.last_call or "max_input_tokens", state.draft_is_json)
+        return Finish(draft, state.last_call or "max_input_tokens", state.draft_is_json, is_draft=True)
     return Fail(
         f"{problem}. The conversation does not fit the root LM's window even at its shortest: tell the model's "
         "max_input_tokens (OpenAIModel(max_input_tokens=...), or as the profile or context_window of a framework's "
@@ -269,16 +275,16 @@ def _last_answer(rules: Rules, state: State, said: str = "", problem: str | None
     """
     assert state.last_call is not None
     misfits: list[str] = []
-    for content, is_json in ((said, False), (state.draft, state.draft_is_json)):
+    for content, is_json, is_draft in ((said, False, False), (state.draft, state.draft_is_json, True)):
         misfit = rules.misfit(content.strip(), is_json) if content.strip() else None
         if misfit is not None:
             misfits.append(one_line(misfit))
         elif content.strip():
-            return Finish(content.strip(), state.last_call, is_json)
+            return Finish(content.strip(), state.last_call, is_json, is_draft)
     if problem is None:
         why = "; ".join(dict.fromkeys([state.unfinished, *misfits] if state.unfinished else misfits))
         fits = " that fits the type asked for" if rules.typed else ""
         problem = f"the last call gave no answer{fits}{f' ({why})' if why else ''}"
-    reached = limit_words(state.last_call, rules.limits)
-    argument = _LIMITS_OF.get(state.last_call, state.last_call)
-    return Fail(f"the run reached {reached} ({argument}), and {problem}", state.last_call, state.draft)
+    reached = limit_with_its_name(state.last_call, rules.limits)
+    failed = failed_steps(state.failure, state.failures)
+    return Fail(f"the run reached {reached}, and {problem}{failed}", state.last_call, state.draft)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import keyword
 import re
 from dataclasses import dataclass
@@ -10,11 +11,26 @@ from dataclasses import dataclass
 from rlm_integrations.core.loop.lexing import without_strings
 from rlm_integrations.core.loop.session_code import read_python
 
-_FINAL_VAR = re.compile(r"^[^\S\n]*+[*`_]*+FINAL_VAR\(\s*+[\"']?+(\w++)[\"']?+\s*+\)[*`_]*+[^\S\n]*+$", re.MULTILINE)
-FINAL = re.compile(r"^[ \t]*+[*`_]*+FINAL\(", re.MULTILINE)
-_FINAL_END = re.compile(r"\)[*`_]*+[ \t]*+$", re.MULTILINE)
+_WORDS = r"^(?P<words>(?:(?!FINAL)[^\n]){0,100}+)"
+_AFTER = r"[*`_]*+[.!]?+[*`_]*+[^\S\n]*+$"
+_FINAL_VAR = re.compile(
+    _WORDS + r"FINAL_VAR\(\s*+(?:\w{1,40}+\s*+=\s*+)?+[\"']?+(?P<name>\w++)[\"']?+\s*+\)" + _AFTER, re.MULTILINE
+)
+_FINAL = re.compile(_WORDS + r"FINAL\((?:[^\S\n]*+(?:answer|content|value|result|text)[^\S\n]*+=(?!=))?+", re.MULTILINE)
+_FINAL_END = re.compile(r"\)" + _AFTER, re.MULTILINE)
+_SPACED = re.compile(r"(?<![\w(])(FINAL(?:_VAR)?+) \(")
+_MARKS = " \t*`_#-+"
+_NUMBER = re.compile(r"\d{1,4}+[.)]$")
+_LEADS_UP = re.compile(r"(?:[:=→]|[-=]>|\b(?:is|be|answer|return))[\s*`_]*+$", re.IGNORECASE)
+"""How words end that a call follows on the same line. Other words speak of it."""
+_PLACEHOLDER = re.compile(
+    r"\.\.\.|…|<?+(?:your|the|final|my)[ _](?:final[ _])?+answer(?: (?:goes )?+here)?+>?+", re.IGNORECASE
+)
+"""How talk of FINAL names what it will hold."""
+_BRACED = re.compile(r"\{{1,2}+\s*+(?P<name>[^\W\d]\w*+)\s*+\}{1,2}+")
+_MOST_FINALS = 50
 _TRIPLE = re.compile(r"\s*+[rRuUfF]{0,2}+('''|\"\"\")")
-_EMPTY_TO_END = re.compile(r"\s*+\)[*`_]*+[ \t]*+$", re.MULTILINE)
+_EMPTY_TO_END = re.compile(r"\s*+\)" + _AFTER, re.MULTILINE)
 _F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
 _LITERALS = re.compile(r"(?:[rRfFuU]{0,2}+''\s*+)++")
 
@@ -29,31 +45,61 @@ class Final:
     """What the REPL makes the answer of, where it can."""
     names: frozenset[str] | None = None
     """Names of which the REPL must hold one, for the code to be more than words; None where that is sure."""
+    all_names: frozenset[str] = frozenset()
+    """Names of which it must hold all."""
     written: str = ""
     """All of it, as it was written."""
 
 
 def final_of(prose: str, own: str) -> Final | None:
-    """FINAL_VAR(...) or else FINAL(...) in the prose. `own` is as long, with what does not count blotted out."""
+    """FINAL_VAR(...), or else the last FINAL(...) in the prose.
+
+    `own` is as long, with what does not count blotted out.
+    """
     if "FINAL" not in own:
         return None
-    if variable := _FINAL_VAR.search(own):
-        return Final(None, f"FINAL_VAR({variable[1]!r})", None, variable[0].strip())
-    opening = FINAL.search(own)
-    if opening is None:
-        return None
-    argument = _argument(prose, opening.end())
-    if argument is None:
-        return None
-    argument = argument.strip()
+    if prose.count("\n", 0, len(prose.strip())) == 0 and _SPACED.match(prose.strip(_MARKS + "\n")):
+        prose = own = _SPACED.sub(r"\1(", prose)  # "FINAL (2024)" among other lines may be a heading
+    if variable := next(filter(_begins, _FINAL_VAR.finditer(own)), None):
+        return Final(None, f"FINAL_VAR({variable['name']!r})", None, written=variable[0].strip())
+    argument, at = None, 0
+    for _ in range(_MOST_FINALS):
+        opening = _opening(own, at)
+        found = None if opening is None else _argument(prose, opening.end())
+        if opening is None or found is None:
+            break
+        argument, at = found.strip(), opening.end() + len(found)
+    return None if argument is None or _PLACEHOLDER.fullmatch(argument) else _final(argument)
+
+
+def _final(argument: str) -> Final:
     written = f"FINAL({argument})"
     if argument.isidentifier() and not keyword.iskeyword(argument):
-        return Final(argument, written, None, written)
+        return Final(argument, written, written=written)
     if _F_STRING.match(argument) and _has_fields(argument):
-        return Final(argument, written, None, written)
-    if (code := read_python(argument)) is not None and code.looks_up:
-        return Final(argument, written, code.free_names, written)
-    return Final(_unquoted(argument), None, None, written)
+        return Final(argument, written, written=written)
+    if braced := _BRACED.fullmatch(argument):
+        return Final(argument, f"FINAL({braced['name']})", frozenset((braced["name"],)), written=written)
+    code = read_python(argument)
+    if code is not None and code.looks_up:
+        return Final(argument, written, code.free_names, written=written)
+    if code is not None and code.computes:
+        return Final(argument, written, code.free_names, code.free_names.difference(dir(builtins)), written)
+    return Final(_unquoted(argument), written=written)
+
+
+def final_opening(line: str) -> re.Match[str] | None:
+    """The FINAL( that a line begins with, or that words in it lead up to."""
+    return _opening(line, 0) if "FINAL(" in line else None
+
+
+def _opening(text: str, at: int) -> re.Match[str] | None:
+    return next(filter(_begins, _FINAL.finditer(text, at)), None)
+
+
+def _begins(found: re.Match[str]) -> bool:
+    words = found["words"].strip().strip(_MARKS)
+    return not words or _NUMBER.match(words) is not None or _LEADS_UP.search(found["words"]) is not None
 
 
 def final_end(text: str, start: int) -> int | None:

@@ -34,6 +34,8 @@ class StepContext:
     """Of the fence around the output, which cannot know it."""
     quoted: int = 0
     """How many blocks of the reply were quotations of what the root LM was shown, and not run."""
+    unseen: int = 0
+    """How many blocks stood below an output that the root LM made up, and were not run."""
     unfinished: str | None = None
     """Why the reply is no whole one, where it is none."""
     misfit: str | None = None
@@ -74,6 +76,8 @@ def observe(ran: CodeRan, at: StepContext) -> str:
 def _about_the_reply(at: StepContext) -> list[str]:
     """How the root LM is to write what it meant."""
     lines: list[str] = []
+    if at.unseen:
+        lines.append(observation_part("unseen", blocks=plural(at.unseen, "block")))
     if at.unseen_final:
         lines.append(observation_part("final_unseen"))
     if at.no_variable:

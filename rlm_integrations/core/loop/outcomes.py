@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlm_integrations.core.loop.reply_parser import ParsedReply
+from rlm_integrations.core.wording import number, one_line
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 _IMPORT_ERRORS = ("ModuleNotFoundError: ", "ImportError: ")
@@ -29,3 +30,16 @@ def may_be_example(outcome: StepDone | ReplLost, explained: bool) -> bool:
     if outcome.error is not None:
         return outcome.error.message.startswith(_IMPORT_ERRORS)
     return explained and outcome.output.empty
+
+
+def failure(outcome: StepDone | ReplLost) -> str:
+    """Why the step failed, in one line of at most 300 characters; "" where it did not."""
+    if isinstance(outcome, ReplLost):
+        return one_line(f"the REPL was lost: {outcome.reason}")
+    return "" if outcome.error is None else one_line(outcome.error.message)
+
+
+def failed_steps(why: str, times: int) -> str:
+    """The end of a sentence that says how code failed to the end; "" where it did not."""
+    steps = "the last step" if times == 1 else f"each of the last {number(times)} steps"
+    return f"; {steps} failed: {why}" if times else ""

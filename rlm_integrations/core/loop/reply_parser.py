@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from rlm_integrations.core.loop.bare_code import code_among, with_fences
 from rlm_integrations.core.loop.code_dresses import Dressed, is_call_head, react_call, undressed
 from rlm_integrations.core.loop.final_text import Final, final_of
+from rlm_integrations.core.loop.imagined_output import without_unseen
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parts import Part, ReplyReader, outdented
 from rlm_integrations.core.loop.session_code import read_python
@@ -33,6 +35,8 @@ class ParsedReply:
     """What stands outside the blocks, quotations included."""
     fence_open: bool = False
     """Whether the last fence was never closed."""
+    unseen: int = 0
+    """How many blocks stand below an output that the root LM made up, and are not to run."""
     quoted: int = 0
     """How many fenced blocks are quotations of what the root LM was shown, and so no code."""
     looked_up: bool = False
@@ -62,12 +66,37 @@ def parse_reply(
         quotations: What it was shown. Code that stands there is prose, and no FINAL in it counts.
         variables: Those that the session is known to have; None where no code has run, so that it has none.
     """
-    reader = ReplyReader(reply.replace("\r\n", "\n"), quotations)
+    reply = reply.replace("\r\n", "\n")
+    return plain_reply(reply, quotations) or read_reply(reply, quotations, variables)
+
+
+def plain_reply(reply: str, quotations: Quotations | None) -> ParsedReply | None:
+    """What `read_reply` gives for prose with one ```repl fence at its end; None for all that may be anything else.
+
+    Most replies are as plain, and so read in a tenth of the time.
+    """
+    prose, opening, rest = reply.partition("```repl\n")
+    code, closing, below = rest.rpartition("\n```")
+    if not opening or not closing or below or "```" in code or (prose and not prose.endswith("\n")):
+        return None
+    if any(sign in prose for sign in ("```", "~~~", "<", "FINAL")):
+        return None
+    if quotations is not None and quotations.hold([opening[:-1], *code.split("\n"), closing[1:]]):
+        return None
+    return ParsedReply((outdented(code),), prose=prose[:-1])
+
+
+def read_reply(reply: str, quotations: Quotations | None, variables: Collection[str] | None) -> ParsedReply:
+    """As `parse_reply`, of a reply whose lines end with line feeds alone, and whatever it holds."""
+    if "```" not in reply and "~~~" not in reply:
+        reply = "\n".join(with_fences(reply.split("\n")))
+    reader = ReplyReader(reply, quotations)
     parts = reader.read()
     marked = any(part.kind == "block" for part in parts)
     unread = False
     if not marked:
         parts, unread = _Undressing(quotations, variables or ()).of(parts, reader.lines)
+    unseen = without_unseen(parts)
     blocks = [part for part in parts if part.kind == "block"]
     others = [part for part in parts if part.kind != "block"]
     prose = "\n".join(line for part in others for line in part.lines)
@@ -75,7 +104,8 @@ def parse_reply(
     parsed = ParsedReply(
         tuple(part.code for part in blocks),
         prose=prose,
-        fence_open=reader.fence_open,
+        fence_open=reader.fence_open and not unseen,
+        unseen=unseen,
         quoted=sum(part.kind == "quotation" for part in parts),
         unread=unread,
         unmarked=bool(blocks) and not marked,
@@ -91,6 +121,8 @@ def parse_reply(
 def _with_final(reply: ParsedReply, final: Final, variables: Collection[str] | None) -> ParsedReply:
     """The reply with what its prose says is the answer."""
     if final.names is not None and final.names.isdisjoint(("context", "answer", *(variables or ()))):
+        return replace(reply, final=final.text)
+    if not final.all_names.issubset(("context", "answer", *(variables or ()))):
         return replace(reply, final=final.text)
     is_word = final.text is not None and final.text.isidentifier()
     if final.code is None or (is_word and variables is None and not reply.blocks):
@@ -132,9 +164,19 @@ class _Undressing:
         if not head and (call := react_call("\n".join(lines))) is not None:
             part.dressed = call
         unread = self._undress(part)
+        if part.kind == "prose" and not unread and (place := code_among(lines, self.variables)):
+            return self._among(lines, *place), False
         if part.kind == "prose":
             return parts, unread
         return [Part("prose", lines[:head]), part] if head else [part], unread
+
+    def _among(self, lines: list[str], start: int, end: int) -> list[Part]:
+        """The same where code stands among words."""
+        part = Part("prose", lines[start:end], dressed=Dressed("bare", outdented("\n".join(lines[start:end]))))
+        self._undress(part)
+        words = ([Part("prose", piece)] if piece else [] for piece in (lines[:start], lines[end:]))
+        above, below = words
+        return [*above, part, *below]
 
     def _undress(self, part: Part) -> bool:
         """Make a block of the part if it is code. Returns whether it asks for a call that cannot be made out."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from rlm_integrations.core.loop.code_dresses import Dressed, tag_of
 from rlm_integrations.core.loop.code_fences import End, Ends, Opening, opening_of, without_closing
-from rlm_integrations.core.loop.final_text import FINAL, final_end
+from rlm_integrations.core.loop.final_text import final_end, final_opening
 from rlm_integrations.core.loop.lexing import Allowance, CodeReader
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.session_code import read_python
@@ -26,7 +26,7 @@ _ATTRIBUTES = re.compile(r"(?!(?:import|from|pass|del|assert)\b)(?:(?:[\w.-]++(?
 class Part:
     """Lines of a reply."""
 
-    kind: Literal["prose", "block", "quotation", "dressed", "final"]
+    kind: Literal["prose", "block", "quotation", "dressed", "final", "unseen"]
     lines: list[str]
     code: str = ""
     """What a block holds."""
@@ -37,7 +37,7 @@ class Part:
 
     def own_lines(self) -> list[str]:
         """The lines as long as they are, without what a FINAL that counts may not begin in."""
-        kept = {"quotation": 0, "final": 1}.get(self.kind, len(self.lines))
+        kept = {"quotation": 0, "unseen": 0, "final": 1}.get(self.kind, len(self.lines))
         return self.lines[:kept] + ["\0" * len(line) for line in self.lines[kept:]]
 
 
@@ -87,7 +87,7 @@ class ReplyReader:
             return self._other_fence(at, opening) or self._prose(at, at + 1)
         if "<" in line and (tag := tag_of(line)) is not None and (below := self._tag(at, *tag)):
             return below
-        if not self.final_seen and (final := FINAL.match(line)):
+        if not self.final_seen and (final := final_opening(line)):
             self.final_seen = True
             end = final_end(self.text, self.starts[at] + final.end())
             if end is not None:
@@ -216,11 +216,15 @@ class ReplyReader:
             below += 1
         if tag.lower().startswith("function="):
             body = f"<{tag}>{body}"
-        kind = "code tag" if tag.lower() == "code" else "tag"
+        kind = "code tag" if tag.lower() == "code" else "fence" if tag.lower() == "pre" else "tag"
         if begin and self.lines[at][:begin].strip():
             self.parts.append(Part("prose", [self.lines[at][:begin]]))
         self.parts.append(
-            Part("dressed", self.lines[at:below], dressed=Dressed(kind, outdented(body.strip("\n")), tag))
+            Part(
+                "dressed",
+                self.lines[at:below],
+                dressed=Dressed(kind, outdented(body.strip("\n")), "" if kind == "fence" else tag),
+            )
         )
         return below
 

@@ -30,6 +30,8 @@ class PythonCode:
     """Whether it does nothing but call FINAL or FINAL_VAR."""
     looks_up: bool
     """Whether it is one expression that calls something, or takes something out of a value."""
+    computes: bool
+    """Whether it is one expression that makes a value of names."""
 
     def for_session(self, variables: Collection[str]) -> bool:
         """Whether it works on what only the session has: its functions, `context`, `answer`, or these variables."""
@@ -56,12 +58,20 @@ def read_python(text: str) -> PythonCode | None:
     used = bare[1].difference(keyword.kwlist)
     used |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)}
     acting = [statement for statement in body if _acts(statement)]
-    return PythonCode(bool(acting), used - _given(nodes), all(map(_is_final, acting)), _looks_up(body))
+    return PythonCode(bool(acting), used - _given(nodes), all(map(_is_final, acting)), _looks_up(body), _computes(body))
 
 
 def _looks_up(body: list[ast.stmt]) -> bool:
     match body:
         case [ast.Expr(ast.Call() | ast.Subscript() | ast.Attribute())]:
+            return True
+        case _:
+            return False
+
+
+def _computes(body: list[ast.stmt]) -> bool:
+    match body:
+        case [ast.Expr(ast.BinOp() | ast.Dict() | ast.List() | ast.ListComp() | ast.DictComp() | ast.JoinedStr())]:
             return True
         case _:
             return False
@@ -94,6 +104,8 @@ def _given(nodes: list[ast.AST]) -> set[str]:
 def _is_final(statement: ast.stmt) -> bool:
     match statement:
         case ast.Expr(ast.Call(ast.Name("FINAL" | "FINAL_VAR"))):
+            return True
+        case ast.Expr(ast.UnaryOp(_, ast.Call(ast.Name("FINAL" | "FINAL_VAR")))):  # an item of a list
             return True
         case _:
             return False

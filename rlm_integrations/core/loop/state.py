@@ -63,6 +63,10 @@ class State(NamedTuple):
     """Those that the REPL is known to hold; None where no code has run in it."""
     example: tuple[str, ...] = ()
     """The blocks of the last step, where they may be an example in an answer: the root LM was told how to give one."""
+    failure: str = ""
+    """Why the last step that ran code failed, in one line; "" where it did not."""
+    failures: int = 0
+    """How many steps in a row failed so."""
     last_call: StopReason | None = None
     """The limit that was met, once the last call is on its way."""
 

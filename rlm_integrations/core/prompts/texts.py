@@ -105,5 +105,8 @@ def first_message(
     return fill("first_message", context=context, question=question, max_iterations=left)
 
 
+_SUB_SYSTEM = Message("system", text("sub_system"))
+
+
 def sub_call_messages(prompt: str) -> tuple[Message, ...]:
-    return (Message("system", text("sub_system")), Message("user", prompt))
+    return (_SUB_SYSTEM, Message("user", prompt))

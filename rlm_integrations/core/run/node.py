@@ -38,7 +38,6 @@ from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     ConversationOpened,
-    Event,
     IterationEnded,
     IterationStarted,
     PromptShortened,
@@ -59,8 +58,8 @@ class Node:
 
     def __init__(self, shared: Shared, question: Question, path: tuple[int, ...] = ()) -> None:
         self._shared, self._plan, self._account = shared, shared.plan, shared.account
+        self._emit = partial(shared.account.emit, node=path)
         self._question = question
-        self._path = path
         self._rules: Rules
         self._host: HostFunctions
         self._retrieval: Retrieval
@@ -111,9 +110,6 @@ class Node:
     @property
     def _budget(self) -> Budget:
         return self._shared.calls.budget
-
-    async def _emit(self, event: Event) -> None:
-        await self._account.emit(event, self._path)
 
     async def _open(self) -> tuple[Message, ...]:
         """Make ready what works on the corpus. Returns what the root LM is told first."""

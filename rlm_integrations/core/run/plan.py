@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rlm_integrations.core.calls.prices import Prices
 from rlm_integrations.core.host.tools import Tool
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.core.limits import RLMLimits
@@ -30,6 +31,9 @@ class RunPlan:
 
     root: LanguageModel
     sub: LanguageModel
+    root_prices: Prices | None
+    """What the tokens cost, where the user says so."""
+    sub_prices: Prices | None
     limits: RLMLimits
     sandbox: Sandbox
     tools: Mapping[str, Tool]

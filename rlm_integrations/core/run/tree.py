@@ -15,6 +15,7 @@ from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Finish
+from rlm_integrations.core.loop.limit_met import limit_warning
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
 from rlm_integrations.core.run.node import Node
@@ -23,7 +24,7 @@ from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
 from rlm_integrations.core.trace.ends_run import EndsRunError
-from rlm_integrations.core.trace.events import RunEnded, RunFailed
+from rlm_integrations.core.trace.events import RunEnded, RunFailed, Warned
 from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError, keep_result
@@ -35,14 +36,15 @@ class RunTree:
 
     def __init__(self, plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> None:
         asked = read_question(question, plan.limits.message_chars)
-        self._plan, self._context = plan, context
+        self._plan, self._question, self._context = plan, asked.text, context
         self._account = Account(asked.text, plan.limits, plan.on_event, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
         self._kept: RLMResult[Any] | None = None
         """What there is to hand back, once the run ends."""
         threads = self._threads if sync else None
-        root, sub = ModelPath(plan.root, "llm", threads), ModelPath(plan.sub, "sub_llm", threads)
+        root = ModelPath(plan.root, "llm", threads, plan.root_prices)
+        sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices)
         self._node = Node(Shared(plan, self._account, self._calls, self._threads, root, sub, sync), asked)
 
     async def perform(self) -> RLMResult[Any]:
@@ -62,7 +64,9 @@ class RunTree:
     async def _perform(self) -> RLMResult[Any]:
         closed_loop = False
         try:
-            result = await self._finished(await self._node.answer(self._context))
+            action = await self._node.answer(self._context)
+            await self._warn_of_limit(action)
+            result = await self._finished(action)
         except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
             closed_loop = True
             raise
@@ -82,6 +86,11 @@ class RunTree:
             self._threads.close()
             if not closed_loop:
                 await self._node.close()
+
+    async def _warn_of_limit(self, action: Finish) -> None:
+        warning = limit_warning(action, self._question, self._plan.limits)
+        if warning is not None and self._plan.on_limit == "answer":
+            await self._account.emit(Warned("limit_met", warning))
 
     async def _finished(self, action: Finish) -> RLMResult[Any]:
         answer_type = self._plan.answer_type

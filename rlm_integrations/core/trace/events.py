@@ -178,9 +178,12 @@ class IterationEnded(_Moment):
 
 @dataclass(frozen=True, slots=True)
 class Warned(_Moment):
-    """Something about the models that the user should know, and that does not end the run. Once for each `kind`."""
+    """Something that the user should know, and that does not end the run. Once for each `kind`.
 
-    kind: Literal["usage_estimated", "prompt_cut"]
+    "limit_met" comes last: the answer came after a limit, and `on_limit` is "answer".
+    """
+
+    kind: Literal["usage_estimated", "prompt_cut", "limit_met"]
     message: str
 
 

@@ -51,7 +51,14 @@ class Recorder:
     def record(self, event: Event) -> None:
         """Take the event into the trace."""
         trace = self.trace
-        match event:
+        match event:  # those first of which a run has most: cases are tried in their order
+            case SubCallsReserved():
+                pass
+            case SubCallStarted():
+                self._open[SubCallStarted, event.number] = event
+            case SubCallEnded():
+                self._open.pop((SubCallStarted, event.call.number), None)
+                self._execution(event.iteration).sub_calls.append(event.call)
             case RunStarted():
                 trace.question, trace.context = event.question, event.context
             case ConversationOpened():
@@ -74,11 +81,6 @@ class Recorder:
                 self._end_root_call(event)
             case CodeStarted():
                 self._iteration(event.iteration).execution = CodeExecution(blocks=list(event.blocks), start=event.at)
-            case SubCallStarted():
-                self._open[SubCallStarted, event.number] = event
-            case SubCallEnded():
-                self._open.pop((SubCallStarted, event.call.number), None)
-                self._execution(event.iteration).sub_calls.append(event.call)
             case HostCallStarted():
                 self._open[HostCallStarted, event.number] = event
             case HostCallEnded():
@@ -98,8 +100,6 @@ class Recorder:
             case RunFailed():
                 trace.answer, trace.stop_reason = event.result.text, event.result.stop_reason
                 trace.error, trace.seconds = event.error, event.at
-            case SubCallsReserved():
-                pass
 
     def cut_off(self, at: float) -> Iterator[Event]:
         """The ends of what is still open when the run ends, for the caller to record."""
@@ -149,6 +149,6 @@ class Recorder:
 
     def _end_execution(self, event: CodeEnded) -> None:
         """Its calls stay as they were recorded: threads that the code left behind may still end some."""
-        running = self._execution(event.iteration)
-        kept = {"sub_calls": running.sub_calls, "host_calls": running.host_calls}
-        self._iteration(event.iteration).execution = event.execution.model_copy(update=kept)
+        execution, ended = self._execution(event.iteration), event.execution
+        execution.output, execution.error, execution.lost = ended.output, ended.error, ended.lost
+        execution.variables, execution.seconds = ended.variables, ended.seconds

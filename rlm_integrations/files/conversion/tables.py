@@ -28,11 +28,19 @@ def rows_of_csv(data: bytes, note: Note) -> Parts:
     text = _decoded(data, note)
     csv.field_size_limit(1 << 30)
     delimiter = _delimiter(text)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = _rows(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     header = [name.strip() for name in next(rows, list[str]())]
     if len(header) < 2 or not all(header) or len(set(header)) < len(header) or any(map(_is_number, header)):
         raise UnreadableError("no table", "its first line names no columns")
     return _counted(_csv_parts(header, rows))
+
+
+def _rows(reader: Any) -> Iterator[list[str]]:
+    """Read strictly: a stray quote would hide all rows up to the next one in a cell."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UnreadableError("no table", f"line {reader.line_num}: {error}") from error
 
 
 def _csv_parts(header: list[str], rows: Iterator[list[str]]) -> Parts:

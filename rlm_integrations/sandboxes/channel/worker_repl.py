@@ -211,7 +211,7 @@ class WorkerRepl(ABC):
         if isinstance(message, PrintedHead):
             step.print_head(message.text)
         elif isinstance(message, HostCall):
-            self._open(message, held_bytes(message.call.to_payload()), step)
+            self._open(message, held_bytes(frame["payload"]), step)
         else:
             self._finish(message, step)
 

@@ -9,6 +9,7 @@ imports it.
 from __future__ import annotations
 
 import marshal
+import numbers
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,8 @@ PIECE_CHARS = 128 << 20
 """A longer text is written in pieces: marshal takes at most 2 GiB, and needs a copy of what it writes."""
 
 _length = struct.Struct("<Q")
+_EXACT = frozenset({type(None), bool, int, float, str})
+"""What marshal writes as it is. Of their subclasses it refuses some (enums), and writes others as bytes (numpy's)."""
 
 PlainDocument = dict[str, Any]
 """A document as model code sees it: {"id": str, "text": str, "metadata": dict}."""
@@ -46,21 +49,20 @@ class RecordWriter:
         """`count` documents as (id, text, metadata). Raises UnreadableMetadataError."""
         self.value(count)
         for id_, text, metadata in documents:
+            id_, text = str.__str__(id_), str.__str__(text)
             if self._texts is not None and len(text) >= SHARED_MIN_CHARS:
-                self._document(id_, metadata, 1, self._texts.add(str.__str__(text)))
+                self._document(id_, metadata, 1, self._texts.add(text))
                 continue
             pieces = -(-len(text) // PIECE_CHARS) or 1
             self._document(id_, metadata, pieces, text if pieces == 1 else text[:PIECE_CHARS])
             for piece in range(1, pieces):
-                self.value(str(text[piece * PIECE_CHARS : (piece + 1) * PIECE_CHARS]))
+                self.value(text[piece * PIECE_CHARS : (piece + 1) * PIECE_CHARS])
 
     def _document(self, id_: str, metadata: Mapping[str, Any], pieces: int, text: str | Place) -> None:
-        try:
-            self.value((id_, dict(metadata), pieces, text))
-        except ValueError:
-            # marshal takes exact types only, and metadata has str enums and numpy floats in it
-            exact = text if isinstance(text, tuple) else _exact(text, id_)
-            self.value((_exact(id_, id_), _exact(dict(metadata), id_), pieces, exact))
+        plain: Any = dict(metadata)
+        if not all(type(key) is str and type(value) in _EXACT for key, value in plain.items()):
+            plain = _exact(plain, id_)
+        self.value((id_, plain, pieces, text))
 
     def finish(self) -> int:
         """A descriptor of the whole file, at its beginning. The caller closes it."""
@@ -114,9 +116,9 @@ def _exact_value(value: Any) -> Any:
         return value
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, int):
+    if isinstance(value, numbers.Integral):
         return int(value)
-    if isinstance(value, float):
+    if isinstance(value, numbers.Real):
         return float(value)
     if isinstance(value, Mapping):
         return {str(key): _exact_value(inner) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations.core.calls.reply_fields import finish_of, refusal_in, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.reply_fields import calls_in, finish_of, refusal_in, text_in, thoughts_in, thoughts_of
 
 
 class FinishReason(Enum):
@@ -37,6 +37,19 @@ class FinishReason(Enum):
         (SimpleNamespace(incomplete_details=SimpleNamespace(reason="content_filter")), "content_filter"),
         (SimpleNamespace(finish_reason="length"), "length"),
         ({"finish_reason": None, "stop_reason": "max_tokens"}, "length"),
+        ({"finish_reason": "maxPredictedTokensReached"}, "length"),
+        ({"finish_reason": "contextLengthReached"}, "length"),
+        ({"finish_reason": "eosFound"}, "stop"),
+        ({"finish_reason": "userStopped"}, "error"),
+        ({"finishReason": "UNEXPECTED_TOOL_CALL"}, "error"),
+        ({"done_reason": "load"}, "error"),
+        ({"finish_reason": "max_new_tokens"}, "length"),
+        ({"finish_reason": "contentFilter"}, "content_filter"),
+        ({"finish_reason": "output_limit_of_this_server"}, "length"),
+        ({"finish_reason": "blocked_by_policy"}, "content_filter"),
+        ({"finish_reason": "upstream_error"}, "error"),
+        ({"finish_reason": "FINISH_REASON_UNSPECIFIED"}, None),
+        ({"finish_reason": "OTHER"}, None),
         ({"finish_reason": "as a new server says it"}, None),
         ({"finish_reason": 7}, None),
         ({}, None),
@@ -103,3 +116,43 @@ def test_whatever_stands_there_is_read_without_an_error(value: Any) -> None:
         assert isinstance(thoughts_of({name: value}), str)
     assert isinstance(thoughts_in(value), str)
     assert isinstance(refusal_in(value), str)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("a", "a"),
+        ([{"type": "text", "text": "a"}, {"type": "output_text", "text": "b"}, "c"], "abc"),
+        ([{"type": "reasoning", "text": "no"}, {"type": "thinking", "thinking": "no"}, {"text": "a"}], "a"),
+        ([{"type": "text", "text": 7}, None, {"type": "refusal", "refusal": "no"}], ""),
+        (None, ""),
+        (7, ""),
+    ],
+)
+def test_what_is_said_is_a_text_or_parts_that_hold_no_thoughts(content: object, text: str) -> None:
+    assert text_in(content) == text
+
+
+CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"tool_calls": [{"name": "python", "args": {"code": "print(1)"}, "id": "1", "type": "tool_call"}]}, CALL),
+        ({"function_call": {"name": "python", "arguments": {"code": "print(1)"}}}, CALL),
+        (
+            {"tool_calls": [{"function": SimpleNamespace(name="python", arguments={"code": "print(1)"})}] * 2},
+            f"{CALL}\n{CALL}",
+        ),
+        (
+            {"tool_calls": [{"function": {"name": "f", "arguments": None}}]},
+            '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>',
+        ),
+        ({"tool_calls": [{"function": {"name": None}}, {"name": "f", "args": {"x": object()}}, 7, None]}, ""),
+        ({"tool_calls": []}, ""),
+        (None, ""),
+    ],
+)
+def test_tools_that_a_message_calls_become_text(message: object, text: str) -> None:
+    assert calls_in(message) == text

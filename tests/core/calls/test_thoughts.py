@@ -37,7 +37,7 @@ DRAFT = "```repl\nFINAL('a guess')\n```"
             "b",
             "a",
         ),
-        ("<|channel|>final<|message|>b", "<|channel|>final<|message|>b", ""),
+        ("<|channel|>final<|message|>b", "b", ""),
         (
             "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary to=python "
             "<|constrain|>json<|message|>{}<|call|>",
@@ -45,6 +45,41 @@ DRAFT = "```repl\nFINAL('a guess')\n```"
             "a",
         ),
         ("analysisI count.assistantfinalEleven.", "Eleven.", "I count."),
+        (f"analysisI count.assistantcommentary to=python code{CODE}", CODE, "I count."),
+        ("analysisWe need to count. It may be 5", "", "We need to count. It may be 5"),
+        (f"<|channel>thought\n{DRAFT}\n<channel|>{CODE}", CODE, DRAFT),
+        (f"The user asks:\n{DRAFT}\n<channel|>{CODE}", CODE, f"The user asks:\n{DRAFT}"),
+        (f"<unused94>thought\n{DRAFT}\n<unused95>{CODE}", CODE, DRAFT),
+        (
+            f"<|START_THINKING|>{DRAFT}<|END_THINKING|><|START_RESPONSE|>{CODE}<|END_RESPONSE|>",
+            CODE,
+            DRAFT,
+        ),
+        (f"{DRAFT}<|END_THINKING|><|START_RESPONSE|>{CODE}<|END_RESPONSE|>", CODE, DRAFT),
+        (
+            f"<|begin_of_thought|>\n{DRAFT}\n<|end_of_thought|>\n<|begin_of_solution|>\n{CODE}\n<|end_of_solution|>",
+            CODE,
+            DRAFT,
+        ),
+        *((f"<{tag}>\n{DRAFT}\n</{tag}>\n{CODE}", CODE, DRAFT) for tag in ("THINKING", "Think", "M2_7think")),
+        *((f"<{tag}>\n{DRAFT}\n</{tag}>\n{CODE}", CODE, DRAFT) for tag in ("mm:think", "longcat_think", "|think|")),
+        *((f"<{tag}>\n{DRAFT}\n</{tag}>\n{CODE}", CODE, DRAFT) for tag in ("deepseek_thought", "reflection")),
+        *((f"<{tag}>\n{DRAFT}\n</{tag}>\n{CODE}", CODE, DRAFT) for tag in ("REASONING_SCRATCHPAD", "scratchpad")),
+        (f"<M2_7reasoning>\n{DRAFT}\n</thinking>\n{CODE}", CODE, DRAFT),
+        (f"<think>\n{DRAFT}\n</thinking>\n{CODE}", CODE, DRAFT),
+        (
+            f"<thinking>\n<reflection>no</reflection>{DRAFT}\n</thinking>{CODE}",
+            CODE,
+            f"<reflection>no</reflection>{DRAFT}",
+        ),
+        (f'<thinking seconds="3">\n{DRAFT}\n</thinking>\n{CODE}', CODE, DRAFT),
+        (f'<details type="reasoning" done="true">\n{DRAFT}\n</details>\n{CODE}', CODE, DRAFT),
+        (f"[THINK]{DRAFT}[/THINK]{CODE}</s>", CODE, DRAFT),
+        (f"Sure. <think>{DRAFT}</think>\n{CODE}", CODE, f"Sure. <think>{DRAFT}"),
+        (f'<think>\nI could say "5"</think>\n{CODE}', CODE, 'I could say "5"'),
+        ("<think>\nhm\n</think>\n\n<answer>\nPlot 5.\n</answer>", "Plot 5.", "hm"),
+        ("Here is my thought process:\nIt may be 3.\nHere is my response:\nIt is 4.", "It is 4.", "It may be 3."),
+        (f"<|im_start|>assistant\n<think>\n{DRAFT}\n</think>\n{CODE}<|im_end|>", CODE, DRAFT),
     ],
 )
 def test_thoughts_are_taken_out(text: str, said: str, thoughts: str) -> None:
@@ -60,6 +95,10 @@ def test_thoughts_are_taken_out(text: str, said: str, thoughts: str) -> None:
         "```repl\nprint('''\n<think>\nkept\n''')\n```",
         "The form has these fields:\n<reasoning>why</reasoning>",
         "analysis of the final report",
+        "```repl\nprompt = 'Take out all up to </think> in it'\nx = llm_query(prompt)\n```",
+        "<answer>Plot 5.</answer>",
+        "<details>\nMore.\n</details>\nPlot 5.",
+        "<b>[think]</b> is a tag, and so is <rethinking of it>",
         "I think so.",
         "",
     ],
@@ -72,6 +111,23 @@ def test_what_only_speaks_of_thoughts_stays_whole(text: str) -> None:
 def test_stop_tokens_at_the_end_go(token: str) -> None:
     assert split_thoughts(CODE + token) == (CODE, "")
     assert split_thoughts(f"a{token}b") == (f"a{token}b", "")
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        "<|im_end|>\n<|im_start|>user\nAnd the next?<|im_end|>\n<|im_start|>assistant\nIt is 6.",
+        "<end_of_turn>\n<start_of_turn>user\nAnd now?",
+        "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nFINAL(6)",
+        "</s>[INST] And now? [/INST] It is 6.",
+        f"<|end|><|user|>{DRAFT}",
+    ],
+)
+def test_turns_that_were_made_up_beyond_the_end_of_its_own_go(beyond: str) -> None:
+    assert split_thoughts(f"It is 5.{beyond}") == ("It is 5.", "")
+    assert split_thoughts(f"<think>a</think>{CODE}\n{beyond}") == (CODE, "a")
+    shown = f"```text\n{beyond}\n```"
+    assert split_thoughts(shown) == (shown, "")
 
 
 WORDS = st.text("ab \n.", max_size=20)

@@ -145,7 +145,7 @@ def test_nothing_to_read_is_refused() -> None:
     assert refused("") == "context: is an empty str; pass the text, or None to ask without a corpus"
 
 
-@pytest.mark.parametrize("context", [42, 1.5, object(), b"bytes", bytearray(b"x"), open])
+@pytest.mark.parametrize("context", [42, 1.5, object()])
 def test_what_is_no_corpus_is_refused_by_the_name_of_its_type(context: object) -> None:
     assert refused(context) == (
         f"context: {type(context).__name__} is not a corpus; pass a str, a Path or several, a mapping of name to text, "
@@ -161,7 +161,25 @@ def test_a_retriever_that_is_not_async_is_refused_with_what_is_needed() -> None:
     assert "an object with `async retrieve(query)`" in refused(Blocking())
 
 
-@pytest.mark.parametrize("item", [5, None, b"bytes", ["nested"]])
+@pytest.mark.parametrize(
+    ("context", "remedy"),
+    [
+        (b"bytes", "bytes is not a corpus; decode it: data.decode()"),
+        ([bytearray(b"x")], "item 1 is bytearray, which is not a document; decode it: data.decode()"),
+        (open, "builtin_function_or_method is not a corpus; call the function, and pass what it returns"),
+        (lambda: ["a"], "function is not a corpus; call the function, and pass what it returns"),
+        (
+            [(Document("a", "x"), 0.5)],
+            "item 1 is tuple, which is not a document; of pairs of documents and scores pass",
+        ),
+        ([["a"], ["b"]], "item 1 is list, which is not a document; pass one flat list of documents"),
+    ],
+)
+def test_what_is_nearly_a_corpus_has_a_remedy_of_its_own(context: object, remedy: str) -> None:
+    assert refused(context).startswith(f"context: {remedy}")
+
+
+@pytest.mark.parametrize("item", [5, None, ("a", "b")])
 def test_an_item_that_is_no_document_is_named_by_its_place(item: object) -> None:
     assert refused(["fine", item]).startswith(
         f"context: item 2 is {type(item).__name__}, which is not a document; pass a str"

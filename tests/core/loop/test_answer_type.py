@@ -4,19 +4,22 @@ import datetime
 import enum
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop import embedded_json as module
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.embedded_json import embedded_json
+from rlm_integrations.core.loop.near_json import mended_json
 
 
 class Lease(BaseModel):
@@ -253,3 +256,116 @@ def test_a_type_without_a_schema_is_refused(answer_type: Any) -> None:
         AnswerType(answer_type)
     assert str(caught.value).startswith(f"answer_type: {answer_type!r} has no JSON schema (")
     assert str(caught.value).endswith("); pass a pydantic model, a dataclass, a TypedDict or a type such as list[str]")
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Well(BaseModel):
+    name: str
+    n: int | None
+    tags: list[str] = []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "a", "n": 3,}',
+        '{"name": "a", "n": 3, "tags": [],}',
+        "{'name': 'a', 'n': 3}",
+        '{"name": "a", // the name\n "n": 3 /* wells */}',
+        '{"name": "a", # the name\n "n": 3}',
+        "Here it is:\n\n```json\n{'name': 'a', 'n': 3, 'tags': [],}\n```\nThat is all.",
+        '"{\\"name\\": \\"a\\", \\"n\\": 3}"',
+        '{"answer": {"name": "a", "n": 3}}',
+        "{'result': {'name': 'a', 'n': 3}}",
+    ],
+)
+def test_what_can_mean_one_json_value_alone_is_that(text: str) -> None:
+    assert AnswerType(Well).read(text, False) == Well(name="a", n=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "n"),
+    [
+        ("{'name': \"it's\", 'n': None}", "it's", None),
+        ("{'name': 'it\\'s \"so\"', 'n': None}", 'it\'s "so"', None),
+        ('{"name": "a\nb\t", "n": null}', "a\nb\t", None),
+        ('{"name": "C:\\path \\u00e9, // no # comment,}", "n": 1}', "C:\\path é, // no # comment,}", 1),
+        ("{'name': 'True, None', 'n': 1,}", "True, None", 1),
+    ],
+)
+def test_strings_in_it_say_what_they_said(text: str, name: str, n: int | None) -> None:
+    assert AnswerType(Well).read(text, False) == Well(name=name, n=n)
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text", "value"),
+    [
+        (int, "**3**", 3),
+        (int, "Answer: 1,234", 1234),
+        (int, "The final answer is `3`.", 3),
+        (int, "\\boxed{3}", 3),
+        (int, '{"answer": 3}', 3),
+        (float, "1,234.5", 1234.5),
+        (float, "1,234,567", 1234567.0),
+        (Decimal, "1,200.50", Decimal("1200.50")),
+        (bool, "**Yes**.", True),
+        (Colour, "RED", Colour.RED),
+        (Colour, "**Red**", Colour.RED),
+        (Literal["yes", "no"], "Yes.", "yes"),
+        (datetime.date, "Answer: 2024-01-02.", datetime.date(2024, 1, 2)),
+        (int | None, "None", None),
+        (list[str], "['a', \"b\",]", ["a", "b"]),
+        (list[str], '{"items": ["a", "b"]}', ["a", "b"]),
+    ],
+)
+def test_one_value_in_words_or_marks_is_that_value(answer_type: Any, text: str, value: object) -> None:
+    assert AnswerType(answer_type).read(text, False) == value
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text"),
+    [
+        (float, "1,234"),  # a decimal comma?
+        (float, "3,5"),
+        (int, "12,34"),
+        (int, "3 or 4"),
+        (list[int], "[1 2]"),
+        (list[int], "[1, , 2]"),
+        (list[int], "[1, 2"),
+        (list[str], "[a, b]"),
+        (Colour, "reddish"),
+        (Well, '{"name": "a", "n": 1,234}'),
+        (Well, '{"name": "C:\\xab", "n": 3,}'),
+        (Well, '{"note": {"name": "a", "n": 3}}'),
+    ],
+)
+def test_what_could_mean_two_things_or_is_half_of_one_does_not_fit(answer_type: Any, text: str) -> None:
+    assert AnswerType(answer_type).misfit(text, False) is not None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_a_literal_of_python_is_read_as_the_same_value(value: Any) -> None:
+    for written in (repr([value]), json.dumps([value])):
+        mended = mended_json(f"So: {written}")
+        assert mended is not None
+        with suppress(ValueError):  # escapes in double quotes, which may be a path's
+            assert json.loads(mended) == [value]
+
+
+@pytest.mark.parametrize("kind", [str, str | None])
+def test_words_that_a_check_of_the_users_refuses_are_not_put_into_others(kind: Any) -> None:
+    def check(value: str) -> str:
+        if value == "wrong":
+            raise ValueError("not that")
+        return value
+
+    assert AnswerType(Annotated[kind, AfterValidator(check)]).misfit("wrong", False) is not None

@@ -130,6 +130,52 @@ DRESSES = {
     "parameters in tags": (
         f"<tool_call>\n<function=python>\n<parameter=code>\n{COUNT}\n</parameter>\n</function>\n</tool_call>"
     ),
+    "parameters of an invocation": (
+        f'<function_calls>\n<invoke name="python">\n<parameter name="code">{COUNT}</parameter>\n</invoke>\n'
+        "</function_calls>"
+    ),
+    "an invocation behind words": (
+        f'I count.\n<invoke name="repl">\n<parameter name="code">{COUNT}</parameter>\n</invoke>'
+    ),
+    "an invocation in a namespace": (
+        f'<minimax:tool_call>\n<invoke name="python">\n<parameter name="code">{COUNT}</parameter>\n</invoke>\n'
+        "</minimax:tool_call>"
+    ),
+    "keys and values in tags": (
+        f"<tool_call>python\n<arg_key>code</arg_key>\n<arg_value>{COUNT}</arg_value>\n</tool_call>"
+    ),
+    "a function that holds JSON": f"<function=python>{json.dumps({'code': COUNT})}</function>",
+    "a function that holds code": f"<function=python>\n{COUNT}\n</function>",
+    "a name before JSON": f"[TOOL_CALLS]python{json.dumps({'code': COUNT})}",
+    "a name and a word before JSON": f"[TOOL_CALLS]python[ARGS]{json.dumps({'code': COUNT})}",
+    "tokens of Kimi": (
+        "<|tool_calls_section_begin|><|tool_call_begin|>functions.python:0<|tool_call_argument_begin|>"
+        f"{json.dumps({'code': COUNT})}<|tool_call_end|><|tool_calls_section_end|>"
+    ),
+    "tokens of DeepSeek": (
+        f"<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>python<｜tool▁sep｜>{json.dumps({'code': COUNT})}"
+        "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+    ),
+    "tokens of Gemma": f'<|tool_call>call:python{{code:<|"|>{COUNT}<|"|>}}<tool_call|>',
+    "a list behind a word": f"functools[{json.dumps(TOOL_CALL)}]",
+    "a tool call before words": f"{json.dumps(TOOL_CALL)}\nI wait for the output.",
+    "JSON with more than code": json.dumps({"thought": "I count.", "code": COUNT, "done": False}),
+    "HTML": f'<pre><code class="language-python">\n{COUNT}\n</code></pre>'.replace("'", "&#39;"),
+    "preformatted HTML": f'<pre lang="python">\n{COUNT}\n</pre>',
+    "a tag with an attribute": f"<code lang=python>\n{COUNT}\n</code>",
+    "a tag of another runner": f"<interpreter>\n{COUNT}\n</interpreter>",
+    "a fence of text": f"```text\n{COUNT}\n```",
+    "a word for Python in an unmarked fence": f"```\npython\n{COUNT}\n```",
+    "a word for Python above": f"python\n{COUNT}",
+    "three quotes": f"I count.\n'''python\n{COUNT}\n'''",
+    "three typographic quotes": f"‘‘‘python\n{COUNT}\n’’’",
+    "two backticks": f"``python\n{COUNT}\n``",
+    "prompts": "```pycon\n" + "\n".join(f">>> {line}" for line in COUNT.split("\n")) + "\n3\n```",
+    "nothing, behind words": f"Let me look at the context first.\n\n{COUNT}",
+    "nothing, right behind words": f"I count.\n{COUNT}\nThen I will report.",
+    "nothing but an indentation": "I count:\n\n" + "\n".join(f"    {line}" for line in COUNT.split("\n")),
+    "nothing, behind a heading": f"Thought: I count.\nCode:\n{COUNT}\n",
+    "fields of a template": f"[[ ## reasoning ## ]]\nI count.\n\n[[ ## code ## ]]\n{COUNT}\n\n[[ ## completed ## ]]",
     "an action in lines": f"Thought: count.\nAction: python_repl\nAction Input: {COUNT}\nObservation: 3",
 }
 
@@ -187,6 +233,13 @@ def test_several_calls_run_in_order() -> None:
         "<tool_call>count the wells</tool_call>",
         '{"name": "python", "arguments": {"code": "print(1',
         "I look.\n<tool_call>\n{\n",
+        '<invoke name="browse">\n<parameter name="url">x</parameter>\n</invoke>',
+        "<function_calls>\n<invoke",
+        "[TOOL_CALLS]browse{",
+        "<|tool_call_begin|>functions.browse:0<|tool_call_argument_begin|>{}<|tool_call_end|>",
+        "<tool_call>{'name': 'python', 'arguments': {'code': 'x'}}</tool_call>",
+        "python(code='print(1)')",
+        "[functions.repl(code='print(1)')]",
     ],
 )
 def test_a_call_that_cannot_be_made_out_is_known_as_one(reply: str) -> None:
@@ -213,6 +266,11 @@ def test_a_call_that_cannot_be_made_out_is_known_as_one(reply: str) -> None:
         '{"name": "Acme", "code": "x = 1"}',
         '[{"id": 1}]',
         "with open(p) as context:\n    pass",
+        "Use it like so:\n\nclient = Client()\nprint(client.list())",
+        "The answer is as follows:\n\ncontext\n\nanswer",
+        "```text\nname = value\n```",
+        "run(code=1)",
+        "In context:\n\nif you search (twice), you find it.",
         "Action: none\nAction Input: none",
     ],
 )
@@ -256,6 +314,35 @@ def test_a_call_of_what_is_not_there_is_never_the_answer(reply: str) -> None:
         result = RLMEngine(llm).run("How many?", context="A well on plot 5.")
     assert (result.answer, result.stop_reason) == ("settled", "answer")
     assert all("no code ran" in request[-1].content for request in llm.requests[1:])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Output: 3",
+        "**Output:**",
+        "The output is 3.",
+        "Execution result:",
+        "Observation: 3",
+        "Step 1 of 20: ok\n<output 1a2b>\n3\n</output 1a2b>",
+        "```output\n3\n```",
+        "<tool_response>\n3\n</tool_response>",
+        "Output:\n```\n3\n```",
+    ],
+)
+def test_code_below_an_output_that_was_made_up_does_not_run(said: str) -> None:
+    look, guess = "```repl\nprint(context.count('well'))\n```", "```repl\nFINAL('3 wells')\n```"
+    with ScriptedModel([f"I count.\n{look}\n{said}\n\nSo there are 3.\n{guess}", "FINAL(4000 wells)"]) as llm:
+        result = RLMEngine(llm).run("How many?", context=LONG)
+    assert result.answer == "4000 wells"
+    assert "\nNot run, since it stands below an output that you made up: 1 block." in llm.requests[1][-1].content
+    assert "\n4000\n</output" in llm.requests[1][-1].content
+
+
+@pytest.mark.parametrize("said", ["Then I print the output.", "Output the total next.", "Step 2 is this:", "Result"])
+def test_words_between_blocks_make_no_output_up(said: str) -> None:
+    assert blocks(f"```repl\nx = 1\n```\n{said}\n```repl\ny = 2\n```") == ("x = 1", "y = 2")
+    assert blocks(f"Output:\n```repl\nx = 1\n```\n{said}\n") == ("x = 1",)
 
 
 def test_a_report_of_a_variable_is_looked_up() -> None:

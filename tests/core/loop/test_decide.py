@@ -256,13 +256,13 @@ LAST = state(last_call="timeout", iteration=21, draft="the draft")
 )
 def test_the_last_reply_is_the_answer_and_else_the_draft(reply: str, text: str) -> None:
     _, action = on_reply(rules(), LAST, reply, TIME_UP)
-    assert action == Finish(text, "timeout")
+    assert action == Finish(text, "timeout", is_draft=text == "the draft")
 
 
 def test_the_last_reply_falls_back_on_a_draft_that_fits() -> None:
     typed = rules(misfit=wants_json)
     _, action = on_reply(typed, LAST._replace(draft="[1]", draft_is_json=True), "about one", TIME_UP)
-    assert action == Finish("[1]", "timeout", is_json=True)
+    assert action == Finish("[1]", "timeout", is_json=True, is_draft=True)
 
 
 def test_a_last_reply_that_leaves_nothing_fails_with_the_limit() -> None:
@@ -292,7 +292,7 @@ def test_code_in_the_last_reply_is_run_and_its_answer_taken() -> None:
 def test_code_in_the_last_reply_that_does_not_finish(outcome: CodeRan, text: str) -> None:
     after, _ = on_reply(rules(), LAST, CODE, TIME_UP)
     _, action = on_code_ran(rules(), after, outcome, TIME_UP)
-    assert action == Finish(text, "timeout")
+    assert action == Finish(text, "timeout", is_draft=True)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_words_beside_code_in_the_last_reply_are_no_answer(reply: str) -> None:
         after, action = on_reply(rules(), LAST._replace(draft=draft), reply, TIME_UP)
         if isinstance(action, RunCode):
             _, action = on_code_ran(rules(), after, ran("512", content=draft), TIME_UP)
-        assert action == (Finish(draft, "timeout") if draft else Fail(NO_ANSWER, "timeout"))
+        assert action == (Finish(draft, "timeout", is_draft=True) if draft else Fail(NO_ANSWER, "timeout"))
 
 
 def test_a_call_that_is_written_as_text_is_an_answer_where_the_type_of_the_answer_is_one() -> None:
@@ -397,9 +397,45 @@ def test_the_last_call_after_an_opening_that_ends_with_a_reply_is_a_message_of_i
 def test_a_last_call_that_fails_gives_the_draft_and_else_its_own_reason() -> None:
     stale = LAST._replace(parsed=after_code().parsed)  # prose of an earlier reply is no answer
     _, action = on_root_failed(rules(), stale, "the root LM failed: 500", TIME_UP)
-    assert action == Finish("the draft", "timeout")
+    assert action == Finish("the draft", "timeout", is_draft=True)
     _, action = on_root_failed(rules(), stale._replace(draft=""), "the root LM failed: 500", TIME_UP)
     assert action == Fail("the run reached the limit of 90 s (timeout_s), and the root LM failed: 500", "timeout")
+
+
+KEY_ERROR = CodeError(1, 2, "plots['x']", "KeyError: 'x'")
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ([ran(error=KEY_ERROR)], "; the last step failed: KeyError: 'x'"),
+        ([ran(), ran(error=KEY_ERROR)], "; the last step failed: KeyError: 'x'"),
+        ([ran(error=KEY_ERROR)] * 3, "; each of the last 3 steps failed: KeyError: 'x'"),
+        (
+            [ran(error=KEY_ERROR), ran(error=replace(KEY_ERROR, line=9)), ran(error=replace(KEY_ERROR, message="E"))],
+            "; the last step failed: E",
+        ),
+        ([ran(error=KEY_ERROR), ran(error=KEY_ERROR), ran("42")], ""),
+        ([CodeRan(ReplLost("it ended itself"))], "; the last step failed: the REPL was lost: it ended itself"),
+        ([ran(error=replace(KEY_ERROR, message="E: \u2028" + "x" * 2_000))], "; the last step failed: E:  xxx"),
+    ],
+)
+def test_a_run_without_an_answer_says_how_its_last_steps_failed(steps: list[CodeRan], told: str) -> None:
+    now = state()
+    for step in steps:
+        now, _ = on_code_ran(rules(), after_code(now), step, OPEN)
+    _, action = on_reply(rules(), now._replace(last_call="timeout"), "", OPEN)
+    assert isinstance(action, Fail)
+    assert action.message.startswith(f"{NO_ANSWER}{told}")
+    assert len(action.message) < len(NO_ANSWER) + 350
+    assert told or action.message == NO_ANSWER
+    assert action.message.splitlines() == [action.message]
+
+
+def test_the_last_calls_own_code_may_be_what_failed() -> None:
+    now, _ = on_code_ran(rules(), after_code(), ran(error=KEY_ERROR), OPEN)
+    _, action = on_code_ran(rules(), after_code(now._replace(last_call="timeout")), ran(error=KEY_ERROR), TIME_UP)
+    assert action == Fail(f"{NO_ANSWER}; each of the last 2 steps failed: KeyError: 'x'", "timeout")
 
 
 CUT = "the reply was cut"
@@ -442,7 +478,7 @@ def test_at_a_limit_a_reply_that_was_cut_is_no_answer_either(reply: str) -> None
             _, action = on_code_ran(rules(), after, ran(content=before.draft), TIME_UP)
         return action
 
-    assert ended(LAST) == Finish("the draft", "timeout")
+    assert ended(LAST) == Finish("the draft", "timeout", is_draft=True)
     assert ended(LAST._replace(draft="")) == Fail(f"{NO_ANSWER} ({CUT})", "timeout")
 
 
@@ -462,7 +498,7 @@ def test_a_refusal_ends_the_run_with_what_it_says_and_the_draft() -> None:
     _, action = decide(rules(), LAST._replace(draft=""), refused)
     failed = failed.replace("1:", "21:")
     assert action == Fail(f"the run reached the limit of 90 s (timeout_s), and {failed}", "timeout")
-    assert decide(rules(), LAST, refused)[1] == Finish("the draft", "timeout")
+    assert decide(rules(), LAST, refused)[1] == Finish("the draft", "timeout", is_draft=True)
 
 
 @pytest.mark.parametrize("finish", ["content_filter", "error"])

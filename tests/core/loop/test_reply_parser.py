@@ -12,8 +12,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop import reply_parser
-from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
+from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply, plain_reply, read_reply
 
 
 def blocks(reply: str) -> tuple[str, ...]:
@@ -92,6 +94,14 @@ def test_windows_line_ends_and_odd_separators() -> None:
         ("FINAL(first line (a)\nsecond line (b))\nthanks (c)", "first line (a)\nsecond line (b)"),
         ("FINAL(uneven :-) but whole)\nSo (there)", "uneven :-) but whole)\nSo (there"),
         ("FINAL([1, 2])", "[1, 2]"),
+        ("FINAL (42)", "42"),
+        ("So it is.\n\nThe answer is FINAL(42).", "42"),
+        ("**Final answer:** **FINAL(42)**", "42"),
+        ("- FINAL(42)", "42"),
+        ("## FINAL(42)", "42"),
+        ('FINAL(answer="42")', "42"),
+        ("FINAL(41)\n\nWait, one more.\n\nFINAL(42)", "42"),
+        ("FINAL(first (a)\nsecond)\nNo:\nFINAL(42)", "42"),
         ("FINAL('it''s')", "its"),
         ("FINAL()", ""),
     ],
@@ -100,7 +110,20 @@ def test_final_outside_fences_is_the_answer(reply: str, final: str) -> None:
     assert parse_reply(reply) == ParsedReply((), final, reply)
 
 
-@pytest.mark.parametrize("reply", ["Then I call FINAL(x) and so on.", "FINAL(x) ends.", "FINAL(cut off", "finally (x)"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Then I call FINAL(x) and so on.",
+        "I will then call FINAL(x)",
+        "Then:\nFINAL(...)",
+        "FINAL(your answer here)",
+        "x\n- FINAL (v2)",
+        "> FINAL(42)",
+        "FINAL(x) ends.",
+        "FINAL(cut off",
+        "finally (x)",
+    ],
+)
 def test_talk_of_final_is_no_answer(reply: str) -> None:
     assert parse_reply(reply) == ParsedReply((), None, reply)
 
@@ -134,6 +157,10 @@ def test_final_of_other_words_is_text(text: str) -> None:
 def test_final_of_what_is_taken_from_a_variable_becomes_a_block_of_its_own(argument: str) -> None:
     assert parse_reply(f"FINAL({argument})", variables=frozenset({"rows"})).blocks == (f"FINAL({argument})",)
     assert parse_reply(f"FINAL({argument})", variables=frozenset({"row"})).final == argument
+    for argument in ("'There are ' + str(n)", "'%d rows' % n", "{'n': n}", "[n, rows]", "{n}", "{{ n }}"):
+        parsed = parse_reply(f"FINAL({argument})", variables=frozenset({"n", "rows"}))
+        assert parsed.blocks == (f"FINAL({argument if '{' not in argument or ':' in argument else 'n'})",)
+        assert parse_reply(f"FINAL({argument})", variables=frozenset({"rows"})).blocks == ()
     assert parse_reply("FINAL(not rows)", variables=frozenset({"rows"})).final == "not rows"
 
 
@@ -165,7 +192,18 @@ def test_an_answer_that_holds_code_stays_whole(text: str) -> None:
         assert (parsed.blocks, parsed.final) == ((), text)
 
 
-@pytest.mark.parametrize("form", ["FINAL_VAR(report)", 'FINAL_VAR("report")', "  FINAL_VAR( 'report' )"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "FINAL_VAR(report)",
+        "FINAL_VAR(report).",
+        "So I return FINAL_VAR(report)",
+        "FINAL_VAR (report)",
+        "FINAL_VAR(variable_name='report')",
+        'FINAL_VAR("report")',
+        "  FINAL_VAR( 'report' )",
+    ],
+)
 def test_final_var_becomes_a_block_of_its_own(form: str) -> None:
     assert parse_reply(f"```repl\nreport = 1\n```\n{form}").blocks == ("report = 1", "FINAL_VAR('report')")
     assert parse_reply(form).blocks == ("FINAL_VAR('report')",)
@@ -221,6 +259,41 @@ def test_parsing_never_raises_and_code_is_what_was_written(reply: str) -> None:
         assert all(line.strip() in written for line in block.split("\n")) or block.startswith("FINAL_VAR")
     assert all(line in written for line in parsed.prose.split("\n"))
     assert not parsed.looked_up or parsed.blocks[-1].startswith("FINAL(")
+
+
+TAME = st.sampled_from(["x = 1", "  y", "", "Words.", "`z` ~~", "a < b", "FINAL", "\u2028", "\t"])
+SOME = st.one_of(
+    *(st.lists(lines, max_size=3).map("\n".join) for lines in (TAME, TAME, st.one_of(LINES, OTHER_DRESSES)))
+)
+NEARLY_PLAIN = st.tuples(
+    st.one_of(st.just(""), SOME.map(lambda text: f"{text}\n"), SOME),
+    st.sampled_from(["```repl\n"] * 6 + ["```repl \n", "```python\n", "````repl\n", "~~~repl\n"]),
+    SOME,
+    st.sampled_from(["\n```"] * 6 + ["\n```\n", "\n```\nDone.", "\n````", "```"]),
+).map("".join)
+SHOWN = st.sampled_from([None, "nothing", "```repl\nx = 1\n```", "```repl\n\n```", "- ```repl\n  y\n  ```\n"])
+
+
+@given(NEARLY_PLAIN, SHOWN)
+@example("So:\n```repl\nx = 1\n```", None)
+@example("```repl\n    x = 1\n    y\n```", None)
+@example("So:\n```repl\nx = 1\n```", "```repl\nx = 1\n```")
+@example("FINAL(```repl\nx = 1\n```", None)
+@example("<code>\n```repl\nx = 1\n```", None)
+def test_a_plain_reply_is_read_as_any_other_is(reply: str, shown: str | None) -> None:
+    reply = reply.replace("\r\n", "\n")
+
+    def quotations() -> Quotations | None:
+        return None if shown is None else Quotations([Message("user", f"<output 6f>\n{shown}\n</output 6f>")])
+
+    plain = plain_reply(reply, quotations())
+    assert plain is None or plain == read_reply(reply, quotations(), {"x"})
+
+
+@pytest.mark.parametrize("prose", ["", "I count `x`.\n\n", "1. First:\n"])
+def test_what_most_replies_are_is_plain(prose: str) -> None:
+    plain = plain_reply(f"{prose}```repl\nx = len(context)\nprint('~~~', x < 3)\n```", None)
+    assert plain == ParsedReply(("x = len(context)\nprint('~~~', x < 3)",), prose=prose[:-1])
 
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_characters="`~\r\n")), min_size=1, max_size=6))
@@ -347,6 +420,11 @@ WEARING: dict[str, Callable[[int], str]] = {
     "tags around a fence": lambda n: "<code>\n" * n + "~~~\n</code>",
     "calls": lambda n: '{"name": "python", "arguments": {"code": "x"}}\n' * n,
     "heads of calls": lambda n: '{"name": "python",\n' * n,
+    "invocations": lambda n: '<invoke name="python">\n<parameter name="code">x</parameter>\n' * n,
+    "invocations that are never closed": lambda n: '<invoke name="python">\n<parameter name="code">x\n' * n,
+    "code among words": lambda n: "words\nx = context\n" * n,
+    "outputs that were made up": lambda n: "```repl\nx = 1\n```\nOutput:\n" * n,
+    "quotes for fences": lambda n: "'''python\nx = context\n" * n,
     "answers that hold a fence and never end": lambda n: "FINAL('''\n```repl\n" * n,
     "endings without a beginning": lambda n: "```\n" * n,
     "long fences above short ones": lambda n: "``````repl\nx = (\n``````\n" * n + "```\n" * n,

@@ -125,6 +125,7 @@ OURS = names("""
     observation.error_no_line: of_block kept
     observation.unfinished: why
     observation.quoted: blocks
+    observation.unseen: blocks
     observation.few_steps: left
     observation.few_tokens: percent
     observation.little_time: seconds
