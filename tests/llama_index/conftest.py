@@ -3,6 +3,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from llama_index.core import (
 from llama_index.core.embeddings.mock_embed_model import MockEmbedding
 from llama_index.core.indices.property_graph import ImplicitPathExtractor
 from llama_index.core.llms import MockLLM
+from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.tools import QueryEngineTool
 
 from rlm_integrations.llama_index import RLMQueryEngine, install
@@ -58,12 +60,25 @@ BUILDERS: dict[str, BuildIndex] = {
 }
 
 
+class RememberingSplitter(SentenceSplitter):
+    """LlamaIndex's default splitter, which splits the same text once for all tests."""
+
+    def _split_text(self, text: str, chunk_size: int) -> list[str]:
+        return [*_split(text, chunk_size)]
+
+
+@cache
+def _split(text: str, chunk_size: int) -> list[str]:
+    return SentenceSplitter()._split_text(text, chunk_size)
+
+
 @pytest.fixture(autouse=True)
 def settings() -> Iterator[None]:
     """Offline defaults, put back after each test."""
     before = replace(Settings)
     Settings.llm = MockLLM(max_tokens=8)
     Settings.embed_model = MockEmbedding(embed_dim=8)
+    Settings.node_parser = RememberingSplitter()
     Settings.callback_manager = None  # type: ignore[assignment] - as at the start of a program
     install()
     yield
