@@ -73,7 +73,7 @@ def test_tools_stand_beside_the_other_functions_as_they_were_written() -> None:
         lines = system.splitlines()
         at = lines.index("- `weather(city: str = '{description}')`: Says {chunk_use} and {max_output_chars}.")
         assert lines[at + 1] == "- `now()`: The time."
-        assert system.index("`answer`: ") < system.index("- `weather(") < system.index("Two replies are often enough;")
+        assert system.index("`answer`: ") < system.index("- `weather(") < system.index("Two replies are often enough")
 
 
 @pytest.mark.parametrize(
