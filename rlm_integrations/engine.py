@@ -17,7 +17,7 @@ from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.language_model import LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
-from rlm_integrations.core.run.plan import AroundStep, OnEvent, RunPlan
+from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.ends_run import EndsRun
@@ -52,6 +52,7 @@ class RLMEngine(Generic[AnswerT]):
         on_limit: "answer": a run that meets a limit gives its best answer and says which limit it was.
             "raise": it raises LimitReachedError, which carries that result.
         around_step: Wraps each execution of code; see `AroundStep`.
+        around_child: Wraps each child RLM, as `rlm_query` starts them; see `AroundChild`.
         ends_run: Whether an exception of a tool, a retriever or a model is no failure, but meant for whoever called
             the run, which it then ends: it is raised as it is, with a `.result`, and the code is told nothing of it.
 
@@ -74,6 +75,7 @@ class RLMEngine(Generic[AnswerT]):
         on_event: OnEvent | None = None,
         on_limit: Literal["answer", "raise"] = "answer",
         around_step: AroundStep | None = None,
+        around_child: AroundChild | None = None,
         ends_run: EndsRun | None = None,
     ) -> None:
         check_model(llm, "llm")
@@ -85,6 +87,7 @@ class RLMEngine(Generic[AnswerT]):
         _check_text(instructions, "instructions")
         _check_function(on_event, "on_event", "event")
         _check_function(around_step, "around_step", "iteration, code, execute")
+        _check_function(around_child, "around_child", "prompt, execute")
         _check_function(ends_run, "ends_run", "error")
         bounds, sub = RLMLimits.of(limits), sub_llm or llm
         root_prices, sub_prices = read_prices(prices, "llm"), read_prices(prices, "sub_llm")
@@ -107,6 +110,7 @@ class RLMEngine(Generic[AnswerT]):
             on_event=on_event,
             on_limit=on_limit,
             around_step=around_step,
+            around_child=around_child,
             ends_run=ends_run,
         )
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from langchain_core.callbacks import adispatch_custom_event
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import get_async_callback_manager_for_config, patch_config, set_config_context
+from langchain_core.runnables.config import (
+    ensure_config,
+    get_async_callback_manager_for_config,
+    patch_config,
+    set_config_context,
+)
 
 from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.plan import OnEvent
@@ -16,7 +22,11 @@ from rlm_integrations.core.trace.events import Event, IterationStarted, RootRepl
 from rlm_integrations.core.usage import Usage
 
 REPL_TOOL_NAME = "python_repl"
+CHILD_NAME = "rlm_query"
 EVENT_NAME = "rlm_iteration"
+
+_of_child: ContextVar[RunnableConfig | None] = ContextVar("_of_child", default=None)
+"""The config of the child RLM whose code runs; None for the root's."""
 
 
 class RunCallbacks:
@@ -45,7 +55,8 @@ class RunCallbacks:
 
     async def around_step(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
         """Show a step as a tool run; what its code calls becomes a child of that."""
-        manager = get_async_callback_manager_for_config(self._config)
+        config = _of_child.get() or self._config
+        manager = get_async_callback_manager_for_config(config)
         description = "The Python REPL of a Recursive Language Model; `context` holds the corpus."
         run = await manager.on_tool_start(
             {"name": REPL_TOOL_NAME, "description": description},
@@ -58,7 +69,7 @@ class RunCallbacks:
             return await execute()
 
         try:
-            with set_config_context(patch_config(self._config, callbacks=run.get_child())) as context:
+            with set_config_context(patch_config(config, callbacks=run.get_child())) as context:
                 observation = await asyncio.create_task(step(), context=context)
         except BaseException as error:
             await run.on_tool_error(error)
@@ -66,15 +77,37 @@ class RunCallbacks:
         await run.on_tool_end(observation)
         return observation
 
+    async def around_child(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
+        """Show a child RLM as a chain run below the step that called it; its own steps and calls are below that."""
+        config = ensure_config()  # of the step: this runs in its context
+        run = await get_async_callback_manager_for_config(config).on_chain_start(
+            None, {"input": prompt}, name=CHILD_NAME
+        )
+        config = patch_config(config, callbacks=run.get_child())
+
+        async def child() -> str:
+            _of_child.set(config)
+            return await execute()
+
+        try:
+            with set_config_context(config) as context:
+                answer = await asyncio.create_task(child(), context=context)
+        except BaseException as error:
+            await run.on_chain_error(error)
+            raise
+        await run.on_chain_end({"output": answer})
+        return answer
+
     async def handle(self, event: Event) -> None:
         """Dispatch `rlm_iteration` at the start of each iteration, then tell the user's own handler."""
         if isinstance(event, RootReplied):
             self._usage += event.usage
+            self._sub_calls += bool(event.node)
         elif isinstance(event, SubCallEnded):
-            self._sub_calls += 1
+            self._sub_calls += event.call.child is None  # each reply of a child is counted
             self._failed_sub_calls += event.call.error is not None
             self._usage += event.call.usage
-        elif isinstance(event, IterationStarted):
+        elif isinstance(event, IterationStarted) and not event.node:
             progress = self._progress(event)
             await adispatch_custom_event(EVENT_NAME, progress, config=self._config)
             if self._write_progress is not None:

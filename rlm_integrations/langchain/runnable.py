@@ -283,6 +283,7 @@ class RLMRunnable(
             on_event=callbacks.handle,
             on_limit=self.on_limit,
             around_step=callbacks.around_step,
+            around_child=callbacks.around_child,
             ends_run=is_graph_signal,
         )
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from llama_index_instrumentation.base import BaseEvent
+from pydantic import Field
 
 from rlm_integrations.core.trace import events
 
 _TEXT_CHARS = 8_000
 
 
-class RLMIterationStartEvent(BaseEvent):
+class _RLMEvent(BaseEvent):
+    node: list[int] = Field(default_factory=list[int])
+    """The RLM in the tree of the run: [] is the root's, [2] that of its second sub-call."""
+
+
+class RLMIterationStartEvent(_RLMEvent):
     """The root LM is asked."""
 
     iteration: int
@@ -20,7 +26,7 @@ class RLMIterationStartEvent(BaseEvent):
         return "RLMIterationStartEvent"
 
 
-class RLMRootReplyEvent(BaseEvent):
+class RLMRootReplyEvent(_RLMEvent):
     """The root LM replied. The text is cut at 8,000 characters."""
 
     iteration: int
@@ -31,7 +37,7 @@ class RLMRootReplyEvent(BaseEvent):
         return "RLMRootReplyEvent"
 
 
-class RLMCodeExecutionEvent(BaseEvent):
+class RLMCodeExecutionEvent(_RLMEvent):
     """The REPL ran the code of a reply. Texts are cut at 8,000 characters."""
 
     iteration: int
@@ -45,7 +51,7 @@ class RLMCodeExecutionEvent(BaseEvent):
         return "RLMCodeExecutionEvent"
 
 
-class RLMSubCallEvent(BaseEvent):
+class RLMSubCallEvent(_RLMEvent):
     """A sub-LM answered a call of the root's code, or failed. Texts are cut at 8,000 characters."""
 
     iteration: int
@@ -61,14 +67,16 @@ class RLMSubCallEvent(BaseEvent):
 
 def instrumentation_event(event: events.Event) -> BaseEvent | None:
     """The event as LlamaIndex's handlers get it; None for one that LlamaIndex has an event of its own for."""
+    node = list(event.node)
     match event:
         case events.IterationStarted():
-            return RLMIterationStartEvent(iteration=event.iteration, max_iterations=event.max_iterations)
+            return RLMIterationStartEvent(node=node, iteration=event.iteration, max_iterations=event.max_iterations)
         case events.RootReplied():
-            return RLMRootReplyEvent(iteration=event.iteration, reply=event.reply[:_TEXT_CHARS])
+            return RLMRootReplyEvent(node=node, iteration=event.iteration, reply=event.reply[:_TEXT_CHARS])
         case events.CodeEnded():
             execution = event.execution
             return RLMCodeExecutionEvent(
+                node=node,
                 iteration=event.iteration,
                 code="\n\n".join(execution.blocks)[:_TEXT_CHARS],
                 output=execution.output[:_TEXT_CHARS],
@@ -78,6 +86,7 @@ def instrumentation_event(event: events.Event) -> BaseEvent | None:
         case events.SubCallEnded():
             call = event.call
             return RLMSubCallEvent(
+                node=node,
                 iteration=event.iteration,
                 number=call.number,
                 prompt=call.prompt[:_TEXT_CHARS],

@@ -210,6 +210,14 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             event.on_end(payload={EventPayload.FUNCTION_OUTPUT: observation})
         return observation
 
+    @_dispatcher.span
+    async def _run_child(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
+        """A child RLM: a span and a callback event below the step that called it, which its own are nested in."""
+        with self.callback_manager.event(CBEventType.SUB_QUESTION, payload={EventPayload.QUERY_STR: prompt}) as event:
+            answer = await execute()
+            event.on_end(payload={EventPayload.RESPONSE: answer})
+        return answer
+
     def _telling(self, *, sync: bool) -> OnEvent:
         async def told(event: Event) -> None:  # where the event arises, for what LlamaIndex is told has its span
             instrumented = instrumentation_event(event)
@@ -235,6 +243,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             on_event=self._telling(sync=sync),
             on_limit=self._on_limit,
             around_step=self._run_code,
+            around_child=self._run_child,
             **options,
         )
 

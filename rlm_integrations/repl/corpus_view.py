@@ -44,6 +44,15 @@ class CorpusView:
             held.append(known)
         return held
 
+    @property
+    def one_text(self) -> str | None:
+        """The corpus, where it is one text."""
+        return self._context if isinstance(self._context, str) else None
+
+    def document(self, doc_id: object) -> DocumentDict | None:
+        """The document of that id, if there is one. A corpus that is one text has the id ""."""
+        return self._documents.get(doc_id) if isinstance(doc_id, str) else None
+
     def passages(self) -> Iterator[Passage]:
         """All texts."""
         for document in list(self._documents.values()):

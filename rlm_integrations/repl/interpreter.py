@@ -23,6 +23,7 @@ from rlm_integrations.repl.llm_reduce import LlmReduce
 from rlm_integrations.repl.matches import Match, Matches
 from rlm_integrations.repl.model_time import ModelTime
 from rlm_integrations.repl.output import OutputStream, StepOutput
+from rlm_integrations.repl.rlm_query import Rlms
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.step_so_far import StepSoFar
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
@@ -143,6 +144,7 @@ class Interpreter:
         """What the model finds in its namespace besides `context` and `answer`."""
         awaiting, max_chars = self._awaiting, settings.sub_call_chars
         sub_calls = SubCalls(self._host, corpus, max_chars, awaiting)
+        rlms = Rlms(self._host, corpus, max_chars, awaiting) if settings.depth > 1 else sub_calls
         llm_reduce = LlmReduce(
             sub_calls.ask_all, corpus, chunk_chars=settings.chunk_chars, max_chars=max_chars, awaiting=awaiting
         )
@@ -155,7 +157,11 @@ class Interpreter:
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
-            **sub_calls.functions(),
+            "llm_query": sub_calls.llm_query,
+            "llm_query_batched": sub_calls.llm_query_batched,
+            "rlm_query": rlms.rlm_query,
+            "rlm_query_batched": rlms.rlm_query_batched,
+            "recursive_llm": rlms.rlm_query,
             "llm_map": LlmMap(sub_calls.ask_all, max_chars, awaiting).llm_map,
             "llm_reduce": llm_reduce.llm_reduce,
             **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from rlm_integrations.repl.awaitable_replies import Awaiting
@@ -30,7 +30,8 @@ class FailedSubCall(str):
         return FailedSubCall, (self.error, self.cut)
 
 
-def _failed(refusal: HostRefusalError) -> FailedSubCall:
+def failed(refusal: HostRefusalError) -> FailedSubCall:
+    """What stands for a reply that was refused."""
     return FailedSubCall(refusal.message, refusal.kind == "cut")
 
 
@@ -43,16 +44,6 @@ class SubCalls:
         self._awaiting = awaiting or Awaiting()
         self._corpus = corpus
         self._max_chars = max_chars
-
-    def functions(self) -> dict[str, Callable[..., Any]]:
-        """By the names that the model calls them. Where a sub-call cannot be an RLM, `rlm_query` is `llm_query`."""
-        return {
-            "llm_query": self.llm_query,
-            "llm_query_batched": self.llm_query_batched,
-            "rlm_query": self.llm_query,
-            "rlm_query_batched": self.rlm_query_batched,
-            "recursive_llm": self.llm_query,
-        }
 
     def llm_query(self, prompt: str, context: Any = None) -> str:
         """The reply of another language model, which sees this prompt and nothing else.
@@ -70,17 +61,16 @@ class SubCalls:
 
     def ask_all(self, prompts: Iterable[str]) -> list[str]:
         """The same for the REPL's own functions, which await nothing."""
-        return self._send(_listed("prompts", prompts))
+        return self._send(listed("prompts", prompts))
+
+    def rlm_query(self, prompt: str, context: Any = None) -> str:
+        """At the last depth, where a sub-call cannot be an RLM: `llm_query`."""
+        return self.llm_query(prompt, context)
 
     def rlm_query_batched(self, prompts: Iterable[Any]) -> list[str]:
         """The same for prompts or pairs (prompt, context)."""
-        whole: list[Any] = []
-        for index, item in enumerate(_listed("prompts", prompts)):
-            if isinstance(item, (tuple, list)):
-                if len(item) != 2:  # pyright: ignore[reportUnknownArgumentType]
-                    raise ValueError(f"prompt {index}: a pair (prompt, context) has two items; nothing was sent")
-                item = self._with_context(f"prompt {index}", *item)  # pyright: ignore[reportUnknownArgumentType]
-            whole.append(item)
+        sent = pairs(listed("prompts", prompts))
+        whole = [self._with_context(f"prompt {index}", *pair) for index, pair in enumerate(sent)]
         return self._awaiting.given(self._send(whole))
 
     def _send(self, prompts: list[Any]) -> list[str]:
@@ -91,7 +81,7 @@ class SubCalls:
         batch = ask(self._host, Reserve(len(prompts)), SubCallError)
         calls = [LlmQuery(str.__str__(prompt), batch, index) for index, prompt in enumerate(prompts)]
         replies = self._host.call_all(calls)
-        return [_failed(reply) if isinstance(reply, HostRefusalError) else reply for reply in replies]
+        return [failed(reply) if isinstance(reply, HostRefusalError) else reply for reply in replies]
 
     def _check(self, name: str, prompt: Any) -> None:
         if not isinstance(prompt, str):
@@ -107,21 +97,27 @@ class SubCalls:
     def _with_context(self, name: str, prompt: Any, context: Any) -> Any:
         if context is None or not isinstance(prompt, str):
             return prompt
-        piece = context if isinstance(context, str) else self._joined(name, context)
+        piece = context if self._is_text(context) else self._joined(name, context)
         return f"{prompt}\n\n{piece}"
 
     def _joined(self, name: str, context: Any) -> str:
-        """Documents and texts below their heads. A str is a text here, never an id."""
-        if isinstance(context, dict) or not isinstance(context, Iterable):
+        """Documents and texts below their heads."""
+        if isinstance(context, (str, dict)) or not isinstance(context, Iterable):
             return self._part(name, context)
         items: list[Any] = list(context)  # pyright: ignore[reportUnknownArgumentType]
-        headed = not all(isinstance(item, str) for item in items)
+        headed = not all(self._is_text(item) for item in items)
         return "\n\n".join(
-            without_heads(item) if headed and isinstance(item, str) else self._part(name, item) for item in items
+            without_heads(item) if headed and self._is_text(item) else self._part(name, item) for item in items
         )
 
+    def _is_text(self, item: Any) -> bool:
+        return isinstance(item, str) and not self._is_id(item)
+
+    def _is_id(self, text: str) -> bool:
+        return self._corpus.one_text is None and self._corpus.document(text) is not None
+
     def _part(self, name: str, item: Any) -> str:
-        if isinstance(item, str):
+        if self._is_text(item):
             return item
         try:
             picked = self._corpus.pick([item])
@@ -132,7 +128,21 @@ class SubCalls:
             raise TypeError(problem) from None
 
 
-def _listed(name: str, items: Any) -> list[Any]:
+def pairs(items: list[Any]) -> list[tuple[Any, Any]]:
+    """Prompts and pairs (prompt, context) as pairs."""
+    read: list[tuple[Any, Any]] = []
+    for index, item in enumerate(items):
+        if not isinstance(item, (tuple, list)):
+            read.append((item, None))
+        elif len(item) == 2:  # pyright: ignore[reportUnknownArgumentType]
+            read.append((item[0], item[1]))  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            raise ValueError(f"prompt {index}: a pair (prompt, context) has two items; nothing was sent")
+    return read
+
+
+def listed(name: str, items: Any) -> list[Any]:
+    """The items of what must be a list. Raises TypeError, naming it."""
     if isinstance(items, (str, dict)) or not isinstance(items, Iterable):
         raise TypeError(f"{name} is {type(items).__name__}, not a list of str; nothing was sent")  # pyright: ignore[reportUnknownArgumentType]
     return list(items)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]

@@ -84,6 +84,8 @@ class LiveView:
                 self._line(sentence(words))
 
     def _show(self, before: RunView, event: Event) -> None:
+        if event.node:
+            return
         if isinstance(event, RunStarted):
             self._line(Text(corpus_line(self.view)))
         elif isinstance(event, (IterationStarted, RunEnded, RunFailed)) and before.iteration:

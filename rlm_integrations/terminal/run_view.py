@@ -111,6 +111,14 @@ class RunView:
 
 def advance(view: RunView, event: Event) -> RunView:
     """The view after the event."""
+    if event.node:  # of a child RLM: what it spends is the run's, and its parent's sub-call stands for it
+        match event:
+            case RootReplied():
+                return _after_usage(view, event.usage)
+            case SubCallEnded():
+                return _after_usage(view, event.call.usage)
+            case _:
+                return view
     match event:
         case RunStarted():
             return replace(view, documents=event.documents, chars=event.chars, phase="starting")

@@ -30,6 +30,9 @@ MAX_QUERY_CHARS = 20_000
 MAX_ARGUMENT_CHARS = 10_000_000
 """Of all arguments of a tool together, as JSON."""
 
+MAX_CHILD_CHARS = 20_000_000
+"""Of the context of a child RLM, as it is sent."""
+
 _NAME_SHOWN = 20
 
 
@@ -77,6 +80,30 @@ class LlmQuery(_HostFunction):
 
     def __post_init__(self) -> None:
         _check_text(self, "prompt")
+        if self.batch is not None or self.index is not None:
+            _check_count(self, "batch")
+            _check_count(self, "index")
+
+
+@dataclass(frozen=True, slots=True)
+class RlmQuery(_HostFunction):
+    """Put a question to a child RLM. Answered by its answer (str)."""
+
+    function: ClassVar[str] = "rlm_query"
+    prompt: str
+    context: str | None = None
+    """What it reads, as `wire.child_context` writes it; None for nothing but the prompt."""
+    batch: int | None = None
+    """The batch that it was reserved with; None for a child on its own."""
+    index: int | None = None
+    """Its place in the batch, from 0; None without one."""
+
+    def __post_init__(self) -> None:
+        _check_text(self, "prompt")
+        if self.context is not None:
+            _check_text(self, "context")
+            if len(self.context) > MAX_CHILD_CHARS:
+                raise WrongCallError(f"{self.function}: context has more than {MAX_CHILD_CHARS:,} characters")
         if self.batch is not None or self.index is not None:
             _check_count(self, "batch")
             _check_count(self, "index")
@@ -135,7 +162,7 @@ class CallTool(_HostFunction):
             raise WrongCallError(f"{self.function}: a key of kwargs is not a str")
 
 
-Call = Reserve | LlmQuery | Retrieve | Cite | CallTool
+Call = Reserve | LlmQuery | RlmQuery | Retrieve | Cite | CallTool
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +213,8 @@ def _chars(values: list[Any] | dict[str, Any]) -> int:
     return chars
 
 
-_KINDS: dict[str, type[Reserve | LlmQuery | Retrieve | Cite | CallTool]] = {
-    kind.function: kind for kind in (Reserve, LlmQuery, Retrieve, Cite, CallTool)
+_KINDS: dict[str, type[Reserve | LlmQuery | RlmQuery | Retrieve | Cite | CallTool]] = {
+    kind.function: kind for kind in (Reserve, LlmQuery, RlmQuery, Retrieve, Cite, CallTool)
 }
 
 

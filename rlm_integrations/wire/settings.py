@@ -13,7 +13,7 @@ class ReplSettings:
     """What the REPL of one run offers and where its bounds are."""
 
     depth: int
-    """0: no sub-call functions; 1 and more: llm_query and its kin."""
+    """0: no sub-call functions; 1: llm_query and its kin; 2 and more: rlm_query starts a child RLM."""
     sub_call_chars: int
     """The longest prompt of a sub-call, in characters."""
     max_output_chars: int

@@ -44,7 +44,8 @@ def test_a_misspelt_name_is_refused_with_the_one_that_was_meant() -> None:
     ("name", "value", "why"),
     [
         ("max_iterations", 0, "input should be greater than or equal to 1"),
-        ("max_depth", 2, "input should be less than or equal to 1"),
+        ("max_depth", 9, "input should be less than or equal to 8"),
+        ("max_repls", 0, "input should be greater than or equal to 1"),
         ("max_sub_calls", -1, "input should be greater than or equal to 0"),
         ("max_concurrency", 0, "input should be greater than or equal to 1"),
         ("max_total_tokens", 0, "input should be greater than or equal to 1"),

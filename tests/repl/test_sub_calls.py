@@ -25,7 +25,7 @@ def test_context_goes_below_the_prompt(library, host):
         f"Q\n\n{note}",
         f"Q\n\na\n\n{note}\n\nb",
         f"Q\n\n{note}",
-        "Q\n\nnote",
+        f"Q\n\n{note}",
     ]
 
 

@@ -58,7 +58,11 @@ USES = (
     ),
     *("retrieve('q')", "look_up('x', k={'y': [1, (2,)]})", "look_up(search)"),
     *("llm_query('q', context)", "llm_query('q', search('c'))", "llm_query(5)", "llm_query_batched(['a', 'b'])"),
-    *("rlm_query_batched(['a', ('b', context[0])])", "llm_map('say', [search('b')[0], context[1], 'x'])"),
+    *(
+        "rlm_query('q', context[0])",
+        "rlm_query_batched(['a', ('b', context[0])])",
+        "llm_map('say', [search('b')[0], context[1], 'x'])",
+    ),
     *("llm_reduce('say')", "llm_reduce('say', search('c'))"),
     *("kept = {'a': [1, (2, None)], 'b': 'x' * 30}\nkept", "kept['c'] = search('a')", "[5] * 9_000"),
     *("FINAL('done')", "FINAL({'a': {1}, 2: ('b', 1.5)})", "FINAL_VAR('kept')", "FINAL_VAR('nothing')"),

@@ -90,7 +90,7 @@ def test_the_root_lm_is_told():
     assert result.answer == "12"
     system = llm.requests[0][0].content
     assert SUBSET in system
-    assert system.index("`answer`: ") < system.index(SUBSET) < system.index("How to go about it")
+    assert system.index("`answer`: ") < system.index(SUBSET) < system.index("Two replies are often enough")
     with ScriptedModel(["```repl\nFINAL(len(context))\n```"]) as llm:
         RLMEngine(llm, sandbox="monty", system_prompt="Use `context`.", instructions="Hurry.").run("How long?", "text")
     assert llm.requests[0][0].content == f"Use `context`.\n\n{SUBSET}\n\nFurther instructions:\nHurry."

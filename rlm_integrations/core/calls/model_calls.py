@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -24,17 +25,23 @@ STEP_OVER = "the step of this call is over; nothing was sent"
 
 
 class Waiting:
-    """Calls of one step of code that have no slot yet. When the step ends they are given up, and hold nothing more."""
+    """Calls of one step of code that have no slot yet, and child RLMs. When the step ends they are given up."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._children: set[asyncio.Task[Any]] = set()
         self.over = False
         """Whether the step has ended: nothing is begun for it any more."""
+
+    def add_child(self, task: asyncio.Task[Any]) -> None:
+        """A child RLM, which is cancelled when the step ends, if it has not ended then."""
+        self._children.add(task)
+        task.add_done_callback(self._children.discard)
 
     def give_up(self) -> None:
         """The step has ended."""
         self.over = True
-        for task in self._tasks:
+        for task in self._tasks | self._children:
             task.cancel()
 
     async def take(self, slots: asyncio.Semaphore) -> None:

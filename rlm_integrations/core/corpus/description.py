@@ -16,7 +16,9 @@ from rlm_integrations.core.wording import number, one_line, plural, shortened
 
 _LISTED_VALUES = 6
 _LISTED_KEYS = 12
-_LISTED_IDS = 6
+_MESSAGE_IDS = 6
+_LISTED_IDS = 20
+_LISTED_IDS_CHARS = 500
 _METADATA_CHARS = 300
 _ID_CHARS = 300
 _KEY_CHARS = 60
@@ -61,8 +63,8 @@ def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars
     if corpus.kind == "none":
         return text("context_none")
     if corpus.in_messages:
-        ids = ", ".join(repr(document.id) for document in corpus.documents[:_LISTED_IDS])
-        more = ", ..." if len(corpus.documents) > _LISTED_IDS else ""
+        ids = ", ".join(repr(document.id) for document in corpus.documents[:_MESSAGE_IDS])
+        more = ", ..." if len(corpus.documents) > _MESSAGE_IDS else ""
         return fill("context_messages", documents=plural(len(corpus.documents), "document"), ids=ids + more)
     if corpus.kind == "str":
         return _describe_str(corpus, limits, fence_key, reading)
@@ -190,10 +192,10 @@ def _spread_of(corpus: Corpus) -> str:
 def _ids(documents: Sequence[Document]) -> str:
     if not documents:
         return ""
-    few = len(documents) <= _LISTED_IDS
-    ids = [_id(document) for document in (documents if few else [*documents[:3], *documents[-2:]])]
-    shown = ids if few else [*ids[:3], "…", *ids[3:]]
-    return f"Ids: {', '.join(shown)}. "
+    ids = [_id(document) for document in documents[:_LISTED_IDS]]
+    if len(documents) > _LISTED_IDS or sum(map(len, ids)) > _LISTED_IDS_CHARS:
+        ids = [*ids[:3], "…", *map(_id, documents[3:][-2:])]
+    return f"Ids: {', '.join(ids)}. "
 
 
 def _id(document: Document) -> str:

@@ -1,4 +1,4 @@
-"""Answers what the code in one REPL asks of the host: sub-calls, retrieval, citations, tools.
+"""Answers what the code in one REPL asks of the host: sub-calls, child RLMs, retrieval, citations, tools.
 
 Every request is hostile. Each is answered once, whatever happens.
 """
@@ -10,23 +10,34 @@ from typing import Any
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.model_calls import STEP_OVER, ModelCalls
 from rlm_integrations.core.host.answers import Refusal, RefusedCallError, Reply
+from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
+from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
-from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmQuery, Reserve, Retrieve
+from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmQuery, Reserve, Retrieve, RlmQuery
 
 
 class HostFunctions:
     """The host's side of one node's REPL."""
 
     def __init__(
-        self, calls: ModelCalls, sub_calls: SubCalls, retrieval: Retrieval, citations: Citations, tools: ToolCalls
+        self,
+        calls: ModelCalls,
+        reservations: Reservations,
+        sub_calls: SubCalls,
+        children: ChildRuns,
+        retrieval: Retrieval,
+        citations: Citations,
+        tools: ToolCalls,
     ) -> None:
         self._calls = calls
+        self._reservations = reservations
+        self._children = children
         self._sub_calls = sub_calls
         self._retrieval = retrieval
         self._citations = citations
@@ -56,9 +67,11 @@ class HostFunctions:
     async def _do(self, call: Call, step: StepRecord) -> Any:
         match call:
             case Reserve():
-                return await self._sub_calls.reserve(call, step)
+                return await self._reservations.reserve(call, step)
             case LlmQuery():
                 return await self._sub_calls.query(call, step)
+            case RlmQuery():
+                return await self._children.query(call, step)
             case Retrieve():
                 return await self._retrieval.fetch(call, step)
             case Cite():

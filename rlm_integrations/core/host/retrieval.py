@@ -20,7 +20,7 @@ class Retrieval:
     """Asks the retriever of one node's corpus. Without threads, by its async method."""
 
     def __init__(self, corpus: Corpus, threads: RunThreads | None, foreign: ForeignCalls) -> None:
-        self._corpus = corpus
+        self.corpus = corpus
         self._threads = threads
         self._foreign = foreign
         self.added: dict[str, Document] = {}
@@ -28,7 +28,7 @@ class Retrieval:
 
     async def fetch(self, call: Retrieve, step: StepRecord) -> list[dict[str, Any]]:
         """All hits for the query, as the REPL takes them. Raises RefusedCallError."""
-        retriever = self._corpus.retriever
+        retriever = self.corpus.retriever
         if retriever is None:
             raise RefusedCallError("value", "there is no retriever in this run")
         if not call.query.strip():
@@ -37,7 +37,7 @@ class Retrieval:
         async def work() -> list[dict[str, Any]]:
             found = await retrieve(retriever, call.query, self._threads)
             for document in found:
-                if document.id not in self._corpus.by_id:
+                if document.id not in self.corpus.by_id:
                     self.added.setdefault(document.id, document)
             return [{"id": each.id, "text": each.text, "metadata": dict(each.metadata)} for each in found]
 
@@ -45,7 +45,7 @@ class Retrieval:
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
-        return self._corpus.by_id.get(document_id) or self.added.get(document_id)
+        return self.corpus.by_id.get(document_id) or self.added.get(document_id)
 
 
 async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:

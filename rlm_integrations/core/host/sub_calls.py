@@ -1,8 +1,7 @@
-"""`llm_query` and its batches: reserved before they are sent, so that a limit is never passed."""
+"""`llm_query` and its batches: prompts for the sub-LM, whose whole replies alone are taken."""
 
 from __future__ import annotations
 
-import itertools
 from contextlib import suppress
 
 from rlm_integrations.core.calls.budget import BudgetError
@@ -13,60 +12,44 @@ from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, pieces_advice, silently_cut
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
-from rlm_integrations.core.host.step_record import Batch, StepRecord
+from rlm_integrations.core.host.reservations import Reservations
+from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words, number
-from rlm_integrations.wire.calls import LlmQuery, Reserve
+from rlm_integrations.wire.calls import LlmQuery
 
 
 class SubCalls:
-    """The sub-calls of one run. `prompt_chars` is the longest prompt, in characters."""
+    """The sub-calls of one node. `prompt_chars` is the longest prompt, in characters."""
 
     def __init__(
-        self, calls: ModelCalls, model: ModelPath, prompt_chars: int, emit: Emit, ends_run: EndsRun | None = None
+        self,
+        calls: ModelCalls,
+        model: ModelPath,
+        prompt_chars: int,
+        reservations: Reservations,
+        emit: Emit,
+        ends_run: EndsRun | None = None,
     ) -> None:
         self._calls = calls
-        self._budget = calls.budget
         self._model = model
         self._prompt_chars = prompt_chars
+        self._reservations = reservations
         self._emit = emit
         self._ends_run = ends_run
-        self._numbers = itertools.count(1)
-        self._batch_ids = itertools.count(1)
-
-    async def reserve(self, call: Reserve, step: StepRecord) -> int:
-        """Set a batch of sub-calls aside, all or none. Returns its id. Raises BudgetError."""
-        self._check_depth()
-        if call.n < 1:
-            raise RefusedCallError("value", "a batch needs at least one prompt")
-        self._budget.reserve(call.n)
-        batch_id = next(self._batch_ids)
-        step.batches[batch_id] = Batch(call.n)
-        await self._emit(SubCallsReserved(step.iteration, call.n))
-        return batch_id
 
     async def query(self, call: LlmQuery, step: StepRecord) -> str:
         """The sub-LM's reply. Raises RefusedCallError, BudgetError."""
-        self._check_depth()
+        self._reservations.check_depth(1)
         if len(call.prompt) > self._prompt_chars:
             chars = f"the prompt has {len(call.prompt):,} characters"
             raise RefusedCallError("value", f"{chars}; a sub-call takes {self._prompt_chars:,}")
-        if call.batch is None:
-            self._budget.reserve(1)
-        else:
-            batch = step.batches.get(call.batch)
-            if batch is None or batch.begun >= batch.size:
-                raise RefusedCallError("budget", "this batch has no sub-call left; nothing was sent")
-            batch.begun += 1
+        self._reservations.take(call, step)
         return await self._send(call, step)
-
-    def _check_depth(self) -> None:
-        if self._budget.limits.max_depth == 0:
-            raise RefusedCallError("value", "there are no sub-calls in this run")
 
     async def _send(self, call: LlmQuery, step: StepRecord) -> str:
         """The reply to a call that is reserved. A reply that is no whole one fails the call.
@@ -78,7 +61,7 @@ class SubCalls:
         except BudgetError as refusal:
             step.sub_call_failed(call.batch, call.index, str(refusal))
             raise
-        if again and self._reserve_one_more():
+        if again and self._reservations.one_more():
             with suppress(BudgetError):  # it was not sent after all: the first failure stands
                 record, _ = await self._attempt(call, step, tell=True)
         if record.error is None and record.reply is not None:
@@ -88,15 +71,6 @@ class SubCalls:
         if record.reply and record.reply.strip() and record.finish != "refusal":  # a refusal is quoted already
             why = f"{why}; it began {shown(record.reply)}"
         raise RefusedCallError("cut" if record.finish == "length" else "failed", why)
-
-    def _reserve_one_more(self) -> bool:
-        if self._budget.sub_calls_left < 1:  # asking for one would end the run
-            return False
-        try:
-            self._budget.reserve(1)
-        except BudgetError:
-            return False
-        return True
 
     async def _attempt(self, call: LlmQuery, step: StepRecord, *, tell: bool) -> tuple[SubCall, bool]:
         """Send what is reserved, once. It is given back where it is not sent after all.
@@ -110,7 +84,7 @@ class SubCalls:
 
         async def started() -> None:
             nonlocal record
-            number, began = next(self._numbers), step.clock()
+            number, began = self._reservations.number(), step.clock()
             record = SubCall(number=number, batch=batch, index=index, prompt=call.prompt, start=began)
             step.sub_call_sent()
             await self._emit(SubCallStarted(step.iteration, number, call.prompt, batch, index))
@@ -138,7 +112,7 @@ class SubCalls:
             record.error = _failure_words(error, len(call.prompt))
         finally:
             if record is None:
-                self._budget.release(1)
+                self._reservations.give_back()
             else:
                 record.seconds = step.clock() - record.start
                 step.sub_call_closed()

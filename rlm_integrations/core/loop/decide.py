@@ -239,12 +239,18 @@ def _with_shown(state: State, messages: Sequence[Message]) -> State:
 
 
 def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | None:
-    if budget.limit is None and state.iteration >= rules.limits.max_iterations:
+    if budget.limit is not None:
+        return budget.limit
+    if state.iteration >= rules.limits.max_iterations:
         return "max_iterations"
-    return budget.limit
+    if not rules.has_last_call and budget.sub_calls_left < 1:  # its own calls are sub-calls
+        return "max_sub_calls"
+    return None
 
 
 def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) -> Decision:
+    if not rules.has_last_call:
+        return state, _last_answer(rules, state._replace(last_call=limit), problem="no answer was set")
     draft = shortened(state.draft, _LAST_CALL_DRAFT_CHARS) or "(empty)"
     closing = fill(
         "last_call",

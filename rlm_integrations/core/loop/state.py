@@ -28,6 +28,8 @@ class Rules:
     """What makes the tags of fences unknown to those who write what stands in them."""
     typed: bool = False
     """Whether the answer has a type of its own."""
+    has_last_call: bool = True
+    """Whether one is kept back for when a limit is met: there is one for a run, and it is not a child's."""
 
 
 class State(NamedTuple):

@@ -61,12 +61,13 @@ def root_system(
     subset: str = "",
     template: str | None = None,
 ) -> str:
-    """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever".
+    """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"; `depth`, levels below it.
 
     `modules` and `subset` are the sandbox's: what code can import besides, and what its Python lacks. A user's
     `template` may have the placeholders of `prompts/root_system.md`; other braces in it stay as they are.
     """
     functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
+    functions += [text("depth_2")] if depth > 1 else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     functions += [f"\n{subset}"] if subset else []
     level = min(depth, 1)

@@ -41,6 +41,10 @@ class Account:
     def trace(self) -> RLMTrace:
         return self._recorder.trace
 
+    def trace_of(self, node: tuple[int, ...]) -> RLMTrace:
+        """The trace of one RLM of the run, as far as it has come."""
+        return self._recorder.of(node)
+
     def seconds(self) -> float:
         """Since the run began."""
         return time.monotonic() - self._began

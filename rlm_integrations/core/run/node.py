@@ -13,10 +13,13 @@ from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADV
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.part import origin_in
 from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
@@ -28,10 +31,12 @@ from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.run.children import AskRootLM, Children, Path
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.trace.ends_run import let_through
 from rlm_integrations.core.trace.events import (
@@ -56,10 +61,11 @@ from rlm_integrations.wire.steps import CodeError, StepDone
 class Node:
     """A root LM over one corpus, with a REPL of its own. `path` is its place in the tree of the run."""
 
-    def __init__(self, shared: Shared, question: Question, path: tuple[int, ...] = ()) -> None:
+    def __init__(self, shared: Shared, question: Question, path: Path, ask: AskRootLM, turn: Turn) -> None:
         self._shared, self._plan, self._account = shared, shared.plan, shared.account
         self._emit = partial(shared.account.emit, node=path)
         self._question = question
+        self._path, self._ask, self._turn = path, ask, turn
         self._rules: Rules
         self._host: HostFunctions
         self._retrieval: Retrieval
@@ -82,8 +88,15 @@ class Node:
         )
         self.started = True
         messages = await self._open()
-        documents, chars = len(self.corpus.documents), self.corpus.chars
-        await self._emit(RunStarted(self._question.text, documents, chars, corpus_line(self.corpus)))
+        await self._emit(
+            RunStarted(
+                self._question.text,
+                len(self.corpus.documents),
+                self.corpus.chars,
+                corpus_line(self.corpus),
+                shown_whole(self.corpus, self._plan.limits),
+            )
+        )
         await self._emit(ConversationOpened(messages))
         state, action = await self._decide(State(), Opened(messages))
         while True:
@@ -114,7 +127,7 @@ class Node:
     async def _open(self) -> tuple[Message, ...]:
         """Make ready what works on the corpus. Returns what the root LM is told first."""
         shared, plan, corpus = self._shared, self._plan, self.corpus
-        settings = repl_settings(plan, corpus, Sizes.of(plan))
+        settings = repl_settings(plan, corpus, Sizes.of(plan), len(self._path))
         whole = shown_whole(corpus, plan.limits)
         self._rules = Rules(
             limits=plan.limits,
@@ -124,14 +137,19 @@ class Node:
             misfit=plan.answer_type.misfit,
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
+            has_last_call=not self._path,
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
         self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
+        reservations = Reservations(shared.calls.budget, settings.depth, self._emit)
+        children = Children(shared, self._path, self._turn, Node)
         self._host = HostFunctions(
             shared.calls,
-            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, self._emit, plan.ends_run),
+            reservations,
+            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, reservations, self._emit, plan.ends_run),
+            ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
-            Citations(self._retrieval.document, self._emit),
+            Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
             ToolCalls(plan.tools, shared.threads, foreign),
         )
 
@@ -180,9 +198,9 @@ class Node:
         chars = prompt_chars(action.messages)
         if not action.shortened:
             await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
-        shared.calls.last_call = action.last_call
+        shared.calls.last_call |= action.last_call
         try:
-            completion = await shared.calls.root_call(shared.root, action.messages)
+            completion = await self._ask(action.messages)
         except Exception as error:
             let_through(error, self._plan.ends_run)
             self._cause, words = error, error_words(error)
@@ -244,6 +262,7 @@ class Node:
 
     async def _execute(self, iteration: int, blocks: tuple[str, ...]) -> CodeRan:
         assert self._repl is not None
+        await self._turn.begin()
         step = StepRecord(iteration, self._account.seconds)
         await self._emit(CodeStarted(iteration, blocks))
         began = self._account.seconds()
@@ -269,7 +288,7 @@ class Node:
         )
 
     def _running(self, iteration: int) -> CodeExecution:
-        execution = self._account.trace.iterations[iteration - 1].execution
+        execution = self._account.trace_of(self._path).iterations[iteration - 1].execution
         assert execution is not None
         return execution
 

@@ -109,11 +109,11 @@ def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings
     return conversation((Message("system", system), *question.before, Message("user", first), *question.after))
 
 
-def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes) -> ReplSettings:
-    """What the REPL offers, and its bounds: the size of the corpus bounds the memory."""
+def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes, depth: int) -> ReplSettings:
+    """What the REPL of a node of that depth offers, and its bounds: the size of the corpus bounds the memory."""
     limits = plan.limits
     return ReplSettings(
-        depth=limits.max_depth if limits.max_sub_calls else 0,
+        depth=limits.max_depth - depth if limits.max_sub_calls else 0,
         sub_call_chars=sizes.sub_call_chars,
         max_output_chars=sizes.output_chars,
         step_timeout_s=limits.step_timeout_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rlm_integrations.core.calls.prices import Prices
@@ -24,6 +24,9 @@ OnEvent = Callable[[Event], Awaitable[None] | None]
 AroundStep = Callable[[int, str, Callable[[], Awaitable[str]]], Awaitable[str]]
 """(iteration, code, execute) -> observation. Must await execute() once and return what it returned."""
 
+AroundChild = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
+"""(prompt, execute) -> answer of a child RLM. Must await execute() once and return what it returned."""
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -43,6 +46,11 @@ class RunPlan:
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
     around_step: AroundStep | None
+    around_child: AroundChild | None = None
     ends_run: EndsRun | None = None
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""
+
+    def for_children(self) -> RunPlan:
+        """What holds for child RLMs: they answer their parent's code, in words, and know no wishes of the user's."""
+        return replace(self, root=self.sub, answer_type=AnswerType(None), system_prompt=None, instructions=None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.plan import RunPlan
+from rlm_integrations.core.run.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,10 @@ class Shared:
     sub: ModelPath
     sync: bool
     """Whether models and retrievers are called by their sync methods, in the threads."""
+    turns: Turns
+    cited: set[tuple[str, int, int]] = field(default_factory=set[tuple[str, int, int]])
+    """Places in the corpus that the run has cited: id of the document, start and end."""
+
+    def for_children(self) -> Shared:
+        """The same for child RLMs: their root LM is the sub-LM."""
+        return replace(self, plan=self.plan.for_children(), root=self.sub)

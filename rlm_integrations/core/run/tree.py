@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rlm_integrations.core.calls.budget import Budget
@@ -21,6 +22,7 @@ from rlm_integrations.core.run.heartbeat import heartbeat
 from rlm_integrations.core.run.node import Node
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.run.turns import Turn, Turns
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
 from rlm_integrations.core.trace.ends_run import EndsRunError
@@ -45,7 +47,9 @@ class RunTree:
         threads = self._threads if sync else None
         root = ModelPath(plan.root, "llm", threads, plan.root_prices)
         sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices)
-        self._node = Node(Shared(plan, self._account, self._calls, self._threads, root, sub, sync), asked)
+        turns = Turns(plan.limits.max_repls)
+        shared = Shared(plan, self._account, self._calls, self._threads, root, sub, sync, turns)
+        self._node = Node(shared, asked, (), partial(self._calls.root_call, root), Turn(turns, 0))
 
     async def perform(self) -> RLMResult[Any]:
         """The result of the run.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rlm_integrations.core.language_model import Finish, Message
+from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, SubCall
 from rlm_integrations.core.trace.result import RLMResult
@@ -30,7 +31,7 @@ class _Moment:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(_Moment):
-    """The corpus is read."""
+    """The corpus is read: of the run, or of a child RLM, between its SubCallStarted and its SubCallEnded."""
 
     question: str
     documents: int
@@ -38,6 +39,8 @@ class RunStarted(_Moment):
     """Characters of the corpus."""
     context: str = ""
     """The corpus in a line, as the trace has it."""
+    shown_whole: bool = False
+    """Whether the root LM sees all of it before its first reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +120,27 @@ class SubCallsReserved(_Moment):
 
 @dataclass(frozen=True, slots=True)
 class SubCallStarted(_Moment):
-    """A sub-call is sent. SubCallEnded follows."""
+    """A sub-call is sent, or a child RLM begins. SubCallEnded follows."""
 
     iteration: int
     number: int
-    """Its place among the run's sub-calls, from 1."""
+    """Its place among the node's sub-calls, from 1."""
     prompt: str
     batch: int | None = None
     """The batch it belongs to, and its place in it, from 0."""
     index: int | None = None
+    is_rlm: bool = False
+    """Whether it is a child RLM: the node of its events is this one's with `number` behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubCallEnded(_Moment):
+    """`call.child` is the trace of a child RLM; that of a plain LM is None."""
+
     iteration: int
     call: SubCall
+    stop_reason: StopReason | None = None
+    """Why a child RLM ended; None where it failed, and for a plain LM."""
 
 
 @dataclass(frozen=True, slots=True)

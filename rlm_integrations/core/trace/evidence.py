@@ -17,7 +17,7 @@ from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.trace.anchors import AnchorIndex
 from rlm_integrations.core.trace.own_text import OwnTextFinder, Place
-from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.records import CodeExecution, RLMTrace
 
 _WORD = re.compile(r"\w++")
 _LONG_WORD = 4
@@ -85,8 +85,9 @@ class Evidence:
         if (run := self._run) is None:
             return True
         trace, corpus, retrieved = run
-        read = sum(len(call.prompt) for execution in trace.executions for call in execution.sub_calls)
-        read += sum(len(execution.output) for execution in trace.executions) + len(trace.question) + len(trace.answer)
+        read = len(trace.question) + len(trace.answer)
+        for execution in _executions(trace):
+            read += len(execution.output) + sum(len(call.prompt) for call in execution.sub_calls)
         return read + corpus.chars + sum(len(document.text) for document in retrieved) <= _QUICK_CHARS
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -110,19 +111,33 @@ def find_evidence(trace: RLMTrace, corpus: Corpus, retrieved: Sequence[Document]
 
 
 def texts_read(trace: RLMTrace) -> list[str]:
-    """What models read beyond the first message: the prompts of sub-calls, then what was printed.
+    """What models read beyond the first message: the prompts of sub-calls, what child RLMs were shown whole, then what
+    was printed.
 
     Prompts are in the order of how many words their reply shares with the answer, leaving out those of the question
     and those of half the replies ("nothing found"); equal ones as they were sent.
     """
-    calls = [call for execution in trace.executions for call in execution.sub_calls]
+    executions = _executions(trace)
+    calls = [call for execution in executions for call in execution.sub_calls]
     reply_chars = _REPLY_CHARS // max(1, len(calls))
     replies = [_words((call.reply or "")[:reply_chars]) for call in calls]
     common = Counter(word for words in replies for word in words)
     own = _words(trace.answer[:_ANSWER_CHARS]) - _words(trace.question[:_ANSWER_CHARS])
     telling = {word for word in own if common[word] == 1 or 2 * common[word] < len(calls)}
     order = sorted(range(len(calls)), key=lambda place: -len(replies[place] & telling))
-    return [*(calls[place].prompt for place in order), *(execution.output for execution in trace.executions)]
+    shown = [
+        message.content
+        for child in trace.tree()
+        if child is not trace and child.shown_whole
+        for message in child.opening
+        if message.role == "user"
+    ]
+    return [*(calls[place].prompt for place in order), *shown, *(execution.output for execution in executions)]
+
+
+def _executions(trace: RLMTrace) -> list[CodeExecution]:
+    """Of the run, and of its child RLMs."""
+    return [execution for node in trace.tree() for execution in node.executions]
 
 
 def _words(text: str) -> set[str]:

@@ -45,55 +45,66 @@ class Recorder:
 
     def __init__(self, question: str, limits: RLMLimits) -> None:
         self.trace = RLMTrace(question=question, context="", limits=limits)
-        self._open: dict[tuple[type, int], IterationStarted | SubCallStarted | HostCallStarted] = {}
-        """What has started and not ended: by kind and number."""
+        self._traces: dict[tuple[int, ...], RLMTrace] = {(): self.trace}
+        """By the node: that of the run, and those of child RLMs."""
+        self._open: dict[tuple[tuple[int, ...], type, int], IterationStarted | SubCallStarted | HostCallStarted] = {}
+        """What has started and not ended: by node, kind and number."""
+
+    def of(self, node: tuple[int, ...]) -> RLMTrace:
+        """The trace of one RLM of the run."""
+        return self._traces[node]
 
     def record(self, event: Event) -> None:
         """Take the event into the trace."""
-        trace = self.trace
+        trace = self._traces[event.node]
         match event:  # those first of which a run has most: cases are tried in their order
             case SubCallsReserved():
                 pass
             case SubCallStarted():
-                self._open[SubCallStarted, event.number] = event
+                self._open[event.node, SubCallStarted, event.number] = event
+                if event.is_rlm:
+                    child = RLMTrace(question=event.prompt, context="", limits=trace.limits)
+                    self._traces[*event.node, event.number] = child
             case SubCallEnded():
-                self._open.pop((SubCallStarted, event.call.number), None)
-                self._execution(event.iteration).sub_calls.append(event.call)
+                self._open.pop((event.node, SubCallStarted, event.call.number), None)
+                self._end_child(event)
+                _execution(trace, event.iteration).sub_calls.append(event.call)
             case RunStarted():
-                trace.question, trace.context = event.question, event.context
+                trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
             case ConversationOpened():
                 trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
             case ReplOpened():
                 trace.sandbox, trace.isolation = event.sandbox, event.isolation
             case IterationStarted():
-                self._open[IterationStarted, event.iteration] = event
+                self._open[event.node, IterationStarted, event.iteration] = event
                 call = ModelCall(prompt_chars=event.prompt_chars, start=event.at)
                 trace.iterations.append(
                     Iteration(number=event.iteration, call=call, reply="", last_call=event.last_call)
                 )
             case PromptShortened():
-                call = self._iteration(event.iteration).call
+                call = _iteration(trace, event.iteration).call
                 call.prompt_chars, call.shortened = event.prompt_chars, call.shortened + 1
             case RootReplied():
                 self._end_root_call(event)
-                self._iteration(event.iteration).reply = event.reply
+                _iteration(trace, event.iteration).reply = event.reply
             case RootFailed():
                 self._end_root_call(event)
             case CodeStarted():
-                self._iteration(event.iteration).execution = CodeExecution(blocks=list(event.blocks), start=event.at)
+                execution = CodeExecution(blocks=list(event.blocks), start=event.at)
+                _iteration(trace, event.iteration).execution = execution
             case HostCallStarted():
-                self._open[HostCallStarted, event.number] = event
+                self._open[event.node, HostCallStarted, event.number] = event
             case HostCallEnded():
-                self._open.pop((HostCallStarted, event.number), None)
-                self._execution(event.iteration).host_calls.append(event.call)
-            case Cited():
-                trace.citations.append(event.citation)
+                self._open.pop((event.node, HostCallStarted, event.number), None)
+                _execution(trace, event.iteration).host_calls.append(event.call)
+            case Cited():  # what a child cited is evidence of the run
+                self.trace.citations.append(event.citation)
             case CodeEnded():
-                self._end_execution(event)
+                _end_execution(trace, event)
             case IterationEnded():
-                self._iteration(event.iteration).observation = event.observation
+                _iteration(trace, event.iteration).observation = event.observation
             case Warned():
-                trace.warnings.append(event.message)
+                self.trace.warnings.append(event.message)
             case RunEnded():
                 trace.answer, trace.stop_reason = event.result.text, event.result.stop_reason
                 trace.seconds = event.at
@@ -102,8 +113,8 @@ class Recorder:
                 trace.error, trace.seconds = event.error, event.at
 
     def cut_off(self, at: float) -> Iterator[Event]:
-        """The ends of what is still open when the run ends, for the caller to record."""
-        for started in list(self._open.values()):
+        """The ends of what is still open when the run ends, children's first, for the caller to record."""
+        for started in sorted(self._open.values(), key=lambda started: -len(started.node)):
             seconds = at - started.at
             match started:
                 case IterationStarted():
@@ -129,17 +140,18 @@ class Recorder:
                     )
                     yield HostCallEnded(started.iteration, started.number, record, node=started.node, at=at)
 
-    def _iteration(self, number: int) -> Iteration:
-        return self.trace.iterations[number - 1]
-
-    def _execution(self, iteration: int) -> CodeExecution:
-        execution = self._iteration(iteration).execution
-        assert execution is not None, "a call of code that has not started"
-        return execution
+    def _end_child(self, event: SubCallEnded) -> None:
+        """What is known of a child RLM when it ends, as of a run."""
+        call = event.call
+        child = self._traces.get((*event.node, call.number))
+        if child is not None:
+            child.answer, child.error, child.seconds = call.reply or "", call.error, call.seconds
+            child.stop_reason = event.stop_reason
+            call.child = child
 
     def _end_root_call(self, event: RootReplied | RootFailed) -> None:
-        self._open.pop((IterationStarted, event.iteration), None)
-        call = self._iteration(event.iteration).call
+        self._open.pop((event.node, IterationStarted, event.iteration), None)
+        call = _iteration(self._traces[event.node], event.iteration).call
         call.seconds = event.at - call.start
         if isinstance(event, RootReplied):
             call.model, call.usage, call.cached = event.model, event.usage, event.cached
@@ -147,8 +159,19 @@ class Recorder:
         else:
             call.error = event.error
 
-    def _end_execution(self, event: CodeEnded) -> None:
-        """Its calls stay as they were recorded: threads that the code left behind may still end some."""
-        execution, ended = self._execution(event.iteration), event.execution
-        execution.output, execution.error, execution.lost = ended.output, ended.error, ended.lost
-        execution.variables, execution.seconds = ended.variables, ended.seconds
+
+def _iteration(trace: RLMTrace, number: int) -> Iteration:
+    return trace.iterations[number - 1]
+
+
+def _execution(trace: RLMTrace, iteration: int) -> CodeExecution:
+    execution = _iteration(trace, iteration).execution
+    assert execution is not None, "a call of code that has not started"
+    return execution
+
+
+def _end_execution(trace: RLMTrace, event: CodeEnded) -> None:
+    """Its calls stay as they were recorded: threads that the code left behind may still end some."""
+    execution, ended = _execution(trace, event.iteration), event.execution
+    execution.output, execution.error, execution.lost = ended.output, ended.error, ended.lost
+    execution.variables, execution.seconds = ended.variables, ended.seconds

@@ -43,10 +43,10 @@ class ModelCall(_Record):
 
 
 class SubCall(_Record):
-    """One call of a sub-LM, from inside the root's code."""
+    """One call of a sub-LM, from inside the root's code; or of a child RLM, which has a trace of its own."""
 
     number: int
-    """Its place among the run's sub-calls, from 1."""
+    """Its place among the sub-calls of its RLM, from 1."""
     batch: int | None = None
     """The batch it belongs to, and its place in it, from 0."""
     index: int | None = None
@@ -65,6 +65,23 @@ class SubCall(_Record):
     start: float = 0.0
     """Seconds since the run began."""
     seconds: float = 0.0
+    child: RLMTrace | None = None
+    """What the child RLM did; None for a plain LM. Its calls are counted in place of this one."""
+
+    @property
+    def model_calls(self) -> int:
+        """How many calls of models it stands for."""
+        return 1 if self.child is None else self.child.iteration_count + self.child.sub_call_count
+
+    @property
+    def failed_model_calls(self) -> int:
+        """A child that failed counts as one, besides those of its sub-calls that did."""
+        return (self.error is not None) + (0 if self.child is None else self.child.failed_sub_call_count)
+
+    @property
+    def whole_usage(self) -> Usage:
+        """Of the call, and of all that a child spent."""
+        return self.usage if self.child is None else self.usage + self.child.usage
 
 
 class HostFunctionCall(_Record):
@@ -109,17 +126,18 @@ class CodeExecution(_Record):
 
     @property
     def sub_call_count(self) -> int:
-        return len(self.sub_calls) + (self.omitted_sub_calls.count if self.omitted_sub_calls else 0)
+        omitted = self.omitted_sub_calls.count if self.omitted_sub_calls else 0
+        return sum((call.model_calls for call in self.sub_calls), omitted)
 
     @property
     def failed_sub_call_count(self) -> int:
-        failed = sum(call.error is not None for call in self.sub_calls)
-        return failed + (self.omitted_sub_calls.failed if self.omitted_sub_calls else 0)
+        omitted = self.omitted_sub_calls.failed if self.omitted_sub_calls else 0
+        return sum((call.failed_model_calls for call in self.sub_calls), omitted)
 
     @property
     def usage(self) -> Usage:
         omitted = self.omitted_sub_calls.usage if self.omitted_sub_calls else Usage()
-        return sum((call.usage for call in self.sub_calls), omitted)
+        return sum((call.whole_usage for call in self.sub_calls), omitted)
 
 
 class Iteration(_Record):
@@ -154,12 +172,16 @@ class TraceMessage(_Record):
 
 
 class RLMTrace(_Record):
-    """The whole tree of a run."""
+    """The whole tree of a run; in a `SubCall`, of a child RLM, whose question is the prompt and whose times are the
+    run's.
+    """
 
     version: Literal[1] = 1
     question: Text
     context: Text
     """What the corpus was, in a line: "240 documents, 12,345 characters"."""
+    shown_whole: bool = False
+    """Whether the root LM saw all of it before its first reply."""
     limits: RLMLimits
     sandbox: str = ""
     """What ran the code; empty where none was run."""
@@ -181,6 +203,14 @@ class RLMTrace(_Record):
     @property
     def executions(self) -> list[CodeExecution]:
         return [iteration.execution for iteration in self.iterations if iteration.execution]
+
+    def tree(self) -> Iterator[RLMTrace]:
+        """This trace and those of all children below it, in the order in which they were called."""
+        yield self
+        for execution in self.executions:
+            for call in execution.sub_calls:
+                if call.child is not None:
+                    yield from call.child.tree()
 
     @property
     def iteration_count(self) -> int:
@@ -261,3 +291,6 @@ def _entry(carrier: object, name: str) -> object:
 
 def _get(mapping: object, key: str) -> object:
     return cast("dict[str, object]", mapping).get(key) if isinstance(mapping, dict) else None
+
+
+SubCall.model_rebuild()

@@ -124,6 +124,11 @@ def _cut_iteration(iteration: Iteration, level: _Level) -> Iteration:
     )
 
 
+def _of_child(level: _Level) -> _Level:
+    """What is kept of a child RLM: less, for there may be many."""
+    return level._replace(sub_calls=level.sub_calls // 4, iterations=min(level.iterations, 2))
+
+
 def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
     chars = level.chars
     kept, left_out = execution.sub_calls[: level.sub_calls], execution.sub_calls[level.sub_calls :]
@@ -135,6 +140,7 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
                 "error": _cut_if(call.error, level.error_chars),
                 "model": _cut_if(call.model, chars),
                 "thoughts": _cut(call.thoughts, chars),
+                "child": None if call.child is None else _cut_trace(call.child, _of_child(level)),
             }
         )
         for call in kept
@@ -168,7 +174,7 @@ def _omitted_calls(calls: list[SubCall], before: OmittedSubCalls | None) -> Omit
         return before
     before = before or OmittedSubCalls(count=0)
     return OmittedSubCalls(
-        count=before.count + len(calls),
-        failed=before.failed + sum(call.error is not None for call in calls),
-        usage=sum((call.usage for call in calls), before.usage),
+        count=before.count + sum(call.model_calls for call in calls),
+        failed=before.failed + sum(call.failed_model_calls for call in calls),
+        usage=sum((call.whole_usage for call in calls), before.usage),
     )

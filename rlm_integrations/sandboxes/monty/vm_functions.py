@@ -19,6 +19,7 @@ from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.llm_map import LlmMap
 from rlm_integrations.repl.llm_reduce import LlmReduce
 from rlm_integrations.repl.matches import Match, Passage, printed_form
+from rlm_integrations.repl.rlm_query import Rlms
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
 from rlm_integrations.wire.settings import ReplSettings
@@ -44,6 +45,7 @@ class VmFunctions:
         self._cite = Cite(host, corpus).cite
         self._retrieve = Retrieve(host, corpus).retrieve
         self._sub_calls = SubCalls(host, corpus, settings.sub_call_chars)
+        self._rlms = Rlms(host, corpus, settings.sub_call_chars) if settings.depth > 1 else self._sub_calls
         self._llm_map = LlmMap(self._sub_calls.llm_query_batched, settings.sub_call_chars).llm_map
         self._llm_reduce = LlmReduce(
             self._sub_calls.llm_query_batched,
@@ -72,6 +74,7 @@ class VmFunctions:
             functions |= {
                 "_rlm_host_llm_query": self.llm_query,
                 "_rlm_host_llm_query_batched": self.llm_query_batched,
+                "_rlm_host_rlm_query": self.rlm_query,
                 "_rlm_host_rlm_query_batched": self.rlm_query_batched,
                 "_rlm_host_llm_map": self.llm_map,
                 "_rlm_host_llm_reduce": self.llm_reduce,
@@ -95,9 +98,12 @@ class VmFunctions:
     def llm_query_batched(self, prompts: list[Any]) -> Part:
         return self._parts(map(_reply, self._sub_calls.llm_query_batched(map(_value, prompts))))
 
+    def rlm_query(self, prompt: Any, context: Any) -> str:
+        return self._rlms.rlm_query(_value(prompt), self._docs(context))
+
     def rlm_query_batched(self, prompts: list[Any]) -> Part:
         sent = [self._pair(cast("list[Any]", item)) if isinstance(item, list) else _value(item) for item in prompts]
-        return self._parts(map(_reply, self._sub_calls.rlm_query_batched(sent)))
+        return self._parts(map(_reply, self._rlms.rlm_query_batched(sent)))
 
     def llm_map(self, instruction: Any, items: list[Any], choices: Any) -> Part:
         among = list(map(_value, cast("list[Any]", choices))) if isinstance(choices, list) else choices

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.part import CorpusPart, Piece
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.process_worker.document_file import RecordWriter, UnreadableMetadataError
@@ -43,26 +45,35 @@ def _write_records(corpus: Corpus, texts: TextFile) -> int:
 
 
 def write_setup(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool) -> int:
-    """A file of what the worker does not get from its server, as `worker._context` reads it."""
-    shared = corpus.shared
-    brought = corpus.brought if corpus is not shared else ()
+    """A file of what the worker does not get from its server, as `worker._context` reads it.
+
+    `held` says that the server holds the shared documents.
+    """
+    opening: dict[str, Any] = {"settings": settings.to_json(), "kind": corpus.kind, "renamed": [], "picked": None}
+    own: Sequence[Document] = ()
+    if held and isinstance(corpus, CorpusPart):
+        opening["picked"] = [_picked(piece) for piece in corpus.pieces]
+        own = [piece.document for piece in corpus.pieces if piece.place is None]
+    elif held:
+        opening["renamed"] = _renamed(corpus)
+        own = corpus.documents[: len(corpus.brought)] if corpus is not corpus.shared else ()
     writer = RecordWriter("rlm-setup")
     try:
-        writer.value(
-            {
-                "settings": settings.to_json(),
-                "kind": corpus.kind,
-                "renamed": _renamed(corpus),
-            }
-        )
+        writer.value(opening)
         if not held:
-            _add(writer, shared.as_documents())
-        _add(writer, corpus.documents[: len(brought)])
+            _add(writer, corpus.as_documents())
+        _add(writer, own)
         _add(writer, retrieved)
         return writer.finish()
     except BaseException:
         writer.discard()
         raise
+
+
+def _picked(piece: Piece) -> tuple[int, int, int | None, str] | None:
+    """Which shared document a piece of a part is, from where to where, and its id; None for one of its own."""
+    place = piece.place
+    return place and (place.number, place.start, place.end, piece.document.id)
 
 
 def _renamed(corpus: Corpus) -> list[tuple[int, str]]:

@@ -142,16 +142,35 @@ class _Steps:
 def _context(
     reader: RecordReader, opening: dict[str, Any], shared: list[PlainDocument] | None
 ) -> str | list[PlainDocument] | None:
-    """What the model meets as `context`: brought documents, the shared ones, retrieved ones."""
+    """What the model meets as `context`: brought documents, the shared ones or those of a part, retrieved ones."""
     documents = reader.documents() if shared is None else shared
-    for place, id_ in opening["renamed"]:
-        documents[place] = {**documents[place], "id": id_}
-    # In place, and each a page moved as it is: a new list would count references, and so copy every page.
-    documents[:0] = reader.documents()
+    own = reader.documents()
+    if opening["picked"] is not None:
+        documents = _picked(opening["picked"], documents, own)
+    else:
+        for place, id_ in opening["renamed"]:
+            documents[place] = {**documents[place], "id": id_}
+        # In place, and each a page moved as it is: a new list would count references, and so copy every page.
+        documents[:0] = own
     documents.extend(reader.documents())
     if opening["kind"] == "str" and len(documents) == 1:
         return documents[0]["text"]
     return documents if documents or opening["kind"] == "documents" else None
+
+
+def _picked(
+    picks: list[tuple[int, int, int | None, str] | None], shared: list[PlainDocument], own: list[PlainDocument]
+) -> list[PlainDocument]:
+    """The documents of a part, in its order: whole shared ones as they are, and texts that are of its own."""
+    rest = iter(own)
+    return [next(rest) if pick is None else _piece(shared, *pick) for pick in picks]
+
+
+def _piece(shared: list[PlainDocument], number: int, start: int, end: int | None, id_: str) -> PlainDocument:
+    document = shared[number]
+    if start or end is not None:
+        return {**document, "id": id_, "text": document["text"][start:end]}
+    return document if document["id"] == id_ else {**document, "id": id_}
 
 
 def _keep_only(job: WorkerJob) -> int:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,10 +19,14 @@ from rlm_integrations.core.calls.model_calls import ModelCalls, Waiting
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.part import origin_in
+from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.host.answers import Refusal, Reply
+from rlm_integrations.core.host.child_runs import ChildEnd, ChildRuns, ChildTask
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
@@ -26,14 +34,70 @@ from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.loop.actions import Finish
+from rlm_integrations.core.run.children import AskRootLM, Children, Path
+from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.run.turns import Turn, Turns
 from rlm_integrations.core.trace.events import Event, HostCallStarted, SubCallStarted
+from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.wire.calls import Call, CallTool, LlmQuery, Reserve
+from rlm_integrations.wire.calls import Call, CallTool, LlmQuery, Reserve, RlmQuery
+
+MOST_AT_WORK = 2
+PLAN: Any = SimpleNamespace(limits=RLMLimits(), around_child=None, for_children=lambda: PLAN)
 
 
 async def turns(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+class CountingPath(ModelPath):
+    """Counts what children hand to the model."""
+
+    def __init__(self, play: Play) -> None:
+        super().__init__(play, "sub_llm", None)
+        self._play = play
+
+    async def call(self, messages: Sequence[Message], seconds: float) -> Completion:
+        self._play.asked += 1
+        return await super().call(messages, seconds)
+
+
+class AskingNode:
+    """A child that asks its root LM some times, and children of its own; its draft is what it fails with."""
+
+    draft = "a draft"
+
+    def __init__(self, play: Play, shared: Shared, question: Question, path: Path, ask: AskRootLM, turn: Turn) -> None:
+        self._play, self._path, self._ask, self._turn = play, path, ask, turn
+        self._children = Children(shared, path, turn, partial(AskingNode, play))
+
+    async def answer(self, context: object) -> Finish:
+        chance, play = self._play.chance, self._play
+        step = StepRecord(1, lambda: 0.0)
+        play.at_work += 1
+        play.most_at_work = max(play.most_at_work, play.at_work)
+        try:
+            for number in range(1, chance.randrange(1, 4)):
+                await self._turn.begin()
+                await self._ask([Message("user", "?")])
+                if len(self._path) < 3 and chance.random() < 0.3:
+                    play.at_work -= 1
+                    try:
+                        with suppress(BudgetError):
+                            await play.child(self._children, ChildTask("?", Corpus.of(None), number, step))
+                    finally:
+                        play.at_work += 1
+        except BudgetError as refusal:
+            raise RootModelError(str(refusal)) from None
+        finally:
+            step.end()
+            play.at_work -= 1
+        return Finish("an answer", "answer")
+
+    async def close(self) -> None:
+        await turns(self._play.chance.randrange(3))
 
 
 class Play:
@@ -45,17 +109,42 @@ class Play:
         self.budget = Budget(self.limits, lambda: 0.0)
         self.calls = ModelCalls(self.budget)
         self.steps: list[StepRecord] = []
-        self.started = self.begun_too_late = self.open = self.most_open = 0
+        self.begun_too_late = self.open = self.most_open = self.at_work = self.most_at_work = self.asked = 0
         foreign, corpus = ForeignCalls(self.calls, self._emit), Corpus.of("a text")
         retrieval = Retrieval(corpus, None, foreign)
-        sub_calls = SubCalls(self.calls, ModelPath(self, "sub_llm", None), 1_000, self._emit)
+        reservations = Reservations(self.budget, 2, self._emit)
+        sub_calls = SubCalls(self.calls, ModelPath(self, "sub_llm", None), 1_000, reservations, self._emit)
+        children = ChildRuns(self.children().run, 1_000, retrieval, reservations, self._emit)
+        citations = Citations(retrieval.document, self._emit, set(), partial(origin_in, corpus))
         tools = ToolCalls(read_tools([self.tool]), RunThreads(), foreign)
-        self.host = HostFunctions(self.calls, sub_calls, retrieval, Citations(retrieval.document, self._emit), tools)
+        self.host = HostFunctions(self.calls, reservations, sub_calls, children, retrieval, citations, tools)
         self._tasks: list[asyncio.Task[Reply | Refusal]] = []
+
+    def children(self) -> Children:
+        """Nodes that ask their root LM as often as the numbers say, and have no REPL."""
+        threads, model = RunThreads(), CountingPath(self)
+        self.turns = Turns(MOST_AT_WORK)
+        shared: Any = Shared(PLAN, None, self.calls, threads, model, model, False, self.turns)  # type: ignore[arg-type]
+        return Children(shared, (), Turn(self.turns, 0), partial(AskingNode, self))
+
+    async def child(self, children: Children, task: ChildTask) -> ChildEnd:
+        """One of a child, whose first call is to be reserved."""
+        self.budget.reserve(1)
+        begun = False
+
+        async def started() -> None:
+            nonlocal begun
+            begun = True
+
+        try:
+            return await children.run(task, started)
+        finally:
+            if not begun:
+                self.budget.release(1)
 
     async def _emit(self, event: Event) -> None:
         if isinstance(event, SubCallStarted | HostCallStarted):
-            self.started += isinstance(event, SubCallStarted)
+            self.asked += isinstance(event, SubCallStarted) and not event.is_rlm
             self.begun_too_late += self.steps[event.iteration - 1].over
         if self._slow_handler:
             await turns(self.chance.randrange(4))
@@ -96,13 +185,15 @@ class Play:
         self.steps.append(step)
         batches: list[asyncio.Task[None]] = []
         for _ in range(self.chance.randrange(1, 6)):
-            match self.chance.randrange(4):
+            match self.chance.randrange(6):
                 case 0:
                     self.ask(LlmQuery("a prompt"), step)
                 case 1:
                     batches.append(asyncio.create_task(self.batch(step)))
                 case 2:
                     self.ask(CallTool("tool", [], {}), step)
+                case 3 | 4:
+                    self.ask(RlmQuery("a question"), step)
                 case _:
                     self.ask(Reserve(self.chance.randrange(1, 4)), step)
             await turns(self.chance.randrange(3))
@@ -146,9 +237,11 @@ def test_whatever_comes_when_what_is_not_sent_is_given_back_once(slow_handler: b
     async def play() -> None:
         played = Play(chance, slow_handler=slow_handler)
         await played.run()
-        assert played.budget.sub_calls_left == played.limits.max_sub_calls - played.started
+        assert played.budget.sub_calls_left == played.limits.max_sub_calls - played.asked
         assert played.begun_too_late == 0
         assert played.most_open <= played.limits.max_concurrency
+        assert played.most_at_work <= MOST_AT_WORK
+        assert played.turns._free == MOST_AT_WORK
         assert await played.free_slots() == played.limits.max_concurrency
 
     asyncio.run(play())

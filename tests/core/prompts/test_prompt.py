@@ -34,7 +34,7 @@ def composed(kind: str, depth: int, **more: object) -> str:
     )
 
 
-@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("depth", [0, 1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_system_message_is_whole(kind: str, depth: int) -> None:
     system = composed(kind, depth)
@@ -55,6 +55,7 @@ def test_sub_calls_are_named_at_depth_one_and_not_below(kind: str) -> None:
         assert word not in plain
         assert (word in deep) == (word != "rlm_")
     assert deep.count("100,000") == 1  # one ceiling, in one place
+    assert "rlm_query" in composed(kind, 2)
 
 
 def test_only_a_run_with_a_retriever_is_told_of_retrieve() -> None:
@@ -72,7 +73,7 @@ def test_tools_stand_beside_the_other_functions_as_they_were_written() -> None:
         lines = system.splitlines()
         at = lines.index("- `weather(city: str = '{description}')`: Says {chunk_use} and {max_output_chars}.")
         assert lines[at + 1] == "- `now()`: The time."
-        assert system.index("`answer`: ") < system.index("- `weather(") < system.index("How to go about it;")
+        assert system.index("`answer`: ") < system.index("- `weather(") < system.index("Two replies are often enough")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_a_subset_stands_in_place_of_the_standard_library_and_is_described() -> 
     assert "besides the subset of Python described below:" in system
     assert "the standard library" not in system
     assert system.index("`answer`: ") < system.index("\n\nIt has no {generators}.\n\n")
-    assert system.index("It has no {generators}.") < system.index("How to go about it")
+    assert system.index("It has no {generators}.") < system.index("Two replies are often enough")
 
 
 @pytest.mark.parametrize("file", PROMPTS, ids=lambda file: file.stem)

@@ -16,7 +16,7 @@ WITH_HITS = "On 3 May 1987 the deadline was moved.\nPayment is due on 1 June 202
 WITHOUT = "Nothing of the kind stands here.\n"
 
 
-@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("depth", [0, 1, 2])
 @pytest.mark.parametrize(
     ("context", "holds_a_year"),
     [

@@ -1,0 +1,129 @@
+"""`rlm_query` and its batches: questions for child RLMs, each over a part of the corpus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rlm_integrations.core.calls.budget import BudgetError
+from rlm_integrations.core.calls.model_calls import STEP_OVER
+from rlm_integrations.core.calls.threads import off_loop
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.host.answers import Emit, RefusedCallError
+from rlm_integrations.core.host.child_corpus import child_corpus
+from rlm_integrations.core.host.reservations import Reservations
+from rlm_integrations.core.host.retrieval import Retrieval
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.limits import StopReason
+from rlm_integrations.core.trace.events import SubCallEnded, SubCallStarted
+from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.wire.calls import RlmQuery
+
+_DRAFT_CHARS = 2_000
+_DOCUMENT_CHARS = 20
+"""What a document of the parent counts: the first child has them all looked up by their ids."""
+_STEP_OVER = "the step of this call is over"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildTask:
+    """What a child RLM is asked, over which corpus. `number` is its place among the sub-calls of its parent."""
+
+    question: str
+    corpus: Corpus
+    number: int
+    step: StepRecord
+    """The step of the parent that waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a child RLM ended: with an answer, maybe at a limit; or failed, with the draft that stood in its REPL."""
+
+    text: str
+    stop_reason: StopReason | None = None
+    limit: str = ""
+    """The limit that it ended at, in words."""
+    error: str | None = None
+
+
+RunChild = Callable[[ChildTask, Callable[[], Awaitable[None]]], Awaitable[ChildEnd]]
+"""Runs a child, and awaits the function when it begins. Raises BudgetError where it did not, and errors that end the
+whole run."""
+
+
+class ChildRuns:
+    """The child RLMs of one node."""
+
+    def __init__(
+        self, run: RunChild, prompt_chars: int, retrieval: Retrieval, reservations: Reservations, emit: Emit
+    ) -> None:
+        """`prompt_chars` is the longest prompt, in characters: the trace keeps them all."""
+        self._run = run
+        self._prompt_chars = prompt_chars
+        self._retrieval = retrieval
+        self._reservations = reservations
+        self._emit = emit
+
+    async def query(self, call: RlmQuery, step: StepRecord) -> str:
+        """The child's answer. Raises RefusedCallError, BudgetError."""
+        self._reservations.check_depth(2)
+        if len(call.prompt) > self._prompt_chars:
+            raise RefusedCallError("value", f"the prompt of a child has at most {self._prompt_chars:,} characters")
+        parent = self._retrieval.corpus
+        size = len(call.context or "") + _DOCUMENT_CHARS * len(parent.documents)
+        corpus = await off_loop(size, child_corpus, call.context, parent, self._retrieval.added)
+        if step.over:
+            raise BudgetError(STEP_OVER)
+        self._reservations.take(call, step)
+        try:
+            end = await self._recorded(call, corpus, step)
+        except BudgetError as refusal:
+            step.sub_call_failed(call.batch, call.index, str(refusal))
+            raise
+        if end.error is None:
+            return f"{end.text}\n[it was ended by {end.limit}: this may be incomplete]" if end.limit else end.text
+        step.sub_call_failed(call.batch, call.index, end.error)
+        draft = f"; its draft of an answer: {end.text[:_DRAFT_CHARS]}" if end.text.strip() else ""
+        raise RefusedCallError("failed", f"{end.error}{draft}")
+
+    async def _recorded(self, call: RlmQuery, corpus: Corpus, step: StepRecord) -> ChildEnd:
+        """Run a child whose first call is reserved. It is given back where the child does not begin."""
+        record: SubCall | None = None
+        number = self._reservations.number()
+
+        async def started() -> None:
+            nonlocal record
+            record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=step.clock())
+            step.sub_call_sent()
+            await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=True))
+
+        task = asyncio.ensure_future(self._run(ChildTask(call.prompt, corpus, number, step), started))
+        step.waiting.add_child(task)
+        try:
+            end = await _ended(task)
+            if record is None:
+                raise BudgetError(end.error or STEP_OVER)
+            record.error, record.reply = end.error, end.text if end.error is None or end.text else None
+        finally:
+            if record is None:
+                self._reservations.give_back()
+            else:
+                record.seconds = step.clock() - record.start
+                step.sub_call_closed()
+        await self._emit(SubCallEnded(step.iteration, record, end.stop_reason))
+        return end
+
+
+async def _ended(task: asyncio.Task[ChildEnd]) -> ChildEnd:
+    """How the task ends. It is cancelled with whoever waits for it, and alone where its step is over."""
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+    if task.cancelled():
+        return ChildEnd("", error=_STEP_OVER)
+    return task.result()

@@ -1,0 +1,125 @@
+"""Runs child RLMs: each is a node over its part of the corpus, whose root LM is the run's sub-LM."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from rlm_integrations.core.calls.budget import limit_words
+from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.model_calls import Waiting
+from rlm_integrations.core.corpus.question import Question, read_question
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.host.child_runs import ChildEnd, ChildTask
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.loop.actions import Finish
+from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.run.turns import Turn
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError, boundary
+
+AskRootLM = Callable[[Sequence[Message]], Awaitable[Completion]]
+"""Sends a conversation to the root LM of a node. Raises BudgetError, and what the model raises."""
+
+Path = tuple[int, ...]
+
+
+class ChildNode(Protocol):
+    draft: str
+
+    async def answer(self, context: object) -> Finish: ...
+    async def close(self) -> None: ...
+
+
+class Children:
+    """Those of one node, which is at `path` and has this turn."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        path: Path,
+        turn: Turn,
+        make_node: Callable[[Shared, Question, Path, AskRootLM, Turn], ChildNode],
+    ) -> None:
+        self._shared = shared
+        self._path = path
+        self._turn = turn
+        self._make_node = make_node
+
+    async def run(self, task: ChildTask, started: Callable[[], Awaitable[None]]) -> ChildEnd:
+        """How the child ended. Its first call is reserved, and its own from when it begins.
+
+        Raises BudgetError where a limit was met before it began, and errors that end the whole run.
+        """
+        async with self._turn.lent():
+            turn = self._turn.of_child()
+            await turn.begin()
+            try:
+                self._shared.calls.budget.check()
+                root_calls = _RootCalls(self._shared, task.step.waiting)
+                try:
+                    await started()
+                    return await self._run(task, turn, root_calls)
+                finally:
+                    root_calls.give_back()
+            finally:
+                turn.end()
+
+    async def _run(self, task: ChildTask, turn: Turn, root_calls: _RootCalls) -> ChildEnd:
+        shared = self._shared.for_children()
+        limits = shared.plan.limits
+        node: ChildNode | None = None
+        finish: Finish | None = None
+
+        async def answer() -> str:
+            nonlocal node, finish
+            question = await shared.threads.run(read_question, task.question, limits.message_chars)
+            node = self._make_node(shared, question, (*self._path, task.number), root_calls.ask, turn)
+            finish = await node.answer(task.corpus)
+            return finish.text
+
+        try:
+            await self._around(task, answer)
+        except (RootModelError, LimitReachedError, SandboxError, InvalidArgumentError) as error:
+            return ChildEnd("" if node is None else node.draft, error=str(error))
+        finally:
+            if node is not None:
+                await node.close()
+        if finish is None:
+            raise RunError("around_child: returned without awaiting execute()")
+        reason = finish.stop_reason
+        return ChildEnd(finish.text, reason, "" if reason in ("answer", "plain_reply") else limit_words(reason, limits))
+
+    async def _around(self, task: ChildTask, answer: Callable[[], Awaitable[str]]) -> None:
+        around = self._shared.plan.around_child
+        if around is None:
+            await answer()
+        else:
+            with boundary("around_child"):
+                await contained(around(task.question, answer))
+
+
+class _RootCalls:
+    """A child's way to its root LM: each call is a sub-call of the run. The first is reserved."""
+
+    def __init__(self, shared: Shared, waiting: Waiting) -> None:
+        self._calls, self._model, self._waiting = shared.calls, shared.sub, waiting
+        self._reserved = True
+
+    async def ask(self, messages: Sequence[Message]) -> Completion:
+        """Raises BudgetError where there is no sub-call left, and what the model raises."""
+        if not self._reserved:
+            self._calls.budget.reserve(1)
+            self._reserved = True
+        try:
+            return await self._calls.sub_call(self._model, messages, self._waiting, self._sent)
+        finally:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """What is reserved and was not sent."""
+        if self._reserved:
+            self._reserved = False
+            self._calls.budget.release(1)
+
+    async def _sent(self) -> None:
+        self._reserved = False

@@ -1,0 +1,343 @@
+"""Child RLMs: `rlm_query` starts one over a part of the corpus, and all of them share the run's budget and trace."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from rlm_integrations import Message, RLMEngine, RLMResult, RLMTrace
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.trace.events import CodeStarted, Event, IterationStarted, SubCallEnded, SubCallStarted
+from rlm_integrations.testing import ScriptedModel
+
+PLOTS = {
+    f"plot-{n}": f"Plot {n}.\n" + "Nothing of note.\n" * 100 + f"The rent is {n * 10} pounds.\n" for n in range(60)
+}
+"""Larger than what is sent along with each REPL."""
+FIND_RENT = r"""
+found = search(r"rent is (\d+)", limit=None)
+assert len(found) == len(context), found
+cite(found[0].text, found[0].id)
+answer["content"] = ", ".join(m.groups[0] for m in found)
+answer["ready"] = True
+"""
+FINISH = 'answer["content"] = got\nanswer["ready"] = True'
+
+Sub = Callable[[Sequence[Message]], str]
+
+
+def repl(code: str) -> str:
+    return f"```repl\n{code}\n```"
+
+
+def children(reply: str | Sub) -> ScriptedModel:
+    return ScriptedModel(always=reply if callable(reply) else lambda messages: repl(reply))
+
+
+def run(code: str, child: str | Sub, context: object = PLOTS, **limits: Any) -> RLMResult[str]:
+    """A run whose root LM runs this code and answers with its `got`."""
+    with ScriptedModel([repl(f"{code}\n{FINISH}")]) as llm:
+        engine = RLMEngine(llm, sub_llm=children(child), limits={"max_depth": 2, **limits})
+        return engine.run("?", context)
+
+
+def all_calls(trace: RLMTrace) -> list[Any]:
+    return [call for node in trace.tree() for execution in node.executions for call in execution.sub_calls]
+
+
+@pytest.mark.parametrize("sandbox", ["process", "monty"])
+def test_both_sandboxes_have_children(sandbox: str) -> None:
+    code = (
+        "a = rlm_query('?', 'plot-3')\ngot = [a, *rlm_query_batched([('?', context[4]), ('?', search('rent is 50 '))])]"
+    )
+    child = "m = search('rent is [0-9]+')[0]\nanswer['content'] = m.text\nanswer['ready'] = True"
+    with ScriptedModel([repl(f"{code}\n{FINISH}")]) as llm:
+        engine = RLMEngine(llm, sub_llm=children(child), limits={"max_depth": 2}, sandbox=sandbox)
+        assert engine.run("?", PLOTS).answer == '["rent is 30", "rent is 40", "rent is 50"]'
+
+
+@pytest.mark.parametrize(
+    ("piece", "answer"),
+    [
+        ("'plot-3'", "30"),
+        ("context[3]", "30"),
+        ("search('rent is 30 ')", "30"),
+        ("['plot-3', context[4], search('rent is 50 ')[0]]", "30, 40, 50"),
+        ("context", ", ".join(str(n * 10) for n in range(60))),
+        ("[d for d in context if d['id'] > 'plot-57']", "60, 70, 80, 90, 580, 590"),
+        ("context[3]['text']", "30"),
+        ("{'id': 'mine', 'text': 'The rent is 7 pounds.', 'metadata': {'year': 2021}}", "7"),
+    ],
+)
+def test_a_child_reads_what_it_is_given(piece: str, answer: str) -> None:
+    child = FIND_RENT if "['text']" not in piece else FIND_RENT.replace("len(context)", "1")
+    result = run(f"got = rlm_query('What is the rent?', {piece})", child)
+    assert result.answer == answer
+
+
+def test_documents_of_the_corpus_are_the_parents_own_and_can_be_cited() -> None:
+    result = run("got = rlm_query('What is the rent?', ['plot-7', 'plot-3'])", FIND_RENT)
+    [citation] = result.citations
+    assert citation.document_id == "plot-7"
+    assert PLOTS["plot-7"][citation.start_index : citation.end_index] == citation.cited_text == "rent is 70"
+    assert result.sources == ("plot-7", "plot-3")  # the other was shown whole
+
+
+def test_a_slice_of_one_text_is_cited_where_it_stands_in_the_whole() -> None:
+    text = "".join(PLOTS.values())
+    begin = text.index("Plot 40.")
+    code = f"got = rlm_query('What is the rent?', context[{begin}:{begin + 2_000}])"
+    result = run(code, FIND_RENT.replace("len(context)", "1"), text)
+    assert result.answer == "400"
+    [citation] = result.citations
+    assert text[citation.start_index : citation.end_index] == "rent is 400"
+
+
+def test_what_code_made_itself_is_read_and_is_no_evidence() -> None:
+    result = run("got = rlm_query('What is the rent?', ['The rent is 3 pounds.'])", FIND_RENT)
+    assert (result.answer, result.citations) == ("3", ())
+
+
+def test_a_quote_that_is_not_in_the_piece_cannot_be_cited() -> None:
+    child = "cite('The rent is 40 pounds.')\n" + FIND_RENT
+    with pytest.raises(Exception, match="the root LM failed in iteration 2"):
+        run("got = rlm_query('?', 'plot-3')", child, max_sub_calls=1)
+
+
+def test_a_batch_runs_side_by_side_and_keeps_its_order() -> None:
+    code = "got = rlm_query_batched([('What is the rent?', d) for d in context[:12]])"
+    result = run(code, FIND_RENT)
+    assert result.answer == str([str(n * 10) for n in range(12)]).replace("'", '"')
+    trace = result.trace
+    assert trace.sub_call_count == 12
+    [execution] = trace.executions
+    assert [call.batch for call in execution.sub_calls] == [1] * 12
+    assert sorted(call.number for call in execution.sub_calls) == [*range(1, 13)]
+    for call in execution.sub_calls:
+        assert call.child is not None
+        assert (call.child.answer, call.child.stop_reason, call.child.iteration_count) == (call.reply, "answer", 1)
+        assert call.child.context.startswith("1 document, 1,7")
+        assert call.usage.total_tokens == 0
+        assert call.whole_usage == call.child.root_usage
+
+
+def test_children_have_children_down_to_the_last_depth() -> None:
+    def child(messages: Sequence[Message]) -> str:
+        if messages[0].content.startswith("Do the task"):
+            return "a plain LM"
+        return repl('answer["content"] = "child of " + rlm_query("deeper", context)\nanswer["ready"] = True')
+
+    result = run("got = rlm_query('deeper', context[0])", child, max_depth=3)
+    assert result.answer == "child of child of a plain LM"
+    assert [len(list(result.trace.tree())), result.trace.sub_call_count] == [3, 3]
+    assert run("got = rlm_query('deeper', context[0])", child, max_depth=1).answer == "a plain LM"
+
+
+def test_at_the_last_depth_the_piece_goes_below_the_prompt() -> None:
+    result = run("got = rlm_query('What is the rent?', 'plot-3')", lambda messages: messages[-1].content, max_depth=1)
+    assert result.answer == f"What is the rent?\n\n[document plot-3]\n{PLOTS['plot-3']}"
+
+
+def test_a_child_without_context_is_asked_its_question_alone() -> None:
+    result = run("got = rlm_query('How much is 6 times 7?')", "answer['content'] = 6 * 7\nanswer['ready'] = True")
+    assert result.answer == "42"
+    child = all_calls(result.trace)[0].child
+    assert child.context == "no corpus"
+
+
+def test_each_reply_of_a_child_is_a_sub_call_and_the_bound_is_exact() -> None:
+    def child(messages: Sequence[Message]) -> str:
+        return repl("answer['content'] = f\"draft of {context[0]['id']}\"")
+
+    code = "got = rlm_query_batched([('?', d) for d in context[:3]])"
+    result = run(code, child, max_sub_calls=10, max_iterations=5)
+    assert result.trace.sub_call_count == 10
+    assert result.answer.count("draft of plot-") == 3
+    assert result.answer.count("[it was ended by the limit of ") == 3
+
+
+def test_a_child_that_meets_a_limit_without_an_answer_fails_and_says_why() -> None:
+    result = run("got = str(rlm_query_batched([('?', context[0])]))", "print(1)", max_iterations=2)
+    assert "the run reached the limit of 2 steps (max_iterations), and no answer was set" in result.answer
+    [call] = all_calls(result.trace)
+    assert call.error is not None
+    assert call.child.error == call.error
+
+
+def test_a_child_whose_root_lm_fails_is_told_with_its_draft() -> None:
+    replies = iter([repl("answer['content'] = 'the draft'")])
+
+    def child(messages: Sequence[Message]) -> str:
+        try:
+            return next(replies)
+        except StopIteration:
+            raise ConnectionError("gone") from None
+
+    code = "try:\n    rlm_query('?', context[0])\nexcept SubCallError as error:\n    got = str(error)"
+    result = run(code, child)
+    assert "the root LM failed in iteration 2: ConnectionError: gone" in result.answer
+    assert "its draft of an answer: the draft" in result.answer
+    assert result.trace.failed_sub_call_count == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("rlm_query('')", "ValueError: prompt is empty; nothing was sent"),
+        ("rlm_query(3)", "TypeError: prompt is int, not str; nothing was sent"),
+        (
+            "rlm_query('?', 3)",
+            "TypeError: prompt: its context is int, not a text, a document, a match or a list of these",
+        ),
+        ("rlm_query('?', [3])", "TypeError: prompt: its context holds int, which is not a text, a document or a match"),
+        ("rlm_query('?', [])", "ValueError: prompt: its context is empty; nothing was sent"),
+        ("rlm_query('?', '')", "ValueError: the context is empty; nothing was sent"),
+        ("rlm_query_batched([('?', 'a', 'b')])", "ValueError: prompt 0: a pair (prompt, context) has two items"),
+        ("rlm_query('x' * 100_001)", "ValueError: prompt has 100,001 characters, at most 100,000 are taken"),
+        ("rlm_query('?', 'x' * 20_000_001)", "ValueError: prompt: its context has 20,0"),
+    ],
+)
+def test_wrong_arguments_are_named_and_cost_nothing(call: str, message: str) -> None:
+    result = run(f"try:\n    {call}\nexcept Exception as e:\n    got = f'{{type(e).__name__}}: {{e}}'", FIND_RENT)
+    assert result.answer.startswith(message)
+    assert result.trace.sub_call_count == 0
+
+
+def test_the_trace_is_the_fold_of_the_events_of_all_nodes() -> None:
+    events: list[Event] = []
+    with ScriptedModel([repl(f"got = rlm_query('What is the rent?', 'plot-3')\n{FINISH}")]) as llm:
+        engine = RLMEngine(llm, sub_llm=children(FIND_RENT), limits={"max_depth": 2}, on_event=events.append)
+        result = engine.run("?", PLOTS)
+    assert [event.node for event in events if isinstance(event, IterationStarted)] == [(), (1,)]
+    [started] = [event for event in events if isinstance(event, SubCallStarted)]
+    [ended] = [event for event in events if isinstance(event, SubCallEnded)]
+    assert (started.node, started.number, started.is_rlm) == ((), 1, True)
+    between = events[events.index(started) + 1 : events.index(ended)]
+    assert {event.node for event in between} == {(1,)}
+    assert ended.call.child is list(result.trace.tree())[1]
+    assert RLMTrace.model_validate_json(result.trace.model_dump_json()) == result.trace
+
+
+def test_children_know_nothing_of_the_users_wishes_for_the_answer() -> None:
+    seen: list[str] = []
+
+    def child(messages: Sequence[Message]) -> str:
+        seen.append(messages[0].content)
+        return repl(FIND_RENT)
+
+    with ScriptedModel([repl("answer['content'] = int(rlm_query('?', 'plot-3'))\nanswer['ready'] = True")]) as llm:
+        engine = RLMEngine(
+            llm, sub_llm=children(child), answer_type=int, instructions="In verse.", limits={"max_depth": 2}
+        )
+        assert engine.run("?", PLOTS).answer == 30
+    assert "In verse." not in seen[0]
+    assert "rlm_query" not in seen[0]
+
+
+async def test_forty_nested_runs_in_one_loop_stay_apart() -> None:
+    corpus = Corpus.of(PLOTS)
+
+    async def one(n: int) -> None:
+        code = f"got = rlm_query_batched([('?', context[{n}]), ('?', 'plot-{n + 1}')])\n{FINISH}"
+        with ScriptedModel([repl(code)]) as llm:
+            engine = RLMEngine(llm, sub_llm=children(FIND_RENT), limits={"max_depth": 2, "max_repls": 1})
+            result = await engine.arun("?", corpus)
+        assert result.answer == f'["{n * 10}", "{n * 10 + 10}"]'
+        assert {citation.document_id for citation in result.citations} == {f"plot-{n}", f"plot-{n + 1}"}
+
+    await asyncio.gather(*map(one, range(40)))
+
+
+def test_nested_runs_in_threads_stay_apart() -> None:
+    def one(n: int) -> str:
+        return run(f"got = rlm_query('?', 'plot-{n}')", FIND_RENT).answer
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(one, range(8))) == [str(n * 10) for n in range(8)]
+
+
+@pytest.mark.parametrize("max_repls", [1, 2])
+def test_who_waits_for_children_holds_up_none(max_repls: int) -> None:
+    """Each of four children asks two of its own, with fewer turns than there are children."""
+
+    def child(messages: Sequence[Message]) -> str:
+        if "leaf" in messages[-1].content:
+            return repl("answer['content'] = 'leaf'\nanswer['ready'] = True")
+        return repl("answer['content'] = rlm_query_batched([('leaf', d) for d in context])\nanswer['ready'] = True")
+
+    code = "got = rlm_query_batched([('branch', context[n : n + 2]) for n in range(4)])"
+    result = run(code, child, max_depth=3, max_repls=max_repls)
+    assert result.answer.count("leaf") == 8
+    assert len(list(result.trace.tree())) == 1 + 4 + 8
+
+
+def test_a_child_that_is_left_behind_ends_with_the_step() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, CodeStarted) and event.node:
+            begun.set()
+        if isinstance(event, SubCallEnded):
+            ended.set()
+
+    def until_it_began() -> bool:
+        """Wait."""
+        return begun.wait(30)
+
+    def after_its_end(messages: Sequence[Message]) -> str:
+        assert ended.wait(30)
+        return repl("answer['content'] = got\nanswer['ready'] = True")
+
+    code = """
+        import threading
+        def ask():
+            try:
+                rlm_query("?", context[0])
+            except Exception:
+                pass
+        threading.Thread(target=ask, daemon=True).start()
+        got = until_it_began()
+    """
+    with ScriptedModel([repl(textwrap.dedent(code)), after_its_end]) as llm:
+        sub = children("import time\nwhile True: time.sleep(0.01)")
+        tools, limits = [until_it_began], {"max_depth": 2}
+        result = RLMEngine(llm, sub_llm=sub, limits=limits, tools=tools, on_event=watch).run("?", PLOTS)
+    assert result.answer == "true"
+    [call] = all_calls(result.trace)
+    assert call.error == "the step of this call is over"
+    assert call.child.iteration_count == 1
+
+
+@pytest.mark.parametrize("end", ["cancelled", "timeout"])
+async def test_a_run_that_ends_takes_its_children_with_it(end: str) -> None:
+    begun = asyncio.Event()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, CodeStarted) and event.node:
+            begun.set()
+
+    with ScriptedModel([repl(f"got = rlm_query('?', context[0])\n{FINISH}"), "FINAL(none)"]) as llm:
+        sub = children("print('working')\nimport time\nwhile True: time.sleep(0.01)")
+        limits = {"max_depth": 2, "timeout_s": 3.0 if end == "timeout" else None}
+        engine = RLMEngine(llm, sub_llm=sub, limits=limits, on_event=watch)
+        task = asyncio.create_task(engine.arun("?", PLOTS))
+        await begun.wait()
+        if end == "cancelled":
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as cancelled:
+                await task
+            trace = vars(cancelled.value)["result"].trace
+            await engine.arun("?")  # uses up the script
+        else:
+            result = await task
+            assert (result.answer, result.stop_reason) == ("none", "timeout")
+            trace = result.trace
+    [call] = all_calls(trace)
+    assert call.error is not None
+    assert call.child.iteration_count == 1
