@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -119,7 +120,11 @@ class OpenAIModel:
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
         with self._lock:
-            client = self._sync_client = self._sync_client or openai.OpenAI(**self._client)
+            if self._sync_client is None:
+                self._sync_client = openai.OpenAI(**self._client)
+                # Not left to the garbage collector, which may find its sockets first, and say that they were not closed.
+                weakref.finalize(self, self._sync_client.close).atexit = False  # a fork would close its parent's
+            client = self._sync_client
         create: Any = client.chat.completions.create
         asking = Asking(self._form)
         while asking.goes_on:
