@@ -122,7 +122,7 @@ class OpenAIModel:
         with self._lock:
             if self._sync_client is None:
                 self._sync_client = openai.OpenAI(**self._client)
-                # Not left to the garbage collector, which may find its sockets first, and say that they were not closed.
+                # Not left to the garbage collector, which may find its sockets first and say that they are unclosed.
                 weakref.finalize(self, self._sync_client.close).atexit = False  # a fork would close its parent's
             client = self._sync_client
         create: Any = client.chat.completions.create
