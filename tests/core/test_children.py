@@ -214,7 +214,7 @@ def test_a_child_whose_root_lm_fails_is_told_with_its_draft() -> None:
         ("rlm_query('?', [])", "ValueError: prompt: its context is empty; nothing was sent"),
         ("rlm_query('?', '')", "ValueError: the context is empty; nothing was sent"),
         ("rlm_query_batched([('?', 'a', 'b')])", "ValueError: prompt 0: a pair (prompt, context) has two items"),
-        ("rlm_query('x' * 100_001)", "ValueError: prompt has 100,001 characters, at most 100,000 are taken"),
+        ("rlm_query('x' * 100_001)", "ValueError: prompt has 100,001 characters; a sub-call takes at most 100,000; "),
         ("rlm_query('?', 'x' * 20_000_001)", "ValueError: prompt: its context has 20,0"),
     ],
 )
