@@ -177,6 +177,13 @@ def test_a_child_that_cannot_begin_is_named_among_those_of_its_batch_that_failed
     assert result.trace.sub_call_count == 1
 
 
+def test_of_a_child_that_read_nothing_its_parent_is_told() -> None:
+    result = run("got = rlm_query('Is it let?', context[0])", lambda messages: "yes")
+    assert result.answer == "yes"
+    result = run("got = rlm_query('Is it let?', context[:40])", lambda messages: "yes")
+    assert result.answer == "yes\n[no code ran: it rests on a sample of the context at most]"
+
+
 def test_a_child_that_meets_a_limit_without_an_answer_fails_and_says_why() -> None:
     result = run("got = str(rlm_query_batched([('?', context[0])]))", "print(1)", max_iterations=2)
     assert "the run reached the limit of 2 steps (max_iterations), and no answer was set" in result.answer

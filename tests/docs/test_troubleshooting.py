@@ -106,6 +106,7 @@ WAYS: dict[str, Callable[[], object]] = {
     "a limit was met": lambda: RLMEngine(ScriptedModel(always=answering_late), limits={"max_iterations": 3}).run(
         "Why?", LONG
     ),
+    "no code ran": lambda: RLMEngine(ScriptedModel(["Yes.", "Yes."])).run("Why?", LONG),
     "…, and the last call gave no answer;": lambda: RLMEngine(
         ScriptedModel(always=failing), limits={"max_iterations": 3}
     ).run("Why?", LONG),

@@ -287,6 +287,14 @@ def test_limits_are_met_as_asked_for(ledger, scripted):
     assert raised.value.result.trace.iterations
 
 
+def test_a_response_for_which_nothing_was_read_is_warned_of(ledger, scripted):
+    engine = RLMQueryEngine.from_documents([ledger], llm=scripted(["yes", "yes"]), limits={"inline_chars": 0})
+    with pytest.warns(RuntimeWarning, match="no code ran: the root LM answered “Is it paid"):
+        response = engine.query("Is it paid?")
+    [warning] = RLMTrace.of(response).warnings
+    assert (response.response, warning[:11]) == ("yes", "no code ran")
+
+
 def test_a_limit_in_money_needs_prices_and_is_kept_by_them(ledger, scripted):
     index, llm = SummaryIndex.from_documents([ledger]), scripted(["```repl\nprint(len(context))\n```", "One."])
     with pytest.raises(InvalidArgumentError, match="llm costs is unknown; pass prices="):

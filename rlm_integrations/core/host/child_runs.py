@@ -39,12 +39,12 @@ class ChildTask:
 
 @dataclass(frozen=True, slots=True)
 class ChildEnd:
-    """How a child RLM ended: with an answer, maybe at a limit; or failed, with the draft that stood in its REPL."""
+    """How a child RLM ended: with an answer, maybe with a caveat; or failed, with the draft that stood in its REPL."""
 
     text: str
     stop_reason: StopReason | None = None
-    limit: str = ""
-    """The limit that it ended at, in words."""
+    caveat: str = ""
+    """Why its answer may be less than it looks."""
     error: str | None = None
 
 
@@ -79,7 +79,7 @@ class ChildRuns:
         self._reservations.take(call, step)
         end = await self._recorded(call, corpus, step)
         if end.error is None:
-            return f"{end.text}\n[it was ended by {end.limit}: this may be incomplete]" if end.limit else end.text
+            return f"{end.text}\n[{end.caveat}]" if end.caveat else end.text
         draft = f"its draft of an answer: {end.text[:_DRAFT_CHARS]}" if end.text.strip() else ""
         raise RefusedCallError("failed", end.error, draft)
 
