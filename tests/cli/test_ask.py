@@ -274,8 +274,9 @@ def test_a_model_and_a_key_are_asked_for_by_name(run_cli: RunCli, corpus: Path) 
     done = run_cli("ask", corpus, "-q", "?", RLM_MODEL="gpt-5")
     assert done.returncode == 2
     assert done.stderr == (
-        "Error: OPENAI_API_KEY is not set; https://api.openai.com needs one. Set OPENAI_API_KEY "
-        "(a server on this machine, --base-url http://localhost:..., needs none)\n"
+        "Error: OPENAI_API_KEY is not set; https://api.openai.com needs one: set OPENAI_API_KEY, or ask a server of "
+        "your own by its --base-url, with any word as the key; the README shows both, and a run without a model: "
+        '"No key?"\n'
     )
 
 

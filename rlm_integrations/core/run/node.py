@@ -7,6 +7,7 @@ from functools import partial
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, prompt_chars, silently_cut
@@ -203,7 +204,7 @@ class Node:
             completion = await self._ask(action.messages)
         except Exception as error:
             let_through(error, self._plan.ends_run)
-            self._cause, words = error, error_words(error)
+            self._cause, words = error, with_key_remedy(error_words(error))
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
