@@ -16,6 +16,7 @@ from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.part import origin_in
 from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
@@ -98,6 +99,8 @@ class Node:
                 shown_whole(self.corpus, self._plan.limits),
             )
         )
+        if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
+            await self._emit(Warned("stuffed_reprs", warning))
         await self._emit(ConversationOpened(messages))
         state, action = await self._decide(State(), Opened(messages))
         while True:
