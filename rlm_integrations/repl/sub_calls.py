@@ -10,9 +10,12 @@ from rlm_integrations.repl.chunks import heading, without_heads
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
+from rlm_integrations.repl.matches import Match
 from rlm_integrations.wire.calls import LlmQuery, Reserve
 
 _CUT = "cut the text with chunks()"
+_AROUND_A_MATCH = 1_000
+"""Characters on both sides that go along with a match in a corpus that is one text: all of it is hardly meant."""
 
 
 class FailedSubCall(str):
@@ -50,7 +53,8 @@ class SubCalls:
     def llm_query(self, prompt: str, context: Any = None) -> str:
         """The reply of another language model, which sees this prompt and nothing else.
 
-        `context`, a text or documents, goes below the prompt. Raises SubCallError when the call fails,
+        `context`, a text or documents, goes below the prompt; of a match its document, or of a match in a corpus that
+        is one text the lines around it. Raises SubCallError when the call fails,
         SubCallLimitError when the budget is spent, ValueError and TypeError before anything is sent.
         """
         whole = self._with_context("prompt", prompt, context)
@@ -110,6 +114,8 @@ class SubCalls:
     def _part(self, name: str, item: Any) -> str:
         if self._is_text(item):
             return item
+        if isinstance(item, Match) and item.passage.text is self._corpus.one_text:
+            return item.with_around(_AROUND_A_MATCH).line
         try:
             picked = self._corpus.pick([item])
             return "\n\n".join(heading(passage) + without_heads(passage.text) for passage in picked)
