@@ -52,6 +52,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 10)  # thousands of short tests make more of what stays than of garbage
 
 
 Post = Callable[[BaseHTTPRequestHandler, bytes], None]
