@@ -24,9 +24,18 @@ from llama_index.core.vector_stores.types import MetadataFilters
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
-from rlm_integrations.llama_index.store_listing import CannotListError, can_delete_nodes, ids_held, nodes_of_store
+from rlm_integrations.llama_index.store_listing import (
+    CannotListError,
+    can_delete_nodes,
+    ids_held,
+    never_lists,
+    nodes_of_store,
+)
 
 AnyIndex = BaseIndex[Any] | ComposableGraph
+
+_READABLE = (IndexList, IndexDict, IndexGraph, IndexDocumentSummary, KeywordTable, KG)
+"""The structs that name nodes."""
 
 _REMEDIES = (
     "pass what it was built from as documents= or nodes=, a retriever as retriever= "
@@ -45,6 +54,7 @@ def nodes_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> l
     There are none where the index is empty. Raises InvalidArgumentError, naming the index, its store and the remedies,
     where they cannot be told completely.
     """
+    check_can_be_read(index)
     if isinstance(index, ComposableGraph):
         indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
         children = [child for key, child in indices.items() if key != index.root_id]
@@ -61,11 +71,38 @@ def nodes_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> l
     elif isinstance(index.index_struct, KG):
         nodes = _knowledge_graph_nodes(index)
     else:
-        ids = _own_ids(index.index_struct)
-        if ids is None:
-            raise _unreadable(index, f"an index over {type(index.index_struct).__name__} holds no nodes to read")
-        nodes = _from_docstore(index, ids)
+        nodes = _from_docstore(index, _own_ids(index.index_struct) or ())
     return nodes
+
+
+def check_can_be_read(index: AnyIndex) -> None:
+    """Raises InvalidArgumentError, as `nodes_of_index` does, for an index that tells without being read."""
+    if isinstance(index, ComposableGraph):
+        indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
+        for key, child in indices.items():
+            if key != index.root_id:
+                check_can_be_read(child)
+    elif isinstance(index, PropertyGraphIndex):
+        return
+    elif not isinstance(index.index_struct, _READABLE):
+        raise _unreadable(index, f"an index over {type(index.index_struct).__name__} holds no nodes to read")
+    elif isinstance(index.index_struct, IndexDict) and not index.index_struct.nodes_dict:
+        store = index.storage_context.vector_store
+        if store.stores_text and never_lists(store):
+            raise _unreadable(index, f"{type(store).__name__} cannot list its nodes (it has no get_nodes)")
+
+
+def is_surely_empty(index: AnyIndex) -> bool:
+    """Whether it says that it holds nothing, so that reading it asks no store."""
+    if isinstance(index, (ComposableGraph, PropertyGraphIndex)):
+        return False
+    match index.index_struct:
+        case IndexDict() as struct:
+            return not struct.nodes_dict and not index.storage_context.vector_store.stores_text
+        case (IndexList() | IndexGraph() | IndexDocumentSummary()) as struct:
+            return not _own_ids(struct)
+        case _:
+            return False
 
 
 def ancestors_in_docstore(index: AnyIndex, nodes: Sequence[BaseNode]) -> dict[str, BaseNode]:
