@@ -12,7 +12,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.indices.base import BaseIndex
 from llama_index.core.indices.composability.graph import ComposableGraph
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import BaseNode, IndexNode, NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 
 from rlm_integrations.core.calls.once import Once
 from rlm_integrations.core.calls.threads import within_loop
@@ -25,13 +25,14 @@ from rlm_integrations.llama_index.index_nodes import (
     AnyIndex,
     ancestors_in_docstore,
     check_can_be_read,
+    each_node_of_index,
     is_surely_empty,
-    nodes_of_index,
     objects_of_index,
 )
 from rlm_integrations.llama_index.index_retriever import IndexRetriever
-from rlm_integrations.llama_index.node_objects import with_objects
+from rlm_integrations.llama_index.node_objects import Pointers, with_objects
 from rlm_integrations.llama_index.node_selection import NodeSelection
+from rlm_integrations.llama_index.read_node import ReadNodes
 from rlm_integrations.llama_index.retriever import NodeRetriever
 from rlm_integrations.llama_index.source_nodes import Evidence, corpus_evidence, retrieved_evidence
 
@@ -53,9 +54,7 @@ class NodesContext:
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         """Nothing: it was all read before. Raises InvalidArgumentError where something else is to be asked."""
-        nodes = self.nodes.nodes
-        ids = {node.node_id for node in nodes}
-        unread = sum(1 for node in nodes if isinstance(node, IndexNode) and node.index_id not in ids)
+        unread = self.nodes.unread_pointers
         if unread:
             raise InvalidArgumentError(
                 f"retrieve: this engine has read all of its nodes and retrieves none, so what {unread:,} IndexNodes "
@@ -158,7 +157,7 @@ class GivenNodes:
 
 RunContext = NodesContext | RetrieverContext | GivenNodes
 
-_EMPTY = NodesContext(NodeCorpus(Corpus(()), {}))
+_EMPTY = NodesContext(NodeCorpus(Corpus(()), ()))
 
 
 def _read_given(hits: Sequence[NodeWithScore]) -> NodesContext:
@@ -210,15 +209,22 @@ def _now_or_later(read: Callable[[], NodesContext]) -> NodesContext | UnreadCont
 
 
 def _read_index(index: AnyIndex, selection: NodeSelection) -> NodesContext:
-    nodes = nodes_of_index(index, selection.filters)
-    if not nodes:
+    nodes, pointers, count = ReadNodes(), Pointers(objects_of_index(index)), 0
+    for node in each_node_of_index(index, selection.filters):
+        count += 1
+        if selection.passes(node):
+            found = pointers.follow(node)
+            nodes.add(found, fresh=found is node)
+    if not count:
         warn_caller(
             f"{type(index).__name__}: it holds no nodes, so this engine answers over an empty corpus; an index is "
             "read once for an engine: after nodes were inserted, make a new one"
         )
         return _EMPTY
-    seen = with_objects(selection.of(nodes), objects_of_index(index))
-    return NodesContext(NodeCorpus.of_nodes(seen, ancestors_in_docstore(index, seen)))
+    selection.check_some(nodes.count, count)
+    pointers.warn()
+    nodes.ancestors = ancestors_in_docstore(index, nodes.parent_ids())
+    return NodesContext(NodeCorpus.of(nodes))
 
 
 def _read_items(context: object, selection: NodeSelection) -> NodesContext:
