@@ -89,7 +89,7 @@ def test_an_index_is_read_node_by_node_and_leaves_one_object_of_each(kind, make)
     before = tracked()
     context = read(index)
     assert store.most <= 2
-    assert tracked() - before < 1.3 * NODES
+    assert tracked() - before < (1.3 + gc.is_tracked({"row": 1})) * NODES  # a flat dict is none before Python 3.14
     assert sum(text.text.count(".") for text in context.core_context.documents) == NODES
 
 
