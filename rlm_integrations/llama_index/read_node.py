@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llama_index.core.schema import BaseNode, IndexNode, TextNode
+from llama_index.core.schema import BaseNode, IndexNode, MediaResource, TextNode
 from pydantic import BaseModel
 
 from rlm_integrations.llama_index.node_text import has_media, text_of_node, visible_metadata
@@ -47,7 +47,7 @@ class ReadNode:
             previous.node_id if previous is not None else None,
             parent.node_id if parent is not None else None,
             node.index_id if isinstance(node, IndexNode) else None,
-            _packed(node) if fresh else node,
+            _packed(node, text) if fresh else node,
         )
         return cls(row, visible_metadata(node) if text and shown else {})
 
@@ -93,7 +93,7 @@ class ReadNode:
         kept = self.row[7]
         if kept is None or isinstance(kept, Mapping):
             return TextNode(id_=self.node_id, text=self.text, metadata=dict(kept or {}))
-        return _unpacked(kept) if isinstance(kept, bytes) else kept
+        return _unpacked(kept, self.text) if isinstance(kept, bytes) else kept
 
 
 class ReadNodes:
@@ -157,16 +157,27 @@ def _own_start(node: BaseNode) -> int | None:
     return start if start is not None and end is not None and 0 <= start == end - len(node.text) else None
 
 
-def _packed(node: BaseNode) -> bytes | BaseNode:
-    """As pydantic would pickle it: LlamaIndex leaves out what it cannot. Such a node is kept as it is."""
+def _packed(node: BaseNode, text: str) -> bytes | BaseNode:
+    """As pydantic would pickle it, for LlamaIndex leaves out what it cannot; but for the text, which the row has.
+
+    A node that has what cannot be pickled is kept as it is.
+    """
+    state = BaseModel.__getstate__(node)
+    resource = state["__dict__"].get("text_resource")
+    left_out = isinstance(resource, MediaResource) and resource.text == text
+    if left_out:
+        bare = resource.model_copy(update={"text": None})
+        state = {**state, "__dict__": {**state["__dict__"], "text_resource": bare}}
     try:
-        return pickle.dumps((type(node), BaseModel.__getstate__(node)), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((type(node), state, left_out), pickle.HIGHEST_PROTOCOL)
     except Exception:  # whatever an object in its metadata raises
         return node
 
 
-def _unpacked(packed: bytes) -> BaseNode:
-    kind, state = pickle.loads(packed)
+def _unpacked(packed: bytes, text: str) -> BaseNode:
+    kind, state, left_out = pickle.loads(packed)
+    if left_out:
+        state["__dict__"]["text_resource"].text = text
     node = kind.__new__(kind)
     BaseModel.__setstate__(node, state)
     return node

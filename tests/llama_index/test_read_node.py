@@ -126,6 +126,7 @@ def every_kind() -> Iterator[BaseNode]:
     yield TextNode(text="A \ud800 lone surrogate.", relationships=related, start_char_idx=3, end_char_idx=26, **hidden)
     yield IndexNode(text="Points.", index_id="n7", relationships=related, **hidden)
     yield ImageNode(text="Seen.", image="aGk=", relationships=related)
+    yield ImageNode(image="aGk=")
     yield Document(text="Whole.", doc_id="d0", embedding=[1.0], **hidden)
     node = Node(metadata={"a": 1}, relationships=related)
     node.set_content("Plain.")
@@ -140,6 +141,14 @@ def test_a_node_is_made_again_as_it_was(node):
     assert again == node
     assert again.model_fields_set == node.model_fields_set
     assert again.relationships == node.relationships
+
+
+@pytest.mark.parametrize("kind", [TextNode, IndexNode, Document])
+def test_a_text_is_kept_once(kind):
+    node = kind(text="x" * 100_000, **({"index_id": "n7"} if kind is IndexNode else {}))
+    *_, packed = ReadNode.of(node, fresh=True).row
+    assert isinstance(packed, bytes)
+    assert len(packed) < 2_000
 
 
 def test_a_node_of_the_users_is_itself_and_so_is_one_that_cannot_be_pickled():
