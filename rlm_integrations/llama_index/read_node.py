@@ -163,21 +163,24 @@ def _packed(node: BaseNode, text: str) -> bytes | BaseNode:
     A node that has what cannot be pickled is kept as it is.
     """
     state = BaseModel.__getstate__(node)
-    resource = state["__dict__"].get("text_resource")
-    left_out = isinstance(resource, MediaResource) and resource.text == text
-    if left_out:
-        bare = resource.model_copy(update={"text": None})
-        state = {**state, "__dict__": {**state["__dict__"], "text_resource": bare}}
+    fields, resource = state["__dict__"], state["__dict__"].get("text_resource")
+    if left_out := fields.get("text") == text:  # of a TextNode
+        fields = {**fields, "text": ""}
+    elif left_out := isinstance(resource, MediaResource) and resource.text == text:  # of a Document
+        fields = {**fields, "text_resource": resource.model_copy(update={"text": None})}
     try:
-        return pickle.dumps((type(node), state, left_out), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((type(node), {**state, "__dict__": fields}, left_out), pickle.HIGHEST_PROTOCOL)
     except Exception:  # whatever an object in its metadata raises
         return node
 
 
 def _unpacked(packed: bytes, text: str) -> BaseNode:
     kind, state, left_out = pickle.loads(packed)
-    if left_out:
-        state["__dict__"]["text_resource"].text = text
+    fields = state["__dict__"]
+    if left_out and "text" in fields:
+        fields["text"] = text
+    elif left_out:
+        fields["text_resource"].text = text
     node = kind.__new__(kind)
     BaseModel.__setstate__(node, state)
     return node
