@@ -46,6 +46,9 @@ class Waiting:
 
     async def take(self, slots: asyncio.Semaphore) -> None:
         """Take one of the slots, once there is one."""
+        if not slots.locked():
+            await slots.acquire()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

@@ -95,8 +95,9 @@ class ChildRuns:
 
         async def started() -> None:
             nonlocal record
-            record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=step.clock())
-            step.sub_call_sent()
+            began = step.clock()
+            record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=began)
+            step.sub_call_sent(began)
             await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=True))
 
         task = asyncio.ensure_future(self._run(ChildTask(call.prompt, corpus, number, step), started))
@@ -110,8 +111,9 @@ class ChildRuns:
             if record is None:
                 self._reservations.give_back()
             else:
-                record.seconds = step.clock() - record.start
-                step.sub_call_closed()
+                ended = step.clock()
+                record.seconds = ended - record.start
+                step.sub_call_closed(ended)
         await self._emit(SubCallEnded(step.iteration, record, end.stop_reason))
         return end
 

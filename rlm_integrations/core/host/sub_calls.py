@@ -41,6 +41,8 @@ class SubCalls:
         self._reservations = reservations
         self._emit = emit
         self._ends_run = ends_run
+        self._warned = False
+        """Whether the user was told that tokens are estimated."""
 
     async def query(self, call: LlmQuery, step: StepRecord) -> str:
         """The sub-LM's reply. Raises RefusedCallError, BudgetError."""
@@ -86,7 +88,7 @@ class SubCalls:
             nonlocal record
             number, began = self._reservations.number(), step.clock()
             record = SubCall(number=number, batch=batch, index=index, prompt=call.prompt, start=began)
-            step.sub_call_sent()
+            step.sub_call_sent(began)
             await self._emit(SubCallStarted(step.iteration, number, call.prompt, batch, index))
 
         try:
@@ -114,10 +116,12 @@ class SubCalls:
             if record is None:
                 self._reservations.give_back()
             else:
-                record.seconds = step.clock() - record.start
-                step.sub_call_closed()
+                ended = step.clock()
+                record.seconds = ended - record.start
+                step.sub_call_closed(ended)
         await self._emit(SubCallEnded(step.iteration, record))
-        if record.usage.estimated_tokens:
+        if record.usage.estimated_tokens and not self._warned:
+            self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))

@@ -46,9 +46,7 @@ class LiveRepl:
         outcome: StepDone | ReplLost | None = None
         async for event in repl.step(blocks, seconds):  # to its end; a cancellation is raised within it
             if isinstance(event, HostCall):
-                task = asyncio.create_task(self._answer(event, repl, record))
-                self._calls.add(task)
-                task.add_done_callback(self._calls.discard)
+                self._calls.add(asyncio.create_task(self._answer(event, repl, record)))
             else:
                 outcome = event
         if outcome is None:
@@ -59,6 +57,8 @@ class LiveRepl:
         return outcome
 
     async def _answer(self, event: HostCall, repl: Repl, record: StepRecord) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         try:
             answer = await self._host.answer(event.call, record)
         except (
@@ -66,6 +66,8 @@ class LiveRepl:
         ):  # if by none of ours, by a handler of the user's: the code must not wait for ever
             repl.refuse(event.id, "failed", "the call was cancelled")
             raise
+        finally:
+            self._calls.discard(task)  # not in a callback of the task, which would have the loop turn once more
         if isinstance(answer, Reply):
             repl.reply(event.id, answer.value)
         else:
