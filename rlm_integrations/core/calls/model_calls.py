@@ -46,9 +46,6 @@ class Waiting:
 
     async def take(self, slots: asyncio.Semaphore) -> None:
         """Take one of the slots, once there is one."""
-        if not slots.locked():
-            await slots.acquire()
-            return
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -65,7 +62,10 @@ class Slot:
         self._slots, self._waiting, self._check = slots, waiting, check
 
     async def __aenter__(self) -> None:
-        await self._waiting.take(self._slots)
+        if self._slots.locked():
+            await self._waiting.take(self._slots)
+        else:
+            await self._slots.acquire()
         try:
             self._check()
             if self._waiting.over:

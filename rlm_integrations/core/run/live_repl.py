@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from typing import Any
 
 from rlm_integrations.core.host.answers import Reply
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.sandbox import Repl
-from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.wire.calls import HostCall
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
@@ -42,15 +42,13 @@ class LiveRepl:
             self._repl = await (self._opening or self._open_repl())
             self._opening = None
             await self._opened()
-        repl = self._repl
-        outcome: StepDone | ReplLost | None = None
-        async for event in repl.step(blocks, seconds):  # to its end; a cancellation is raised within it
-            if isinstance(event, HostCall):
-                self._calls.add(asyncio.create_task(self._answer(event, repl, record)))
-            else:
-                outcome = event
-        if outcome is None:
-            raise SandboxError("the sandbox ended a step without saying how")
+        repl, context = self._repl, copy_context()
+
+        def begin(call: HostCall) -> None:
+            answering = self._answer(call, repl, record)
+            self._calls.add(asyncio.create_task(answering, context=context.copy()))
+
+        outcome = await repl.step(blocks, begin, seconds)
         if isinstance(outcome, ReplLost):
             self._repl = None
             await repl.close()

@@ -12,7 +12,6 @@ from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, Receiv
 from rlm_integrations.wire.calls import LARGEST_COUNT, HostCall, WrongCallError, read_call
 from rlm_integrations.wire.steps import StepDone, WrongStepError, read_step_done
 
-
 _read_json: Callable[[str], tuple[object, int]] = json.JSONDecoder().raw_decode
 """A value and where it ends. `json.loads` looks for white space around it besides, of which a frame has none."""
 
