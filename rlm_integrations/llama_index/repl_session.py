@@ -80,13 +80,13 @@ class ReplSession:
 
             try:
                 outcome = await repl.step((code,), begin)
+                return outcome
             finally:
                 for task in [*calls]:
                     task.cancel()
                 if not isinstance(outcome, StepDone):
                     self._repl = None
                     await repl.close()
-            return outcome
 
     async def _answer(self, event: HostCall, repl: Repl) -> None:
         call = event.call

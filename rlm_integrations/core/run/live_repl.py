@@ -42,11 +42,11 @@ class LiveRepl:
             self._repl = await (self._opening or self._open_repl())
             self._opening = None
             await self._opened()
-        repl, context = self._repl, copy_context()
+        repl, loop, context = self._repl, asyncio.get_running_loop(), copy_context()
 
         def begin(call: HostCall) -> None:
             answering = self._answer(call, repl, record)
-            self._calls.add(asyncio.create_task(answering, context=context.copy()))
+            self._calls.add(loop.create_task(answering, context=context.copy()))
 
         outcome = await repl.step(blocks, begin, seconds)
         if isinstance(outcome, ReplLost):

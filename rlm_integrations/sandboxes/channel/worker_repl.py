@@ -116,13 +116,14 @@ class WorkerRepl(ABC):
         self._on_call, self._ended = on_call, self._loop.create_future()
         step = self._begin(blocks, seconds_left)
         try:
-            return await self._ended or ReplLost(await self._reason(), step.lost())
+            end = await self._ended or ReplLost(await self._reason(), step.lost())
         except BaseException:
+            self._step = None
             self._kill("the step was abandoned")
             raise
-        finally:
-            if self._step is step:
-                self._step = None
+        if isinstance(end, ReplLost):
+            self._step = None
+        return end
 
     def reply(self, call_id: int, value: Any) -> None:
         if call_id not in self._open_calls:
