@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -291,14 +291,27 @@ class OpenRepl:
 
     async def run(self, *blocks: str, seconds_left: float = float("inf")) -> StepDone | ReplLost:
         """The end of a step."""
-        async for event in self.repl.step(blocks, seconds_left):
-            if not isinstance(event, HostCall):
-                return event
-            self.calls.append(event)
-            value = self.answer(event.call)
+
+        def answer(call: HostCall) -> None:
+            self.calls.append(call)
+            value = self.answer(call.call)
             if value is not None:
-                self.repl.reply(event.id, value)
-        raise AssertionError("the step ended without saying how")
+                self.repl.reply(call.id, value)
+
+        return await self.repl.step(blocks, answer, seconds_left)
+
+    async def events(self, *blocks: str) -> AsyncGenerator[HostCall | StepDone | ReplLost, None]:
+        """The host calls of a step, for the caller to answer, then its end. Closing this cancels the step."""
+        calls: asyncio.Queue[HostCall | None] = asyncio.Queue()
+        step = asyncio.ensure_future(self.repl.step(blocks, calls.put_nowait))
+        step.add_done_callback(lambda _: calls.put_nowait(None))
+        try:
+            while (call := await calls.get()) is not None:
+                yield call
+            yield step.result()
+        finally:
+            step.cancel()
+            await asyncio.wait([step])
 
     async def value(self, code: str) -> str:
         """What the code prints, and the value of its trailing expression."""
