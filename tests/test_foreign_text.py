@@ -337,7 +337,7 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
         },
     ),
     "read_question": (
-        lambda text: read_question([Message("user", text)], 20_000),
+        lambda text: read_question([Message("user", text)], 5_000),
         {"spaces around": lambda n: " " + "x" * n + " ", "lines": lambda n: "\n" * n + "x"},
     ),
     "heads_in": (

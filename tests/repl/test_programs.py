@@ -10,12 +10,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.wire.calls import HostCall, LlmQuery
 from rlm_integrations.wire.settings import ReplSettings
@@ -115,20 +117,20 @@ def sandboxes() -> dict[bool, tuple[ProcessSandbox, Corpus]]:
 async def run_steps(sandboxes) -> Callable[..., Any]:
     """Runs the steps in a confined REPL of their own. What the last one shows, its error included."""
 
+    def answer(repl: Repl, event: HostCall) -> None:
+        asked = event.call
+        repl.reply(event.id, f"reply to {asked.prompt}" if isinstance(asked, LlmQuery) else 1)
+
     async def run(steps: list[str], *, named: bool) -> str:
         sandbox, corpus = sandboxes[named]
         repl = await sandbox.open(corpus, SETTINGS)
         shown = ""
         for step in [f"documents = {DOCUMENTS!r}", *steps]:
             assert "RAISED" not in shown
-            async for event in repl.step([step]):
-                if isinstance(event, HostCall):
-                    asked = event.call
-                    repl.reply(event.id, f"reply to {asked.prompt}" if isinstance(asked, LlmQuery) else 1)
-                else:
-                    assert isinstance(event, StepDone), event
-                    error = "" if event.error is None else f"RAISED {event.error.message}\n"
-                    shown = event.output.head + event.output.tail + error
+            done = await repl.step([step], partial(answer, repl))
+            assert isinstance(done, StepDone), done
+            error = "" if done.error is None else f"RAISED {done.error.message}\n"
+            shown = done.output.head + done.output.tail + error
         await repl.close()
         return shown
 

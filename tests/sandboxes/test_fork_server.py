@@ -80,8 +80,14 @@ def spare(children, until):
     """The only process below a server, once it is there."""
 
     async def of(pid: int) -> int:
-        await until(lambda: len(children(pid)) == 1)
-        return children(pid)[0]
+        seen: list[list[int]] = []
+
+        def alone() -> bool:
+            seen.append(children(pid))
+            return len(seen[-1]) == 1
+
+        await until(alone)
+        return seen[-1][0]
 
     return of
 
