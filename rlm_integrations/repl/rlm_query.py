@@ -11,7 +11,7 @@ from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
 from rlm_integrations.repl.matches import Match
 from rlm_integrations.repl.sub_calls import check_prompt, failed, listed, pairs
-from rlm_integrations.wire.calls import MAX_CHILD_CHARS, Reserve, RlmQuery
+from rlm_integrations.wire.calls import MAX_CHILD_CHARS, Reserve, RlmQuery, WrongCallError
 from rlm_integrations.wire.child_context import ChildContext, OwnText, Reference, write_child_context
 
 _SOUGHT_CHARS = 200
@@ -71,6 +71,8 @@ class Rlms:
             whole = ChildContext(tuple(self._piece(name, item) for item in items))
         try:
             return write_child_context(whole)
+        except WrongCallError as error:
+            raise ValueError(f"{name}: {error}; nothing was sent") from None
         except (TypeError, ValueError) as error:
             problem = f"{name}: the metadata of its context must be plain values, lists and dicts ({error})"
             raise TypeError(f"{problem}; nothing was sent") from None

@@ -1,6 +1,8 @@
 """What a child RLM is given to read, as it is sent: references to documents of the corpus, and texts.
 
-JSON, so that it travels as the one long text that it is. Standard library only.
+One long text: whether `context` is a str there or documents, a line of JSON for each piece, an empty line, and the
+texts that are not of the corpus, one behind the other. So nobody reads much at once, which would hold up all threads of
+the host. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,6 +15,13 @@ from typing import Any, cast
 from rlm_integrations.wire.calls import LARGEST_COUNT, WrongCallError
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
+
+MAX_PIECES = 200_000
+MAX_LINE_CHARS = 100_000
+"""Of one piece: its id and its metadata."""
+MAX_LINES_CHARS = 8_000_000
+"""Of all pieces together, besides their texts."""
+_AS_TEXT, _AS_DOCUMENTS = "str", "documents"
 
 _encode, _decode = json.JSONEncoder(ensure_ascii=False).encode, json.JSONDecoder().decode
 
@@ -43,32 +52,73 @@ class ChildContext:
 
 
 def write_child_context(context: ChildContext) -> str:
-    """Raises TypeError and ValueError for metadata that is no plain data."""
-    pieces = [
-        [piece.document_id, piece.start, piece.end]
-        if isinstance(piece, Reference)
-        else {"text": piece.text, "id": piece.document_id, "metadata": piece.metadata or {}}
-        for piece in context.pieces
-    ]
-    return _encode({"pieces": pieces, "as_text": context.as_text})
+    """Raises TypeError and ValueError for metadata that is no plain data, WrongCallError where there is too much."""
+    lines = [_AS_TEXT if context.as_text else _AS_DOCUMENTS, *map(_line, context.pieces), "", ""]
+    if len(context.pieces) > MAX_PIECES:
+        raise WrongCallError(f"its context has {len(context.pieces):,} pieces, at most {MAX_PIECES:,} are taken")
+    if max(map(len, lines)) > MAX_LINE_CHARS or sum(map(len, lines)) + len(lines) > MAX_LINES_CHARS:
+        raise WrongCallError(
+            f"ids and metadata of its context are too long: at most {MAX_LINE_CHARS:,} characters for each piece and "
+            f"{MAX_LINES_CHARS:,} in all are taken"
+        )
+    return "\n".join(lines) + "".join([piece.text for piece in context.pieces if isinstance(piece, OwnText)])
+
+
+def _line(piece: Reference | OwnText) -> str:
+    if isinstance(piece, Reference):
+        return _encode([piece.document_id, piece.start, piece.end])
+    return _encode({"chars": len(piece.text), "id": piece.document_id, "metadata": piece.metadata or {}})
 
 
 def read_child_context(sent: str) -> ChildContext:
     """Raises WrongCallError: what was sent is hostile input."""
-    try:
-        fields: object = _decode(sent)
-    except (ValueError, RecursionError):
-        raise WrongCallError("rlm_query: its context is no JSON") from None
-    sent_pieces, as_text = _fields(fields, "pieces", "as_text")
-    if type(sent_pieces) is not list or type(as_text) is not bool:
-        raise WrongCallError("rlm_query: its context is no list of pieces")
-    read = [_piece(piece) for piece in cast("list[Any]", sent_pieces)]
-    if as_text and len(read) != 1:
+    kind, at = _next_line(sent, 0)
+    if kind not in (_AS_TEXT, _AS_DOCUMENTS):
+        raise WrongCallError("rlm_query: its context is neither a str nor documents")
+    begun: list[Reference | _Unread] = []
+    while True:
+        line, at = _next_line(sent, at)
+        if not line:
+            break
+        begun.append(_piece(line))
+        if len(begun) > MAX_PIECES or at > MAX_LINES_CHARS:
+            raise WrongCallError("rlm_query: its context has too many pieces")
+    pieces: list[Reference | OwnText] = []
+    for piece in begun:
+        if isinstance(piece, Reference):
+            pieces.append(piece)
+        else:
+            pieces.append(OwnText(sent[at : at + piece.chars], piece.document_id, piece.metadata))
+            at += piece.chars
+    if at != len(sent):
+        raise WrongCallError("rlm_query: the texts of its context are not as long as it says")
+    if kind == _AS_TEXT and len(pieces) != 1:
         raise WrongCallError("rlm_query: its context is not one text")
-    return ChildContext(tuple(read), as_text)
+    return ChildContext(tuple(pieces), kind == _AS_TEXT)
 
 
-def _piece(piece: object) -> Reference | OwnText:
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A text that comes below."""
+
+    chars: int
+    document_id: str
+    metadata: dict[str, Any]
+
+
+def _next_line(sent: str, start: int) -> tuple[str, int]:
+    """The line that begins there, and where the next one does."""
+    end = sent.find("\n", start, start + MAX_LINE_CHARS + 1)
+    if end < 0:
+        raise WrongCallError("rlm_query: a line of its context has no end, or is too long")
+    return sent[start:end], end + 1
+
+
+def _piece(line: str) -> Reference | _Unread:
+    try:
+        piece: object = _decode(line)
+    except (ValueError, RecursionError):
+        raise WrongCallError("rlm_query: a piece of its context is no JSON") from None
     if isinstance(piece, list):
         place = cast("list[Any]", piece)
         if (
@@ -79,16 +129,12 @@ def _piece(piece: object) -> Reference | OwnText:
         ):
             return Reference(*place)
     elif isinstance(piece, dict):
-        text, document_id, metadata = _fields(cast("object", piece), "text", "id", "metadata")
-        if type(text) is str and type(document_id) is str and type(metadata) is dict:
-            return OwnText(text, document_id, cast("dict[str, Any]", metadata))
+        fields = cast("dict[str, Any]", piece)
+        if fields.keys() == {"chars", "id", "metadata"} and _is_count(fields["chars"]):
+            chars, document_id, metadata = fields["chars"], fields["id"], fields["metadata"]
+            if type(document_id) is str and type(metadata) is dict:
+                return _Unread(chars, document_id, cast("dict[str, Any]", metadata))
     raise WrongCallError("rlm_query: a piece of its context is neither a reference nor a text")
-
-
-def _fields(sent: object, *names: str) -> list[Any]:
-    if type(sent) is not dict or cast("dict[str, Any]", sent).keys() != set(names):
-        raise WrongCallError(f"rlm_query: its context has no fields {', '.join(names)}")
-    return [cast("dict[str, Any]", sent)[name] for name in names]
 
 
 def _is_count(value: object) -> bool:

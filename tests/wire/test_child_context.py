@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from rlm_integrations.wire.calls import WrongCallError
 from rlm_integrations.wire.child_context import (
+    MAX_LINE_CHARS,
+    MAX_PIECES,
     ChildContext,
     OwnText,
     Reference,
@@ -23,8 +25,9 @@ PIECES = st.builds(Reference, st.text(), COUNTS, st.none() | COUNTS) | st.builds
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["pieces", "as_text"]), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["chars", "id", "metadata"]), inner),
 )
+LINES = st.sampled_from(["str", "documents", "", "text"]) | JSON.map(json.dumps)
 
 
 @given(st.lists(PIECES).map(tuple))
@@ -32,29 +35,59 @@ def test_it_comes_as_it_was_sent(pieces):
     assert read_child_context(write_child_context(ChildContext(pieces))) == ChildContext(pieces)
 
 
-@given(JSON)
+@given(st.lists(LINES).map("\n".join))
 def test_what_has_another_form_is_refused(sent):
     try:
-        read = read_child_context(json.dumps(sent))
+        read = read_child_context(sent)
     except WrongCallError:
         return
-    assert json.loads(write_child_context(read)) == sent
+    assert read_child_context(write_child_context(read)) == read
 
 
 @pytest.mark.parametrize(
     "sent",
     [
         "",
-        "[" * 100_000,
-        '{"pieces": [["a", 0, null]]}',
-        '{"pieces": [["a", -1, null]], "as_text": false}',
-        '{"pieces": [["a", true, null]], "as_text": false}',
-        '{"pieces": [["a", 0, 1e3]], "as_text": false}',
-        '{"pieces": [{"text": 1, "id": "", "metadata": {}}], "as_text": false}',
-        '{"pieces": [], "as_text": true}',
-        '{"pieces": [["a", 0, null]], "as_text": false, "more": 1}',
+        "documents",
+        "documents\n",
+        "list\n\n",
+        "documents\n[\n\n",
+        "documents\n" + "[" * 90_000 + "\n\n",
+        "documents\n" + "[]," * 6_000_000,
+        "documents\n" + "[]\n" * 6_000_000,
+        "documents\n" + '["a",0,null]\n' * (MAX_PIECES + 1) + "\n",
+        "documents\n" + json.dumps(["a" * 90_000, 0, None]) * 100 + "\n\n",
+        'documents\n{"chars": 0, "id": "", "metadata": {"a": "' + "x" * MAX_LINE_CHARS + '"}}\n\n',
+        'documents\n["a", -1, null]\n\n',
+        'documents\n["a", true, null]\n\n',
+        'documents\n["a", 0, 1e3]\n\n',
+        'documents\n["a", NaN, null]\n\n',
+        'documents\n["a", 0, 9007199254740993]\n\n',
+        'documents\n["a", 0, ' + "9" * 5_000 + "]\n\n",
+        'documents\n[["a", 0, null], 0, null]\n\n',
+        'documents\n{"chars": 2, "id": "", "metadata": {}}\n\nx',
+        'documents\n{"chars": 1, "id": "", "metadata": {}}\n\nxx',
+        'documents\n{"chars": -1, "id": "", "metadata": {}}\n\n',
+        'documents\n{"chars": 0, "id": "", "metadata": []}\n\n',
+        'documents\n{"chars": 0, "id": "", "metadata": {}, "more": 1}\n\n',
+        "str\n\n",
+        'str\n["a",0,null]\n["a",0,null]\n\n',
     ],
+    ids=lambda sent: sent[:30],
 )
 def test_hostile_ones_are_refused_in_words(sent):
     with pytest.raises(WrongCallError, match="rlm_query: "):
         read_child_context(sent)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "message"),
+    [
+        ((Reference("a"),) * (MAX_PIECES + 1), "its context has 200,001 pieces"),
+        ((OwnText("x", "a", {"long": "x" * MAX_LINE_CHARS}),), "ids and metadata of its context are too long"),
+        ((Reference("a" * 90_000),) * 90, "ids and metadata of its context are too long"),
+    ],
+)
+def test_too_much_is_refused_before_it_is_sent(pieces, message):
+    with pytest.raises(WrongCallError, match=message):
+        write_child_context(ChildContext(pieces))

@@ -8,7 +8,7 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.part import CorpusPart, Origin, Piece, numbers_by_id, piece_of
 from rlm_integrations.core.host.answers import RefusedCallError
-from rlm_integrations.wire.calls import WrongCallError
+from rlm_integrations.wire.calls import MAX_CHILD_CHARS, WrongCallError
 from rlm_integrations.wire.child_context import OwnText, Reference, read_child_context
 
 _SHOWN_CHARS = 100
@@ -22,6 +22,13 @@ def child_corpus(sent: str | None, parent: Corpus, retrieved: Mapping[str, Docum
         context = read_child_context(sent)
     except WrongCallError as error:
         raise RefusedCallError("value", str(error)) from None
+    # Ahead of the pieces, since slices are copies; and the memory of a REPL is by the size of its corpus.
+    chars = sum([_chars(piece, parent, retrieved) for piece in context.pieces])
+    most = parent.chars + sum([len(document.text) for document in retrieved.values()]) + MAX_CHILD_CHARS
+    if chars > most:
+        raise RefusedCallError(
+            "value", f"the context has {chars:,} characters, and at most {most:,} are taken; pass each text once"
+        )
     pieces = [_piece(piece, number, parent, retrieved) for number, piece in enumerate(context.pieces, 1)]
     if not any(piece.document.text for piece in pieces):
         raise RefusedCallError("value", "the context is empty; nothing was sent")
@@ -31,14 +38,23 @@ def child_corpus(sent: str | None, parent: Corpus, retrieved: Mapping[str, Docum
     return CorpusPart(parent, pieces, "documents")
 
 
+def _chars(sent: Reference | OwnText, parent: Corpus, retrieved: Mapping[str, Document]) -> int:
+    """How long the text of a piece is. Raises RefusedCallError."""
+    if isinstance(sent, OwnText):
+        return len(sent.text)
+    document = parent.by_id.get(sent.document_id) or retrieved.get(sent.document_id)
+    if document is None:
+        raise RefusedCallError("value", f"there is no document {sent.document_id[:_SHOWN_CHARS]!r}; nothing was sent")
+    start, end, _ = slice(sent.start, sent.end).indices(len(document.text))
+    return max(0, end - start)
+
+
 def _piece(sent: Reference | OwnText, number: int, parent: Corpus, retrieved: Mapping[str, Document]) -> Piece:
     if isinstance(sent, OwnText):
         return Piece(Document(sent.document_id or f"text {number}", sent.text, sent.metadata or {}))
     place = numbers_by_id(parent).get(sent.document_id)
     if place is not None:
         return piece_of(parent, place, sent.start, sent.end)
-    document = retrieved.get(sent.document_id)
-    if document is None:
-        raise RefusedCallError("value", f"there is no document {sent.document_id[:_SHOWN_CHARS]!r}; nothing was sent")
+    document = retrieved[sent.document_id]
     text = document.text[sent.start : sent.end]
     return Piece(Document(document.id, text, document.metadata), None, Origin(document.id, sent.start))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.model_calls import STEP_OVER
-from rlm_integrations.core.calls.threads import off_loop
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.child_corpus import child_corpus
@@ -21,8 +21,6 @@ from rlm_integrations.core.trace.events import SubCallEnded
 from rlm_integrations.wire.calls import RlmQuery
 
 _DRAFT_CHARS = 2_000
-_DOCUMENT_CHARS = 20
-"""What a document of the parent counts: the first child has them all looked up by their ids."""
 _STEP_OVER = "the step of this call is over"
 
 
@@ -31,7 +29,8 @@ class ChildTask:
     """What a child RLM is asked, over which corpus. `number` is its place among the sub-calls of its parent."""
 
     question: str
-    corpus: Corpus
+    read_corpus: Callable[[], Awaitable[Corpus]]
+    """Once it is the child's turn: its corpus is held no longer than it works. Raises RefusedCallError."""
     number: int
     step: StepRecord
     """The step of the parent that waits for it."""
@@ -49,8 +48,8 @@ class ChildEnd:
 
 
 RunChild = Callable[[ChildTask, Callable[[], Awaitable[None]]], Awaitable[ChildEnd]]
-"""Runs a child, and awaits the function when it begins. Raises BudgetError where it did not, and errors that end the
-whole run."""
+"""Runs a child, and awaits the function when it begins. Raises BudgetError and RefusedCallError where it did not, and
+errors that end the whole run."""
 
 
 class ChildRuns:
@@ -71,23 +70,22 @@ class ChildRuns:
         self._reservations.check_depth(2)
         if len(call.prompt) > self._prompt_chars:
             raise RefusedCallError("value", f"the prompt of a child has at most {self._prompt_chars:,} characters")
-        parent = self._retrieval.corpus
-        size = len(call.context or "") + _DOCUMENT_CHARS * len(parent.documents)
-        corpus = await off_loop(size, child_corpus, call.context, parent, self._retrieval.added)
-        if step.over:
-            raise BudgetError(STEP_OVER)
         self._reservations.take(call, step)
-        end = await self._recorded(call, corpus, step)
+        end = await self._recorded(call, step)
         if end.error is None:
             return f"{end.text}\n[{end.caveat}]" if end.caveat else end.text
         draft = f"its draft of an answer: {end.text[:_DRAFT_CHARS]}" if end.text.strip() else ""
         raise RefusedCallError("failed", end.error, draft)
 
-    async def _recorded(self, call: RlmQuery, corpus: Corpus, step: StepRecord) -> ChildEnd:
+    async def _recorded(self, call: RlmQuery, step: StepRecord) -> ChildEnd:
         """Run a child whose first call is reserved. It is given back where the child does not begin."""
-        number = self._reservations.number()
+        number, retrieval = self._reservations.number(), self._retrieval
+
+        async def read_corpus() -> Corpus:
+            return await in_thread(child_corpus, call.context, retrieval.corpus, dict(retrieval.added))
+
         with ReservedCall(call, step, self._reservations, self._emit, number) as sent:
-            child = ChildTask(call.prompt, corpus, number, step)
+            child = ChildTask(call.prompt, read_corpus, number, step)
             task = asyncio.ensure_future(self._run(child, sent.begin))
             step.waiting.add_child(task)
             end, record = await _ended(task), sent.record

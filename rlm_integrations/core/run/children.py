@@ -8,6 +8,7 @@ from typing import Protocol
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.model_calls import Waiting
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import Question, read_question
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.child_runs import ChildEnd, ChildTask
@@ -50,23 +51,25 @@ class Children:
     async def run(self, task: ChildTask, started: Callable[[], Awaitable[None]]) -> ChildEnd:
         """How the child ended. Its first call is reserved, and its own from when it begins.
 
-        Raises BudgetError where a limit was met before it began, and errors that end the whole run.
+        Raises BudgetError where a limit was met before it began, RefusedCallError for what it was to read, and errors
+        that end the whole run.
         """
         async with self._turn.lent():
             turn = self._turn.of_child()
             await turn.begin()
             try:
                 self._shared.calls.budget.check()
+                corpus = await task.read_corpus()
                 root_calls = _RootCalls(self._shared, task.step.waiting)
                 try:
                     await started()
-                    return await self._run(task, turn, root_calls)
+                    return await self._run(task, corpus, turn, root_calls)
                 finally:
                     root_calls.give_back()
             finally:
                 turn.end()
 
-    async def _run(self, task: ChildTask, turn: Turn, root_calls: _RootCalls) -> ChildEnd:
+    async def _run(self, task: ChildTask, corpus: Corpus, turn: Turn, root_calls: _RootCalls) -> ChildEnd:
         shared = self._shared.for_children()
         limits = shared.plan.limits
         node: ChildNode | None = None
@@ -76,7 +79,7 @@ class Children:
             nonlocal node, finish
             question = await shared.threads.run(read_question, task.question, limits.message_chars)
             node = self._make_node(shared, question, (*self._path, task.number), root_calls.ask, turn)
-            finish = await node.answer(task.corpus)
+            finish = await node.answer(corpus)
             return finish.text
 
         try:

@@ -271,8 +271,10 @@ class Node:
         await self._emit(CodeStarted(iteration, blocks))
         began = self._account.seconds()
         seconds = max(0.0, self._budget.seconds_left(last_call=self._shared.calls.last_call))
-        outcome = await self._repl.step(blocks, seconds, step)
-        self._budget.release(step.end())
+        try:
+            outcome = await self._repl.step(blocks, seconds, step)
+        finally:  # where this is a child that is ended, others go on with what it had reserved
+            self._budget.release(step.end())
         facts: dict[str, object] = {"output": output_text(outcome.output), "seconds": self._account.seconds() - began}
         if isinstance(outcome, StepDone):
             facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}

@@ -17,28 +17,34 @@ class Turns:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
 
-    async def take(self, depth: int) -> None:
-        """Wait for a turn."""
+    def ask(self, depth: int) -> asyncio.Future[None]:
+        """For a turn: it is there when this is done."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._free:
             self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (-depth, next(self._numbers), turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # it came in the same moment
-                self.give()
-            raise
+            turn.set_result(None)
+        else:
+            heapq.heappush(self._waiting, (-depth, next(self._numbers), turn))
+        return turn
 
-    def give(self) -> None:
-        """End a turn."""
+    def end(self, turn: asyncio.Future[None]) -> None:
+        """A turn is over, or is not waited for any more."""
+        if not turn.done():
+            turn.cancel()
+            return
         while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
+            _, _, waiting = heapq.heappop(self._waiting)
+            if not waiting.done():
+                waiting.set_result(None)
                 return
         self._free += 1
+
+
+class _Lending:
+    """The children for which a node has given up its turn, in one step of its code."""
+
+    def __init__(self) -> None:
+        self.children = 0
 
 
 class Turn:
@@ -47,31 +53,52 @@ class Turn:
     def __init__(self, turns: Turns, depth: int) -> None:
         self._turns = turns
         self._depth = depth
-        self._held = False
-        self._children = 0
+        self._asked: asyncio.Future[None] | None = None
+        """The node's turn: done once it has it, so that it never has two. None while its children work."""
+        self._waiting = 0
+        self._lending = _Lending()
 
     def of_child(self) -> Turn:
         return Turn(self._turns, self._depth + 1)
 
     async def begin(self) -> None:
-        """Have it, from now on: when there is one."""
-        if self._depth and not self._held:
-            await self._turns.take(self._depth)
-            self._held = True
+        """Have it, from now on: when there is one. Children of an earlier step count no more."""
+        self._lending = _Lending()
+        await self._have()
 
     def end(self) -> None:
-        if self._held:
-            self._held = False
-            self._turns.give()
+        """Give it up, or what was asked for."""
+        if self._asked is not None:
+            asked, self._asked = self._asked, None
+            self._turns.end(asked)
 
     @asynccontextmanager
     async def lent(self) -> AsyncGenerator[None]:
         """While a child works. One that is ended early does not have it come back: the next step begins it."""
-        self._children += 1
+        lending = self._lending
+        lending.children += 1
         self.end()
         try:
             yield
         finally:
-            self._children -= 1
-        if not self._children:
-            await self.begin()
+            lending.children -= 1
+        if lending is self._lending:
+            await self._have()
+
+    async def _have(self) -> None:
+        """Wait for it, beside others that do, until there is one or a child works once more: its end waits again."""
+        while self._depth and not self._lending.children:
+            if self._asked is None:
+                self._asked = self._turns.ask(self._depth)
+            asked = self._asked
+            if asked.done():
+                return
+            self._waiting += 1
+            try:
+                await asyncio.wait([asked])
+            except asyncio.CancelledError:
+                if self._waiting == 1 and self._asked is asked:
+                    self.end()
+                raise
+            finally:
+                self._waiting -= 1

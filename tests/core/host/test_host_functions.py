@@ -52,6 +52,10 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
+async def no_corpus() -> Corpus:
+    return Corpus.of(None)
+
+
 class CountingPath(ModelPath):
     """Counts what children hand to the model."""
 
@@ -86,7 +90,7 @@ class AskingNode:
                     play.at_work -= 1
                     try:
                         with suppress(BudgetError):
-                            await play.child(self._children, ChildTask("?", Corpus.of(None), number, step))
+                            await play.child(self._children, ChildTask("?", no_corpus, number, step))
                     finally:
                         play.at_work += 1
         except BudgetError as refusal:
