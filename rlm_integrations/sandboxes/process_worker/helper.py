@@ -21,9 +21,9 @@ from typing import NoReturn
 
 from rlm_integrations.repl.preload import UnimportableError, guard_imports, preload, preload_named
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
+from rlm_integrations.sandboxes.channel.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
 from rlm_integrations.sandboxes.process_worker.confinement import Confinement
 from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
-from rlm_integrations.sandboxes.process_worker.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
 from rlm_integrations.sandboxes.process_worker.immortal import make_immortal
 from rlm_integrations.sandboxes.process_worker.namespaces import enter_namespaces
 from rlm_integrations.sandboxes.process_worker.rehearsal import rehearse
