@@ -96,7 +96,8 @@ class SharedHelper:
     """A helper of the process sandbox that all programs use: to start one takes longer than most of them."""
 
     def __init__(self) -> None:
-        from rlm_integrations.sandboxes.process import fork_client, helper_client
+        from rlm_integrations.sandboxes.channel import fork_client
+        from rlm_integrations.sandboxes.process import helper_client
 
         self._clients, self._sockets = helper_client, fork_client
         helper = helper_client.helper_client()._running_helper()

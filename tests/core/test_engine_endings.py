@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,16 +34,13 @@ def a_new_helper() -> None:
 
 def processes(of: int) -> set[int]:
     """All that descend from this process, and itself; zombies included."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    found = {of}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
+    found, todo = {of}, [of]
+    while todo:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for thread in Path(f"/proc/{todo.pop()}/task").iterdir():
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    todo += map(int, (thread / "children").read_text().split())
+        found.update(todo)
     return found
 
 

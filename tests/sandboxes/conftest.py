@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,10 @@ def children() -> Callable[[int], list[int]]:
 
     def of(pid: int) -> list[int]:
         found: list[int] = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-                if parent == pid:
-                    found.append(int(entry.name))
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    found += map(int, (thread / "children").read_text().split())
         return found
 
     return of

@@ -1,4 +1,4 @@
-"""A fork server and its spare. What it forks here answers with the setup file that it was given."""
+"""A fork server and its spare. What it forks here answers with the file that it was given."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from socket import SOCK_SEQPACKET
 
 import pytest
 
-from rlm_integrations.sandboxes.process.fork_client import ForkClient, WorkerProcess, socket_pair
+from rlm_integrations.sandboxes.channel.fork_client import ForkClient, WorkerProcess, socket_pair
 
 SERVER = """
 import os, sys
-from rlm_integrations.sandboxes.process_worker import fork_server
+from rlm_integrations.sandboxes.channel import fork_server
 fork_server.SPARE_S = float(sys.argv[2])
 server = fork_server.ForkServer(int(sys.argv[1]))
 server.ready()
@@ -28,7 +28,7 @@ while (job := server.serve()) is not None:
         server = fork_server.ForkServer(job.control)
         server.ready()
         continue
-    os.write(job.channel, os.pread(job.setup_file, 100, 0))
+    os.write(job.channel, os.pread(job.file, 100, 0))
     os.read(job.channel, 1)
     os._exit(0)
 """

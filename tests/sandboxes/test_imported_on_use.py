@@ -9,7 +9,7 @@ import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.sandboxes.monty.imported_on_use import import_on_use
-from rlm_integrations.sandboxes.monty.worker_process import start_worker
+from rlm_integrations.sandboxes.monty.start_worker import start_worker
 
 
 def test_a_module_is_the_real_one_once_something_of_it_is_used(monkeypatch):

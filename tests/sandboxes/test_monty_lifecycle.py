@@ -17,6 +17,7 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
+from rlm_integrations.sandboxes.monty import helper_client
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 from rlm_integrations.wire.steps import StepDone
 
@@ -26,6 +27,20 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.fixture(autouse=True)
+def helper():
+    """What workers are forked from, where they are: it stays, and is nothing that a test leaves behind."""
+    if helper_client.HAS_HELPER:
+        helper_client.fork_worker().end()
+
+
+@pytest.fixture(params=["a fork", "a program"])
+def each_way(request, monkeypatch):
+    """A worker is a program where there is no helper."""
+    if request.param == "a program":
+        monkeypatch.setattr(helper_client, "HAS_HELPER", False)
 
 
 @pytest.fixture
@@ -49,6 +64,7 @@ ENDS = {
 }
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("end", ENDS)
 async def test_worker_and_vm_end_and_no_file_stays_open(open_monty, children, open_files, until, end):
     files = open_files()
@@ -60,6 +76,7 @@ async def test_worker_and_vm_end_and_no_file_stays_open(open_monty, children, op
     await until(lambda: not any(map(_alive, pids)) and open_files() == files)
 
 
+@pytest.mark.usefixtures("each_way")
 async def test_a_worker_that_is_killed_is_a_lost_session(open_monty, children, until):
     session = await open_monty()
     other = await open_monty()
@@ -72,6 +89,7 @@ async def test_a_worker_that_is_killed_is_a_lost_session(open_monty, children, u
     assert await other.death("x = 1") == "it broke the interpreter that it runs in"
 
 
+@pytest.mark.usefixtures("each_way")
 async def test_memory_of_a_function_beside_the_vm_is_bounded_and_said_to_be_its_own(open_monty):
     """The matches take memory of the worker, by its own limit, and never reach the VM, which keeps all it has."""
     session = await open_monty("ab" * 300_000, memory_mb=64)
@@ -162,6 +180,7 @@ async def test_a_call_that_outlasts_the_run_keeps_the_draft(open_monty, attach):
     assert done.error.message.endswith("stopped: the time of the whole run was over")
 
 
+@pytest.mark.usefixtures("each_way")
 async def test_a_start_that_is_cancelled_leaves_nothing(settings, children, open_files, until):
     files, processes = open_files(), set(children(os.getpid()))
     for delay in (0, 0.01, 0.05, 0.1):
@@ -179,8 +198,10 @@ PROGRAM = """
 import asyncio, os, subprocess, sys
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.sandboxes.monty import helper_client
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
 
+helper_client.HAS_HELPER = sys.argv[2] == "a fork"
 async def main():
     settings = ReplSettings(depth=1, sub_call_chars=90, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
     repl = await MontySandbox().open(Corpus.of("x"), settings)
@@ -202,11 +223,12 @@ def _cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
+@pytest.mark.parametrize("way", ["a fork", "a program"])
 @pytest.mark.parametrize("busy", BUSY)
-async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program, children, until, busy):
+async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program, children, until, busy, way):
     """Long before its limit: that is 60 s, and `until` waits for ten."""
     code, spins = BUSY[busy]
-    host = start_program(PROGRAM, code, fresh=True)
+    host = start_program(PROGRAM, code, way, fresh=True)
     worker = int(host.stdout.readline())
     pids = [worker, *children(worker)]
     assert len(pids) == 2
@@ -217,6 +239,57 @@ async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program,
         await until(lambda: _cpu_ticks(pids[spins]) > used + 20)
     host.process.kill()
     await until(lambda: not any(map(_alive, pids)))
+
+
+FORKED = pytest.mark.skipif(not helper_client.HAS_HELPER, reason="its workers are programs here")
+
+
+@FORKED
+async def test_a_helper_that_is_killed_takes_its_workers_along_and_another_is_started(open_monty, children, until):
+    """Even a VM that spins, which has no worker left to end with."""
+    session = await open_monty(step_timeout_s=60)
+    worker = session.repl._worker.pid
+    (vm,) = children(worker)
+    helpers = [helper.process.pid for helper in helper_client._helpers.values()]
+    step = asyncio.ensure_future(session.death("while True: pass"))
+    used = _cpu_ticks(vm)
+    await until(lambda: _cpu_ticks(vm) > used + 5)
+    for helper in helpers:
+        os.kill(helper, signal.SIGKILL)
+    assert (await step).startswith("it was killed (signal 9)")
+    await until(lambda: not _alive(worker) and not _alive(vm))
+    assert await (await open_monty()).value("1 + 1") == "2"
+
+
+@FORKED
+def test_a_fork_of_a_host_has_a_helper_of_its_own(run_program):
+    ended = run_program(
+        PROGRAM.replace("    await asyncio.Event().wait()\nasyncio.run(main())", "")
+        + """    await repl.close()
+asyncio.run(main())
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+asyncio.run(main())
+print(len(helper_client._helpers))
+""",
+        "1 + 1",
+        "a fork",
+        warnings=("error",),
+    )
+    assert ended.stderr == ""
+    assert [line for line in ended.stdout.splitlines() if not line.isdigit()].count(str(StepDone)) == 3
+    assert ended.returncode == 0
+
+
+@FORKED
+async def test_a_worker_has_the_environment_of_its_start(open_monty, monkeypatch, tmp_path):
+    """Where Monty's program is, for one."""
+    await open_monty()
+    monkeypatch.setenv("MONTY_BIN", str(tmp_path / "none"))
+    with pytest.raises(SandboxError, match="the VM did not start"):
+        await open_monty()
+    monkeypatch.undo()
+    assert await (await open_monty()).value("1 + 1") == "2"
 
 
 async def test_a_worker_whose_host_has_died_before_it_looked_ends(until):
@@ -246,6 +319,7 @@ async def test_a_corpus_that_cannot_be_sent_is_an_error_that_names_the_document(
         metadata = metadata["in"]
 
 
+@pytest.mark.usefixtures("each_way")
 async def test_a_host_that_cannot_start_the_worker_is_told_why(settings, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(SandboxError, match="the Monty worker ended at once"):

@@ -11,8 +11,9 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import MissingExtraError
 from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.sandboxes.monty.repl import MontyRepl
+from rlm_integrations.sandboxes.monty.start_worker import start_worker
 from rlm_integrations.sandboxes.monty.subset import SUBSET
-from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess, start_worker
+from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess
 from rlm_integrations.sandboxes.own_thread import in_own_thread
 from rlm_integrations.wire.settings import ReplSettings
 

@@ -23,14 +23,14 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
-from rlm_integrations.sandboxes.process.corpus_files import write_documents, write_setup
-from rlm_integrations.sandboxes.process.fork_client import (
+from rlm_integrations.sandboxes.channel.fork_client import (
     ForkClient,
     ServerGoneError,
     WorkerProcess,
     close_all_in_fork,
     socket_pair,
 )
+from rlm_integrations.sandboxes.process.corpus_files import write_documents, write_setup
 from rlm_integrations.sandboxes.process.named_modules import unimportable
 from rlm_integrations.wire.settings import ReplSettings
 

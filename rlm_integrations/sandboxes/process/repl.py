@@ -10,9 +10,9 @@ import time
 import weakref
 from collections.abc import Callable
 
+from rlm_integrations.sandboxes.channel.fork_client import WorkerProcess
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
-from rlm_integrations.sandboxes.process.fork_client import WorkerProcess
 from rlm_integrations.sandboxes.process.watch import LOOK_S, watch
 from rlm_integrations.sandboxes.process.worker_channel import WorkerChannel
 from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, thread_count

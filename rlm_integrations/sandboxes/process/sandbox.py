@@ -13,10 +13,10 @@ from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
 from rlm_integrations.sandboxes.channel.death import cause_of_death
+from rlm_integrations.sandboxes.channel.fork_client import START_TIMEOUT_S, WorkerProcess
 from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
 from rlm_integrations.sandboxes.own_thread import in_own_thread
-from rlm_integrations.sandboxes.process.fork_client import START_TIMEOUT_S, WorkerProcess
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.named_modules import read_modules
 from rlm_integrations.sandboxes.process.repl import ProcessRepl

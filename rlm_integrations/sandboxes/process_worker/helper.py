@@ -21,9 +21,9 @@ from typing import NoReturn
 
 from rlm_integrations.repl.preload import UnimportableError, guard_imports, preload, preload_named
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
+from rlm_integrations.sandboxes.channel.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
 from rlm_integrations.sandboxes.process_worker.confinement import Confinement
 from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
-from rlm_integrations.sandboxes.process_worker.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
 from rlm_integrations.sandboxes.process_worker.immortal import make_immortal
 from rlm_integrations.sandboxes.process_worker.namespaces import enter_namespaces
 from rlm_integrations.sandboxes.process_worker.rehearsal import rehearse
@@ -48,7 +48,7 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
     rehearse()
     documents: list[PlainDocument] | None = None
     server = ForkServer(control)
-    _freeze()
+    _freeze()  # next to nothing of it is garbage, which is not worth looking for
     _drop_stderr()
     server.ready()
     while True:
@@ -59,6 +59,7 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
         if not isinstance(job, HolderJob):
             run_worker(job, documents, confinement)
         documents = _load_documents(job)
+        gc.collect()
         _freeze()
         server = ForkServer(job.control)
         server.ready()
@@ -90,7 +91,6 @@ def _drop_stderr() -> None:
 def _freeze() -> None:
     """Keep the garbage collector of children off what exists now: touching an object copies its page."""
     gc.disable()
-    gc.collect()
     gc.freeze()
 
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.repl.thread_errors import show_thread_error
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
+from rlm_integrations.sandboxes.channel.fork_server import WorkerJob
 from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
 from rlm_integrations.sandboxes.process_worker.confinement import (
     Confinement,
@@ -26,7 +27,6 @@ from rlm_integrations.sandboxes.process_worker.confinement import (
     die_with_parent,
 )
 from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
-from rlm_integrations.sandboxes.process_worker.fork_server import WorkerJob
 from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
 from rlm_integrations.sandboxes.process_worker.thread_guard import end_threads
 from rlm_integrations.sandboxes.process_worker.thread_limit import words
@@ -51,7 +51,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     channel = _keep_only(job)
     port = WorkerPort(channel, channel)
     try:
-        reader = RecordReader(job.setup_file)
+        reader = RecordReader(job.file)
         opening: dict[str, Any] = reader.value()
         settings = ReplSettings.from_json(opening["settings"])
         context = _context(reader, opening, shared)

@@ -1,9 +1,9 @@
-"""The loop of a process that forks others when the host asks: the helper, and a holder for each large corpus.
+"""The loop of a process that forks others when the host asks: a helper, and a holder for each large corpus.
 
 A server has one thread and no state but its children. Requests come over a control socket, one message each,
 with descriptors:
 
-    b"worker"   channel, leash, setup file      -> a child that becomes a REPL
+    b"worker"   channel, leash, file            -> a child that becomes a REPL, and knows what the file is for
     b"holder"   control socket, document file, text file -> a child that loads the documents and serves as well
 
 A worker hangs on its leash, a socket whose other end the host holds: the server writes to it
@@ -11,7 +11,7 @@ A worker hangs on its leash, a socket whose other end the host holds: the server
 the worker. When the control socket ends, it kills all of them and is done.
 
 Forking takes most of the time of a start. So when a worker was asked for and nothing else is to be done, a spare
-is forked, which waits for the channel and setup file of the next one. It holds nothing but its end of a socket.
+is forked, which waits for the channel and file of the next one. It holds nothing but its end of a socket.
 Standard library only: this runs in the helper.
 """
 
@@ -39,7 +39,7 @@ class WorkerJob:
     """What a child is to become: a REPL."""
 
     channel: int
-    setup_file: int
+    file: int
     parent: int
 
 
@@ -68,7 +68,15 @@ class _Spare:
 
 
 class ForkServer:
-    def __init__(self, control: int) -> None:
+    def __init__(self, control: int, *, lifeline: tuple[int, int] | None = None) -> None:
+        """Serve this socket.
+
+        Args:
+            control: Its descriptor.
+            lifeline: The two ends of a pipe, the one to read from for the workers, the other for this process alone.
+                Each worker is then to lead a process group of its own, which ends with it.
+        """
+        self._lifeline = lifeline
         self._control = socket.socket(fileno=control)
         self._children: dict[int, _Child] = {}
         """By pidfd and by leash."""
@@ -95,7 +103,7 @@ class ForkServer:
                     if descriptor == child.pidfd:
                         self._reap(child)
                     else:
-                        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+                        self._kill(child)
                         self._poll.unregister(descriptor)
                 elif descriptor == self._control.fileno():
                     try:
@@ -175,19 +183,19 @@ class ForkServer:
         self._spare = _Spare(child, ours)
         return None
 
-    def _hand_over(self, channel: int, leash: int, setup_file: int) -> bool:
+    def _hand_over(self, channel: int, leash: int, file: int) -> bool:
         """Make the spare the worker, if there is one."""
         spare, self._spare = self._spare, None
         if spare is None:
             return False
         with spare.handover:
             try:
-                socket.send_fds(spare.handover, [b"job"], [channel, setup_file])
+                socket.send_fds(spare.handover, [b"job"], [channel, file])
             except OSError:  # it was killed
                 return False
         self._adopt(_Child(spare.child.pid, spare.child.pidfd, leash))
         os.close(channel)
-        os.close(setup_file)
+        os.close(file)
         return True
 
     def _end_spare(self) -> None:
@@ -209,7 +217,18 @@ class ForkServer:
             leash.sendmsg([b"born %d" % child.pid], rights)
         leash.detach()
 
+    def _kill(self, child: _Child) -> None:
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        self._kill_group(child)
+
+    def _kill_group(self, child: _Child) -> None:
+        """End what a worker started. To be called before it is reaped: until then the group's number is its own."""
+        if self._lifeline is not None:
+            with contextlib.suppress(ProcessLookupError):  # it had not come to having one
+                os.killpg(child.pid, signal.SIGKILL)
+
     def _reap(self, child: _Child) -> None:
+        self._kill_group(child)
         _, status = os.waitpid(child.pid, 0)
         if self._spare is not None and self._spare.child is child:
             self._end_spare()
@@ -228,11 +247,14 @@ class ForkServer:
     def _kill_all(self) -> None:
         for descriptor, child in self._children.items():
             if descriptor == child.pidfd and child.leash is not None:
-                signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+                self._kill(child)
 
     def _leave_to_parent(self, keep: set[int]) -> None:
         """Close what belongs to the server that forked this process."""
         left = [self._control.detach(), *self._children]
+        if self._lifeline is not None:
+            keep = {*keep, self._lifeline[0]}
+            left.append(self._lifeline[1])
         if self._spare is not None:
             left.append(self._spare.handover.detach())
         highest = max([*left, *keep])
@@ -248,6 +270,6 @@ def _job_of_spare(handover: socket.socket, parent: int) -> WorkerJob:
     with handover, contextlib.suppress(ConnectionResetError):
         _, descriptors, _, _ = socket.recv_fds(handover, MESSAGE_BYTES, 2)
         if len(descriptors) == 2:
-            channel, setup_file = descriptors
-            return WorkerJob(channel, setup_file, parent)
+            channel, file = descriptors
+            return WorkerJob(channel, file, parent)
     os._exit(0)

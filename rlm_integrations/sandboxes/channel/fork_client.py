@@ -10,7 +10,7 @@ import weakref
 from dataclasses import dataclass
 
 from rlm_integrations.core.trace.run_errors import SandboxError
-from rlm_integrations.sandboxes.process_worker.fork_server import MESSAGE_BYTES
+from rlm_integrations.sandboxes.channel.fork_server import MESSAGE_BYTES
 
 START_TIMEOUT_S = 60.0
 """Seconds that a process may take to be there."""
@@ -87,13 +87,13 @@ class ForkClient:
         if message != b"ready":
             raise SandboxError(f"sandbox: the process could not be started: {_words(message)}")
 
-    def start_worker(self, setup_file: int) -> WorkerProcess:
-        """Fork a worker for a setup file, which stays the caller's. Raises ServerGoneError, SandboxError, OSError."""
+    def start_worker(self, file: int) -> WorkerProcess:
+        """Fork a worker that gets a file, which stays the caller's. Raises ServerGoneError, SandboxError, OSError."""
         channel, channel_end = socket_pair(socket.SOCK_STREAM)
         with channel_end:
             leash, leash_end = socket_pair(socket.SOCK_SEQPACKET)
             with leash_end:
-                self._request(b"worker", [channel_end.fileno(), leash_end.fileno(), setup_file])
+                self._request(b"worker", [channel_end.fileno(), leash_end.fileno(), file])
         pidfds: list[int] = []
         try:
             leash.settimeout(START_TIMEOUT_S)
