@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from rlm_integrations.core.corpus.retriever import Retriever
     from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError, SandboxUnavailableError
     from rlm_integrations.core.host.tools import Tool
-    from rlm_integrations.core.language_model import Completion, LanguageModel, Message
+    from rlm_integrations.core.language_model import (
+        Completion,
+        LanguageModel,
+        Message,
+        ToolCall,
+        ToolCaller,
+        ToolResult,
+        ToolRound,
+        ToolSpec,
+    )
     from rlm_integrations.core.limits import RLMLimits
     from rlm_integrations.core.sandbox import Sandbox
     from rlm_integrations.core.trace.citations import Citation
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
         RunEnded,
         RunFailed,
         RunStarted,
+        SubCallContinued,
         SubCallEnded,
         SubCallsReserved,
         SubCallStarted,
@@ -65,6 +75,11 @@ _NAMES_OF = {
         "Completion",
         "LanguageModel",
         "Message",
+        "ToolCall",
+        "ToolCaller",
+        "ToolResult",
+        "ToolRound",
+        "ToolSpec",
     ),
     "core.limits": ("RLMLimits",),
     "core.sandbox": ("Sandbox",),
@@ -87,6 +102,7 @@ _NAMES_OF = {
         "RunEnded",
         "RunFailed",
         "RunStarted",
+        "SubCallContinued",
         "SubCallEnded",
         "SubCallStarted",
         "SubCallsReserved",
@@ -146,10 +162,16 @@ __all__ = [
     "Sandbox",
     "SandboxError",
     "SandboxUnavailableError",
+    "SubCallContinued",
     "SubCallEnded",
     "SubCallStarted",
     "SubCallsReserved",
     "Tool",
+    "ToolCall",
+    "ToolCaller",
+    "ToolResult",
+    "ToolRound",
+    "ToolSpec",
     "Usage",
     "Warned",
     "collect_rlm_traces",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
+from rlm_integrations.core.calls.tool_rounds import as_messages
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.language_model import Completion, Message, ToolRound, ToolSpec
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing.own_lock import OwnLock
 
@@ -55,13 +56,23 @@ class ScriptedModel:
         self.model = model
         self.max_input_tokens = max_input_tokens
         self.requests: list[tuple[Message, ...]] = []
-        """Every request so far, in the order of arrival."""
+        """Every request so far, in the order of arrival. Calls of tools and their results stand in it as messages."""
+        self.offered: list[tuple[ToolSpec, ...]] = []
+        """The tools that each request offered."""
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
         return self.complete_sync(messages)
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
-        reply = self._next(tuple(messages))
+        return self.reply(messages)
+
+    def with_tools(self, tools: Sequence[ToolSpec]) -> ScriptedToolCaller:
+        """The model with tools, which a reply calls that is a Completion with `tool_calls`."""
+        return ScriptedToolCaller(self, tools)
+
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Completion:
+        """The next reply, to a request that offers these tools."""
+        reply = self._next(tuple(messages), tuple(tools))
         if isinstance(reply, Exception):
             raise reply
         said = reply(messages) if callable(reply) else reply
@@ -69,9 +80,10 @@ class ScriptedModel:
             return said
         return Completion(said, self._usage or estimated_usage(messages, said), self.model)
 
-    def _next(self, request: tuple[Message, ...]) -> Reply:
+    def _next(self, request: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply:
         with self._lock:
             self.requests.append(request)
+            self.offered.append(tools)
             if self._always is not None:
                 return self._always
             place = len(self.requests) - 1
@@ -104,6 +116,20 @@ class ScriptedModel:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if kind is None:
             self.assert_exhausted()
+
+
+class ScriptedToolCaller:
+    """A ScriptedModel to which tools are offered: a ToolCaller."""
+
+    def __init__(self, model: ScriptedModel, tools: Sequence[ToolSpec]) -> None:
+        self._model = model
+        self._tools = tools
+
+    async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        return self.complete_sync(messages, rounds)
+
+    def complete_sync(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        return self._model.reply(as_messages(messages, rounds), self._tools)
 
 
 def estimated_usage(messages: Sequence[Message], reply: str) -> Usage:

@@ -154,5 +154,7 @@ def test_calls_of_tools_are_put_together(chat_server: Any, ask: Any) -> None:
     ]
     server.pieces = [{"role": "assistant", "content": None}, *({"tool_calls": [call]} for call in calls)]
     reply = ask(OpenAIModel("m", chat_server.url))
-    called = [json.loads(call)["arguments"] for call in reply.tool_calls.split("\n") if call.startswith("{")]
-    assert (reply.text, called) == ("", ['{"code": "FINAL(1)"}', '{"code": "x"}'])
+    assert (reply.text, [(call.id, call.name, call.arguments) for call in reply.tool_calls]) == (
+        "",
+        [("1", "python", '{"code": "FINAL(1)"}'), ("2", "python", '{"code": "x"}')],
+    )

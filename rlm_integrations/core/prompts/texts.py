@@ -13,12 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rlm_integrations.core.language_model import Message
-from rlm_integrations.core.wording import listed, number, plural
+from rlm_integrations.core.language_model import Message, ToolSpec
+from rlm_integrations.core.wording import listed, number, one_line, plural
 
 _TEXTS = {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in Path(__file__).parent.glob("*.md")}
 """Read at the import, so that no run reads a file in its user's event loop."""
 _FEW_SUB_CALLS = 100
+_DESCRIPTION_CHARS = 200
 
 
 def text(name: str) -> str:
@@ -41,6 +42,11 @@ def observation_part(part: str, **values: object) -> str:
     return _parts("observation")[part].format(**values)
 
 
+def tool_round_part(part: str, **values: object) -> str:
+    """One `### part` of `prompts/tool_rounds.md`, filled in."""
+    return _parts("tool_rounds")[part].rstrip("\n").format(**values)
+
+
 @dataclass(frozen=True, slots=True)
 class ToolDescription:
     """A host function of the user, as the root LM is told of it."""
@@ -57,17 +63,21 @@ def root_system(
     max_output_chars: int,
     sub_call_chars: int,
     tools: Sequence[ToolDescription] = (),
+    sub_tools: Sequence[ToolSpec] = (),
     modules: Sequence[str] = (),
     subset: str = "",
     template: str | None = None,
 ) -> str:
     """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"; `depth`, levels below it.
 
+    `sub_tools` are those of the sub-LMs, which the root LM cannot call.
+
     `modules` and `subset` are the sandbox's: what code can import besides, and what its Python lacks. A user's
     `template` may have the placeholders of `prompts/root_system.md`; other braces in it stay as they are.
     """
     functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
     functions += [text("depth_2")] if depth > 1 else []
+    functions += [_sub_tools(sub_tools)] if depth and sub_tools else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     functions += [f"\n{subset}"] if subset else []
     level = min(depth, 1)
@@ -106,8 +116,19 @@ def first_message(
     return fill("first_message", context=context, question=question, max_iterations=left)
 
 
+def _sub_tools(tools: Sequence[ToolSpec]) -> str:
+    return fill("sub_tools", tools="\n".join(f"  - `{tool.name}`: {_first_line(tool.description)}" for tool in tools))
+
+
+def _first_line(description: str) -> str:
+    """Of its first paragraph, cut where it is long."""
+    return one_line(description.strip().split("\n\n")[0], _DESCRIPTION_CHARS)
+
+
 _SUB_SYSTEM = Message("system", text("sub_system"))
+_SUB_SYSTEM_TOOLS = Message("system", text("sub_system_tools"))
 
 
-def sub_call_messages(prompt: str) -> tuple[Message, ...]:
-    return (_SUB_SYSTEM, Message("user", prompt))
+def sub_call_messages(prompt: str, *, tools: bool = False) -> tuple[Message, ...]:
+    """What a sub-LM sees. `tools`: whether it has some."""
+    return (_SUB_SYSTEM_TOOLS if tools else _SUB_SYSTEM, Message("user", prompt))

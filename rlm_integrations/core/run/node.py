@@ -23,7 +23,9 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
+from rlm_integrations.core.host.sub_tool_calls import SubToolCalls
 from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.host.tool_loop import ToolLoop
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
@@ -146,7 +148,7 @@ class Node:
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, reservations, self._emit, plan.ends_run),
+            self._sub_calls(settings.sub_call_chars, reservations, foreign),
             ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
             Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
@@ -160,6 +162,14 @@ class Node:
         if not whole:
             self._repl.open_early()
         return await shared.threads.run(opening_messages, plan, self._question, corpus, settings)
+
+    def _sub_calls(self, chars: int, reservations: Reservations, foreign: ForeignCalls) -> SubCalls:
+        shared, plan, emit = self._shared, self._plan, self._emit
+        loop: ToolLoop | None = None
+        if plan.sub_tools:
+            tools = SubToolCalls(plan.sub_tools, shared.threads, foreign)
+            loop = ToolLoop(shared.calls, shared.sub, tools, reservations, emit, chars, plan.fence_key)
+        return SubCalls(shared.calls, shared.sub, chars, reservations, emit, plan.ends_run, loop, plan.around_sub_call)
 
     async def _repl_opened(self) -> None:
         capabilities = self._plan.sandbox.capabilities()

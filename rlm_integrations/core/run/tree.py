@@ -46,7 +46,7 @@ class RunTree:
         """What there is to hand back, once the run ends."""
         threads = self._threads if sync else None
         root = ModelPath(plan.root, "llm", threads, plan.root_prices)
-        sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices)
+        sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.sub_with_tools)
         turns = Turns(plan.limits.max_repls)
         shared = Shared(plan, self._account, self._calls, self._threads, root, sub, sync, turns)
         self._node = Node(shared, asked, (), partial(self._calls.root_call, root), Turn(turns, 0))

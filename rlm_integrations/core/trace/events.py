@@ -134,6 +134,20 @@ class SubCallStarted(_Moment):
 
 
 @dataclass(frozen=True, slots=True)
+class SubCallContinued(_Moment):
+    """A sub-LM replied, and is asked again: when the tools that it called have run, of which each has a HostCallStarted
+    and a HostCallEnded; or since it said nothing.
+    """
+
+    iteration: int
+    number: int
+    usage: Usage
+    """Of this reply."""
+    tool_calls: int
+    """How many it called."""
+
+
+@dataclass(frozen=True, slots=True)
 class SubCallEnded(_Moment):
     """`call.child` is the trace of a child RLM; that of a plain LM is None."""
 
@@ -153,6 +167,8 @@ class HostCallStarted(_Moment):
     name: str
     arguments: str
     """Their repr, cut at 2,000 characters."""
+    sub_call: int | None = None
+    """The number of the sub-call whose model calls it; None where code does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +176,7 @@ class HostCallEnded(_Moment):
     iteration: int
     number: int
     call: HostFunctionCall
+    sub_call: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +240,7 @@ Event = (
     | CodeStarted
     | SubCallsReserved
     | SubCallStarted
+    | SubCallContinued
     | SubCallEnded
     | HostCallStarted
     | HostCallEnded

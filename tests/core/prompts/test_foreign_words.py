@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from rlm_integrations.core.calls.tool_rounds import without_tools
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.host.sub_tool_calls import result_text
+from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolResult, ToolRound
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM
 from rlm_integrations.core.loop.answer_type import AnswerType
@@ -108,6 +110,12 @@ def whole(id: str = "d", key: str = "k", text: str = "x") -> str:
     return describe(Corpus.of([Document(id, text, {key: text})]), RLMLimits(inline_chars=10**7), KEY)
 
 
+def called(name: str = "f", arguments: str = "{}", text: str = "x") -> str:
+    call = ToolCall(name, arguments)
+    rounds = [ToolRound(Completion("", tool_calls=(call,)), (ToolResult(call, text),))]
+    return without_tools([Message("user", "q")], rounds, "over", KEY)[-1].content
+
+
 def text_of(words: str) -> str:
     return describe(Corpus.of(f"{words}{'x' * 9_000}{words}"), RLMLimits(), KEY)
 
@@ -149,6 +157,12 @@ OURS = names("""
     first_message: context max_iterations
     long_message: chars doc_id n_head n_tail n_cut
     root_system: max_output_chars context_kind chunk_use sub_calls sub_step
+    tool_rounds.result: tag
+    tool_rounds.over: why
+    tool_rounds.none: why
+    tool_rounds.too_many: why
+    tool_rounds.unknown: names
+    tool_rounds.cut: chars left_out
 """)
 THE_USERS = names("""
     agent_tool: tool corpus
@@ -157,7 +171,15 @@ THE_USERS = names("""
     instructions: instructions
     long_message: head tail
     tool: signature description
+    sub_tools: tools
 """)
+A_TOOLS = names("""
+    tool_rounds.error: error
+    tool_rounds.unknown: name
+    tool_rounds.arguments: excerpt
+    tool_rounds.cut: head tail
+""")
+"""These stand in the result of a tool, which is foreign from end to end: a message of its own, or in a fence."""
 FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.error.message": error,
     "observation.error.source": lambda words: error(source=words),
@@ -183,6 +205,9 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "context_docs_unseen.meta": lambda words: sampled(key=words),
     "context_docs_whole.meta": lambda words: whole(key=words[:400]),
     "context_docs_whole.whole": lambda words: whole(id=words[:400], text=words[:400]),
+    "tool_rounds.result.name": lambda words: called(name=words),
+    "tool_rounds.result.arguments": lambda words: called(arguments=words),
+    "tool_rounds.result.text": lambda words: called(text=result_text(words, 4_000)),
     "context_str.head": text_of,
     "context_str.tail": text_of,
     "context_str_whole.text": lambda words: describe(Corpus.of(words[:400] or "x"), RLMLimits(), KEY),
@@ -213,7 +238,7 @@ def placeholders() -> set[str]:
 
 
 def test_every_placeholder_is_known() -> None:
-    assert sorted(placeholders()) == sorted([*OURS, *THE_USERS, *FOREIGN])
+    assert sorted(placeholders()) == sorted([*OURS, *THE_USERS, *A_TOOLS, *FOREIGN])
 
 
 def at_the_margin(message: str) -> list[str]:
