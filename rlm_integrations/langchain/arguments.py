@@ -27,6 +27,7 @@ class EngineOptions(TypedDict, total=False):
     prices: RunPrices | None
     sandbox: str | Sandbox
     tools: Sequence[Any]
+    sub_tools: Sequence[Any]
     system_prompt: str | None
     instructions: str | None
     trace: TraceDetail
@@ -57,6 +58,7 @@ class EngineArguments(BaseModel):
     prices: Any = None
     sandbox: SkipValidation[str | Sandbox] = "auto"
     tools: tuple[Any, ...] = ()
+    sub_tools: tuple[Any, ...] = ()
     system_prompt: str | None = None
     instructions: str | None = None
     trace: TraceDetail = "summary"
@@ -92,12 +94,12 @@ class EngineArguments(BaseModel):
     def _read_limits(cls, value: Any) -> RLMLimits:
         return RLMLimits.of(value)
 
-    @field_validator("tools", mode="before")
+    @field_validator("tools", "sub_tools", mode="before")
     @classmethod
-    def _read_tools(cls, value: Any) -> tuple[Any, ...]:
+    def _read_tools(cls, value: Any, info: Any) -> tuple[Any, ...]:
         if isinstance(value, str) or not isinstance(value, Iterable):
             given = type(value).__name__
-            raise InvalidArgumentError(f"tools: {given} given; pass a list of functions or LangChain tools")
+            raise InvalidArgumentError(f"{info.field_name}: {given} given; pass a list of functions or LangChain tools")
         return tuple(cast(Iterable[Any], value))
 
     @field_validator("on_event", mode="before")

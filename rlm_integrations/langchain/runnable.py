@@ -36,6 +36,7 @@ from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutp
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
+from rlm_integrations.langchain.sub_tools import as_sub_tools
 from rlm_integrations.langchain.tools import as_functions
 from rlm_integrations.langchain.wrapped import KeepsTool
 
@@ -73,6 +74,8 @@ class RLMRunnable(
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
         tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
+        sub_tools: Functions and LangChain tools, those of MCP servers too, that the sub-LMs alone may call, natively:
+            the root LM sees their replies, never what a tool gave. `sub_llm` must be a chat model with `bind_tools`.
         system_prompt: In place of the root LM's own system prompt.
         instructions: Added to the root LM's system prompt.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
@@ -230,7 +233,7 @@ class RLMRunnable(
 
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
-        check_within_graph(self.tools)
+        check_within_graph((*self.tools, *self.sub_tools))
         config = in_callers_thread(config)
         callbacks = self._callbacks(config, output, sync=True)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
@@ -243,7 +246,7 @@ class RLMRunnable(
 
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
-        check_within_graph(self.tools)
+        check_within_graph((*self.tools, *self.sub_tools))
         callbacks = self._callbacks(config, output, sync=False)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
@@ -277,6 +280,7 @@ class RLMRunnable(
             prices=self.prices,
             sandbox=self.sandbox,
             tools=cast(Sequence[Callable[..., Any]], as_functions(self.tools, sync=sync)),
+            sub_tools=as_sub_tools(self.sub_tools, sync=sync),
             answer_type=answer_type,
             system_prompt=self.system_prompt,
             instructions=self.instructions,
@@ -284,6 +288,7 @@ class RLMRunnable(
             on_limit=self.on_limit,
             around_step=callbacks.around_step,
             around_child=callbacks.around_child,
+            around_sub_call=callbacks.around_sub_call,
             ends_run=is_graph_signal,
         )
 

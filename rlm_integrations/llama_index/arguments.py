@@ -35,6 +35,7 @@ class QueryEngineOptions(TypedDict, total=False):
     prices: RunPrices | None
     sandbox: str | Sandbox
     tools: Sequence[BaseTool | Callable[..., Any]]
+    sub_tools: Sequence[BaseTool | Callable[..., Any]]
     output_cls: type[BaseModel] | None
     streaming: bool
     inline_citations: bool

@@ -86,6 +86,11 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         ({"llm": {"input_price": "free", "output_price": 1}}, "prices: llm: input_price: 'free' is no price"),
     ],
     "sandbox": [(5, "sandbox: 5 is not one; pass"), (None, "sandbox: None"), ("dockr", "sandbox: ")],
+    "sub_tools": [
+        (5, "sub_tools: int given; pass a list"),
+        ("search", "sub_tools: str given; pass a list"),
+        ([5], "sub_tools: item 0 is int; pass functions"),
+    ],
     "tools": [
         (5, "tools: int given; pass a list"),
         (None, "tools: NoneType given; pass a list"),

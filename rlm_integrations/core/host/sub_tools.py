@@ -42,7 +42,7 @@ def read_sub_tools(tools: Sequence[object]) -> dict[str, SubTool]:
         raise InvalidArgumentError(f"sub_tools: {type(tools).__name__} given; pass a list of functions")
     read: dict[str, SubTool] = {}
     for place, item in enumerate(tools):
-        tool = item if isinstance(item, SubTool) else _of_function(item, place)
+        tool = item if isinstance(item, SubTool) else sub_tool_of(item, place)
         if tool.spec.name in read:
             raise InvalidArgumentError(f"sub_tools: {tool.spec.name!r} stands twice; rename one of the two")
         read[tool.spec.name] = tool
@@ -65,8 +65,8 @@ def tool_name(name: str) -> str:
     return _NOT_OF_NAMES.sub("_", name)[:_NAME_CHARS]
 
 
-def _of_function(function: object, place: int) -> SubTool:
-    """Its schema is that of its signature, and its description its docstring."""
+def sub_tool_of(function: object, place: int) -> SubTool:
+    """A function as a tool: its schema is that of its signature, its docstring describes it. `place` is for errors."""
     name = str(getattr(function, "__name__", ""))
     if not callable(function) or isinstance(function, type) or not name.isidentifier():
         got = type(function).__name__
