@@ -12,11 +12,12 @@ from typing_extensions import TypeVar
 from rlm_integrations.core.calls.model_path import check_model
 from rlm_integrations.core.calls.prices import RunPrices, check_cost_is_known, read_prices
 from rlm_integrations.core.calls.sync_bridge import run_blocking
+from rlm_integrations.core.calls.tool_offer import with_python, with_python_where_it_can
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool, offered, read_sub_tools
 from rlm_integrations.core.host.tools import read_tools
-from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
@@ -47,6 +48,9 @@ class RLMEngine(Generic[AnswerT]):
         sub_tools: Tools of the sub-LMs alone, which they call natively while they answer `llm_query` and the like: the
             root LM sees their replies, never what a tool gave. Functions with types and a docstring, sync or async, run
             in this process. Needs a sub-LM that calls tools; `max_tool_rounds` and `max_tool_calls` bound them.
+        protocol: How the root LM hands over its code: "fence", in marked fences of its text, or "tool", by native calls
+            of one tool, `python`, for models that do that better. The root LMs of children do so where they can call
+            tools, and else write fences.
         answer_type: A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
             LM is told what does not fit.
         system_prompt: Replaces the root LM's system message, and may have the placeholders of
@@ -76,6 +80,7 @@ class RLMEngine(Generic[AnswerT]):
         sandbox: str | Sandbox = "auto",
         tools: Sequence[Callable[..., Any]] = (),
         sub_tools: Sequence[Callable[..., Any] | SubTool] = (),
+        protocol: CodeProtocol = "fence",
         answer_type: type[AnswerT] | None = None,
         system_prompt: str | None = None,
         instructions: str | None = None,
@@ -91,6 +96,8 @@ class RLMEngine(Generic[AnswerT]):
             check_model(sub_llm, "sub_llm")
         if on_limit not in ("answer", "raise"):
             raise InvalidArgumentError(f'on_limit: {on_limit!r} is unknown; pass "answer" or "raise"')
+        if protocol not in ("fence", "tool"):
+            raise InvalidArgumentError(f'protocol: {protocol!r} is unknown; pass "fence" or "tool"')
         _check_text(system_prompt, "system_prompt")
         _check_text(instructions, "instructions")
         _check_function(on_event, "on_event", "event")
@@ -116,6 +123,8 @@ class RLMEngine(Generic[AnswerT]):
             tools=read_tools(tools),
             sub_tools=for_sub_lms,
             sub_with_tools=offered(sub, for_sub_lms.values()) if for_sub_lms else None,
+            root_with_tool=with_python(llm) if protocol == "tool" else None,
+            child_with_tool=with_python_where_it_can(sub) if protocol == "tool" and bounds.max_depth > 1 else None,
             answer_type=AnswerType(answer_type),
             system_prompt=system_prompt,
             instructions=instructions,

@@ -21,6 +21,21 @@ class InvalidArgumentError(RLMError, ValueError):
     """An argument is wrong. The message names it, says what was wrong and what to pass instead."""
 
 
+class CannotCallToolsError(InvalidArgumentError):
+    """A model calls no tools natively, but is to. Raised by `LanguageModel.with_tools`.
+
+    Args:
+        model: Its name.
+        why: How that is known.
+        instead: A model that would do, as "a chat model that can, for instance ChatOpenAI(...)".
+    """
+
+    def __init__(self, model: str, why: str, instead: str) -> None:
+        super().__init__(f"{model} cannot call tools ({why}); pass {instead}")
+        self.problem = f"{model} cannot call tools ({why})"
+        self.instead = instead
+
+
 class MissingExtraError(RLMError, ImportError):
     """An optional dependency is missing. The message names the extra that brings it."""
 

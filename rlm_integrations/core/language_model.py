@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 from rlm_integrations.core.usage import Usage
 
 Role = Literal["system", "user", "assistant"]
+CodeProtocol = Literal["fence", "tool"]
+"""How a root LM hands over its code: in fences of its text, or by calling a tool natively."""
 Finish = Literal["stop", "length", "content_filter", "refusal", "error"]
 """How a reply ended: by itself, cut at the limit of its tokens, withheld or cut by a filter, as the model's refusal, or
 because the server failed amid it."""
@@ -79,6 +81,8 @@ class ToolRound:
 
     reply: Completion
     results: tuple[ToolResult, ...]
+    then: tuple[Message, ...] = ()
+    """What was said below the results before the next such reply, if anything: the assistant and the user by turns."""
 
 
 class ToolCaller(Protocol):
@@ -103,7 +107,7 @@ class LanguageModel(Protocol):
     - `reports_cost: bool`: whether the usage of its replies has their cost. Where it is False, an engine with
       `max_cost_usd` needs its `prices`; where it is not defined, the replies show it;
     - `with_tools(tools: Sequence[ToolSpec]) -> ToolCaller`: the same model, calling these tools natively. `sub_tools`
-      need it of the sub-LM. Raises InvalidArgumentError, with the remedy, where the model cannot call tools;
+      need it of the sub-LM, and `protocol="tool"` of the root LM. Raises InvalidArgumentError where it cannot;
     - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
       another adapter of it knows.
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages import ToolCall as LangChainToolCall
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.fallbacks import RunnableWithFallbacks
 
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.errors import CannotCallToolsError
 from rlm_integrations.core.language_model import Completion, ToolCall, ToolRound, ToolSpec
 from rlm_integrations.core.wording import error_words
 
@@ -21,7 +21,7 @@ from rlm_integrations.core.wording import error_words
 def bind_tools(model: object, tools: Sequence[ToolSpec]) -> Runnable[Any, Any]:
     """The model with the tools, inside .bind(), .with_retry() and .with_fallbacks() too.
 
-    Raises InvalidArgumentError, with the remedy, where it cannot call any.
+    Raises CannotCallToolsError where it cannot call any.
     """
     if isinstance(model, RunnableWithFallbacks):
         either = cast("RunnableWithFallbacks[Any, Any]", model)
@@ -30,8 +30,8 @@ def bind_tools(model: object, tools: Sequence[ToolSpec]) -> Runnable[Any, Any]:
     if isinstance(model, RunnableBindingBase):
         binding = cast("RunnableBindingBase[Any, Any]", model)
         if "tools" in binding.kwargs:
-            raise InvalidArgumentError(
-                "sub_tools: the sub-LM has tools bound to it already; pass the model without them, and all tools here"
+            raise CannotCallToolsError(
+                type(binding.bound).__name__, "it has others bound to it already", "it without those"
             )
         return binding.model_copy(update={"bound": bind_tools(binding.bound, tools)})
     bind: Callable[..., Runnable[Any, Any]] | None = getattr(model, "bind_tools", None)
@@ -45,10 +45,7 @@ def bind_tools(model: object, tools: Sequence[ToolSpec]) -> Runnable[Any, Any]:
             pass
         except Exception as error:
             why = error_words(error)
-    raise InvalidArgumentError(
-        f"sub_tools: {name} cannot call tools ({why}); pass as sub_llm a chat model that can, for instance "
-        "ChatOpenAI(...), or give the tools to the root LM's code: tools=[...]"
-    )
+    raise CannotCallToolsError(name, why, "a chat model that can, for instance ChatOpenAI(...)")
 
 
 def _function(tool: ToolSpec) -> dict[str, Any]:
@@ -69,6 +66,7 @@ def round_messages(rounds: Sequence[ToolRound]) -> list[BaseMessage]:
             )
             for result in each.results
         ]
+        sent += [HumanMessage(m.content) if m.role == "user" else AIMessage(m.content) for m in each.then]
     return sent
 
 

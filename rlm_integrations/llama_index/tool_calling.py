@@ -13,7 +13,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.tools.types import BaseTool, ToolMetadata, ToolOutput
 
 from rlm_integrations.core.calls.reply_fields import arguments_of
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.errors import CannotCallToolsError
 from rlm_integrations.core.language_model import Completion, ToolCall, ToolRound, ToolSpec
 
 
@@ -46,7 +46,7 @@ class OfferedTool(BaseTool):
 
 
 def tool_caller(llm: object) -> FunctionCallingLLM:
-    """The LLM, which calls tools. Raises InvalidArgumentError, with the remedy, where it cannot."""
+    """The LLM, which calls tools. Raises CannotCallToolsError where it cannot."""
     name = type(llm).__name__
     if not isinstance(llm, FunctionCallingLLM):
         why = "it is no FunctionCallingLLM"
@@ -54,10 +54,7 @@ def tool_caller(llm: object) -> FunctionCallingLLM:
         why = f"its metadata says so; if its model can, pass {name}(is_function_calling_model=True, ...)"
     else:
         return llm
-    raise InvalidArgumentError(
-        f"sub_tools: {name} cannot call tools ({why}); pass as sub_llm an LLM that can, for instance OpenAI(...), or "
-        "give the tools to the root LM's code: tools=[...]"
-    )
+    raise CannotCallToolsError(name, why, "an LLM that can, for instance OpenAI(...)")
 
 
 def round_messages(rounds: Sequence[ToolRound]) -> list[ChatMessage]:
@@ -69,6 +66,7 @@ def round_messages(rounds: Sequence[ToolRound]) -> list[ChatMessage]:
             ChatMessage(role=MessageRole.TOOL, content=result.text, additional_kwargs={"tool_call_id": result.call.id})
             for result in each.results
         ]
+        sent += [ChatMessage(role=MessageRole(said.role), content=said.content) for said in each.then]
     return sent
 
 

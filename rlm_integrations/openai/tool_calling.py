@@ -32,7 +32,8 @@ def round_messages(rounds: Sequence[ToolRound]) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
     for each in rounds:
         results = [{"role": "tool", "tool_call_id": result.call.id, "content": result.text} for result in each.results]
-        sent += [cast("dict[str, Any]", each.reply.native), *results]
+        said = [{"role": message.role, "content": message.content} for message in each.then]
+        sent += [cast("dict[str, Any]", each.reply.native), *results, *said]
     return sent
 
 

@@ -429,7 +429,7 @@ class PlainModel:
 
 def test_a_model_that_calls_no_tools_is_refused_with_the_remedy() -> None:
     with pytest.raises(
-        InvalidArgumentError, match=r"sub_tools: PlainModel calls no tools .*; pass a sub_llm that does"
+        InvalidArgumentError, match=r"sub_tools: PlainModel cannot call tools .*; pass as sub_llm one that can"
     ):
         RLMEngine(PlainModel(), sub_tools=[rent])
     RLMEngine(PlainModel(), sub_llm=ScriptedModel(), sub_tools=[rent])

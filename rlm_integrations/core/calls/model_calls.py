@@ -16,7 +16,7 @@ from rlm_integrations.core.calls.reply_fields import call_text
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import with_estimates
-from rlm_integrations.core.calls.tool_rounds import as_messages
+from rlm_integrations.core.calls.tool_rounds import as_messages, as_rounds
 from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.usage import Usage
 
@@ -108,12 +108,14 @@ class ModelCalls:
         """How long a call that begins now may take."""
         return self.budget.call_seconds(last_call=self.last_call)
 
-    async def root_call(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
+    async def root_call(self, model: ModelPath, messages: Sequence[Message], *, with_tool: bool = False) -> Completion:
         """The root LM's reply, which is never refused: a run asks only while it may, and then for the last time.
 
-        One that only calls tools is taken as text, which may ask for code to be run.
-        Raises what `ModelPath.call` raises.
+        `with_tool`: whether its tool is offered to it. Else one that only calls tools is taken as text, which may ask
+        for code to be run. Raises what `ModelPath.call` raises.
         """
+        if with_tool:
+            return await self._send(model, *as_rounds(messages))
         completion = await self._send(model, messages)
         if completion.text.strip() or not completion.tool_calls:
             return completion

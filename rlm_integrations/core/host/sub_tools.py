@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, validate_call
 
-from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.calls.tool_offer import with_tools
+from rlm_integrations.core.errors import CannotCallToolsError, InvalidArgumentError
 from rlm_integrations.core.language_model import LanguageModel, ToolCaller, ToolSpec
 from rlm_integrations.core.wording import error_words
 
@@ -51,13 +52,13 @@ def read_sub_tools(tools: Sequence[object]) -> dict[str, SubTool]:
 
 def offered(model: LanguageModel, tools: Iterable[SubTool]) -> ToolCaller:
     """The model with the tools. Raises InvalidArgumentError where it cannot call any."""
-    with_tools = getattr(model, "with_tools", None)
-    if with_tools is None:
+    try:
+        return with_tools(model, [tool.spec for tool in tools])
+    except CannotCallToolsError as error:
         raise InvalidArgumentError(
-            f"sub_tools: {type(model).__name__} calls no tools (it has no with_tools(tools)); pass a sub_llm "
-            "that does, for instance OpenAIModel(...), or give the tools to the root LM's code: tools=[...]"
-        )
-    return with_tools([tool.spec for tool in tools])
+            f"sub_tools: {error.problem}; pass as sub_llm {error.instead}, or give the tools to the root LM's code: "
+            "tools=[...]"
+        ) from error
 
 
 def tool_name(name: str) -> str:

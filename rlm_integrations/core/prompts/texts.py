@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
-from rlm_integrations.core.language_model import Message, ToolSpec
+from rlm_integrations.core.language_model import CodeProtocol, Message, ToolSpec
 from rlm_integrations.core.wording import listed, number, one_line, plural
 
 _TEXTS = {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in Path(__file__).parent.glob("*.md")}
 """Read at the import, so that no run reads a file in its user's event loop."""
 _FEW_SUB_CALLS = 100
 _DESCRIPTION_CHARS = 200
+_FENCED = re.compile(r"^```repl\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 
 
 def text(name: str) -> str:
@@ -35,6 +37,35 @@ def _parts(name: str) -> dict[str, str]:
 
 def fill(name: str, **values: object) -> str:
     return text(name).format(**values)
+
+
+def protocol_part(protocol: CodeProtocol, part: str, **values: object) -> str:
+    """One `### part` of `prompts/fence_protocol.md` or `prompts/tool_protocol.md`, filled in."""
+    return _parts(f"{protocol}_protocol")[part].format(**values)
+
+
+def nudge(name: str, protocol: CodeProtocol, **values: object) -> str:
+    """The text of that name, which says what a step is, for a root LM that hands over code so."""
+    a_step = protocol_part(protocol, "a_step")
+    sentence = a_step[0].upper() + a_step[1:]
+    return with_examples(text(name), protocol).format(a_step=a_step, a_step_is_so=sentence, **values)
+
+
+def with_examples(ours: str, protocol: CodeProtocol) -> str:
+    """Our text with its examples as the root LM is to write code: in fences, or bare, as a tool's argument."""
+    return ours if protocol == "fence" else _FENCED.sub(lambda block: indent(block[1], "    "), ours)
+
+
+PYTHON_TOOL = ToolSpec(
+    "python",
+    protocol_part("tool", "description"),
+    {
+        "type": "object",
+        "properties": {"code": {"type": "string", "description": protocol_part("tool", "code")}},
+        "required": ["code"],
+    },
+)
+"""The one tool of a root LM that hands over code by calling a tool."""
 
 
 def observation_part(part: str, **values: object) -> str:
@@ -67,6 +98,7 @@ def root_system(
     modules: Sequence[str] = (),
     subset: str = "",
     template: str | None = None,
+    protocol: CodeProtocol = "fence",
 ) -> str:
     """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"; `depth`, levels below it.
 
@@ -75,20 +107,22 @@ def root_system(
     `modules` and `subset` are the sandbox's: what code can import besides, and what its Python lacks. A user's
     `template` may have the placeholders of `prompts/root_system.md`; other braces in it stay as they are.
     """
-    functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
-    functions += [text("depth_2")] if depth > 1 else []
+    functions = [with_examples(text("depth_1"), protocol).format(sub_chars=number(sub_call_chars))] if depth else []
+    functions += [with_examples(text("depth_2"), protocol)] if depth > 1 else []
     functions += [_sub_tools(sub_tools)] if depth and sub_tools else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     functions += [f"\n{subset}"] if subset else []
     level = min(depth, 1)
     calls = "".join(f"{function}\n" for function in functions)
-    unfilled = template or text("root_system")
+    unfilled = with_examples(template or text("root_system"), protocol)
     language = "the subset of Python described below" if subset else "the standard library"
     filled = (
         unfilled.replace("besides the standard library:", f"besides {listed([language, *modules])}:")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))
+        .replace("{code_goes}", protocol_part(protocol, "code_goes"))
+        .replace("{all_run}", protocol_part(protocol, "all_run"))
         .replace("{max_output_chars}", number(max_output_chars))
     )
     whole = re.sub(r"\{sub_calls\}\n?", lambda _: calls, filled)  # last: tools are data

@@ -139,6 +139,7 @@ class Node:
             misfit=plan.answer_type.misfit,
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
+            protocol=plan.protocol,
             has_last_call=not self._path,
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
@@ -234,7 +235,9 @@ class Node:
         if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
-        replied = Replied(completion.text, self._view(), completion.finish, unfinished(completion))
+        called = completion if completion.tool_calls and self._rules.protocol == "tool" else None
+        problem = unfinished(completion, called=called is not None)
+        replied = Replied(completion.text, self._view(), completion.finish, problem, called)
         return await self._decide(state, replied)
 
     def _check_budget(self) -> None:
@@ -310,7 +313,9 @@ def _chars(state: State, happening: Happening) -> int:
         case Replied():
             # only code that the root LM did not mark is looked for in all that it was shown
             shown = state.fenced if "```repl" in happening.text else state.quotable
-            return kept + len(happening.text) + sum([len(message.content) for message in shown])
+            calls = () if happening.called is None else happening.called.tool_calls
+            written = len(happening.text) + sum([len(call.arguments) for call in calls])
+            return kept + written + sum([len(message.content) for message in shown])
         case CodeRan():
             answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
             return kept + len(answer)

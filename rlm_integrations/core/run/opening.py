@@ -96,6 +96,7 @@ def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings
         modules=plan.sandbox.modules,
         subset=plan.sandbox.subset,
         template=plan.system_prompt,
+        protocol=plan.protocol,
     )
     if plan.instructions:
         system += "\n\n" + fill("instructions", instructions=plan.instructions)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,11 @@ def misfit_of_a_plain_reply(words: str) -> str:
     return last_message(decide(rules(), State(OPENING), Replied(content, OPEN)))
 
 
+def refused(call: ToolCall) -> str:
+    replied = Replied("", OPEN, called=Completion("", tool_calls=(call,)))
+    return last_message(decide(replace(rules(), protocol="tool"), State(OPENING), replied))
+
+
 def last_call(draft: str = "", question: str = "how many?") -> str:
     state, _ = decide(rules(question), State(OPENING, iteration=20), Replied("```repl\nx\n```", OPEN))
     ran = CodeRan(StepDone(Output("42"), None, AnswerState(content=draft)), budget=OPEN)
@@ -131,7 +137,10 @@ OURS = names("""
     observation.sub_calls: made seconds left
     observation.error: line of_block kept
     observation.error_no_line: of_block kept
-    observation.unfinished: why
+    observation.error_syntax: unit
+    fence_protocol.unfinished: why
+    tool_protocol.unfinished: why
+    tool_protocol.together: n
     observation.quoted: blocks
     observation.unseen: blocks
     observation.few_steps: left
@@ -139,8 +148,8 @@ OURS = names("""
     observation.little_time: seconds
     observation.output: tag
     observation.cut: n
-    nudge_no_code: step max_iterations quoted
-    nudge_unfinished: step max_iterations why quoted
+    nudge_no_code: step max_iterations quoted a_step_is_so
+    nudge_unfinished: step max_iterations why quoted a_step
     nudge_misfit: step max_iterations quoted
     last_call: limit tag
     repl_lost: retrieved
@@ -156,7 +165,7 @@ OURS = names("""
     depth_1: sub_chars
     first_message: context max_iterations
     long_message: chars doc_id n_head n_tail n_cut
-    root_system: max_output_chars context_kind chunk_use sub_calls sub_step
+    root_system: max_output_chars context_kind chunk_use sub_calls sub_step code_goes all_run
     tool_rounds.result: tag
     tool_rounds.over: why
     tool_rounds.none: why
@@ -208,6 +217,8 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "tool_rounds.result.name": lambda words: called(name=words),
     "tool_rounds.result.arguments": lambda words: called(arguments=words),
     "tool_rounds.result.text": lambda words: called(text=result_text(words, 4_000)),
+    "tool_protocol.other_tool.name": lambda words: refused(ToolCall(words)),
+    "tool_protocol.no_code.excerpt": lambda words: refused(ToolCall("python", words)),
     "context_str.head": text_of,
     "context_str.tail": text_of,
     "context_str_whole.text": lambda words: describe(Corpus.of(words[:400] or "x"), RLMLimits(), KEY),
