@@ -18,11 +18,11 @@ class CallingMessage(Message):
     """A reply that called tools, in a conversation that goes on. Its content tells of the calls too."""
 
     reply: Completion
-    results: tuple[str | None, ...]
-    """What each call is told. One is None: the message that follows is its result."""
+    results: tuple[ToolResult | None, ...]
+    """Of each call. One is None: the message that follows is its result."""
 
     @classmethod
-    def of(cls, reply: Completion, results: Sequence[str | None]) -> CallingMessage:
+    def of(cls, reply: Completion, results: Sequence[ToolResult | None]) -> CallingMessage:
         return cls("assistant", _told(reply, reply.tool_calls), reply, tuple(results))
 
 
@@ -50,10 +50,9 @@ def as_rounds(messages: Sequence[Message]) -> tuple[list[Message], list[ToolRoun
 
 
 def _results(called: CallingMessage, observation: str) -> tuple[ToolResult, ...]:
-    return tuple(
-        ToolResult(call, without_lone_surrogates(observation if told is None else told), failed=told is not None)
-        for call, told in zip(called.reply.tool_calls, called.results, strict=True)
-    )
+    text = without_lone_surrogates(observation)
+    pairs = zip(called.reply.tool_calls, called.results, strict=True)
+    return tuple(ToolResult(call, text) if result is None else result for call, result in pairs)
 
 
 def as_messages(messages: Sequence[Message], rounds: Sequence[ToolRound]) -> list[Message]:

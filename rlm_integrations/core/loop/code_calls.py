@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from rlm_integrations.core.calls.reply_fields import arguments_of
 from rlm_integrations.core.calls.tool_rounds import CallingMessage
-from rlm_integrations.core.language_model import Completion, Message, ToolCall
+from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolResult
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import ParsedReply, read_fences, with_final
 from rlm_integrations.core.loop.reply_parts import outdented
 from rlm_integrations.core.prompts.texts import PYTHON_TOOL, protocol_part
+from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.wording import one_line
 
 _EXCERPT_CHARS = 200
@@ -69,7 +70,11 @@ def as_message(reply: str, called: Completion | None, parsed: ParsedReply) -> Me
     why = parsed.refused_calls
     place = max((at for at, each in enumerate(why) if each is None), default=len(why) - 1)
     together = protocol_part("tool", "together", n=place + 1)
-    return CallingMessage.of(called, [None if at == place else each or together for at, each in enumerate(why)])
+    results = [
+        ToolResult(call, without_lone_surrogates(each or together), failed=each is not None)
+        for call, each in zip(called.tool_calls, why, strict=True)
+    ]
+    return CallingMessage.of(called, [*results[:place], None, *results[place + 1 :]])
 
 
 def result_of_refused(parsed: ParsedReply, told: str) -> str:
