@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationErr
 
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
@@ -28,6 +29,7 @@ class EngineOptions(TypedDict, total=False):
     sandbox: str | Sandbox
     tools: Sequence[Any]
     sub_tools: Sequence[Any]
+    protocol: CodeProtocol
     system_prompt: str | None
     instructions: str | None
     trace: TraceDetail
@@ -59,6 +61,7 @@ class EngineArguments(BaseModel):
     sandbox: SkipValidation[str | Sandbox] = "auto"
     tools: tuple[Any, ...] = ()
     sub_tools: tuple[Any, ...] = ()
+    protocol: CodeProtocol = "fence"
     system_prompt: str | None = None
     instructions: str | None = None
     trace: TraceDetail = "summary"

@@ -76,6 +76,8 @@ class RLMRunnable(
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
         sub_tools: Functions and LangChain tools, those of MCP servers too, that the sub-LMs alone may call, natively:
             the root LM sees their replies, never what a tool gave. `sub_llm` must be a chat model with `bind_tools`.
+        protocol: How the root LM hands over its code: "fence", in its text, or "tool", by native calls of one tool, for
+            models that do that better. `llm` must be a chat model with `bind_tools` then.
         system_prompt: In place of the root LM's own system prompt.
         instructions: Added to the root LM's system prompt.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
@@ -281,6 +283,7 @@ class RLMRunnable(
             sandbox=self.sandbox,
             tools=cast(Sequence[Callable[..., Any]], as_functions(self.tools, sync=sync)),
             sub_tools=as_sub_tools(self.sub_tools, sync=sync),
+            protocol=self.protocol,
             answer_type=answer_type,
             system_prompt=self.system_prompt,
             instructions=self.instructions,

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
 from rlm_integrations.core.run.account import tell
@@ -71,6 +72,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         tools: LlamaIndex tools or plain functions that the REPL may call.
         sub_tools: LlamaIndex tools, those of MCP servers too, or plain functions that the sub-LMs alone may call,
             natively: the root LM sees their replies, never what a tool gave. `sub_llm` must be a FunctionCallingLLM.
+        protocol: How the root LM hands over its code: "fence", in its text, or "tool", by native calls of one tool, for
+            LLMs that do that better. `llm` must be a FunctionCallingLLM then.
         output_cls: A pydantic model: answers are validated, and come as a PydanticResponse.
         streaming: Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
             stream replays its answer.
@@ -98,6 +101,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         sandbox: str | Sandbox = "auto",
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
         sub_tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        protocol: CodeProtocol = "fence",
         output_cls: type[BaseModel] | None = None,
         streaming: bool = False,
         inline_citations: bool = False,
@@ -116,6 +120,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._sandbox = sandbox
         self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
         self._sub_tools = checked_list(sub_tools, "sub_tools", "LlamaIndex tools or functions")
+        self._protocol: CodeProtocol = protocol
         self._output_cls = checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
         self._inline_citations = checked_inline(inline_citations, self._output_cls)
@@ -252,6 +257,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             sandbox=self._sandbox,
             tools=tool_functions(self._tools, sync=sync),
             sub_tools=as_sub_tools(self._sub_tools, self.callback_manager, sync=sync),
+            protocol=self._protocol,
             system_prompt=self._system_prompt,
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
             on_event=self._telling(sync=sync),
