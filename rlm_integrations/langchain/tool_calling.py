@@ -31,7 +31,7 @@ def bind_tools(model: object, tools: Sequence[ToolSpec]) -> Runnable[Any, Any]:
         binding = cast("RunnableBindingBase[Any, Any]", model)
         if "tools" in binding.kwargs:
             raise CannotCallToolsError(
-                type(binding.bound).__name__, "it has others bound to it already", "it without those"
+                type(binding.bound).__name__, "some are bound to it already", "the model without them"
             )
         return binding.model_copy(update={"bound": bind_tools(binding.bound, tools)})
     bind: Callable[..., Runnable[Any, Any]] | None = getattr(model, "bind_tools", None)

@@ -6,6 +6,7 @@ import textwrap
 
 from rich.text import Text
 
+from rlm_integrations.core.loop.code_calls import code_of
 from rlm_integrations.core.trace.events import CodeEnded, Event, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.terminal.console import words
@@ -17,7 +18,9 @@ def spelled_out(event: Event) -> list[Text]:
     """The lines that say the event in full; none for most events."""
     match event:
         case RootReplied():
-            parts = [_part(f"root LM, iteration {event.iteration}:", event.reply or "(an empty reply)")]
+            said = [event.reply] if event.reply.strip() else []
+            said += [code_of(call) or f"{call.name} {call.arguments}" for call in event.tool_calls]
+            parts = [_part(f"root LM, iteration {event.iteration}:", "\n".join(said) or "(an empty reply)")]
             if event.thoughts.strip():
                 parts.insert(0, _part("it thought:", event.thoughts, "dim"))
             return parts

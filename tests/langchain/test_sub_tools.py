@@ -183,7 +183,7 @@ async def test_wrapped_models_call_tools(wrap: str, root_model: Any) -> None:
             r"sub_tools: ScriptedChatModel cannot call tools \(its profile says so\)",
         ),
         (ScriptedChatModel(["x"]).with_fallbacks([FakeListChatModel(responses=["x"])]), "FakeListChatModel cannot"),
-        (ScriptedChatModel(["x"]).bind_tools([owner]), "it has others bound to it already"),
+        (ScriptedChatModel(["x"]).bind_tools([owner]), "some are bound to it already"),
     ],
 )
 def test_a_model_that_cannot_call_tools_is_refused_at_construction(sub: Any, words: str) -> None:

@@ -17,6 +17,7 @@ from llama_index.core import Document
 from llama_index.llms.openai_like import OpenAILike
 
 from rlm_integrations import RLMEngine, RLMTrace
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.openai import OpenAIModel
@@ -99,20 +100,23 @@ class Face:
         context: str = "a line\n" * 20_000,
         *,
         sub_tools: Sequence[Any] = (),
+        protocol: CodeProtocol = "fence",
         **limits: Any,
     ) -> Answered:
         """The answer to a question over a text: a str, or messages as the framework has them."""
         if self.name == "openai":
-            engine = RLMEngine(self.model, limits=limits, sub_tools=sub_tools)
+            engine = RLMEngine(self.model, limits=limits, sub_tools=sub_tools, protocol=protocol)
             result = await self._call(engine.run, engine.arun, question, context)
             return Answered(result.answer, result.trace)
         if self.name == "langchain":
-            rlm = RLMRunnable(llm=self.model, context=context, limits=limits, trace="full", sub_tools=sub_tools)
+            rlm = RLMRunnable(
+                llm=self.model, context=context, limits=limits, trace="full", sub_tools=sub_tools, protocol=protocol
+            )
             message = await self._call(rlm.invoke, rlm.ainvoke, question)
             return Answered(message.text, RLMTrace.of(message))
         documents = [Document(text=context)]
         queries = RLMQueryEngine.from_documents(
-            documents, llm=self.model, limits=limits, trace="full", sub_tools=sub_tools
+            documents, llm=self.model, limits=limits, trace="full", sub_tools=sub_tools, protocol=protocol
         )
         response = await self._call(queries.query, queries.aquery, question)
         return Answered(response.response, RLMTrace.of(response))

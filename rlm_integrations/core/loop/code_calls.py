@@ -48,7 +48,7 @@ def read_calls(
     told: list[str | None] = []
     for place, call in enumerate(calls, 1):
         why = protocol_part("tool", "cut") if cut and place == len(calls) else None
-        read = _code(call) if why is None else None
+        read = code_of(call) if why is None else None
         if read is not None:
             blocks.append(read)
         elif why is None:
@@ -97,8 +97,8 @@ def _of_text(reply: str, quotations: Quotations | None, variables: Collection[st
     return replace(plain, unread=True) if read.blocks and not looks_up else read  # nobody computes an expression there
 
 
-def _code(call: ToolCall) -> str | None:
-    """None where nothing of it can run."""
+def code_of(call: ToolCall) -> str | None:
+    """The code that it hands over; None where nothing of it can run."""
     arguments = arguments_of(call) if call.name == PYTHON_TOOL.name else None
     code = (arguments or {}).get("code")
     if not isinstance(code, str) or not code.strip():

@@ -219,6 +219,7 @@ class Node:
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
         self._cause = None
+        called = completion if completion.tool_calls and self._rules.protocol == "tool" else None
         await self._emit(
             RootReplied(
                 iteration,
@@ -228,6 +229,7 @@ class Node:
                 completion.thoughts,
                 completion.finish,
                 completion.cached,
+                () if called is None else called.tool_calls,
             )
         )
         if completion.usage.estimated_tokens:
@@ -235,7 +237,6 @@ class Node:
         if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
-        called = completion if completion.tool_calls and self._rules.protocol == "tool" else None
         problem = unfinished(completion, called=called is not None)
         replied = Replied(completion.text, self._view(), completion.finish, problem, called)
         return await self._decide(state, replied)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rlm_integrations.core.language_model import Finish, Message
+from rlm_integrations.core.language_model import Finish, Message, ToolCall
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, SubCall
@@ -94,6 +94,8 @@ class RootReplied(_Moment):
     """How the reply ended; None where the server does not say."""
     cached: bool = False
     """Whether it came from a cache."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """With which it hands over its code, where it does that by a tool."""
 
 
 @dataclass(frozen=True, slots=True)
