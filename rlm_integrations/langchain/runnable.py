@@ -66,7 +66,8 @@ class RLMRunnable(
         llm: The root LM: a LangChain chat model or LLM, also with .bind, .with_retry or .with_fallbacks. A str is
             looked up by `init_chat_model` of the langchain package.
         sub_llm: What `llm_query` calls. None: `llm`.
-        context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
+        context: Documents, texts, paths, a loader or a retriever: read once, and shared by all runs. Here, or, where an
+            event loop runs, which must not wait for what takes long, at the first run: in a thread, if that is async.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
         prices: What tokens cost, which `max_cost_usd` needs: in US dollars per million tokens
             `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, "sub_llm" likewise, or "reported" for a model, as of
@@ -74,8 +75,7 @@ class RLMRunnable(
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
         tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
-        sub_tools: Functions and LangChain tools, those of MCP servers too, that the sub-LMs alone may call, natively:
-            the root LM sees their replies, never what a tool gave. `sub_llm` must be a chat model with `bind_tools`.
+        sub_tools: The same, for the sub-LMs alone, which call them natively (`bind_tools`); the root LM sees replies.
         system_prompt: In place of the root LM's own system prompt.
         instructions: Added to the root LM's system prompt.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
@@ -218,9 +218,10 @@ class RLMRunnable(
 
     def _read(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
         output = read_output(keywords)
-        return output, read_run_input(output.read(value), self.context)
+        return output, read_run_input(output.read(value), self.context.read())
 
     async def _aread(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
+        await self.context.aread()
         if isinstance(value, (str, Sequence, PromptValue)):
             return self._read(cast(object, value), keywords)
         # It may bring a context: a loader or a folder may block for long, and many documents take a while.

@@ -182,7 +182,8 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""
     plain_reply_answers = rules.plain_reply_answers and not quoted  # what was meant to run is no answer
     if said and misfit is None and (final or plain_reply_answers or state.codeless > 1):
-        return state, Finish(said, "answer" if final else "plain_reply")
+        nothing_read = state.variables is None and not rules.plain_reply_answers
+        return state, Finish(said, "answer" if final else "plain_reply", nothing_read=nothing_read)
     if state.empty > 1:
         return state, _said_nothing(state)
     where = _where(rules, state, quoted)
