@@ -348,3 +348,35 @@ def until() -> Callable[[Callable[[], bool]], Any]:
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@dataclass(frozen=True)
+class ChildScript:
+    """A root LM that asks two children, each of which cites, and asks a sub-LM: what every face has to show."""
+
+    texts: dict[str, str] = field(
+        default_factory=lambda: {f"plot-{n}": f"Plot {n}.\n" + "Nothing of note.\n" * 300 for n in range(20)}
+    )
+    root_code: str = """
+answers = rlm_query_batched([("How many?", context[:3]), ("How many?", ["plot-7"])])
+answer["content"] = ", ".join(answers)
+answer["ready"] = True
+"""
+    child_code: str = """
+cite("Plot", context[0]["id"])
+answer["content"] = f"{len(context)} of " + llm_query("plain")
+answer["ready"] = True
+"""
+    answer: str = "3 of plain, 1 of plain"
+    sub_calls: int = 4
+    cited: tuple[str, ...] = ("plot-0", "plot-7")
+
+    def sub_reply(self, messages: Sequence[Any]) -> str:
+        """As the root LM of a child, and as its sub-LM."""
+        is_root = messages[0].content.startswith("You answer a question about a corpus")
+        return f"```repl{self.child_code}```" if is_root else "plain"
+
+
+@pytest.fixture
+def child_script() -> ChildScript:
+    return ChildScript()

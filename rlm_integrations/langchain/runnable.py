@@ -66,20 +66,17 @@ class RLMRunnable(
         llm: The root LM: a LangChain chat model or LLM, also with .bind, .with_retry or .with_fallbacks. A str is
             looked up by `init_chat_model` of the langchain package.
         sub_llm: What `llm_query` calls. None: `llm`.
-        context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
+        context: Documents, texts, paths, a loader or a retriever: read once, and shared by all runs. Here, or, where an
+            event loop runs, which must not wait for what takes long, at the first run: in a thread, if that is async.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
-        prices: What tokens cost, which `max_cost_usd` needs: in US dollars per million tokens
-            `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, "sub_llm" likewise, or "reported" for a model, as of
-            RLMEngine.
+        prices: What tokens cost, which `max_cost_usd` needs: `{"llm": {"input_price": 1.25, "output_price": 10.0}}` in US
+            dollars per million tokens, "sub_llm" likewise, or "reported" for a model, as of RLMEngine.
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
         tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
-        sub_tools: Functions and LangChain tools, those of MCP servers too, that the sub-LMs alone may call, natively:
-            the root LM sees their replies, never what a tool gave. `sub_llm` must be a chat model with `bind_tools`.
-        protocol: How the root LM hands over its code: "fence", in its text, or "tool", by native calls of one tool, for
-            models that do that better. `llm` must be a chat model with `bind_tools` then.
-        system_prompt: In place of the root LM's own system prompt.
-        instructions: Added to the root LM's system prompt.
+        sub_tools: The same, for the sub-LMs alone, which call them natively (`bind_tools`); the root LM sees replies.
+        protocol: "fence", or "tool": the root LM's code comes by native calls of one tool (`bind_tools`).
+        system_prompt, instructions: In place of the root LM's own system prompt, and added to it.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
         on_event: Called with each event of a run, in order; may be async. `invoke`, `stream` and `batch` call it in
             the thread that they were called in, and callback handlers too: all but tracers, async ones and those with
@@ -220,9 +217,10 @@ class RLMRunnable(
 
     def _read(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
         output = read_output(keywords)
-        return output, read_run_input(output.read(value), self.context)
+        return output, read_run_input(output.read(value), self.context.read())
 
     async def _aread(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
+        await self.context.aread()
         if isinstance(value, (str, Sequence, PromptValue)):
             return self._read(cast(object, value), keywords)
         # It may bring a context: a loader or a folder may block for long, and many documents take a while.

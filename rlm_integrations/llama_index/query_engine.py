@@ -64,7 +64,9 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         llm: The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
         sub_llm: What `llm_query` calls in the REPL. Default: `llm`.
         context: An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
-            is read once, here: after a change of the index, make a new engine.
+            is read once: after a change of the index, make a new engine. Here, or where an event loop runs, which must
+            not wait, at the first query: `aquery` and `asynthesize` read in a thread, all sync methods where they are
+            called. What is wrong with it is raised where it is read, unless it shows without.
         filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Not with a
             retriever.
         node_postprocessors: Applied to what a retriever returns. Only with a retriever.
@@ -144,7 +146,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        """What the engine's retriever finds; [] over a corpus, which was read whole when the engine was made.
+        """What the engine's retriever finds; [] over a corpus, which is read whole.
 
         Raises InvalidArgumentError over IndexNodes behind which stands what was not read: LlamaIndex would pass that
         over in silence.
@@ -174,7 +176,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         return self._run(query_bundle, self._context.for_run(), CBEventType.QUERY)
 
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        return await self._arun(query_bundle, self._context.for_run(), CBEventType.QUERY)
+        return await self._arun(query_bundle, await self._context.afor_run(), CBEventType.QUERY)
 
     def _run(self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType) -> RESPONSE_TYPE:
         asked = take_asked(self)

@@ -39,6 +39,15 @@ async def off_loop(chars: int, function: Callable[..., T], *args: Any) -> T:
     return await in_thread(function, *args) if chars > _LONG_CHARS else function(*args)
 
 
+def within_loop() -> bool:
+    """Whether this thread runs an event loop, which waits while anything else is done here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class RunThreads:
     """Runs blocking functions, each with a copy of the caller's context variables.
 

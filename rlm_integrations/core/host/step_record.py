@@ -50,7 +50,7 @@ class StepRecord:
 
     def sub_call_failed(self, batch: int | None, index: int | None, why: str) -> None:
         """One of a batch has no reply, sent or not."""
-        if batch in self.batches and index is not None:
+        if batch in self.batches and index is not None and index < self.batches[batch].size:
             self.batches[batch].failed[index] = why
 
     def failed_batches(self) -> list[FailedBatch]:

@@ -15,11 +15,12 @@ from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, pieces_advice, silently_cut
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.reservations import Reservations
+from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Said, ToolLoop, take_reply
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
-from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted, Warned
+from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import RunError, boundary
 from rlm_integrations.core.wording import error_words, number
@@ -67,21 +68,16 @@ class SubCalls:
 
         It is asked for once more where that can help and the budget has room; that is a sub-call of its own.
         """
-        try:
-            record, again = await self._attempt(call, step, tell=call.batch is None)
-        except BudgetError as refusal:
-            step.sub_call_failed(call.batch, call.index, str(refusal))
-            raise
+        record, again = await self._attempt(call, step, tell=call.batch is None)
         if again and self._reservations.one_more():
             with suppress(BudgetError):  # it was not sent after all: the first failure stands
                 record, _ = await self._attempt(call, step, tell=True)
         if record.error is None and record.reply is not None:
             return record.reply
-        why = record.error or "the sub-call failed"
-        step.sub_call_failed(call.batch, call.index, why)
-        if record.reply and record.reply.strip() and record.finish != "refusal":  # a refusal is quoted already
-            why = f"{why}; it began {shown(record.reply)}"
-        raise RefusedCallError("cut" if record.finish == "length" else "failed", why)
+        quoted = record.finish == "refusal"  # by the error
+        began = f"it began {shown(record.reply)}" if record.reply and record.reply.strip() and not quoted else ""
+        kind = "cut" if record.finish == "length" else "failed"
+        raise RefusedCallError(kind, record.error or "the sub-call failed", began)
 
     async def _attempt(self, call: LlmQuery, step: StepRecord, *, tell: bool) -> tuple[SubCall, bool]:
         """Send what is reserved, once. It is given back where it is not sent after all.
@@ -89,48 +85,33 @@ class SubCalls:
         Returns the record, with the error of a call that failed, and whether asking again can help. `tell` says
         whether the user is still to be told of the reservation.
         """
-        batch, index = call.batch, call.index
-        record: SubCall | None = None
         cut, again = None, False
         refusal: BudgetError | None = None
-
-        async def started() -> SubCall:
-            nonlocal record
-            number, began = self._reservations.number(), step.clock()
-            record = SubCall(number=number, batch=batch, index=index, prompt=call.prompt, start=began)
-            step.sub_call_sent()
-            await self._emit(SubCallStarted(step.iteration, number, call.prompt, batch, index))
-            return record
-
-        try:
-            if tell:
-                await self._emit(SubCallsReserved(step.iteration, 1))
-            said = await self._asked(call.prompt, step, started)
-            assert record is not None
-            completion = said.completion
-            cut = await off_loop(len(call.prompt), silently_cut, said.messages, completion)
-            if cut is not None:
-                record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
-            else:
-                record.error = unfinished(completion)
-                again = record.error is not None and record.requests == 1 and worth_asking_again(completion)
-        except RunError:  # of the user's handler, and the run ends with it
-            raise
-        except BudgetError as error:
-            if record is None:
+        with ReservedCall(call, step, self._reservations, self._emit) as sent:
+            try:
+                if tell:
+                    await self._emit(SubCallsReserved(step.iteration, 1))
+                said = await self._asked(call.prompt, step, sent)
+                record, completion = sent.sent_record, said.completion
+                cut = await off_loop(len(call.prompt), silently_cut, said.messages, completion)
+                if cut is not None:
+                    record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
+                else:
+                    record.error = unfinished(completion)
+                    again = record.error is not None and record.requests == 1 and worth_asking_again(completion)
+            except RunError:  # of the user's handler, and the run ends with it
                 raise
-            record.error, refusal = str(error), error
-        except Exception as error:
-            let_through(error, self._ends_run)
-            if record is None:
-                raise
-            record.error = _failure_words(error, len(call.prompt))
-        finally:
-            if record is None:
-                self._reservations.give_back()
-            else:
-                record.seconds = step.clock() - record.start
-                step.sub_call_closed()
+            except BudgetError as error:
+                record = sent.record
+                if record is None:
+                    raise
+                record.error, refusal = str(error), error
+            except Exception as error:
+                let_through(error, self._ends_run)
+                record = sent.record
+                if record is None:
+                    raise
+                record.error = _failure_words(error, len(call.prompt))
         await self._emit(SubCallEnded(step.iteration, record))
         if refusal is not None:  # what it had begun is recorded
             raise refusal
@@ -140,16 +121,16 @@ class SubCalls:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
         return record, again
 
-    async def _asked(self, prompt: str, step: StepRecord, started: Callable[[], Awaitable[SubCall]]) -> Said:
+    async def _asked(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
         if self._tools is None:
-            return await self._ask(prompt, step, started)
+            return await self._ask(prompt, step, sent)
         if self._around is None:
-            return await self._tools.ask(prompt, step, started)
+            return await self._tools.ask(prompt, step, sent)
         tools, said, failure = self._tools, list[Said](), list[BaseException]()
 
         async def execute() -> str:
             try:
-                said.append(await tools.ask(prompt, step, started))
+                said.append(await tools.ask(prompt, step, sent))
             except BaseException as error:  # no fault of the function that wraps it
                 failure.append(error)
                 raise
@@ -166,17 +147,10 @@ class SubCalls:
             raise RunError("around_sub_call: returned without awaiting execute()")
         return said[0]
 
-    async def _ask(self, prompt: str, step: StepRecord, started: Callable[[], Awaitable[SubCall]]) -> Said:
+    async def _ask(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
         messages = sub_call_messages(prompt)
-        record: SubCall | None = None
-
-        async def first() -> None:
-            nonlocal record
-            record = await started()
-
-        completion = await self._calls.sub_call(self._model, messages, step.waiting, first)
-        assert record is not None
-        take_reply(record, completion)
+        completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin)
+        take_reply(sent.sent_record, completion)
         return Said(completion, messages)
 
 

@@ -13,6 +13,7 @@ from rlm_integrations.core.calls.tool_rounds import as_messages, without_tools
 from rlm_integrations.core.host.answers import Emit
 from rlm_integrations.core.host.own_task import in_own_task
 from rlm_integrations.core.host.reservations import Reservations
+from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_tool_calls import SubToolCalls
 from rlm_integrations.core.language_model import Completion, Message, ToolRound
@@ -60,22 +61,16 @@ class ToolLoop:
         self._chars = chars
         self._fence_key = fence_key
 
-    async def ask(self, prompt: str, step: StepRecord, started: Callable[[], Awaitable[SubCall]]) -> Said:
+    async def ask(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
         """The last reply to a call that is reserved, after as many rounds of calls of tools as the limits allow.
 
-        `started` is awaited when it is first sent, and gives the record, into which each reply goes. Each further
+        `sent` is told when it is first sent, and has the record, into which each reply goes. Each further
         request is one more of `max_sub_calls`, reserved before the tools are called. An empty reply after a round is
         asked for once more. Raises BudgetError, and what the model raises.
         """
-        record: SubCall | None = None
-
-        async def first() -> None:
-            nonlocal record
-            record = await started()
-
         dialogue = _Dialogue(prompt, step, max(self._chars - len(prompt), self._chars // 4))
-        said = await self._send(dialogue, first)
-        assert record is not None
+        said = await self._send(dialogue, sent.begin)
+        record = sent.sent_record
         take_reply(record, said.completion)
         again = True
         while said.calls_tools or (again and dialogue.rounds and worth_asking_again(said.completion)):

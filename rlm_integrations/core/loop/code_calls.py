@@ -6,7 +6,7 @@ Nothing in the text of such a reply ever runs, whatever it quotes. FINAL(name) t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 from rlm_integrations.core.calls.reply_fields import arguments_of
@@ -26,7 +26,7 @@ _LOOKUP = re.compile(r"""FINAL(?:_VAR)?+\(["']?+[^\W\d]\w*+["']?+\)""")
 
 def read_calls(
     reply: str,
-    calls: Sequence[ToolCall],
+    called: Completion | None,
     quotations: Quotations | None = None,
     variables: Collection[str] | None = frozenset(),
     *,
@@ -36,18 +36,18 @@ def read_calls(
 
     Args:
         reply: Its text.
-        calls: The tools that it calls.
+        called: The reply itself, where it calls tools.
         quotations: What the root LM was shown. No FINAL that stands there counts.
         variables: Those that the session is known to have; None where no code has run.
         cut: Whether the reply did not come whole. Its last call may be half of one then, even where it can be read.
     """
     reply = reply.replace("\r\n", "\n")
-    if not calls:
+    if called is None:
         return _of_text(reply, quotations, variables, cut=cut)
     blocks: list[str] = []
     told: list[str | None] = []
-    for place, call in enumerate(calls, 1):
-        why = protocol_part("tool", "cut") if cut and place == len(calls) else None
+    for place, call in enumerate(called.tool_calls, 1):
+        why = protocol_part("tool", "cut") if cut and place == len(called.tool_calls) else None
         read = code_of(call) if why is None else None
         if read is not None:
             blocks.append(read)

@@ -78,8 +78,7 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
 def _parsed(rules: Rules, state: State, replied: Replied, *, cut: bool) -> ParsedReply:
     quotations = Quotations(state.quotable, state.fenced)
     if rules.protocol == "tool":
-        calls = () if replied.called is None else replied.called.tool_calls
-        return read_calls(replied.text, calls, quotations, state.variables, cut=replied.unfinished is not None)
+        return read_calls(replied.text, replied.called, quotations, state.variables, cut=replied.unfinished is not None)
     return (whole_blocks if cut else parse_reply)(replied.text, quotations, state.variables)
 
 
@@ -190,7 +189,8 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""
     plain_reply_answers = rules.plain_reply_answers and not quoted  # what was meant to run is no answer
     if said and misfit is None and (final or plain_reply_answers or state.codeless > 1):
-        return state, Finish(said, "answer" if final else "plain_reply")
+        nothing_read = state.variables is None and not rules.plain_reply_answers
+        return state, Finish(said, "answer" if final else "plain_reply", nothing_read=nothing_read)
     if state.empty > 1:
         return state, Fail(said_nothing(state.unfinished), draft=state.draft)
     where = _where(rules, state, quoted)

@@ -7,6 +7,7 @@ from functools import partial
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, prompt_chars, silently_cut
@@ -15,6 +16,7 @@ from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.part import origin_in
 from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
@@ -22,10 +24,7 @@ from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.host.sub_calls import SubCalls
-from rlm_integrations.core.host.sub_tool_calls import SubToolCalls
 from rlm_integrations.core.host.tool_calls import ToolCalls
-from rlm_integrations.core.host.tool_loop import ToolLoop
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
@@ -38,6 +37,7 @@ from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.run.sub_lm import sub_calls_of
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.trace.ends_run import let_through
@@ -99,6 +99,8 @@ class Node:
                 shown_whole(self.corpus, self._plan.limits),
             )
         )
+        if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
+            await self._emit(Warned("stuffed_reprs", warning))
         await self._emit(ConversationOpened(messages))
         state, action = await self._decide(State(), Opened(messages))
         while True:
@@ -149,7 +151,7 @@ class Node:
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            self._sub_calls(settings.sub_call_chars, reservations, foreign),
+            sub_calls_of(shared, reservations, foreign, self._emit, settings.sub_call_chars),
             ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
             Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
@@ -163,14 +165,6 @@ class Node:
         if not whole:
             self._repl.open_early()
         return await shared.threads.run(opening_messages, plan, self._question, corpus, settings)
-
-    def _sub_calls(self, chars: int, reservations: Reservations, foreign: ForeignCalls) -> SubCalls:
-        shared, plan, emit = self._shared, self._plan, self._emit
-        loop: ToolLoop | None = None
-        if plan.sub_tools:
-            tools = SubToolCalls(plan.sub_tools, shared.threads, foreign)
-            loop = ToolLoop(shared.calls, shared.sub, tools, reservations, emit, chars, plan.fence_key)
-        return SubCalls(shared.calls, shared.sub, chars, reservations, emit, plan.ends_run, loop, plan.around_sub_call)
 
     async def _repl_opened(self) -> None:
         capabilities = self._plan.sandbox.capabilities()
@@ -214,7 +208,7 @@ class Node:
             completion = await self._ask(action.messages)
         except Exception as error:
             let_through(error, self._plan.ends_run)
-            self._cause, words = error, error_words(error)
+            self._cause, words = error, with_key_remedy(error_words(error))
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
