@@ -12,7 +12,6 @@ from typing_extensions import TypeVar
 from rlm_integrations.core.calls.model_path import check_model
 from rlm_integrations.core.calls.prices import RunPrices, check_cost_is_known, read_prices
 from rlm_integrations.core.calls.sync_bridge import run_blocking
-from rlm_integrations.core.calls.tool_offer import with_python, with_python_where_it_can
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool, offered, read_sub_tools
@@ -21,6 +20,7 @@ from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Me
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
+from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.ends_run import EndsRun

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rlm_integrations.core.wording import number
 
+MOST_UNCALLED = 3
+"""Replies in a row with code in their text, where code comes by calling a tool."""
+
 
 def said_nothing(unfinished: str | None) -> str:
     """It replied twice in a row with nothing: `unfinished` is why, where that is known."""
