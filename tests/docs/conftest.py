@@ -36,6 +36,9 @@ def play(body: dict[str, Any]) -> dict[str, Any]:
         if "Count by code" in told:
             return text(COUNT + COMPUTE)
         return text(COUNT + CITE + (FILL if '"count"' in told else SAY))
+    if "the tool `python`" in said[0]:
+        code = (COUNT + CITE + SAY).removeprefix("```repl\n").removesuffix("\n```")
+        return calling(body["tools"][0]["function"], code=code)
     if said[-1] == "Who owns contract 7?":
         return calling(body["tools"][0]["function"], contract=7)
     if any("Say this: " in words for words in said):
