@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, cast
 
 from rlm_integrations.core.calls.reply_fields import arguments_of, calls_in, field_of, text_in
@@ -42,14 +43,17 @@ def called(message: object) -> tuple[tuple[ToolCall, ...], dict[str, Any] | None
 
     Arguments that are no JSON object go back as {}: servers read them again, and fail at others.
     """
-    calls = _with_ids(calls_in(message))
+    made = cast("Sequence[object]", field_of(message, "tool_calls") or ())
+    of_each = [(calls_in({"tool_calls": [each]}), field_of(each, "extra_content")) for each in made]
+    extras = [extra for read, extra in of_each for _ in read]
+    calls = _with_ids([call for read, _ in of_each for call in read] or calls_in(message))
     if not calls:
         return (), None
     kept = {"content": text_in(field_of(message, "content")) or None}
     if thoughts := field_of(message, "reasoning_content"):  # DeepSeek and others want them back amid calls
         kept["reasoning_content"] = thoughts
-    extra = {field_of(call, "id"): field_of(call, "extra_content") for call in field_of(message, "tool_calls") or ()}
-    return calls, {"role": "assistant", **kept, "tool_calls": [_sent_back(call, extra.get(call.id)) for call in calls]}
+    sent = [_sent_back(call, extra) for call, extra in zip_longest(calls, extras)]
+    return calls, {"role": "assistant", **kept, "tool_calls": sent}
 
 
 def _sent_back(call: ToolCall, extra: object) -> dict[str, Any]:

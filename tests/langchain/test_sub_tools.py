@@ -39,15 +39,21 @@ def owner(plot: int) -> str:
     return f"owner {plot}"
 
 
-async def read_page(page: int) -> list[dict[str, str]]:
+async def read_page(page: int) -> tuple[list[dict[str, str]], object]:
     await asyncio.sleep(0)
-    return [{"type": "text", "text": f"page {page}, "}, {"type": "text", "text": "read"}]
+    return [{"type": "text", "text": f"page {page}, "}, {"type": "text", "text": "read"}], object()
 
 
 def mcp_tool() -> StructuredTool:
     """As langchain-mcp-adapters makes them: async only, described by a JSON schema, giving blocks of content."""
     schema = {"type": "object", "properties": {"page": {"type": "integer"}}, "required": ["page"]}
-    return StructuredTool(name="read.page", description="Reads a page.", args_schema=schema, coroutine=read_page)
+    return StructuredTool(
+        name="read.page",
+        description="Reads a page.",
+        args_schema=schema,
+        coroutine=read_page,
+        response_format="content_and_artifact",
+    )
 
 
 def calling(name: str, arguments: str, call_id: str = "call_1") -> Completion:

@@ -1,4 +1,4 @@
-"""Rounds of calls of tools as messages: for a model that is to call no more, and to count characters. Pure."""
+"""Rounds of calls of tools as messages, and messages as rounds. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 
 from rlm_integrations.core.calls.conversation import NO_REPLY
 from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolResult, ToolRound
-from rlm_integrations.core.prompts.fences import fence_tag
-from rlm_integrations.core.prompts.texts import tool_round_part
 from rlm_integrations.core.surrogates import without_lone_surrogates
-from rlm_integrations.core.wording import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +60,6 @@ def as_messages(messages: Sequence[Message], rounds: Sequence[ToolRound]) -> lis
         told.append(Message("user", "\n".join(result.text for result in each.results)))
         told += each.then
     return told
-
-
-def without_tools(messages: Sequence[Message], rounds: Sequence[ToolRound], why: str, key: bytes) -> list[Message]:
-    """The conversation told anew, for the model's reply without further tools, and why there are none.
-
-    In words: many servers refuse a conversation with calls where no tools are offered, and some call them in spite of
-    being told not to. `key` is that of the fences around what the tools gave.
-    """
-    *before, last = messages
-    results = [
-        tool_round_part(
-            "result",
-            name=one_line(result.call.name),
-            arguments=one_line(result.call.arguments),
-            tag=fence_tag(key, result.call.name, result.call.arguments, result.text),
-            text=result.text,
-        )
-        for each in rounds
-        for result in each.results
-    ]
-    over = tool_round_part("over" if results else "none", why=why)
-    return [*before, Message(last.role, "\n\n".join((last.content, *results, over)))]
 
 
 def _told(reply: Completion, calls: Sequence[ToolCall]) -> str:

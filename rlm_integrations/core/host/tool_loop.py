@@ -9,13 +9,14 @@ from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import worth_asking_again
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
-from rlm_integrations.core.calls.tool_rounds import as_messages, without_tools
+from rlm_integrations.core.calls.tool_rounds import as_messages
 from rlm_integrations.core.host.answers import Emit
 from rlm_integrations.core.host.own_task import in_own_task
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_tool_calls import SubToolCalls
+from rlm_integrations.core.host.without_tools import without_tools
 from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.events import SubCallContinued

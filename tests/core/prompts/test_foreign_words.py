@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from rlm_integrations.core.calls.tool_rounds import without_tools
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.host.sub_tool_calls import result_text
+from rlm_integrations.core.host.without_tools import without_tools
 from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolResult, ToolRound
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM
