@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from rlm_integrations.core.corpus.corpus import Corpus
     from rlm_integrations.core.corpus.document import Document
     from rlm_integrations.core.corpus.retriever import Retriever
-    from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError, SandboxUnavailableError
+    from rlm_integrations.core.errors import (
+        CannotCallToolsError,
+        InvalidArgumentError,
+        MissingExtraError,
+        RLMError,
+        SandboxUnavailableError,
+    )
     from rlm_integrations.core.host.tools import Tool
     from rlm_integrations.core.language_model import (
         Completion,
@@ -65,6 +71,7 @@ _NAMES_OF = {
     "core.corpus.document": ("Document",),
     "core.corpus.retriever": ("Retriever",),
     "core.errors": (
+        "CannotCallToolsError",
         "InvalidArgumentError",
         "MissingExtraError",
         "RLMError",
@@ -125,6 +132,7 @@ _NAMES_OF = {
 _HOMES = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
+    "CannotCallToolsError",
     "Citation",
     "Cited",
     "CodeEnded",

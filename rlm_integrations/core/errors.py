@@ -2,6 +2,7 @@
 
 RLMError
 ├── InvalidArgumentError   an argument is wrong; also a ValueError
+│   └── CannotCallToolsError  a model calls no tools natively, but is to
 ├── MissingExtraError      an optional dependency is not installed; also an ImportError
 ├── SandboxUnavailableError  nothing here can confine the REPL
 └── RunError               a run failed; `.result` holds its trace and what was paid for

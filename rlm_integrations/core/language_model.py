@@ -107,7 +107,7 @@ class LanguageModel(Protocol):
     - `reports_cost: bool`: whether the usage of its replies has their cost. Where it is False, an engine with
       `max_cost_usd` needs its `prices`; where it is not defined, the replies show it;
     - `with_tools(tools: Sequence[ToolSpec]) -> ToolCaller`: the same model, calling these tools natively. `sub_tools`
-      need it of the sub-LM, and `protocol="tool"` of the root LM. Raises InvalidArgumentError where it cannot;
+      need it of the sub-LM, and `protocol="tool"` of the root LM. Raises CannotCallToolsError where it cannot;
     - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
       another adapter of it knows.
 
