@@ -53,6 +53,8 @@ class SubCalls:
         self._ends_run = ends_run
         self._tools = tools
         self._around = around
+        self._warned = False
+        """Whether the user was told that tokens are estimated."""
 
     async def query(self, call: LlmQuery, step: StepRecord) -> str:
         """The sub-LM's reply. Raises RefusedCallError, BudgetError."""
@@ -115,7 +117,8 @@ class SubCalls:
         await self._emit(SubCallEnded(step.iteration, record))
         if refusal is not None:  # what it had begun is recorded
             raise refusal
-        if record.usage.estimated_tokens:
+        if record.usage.estimated_tokens and not self._warned:
+            self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
