@@ -248,6 +248,7 @@ def test_a_misfit_is_told_with_a_call_to_send() -> None:
     assert result.answer == 3
     nudge = llm.requests[1][-1].content
     assert "does not fit the schema" in nudge
+    assert "Send it with this as its `code`:\n    answer[" in nudge
     assert "```" not in nudge
 
 

@@ -48,7 +48,8 @@ def nudge(name: str, protocol: CodeProtocol, **values: object) -> str:
     """The text of that name, which says what a step is, for a root LM that hands over code so."""
     a_step = protocol_part(protocol, "a_step")
     sentence = a_step[0].upper() + a_step[1:]
-    return with_examples(text(name), protocol).format(a_step=a_step, a_step_is_so=sentence, **values)
+    ours, like_this = with_examples(text(name), protocol), protocol_part(protocol, "like_this")
+    return ours.format(a_step=a_step, a_step_is_so=sentence, like_this=like_this, **values)
 
 
 def with_examples(ours: str, protocol: CodeProtocol) -> str:

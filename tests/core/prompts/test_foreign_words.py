@@ -148,9 +148,9 @@ OURS = names("""
     observation.little_time: seconds
     observation.output: tag
     observation.cut: n
-    nudge_no_code: step max_iterations quoted a_step_is_so
-    nudge_unfinished: step max_iterations why quoted a_step
-    nudge_misfit: step max_iterations quoted
+    nudge_no_code: step max_iterations quoted a_step_is_so like_this
+    nudge_unfinished: step max_iterations why quoted a_step like_this
+    nudge_misfit: step max_iterations quoted like_this
     last_call: limit tag
     repl_lost: retrieved
     observation.sub_calls_failed: n

@@ -11,8 +11,8 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.texts import (
     ToolDescription,
-    fill,
     first_message,
+    nudge,
     observation_part,
     root_system,
     sub_call_messages,
@@ -149,7 +149,9 @@ def test_a_sub_call_is_told_how_to_work_and_gets_its_prompt_untouched() -> None:
 
 
 def test_data_is_filled_in_once() -> None:
-    assert fill("nudge_misfit", step="{why}", max_iterations=2, why="{step}", quoted="").startswith("Step {why} of 2: ")
+    assert nudge("nudge_misfit", "fence", step="{why}", max_iterations=2, why="{step}", quoted="").startswith(
+        "Step {why} of 2: "
+    )
     assert observation_part("variables", variables="{variables}") == "Set: {variables}"
 
 
