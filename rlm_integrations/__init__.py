@@ -12,9 +12,24 @@ if TYPE_CHECKING:
     from rlm_integrations.core.corpus.corpus import Corpus
     from rlm_integrations.core.corpus.document import Document
     from rlm_integrations.core.corpus.retriever import Retriever
-    from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError, SandboxUnavailableError
+    from rlm_integrations.core.errors import (
+        CannotCallToolsError,
+        InvalidArgumentError,
+        MissingExtraError,
+        RLMError,
+        SandboxUnavailableError,
+    )
     from rlm_integrations.core.host.tools import Tool
-    from rlm_integrations.core.language_model import Completion, LanguageModel, Message
+    from rlm_integrations.core.language_model import (
+        Completion,
+        LanguageModel,
+        Message,
+        ToolCall,
+        ToolCaller,
+        ToolResult,
+        ToolRound,
+        ToolSpec,
+    )
     from rlm_integrations.core.limits import RLMLimits
     from rlm_integrations.core.sandbox import Sandbox
     from rlm_integrations.core.trace.citations import Citation
@@ -36,6 +51,7 @@ if TYPE_CHECKING:
         RunEnded,
         RunFailed,
         RunStarted,
+        SubCallContinued,
         SubCallEnded,
         SubCallsReserved,
         SubCallStarted,
@@ -55,6 +71,7 @@ _NAMES_OF = {
     "core.corpus.document": ("Document",),
     "core.corpus.retriever": ("Retriever",),
     "core.errors": (
+        "CannotCallToolsError",
         "InvalidArgumentError",
         "MissingExtraError",
         "RLMError",
@@ -65,6 +82,11 @@ _NAMES_OF = {
         "Completion",
         "LanguageModel",
         "Message",
+        "ToolCall",
+        "ToolCaller",
+        "ToolResult",
+        "ToolRound",
+        "ToolSpec",
     ),
     "core.limits": ("RLMLimits",),
     "core.sandbox": ("Sandbox",),
@@ -87,6 +109,7 @@ _NAMES_OF = {
         "RunEnded",
         "RunFailed",
         "RunStarted",
+        "SubCallContinued",
         "SubCallEnded",
         "SubCallStarted",
         "SubCallsReserved",
@@ -109,6 +132,7 @@ _NAMES_OF = {
 _HOMES = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
+    "CannotCallToolsError",
     "Citation",
     "Cited",
     "CodeEnded",
@@ -146,10 +170,16 @@ __all__ = [
     "Sandbox",
     "SandboxError",
     "SandboxUnavailableError",
+    "SubCallContinued",
     "SubCallEnded",
     "SubCallStarted",
     "SubCallsReserved",
     "Tool",
+    "ToolCall",
+    "ToolCaller",
+    "ToolResult",
+    "ToolRound",
+    "ToolSpec",
     "Usage",
     "Warned",
     "collect_rlm_traces",

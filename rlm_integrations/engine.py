@@ -13,11 +13,14 @@ from rlm_integrations.core.calls.model_path import check_model
 from rlm_integrations.core.calls.prices import RunPrices, check_cost_is_known, read_prices
 from rlm_integrations.core.calls.sync_bridge import run_blocking
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.host.sub_calls import AroundSubCall
+from rlm_integrations.core.host.sub_tools import SubTool, offered, read_sub_tools
 from rlm_integrations.core.host.tools import read_tools
-from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
+from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.ends_run import EndsRun
@@ -42,6 +45,12 @@ class RLMEngine(Generic[AnswerT]):
         sandbox: "auto" takes the strongest confinement that works here, and refuses where there is none. "process", a
             Sandbox, or "unconfined", which runs model-written code with your rights.
         tools: Functions that the REPL may call; they run in this process, with JSON values.
+        sub_tools: Tools of the sub-LMs alone, which they call natively while they answer `llm_query` and the like: the
+            root LM sees their replies, never what a tool gave. Functions with types and a docstring, sync or async, run
+            in this process. Needs a sub-LM that calls tools; `max_tool_rounds` and `max_tool_calls` bound them.
+        protocol: How the root LM hands over its code: "fence", in marked fences of its text, or "tool", by native calls
+            of one tool, `python`, for models that do that better. The root LMs of children do so where they can call
+            tools, and else write fences.
         answer_type: A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
             LM is told what does not fit.
         system_prompt: Replaces the root LM's system message, and may have the placeholders of
@@ -53,6 +62,7 @@ class RLMEngine(Generic[AnswerT]):
             "raise": it raises LimitReachedError, which carries that result.
         around_step: Wraps each execution of code; see `AroundStep`.
         around_child: Wraps each child RLM, as `rlm_query` starts them; see `AroundChild`.
+        around_sub_call: Wraps each sub-call of a sub-LM that has tools; see `AroundSubCall`.
         ends_run: Whether an exception of a tool, a retriever or a model is no failure, but meant for whoever called
             the run, which it then ends: it is raised as it is, with a `.result`, and the code is told nothing of it.
 
@@ -69,6 +79,8 @@ class RLMEngine(Generic[AnswerT]):
         prices: RunPrices | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[Callable[..., Any]] = (),
+        sub_tools: Sequence[Callable[..., Any] | SubTool] = (),
+        protocol: CodeProtocol = "fence",
         answer_type: type[AnswerT] | None = None,
         system_prompt: str | None = None,
         instructions: str | None = None,
@@ -76,6 +88,7 @@ class RLMEngine(Generic[AnswerT]):
         on_limit: Literal["answer", "raise"] = "answer",
         around_step: AroundStep | None = None,
         around_child: AroundChild | None = None,
+        around_sub_call: AroundSubCall | None = None,
         ends_run: EndsRun | None = None,
     ) -> None:
         check_model(llm, "llm")
@@ -83,11 +96,14 @@ class RLMEngine(Generic[AnswerT]):
             check_model(sub_llm, "sub_llm")
         if on_limit not in ("answer", "raise"):
             raise InvalidArgumentError(f'on_limit: {on_limit!r} is unknown; pass "answer" or "raise"')
+        if protocol not in ("fence", "tool"):
+            raise InvalidArgumentError(f'protocol: {protocol!r} is unknown; pass "fence" or "tool"')
         _check_text(system_prompt, "system_prompt")
         _check_text(instructions, "instructions")
         _check_function(on_event, "on_event", "event")
         _check_function(around_step, "around_step", "iteration, code, execute")
         _check_function(around_child, "around_child", "prompt, execute")
+        _check_function(around_sub_call, "around_sub_call", "prompt, execute")
         _check_function(ends_run, "ends_run", "error")
         bounds, sub = RLMLimits.of(limits), sub_llm or llm
         root_prices, sub_prices = read_prices(prices, "llm"), read_prices(prices, "sub_llm")
@@ -96,6 +112,7 @@ class RLMEngine(Generic[AnswerT]):
         check_cost_is_known(bounds, "llm", llm, root_prices)
         if bounds.max_depth and bounds.max_sub_calls:
             check_cost_is_known(bounds, "sub_llm", sub, sub_prices)
+        for_sub_lms = read_sub_tools(sub_tools)
         self._plan = RunPlan(
             root=llm,
             sub=sub,
@@ -104,6 +121,10 @@ class RLMEngine(Generic[AnswerT]):
             limits=bounds,
             sandbox=resolve_sandbox(sandbox),
             tools=read_tools(tools),
+            sub_tools=for_sub_lms,
+            sub_with_tools=offered(sub, for_sub_lms.values()) if for_sub_lms else None,
+            root_with_tool=with_python(llm) if protocol == "tool" else None,
+            child_with_tool=with_python_where_it_can(sub) if protocol == "tool" and bounds.max_depth > 1 else None,
             answer_type=AnswerType(answer_type),
             system_prompt=system_prompt,
             instructions=instructions,
@@ -111,6 +132,7 @@ class RLMEngine(Generic[AnswerT]):
             on_limit=on_limit,
             around_step=around_step,
             around_child=around_child,
+            around_sub_call=around_sub_call,
             ends_run=ends_run,
         )
 

@@ -593,6 +593,7 @@ NOT_POSSESSIVE = {
     r"^(?=\s*citations\s*:)": "at the beginning of a line's text, one way to match",
     "_REFUSED": "bounded: of an error, 4,000 characters are looked at",
     r"^### (\w+)\n(.*?)(?=\n### |\Z)": "reads prompts of this package",
+    "_FENCED": "reads prompts of this package, and the user's",
     r"\{sub_calls\}\n?": "one character at most",
 }
 

@@ -88,6 +88,9 @@ def ask(
     sandbox: Annotated[
         str, typer.Option(help="What confines the model's code: auto, process, monty or unconfined.")
     ] = "auto",
+    protocol: Annotated[
+        str, typer.Option(help="How the root LM hands over code: fence, in its text, or tool, by native tool calls.")
+    ] = "fence",
     imports: Annotated[
         list[str] | None,
         typer.Option("--import", metavar="MODULE", help="The model's code may import it, as numpy; may be repeated."),
@@ -115,7 +118,7 @@ def ask(
         from rlm_integrations.cli.ask import Ask, answer_question
         from rlm_integrations.cli.file_corpus import confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
-        from rlm_integrations.cli.settings import read_limits, read_models, read_sandbox
+        from rlm_integrations.cli.settings import read_limits, read_models, read_protocol, read_sandbox
         from rlm_integrations.files.selection import Selection
         from rlm_integrations.terminal.console import progress_console
         from rlm_integrations.terminal.live_view import LiveView
@@ -123,14 +126,14 @@ def ask(
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits(named, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
-        confined = read_sandbox(sandbox, imports or [])
+        confined, code_protocol = read_sandbox(sandbox, imports or []), read_protocol(protocol)
         began = context.obj if isinstance(context.obj, float) else None
         view = LiveView(progress_console(), began=began, in_full=verbose)
         with view, ended_by_signals():
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        answer_question(Ask(question, files, root, sub, limits, confined, as_json, trace), view)
+        answer_question(Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace), view)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_s
 from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.cli.trace_file import TraceFile
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
 from rlm_integrations.core.sandbox import Sandbox
@@ -37,6 +38,7 @@ class Ask:
     sub: OpenAIModel | None
     limits: RLMLimits
     sandbox: str | Sandbox
+    protocol: CodeProtocol
     as_json: bool
     trace: Path | None
 
@@ -50,7 +52,14 @@ def answer_question(ask: Ask, view: LiveView) -> None:
     with ExitStack() as stack:
         read = [file.path for file in ask.files.files if file.path != STDIN]
         trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace, read))
-        engine = RLMEngine(ask.root, sub_llm=ask.sub, limits=ask.limits, sandbox=ask.sandbox, on_event=view.see)
+        engine = RLMEngine(
+            ask.root,
+            sub_llm=ask.sub,
+            limits=ask.limits,
+            sandbox=ask.sandbox,
+            protocol=ask.protocol,
+            on_event=view.see,
+        )
         try:
             with view:
                 with ended_by_signals():

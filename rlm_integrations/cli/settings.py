@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast, get_args
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.openai import OpenAIModel
@@ -68,6 +70,13 @@ def read_sandbox(sandbox: str, imports: Sequence[str]) -> str | Sandbox:
     if sandbox not in ("auto", "process", "unconfined"):
         raise InvalidArgumentError(f"--import: the sandbox {sandbox!r} cannot import modules; use --sandbox process")
     return ProcessSandbox(imports=imports, confined=sandbox != "unconfined")
+
+
+def read_protocol(protocol: str) -> CodeProtocol:
+    """Raises InvalidArgumentError for an unknown one."""
+    if protocol not in get_args(CodeProtocol):
+        raise InvalidArgumentError(f"--protocol: {protocol!r} is unknown; pass fence or tool")
+    return cast(CodeProtocol, protocol)
 
 
 def _need_price(option: str, price: str | None) -> None:

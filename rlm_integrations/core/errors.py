@@ -2,6 +2,7 @@
 
 RLMError
 ├── InvalidArgumentError   an argument is wrong; also a ValueError
+│   └── CannotCallToolsError  a model calls no tools natively, but is to
 ├── MissingExtraError      an optional dependency is not installed; also an ImportError
 ├── SandboxUnavailableError  nothing here can confine the REPL
 └── RunError               a run failed; `.result` holds its trace and what was paid for
@@ -19,6 +20,21 @@ class RLMError(Exception):
 
 class InvalidArgumentError(RLMError, ValueError):
     """An argument is wrong. The message names it, says what was wrong and what to pass instead."""
+
+
+class CannotCallToolsError(InvalidArgumentError):
+    """A model calls no tools natively, but is to. Raised by `LanguageModel.with_tools`.
+
+    Args:
+        model: Its name.
+        why: How that is known.
+        instead: A model that would do, as "a chat model that can, for instance ChatOpenAI(...)".
+    """
+
+    def __init__(self, model: str, why: str, instead: str) -> None:
+        super().__init__(f"{model} cannot call tools ({why}); pass {instead}")
+        self.problem = f"{model} cannot call tools ({why})"
+        self.instead = instead
 
 
 class MissingExtraError(RLMError, ImportError):

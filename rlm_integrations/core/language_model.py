@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from rlm_integrations.core.usage import Usage
 
 Role = Literal["system", "user", "assistant"]
+CodeProtocol = Literal["fence", "tool"]
+"""How a root LM hands over its code: in fences of its text, or by calling a tool natively."""
 Finish = Literal["stop", "length", "content_filter", "refusal", "error"]
 """How a reply ended: by itself, cut at the limit of its tokens, withheld or cut by a filter, as the model's refusal, or
 because the server failed amid it."""
@@ -20,6 +22,17 @@ class Message:
 
     role: Role
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool in a model's reply."""
+
+    name: str
+    arguments: str = "{}"
+    """As the model wrote them: a JSON object, or what was to be one."""
+    id: str = ""
+    """What the result is to be sent back under, where the server says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +48,52 @@ class Completion:
     """What a reasoning model thought first, where the server says so. Thoughts in the text are found by the engine."""
     cached: bool = False
     """Whether it came from a cache: nothing was sent, and it cost nothing. Its usage is not counted."""
-    tool_calls: str = ""
-    """Tools that it calls though none was offered, as JSON in <tool_call> tags. A root LM's run as code where they are
-    that and it says nothing else; a sub-call that says nothing else has failed."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Tools that it calls. Where none was offered, a root LM's run as code where they are that and it says nothing
+    else; a sub-call that says nothing else has failed."""
+    native: object = field(default=None, repr=False, compare=False)
+    """The reply as its framework has it, for a model that is asked again with the results of its calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is told of it."""
+
+    name: str
+    """At most 64 of A-Z, a-z, 0-9, _ and -."""
+    description: str
+    parameters: dict[str, Any]
+    """The JSON schema of its arguments, which is an object's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a call of a tool gave, or why it gave nothing."""
+
+    call: ToolCall
+    text: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRound:
+    """A reply that called tools, and their results: one for each call, in the order of the calls."""
+
+    reply: Completion
+    results: tuple[ToolResult, ...]
+    then: tuple[Message, ...] = ()
+    """What was said below the results before the next such reply, if anything: the assistant and the user by turns."""
+
+
+class ToolCaller(Protocol):
+    """A model to which tools are offered.
+
+    It may define `complete_sync(messages, rounds) -> Completion` too, as a LanguageModel may.
+    """
+
+    async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        """The reply to the conversation, after which the rounds took place. It may call tools (`tool_calls`)."""
+        ...
 
 
 class LanguageModel(Protocol):
@@ -50,6 +106,8 @@ class LanguageModel(Protocol):
       and prompts of sub-calls are kept within it;
     - `reports_cost: bool`: whether the usage of its replies has their cost. Where it is False, an engine with
       `max_cost_usd` needs its `prices`; where it is not defined, the replies show it;
+    - `with_tools(tools: Sequence[ToolSpec]) -> ToolCaller`: the same model, calling these tools natively. `sub_tools`
+      need it of the sub-LM, and `protocol="tool"` of the root LM. Raises CannotCallToolsError where it cannot;
     - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
       another adapter of it knows.
 

@@ -38,11 +38,14 @@ class RLMLimits(BaseModel):
     max_depth: int = Field(default=1, ge=0, le=8)
     """0: no sub-calls. 1: the root LM calls plain LMs. 2 and more: RLMs too, which call RLMs in turn."""
     max_sub_calls: int = Field(default=1000, ge=0)
-    """Model calls below the root: those of the code, and each reply of the root LM of a child RLM."""
+    """Model calls below the root: those of the code, each reply of the root LM of a child RLM, and each reply of a
+    sub-LM after calls of its tools."""
     max_repls: int = Field(default=8, ge=1)
     """Child RLMs at work at once; one that waits for children of its own is not. Each has a REPL: a process."""
     max_tool_calls: int = Field(default=10_000, ge=0)
-    """Calls of tools and of `retrieve`: these may cost money too, and each is kept in the trace."""
+    """Calls of tools, the sub-LMs' too, and of `retrieve`: these may cost money too, and each is kept in the trace."""
+    max_tool_rounds: int = Field(default=10, ge=1)
+    """Replies of a sub-LM in one sub-call that may call its tools (`sub_tools`): then it is asked to reply without."""
     max_concurrency: int = Field(default=32, ge=1)
     """Model and tool calls open at once."""
     max_total_tokens: int | None = Field(default=2_000_000, ge=1)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationErr
 
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
@@ -28,6 +29,8 @@ class EngineOptions(TypedDict, total=False):
     prices: RunPrices | None
     sandbox: str | Sandbox
     tools: Sequence[Any]
+    sub_tools: Sequence[Any]
+    protocol: CodeProtocol
     system_prompt: str | None
     instructions: str | None
     trace: TraceDetail
@@ -58,6 +61,8 @@ class EngineArguments(BaseModel):
     prices: Any = None
     sandbox: SkipValidation[str | Sandbox] = "auto"
     tools: tuple[Any, ...] = ()
+    sub_tools: tuple[Any, ...] = ()
+    protocol: CodeProtocol = "fence"
     system_prompt: str | None = None
     instructions: str | None = None
     trace: TraceDetail = "summary"
@@ -93,12 +98,12 @@ class EngineArguments(BaseModel):
     def _read_limits(cls, value: Any) -> RLMLimits:
         return RLMLimits.of(value)
 
-    @field_validator("tools", mode="before")
+    @field_validator("tools", "sub_tools", mode="before")
     @classmethod
-    def _read_tools(cls, value: Any) -> tuple[Any, ...]:
+    def _read_tools(cls, value: Any, info: Any) -> tuple[Any, ...]:
         if isinstance(value, str) or not isinstance(value, Iterable):
             given = type(value).__name__
-            raise InvalidArgumentError(f"tools: {given} given; pass a list of functions or LangChain tools")
+            raise InvalidArgumentError(f"{info.field_name}: {given} given; pass a list of functions or LangChain tools")
         return tuple(cast(Iterable[Any], value))
 
     @field_validator("on_event", mode="before")

@@ -23,6 +23,7 @@ from rlm_integrations.core.usage import Usage
 
 REPL_TOOL_NAME = "python_repl"
 CHILD_NAME = "rlm_query"
+SUB_CALL_NAME = "llm_query"
 EVENT_NAME = "rlm_iteration"
 
 _of_child: ContextVar[RunnableConfig | None] = ContextVar("_of_child", default=None)
@@ -79,10 +80,15 @@ class RunCallbacks:
 
     async def around_child(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
         """Show a child RLM as a chain run below the step that called it; its own steps and calls are below that."""
+        return await self._below_step(CHILD_NAME, prompt, execute)
+
+    async def around_sub_call(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
+        """Show a sub-call of a sub-LM with tools likewise, with the runs of the model and of its tools below it."""
+        return await self._below_step(SUB_CALL_NAME, prompt, execute)
+
+    async def _below_step(self, name: str, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
         config = ensure_config()  # of the step: this runs in its context
-        run = await get_async_callback_manager_for_config(config).on_chain_start(
-            None, {"input": prompt}, name=CHILD_NAME
-        )
+        run = await get_async_callback_manager_for_config(config).on_chain_start(None, {"input": prompt}, name=name)
         config = patch_config(config, callbacks=run.get_child())
 
         async def child() -> str:
@@ -104,7 +110,8 @@ class RunCallbacks:
             self._usage += event.usage
             self._sub_calls += bool(event.node)
         elif isinstance(event, SubCallEnded):
-            self._sub_calls += event.call.child is None  # each reply of a child is counted
+            # each reply of a child's root LM is counted above
+            self._sub_calls += event.call.model_calls if event.call.child is None else 0
             self._failed_sub_calls += event.call.error is not None
             self._usage += event.call.usage
         elif isinstance(event, IterationStarted) and not event.node:

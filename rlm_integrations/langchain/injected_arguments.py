@@ -35,8 +35,11 @@ class Injected:
         return self.call_id or self.graph is not None
 
     @classmethod
-    def of(cls, tool: BaseTool) -> Injected:
-        """Those of the tool. Raises InvalidArgumentError for one that nothing will give a value, and that has none."""
+    def of(cls, tool: BaseTool, argument_name: str = "tools") -> Injected:
+        """Those of the tool, which was passed as that argument.
+
+        Raises InvalidArgumentError for one that nothing will give a value, and that has none.
+        """
         graph: str | None = None
         call_id = False
         for argument in _arguments(tool):
@@ -46,8 +49,8 @@ class Injected:
                 call_id = True
             elif argument.is_a(InjectedToolArg) and argument.required:
                 raise InvalidArgumentError(
-                    f"tools: {tool.name!r} has the injected argument {argument.name!r}, which nobody passes to a tool "
-                    "of a REPL; give it a default, or pass a function that calls the tool with it"
+                    f"{argument_name}: {tool.name!r} has the injected argument {argument.name!r}, which nobody passes "
+                    "to it here; give it a default, or pass a function that calls the tool with it"
                 )
         return cls(graph, call_id)
 

@@ -22,10 +22,11 @@ from rlm_integrations.core.calls.reply_fields import (
     thoughts_of,
 )
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.language_model import Completion, Message, ToolCaller, ToolRound, ToolSpec
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.langchain.cache_hits import came_from_cache
+from rlm_integrations.langchain.tool_calling import bind_tools, round_messages, with_calls
 
 NO_STREAM_TAG = "nostream"
 """Keeps a model call's messages out of LangGraph's `stream_mode="messages"`: they are REPL code, not the answer."""
@@ -81,18 +82,43 @@ class LangChainModel:
         return min(_windows(self.served_by), default=None)
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        return self._completion(await self.served_by.ainvoke(to_langchain(messages), self._config()))
+        return self.completion(await self.served_by.ainvoke(to_langchain(messages), self.config()))
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
-        return self._completion(self.served_by.invoke(to_langchain(messages), self._config()))
+        return self.completion(self.served_by.invoke(to_langchain(messages), self.config()))
 
-    def _completion(self, reply: object) -> Completion:
+    def with_tools(self, tools: Sequence[ToolSpec]) -> ToolCaller:
+        """The model with the tools. Raises InvalidArgumentError where it cannot call any."""
+        return LangChainToolCaller(self, bind_tools(self.served_by, tools))
+
+    def completion(self, reply: object) -> Completion:
+        """What the model replied."""
         return replace(completion_of(reply), cached=came_from_cache(reply, self.served_by))
 
-    def _config(self) -> RunnableConfig:
+    def config(self) -> RunnableConfig:
+        """That of a call which is made now."""
         config = ensure_config()
         config["tags"] = [*config.get("tags", ()), *self._tags]
         return config
+
+
+class LangChainToolCaller:
+    """The user's model with tools bound to it."""
+
+    def __init__(self, model: LangChainModel, bound: Runnable[Any, Any]) -> None:
+        self._model = model
+        self._bound = bound
+
+    async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        sent = [*to_langchain(messages), *round_messages(rounds)]
+        return self._completion(await self._bound.ainvoke(sent, self._model.config()))
+
+    def complete_sync(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        sent = [*to_langchain(messages), *round_messages(rounds)]
+        return self._completion(self._bound.invoke(sent, self._model.config()))
+
+    def _completion(self, reply: object) -> Completion:
+        return with_calls(self._model.completion(reply), reply)
 
 
 def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:

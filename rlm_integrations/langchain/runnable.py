@@ -36,6 +36,7 @@ from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutp
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
+from rlm_integrations.langchain.sub_tools import as_sub_tools
 from rlm_integrations.langchain.tools import as_functions
 from rlm_integrations.langchain.wrapped import KeepsTool
 
@@ -68,14 +69,14 @@ class RLMRunnable(
         context: Documents, texts, paths, a loader or a retriever: read once, and shared by all runs. Here, or, where an
             event loop runs, which must not wait for what takes long, at the first run: in a thread, if that is async.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
-        prices: What tokens cost, which `max_cost_usd` needs: in US dollars per million tokens
-            `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, "sub_llm" likewise, or "reported" for a model, as of
-            RLMEngine.
+        prices: What tokens cost, which `max_cost_usd` needs: `{"llm": {"input_price": 1.25, "output_price": 10.0}}` in
+            US dollars per million tokens, "sub_llm" likewise, or "reported" for a model, as of RLMEngine.
         sandbox: "auto", "process", "monty", "unconfined" or a Sandbox, as of RLMEngine.
         tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
-        system_prompt: In place of the root LM's own system prompt.
-        instructions: Added to the root LM's system prompt.
+        sub_tools: The same, for the sub-LMs alone, which call them natively (`bind_tools`); the root LM sees replies.
+        protocol: "fence", or "tool": the root LM's code comes by native calls of one tool (`bind_tools`).
+        system_prompt, instructions: In place of the root LM's own system prompt, and added to it.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
         on_event: Called with each event of a run, in order; may be async. `invoke`, `stream` and `batch` call it in
             the thread that they were called in, and callback handlers too: all but tracers, async ones and those with
@@ -232,7 +233,7 @@ class RLMRunnable(
 
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
-        check_within_graph(self.tools)
+        check_within_graph((*self.tools, *self.sub_tools))
         config = in_callers_thread(config)
         callbacks = self._callbacks(config, output, sync=True)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
@@ -245,7 +246,7 @@ class RLMRunnable(
 
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         context = RunContext(asked.context)
-        check_within_graph(self.tools)
+        check_within_graph((*self.tools, *self.sub_tools))
         callbacks = self._callbacks(config, output, sync=False)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
@@ -279,6 +280,8 @@ class RLMRunnable(
             prices=self.prices,
             sandbox=self.sandbox,
             tools=cast(Sequence[Callable[..., Any]], as_functions(self.tools, sync=sync)),
+            sub_tools=as_sub_tools(self.sub_tools, sync=sync),
+            protocol=self.protocol,
             answer_type=answer_type,
             system_prompt=self.system_prompt,
             instructions=self.instructions,
@@ -286,6 +289,7 @@ class RLMRunnable(
             on_limit=self.on_limit,
             around_step=callbacks.around_step,
             around_child=callbacks.around_child,
+            around_sub_call=callbacks.around_sub_call,
             ends_run=is_graph_signal,
         )
 

@@ -42,14 +42,14 @@ def _as_function(tool: BaseTool, sync: bool) -> Callable[..., Any]:
         given = arguments(args, kwargs)
         return await (acall_injected(tool, injected, given) if injected else cast(Any, tool).ainvoke(given))
 
-    function: Any = call if sync and not _is_only_async(tool) else acall
+    function: Any = call if sync and not is_only_async(tool) else acall
     function.__name__ = re.sub(r"\W|^(?=\d)", "_", tool.name)
     function.__doc__ = tool.description
     function.__signature__ = signature
     return function
 
 
-def _is_only_async(tool: BaseTool) -> bool:
+def is_only_async(tool: BaseTool) -> bool:
     """Tools of MCP servers are: their sync method is there, and raises."""
     return isinstance(tool, (StructuredTool, Tool)) and tool.func is None
 

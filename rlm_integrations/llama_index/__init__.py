@@ -29,6 +29,7 @@ from rlm_integrations.llama_index.events import (
     RLMIterationStartEvent,
     RLMRootReplyEvent,
     RLMSubCallEvent,
+    RLMToolCallEvent,
 )
 from rlm_integrations.llama_index.install import install, is_installed, uninstall
 from rlm_integrations.llama_index.query_engine import RLMQueryEngine
@@ -43,6 +44,7 @@ __all__ = [
     "RLMQueryEngine",
     "RLMRootReplyEvent",
     "RLMSubCallEvent",
+    "RLMToolCallEvent",
     "get_code_executor",
     "install",
     "is_installed",

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
@@ -35,6 +36,8 @@ class QueryEngineOptions(TypedDict, total=False):
     prices: RunPrices | None
     sandbox: str | Sandbox
     tools: Sequence[BaseTool | Callable[..., Any]]
+    sub_tools: Sequence[BaseTool | Callable[..., Any]]
+    protocol: CodeProtocol
     output_cls: type[BaseModel] | None
     streaming: bool
     inline_citations: bool

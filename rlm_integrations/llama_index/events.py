@@ -65,6 +65,21 @@ class RLMSubCallEvent(_RLMEvent):
         return "RLMSubCallEvent"
 
 
+class RLMToolCallEvent(_RLMEvent):
+    """A sub-LM called a tool of its own. Texts are cut at 2,000 characters."""
+
+    iteration: int
+    sub_call: int
+    name: str
+    arguments: str
+    result: str | None
+    error: str | None
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "RLMToolCallEvent"
+
+
 def instrumentation_event(event: events.Event) -> BaseEvent | None:
     """The event as LlamaIndex's handlers get it; None for one that LlamaIndex has an event of its own for."""
     node = list(event.node)
@@ -92,6 +107,16 @@ def instrumentation_event(event: events.Event) -> BaseEvent | None:
                 prompt=call.prompt[:_TEXT_CHARS],
                 reply=None if call.reply is None else call.reply[:_TEXT_CHARS],
                 error=call.error,
+            )
+        case events.HostCallEnded(sub_call=int(sub_call), call=made):
+            return RLMToolCallEvent(
+                node=node,
+                iteration=event.iteration,
+                sub_call=sub_call,
+                name=made.name,
+                arguments=made.arguments,
+                result=made.result,
+                error=made.error,
             )
         case _:
             return None

@@ -9,6 +9,7 @@ from llama_index.core.base.llms.generic_utils import messages_to_prompt
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
+from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnknownVariableType]
@@ -19,10 +20,11 @@ from rlm_integrations.core.calls.reply_fields import calls_in, field_of, finish_
 from rlm_integrations.core.calls.system_role import without_system
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.language_model import Completion, Message, ToolCaller, ToolRound, ToolSpec
 from rlm_integrations.llama_index.blocking import holds_loop_up
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.token_usage import usage_of
+from rlm_integrations.llama_index.tool_calling import OfferedTool, round_messages, tool_caller, with_calls
 
 LLMLike = LLM | str
 """An LLM, or a str that `resolve_llm` knows. LangChain models work too, through llama-index-llms-langchain."""
@@ -46,26 +48,31 @@ class LlamaIndexModel:
         self.llm = self.served_by = llm
         metadata = llm.metadata
         self._is_chat_model = metadata.is_chat_model
-        self._holds_loop_up = holds_loop_up(llm, "achat" if metadata.is_chat_model else "acomplete")
+        self.holds_loop_up = holds_loop_up(llm, "achat" if metadata.is_chat_model else "acomplete")
         self._system_role = metadata.system_role
         self._model_name = metadata.model_name
         self.max_input_tokens = _max_input_tokens(metadata.context_window, metadata.num_output)
 
+    def with_tools(self, tools: Sequence[ToolSpec]) -> ToolCaller:
+        """The LLM with the tools. Raises InvalidArgumentError where it cannot call any."""
+        return LlamaIndexToolCaller(self, tool_caller(self.llm), tools)
+
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        if self._holds_loop_up:
+        if self.holds_loop_up:
             return await in_thread(self.complete_sync, messages)
-        sent = self._chat_messages(messages)
+        sent = self.chat_messages(messages)
         if self._is_chat_model:
-            return self._completion(await self.llm.achat(sent))
-        return self._completion(await self.llm.acomplete(self._prompt(sent), formatted=True))
+            return self.completion(await self.llm.achat(sent))
+        return self.completion(await self.llm.acomplete(self._prompt(sent), formatted=True))
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
-        sent = self._chat_messages(messages)
+        sent = self.chat_messages(messages)
         if self._is_chat_model:
-            return self._completion(self.llm.chat(sent))
-        return self._completion(self.llm.complete(self._prompt(sent), formatted=True))
+            return self.completion(self.llm.chat(sent))
+        return self.completion(self.llm.complete(self._prompt(sent), formatted=True))
 
-    def _chat_messages(self, messages: Sequence[Message]) -> list[ChatMessage]:
+    def chat_messages(self, messages: Sequence[Message]) -> list[ChatMessage]:
+        """The messages as the LLM takes them."""
         roles = {"system": self._system_role, "user": MessageRole.USER, "assistant": MessageRole.ASSISTANT}
         own = self.llm.system_prompt
         if own:
@@ -79,7 +86,8 @@ class LlamaIndexModel:
     def _prompt(self, messages: Sequence[ChatMessage]) -> str:
         return (self.llm.messages_to_prompt or messages_to_prompt)(messages)
 
-    def _completion(self, response: ChatResponse | CompletionResponse) -> Completion:
+    def completion(self, response: ChatResponse | CompletionResponse) -> Completion:
+        """What the LLM replied."""
         raw = cast(Any, response.raw)
         additional = cast(dict[str, Any], response.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
         blocks: list[Any] = []
@@ -101,6 +109,27 @@ class LlamaIndexModel:
             _thoughts(blocks) or thoughts_of(message, additional) or thoughts_in(field_of(raw, "content")),
             tool_calls=calls_in(message) or calls_in(additional),
         )
+
+
+class LlamaIndexToolCaller:
+    """Calls `achat_with_tools` on the async path and `chat_with_tools` on the sync path."""
+
+    def __init__(self, model: LlamaIndexModel, llm: FunctionCallingLLM, tools: Sequence[ToolSpec]) -> None:
+        self._model = model
+        self._llm = llm
+        self._tools = [OfferedTool(tool) for tool in tools]
+
+    async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        if self._model.holds_loop_up:
+            return await in_thread(self.complete_sync, messages, rounds)
+        sent = [*self._model.chat_messages(messages), *round_messages(rounds)]
+        response = await self._llm.achat_with_tools(self._tools, chat_history=sent, allow_parallel_tool_calls=True)
+        return with_calls(self._model.completion(response), response, self._llm)
+
+    def complete_sync(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        sent = [*self._model.chat_messages(messages), *round_messages(rounds)]
+        response = self._llm.chat_with_tools(self._tools, chat_history=sent, allow_parallel_tool_calls=True)
+        return with_calls(self._model.completion(response), response, self._llm)
 
 
 def _thoughts(blocks: Sequence[object]) -> str:

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
 from rlm_integrations.core.run.account import tell
@@ -49,6 +50,7 @@ from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.query_context import QueryContext, RunContext, read_context
 from rlm_integrations.llama_index.response import build_response
+from rlm_integrations.llama_index.sub_tools import as_sub_tools
 from rlm_integrations.llama_index.tools import tool_functions
 
 _dispatcher = get_dispatcher(__name__)
@@ -70,6 +72,10 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         node_postprocessors: Applied to what a retriever returns. Only with a retriever.
         limits, prices, sandbox, system_prompt, instructions, on_event, on_limit: As of RLMEngine.
         tools: LlamaIndex tools or plain functions that the REPL may call.
+        sub_tools: LlamaIndex tools, those of MCP servers too, or plain functions that the sub-LMs alone may call,
+            natively: the root LM sees their replies, never what a tool gave. `sub_llm` must be a FunctionCallingLLM.
+        protocol: How the root LM hands over its code: "fence", in its text, or "tool", by native calls of one tool, for
+            LLMs that do that better. `llm` must be a FunctionCallingLLM then.
         output_cls: A pydantic model: answers are validated, and come as a PydanticResponse.
         streaming: Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
             stream replays its answer.
@@ -96,6 +102,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         prices: RunPrices | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        sub_tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        protocol: CodeProtocol = "fence",
         output_cls: type[BaseModel] | None = None,
         streaming: bool = False,
         inline_citations: bool = False,
@@ -113,6 +121,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._limits, self._prices = RLMLimits.of(limits), prices
         self._sandbox = sandbox
         self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
+        self._sub_tools = checked_list(sub_tools, "sub_tools", "LlamaIndex tools or functions")
+        self._protocol: CodeProtocol = protocol
         self._output_cls = checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
         self._inline_citations = checked_inline(inline_citations, self._output_cls)
@@ -220,6 +230,14 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             event.on_end(payload={EventPayload.RESPONSE: answer})
         return answer
 
+    @_dispatcher.span
+    async def _run_sub_call(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
+        """A sub-call of an LLM with tools: a span and a callback event, which its calls are nested in."""
+        with self.callback_manager.event(CBEventType.AGENT_STEP, payload={EventPayload.QUERY_STR: prompt}) as event:
+            reply = await execute()
+            event.on_end(payload={EventPayload.RESPONSE: reply})
+        return reply
+
     def _telling(self, *, sync: bool) -> OnEvent:
         async def told(event: Event) -> None:  # where the event arises, for what LlamaIndex is told has its span
             instrumented = instrumentation_event(event)
@@ -240,12 +258,15 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             prices=self._prices,
             sandbox=self._sandbox,
             tools=tool_functions(self._tools, sync=sync),
+            sub_tools=as_sub_tools(self._sub_tools, self.callback_manager, sync=sync),
+            protocol=self._protocol,
             system_prompt=self._system_prompt,
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
             on_event=self._telling(sync=sync),
             on_limit=self._on_limit,
             around_step=self._run_code,
             around_child=self._run_child,
+            around_sub_call=self._run_sub_call,
             **options,
         )
 

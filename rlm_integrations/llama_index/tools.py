@@ -20,10 +20,10 @@ def tool_functions(tools: Sequence[BaseTool | Callable[..., Any]], *, sync: bool
 
 def _function_of(tool: BaseTool, sync: bool) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        return _value(tool(*args, **kwargs))
+        return tool_value(tool(*args, **kwargs))
 
     async def acall(*args: Any, **kwargs: Any) -> Any:
-        return _value(await cast(AsyncBaseTool, tool).acall(*args, **kwargs))
+        return tool_value(await cast(AsyncBaseTool, tool).acall(*args, **kwargs))
 
     metadata = tool.metadata
     function: Any = acall if isinstance(tool, AsyncBaseTool) and not sync else call
@@ -33,7 +33,8 @@ def _function_of(tool: BaseTool, sync: bool) -> Callable[..., Any]:
     return function
 
 
-def _value(output: ToolOutput) -> Any:
+def tool_value(output: ToolOutput) -> Any:
+    """What the tool gave: a JSON value, or else its content. Raises what it failed with."""
     if output.is_error:
         raise output.exception or RuntimeError(output.content)
     is_json = isinstance(output.raw_output, (str, int, float, list, dict, type(None)))

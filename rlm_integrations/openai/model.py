@@ -13,12 +13,14 @@ import openai
 
 from rlm_integrations.core.calls.prices import Prices
 from rlm_integrations.core.calls.token_counts import with_estimates
+from rlm_integrations.core.calls.tool_rounds import as_messages
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.language_model import Completion, Message, ToolCaller, ToolRound, ToolSpec
 from rlm_integrations.openai.credentials import api_key_for, base_url_for, header_value
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import completion_of
 from rlm_integrations.openai.streaming import Asking, Folded, Form
+from rlm_integrations.openai.tool_calling import OpenAIToolCaller, round_messages
 
 importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
 
@@ -103,12 +105,24 @@ class OpenAIModel:
         return f"OpenAIModel({self.model!r}, base_url={self.base_url!r})"
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
+        return await self._ask(messages)
+
+    def complete_sync(self, messages: Sequence[Message]) -> Completion:
+        return self._ask_sync(messages)
+
+    def with_tools(self, tools: Sequence[ToolSpec]) -> ToolCaller:
+        """The same model with these tools, which it calls by the API's own way. Whether it can, the server knows."""
+        return OpenAIToolCaller(tools, self._ask, self._ask_sync)
+
+    async def _ask(
+        self, messages: Sequence[Message], rounds: Sequence[ToolRound] = (), tools: Sequence[dict[str, Any]] = ()
+    ) -> Completion:
         client = await self._async_clients.of_this_loop()
         create: Any = client.chat.completions.create
         asking = Asking(self._form)
         while asking.goes_on:
             with asking:
-                response: Any = await create(**self._request(messages, asking.form))
+                response: Any = await create(**self._request(messages, asking.form, rounds, tools))
                 asking.reply = response
                 if asking.form is not Form.WHOLE:
                     folded = Folded()
@@ -116,9 +130,11 @@ class OpenAIModel:
                         async for chunk in response:
                             folded.add(chunk)
                     asking.reply = folded.completion()
-        return self._received(asking, client, messages)
+        return self._received(asking, client, as_messages(messages, rounds))
 
-    def complete_sync(self, messages: Sequence[Message]) -> Completion:
+    def _ask_sync(
+        self, messages: Sequence[Message], rounds: Sequence[ToolRound] = (), tools: Sequence[dict[str, Any]] = ()
+    ) -> Completion:
         with self._lock:
             if self._sync_client is None:
                 self._sync_client = openai.OpenAI(**self._client)
@@ -129,7 +145,7 @@ class OpenAIModel:
         asking = Asking(self._form)
         while asking.goes_on:
             with asking:
-                response: Any = create(**self._request(messages, asking.form))
+                response: Any = create(**self._request(messages, asking.form, rounds, tools))
                 asking.reply = response
                 if asking.form is not Form.WHOLE:
                     folded = Folded()
@@ -137,11 +153,15 @@ class OpenAIModel:
                         for chunk in response:
                             folded.add(chunk)
                     asking.reply = folded.completion()
-        return self._received(asking, client, messages)
+        return self._received(asking, client, as_messages(messages, rounds))
 
-    def _request(self, messages: Sequence[Message], form: Form) -> dict[str, Any]:
-        sent = [{"role": message.role, "content": message.content} for message in messages]
-        return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **form.arguments}
+    def _request(
+        self, messages: Sequence[Message], form: Form, rounds: Sequence[ToolRound], tools: Sequence[dict[str, Any]]
+    ) -> dict[str, Any]:
+        said = [{"role": message.role, "content": message.content} for message in messages]
+        offered = {"tools": tools} if tools else {}
+        sent = [*said, *round_messages(rounds)]
+        return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **offered, **form.arguments}
 
     def _received(
         self, asking: Asking, client: openai.OpenAI | openai.AsyncOpenAI, messages: Sequence[Message]

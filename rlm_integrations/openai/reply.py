@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import cast
 
 from rlm_integrations.core.calls.reply_fields import (
-    calls_in,
     cost_of,
     field_of,
     finish_of,
@@ -17,6 +16,7 @@ from rlm_integrations.core.calls.reply_fields import (
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.openai.tool_calling import called
 
 _READ_CHARS, _SHOWN_CHARS = 3_000, 300
 """Of a reply that is none, which may be a web page: so much is read, and shown in an error."""
@@ -38,13 +38,15 @@ def completion_of(response: object, server: str) -> Completion:
     thoughts = thoughts_of(message) or thoughts_in(content)
     usage = _usage(getattr(response, "usage", None))
     model: object = getattr(response, "model", None)
+    calls, native = called(message)
     return Completion(
         text_in(content) or refusal,
         usage,
         model if isinstance(model, str) else None,
         finish,
         thoughts,
-        tool_calls=calls_in(message),
+        tool_calls=calls,
+        native=native,
     )
 
 

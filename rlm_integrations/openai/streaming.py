@@ -122,14 +122,17 @@ def _fields(holder: object) -> dict[str, Any]:
     return dict(cast("Any", holder)) if hasattr(holder, "model_fields_set") else {}
 
 
-def _calls(pieces: object) -> list[dict[str, str]]:
-    """Calls of tools, whose arguments come piece by piece."""
-    calls: dict[object, dict[str, str]] = {}
+def _calls(pieces: object) -> list[dict[str, Any]]:
+    """Calls of tools, whose arguments come piece by piece; of all else about them what is said first holds."""
+    calls: dict[object, dict[str, Any]] = {}
     for piece in cast("list[object]", pieces) if isinstance(pieces, list) else []:
-        call = calls.setdefault(field_of(piece, "index"), {"name": "", "arguments": ""})
-        for name in call:
-            said: object = field_of(field_of(piece, "function"), name)
-            call[name] += said if isinstance(said, str) else ""
+        fields = _fields(piece)
+        call = calls.setdefault(fields.pop("index", None), {"function": {"name": "", "arguments": ""}})
+        function: object = fields.pop("function", None)
+        for name in call["function"]:
+            said: object = field_of(function, name)
+            call["function"][name] += said if isinstance(said, str) else ""
+        call.update({name: value for name, value in fields.items() if value is not None and name not in call})
     return list(calls.values())
 
 

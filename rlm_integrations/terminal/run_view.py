@@ -22,6 +22,7 @@ from rlm_integrations.core.trace.events import (
     RunEnded,
     RunFailed,
     RunStarted,
+    SubCallContinued,
     SubCallEnded,
     SubCallsReserved,
     SubCallStarted,
@@ -176,10 +177,12 @@ def _advanced(view: RunView, event: Event) -> RunView:
         case RootFailed():
             return replace(view, phase="the root LM failed")
         case HostCallStarted():
-            return replace(view, phase=f"calling {event.name}")
+            return view if event.sub_call else replace(view, phase=f"calling {event.name}")
         case HostCallEnded():
-            return replace(view, phase="running code")
+            return view if event.sub_call else replace(view, phase="running code")
         case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded() | Warned():
+            return view
+        case SubCallContinued():  # its usage comes with its end
             return view
 
 

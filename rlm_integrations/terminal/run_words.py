@@ -6,6 +6,7 @@ import textwrap
 
 from rich.text import Text
 
+from rlm_integrations.core.loop.code_calls import code_of
 from rlm_integrations.core.trace.events import CodeEnded, Event, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.terminal.console import words
@@ -20,7 +21,9 @@ def spelled_out(event: Event) -> list[Text]:
     match event:
         case RootReplied():
             asked = f"{whose or 'root LM, '}iteration {event.iteration}:"
-            parts = [_part(asked, event.reply or "(an empty reply)")]
+            said = [event.reply] if event.reply.strip() else []
+            said += [code_of(call) or f"{call.name} {call.arguments}" for call in event.tool_calls]
+            parts = [_part(asked, "\n".join(said) or "(an empty reply)")]
             if event.thoughts.strip():
                 parts.insert(0, _part(f"{whose}it thought:", event.thoughts, "dim"))
             return parts

@@ -6,6 +6,6 @@ are the same doubles as model objects of the frameworks.
 
 from rlm_integrations.testing.recording import Recorder
 from rlm_integrations.testing.replaying_model import ReplayingModel
-from rlm_integrations.testing.scripted_model import ScriptedModel, ScriptExhausted
+from rlm_integrations.testing.scripted_model import PythonCalls, ScriptedModel, ScriptExhausted
 
-__all__ = ["Recorder", "ReplayingModel", "ScriptExhausted", "ScriptedModel"]
+__all__ = ["PythonCalls", "Recorder", "ReplayingModel", "ScriptExhausted", "ScriptedModel"]

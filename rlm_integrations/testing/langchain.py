@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from rlm_integrations.core.errors import MissingExtraError
 
 try:
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-    from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models import BaseChatModel, LanguageModelInput
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+    from langchain_core.messages.tool import invalid_tool_call, tool_call
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+    from langchain_core.runnables import Runnable
+    from langchain_core.utils.function_calling import convert_to_openai_tool
 except ModuleNotFoundError as error:
     raise MissingExtraError(
         'rlm_integrations.testing.langchain needs langchain-core; run: pip install "rlm-integrations[langchain]"'
     ) from error
 from pydantic import Field
 
-from rlm_integrations.core.language_model import Completion, Message, Role
+from rlm_integrations.core.calls.reply_fields import arguments_of
+from rlm_integrations.core.language_model import Completion, Message, Role, ToolSpec
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing.replaying_model import ReplayingModel
 from rlm_integrations.testing.scripted_model import Reply, ReplyFunction, ScriptedModel
@@ -89,6 +93,12 @@ class ScriptedChatModel(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         return {"model": self.double.model}
 
+    def bind_tools(
+        self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with tools, which a reply calls that is a Completion with `tool_calls`."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -96,7 +106,13 @@ class ScriptedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        completion = self.double.complete_sync([_core_message(message) for message in messages])
+        request = [_core_message(message) for message in messages]
+        tools = [ToolSpec(**tool["function"]) for tool in kwargs.get("tools", ())]
+        completion = (
+            self.double.complete_sync(request)
+            if not tools or isinstance(self.double, ReplayingModel)
+            else self.double.reply(request, tools)
+        )
         return ChatResult(generations=[ChatGeneration(message=_ai_message(completion))])
 
     async def _agenerate(
@@ -106,7 +122,7 @@ class ScriptedChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return self._generate(messages)
+        return self._generate(messages, **kwargs)
 
     def _stream(
         self,
@@ -115,7 +131,7 @@ class ScriptedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        message = self._generate(messages).generations[0].message
+        message = self._generate(messages, **kwargs).generations[0].message
         for piece in re.findall(r"\S*\s+|\S+", str(message.text)):
             chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
             if run_manager:
@@ -125,6 +141,7 @@ class ScriptedChatModel(BaseChatModel):
             content="",
             additional_kwargs=message.additional_kwargs,
             usage_metadata=_usage_of(message),
+            tool_calls=message.tool_calls if isinstance(message, AIMessage) else [],
             response_metadata=message.response_metadata,
             chunk_position="last",
         )
@@ -135,10 +152,24 @@ def _core_message(message: BaseMessage) -> Message:
     return Message(_ROLES.get(message.type, "user"), str(message.text))
 
 
+def _calls(completion: Completion) -> dict[str, list[Any]]:
+    """Those with arguments that are JSON objects, and the others, as LangChain's models tell them apart."""
+    valid: list[Any] = []
+    invalid: list[Any] = []
+    for call in completion.tool_calls:
+        arguments = arguments_of(call)
+        if arguments is None:
+            invalid.append(invalid_tool_call(name=call.name, args=call.arguments, id=call.id or None, error=None))
+        else:
+            valid.append(tool_call(name=call.name, args=arguments, id=call.id or None))
+    return {"tool_calls": valid, "invalid_tool_calls": invalid}
+
+
 def _ai_message(completion: Completion) -> AIMessage:
     usage = completion.usage
     return AIMessage(
         content=completion.text,
+        **cast("Any", _calls(completion)),
         usage_metadata=UsageMetadata(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,

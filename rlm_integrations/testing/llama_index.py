@@ -38,7 +38,7 @@ except ModuleNotFoundError as error:
     ) from error
 from pydantic import Field
 
-from rlm_integrations.core.language_model import Completion, Message, Role
+from rlm_integrations.core.language_model import Completion, Message, Role, ToolSpec
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing.replaying_model import ReplayingModel
 from rlm_integrations.testing.scripted_model import Reply, ReplyFunction, ScriptedModel
@@ -131,16 +131,19 @@ class ScriptedLLM(FunctionCallingLLM):
         if kind is None:
             self.assert_exhausted()
 
-    def _complete(self, messages: Sequence[ChatMessage]) -> Completion:
-        return self.double.complete_sync([_core_message(message) for message in messages])
+    def _complete(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]] = ()) -> Completion:
+        request = [_core_message(message) for message in messages]
+        if not tools or isinstance(self.double, ReplayingModel):
+            return self.double.complete_sync(request)
+        return self.double.reply(request, [ToolSpec(**tool["function"]) for tool in tools])
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return _chat_response(self._complete(messages))
+        return _chat_response(self._complete(messages, kwargs.get("tools", ())))
 
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return _chat_response(self._complete(messages))
+        return _chat_response(self._complete(messages, kwargs.get("tools", ())))
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
@@ -189,7 +192,8 @@ class ScriptedLLM(FunctionCallingLLM):
         **kwargs: Any,
     ) -> dict[str, Any]:
         last = ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg
-        return {"messages": [*(chat_history or ()), *([last] if last else ())]}
+        offered = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+        return {"messages": [*(chat_history or ()), *([last] if last else ())], "tools": offered}
 
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
@@ -231,6 +235,12 @@ def _raw(completion: Completion) -> dict[str, Any]:
 
 def _reply(completion: Completion, text: str) -> ChatMessage:
     """The assistant's message with so much of its text."""
+    if completion.tool_calls:
+        blocks = [
+            ToolCallBlock(tool_call_id=call.id or None, tool_name=call.name, tool_kwargs=call.arguments)
+            for call in completion.tool_calls
+        ]
+        return ChatMessage(role=MessageRole.ASSISTANT, blocks=[TextBlock(text=text), *blocks])
     if not isinstance(completion, ToolCall):
         extra = {"reasoning_content": completion.thoughts} if completion.thoughts else {}
         return ChatMessage(role=MessageRole.ASSISTANT, content=text, additional_kwargs=extra)

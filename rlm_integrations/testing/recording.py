@@ -5,7 +5,7 @@
 
 A reply of the root is known by its question and by the number of assistant messages before it, so a
 recording survives a change of wording in the prompts. A reply of a sub-call is known by its exact prompt; a
-long prompt is kept as a digest and its head. `model`, `usage`, `finish` and `thoughts` may be left out.
+long prompt is kept as a digest and its head. `model`, `usage`, `finish`, `thoughts` and `tool_calls` may be left out.
 """
 
 from __future__ import annotations
@@ -22,8 +22,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from rlm_integrations.core.calls.system_role import without_system
+from rlm_integrations.core.calls.tool_rounds import as_messages
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Completion, Finish, LanguageModel, Message
+from rlm_integrations.core.language_model import (
+    Completion,
+    Finish,
+    LanguageModel,
+    Message,
+    ToolCall,
+    ToolCaller,
+    ToolRound,
+    ToolSpec,
+)
 from rlm_integrations.core.prompts.texts import sub_call_messages, text
 from rlm_integrations.core.usage import Usage
 
@@ -32,6 +42,20 @@ _HEAD_CHARS = 200
 
 Key = tuple[str, ...]
 """What a request and its record have in common."""
+
+
+class RecordedCall(BaseModel):
+    """A call of a tool, as the model wrote it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+
+    @property
+    def call(self) -> ToolCall:
+        return ToolCall(self.name, self.arguments, self.id)
 
 
 class _Reply(BaseModel):
@@ -43,6 +67,7 @@ class _Reply(BaseModel):
     """None: estimated when it is replayed."""
     finish: Finish | None = None
     thoughts: str | None = None
+    tool_calls: tuple[RecordedCall, ...] = ()
 
 
 class RootRecord(_Reply):
@@ -139,6 +164,7 @@ def record_of(messages: Sequence[Message], completion: Completion) -> Record:
     """What is kept of a request and its reply."""
     reply: dict[str, Any] = {"reply": completion.text, "model": completion.model, "usage": completion.usage}
     reply |= {"finish": completion.finish, "thoughts": completion.thoughts or None}
+    reply["tool_calls"] = [RecordedCall(name=c.name, arguments=c.arguments, id=c.id) for c in completion.tool_calls]
     if not is_sub_call(messages):
         return RootRecord(question=question_of(messages), turn=_turn(messages), **reply)
     prompt = _prompt(messages)
@@ -171,15 +197,39 @@ class Recorder:
         return lambda messages: self._keep(messages, complete_sync(messages))
 
     @property
+    def with_tools(self) -> Callable[[Sequence[ToolSpec]], ToolCaller]:
+        """Present only where the wrapped model has it, too."""
+        with_tools: Callable[[Sequence[ToolSpec]], ToolCaller] = getattr(self._llm, "with_tools")  # noqa: B009
+        return lambda tools: _RecordedCaller(with_tools(tools), self._keep)
+
+    @property
     def max_input_tokens(self) -> int | None:
         return getattr(self._llm, "max_input_tokens", None)
 
     def _keep(self, messages: Sequence[Message], completion: Completion) -> Completion:
         record = record_of(messages, completion).model_dump(mode="json", exclude_none=True)
+        if not record["tool_calls"]:
+            del record["tool_calls"]
         line = json.dumps({"role": record.pop("role"), **record}, ensure_ascii=False) + "\n"
         with _WRITING, self._path.open("a", encoding="utf-8") as file:
             file.write(line)
         return completion
+
+
+class _RecordedCaller:
+    """The wrapped model with tools. What is known of a request is what its rounds of calls come to as messages."""
+
+    def __init__(self, caller: ToolCaller, keep: Callable[[Sequence[Message], Completion], Completion]) -> None:
+        self._caller = caller
+        self._keep = keep
+
+    async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        return self._keep(as_messages(messages, rounds), await self._caller.complete(messages, rounds))
+
+    @property
+    def complete_sync(self) -> Callable[[Sequence[Message], Sequence[ToolRound]], Completion]:
+        complete_sync: Callable[..., Completion] = getattr(self._caller, "complete_sync")  # noqa: B009
+        return lambda messages, rounds: self._keep(as_messages(messages, rounds), complete_sync(messages, rounds))
 
 
 _WRITING = threading.Lock()

@@ -7,7 +7,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from types import TracebackType
 
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.calls.tool_rounds import as_messages
+from rlm_integrations.core.language_model import Completion, Message, ToolRound, ToolSpec
 from rlm_integrations.testing.own_lock import OwnLock
 from rlm_integrations.testing.recording import Key, Record, RootRecord, is_sub_call, key_of, question_of, read_records
 from rlm_integrations.testing.scripted_model import ScriptExhausted, estimated_usage, shown
@@ -51,6 +52,10 @@ class ReplayingModel:
     async def complete(self, messages: Sequence[Message]) -> Completion:
         return self.complete_sync(messages)
 
+    def with_tools(self, tools: Sequence[ToolSpec]) -> ReplayingToolCaller:
+        """The model with tools, which it calls where it is recorded that it did."""
+        return ReplayingToolCaller(self)
+
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
         request, key = tuple(messages), key_of(messages)
         with self._own.lock:
@@ -69,6 +74,7 @@ class ReplayingModel:
             record.model or self.model,
             record.finish,
             record.thoughts or "",
+            tool_calls=tuple(each.call for each in record.tool_calls),
         )
 
     def assert_exhausted(self) -> None:
@@ -89,6 +95,19 @@ class ReplayingModel:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if kind is None:
             self.assert_exhausted()
+
+
+class ReplayingToolCaller:
+    """A ReplayingModel to which tools are offered: a ToolCaller."""
+
+    def __init__(self, model: ReplayingModel) -> None:
+        self._model = model
+
+    async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        return self.complete_sync(messages, rounds)
+
+    def complete_sync(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        return self._model.complete_sync(as_messages(messages, rounds))
 
 
 def _no_record(request: Sequence[Message], records: Sequence[Record]) -> str:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
+from rlm_integrations.core.calls.tool_rounds import as_messages
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolRound, ToolSpec
+from rlm_integrations.core.prompts.texts import PYTHON_TOOL
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing.own_lock import OwnLock
 
-ReplyFunction = Callable[[Sequence[Message]], str | Completion]
-Reply = str | Completion | Exception | ReplyFunction
-"""A reply's text, a whole completion, an exception to raise, or a function of the request."""
+
+class PythonCalls:
+    """A reply of a root LM that hands over code by calling its tool (`protocol="tool"`), once for each of these.
+
+    ScriptedModel([PythonCalls("answer['content'] = len(context)", "answer['ready'] = True")])
+    """
+
+    def __init__(self, *codes: str, text: str = "") -> None:
+        self.codes = codes
+        self.text = text
+
+    def completion(self, usage: Usage, model: str) -> Completion:
+        calls = [
+            ToolCall(PYTHON_TOOL.name, json.dumps({"code": code}), f"call_{n}") for n, code in enumerate(self.codes, 1)
+        ]
+        return Completion(self.text, usage, model, tool_calls=tuple(calls))
+
+
+ReplyFunction = Callable[[Sequence[Message]], str | Completion | PythonCalls]
+Reply = str | Completion | PythonCalls | Exception | ReplyFunction
+"""A reply's text, calls of the root LM's tool, a whole completion, an exception to raise, or a function of the
+request."""
 
 _SHOWN_CHARS = 600
 
@@ -55,23 +77,37 @@ class ScriptedModel:
         self.model = model
         self.max_input_tokens = max_input_tokens
         self.requests: list[tuple[Message, ...]] = []
-        """Every request so far, in the order of arrival."""
+        """Every request so far, in the order of arrival. Calls of tools and their results stand in it as messages."""
+        self.offered: list[tuple[ToolSpec, ...]] = []
+        """The tools that each request offered."""
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
         return self.complete_sync(messages)
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
-        reply = self._next(tuple(messages))
+        return self.reply(messages)
+
+    def with_tools(self, tools: Sequence[ToolSpec]) -> ScriptedToolCaller:
+        """The model with tools, which a reply calls that is a Completion with `tool_calls`."""
+        return ScriptedToolCaller(self, tools)
+
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Completion:
+        """The next reply, to a request that offers these tools."""
+        reply = self._next(tuple(messages), tuple(tools))
         if isinstance(reply, Exception):
             raise reply
         said = reply(messages) if callable(reply) else reply
         if isinstance(said, Completion):
             return said
+        if isinstance(said, PythonCalls):
+            usage = self._usage or estimated_usage(messages, "".join((said.text, *said.codes)))
+            return said.completion(usage, self.model)
         return Completion(said, self._usage or estimated_usage(messages, said), self.model)
 
-    def _next(self, request: tuple[Message, ...]) -> Reply:
+    def _next(self, request: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply:
         with self._own.lock:
             self.requests.append(request)
+            self.offered.append(tools)
             if self._always is not None:
                 return self._always
             place = len(self.requests) - 1
@@ -106,6 +142,20 @@ class ScriptedModel:
             self.assert_exhausted()
 
 
+class ScriptedToolCaller:
+    """A ScriptedModel to which tools are offered: a ToolCaller."""
+
+    def __init__(self, model: ScriptedModel, tools: Sequence[ToolSpec]) -> None:
+        self._model = model
+        self._tools = tools
+
+    async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        return self.complete_sync(messages, rounds)
+
+    def complete_sync(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        return self._model.reply(as_messages(messages, rounds), self._tools)
+
+
 def estimated_usage(messages: Sequence[Message], reply: str) -> Usage:
     """A token for every four characters, rounded up."""
     asked = sum(len(message.content) for message in messages)
@@ -132,10 +182,10 @@ def _checked(replies: Iterable[Reply]) -> list[Reply]:
         raise InvalidArgumentError("replies: a function given; pass it as always=, or in a list to be called once")
     checked = list(replies)
     for place, reply in enumerate(checked, 1):
-        if not (isinstance(reply, (str, Completion, Exception)) or callable(reply)):
+        if not (isinstance(reply, (str, Completion, PythonCalls, Exception)) or callable(reply)):
             raise InvalidArgumentError(
                 f"replies: reply {place} is {type(reply).__name__}; "
-                "pass a str, a Completion, an exception or a function"
+                "pass a str, a Completion, PythonCalls, an exception or a function"
             )
         if isinstance(reply, type):
             raise InvalidArgumentError(f"replies: reply {place} is the class {reply.__name__}; pass an instance")

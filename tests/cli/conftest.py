@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import pytest
 
-from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.language_model import Completion, Message, ToolSpec
 from rlm_integrations.testing import ScriptedModel
 
 
@@ -47,24 +47,35 @@ class ModelServer:
             handler.close_connection = True
 
     def reply(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        messages = [Message(message["role"], message["content"]) for message in body["messages"]]
+        messages = [Message(message["role"], message["content"] or "") for message in body["messages"]]
         self.asked.set()
         if self.refusals:
             return self.refusals.pop(), {"error": {"message": "not now"}}
         try:
-            completion = self.models[body["model"]].complete_sync(messages)
+            offered = [ToolSpec(**tool["function"]) for tool in body.get("tools", ())]
+            completion = self.models[body["model"]].reply(messages, offered)
         except Exception as error:
             return 400, {"error": {"message": str(error)}}
         usage = completion.usage
         return 200, {
             "model": body["model"],
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": completion.text}}],
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": completion.text, **_calls(completion)}}
+            ],
             "usage": {
                 "prompt_tokens": usage.input_tokens,
                 "completion_tokens": usage.output_tokens,
                 "total_tokens": usage.total_tokens,
             },
         }
+
+
+def _calls(completion: Completion) -> dict[str, Any]:
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in completion.tool_calls
+    ]
+    return {"tool_calls": calls} if calls else {}
 
 
 @pytest.fixture

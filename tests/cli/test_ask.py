@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from rlm_integrations import RLMTrace
 from rlm_integrations.cli.app import app
-from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.testing import PythonCalls, ScriptedModel
 
 FINDS_THE_KEY = """I search, ask and cite.
 ```repl
@@ -155,6 +155,7 @@ def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
         (("--price", "1,-2"), "negative"),
         (("--trace", "nowhere/run.json"), "cannot be written (No such file or directory); pass a file in an existing"),
         (("--sandbox", "moon"), "sandbox"),
+        (("--protocol", "json"), "--protocol: 'json' is unknown; pass fence or tool"),
         (("--import", "nmupy"), "--import: cannot import nmupy: it is not installed"),
         (("--import", "numpy", "--sandbox", "docker"), "--import: the sandbox 'docker' cannot import modules"),
         (("-q", ""), "--question: is empty"),
@@ -227,6 +228,16 @@ def test_verbose_shows_what_the_root_lm_writes_and_its_code_prints(ask: Ask, mod
     assert "root LM, iteration 1:\n    ```repl\n    print(len(context))\n    ```\n  output:\n    2\n" in done.stderr
     assert "ZeroDivisionError" in done.stderr
     assert "    I search, ask and cite.\n" in done.stderr
+
+
+def test_the_root_lm_may_hand_over_its_code_by_a_tool(ask: Ask, model_server: Any) -> None:
+    code = FINDS_THE_KEY.partition("```repl\n")[2].removesuffix("\n```")
+    root = ScriptedModel([PythonCalls("print(len(context))", text="Look."), PythonCalls(code)])
+    model_server.models["root"] = root
+    done = ask("--protocol", "tool", "-v")
+    assert done.stdout.startswith("The red key: the cellar (2 documents)\n")
+    assert [[tool.name for tool in offered] for offered in root.offered] == [["python"]] * 2
+    assert "root LM, iteration 1:\n    Look.\n    print(len(context))\n  output:\n    2\n" in done.stderr
 
 
 def test_why_sub_calls_failed_is_told(ask: Ask, model_server: Any) -> None:

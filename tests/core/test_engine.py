@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +14,50 @@ from pydantic import BaseModel
 from rlm_integrations import Completion, Message, RLMEngine, RLMLimits, Usage
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.trace.events import Event, RunEnded, Warned
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
-from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.testing import PythonCalls, ScriptedModel
+from rlm_integrations.testing.scripted_model import Reply
 
 NOTES = {"a": "The kiln was lit on Monday.", "b": "The kiln went out on Friday.", "c": "Nothing happened."}
 LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000)) + "the code word is HERON\n"
 
 
-def repl(code: str) -> str:
-    return f"Some thought.\n\n```repl\n{code}\n```"
+PROTOCOL: CodeProtocol = "fence"
 
 
-def finish(expression: str) -> str:
-    return repl(f'answer["content"] = {expression}\nanswer["ready"] = True')
+@pytest.fixture(params=["fence", "tool"], autouse=True)
+def _protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test here holds for both."""
+    monkeypatch.setattr(sys.modules[__name__], "PROTOCOL", request.param)
+
+
+def engine(llm: ScriptedModel, **options: Any) -> RLMEngine[Any]:
+    return RLMEngine(llm, protocol=PROTOCOL, **options)
+
+
+def repl(*codes: str) -> Reply:
+    """A reply that runs these."""
+    if PROTOCOL == "tool":
+        return PythonCalls(*codes, text="Some thought.")
+    return in_fences(*codes)
+
+
+def in_fences(*codes: str) -> str:
+    return "\n\n".join(["Some thought.", *(f"```repl\n{code}\n```" for code in codes)])
+
+
+FINISH = 'answer["content"] = {}\nanswer["ready"] = True'
+
+
+def finish(expression: str) -> Reply:
+    return repl(FINISH.format(expression))
 
 
 def test_the_answer_is_what_the_code_set() -> None:
     with ScriptedModel([repl("hits = search('code word')\nhits"), finish("hits[0].line.split()[-1]")]) as llm:
-        result = RLMEngine(llm).run("What is the code word?", LONG)
+        result = engine(llm).run("What is the code word?", LONG)
     assert result.answer == result.text == "HERON"
     assert result.stop_reason == "answer"
     assert [iteration.number for iteration in result.trace.iterations] == [1, 2]
@@ -41,7 +67,7 @@ def test_the_root_sees_of_a_long_corpus_what_its_code_printed_and_a_sample() -> 
     secret = "the code word is HERON"
     documents = [LONG.replace(secret, f"filler {n}") for n in range(30)] + [f"{'x' * 50_000} {secret}"]
     with ScriptedModel([repl("print(len(context))"), finish("'seen'")]) as llm:
-        RLMEngine(llm).run("What is the code word?", documents)
+        engine(llm).run("What is the code word?", documents)
     shown = "\n".join(message.content for message in llm.requests[-1])
     assert secret not in shown
     assert sum(len(document) for document in documents) > 1_000_000
@@ -50,19 +76,19 @@ def test_the_root_sees_of_a_long_corpus_what_its_code_printed_and_a_sample() -> 
 
 def test_a_short_corpus_is_shown_whole_and_a_plain_reply_answers() -> None:
     with ScriptedModel(["On Monday."]) as llm:
-        result = RLMEngine(llm).run("When was the kiln lit?", NOTES)
+        result = engine(llm).run("When was the kiln lit?", NOTES)
     assert (result.answer, result.stop_reason) == ("On Monday.", "plain_reply")
     assert NOTES["b"] in llm.requests[0][-1].content
 
 
 def test_without_a_corpus_a_plain_reply_answers() -> None:
     with ScriptedModel(["4"]) as llm:
-        assert RLMEngine(llm).run("What is 2 + 2?").answer == "4"
+        assert engine(llm).run("What is 2 + 2?").answer == "4"
 
 
 def test_a_reply_without_code_is_told_so_once_and_the_second_is_the_answer() -> None:
     with ScriptedModel(["I think HERON.", "HERON"]) as llm, pytest.warns(RuntimeWarning, match="no code ran"):
-        result = RLMEngine(llm).run("What is the code word?", LONG)
+        result = engine(llm).run("What is the code word?", LONG)
     assert (result.answer, result.stop_reason) == ("HERON", "plain_reply")
     assert "no code ran" in llm.requests[1][-1].content
 
@@ -71,7 +97,7 @@ def test_a_reply_without_code_is_told_so_once_and_the_second_is_the_answer() -> 
 def test_an_answer_for_which_nothing_was_read_is_warned_of(replies: list[str]) -> None:
     events: list[Event] = []
     with ScriptedModel(replies) as llm, pytest.warns(RuntimeWarning) as warned:
-        result = RLMEngine(llm, on_event=events.append).run("Is there a code word?", LONG)
+        result = engine(llm, on_event=events.append).run("Is there a code word?", LONG)
     assert result.answer == "yes"
     [warning] = [str(each.message) for each in warned]
     assert warning.startswith("no code ran: the root LM answered “Is there a code word?” without reading the corpus")
@@ -84,13 +110,13 @@ def test_of_what_was_shown_whole_a_plain_reply_is_an_answer_like_any_other(
     context: Any, limits: dict[str, int], recwarn: pytest.WarningsRecorder
 ) -> None:
     with ScriptedModel(["yes"]) as llm:
-        assert RLMEngine(llm, limits=limits).run("Is there a code word?", context).answer == "yes"
+        assert engine(llm, limits=limits).run("Is there a code word?", context).answer == "yes"
     assert list(recwarn) == []
 
 
 def test_a_plain_reply_after_code_that_looked_is_not_warned_of(recwarn: pytest.WarningsRecorder) -> None:
     with ScriptedModel([repl("print(search('code word'))"), "yes", "yes"]) as llm:
-        assert RLMEngine(llm).run("Is there a code word?", LONG).answer == "yes"
+        assert engine(llm).run("Is there a code word?", LONG).answer == "yes"
     assert list(recwarn) == []
 
 
@@ -98,7 +124,7 @@ def test_sub_calls_see_their_prompt_and_nothing_else() -> None:
     root = ScriptedModel([repl("r = llm_query('Which day?', context[0]['text'])\nprint(r)"), finish("r")])
     sub = ScriptedModel(["Monday"])
     with root, sub:
-        result = RLMEngine(root, sub_llm=sub, limits={"inline_chars": 0}).run("When was the kiln lit?", NOTES)
+        result = engine(root, sub_llm=sub, limits={"inline_chars": 0}).run("When was the kiln lit?", NOTES)
     assert result.answer == "Monday"
     system, asked = sub.requests[0]
     assert (system.role, asked.role) == ("system", "user")
@@ -116,7 +142,7 @@ def test_a_batch_keeps_order_and_the_others_when_one_fails() -> None:
 
     code = "r = llm_query_batched([f'p{i}' for i in range(6)])\nfailed = [isinstance(x, FailedSubCall) for x in r]"
     with ScriptedModel([repl(code), finish("[r[0], r[5], failed.index(True), sum(failed)]")]) as root:
-        result = RLMEngine(root, sub_llm=ScriptedModel(always=reply)).run("?", LONG)
+        result = engine(root, sub_llm=ScriptedModel(always=reply)).run("?", LONG)
     assert result.text == '["P0", "P5", 3, 1]'
     told = root.requests[1][-1].content
     assert "1 of 6 sub-calls failed, at index 3 (ConnectionError: reset by peer)" in told
@@ -129,7 +155,7 @@ def test_usage_is_the_sum_over_the_tree() -> None:
         usage=Usage(input_tokens=100, output_tokens=10, cached_tokens=50),
     )
     sub = ScriptedModel(always=lambda messages: Completion("x", Usage(input_tokens=5, output_tokens=1, cost_usd=0.5)))
-    result = RLMEngine(root, sub_llm=sub).run("?", LONG)
+    result = engine(root, sub_llm=sub).run("?", LONG)
     assert result.usage == Usage(input_tokens=215, output_tokens=23, cached_tokens=100, cost_usd=1.5)
     assert result.trace.root_usage.input_tokens == 200
 
@@ -139,7 +165,7 @@ def test_citations_are_compared_with_the_hosts_copy() -> None:
         "cite('lit on  Monday', 'a')\ntry:\n    cite('lit on Tuesday')\nexcept ValueError as error:\n    print(error)"
     )
     with ScriptedModel([repl(code), finish("'Monday'")]) as llm:
-        result = RLMEngine(llm, limits={"inline_chars": 0}).run("When?", NOTES)
+        result = engine(llm, limits={"inline_chars": 0}).run("When?", NOTES)
     [citation] = result.citations
     assert NOTES["a"][citation.start_index : citation.end_index] == citation.cited_text == "lit on Monday"
     assert citation.document_id == "a"
@@ -149,7 +175,7 @@ def test_citations_are_compared_with_the_hosts_copy() -> None:
 
 def test_an_error_shows_the_line_and_keeps_what_ran() -> None:
     with ScriptedModel([repl("x = 41\nprint('before')\ncontext['nothing']"), finish("x + 1")]) as llm:
-        result = RLMEngine(llm).run("?", LONG)
+        result = engine(llm).run("?", LONG)
     told = llm.requests[1][-1].content
     assert "Error at line 3: TypeError" in told
     assert "context['nothing']" in told
@@ -160,7 +186,7 @@ def test_an_error_shows_the_line_and_keeps_what_ran() -> None:
 def test_an_error_after_ready_takes_it_back() -> None:
     first = 'answer["content"] = "wrong"\nanswer["ready"] = True\nassert False, "checked"'
     with ScriptedModel([repl(first), finish("'right'")]) as llm:
-        result = RLMEngine(llm).run("?", LONG)
+        result = engine(llm).run("?", LONG)
     assert result.answer == "right"
     assert "ready is False again" in llm.requests[1][-1].content
 
@@ -172,22 +198,31 @@ def test_final_works_in_code_and_as_plain_text() -> None:
         ([repl("x = 'three'"), "FINAL_VAR(x)"], "three"),
         (["FINAL(four)"], "four"),
         ([repl("x = 'five'"), "FINAL(x)"], "five"),
-        ([repl("x = 'six'") + "\n\nFINAL(x)"], "six"),
     ):
         with ScriptedModel(replies) as llm:
-            result = RLMEngine(llm).run("?", LONG)
+            result = engine(llm).run("?", LONG)
         assert (result.answer, result.stop_reason) == (expected, "answer")
 
 
+def test_final_of_a_variable_beside_code_is_code() -> None:
+    with ScriptedModel(["```repl\nx = 'six'\n```\n\nFINAL(x)"]) as llm:
+        assert RLMEngine(llm).run("?", LONG).answer == "six"
+
+
 def test_several_blocks_run_in_order_until_one_sets_ready() -> None:
-    reply = repl("x = [1]") + "\nThen:\n```python\nx.append(2)\n```\n" + finish("x") + "\n```py\nx.append(3)\n```"
-    with ScriptedModel([reply]) as llm:
+    with ScriptedModel([repl("x = [1]", "x.append(2)", FINISH.format("x"), "x.append(3)")]) as llm:
+        assert engine(llm).run("?", LONG).text == "[1, 2]"
+
+
+def test_blocks_of_other_marks_run_too() -> None:
+    reply = in_fences("x = [1]") + "\nThen:\n```python\nx.append(2)\n```\n" + in_fences(FINISH.format("x"))
+    with ScriptedModel([reply + "\n```py\nx.append(3)\n```"]) as llm:
         assert RLMEngine(llm).run("?", LONG).text == "[1, 2]"
 
 
 def test_at_a_limit_the_root_gets_one_last_call() -> None:
     with ScriptedModel([repl("x = 1"), repl("y = 2"), "The best I have."]) as llm:
-        result = RLMEngine(llm, limits={"max_iterations": 2}).run("?", LONG)
+        result = engine(llm, limits={"max_iterations": 2}).run("?", LONG)
     assert (result.answer, result.stop_reason) == ("The best I have.", "max_iterations")
     assert "the limit of 2 steps" in llm.requests[-1][-1].content
     assert result.trace.iterations[-1].last_call
@@ -195,7 +230,7 @@ def test_at_a_limit_the_root_gets_one_last_call() -> None:
 
 def test_the_last_reply_may_be_code_that_answers_from_variables() -> None:
     with ScriptedModel([repl("x = 'kept'"), finish("x")]) as llm:
-        result = RLMEngine(llm, limits={"max_iterations": 1}).run("?", LONG)
+        result = engine(llm, limits={"max_iterations": 1}).run("?", LONG)
     assert (result.answer, result.stop_reason) == ("kept", "max_iterations")
 
 
@@ -204,7 +239,7 @@ def test_on_limit_raise_carries_the_result_and_warns_of_nothing(recwarn: pytest.
         ScriptedModel([repl("x = 1"), "Perhaps."]) as llm,
         pytest.raises(LimitReachedError, match="max_iterations") as caught,
     ):
-        RLMEngine(llm, limits={"max_iterations": 1}, on_limit="raise").run("?", LONG)
+        engine(llm, limits={"max_iterations": 1}, on_limit="raise").run("?", LONG)
     assert caught.value.result is not None
     assert caught.value.result.answer == "Perhaps."
     assert (list(recwarn), caught.value.result.trace.warnings) == ([], [])
@@ -221,7 +256,7 @@ def test_on_limit_raise_carries_the_result_and_warns_of_nothing(recwarn: pytest.
         ),
         (
             "x = 'Perhaps.'",
-            finish("x"),
+            lambda messages: finish("x"),
             {"max_iterations": 1},
             "answer is the root LM's word in one last call; pass on_",
         ),
@@ -231,13 +266,13 @@ def test_on_limit_raise_carries_the_result_and_warns_of_nothing(recwarn: pytest.
     ],
 )
 async def test_an_answer_after_a_limit_is_warned_of_once(
-    code: str, last: str | Exception, limits: dict[str, int], told: str
+    code: str, last: Reply, limits: dict[str, int], told: str
 ) -> None:
     events: list[Event] = []
     llm = ScriptedModel([repl(code), last], usage=Usage(input_tokens=1))
-    engine = RLMEngine(llm, limits=limits, on_event=events.append)
+    asked = engine(llm, limits=limits, on_event=events.append)
     with pytest.warns(RuntimeWarning) as warned:
-        result = await engine.arun("Which\nkiln? " + "x" * 500, LONG)
+        result = await asked.arun("Which\nkiln? " + "x" * 500, LONG)
     assert result.answer == "Perhaps."
     [warning] = [str(each.message) for each in warned]
     assert warning.startswith("a limit was met: the run for “Which kiln? xxx")
@@ -250,8 +285,8 @@ async def test_an_answer_after_a_limit_is_warned_of_once(
 
 
 def test_a_run_that_ends_of_itself_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
-    result = RLMEngine(ScriptedModel([finish("1")]), limits={"max_iterations": 1}).run("?", LONG)
-    assert RLMEngine(ScriptedModel(["Monday."])).run("?", NOTES).stop_reason == "plain_reply"
+    result = engine(ScriptedModel([finish("1")]), limits={"max_iterations": 1}).run("?", LONG)
+    assert engine(ScriptedModel(["Monday."])).run("?", NOTES).stop_reason == "plain_reply"
     assert (list(recwarn), result.trace.warnings) == ([], [])
 
 
@@ -259,7 +294,7 @@ def test_tokens_are_bounded_over_the_tree() -> None:
     root = ScriptedModel([repl("llm_query('x')"), "Late."], usage=Usage(input_tokens=10))
     sub = ScriptedModel(["y"], usage=Usage(input_tokens=1_000))
     with root, sub:
-        result = RLMEngine(root, sub_llm=sub, limits={"max_total_tokens": 500}).run("?", LONG)
+        result = engine(root, sub_llm=sub, limits={"max_total_tokens": 500}).run("?", LONG)
     assert (result.answer, result.stop_reason) == ("Late.", "max_total_tokens")
 
 
@@ -268,7 +303,7 @@ def test_sub_calls_are_exact_and_an_oversized_batch_sends_nothing() -> None:
     more = "r = llm_query_batched(['p'] * 5)"
     with ScriptedModel([repl(code), repl(more), repl("llm_query('one more')"), finish("len(r)")]) as root:
         sub = ScriptedModel(always=lambda messages: "ok")
-        result = RLMEngine(root, sub_llm=sub, limits={"max_sub_calls": 5}).run("?", LONG)
+        result = engine(root, sub_llm=sub, limits={"max_sub_calls": 5}).run("?", LONG)
     assert len(sub.requests) == 5
     assert "6 sub-calls asked for, 5 left; nothing was sent" in root.requests[1][-1].content
     assert (result.text, result.stop_reason) == ("5", "max_sub_calls")
@@ -276,17 +311,17 @@ def test_sub_calls_are_exact_and_an_oversized_batch_sends_nothing() -> None:
 
 def test_a_cost_limit_needs_a_model_that_reports_cost() -> None:
     with pytest.raises(RunError, match="max_cost_usd") as caught:
-        RLMEngine(ScriptedModel([finish("1")]), limits={"max_cost_usd": 1.0}).run("?", LONG)
+        engine(ScriptedModel([finish("1")]), limits={"max_cost_usd": 1.0}).run("?", LONG)
     assert caught.value.result is not None
     assert caught.value.result.usage.total_tokens > 0
     priced = ScriptedModel([repl("x = 1"), "dear"], usage=Usage(input_tokens=1, cost_usd=2.0))
-    result = RLMEngine(priced, limits={"max_cost_usd": 1.0}).run("?", LONG)
+    result = engine(priced, limits={"max_cost_usd": 1.0}).run("?", LONG)
     assert (result.answer, result.stop_reason) == ("dear", "max_cost")
 
 
 def test_depth_0_offers_no_sub_calls() -> None:
     with ScriptedModel([repl("llm_query('x')"), finish("'alone'")]) as llm:
-        result = RLMEngine(llm, limits=RLMLimits(max_depth=0)).run("?", LONG)
+        result = engine(llm, limits=RLMLimits(max_depth=0)).run("?", LONG)
     assert "llm_query" not in llm.requests[0][0].content
     assert "NameError" in llm.requests[1][-1].content
     assert "sub-calls" not in llm.requests[1][-1].content
@@ -300,7 +335,7 @@ class Found(BaseModel):
 
 def test_a_typed_answer_is_validated_and_a_misfit_told() -> None:
     with ScriptedModel([finish("{'word': 'HERON'}"), finish("{'word': 'HERON', 'line': 2001}")]) as llm:
-        result = RLMEngine(llm, answer_type=Found).run("?", LONG)
+        result = engine(llm, answer_type=Found).run("?", LONG)
     assert result.answer == Found(word="HERON", line=2001)
     assert result.text == '{"word":"HERON","line":2001}'
     assert "line: Field required" in llm.requests[1][-1].content
@@ -320,7 +355,7 @@ def test_tools_run_in_the_host_and_are_described() -> None:
         return text.upper()
 
     with ScriptedModel([repl("a = lookup('Ada', years=[1, 2])\nb = shout('x')"), finish("[a['sum'], b]")]) as llm:
-        result = RLMEngine(llm, tools=[lookup, shout]).run("?", LONG)
+        result = engine(llm, tools=[lookup, shout]).run("?", LONG)
     assert result.text == '[3, "X"]'
     assert seen == [("Ada", [1, 2])]
     assert "lookup(name: str, years: list[int])" in llm.requests[0][0].content.replace("'", "")
@@ -333,7 +368,7 @@ def test_a_tool_that_raises_is_told() -> None:
         raise ZeroDivisionError("no")
 
     with ScriptedModel([repl("broken()"), finish("'ok'")]) as llm:
-        assert RLMEngine(llm, tools=[broken]).run("?", LONG).answer == "ok"
+        assert engine(llm, tools=[broken]).run("?", LONG).answer == "ok"
     assert "broken: ZeroDivisionError: no" in llm.requests[1][-1].content
 
 
@@ -351,7 +386,7 @@ class Shelf:
 def test_a_retriever_is_a_sample_and_brings_more() -> None:
     code = "n = len(context)\nmore = retrieve('Friday')\nhits = search('Friday')"
     with ScriptedModel([repl(code), finish("[n, len(more), len(context), hits[0].id]")]) as llm:
-        result = RLMEngine(llm).run("What of Monday", Shelf())
+        result = engine(llm).run("What of Monday", Shelf())
     assert result.text == '[1, 1, 2, "b"]'
     assert "sample" in llm.requests[0][-1].content
     assert [call.name for call in result.trace.executions[0].host_calls] == ["retrieve"]
@@ -361,7 +396,7 @@ def test_an_overlong_message_becomes_a_document_in_its_place() -> None:
     stuffed = f"Answer from this alone.\n{LONG}"
     question = [Message("system", stuffed), Message("user", "What is the code word?")]
     with ScriptedModel([finish("search('code word')[0].line.split()[-1]")]) as llm:
-        result = RLMEngine(llm).run(question)
+        result = engine(llm).run(question)
     assert result.answer == "HERON"
     system, first = llm.requests[0]
     assert (system.role, first.role) == ("system", "user")
@@ -374,7 +409,7 @@ def test_an_overlong_message_becomes_a_document_in_its_place() -> None:
 def test_history_keeps_its_roles_and_places() -> None:
     history = [Message("user", "Hello"), Message("assistant", "Hi"), Message("user", "What is the code word?")]
     with ScriptedModel([finish("'HERON'")]) as llm:
-        RLMEngine(llm).run(history, LONG)
+        engine(llm).run(history, LONG)
     assert [message.role for message in llm.requests[0]] == ["system", "user", "assistant", "user"]
     assert llm.requests[0][1].content == "Hello"
 
@@ -385,32 +420,32 @@ def test_files_and_folders_are_documents_named_by_their_paths(tmp_path: Path) ->
     (tmp_path / "notes" / "picture.png").write_bytes(b"\x89PNG\0\0")
     read = finish("[(d['id'].rsplit('/', 1)[-1], d['text']) for d in context]")
     with ScriptedModel([read]) as llm, pytest.warns(UserWarning, match="skipped 1 binary"):
-        result = RLMEngine(llm, limits={"inline_chars": 0}).run("?", tmp_path / "notes")
+        result = engine(llm, limits={"inline_chars": 0}).run("?", tmp_path / "notes")
     assert result.text == '[["one.txt", "first\\r\\nsecond"]]'
 
 
 def test_instructions_are_added_and_a_system_prompt_replaces() -> None:
     with ScriptedModel(["x"]) as llm:
-        RLMEngine(llm, instructions="Answer in Welsh.").run("?")
+        engine(llm, instructions="Answer in Welsh.").run("?")
     assert "Answer in Welsh." in llm.requests[0][0].content
     assert "`context`" in llm.requests[0][0].content
     with ScriptedModel(["x"]) as llm:
-        RLMEngine(llm, system_prompt="You are terse.").run("?")
+        engine(llm, system_prompt="You are terse.").run("?")
     assert llm.requests[0][0].content == "You are terse."
     with ScriptedModel(["x"]) as llm:
-        RLMEngine(llm, system_prompt="You are terse.", instructions="Answer in Welsh.").run("?")
+        engine(llm, system_prompt="You are terse.", instructions="Answer in Welsh.").run("?")
     assert llm.requests[0][0].content == "You are terse.\n\nFurther instructions:\nAnswer in Welsh."
 
 
 @pytest.mark.parametrize("bad", ["", "   ", [], [Message("system", "only")]])
 def test_a_question_that_asks_nothing_is_refused(bad: str | list[Message]) -> None:
     with pytest.raises(InvalidArgumentError, match="question"):
-        RLMEngine(ScriptedModel()).run(bad, LONG)
+        engine(ScriptedModel()).run(bad, LONG)
 
 
 def test_many_matches_are_printed_within_bounds_and_with_their_total() -> None:
     with ScriptedModel([repl("search('nothing', around=400, limit=None)"), finish("'x'")]) as llm:
-        RLMEngine(llm).run("?", LONG)
+        engine(llm).run("?", LONG)
     assert "(2,000 matches)" in llm.requests[1][-1].content
     assert "characters cut" not in llm.requests[1][-1].content
 
@@ -421,4 +456,4 @@ def test_a_lazy_loader_is_a_corpus() -> None:
             yield {"id": f"n{n}", "text": f"note {n}", "metadata": {"n": n}}
 
     with ScriptedModel([finish("[d['metadata']['n'] for d in context]")]) as llm:
-        assert RLMEngine(llm, limits={"inline_chars": 0}).run("?", load()).text == "[0, 1, 2]"
+        assert engine(llm, limits={"inline_chars": 0}).run("?", load()).text == "[0, 1, 2]"

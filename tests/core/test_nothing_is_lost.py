@@ -6,12 +6,23 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, get_args
 
 import pytest
 
-from rlm_integrations import RLMEngine, RLMResult, RunEnded, RunError, RunFailed, Usage, collect_rlm_traces
+from rlm_integrations import (
+    Completion,
+    Message,
+    RLMEngine,
+    RLMResult,
+    RunEnded,
+    RunError,
+    RunFailed,
+    ToolCall,
+    Usage,
+    collect_rlm_traces,
+)
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace import events as kinds
 from rlm_integrations.core.trace.events import (
@@ -21,6 +32,7 @@ from rlm_integrations.core.trace.events import (
     IterationEnded,
     IterationStarted,
     RootReplied,
+    SubCallContinued,
     SubCallEnded,
     SubCallStarted,
 )
@@ -41,8 +53,15 @@ def lookup(name: str) -> str:
 
 def engine(watch: Watch) -> RLMEngine[str]:
     root = ScriptedModel([f"```repl\n{code}\n```" for code in (LOOK, FINISH)], usage=Usage(input_tokens=7))
-    sub = ScriptedModel(always=lambda messages: "ok", usage=Usage())  # a server that counts no tokens
-    return RLMEngine(root, sub_llm=sub, tools=[lookup], on_event=watch)
+    sub = ScriptedModel(always=reply, usage=Usage())  # a server that counts no tokens
+    return RLMEngine(root, sub_llm=sub, tools=[lookup], sub_tools=[lookup], on_event=watch)
+
+
+def reply(messages: Sequence[Message]) -> str | Completion:
+    """Of a sub-LM that looks one of the prompts up."""
+    if len(messages) == 2 and messages[-1].content == "b":
+        return Completion("", tool_calls=(ToolCall("lookup", '{"name": "b"}', "1"),))
+    return "ok"
 
 
 def told_by(run: Callable[[RLMEngine[str]], Any]) -> list[Event]:
@@ -52,7 +71,8 @@ def told_by(run: Callable[[RLMEngine[str]], Any]) -> list[Event]:
 
 
 UNDISTURBED = told_by(lambda whole: whole.run("?", CORPUS))
-PLACES = [(kind, count) for kind, times in Counter(map(type, UNDISTURBED)).items() for count in range(1, times + 1)]
+TIMES = sorted(Counter(map(type, UNDISTURBED)).items(), key=lambda each: each[0].__name__)
+PLACES = [(kind, count) for kind, times in TIMES for count in range(1, times + 1)]
 BREAKS = [pytest.param(kind, count, id=f"{kind.__name__}-{count}") for kind, count in PLACES]
 
 
@@ -71,7 +91,9 @@ def check_kept(result: RLMResult[str] | None, seen: list[Event], error: str | No
     assert (trace.error or "").startswith(error or "")
     assert (trace.error is None) == (error is None)
     paid = [event.usage for event in seen if isinstance(event, RootReplied)]
-    paid += [event.call.usage for event in seen if isinstance(event, SubCallEnded)]
+    ended = {event.call.number: event.call.usage for event in seen if isinstance(event, SubCallEnded)}
+    paid += ended.values()
+    paid += [event.usage for event in seen if isinstance(event, SubCallContinued) and event.number not in ended]
     assert result.usage == sum(paid, Usage())
     assert trace.iteration_count == sum(isinstance(event, IterationStarted) for event in seen)
     assert all(call.reply or call.error for execution in trace.executions for call in execution.sub_calls)
@@ -156,7 +178,7 @@ async def test_a_handler_that_cancels_the_task_it_runs_in(kind: type, count: int
             await asyncio.sleep(0)
 
     run = asyncio.create_task(engine(watch).arun("?", CORPUS))
-    of_calls = (kinds.SubCallsReserved, SubCallStarted, SubCallEnded, HostCallStarted, HostCallEnded)
+    of_calls = (kinds.SubCallsReserved, SubCallStarted, SubCallContinued, SubCallEnded, HostCallStarted, HostCallEnded)
     if kind in (*of_calls, kinds.Cited, kinds.Warned):
         check_kept(await run, seen, None, finished=True)  # it is the task of a call, which fails
         assert tasks != [run]

@@ -17,6 +17,10 @@ names = list(dict.fromkeys(match.groups[0] for match in found))
 """
 CITE = "for match in found[:3]:\n    cite(match.text, match.id)\n"
 SAY = 'answer["content"] = llm_query(f"Say this: {len(names)} contracts end before June.")\nanswer["ready"] = True\n```'
+OWNER = """```repl
+answer["content"] = llm_query("Who owns contract 7?")
+answer["ready"] = True
+```"""
 FILL = 'answer["content"] = {"count": len(names), "first": names[0]}\nanswer["ready"] = True\n```'
 COMPUTE = 'answer["content"] = f"{len(names)} contracts end before June."\nanswer["ready"] = True\n```'
 
@@ -27,9 +31,16 @@ def play(body: dict[str, Any]) -> dict[str, Any]:
     said = [message["content"] if isinstance(message["content"], str) else "" for message in messages]
     if "```repl" in said[0]:
         told = " ".join(said)
+        if "Who owns contract 7?" in told:
+            return text(OWNER)
         if "Count by code" in told:
             return text(COUNT + COMPUTE)
         return text(COUNT + CITE + (FILL if '"count"' in told else SAY))
+    if "the tool `python`" in said[0]:
+        code = (COUNT + CITE + SAY).removeprefix("```repl\n").removesuffix("\n```")
+        return calling(body["tools"][0]["function"], code=code)
+    if said[-1] == "Who owns contract 7?":
+        return calling(body["tools"][0]["function"], contract=7)
     if any("Say this: " in words for words in said):
         return text(said[-1].rpartition("Say this: ")[2])
     if messages[-1]["role"] == "tool":
@@ -46,8 +57,8 @@ def text(content: str) -> dict[str, Any]:
     return {"role": "assistant", "content": content}
 
 
-def calling(function: dict[str, Any]) -> dict[str, Any]:
-    arguments = dict.fromkeys(function["parameters"]["properties"], "How many contracts end before June?")
+def calling(function: dict[str, Any], **given: Any) -> dict[str, Any]:
+    arguments = dict.fromkeys(function["parameters"]["properties"], "How many contracts end before June?") | given
     if "index" in arguments:  # of a router's choices
         arguments["index"] = 2
     called = {"name": function["name"], "arguments": json.dumps(arguments)}

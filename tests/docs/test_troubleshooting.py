@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document as LangChainDocument
+from langchain_core.language_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from langgraph.graph import MessagesState, StateGraph
@@ -106,6 +107,8 @@ WAYS: dict[str, Callable[[], object]] = {
     "context: …": lambda: RLMRunnable(llm=chat(), context=splits()),
     "the root LM failed": unreachable,
     "the root LM replied": lambda: RLMEngine(ScriptedModel(always=silent)).run("Why?", LONG),
+    "the root LM wrote code": lambda: RLMEngine(ScriptedModel(always=looping), protocol="tool").run("Why?", LONG),
+    'protocol: "tool"': lambda: RLMRunnable(llm=FakeListChatModel(responses=["x"]), protocol="tool"),
     "the run reached": lambda: RLMEngine(ScriptedModel(always=looping), limits={"max_iterations": 3}).run("Why?", LONG),
     "a limit was met": lambda: RLMEngine(ScriptedModel(always=answering_late), limits={"max_iterations": 3}).run(
         "Why?", LONG

@@ -86,6 +86,11 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         ({"llm": {"input_price": "free", "output_price": 1}}, "prices: llm: input_price: 'free' is no price"),
     ],
     "sandbox": [(5, "sandbox: 5 is not one; pass"), (None, "sandbox: None"), ("dockr", "sandbox: ")],
+    "sub_tools": [
+        (5, "sub_tools: int given; pass a list"),
+        ("search", "sub_tools: str given; pass a list"),
+        ([5], "sub_tools: item 0 is int; pass functions"),
+    ],
     "tools": [
         (5, "tools: int given; pass a list"),
         (None, "tools: NoneType given; pass a list"),
@@ -98,6 +103,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "instructions": [(5, "instructions=5: pass a str")],
     "trace": [(5, "trace=5: pass 'none', 'summary' or 'full'"), ("all", "trace='all': pass 'none'")],
     "on_event": [(5, "on_event: int given; pass a function"), ("print", "on_event: str given; pass a function")],
+    "protocol": [(5, "protocol=5: pass 'fence' or 'tool'"), ("json", "protocol='json': pass 'fence' or 'tool'")],
     "on_limit": [(5, "on_limit=5: pass 'answer' or 'raise'"), ("stop", "on_limit='stop': pass 'answer'")],
     "name": [(5, "name=5: pass a str")],
     "stop": [(5, "stop=5: pass a list"), ("END", "stop='END': pass a list")],

@@ -127,6 +127,7 @@ def test_an_index_is_not_given_another(documents):
         ("callback_manager", 3, "int"),
         ("limits", 3, "int"),
         ("tools", 3, "int"),
+        ("sub_tools", 3, "int"),
     ],
 )
 def test_a_value_of_another_type_is_refused_by_name(documents, wrong, value, given):

@@ -15,6 +15,7 @@ from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.openai import OpenAIModel
+from rlm_integrations.testing import ScriptedModel
 
 ASKED = [Message("user", "Well?")]
 COUNTS = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
@@ -154,5 +155,29 @@ def test_calls_of_tools_are_put_together(chat_server: Any, ask: Any) -> None:
     ]
     server.pieces = [{"role": "assistant", "content": None}, *({"tool_calls": [call]} for call in calls)]
     reply = ask(OpenAIModel("m", chat_server.url))
-    called = [json.loads(call)["arguments"] for call in reply.tool_calls.split("\n") if call.startswith("{")]
-    assert (reply.text, called) == ("", ['{"code": "FINAL(1)"}', '{"code": "x"}'])
+    assert (reply.text, [(call.id, call.name, call.arguments) for call in reply.tool_calls]) == (
+        "",
+        [("1", "python", '{"code": "FINAL(1)"}'), ("2", "python", '{"code": "x"}')],
+    )
+
+
+def test_calls_that_are_streamed_are_answered_by_their_ids(chat_server: Any) -> None:
+    def rent(plot: int) -> str:
+        return f"{plot * 10} pounds"
+
+    server, asked = StreamingServer(chat_server), chat_server.requests
+    first = {"index": 0, "id": "a", "type": "function", "function": {"name": "rent", "arguments": '{"plo'}}
+    calls = [{"tool_calls": [first]}, {"tool_calls": [{"index": 0, "function": {"arguments": 't": 7}'}}]}]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        *_, last = asked[-1]["messages"]
+        server.pieces = [{"content": last["content"]}] if last["role"] == "tool" else calls
+        server.answer(handler)
+
+    chat_server.will_answer(answer)
+    root = ScriptedModel(["```repl\nanswer['content'] = llm_query('?')\nanswer['ready'] = True\n```"])
+    engine = RLMEngine(root, sub_llm=OpenAIModel("tiny", chat_server.url), sub_tools=[rent])
+    assert engine.run("?", "t " * 9_000).answer == "70 pounds"
+    *_, called, result = asked[-1]["messages"]
+    assert (called["tool_calls"][0]["id"], result["tool_call_id"]) == ("a", "a")
+    assert json.loads(called["tool_calls"][0]["function"]["arguments"]) == {"plot": 7}

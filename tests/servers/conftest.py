@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -17,6 +17,7 @@ from llama_index.core import Document
 from llama_index.llms.openai_like import OpenAILike
 
 from rlm_integrations import RLMEngine, RLMTrace
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.openai import OpenAIModel
@@ -41,12 +42,16 @@ class Server:
     respond: Respond = lambda messages, number: "?"
     url: str = ""
     requests: list[list[dict[str, Any]]] = field(default_factory=list)
+    bodies: list[Body] = field(default_factory=list)
+    """Each request whole."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def post(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
-        messages = json.loads(body)["messages"]
+        request = json.loads(body)
+        messages = request["messages"]
         with self._lock:
             self.requests.append(messages)
+            self.bodies.append(request)
             number = len(self.requests)
         said = self.respond(messages, number)
         status = 200
@@ -89,18 +94,30 @@ class Face:
     sync: bool
     model: Any
 
-    async def ask(self, question: Any = "How many?", context: str = "a line\n" * 20_000, **limits: Any) -> Answered:
+    async def ask(
+        self,
+        question: Any = "How many?",
+        context: str = "a line\n" * 20_000,
+        *,
+        sub_tools: Sequence[Any] = (),
+        protocol: CodeProtocol = "fence",
+        **limits: Any,
+    ) -> Answered:
         """The answer to a question over a text: a str, or messages as the framework has them."""
         if self.name == "openai":
-            engine = RLMEngine(self.model, limits=limits)
+            engine = RLMEngine(self.model, limits=limits, sub_tools=sub_tools, protocol=protocol)
             result = await self._call(engine.run, engine.arun, question, context)
             return Answered(result.answer, result.trace)
         if self.name == "langchain":
-            rlm = RLMRunnable(llm=self.model, context=context, limits=limits, trace="full")
+            rlm = RLMRunnable(
+                llm=self.model, context=context, limits=limits, trace="full", sub_tools=sub_tools, protocol=protocol
+            )
             message = await self._call(rlm.invoke, rlm.ainvoke, question)
             return Answered(message.text, RLMTrace.of(message))
         documents = [Document(text=context)]
-        queries = RLMQueryEngine.from_documents(documents, llm=self.model, limits=limits, trace="full")
+        queries = RLMQueryEngine.from_documents(
+            documents, llm=self.model, limits=limits, trace="full", sub_tools=sub_tools, protocol=protocol
+        )
         response = await self._call(queries.query, queries.aquery, question)
         return Answered(response.response, RLMTrace.of(response))
 
@@ -130,7 +147,7 @@ async def open_face(server: Server) -> AsyncIterator[Callable[[str, bool], Face]
                     model = ChatOpenAI(model="m", base_url=server.url, http_async_client=async_client, **given)
                 else:
                     own: Any = {"api_base": server.url, "async_http_client": async_client, "is_chat_model": True}
-                    model = OpenAILike(model="m", **own, **given)
+                    model = OpenAILike(model="m", is_function_calling_model=True, **own, **given)
                 return Face(name, sync, model)
 
             yield make

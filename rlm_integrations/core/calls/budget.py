@@ -69,6 +69,10 @@ class Budget:
         """Give back what was set aside and not sent."""
         self._reserved -= calls
 
+    @property
+    def tool_calls_left(self) -> int:
+        return self.limits.max_tool_calls - self._tool_calls
+
     def count_tool_call(self) -> None:
         """One call of a tool or of `retrieve`. Raises BudgetError."""
         if self._tool_calls >= self.limits.max_tool_calls:

@@ -8,12 +8,13 @@ from rlm_integrations.core.wording import one_line
 _SHOWN_CHARS = 200
 
 
-def unfinished(completion: Completion) -> str | None:
+def unfinished(completion: Completion, *, called: bool = False) -> str | None:
     """Why it is no whole reply, for the root LM and for errors: cut, withheld, refused or empty. None where it is one.
 
+    `called`: whether it calls tools that were offered, and so says something even without text.
     A reply without text whose tokens went into reasoning says so, with the remedy.
     """
-    said = bool(completion.text.strip())
+    said = called or bool(completion.text.strip())
     thought = bool(completion.thoughts.strip()) or completion.usage.reasoning_tokens > 0
     match completion.finish:
         case "length" if said:

@@ -12,10 +12,12 @@ from typing import Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.reply_fields import call_text
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import with_estimates
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.calls.tool_rounds import as_messages, as_rounds
+from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.usage import Usage
 
 MAX_REPLY_CHARS = 10_000_000
@@ -109,21 +111,30 @@ class ModelCalls:
         """How long a call that begins now may take."""
         return self.budget.call_seconds(last_call=self.last_call)
 
-    async def root_call(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
+    async def root_call(self, model: ModelPath, messages: Sequence[Message], *, with_tool: bool = False) -> Completion:
         """The root LM's reply, which is never refused: a run asks only while it may, and then for the last time.
 
-        One that only calls tools is taken as text, which may ask for code to be run.
-        Raises what `ModelPath.call` raises.
+        `with_tool`: whether its tool is offered to it. Else one that only calls tools is taken as text, which may ask
+        for code to be run. Raises what `ModelPath.call` raises.
         """
+        if with_tool:
+            return await self._send(model, *as_rounds(messages))
         completion = await self._send(model, messages)
         if completion.text.strip() or not completion.tool_calls:
             return completion
-        return replace(completion, text=completion.tool_calls)
+        return replace(completion, text=call_text(completion.tool_calls))
 
     async def sub_call(
-        self, model: ModelPath, messages: Sequence[Message], waiting: Waiting, started: Callable[[], Awaitable[None]]
+        self,
+        model: ModelPath,
+        messages: Sequence[Message],
+        waiting: Waiting,
+        started: Callable[[], Awaitable[None]],
+        rounds: Sequence[ToolRound] | None = None,
     ) -> Completion:
         """The sub-LM's reply to a call that was reserved. `started` is awaited when it is about to be sent.
+
+        With `rounds` of calls of tools so far, which may be none, it may call tools.
 
         Raises BudgetError, with nothing sent, where calls before it met a limit or its step is over; and what
         `ModelPath.call` raises.
@@ -131,10 +142,16 @@ class ModelCalls:
         async with self.slot(waiting):
             self.budget.check()
             await started()
-            return await self._send(model, messages)
+            return await self._send(model, messages, rounds)
 
-    async def _send(self, model: ModelPath, messages: Sequence[Message]) -> Completion:
-        completion = await model.call(messages, self.seconds())
+    async def _send(
+        self, model: ModelPath, messages: Sequence[Message], rounds: Sequence[ToolRound] | None = None
+    ) -> Completion:
+        if rounds is None:
+            completion = await model.call(messages, self.seconds())
+        else:
+            completion = await model.call_with_tools(messages, rounds, self.seconds())
+            messages = as_messages(messages, rounds)
         usage = Usage() if completion.cached else with_estimates(completion, messages)
         if model.prices is not None and not completion.cached:
             usage = usage.model_copy(update={"cost_usd": model.prices.cost_usd(usage)})
@@ -148,6 +165,4 @@ class ModelCalls:
         if usage is completion.usage and text == completion.text:
             return completion
         thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
-        return Completion(
-            text, usage, completion.model, completion.finish, thoughts, completion.cached, completion.tool_calls
-        )
+        return replace(completion, text=text, usage=usage, thoughts=thoughts)

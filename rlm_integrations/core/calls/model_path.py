@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from rlm_integrations.core.calls.conversation import continued, conversation
@@ -17,7 +17,7 @@ from rlm_integrations.core.calls.system_role import (
 )
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Completion, LanguageModel, Message
+from rlm_integrations.core.language_model import Completion, LanguageModel, Message, ToolCaller, ToolRound
 from rlm_integrations.core.surrogates import without_lone_surrogates
 
 
@@ -29,14 +29,20 @@ class ModelPath:
     """
 
     def __init__(
-        self, model: LanguageModel, argument: str, threads: RunThreads | None, prices: Prices | None = None
+        self,
+        model: LanguageModel,
+        argument: str,
+        threads: RunThreads | None,
+        prices: Prices | None = None,
+        with_tools: ToolCaller | None = None,
     ) -> None:
+        """`with_tools` is the same model with tools offered to it."""
         self.prices = prices
         """What its tokens cost, where the user says so."""
         self._model = model
         self._argument = argument
         self._threads = threads
-        self._complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
+        self._with_tools = with_tools
         self._served_by: object = getattr(model, "served_by", model)
         self._takes_system = True
         self._last: tuple[Message, ...] = ()
@@ -49,11 +55,21 @@ class ModelPath:
 
         Raises TimeoutError, TypeError for something that is no reply, and what the model raises.
         """
+        return await self._within(seconds, self._asked(self._model, self._sendable(tuple(messages))))
+
+    async def call_with_tools(
+        self, messages: Sequence[Message], rounds: Sequence[ToolRound], seconds: float
+    ) -> Completion:
+        """The reply after these rounds of calls of tools, which may call some again. Raises as `call` does."""
+        assert self._with_tools is not None, "tools are offered to a model that was given none"
         sent = self._sendable(tuple(messages))
+        return await self._within(seconds, self._asked(self._with_tools, sent, tuple(rounds)))
+
+    async def _within(self, seconds: float, reply: Awaitable[Any]) -> Completion:
         deadline = asyncio.timeout(seconds if seconds != float("inf") else None)
         try:
             async with deadline:
-                completion = await self._asked(sent)
+                completion = await reply
         except TimeoutError as error:
             if deadline.expired():
                 raise TimeoutError(f"no reply within {seconds:.3g} s") from error
@@ -67,21 +83,22 @@ class ModelPath:
             return Completion("", completion.usage, completion.model)
         return completion
 
-    async def _asked(self, messages: tuple[Message, ...]) -> Any:
+    async def _asked(self, model: LanguageModel | ToolCaller, messages: tuple[Message, ...], *rounds: object) -> Any:
         takes_system = self._takes_system and not has_refused(self._served_by)
         try:
-            return await self._complete(messages if takes_system else without_system(messages))
+            return await self._complete(model, messages if takes_system else without_system(messages), *rounds)
         except Exception as error:
             if not takes_system or messages[0].role != "system" or not refuses_system_messages(error):
                 raise
         self._takes_system = False
         remember_refusal(self._served_by)
-        return await self._complete(without_system(messages))
+        return await self._complete(model, without_system(messages), *rounds)
 
-    async def _complete(self, messages: tuple[Message, ...]) -> Any:
-        if self._threads is not None and self._complete_sync is not None:
-            return await self._threads.run(self._complete_sync, messages)
-        return await contained(self._model.complete(messages))
+    async def _complete(self, model: Any, *asked: object) -> Any:
+        complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
+        if self._threads is not None and complete_sync is not None:
+            return await self._threads.run(complete_sync, *asked)
+        return await contained(model.complete(*asked))
 
     def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """In the form that all servers take, without lone surrogates.

@@ -9,9 +9,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any, cast
 
-from rlm_integrations.core.language_model import Finish
+from rlm_integrations.core.language_model import Finish, ToolCall
 
 _ENDS = ("finish_reason", "stop_reason", "finishReason", "stopReason", "done_reason", "incomplete_details")
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
@@ -105,23 +106,52 @@ def text_in(content: object) -> str:
     return "".join(part if isinstance(part, str) else _text(field_of(part, "text")) for part in said)
 
 
-def calls_in(message: object) -> str:
-    """The tools that a message calls, as text: {"name": ..., "arguments": ...} in tags."""
-    calls = [field_of(call, "function") or call for call in _items(field_of(message, "tool_calls"))[:_MOST_CALLS]]
-    calls.append(field_of(message, "function_call"))
-    return "\n".join(call for call in map(_call, calls) if call)
+def calls_in(message: object) -> tuple[ToolCall, ...]:
+    """The tools that a message calls, in whichever form a server or a framework has them."""
+    calls = [_call(call) for call in (*_items(field_of(message, "tool_calls")), field_of(message, "function_call"))]
+    return tuple(call for call in calls if call is not None)
 
 
-def _call(call: object) -> str:
-    name = field_of(call, "name")
-    given: object = field_of(call, "arguments")
-    arguments = field_of(call, "args") if given is None else given
-    if not isinstance(name, str) or not isinstance(arguments, (str, dict, type(None))):
-        return ""
-    with suppress(TypeError, ValueError, RecursionError):  # what an object of an SDK may hold
-        said = json.dumps({"name": name, "arguments": cast("object", arguments or {})}, ensure_ascii=False)
-        return f"<tool_call>\n{said}\n</tool_call>"
-    return ""
+def call_text(calls: Iterable[ToolCall]) -> str:
+    """The calls as text, at most 50 of them: {"name": ..., "arguments": ...} in tags."""
+    return "\n".join(
+        f'<tool_call>\n{{"name": {_json(call.name)}, "arguments": {_json_arguments(call)}}}\n</tool_call>'
+        for call in islice(calls, _MOST_CALLS)
+    )
+
+
+def _json_arguments(call: ToolCall) -> str:
+    given = arguments_of(call)
+    return _json(call.arguments if given is None else given)
+
+
+def arguments_of(call: ToolCall) -> dict[str, Any] | None:
+    """The arguments of a call; {} where the model wrote none, None where it wrote something else than an object."""
+    if not call.arguments.strip():
+        return {}
+    try:
+        arguments: object = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", arguments or {}) if isinstance(arguments, (dict, type(None))) else None
+
+
+def _call(call: object) -> ToolCall | None:
+    called = field_of(call, "function") or call
+    name, given = field_of(called, "name"), field_of(called, "arguments")
+    arguments = field_of(called, "args") if given is None else given
+    if not isinstance(name, str):
+        return None
+    if isinstance(arguments, str):
+        return ToolCall(name, arguments, _text(field_of(call, "id")))
+    if isinstance(arguments, (dict, type(None))):
+        with suppress(TypeError, ValueError, RecursionError):  # what an object of an SDK may hold
+            return ToolCall(name, _json(cast("object", arguments or {})), _text(field_of(call, "id")))
+    return None
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def refusal_in(blocks: object) -> str:

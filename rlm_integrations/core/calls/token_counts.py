@@ -36,7 +36,8 @@ def with_estimates(completion: Completion, messages: Sequence[Message]) -> Usage
     if usage.input_tokens:
         return usage
     read = _tokens(prompt_chars(messages))
-    written = usage.output_tokens or _tokens(len(completion.text) + len(completion.thoughts))
+    called = sum([len(call.arguments) for call in completion.tool_calls])
+    written = usage.output_tokens or _tokens(len(completion.text) + len(completion.thoughts) + called)
     estimated = read + (0 if usage.output_tokens else written)
     return Usage(
         input_tokens=read,

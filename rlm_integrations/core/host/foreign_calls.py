@@ -1,4 +1,4 @@
-"""Calls of the user's own code, tools and retrievers: counted, in a slot, in time, and recorded."""
+"""Calls of the user's own code, by a REPL's code or by a sub-LM: counted, in a slot, in time, and recorded."""
 
 from __future__ import annotations
 
@@ -30,9 +30,17 @@ class ForeignCalls:
         self._numbers = itertools.count(1)
 
     async def run(
-        self, name: str, arguments: dict[str, Any], step: StepRecord, work: Callable[[], Awaitable[Any]]
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        step: StepRecord,
+        work: Callable[[], Awaitable[Any]],
+        sub_call: int | None = None,
     ) -> Any:
-        """What `work` returns, within the run's bounds. Raises RefusedCallError, BudgetError, EndsRunError."""
+        """What `work` returns, within the run's bounds. Raises RefusedCallError, BudgetError, EndsRunError.
+
+        `sub_call` is the number of the sub-call whose model calls it; None where code does.
+        """
         try:
             self._calls.budget.count_tool_call()
         except BudgetError as refusal:  # not the kind that says sub-calls are used up
@@ -40,7 +48,7 @@ class ForeignCalls:
         shown = _shown(arguments)
         async with self._calls.slot(step.waiting):
             number, began = next(self._numbers), step.clock()
-            await self._emit(HostCallStarted(step.iteration, number, name, shown))
+            await self._emit(HostCallStarted(step.iteration, number, name, shown, sub_call))
             value, failure = None, None
             try:
                 async with asyncio.timeout(self._calls.seconds()):
@@ -51,7 +59,7 @@ class ForeignCalls:
             record = HostFunctionCall(
                 name=name, arguments=shown, result=result, error=error, start=began, seconds=step.clock() - began
             )
-            await self._emit(HostCallEnded(step.iteration, number, record))
+            await self._emit(HostCallEnded(step.iteration, number, record, sub_call))
         if failure is not None:
             let_through(failure, self._ends_run)
             raise RefusedCallError("failed", f"{name}: {error}") from failure

@@ -33,6 +33,12 @@ class ReservedCall:
         self.record: SubCall | None = None
         """None until it begins."""
 
+    @property
+    def sent_record(self) -> SubCall:
+        """The record of a call that has begun."""
+        assert self.record is not None, "the call has not begun"
+        return self.record
+
     async def begin(self) -> None:
         """It is sent now. Raises RunError where the user's handler raises."""
         call, step = self._call, self._step

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
+from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.overflow import is_overflow
@@ -15,13 +17,17 @@ from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.host.tool_loop import Said, ToolLoop, take_reply
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
 from rlm_integrations.core.trace.records import SubCall
-from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.core.trace.run_errors import RunError, boundary
 from rlm_integrations.core.wording import error_words, number
 from rlm_integrations.wire.calls import LlmQuery
+
+AroundSubCall = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
+"""(prompt, execute) -> reply of a sub-LM that has tools. Must await execute() once and return what it returned."""
 
 
 class SubCalls:
@@ -35,13 +41,18 @@ class SubCalls:
         reservations: Reservations,
         emit: Emit,
         ends_run: EndsRun | None = None,
+        tools: ToolLoop | None = None,
+        around: AroundSubCall | None = None,
     ) -> None:
+        """`tools` are the sub-LM's, and `around` wraps a call of a sub-LM that has some."""
         self._calls = calls
         self._model = model
         self._prompt_chars = prompt_chars
         self._reservations = reservations
         self._emit = emit
         self._ends_run = ends_run
+        self._tools = tools
+        self._around = around
         self._warned = False
         """Whether the user was told that tokens are estimated."""
 
@@ -77,28 +88,26 @@ class SubCalls:
         whether the user is still to be told of the reservation.
         """
         cut, again = None, False
+        refusal: BudgetError | None = None
         with ReservedCall(call, step, self._reservations, self._emit) as sent:
             try:
                 if tell:
                     await self._emit(SubCallsReserved(step.iteration, 1))
-                messages = sub_call_messages(call.prompt)
-                completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin)
-                record = sent.record
-                assert record is not None
-                record.reply, record.model, record.usage = completion.text, completion.model, completion.usage
-                record.thoughts, record.finish, record.cached = (
-                    completion.thoughts,
-                    completion.finish,
-                    completion.cached,
-                )
-                cut = await off_loop(len(call.prompt), silently_cut, messages, completion)
+                said = await self._asked(call.prompt, step, sent)
+                record, completion = sent.sent_record, said.completion
+                cut = await off_loop(len(call.prompt), silently_cut, said.messages, completion)
                 if cut is not None:
                     record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
                 else:
                     record.error = unfinished(completion)
-                    again = record.error is not None and worth_asking_again(completion)
-            except (RunError, BudgetError):  # RunError: of the user's handler, and the run ends with it
+                    again = record.error is not None and record.requests == 1 and worth_asking_again(completion)
+            except RunError:  # of the user's handler, and the run ends with it
                 raise
+            except BudgetError as error:
+                record = sent.record
+                if record is None:
+                    raise
+                record.error, refusal = str(error), error
             except Exception as error:
                 let_through(error, self._ends_run)
                 record = sent.record
@@ -106,12 +115,46 @@ class SubCalls:
                     raise
                 record.error = _failure_words(error, len(call.prompt))
         await self._emit(SubCallEnded(step.iteration, record))
+        if refusal is not None:  # what it had begun is recorded
+            raise refusal
         if record.usage.estimated_tokens and not self._warned:
             self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
         return record, again
+
+    async def _asked(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
+        if self._tools is None:
+            return await self._ask(prompt, step, sent)
+        if self._around is None:
+            return await self._tools.ask(prompt, step, sent)
+        tools, said, failure = self._tools, list[Said](), list[BaseException]()
+
+        async def execute() -> str:
+            try:
+                said.append(await tools.ask(prompt, step, sent))
+            except BaseException as error:  # no fault of the function that wraps it
+                failure.append(error)
+                raise
+            return said[0].completion.text
+
+        try:
+            with boundary("around_sub_call"):
+                await contained(self._around(prompt, execute))
+        except Exception:
+            if failure:
+                raise failure[0] from None
+            raise
+        if not said:
+            raise RunError("around_sub_call: returned without awaiting execute()")
+        return said[0]
+
+    async def _ask(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
+        messages = sub_call_messages(prompt)
+        completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin)
+        take_reply(sent.sent_record, completion)
+        return Said(completion, messages)
 
 
 def _failure_words(error: Exception, prompt_chars: int) -> str:

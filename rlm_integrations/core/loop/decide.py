@@ -12,9 +12,11 @@ from rlm_integrations.core.calls.budget import limit_with_its_name, limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
+from rlm_integrations.core.loop.failures import MOST_UNCALLED, never_calls, outgrown, said_nothing
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
-from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks
+from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks, unfinished_reply
 from rlm_integrations.core.loop.outcomes import failed_steps, failure, may_be_example, names_set, word_for_no_variable
 from rlm_integrations.core.loop.quotations import Quotations, fenced, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
@@ -22,7 +24,7 @@ from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts.fences import fence_tag
-from rlm_integrations.core.prompts.texts import fill, observation_part
+from rlm_integrations.core.prompts.texts import fill, nudge
 from rlm_integrations.core.wording import one_line, shortened
 from rlm_integrations.wire.steps import StepDone
 
@@ -50,14 +52,14 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     reply, problem = replied.text, replied.unfinished
     if replied.finish == "refusal":
         return _on_refusal(rules, state, replied)
-    cut = problem is not None and bool(reply.strip())
-    parsed = (whole_blocks if cut else parse_reply)(reply, Quotations(state.quotable, state.fenced), state.variables)
-    messages = (*state.messages, Message("assistant", reply))
+    cut = problem is not None and (bool(reply.strip()) or replied.called is not None)
+    parsed = _parsed(rules, state, replied, cut=cut)
+    messages = (*state.messages, as_message(replied.text, replied.called, parsed))
     state = state._replace(messages=messages, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
     if parsed.blocks:
-        state = state._replace(codeless=0, empty=0)
+        state = state._replace(codeless=0, empty=0, uncalled=0)
         return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
-    said = "" if cut else (reply if parsed.final is None else parsed.final).strip()
+    said = "" if cut or replied.called else (reply if parsed.final is None else parsed.final).strip()
     if parsed.unread and not (rules.typed and rules.misfit(said, False) is None):
         said = ""  # a call of something that is not there is no answer
     if state.last_call is not None:
@@ -65,9 +67,19 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     if problem is not None:
         unsaid = 0 if cut and replied.finish == "length" else state.empty + 1
         return _unfinished(rules, state._replace(empty=unsaid), replied.budget)
-    spoke = bool(said) or parsed.unread
-    state = state._replace(codeless=state.codeless + 1, empty=0 if spoke else state.empty + 1)
+    spoke = bool(said) or parsed.unread or replied.called is not None
+    uncalled = state.uncalled + 1 if rules.protocol == "tool" and parsed.unread else 0
+    state = state._replace(codeless=state.codeless + 1, empty=0 if spoke else state.empty + 1, uncalled=uncalled)
+    if uncalled >= MOST_UNCALLED:
+        return state, Fail(never_calls(uncalled), draft=state.draft)
     return _codeless(rules, state, said, replied.budget)
+
+
+def _parsed(rules: Rules, state: State, replied: Replied, *, cut: bool) -> ParsedReply:
+    quotations = Quotations(state.quotable, state.fenced)
+    if rules.protocol == "tool":
+        return read_calls(replied.text, replied.called, quotations, state.variables, cut=replied.unfinished is not None)
+    return (whole_blocks if cut else parse_reply)(replied.text, quotations, state.variables)
 
 
 def _on_refusal(rules: Rules, state: State, replied: Replied) -> Decision:
@@ -128,6 +140,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         no_variable=word is not None,
         unmarked=state.parsed.unmarked,
         example=example,
+        protocol=rules.protocol,
     )
     return _go_on(rules, state, observe(ran, context), ran.budget)
 
@@ -167,14 +180,7 @@ def _outgrown(rules: Rules, state: State, problem: str) -> Action:
     draft = state.draft.strip()
     if draft and rules.misfit(draft, state.draft_is_json) is None:
         return Finish(draft, state.last_call or "max_input_tokens", state.draft_is_json, is_draft=True)
-    return Fail(
-        f"{problem}. The conversation does not fit the root LM's window even at its shortest: tell the model's "
-        "max_input_tokens (OpenAIModel(max_input_tokens=...), or as the profile or context_window of a framework's "
-        "model), so that it is shown less, or lower limits.inline_chars and max_output_chars, or take a model with a "
-        "larger window",
-        state.last_call,
-        state.draft,
-    )
+    return Fail(outgrown(problem), state.last_call, state.draft)
 
 
 def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Decision:
@@ -187,26 +193,27 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
         nothing_read = state.variables is None and not rules.plain_reply_answers
         return state, Finish(said, "answer" if final else "plain_reply", nothing_read=nothing_read)
     if state.empty > 1:
-        return state, _said_nothing(state)
+        return state, Fail(said_nothing(state.unfinished), draft=state.draft)
     where = _where(rules, state, quoted)
     if misfit is not None:
-        nudge = fill("nudge_misfit", why=one_line(misfit), **where)
+        told = nudge("nudge_misfit", rules.protocol, why=one_line(misfit), **where)
     elif _limit_met(rules, state, budget) is not None:
-        nudge = quoted  # the last call follows, and wants no code
+        told = quoted  # the last call follows, and wants no code
     else:
-        nudge = fill("nudge_no_code", **where)
-    return _go_on(rules, state, nudge, budget)
+        told = nudge("nudge_no_code", rules.protocol, **where)
+    return _go_on(rules, state, result_of_refused(state.parsed, told), budget)
 
 
 def _unfinished(rules: Rules, state: State, budget: BudgetView) -> Decision:
     """An empty reply, or one that did not come whole and has no whole code: it is told, and is never an answer."""
     if state.empty > 1:
-        return state, _said_nothing(state)
+        return state, Fail(said_nothing(state.unfinished), draft=state.draft)
     why = one_line(state.unfinished or "")
     if _limit_met(rules, state, budget) is not None:
-        return _go_on(rules, state, observation_part("unfinished", why=why), budget)
+        return _go_on(rules, state, result_of_refused(state.parsed, unfinished_reply(why, rules.protocol)), budget)
     quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""
-    return _go_on(rules, state, fill("nudge_unfinished", why=why, **_where(rules, state, quoted)), budget)
+    told = nudge("nudge_unfinished", rules.protocol, why=why, **_where(rules, state, quoted))
+    return _go_on(rules, state, result_of_refused(state.parsed, told), budget)
 
 
 def _where(rules: Rules, state: State, quoted: str) -> dict[str, object]:
@@ -216,11 +223,6 @@ def _where(rules: Rules, state: State, quoted: str) -> dict[str, object]:
         "max_iterations": rules.limits.max_iterations,
         "quoted": f" {quoted}" if quoted else "",
     }
-
-
-def _said_nothing(state: State) -> Fail:
-    why = f": {state.unfinished}" if state.unfinished else ""
-    return Fail(f"the root LM replied twice in a row with nothing{why}", draft=state.draft)
 
 
 def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> Decision:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.language_model import Finish as FinishReason
-from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
@@ -49,6 +49,8 @@ class Replied:
     """How the reply ended, where the server says so."""
     unfinished: str | None = None
     """Why it is no whole reply; None where it is one."""
+    called: Completion | None = None
+    """The reply itself, where it calls tools and some were offered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
-from rlm_integrations.core.prompts.texts import fill, observation_part
+from rlm_integrations.core.prompts.texts import fill, observation_part, protocol_part
 from rlm_integrations.core.wording import number, one_line, plural, shortened
 from rlm_integrations.wire.steps import CodeError, Output, ReplLost, StepDone
 
@@ -48,6 +49,8 @@ class StepContext:
     """Whether the code stood in no marked fence."""
     example: bool = False
     """Whether the code may have been an example in an answer."""
+    protocol: CodeProtocol = "fence"
+    """How the root LM hands over its code."""
 
 
 def observe(ran: CodeRan, at: StepContext) -> str:
@@ -57,11 +60,11 @@ def observe(ran: CodeRan, at: StepContext) -> str:
     if isinstance(outcome, ReplLost):
         lines.append(_repl_lost(outcome, ran.retrieved))
     elif outcome.error is not None:
-        lines.append(_error(outcome.error, at.blocks))
+        lines.append(_error(outcome.error, at.blocks, at.protocol))
     if at.fence_open and (isinstance(outcome, ReplLost) or outcome.error is not None):
         lines.append(observation_part("fence_open"))
     if at.unfinished is not None:
-        lines.append(observation_part("unfinished", why=one_line(at.unfinished)))
+        lines.append(unfinished_reply(one_line(at.unfinished), at.protocol))
     if at.quoted:
         lines.append(quoted_blocks(at.quoted))
     lines += _about_the_reply(at)
@@ -107,6 +110,11 @@ def _status(ran: CodeRan, at: StepContext) -> str:
     )
 
 
+def unfinished_reply(why: str, protocol: CodeProtocol) -> str:
+    """Tells the root LM that its reply did not come whole."""
+    return protocol_part(protocol, "unfinished", why=why)
+
+
 def quoted_blocks(count: int) -> str:
     """Tells the root LM that fenced blocks of its reply were quotations, and not run."""
     return observation_part("quoted", blocks=plural(count, "fenced block"))
@@ -117,13 +125,14 @@ def _repl_lost(lost: ReplLost, retrieved: int) -> str:
     return fill("repl_lost", reason=one_line(lost.reason), retrieved=kept)
 
 
-def _error(error: CodeError, blocks: int) -> str:
-    of_block = f" of block {error.block}" if blocks > 1 else ""
-    kept = observation_part("error_syntax" if error.kind == "syntax" else "error_kept")
+def _error(error: CodeError, blocks: int, protocol: CodeProtocol = "fence") -> str:
+    unit = protocol_part(protocol, "unit")
+    of_block = f" of {unit} {error.block}" if blocks > 1 else ""
+    kept = observation_part("error_syntax", unit=unit) if error.kind == "syntax" else observation_part("error_kept")
     # Never at the margin, where our own words stand
     message = shortened("\n    ".join(error.message.splitlines()), _ERROR_CHARS)
     if error.line is None:
-        of_block = f" in block {error.block}" if blocks > 1 else ""
+        of_block = f" in {unit} {error.block}" if blocks > 1 else ""
         return observation_part("error_no_line", of_block=of_block, message=message, kept=kept)
     return observation_part(
         "error", line=error.line, of_block=of_block, message=message, source=one_line(error.source), kept=kept

@@ -49,6 +49,8 @@ class ParsedReply:
     """Whether the code may be an example in an answer: words stand beside it, and it would do the same anywhere."""
     ends_in_words: bool = False
     """Whether words stand below the last block."""
+    refused_calls: tuple[str | None, ...] = ()
+    """For each call of a tool why nothing of it runs; None where its code is one of the blocks."""
 
 
 def parse_reply(
@@ -88,6 +90,14 @@ def plain_reply(reply: str, quotations: Quotations | None) -> ParsedReply | None
 
 def read_reply(reply: str, quotations: Quotations | None, variables: Collection[str] | None) -> ParsedReply:
     """As `parse_reply`, of a reply whose lines end with line feeds alone, and whatever it holds."""
+    parsed, final = read_fences(reply, quotations, variables)
+    return parsed if final is None else with_final(parsed, final, variables)
+
+
+def read_fences(
+    reply: str, quotations: Quotations | None, variables: Collection[str] | None
+) -> tuple[ParsedReply, Final | None]:
+    """The code in a reply, and apart from it what FINAL(...) or FINAL_VAR(...) in its prose says, unless quoted."""
     if "```" not in reply and "~~~" not in reply:
         reply = "\n".join(with_fences(reply.split("\n")))
     reader = ReplyReader(reply, quotations)
@@ -114,11 +124,11 @@ def read_reply(reply: str, quotations: Quotations | None, variables: Collection[
     )
     final = final_of(prose, "\n".join(line for part in others for line in part.own_lines()))
     if final is None or (quotations is not None and quotations.hold_code(final.written)):
-        return parsed
-    return _with_final(parsed, final, variables)
+        return parsed, None
+    return parsed, final
 
 
-def _with_final(reply: ParsedReply, final: Final, variables: Collection[str] | None) -> ParsedReply:
+def with_final(reply: ParsedReply, final: Final, variables: Collection[str] | None) -> ParsedReply:
     """The reply with what its prose says is the answer."""
     if final.names is not None and final.names.isdisjoint(("context", "answer", *(variables or ()))):
         return replace(reply, final=final.text)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action
 from rlm_integrations.core.loop.reply_parser import ParsedReply
@@ -28,6 +28,8 @@ class Rules:
     """What makes the tags of fences unknown to those who write what stands in them."""
     typed: bool = False
     """Whether the answer has a type of its own."""
+    protocol: CodeProtocol = "fence"
+    """How the root LM hands over its code."""
     has_last_call: bool = True
     """Whether one is kept back for when a limit is met: there is one for a run, and it is not a child's."""
 
@@ -51,6 +53,8 @@ class State(NamedTuple):
     iteration: int = 1
     codeless: int = 0
     """Replies without code in a row."""
+    uncalled: int = 0
+    """Replies with code that the root LM called no tool with, though it is to, in a row."""
     empty: int = 0
     """Replies that said nothing, in a row."""
     reply: str = ""

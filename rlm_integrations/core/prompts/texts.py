@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
-from rlm_integrations.core.language_model import Message
-from rlm_integrations.core.wording import listed, number, plural
+from rlm_integrations.core.language_model import CodeProtocol, Message, ToolSpec
+from rlm_integrations.core.wording import listed, number, one_line, plural
 
 _TEXTS = {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in Path(__file__).parent.glob("*.md")}
 """Read at the import, so that no run reads a file in its user's event loop."""
 _FEW_SUB_CALLS = 100
+_DESCRIPTION_CHARS = 200
+_FENCED = re.compile(r"^```repl\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 
 
 def text(name: str) -> str:
@@ -36,9 +39,44 @@ def fill(name: str, **values: object) -> str:
     return text(name).format(**values)
 
 
+def protocol_part(protocol: CodeProtocol, part: str, **values: object) -> str:
+    """One `### part` of `prompts/fence_protocol.md` or `prompts/tool_protocol.md`, filled in."""
+    return _parts(f"{protocol}_protocol")[part].format(**values)
+
+
+def nudge(name: str, protocol: CodeProtocol, **values: object) -> str:
+    """The text of that name, which says what a step is, for a root LM that hands over code so."""
+    a_step = protocol_part(protocol, "a_step")
+    sentence = a_step[0].upper() + a_step[1:]
+    ours, like_this = with_examples(text(name), protocol), protocol_part(protocol, "like_this")
+    return ours.format(a_step=a_step, a_step_is_so=sentence, like_this=like_this, **values)
+
+
+def with_examples(ours: str, protocol: CodeProtocol) -> str:
+    """Our text with its examples as the root LM is to write code: in fences, or bare, as a tool's argument."""
+    return ours if protocol == "fence" else _FENCED.sub(lambda block: indent(block[1], "    "), ours)
+
+
+PYTHON_TOOL = ToolSpec(
+    "python",
+    protocol_part("tool", "description"),
+    {
+        "type": "object",
+        "properties": {"code": {"type": "string", "description": protocol_part("tool", "code")}},
+        "required": ["code"],
+    },
+)
+"""The one tool of a root LM that hands over code by calling a tool."""
+
+
 def observation_part(part: str, **values: object) -> str:
     """One `### part` of `prompts/observation.md`, filled in."""
     return _parts("observation")[part].format(**values)
+
+
+def tool_round_part(part: str, **values: object) -> str:
+    """One `### part` of `prompts/tool_rounds.md`, filled in."""
+    return _parts("tool_rounds")[part].rstrip("\n").format(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +95,35 @@ def root_system(
     max_output_chars: int,
     sub_call_chars: int,
     tools: Sequence[ToolDescription] = (),
+    sub_tools: Sequence[ToolSpec] = (),
     modules: Sequence[str] = (),
     subset: str = "",
     template: str | None = None,
+    protocol: CodeProtocol = "fence",
 ) -> str:
     """The root LM's system message. `context_kind` is "none", "str", "docs" or "retriever"; `depth`, levels below it.
+
+    `sub_tools` are those of the sub-LMs, which the root LM cannot call.
 
     `modules` and `subset` are the sandbox's: what code can import besides, and what its Python lacks. A user's
     `template` may have the placeholders of `prompts/root_system.md`; other braces in it stay as they are.
     """
-    functions = [fill("depth_1", sub_chars=number(sub_call_chars))] if depth else []
-    functions += [text("depth_2")] if depth > 1 else []
+    functions = [with_examples(text("depth_1"), protocol).format(sub_chars=number(sub_call_chars))] if depth else []
+    functions += [with_examples(text("depth_2"), protocol)] if depth > 1 else []
+    functions += [_sub_tools(sub_tools)] if depth and sub_tools else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     functions += [f"\n{subset}"] if subset else []
     level = min(depth, 1)
     calls = "".join(f"{function}\n" for function in functions)
-    unfilled = template or text("root_system")
+    unfilled = with_examples(template or text("root_system"), protocol)
     language = "the subset of Python described below" if subset else "the standard library"
     filled = (
         unfilled.replace("besides the standard library:", f"besides {listed([language, *modules])}:")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))
+        .replace("{code_goes}", protocol_part(protocol, "code_goes"))
+        .replace("{all_run}", protocol_part(protocol, "all_run"))
         .replace("{max_output_chars}", number(max_output_chars))
     )
     whole = re.sub(r"\{sub_calls\}\n?", lambda _: calls, filled)  # last: tools are data
@@ -106,8 +151,19 @@ def first_message(
     return fill("first_message", context=context, question=question, max_iterations=left)
 
 
+def _sub_tools(tools: Sequence[ToolSpec]) -> str:
+    return fill("sub_tools", tools="\n".join(f"  - `{tool.name}`: {_first_line(tool.description)}" for tool in tools))
+
+
+def _first_line(description: str) -> str:
+    """Of its first paragraph, cut where it is long."""
+    return one_line(description.strip().split("\n\n")[0], _DESCRIPTION_CHARS)
+
+
 _SUB_SYSTEM = Message("system", text("sub_system"))
+_SUB_SYSTEM_TOOLS = Message("system", text("sub_system_tools"))
 
 
-def sub_call_messages(prompt: str) -> tuple[Message, ...]:
-    return (_SUB_SYSTEM, Message("user", prompt))
+def sub_call_messages(prompt: str, *, tools: bool = False) -> tuple[Message, ...]:
+    """What a sub-LM sees. `tools`: whether it has some."""
+    return (_SUB_SYSTEM_TOOLS if tools else _SUB_SYSTEM, Message("user", prompt))

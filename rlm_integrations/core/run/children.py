@@ -8,6 +8,7 @@ from typing import Protocol
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.model_calls import Waiting
+from rlm_integrations.core.calls.tool_rounds import as_rounds
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import Question, read_question
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -114,7 +115,8 @@ class _RootCalls:
     """A child's way to its root LM: each call is a sub-call of the run. The first is reserved."""
 
     def __init__(self, shared: Shared, waiting: Waiting) -> None:
-        self._calls, self._model, self._waiting = shared.calls, shared.sub, waiting
+        self._calls, self._model, self._waiting = shared.calls, shared.child_root, waiting
+        self._with_tool = shared.plan.child_with_tool is not None
         self._reserved = True
 
     async def ask(self, messages: Sequence[Message]) -> Completion:
@@ -123,7 +125,8 @@ class _RootCalls:
             self._calls.budget.reserve(1)
             self._reserved = True
         try:
-            return await self._calls.sub_call(self._model, messages, self._waiting, self._sent)
+            said, rounds = as_rounds(messages) if self._with_tool else (messages, None)
+            return await self._calls.sub_call(self._model, said, self._waiting, self._sent, rounds)
         finally:
             self.give_back()
 

@@ -24,7 +24,6 @@ from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.host.sub_calls import SubCalls
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
@@ -38,6 +37,7 @@ from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.run.sub_lm import sub_calls_of
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.trace.ends_run import let_through
@@ -141,6 +141,7 @@ class Node:
             misfit=plan.answer_type.misfit,
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
+            protocol=plan.protocol,
             has_last_call=not self._path,
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
@@ -150,7 +151,7 @@ class Node:
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            SubCalls(shared.calls, shared.sub, settings.sub_call_chars, reservations, self._emit, plan.ends_run),
+            sub_calls_of(shared, reservations, foreign, self._emit, settings.sub_call_chars),
             ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
             Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
@@ -212,6 +213,7 @@ class Node:
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
         self._cause = None
+        called = completion if completion.tool_calls and self._rules.protocol == "tool" else None
         await self._emit(
             RootReplied(
                 iteration,
@@ -221,6 +223,7 @@ class Node:
                 completion.thoughts,
                 completion.finish,
                 completion.cached,
+                () if called is None else called.tool_calls,
             )
         )
         if completion.usage.estimated_tokens:
@@ -228,7 +231,8 @@ class Node:
         if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
-        replied = Replied(completion.text, self._view(), completion.finish, unfinished(completion))
+        problem = unfinished(completion, called=called is not None)
+        replied = Replied(completion.text, self._view(), completion.finish, problem, called)
         return await self._decide(state, replied)
 
     def _check_budget(self) -> None:
@@ -306,7 +310,9 @@ def _chars(state: State, happening: Happening) -> int:
         case Replied():
             # only code that the root LM did not mark is looked for in all that it was shown
             shown = state.fenced if "```repl" in happening.text else state.quotable
-            return kept + len(happening.text) + sum([len(message.content) for message in shown])
+            calls = () if happening.called is None else happening.called.tool_calls
+            written = len(happening.text) + sum([len(call.arguments) for call in calls])
+            return kept + written + sum([len(message.content) for message in shown])
         case CodeRan():
             answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
             return kept + len(answer)

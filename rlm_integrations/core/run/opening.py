@@ -92,9 +92,11 @@ def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings
         max_output_chars=settings.max_output_chars,
         sub_call_chars=settings.sub_call_chars,
         tools=[tool.description for tool in plan.tools.values()],
+        sub_tools=[tool.spec for tool in plan.sub_tools.values()],
         modules=plan.sandbox.modules,
         subset=plan.sandbox.subset,
         template=plan.system_prompt,
+        protocol=plan.protocol,
     )
     if plan.instructions:
         system += "\n\n" + fill("instructions", instructions=plan.instructions)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rlm_integrations.core.calls.prices import Prices
+from rlm_integrations.core.host.sub_calls import AroundSubCall
+from rlm_integrations.core.host.sub_tools import SubTool
 from rlm_integrations.core.host.tools import Tool
-from rlm_integrations.core.language_model import LanguageModel
+from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, ToolCaller
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.prompts.fences import PROCESS_KEY
@@ -40,6 +42,14 @@ class RunPlan:
     limits: RLMLimits
     sandbox: Sandbox
     tools: Mapping[str, Tool]
+    sub_tools: Mapping[str, SubTool]
+    """Those of the sub-LM, and of the sub-LMs of children."""
+    sub_with_tools: ToolCaller | None
+    """The sub-LM with them; None where there are none."""
+    root_with_tool: ToolCaller | None
+    """The root LM with the tool that runs its code; None where it writes code in fences."""
+    child_with_tool: ToolCaller | None
+    """The same of the root LMs of children."""
     answer_type: AnswerType
     system_prompt: str | None
     instructions: str | None
@@ -47,10 +57,23 @@ class RunPlan:
     on_limit: Literal["answer", "raise"]
     around_step: AroundStep | None
     around_child: AroundChild | None = None
+    around_sub_call: AroundSubCall | None = None
     ends_run: EndsRun | None = None
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""
 
     def for_children(self) -> RunPlan:
         """What holds for child RLMs: they answer their parent's code, in words, and know no wishes of the user's."""
-        return replace(self, root=self.sub, answer_type=AnswerType(None), system_prompt=None, instructions=None)
+        return replace(
+            self,
+            root=self.sub,
+            root_with_tool=self.child_with_tool,
+            answer_type=AnswerType(None),
+            system_prompt=None,
+            instructions=None,
+        )
+
+    @property
+    def protocol(self) -> CodeProtocol:
+        """How the root LM hands over its code."""
+        return "fence" if self.root_with_tool is None else "tool"

@@ -22,6 +22,8 @@ class Shared:
     threads: RunThreads
     root: ModelPath
     sub: ModelPath
+    child_root: ModelPath
+    """The sub-LM as the root LM of children."""
     sync: bool
     """Whether models and retrievers are called by their sync methods, in the threads."""
     turns: Turns
@@ -30,4 +32,4 @@ class Shared:
 
     def for_children(self) -> Shared:
         """The same for child RLMs: their root LM is the sub-LM."""
-        return replace(self, plan=self.plan.for_children(), root=self.sub)
+        return replace(self, plan=self.plan.for_children(), root=self.child_root)

@@ -46,11 +46,13 @@ class RunTree:
         self._kept: RLMResult[Any] | None = None
         """What there is to hand back, once the run ends."""
         threads = self._threads if sync else None
-        root = ModelPath(plan.root, "llm", threads, plan.root_prices)
-        sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices)
+        root = ModelPath(plan.root, "llm", threads, plan.root_prices, plan.root_with_tool)
+        sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.sub_with_tools)
+        child_root = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.child_with_tool)
         turns = Turns(plan.limits.max_repls)
-        shared = Shared(plan, self._account, self._calls, self._threads, root, sub, sync, turns)
-        self._node = Node(shared, asked, (), partial(self._calls.root_call, root), Turn(turns, 0))
+        shared = Shared(plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns)
+        ask = partial(self._calls.root_call, root, with_tool=plan.protocol == "tool")
+        self._node = Node(shared, asked, (), ask, Turn(turns, 0))
 
     async def perform(self) -> RLMResult[Any]:
         """The result of the run.

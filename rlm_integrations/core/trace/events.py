@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rlm_integrations.core.language_model import Finish, Message
+from rlm_integrations.core.language_model import Finish, Message, ToolCall
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, SubCall
@@ -94,6 +94,8 @@ class RootReplied(_Moment):
     """How the reply ended; None where the server does not say."""
     cached: bool = False
     """Whether it came from a cache."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """With which it hands over its code, where it does that by a tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,20 @@ class SubCallStarted(_Moment):
 
 
 @dataclass(frozen=True, slots=True)
+class SubCallContinued(_Moment):
+    """A sub-LM replied, and is asked again: when the tools that it called have run, of which each has a HostCallStarted
+    and a HostCallEnded; or since it said nothing.
+    """
+
+    iteration: int
+    number: int
+    usage: Usage
+    """Of this reply."""
+    tool_calls: int
+    """How many it called."""
+
+
+@dataclass(frozen=True, slots=True)
 class SubCallEnded(_Moment):
     """`call.child` is the trace of a child RLM; that of a plain LM is None."""
 
@@ -153,6 +169,8 @@ class HostCallStarted(_Moment):
     name: str
     arguments: str
     """Their repr, cut at 2,000 characters."""
+    sub_call: int | None = None
+    """The number of the sub-call whose model calls it; None where code does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +178,7 @@ class HostCallEnded(_Moment):
     iteration: int
     number: int
     call: HostFunctionCall
+    sub_call: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +244,7 @@ Event = (
     | CodeStarted
     | SubCallsReserved
     | SubCallStarted
+    | SubCallContinued
     | SubCallEnded
     | HostCallStarted
     | HostCallEnded

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.events import (
@@ -22,6 +24,7 @@ from rlm_integrations.core.trace.events import (
     RunEnded,
     RunFailed,
     RunStarted,
+    SubCallContinued,
     SubCallEnded,
     SubCallsReserved,
     SubCallStarted,
@@ -36,6 +39,7 @@ from rlm_integrations.core.trace.records import (
     SubCall,
     TraceMessage,
 )
+from rlm_integrations.core.usage import Usage
 
 _CUT_OFF = "CancelledError: the run ended first"
 
@@ -49,6 +53,8 @@ class Recorder:
         """By the node: that of the run, and those of child RLMs."""
         self._open: dict[tuple[tuple[int, ...], type, int], IterationStarted | SubCallStarted | HostCallStarted] = {}
         """What has started and not ended: by node, kind and number."""
+        self._continued: dict[tuple[tuple[int, ...], int], _Continued] = {}
+        """Open sub-calls whose model was asked more than once: by node and number."""
 
     def of(self, node: tuple[int, ...]) -> RLMTrace:
         """The trace of one RLM of the run."""
@@ -67,8 +73,12 @@ class Recorder:
                     self._traces[*event.node, event.number] = child
             case SubCallEnded():
                 self._open.pop((event.node, SubCallStarted, event.call.number), None)
+                continued = self._continued.pop((event.node, event.call.number), None)
+                event.call.tool_calls = [] if continued is None else continued.tool_calls
                 self._end_child(event)
                 _execution(trace, event.iteration).sub_calls.append(event.call)
+            case SubCallContinued():
+                self._of_sub_call(event.node, event.number).take(event)
             case RunStarted():
                 trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
             case ConversationOpened():
@@ -96,7 +106,10 @@ class Recorder:
                 self._open[event.node, HostCallStarted, event.number] = event
             case HostCallEnded():
                 self._open.pop((event.node, HostCallStarted, event.number), None)
-                _execution(trace, event.iteration).host_calls.append(event.call)
+                if event.sub_call is None:
+                    _execution(trace, event.iteration).host_calls.append(event.call)
+                else:
+                    self._of_sub_call(event.node, event.sub_call).tool_calls.append(event.call)
             case Cited():  # what a child cited is evidence of the run
                 self.trace.citations.append(event.citation)
             case CodeEnded():
@@ -114,7 +127,7 @@ class Recorder:
 
     def cut_off(self, at: float) -> Iterator[Event]:
         """The ends of what is still open when the run ends, children's first, for the caller to record."""
-        for started in sorted(self._open.values(), key=lambda started: -len(started.node)):
+        for started in sorted(self._open.values(), key=_inner_first):
             seconds = at - started.at
             match started:
                 case IterationStarted():
@@ -128,6 +141,7 @@ class Recorder:
                         error=_CUT_OFF,
                         start=started.at,
                         seconds=seconds,
+                        **self._so_far(started),
                     )
                     yield SubCallEnded(started.iteration, call, node=started.node, at=at)
                 case HostCallStarted():
@@ -138,7 +152,23 @@ class Recorder:
                         start=started.at,
                         seconds=seconds,
                     )
-                    yield HostCallEnded(started.iteration, started.number, record, node=started.node, at=at)
+                    yield HostCallEnded(
+                        started.iteration, started.number, record, started.sub_call, node=started.node, at=at
+                    )
+
+    def _of_sub_call(self, node: tuple[int, ...], number: int) -> _Continued:
+        return self._continued.setdefault((node, number), _Continued())
+
+    def _so_far(self, started: SubCallStarted) -> dict[str, Any]:
+        """What a sub-call that is cut off has consumed, for its record."""
+        continued = self._continued.get((started.node, started.number))
+        if continued is None:
+            return {}
+        calling = any(
+            isinstance(each, HostCallStarted) and (each.node, each.sub_call) == (started.node, started.number)
+            for each in self._open.values()
+        )
+        return {"usage": continued.usage, "requests": continued.replies + (not calling)}
 
     def _end_child(self, event: SubCallEnded) -> None:
         """What is known of a child RLM when it ends, as of a run."""
@@ -158,6 +188,24 @@ class Recorder:
             call.thoughts, call.finish = event.thoughts, event.finish
         else:
             call.error = event.error
+
+
+@dataclass(slots=True)
+class _Continued:
+    """What came of a sub-call before the reply that it ends with."""
+
+    replies: int = 0
+    usage: Usage = field(default_factory=Usage)
+    tool_calls: list[HostFunctionCall] = field(default_factory=list[HostFunctionCall])
+
+    def take(self, event: SubCallContinued) -> None:
+        self.replies += 1
+        self.usage += event.usage
+
+
+def _inner_first(started: IterationStarted | SubCallStarted | HostCallStarted) -> tuple[int, bool]:
+    """Children end before their parents, and calls of a sub-LM's tools before its sub-call."""
+    return -len(started.node), isinstance(started, SubCallStarted)
 
 
 def _iteration(trace: RLMTrace, number: int) -> Iteration:

@@ -42,6 +42,20 @@ class ModelCall(_Record):
     seconds: float = 0.0
 
 
+class HostFunctionCall(_Record):
+    """One call of `retrieve`, or of a tool: by code, or by a sub-LM."""
+
+    name: str
+    arguments: Text
+    """Their repr, cut at 2,000 characters."""
+    result: Text | None = None
+    """Its repr, cut at 2,000 characters."""
+    error: Text | None = None
+    start: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+
 class SubCall(_Record):
     """One call of a sub-LM, from inside the root's code; or of a child RLM, which has a trace of its own."""
 
@@ -65,13 +79,18 @@ class SubCall(_Record):
     start: float = 0.0
     """Seconds since the run began."""
     seconds: float = 0.0
+    requests: int = 1
+    """How often the model was asked: once, and again after each round of calls of its tools. `usage` is that of all its
+    replies, and what else stands here of a reply is of the last."""
+    tool_calls: list[HostFunctionCall] = Field(default_factory=list[HostFunctionCall])
+    """Those of the sub-LM, in the order in which they ended."""
     child: RLMTrace | None = None
     """What the child RLM did; None for a plain LM. Its calls are counted in place of this one."""
 
     @property
     def model_calls(self) -> int:
         """How many calls of models it stands for."""
-        return 1 if self.child is None else self.child.iteration_count + self.child.sub_call_count
+        return self.requests if self.child is None else self.child.iteration_count + self.child.sub_call_count
 
     @property
     def failed_model_calls(self) -> int:
@@ -82,20 +101,6 @@ class SubCall(_Record):
     def whole_usage(self) -> Usage:
         """Of the call, and of all that a child spent."""
         return self.usage if self.child is None else self.usage + self.child.usage
-
-
-class HostFunctionCall(_Record):
-    """One call of `retrieve` or of a tool."""
-
-    name: str
-    arguments: Text
-    """Their repr, cut at 2,000 characters."""
-    result: Text | None = None
-    """Its repr, cut at 2,000 characters."""
-    error: Text | None = None
-    start: float = 0.0
-    """Seconds since the run began."""
-    seconds: float = 0.0
 
 
 class OmittedSubCalls(_Record):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rlm_integrations.core.trace.records import (
     CodeExecution,
+    HostFunctionCall,
     Iteration,
     OmittedIterations,
     OmittedSubCalls,
@@ -140,6 +141,7 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
                 "error": _cut_if(call.error, level.error_chars),
                 "model": _cut_if(call.model, chars),
                 "thoughts": _cut(call.thoughts, chars),
+                "tool_calls": _cut_host_calls(call.tool_calls, level),
                 "child": None if call.child is None else _cut_trace(call.child, _of_child(level)),
             }
         )
@@ -154,19 +156,23 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
             "variables": [_cut(variable, 80) for variable in execution.variables[:13]] if chars > 100 else [],
             "sub_calls": cut_calls,
             "omitted_sub_calls": _omitted_calls(left_out, execution.omitted_sub_calls),
-            "host_calls": [
-                call.model_copy(
-                    update={
-                        "name": _cut(call.name, chars),
-                        "arguments": _cut(call.arguments, chars),
-                        "result": None,
-                        "error": _cut_if(call.error, level.error_chars),
-                    }
-                )
-                for call in execution.host_calls[: level.sub_calls]
-            ],
+            "host_calls": _cut_host_calls(execution.host_calls, level),
         }
     )
+
+
+def _cut_host_calls(calls: list[HostFunctionCall], level: _Level) -> list[HostFunctionCall]:
+    return [
+        call.model_copy(
+            update={
+                "name": _cut(call.name, level.chars),
+                "arguments": _cut(call.arguments, level.chars),
+                "result": None,
+                "error": _cut_if(call.error, level.error_chars),
+            }
+        )
+        for call in calls[: level.sub_calls]
+    ]
 
 
 def _omitted_calls(calls: list[SubCall], before: OmittedSubCalls | None) -> OmittedSubCalls | None:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations.core.calls.reply_fields import calls_in, finish_of, refusal_in, text_in, thoughts_in, thoughts_of
+from rlm_integrations.core.calls.reply_fields import (
+    call_text,
+    calls_in,
+    finish_of,
+    refusal_in,
+    text_in,
+    thoughts_in,
+    thoughts_of,
+)
 
 
 class FinishReason(Enum):
@@ -155,4 +163,4 @@ CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n</to
     ],
 )
 def test_tools_that_a_message_calls_become_text(message: object, text: str) -> None:
-    assert calls_in(message) == text
+    assert call_text(calls_in(message)) == text

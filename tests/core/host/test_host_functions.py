@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from random import Random
 from types import SimpleNamespace
@@ -30,9 +31,12 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
+from rlm_integrations.core.host.sub_tool_calls import SubToolCalls
+from rlm_integrations.core.host.sub_tools import read_sub_tools
 from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.host.tool_loop import ToolLoop
 from rlm_integrations.core.host.tools import read_tools
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolRound
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
@@ -104,12 +108,30 @@ class AskingNode:
         await turns(self._play.chance.randrange(3))
 
 
+class CallingModel:
+    """The sub-LM with tools, which it calls now and then. Counts each request after its first."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+
+    async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
+        self._play.asked += bool(rounds)
+        reply = await self._play.complete(messages)
+        calls = tuple(ToolCall("sub_tool") for _ in range(self._play.chance.randrange(-2, 4)))
+        return replace(reply, tool_calls=calls)
+
+
 class Play:
     """Steps of code that call what they will, and end when they will, as the numbers fall."""
 
     def __init__(self, chance: Random, *, slow_handler: bool) -> None:
         self.chance, self._slow_handler = chance, slow_handler
-        self.limits = RLMLimits(max_sub_calls=chance.choice([3, 10, 40]), max_concurrency=chance.randrange(1, 4))
+        self.limits = RLMLimits(
+            max_sub_calls=chance.choice([3, 10, 40]),
+            max_concurrency=chance.randrange(1, 4),
+            max_tool_rounds=chance.randrange(1, 4),
+            max_tool_calls=chance.choice([5, 50]),
+        )
         self.budget = Budget(self.limits, lambda: 0.0)
         self.calls = ModelCalls(self.budget)
         self.steps: list[StepRecord] = []
@@ -117,7 +139,10 @@ class Play:
         foreign, corpus = ForeignCalls(self.calls, self._emit), Corpus.of("a text")
         retrieval = Retrieval(corpus, None, foreign)
         reservations = Reservations(self.budget, 2, self._emit)
-        sub_calls = SubCalls(self.calls, ModelPath(self, "sub_llm", None), 1_000, reservations, self._emit)
+        path = ModelPath(self, "sub_llm", None, with_tools=CallingModel(self))
+        sub_tools = SubToolCalls(read_sub_tools([self.sub_tool]), RunThreads(), foreign)
+        loop = ToolLoop(self.calls, path, sub_tools, reservations, self._emit, 1_000, b"key")
+        sub_calls = SubCalls(self.calls, path, 1_000, reservations, self._emit, tools=loop)
         children = ChildRuns(self.children().run, 1_000, retrieval, reservations, self._emit)
         citations = Citations(retrieval.document, self._emit, set(), partial(origin_in, corpus))
         tools = ToolCalls(read_tools([self.tool]), RunThreads(), foreign)
@@ -128,7 +153,7 @@ class Play:
         """Nodes that ask their root LM as often as the numbers say, and have no REPL."""
         threads, model = RunThreads(), CountingPath(self)
         self.turns = Turns(MOST_AT_WORK)
-        shared: Any = Shared(PLAN, None, self.calls, threads, model, model, False, self.turns)  # type: ignore[arg-type]
+        shared: Any = Shared(PLAN, None, self.calls, threads, model, model, model, False, self.turns)  # type: ignore[arg-type]
         return Children(shared, (), Turn(self.turns, 0), partial(AskingNode, self))
 
     async def child(self, children: Children, task: ChildTask) -> ChildEnd:
@@ -164,12 +189,18 @@ class Play:
             self.open -= 1
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
+        self.asked += "No tool can be called any more" in messages[-1].content
         await self._work()
         return Completion(self.chance.choice(["a reply", "a reply", ""]), Usage(input_tokens=1), "sub")
 
     async def tool(self) -> None:
         """Work."""
         await self._work()
+
+    async def sub_tool(self) -> str:
+        """Work."""
+        await self._work()
+        return "done"
 
     def ask(self, call: Call, step: StepRecord) -> asyncio.Task[Reply | Refusal]:
         task = asyncio.create_task(self.host.answer(call, step))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.host.sub_tool_calls import result_text
+from rlm_integrations.core.host.without_tools import without_tools
+from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolResult, ToolRound
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM
 from rlm_integrations.core.loop.answer_type import AnswerType
@@ -93,6 +96,11 @@ def misfit_of_a_plain_reply(words: str) -> str:
     return last_message(decide(rules(), State(OPENING), Replied(content, OPEN)))
 
 
+def refused(call: ToolCall) -> str:
+    replied = Replied("", OPEN, called=Completion("", tool_calls=(call,)))
+    return last_message(decide(replace(rules(), protocol="tool"), State(OPENING), replied))
+
+
 def last_call(draft: str = "", question: str = "how many?") -> str:
     state, _ = decide(rules(question), State(OPENING, iteration=20), Replied("```repl\nx\n```", OPEN))
     ran = CodeRan(StepDone(Output("42"), None, AnswerState(content=draft)), budget=OPEN)
@@ -106,6 +114,12 @@ def sampled(id: str = "d", key: str = "k", value: object = 1, text: str = "x") -
 
 def whole(id: str = "d", key: str = "k", text: str = "x") -> str:
     return describe(Corpus.of([Document(id, text, {key: text})]), RLMLimits(inline_chars=10**7), KEY)
+
+
+def called(name: str = "f", arguments: str = "{}", text: str = "x") -> str:
+    call = ToolCall(name, arguments)
+    rounds = [ToolRound(Completion("", tool_calls=(call,)), (ToolResult(call, text),))]
+    return without_tools([Message("user", "q")], rounds, "over", KEY)[-1].content
 
 
 def text_of(words: str) -> str:
@@ -123,7 +137,10 @@ OURS = names("""
     observation.sub_calls: made seconds left
     observation.error: line of_block kept
     observation.error_no_line: of_block kept
-    observation.unfinished: why
+    observation.error_syntax: unit
+    fence_protocol.unfinished: why
+    tool_protocol.unfinished: why
+    tool_protocol.together: n
     observation.quoted: blocks
     observation.unseen: blocks
     observation.few_steps: left
@@ -131,9 +148,9 @@ OURS = names("""
     observation.little_time: seconds
     observation.output: tag
     observation.cut: n
-    nudge_no_code: step max_iterations quoted
-    nudge_unfinished: step max_iterations why quoted
-    nudge_misfit: step max_iterations quoted
+    nudge_no_code: step max_iterations quoted a_step_is_so like_this
+    nudge_unfinished: step max_iterations why quoted a_step like_this
+    nudge_misfit: step max_iterations quoted like_this
     last_call: limit tag
     repl_lost: retrieved
     observation.sub_calls_failed: n
@@ -148,7 +165,13 @@ OURS = names("""
     depth_1: sub_chars
     first_message: context max_iterations
     long_message: chars doc_id n_head n_tail n_cut
-    root_system: max_output_chars context_kind chunk_use sub_calls sub_step
+    root_system: max_output_chars context_kind chunk_use sub_calls sub_step code_goes all_run
+    tool_rounds.result: tag
+    tool_rounds.over: why
+    tool_rounds.none: why
+    tool_rounds.too_many: why
+    tool_rounds.unknown: names
+    tool_rounds.cut: chars left_out
 """)
 THE_USERS = names("""
     agent_tool: tool corpus
@@ -157,7 +180,15 @@ THE_USERS = names("""
     instructions: instructions
     long_message: head tail
     tool: signature description
+    sub_tools: tools
 """)
+A_TOOLS = names("""
+    tool_rounds.error: error
+    tool_rounds.unknown: name
+    tool_rounds.arguments: excerpt
+    tool_rounds.cut: head tail
+""")
+"""These stand in the result of a tool, which is foreign from end to end: a message of its own, or in a fence."""
 FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.error.message": error,
     "observation.error.source": lambda words: error(source=words),
@@ -183,6 +214,11 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "context_docs_unseen.meta": lambda words: sampled(key=words),
     "context_docs_whole.meta": lambda words: whole(key=words[:400]),
     "context_docs_whole.whole": lambda words: whole(id=words[:400], text=words[:400]),
+    "tool_rounds.result.name": lambda words: called(name=words),
+    "tool_rounds.result.arguments": lambda words: called(arguments=words),
+    "tool_rounds.result.text": lambda words: called(text=result_text(words, 4_000)),
+    "tool_protocol.other_tool.name": lambda words: refused(ToolCall(words)),
+    "tool_protocol.no_code.excerpt": lambda words: refused(ToolCall("python", words)),
     "context_str.head": text_of,
     "context_str.tail": text_of,
     "context_str_whole.text": lambda words: describe(Corpus.of(words[:400] or "x"), RLMLimits(), KEY),
@@ -213,7 +249,7 @@ def placeholders() -> set[str]:
 
 
 def test_every_placeholder_is_known() -> None:
-    assert sorted(placeholders()) == sorted([*OURS, *THE_USERS, *FOREIGN])
+    assert sorted(placeholders()) == sorted([*OURS, *THE_USERS, *A_TOOLS, *FOREIGN])
 
 
 def at_the_margin(message: str) -> list[str]:

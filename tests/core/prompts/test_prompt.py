@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -10,8 +11,8 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.texts import (
     ToolDescription,
-    fill,
     first_message,
+    nudge,
     observation_part,
     root_system,
     sub_call_messages,
@@ -46,6 +47,19 @@ def test_the_system_message_is_whole(kind: str, depth: int) -> None:
     for word, code in FENCE.findall(system):
         assert word == "repl"
         ast.parse(code)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_for_a_tool_the_same_stands_there_without_fences(kind: str, depth: int) -> None:
+    fenced, bare = composed(kind, depth), composed(kind, depth, protocol="tool")
+    assert not PLACEHOLDER.findall(bare.replace("{cite(first.text, first.id)}", "").replace("{sub", ""))
+    assert "```" not in bare
+    assert "fence" not in bare
+    assert len(bare) < len(fenced) + 100
+    examples = [indent(code, "    ") for _, code in FENCE.findall(fenced)]
+    assert len(examples) == 2 + depth
+    assert all(example.rstrip() in bare for example in examples)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,7 +149,9 @@ def test_a_sub_call_is_told_how_to_work_and_gets_its_prompt_untouched() -> None:
 
 
 def test_data_is_filled_in_once() -> None:
-    assert fill("nudge_misfit", step="{why}", max_iterations=2, why="{step}", quoted="").startswith("Step {why} of 2: ")
+    assert nudge("nudge_misfit", "fence", step="{why}", max_iterations=2, why="{step}", quoted="").startswith(
+        "Step {why} of 2: "
+    )
     assert observation_part("variables", variables="{variables}") == "Set: {variables}"
 
 

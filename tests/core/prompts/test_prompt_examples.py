@@ -9,7 +9,7 @@ import pytest
 
 from rlm_integrations import Message, RLMEngine
 from rlm_integrations.core.prompts.texts import root_system
-from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.testing import PythonCalls, ScriptedModel
 
 FENCE = re.compile(r"^```repl\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WITH_HITS = "On 3 May 1987 the deadline was moved.\nPayment is due on 1 June 2021.\n"
@@ -49,6 +49,17 @@ def test_the_examples_of_the_system_message_run(depth: int, context: object, hol
     else:
         assert last is not None
         assert "no year found" in last
+
+
+def test_the_nudge_shows_a_call_that_finishes() -> None:
+    def as_shown(messages: Sequence[Message]) -> PythonCalls:
+        shown = re.findall(r"^    (.*)$", messages[-1].content, re.MULTILINE)
+        assert len(shown) == 2
+        return PythonCalls("\n".join(shown))
+
+    with ScriptedModel(["Thinking.", as_shown]) as llm:
+        reply = RLMEngine(llm, limits={"max_iterations": 2}, protocol="tool").run("?", WITHOUT * 500)
+    assert (reply.answer, reply.stop_reason) == ("...", "answer")
 
 
 def test_the_nudge_shows_a_reply_that_finishes() -> None:
