@@ -47,11 +47,17 @@ class Channel(Protocol):
         """Hand on nothing any more. `_gone` is not called."""
         ...
 
+    def leave_loop(self) -> None:
+        """Keep what comes, until there is a loop again."""
+        ...
+
+    def join_loop(self, loop: asyncio.AbstractEventLoop) -> None: ...
+
 
 class WorkerRepl(ABC):
     """Implements `core.sandbox.Repl` but for what depends on the kind of worker: its process and its time limits.
 
-    It belongs to the event loop that runs when it is made.
+    It belongs to the event loop that runs when it is made, until it leaves that.
     """
 
     _channel: Channel
@@ -141,6 +147,29 @@ class WorkerRepl(ABC):
     @abstractmethod
     async def close(self) -> None:
         """As `core.sandbox.Repl.close`."""
+
+    def leave_loop(self) -> bool:
+        if self._step is not None:
+            raise RuntimeError("a step of this REPL is still running")
+        if self._channel.closed:
+            return False
+        self._stop_keeping_time()
+        self._channel.leave_loop()
+        return True
+
+    def join_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._begun = BegunCalls(self._loop)
+        self._channel.join_loop(self._loop)
+
+    @abstractmethod
+    def end(self) -> None:
+        """As `core.sandbox.Repl.end`."""
+
+    @property
+    @abstractmethod
+    def memory_bytes(self) -> int:
+        """As `core.sandbox.Repl.memory_bytes`."""
 
     # --- the channel
 
