@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Literal
@@ -20,10 +21,12 @@ from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.session.memory import Asking, SessionMemory
 from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.session import RLMSession
 
 AnswerT = TypeVar("AnswerT", default=str)
 
@@ -129,6 +132,33 @@ class RLMEngine(Generic[AnswerT]):
     async def arun(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
         return await RunTree(self._plan, question, context, sync=False).perform()
+
+    def session(self, context: object = None, *, id: str | None = None) -> RLMSession[AnswerT]:
+        """Questions one after another over the context and one REPL; see RLMSession.
+
+        Args:
+            context: What `run` takes. It is read once, by the first question, which raises InvalidArgumentError for a
+                wrong one.
+            id: What traces call the session. Default: one is made up.
+        """
+        return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
+
+    def ask_in(self, session: SessionMemory, question: str | Sequence[Message]) -> RLMResult[AnswerT]:
+        """For integrations: `RLMSession.ask`, of a session that another engine may have begun."""
+        with session.asking() as asking:
+            return run_blocking(lambda: self._answer_in(session, question, asking, sync=True))
+
+    async def aask_in(self, session: SessionMemory, question: str | Sequence[Message]) -> RLMResult[AnswerT]:
+        """For integrations: `RLMSession.aask`, likewise."""
+        with session.asking() as asking:
+            return await self._answer_in(session, question, asking, sync=False)
+
+    async def _answer_in(
+        self, session: SessionMemory, question: str | Sequence[Message], asking: Asking, *, sync: bool
+    ) -> RLMResult[AnswerT]:
+        async with asking.turn():
+            session.check()
+            return await RunTree(self._plan, question, session.context, sync=sync, session=session).perform()
 
     async def astream(self, question: str | Sequence[Message], context: object = None) -> AsyncIterator[Event]:
         """The events of a run as they come; RunEnded, or RunFailed, is the last and holds the result.

@@ -53,6 +53,10 @@ class Repl(Protocol):
         """Answer a host call with an error, which raises in the model's code."""
         ...
 
+    def interrupt(self) -> None:
+        """Have the running step end as at its time limit, if there is one. Does not wait."""
+        ...
+
     async def close(self) -> None:
         """End the REPL and free what it holds. May be called twice, and at any time."""
         ...

@@ -144,6 +144,11 @@ class WorkerRepl(ABC):
         if call_id in self._open_calls:
             self._answer(call_id, encode({"t": "refuse", "id": call_id, "kind": kind, "message": message}))
 
+    def interrupt(self) -> None:
+        if self._step is not None:
+            self._step.clock.stop(time.monotonic())
+            self._keep_time()
+
     @abstractmethod
     async def close(self) -> None:
         """As `core.sandbox.Repl.close`."""
