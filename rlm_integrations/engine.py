@@ -143,22 +143,33 @@ class RLMEngine(Generic[AnswerT]):
         """
         return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
 
-    def ask_in(self, session: SessionMemory, question: str | Sequence[Message]) -> RLMResult[AnswerT]:
-        """For integrations: `RLMSession.ask`, of a session that another engine may have begun."""
-        with session.asking() as asking:
-            return run_blocking(lambda: self._answer_in(session, question, asking, sync=True))
+    def ask_in(self, session: SessionMemory, question: str | Sequence[Message], context: object) -> RLMResult[AnswerT]:
+        """For integrations: `RLMSession.ask`, of a session that another engine may have begun, over that context.
 
-    async def aask_in(self, session: SessionMemory, question: str | Sequence[Message]) -> RLMResult[AnswerT]:
+        Where it is another object than before, its corpus is read anew, and the REPL begun anew.
+        """
+        with session.asking() as asking:
+            return run_blocking(lambda: self._answer_in(session, question, context, asking, sync=True))
+
+    async def aask_in(
+        self, session: SessionMemory, question: str | Sequence[Message], context: object
+    ) -> RLMResult[AnswerT]:
         """For integrations: `RLMSession.aask`, likewise."""
         with session.asking() as asking:
-            return await self._answer_in(session, question, asking, sync=False)
+            return await self._answer_in(session, question, context, asking, sync=False)
 
     async def _answer_in(
-        self, session: SessionMemory, question: str | Sequence[Message], asking: Asking, *, sync: bool
+        self,
+        session: SessionMemory,
+        question: str | Sequence[Message],
+        context: object,
+        asking: Asking,
+        *,
+        sync: bool,
     ) -> RLMResult[AnswerT]:
         async with asking.turn():
             session.check()
-            return await RunTree(self._plan, question, session.context, sync=sync, session=session).perform()
+            return await RunTree(self._plan, question, context, sync=sync, session=session).perform()
 
     async def astream(self, question: str | Sequence[Message], context: object = None) -> AsyncIterator[Event]:
         """The events of a run as they come; RunEnded, or RunFailed, is the last and holds the result.

@@ -37,8 +37,8 @@ class RLMSession(Generic[AnswerT]):
     def __init__(
         self,
         memory: SessionMemory,
-        ask: Callable[[SessionMemory, AskedT], RLMResult[AnswerT]],
-        aask: Callable[[SessionMemory, AskedT], Awaitable[RLMResult[AnswerT]]],
+        ask: Callable[[SessionMemory, AskedT, object], RLMResult[AnswerT]],
+        aask: Callable[[SessionMemory, AskedT, object], Awaitable[RLMResult[AnswerT]]],
     ) -> None:
         """Not for users, who have `RLMEngine.session`."""
         self._memory, self._ask, self._aask = memory, ask, aask
@@ -63,11 +63,11 @@ class RLMSession(Generic[AnswerT]):
 
         Raises as that; InvalidArgumentError, too, for a session that is closed, and from within one of its questions.
         """
-        return self._ask(self._memory, question)
+        return self._ask(self._memory, question, self._memory.context)
 
     async def aask(self, question: AskedT) -> RLMResult[AnswerT]:
         """Answer the question on the caller's event loop, any at all. Raises as `ask` does."""
-        return await self._aask(self._memory, question)
+        return await self._aask(self._memory, question, self._memory.context)
 
     def close(self) -> None:
         """End the REPL, without waiting. A question that is being answered goes on to its end; no other follows."""

@@ -470,6 +470,40 @@ def test_without_a_corpus_or_code_there_is_only_the_conversation() -> None:
     assert "session" not in told[-1].content
 
 
+def test_a_question_over_another_corpus_begins_anew_and_is_told() -> None:
+    session, llm = begin(finish("(x := 1)"), finish("['x' in globals(), len(context)]"), finish("len(context)"))
+    engine, memory = session._ask.__self__, session._memory
+    with session, llm:
+        session.ask("?")
+        assert engine.ask_in(memory, "And now?", ["a", "b", "c"]).text == "[false, 3]"
+        assert session.ask("And then?").text == "3"
+    assert f"{BEGUN_ANEW}: this question came with another corpus" in llm.requests[1][-1].content
+    assert GOES_ON in llm.requests[2][-1].content
+
+
+def test_a_question_of_an_engine_with_other_functions_begins_anew_and_is_told() -> None:
+    session, llm = begin(finish("(x := 1)"), finish("['x' in globals(), double(4)]"))
+
+    def double(n: int) -> int:
+        return 2 * n
+
+    other = RLMEngine(llm, limits=UNSEEN, tools=[double])
+    with session, llm:
+        session.ask("?")
+        assert other.ask_in(session._memory, "And now?", NOTES).text == "[false, 8]"
+    assert f"{BEGUN_ANEW}: this question came with other limits, functions" in llm.requests[1][-1].content
+
+
+def test_a_system_message_of_the_user_takes_no_place_of_what_was_said() -> None:
+    session, llm = begin(finish("1"), finish("2"))
+    with session, llm:
+        session.ask("First?")
+        session.ask([Message("system", "Be brief."), Message("user", "And now?")])
+    system, *before, _ = llm.requests[1]
+    assert "Be brief." in system.content
+    assert [message.content for message in before] == ["First?", "1"]
+
+
 def test_child_rlms_work_in_a_later_question() -> None:
     def child(messages: Sequence[Message]) -> str:
         return finish("context[0]['text'].split()[-1]")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.live_repl import LiveRepl
-from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.core.session.memory import SessionMemory, TakenUp, rests
+from rlm_integrations.wire.settings import ReplSettings
 
 
 class Continued:
@@ -42,13 +44,17 @@ class Continued:
         """What the root LM is told of it."""
         return self._found.words
 
-    async def take_up(self, live: LiveRepl, corpus: Corpus, seconds: float, *, early: bool) -> None:
+    async def take_up(
+        self, live: LiveRepl, corpus: Corpus, sandbox: Sandbox, settings: ReplSettings, seconds: float, *, early: bool
+    ) -> None:
         """Go on with the REPL that there is, over the corpus as it is now; else open one, `early` or when it is needed.
 
         `seconds` are those that are left of the run.
         """
         if self._session is not None:
-            self._found = await self._session.take_up(corpus, seconds)
+            # The bound on memory grows with the corpus, which the REPL that there is was opened with.
+            made_for = type(sandbox), sandbox.modules, replace(settings, memory_mb=0)
+            self._found = await self._session.take_up(corpus, made_for, seconds)
         if self._found.repl is not None:
             live.take_up(self._found.repl)
         elif early:

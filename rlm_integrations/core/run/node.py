@@ -179,7 +179,8 @@ class Node:
             return await plan.sandbox.open(corpus, settings, self.retrieved)
 
         self._repl = LiveRepl(open_repl, self._host, self._repl_opened, outlives=self._session.id is not None)
-        await self._session.take_up(self._repl, corpus, self._budget.seconds_left(), early=not whole)
+        seconds = self._budget.seconds_left()
+        await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not whole)
         return await shared.threads.run(opening_messages, plan, self._question, corpus, settings, self._session.words)
 
     async def _repl_opened(self) -> None:

@@ -46,6 +46,8 @@ class RunTree:
         sync: bool,
         session: SessionMemory | None = None,
     ) -> None:
+        if session is not None:
+            session.go_over(context)
         read = read_question if session is None else session.read
         asked = read(question, plan.limits.message_chars)
         self._plan, self._question, self._context = plan, asked.text, context

@@ -56,6 +56,8 @@ class SessionMemory:
         self._line = InOrder()
         self._lock = threading.Lock()
         self._idle: IdleRepl | None = None
+        self._made_for: object = None
+        """What the REPL depends on besides the corpus."""
         self._lost = ""
         """Why there is no REPL any more, where there was one."""
         self._transcript = Transcript()
@@ -103,18 +105,40 @@ class SessionMemory:
         self.question_number = number
         self._remade = bool(asked.documents)
         self._long_messages |= {document.text: document.id for document in asked.documents}
-        return asked if asked.before else replace(asked, before=self._transcript.messages())
+        if any(message.role != "system" for message in asked.before):
+            return asked
+        return replace(asked, before=(*asked.before, *self._transcript.messages()))
 
-    async def take_up(self, corpus: Corpus, seconds: float) -> TakenUp:
-        """What there is of the REPL, over the corpus as this question has it."""
+    def go_over(self, context: object) -> None:
+        """The question is over that context: where it is not that of the questions before, it is read anew."""
+        if context is self.context:
+            return
+        self.context, self.corpus = context, None
         idle, self._idle = self._idle, None
+        if idle is not None:
+            idle_repls.end(idle)
+            self._lost = "this question came with another corpus"
+
+    async def take_up(self, corpus: Corpus, made_for: object, seconds: float) -> TakenUp:
+        """What there is of the REPL.
+
+        Args:
+            corpus: As this question has it.
+            made_for: What a REPL of this question depends on besides; an equal one can go on.
+            seconds: Those left of the run.
+        """
+        idle, self._idle = self._idle, None
+        made_before, self._made_for = self._made_for, made_for
         repl = None if idle is None else idle_repls.take(idle)
         lost, self._lost = self._lost, _CUT_SHORT if idle is not None else ""
         if repl is None:
-            return _begun_anew(idle.ended if idle is not None else lost)
+            return begun_anew(idle.ended if idle is not None else lost)
         if self._remade:
             repl.end()
-            return _begun_anew("the question is too long to be shown, so `context` was made anew with it")
+            return begun_anew("the question is too long to be shown, so `context` was made anew with it")
+        if made_for != made_before:
+            repl.end()
+            return begun_anew("this question came with other limits, functions or another sandbox")
         assert self.corpus is not None
         added = corpus.documents[len(self.corpus.documents) :]
         repl.join_loop()
@@ -125,9 +149,8 @@ class SessionMemory:
             raise
         if isinstance(ready, ReplLost):
             await repl.close()
-            return _begun_anew(ready.reason)
-        variables = f"Your variables: {', '.join(ready.lines)}." if ready.lines else "You have no variables yet."
-        return TakenUp(repl, ready.names, fill("session_goes_on", variables=one_line(variables, 4_000)))
+            return begun_anew(ready.reason)
+        return TakenUp(repl, ready.names, goes_on(ready.lines))
 
     def keep(self, corpus: Corpus, added: Sequence[Document], repl: Repl | None, lost: str, limits: RLMLimits) -> None:
         """The question is over.
@@ -160,7 +183,13 @@ class SessionMemory:
             idle_repls.end(idle)
 
 
-def _begun_anew(reason: str) -> TakenUp:
+def goes_on(variables: Sequence[str]) -> str:
+    """What the root LM is told of a REPL with these, "name: type size" each."""
+    listed = f"Your variables: {', '.join(variables)}." if variables else "You have no variables yet."
+    return fill("session_goes_on", variables=one_line(listed, 4_000))
+
+
+def begun_anew(reason: str) -> TakenUp:
     return TakenUp(words=fill("session_ended", reason=one_line(reason)) if reason else "")
 
 
