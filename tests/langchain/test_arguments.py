@@ -99,6 +99,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "trace": [(5, "trace=5: pass 'none', 'summary' or 'full'"), ("all", "trace='all': pass 'none'")],
     "on_event": [(5, "on_event: int given; pass a function"), ("print", "on_event: str given; pass a function")],
     "on_limit": [(5, "on_limit=5: pass 'answer' or 'raise'"), ("stop", "on_limit='stop': pass 'answer'")],
+    "session_by": [(5, "session_by=5: pass a str")],
     "name": [(5, "name=5: pass a str")],
     "stop": [(5, "stop=5: pass a list"), ("END", "stop='END': pass a list")],
     "streaming": [("often", "streaming='often': pass True or False")],

@@ -74,7 +74,7 @@ class SessionMemory:
         for itself.
         """
         self.check()
-        if any(asked is self for asked in _ASKED.get()):
+        if self.is_asked_here:
             raise InvalidArgumentError(
                 "session: it is asked by what one of its own questions calls, as a tool; that question would wait for "
                 "itself for ever: ask another session there, or the engine"
@@ -86,6 +86,11 @@ class SessionMemory:
         finally:
             asking.give_up()
             _ASKED.reset(token)
+
+    @property
+    def is_asked_here(self) -> bool:
+        """Whether what calls this was called by one of its questions."""
+        return any(asked is self for asked in _ASKED.get())
 
     def check(self) -> None:
         """Raises InvalidArgumentError where the session has ended."""

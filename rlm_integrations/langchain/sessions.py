@@ -1,0 +1,106 @@
+"""The sessions of a runnable: a call whose config names one goes on in the REPL of that one's calls before."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.session.memory import SessionMemory
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.engine import RLMEngine
+
+Question = str | tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What calls with one id share."""
+
+    memory: SessionMemory
+    prepared: Any
+    """The PreparedContext that they are over."""
+    context: Any
+    """Its RunContext, which remembers what its retriever brought."""
+
+
+class Sessions:
+    """By id, as many as `limits.max_sessions`: of more, the one that was asked longest ago ends.
+
+    Any thread may call. A copy has none, for a REPL cannot be copied.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, Session] = OrderedDict()
+
+    def of(self, id: str | None, prepared: Any, make_context: Callable[[Any], Any], most: int) -> Session | None:
+        """That session, over this context. None within one of its own questions, which it would wait for.
+
+        Args:
+            id: As the config has it; None: there is no session.
+            prepared: A PreparedContext.
+            make_context: Gives its RunContext, where it is not the one of the calls before.
+            most: How many sessions may be kept.
+        """
+        if id is None:
+            return None
+        with self._lock:
+            session = self._open.get(id)
+            if session is not None and session.memory.is_asked_here:
+                return None
+            self._open.pop(id, None)
+            if session is None:
+                session = Session(SessionMemory(None, id), prepared, make_context(prepared))
+            elif not session.prepared.is_like(prepared):
+                session = Session(session.memory, prepared, make_context(prepared))
+            self._open[id] = session
+            ended = [self._open.popitem(last=False)[1] for _ in range(len(self._open) - most)]
+        for each in ended:
+            each.memory.end()
+        return session
+
+    def __del__(self) -> None:
+        for session in self._open.values():
+            session.memory.end()
+
+    def __reduce__(self) -> tuple[type[Sessions], tuple[()]]:
+        return Sessions, ()
+
+
+def answer(engine: RLMEngine[Any], session: Session | None, question: Question, corpus: object) -> RLMResult[Any]:
+    """The engine's answer, in the session if there is one."""
+    if session is None:
+        return engine.run(question, corpus)
+    return engine.ask_in(session.memory, question, corpus)
+
+
+async def aanswer(
+    engine: RLMEngine[Any], session: Session | None, question: Question, corpus: object
+) -> RLMResult[Any]:
+    """The same on the caller's loop."""
+    if session is None:
+        return await engine.arun(question, corpus)
+    return await engine.aask_in(session.memory, question, corpus)
+
+
+def session_id(config: RunnableConfig, key: str | None) -> str | None:
+    """What the config has under that name in "configurable"; None where it has nothing.
+
+    Raises:
+        InvalidArgumentError: It is nothing that can name a session.
+    """
+    given: Mapping[str, Any] = config.get("configurable") or {}
+    found = None if key is None else given.get(key)
+    if found is None or found == "":
+        return None
+    if not isinstance(found, (str, int, UUID)):
+        raise InvalidArgumentError(f'config["configurable"][{key!r}]: {type(found).__name__} given; pass a str')
+    return str(found)
