@@ -161,7 +161,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "langchain": ("RLMRunnable", "ChatRLM"),
-    "llama_index": ("RLMQueryEngine",),
+    "llama_index": ("RLMQueryEngine", "RLMChatEngine"),
     "openai": ("OpenAIModel",),
     "testing": ("ScriptedModel",),
 }
