@@ -79,6 +79,7 @@ SCALE_ROWS = (
     ScaleRow("idle", ("600 MB", "2 s")),
     # immortal objects come with 3.12
     ScaleRow("documents", ("-", "-", "20 MB" if sys.version_info >= (3, 12) else "160 MB")),
+    ScaleRow("children", ("-", "2 plain runs", "-"), script="children.py"),
     ScaleRow("quiet", ("-",), 100, "busy_loop.py"),
     *(
         ScaleRow(name, ("100 ms",), 100, "busy_loop.py")

@@ -85,8 +85,8 @@ class LiveView:
 
     def _show(self, before: RunView, event: Event) -> None:
         if event.node:
-            return
-        if isinstance(event, RunStarted):
+            pass  # its lines below stand for it
+        elif isinstance(event, RunStarted):
             self._line(Text(corpus_line(self.view)))
         elif isinstance(event, (IterationStarted, RunEnded, RunFailed)) and before.iteration:
             self._line(Text(iteration_line(before, event.at)))

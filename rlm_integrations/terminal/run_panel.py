@@ -5,11 +5,12 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from rlm_integrations.terminal.run_view import RunView, SubCallCounts, duration
+from rlm_integrations.terminal.run_view import RunView, SubCallCounts, child_line, duration
 
 _BAR_CELLS = 20
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_SPINNER = "|/-\\"
+_MOST_CHILDREN = 8
 
 
 def panel(view: RunView, seconds: float, retries: str = "", *, ascii_only: bool = False) -> Table:
@@ -23,6 +24,7 @@ def panel(view: RunView, seconds: float, retries: str = "", *, ascii_only: bool 
         "now": f"{frames[int(seconds * 8) % len(frames)]} {view.phase}",
         "sub-calls": str(view.sub_calls) if view.sub_calls != SubCallCounts() else "",
         "pace": _pace(view, ascii_only=ascii_only),
+        "children": _children(view),
         "retries": retries,
         "tokens": view.tokens if view.usage.total_tokens else "",
         "cost": view.cost,
@@ -45,3 +47,10 @@ def _pace(view: RunView, *, ascii_only: bool) -> str:
     if not view.rate:
         return bar
     return f"{bar} {view.rate:.1f}/s, {duration((total - done) / view.rate)} left"
+
+
+def _children(view: RunView) -> str:
+    """Child RLMs at work, a line each, parents before theirs; of many the first."""
+    lines = [child_line(*item) for item in sorted(view.children.items())]
+    more = len(lines) - _MOST_CHILDREN
+    return "\n".join([*lines[:_MOST_CHILDREN], *([f"and {more} more"] if more > 0 else [])])

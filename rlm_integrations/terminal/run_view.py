@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rlm_integrations.core.trace.events import (
@@ -81,6 +82,8 @@ class RunView:
     iteration_began: float = 0.0
     """When this iteration began, in the run's seconds."""
     iteration_usage: Usage = field(default_factory=Usage)
+    children: Mapping[tuple[int, ...], RunView] = field(default_factory=dict[tuple[int, ...], "RunView"])
+    """The child RLMs at work, theirs as well, by their place in the tree. Filled in the view of the run alone."""
 
     @property
     def iteration_name(self) -> str:
@@ -111,14 +114,28 @@ class RunView:
 
 def advance(view: RunView, event: Event) -> RunView:
     """The view after the event."""
-    if event.node:  # of a child RLM: what it spends is the run's, and its parent's sub-call stands for it
-        match event:
-            case RootReplied():
-                return _after_usage(view, event.usage)
-            case SubCallEnded():
-                return _after_usage(view, event.call.usage)
-            case _:
-                return view
+    if event.node:
+        children = {**view.children, event.node: _advanced(view.children.get(event.node, RunView()), event)}
+        view = replace(_after_usage(view, _spent(event)), children=children)
+    else:
+        view = _advanced(view, event)
+    if isinstance(event, SubCallEnded) and (ended := (*event.node, event.call.number)) in view.children:
+        view = replace(view, children={node: child for node, child in view.children.items() if node != ended})
+    return view
+
+
+def _spent(event: Event) -> Usage:
+    match event:
+        case RootReplied():
+            return event.usage
+        case SubCallEnded():
+            return event.call.usage
+        case _:
+            return Usage()
+
+
+def _advanced(view: RunView, event: Event) -> RunView:
+    """The view of the node whose event it is."""
     match event:
         case RunStarted():
             return replace(view, documents=event.documents, chars=event.chars, phase="starting")
@@ -190,6 +207,19 @@ def iteration_line(view: RunView, ended: float) -> str:
     parts.append(f"tokens {token_words(view.iteration_usage)}")
     parts.append(duration(ended - view.iteration_began))
     return f"{view.iteration_name}: {', '.join(parts)}"
+
+
+def child_line(node: tuple[int, ...], child: RunView) -> str:
+    """What a child RLM is at, in one line that begins with its place in the tree."""
+    parts = [child.iteration_name if child.iteration else "", child.phase]
+    if child.sub_calls != SubCallCounts():
+        parts.append(f"sub-calls {child.sub_calls}")
+    return f"{place(node)}: {', '.join(filter(None, parts))}"
+
+
+def place(node: tuple[int, ...]) -> str:
+    """The node of a child as users read it: "2.1" is the first sub-call of the root's second."""
+    return ".".join(map(str, node))
 
 
 def failure_line(view: RunView) -> str:

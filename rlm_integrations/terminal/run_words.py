@@ -9,32 +9,35 @@ from rich.text import Text
 from rlm_integrations.core.trace.events import CodeEnded, Event, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.terminal.console import words
+from rlm_integrations.terminal.run_view import place
 
 _INDENT = "    "
 
 
 def spelled_out(event: Event) -> list[Text]:
     """The lines that say the event in full; none for most events."""
+    whose = f"child {place(event.node)}, " if event.node else ""
     match event:
         case RootReplied():
-            parts = [_part(f"root LM, iteration {event.iteration}:", event.reply or "(an empty reply)")]
+            asked = f"{whose or 'root LM, '}iteration {event.iteration}:"
+            parts = [_part(asked, event.reply or "(an empty reply)")]
             if event.thoughts.strip():
-                parts.insert(0, _part("it thought:", event.thoughts, "dim"))
+                parts.insert(0, _part(f"{whose}it thought:", event.thoughts, "dim"))
             return parts
         case RootFailed():
-            return [_part("the root LM failed:", event.error, "red")]
+            return [_part(f"{whose}the root LM failed:", event.error, "red")]
         case CodeEnded():
-            return _execution(event.execution)
+            return _execution(event.execution, whose)
         case _:
             return []
 
 
-def _execution(execution: CodeExecution) -> list[Text]:
-    parts = [_part("output:", execution.output)] if execution.output.strip() else []
+def _execution(execution: CodeExecution, whose: str) -> list[Text]:
+    parts = [_part(f"{whose}output:", execution.output)] if execution.output.strip() else []
     for label, problem in (("error:", execution.error), ("the REPL was lost:", execution.lost)):
         if problem:
-            parts.append(_part(label, problem, "red"))
-    return parts or [Text("  (no output)", style="dim")]
+            parts.append(_part(f"{whose}{label}", problem, "red"))
+    return parts or [Text(f"  {whose}(no output)", style="dim")]
 
 
 def _part(label: str, content: str, style: str = "") -> Text:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 
+from rlm_integrations import Message, RLMEngine
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.events import (
     CodeEnded,
@@ -24,8 +26,16 @@ from rlm_integrations.core.usage import Usage
 from rlm_integrations.terminal.console import TerminalConsole
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.run_panel import panel
-from rlm_integrations.terminal.run_view import RunView, advance, duration, iteration_line, summary_line
+from rlm_integrations.terminal.run_view import (
+    RunView,
+    advance,
+    child_line,
+    duration,
+    iteration_line,
+    summary_line,
+)
 from rlm_integrations.terminal.streams import PrintableStream
+from rlm_integrations.testing import ScriptedModel
 
 ROOT = Usage(input_tokens=1_000, output_tokens=100, cost_usd=0.25)
 SUB = Usage(input_tokens=10, output_tokens=1)
@@ -242,3 +252,56 @@ def test_a_view_that_fails_raises_nothing_and_says_why() -> None:
             for event in EVENTS:
                 view.see(event)
         assert str(view.failure) == "no screen"
+
+
+def nested_events() -> list[Event]:
+    """Of a real run whose two children each ask once, the second through a child of its own."""
+    asks = ["got = llm_query('what?')", "got = rlm_query('deeper')"]
+    finish = "answer['content'] = got\nanswer['ready'] = True"
+
+    def child(messages: Sequence[Message]) -> str:
+        if "```repl" not in messages[0].content:
+            return "leaf"
+        question = messages[1].content.split("Question:\n")[1].split("\n")[0]
+        code = {"first": asks[0], "second": asks[1], "deeper": asks[0]}[question]
+        return f"```repl\n{code}\n{finish}\n```"
+
+    root = f"```repl\ngot = rlm_query_batched([('first', 'a text'), ('second', 'another')])\n{finish}\n```"
+    events: list[Event] = []
+    with ScriptedModel([root]) as llm:
+        engine = RLMEngine(llm, sub_llm=ScriptedModel(always=child), limits={"max_depth": 3}, on_event=events.append)
+        engine.run("?", "a line\n" * 100)
+    return events
+
+
+def test_children_at_work_have_a_line_each_until_they_end() -> None:
+    views = [RunView()]
+    for event in nested_events():
+        views.append(advance(views[-1], event))
+    at_once = max((view.children for view in views), key=len)
+    assert [child_line(*item).split(":")[0] for item in sorted(at_once.items())] == ["1", "2", "2.1"]
+    busy = next(view for view in views if (2, 1) in view.children and view.children[2, 1].sub_calls.reserved)
+    console = TerminalConsole(file=io.StringIO(), width=80, record=True)
+    console.print(panel(busy, 1.0))
+    assert "2.1: iteration 1 of 20, waiting for sub-calls, sub-calls 0 of 1" in console.export_text()
+    assert views[-1].children == {}
+    assert str(views[-1].sub_calls) == "2 of 2"
+
+
+def test_of_many_children_the_first_are_shown() -> None:
+    view = replace(RunView(), children={(n,): RunView(phase="running code") for n in range(1, 31)})
+    console = TerminalConsole(file=io.StringIO(), width=80, record=True)
+    console.print(panel(view, 1.0))
+    lines = [line.strip() for line in console.export_text().splitlines()]
+    assert lines[-4:-1] == ["7: running code", "8: running code", "and 22 more"]
+
+
+def test_in_full_a_child_is_told_by_its_place_in_the_tree() -> None:
+    shown = io.StringIO()
+    with LiveView(TerminalConsole(file=shown, width=80), in_full=True) as view:
+        for event in nested_events():
+            view.see(event)
+    assert view.failure is None
+    assert "child 2.1, iteration 1:" in shown.getvalue()
+    assert "root LM, iteration 1:" in shown.getvalue()
+    assert shown.getvalue().count("iteration 1 of 20:") == 1
