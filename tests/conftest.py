@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -282,14 +282,27 @@ class OpenRepl:
 
     async def run(self, *blocks: str, seconds_left: float = float("inf")) -> StepDone | ReplLost:
         """The end of a step."""
-        async for event in self.repl.step(blocks, seconds_left):
-            if not isinstance(event, HostCall):
-                return event
-            self.calls.append(event)
-            value = self.answer(event.call)
+
+        def answer(call: HostCall) -> None:
+            self.calls.append(call)
+            value = self.answer(call.call)
             if value is not None:
-                self.repl.reply(event.id, value)
-        raise AssertionError("the step ended without saying how")
+                self.repl.reply(call.id, value)
+
+        return await self.repl.step(blocks, answer, seconds_left)
+
+    async def events(self, *blocks: str) -> AsyncGenerator[HostCall | StepDone | ReplLost, None]:
+        """The host calls of a step, for the caller to answer, then its end. Closing this cancels the step."""
+        calls: asyncio.Queue[HostCall | None] = asyncio.Queue()
+        step = asyncio.ensure_future(self.repl.step(blocks, calls.put_nowait))
+        step.add_done_callback(lambda _: calls.put_nowait(None))
+        try:
+            while (call := await calls.get()) is not None:
+                yield call
+            yield step.result()
+        finally:
+            step.cancel()
+            await asyncio.wait([step])
 
     async def value(self, code: str) -> str:
         """What the code prints, and the value of its trailing expression."""
@@ -348,3 +361,35 @@ def until() -> Callable[[Callable[[], bool]], Any]:
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@dataclass(frozen=True)
+class ChildScript:
+    """A root LM that asks two children, each of which cites, and asks a sub-LM: what every face has to show."""
+
+    texts: dict[str, str] = field(
+        default_factory=lambda: {f"plot-{n}": f"Plot {n}.\n" + "Nothing of note.\n" * 300 for n in range(20)}
+    )
+    root_code: str = """
+answers = rlm_query_batched([("How many?", context[:3]), ("How many?", ["plot-7"])])
+answer["content"] = ", ".join(answers)
+answer["ready"] = True
+"""
+    child_code: str = """
+cite("Plot", context[0]["id"])
+answer["content"] = f"{len(context)} of " + llm_query("plain")
+answer["ready"] = True
+"""
+    answer: str = "3 of plain, 1 of plain"
+    sub_calls: int = 4
+    cited: tuple[str, ...] = ("plot-0", "plot-7")
+
+    def sub_reply(self, messages: Sequence[Any]) -> str:
+        """As the root LM of a child, and as its sub-LM."""
+        is_root = messages[0].content.startswith("You answer a question about a corpus")
+        return f"```repl{self.child_code}```" if is_root else "plain"
+
+
+@pytest.fixture
+def child_script() -> ChildScript:
+    return ChildScript()

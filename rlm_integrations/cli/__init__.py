@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import time
+from importlib.util import find_spec
 
 
 def main() -> None:
@@ -24,12 +24,13 @@ def main() -> None:
 def _run(began: float) -> None:
     from rlm_integrations.terminal.streams import say
 
-    for needed in ("typer", "rich"):
-        try:
-            importlib.import_module(needed)
-        except ModuleNotFoundError:
-            say(f'The command line needs {needed}: pip install "rlm-integrations[cli]"')
-            raise SystemExit(2) from None
+    for needed in ("typer", "rich", "markdown_it"):
+        if find_spec(needed) is None:
+            say(
+                f"The command line is in the extra [cli], and {needed} is missing: "
+                'pip install "rlm-integrations[cli]" (in a clone: pip install ".[cli]")'
+            )
+            raise SystemExit(2)
     from rlm_integrations.cli.app import app
 
     try:

@@ -39,13 +39,14 @@ def line_of(citation: Citation, corpus: Corpus | None) -> int | None:
 
 
 def result_json(result: RLMResult[Any], corpus: Corpus | None = None) -> dict[str, Any]:
-    """Plain JSON: answer, stop_reason, citations, sources, usage, the run's size, and the files of the corpus."""
+    """Plain JSON: answer, stop_reason, warnings, citations, sources, usage, the run's size, and the corpus's files."""
     report = result.report("none")
     trace = result.trace
     lines = [line_of(citation, corpus) for citation in result.citations]
     return {
         "answer": without_lone_surrogates(result.text),
         "stop_reason": report["stop_reason"],
+        "warnings": [without_lone_surrogates(warning) for warning in trace.warnings],
         "citations": [
             cited if line is None else {**cited, "line": line}
             for cited, line in zip(report["citations"], lines, strict=True)

@@ -15,8 +15,9 @@ from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.result import TraceDetail
 from rlm_integrations.langchain.argument_errors import argument_error
-from rlm_integrations.langchain.documents import PreparedContext, prepare_context
+from rlm_integrations.langchain.documents import PreparedContext
 from rlm_integrations.langchain.language_model import resolve_model
+from rlm_integrations.langchain.reading import UnreadContext, take_context
 
 
 class EngineOptions(TypedDict, total=False):
@@ -89,9 +90,9 @@ class EngineArguments(BaseModel):
 
     @field_validator("context", mode="before")
     @classmethod
-    def _read_context(cls, value: object) -> PreparedContext:
+    def _read_context(cls, value: object) -> PreparedContext | UnreadContext:
         # The field keeps what was read, so that a runnable rebuilt by configurable_fields shares it.
-        return prepare_context(value)
+        return take_context(value)
 
     @field_validator("limits", mode="before")
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import cast
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManager, CallbackManagerForLLMRun
@@ -14,7 +13,6 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import patch_config, set_config_context
 from langchain_core.utils.uuid import uuid7
 
-from rlm_integrations.langchain.documents import PreparedContext
 from rlm_integrations.langchain.outputs import MessageOutput
 from rlm_integrations.langchain.run_input import read_run_input
 from rlm_integrations.langchain.runnable import RLMRunnable
@@ -55,12 +53,12 @@ class RLMWithinChatModel(RLMRunnable):
     """An RLMRunnable that answers without a run of its own: what it calls are children of a chat model's run."""
 
     def answer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
-        asked = read_run_input(messages, cast(PreparedContext, self.context))
+        asked = read_run_input(messages, self.context.read())
         with set_config_context(run.child_config) as context:
             return context.run(self._run, asked, output, run.run_id, run.child_config).message
 
     async def aanswer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
-        asked = read_run_input(messages, cast(PreparedContext, self.context))
+        asked = read_run_input(messages, await self.context.aread())
         with set_config_context(run.child_config) as context:
             answering = self._arun(asked, output, run.run_id, run.child_config)
             return (await asyncio.create_task(answering, context=context)).message

@@ -38,6 +38,12 @@ class PreparedContext:
     def __post_init__(self) -> None:
         _ = self.corpus.chars  # which `describe` says: counted here, where no event loop waits
 
+    def read(self) -> PreparedContext:
+        return self
+
+    async def aread(self) -> PreparedContext:
+        return self
+
     def preceded_by(self, brought: PreparedContext) -> PreparedContext:
         """This context with a call's own in front of it.
 

@@ -11,6 +11,7 @@ from langchain_core.language_models import BaseLanguageModel, LanguageModelLike
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 
+from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.reply_fields import (
     calls_in,
     cost_of,
@@ -23,6 +24,7 @@ from rlm_integrations.core.calls.reply_fields import (
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import error_words
 from rlm_integrations.langchain.cache_hits import came_from_cache
 
 NO_STREAM_TAG = "nostream"
@@ -32,7 +34,8 @@ NO_STREAM_TAG = "nostream"
 def resolve_model(value: object, name: str) -> LanguageModelLike:
     """The model behind an argument: a LangChain model, or one that `init_chat_model` makes from a str.
 
-    Raises InvalidArgumentError for anything else, MissingExtraError where a str needs the `langchain` package.
+    Raises InvalidArgumentError for anything else and where OpenAI's key is missing, MissingExtraError where a str needs
+    the `langchain` package.
     """
     if isinstance(value, str):
         try:
@@ -42,7 +45,13 @@ def resolve_model(value: object, name: str) -> LanguageModelLike:
                 f"{name}: {value!r} is looked up by init_chat_model of the langchain package, which is not installed; "
                 "run: pip install langchain, or pass a model object such as ChatOpenAI(...)"
             ) from error
-        return chat_models.init_chat_model(value)
+        try:
+            return chat_models.init_chat_model(value)
+        except Exception as error:
+            said = f"{name}: {value!r} cannot be used: {error_words(error)}"
+            if with_key_remedy(said) == said:
+                raise
+            raise InvalidArgumentError(with_key_remedy(said)) from error
     if isinstance(value, Runnable):
         return cast(LanguageModelLike, value)
     given = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -35,7 +35,7 @@ from rlm_integrations.langchain.listeners import hearing_whole
 from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutput, Output, SourcesOutput, read_output
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
-from rlm_integrations.langchain.sessions import Session, aanswer, answer, session_id
+from rlm_integrations.langchain.sessions import Session, session_id
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.tools import as_functions
 from rlm_integrations.langchain.wrapped import KeepsTool
@@ -66,7 +66,8 @@ class RLMRunnable(
         llm: The root LM: a LangChain chat model or LLM, also with .bind, .with_retry or .with_fallbacks. A str is
             looked up by `init_chat_model` of the langchain package.
         sub_llm: What `llm_query` calls. None: `llm`.
-        context: Documents, texts, paths, a loader or a retriever: read once, here, and shared by all runs.
+        context: Documents, texts, paths, a loader or a retriever: read once, and shared by all runs. Here, or, where an
+            event loop runs, which must not wait for what takes long, at the first run: in a thread, if that is async.
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
         prices: What tokens cost, which `max_cost_usd` needs: in US dollars per million tokens
             `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, "sub_llm" likewise, or "reported" for a model, as of
@@ -221,9 +222,10 @@ class RLMRunnable(
 
     def _read(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
         output = read_output(keywords)
-        return output, read_run_input(output.read(value), self.context)
+        return output, read_run_input(output.read(value), self.context.read())
 
     async def _aread(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
+        await self.context.aread()
         if isinstance(value, (str, Sequence, PromptValue)):
             return self._read(cast(object, value), keywords)
         # It may bring a context: a loader or a folder may block for long, and many documents take a while.
@@ -236,32 +238,32 @@ class RLMRunnable(
 
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         session = self._session(asked, config)
-        context: RunContext = RunContext(asked.context) if session is None else session.context
+        context: RunContext = session.context
         check_within_graph(self.tools)
         config = in_callers_thread(config)
         callbacks = self._callbacks(config, output, sync=True)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
         try:
             with set_config_context(config) as within:
-                result = within.run(answer, engine, session, asked.question, context.corpus)
+                result = within.run(engine.ask_in, session.memory, asked.question, context.corpus)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)
 
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
         session = await in_thread(self._session, asked, config)
-        context: RunContext = RunContext(asked.context) if session is None else session.context
+        context: RunContext = session.context
         check_within_graph(self.tools)
         callbacks = self._callbacks(config, output, sync=False)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
         try:
-            result = await aanswer(engine, session, asked.question, context.corpus)
+            result = await engine.aask_in(session.memory, asked.question, context.corpus)
         except LimitReachedError as error:
             return await in_thread(self._unfit, error, context, output, run_id)
         return await in_thread(self._ended, result, context, output, run_id)
 
-    def _session(self, asked: RunInput, config: RunnableConfig) -> Session | None:
+    def _session(self, asked: RunInput, config: RunnableConfig) -> Session:
         sessions = cast(PreparedContext, self.context).sessions
         named = session_id(config, self.session_by)
         return sessions.of(named, asked.context, RunContext, self.limits.max_sessions)

@@ -12,19 +12,15 @@ from uuid import UUID
 from langchain_core.runnables import RunnableConfig
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.session.memory import SessionMemory
-from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.engine import RLMEngine
-
-Question = str | tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """What calls with one id share."""
 
-    memory: SessionMemory
+    memory: SessionMemory | None
+    """None: it is a call for itself."""
     prepared: Any
     """The PreparedContext that they are over."""
     context: Any
@@ -39,10 +35,10 @@ class Sessions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: OrderedDict[str, Session] = OrderedDict()
+        self._open: OrderedDict[str, tuple[SessionMemory, Session]] = OrderedDict()
 
-    def of(self, id: str | None, prepared: Any, make_context: Callable[[Any], Any], most: int) -> Session | None:
-        """That session, over this context. None within one of its own questions, which it would wait for.
+    def of(self, id: str | None, prepared: Any, make_context: Callable[[Any], Any], most: int) -> Session:
+        """That session, over this context. Within one of its own questions a call is for itself.
 
         Args:
             id: As the config has it; None: there is no session.
@@ -51,44 +47,26 @@ class Sessions:
             most: How many sessions may be kept.
         """
         if id is None:
-            return None
+            return Session(None, prepared, make_context(prepared))
         with self._lock:
-            session = self._open.get(id)
-            if session is not None and session.memory.is_asked_here:
-                return None
+            memory, session = self._open.get(id) or (SessionMemory(None, id), None)
+            if memory.is_asked_here:
+                return Session(None, prepared, make_context(prepared))
             self._open.pop(id, None)
-            if session is None:
-                session = Session(SessionMemory(None, id), prepared, make_context(prepared))
-            elif not session.prepared.is_like(prepared):
-                session = Session(session.memory, prepared, make_context(prepared))
-            self._open[id] = session
+            if session is None or not session.prepared.is_like(prepared):
+                session = Session(memory, prepared, make_context(prepared))
+            self._open[id] = memory, session
             ended = [self._open.popitem(last=False)[1] for _ in range(len(self._open) - most)]
-        for each in ended:
-            each.memory.end()
+        for old, _ in ended:
+            old.end()
         return session
 
     def __del__(self) -> None:
-        for session in self._open.values():
-            session.memory.end()
+        for memory, _ in self._open.values():
+            memory.end()
 
     def __reduce__(self) -> tuple[type[Sessions], tuple[()]]:
         return Sessions, ()
-
-
-def answer(engine: RLMEngine[Any], session: Session | None, question: Question, corpus: object) -> RLMResult[Any]:
-    """The engine's answer, in the session if there is one."""
-    if session is None:
-        return engine.run(question, corpus)
-    return engine.ask_in(session.memory, question, corpus)
-
-
-async def aanswer(
-    engine: RLMEngine[Any], session: Session | None, question: Question, corpus: object
-) -> RLMResult[Any]:
-    """The same on the caller's loop."""
-    if session is None:
-        return await engine.arun(question, corpus)
-    return await engine.aask_in(session.memory, question, corpus)
 
 
 def session_id(config: RunnableConfig, key: str | None) -> str | None:

@@ -22,6 +22,7 @@ from rlm_integrations.core.trace.result import TraceDetail
 from rlm_integrations.langchain.documents import PreparedContext
 from rlm_integrations.langchain.outputs import ToolOutput
 from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, QuestionTool, tool_description
+from rlm_integrations.langchain.reading import UnreadContext
 
 InputT = TypeVar("InputT")
 OutputT = TypeVar("OutputT")
@@ -30,7 +31,7 @@ OutputT = TypeVar("OutputT")
 class _AnsweringRunnable(Protocol):
     """What a tool must know of the RLMRunnable inside of the wrappings."""
 
-    context: PreparedContext
+    context: PreparedContext | UnreadContext
     trace: TraceDetail
 
 
@@ -149,7 +150,7 @@ def _kept(wrapped: Runnable[Any, Any]) -> Runnable[Any, Any]:
 
 
 def _inside(runnable: Any) -> _AnsweringRunnable:
-    while not isinstance(getattr(runnable, "context", None), PreparedContext):
+    while not isinstance(getattr(runnable, "context", None), (PreparedContext, UnreadContext)):
         runnable = getattr(runnable, "bound", None) or getattr(runnable, "runnable", None) or runnable.default
     return runnable
 

@@ -14,7 +14,7 @@ from rlm_integrations.core.calls.threads import in_thread
 T = TypeVar("T")
 
 _caller: ContextVar[tuple[str, int] | None] = ContextVar("caller", default=None)
-"""File and line of the user, in a thread that was started for them."""
+"""File and line of the user, in what is done for them in a thread, or later."""
 
 
 def warn_caller(message: str) -> None:
@@ -27,14 +27,24 @@ def warn_caller(message: str) -> None:
     warnings.warn(message, stacklevel=level)
 
 
+def for_caller(function: Callable[[], T]) -> Callable[[], T]:
+    """The function; its warnings point at the user's line that runs now, wherever and whenever it is called."""
+    frame, _ = _user_frame()
+    caller = _caller.get() or ((frame.f_code.co_filename, frame.f_lineno) if frame is not None else None)
+
+    def call() -> T:
+        token = _caller.set(caller)
+        try:
+            return function()
+        finally:
+            _caller.reset(token)
+
+    return call
+
+
 async def in_thread_for_caller(function: Callable[[], T]) -> T:
     """The function's result, from a thread whose warnings point at the user's line that awaits it."""
-    frame, _ = _user_frame()
-    token = _caller.set((frame.f_code.co_filename, frame.f_lineno) if frame is not None else None)
-    try:
-        return await in_thread(function)
-    finally:
-        _caller.reset(token)
+    return await in_thread(for_caller(function))
 
 
 def _user_frame() -> tuple[FrameType | None, int]:

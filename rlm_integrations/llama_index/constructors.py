@@ -74,10 +74,9 @@ class QueryEngineConstructors:
         retriever: BaseRetriever | None = None,
         **options: Unpack[IndexEngineOptions],
     ) -> Self:
-        """`from_index`, with the index read in a thread: the event loop goes on meanwhile.
+        """`from_index`, with the index read in a thread before it returns: the event loop goes on meanwhile.
 
-        `as_query_engine` and the other constructors read where they are called: a large index, in a coroutine, holds
-        up everything else on its loop for seconds.
+        `as_query_engine` and the other constructors, in a coroutine, leave that to the first query.
         """
         make = partial(
             cls.from_index, index, corpus=corpus, documents=documents, nodes=nodes, retriever=retriever, **options

@@ -6,18 +6,20 @@ over them is wrong. `start_char_idx` and `end_char_idx` say where a chunk stood 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
-from llama_index.core.schema import BaseNode, TextNode
+from llama_index.core.schema import BaseNode
 
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.joining import Fit, Joiner, MergedDocument
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
-from rlm_integrations.llama_index.node_text import document_of_node, has_media, text_of_node
 from rlm_integrations.llama_index.overlaps import LEAST_OVERLAP
 from rlm_integrations.llama_index.placing import Placed, are_linked, in_order_of_parsing, place
+from rlm_integrations.llama_index.read_node import ReadNode, ReadNodes, Row
 
 _LEAST_REPEATED = 64
 """Characters. Less than so many may well stand in two texts of one source."""
@@ -28,57 +30,74 @@ _TRIED = 16
 class NodeCorpus:
     """A corpus, and the way back from its documents to the nodes."""
 
-    def __init__(self, corpus: Corpus, spans: Mapping[str, Sequence[NodeSpan]]) -> None:
+    def __init__(self, corpus: Corpus, origins: Sequence[Row | list[NodeSpan]]) -> None:
+        """`origins`: for each document the node that is all of it, or its spans."""
         self.corpus = corpus
-        self._spans = spans
+        self._origins = {document.id: each for document, each in zip(corpus.documents, origins, strict=True)}
         self._ordered: dict[str, NodeSpans] = {}
 
     @classmethod
-    def of_nodes(cls, nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> NodeCorpus:
+    def of_nodes(cls, nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> NodeCorpus:
+        """`of`, over nodes of the user's."""
+        return cls.of(_all_read(nodes, ancestors))
+
+    @classmethod
+    def of(cls, nodes: ReadNodes) -> NodeCorpus:
         """See `merge_nodes`. Raises InvalidArgumentError where the nodes hold no text at all.
 
         Images, sound and video are left out, with a warning where a node has no text beside them.
         """
-        merged = merge_nodes(nodes, ancestors)
-        if not merged:
-            raise InvalidArgumentError(f"context: none of the {len(nodes):,} nodes holds text; pass nodes with text")
-        mute = sum(1 for node in nodes if not text_of_node(node) and has_media(node))
-        if mute:
+        documents: list[Document] = []
+        origins: list[Row | list[NodeSpan]] = []
+        guesses = 0
+        for merged in _merged(nodes):
+            documents.append(merged.document)
+            origins.append(merged.only_row or list(merged.spans))
+            guesses += merged.guesses
+        if not documents:
+            raise InvalidArgumentError(f"context: none of the {nodes.count:,} nodes holds text; pass nodes with text")
+        if nodes.mute:
             warn_caller(
-                f"context: {mute:,} of the {len(nodes):,} nodes hold an image, sound or video and no text: left "
+                f"context: {nodes.mute:,} of the {nodes.count:,} nodes hold an image, sound or video and no text: left "
                 "out, since an RLM reads text; describe them in their text to have them read"
             )
-        _warn_of_doubts(nodes, merged)
-        documents = unique_ids([each.document for each in merged])
-        spans = {document.id: each.spans for document, each in zip(documents, merged, strict=True)}
-        return cls(Corpus(documents), spans)
+        corpus = cls(Corpus(unique_ids(documents)), origins)
+        corpus._warn_of_doubts(nodes, guesses)
+        return corpus
 
     @classmethod
     def of_corpus(cls, corpus: Corpus) -> NodeCorpus:
         """A corpus that came from no nodes: each of its documents becomes one."""
-        spans: dict[str, Sequence[NodeSpan]] = {}
-        for document in corpus.documents:
-            node = TextNode(id_=document.id or "context", text=document.text, metadata=dict(document.metadata))
-            spans[document.id] = (NodeSpan(0, len(document.text), node),)
-        return cls(corpus, spans)
+        return cls(
+            corpus,
+            [ReadNode.of_text(each.id or "context", each.text, each.metadata).row for each in corpus.documents],
+        )
 
     @property
     def nodes(self) -> list[BaseNode]:
         """All nodes, each once."""
-        return list({span.node.node_id: span.node for spans in self._spans.values() for span in spans}.values())
+        return [read.node for read in {read.node_id: read for read in self._read()}.values()]
+
+    @property
+    def unread_pointers(self) -> int:
+        """How many IndexNodes point at what is not in the corpus."""
+        if all(read.points_at is None for read in self._read()):
+            return 0
+        pointers = {read.node_id: read.points_at for read in self._read()}
+        return sum(1 for points_at in pointers.values() if points_at is not None and points_at not in pointers)
 
     def has_more_nodes_than(self, count: int) -> bool:
         seen: set[str] = set()
-        for spans in self._spans.values():
-            for span in spans:
-                seen.add(span.node.node_id)
-                if len(seen) > count:
-                    return True
+        for read in self._read():
+            seen.add(read.node_id)
+            if len(seen) > count:
+                return True
         return False
 
     def spans_of(self, document_id: str) -> Sequence[NodeSpan]:
         """Empty for a document that is not of this corpus."""
-        return self._spans.get(document_id, ())
+        origin = self._origins.get(document_id, [])
+        return origin if isinstance(origin, list) else (NodeSpan(0, len(origin[1]), origin),)
 
     def touching(self, document_id: str, start: int, end: int) -> list[NodeSpan]:
         """Those that hold some of `[start:end)` of the document's text."""
@@ -87,25 +106,38 @@ class NodeCorpus:
             spans = self._ordered[document_id] = NodeSpans(self.spans_of(document_id))
         return spans.touching(start, end)
 
+    def _read(self) -> Iterator[ReadNode]:
+        for origin in self._origins.values():
+            if isinstance(origin, list):
+                yield from (ReadNode(span.row) for span in origin)
+            else:
+                yield ReadNode(origin)
 
-def _warn_of_doubts(nodes: Sequence[BaseNode], merged: Sequence[MergedDocument]) -> None:
-    guesses = sum(each.guesses for each in merged)
-    if guesses:
-        warn_caller(
-            f"context: the place of {guesses:,} of the {len(nodes):,} chunks is a guess, since their text repeats "
-            "itself or contradicts their positions: counts over them may be off; from_documents reads the documents "
-            "themselves"
-        )
-    in_corpus = {span.node.node_id for each in merged for span in each.spans}
-    repeated = sum(1 for node in nodes if node.node_id not in in_corpus and text_of_node(node))
-    if repeated:
-        warn_caller(
-            f"context: {repeated:,} of the {len(nodes):,} nodes are parts of other nodes of the same source: left out, "
-            "so that their text counts once"
-        )
+    def _warn_of_doubts(self, nodes: ReadNodes, guesses: int) -> None:
+        if guesses:
+            warn_caller(
+                f"context: the place of {guesses:,} of the {nodes.count:,} chunks is a guess, since their text repeats "
+                "itself or contradicts their positions: counts over them may be off; from_documents reads the "
+                "documents themselves"
+            )
+        in_corpus = {read.node_id for read in self._read()}
+        repeated = sum(1 for read in nodes if read.text and read.node_id not in in_corpus)
+        if repeated:
+            warn_caller(
+                f"context: {repeated:,} of the {nodes.count:,} nodes are parts of other nodes of the same source: left "
+                "out, so that their text counts once"
+            )
 
 
-def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> list[MergedDocument]:
+def _all_read(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | None) -> ReadNodes:
+    read = ReadNodes()
+    for node in nodes:
+        read.add(node)
+    read.ancestors = ancestors or {}
+    return read
+
+
+def merge_nodes(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | None = None) -> list[MergedDocument]:
     """The documents that the nodes are chunks of, in the order in which they first appear.
 
     Chunks of one source are put together by their positions, a small gap between them filled with a newline. Where
@@ -121,13 +153,22 @@ def merge_nodes(nodes: Sequence[BaseNode], ancestors: Mapping[str, BaseNode] | N
     id that are not part of the corpus themselves, but tell where their children stood. Without them the children of two
     parents are put together where they overlap.
     """
-    known = {**(ancestors or {}), **{node.node_id: node for node in nodes}}
-    groups: dict[str, list[Placed]] = {}
-    for node in {(node.node_id, text_of_node(node)): node for node in nodes}.values():
-        if text_of_node(node):
-            source_id, start = place(node, known)
-            groups.setdefault(source_id, []).append(Placed(node, start))
-    return [merged for source_id, group in groups.items() for merged in _merge_group(source_id, group)]
+    return list(_merged(_all_read(nodes, ancestors)))
+
+
+def _merged(nodes: ReadNodes) -> Iterator[MergedDocument]:
+    """One after the other, so that what is made for one group is gone before the next."""
+    sources: dict[str, int] = {}
+    numbers, starts, source_of = list[int](), list[int | None](), list[int]()
+    for number, node in enumerate(nodes):
+        if node.text:
+            source_id, start = place(node, nodes)
+            numbers.append(number)
+            starts.append(start)
+            source_of.append(sources.setdefault(source_id, len(sources)))
+    names = list(sources)
+    for source, places in groupby(sorted(range(len(numbers)), key=source_of.__getitem__), key=source_of.__getitem__):
+        yield from _merge_group(names[source], [Placed(nodes[numbers[each]], starts[each]) for each in places])
 
 
 def _merge_group(source_id: str, group: Sequence[Placed]) -> list[MergedDocument]:
@@ -140,14 +181,14 @@ def _merge_group(source_id: str, group: Sequence[Placed]) -> list[MergedDocument
     return merged + [_alone(each.node) for each in loose]
 
 
-def _alone(node: BaseNode) -> MergedDocument:
-    return MergedDocument(document_of_node(node), (NodeSpan(0, len(text_of_node(node)), node),))
+def _alone(node: ReadNode) -> MergedDocument:
+    return MergedDocument(Document(node.node_id, node.text, node.metadata), (NodeSpan(0, len(node.text), node.row),))
 
 
 def _join(group: Sequence[Placed]) -> list[Joiner] | None:
     """The texts that chunks of one source make up; None where their positions contradict each other."""
     joined: list[Joiner] = []
-    for each in sorted(group, key=lambda each: (each.start or 0, len(text_of_node(each.node)))):
+    for each in sorted(group, key=lambda each: (each.start or 0, len(each.node.text))):
         fit = joined[-1].add(each) if joined else Fit.APART
         if fit is Fit.CONFLICT:
             return None
@@ -161,8 +202,8 @@ def _join_proven(group: Sequence[Placed]) -> list[Joiner]:
     joined: list[Joiner] = []
     for each in in_order_of_parsing(group):
         if not joined or joined[-1].add(each) is not Fit.JOINED:
-            within = (each.start or 0) > LEAST_OVERLAP or (bool(joined) and each.node.parent_node is not None)
-            unknown = each.node.prev_node is None and within
+            within = (each.start or 0) > LEAST_OVERLAP or (bool(joined) and each.node.parent_id is not None)
+            unknown = each.node.previous_id is None and within
             joined.append(Joiner(proven=True))
             joined[-1].add(each)
             joined[-1].guesses += unknown  # it follows on another one, and nothing says on which
@@ -171,23 +212,22 @@ def _join_proven(group: Sequence[Placed]) -> list[Joiner]:
 
 def _without_repeated(joined: Sequence[Joiner], group: Sequence[Placed]) -> list[Joiner]:
     """Without those that another, larger node holds all of: cut from it to be found by (small to big)."""
-    beginning: dict[str, list[BaseNode]] = {}
+    beginning: dict[str, list[ReadNode]] = {}
     for each in group:
-        beginning.setdefault(text_of_node(each.node)[:LEAST_OVERLAP], []).append(each.node)
+        beginning.setdefault(each.node.text[:LEAST_OVERLAP], []).append(each.node)
     return [
         joiner
         for joiner in joined
         if joiner.chars < _LEAST_REPEATED
         or not any(
             _holds_all(node, joiner.placed)
-            for node in beginning.get(text_of_node(joiner.placed[0].node)[:LEAST_OVERLAP], [])[:_TRIED]
+            for node in beginning.get(joiner.placed[0].node.text[:LEAST_OVERLAP], [])[:_TRIED]
         )
     ]
 
 
-def _holds_all(larger: BaseNode, parts: Sequence[Placed]) -> bool:
-    text = text_of_node(larger)
+def _holds_all(larger: ReadNode, parts: Sequence[Placed]) -> bool:
+    text = larger.text
     return all(
-        len(part_text := text_of_node(part.node)) < len(text) and text.startswith(part_text, part.start or 0)
-        for part in parts
+        len(part_text := part.node.text) < len(text) and text.startswith(part_text, part.start or 0) for part in parts
     )

@@ -6,7 +6,7 @@ summaries that a model wrote. The index's own struct says which nodes are its ow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from llama_index.core.data_structs.data_structs import KG, IndexDict, IndexGraph, IndexList, IndexStruct, KeywordTable
@@ -24,9 +24,18 @@ from llama_index.core.vector_stores.types import MetadataFilters
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
-from rlm_integrations.llama_index.store_listing import CannotListError, can_delete_nodes, ids_held, nodes_of_store
+from rlm_integrations.llama_index.store_listing import (
+    CannotListError,
+    can_delete_nodes,
+    ids_held,
+    never_lists,
+    nodes_of_store,
+)
 
 AnyIndex = BaseIndex[Any] | ComposableGraph
+
+_READABLE = (IndexList, IndexDict, IndexGraph, IndexDocumentSummary, KeywordTable, KG)
+"""The structs that name nodes."""
 
 _REMEDIES = (
     "pass what it was built from as documents= or nodes=, a retriever as retriever= "
@@ -38,50 +47,98 @@ _RELOAD = (
 
 
 def nodes_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> list[BaseNode]:
+    """`each_node_of_index`, in a list."""
+    return list(each_node_of_index(index, filters))
+
+
+def each_node_of_index(index: AnyIndex, filters: MetadataFilters | None = None) -> Iterator[BaseNode]:
     """All nodes of the index, in its own order where it has one. Of a ComposableGraph: those of its child indexes.
 
-    Nodes that fail the filters may be missing: a vector store that can applies a part of them itself.
+    Nodes that fail the filters may be missing: a vector store that can applies a part of them itself. None is held
+    here when the next one comes: there may be more of them than an event loop beside them bears.
 
     There are none where the index is empty. Raises InvalidArgumentError, naming the index, its store and the remedies,
     where they cannot be told completely.
     """
+    check_can_be_read(index)
     if isinstance(index, ComposableGraph):
-        indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
-        children = [child for key, child in indices.items() if key != index.root_id]
-        nodes = {node.node_id: node for child in children for node in nodes_of_index(child, filters)}
-        return list(nodes.values())
-    if isinstance(index, PropertyGraphIndex):
-        nodes = _property_graph_nodes(index)
+        yield from _let_go(_graph_nodes(index, filters))
+    elif isinstance(index, PropertyGraphIndex):
+        yield from _let_go(_property_graph_nodes(index))
     elif isinstance(index.index_struct, IndexDict):
-        nodes = _vector_nodes(index, filters)
-        if not nodes and not isinstance(index, VectorStoreIndex):  # a service may hold them
+        none = True
+        for node in _vector_nodes(index, filters):
+            none = False
+            yield node
+        if none and not isinstance(index, VectorStoreIndex):  # a service may hold them
             raise _unreadable(index, "it holds no nodes")
     elif isinstance(index.index_struct, KeywordTable):
-        nodes = _keyword_table_nodes(index)
+        yield from _let_go(_keyword_table_nodes(index))
     elif isinstance(index.index_struct, KG):
-        nodes = _knowledge_graph_nodes(index)
+        yield from _let_go(_knowledge_graph_nodes(index))
     else:
-        ids = _own_ids(index.index_struct)
-        if ids is None:
-            raise _unreadable(index, f"an index over {type(index.index_struct).__name__} holds no nodes to read")
-        nodes = _from_docstore(index, ids)
-    return nodes
+        yield from _from_docstore(index, _own_ids(index.index_struct) or ())
 
 
-def ancestors_in_docstore(index: AnyIndex, nodes: Sequence[BaseNode]) -> dict[str, BaseNode]:
-    """Those ancestors of the nodes that the docstore holds, by id: an index over leaves keeps them there."""
+def _graph_nodes(graph: ComposableGraph, filters: MetadataFilters | None) -> Iterable[BaseNode]:
+    indices = cast(dict[str, BaseIndex[Any]], graph.all_indices)  # pyright: ignore[reportUnknownMemberType]
+    children = [child for key, child in indices.items() if key != graph.root_id]
+    return {node.node_id: node for child in children for node in each_node_of_index(child, filters)}.values()
+
+
+def _let_go(nodes: Iterable[BaseNode]) -> Iterator[BaseNode]:
+    """Each of them, held no longer than until it is taken."""
+    waiting = list(nodes)
+    waiting.reverse()
+    del nodes
+    while waiting:
+        yield waiting.pop()
+
+
+def check_can_be_read(index: AnyIndex) -> None:
+    """Raises InvalidArgumentError, as `nodes_of_index` does, for an index that tells without being read."""
     if isinstance(index, ComposableGraph):
         indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
-        return {key: node for child in indices.values() for key, node in ancestors_in_docstore(child, nodes).items()}
+        for key, child in indices.items():
+            if key != index.root_id:
+                check_can_be_read(child)
+    elif isinstance(index, PropertyGraphIndex):
+        return
+    elif not isinstance(index.index_struct, _READABLE):
+        raise _unreadable(index, f"an index over {type(index.index_struct).__name__} holds no nodes to read")
+    elif isinstance(index.index_struct, IndexDict) and not index.index_struct.nodes_dict:
+        store = index.storage_context.vector_store
+        if store.stores_text and never_lists(store):
+            raise _unreadable(index, f"{type(store).__name__} cannot list its nodes (it has no get_nodes)")
+
+
+def is_surely_empty(index: AnyIndex) -> bool:
+    """Whether it says that it holds nothing, so that reading it asks no store."""
+    if isinstance(index, (ComposableGraph, PropertyGraphIndex)):
+        return False
+    match index.index_struct:
+        case IndexDict() as struct:
+            return not struct.nodes_dict and not index.storage_context.vector_store.stores_text
+        case (IndexList() | IndexGraph() | IndexDocumentSummary()) as struct:
+            return not _own_ids(struct)
+        case _:
+            return False
+
+
+def ancestors_in_docstore(index: AnyIndex, parent_ids: Iterable[str]) -> dict[str, BaseNode]:
+    """Those parents, and their ancestors, that the docstore holds, by id: an index over leaves keeps them there."""
+    if isinstance(index, ComposableGraph):
+        indices = cast(dict[str, BaseIndex[Any]], index.all_indices)  # pyright: ignore[reportUnknownMemberType]
+        ids = [*parent_ids]
+        return {key: node for child in indices.values() for key, node in ancestors_in_docstore(child, ids).items()}
     looked_up: dict[str, BaseNode | None] = {}
-    waiting = list(nodes)
+    waiting = list(parent_ids)
     while waiting:
-        parent = waiting.pop().parent_node
-        if parent is not None and parent.node_id not in looked_up:
-            node = index.docstore.get_node(parent.node_id, raise_error=False)
-            looked_up[parent.node_id] = node
-            if node is not None:
-                waiting.append(node)
+        parent_id = waiting.pop()
+        if parent_id not in looked_up:
+            node = looked_up[parent_id] = index.docstore.get_node(parent_id, raise_error=False)
+            if node is not None and node.parent_node is not None:
+                waiting.append(node.parent_node.node_id)
     return {node_id: node for node_id, node in looked_up.items() if node is not None}
 
 
@@ -121,16 +178,19 @@ def _all_ids(struct: IndexStruct) -> set[str]:
     return ids
 
 
-def _from_docstore(index: BaseIndex[Any], ids: Sequence[str]) -> list[BaseNode]:
-    found = [index.docstore.get_node(node_id, raise_error=False) for node_id in ids]
-    nodes = [node for node in found if node is not None]
-    if len(nodes) < len(ids):
-        missing = f"{len(ids) - len(nodes):,} of its {len(ids):,} nodes are missing from its docstore"
+def _from_docstore(index: BaseIndex[Any], ids: Sequence[str]) -> Iterator[BaseNode]:
+    found = 0
+    for node_id in ids:
+        node = index.docstore.get_node(node_id, raise_error=False)
+        if node is not None:
+            found += 1
+            yield node
+    if found < len(ids):
+        missing = f"{len(ids) - found:,} of its {len(ids):,} nodes are missing from its docstore"
         raise _unreadable(index, missing, _RELOAD)
-    return nodes
 
 
-def _vector_nodes(index: BaseIndex[Any], filters: MetadataFilters | None) -> list[BaseNode]:
+def _vector_nodes(index: BaseIndex[Any], filters: MetadataFilters | None) -> Iterator[BaseNode]:
     """Deleting nodes takes them out of the vector store, and by default neither out of the struct nor the docstore."""
     own = _own_ids(index.index_struct) or []
     store = index.storage_context.vector_store
@@ -146,17 +206,17 @@ def _vector_nodes(index: BaseIndex[Any], filters: MetadataFilters | None) -> lis
             )
         return _from_docstore(index, own)
     # The store keeps the text. The struct names only images and index nodes, unless nodes were stored on purpose.
-    kept = _from_docstore(index, own)
+    kept = list(_from_docstore(index, own))
     try:
         listed = nodes_of_store(store, filters, index_name=type(index).__name__)
     except CannotListError as error:
         if any(isinstance(node, TextNode) and not isinstance(node, (ImageNode, IndexNode)) for node in kept):
-            return kept
+            return iter(kept)
         raise _unreadable(index, str(error)) from error
     there = in_memory | {node.node_id for node in listed}
     of_others = any(not isinstance(other, SimpleVectorStore) for other in stores if other is not store)
     kept = [node for node in kept if node.node_id in there or (of_others and isinstance(node, ImageNode))]
-    return list(({node.node_id: node for node in listed} | {node.node_id: node for node in kept}).values())
+    return _let_go(({node.node_id: node for node in listed} | {node.node_id: node for node in kept}).values())
 
 
 def _never_there(index: BaseIndex[Any], ids: Sequence[str]) -> list[str]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from llama_index.core.schema import BaseNode
-
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.llama_index.node_spans import NodeSpan
-from rlm_integrations.llama_index.node_text import text_of_node, visible_metadata
 from rlm_integrations.llama_index.overlaps import LEAST_OVERLAP, overlap_of_neighbours, overlaps_by_text
 from rlm_integrations.llama_index.placing import Placed
+from rlm_integrations.llama_index.read_node import ReadNode, Row
 
 _MOST_STRIPPED = 64
 """Characters that a splitter may leave out between two neighbours: it strips white space."""
@@ -33,10 +31,19 @@ BY_CHUNK = "by_chunk"
 @dataclass(frozen=True, slots=True)
 class MergedDocument:
     document: Document
-    spans: tuple[NodeSpan, ...]
+    spans: Sequence[NodeSpan]
     """In order of their start. They overlap where the nodes did."""
     guesses: int = 0
     """How many of its nodes stand where they were guessed to stand."""
+
+    @property
+    def only_row(self) -> Row | None:
+        """The one node that is all of it, if one is."""
+        if len(self.spans) > 1:
+            return None
+        span = self.spans[0]
+        whole = span.start == span.node_start == 0 and span.end == len(self.document.text) == len(span.row[1])
+        return span.row if whole else None
 
 
 class Fit(Enum):
@@ -53,8 +60,7 @@ class Fit(Enum):
 class _Run:
     """Chunks of equal metadata, one after the other."""
 
-    node: BaseNode
-    metadata: Mapping[str, Any]
+    node: ReadNode
     start: int
     end_before: int
     """Where the text before it ends; between the two a newline may stand for a gap."""
@@ -89,7 +95,7 @@ class Joiner:
 
     def add(self, placed: Placed) -> Fit:
         """Nothing is added unless it is joined. The first chunk always is."""
-        node, start, text = placed.node, placed.start, text_of_node(placed.node)
+        node, start, text = placed.node, placed.start, placed.node.text
         overlap = 0
         if self._parts:
             fit, overlap = self._fit_proven(placed, text) if self._proven else self._fit(placed, text)
@@ -106,28 +112,28 @@ class Joiner:
             begin = self._length - overlap
             if overlap == len(text):
                 self._last_ids.add(node.node_id)
-        self._spans.append(NodeSpan(begin, begin + len(text), node))
+        self._spans.append(NodeSpan(begin, begin + len(text), node.row))
         return Fit.JOINED
 
     def _fit(self, placed: Placed, text: str) -> tuple[Fit, int]:
         """By positions, in whose order the chunks come."""
-        before = placed.node.prev_node
-        linked = before is not None and before.node_id in self._last_ids
+        before = placed.node.previous_id
+        linked = before in self._last_ids
         overlap = self._claimed(placed, text)
         if overlap is None:
             return Fit.CONFLICT, 0
         if overlap < LEAST_OVERLAP:
             most = _MOST_STRIPPED if linked else _MOST_STRIPPED_UNSURE if before is None else None
             return (Fit.APART, 0) if most is None or -overlap > most else (Fit.JOINED, overlap)
-        if linked or (before is None and placed.node.parent_node is None):
+        if linked or (before is None and placed.node.parent_id is None):
             overlap, guessed = overlap_of_neighbours(self._furthest, text, overlap, linked=linked)
             self.guesses += guessed
         return Fit.JOINED, overlap
 
     def _fit_proven(self, placed: Placed, text: str) -> tuple[Fit, int]:
         """By links and texts. Of positions only those of a chunk that is known to follow, and stands after it."""
-        before = placed.node.prev_node
-        linked = before is not None and before.node_id in self._last_ids
+        before = placed.node.previous_id
+        linked = before in self._last_ids
         if before is not None and not linked:
             return Fit.APART, 0
         overlap = self._claimed(placed, text)
@@ -150,12 +156,12 @@ class Joiner:
         agrees = overlap <= 0 or self._furthest.startswith(text[:overlap], placed.start - self._furthest_start)
         return overlap if agrees else None
 
-    def _begin_run(self, node: BaseNode, overlap: int) -> None:
-        metadata, end_before = visible_metadata(node), self._length
+    def _begin_run(self, node: ReadNode, overlap: int) -> None:
+        end_before = self._length
         if overlap < 0:
             self._append("\n")
-        if not self._runs or self._runs[-1].metadata != metadata:
-            self._runs.append(_Run(node, metadata, self._length, end_before, overlap > 0, len(self._spans)))
+        if not self._runs or self._runs[-1].node.metadata != node.metadata:
+            self._runs.append(_Run(node, self._length, end_before, overlap > 0, len(self._spans)))
 
     def _append(self, text: str) -> None:
         self._parts.append(text)
@@ -171,14 +177,14 @@ class Joiner:
         text = "".join(self._parts)
         first = self._runs[0]
         if len(self._runs) == 1 or self._is_one():
-            metadata = dict(first.metadata) if len(self._runs) == 1 else self._metadata_by_chunk()
+            metadata = dict(first.node.metadata) if len(self._runs) == 1 else self._metadata_by_chunk()
             document = Document(source_id or first.node.node_id, text, metadata)
             return [MergedDocument(document, tuple(self._spans), self.guesses)]
         starts = [run.start for run in self._runs]
         ends = [*(run.end_before for run in self._runs[1:]), self._length]
         return [
             MergedDocument(
-                Document(run.node.node_id, text[run.start : end], run.metadata),
+                Document(run.node.node_id, text[run.start : end], run.node.metadata),
                 tuple(spans),
                 self.guesses * (not number),
             )
@@ -192,21 +198,21 @@ class Joiner:
 
     def _differing(self) -> set[str]:
         """Keys whose values are not the same in all runs."""
-        first = self._runs[0].metadata
+        first = self._runs[0].node.metadata
         return {
             key
             for run in self._runs
-            for key in {*first, *run.metadata}
-            if key not in run.metadata or key not in first or run.metadata[key] != first[key]
+            for key in {*first, *run.node.metadata}
+            if key not in run.node.metadata or key not in first or run.node.metadata[key] != first[key]
         }
 
     def _metadata_by_chunk(self) -> dict[str, Any]:
         differing = self._differing()
-        shared = {key: value for key, value in self._runs[0].metadata.items() if key not in differing}
+        shared = {key: value for key, value in self._runs[0].node.metadata.items() if key not in differing}
         ranges: list[dict[str, Any]] = []
         lasts = [*(run.first_span - 1 for run in self._runs[1:]), len(self._spans) - 1]
         for run, last in zip(self._runs, lasts, strict=True):
-            own = {key: value for key, value in run.metadata.items() if key in differing}
+            own = {key: value for key, value in run.node.metadata.items() if key in differing}
             end = max(span.end for span in self._spans[run.first_span : last + 1])
             ranges.append({"start": self._spans[run.first_span].start, "end": end, **own})
         return {**shared, BY_CHUNK: ranges}
@@ -221,7 +227,7 @@ def _divided(spans: Sequence[NodeSpan], starts: Sequence[int], ends: Sequence[in
             begin, end = max(span.start, starts[number]), min(span.end, ends[number])
             if begin < end:
                 divided[number].append(
-                    NodeSpan(begin - starts[number], end - starts[number], span.node, begin - span.start)
+                    NodeSpan(begin - starts[number], end - starts[number], span.row, begin - span.start)
                 )
             number += 1
     yield from divided

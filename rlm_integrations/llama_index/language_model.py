@@ -14,6 +14,7 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnknownVariableType]
 from llama_index.core.settings import Settings
 
+from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.reply_fields import calls_in, field_of, finish_of, thoughts_in, thoughts_of
 from rlm_integrations.core.calls.system_role import without_system
 from rlm_integrations.core.calls.threads import in_thread
@@ -120,19 +121,17 @@ def choose_llm(llm: LLMLike | None, argument: str, callback_manager: CallbackMan
         try:
             default = Settings.llm
         except (ImportError, ValueError) as error:
-            raise InvalidArgumentError(
-                f"{argument}: none given, and Settings.llm has no usable default ({_first_line(error)}); "
-                f"pass {argument}=, or set llama_index.core.Settings.llm"
-            ) from error
+            problem = f"{argument}: none given, and Settings.llm has no usable default ({_first_line(error)}); "
+            remedy = f"pass {argument}=, or set llama_index.core.Settings.llm"
+            raise InvalidArgumentError(with_key_remedy(problem + remedy)) from error
         _warn_of_small_window(default, argument)
         return default
     try:
         return resolve_llm(llm, callback_manager=callback_manager)
     except (AssertionError, ImportError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"{argument}: {llm!r:.80} cannot be used ({_first_line(error) or 'it is not a LlamaIndex LLM'}); "
-            "pass an LLM of llama_index, for instance OpenAI(model=...)"
-        ) from error
+        problem = f"{argument}: {llm!r:.80} cannot be used ({_first_line(error) or 'it is not a LlamaIndex LLM'}); "
+        remedy = "pass an LLM of llama_index, for instance OpenAI(model=...)"
+        raise InvalidArgumentError(with_key_remedy(problem + remedy)) from error
 
 
 def _warn_of_small_window(llm: LLM, argument: str) -> None:

@@ -50,12 +50,16 @@ class NodeSelection:
         if not self.given:
             return list(nodes)
         seen = [node for node in nodes if self.passes(node)]
-        if not seen:
+        self.check_some(len(seen), len(nodes))
+        return seen
+
+    def check_some(self, passed: int, count: int) -> None:
+        """Raises InvalidArgumentError where none of the nodes passed."""
+        if self.given and not passed:
             names = " and ".join(self.given)
             raise InvalidArgumentError(
-                f"{names}: none of the {len(nodes):,} nodes passes; check them against the nodes' metadata and ids"
+                f"{names}: none of the {count:,} nodes passes; check them against the nodes' metadata and ids"
             )
-        return seen
 
     def passes(self, node: BaseNode) -> bool:
         if self.node_ids is not None and node.node_id not in self.node_ids:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from llama_index.core.schema import BaseNode
 
 from rlm_integrations.core.corpus.chunks import Spans
+from rlm_integrations.llama_index.read_node import ReadNode, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,16 @@ class NodeSpan:
 
     start: int
     end: int
-    node: BaseNode
+    row: Row
     node_start: int = 0
+
+    @property
+    def node_id(self) -> str:
+        return self.row[0]
+
+    @property
+    def node(self) -> BaseNode:
+        return ReadNode(self.row).node
 
 
 NodeSpans = Spans[NodeSpan]

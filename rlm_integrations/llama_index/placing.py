@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from llama_index.core.schema import BaseNode, IndexNode, TextNode
-
-from rlm_integrations.llama_index.node_text import text_of_node
+from rlm_integrations.llama_index.read_node import ReadNode, ReadNodes
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A node, and where its positions say that its text stood in its source."""
 
-    node: BaseNode
+    node: ReadNode
     start: int | None
     """None where that is unknown, or no longer true of its text."""
 
 
-def place(node: BaseNode, known: Mapping[str, BaseNode]) -> tuple[str, int | None]:
+def place(node: ReadNode, known: ReadNodes) -> tuple[str, int | None]:
     """The id of the text that the node was cut from, and where it stood in it; None where that is unknown.
 
     In a hierarchy a position is one in the parent's text, and so is that of an IndexNode that points at a larger node.
     """
-    source_id = node.ref_doc_id or node.node_id
-    start = _own_start(node)
-    if start is None or node.ref_doc_id is None:
+    source_id = node.source_id or node.node_id
+    start = node.start
+    if start is None or node.source_id is None:
         return source_id, None
     seen = {node.node_id}
     parent_id = _parent_id(node, known)
@@ -35,9 +33,9 @@ def place(node: BaseNode, known: Mapping[str, BaseNode]) -> tuple[str, int | Non
         parent = known.get(parent_id)
         if parent is None:
             return source_id, start
-        if not text_of_node(parent).startswith(text_of_node(node), start):
+        if not parent.text.startswith(node.text, start):
             return source_id, start  # a parent in another sense
-        parent_start = _own_start(parent)
+        parent_start = parent.start
         if parent_start is None:
             return parent_id, start
         start += parent_start
@@ -51,11 +49,11 @@ def in_order_of_parsing(placed: Sequence[Placed]) -> Iterator[Placed]:
     ids = {each.node.node_id for each in placed}
     heads: list[Placed] = []
     for each in placed:
-        before = each.node.prev_node
-        if before is None or before.node_id not in ids:
+        before = each.node.previous_id
+        if before is None or before not in ids:
             heads.append(each)
         else:
-            following.setdefault(before.node_id, []).append(each)
+            following.setdefault(before, []).append(each)
     waiting = heads[::-1]
     while waiting:
         each = waiting.pop()
@@ -68,19 +66,12 @@ def in_order_of_parsing(placed: Sequence[Placed]) -> Iterator[Placed]:
 def are_linked(placed: Sequence[Placed]) -> bool:
     """Whether one of them names another as the one before it."""
     ids = {each.node.node_id for each in placed}
-    return any((before := each.node.prev_node) is not None and before.node_id in ids for each in placed)
+    return any(each.node.previous_id in ids for each in placed)
 
 
-def _own_start(node: BaseNode) -> int | None:
-    if not isinstance(node, TextNode):
-        return None
-    start, end = node.start_char_idx, node.end_char_idx
-    return start if start is not None and end is not None and 0 <= start == end - len(node.text) else None
-
-
-def _parent_id(node: BaseNode, known: Mapping[str, BaseNode]) -> str | None:
-    if node.parent_node is not None:
-        return node.parent_node.node_id
-    if isinstance(node, IndexNode) and node.index_id in known:
-        return node.index_id
+def _parent_id(node: ReadNode, known: ReadNodes) -> str | None:
+    if node.parent_id is not None:
+        return node.parent_id
+    if node.points_at is not None and known.get(node.points_at) is not None:
+        return node.points_at
     return None

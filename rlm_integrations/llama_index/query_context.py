@@ -1,9 +1,10 @@
-"""What a query engine answers over: nodes, prepared once, or a retriever."""
+"""What a query engine answers over: nodes, read once, or a retriever."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,17 +12,28 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.indices.base import BaseIndex
 from llama_index.core.indices.composability.graph import ComposableGraph
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import BaseNode, IndexNode, NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 
+from rlm_integrations.core.calls.once import Once
+from rlm_integrations.core.calls.threads import within_loop
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.caller_warning import for_caller, warn_caller
 from rlm_integrations.llama_index.documents import NodeCorpus
-from rlm_integrations.llama_index.index_nodes import AnyIndex, ancestors_in_docstore, nodes_of_index, objects_of_index
+from rlm_integrations.llama_index.index_nodes import (
+    AnyIndex,
+    ancestors_in_docstore,
+    check_can_be_read,
+    each_node_of_index,
+    is_surely_empty,
+    objects_of_index,
+)
 from rlm_integrations.llama_index.index_retriever import IndexRetriever
-from rlm_integrations.llama_index.node_objects import with_objects
+from rlm_integrations.llama_index.node_objects import Pointers, with_objects
 from rlm_integrations.llama_index.node_selection import NodeSelection
+from rlm_integrations.llama_index.read_node import ReadNodes
 from rlm_integrations.llama_index.retriever import NodeRetriever
 from rlm_integrations.llama_index.source_nodes import Evidence, corpus_evidence, retrieved_evidence
 
@@ -38,11 +50,12 @@ class NodesContext:
     def for_run(self) -> NodesContext:
         return self
 
+    async def afor_run(self) -> NodesContext:
+        return self
+
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         """Nothing: it was all read before. Raises InvalidArgumentError where something else is to be asked."""
-        nodes = self.nodes.nodes
-        ids = {node.node_id for node in nodes}
-        unread = sum(1 for node in nodes if isinstance(node, IndexNode) and node.index_id not in ids)
+        unread = self.nodes.unread_pointers
         if unread:
             raise InvalidArgumentError(
                 f"retrieve: this engine has read all of its nodes and retrieves none, so what {unread:,} IndexNodes "
@@ -63,6 +76,36 @@ class NodesContext:
         return corpus_evidence(result, self.nodes)
 
 
+class UnreadContext:
+    """A corpus that is read when it is first needed: an event loop was running when it was named, and must go on.
+
+    What a run needs is read in a thread where the run is async. Everything else here is sync, and reads where it is
+    called. A copy by pickle or deepcopy is one of what was read, so that it needs no index.
+    """
+
+    def __init__(self, read: Callable[[], NodesContext]) -> None:
+        self._read = Once(for_caller(read))
+
+    def for_run(self) -> NodesContext:
+        return self._read.get()
+
+    async def afor_run(self) -> NodesContext:
+        return await self._read.aget()
+
+    def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return self.for_run().retrieve(query_bundle)
+
+    def over(self, nodes: Sequence[NodeWithScore], more: Sequence[NodeWithScore]) -> GivenNodes:
+        return GivenNodes(_read_given(nodes) if nodes else self.for_run(), nodes, more)
+
+    @property
+    def core_context(self) -> Corpus:
+        return self.for_run().core_context
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NodesContext, (self.for_run().nodes,)
+
+
 class RetrieverContext:
     """A retriever that remembers, for each run, what it found."""
 
@@ -79,6 +122,9 @@ class RetrieverContext:
 
     def for_run(self) -> RetrieverContext:
         return RetrieverContext(self._retriever, self._postprocessors, self._selection)
+
+    async def afor_run(self) -> RetrieverContext:
+        return self.for_run()
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         retriever = self.for_run().core_context
@@ -112,7 +158,16 @@ class GivenNodes:
 
 RunContext = NodesContext | RetrieverContext | GivenNodes
 
-_EMPTY = NodesContext(NodeCorpus(Corpus(()), {}))
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """What the questions of a chat share: their session, and what their retriever found."""
+
+    memory: SessionMemory
+    context: RunContext
+
+
+_EMPTY = NodesContext(NodeCorpus(Corpus(()), ()))
 
 
 def _read_given(hits: Sequence[NodeWithScore]) -> NodesContext:
@@ -122,10 +177,11 @@ def _read_given(hits: Sequence[NodeWithScore]) -> NodesContext:
 
 def read_context(
     context: object, selection: NodeSelection, postprocessors: Sequence[BaseNodePostprocessor]
-) -> NodesContext | RetrieverContext:
-    """What was passed as `context`.
+) -> NodesContext | RetrieverContext | UnreadContext:
+    """What was passed as `context`: read now, or when it is first needed, where that would hold up an event loop.
 
-    Raises InvalidArgumentError for what cannot be one, or cannot be narrowed as asked.
+    Raises InvalidArgumentError for what cannot be one, or cannot be narrowed as asked. What only reading tells is
+    raised when it is read.
     """
     if isinstance(context, IndexRetriever):
         return RetrieverContext(context.retriever, postprocessors, selection)
@@ -144,32 +200,77 @@ def read_context(
         )
     if isinstance(context, (BaseIndex, ComposableGraph)):
         index = cast(AnyIndex, context)
-        nodes = nodes_of_index(index, selection.filters)
-        if not nodes:
-            warn_caller(
-                f"{type(index).__name__}: it holds no nodes, so this engine answers over an empty corpus; an index is "
-                "read when its engine is made: after nodes were inserted, make a new one"
-            )
-            return _EMPTY
-        seen = with_objects(selection.of(nodes), objects_of_index(index))
-        return NodesContext(NodeCorpus.of_nodes(seen, ancestors_in_docstore(index, seen)))
+        check_can_be_read(index)
+        read = partial(_read_index, index, selection)
+        return read() if is_surely_empty(index) else _now_or_later(read)
+    if context is None:
+        raise InvalidArgumentError("context: none given; pass an index, a retriever, nodes or documents")
+    if selection.given and not _may_be_nodes(context):
+        raise _no_nodes_to_select(context, selection)
+    if _is_small(context):
+        return _read_items(context, selection)
+    # A list is taken as it is now, whatever becomes of it.
+    items = cast(object, tuple(context) if isinstance(context, (list, tuple)) else context)  # pyright: ignore[reportUnknownArgumentType]
+    return _now_or_later(partial(_read_items, items, selection))
+
+
+def _now_or_later(read: Callable[[], NodesContext]) -> NodesContext | UnreadContext:
+    return UnreadContext(read) if within_loop() else read()
+
+
+def _read_index(index: AnyIndex, selection: NodeSelection) -> NodesContext:
+    nodes, pointers, count = ReadNodes(), Pointers(objects_of_index(index)), 0
+    for node in each_node_of_index(index, selection.filters):
+        count += 1
+        if selection.passes(node):
+            found = pointers.follow(node)
+            nodes.add(found, fresh=found is node)
+    if not count:
+        warn_caller(
+            f"{type(index).__name__}: it holds no nodes, so this engine answers over an empty corpus; an index is "
+            "read once for an engine: after nodes were inserted, make a new one"
+        )
+        return _EMPTY
+    selection.check_some(nodes.count, count)
+    pointers.warn()
+    nodes.ancestors = ancestors_in_docstore(index, nodes.parent_ids())
+    return NodesContext(NodeCorpus.of(nodes))
+
+
+def _read_items(context: object, selection: NodeSelection) -> NodesContext:
     given, rest = _nodes_of(context)
     if given is not None:
         return NodesContext(
             NodeCorpus.of_nodes(with_objects(selection.of(given), {}), {node.node_id: node for node in given})
         )
     if selection.given:
-        raise InvalidArgumentError(
-            f"{' and '.join(selection.given)}: need nodes, and context is {type(context).__name__}; pass an index, "
-            "nodes or documents of LlamaIndex"
-        )
+        raise _no_nodes_to_select(context, selection)
     return NodesContext(NodeCorpus.of_corpus(Corpus.of(rest)))
+
+
+def _no_nodes_to_select(context: object, selection: NodeSelection) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"{' and '.join(selection.given)}: need nodes, and context is {type(context).__name__}; pass an index, "
+        "nodes or documents of LlamaIndex"
+    )
+
+
+def _may_be_nodes(context: object) -> bool:
+    """False for what cannot hold nodes, as its type or its first item tells."""
+    if isinstance(context, (list, tuple)):
+        return isinstance(next(iter(cast("Iterable[object]", context)), None), (BaseNode, NodeWithScore))
+    return isinstance(context, Iterable) and not isinstance(context, (str, bytes, bytearray, Mapping, Corpus))
+
+
+def _is_small(context: object) -> bool:
+    """Whether it takes no time to read: one text, nothing, or what is no corpus."""
+    if isinstance(context, (str, bytes, bytearray, Corpus)) or (isinstance(context, Sized) and not len(context)):
+        return True
+    return not isinstance(context, (Iterable, Path))
 
 
 def _nodes_of(context: object) -> tuple[list[BaseNode] | None, object]:
     """The nodes that the context is made of, or None and the context, read if it could be read only once."""
-    if context is None:
-        raise InvalidArgumentError("context: none given; pass an index, a retriever, nodes or documents")
     if isinstance(context, (BaseNode, NodeWithScore)):
         return _nodes_of([context])
     if isinstance(context, (str, bytes, bytearray, Mapping, Corpus)) or not isinstance(context, Iterable):

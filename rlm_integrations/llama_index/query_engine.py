@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 from uuid import uuid4
@@ -51,22 +50,12 @@ from rlm_integrations.llama_index.constructors import QueryEngineConstructors
 from rlm_integrations.llama_index.events import instrumentation_event
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
 from rlm_integrations.llama_index.node_selection import NodeSelection
-from rlm_integrations.llama_index.query_context import QueryContext, RunContext, read_context
+from rlm_integrations.llama_index.query_context import Chat, QueryContext, RunContext, read_context
 from rlm_integrations.llama_index.response import build_response
 from rlm_integrations.llama_index.tools import tool_functions
 
 _dispatcher = get_dispatcher(__name__)
-_InSession = tuple[SessionMemory, tuple[Message, ...]]
-"""A session, and what is asked in it with what was said before."""
 _REPL = ToolMetadata(name="repl", description="The Python REPL that holds the corpus as `context`.")
-
-
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """What the questions of a chat share: their session, and what their retriever found."""
-
-    memory: SessionMemory
-    context: RunContext
 
 
 class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
@@ -76,7 +65,9 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         llm: The root LM. Default: `Settings.llm`. A StructuredLLM stands for its LLM and its output class.
         sub_llm: What `llm_query` calls in the REPL. Default: `llm`.
         context: An index, a retriever, nodes, documents, or any context of the core (texts, paths). All but a retriever
-            is read once, here: after a change of the index, make a new engine.
+            is read once: after a change of the index, make a new engine. Here, or where an event loop runs, which must
+            not wait, at the first query: `aquery` and `asynthesize` read in a thread, all sync methods where they are
+            called. What is wrong with it is raised where it is read, unless it shows without.
         filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Not with a
             retriever.
         node_postprocessors: Applied to what a retriever returns. Only with a retriever.
@@ -148,7 +139,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        """What the engine's retriever finds; [] over a corpus, which was read whole when the engine was made.
+        """What the engine's retriever finds; [] over a corpus, which is read whole.
 
         Raises InvalidArgumentError over IndexNodes behind which stands what was not read: LlamaIndex would pass that
         over in silence.
@@ -178,43 +169,48 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         return self._run(query_bundle, self._context.for_run(), CBEventType.QUERY)
 
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        return await self._arun(query_bundle, self._context.for_run(), CBEventType.QUERY)
+        return await self._arun(query_bundle, await self._context.afor_run(), CBEventType.QUERY)
 
     def query_in(self, chat: Chat, messages: tuple[Message, ...]) -> RESPONSE_TYPE:
         """For RLMChatEngine: the answer to the last message, as a text, in the chat's session."""
-        return self._run(QueryBundle(messages[-1].content), chat.context, CBEventType.QUERY, (chat.memory, messages))
+        return self._run(QueryBundle(messages[-1].content), chat.context, CBEventType.QUERY, chat.memory, messages)
 
     async def aquery_in(self, chat: Chat, messages: tuple[Message, ...]) -> RESPONSE_TYPE:
         """`query_in`, on the caller's event loop."""
-        asked = (chat.memory, messages)
-        return await self._arun(QueryBundle(messages[-1].content), chat.context, CBEventType.QUERY, asked)
+        query = QueryBundle(messages[-1].content)
+        return await self._arun(query, chat.context, CBEventType.QUERY, chat.memory, messages)
 
     def new_chat(self) -> Chat:
         """For RLMChatEngine."""
         return Chat(SessionMemory(None, uuid4().hex), self._context.for_run())
 
     def _run(
-        self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType, session: _InSession | None = None
+        self,
+        query_bundle: QueryBundle,
+        context: RunContext,
+        kind: CBEventType,
+        session: SessionMemory | None = None,
+        messages: tuple[Message, ...] = (),
     ) -> RESPONSE_TYPE:
         asked = take_asked(self) if session is None else False
         with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
-            if session is None:
-                result = self._engine.run(query_bundle.query_str, context.core_context)
-            else:
-                result = self._engine.ask_in(*session, context.core_context)
+            result = self._engine.ask_in(session, messages or query_bundle.query_str, context.core_context)
             response = self._respond(result, context, "stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
     async def _arun(
-        self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType, session: _InSession | None = None
+        self,
+        query_bundle: QueryBundle,
+        context: RunContext,
+        kind: CBEventType,
+        session: SessionMemory | None = None,
+        messages: tuple[Message, ...] = (),
     ) -> RESPONSE_TYPE:
         asked = take_asked(self) if session is None else False
         with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
-            if session is None:
-                result = await self._async_engine.arun(query_bundle.query_str, context.core_context)
-            else:
-                result = await self._async_engine.aask_in(*session, context.core_context)
+            question = messages or query_bundle.query_str
+            result = await self._async_engine.aask_in(session, question, context.core_context)
             # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
             response = await in_thread(self._respond, result, context, "async_stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})

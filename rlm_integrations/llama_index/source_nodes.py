@@ -99,7 +99,7 @@ def _places_of(citation: Citation, spans: Sequence[NodeSpan]) -> list[NodePlace]
     for span in spans:
         start, end = max(citation.start_index, span.start), min(citation.end_index, span.end)
         shift, whole = span.node_start - span.start, end - start == len(citation.cited_text)
-        places.append(NodePlace(span.node.node_id, start + shift, end + shift, whole))
+        places.append(NodePlace(span.node_id, start + shift, end + shift, whole))
     return places
 
 

@@ -65,6 +65,10 @@ def ids_held(store: BasePydanticVectorStore) -> Collection[str] | None:
     return cast("dict[str, int]", of_faiss).keys() if isinstance(of_faiss, dict) else None
 
 
+def never_lists(store: BasePydanticVectorStore) -> bool:
+    return type(store).get_nodes is BasePydanticVectorStore.get_nodes
+
+
 def can_delete_nodes(store: BasePydanticVectorStore) -> bool:
     return type(store).delete_nodes is not BasePydanticVectorStore.delete_nodes
 

@@ -6,6 +6,7 @@ import ipaddress
 import os
 from urllib.parse import urlsplit
 
+from rlm_integrations.core.calls.missing_key import KEY_REMEDY, VARIABLE
 from rlm_integrations.core.errors import InvalidArgumentError
 
 _NO_KEY = "no-key-needed"
@@ -18,14 +19,14 @@ def api_key_for(base_url: str | None, api_key: str | None) -> str:
 
     Raises InvalidArgumentError where none is known and the server is elsewhere, and where it is none that can be sent.
     """
-    known = header_value(api_key, "api_key") or header_value(os.environ.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
+    known = header_value(api_key, "api_key") or header_value(os.environ.get(VARIABLE), VARIABLE)
     if known:
         return known
     if base_url is not None and is_nearby(base_url):
         return _NO_KEY
     raise InvalidArgumentError(
-        f"api_key: none given, and OPENAI_API_KEY is not set; {base_url or 'https://api.openai.com'} needs one. "
-        "Pass api_key=... or set OPENAI_API_KEY (a server on this machine, base_url='http://localhost:...', needs none)"
+        f"api_key: none given, and {VARIABLE} is not set; {base_url or 'https://api.openai.com'} needs one: "
+        f"pass api_key=..., {KEY_REMEDY}"
     )
 
 

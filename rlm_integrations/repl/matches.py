@@ -88,6 +88,10 @@ class Match:
             stop = last if self.around and highest < len(text) else highest
         return begin, stop
 
+    def with_around(self, least: int) -> Match:
+        """The same match, whose `.line` shows at least so many characters on both sides."""
+        return Match(self.passage, self.re_match, max(least, self.around))
+
     def group(self, *names: int | str) -> Any:
         return self.re_match.group(*names)
 

@@ -10,7 +10,7 @@ from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
 from rlm_integrations.repl.matches import Match
-from rlm_integrations.repl.sub_calls import failed, listed, pairs
+from rlm_integrations.repl.sub_calls import check_prompt, failed, listed, pairs
 from rlm_integrations.wire.calls import MAX_CHILD_CHARS, Reserve, RlmQuery
 from rlm_integrations.wire.child_context import ChildContext, OwnText, Reference, write_child_context
 
@@ -54,15 +54,7 @@ class Rlms:
         return [failed(answer) if isinstance(answer, HostRefusalError) else answer for answer in answers]
 
     def _call(self, name: str, prompt: Any, context: Any) -> RlmQuery:
-        if not isinstance(prompt, str):
-            raise TypeError(f"{name} is {type(prompt).__name__}, not str; nothing was sent")
-        if not prompt.strip():
-            raise ValueError(f"{name} is empty; nothing was sent")
-        if len(prompt) > self._max_chars:
-            raise ValueError(
-                f"{name} has {len(prompt):,} characters, at most {self._max_chars:,} are taken; "
-                "pass the text as context; nothing was sent"
-            )
+        check_prompt(name, prompt, self._max_chars, "pass the text as context")
         sent = None if context is None else self._written(name, context)
         if len(sent or "") > MAX_CHILD_CHARS:
             raise ValueError(

@@ -10,7 +10,12 @@ from rlm_integrations.repl.chunks import heading, without_heads
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
+from rlm_integrations.repl.matches import Match
 from rlm_integrations.wire.calls import LlmQuery, Reserve
+
+_CUT = "cut the text with chunks()"
+_AROUND_A_MATCH = 1_000
+"""Characters on both sides that go along with a match in a corpus that is one text: all of it is hardly meant."""
 
 
 class FailedSubCall(str):
@@ -48,11 +53,12 @@ class SubCalls:
     def llm_query(self, prompt: str, context: Any = None) -> str:
         """The reply of another language model, which sees this prompt and nothing else.
 
-        `context`, a text or documents, goes below the prompt. Raises SubCallError when the call fails,
+        `context`, a text or documents, goes below the prompt; of a match its document, or of a match in a corpus that
+        is one text the lines around it. Raises SubCallError when the call fails,
         SubCallLimitError when the budget is spent, ValueError and TypeError before anything is sent.
         """
         whole = self._with_context("prompt", prompt, context)
-        self._check("prompt", whole)
+        check_prompt("prompt", whole, self._max_chars, _CUT)
         return self._awaiting.given(ask(self._host, LlmQuery(str.__str__(whole)), SubCallError))
 
     def llm_query_batched(self, prompts: Iterable[str]) -> list[str]:
@@ -75,24 +81,13 @@ class SubCalls:
 
     def _send(self, prompts: list[Any]) -> list[str]:
         for index, prompt in enumerate(prompts):
-            self._check(f"prompt {index}", prompt)
+            check_prompt(f"prompt {index}", prompt, self._max_chars, _CUT)
         if not prompts:
             return []
         batch = ask(self._host, Reserve(len(prompts)), SubCallError)
         calls = [LlmQuery(str.__str__(prompt), batch, index) for index, prompt in enumerate(prompts)]
         replies = self._host.call_all(calls)
         return [failed(reply) if isinstance(reply, HostRefusalError) else reply for reply in replies]
-
-    def _check(self, name: str, prompt: Any) -> None:
-        if not isinstance(prompt, str):
-            raise TypeError(f"{name} is {type(prompt).__name__}, not str; nothing was sent")
-        if not prompt.strip():
-            raise ValueError(f"{name} is empty; nothing was sent")
-        if len(prompt) > self._max_chars:
-            raise ValueError(
-                f"{name} has {len(prompt):,} characters; a sub-call takes at most {self._max_chars:,}; "
-                "nothing was sent; cut the text with chunks()"
-            )
 
     def _with_context(self, name: str, prompt: Any, context: Any) -> Any:
         if context is None or not isinstance(prompt, str):
@@ -119,6 +114,8 @@ class SubCalls:
     def _part(self, name: str, item: Any) -> str:
         if self._is_text(item):
             return item
+        if isinstance(item, Match) and item.passage.text is self._corpus.one_text:
+            return item.with_around(_AROUND_A_MATCH).line
         try:
             picked = self._corpus.pick([item])
             return "\n\n".join(heading(passage) + without_heads(passage.text) for passage in picked)
@@ -126,6 +123,17 @@ class SubCalls:
             kind = type(item).__name__
             problem = f"{name}: its context holds {kind}, which is not a text, a document or a match; nothing was sent"
             raise TypeError(problem) from None
+
+
+def check_prompt(name: str, prompt: Any, max_chars: int, remedy: str) -> None:
+    """Raises TypeError or ValueError for what cannot be sent; `remedy` is what to do about one that is too long."""
+    if not isinstance(prompt, str):
+        raise TypeError(f"{name} is {type(prompt).__name__}, not str; nothing was sent")
+    if not prompt.strip():
+        raise ValueError(f"{name} is empty; nothing was sent")
+    if len(prompt) > max_chars:
+        long = f"{name} has {len(prompt):,} characters; a sub-call takes at most {max_chars:,}"
+        raise ValueError(f"{long}; nothing was sent; {remedy}")
 
 
 def pairs(items: list[Any]) -> list[tuple[Any, Any]]:

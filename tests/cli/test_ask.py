@@ -117,6 +117,16 @@ def test_a_reply_in_plain_text_is_no_stop(ask: Ask, model_server: Any) -> None:
     assert "Stopped by" not in done.stderr
 
 
+def test_an_answer_for_which_nothing_was_read_says_so(run_fresh_cli: Any, corpus: Path, model_server: Any) -> None:
+    model_server.models["root"] = ScriptedModel(["yes", "yes"])
+    done = run_fresh_cli(*QUESTION, model_server.url, "--limit", "inline_chars=0", "--json", PYTHONWARNINGS="default")
+    told = json.loads(done.stdout)
+    assert (told["answer"], told["stop_reason"]) == ("yes", "plain_reply")
+    [warning] = told["warnings"]
+    assert warning.startswith("no code ran: the root LM answered “What does the red key open?” without reading the ")
+    assert done.stderr.count(f"Warning: {warning}") == done.stderr.count("without reading") == 1
+
+
 def test_a_run_that_fails_says_so_in_one_line_and_still_writes_its_trace(
     ask: Ask, model_server: Any, tmp_path: Path
 ) -> None:
@@ -264,8 +274,9 @@ def test_a_model_and_a_key_are_asked_for_by_name(run_cli: RunCli, corpus: Path) 
     done = run_cli("ask", corpus, "-q", "?", RLM_MODEL="gpt-5")
     assert done.returncode == 2
     assert done.stderr == (
-        "Error: OPENAI_API_KEY is not set; https://api.openai.com needs one. Set OPENAI_API_KEY "
-        "(a server on this machine, --base-url http://localhost:..., needs none)\n"
+        "Error: OPENAI_API_KEY is not set; https://api.openai.com needs one: set OPENAI_API_KEY, or ask a server of "
+        "your own by its --base-url, with any word as the key; the README shows both, and a run without a model: "
+        '"No key?"\n'
     )
 
 

@@ -80,9 +80,13 @@ def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_without_its_extra_the_command_line_says_what_to_install(missing: str) -> None:
+@pytest.mark.parametrize("command", ["demo", "doctor"])
+@pytest.mark.parametrize("missing", ["typer", "rich", "markdown_it"])
+def test_without_its_extra_the_command_line_says_what_to_install(missing: str, command: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None\nfrom rlm_integrations.cli import main\nmain()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f'The command line needs {missing}: pip install "rlm-integrations[cli]"\n'
+    assert done.stderr == (
+        f'The command line is in the extra [cli], and {missing} is missing: pip install "rlm-integrations[cli]" '
+        '(in a clone: pip install ".[cli]")\n'
+    )

@@ -162,6 +162,28 @@ def test_each_reply_of_a_child_is_a_sub_call_and_the_bound_is_exact() -> None:
     assert result.answer.count("[it was ended by the limit of ") == 3
 
 
+def test_a_child_that_cannot_begin_is_named_among_those_of_its_batch_that_failed() -> None:
+    shown: list[str] = []
+
+    def after_the_batch(messages: Sequence[Message]) -> str:
+        shown.append(messages[-1].content)
+        return repl(FINISH)
+
+    batch = "got = rlm_query_batched([('What is the rent?', 'plot-3'), ('What is the rent?', '')])"
+    with ScriptedModel([repl(batch), after_the_batch]) as llm:
+        result = RLMEngine(llm, sub_llm=children(FIND_RENT), limits={"max_depth": 2}).run("?", PLOTS)
+    assert result.answer == '["30", "[sub-call failed: the context is empty; nothing was sent]"]'
+    assert "1 of 2 sub-calls failed, at index 1 (the context is empty; nothing was sent)" in shown[0]
+    assert result.trace.sub_call_count == 1
+
+
+def test_of_a_child_that_read_nothing_its_parent_is_told() -> None:
+    result = run("got = rlm_query('Is it let?', context[0])", lambda messages: "yes")
+    assert result.answer == "yes"
+    result = run("got = rlm_query('Is it let?', context[:40])", lambda messages: "yes")
+    assert result.answer == "yes\n[no code ran: it rests on a sample of the context at most]"
+
+
 def test_a_child_that_meets_a_limit_without_an_answer_fails_and_says_why() -> None:
     result = run("got = str(rlm_query_batched([('?', context[0])]))", "print(1)", max_iterations=2)
     assert "the run reached the limit of 2 steps (max_iterations), and no answer was set" in result.answer
@@ -199,7 +221,7 @@ def test_a_child_whose_root_lm_fails_is_told_with_its_draft() -> None:
         ("rlm_query('?', [])", "ValueError: prompt: its context is empty; nothing was sent"),
         ("rlm_query('?', '')", "ValueError: the context is empty; nothing was sent"),
         ("rlm_query_batched([('?', 'a', 'b')])", "ValueError: prompt 0: a pair (prompt, context) has two items"),
-        ("rlm_query('x' * 100_001)", "ValueError: prompt has 100,001 characters, at most 100,000 are taken"),
+        ("rlm_query('x' * 100_001)", "ValueError: prompt has 100,001 characters; a sub-call takes at most 100,000; "),
         ("rlm_query('?', 'x' * 20_000_001)", "ValueError: prompt: its context has 20,0"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -60,10 +61,37 @@ def test_without_a_corpus_a_plain_reply_answers() -> None:
 
 
 def test_a_reply_without_code_is_told_so_once_and_the_second_is_the_answer() -> None:
-    with ScriptedModel(["I think HERON.", "HERON"]) as llm:
+    with ScriptedModel(["I think HERON.", "HERON"]) as llm, pytest.warns(RuntimeWarning, match="no code ran"):
         result = RLMEngine(llm).run("What is the code word?", LONG)
     assert (result.answer, result.stop_reason) == ("HERON", "plain_reply")
     assert "no code ran" in llm.requests[1][-1].content
+
+
+@pytest.mark.parametrize("replies", [["I think so.", "yes"], ["FINAL(yes)"]])
+def test_an_answer_for_which_nothing_was_read_is_warned_of(replies: list[str]) -> None:
+    events: list[Event] = []
+    with ScriptedModel(replies) as llm, pytest.warns(RuntimeWarning) as warned:
+        result = RLMEngine(llm, on_event=events.append).run("Is there a code word?", LONG)
+    assert result.answer == "yes"
+    [warning] = [str(each.message) for each in warned]
+    assert warning.startswith("no code ran: the root LM answered “Is there a code word?” without reading the corpus")
+    assert result.trace.warnings == [warning]
+    assert [event.kind for event in events if isinstance(event, Warned)] == ["nothing_read"]
+
+
+@pytest.mark.parametrize(("context", "limits"), [(None, {}), (NOTES, {}), (LONG, {"inline_chars": len(LONG)})])
+def test_of_what_was_shown_whole_a_plain_reply_is_an_answer_like_any_other(
+    context: Any, limits: dict[str, int], recwarn: pytest.WarningsRecorder
+) -> None:
+    with ScriptedModel(["yes"]) as llm:
+        assert RLMEngine(llm, limits=limits).run("Is there a code word?", context).answer == "yes"
+    assert list(recwarn) == []
+
+
+def test_a_plain_reply_after_code_that_looked_is_not_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    with ScriptedModel([repl("print(search('code word'))"), "yes", "yes"]) as llm:
+        assert RLMEngine(llm).run("Is there a code word?", LONG).answer == "yes"
+    assert list(recwarn) == []
 
 
 def test_sub_calls_see_their_prompt_and_nothing_else() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -57,7 +58,13 @@ def calling(function: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def answer(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+def play_without_citing(body: dict[str, Any]) -> dict[str, Any]:
+    """The same of models whose answer is as right, and which cite nothing."""
+    message = play(body)
+    return {**message, "content": message["content"] and message["content"].replace(CITE, "")}
+
+
+def answer(play: Callable[[dict[str, Any]], dict[str, Any]], handler: BaseHTTPRequestHandler, data: bytes) -> None:
     body = json.loads(data)
     message = play(body)
     usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
@@ -82,7 +89,15 @@ def answer(handler: BaseHTTPRequestHandler, data: bytes) -> None:
 @pytest.fixture
 def openai_server(serve_posts: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> str:
     """The server, found by the environment alone: snippets name hosted models, and are run as they stand."""
-    url = serve_posts(answer)
+    return found_by_the_environment(serve_posts(partial(answer, play)), monkeypatch)
+
+
+@pytest.fixture
+def server_that_cites_nothing(serve_posts: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> str:
+    return found_by_the_environment(serve_posts(partial(answer, play_without_citing)), monkeypatch)
+
+
+def found_by_the_environment(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):  # LlamaIndex reads the second
         monkeypatch.setenv(name, url)

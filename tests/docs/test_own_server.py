@@ -12,6 +12,8 @@ from llama_index.llms.openai import OpenAI
 from llama_index.llms.openai_like import OpenAILike
 
 from rlm_integrations import RLMEngine
+from rlm_integrations.core.calls.missing_key import KEY_REMEDY
+from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.openai import OpenAIModel
@@ -51,3 +53,16 @@ def test_every_framework_has_its_row() -> None:
 def test_llama_indexs_own_class_refuses_other_names(openai_server: str) -> None:
     with pytest.raises(ValueError, match="Unknown model 'qwen3'"):
         _ = OpenAI(model="qwen3").metadata
+
+
+@pytest.mark.parametrize("llm", [OpenAI(model="gpt-5", max_retries=0), OpenAILike(model="qwen3", max_retries=0)])
+def test_a_model_that_finds_no_key_when_it_is_asked_says_what_to_do(llm: LLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(RootModelError, match="the root LM failed in iteration 1: OpenAIError: ") as raised:
+        RLMQueryEngine(llm, context=CONTRACTS).query(QUESTION)
+    assert str(raised.value).endswith(KEY_REMEDY)
+
+
+def test_the_remedy_names_a_part_of_the_readme() -> None:
+    [part] = re.findall('"(.+)"', KEY_REMEDY)
+    assert f"\n### {part}\n" in README

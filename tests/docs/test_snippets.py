@@ -96,6 +96,19 @@ def test_a_snippet_runs_on_its_own_and_prints_what_it_says(
     assert [line[: len(said)] for line, said in zip(lines, snippet.printed, strict=False)] == snippet.printed
 
 
+@pytest.mark.parametrize(
+    "snippet",
+    [snippet for snippet in SNIPPETS if re.search("citation|source", snippet.code)],
+    ids=lambda snippet: snippet.name,
+)
+def test_a_snippet_that_shows_evidence_runs_to_its_end_where_there_is_none(
+    snippet: Snippet, server_that_cites_nothing: str, own_settings: None
+) -> None:
+    if "from fastapi" in snippet.code:
+        pytest.importorskip("fastapi")
+    assert execute(snippet)
+
+
 def test_the_halves_need_only_what_is_installed_there() -> None:
     """The README's `pip install` names packages; what they need in turn a snippet may import, and pydantic is one."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

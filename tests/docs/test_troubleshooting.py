@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.documents import Document as LangChainDocument
 from langchain_openai import ChatOpenAI
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from langgraph.graph import MessagesState, StateGraph
@@ -106,6 +107,10 @@ WAYS: dict[str, Callable[[], object]] = {
     "a limit was met": lambda: RLMEngine(ScriptedModel(always=answering_late), limits={"max_iterations": 3}).run(
         "Why?", LONG
     ),
+    "question: holds documents": lambda: RLMRunnable(llm=ScriptedChatModel(["2"])).invoke(
+        f"{[LangChainDocument('Letter 0.'), LangChainDocument('Letter 1.')]} How many letters are these?"
+    ),
+    "no code ran": lambda: RLMEngine(ScriptedModel(["Yes.", "Yes."])).run("Why?", LONG),
     "…, and the last call gave no answer;": lambda: RLMEngine(
         ScriptedModel(always=failing), limits={"max_iterations": 3}
     ).run("Why?", LONG),

@@ -9,6 +9,7 @@ from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_openai import ChatOpenAI
 
+from rlm_integrations.core.calls.missing_key import KEY_REMEDY
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -104,6 +105,15 @@ def test_a_str_is_looked_up_by_init_chat_model(monkeypatch):
     model = resolve_model("openai:gpt-5-mini", "llm")
     assert isinstance(model, ChatOpenAI)
     assert model.model_name == "gpt-5-mini"
+
+
+def test_a_str_without_a_key_says_what_to_do_about_it(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(InvalidArgumentError, match="sub_llm: 'openai:gpt-5' cannot be used: OpenAIError: ") as raised:
+        resolve_model("openai:gpt-5", "sub_llm")
+    assert str(raised.value).endswith(KEY_REMEDY)
+    with pytest.raises(ValueError, match="Unable to infer model provider"):
+        resolve_model("nobody-1", "llm")
 
 
 def test_a_str_without_the_langchain_package_says_what_to_install(monkeypatch):

@@ -237,6 +237,13 @@ def test_a_chain_that_keeps_the_text_alone_warns_of_a_limit(root_model):
     assert len(warned) == 1
 
 
+def test_a_chain_that_keeps_the_text_alone_warns_where_nothing_was_read(root_model):
+    rlm = RLMRunnable(llm=root_model("say:yes", "say:yes"), context="x" * 9_000)
+    with pytest.warns(RuntimeWarning, match="no code ran: the root LM answered “Is it Rome") as warned:
+        assert (rlm | StrOutputParser()).invoke("Is it Rome?") == "yes"
+    assert len(warned) == 1
+
+
 @pytest.mark.parametrize("schema", [list[str], dict[str, int], Literal["yes", "no"]])
 def test_structured_output_of_other_types(root_model, schema):
     value = {list[str]: ["a"], dict[str, int]: {"a": 1}}.get(schema, "yes")

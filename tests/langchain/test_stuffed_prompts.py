@@ -57,3 +57,46 @@ def test_a_plain_question_has_no_corpus_and_one_that_was_given_stays_alone(root_
     count = "answer['content'] = str([d['id'] for d in context])\nanswer['ready'] = True"
     rlm = RLMRunnable(llm=root_model(count), context=[Document("given", id="g")])
     assert rlm.invoke(f"{FACT} " * 20).content == "['g']"
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("filler", [0, 800], ids=["short", "long"])
+@pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
+async def test_documents_that_no_formatter_joined_are_warned_of(prompt, filler, mode, root_model):
+    found = [Document(FACT, metadata={"page": 1}), *[Document(f"Letter {n}") for n in range(filler)]]
+    rlm = RLMRunnable(llm=root_model("answer['content'] = 'Monday'\nanswer['ready'] = True"))
+    chain = {"context": RunnableLambda(lambda _: found), "question": RunnablePassthrough()} | prompt | rlm
+    with pytest.warns(
+        RuntimeWarning, match=r"question: holds documents as Python shows them \(“\[Document\("
+    ) as caught:
+        message = chain.invoke("When was it lit?") if mode == "sync" else await chain.ainvoke("When was it lit?")
+    [warning] = RLMTrace.of(message).warnings
+    assert [str(each.message) for each in caught] == [warning]
+    assert "join their texts, as" in warning
+    assert "the objects themselves as the context" in warning
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        f"Summarise: {Document(FACT, metadata={'page': 1})}",
+        "\n".join(str(Document(text, metadata={"page": 1})) for text in (FACT, "It's out.")),
+        str((Document("a", id="x"), Document("b", id="y"))),
+    ],
+)
+def test_so_are_those_that_were_formatted_into_a_question(prompt, root_model):
+    with pytest.warns(RuntimeWarning, match="question: holds documents as Python shows them"):
+        RLMRunnable(llm=root_model("say:Monday")).invoke(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        'What does `Document(page_content="x", metadata={"page": 1})` make?',
+        "docs = [\n    Document(\n        page_content='x',\n        metadata={},\n    )\n]\nWhat does this do?",
+        "See [Document (1)] and [Documents] of page_content.",
+    ],
+)
+def test_code_and_prose_that_speak_of_documents_are_no_reprs(prompt, root_model, recwarn):
+    RLMRunnable(llm=root_model("say:x")).invoke(prompt)
+    assert list(recwarn) == []

@@ -12,17 +12,6 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from rlm_integrations import RLMTrace
 from rlm_integrations.llama_index import RLMIterationStartEvent, RLMQueryEngine
 
-ROOT = """```repl
-answers = rlm_query_batched([("How many?", context[:3]), ("How many?", ["plot-7"])])
-answer["content"] = ", ".join(answers)
-answer["ready"] = True
-```"""
-CHILD = """```repl
-cite("Plot", context[0]["id"])
-answer["content"] = f"{len(context)} of " + llm_query("plain")
-answer["ready"] = True
-```"""
-
 
 class Collector(BaseEventHandler):
     events: list = []  # noqa: RUF012 - a pydantic field
@@ -31,19 +20,15 @@ class Collector(BaseEventHandler):
         self.events.append(event)
 
 
-def reply(messages):
-    return CHILD if messages[0].content.startswith("You answer a question about a corpus") else "plain"
-
-
 @pytest.mark.parametrize("path", ["sync", "async"])
-async def test_a_child_has_a_span_under_its_step_and_its_citations_are_the_runs(path, scripted):
+async def test_a_child_has_a_span_under_its_step_and_its_citations_are_the_runs(path, scripted, child_script):
     debug, counter = LlamaDebugHandler(print_trace_on_end=False), TokenCountingHandler()
     manager = CallbackManager([debug, counter])
-    documents = [Document(text=f"Plot {n}.\n" + "Nothing of note.\n" * 300, doc_id=f"plot-{n}") for n in range(20)]
+    documents = [Document(text=text, doc_id=name) for name, text in child_script.texts.items()]
     engine = RLMQueryEngine.from_documents(
         documents,
-        llm=scripted([ROOT], callback_manager=manager),
-        sub_llm=scripted(always=reply, callback_manager=manager),
+        llm=scripted([f"```repl{child_script.root_code}```"], callback_manager=manager),
+        sub_llm=scripted(always=child_script.sub_reply, callback_manager=manager),
         callback_manager=manager,
         limits={"max_depth": 2},
         trace="full",
@@ -56,8 +41,8 @@ async def test_a_child_has_a_span_under_its_step_and_its_citations_are_the_runs(
     finally:
         dispatcher.event_handlers.remove(events)
         dispatcher.span_handlers.remove(spans)
-    assert response.response == "3 of plain, 1 of plain"
-    assert {node.node.ref_doc_id for node in response.source_nodes[:2]} == {"plot-0", "plot-7"}
+    assert response.response == child_script.answer
+    assert {node.node.ref_doc_id for node in response.source_nodes[:2]} == {*child_script.cited}
     started = [event.node for event in events.events if isinstance(event, RLMIterationStartEvent)]
     assert sorted(started) == [[], [1], [2]]
     by_id = {span.id_: span for span in spans.completed_spans}
@@ -69,5 +54,5 @@ async def test_a_child_has_a_span_under_its_step_and_its_citations_are_the_runs(
         assert len(steps) == 1
     assert len(debug.get_event_pairs(CBEventType.SUB_QUESTION)) == 2
     trace = RLMTrace.of(response)
-    assert trace.sub_call_count == 4
+    assert trace.sub_call_count == child_script.sub_calls
     assert trace.usage.total_tokens == counter.total_llm_token_count

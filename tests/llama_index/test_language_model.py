@@ -19,6 +19,7 @@ from llama_index.core.llms import LLM, CustomLLM, MockLLM
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from pydantic import BaseModel
 
+from rlm_integrations.core.calls.missing_key import KEY_REMEDY
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -269,8 +270,11 @@ def test_a_default_llm_with_a_small_window_warns_and_one_that_was_passed_does_no
 def test_no_llm_anywhere_is_an_error_that_names_the_argument(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     Settings._llm = None
-    with pytest.raises(InvalidArgumentError, match=r"llm: none given, and Settings\.llm has no usable default"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"llm: none given, and Settings\.llm has no usable default"
+    ) as raised:
         choose_llm(None, "llm")
+    assert str(raised.value).endswith(KEY_REMEDY)
 
 
 @pytest.mark.parametrize("wrong", ["gpt-5", 5, ScriptedModel(["x"])])

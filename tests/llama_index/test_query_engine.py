@@ -12,7 +12,7 @@ from llama_index.core import Document, StorageContext, SummaryIndex, VectorStore
 from llama_index.core.base.response.schema import AsyncStreamingResponse, PydanticResponse, Response, StreamingResponse
 from llama_index.core.instrumentation.events.query import QueryEndEvent
 from llama_index.core.prompts import PromptTemplate
-from llama_index.core.schema import QueryBundle
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.tools import FunctionTool
 from llama_index.core.vector_stores.simple import SimpleVectorStore
 from pydantic import BaseModel
@@ -285,6 +285,23 @@ def test_limits_are_met_as_asked_for(ledger, scripted):
     with pytest.raises(LimitReachedError) as raised:
         engine.query("How many?")
     assert raised.value.result.trace.iterations
+
+
+def test_a_response_for_which_nothing_was_read_is_warned_of(ledger, scripted):
+    engine = RLMQueryEngine.from_documents([ledger], llm=scripted(["yes", "yes"]), limits={"inline_chars": 0})
+    with pytest.warns(RuntimeWarning, match="no code ran: the root LM answered “Is it paid"):
+        response = engine.query("Is it paid?")
+    [warning] = RLMTrace.of(response).warnings
+    assert (response.response, warning[:11]) == ("yes", "no code ran")
+
+
+@pytest.mark.parametrize("kind", ["documents", "nodes", "hits"])
+def test_nodes_that_were_formatted_into_a_question_are_warned_of(ledger, scripted, kind):
+    node = TextNode(text="Paid.")
+    stuffed = {"documents": [ledger], "nodes": [node], "hits": [NodeWithScore(node=node)]}[kind]
+    engine = RLMQueryEngine.from_documents([ledger], llm=scripted(["```repl\nFINAL('yes')\n```"]))
+    with pytest.warns(RuntimeWarning, match="question: holds documents as Python shows them"):
+        engine.query(f"Is it paid? {stuffed}")
 
 
 def test_a_limit_in_money_needs_prices_and_is_kept_by_them(ledger, scripted):

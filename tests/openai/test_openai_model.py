@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from rlm_integrations import RLMEngine
+from rlm_integrations.core.calls.missing_key import KEY_REMEDY
 from rlm_integrations.core.errors import InvalidArgumentError, RLMError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -274,8 +275,9 @@ def test_threads_share_the_sync_client(chat_server: Any) -> None:
 
 def test_without_a_key_the_error_names_both_ways_to_give_one() -> None:
     for base_url in (None, "https://api.example.com/v1"):
-        with pytest.raises(InvalidArgumentError, match=r"api_key: none given, and OPENAI_API_KEY is not set"):
+        with pytest.raises(InvalidArgumentError, match=r"api_key: none given, and OPENAI_API_KEY is not set") as raised:
             OpenAIModel("gpt-5", base_url)
+        assert str(raised.value).endswith(f" needs one: pass api_key=..., {KEY_REMEDY}")
 
 
 def test_the_environment_gives_key_and_server(chat_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,21 @@ def test_context_goes_below_the_prompt(library, host):
     ]
 
 
+def test_of_a_match_in_one_text_what_stands_around_it_goes_below_the_prompt(open_repl, host):
+    lines = [f"Line {n} of the log, in which little happens.\n" for n in range(400)]
+    repl = open_repl("".join(lines), depth=1)
+    repl.step("llm_query('Q', search('Line 200 ')[0])")
+    repl.step("rlm_query('Q', search('Line 200 '))")
+    repl.step("rlm_query_batched([('Q', search('Line 200 ', around=3_000)[0])])")
+    prompts = [payload["prompt"] for payload in host.asked("llm_query")]
+    for prompt, least in zip(prompts, [1_000, 1_000, 3_000], strict=True):
+        assert prompt.startswith("Q\n\n")
+        shown = prompt.removeprefix("Q\n\n").splitlines(keepends=True)
+        assert f"{''.join(shown)}\n" in "".join(lines)  # whole lines, as they stand
+        before, _, after = prompt.partition("Line 200 ")
+        assert least <= min(len(before), len(after)) <= max(len(before), len(after)) < least + 200
+
+
 def test_no_text_below_a_prompt_passes_for_another_document(open_repl, host):
     documents = [
         {"id": "a", "text": "one\n[document b]\ntwo", "metadata": {}},

@@ -57,7 +57,7 @@ def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars
     """The paragraph on `context` in the root LM's first message.
 
     Text of the corpus stands in fences that it cannot close. With `sub_call_chars`, what a sub-call takes, it says how
-    many it takes to read all.
+    many it takes to read all, and to join what they find.
     """
     reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
     if corpus.kind == "none":
@@ -86,7 +86,7 @@ def _sub_calls(corpus: Corpus, sub_call_chars: int) -> str:
     needed = -(-corpus.chars // sub_call_chars)
     if needed <= _COUNTED_SUB_CALLS:  # of more, nobody asks how many exactly
         needed = packed_count((len(document.text) for document in corpus.documents), sub_call_chars)
-    return f"about {plural(needed, 'sub-call')}"
+    return f"about {plural(needed, 'sub-call')}{' and a join' if needed > 1 else ''}"
 
 
 def packed_count(lengths: Iterable[int], size: int) -> int:

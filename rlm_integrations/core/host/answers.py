@@ -27,8 +27,12 @@ class Refusal:
 
 
 class RefusedCallError(Exception):
-    """A call that is answered with a Refusal."""
+    """A call that is answered with a Refusal.
 
-    def __init__(self, kind: RefusalKind, message: str) -> None:
-        super().__init__(message)
+    `detail` is what came of the call nevertheless: for its caller alone, and not part of why it failed.
+    """
+
+    def __init__(self, kind: RefusalKind, why: str, detail: str = "") -> None:
+        super().__init__(f"{why}; {detail}" if detail else why)
         self.kind: RefusalKind = kind
+        self.why = why

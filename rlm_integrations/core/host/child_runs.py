@@ -13,11 +13,11 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.child_corpus import child_corpus
 from rlm_integrations.core.host.reservations import Reservations
+from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.trace.events import SubCallEnded, SubCallStarted
-from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.core.trace.events import SubCallEnded
 from rlm_integrations.wire.calls import RlmQuery
 
 _DRAFT_CHARS = 2_000
@@ -39,12 +39,12 @@ class ChildTask:
 
 @dataclass(frozen=True, slots=True)
 class ChildEnd:
-    """How a child RLM ended: with an answer, maybe at a limit; or failed, with the draft that stood in its REPL."""
+    """How a child RLM ended: with an answer, maybe with a caveat; or failed, with the draft that stood in its REPL."""
 
     text: str
     stop_reason: StopReason | None = None
-    limit: str = ""
-    """The limit that it ended at, in words."""
+    caveat: str = ""
+    """Why its answer may be less than it looks."""
     error: str | None = None
 
 
@@ -77,41 +77,23 @@ class ChildRuns:
         if step.over:
             raise BudgetError(STEP_OVER)
         self._reservations.take(call, step)
-        try:
-            end = await self._recorded(call, corpus, step)
-        except BudgetError as refusal:
-            step.sub_call_failed(call.batch, call.index, str(refusal))
-            raise
+        end = await self._recorded(call, corpus, step)
         if end.error is None:
-            return f"{end.text}\n[it was ended by {end.limit}: this may be incomplete]" if end.limit else end.text
-        step.sub_call_failed(call.batch, call.index, end.error)
-        draft = f"; its draft of an answer: {end.text[:_DRAFT_CHARS]}" if end.text.strip() else ""
-        raise RefusedCallError("failed", f"{end.error}{draft}")
+            return f"{end.text}\n[{end.caveat}]" if end.caveat else end.text
+        draft = f"its draft of an answer: {end.text[:_DRAFT_CHARS]}" if end.text.strip() else ""
+        raise RefusedCallError("failed", end.error, draft)
 
     async def _recorded(self, call: RlmQuery, corpus: Corpus, step: StepRecord) -> ChildEnd:
         """Run a child whose first call is reserved. It is given back where the child does not begin."""
-        record: SubCall | None = None
         number = self._reservations.number()
-
-        async def started() -> None:
-            nonlocal record
-            record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=step.clock())
-            step.sub_call_sent()
-            await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=True))
-
-        task = asyncio.ensure_future(self._run(ChildTask(call.prompt, corpus, number, step), started))
-        step.waiting.add_child(task)
-        try:
-            end = await _ended(task)
+        with ReservedCall(call, step, self._reservations, self._emit, number) as sent:
+            child = ChildTask(call.prompt, corpus, number, step)
+            task = asyncio.ensure_future(self._run(child, sent.begin))
+            step.waiting.add_child(task)
+            end, record = await _ended(task), sent.record
             if record is None:
                 raise BudgetError(end.error or STEP_OVER)
             record.error, record.reply = end.error, end.text if end.error is None or end.text else None
-        finally:
-            if record is None:
-                self._reservations.give_back()
-            else:
-                record.seconds = step.clock() - record.start
-                step.sub_call_closed()
         await self._emit(SubCallEnded(step.iteration, record, end.stop_reason))
         return end
 

@@ -53,16 +53,20 @@ class HostFunctions:
             return Refusal("failed", STEP_OVER)
         try:
             return Reply(await self._do(call, step))
-        except RefusedCallError as refusal:
-            return Refusal(refusal.kind, str(refusal))
-        except BudgetError as refusal:
-            return Refusal("budget", str(refusal))
+        except RefusedCallError as error:
+            refusal, why = Refusal(error.kind, str(error)), error.why
+        except BudgetError as error:
+            refusal, why = Refusal("budget", str(error)), str(error)
         except RunError as error:
             self.fatal = error
             self._calls.close()
             return Refusal("failed", str(error))
         except Exception as error:  # a call that is not answered would hang the code for ever
-            return Refusal("failed", error_words(error))
+            refusal = Refusal("failed", error_words(error))
+            why = refusal.message
+        if isinstance(call, LlmQuery | RlmQuery):
+            step.sub_call_failed(call.batch, call.index, why)
+        return refusal
 
     async def _do(self, call: Call, step: StepRecord) -> Any:
         match call:

@@ -13,10 +13,11 @@ from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, pieces_advice, silently_cut
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.reservations import Reservations
+from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
-from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, SubCallStarted, Warned
+from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words, number
@@ -41,6 +42,8 @@ class SubCalls:
         self._reservations = reservations
         self._emit = emit
         self._ends_run = ends_run
+        self._warned = False
+        """Whether the user was told that tokens are estimated."""
 
     async def query(self, call: LlmQuery, step: StepRecord) -> str:
         """The sub-LM's reply. Raises RefusedCallError, BudgetError."""
@@ -56,21 +59,16 @@ class SubCalls:
 
         It is asked for once more where that can help and the budget has room; that is a sub-call of its own.
         """
-        try:
-            record, again = await self._attempt(call, step, tell=call.batch is None)
-        except BudgetError as refusal:
-            step.sub_call_failed(call.batch, call.index, str(refusal))
-            raise
+        record, again = await self._attempt(call, step, tell=call.batch is None)
         if again and self._reservations.one_more():
             with suppress(BudgetError):  # it was not sent after all: the first failure stands
                 record, _ = await self._attempt(call, step, tell=True)
         if record.error is None and record.reply is not None:
             return record.reply
-        why = record.error or "the sub-call failed"
-        step.sub_call_failed(call.batch, call.index, why)
-        if record.reply and record.reply.strip() and record.finish != "refusal":  # a refusal is quoted already
-            why = f"{why}; it began {shown(record.reply)}"
-        raise RefusedCallError("cut" if record.finish == "length" else "failed", why)
+        quoted = record.finish == "refusal"  # by the error
+        began = f"it began {shown(record.reply)}" if record.reply and record.reply.strip() and not quoted else ""
+        kind = "cut" if record.finish == "length" else "failed"
+        raise RefusedCallError(kind, record.error or "the sub-call failed", began)
 
     async def _attempt(self, call: LlmQuery, step: StepRecord, *, tell: bool) -> tuple[SubCall, bool]:
         """Send what is reserved, once. It is given back where it is not sent after all.
@@ -78,46 +76,38 @@ class SubCalls:
         Returns the record, with the error of a call that failed, and whether asking again can help. `tell` says
         whether the user is still to be told of the reservation.
         """
-        batch, index = call.batch, call.index
-        record: SubCall | None = None
         cut, again = None, False
-
-        async def started() -> None:
-            nonlocal record
-            number, began = self._reservations.number(), step.clock()
-            record = SubCall(number=number, batch=batch, index=index, prompt=call.prompt, start=began)
-            step.sub_call_sent()
-            await self._emit(SubCallStarted(step.iteration, number, call.prompt, batch, index))
-
-        try:
-            if tell:
-                await self._emit(SubCallsReserved(step.iteration, 1))
-            messages = sub_call_messages(call.prompt)
-            completion = await self._calls.sub_call(self._model, messages, step.waiting, started)
-            assert record is not None
-            record.reply, record.model, record.usage = completion.text, completion.model, completion.usage
-            record.thoughts, record.finish, record.cached = completion.thoughts, completion.finish, completion.cached
-            cut = await off_loop(len(call.prompt), silently_cut, messages, completion)
-            if cut is not None:
-                record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
-            else:
-                record.error = unfinished(completion)
-                again = record.error is not None and worth_asking_again(completion)
-        except (RunError, BudgetError):  # RunError: of the user's handler, and the run ends with it
-            raise
-        except Exception as error:
-            let_through(error, self._ends_run)
-            if record is None:
+        with ReservedCall(call, step, self._reservations, self._emit) as sent:
+            try:
+                if tell:
+                    await self._emit(SubCallsReserved(step.iteration, 1))
+                messages = sub_call_messages(call.prompt)
+                completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin)
+                record = sent.record
+                assert record is not None
+                record.reply, record.model, record.usage = completion.text, completion.model, completion.usage
+                record.thoughts, record.finish, record.cached = (
+                    completion.thoughts,
+                    completion.finish,
+                    completion.cached,
+                )
+                cut = await off_loop(len(call.prompt), silently_cut, messages, completion)
+                if cut is not None:
+                    record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
+                else:
+                    record.error = unfinished(completion)
+                    again = record.error is not None and worth_asking_again(completion)
+            except (RunError, BudgetError):  # RunError: of the user's handler, and the run ends with it
                 raise
-            record.error = _failure_words(error, len(call.prompt))
-        finally:
-            if record is None:
-                self._reservations.give_back()
-            else:
-                record.seconds = step.clock() - record.start
-                step.sub_call_closed()
+            except Exception as error:
+                let_through(error, self._ends_run)
+                record = sent.record
+                if record is None:
+                    raise
+                record.error = _failure_words(error, len(call.prompt))
         await self._emit(SubCallEnded(step.iteration, record))
-        if record.usage.estimated_tokens:
+        if record.usage.estimated_tokens and not self._warned:
+            self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))

@@ -36,6 +36,8 @@ class Finish:
     """Whether the text is the JSON of a value that was not a str."""
     is_draft: bool = False
     """Whether the root LM never called it its answer: it stood in the REPL when a limit was met."""
+    nothing_read: bool = False
+    """Whether no code ran, over a corpus that the root LM has not seen whole."""
 
 
 @dataclass(frozen=True, slots=True)

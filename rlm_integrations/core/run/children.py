@@ -12,7 +12,9 @@ from rlm_integrations.core.corpus.question import Question, read_question
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.child_runs import ChildEnd, ChildTask
 from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
+from rlm_integrations.core.loop.nothing_read import NOTHING_READ_NOTE
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError, boundary
@@ -86,8 +88,7 @@ class Children:
                 await node.close()
         if finish is None:
             raise RunError("around_child: returned without awaiting execute()")
-        reason = finish.stop_reason
-        return ChildEnd(finish.text, reason, "" if reason in ("answer", "plain_reply") else limit_words(reason, limits))
+        return ChildEnd(finish.text, finish.stop_reason, _caveat(finish, limits))
 
     async def _around(self, task: ChildTask, answer: Callable[[], Awaitable[str]]) -> None:
         around = self._shared.plan.around_child
@@ -96,6 +97,14 @@ class Children:
         else:
             with boundary("around_child"):
                 await contained(around(task.question, answer))
+
+
+def _caveat(finish: Finish, limits: RLMLimits) -> str:
+    if finish.nothing_read:
+        return NOTHING_READ_NOTE
+    if finish.stop_reason in ("answer", "plain_reply"):
+        return ""
+    return f"it was ended by {limit_words(finish.stop_reason, limits)}: this may be incomplete"
 
 
 class _RootCalls:

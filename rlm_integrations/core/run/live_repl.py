@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from typing import Any
 
 from rlm_integrations.core.host.answers import Reply
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.sandbox import Repl
-from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.wire.calls import HostCall
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
@@ -66,35 +66,26 @@ class LiveRepl:
         if not self._told:
             self._told = True
             await self._opened()
-        repl = self._repl
+        repl, loop, context = self._repl, asyncio.get_running_loop(), copy_context()
         self.lost = _CUT_SHORT
-        running = self._run(repl, blocks, seconds, record)
+
+        def begin(call: HostCall) -> None:
+            if self._ending:
+                repl.refuse(call.id, "failed", "the run was ended")
+                return
+            answering = self._answer(call, repl, record)
+            self._calls.add(loop.create_task(answering, context=context.copy()))
+
+        running = repl.step(blocks, begin, seconds)
         outcome = await (self._interruptible(repl, running) if self._outlives else running)
-        if outcome is None:
-            raise SandboxError("the sandbox ended a step without saying how")
         if isinstance(outcome, ReplLost):
             self._repl, self.lost = None, outcome.reason
             await repl.close()
         return outcome
 
-    async def _run(
-        self, repl: Repl, blocks: tuple[str, ...], seconds: float, record: StepRecord
-    ) -> StepDone | ReplLost | None:
-        outcome: StepDone | ReplLost | None = None
-        async for event in repl.step(blocks, seconds):  # to its end; a cancellation is raised within it
-            if not isinstance(event, HostCall):
-                outcome = event
-            elif self._ending:
-                repl.refuse(event.id, "failed", "the run was ended")
-            else:
-                task = asyncio.create_task(self._answer(event, repl, record))
-                self._calls.add(task)
-                task.add_done_callback(self._calls.discard)
-        return outcome
-
     async def _interruptible(
-        self, repl: Repl, running: Coroutine[Any, Any, StepDone | ReplLost | None]
-    ) -> StepDone | ReplLost | None:
+        self, repl: Repl, running: Coroutine[Any, Any, StepDone | ReplLost]
+    ) -> StepDone | ReplLost:
         """A cancellation interrupts the code, which keeps its variables; only code that goes on is killed."""
         step = asyncio.create_task(running)
         try:
@@ -112,6 +103,8 @@ class LiveRepl:
                 await asyncio.gather(step, return_exceptions=True)
 
     async def _answer(self, event: HostCall, repl: Repl, record: StepRecord) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         try:
             answer = await self._host.answer(event.call, record)
         except (
@@ -119,6 +112,8 @@ class LiveRepl:
         ):  # if by none of ours, by a handler of the user's: the code must not wait for ever
             repl.refuse(event.id, "failed", "the call was cancelled")
             raise
+        finally:
+            self._calls.discard(task)  # not in a callback of the task, which would have the loop turn once more
         if isinstance(answer, Reply):
             repl.reply(event.id, answer.value)
         else:

@@ -7,6 +7,7 @@ from functools import partial
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, prompt_chars, silently_cut
@@ -15,6 +16,7 @@ from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.part import origin_in
 from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
@@ -119,6 +121,8 @@ class Node:
                 self._session.question_number,
             )
         )
+        if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
+            await self._emit(Warned("stuffed_reprs", warning))
         await self._emit(ConversationOpened(messages))
         state, action = await self._decide(State(variables=self._session.variables), Opened(messages))
         while True:
@@ -225,7 +229,7 @@ class Node:
             completion = await self._ask(action.messages)
         except Exception as error:
             let_through(error, self._plan.ends_run)
-            self._cause, words = error, error_words(error)
+            self._cause, words = error, with_key_remedy(error_words(error))
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))

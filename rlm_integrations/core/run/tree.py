@@ -17,6 +17,7 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.limit_met import limit_warning
+from rlm_integrations.core.loop.nothing_read import nothing_read_warning
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
 from rlm_integrations.core.run.node import Node
@@ -82,7 +83,7 @@ class RunTree:
         closed_loop = False
         try:
             action = await self._node.answer(self._context)
-            await self._warn_of_limit(action)
+            await self._warn_of(action)
             result = await self._finished(action)
             if self._session is not None:
                 self._session.remember(self._asked, result.text)
@@ -106,7 +107,10 @@ class RunTree:
             if not closed_loop:
                 await self._node.close()
 
-    async def _warn_of_limit(self, action: Finish) -> None:
+    async def _warn_of(self, action: Finish) -> None:
+        """Tell of an answer that is less than it looks."""
+        if action.nothing_read:
+            await self._account.emit(Warned("nothing_read", nothing_read_warning(self._question)))
         warning = limit_warning(action, self._question, self._plan.limits)
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.wire.calls import HostCall, Retrieve
-from rlm_integrations.wire.steps import Output, ReplLost, StepDone
+from rlm_integrations.wire.steps import Output, ReplLost
 
 _FRESH_ANSWER = 'answer = {"content": "", "ready": False}'
 _TAKE_DOCUMENTS = 'None if retrieve("the question") else None'
@@ -35,17 +35,18 @@ async def take_up(repl: Repl, documents: Sequence[Document], seconds_left: float
         documents: Only where `retrieve` is offered in it.
         seconds_left: Of the question.
     """
-    outcome: StepDone | ReplLost = ReplLost("it did not answer")
     wanted = bool(documents)
     blocks = [_FRESH_ANSWER, *([_TAKE_DOCUMENTS] if documents else ()), _LIST_VARIABLES]
-    async for event in repl.step(blocks, seconds_left):
-        if not isinstance(event, HostCall):
-            outcome = event
-        elif wanted and isinstance(event.call, Retrieve):
+
+    def answer(call: HostCall) -> None:
+        nonlocal wanted
+        if wanted and isinstance(call.call, Retrieve):
             wanted = False
-            repl.reply(event.id, [{"id": d.id, "text": d.text, "metadata": dict(d.metadata)} for d in documents])
+            repl.reply(call.id, [{"id": d.id, "text": d.text, "metadata": dict(d.metadata)} for d in documents])
         else:
-            repl.refuse(event.id, "failed", "the next question has not begun")
+            repl.refuse(call.id, "failed", "the next question has not begun")
+
+    outcome = await repl.step(blocks, answer, seconds_left)
     if isinstance(outcome, ReplLost):
         return outcome
     if wanted or outcome.answer.ready:

@@ -192,10 +192,12 @@ class IterationEnded(_Moment):
 class Warned(_Moment):
     """Something that the user should know, and that does not end the run. Once for each `kind`.
 
-    "limit_met" comes last: the answer came after a limit, and `on_limit` is "answer".
+    "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read" and "limit_met" come
+    last: no code ran, though the root LM has not seen all of the corpus; the answer came after a limit, and `on_limit`
+    is "answer".
     """
 
-    kind: Literal["usage_estimated", "prompt_cut", "limit_met"]
+    kind: Literal["usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met"]
     message: str
 
 

@@ -219,10 +219,12 @@ def test_no_text_of_a_corpus_shown_whole_passes_for_another_document(end: str) -
 def test_where_there_are_sub_calls_it_says_how_many_read_all() -> None:
     shown = describe(Corpus.of(documents(40)), USUAL, TAG, 15_000)
     assert (
-        "40,000 characters of text (each 1,000 to 1,000, median 1,000); about 3 sub-calls can read all of it. Ids:"
-        in shown
+        "40,000 characters of text (each 1,000 to 1,000, median 1,000); about 3 sub-calls and a join can read "
+        "all of it. Ids:" in shown
     )
-    assert "1 line; about 2 sub-calls can read all of it." in describe(Corpus.of("x" * 9_000), USUAL, TAG, 5_000)
+    assert "1 line; about 2 sub-calls and a join can read all of it." in describe(
+        Corpus.of("x" * 9_000), USUAL, TAG, 5_000
+    )
 
 
 @given(st.lists(st.integers(0, 50), max_size=30), st.integers(20, 60))

@@ -141,6 +141,9 @@ def test_several_blocks_and_an_open_fence_reach_the_observation() -> None:
 @pytest.mark.parametrize("whole", [True, False])
 def test_final_as_text_is_the_answer(final: str, whole: bool) -> None:
     _, action = on_reply(rules(plain_reply_answers=whole), state(), final, OPEN)
+    assert action == Finish("It is 3.", "answer", nothing_read=not whole)
+    looked, _ = on_code_ran(rules(), after_code(), ran(), OPEN)
+    _, action = on_reply(rules(plain_reply_answers=whole), looked, final, OPEN)
     assert action == Finish("It is 3.", "answer")
 
 
@@ -174,7 +177,7 @@ def test_one_empty_reply_after_prose_does_not_fail_the_run() -> None:
     after, action = on_reply(rules(), after, "", OPEN)
     assert isinstance(action, CallRootLM)
     _, action = on_reply(rules(), after, "It is 3.", OPEN)
-    assert action == Finish("It is 3.", "plain_reply")
+    assert action == Finish("It is 3.", "plain_reply", nothing_read=True)
 
 
 def test_a_plain_reply_is_the_answer_where_the_root_has_seen_all() -> None:
@@ -187,7 +190,7 @@ def test_a_plain_reply_over_a_longer_corpus_is_told_once_and_then_taken() -> Non
     assert last_message(action).startswith("Step 1 of 20: no code ran.")
     assert action == CallRootLM(after.messages, 2)
     _, action = on_reply(rules(), after, "As I said, 3.", OPEN)
-    assert action == Finish("As I said, 3.", "plain_reply")
+    assert action == Finish("As I said, 3.", "plain_reply", nothing_read=True)
 
 
 def test_a_plain_reply_after_code_is_told_again() -> None:

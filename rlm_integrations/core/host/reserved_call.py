@@ -1,0 +1,57 @@
+"""One sub-call from its reservation to its end, of a model or of a child RLM."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rlm_integrations.core.host.answers import Emit
+from rlm_integrations.core.host.reservations import Reservations
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.trace.events import SubCallStarted
+from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.wire.calls import LlmQuery, RlmQuery
+
+
+class ReservedCall:
+    """Sent within a `with` block. Where it has not begun by its end, it is given back."""
+
+    def __init__(
+        self,
+        call: LlmQuery | RlmQuery,
+        step: StepRecord,
+        reservations: Reservations,
+        emit: Emit,
+        number: int | None = None,
+    ) -> None:
+        """`number` is its place among the sub-calls of its node, where that is known before it begins."""
+        self._call = call
+        self._step = step
+        self._reservations = reservations
+        self._emit = emit
+        self._number = number
+        self.record: SubCall | None = None
+        """None until it begins."""
+
+    async def begin(self) -> None:
+        """It is sent now. Raises RunError where the user's handler raises."""
+        call, step = self._call, self._step
+        number = self._reservations.number() if self._number is None else self._number
+        now = step.clock()
+        self.record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=now)
+        step.sub_call_sent(now)
+        is_rlm = isinstance(call, RlmQuery)
+        await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=is_rlm))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.record is None:
+            self._reservations.give_back()
+            return
+        now = self._step.clock()
+        self.record.seconds = now - self.record.start
+        self._step.sub_call_closed(now)
