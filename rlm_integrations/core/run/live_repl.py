@@ -77,7 +77,8 @@ class LiveRepl:
             self._calls.add(loop.create_task(answering, context=context.copy()))
 
         running = repl.step(blocks, begin, seconds)
-        outcome = await (self._interruptible(repl, running) if self._outlives else running)
+        stays = self._outlives and hasattr(repl, "interrupt")  # a sandbox of somebody's own may know no sessions
+        outcome = await (self._interruptible(repl, running) if stays else running)
         if isinstance(outcome, ReplLost):
             self._repl, self.lost = None, outcome.reason
             await repl.close()

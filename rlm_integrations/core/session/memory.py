@@ -135,15 +135,15 @@ class SessionMemory:
         idle, self._idle = self._idle, None
         made_before, self._made_for = self._made_for, made_for
         repl = None if idle is None else idle_repls.take(idle)
-        lost, self._lost = self._lost, _CUT_SHORT if idle is not None else ""
         if repl is None:
-            return begun_anew(idle.ended if idle is not None else lost)
+            return self._begin_anew(self._lost if idle is None else idle.ended)
         if self._remade:
             repl.end()
-            return begun_anew("the question is too long to be shown, so `context` was made anew with it")
+            return self._begin_anew("the question is too long to be shown, so `context` was made anew with it")
         if made_for != made_before:
             repl.end()
-            return begun_anew("this question came with other limits, functions or another sandbox")
+            return self._begin_anew("this question came with other limits, functions or another sandbox")
+        self._lost = _CUT_SHORT
         assert self.corpus is not None
         added = corpus.documents[len(self.corpus.documents) :]
         repl.join_loop()
@@ -154,8 +154,12 @@ class SessionMemory:
             raise
         if isinstance(ready, ReplLost):
             await repl.close()
-            return begun_anew(ready.reason)
+            return self._begin_anew(ready.reason)
         return TakenUp(repl, ready.names, goes_on(ready.lines))
+
+    def _begin_anew(self, reason: str) -> TakenUp:
+        self._lost = reason  # until there is an answer: a root LM that failed may not have read it
+        return begun_anew(reason)
 
     def keep(self, corpus: Corpus, added: Sequence[Document], repl: Repl | None, lost: str, limits: RLMLimits) -> None:
         """The question is over.
@@ -168,7 +172,8 @@ class SessionMemory:
             limits: Of the question.
         """
         self.corpus = corpus.followed_by(added)
-        self._lost = lost
+        if repl is not None or lost:
+            self._lost = lost
         with self._lock:
             if repl is not None and self.ended:
                 repl.end()
@@ -176,7 +181,8 @@ class SessionMemory:
                 self._idle = idle_repls.keep(repl, limits)
 
     def remember(self, question: Question, answer: str) -> None:
-        """What the next question is told of this one."""
+        """The question has this answer: what the next one is told of it."""
+        self._lost = ""
         self._transcript.add(question.text, answer)
 
     def end(self) -> None:

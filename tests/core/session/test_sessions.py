@@ -17,6 +17,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.session.idle_repls import idle_repls
 from rlm_integrations.core.trace.events import CodeStarted, Event, SubCallStarted
 from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.testing import ScriptedModel
 
 NOTES = {"a": "The kiln was lit on Monday.", "b": "The kiln went out on Friday."}
@@ -33,7 +34,7 @@ def finish(expression: str) -> str:
     return repl(f'answer["content"] = {expression}\nanswer["ready"] = True')
 
 
-def begin(*replies: Any, context: Any = NOTES, sandbox: str = "process", **options: Any) -> tuple[Any, ScriptedModel]:
+def begin(*replies: Any, context: Any = NOTES, sandbox: Any = "process", **options: Any) -> tuple[Any, ScriptedModel]:
     """A session whose root LM gives these replies."""
     llm = ScriptedModel([*replies])
     limits = UNSEEN | options.pop("limits", {})
@@ -269,7 +270,8 @@ async def test_code_that_cannot_be_interrupted_is_killed_and_that_is_told() -> N
     async def started() -> None:
         running.set()
 
-    stubborn = "started()\nsum(range(10**12))"  # signals wait until it has ended
+    # Signals wait until the sum has ended, and nothing that comes before it is left half done.
+    stubborn = "try:\n    started()\nexcept BaseException:\n    pass\nsum(range(10**12))"
     session, llm = begin(repl("x = 7\n" + stubborn), finish("'x' in globals()"), tools=[started])
     with session, llm:
         asked = asyncio.create_task(session.aask("?"))
@@ -288,6 +290,50 @@ def test_a_question_that_fails_is_forgotten_and_its_variables_are_not() -> None:
             session.ask("Which?")
         assert session.ask("And now?").answer == "7"
     assert all("Which?" not in message.content for message in llm.requests[2])
+
+
+def test_a_loss_is_told_again_where_the_root_lm_that_was_told_failed() -> None:
+    session, llm = begin(finish("(x := 1)"), ConnectionError("gone"), finish("2"), finish("3"))
+    with session, llm:
+        session.ask("?")
+        [idle] = idle_repls._idle.values()
+        idle.repl._end_process()  # type: ignore[union-attr]
+        with pytest.raises(RunError, match="gone"):
+            session.ask("And?")
+        session.ask("And now?")
+        session.ask("And then?")
+    told = [BEGUN_ANEW in request[-1].content for request in llm.requests]
+    assert told[:2] == [False, True]
+    # A REPL was opened beside the root LM that failed: it may be there for the next one.
+    assert told[2] or GOES_ON in llm.requests[2][-1].content
+    assert not told[3]
+
+
+class KeepsNothing:
+    """A REPL of somebody's own sandbox, which knows nothing of sessions."""
+
+    def __init__(self, repl: Any) -> None:
+        self.step, self.reply, self.refuse, self.close = repl.step, repl.reply, repl.refuse, repl.close
+
+
+class OwnSandbox:
+    modules, subset = (), ""
+
+    def capabilities(self) -> Any:
+        return resolve_sandbox("process").capabilities()
+
+    async def open(self, *arguments: Any) -> Any:
+        return KeepsNothing(await resolve_sandbox("process").open(*arguments))
+
+
+def test_a_sandbox_that_knows_no_sessions_is_warned_of_and_each_question_begins_anew() -> None:
+    session, llm = begin(finish("(x := 1)"), finish("'x' in globals()"), sandbox=OwnSandbox())
+    with session, llm:
+        with pytest.warns(RuntimeWarning, match="KeepsNothing has no leave_loop, so variables end with each"):
+            session.ask("?")
+        with pytest.warns(RuntimeWarning, match="KeepsNothing has no leave_loop"):
+            assert session.ask("And now?").text == "false"
+    assert BEGUN_ANEW in llm.requests[1][-1].content
 
 
 def test_a_wrong_question_changes_nothing() -> None:
