@@ -252,7 +252,7 @@ HOSTS = {
 
 @pytest.mark.parametrize("end", HOSTS)
 async def test_nothing_outlives_the_host(run_program, end, until):
-    host = run_program(PROGRAM + HOSTS[end])
+    host = run_program(PROGRAM + HOSTS[end], fresh=True)
     pids = [int(pid) for pid in host.stdout.split()]
     assert len(pids) == 2, host.stderr
     await until(lambda: not any(map(_alive, pids)))
@@ -268,7 +268,7 @@ def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone(run_program)
         "    print((await run(repl, '6 * 7')).output.head, flush=True)\n    await repl.close()\n"
         "child = os.fork()\nasyncio.run(again())\nif child: os.waitpid(child, 0)\n"
     )
-    host = run_program(PROGRAM + code, warnings=["error", "ignore::DeprecationWarning"])
+    host = run_program(PROGRAM + code, fresh=True, warnings=["error", "ignore::DeprecationWarning"])
     assert host.stderr == ""
     assert host.stdout.split().count("42") == 3
     assert host.returncode == 0

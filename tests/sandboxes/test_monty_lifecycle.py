@@ -206,7 +206,7 @@ def _cpu_ticks(pid: int) -> int:
 async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program, children, until, busy):
     """Long before its limit: that is 60 s, and `until` waits for ten."""
     code, spins = BUSY[busy]
-    host = start_program(PROGRAM, code)
+    host = start_program(PROGRAM, code, fresh=True)
     worker = int(host.stdout.readline())
     pids = [worker, *children(worker)]
     assert len(pids) == 2
