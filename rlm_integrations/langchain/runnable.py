@@ -24,7 +24,7 @@ from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import EngineArguments, SessionOptions
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
-from rlm_integrations.langchain.documents import PreparedContext, RunContext
+from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
 from rlm_integrations.langchain.graph_node import is_graph_signal, warn_of_lost_answer
 from rlm_integrations.langchain.handlers import in_callers_thread
@@ -264,7 +264,7 @@ class RLMRunnable(
         return await in_thread(self._ended, result, context, output, run_id)
 
     def _session(self, asked: RunInput, config: RunnableConfig) -> Session:
-        sessions = cast(PreparedContext, self.context).sessions
+        sessions = self.context.read().sessions
         named = session_id(config, self.session_by)
         return sessions.of(named, asked.context, RunContext, self.limits.max_sessions)
 

@@ -159,12 +159,13 @@ class GivenNodes:
 RunContext = NodesContext | RetrieverContext | GivenNodes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Chat:
     """What the questions of a chat share: their session, and what their retriever found."""
 
     memory: SessionMemory
-    context: RunContext
+    context: RunContext | None = None
+    """Taken by the first question."""
 
 
 _EMPTY = NodesContext(NodeCorpus(Corpus(()), ()))

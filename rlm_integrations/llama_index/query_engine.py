@@ -173,16 +173,18 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
 
     def query_in(self, chat: Chat, messages: tuple[Message, ...]) -> RESPONSE_TYPE:
         """For RLMChatEngine: the answer to the last message, as a text, in the chat's session."""
+        chat.context = chat.context or self._context.for_run()
         return self._run(QueryBundle(messages[-1].content), chat.context, CBEventType.QUERY, chat.memory, messages)
 
     async def aquery_in(self, chat: Chat, messages: tuple[Message, ...]) -> RESPONSE_TYPE:
         """`query_in`, on the caller's event loop."""
-        query = QueryBundle(messages[-1].content)
+        context, query = await self._context.afor_run(), QueryBundle(messages[-1].content)
+        chat.context = chat.context or context  # another question may have come first
         return await self._arun(query, chat.context, CBEventType.QUERY, chat.memory, messages)
 
     def new_chat(self) -> Chat:
         """For RLMChatEngine."""
-        return Chat(SessionMemory(None, uuid4().hex), self._context.for_run())
+        return Chat(SessionMemory(None, uuid4().hex))
 
     def _run(
         self,
