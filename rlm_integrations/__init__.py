@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from rlm_integrations.core.usage import Usage
     from rlm_integrations.engine import RLMEngine
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+    from rlm_integrations.session import RLMSession
 
 __version__ = "0.1.0"
 
@@ -126,6 +127,7 @@ _NAMES_OF = {
     "core.usage": ("Usage",),
     "engine": ("RLMEngine",),
     "sandboxes.process.sandbox": ("ProcessSandbox",),
+    "session": ("RLMSession",),
 }
 """What each module has of the public names."""
 
@@ -157,6 +159,7 @@ __all__ = [
     "RLMError",
     "RLMLimits",
     "RLMResult",
+    "RLMSession",
     "RLMTrace",
     "ReplOpened",
     "Retriever",
@@ -188,7 +191,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "langchain": ("RLMRunnable", "ChatRLM"),
-    "llama_index": ("RLMQueryEngine",),
+    "llama_index": ("RLMQueryEngine", "RLMChatEngine"),
     "openai": ("OpenAIModel",),
     "testing": ("ScriptedModel",),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Literal
@@ -23,10 +24,12 @@ from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, Run
 from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.session.memory import Asking, SessionMemory
 from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.session import RLMSession
 
 AnswerT = TypeVar("AnswerT", default=str)
 
@@ -151,6 +154,50 @@ class RLMEngine(Generic[AnswerT]):
     async def arun(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
         return await RunTree(self._plan, question, context, sync=False).perform()
+
+    def session(self, context: object = None, *, id: str | None = None) -> RLMSession[AnswerT]:
+        """Questions one after another over the context and one REPL; see RLMSession.
+
+        Args:
+            context: What `run` takes. It is read once, by the first question, which raises InvalidArgumentError for a
+                wrong one.
+            id: What traces call the session. Default: one is made up.
+        """
+        return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
+
+    def ask_in(
+        self, session: SessionMemory | None, question: str | Sequence[Message], context: object
+    ) -> RLMResult[AnswerT]:
+        """For integrations: `RLMSession.ask`, of a session that another engine may have begun; without one, `run`.
+
+        Where the context is another object than before, it is read anew, and the REPL begun anew.
+        """
+        if session is None:
+            return self.run(question, context)
+        with session.asking() as asking:
+            return run_blocking(lambda: self._answer_in(session, question, context, asking, sync=True))
+
+    async def aask_in(
+        self, session: SessionMemory | None, question: str | Sequence[Message], context: object
+    ) -> RLMResult[AnswerT]:
+        """For integrations: `RLMSession.aask`, likewise."""
+        if session is None:
+            return await self.arun(question, context)
+        with session.asking() as asking:
+            return await self._answer_in(session, question, context, asking, sync=False)
+
+    async def _answer_in(
+        self,
+        session: SessionMemory,
+        question: str | Sequence[Message],
+        context: object,
+        asking: Asking,
+        *,
+        sync: bool,
+    ) -> RLMResult[AnswerT]:
+        async with asking.turn():
+            session.check()
+            return await RunTree(self._plan, question, context, sync=sync, session=session).perform()
 
     async def astream(self, question: str | Sequence[Message], context: object = None) -> AsyncIterator[Event]:
         """The events of a run as they come; RunEnded, or RunFailed, is the last and holds the result.

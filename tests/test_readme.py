@@ -86,12 +86,13 @@ def run(block: str, names: dict[str, Any]) -> None:
 
 
 def test_no_snippet_is_left_out():
-    """`docs/test_snippets.py` runs the snippets of the first four sections."""
+    """`docs/test_snippets.py` runs the snippets of the first five sections."""
     assert {heading: len(blocks) for heading, blocks in BLOCKS.items()} == {
         "First run": 5,
         "LangChain": 2,
         "LlamaIndex": 1,
         "The corpus, and what comes back": 1,
+        "One question after another": 1,
         "Testing code that uses it": 1,
     }
 

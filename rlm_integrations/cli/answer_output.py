@@ -74,13 +74,14 @@ def failed_json(result: RLMResult[Any]) -> dict[str, Any]:
     return {"draft": told.pop("answer") or None, **told}
 
 
-def json_text(value: object, encoding: str) -> str:
+def json_text(value: object, encoding: str, *, in_one_line: bool = False) -> str:
     """JSON with letters as they are, where the encoding has them all; what a terminal would obey or hide is escaped."""
-    text = printable_json(json.dumps(value, ensure_ascii=False, indent=2))
+    indent = None if in_one_line else 2
+    text = printable_json(json.dumps(value, ensure_ascii=False, indent=indent))
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return json.dumps(value, indent=2)
+        return json.dumps(value, indent=indent)
     return text
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rlm_integrations.cli import options
 from rlm_integrations.cli.json_command import JsonCommand
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def every_command(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -41,64 +42,30 @@ def options(
 def ask(
     context: typer.Context,
     question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
-    model: Annotated[
-        str, typer.Option("-m", "--model", envvar="RLM_MODEL", help="The root LM, as the server knows it.")
-    ],
+    model: options.Model,
     paths: Annotated[
         list[str] | None,
         typer.Argument(metavar="PATH", help="Files and folders, or - for standard input: the corpus."),
     ] = None,
-    files_from: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Read more paths from there, one a line; - is standard input.")
-    ] = None,
-    glob: Annotated[
-        list[str] | None,
-        typer.Option("-g", "--glob", metavar="GLOB", help="Of folders only these files, or with ! all others."),
-    ] = None,
-    hidden: Annotated[bool, typer.Option("--hidden", help="Of folders the hidden files too.")] = False,
-    no_ignore: Annotated[bool, typer.Option("--no-ignore", help="Of folders what .gitignore leaves out too.")] = False,
-    yes: Annotated[
-        bool, typer.Option("-y", "--yes", help="Read 5,000 files and more without asking whether they are meant.")
-    ] = False,
-    sub_model: Annotated[
-        str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls. Default: the root LM.")
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible server. Its key: OPENAI_API_KEY."),
-    ] = None,
-    max_iterations: Annotated[
-        int | None, typer.Option(metavar="N", help="Replies of the root LM. Default: 20.")
-    ] = None,
-    max_sub_calls: Annotated[int | None, typer.Option(metavar="N", help="Sub-calls in all. Default: 1,000.")] = None,
-    timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="For the whole run. Default: no limit.")
-    ] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Another limit, as max_total_tokens=500000; may be repeated."),
-    ] = None,
-    price: Annotated[
-        str | None, typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10.")
-    ] = None,
-    sub_price: Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")] = None,
-    max_input_tokens: Annotated[
-        int | None, typer.Option(min=1, help="The models' window in tokens, if it is small.")
-    ] = None,
-    sandbox: Annotated[
-        str, typer.Option(help="What confines the model's code: auto, process, monty or unconfined.")
-    ] = "auto",
-    protocol: Annotated[
-        str, typer.Option(help="How the root LM hands over code: fence, in its text, or tool, by native tool calls.")
-    ] = "fence",
-    imports: Annotated[
-        list[str] | None,
-        typer.Option("--import", metavar="MODULE", help="The model's code may import it, as numpy; may be repeated."),
-    ] = None,
+    files_from: options.FilesFrom = None,
+    glob: options.Glob = None,
+    hidden: options.Hidden = False,
+    no_ignore: options.NoIgnore = False,
+    yes: options.Yes = False,
+    sub_model: options.SubModel = None,
+    base_url: options.BaseUrl = None,
+    max_iterations: options.MaxIterations = None,
+    max_sub_calls: options.MaxSubCalls = None,
+    timeout: options.Timeout = None,
+    limit: options.Limit = None,
+    price: options.Price = None,
+    sub_price: options.SubPrice = None,
+    max_input_tokens: options.MaxInputTokens = None,
+    sandbox: options.Sandbox = "auto",
+    protocol: options.Protocol = "fence",
+    imports: options.Imports = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Show what the root LM thinks and writes, and what its code prints.")
-    ] = False,
+    verbose: options.Verbose = False,
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
 ) -> None:
     """Answer a question over files and folders.
@@ -134,6 +101,65 @@ def ask(
         if not yes:
             confirm(files)
         answer_question(Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace), view)
+
+
+@app.command(cls=JsonCommand)
+def chat(
+    context: typer.Context,
+    model: options.Model,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders: the corpus.")] = None,
+    files_from: options.FilesFrom = None,
+    glob: options.Glob = None,
+    hidden: options.Hidden = False,
+    no_ignore: options.NoIgnore = False,
+    yes: options.Yes = False,
+    sub_model: options.SubModel = None,
+    base_url: options.BaseUrl = None,
+    max_iterations: options.MaxIterations = None,
+    max_sub_calls: options.MaxSubCalls = None,
+    timeout: options.Timeout = None,
+    limit: options.Limit = None,
+    price: options.Price = None,
+    sub_price: options.SubPrice = None,
+    max_input_tokens: options.MaxInputTokens = None,
+    sandbox: options.Sandbox = "auto",
+    protocol: options.Protocol = "fence",
+    imports: options.Imports = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each answer, in one line.")] = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Answer one question after another over files and folders, in one session whose variables stay.
+
+    rlm-integrations chat minutes/ statutes.md -m gpt-5
+
+    On a terminal it asks for questions until /quit or the end of input (Ctrl-D); Ctrl-C gives up a question, not the
+    session. Else each line of standard input is a question. Limits hold for each question.
+
+    Exit codes: 0 at the end of a session; of questions that are no terminal's 1 or 3 where the first of them that did
+    not go well would have that of `ask`; 2 wrong arguments, 130 interrupted (143 by SIGTERM).
+    """
+    from rlm_integrations.cli.exit_codes import exit_codes
+
+    with exit_codes(as_json=as_json):
+        from rlm_integrations.cli.chat import Chat, answer_questions
+        from rlm_integrations.cli.file_corpus import check_stdin_is_free, confirm, find_corpus
+        from rlm_integrations.cli.interrupted_run import ended_by_signals
+        from rlm_integrations.cli.settings import read_limits, read_models, read_protocol, read_sandbox
+        from rlm_integrations.files.selection import Selection
+        from rlm_integrations.terminal.console import progress_console
+        from rlm_integrations.terminal.live_view import LiveView
+
+        named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
+        limits = read_limits(named, limit or [])
+        root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
+        confined, code_protocol = read_sandbox(sandbox, imports or []), read_protocol(protocol)
+        check_stdin_is_free(paths or [], files_from)
+        began = context.obj if isinstance(context.obj, float) else None
+        with LiveView(progress_console(), began=began), ended_by_signals():
+            files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
+        if not yes:
+            confirm(files)
+        answer_questions(Chat(files, root, sub, limits, confined, code_protocol, as_json, verbose))
 
 
 @app.command()

@@ -64,25 +64,23 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             with view:
                 with ended_by_signals():
                     corpus = ask.files.read()
-                report = ask.files.report
-                if report.skipped or report.notes or report.files != report.documents:
-                    view.note(f"read: {report.line}")
+                tell_files(ask.files, view)
                 with warnings.catch_warnings():
                     warnings.filterwarnings("ignore", LIMIT_WARNING)  # it is said below, and by the exit code
                     result = run_until_signal(engine.arun(ask.question, corpus))
         except RunError as error:
-            message = _in_words(error, ask)
+            message = in_words(error, ask.root)
             say(f"The run failed: {message}")
-            _tell_run(view)
+            tell_run(view)
             keep_unfinished(error.result, trace, message, as_json=ask.as_json)
             raise typer.Exit(LIMIT_MET if isinstance(error, LimitReachedError) else FAILED) from None
         except RunInterruptedError as interrupt:
-            _tell_run(view)
+            tell_run(view)
             if interrupt.result is not None:
                 keep_unfinished(interrupt.result, trace, str(interrupt), as_json=ask.as_json)
             raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
         delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
-    _tell_run(view)
+    tell_run(view)
     limit = result.stop_reason not in ("answer", "plain_reply")  # all others name one
     if limit:
         say(f"Stopped by: {result.stop_reason}")
@@ -90,12 +88,21 @@ def answer_question(ask: Ask, view: LiveView) -> None:
         raise typer.Exit(LIMIT_MET if delivered else FAILED)
 
 
-def _in_words(error: RunError, ask: Ask) -> str:
-    more = hint(error, ask.root.base_url or OPENAI_URL)
+def tell_files(files: FileCorpus, view: LiveView) -> None:
+    """What was read and skipped, where that is not as many documents as there are files."""
+    report = files.report
+    if report.skipped or report.notes or report.files != report.documents:
+        view.note(f"read: {report.line}")
+
+
+def in_words(error: RunError, root: OpenAIModel) -> str:
+    """Why a run failed, with what the user of a command can do about it."""
+    more = hint(error, root.base_url or OPENAI_URL)
     return in_shell_words(str(error)) + (f" ({more})" if more else "")
 
 
-def _tell_run(view: LiveView) -> None:
+def tell_run(view: LiveView) -> None:
+    """What the run came to, in a line."""
     say(view.summary)
     if view.failure is not None:
         say(f"The progress display failed: {view.failure!r}")

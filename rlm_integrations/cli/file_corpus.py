@@ -91,6 +91,13 @@ def find_corpus(paths: Sequence[str], files_from: str | None, selection: Selecti
     return corpus
 
 
+def check_stdin_is_free(paths: Sequence[str], files_from: str | None) -> None:
+    """For what has its questions from there. Raises InvalidArgumentError where standard input is named as corpus."""
+    for option, given in (("PATH", "-" in paths), ("--files-from", files_from == "-")):
+        if given:
+            raise InvalidArgumentError(f"{option}: - is standard input, which the questions come from; pass a file")
+
+
 def confirm(corpus: FileCorpus) -> None:
     """Ask a person whether so many files are meant. Raises typer.Exit where they are not; asks no program."""
     files = corpus.files

@@ -24,7 +24,9 @@ StopReason = Literal[
 
 
 class RLMLimits(BaseModel):
-    """Bounds of a run. Unknown names and values out of range raise InvalidArgumentError.
+    """Bounds of a run, and of sessions between questions. Unknown names, and values out of range, are refused.
+
+    They raise InvalidArgumentError.
 
     Iterations are counted for each node of the tree, everything else for the whole tree. Calls are
     exact: reserved before they are sent. Tokens and cost are known only afterwards, so they may be
@@ -67,6 +69,12 @@ class RLMLimits(BaseModel):
     """How much of the sample document the root sees unasked; of a long one half as much. 0: none."""
     message_chars: int = Field(default=20_000, ge=5_000)
     """A message of the question that is longer becomes a document of the corpus."""
+    max_sessions: int = Field(default=32, ge=1)
+    """Sessions of the process that keep their REPL between questions. Of more, the one that rested longest ends."""
+    session_idle_s: float | None = Field(default=1800.0, gt=0)
+    """Seconds after which a REPL that rests between questions ends: its session goes on without its variables."""
+    sessions_memory_mb: int | None = Field(default=4096, ge=64)
+    """Memory that all REPLs that rest hold together."""
 
     # The checkers keep the exact signature; users get errors that name the remedy.
     if not TYPE_CHECKING:  # pragma: no branch

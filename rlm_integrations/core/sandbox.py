@@ -28,7 +28,11 @@ class Capabilities:
 
 
 class Repl(Protocol):
-    """One live REPL of one run. Steps never overlap."""
+    """One live REPL. Steps never overlap.
+
+    It belongs to the event loop that runs when it is opened. Between two steps it may leave that loop: it then rests,
+    needs none, and can be ended from any thread, until it joins another.
+    """
 
     async def step(
         self, blocks: Sequence[str], on_call: Callable[[HostCall], None], seconds_left: float = float("inf")
@@ -51,8 +55,29 @@ class Repl(Protocol):
         """Answer a host call with an error, which raises in the model's code."""
         ...
 
+    def interrupt(self) -> None:
+        """Have the running step end as at its time limit, if there is one. Does not wait."""
+        ...
+
     async def close(self) -> None:
         """End the REPL and free what it holds. May be called twice, and at any time."""
+        ...
+
+    def leave_loop(self) -> bool:
+        """Rest. False where it has ended: it is then to be closed."""
+        ...
+
+    def join_loop(self) -> None:
+        """Go on in the loop that is running. What has ended meanwhile is lost in its next step."""
+        ...
+
+    def end(self) -> None:
+        """`close` for one that rests: from any thread, without waiting, and without a loop."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that it holds by itself, about, without what it shares with others. 0 where nobody can tell."""
         ...
 
 

@@ -45,6 +45,12 @@ class RunnableOptions(EngineOptions, total=False):
     context: object
 
 
+class SessionOptions(RunnableOptions, total=False):
+    """Those of what has sessions."""
+
+    session_by: str | None
+
+
 class EngineArguments(BaseModel):
     """The fields of a LangChain object that runs the engine; RLMRunnable says what they mean.
 

@@ -100,7 +100,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     @model_validator(mode="after")
     def _check_engine(self) -> ChatRLM:
         arguments = {name: getattr(self, name) for name in EngineArguments.model_fields}
-        self._rlm = RLMWithinChatModel(**arguments)
+        self._rlm = RLMWithinChatModel(**arguments, session_by=None)  # its conversation is its messages
         if self.profile is None:
             self.profile = {**PROFILE}
         return self

@@ -20,6 +20,7 @@ from rlm_integrations.core.corpus.frames import frame_documents
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.langchain.retriever import LangChainRetriever
+from rlm_integrations.langchain.sessions import Sessions
 from rlm_integrations.langchain.splits import join_splits, warn_of_overlaps
 
 
@@ -31,6 +32,8 @@ class PreparedContext:
     items: tuple[object, ...] = field(repr=False)
     """What each document of the corpus was made from, in their order; of splits put together, their Joined."""
     retriever: Runnable[str, Any] | None = None
+    sessions: Sessions = field(default_factory=Sessions, repr=False, compare=False)
+    """Those of the runnables that have it as their own context."""
 
     def __post_init__(self) -> None:
         _ = self.corpus.chars  # which `describe` says: counted here, where no event loop waits
@@ -53,6 +56,12 @@ class PreparedContext:
         alone = self.corpus.kind == "none"
         corpus = brought.corpus if alone else self.corpus.preceded_by(brought.corpus.as_documents())
         return PreparedContext(corpus, (*brought.items, *self.items), brought.retriever or self.retriever)
+
+    def is_like(self, other: PreparedContext) -> bool:
+        """Whether the other was made of equal documents, and of the same retriever."""
+        if self is other:
+            return True
+        return self.retriever is other.retriever and self.corpus.documents == other.corpus.documents
 
     def describe(self) -> str:
         """In one line, for tracers: "240 documents, 12,345 characters"."""

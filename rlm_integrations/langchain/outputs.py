@@ -17,7 +17,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
-from rlm_integrations.langchain.arguments import RunnableOptions
+from rlm_integrations.langchain.arguments import SessionOptions
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.graph_node import progress_writer, read_state, state_update
 from rlm_integrations.langchain.response import bounded_report, message_chunks, text_pieces
@@ -184,7 +184,7 @@ def read_output(keywords: Mapping[str, Any]) -> Output:
             remedy = f"use RLMRunnable(...).{_METHODS[name]}"
         elif name == "context":
             remedy = 'it goes into the input: {"question": ..., "context": ...}, or to the constructor'
-        elif name in RunnableOptions.__annotations__:
+        elif name in SessionOptions.__annotations__:
             remedy = f"it is the constructor's: RLMRunnable({name}=...)"
         elif name in RLMLimits.model_fields:
             remedy = f'it is a limit, and the constructor\'s: RLMRunnable(limits={{"{name}": ...}})'

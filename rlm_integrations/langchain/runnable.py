@@ -21,7 +21,7 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.engine import RLMEngine
-from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
+from rlm_integrations.langchain.arguments import EngineArguments, SessionOptions
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
 from rlm_integrations.langchain.documents import RunContext
@@ -35,6 +35,7 @@ from rlm_integrations.langchain.listeners import hearing_whole
 from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutput, Output, SourcesOutput, read_output
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, read_run_input
+from rlm_integrations.langchain.sessions import Session, session_id
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.sub_tools import as_sub_tools
 from rlm_integrations.langchain.tools import as_functions
@@ -83,6 +84,9 @@ class RLMRunnable(
             `run_inline`. What a model's own `callbacks` hold is called in that model's thread.
         on_limit: What a run that meets a limit does: "answer" gives its best answer, "raise" raises
             LimitReachedError, which carries it.
+        session_by: Which entry of `config["configurable"]` names a session: calls with the same one go on in one REPL,
+            whose variables stay, one after another, and what they asked and answered is told to the next where the
+            input brings no history. "thread_id" for the threads of LangGraph. None: each call is for itself.
         name: What tracers call it.
 
     Raises:
@@ -95,9 +99,11 @@ class RLMRunnable(
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
+    session_by: str | None = "session_id"
+
     if TYPE_CHECKING:  # said of each class, since checkers make up a signature from the fields of one that has none
 
-        def __init__(self, *, llm: LanguageModelLike | str, **options: Unpack[RunnableOptions]) -> None: ...
+        def __init__(self, *, llm: LanguageModelLike | str, **options: Unpack[SessionOptions]) -> None: ...
 
     @model_validator(mode="after")
     def _check_engine(self) -> RLMRunnable:
@@ -232,29 +238,36 @@ class RLMRunnable(
         return view, hearing_whole(config, view, asked.whole())
 
     def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
-        context = RunContext(asked.context)
+        session = self._session(asked, config)
+        context: RunContext = session.context
         check_within_graph((*self.tools, *self.sub_tools))
         config = in_callers_thread(config)
         callbacks = self._callbacks(config, output, sync=True)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
         try:
             with set_config_context(config) as within:
-                result = within.run(engine.run, asked.question, context.corpus)
+                result = within.run(engine.ask_in, session.memory, asked.question, context.corpus)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)
 
     async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
-        context = RunContext(asked.context)
+        session = await in_thread(self._session, asked, config)
+        context: RunContext = session.context
         check_within_graph((*self.tools, *self.sub_tools))
         callbacks = self._callbacks(config, output, sync=False)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
         try:
-            result = await engine.arun(asked.question, context.corpus)
+            result = await engine.aask_in(session.memory, asked.question, context.corpus)
         except LimitReachedError as error:
             return await in_thread(self._unfit, error, context, output, run_id)
         return await in_thread(self._ended, result, context, output, run_id)
+
+    def _session(self, asked: RunInput, config: RunnableConfig) -> Session:
+        sessions = self.context.read().sessions
+        named = session_id(config, self.session_by)
+        return sessions.of(named, asked.context, RunContext, self.limits.max_sessions)
 
     def _callbacks(self, config: RunnableConfig, output: Output, *, sync: bool) -> RunCallbacks:
         return RunCallbacks(config, self.on_event, output.progress_writer(), sync=sync)

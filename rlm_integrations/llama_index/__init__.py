@@ -3,6 +3,7 @@
     from rlm_integrations.llama_index import install
     install()
     engine = index.as_query_engine(engine="rlm")
+    chat = index.as_chat_engine(chat_mode="rlm")
 
 Importing this package calls `install()` already, unless the environment variable
 RLM_INTEGRATIONS_NO_INSTALL is set to anything but "" or "0". `RLMQueryEngine.from_index(index)` works without it.
@@ -23,6 +24,7 @@ except ModuleNotFoundError as error:
         'rlm_integrations.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
     ) from error
 
+from rlm_integrations.llama_index.chat_engine import RLMChatEngine
 from rlm_integrations.llama_index.code_executor import CodeExecutor, get_code_executor
 from rlm_integrations.llama_index.events import (
     RLMCodeExecutionEvent,
@@ -39,6 +41,7 @@ if os.environ.get("RLM_INTEGRATIONS_NO_INSTALL", "") in ("", "0"):
 
 __all__ = [
     "CodeExecutor",
+    "RLMChatEngine",
     "RLMCodeExecutionEvent",
     "RLMIterationStartEvent",
     "RLMQueryEngine",

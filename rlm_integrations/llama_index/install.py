@@ -1,7 +1,7 @@
-"""`index.as_query_engine(engine="rlm")`: the hook into LlamaIndex's index classes.
+"""`index.as_query_engine(engine="rlm")` and `index.as_chat_engine(chat_mode="rlm")`: hooks into the index classes.
 
-Every class that defines `as_query_engine` gets a wrapper around its own method, classes defined later
-included. The wrapper acts only on `engine="rlm"`; every other call reaches the original untouched. And the chat
+Every class that defines one of them gets a wrapper around its own method, classes defined later
+included. The wrapper acts only on "rlm"; every other call reaches the original untouched. And the chat
 engine that asks a query engine tells an RLM engine whether it streams.
 """
 
@@ -19,6 +19,7 @@ from llama_index.core.indices.base import BaseIndex
 from llama_index.core.indices.composability.graph import ComposableGraph
 
 from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.chat_engine import RLMChatEngine
 from rlm_integrations.llama_index.chat_streaming import telling, telling_async
 from rlm_integrations.llama_index.query_engine import RLMQueryEngine
 
@@ -39,7 +40,7 @@ _former_init_subclass: Any = None
 
 
 def install() -> None:
-    """Make `as_query_engine(engine="rlm")` work on every index class. May be called again and from any thread."""
+    """Make both work on every index class. May be called again and from any thread."""
     global _installed
     with _lock:
         for cls in _hooked_classes():
@@ -117,17 +118,31 @@ def _wrap_as_query_engine(original: _Method) -> _Method:
 def _wrap_as_chat_engine(original: _Method) -> _Method:
     @functools.wraps(original)
     def as_chat_engine(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if _installed and kwargs.get("engine") == ENGINE_NAME:
-            mode = args[0] if args else kwargs.get("chat_mode", "best")
-            mode = getattr(mode, "value", mode)
-            if mode != "condense_question":
-                warn_caller(
-                    f'as_chat_engine: chat_mode={mode!r} never calls the query engine, so engine="{ENGINE_NAME}" '
-                    'has no effect; pass chat_mode="condense_question"'
-                )
+        mode = args[0] if args else kwargs.get("chat_mode", "best")
+        mode = getattr(mode, "value", mode)
+        if _installed and mode == ENGINE_NAME:
+            return RLMChatEngine.from_index(self, **_chat_arguments(args, kwargs))
+        if _installed and kwargs.get("engine") == ENGINE_NAME and mode != "condense_question":
+            warn_caller(
+                f'as_chat_engine: chat_mode={mode!r} never calls the query engine, so engine="{ENGINE_NAME}" '
+                'has no effect; pass chat_mode="rlm", or "condense_question" to ask each question by itself'
+            )
         return original(self, *args, **kwargs)
 
     return as_chat_engine
+
+
+def _chat_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `as_chat_engine("rlm", llm, ...)` but the mode."""
+    if len(args) > 2 or (len(args) == 2 and "llm" in kwargs):
+        raise TypeError(f'as_chat_engine(chat_mode="{ENGINE_NAME}") takes one more positional argument, llm')
+    name = kwargs.get("engine", ENGINE_NAME)
+    if name != ENGINE_NAME:
+        raise TypeError(f'as_chat_engine: chat_mode="{ENGINE_NAME}" has the engine "{ENGINE_NAME}", not {name!r}')
+    if "index" in kwargs:
+        raise TypeError(f'as_chat_engine(chat_mode="{ENGINE_NAME}") takes no index: it reads the one it is called on')
+    named = {key: value for key, value in kwargs.items() if key not in ("chat_mode", "engine")}
+    return named | ({"llm": args[1]} if len(args) == 2 else {})
 
 
 _WRAPPERS: _Wrappers = {"as_query_engine": _wrap_as_query_engine, "as_chat_engine": _wrap_as_chat_engine}

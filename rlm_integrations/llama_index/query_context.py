@@ -18,6 +18,7 @@ from rlm_integrations.core.calls.once import Once
 from rlm_integrations.core.calls.threads import within_loop
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.llama_index.caller_warning import for_caller, warn_caller
 from rlm_integrations.llama_index.documents import NodeCorpus
@@ -156,6 +157,16 @@ class GivenNodes:
 
 
 RunContext = NodesContext | RetrieverContext | GivenNodes
+
+
+@dataclass(slots=True)
+class Chat:
+    """What the questions of a chat share: their session, and what their retriever found."""
+
+    memory: SessionMemory
+    context: RunContext | None = None
+    """Taken by the first question."""
+
 
 _EMPTY = NodesContext(NodeCorpus(Corpus(()), ()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
+from uuid import uuid4
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import RESPONSE_TYPE
@@ -22,12 +23,13 @@ from pydantic import BaseModel
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.language_model import CodeProtocol
+from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
 from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
@@ -48,7 +50,7 @@ from rlm_integrations.llama_index.constructors import QueryEngineConstructors
 from rlm_integrations.llama_index.events import instrumentation_event
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
 from rlm_integrations.llama_index.node_selection import NodeSelection
-from rlm_integrations.llama_index.query_context import QueryContext, RunContext, read_context
+from rlm_integrations.llama_index.query_context import Chat, QueryContext, RunContext, read_context
 from rlm_integrations.llama_index.response import build_response
 from rlm_integrations.llama_index.sub_tools import as_sub_tools
 from rlm_integrations.llama_index.tools import tool_functions
@@ -178,18 +180,48 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
         return await self._arun(query_bundle, await self._context.afor_run(), CBEventType.QUERY)
 
-    def _run(self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType) -> RESPONSE_TYPE:
-        asked = take_asked(self)
+    def query_in(self, chat: Chat, messages: tuple[Message, ...]) -> RESPONSE_TYPE:
+        """For RLMChatEngine: the answer to the last message, as a text, in the chat's session."""
+        chat.context = chat.context or self._context.for_run()
+        return self._run(QueryBundle(messages[-1].content), chat.context, CBEventType.QUERY, chat.memory, messages)
+
+    async def aquery_in(self, chat: Chat, messages: tuple[Message, ...]) -> RESPONSE_TYPE:
+        """`query_in`, on the caller's event loop."""
+        context, query = await self._context.afor_run(), QueryBundle(messages[-1].content)
+        chat.context = chat.context or context  # another question may have come first
+        return await self._arun(query, chat.context, CBEventType.QUERY, chat.memory, messages)
+
+    def new_chat(self) -> Chat:
+        """For RLMChatEngine."""
+        return Chat(SessionMemory(None, uuid4().hex))
+
+    def _run(
+        self,
+        query_bundle: QueryBundle,
+        context: RunContext,
+        kind: CBEventType,
+        session: SessionMemory | None = None,
+        messages: tuple[Message, ...] = (),
+    ) -> RESPONSE_TYPE:
+        asked = take_asked(self) if session is None else False
         with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
-            result = self._engine.run(query_bundle.query_str, context.core_context)
+            result = self._engine.ask_in(session, messages or query_bundle.query_str, context.core_context)
             response = self._respond(result, context, "stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
-    async def _arun(self, query_bundle: QueryBundle, context: RunContext, kind: CBEventType) -> RESPONSE_TYPE:
-        asked = take_asked(self)
+    async def _arun(
+        self,
+        query_bundle: QueryBundle,
+        context: RunContext,
+        kind: CBEventType,
+        session: SessionMemory | None = None,
+        messages: tuple[Message, ...] = (),
+    ) -> RESPONSE_TYPE:
+        asked = take_asked(self) if session is None else False
         with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
-            result = await self._async_engine.arun(query_bundle.query_str, context.core_context)
+            question = messages or query_bundle.query_str
+            result = await self._async_engine.aask_in(session, question, context.core_context)
             # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
             response = await in_thread(self._respond, result, context, "async_stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})

@@ -56,9 +56,9 @@ def build_response(
     if inline_citations:
         text = mark_citations(text, result.citations, evidence.source_numbers())
     if delivery == "stream":
-        return StreamingResponse(_replay(text), source_nodes=nodes, metadata=metadata)
+        return StreamingResponse(replay(text), source_nodes=nodes, metadata=metadata)
     if delivery == "async_stream":
-        return AsyncStreamingResponse(_replay_async(text), source_nodes=nodes, metadata=metadata)
+        return AsyncStreamingResponse(replay_async(text), source_nodes=nodes, metadata=metadata)
     return Response(text, source_nodes=nodes, metadata=metadata)
 
 
@@ -100,10 +100,10 @@ def _words(text: str) -> Iterator[str]:
     return (found[0] for found in _WORD.finditer(text))
 
 
-def _replay(text: str) -> Generator[str, None, None]:
+def replay(text: str) -> Generator[str, None, None]:
     yield from _words(text)
 
 
-async def _replay_async(text: str) -> AsyncGenerator[str, None]:
+async def replay_async(text: str) -> AsyncGenerator[str, None]:
     for word in _words(text):
         yield word

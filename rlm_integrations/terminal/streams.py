@@ -139,7 +139,7 @@ def write_out(text: str) -> None:
 
     Raises OSError where it cannot be written; stdout is an UnfailingStream then.
     """
-    _write_whole((printable(text) if sys.stdout is not None and _is_terminal(sys.stdout) else text) + "\n")
+    _write_whole((printable(text) if stdout_is_terminal() else text) + "\n")
 
 
 def write_out_drawn(text: str) -> None:
@@ -149,9 +149,14 @@ def write_out_drawn(text: str) -> None:
 
 def stdout_is_screen() -> bool:
     """Whether stdout is a terminal that knows more than lines of plain text, and more than ASCII."""
-    if sys.stdout is None or not _is_terminal(sys.stdout) or os.environ.get("TERM") in ("dumb", "unknown"):
+    if not stdout_is_terminal() or os.environ.get("TERM") in ("dumb", "unknown"):
         return False
     return stdout_encoding().lower().startswith("utf")
+
+
+def stdout_is_terminal() -> bool:
+    """Of any kind."""
+    return sys.stdout is not None and _is_terminal(sys.stdout)
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -15,7 +15,13 @@ from llama_index.core import Settings
 
 ROOT = Path(__file__).parents[2]
 HALVES = {
-    "README.md": ["First run", "LangChain", "LlamaIndex", "The corpus, and what comes back"],
+    "README.md": [
+        "First run",
+        "LangChain",
+        "LlamaIndex",
+        "The corpus, and what comes back",
+        "One question after another",
+    ],
     "docs/configuration.md": None,
     "docs/langchain.md": None,
     "docs/llama_index.md": None,

@@ -98,6 +98,12 @@ class Corpus:
             return Corpus([*documents, *self.brought], join_to=self._base, retriever=self.retriever, files=self.files)
         return Corpus(documents, join_to=self)
 
+    def followed_by(self, documents: Sequence[Document]) -> Corpus:
+        """This corpus with further documents, of new ids, at its end. A single text beside them gets an id."""
+        if not documents:
+            return self
+        return Corpus((*self.as_documents(), *documents), retriever=self.retriever, files=self.files)
+
     @classmethod
     def of(cls, context: object) -> Corpus:
         """Read what a user passed as `context`. Files that were skipped are warned of (UserWarning).

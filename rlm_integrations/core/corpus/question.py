@@ -7,7 +7,7 @@ A shorter message the root sees whole; where there is no other corpus it is one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -39,8 +39,20 @@ class Question:
     """The other messages of the user and the system that may hold a corpus, as a prompt's `{context}`."""
 
 
-def read_question(question: str | Sequence[Message], message_chars: int) -> Question:
+def read_question(
+    question: str | Sequence[Message],
+    message_chars: int,
+    *,
+    prefix: str = "message",
+    known: Mapping[str, str] | None = None,
+) -> Question:
     """The last user message is the question; the others keep their roles and places.
+
+    Args:
+        question: A text, or messages.
+        message_chars: Of the longest message that is shown whole.
+        prefix: Of the ids of overlong messages; their places follow.
+        known: Texts that are documents of the corpus already, with their ids.
 
     Raises InvalidArgumentError where nothing is asked, and for anything else than a str or Messages.
     """
@@ -54,12 +66,13 @@ def read_question(question: str | Sequence[Message], message_chars: int) -> Ques
     documents: list[Document] = []
     shown: list[Document] = []
     for place, message in enumerate(messages):
-        document = Document(f"message-{place + 1}", message.content, {"role": message.role})
+        known_id = (known or {}).get(message.content)
+        document = Document(known_id or f"{prefix}-{place + 1}", message.content, {"role": message.role})
         if len(message.content) <= message_chars:
             if message.role != "assistant" and len(message.content) >= _CITABLE_CHARS:
                 shown.append(document)
         else:
-            documents.append(document)
+            documents += [document] * (known_id is None)
             messages[place] = Message(message.role, _shortened(document))
     return Question(
         text=messages[asked].content,

@@ -14,6 +14,11 @@ from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.wire.calls import HostCall
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
+_INTERRUPT_S = 0.5
+"""Seconds that code has to end when its run is cancelled: whoever waits for that run waits little longer."""
+
+_CUT_SHORT = "the question before was ended while its code ran"
+
 
 class LiveRepl:
     """Runs steps, and hands the host calls of their code to the host functions."""
@@ -23,14 +28,31 @@ class LiveRepl:
         open_repl: Callable[[], Coroutine[Any, Any, Repl]],
         host: HostFunctions,
         opened: Callable[[], Awaitable[None]],
+        *,
+        outlives: bool = False,
     ) -> None:
-        """`open_repl` starts a REPL over what the corpus is at that moment; `opened` is awaited when code is to run."""
+        """Give it what opens a REPL.
+
+        Args:
+            open_repl: Starts a REPL over what the corpus is at that moment.
+            host: Answers the calls of the code.
+            opened: Awaited when code is to run.
+            outlives: Whether the REPL is to outlive this run, even one that is cancelled amid a step.
+        """
         self._open_repl = open_repl
         self._host = host
         self._opened = opened
         self._opening: asyncio.Task[Repl] | None = None
         self._repl: Repl | None = None
         self._calls: set[asyncio.Task[Any]] = set()
+        self._told = self._ending = False
+        self._outlives = outlives
+        self.lost = ""
+        """Why there is no REPL, where there was one."""
+
+    def take_up(self, repl: Repl) -> None:
+        """Go on with one that is there."""
+        self._repl = repl
 
     def open_early(self) -> None:
         """Begin to open, so that the first step need not wait."""
@@ -40,19 +62,46 @@ class LiveRepl:
         """Run the blocks. After ReplLost the next step has a new REPL. Raises SandboxError."""
         if self._repl is None:
             self._repl = await (self._opening or self._open_repl())
-            self._opening = None
+            self._opening, self._told = None, False
+        if not self._told:
+            self._told = True
             await self._opened()
         repl, loop, context = self._repl, asyncio.get_running_loop(), copy_context()
+        self.lost = _CUT_SHORT
 
         def begin(call: HostCall) -> None:
+            if self._ending:
+                repl.refuse(call.id, "failed", "the run was ended")
+                return
             answering = self._answer(call, repl, record)
             self._calls.add(loop.create_task(answering, context=context.copy()))
 
-        outcome = await repl.step(blocks, begin, seconds)
+        running = repl.step(blocks, begin, seconds)
+        stays = self._outlives and hasattr(repl, "interrupt")  # a sandbox of somebody's own may know no sessions
+        outcome = await (self._interruptible(repl, running) if stays else running)
         if isinstance(outcome, ReplLost):
-            self._repl = None
+            self._repl, self.lost = None, outcome.reason
             await repl.close()
         return outcome
+
+    async def _interruptible(
+        self, repl: Repl, running: Coroutine[Any, Any, StepDone | ReplLost]
+    ) -> StepDone | ReplLost:
+        """A cancellation interrupts the code, which keeps its variables; only code that goes on is killed."""
+        step = asyncio.create_task(running)
+        try:
+            return await asyncio.shield(step)
+        except asyncio.CancelledError:
+            self._ending = True
+            for task in [*self._calls]:
+                task.cancel()
+            repl.interrupt()
+            await asyncio.wait([step], timeout=_INTERRUPT_S)
+            raise
+        finally:
+            if not step.done():
+                step.cancel()
+                await asyncio.gather(step, return_exceptions=True)
 
     async def _answer(self, event: HostCall, repl: Repl, record: StepRecord) -> None:
         task = asyncio.current_task()
@@ -76,16 +125,21 @@ class LiveRepl:
 
         The code ends first, and at once, even if a call does not let itself be cancelled or this is cancelled too.
         """
+        await self.end(lambda repl: False)
+
+    async def end(self, keeps: Callable[[Repl], bool]) -> None:
+        """The same, but for a REPL that `keeps` takes over. It is asked where there is one, dead or alive."""
         repl, ending = self._repl, [*self._calls]
         if self._opening is not None:
             if not self._opening.done():
                 ending.append(self._opening)
             elif not self._opening.cancelled() and self._opening.exception() is None:
                 repl = self._opening.result()
+        self._repl = self._opening = None
         for task in ending:
             task.cancel()
         try:
-            if repl is not None:
+            if repl is not None and not keeps(repl):
                 await repl.close()
         finally:
             await asyncio.gather(*ending, return_exceptions=True)

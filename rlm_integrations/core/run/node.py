@@ -33,6 +33,7 @@ from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
+from rlm_integrations.core.run.continued import Continued
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
@@ -40,6 +41,7 @@ from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.sub_lm import sub_calls_of
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.ends_run import let_through
 from rlm_integrations.core.trace.events import (
     CodeEnded,
@@ -61,13 +63,25 @@ from rlm_integrations.wire.steps import CodeError, StepDone
 
 
 class Node:
-    """A root LM over one corpus, with a REPL of its own. `path` is its place in the tree of the run."""
+    """A root LM over one corpus, with a REPL of its own, or that of its session.
 
-    def __init__(self, shared: Shared, question: Question, path: Path, ask: AskRootLM, turn: Turn) -> None:
+    `path` is its place in the tree of the run.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        question: Question,
+        path: Path,
+        ask: AskRootLM,
+        turn: Turn,
+        session: SessionMemory | None = None,
+    ) -> None:
         self._shared, self._plan, self._account = shared, shared.plan, shared.account
         self._emit = partial(shared.account.emit, node=path)
         self._question = question
         self._path, self._ask, self._turn = path, ask, turn
+        self._session = Continued(session)
         self._rules: Rules
         self._host: HostFunctions
         self._retrieval: Retrieval
@@ -86,7 +100,13 @@ class Node:
         """Ask until there is an answer. Raises RunError, and InvalidArgumentError for the context."""
         shared, budget = self._shared, self._budget
         self.corpus = await read_corpus(
-            context, self._question, budget.call_seconds(), shared.threads, self._plan.ends_run, sync=shared.sync
+            context,
+            self._question,
+            budget.call_seconds(),
+            shared.threads,
+            self._plan.ends_run,
+            sync=shared.sync,
+            before=self._session.corpus,
         )
         self.started = True
         messages = await self._open()
@@ -97,12 +117,14 @@ class Node:
                 self.corpus.chars,
                 corpus_line(self.corpus),
                 shown_whole(self.corpus, self._plan.limits),
+                self._session.id,
+                self._session.question_number,
             )
         )
         if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
             await self._emit(Warned("stuffed_reprs", warning))
         await self._emit(ConversationOpened(messages))
-        state, action = await self._decide(State(), Opened(messages))
+        state, action = await self._decide(State(variables=self._session.variables), Opened(messages))
         while True:
             match action:
                 case CallRootLM():
@@ -115,9 +137,9 @@ class Node:
                     raise self._failure(action)
 
     async def close(self) -> None:
-        """End the REPL, and every call that is still open."""
+        """End every call that is still open, and the REPL, which a session keeps."""
         if self._repl is not None:
-            await self._repl.close()
+            await self._session.close(self._repl, self.corpus, self.retrieved, self._plan.limits)
 
     @property
     def retrieved(self) -> tuple[Document, ...]:
@@ -161,10 +183,10 @@ class Node:
         async def open_repl() -> Repl:
             return await plan.sandbox.open(corpus, settings, self.retrieved)
 
-        self._repl = LiveRepl(open_repl, self._host, self._repl_opened)
-        if not whole:
-            self._repl.open_early()
-        return await shared.threads.run(opening_messages, plan, self._question, corpus, settings)
+        self._repl = LiveRepl(open_repl, self._host, self._repl_opened, outlives=self._session.id is not None)
+        seconds = self._budget.seconds_left()
+        await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not whole)
+        return await shared.threads.run(opening_messages, plan, self._question, corpus, settings, self._session.words)
 
     async def _repl_opened(self) -> None:
         capabilities = self._plan.sandbox.capabilities()

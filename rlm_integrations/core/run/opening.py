@@ -50,16 +50,24 @@ def window_chars(model: LanguageModel) -> int | None:
 
 
 async def read_corpus(
-    context: object, question: Question, seconds: float, threads: RunThreads, ends_run: EndsRun | None, *, sync: bool
+    context: object,
+    question: Question,
+    seconds: float,
+    threads: RunThreads,
+    ends_run: EndsRun | None,
+    *,
+    sync: bool,
+    before: Corpus | None = None,
 ) -> Corpus:
     """The corpus of what was passed as context, with what a retriever finds for the question, and what it brought.
 
     Where there is none, it is the text of the longer messages: a chain may have stuffed its documents into a prompt.
+    In a session it is, from the second question on, what it was `before`; what is found then stands at its end.
 
     What takes a while over a large corpus is done now, in a thread. The retriever has so many seconds. Raises
     InvalidArgumentError, and RunError where the retriever failed.
     """
-    corpus = read = await threads.run(_read, context)
+    corpus = read = await threads.run(_read, context) if before is None else before
     if corpus.retriever is not None:
         try:
             async with asyncio.timeout(seconds):
@@ -68,9 +76,12 @@ async def read_corpus(
         except Exception as error:
             let_through(error, ends_run)
             raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
-        corpus = Corpus(hits, retriever=corpus.retriever) if corpus.kind == "none" else corpus.preceded_by(hits)
+        if before is not None:
+            corpus = before.followed_by([hit for hit in hits if hit.id not in before.by_id])
+        else:
+            corpus = Corpus(hits, retriever=corpus.retriever) if corpus.kind == "none" else corpus.preceded_by(hits)
     corpus = corpus.preceded_by(question.documents)
-    if corpus.kind == "none" and corpus.retriever is None and question.shown:
+    if before is None and corpus.kind == "none" and corpus.retriever is None and question.shown:
         corpus = Corpus(question.shown, in_messages=True)
     if corpus is not read:
         await threads.run(study, corpus)
@@ -83,8 +94,10 @@ def _read(context: object) -> Corpus:
     return corpus
 
 
-def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSettings) -> tuple[Message, ...]:
-    """What the root LM sees before its first reply, for a REPL of these settings."""
+def opening_messages(
+    plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSettings, session: str = ""
+) -> tuple[Message, ...]:
+    """What the root LM sees before its first reply, for a REPL of these settings. `session` tells of what is in it."""
     kind = "retriever" if corpus.retriever else {"documents": "docs"}.get(corpus.kind, corpus.kind)
     system = root_system(
         context_kind=kind,
@@ -102,7 +115,7 @@ def opening_messages(plan: RunPlan, question: Question, corpus: Corpus, settings
         system += "\n\n" + fill("instructions", instructions=plan.instructions)
     chunk_chars = settings.chunk_chars if settings.depth else None
     first = first_message(
-        context=describe(corpus, plan.limits, plan.fence_key, chunk_chars),
+        context="\n\n".join(filter(None, (describe(corpus, plan.limits, plan.fence_key, chunk_chars), session))),
         question=question.text,
         max_iterations=plan.limits.max_iterations,
         answer_schema=plan.answer_type.schema,

@@ -24,6 +24,7 @@ from rlm_integrations.core.run.node import Node
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn, Turns
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
 from rlm_integrations.core.trace.ends_run import EndsRunError
@@ -37,9 +38,21 @@ from rlm_integrations.core.wording import error_words
 class RunTree:
     """Use `await RunTree(...).perform()`, once. Raises InvalidArgumentError for a wrong question."""
 
-    def __init__(self, plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> None:
-        asked = read_question(question, plan.limits.message_chars)
+    def __init__(
+        self,
+        plan: RunPlan,
+        question: str | Sequence[Message],
+        context: object,
+        *,
+        sync: bool,
+        session: SessionMemory | None = None,
+    ) -> None:
+        if session is not None:
+            session.go_over(context)
+        read = read_question if session is None else session.read
+        asked = read(question, plan.limits.message_chars)
         self._plan, self._question, self._context = plan, asked.text, context
+        self._asked, self._session = asked, session
         self._account = Account(asked.text, plan.limits, plan.on_event, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
@@ -52,7 +65,7 @@ class RunTree:
         turns = Turns(plan.limits.max_repls)
         shared = Shared(plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns)
         ask = partial(self._calls.root_call, root, with_tool=plan.protocol == "tool")
-        self._node = Node(shared, asked, (), ask, Turn(turns, 0))
+        self._node = Node(shared, asked, (), ask, Turn(turns, 0), session)
 
     async def perform(self) -> RLMResult[Any]:
         """The result of the run.
@@ -74,6 +87,8 @@ class RunTree:
             action = await self._node.answer(self._context)
             await self._warn_of(action)
             result = await self._finished(action)
+            if self._session is not None:
+                self._session.remember(self._asked, result.text)
         except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
             closed_loop = True
             raise

@@ -41,6 +41,9 @@ class RunStarted(_Moment):
     """The corpus in a line, as the trace has it."""
     shown_whole: bool = False
     """Whether the root LM sees all of it before its first reply."""
+    session: str | None = None
+    """The id of the session that the question belongs to, and its number in that, from 1."""
+    question_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

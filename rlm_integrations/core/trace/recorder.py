@@ -81,6 +81,7 @@ class Recorder:
                 self._of_sub_call(event.node, event.number).take(event)
             case RunStarted():
                 trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
+                trace.session, trace.question_number = event.session, event.question_number
             case ConversationOpened():
                 trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
             case ReplOpened():

@@ -187,6 +187,9 @@ class RLMTrace(_Record):
     """What the corpus was, in a line: "240 documents, 12,345 characters"."""
     shown_whole: bool = False
     """Whether the root LM saw all of it before its first reply."""
+    session: str | None = None
+    """The id of the session that the question belongs to, and its number in that, from 1. None: of no session."""
+    question_number: int | None = None
     limits: RLMLimits
     sandbox: str = ""
     """What ran the code; empty where none was run."""

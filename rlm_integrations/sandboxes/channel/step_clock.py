@@ -36,6 +36,10 @@ class StepClock:
         if since is None:
             self._wall = left, now
 
+    def stop(self, now: float) -> None:
+        """The time of the run is over."""
+        self._end = min(self._end, now)
+
     def charge(self, cpu: float) -> None:
         """CPU time that the host has spent on the step."""
         self._cpu_end -= cpu

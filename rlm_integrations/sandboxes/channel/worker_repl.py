@@ -47,11 +47,17 @@ class Channel(Protocol):
         """Hand on nothing any more. `_gone` is not called."""
         ...
 
+    def leave_loop(self) -> None:
+        """Keep what comes, until there is a loop again."""
+        ...
+
+    def join_loop(self, loop: asyncio.AbstractEventLoop) -> None: ...
+
 
 class WorkerRepl(ABC):
     """Implements `core.sandbox.Repl` but for what depends on the kind of worker: its process and its time limits.
 
-    It belongs to the event loop that runs when it is made.
+    It belongs to the event loop that runs when it is made, until it leaves that.
     """
 
     _channel: Channel
@@ -62,9 +68,9 @@ class WorkerRepl(ABC):
         self._messages = Messages()
         self._calls: deque[HostCall] = deque()
         """Those that are not begun yet."""
-        self._on_call: Callable[[HostCall], None]
-        self._waits_for_turn = False
-        """Whether the loop is to turn before another is begun."""
+        self._on_call: Callable[[HostCall], None] | None = None
+        self._next_turn: asyncio.Handle | None = None
+        """When the loop has turned, others of them are begun."""
         self._ended: asyncio.Future[StepDone | None] | None = None
         """The end of the running step; None where the worker is gone."""
         self._step: RunningStep | None = None
@@ -140,19 +146,49 @@ class WorkerRepl(ABC):
         if call_id in self._open_calls:
             self._answer(call_id, encode({"t": "refuse", "id": call_id, "kind": kind, "message": message}))
 
+    def interrupt(self) -> None:
+        if self._step is not None:
+            self._step.clock.stop(time.monotonic())
+            self._keep_time()
+
     @abstractmethod
     async def close(self) -> None:
         """As `core.sandbox.Repl.close`."""
+
+    def leave_loop(self) -> bool:
+        if self._step is not None:
+            raise RuntimeError("a step of this REPL is still running")
+        if self._channel.closed:
+            return False
+        self._stop_keeping_time()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
+        self._on_call, self._ended = None, None  # what they belong to may hold whoever would end this REPL
+        self._channel.leave_loop()
+        return True
+
+    def join_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._begun = BegunCalls(self._loop)
+        self._channel.join_loop(self._loop)
+
+    @abstractmethod
+    def end(self) -> None:
+        """As `core.sandbox.Repl.end`."""
+
+    @property
+    @abstractmethod
+    def memory_bytes(self) -> int:
+        """As `core.sandbox.Repl.memory_bytes`."""
 
     # --- the channel
 
     def _begin_calls(self) -> None:
         """Begin as many of the calls as one turn of the loop is to begin; the others in later turns."""
-        if self._step is not None and self._calls:
+        if self._step is not None and self._on_call is not None and self._calls:
             self._begun.begin(self._calls, self._on_call, self._step.clock)
-        self._waits_for_turn = bool(self._calls)
-        if self._waits_for_turn:
-            self._loop.call_soon(self._begin_calls)
+        self._next_turn = self._loop.call_soon(self._begin_calls) if self._calls else None
 
     def _tell(self, end: StepDone | None) -> None:
         if self._ended is not None and not self._ended.done() and not self._loop.is_closed():
@@ -167,7 +203,7 @@ class WorkerRepl(ABC):
                         return
             except ProtocolError as error:
                 self._kill(f"it broke the protocol with {error}")
-        if not self._waits_for_turn:
+        if self._next_turn is None:
             self._begin_calls()
 
     def _charged(self) -> Charged:

@@ -37,6 +37,18 @@ class MontyRepl(WorkerRepl):
         self._kill("it was closed")
         await asyncio.wait([self._exited])
 
+    def join_loop(self) -> None:
+        super().join_loop()
+        self._exited = self._loop.create_future()
+
+    def end(self) -> None:
+        self._channel.close()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Not known: its memory is in two processes, and bounded in each."""
+        return 0
+
     # --- what a VM below a worker has of its own
 
     def _cpu_seconds(self) -> float:

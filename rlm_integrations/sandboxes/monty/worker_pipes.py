@@ -8,12 +8,41 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 
 from rlm_integrations.sandboxes.channel.frames import write_frame
 from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess
 
 _READ_BYTES = 64 << 10  # the host parses so much in one go
+
+
+class LoopOrNone:
+    """The event loop of one pair of pipes, from any thread; while there is none, what is to be called in it waits."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = loop
+        self._waiting: list[Callable[[], None]] = []
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Raises RuntimeError where the loop is closed."""
+        with self._lock:
+            if self._loop is None:
+                self._waiting.append(function)
+            else:
+                self._loop.call_soon_threadsafe(function)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._loop = None
+
+    def join(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._loop = loop
+            for function in self._waiting:
+                loop.call_soon(function)
+            self._waiting.clear()
 
 
 class WorkerPipes:
@@ -38,7 +67,8 @@ class WorkerPipes:
         self.reads = True
         self.closed = False
         self._ends = weakref.finalize(self, _end, worker, self._turns)
-        reader = _Reader(worker, loop, self._writer, self._turns, weakref.ref(self))
+        self._loop = LoopOrNone(loop)
+        reader = _Reader(worker, self._loop, self._writer, self._turns, weakref.ref(self))
         threading.Thread(target=reader.run, name="rlm-monty-read", daemon=True).start()
 
     @property
@@ -64,6 +94,13 @@ class WorkerPipes:
         """End the worker; `on_exit` follows."""
         self.closed = True
         self._ends()
+
+    def leave_loop(self) -> None:
+        """Keep what comes until there is a loop again."""
+        self._loop.leave()
+
+    def join_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop.join(loop)
 
     def take(self, data: bytes) -> None:
         """For the reader, in the loop."""
@@ -123,7 +160,7 @@ class _Reader:
     def __init__(
         self,
         worker: VmWorkerProcess,
-        loop: asyncio.AbstractEventLoop,
+        loop: LoopOrNone,
         writer: _Writer,
         turns: threading.Semaphore,
         pipes: weakref.ref[WorkerPipes],
@@ -133,13 +170,13 @@ class _Reader:
     def run(self) -> None:
         with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: the loop is closed
             while (data := os.read(self._worker.incoming, _READ_BYTES)) and not self._worker.killed:
-                self._loop.call_soon_threadsafe(self._hand_on, data)
+                self._loop.call(partial(self._hand_on, data))
                 self._turns.acquire()
         self._worker.kill()
         self._writer.stop()
         status = self._worker.reap()
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._report, status)
+            self._loop.call(partial(self._report, status))
 
     def _hand_on(self, data: bytes) -> None:
         pipes = self._pipes()

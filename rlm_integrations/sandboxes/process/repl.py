@@ -15,7 +15,7 @@ from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
 from rlm_integrations.sandboxes.process.watch import LOOK_S, watch
 from rlm_integrations.sandboxes.process.worker_channel import WorkerChannel
-from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, thread_count
+from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, memory_bytes, thread_count
 from rlm_integrations.sandboxes.process_worker.thread_guard import MAX_THREADS
 from rlm_integrations.wire.settings import ReplSettings
 
@@ -53,6 +53,31 @@ class ProcessRepl(WorkerRepl):
             await self._exit_status()
         finally:
             self._let_go()
+
+    def leave_loop(self) -> bool:
+        left = super().leave_loop()
+        if left and not self._exited.done():
+            self._loop.remove_reader(self._worker.leash.fileno())
+        return left
+
+    def join_loop(self) -> None:
+        super().join_loop()
+        before, self._exited = self._exited, self._loop.create_future()
+        if before.done():
+            self._exited.set_result(before.result())
+        else:
+            self._loop.add_reader(self._worker.leash.fileno(), self._read_leash)
+
+    def end(self) -> None:
+        self._closed = True
+        self._end_process()
+        self._channel.close()
+        self._worker.leash.close()
+        self._close_pidfd()
+
+    @property
+    def memory_bytes(self) -> int:
+        return memory_bytes(self._worker.pid)
 
     # --- what a process has of its own
 

@@ -15,7 +15,7 @@ _SENT_A_TURN, _LEAST_COST = 1 << 20, 1 << 14  # bytes; a worker that reads as fa
 
 
 class WorkerChannel:
-    """Hands on what comes, and keeps what the worker has not read yet. It belongs to one event loop."""
+    """Hands on what comes, and keeps what the worker has not read yet. It belongs to one event loop at a time."""
 
     def __init__(
         self,
@@ -25,7 +25,9 @@ class WorkerChannel:
         on_end: Callable[[], None],
     ) -> None:
         """`on_end` is called when the worker has closed its end, not after `close`."""
-        self._socket, self._loop, self._on_data, self._on_end = connection, loop, on_data, on_end
+        self._socket, self._on_data, self._on_end = connection, on_data, on_end
+        self._loop = loop
+        self._rests = False
         self._unsent: deque[memoryview] = deque()
         self.unsent_bytes = 0
         self._waits_to_write = False
@@ -64,10 +66,26 @@ class WorkerChannel:
         self.closed = True
         self._unsent.clear()
         self.unsent_bytes = 0
+        if not self._rests:
+            self._forget()
+        self._socket.close()
+
+    def leave_loop(self) -> None:
+        """Be of no loop, until `join_loop`: what comes stays in the socket."""
+        self._forget()
+        self._rests = True
+
+    def join_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._rests = loop, False
+        if self.reads:
+            loop.add_reader(self._socket, self._read)
+        if self._waits_to_write:
+            loop.add_writer(self._socket, self._send)
+
+    def _forget(self) -> None:
         if not self._loop.is_closed():
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
-        self._socket.close()
 
     def _read(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from mmap import PAGESIZE
 
 _OWN_LINKS = 2  # of every folder: its name, and its own "."
 
@@ -24,3 +25,13 @@ def thread_count(pid: int) -> int:
         return os.lstat(f"/proc/{pid}/task").st_nlink - _OWN_LINKS
     except OSError:
         return 0
+
+
+def memory_bytes(pid: int) -> int:
+    """Memory of its own that it has in use, without what lies in files that others have mapped as well."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            _, resident, shared, *_ = map(int, file.read().split())
+    except (OSError, ValueError):  # it has ended, or /proc does not show it
+        return 0
+    return (resident - shared) * PAGESIZE

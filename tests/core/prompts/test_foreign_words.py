@@ -31,6 +31,7 @@ from rlm_integrations.core.loop.observation import StepContext, bare_result, obs
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.fences import fence_tag
+from rlm_integrations.core.session.memory import begun_anew, goes_on
 from rlm_integrations.core.wording import FOREIGN_CHARS, one_line
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
@@ -203,6 +204,8 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "last_call.question": lambda words: last_call(question=words),
     "repl_lost.reason": lambda words: observed(lost=words),
     "session_lost.reason": lambda words: bare_result(ReplLost(words)),
+    "session_ended.reason": lambda words: begun_anew(words or "x").words,
+    "session_goes_on.variables": lambda words: goes_on([words]),
     "observation.sub_calls_failed.reason": lambda words: failed_batch(words, of=1),
     "observation.sub_calls_failed_at.reason": lambda words: failed_batch(words, of=2),
     "context_docs.ids": sampled,
