@@ -38,7 +38,7 @@ def write_documents(corpus: Corpus) -> tuple[int, int]:
 def _write_records(corpus: Corpus, texts: TextFile) -> int:
     writer = RecordWriter("rlm-corpus", texts)
     try:
-        _add(writer, corpus.as_documents())
+        _add(writer, corpus.as_documents(), rows=corpus.table is not None)
         return writer.finish()
     finally:
         writer.discard()
@@ -56,18 +56,25 @@ def write_setup(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Docu
         own = [piece.document for piece in corpus.pieces if piece.place is None]
     elif held:
         opening["renamed"] = _renamed(corpus)
-        own = corpus.documents[: len(corpus.brought)] if corpus is not corpus.shared else ()
+        own = _own(corpus)
+    elif corpus.table is not None:
+        own = _own(corpus)
     writer = RecordWriter("rlm-setup")
     try:
         writer.value(opening)
         if not held:
-            _add(writer, corpus.as_documents())
+            _add(writer, corpus.as_documents()[len(own) :], rows=corpus.table is not None)
         _add(writer, own)
         _add(writer, retrieved)
         return writer.finish()
     except BaseException:
         writer.discard()
         raise
+
+
+def _own(corpus: Corpus) -> Sequence[Document]:
+    """What stands before the shared documents."""
+    return () if corpus is corpus.shared or isinstance(corpus, CorpusPart) else corpus.documents[: len(corpus.brought)]
 
 
 def _picked(piece: Piece) -> tuple[int, int, int | None, str] | None:
@@ -86,8 +93,8 @@ def _renamed(corpus: Corpus) -> list[tuple[int, str]]:
     return [(place, new.id) for place, (old, new) in enumerate(zip(own, together, strict=True)) if old.id != new.id]
 
 
-def _add(writer: RecordWriter, documents: Sequence[Document]) -> None:
+def _add(writer: RecordWriter, documents: Sequence[Document], *, rows: bool = False) -> None:
     try:
-        writer.documents(len(documents), ((each.id, each.text, each.metadata) for each in documents))
+        writer.documents(len(documents), ((each.id, each.text, each.metadata) for each in documents), rows=rows)
     except UnreadableMetadataError as error:
         raise InvalidArgumentError(f"context: {error}; pass flatter metadata") from None

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,10 @@ def whole(id: str = "d", key: str = "k", text: str = "x") -> str:
     return describe(Corpus.of([Document(id, text, {key: text})]), RLMLimits(inline_chars=10**7), KEY)
 
 
+def rows(row: dict[str, object]) -> str:
+    return describe(Corpus.of(pd.DataFrame([row] * 9)), RLMLimits(inline_chars=0), KEY)
+
+
 def text_of(words: str) -> str:
     return describe(Corpus.of(f"{words}{'x' * 9_000}{words}"), RLMLimits(), KEY)
 
@@ -142,6 +147,7 @@ OURS = names("""
     context_docs: documents origin chars spread reading tag
     context_docs_unseen: documents origin chars spread reading
     context_docs_whole: documents origin chars tag
+    table: frame
     context_str: chars lines reading n_head n_tail tag
     context_str_unseen: chars lines reading
     context_str_whole: chars tag
@@ -183,6 +189,8 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "context_docs_unseen.meta": lambda words: sampled(key=words),
     "context_docs_whole.meta": lambda words: whole(key=words[:400]),
     "context_docs_whole.whole": lambda words: whole(id=words[:400], text=words[:400]),
+    "table.columns": lambda words: rows({"n" + words: "v" + words}),
+    "table.text_column": lambda words: rows({"text": words or "x", "n" + words: 1}),
     "context_str.head": text_of,
     "context_str.tail": text_of,
     "context_str_whole.text": lambda words: describe(Corpus.of(words[:400] or "x"), RLMLimits(), KEY),
