@@ -91,9 +91,9 @@ def megabytes(size: float) -> str:
 
 
 async def step(repl: Repl, code: str) -> None:
-    async for event in repl.step([code]):
-        if not isinstance(event, StepDone) or event.error is not None:
-            raise RuntimeError(f"the step did not end well: {event}")
+    end = await repl.step([code], lambda call: repl.refuse(call.id, "failed", "there is no host here"))
+    if not isinstance(end, StepDone) or end.error is not None:
+        raise RuntimeError(f"the step did not end well: {end}")
 
 
 async def opened(count: int, corpus: Corpus) -> list[Repl]:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,6 +52,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 10)  # thousands of short tests make more of what stays than of garbage
 
 
 Post = Callable[[BaseHTTPRequestHandler, bytes], None]
@@ -112,10 +113,12 @@ class ProgramParent:
         warnings: Sequence[str] | None = None,
         closed: Sequence[int] = (),
         new_session: bool = False,
+        fresh: bool = False,
     ) -> Program:
         """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`.
 
-        `warnings` are what an interpreter gets as -W; None leaves those of the parent: all are errors.
+        `warnings` are what an interpreter gets as -W; None leaves those of the parent: all are errors. One that is
+        `fresh` starts a helper when it needs one, and ends as any interpreter: see `program_parent.py`.
         """
         asked = {
             "source": source,
@@ -125,6 +128,7 @@ class ProgramParent:
             "warnings": warnings,
             "closed": closed,
             "new_session": new_session,
+            "fresh": fresh,
         }
         report, far = os.pipe()
         socket.send_fds(self._requests, [json.dumps(asked).encode()], [*streams, far])
@@ -247,15 +251,20 @@ def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Call
     with ExitStack() as files:
 
         def start(
-            source: str, *arguments: object, warnings: Sequence[str] | None = ("default",), everything: bool = False
+            source: str,
+            *arguments: object,
+            warnings: Sequence[str] | None = ("default",),
+            everything: bool = False,
+            fresh: bool = False,
         ) -> RunningProgram:
             parent = program_parent(*(EVERYTHING if everything else ENGINE))
             near, far = os.pipe()
             null = files.enter_context(open(os.devnull, "rb"))
             stderr = files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
             streams = [null.fileno(), far, stderr.fileno()]
+            options: dict[str, Any] = {"warnings": warnings, "fresh": fresh}
             env, cwd = program_environment(), Path.cwd()
-            process = parent.start(source, ["-c", *arguments], streams, env=env, cwd=cwd, warnings=warnings)
+            process = parent.start(source, ["-c", *arguments], streams, env=env, cwd=cwd, **options)
             os.close(far)
             stdout = files.enter_context(open(near, encoding="utf-8"))
             running.append(RunningProgram(process, stdout, stderr))
@@ -282,14 +291,27 @@ class OpenRepl:
 
     async def run(self, *blocks: str, seconds_left: float = float("inf")) -> StepDone | ReplLost:
         """The end of a step."""
-        async for event in self.repl.step(blocks, seconds_left):
-            if not isinstance(event, HostCall):
-                return event
-            self.calls.append(event)
-            value = self.answer(event.call)
+
+        def answer(call: HostCall) -> None:
+            self.calls.append(call)
+            value = self.answer(call.call)
             if value is not None:
-                self.repl.reply(event.id, value)
-        raise AssertionError("the step ended without saying how")
+                self.repl.reply(call.id, value)
+
+        return await self.repl.step(blocks, answer, seconds_left)
+
+    async def events(self, *blocks: str) -> AsyncGenerator[HostCall | StepDone | ReplLost, None]:
+        """The host calls of a step, for the caller to answer, then its end. Closing this cancels the step."""
+        calls: asyncio.Queue[HostCall | None] = asyncio.Queue()
+        step = asyncio.ensure_future(self.repl.step(blocks, calls.put_nowait))
+        step.add_done_callback(lambda _: calls.put_nowait(None))
+        try:
+            while (call := await calls.get()) is not None:
+                yield call
+            yield step.result()
+        finally:
+            step.cancel()
+            await asyncio.wait([step])
 
     async def value(self, code: str) -> str:
         """What the code prints, and the value of its trailing expression."""

@@ -1,10 +1,14 @@
 """Runs programs as forks of one process, which has imported what they import: that is most of the time of one.
 
+Where it has imported the process sandbox it has a helper, too, which its programs share, and they end without taking
+apart what was imported. Those that are "fresh" have a helper of their own, and end as any interpreter.
+
 Its arguments are the modules to import. Standard input is a socket. What comes on it is a program with its arguments,
 environment, folder and warning options as JSON, and the descriptors of its three standard streams and of a pipe that
 is told the program's process id, and how it ended, in twelve characters each.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -13,10 +17,11 @@ import os
 import selectors
 import socket
 import sys
+import threading
 import types
 import warnings
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 
 def next_program(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
@@ -87,17 +92,86 @@ def opened(number: int, model: Any, encoding: str | None) -> TextIO:
     return stream
 
 
-if __name__ == "__main__":
+class SharedHelper:
+    """A helper of the process sandbox that all programs use: to start one takes longer than most of them."""
+
+    def __init__(self) -> None:
+        from rlm_integrations.sandboxes.process import fork_client, helper_client
+
+        self._clients, self._sockets = helper_client, fork_client
+        helper = helper_client.helper_client()._running_helper()
+        self._process = helper.process
+        self._control = os.dup(helper.client._control.fileno())  # a fork closes the other
+
+    def adopt(self) -> None:
+        """Have it be the helper of this fork."""
+        control = self._sockets._HostSocket(fileno=self._control)
+        self._sockets._open_sockets.add(control)
+        client = self._sockets.ForkClient(control)
+        self._clients.helper_client()._helper = self._clients._Helper(self._process, client)
+
+    def leave(self) -> None:
+        os.close(self._control)
+
+
+def end(code: int) -> NoReturn:
+    """End as the interpreter does, and say what it would say of what the program leaves behind."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        flush(sys.stdout, sys.stderr)
+    except (OSError, ValueError):
+        sys.exit(code)  # the interpreter has its own words for it
+    if threading.active_count() > 1:
+        sys.exit(code)  # what daemon threads do meanwhile is for it to stop
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    gc.collect()
+    left = vars(sys.modules["__main__"])
+    for name in sorted(left, key=lambda name: not name.startswith("_")):
+        if name != "__builtins__":
+            left[name] = None
+    gc.collect()
+    with contextlib.suppress(OSError, ValueError):
+        flush(sys.stdout, sys.stderr)
+    os._exit(code & 0xFF)
+
+
+def flush(*streams: TextIO | None) -> None:
+    for stream in streams:
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
+def main() -> None:
+    gc.disable()
     for name in sys.argv[1:]:
         with contextlib.suppress(ModuleNotFoundError):  # an environment without it has no program that needs it
             importlib.import_module(name)
+    helper = SharedHelper() if "rlm_integrations.sandboxes.process.sandbox" in sys.modules else None
     gc.collect()
     gc.freeze()
+    gc.enable()
     requests = socket.socket(fileno=os.dup(0))
     program = next_program(requests)
     requests.close()
-    if program is not None:
-        become(*program)
-        source = program[0]["source"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(source, "<string>", "exec"), vars(sys.modules["__main__"]))
+    if program is None:
+        os._exit(0)
+    if helper is not None:
+        helper.leave() if program[0]["fresh"] else helper.adopt()
+    become(*program)
+    code = compile(program[0]["source"], "<string>", "exec")
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        exec(code, vars(sys.modules["__main__"]))
+    except SystemExit as exit:
+        if program[0]["fresh"] or not isinstance(exit.code, int | None):
+            raise
+        status = exit.code or 0
+    else:
+        status = 0
+    if not program[0]["fresh"]:
+        end(status)
+
+
+if __name__ == "__main__":
+    main()

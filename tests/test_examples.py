@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
@@ -117,15 +115,14 @@ def test_an_example_says_what_to_install(name: str) -> None:
     assert {f"{name}".partition(".")[0] for name in imported} <= there
 
 
-def test_an_example_without_its_packages_says_so_in_a_line() -> None:
-    """In an interpreter that does not find the package of the embeddings, wherever it is installed."""
+def test_an_example_without_its_packages_says_so_in_a_line(run_program: Callable[..., Any]) -> None:
+    """In a process that does not find the package of the embeddings, wherever it is installed."""
     code = (
         "import importlib.util, runpy, sys; find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name: None if name == 'model2vec' else find(name)\n"
         "runpy.run_path(sys.argv[1], run_name='__main__')"
     )
-    command = [sys.executable, "-c", code, str(EXAMPLES / "langchain_retriever.py")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    ended = run_program(code, EXAMPLES / "langchain_retriever.py", everything=True, warnings=None)
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
     assert "pip install model2vec tokenlearn-static-model" in ended.stderr
 

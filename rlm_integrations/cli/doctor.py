@@ -32,6 +32,7 @@ def examine(base_url: str | None = None, model: str | None = None) -> bool:
     A model's server is asked only where a URL or a model is given.
     """
     console = TerminalConsole(highlight=False, emoji=False)
+    console.print(Text(_here()))  # before seconds of imports, which are in vain where nothing can be written
     findings = find_installed()
     console.print(_versions(findings))
     broken = [finding.part.package for finding in findings if finding.problem]
@@ -98,10 +99,13 @@ def _why(error: Exception) -> str:
     return in_shell_words(str(error)) if isinstance(error, RLMError) else error_words(error)
 
 
+def _here() -> str:
+    python = f"Python {platform.python_version()} on {sys.platform} {platform.machine()}"
+    return f"{OURS} {version_of(OURS) or '(not installed)'}, {python}"
+
+
 def _versions(findings: list[Finding]) -> Table:
     table = _table()
-    table.add_row(OURS, version_of(OURS) or "not installed")
-    table.add_row("Python", f"{platform.python_version()} on {sys.platform} {platform.machine()}")
     for finding in findings:
         table.add_row(finding.part.package, sentence(finding.words, "red" if finding.problem else ""))
     return table

@@ -1,21 +1,21 @@
 """The contract between the engine and whatever runs the model's code.
 
-The host opens a REPL over a corpus, runs a step, and reads one stream of events: host calls, then how
-the step ended. Calls are answered by id, without waiting and in any order, so many can be open at
-once. Everything a REPL says is hostile input: a sandbox hands on only well-formed values of these types.
+The host opens a REPL over a corpus and runs a step: it is told of each host call, then how the step ended.
+Calls are answered by id, without waiting and in any order, so many can be open at once. Everything a REPL says
+is hostile input: a sandbox hands on only well-formed values of these types.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.wire.calls import RefusalKind
+from rlm_integrations.wire.calls import HostCall, RefusalKind
 from rlm_integrations.wire.settings import ReplSettings
-from rlm_integrations.wire.steps import ReplEvent
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,16 @@ class Capabilities:
 class Repl(Protocol):
     """One live REPL of one run. Steps never overlap."""
 
-    def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncGenerator[ReplEvent, None]:
+    async def step(
+        self, blocks: Sequence[str], on_call: Callable[[HostCall], None], seconds_left: float = float("inf")
+    ) -> StepDone | ReplLost:
         """Run the blocks in order until one raises or sets the answer ready.
 
         `seconds_left` is wall time with open host calls included: at its end the step is interrupted as at its
         own time limit.
 
-        Yields HostCall any number of times, then StepDone or ReplLost once. Closing the iterator
-        early kills the REPL.
+        `on_call` is called on the event loop for each host call, in whatever context: it makes a task that answers it,
+        without waiting. Cancelling the step kills the REPL.
         """
         ...
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextvars import copy_context
 
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import RunThreads
@@ -70,22 +71,22 @@ class ReplSession:
                 self._repl = await self._sandbox.open(self._corpus, self._settings)
             repl, calls = self._repl, set[asyncio.Task[None]]()
             outcome: StepDone | ReplLost | None = None
+            context = copy_context()
+
+            def begin(call: HostCall) -> None:
+                task = asyncio.create_task(self._answer(call, repl), context=context.copy())
+                calls.add(task)
+                task.add_done_callback(calls.discard)
+
             try:
-                async for event in repl.step((code,)):
-                    if isinstance(event, HostCall):
-                        task = asyncio.create_task(self._answer(event, repl))
-                        calls.add(task)
-                        task.add_done_callback(calls.discard)
-                    else:
-                        outcome = event
+                outcome = await repl.step((code,), begin)
+                return outcome
             finally:
                 for task in [*calls]:
                     task.cancel()
                 if not isinstance(outcome, StepDone):
                     self._repl = None
                     await repl.close()
-            assert outcome is not None
-            return outcome
 
     async def _answer(self, event: HostCall, repl: Repl) -> None:
         call = event.call

@@ -39,7 +39,7 @@ class ReplayingModel:
             self._records.setdefault(record.key, []).append(record)
         self._given: dict[Key, int] = {}
         self._unanswered: list[str] = []
-        self._lock = OwnLock()
+        self._own = OwnLock()
 
     @classmethod
     def from_file(
@@ -53,7 +53,7 @@ class ReplayingModel:
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
         request, key = tuple(messages), key_of(messages)
-        with self._lock:
+        with self._own.lock:
             self.requests.append(request)
             recorded = self._records.get(key)
             if recorded is None:
@@ -73,7 +73,7 @@ class ReplayingModel:
 
     def assert_exhausted(self) -> None:
         """Raise ScriptExhausted if a record was never used, or if a request found none, its error caught or not."""
-        with self._lock:
+        with self._own.lock:
             unanswered = list(self._unanswered)
             unused = [record for key, records in self._records.items() for record in records[self._given.get(key, 0) :]]
         if unanswered:

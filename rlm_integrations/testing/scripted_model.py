@@ -50,7 +50,7 @@ class ScriptedModel:
             raise InvalidArgumentError("always: given with replies; pass either a list of replies or one function")
         self._always = always
         self._usage = usage
-        self._lock = OwnLock()
+        self._own = OwnLock()
         self._unanswered: list[Message | None] = []
         self.model = model
         self.max_input_tokens = max_input_tokens
@@ -70,7 +70,7 @@ class ScriptedModel:
         return Completion(said, self._usage or estimated_usage(messages, said), self.model)
 
     def _next(self, request: tuple[Message, ...]) -> Reply:
-        with self._lock:
+        with self._own.lock:
             self.requests.append(request)
             if self._always is not None:
                 return self._always
@@ -85,7 +85,7 @@ class ScriptedModel:
 
     def assert_exhausted(self) -> None:
         """Raise ScriptExhausted if a reply was not used, or if a request found none, its error caught or not."""
-        with self._lock:
+        with self._own.lock:
             left, unanswered = self._replies[len(self.requests) :], len(self._unanswered)
         if unanswered:
             raise ScriptExhausted(

@@ -189,7 +189,7 @@ def read_call(function: str, payload: object) -> Call:
     if type(payload) is not dict:
         raise WrongCallError(f"{function}: its fields are {type(payload).__name__}, not dict")
     fields = cast("dict[str, Any]", payload)
-    if fields.keys() != set(kind.__match_args__):
+    if fields.keys() != _FIELDS[function]:
         raise WrongCallError(f"{function}: its fields are not {', '.join(kind.__match_args__)}")
     call = kind(**fields)
     if isinstance(call, CallTool) and _chars(call.args) + _chars(call.kwargs) > MAX_ARGUMENT_CHARS:
@@ -216,6 +216,7 @@ def _chars(values: list[Any] | dict[str, Any]) -> int:
 _KINDS: dict[str, type[Reserve | LlmQuery | RlmQuery | Retrieve | Cite | CallTool]] = {
     kind.function: kind for kind in (Reserve, LlmQuery, RlmQuery, Retrieve, Cite, CallTool)
 }
+_FIELDS = {function: frozenset(kind.__match_args__) for function, kind in _KINDS.items()}
 
 
 # Types are compared exactly: a bool is no count, and what is sent is what was checked.

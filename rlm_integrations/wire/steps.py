@@ -11,7 +11,7 @@ import builtins
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from rlm_integrations.wire.calls import LARGEST_COUNT, HostCall
+from rlm_integrations.wire.calls import LARGEST_COUNT
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
 
@@ -102,9 +102,6 @@ class ReplLost:
     """In words for the root: "it used more than 1,024 MB of memory", "it ended its own process"."""
     output: Output = field(default_factory=Output)
     """What it had printed, as far as it arrived."""
-
-
-ReplEvent = HostCall | StepDone | ReplLost
 
 
 def read_step_done(payload: object, blocks: int, max_output_chars: int) -> StepDone:

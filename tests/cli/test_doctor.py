@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -38,8 +39,9 @@ def test_it_shows_what_works_and_what_confines_the_repl(run_cli: RunCli) -> None
     assert f"Sandbox: {capabilities.name} (confines model-written code)" in done.stdout
     for layer in capabilities.layers:
         assert layer in done.stdout
+    assert re.match(r"rlm-integrations \S+, Python 3", done.stdout), "it says at once what it looks at"
     assert "Not closed:" in done.stdout
-    for name in ("Python", "langchain-core", "llama-index-core", "openai"):
+    for name in ("langchain-core", "llama-index-core", "openai"):
         assert name in done.stdout
     assert done.stdout.splitlines()[-4:] == [
         "works: what is installed can be imported",

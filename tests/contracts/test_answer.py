@@ -80,7 +80,7 @@ async def test_an_answer_that_cannot_be_taken_is_refused(open_session, case):
     code, reason = REFUSED[case]
     session = await open_session(answer=lambda call: 1 if isinstance(call, Reserve) else None)
     outcome = None
-    async for event in session.repl.step([code]):
+    async for event in session.events(code):
         if not isinstance(event, HostCall):
             outcome = event
         elif isinstance(event.call, Reserve):

@@ -40,7 +40,7 @@ async def test_variables_last_after_a_step_over_its_time(open_session):
 
 async def test_the_clock_stands_still_while_a_call_is_open(open_session):
     session = await open_session(step_timeout_s=0.5, answer=lambda call: None)
-    async for event in session.repl.step(["print([llm_query('x') for _ in range(2)])"]):
+    async for event in session.events("print([llm_query('x') for _ in range(2)])"):
         if isinstance(event, HostCall):
             await asyncio.sleep(0.4)
             session.repl.reply(event.id, "late")
@@ -85,7 +85,7 @@ async def test_close_is_possible_at_any_time_and_twice(open_session):
 
 async def test_leaving_a_step_early_loses_the_session(open_session):
     session = await open_session()
-    step = session.repl.step(["print(llm_query('x'))\nwhile True: pass"])
+    step = session.events("print(llm_query('x'))\nwhile True: pass")
     assert isinstance(await anext(step), HostCall)
     await step.aclose()
     assert await session.death("1") == "the step was abandoned"
@@ -103,8 +103,8 @@ async def test_cancelling_the_task_loses_the_session(open_session, until):
 
 async def test_steps_do_not_overlap(open_session):
     session = await open_session(answer=lambda call: None)
-    first = session.repl.step(["llm_query('x')"])
+    first = session.events("llm_query('x')")
     await anext(first)
     with pytest.raises(RuntimeError, match="steps never overlap"):
-        await anext(session.repl.step(["1"]))
+        await anext(session.events("1"))
     await first.aclose()

@@ -78,7 +78,7 @@ async def test_an_error_in_code_that_awaits_has_its_line(open_session):
 async def test_a_batch_is_open_all_at_once_and_keeps_its_order(open_session):
     session = await open_session()
     open_: list[HostCall] = []
-    async for event in session.repl.step(["print(llm_query_batched([str(n) for n in range(50)]))"]):
+    async for event in session.events("print(llm_query_batched([str(n) for n in range(50)]))"):
         if isinstance(event, StepDone):
             assert event.output.head == f"{[str(n) for n in range(50)]}\n"
         elif isinstance(event.call, Reserve):
@@ -94,7 +94,7 @@ async def test_a_batch_is_open_all_at_once_and_keeps_its_order(open_session):
 async def test_a_failed_call_of_a_batch_stands_in_its_place(open_session):
     session = await open_session()
     code = "replies = llm_query_batched(['a', 'b'])\nprint(replies)\n[isinstance(r, FailedSubCall) for r in replies]"
-    async for event in session.repl.step([code]):
+    async for event in session.events(code):
         if isinstance(event, StepDone):
             assert event.output.head == "['a', '[sub-call failed: no luck]']\n[False, True]\n"
         elif event.call == LlmQuery("b", 1, 1):
@@ -118,7 +118,7 @@ async def test_refusals_raise_in_the_code(open_session):
         "for _ in range(4):\n    try: look_up('x', k={'y': [1]})\n"
         "    except (TypeError, ValueError, RuntimeError) as e: print(e)"
     )
-    async for event in session.repl.step([code]):
+    async for event in session.events(code):
         if isinstance(event, HostCall):
             assert event.call == CallTool("look_up", ["x"], {"k": {"y": [1]}})
             kind = next(kinds)
@@ -203,7 +203,7 @@ async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
     monkeypatch.setattr(worker_repl, "MAX_UNREAD_BYTES", 1 << 20)
     session = await open_session()
     worker = session.repl._worker.pid
-    async for event in session.repl.step(["llm_query('x')"]):
+    async for event in session.events("llm_query('x')"):
         if isinstance(event, HostCall):
             os.kill(worker, signal.SIGSTOP)
             session.repl.reply(event.id, "x" * (8 << 20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 import pytest
 
@@ -149,6 +150,23 @@ def test_around_step_that_would_end_the_loop_ends_the_run(error: BaseException) 
     ) as caught:
         asyncio.run(RLMEngine(ScriptedModel([finish("1")]), around_step=broken).arun("?", LONG))
     assert caught.value.result is not None
+
+
+async def test_calls_of_the_code_see_the_context_variables_of_their_step() -> None:
+    step: ContextVar[str] = ContextVar("step", default="none")
+
+    async def around(iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
+        step.set(f"step {iteration}")
+        return await execute()
+
+    def reply(messages: object) -> str:
+        seen = step.get()
+        step.set("of another call")
+        return seen
+
+    root = ScriptedModel([repl("first = llm_query('a')"), finish("[first, llm_query('b'), llm_query('c')]")])
+    engine = RLMEngine(root, sub_llm=ScriptedModel(always=reply), around_step=around)
+    assert (await engine.arun("?", LONG)).text == '["step 1", "step 2", "step 2"]'
 
 
 async def test_what_a_handler_returns_is_of_no_account() -> None:

@@ -70,13 +70,20 @@ def describe(messages: Sequence[Message]) -> str:
     return DESCRIBE
 
 
+@pytest.fixture(scope="module")
+def long_documents() -> dict[str, Any]:
+    """What LlamaIndex makes of long documents, once: its splitter takes a second for them."""
+    long = [LlamaIndexDocument(text=" ".join(f"Word {n}-{m}." for m in range(900)), doc_id=str(n)) for n in range(3)]
+    nodes = SentenceSplitter(chunk_size=256, chunk_overlap=0).get_nodes_from_documents(long)
+    return {"index": SummaryIndex.from_documents(long), "nodes": nodes}
+
+
 @pytest.fixture
-def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long_documents: dict[str, Any]) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     Path("letters").mkdir()
     for name in ("a", "b"):
         Path("letters", f"{name}.txt").write_text(f"Letter {name}.")
-    long = [LlamaIndexDocument(text=" ".join(f"Word {n}-{m}." for m in range(900)), doc_id=str(n)) for n in range(3)]
     whole = Document(" ".join(f"word{n}" for n in range(900)), metadata={"source": "a.txt"})
     splitter = RecursiveCharacterTextSplitter(chunk_size=500, chunk_overlap=100, add_start_index=True)
     return {
@@ -87,8 +94,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "loader": Letters(),
         "retriever": Hits(),
         "rag_prompt": ChatPromptTemplate.from_template("Answer from this:\n{context}\n\nQuestion: {question}"),
-        "index": SummaryIndex.from_documents(long),
-        "nodes": SentenceSplitter(chunk_size=256, chunk_overlap=0).get_nodes_from_documents(long),
+        **long_documents,
     }
 
 

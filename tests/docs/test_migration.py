@@ -111,12 +111,18 @@ def test_langchain(you_have: str, put: str, langchain_names: dict[str, Any]) -> 
     assert answer_of(made, you_have, langchain_names["documents"]) == SAID
 
 
+@pytest.fixture(scope="module")
+def indexed() -> tuple[list[LlamaIndexDocument], SummaryIndex]:
+    """The contracts and an index of them, which no cell of the tables changes."""
+    documents = [LlamaIndexDocument(text=text, doc_id=name) for name, text in TEXTS.items()]
+    return documents, SummaryIndex.from_documents(documents)
+
+
 @pytest.fixture
-def llama_index_names(openai_server: str) -> Any:
+def llama_index_names(openai_server: str, indexed: tuple[list[LlamaIndexDocument], SummaryIndex]) -> Any:
     install()
     former, Settings.llm = Settings._llm, OpenAI(model="gpt-5")
-    documents = [LlamaIndexDocument(text=text, doc_id=name) for name, text in TEXTS.items()]
-    index = SummaryIndex.from_documents(documents)
+    documents, index = indexed
     kinds = (CitationQueryEngine, CodeActAgent, Ending, QueryEngineTool, RLMQueryEngine, RouterQueryEngine)
     lookup = QueryEngineTool.from_defaults(index.as_query_engine(), name="lookup", description="Finds one contract.")
     rlm: Any = index.as_query_engine(engine="rlm")

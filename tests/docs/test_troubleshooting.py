@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,9 @@ def chat() -> ScriptedChatModel:
     return ScriptedChatModel(always=looping)
 
 
+@cache
 def index() -> SummaryIndex:
+    """Made once: LlamaIndex takes nearly a second for it."""
     return SummaryIndex.from_documents([Document(text=LONG)])
 
 

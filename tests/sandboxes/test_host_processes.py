@@ -92,7 +92,7 @@ def ends(run_program: Callable[..., Any]) -> Ends:
     """What a program prints, its stderr and its exit status."""
 
     def run(program: str) -> tuple[str, str, int]:
-        host = run_program(PROGRAM + program, warnings=["default", "ignore::DeprecationWarning"])
+        host = run_program(PROGRAM + program, fresh=True, warnings=["default", "ignore::DeprecationWarning"])
         return host.stdout, host.stderr, host.returncode
 
     return run
@@ -168,7 +168,7 @@ if __name__ == "__main__":
 
 
 def test_many_hosts_at_once(start_program: Callable[..., Any]) -> None:
-    hosts = [start_program(PROGRAM + "print(*[run() for _ in range(5)])") for _ in range(3)]
+    hosts = [start_program(PROGRAM + "print(*[run() for _ in range(5)])", fresh=True) for _ in range(3)]
     for host in hosts:
         ended = host.end()
         assert (ended.stdout, ended.stderr) == ("done done done done done\n", "")

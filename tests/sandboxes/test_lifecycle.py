@@ -62,7 +62,7 @@ async def test_fifty_runs_leave_no_file_and_no_process(settings, attach, open_fi
 
 async def test_leaving_a_step_early_kills_the_worker(open_session, until):
     session = await open_session()
-    step = session.repl.step(["print(llm_query('x'))\nwhile True: pass"])
+    step = session.events("print(llm_query('x'))\nwhile True: pass")
     assert isinstance(await anext(step), HostCall)
     await step.aclose()
     await until(lambda: not _alive(session.repl._worker.pid))
@@ -153,13 +153,12 @@ async def test_a_helper_that_is_killed_amid_starts_is_started_again_or_told(sett
         await repl.close()
 
 
-async def test_a_loop_closed_over_an_open_session_ends_it(settings, until, recwarn):
+async def test_a_loop_closed_over_an_open_session_ends_it(settings, attach, until, recwarn):
     workers: list[int] = []
 
     async def leave() -> None:
         repl = await ProcessSandbox().open(Corpus.of("x"), settings())
-        events = [event async for event in repl.step(["1 + 1"])]
-        assert [type(event) for event in events] == [StepDone]
+        assert isinstance(await attach(repl).run("1 + 1"), StepDone)
         workers.append(repl._worker.pid)
 
     def host() -> None:
@@ -229,8 +228,7 @@ async def opened():
     return repl
 
 async def run(repl, code):
-    async for event in repl.step([code]):
-        return event
+    return await repl.step([code], print)
 """
 
 HOSTS = {
@@ -254,7 +252,7 @@ HOSTS = {
 
 @pytest.mark.parametrize("end", HOSTS)
 async def test_nothing_outlives_the_host(run_program, end, until):
-    host = run_program(PROGRAM + HOSTS[end])
+    host = run_program(PROGRAM + HOSTS[end], fresh=True)
     pids = [int(pid) for pid in host.stdout.split()]
     assert len(pids) == 2, host.stderr
     await until(lambda: not any(map(_alive, pids)))
@@ -270,7 +268,7 @@ def test_a_fork_of_the_host_leaves_the_sessions_of_its_parent_alone(run_program)
         "    print((await run(repl, '6 * 7')).output.head, flush=True)\n    await repl.close()\n"
         "child = os.fork()\nasyncio.run(again())\nif child: os.waitpid(child, 0)\n"
     )
-    host = run_program(PROGRAM + code, warnings=["error", "ignore::DeprecationWarning"])
+    host = run_program(PROGRAM + code, fresh=True, warnings=["error", "ignore::DeprecationWarning"])
     assert host.stderr == ""
     assert host.stdout.split().count("42") == 3
     assert host.returncode == 0

@@ -278,7 +278,7 @@ async def test_replies_in_any_order_reach_the_thread_that_asked(open_session):
     )
     shuffle = random.Random(7).shuffle
     open_: list[HostCall] = []
-    async for event in session.repl.step([code]):
+    async for event in session.events(code):
         if isinstance(event, StepDone):
             assert event.output.head == "True\n"
             break
@@ -307,7 +307,7 @@ async def test_refusals_raise_in_the_code(open_session):
     session = await open_session(answer=lambda call: None, tools=("look_up",))
     kinds = iter(("type", "value", "budget", "failed"))
     code = "\n".join(["for _ in range(4):", " try: look_up('x')", " except Exception as e: print(type(e).__name__, e)"])
-    async for event in session.repl.step([code]):
+    async for event in session.events(code):
         if isinstance(event, HostCall):
             assert event.call == CallTool("look_up", ["x"], {})
             session.repl.refuse(event.id, next(kinds), "no")
@@ -353,7 +353,7 @@ async def test_the_loop_goes_on_while_a_long_message_comes(open_session):
         counter = loop.call_soon(turn)
 
     turn()
-    async for event in session.repl.step(["llm_query('[' * 60_000_000)"]):
+    async for event in session.events("llm_query('[' * 60_000_000)"):
         if isinstance(event, HostCall):
             assert event.call.prompt == "[" * 60_000_000
             assert turns > 200, "no more than a read of 256 KB is worked on at a time"
@@ -395,11 +395,8 @@ async def _begin_calls(session, code, answer) -> list[int]:
         begun.append(turns.so_far)
         session.repl.reply(call.id, answer())
 
-    async for event in session.repl.step([code]):
-        if isinstance(event, HostCall):
-            tasks.add(asyncio.ensure_future(begin(event)))
-        else:
-            assert isinstance(event, StepDone), event
+    done = await session.repl.step([code], lambda call: tasks.add(asyncio.ensure_future(begin(call))))
+    assert isinstance(done, StepDone), done
     turns.stop()
     return begun
 

@@ -38,7 +38,10 @@ class Budget:
         self._tool_calls = 0
         self._refused_at_zero = False
         self._cost_unknown = False
-        self.usage = Usage()
+        self.tokens = 0
+        """Spent so far, of all calls."""
+        self.cost_usd = 0.0
+        """The same, as far as models report it."""
 
     @property
     def sub_calls_left(self) -> int:
@@ -75,7 +78,8 @@ class Budget:
 
     def spend(self, usage: Usage) -> None:
         """Add what a call consumed."""
-        self.usage += usage
+        self.tokens += usage.total_tokens
+        self.cost_usd += usage.cost_usd or 0.0
         self._cost_unknown |= self.limits.max_cost_usd is not None and usage.cost_usd is None
 
     @property
@@ -91,9 +95,9 @@ class Budget:
     def _spent(self) -> StopReason | None:
         if self.seconds_left() <= 0:
             return "timeout"
-        if self.limits.max_total_tokens is not None and self.usage.total_tokens >= self.limits.max_total_tokens:
+        if self.limits.max_total_tokens is not None and self.tokens >= self.limits.max_total_tokens:
             return "max_total_tokens"
-        if self.limits.max_cost_usd is not None and (self.usage.cost_usd or 0.0) >= self.limits.max_cost_usd:
+        if self.limits.max_cost_usd is not None and self.cost_usd >= self.limits.max_cost_usd:
             return "max_cost"
         return None
 
@@ -112,7 +116,7 @@ class Budget:
         """From 1 down to 0."""
         if self.limits.max_total_tokens is None:
             return 1.0
-        return max(0.0, 1.0 - self.usage.total_tokens / self.limits.max_total_tokens)
+        return max(0.0, 1.0 - self.tokens / self.limits.max_total_tokens)
 
 
 def limit_words(reason: StopReason, limits: RLMLimits) -> str:

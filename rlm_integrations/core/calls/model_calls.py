@@ -62,7 +62,10 @@ class Slot:
         self._slots, self._waiting, self._check = slots, waiting, check
 
     async def __aenter__(self) -> None:
-        await self._waiting.take(self._slots)
+        if self._slots.locked():
+            await self._waiting.take(self._slots)
+        else:
+            await self._slots.acquire()
         try:
             self._check()
             if self._waiting.over:

@@ -51,9 +51,8 @@ _HEAD = re.compile(
     r"|<start_of_turn>model|<\|turn>model|<\|assistant\|>)\s*+"
 )
 _LAST_CHARS = 200
-_SIGNS = ("<", "THINK]", "[think]", "◁")
-"""One of them stands in every mark above that is no bare word."""
-_WORDS = ("analysis", "assistantfinal", "my response:")
+_SIGNS = ("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "my response:")
+"""One of them stands in every text that has any of the marks above."""
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
@@ -61,7 +60,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
 
     Stop tokens that a server left at its end go too. A text without any of these comes back as it is.
     """
-    if len(text) > _MOST_CHARS or not any(sign in text for sign in (*_SIGNS, *_WORDS)):
+    if len(text) > _MOST_CHARS or not any(map(text.__contains__, _SIGNS)):
         return text, ""
     text = _own_turn(text)
     if text.lstrip().startswith(("<|channel|>", "<|start|>")) or "<|channel|>analysis" in text:

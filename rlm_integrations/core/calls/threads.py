@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 _LONG_CHARS = 50_000
 
+_Work = Callable[[], Callable[[], None]]
+"""Does it. Returns what hands its outcome over."""
+
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
     """The function's result, from a thread of its own with a copy of the context variables.
@@ -58,7 +61,7 @@ class RunThreads:
 
     def __init__(self, name: str = "rlm") -> None:
         self._name = name
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._work: SimpleQueue[_Work | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
         self._alive = 0
@@ -78,13 +81,17 @@ class RunThreads:
             else:
                 future.set_result(result)  # type: ignore[arg-type]
 
-        def work() -> None:
+        def work() -> Callable[[], None]:
             try:
                 outcome: tuple[T | None, Exception | None] = (context.run(function, *args), None)
             except BaseException as error:
                 outcome = (None, raisable(error))
-            with suppress(RuntimeError):  # the call was given up, and its loop is closed
-                loop.call_soon_threadsafe(settle, *outcome)
+
+            def hand_over() -> None:
+                with suppress(RuntimeError):  # the call was given up, and its loop is closed
+                    loop.call_soon_threadsafe(settle, *outcome)
+
+            return hand_over
 
         self._submit(work)
         return await future
@@ -97,10 +104,10 @@ class RunThreads:
                 self._work.put(None)
             self._alive = 0
 
-    def _submit(self, work: Callable[[], None]) -> None:
+    def _submit(self, work: _Work) -> None:
         with self._lock:
             if self._closed:  # those that are idle end before they would take it
-                threading.Thread(target=work, name=self._name, daemon=True).start()
+                threading.Thread(target=lambda: work()(), name=self._name, daemon=True).start()
                 return
             if self._idle:
                 self._idle -= 1
@@ -112,7 +119,8 @@ class RunThreads:
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
-            work()
-            del work  # a reference would keep the call's arguments alive while idle
+            hand_over = work()
             with self._lock:
-                self._idle += 1
+                self._idle += 1  # before whoever waits can have more to do, for which another thread would be started
+            hand_over()
+            del work, hand_over  # references would keep the call's arguments alive while idle

@@ -37,8 +37,9 @@ class ReservedCall:
         """It is sent now. Raises RunError where the user's handler raises."""
         call, step = self._call, self._step
         number = self._reservations.number() if self._number is None else self._number
-        self.record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=step.clock())
-        step.sub_call_sent()
+        now = step.clock()
+        self.record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=now)
+        step.sub_call_sent(now)
         is_rlm = isinstance(call, RlmQuery)
         await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=is_rlm))
 
@@ -51,5 +52,6 @@ class ReservedCall:
         if self.record is None:
             self._reservations.give_back()
             return
-        self.record.seconds = self._step.clock() - self.record.start
-        self._step.sub_call_closed()
+        now = self._step.clock()
+        self.record.seconds = now - self.record.start
+        self._step.sub_call_closed(now)

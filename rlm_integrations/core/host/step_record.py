@@ -37,16 +37,16 @@ class StepRecord:
         """Whether the step has ended: nothing more is begun for it."""
         return self.waiting.over
 
-    def sub_call_sent(self) -> None:
+    def sub_call_sent(self, now: float) -> None:
         self.sub_calls_made += 1
         if self._open == 0:
-            self._opened_at = self.clock()
+            self._opened_at = now
         self._open += 1
 
-    def sub_call_closed(self) -> None:
+    def sub_call_closed(self, now: float) -> None:
         self._open -= 1
         if self._open == 0:
-            self.seconds += self.clock() - self._opened_at
+            self.seconds += now - self._opened_at
 
     def sub_call_failed(self, batch: int | None, index: int | None, why: str) -> None:
         """One of a batch has no reply, sent or not."""

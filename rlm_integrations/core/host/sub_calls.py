@@ -42,6 +42,8 @@ class SubCalls:
         self._reservations = reservations
         self._emit = emit
         self._ends_run = ends_run
+        self._warned = False
+        """Whether the user was told that tokens are estimated."""
 
     async def query(self, call: LlmQuery, step: StepRecord) -> str:
         """The sub-LM's reply. Raises RefusedCallError, BudgetError."""
@@ -104,7 +106,8 @@ class SubCalls:
                     raise
                 record.error = _failure_words(error, len(call.prompt))
         await self._emit(SubCallEnded(step.iteration, record))
-        if record.usage.estimated_tokens:
+        if record.usage.estimated_tokens and not self._warned:
+            self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))

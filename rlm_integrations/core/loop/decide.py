@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rlm_integrations.core.calls.budget import limit_with_its_name, limit_words
 from rlm_integrations.core.language_model import Message
@@ -34,7 +35,7 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages = happening.messages
-            state = _with_shown(state._replace(messages=messages, opening=len(messages)), messages)
+            state = _with_shown(state, messages, messages=messages, opening=len(messages))
             return state, CallRootLM(messages, state.iteration)
         case Replied():
             return _on_reply(rules, state, happening)
@@ -95,6 +96,7 @@ def _answer_with_an_example(rules: Rules, state: State) -> Action | None:
 def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     """An answer ends the run; else there is something to show."""
     outcome, misfit = ran.outcome, None
+    changes = _failed_so(state, failure(outcome))
     if isinstance(outcome, StepDone):
         answer = outcome.answer
         if answer.ready:
@@ -102,15 +104,14 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
             if misfit is None:
                 return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
         variables = (state.variables or frozenset()) | names_set(outcome)
-        state = state._replace(draft=answer.content, draft_is_json=answer.is_json, variables=variables)
+        changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
     elif state.last_call is None:
-        state = state._replace(draft="", draft_is_json=False, variables=frozenset())
-    state = _with_failure(state, failure(outcome))
+        changes |= {"draft": "", "draft_is_json": False, "variables": frozenset()}
+    example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
+    state = state._replace(example=state.parsed.blocks if example else (), **changes)
     word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
-    example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
-    state = state._replace(example=state.parsed.blocks if example else ())
     context = StepContext(
         step=state.iteration,
         max_iterations=rules.limits.max_iterations,
@@ -131,9 +132,10 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     return _go_on(rules, state, observe(ran, context), ran.budget)
 
 
-def _with_failure(state: State, why: str) -> State:
+def _failed_so(state: State, why: str) -> dict[str, Any]:
+    """What that changes of the state."""
     again = why == state.failure
-    return state._replace(failure=why, failures=(state.failures if again else 0) + bool(why))
+    return {"failure": why, "failures": (state.failures if again else 0) + bool(why)}
 
 
 def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
@@ -227,16 +229,16 @@ def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> 
     if limit is not None:
         return _last_call(rules, state, observation, limit)
     shown = Message("user", observation)
-    state = state._replace(messages=(*state.messages, shown), iteration=state.iteration + 1)
-    return _with_shown(state, [shown]), CallRootLM(state.messages, state.iteration)
+    state = _with_shown(state, [shown], messages=(*state.messages, shown), iteration=state.iteration + 1)
+    return state, CallRootLM(state.messages, state.iteration)
 
 
-def _with_shown(state: State, messages: Sequence[Message]) -> State:
-    """Keep what code may be quoted from in further messages to the root LM."""
-    shown = quotable(messages)
-    if not shown:
-        return state
-    return state._replace(quotable=(*state.quotable, *shown), fenced=(*state.fenced, *fenced(shown)))
+def _with_shown(state: State, said: Sequence[Message], **changes: Any) -> State:
+    """The state with these changes, and with what code may be quoted from in further messages to the root LM."""
+    shown = quotable(said)
+    if shown:
+        changes |= {"quotable": (*state.quotable, *shown), "fenced": (*state.fenced, *fenced(shown))}
+    return state._replace(**changes)
 
 
 def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | None:
@@ -262,8 +264,8 @@ def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) 
     )
     content = f"{observation}\n\n{closing}" if observation else closing
     messages = _said_to_root(state.messages, content)
-    state = state._replace(messages=messages, iteration=state.iteration + 1, last_call=limit)
-    state = _with_shown(state, [Message("user", content)])
+    shown = [Message("user", content)]
+    state = _with_shown(state, shown, messages=messages, iteration=state.iteration + 1, last_call=limit)
     return state, CallRootLM(messages, state.iteration, last_call=True)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from typing import Any
 
 from rlm_integrations.core.host.answers import Reply
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.sandbox import Repl
-from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.wire.calls import HostCall
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
@@ -42,23 +42,21 @@ class LiveRepl:
             self._repl = await (self._opening or self._open_repl())
             self._opening = None
             await self._opened()
-        repl = self._repl
-        outcome: StepDone | ReplLost | None = None
-        async for event in repl.step(blocks, seconds):  # to its end; a cancellation is raised within it
-            if isinstance(event, HostCall):
-                task = asyncio.create_task(self._answer(event, repl, record))
-                self._calls.add(task)
-                task.add_done_callback(self._calls.discard)
-            else:
-                outcome = event
-        if outcome is None:
-            raise SandboxError("the sandbox ended a step without saying how")
+        repl, loop, context = self._repl, asyncio.get_running_loop(), copy_context()
+
+        def begin(call: HostCall) -> None:
+            answering = self._answer(call, repl, record)
+            self._calls.add(loop.create_task(answering, context=context.copy()))
+
+        outcome = await repl.step(blocks, begin, seconds)
         if isinstance(outcome, ReplLost):
             self._repl = None
             await repl.close()
         return outcome
 
     async def _answer(self, event: HostCall, repl: Repl, record: StepRecord) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         try:
             answer = await self._host.answer(event.call, record)
         except (
@@ -66,6 +64,8 @@ class LiveRepl:
         ):  # if by none of ours, by a handler of the user's: the code must not wait for ever
             repl.refuse(event.id, "failed", "the call was cancelled")
             raise
+        finally:
+            self._calls.discard(task)  # not in a callback of the task, which would have the loop turn once more
         if isinstance(answer, Reply):
             repl.reply(event.id, answer.value)
         else:

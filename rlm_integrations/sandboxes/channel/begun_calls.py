@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Callable
 
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
+from rlm_integrations.wire.calls import HostCall
 
 CALLS_A_TURN = 16
 """Calls that are begun in one turn of the loop, at most: a flood of them is to leave room for others."""
@@ -38,16 +41,14 @@ class Charged:
 
 
 class BegunCalls:
-    """The calls that a step hands on in one turn of the loop, and the CPU time of whatever is done for them at once.
+    """The calls that are begun in one turn of the loop, and the CPU time of whatever is done for them at once.
 
-    Whoever takes a call makes a task for it, without waiting in between. So those tasks run between two callbacks of
-    this: one that was put in the loop's queue before them and one behind.
+    Whoever is told of a call makes a task for it. So those tasks run between two callbacks of this: one that was put
+    in the loop's queue before them and one behind.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.calls = 0
-        """Handed on and not closed yet."""
         self._most = 1  # until it has been seen what one takes
         self._began: float | None = None
 
@@ -56,24 +57,16 @@ class BegunCalls:
         """Whether what is done now is measured."""
         return self._began is not None
 
-    @property
-    def full(self) -> bool:
-        """Whether the loop is to turn before another is handed on."""
-        return self.calls >= self._most
+    def begin(self, calls: deque[HostCall], on_call: Callable[[HostCall], None], clock: StepClock) -> None:
+        """Take from the calls those of one turn, and tell of each. They are charged to the clock."""
+        self._loop.call_soon(self._start)
+        begun = 0
+        while calls and begun < self._most:
+            on_call(calls.popleft())
+            begun += 1
+        self._loop.call_soon(self._end, clock, begun)
 
-    def add(self) -> None:
-        """A call is about to be handed on."""
-        if not self.calls:
-            self._loop.call_soon(self._begin)
-        self.calls += 1
-
-    def close(self, clock: StepClock) -> None:
-        """No more are handed on in this turn: charge them."""
-        if self.calls:
-            self._loop.call_soon(self._end, clock, self.calls)
-            self.calls = 0
-
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._began = time.thread_time()
 
     def _end(self, clock: StepClock, calls: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -11,6 +11,9 @@ from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongE
 from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, ReceivedTexts, TextsTooLongError
 from rlm_integrations.wire.calls import LARGEST_COUNT, HostCall, WrongCallError, read_call
 from rlm_integrations.wire.steps import StepDone, WrongStepError, read_step_done
+
+_read_json: Callable[[str], tuple[object, int]] = json.JSONDecoder().raw_decode
+"""A value and where it ends. `json.loads` looks for white space around it besides, of which a frame has none."""
 
 
 class ProtocolError(Exception):
@@ -65,9 +68,12 @@ def parse(body: bytes) -> dict[str, Any]:
     if has_too_much(body):
         raise ProtocolError("a frame of too many small values")
     try:
-        value: object = json.loads(body.decode("utf-8", "surrogatepass"))
+        text = body.decode("utf-8", "surrogatepass")
+        value, end = _read_json(text)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"a frame that is not JSON ({type(error).__name__})") from None
+    if end != len(text):
+        raise ProtocolError("a frame with more than its JSON")
     if not _is_object(value):
         raise ProtocolError("a frame that is no object")
     return value

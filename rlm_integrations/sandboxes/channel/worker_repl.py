@@ -6,7 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from rlm_integrations.sandboxes.channel.begun_calls import CALL_COST_S, BegunCalls, Charged
@@ -18,7 +18,7 @@ from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.wire.calls import HostCall, RefusalKind
 from rlm_integrations.wire.settings import ReplSettings
-from rlm_integrations.wire.steps import ReplEvent, ReplLost, StepDone
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 MAX_UNREAD_BYTES = 256 << 20
 """A worker that leaves more of the host's messages unread than this is killed."""
@@ -60,10 +60,13 @@ class WorkerRepl(ABC):
     def __init__(self, settings: ReplSettings) -> None:
         self._settings, self._loop = settings, asyncio.get_running_loop()
         self._messages = Messages()
-        self._events: deque[HostCall | StepDone] = deque()
-        """What the running step is to yield."""
-        self._news: asyncio.Future[None] | None = None
-        """What the running step waits for."""
+        self._calls: deque[HostCall] = deque()
+        """Those that are not begun yet."""
+        self._on_call: Callable[[HostCall], None]
+        self._waits_for_turn = False
+        """Whether the loop is to turn before another is begun."""
+        self._ended: asyncio.Future[StepDone | None] | None = None
+        """The end of the running step; None where the worker is gone."""
         self._step: RunningStep | None = None
         self._steps = 0
         self._open_calls = OpenCalls()
@@ -103,25 +106,24 @@ class WorkerRepl(ABC):
 
     # --- what the engine calls
 
-    async def step(self, blocks: Sequence[str], seconds_left: float = float("inf")) -> AsyncGenerator[ReplEvent, None]:
+    async def step(
+        self, blocks: Sequence[str], on_call: Callable[[HostCall], None], seconds_left: float = float("inf")
+    ) -> StepDone | ReplLost:
         if self._step is not None:
             raise RuntimeError("a step of this REPL is still running; steps never overlap")
         if self._channel.closed:
-            yield ReplLost(await self._reason())
-            return
+            return ReplLost(await self._reason())
+        self._on_call, self._ended = on_call, self._loop.create_future()
         step = self._begin(blocks, seconds_left)
-        over = False
         try:
-            while not over:
-                event = await self._next_event(step) or ReplLost(await self._reason(), step.lost())
-                if not isinstance(event, HostCall):
-                    over, self._step = True, None
-                yield event
-        finally:
-            # A reader that leaves after the last event closes this late, maybe in the middle of the next step.
-            if not over:
-                self._step = None
-                self._kill("the step was abandoned")
+            end = await self._ended or ReplLost(await self._reason(), step.lost())
+        except BaseException:
+            self._step = None
+            self._kill("the step was abandoned")
+            raise
+        if isinstance(end, ReplLost):
+            self._step = None
+        return end
 
     def reply(self, call_id: int, value: Any) -> None:
         if call_id not in self._open_calls:
@@ -144,25 +146,17 @@ class WorkerRepl(ABC):
 
     # --- the channel
 
-    async def _next_event(self, step: RunningStep) -> HostCall | StepDone | None:
-        """None: the worker is gone."""
-        if self._begun.full:
-            self._begun.close(step.clock)
-            await asyncio.sleep(0)
-        while not self._events and not self._channel.closed:
-            self._begun.close(step.clock)
-            self._news = self._loop.create_future()
-            await self._news
-        event = self._events.popleft() if self._events else None
-        if isinstance(event, HostCall):
-            self._begun.add()
-        else:
-            self._begun.close(step.clock)
-        return event
+    def _begin_calls(self) -> None:
+        """Begin as many of the calls as one turn of the loop is to begin; the others in later turns."""
+        if self._step is not None and self._calls:
+            self._begun.begin(self._calls, self._on_call, self._step.clock)
+        self._waits_for_turn = bool(self._calls)
+        if self._waits_for_turn:
+            self._loop.call_soon(self._begin_calls)
 
-    def _tell(self) -> None:
-        if self._news is not None and not self._news.done() and not self._loop.is_closed():
-            self._news.set_result(None)
+    def _tell(self, end: StepDone | None) -> None:
+        if self._ended is not None and not self._ended.done() and not self._loop.is_closed():
+            self._ended.set_result(end)
 
     def _read(self, data: bytes) -> None:
         with self._charged():
@@ -173,6 +167,8 @@ class WorkerRepl(ABC):
                         return
             except ProtocolError as error:
                 self._kill(f"it broke the protocol with {error}")
+        if not self._waits_for_turn:
+            self._begin_calls()
 
     def _charged(self) -> Charged:
         """What is done in here is done for the running step: charge it, unless that is done anyway."""
@@ -182,8 +178,8 @@ class WorkerRepl(ABC):
     def _gone(self) -> None:
         """The channel is closed, by the worker or by `_kill`."""
         self._stop_keeping_time()
-        self._drop_events()
-        self._tell()
+        self._calls.clear()
+        self._tell(None)
 
     def _send(self, frame: bytes) -> None:
         self._channel.write(frame)
@@ -232,8 +228,7 @@ class WorkerRepl(ABC):
         step.clock.pause(time.monotonic())
         if self._open_calls.too_large:
             self._channel.pause_reading()
-        self._events.append(call)
-        self._tell()
+        self._calls.append(call)
 
     def _answer(self, call_id: int, frame: bytes) -> None:
         self._open_calls.close(call_id)
@@ -241,20 +236,16 @@ class WorkerRepl(ABC):
             self._channel.resume_reading()
         if not self._open_calls and self._step is not None and self._step.overrun is None:
             self._step.clock.resume(time.monotonic())
-            self._keep_time()
+            self._clock_goes_on()
         self._send(frame)
 
     def _refuse_all(self, message: str) -> None:
         """Refuse the calls that are open, in one message: there may be thousands."""
-        self._drop_events()
+        self._calls.clear()  # nobody waits for them any more
         ids = self._open_calls.take_all()
         self._channel.resume_reading()
         if ids:
             self._send(encode({"t": "refuse", "ids": ids, "kind": "failed", "message": message}))
-
-    def _drop_events(self) -> None:
-        """Forget calls that are not begun: nobody waits for them any more."""
-        self._events = deque(event for event in self._events if not isinstance(event, HostCall))
 
     def _finish(self, done: Finished, step: RunningStep) -> None:
         if done.step != step.number:
@@ -263,8 +254,7 @@ class WorkerRepl(ABC):
         self._refuse_all(_NOT_OPEN)  # those of threads that the step left behind
         self._rest()
         self._step = None  # what comes now, even in the same read, belongs to no step
-        self._events.append(step.done(done))
-        self._tell()
+        self._tell(step.done(done))
 
     # --- time and the end
 
@@ -278,6 +268,10 @@ class WorkerRepl(ABC):
         if look_after is not None:
             self._stop_keeping_time()
             self._timer = self._loop.call_later(look_after, self._keep_time)
+
+    def _clock_goes_on(self) -> None:
+        """The clock of the step has stood still: it is to be looked at sooner."""
+        self._keep_time()
 
     def _stop_keeping_time(self) -> None:
         if self._timer is not None:

@@ -68,6 +68,9 @@ class ProcessRepl(WorkerRepl):
     def _keep_time(self) -> None:
         watch.add(self)
 
+    def _clock_goes_on(self) -> None:
+        """The watch looks as often in any case."""
+
     def _stop_keeping_time(self) -> None:
         watch.discard(self)
 

@@ -47,7 +47,17 @@ async def test_threads_are_used_again_and_started_only_as_they_are_needed(thread
     together = await asyncio.gather(*(threads.run(barrier.wait) for _ in range(3)))
     assert sorted(together) == [0, 1, 2]  # all three were in it at once
     names = {(await threads.run(threading.current_thread)).name for _ in range(20)}
-    assert names <= {f"rlm-test-{n}" for n in range(1, 5)}
+    assert names <= {f"rlm-test-{n}" for n in range(1, 4)}
+
+
+async def test_calls_that_follow_each_other_take_one_thread(threads: RunThreads) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # the loop goes on while the thread still hands its result over
+    try:
+        names = {(await threads.run(threading.current_thread)).name for _ in range(500)}
+    finally:
+        sys.setswitchinterval(interval)
+    assert names == {"rlm-test-1"}
 
 
 async def test_nested_runs_never_wait_for_each_other(threads: RunThreads) -> None:
