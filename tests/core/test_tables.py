@@ -91,6 +91,8 @@ def test_rows_are_told_from_what_a_call_brought_beside_them(held: bool) -> None:
     code = 'answer["content"] = f\'{len(context)} {len(context.df)} {context.df.n.sum()}\'\nanswer["ready"] = True'
     count = len(rows)
     assert run(corpus, code) == f"{count + 1} {count} {count * (count - 1) // 2}"
+    twice = Corpus([Document("hit", "found")], join_to=corpus)  # as where a retriever stands beside a call's own
+    assert run(twice, code) == f"{count + 2} {count} {count * (count - 1) // 2}"
 
 
 def test_chunks_and_sub_calls_read_a_row_once() -> None:

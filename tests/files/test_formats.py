@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -17,10 +18,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from rlm_integrations.files import converter as converting
 from rlm_integrations.files import reading, unpacking
+from rlm_integrations.files.conversion.parts import TableHead, TableRows
+from rlm_integrations.files.conversion.tables import rows_of_csv
 from rlm_integrations.files.converter import Converter, NotConvertedError
 from rlm_integrations.files.report import FilesError
 from rlm_integrations.files.rows import Column, Table
@@ -264,6 +269,40 @@ def test_cells_of_csv_are_numbers_where_all_of_their_column_are(here: Here, read
     table = report.table_of(2)
     assert table is not None
     assert [column.name for column in table.columns] == ["zip", "n", "price", "file", "mixed", "empty"]
+
+
+CELLS = st.one_of(
+    st.integers(-(10**20), 10**20),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=8),
+    st.sampled_from(["007", "1e999", "-0", "+5", "1_000", "٣", " 1", "nan", "inf", ".5", "5."]),
+)
+
+
+@given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5))
+def test_a_number_of_csv_is_the_cell_and_any_other_cell_stays_as_it_is(rows: list[tuple[Any, Any]]) -> None:
+    written = [[str(cell) for cell in row] for row in rows]
+    written = [row for row in written if any(row)] or [["x", "y"]]
+    file = io.StringIO()
+    csv.writer(file).writerows([["a", "b"], *written])
+    head, *batches = rows_of_csv(file.getvalue().encode(), lambda _: None)
+    assert isinstance(head, TableHead)
+    assert [row for batch in batches if isinstance(batch, TableRows) for row in batch.rows] == written
+    for place, form in enumerate(head.forms or []):
+        cells = [row[place] for row in written if row[place].strip()]
+        if form == "int":
+            assert [str(int(cell)) for cell in cells] == [
+                cell.replace("-0", "0") if cell == "-0" else cell for cell in cells
+            ]
+        if form == "float":
+            assert all(math.isfinite(float(cell)) and cell.lstrip("-")[:1].isdigit() for cell in cells)
+        if not form:
+            assert not cells or any(not _is_plain_number(cell) for cell in cells)
+
+
+def _is_plain_number(cell: str) -> bool:
+    digits = cell.lstrip("-")
+    return len(digits) < 18 and digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")
 
 
 def test_json_lines_are_a_table_where_all_are_objects_of_one_kind(here: Here, read: Read) -> None:

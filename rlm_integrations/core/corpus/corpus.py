@@ -37,8 +37,8 @@ class Corpus:
 
     With a `retriever` the documents are only a sample: a run begins with those that it returns for the
     question, and the REPL can ask it for more. Of a corpus that was read from files, `files` says how many they were,
-    and what was skipped and why. The documents of a corpus with a `table` are its rows, but for those that a call
-    brought, which stand in front of them.
+    and what was skipped and why. The documents of a corpus with a `table` are its rows, but for `before_rows` that
+    stand in front of them: what a call brought.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Corpus:
         self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
         self.files: FilesReport | None = files or (join_to.files if join_to else None)
         self.table: Table | None = table or (join_to.table if join_to else None)
+        self.before_rows: int = len(self.brought) + join_to.before_rows if join_to else 0
 
     @property
     def shared(self) -> Corpus:

@@ -21,7 +21,7 @@ _DEEPEST = 20
 _NUMBER_BITS = 10_000
 _SNIFFED_CHARS = 1 << 16
 _INT = re.compile(r"-?+(?:0|[1-9][0-9]{0,17}+)")
-_FLOAT = re.compile(r"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,300}+)?+(?:[eE][+-]?+[0-9]{1,3}+)?+")
+_FLOAT = re.compile(r"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,300}+)?+(?:[eE][+-]?+[0-9]{1,2}+)?+")
 
 
 def rows_of_csv(data: bytes, note: Note) -> Parts:

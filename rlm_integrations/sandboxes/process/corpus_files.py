@@ -50,31 +50,25 @@ def write_setup(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Docu
     `held` says that the server holds the shared documents.
     """
     opening: dict[str, Any] = {"settings": settings.to_json(), "kind": corpus.kind, "renamed": [], "picked": None}
+    opening["before_rows"] = corpus.before_rows
     own: Sequence[Document] = ()
     if held and isinstance(corpus, CorpusPart):
         opening["picked"] = [_picked(piece) for piece in corpus.pieces]
         own = [piece.document for piece in corpus.pieces if piece.place is None]
     elif held:
         opening["renamed"] = _renamed(corpus)
-        own = _own(corpus)
-    elif corpus.table is not None:
-        own = _own(corpus)
+        own = corpus.documents[: len(corpus.brought)] if corpus is not corpus.shared else ()
     writer = RecordWriter("rlm-setup")
     try:
         writer.value(opening)
         if not held:
-            _add(writer, corpus.as_documents()[len(own) :], rows=corpus.table is not None)
+            _add(writer, corpus.as_documents(), rows=corpus.table is not None)
         _add(writer, own)
         _add(writer, retrieved)
         return writer.finish()
     except BaseException:
         writer.discard()
         raise
-
-
-def _own(corpus: Corpus) -> Sequence[Document]:
-    """What stands before the shared documents."""
-    return () if corpus is corpus.shared or isinstance(corpus, CorpusPart) else corpus.documents[: len(corpus.brought)]
 
 
 def _picked(piece: Piece) -> tuple[int, int, int | None, str] | None:

@@ -156,7 +156,7 @@ def _context(
     if settings.columns:
         if not isinstance(documents, Table):  # a part of one
             documents = Table(documents)
-        first = 0 if opening["picked"] is not None else len(own)
+        first = opening["before_rows"]
         documents.begin(settings.columns, settings.text_column, first=first, count=len(documents) - first)
     documents.extend(reader.documents())
     if opening["kind"] == "str" and len(documents) == 1:

@@ -16,6 +16,7 @@ from pyarrow import dataset
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.part import CorpusPart, piece_of
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
@@ -122,6 +123,9 @@ def test_a_part_of_a_table_is_one_as_long_as_its_rows_are_whole() -> None:
     corpus = Corpus.of(pd.DataFrame({"n": [1, 2, 3]}))
     assert CorpusPart(corpus, [piece_of(corpus, 2), piece_of(corpus, 0)], "documents").table == corpus.table
     assert CorpusPart(corpus, [piece_of(corpus, 2, 0, 1)], "documents").table is None
+    joined = Corpus((), join_to=corpus.preceded_by([Document("message-1", "x")]))
+    assert CorpusPart(joined, [piece_of(joined, 1), piece_of(joined, 3)], "documents").table == corpus.table
+    assert CorpusPart(joined, [piece_of(joined, 0), piece_of(joined, 1)], "documents").table is None
 
 
 def test_the_root_lm_is_told_columns_types_and_values() -> None:
