@@ -86,11 +86,13 @@ def pandas_dtype(arrow_type: str, *, holes: bool) -> str:
 
 
 def cells_of(values: Iterable[Any]) -> list[Any]:
-    """The cells of a column as values of Python, None where one is missing: dates in ISO 8601, and decimal numbers as
-    numbers, where that loses no digit. Times that are all midnight are dates. Bytes are told by their number.
+    """The cells of a column as values of Python, None where one is missing (NaN is): dates in ISO 8601, and decimal
+    numbers as numbers, where that loses no digit. Times that are all midnight are dates. Bytes are told by their count.
     """
     cells = list(values)
     kinds = set(map(type, cells))
+    if any(issubclass(kind, (float, datetime)) for kind in kinds):
+        cells = [None if isinstance(each, (float, datetime)) and each != each else each for each in cells]
     if any(issubclass(kind, datetime) for kind in kinds):
         written = [str(each) if isinstance(each, datetime) else each for each in cells]
         days = all(each.endswith(_MIDNIGHT) for each in written if isinstance(each, str))

@@ -95,7 +95,8 @@ def test_rows_are_told_from_what_a_call_brought_beside_them(held: bool) -> None:
     assert run(twice, code) == f"{count + 2} {count} {count * (count - 1) // 2}"
 
 
-def test_chunks_and_sub_calls_read_a_row_once() -> None:
+@pytest.mark.parametrize("sandbox", ["process", "monty"])
+def test_chunks_and_sub_calls_read_a_row_once(sandbox: str) -> None:
     code = """
 (chunk,) = chunks()
 assert chunk.startswith("[document row-0]\\ncity: Rome\\nn: 1\\nday: 2024-05-01\\nok: True\\n\\n[document row-1]")
@@ -103,7 +104,7 @@ answer["content"] = llm_query("Read.", context[1])
 answer["ready"] = True
 """
     sub = ScriptedModel(["read"])
-    assert run(FRAME, code, sub_llm=sub) == "read"
+    assert run(FRAME, code, sandbox=sandbox, sub_llm=sub) == "read"
     assert sub.requests[0][-1].content.endswith("[document row-1]\ncity: Oslo\nday: 2024-05-02\nok: False")
 
 

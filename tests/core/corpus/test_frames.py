@@ -100,6 +100,13 @@ def test_dicts_without_a_text_are_rows() -> None:
     assert Corpus.of([{"text": "a", "n": 1}]).table is None
 
 
+def test_what_pandas_writes_for_nothing_is_missing_in_dicts_too() -> None:
+    frame = pd.DataFrame({"n": [1.5, None], "day": pd.to_datetime([None, "2024-05-01"])})
+    expected = [("row-0", "n: 1.5", {"n": 1.5}), ("row-1", "day: 2024-05-01", {"day": "2024-05-01"})]
+    assert read(frame.to_dict("records")) == read(frame) == expected
+    assert read(pa.table({"n": [1.5, float("nan")]})) == [("row-0", "n: 1.5", {"n": 1.5}), ("row-1", "", {})]
+
+
 def test_arrow_is_read_as_table_batch_reader_and_dataset() -> None:
     table = pa.table({"n": pa.array([1, None, 3]), "said": ["a", "b", "c"]})
     expected = [
