@@ -66,7 +66,7 @@ class FileCorpus:
             raise InvalidArgumentError(f"PATH: {error}") from error
         if not documents:
             raise InvalidArgumentError(f"PATH: nothing to read ({self.report.all_skipped or 'no file is named'})")
-        return Corpus(unique_ids(documents), files=self.report)
+        return Corpus(unique_ids(documents), files=self.report, table=self.report.table_of(len(documents)))
 
 
 def find_corpus(paths: Sequence[str], files_from: str | None, selection: Selection) -> FileCorpus:

@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+
+from rlm_integrations.files.rows import Column, Table
 
 SECONDS = 120.0
 """For one file."""
@@ -39,6 +41,14 @@ class Part:
     place: str
     text: str
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a file became. `table`: all of its parts are the rows of one."""
+
+    parts: list[Part]
+    table: Table | None = None
 
 
 class NotConvertedError(Exception):
@@ -68,7 +78,7 @@ class Converter:
         """End the child, if there is one. A later call starts another."""
         self._end()
 
-    def convert(self, path: str, kind: str, notes: list[str]) -> list[Part]:
+    def convert(self, path: str, kind: str, notes: list[str]) -> Converted:
         """The texts of the file. What is to be said of how they were read is added to the notes.
 
         Raises NotConvertedError.
@@ -84,8 +94,11 @@ class Converter:
         timer.daemon = True
         timer.start()
         try:
-            return list(self._parts(process, {"path": os.path.abspath(path), "kind": kind}, notes))
-        except (OSError, ValueError) as error:  # the child has ended, or does not keep to the form
+            reading = _Reading(notes)
+            for told in self._told(process, {"path": os.path.abspath(path), "kind": kind}):
+                reading.take(told)
+            return Converted(reading.parts, reading.table)
+        except (OSError, ValueError, TypeError, LookupError) as error:  # it has ended, or does not keep to the form
             self._end()
             if late.is_set():
                 raise NotConvertedError("not converted", f"it took more than {self._seconds:g} s") from error
@@ -97,7 +110,8 @@ class Converter:
         finally:
             timer.cancel()
 
-    def _parts(self, process: subprocess.Popen[bytes], request: dict[str, str], notes: list[str]) -> Iterator[Part]:
+    def _told(self, process: subprocess.Popen[bytes], request: dict[str, str]) -> Iterator[dict[str, object]]:
+        """What the child says of the file, until it is done."""
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -115,14 +129,11 @@ class Converter:
             if not isinstance(told, dict):
                 raise ValueError("its words are not in form")
             fields = cast("dict[str, object]", told)
-            if "text" in fields:
-                yield _part(fields)
-            elif "note" in fields:
-                notes.append(str(fields["note"]))
-            elif "problem" in fields:
+            if "problem" in fields:
                 raise NotConvertedError(str(fields["problem"]), str(fields.get("detail", "")))
-            else:
+            if "done" in fields:
                 return
+            yield fields
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -148,6 +159,52 @@ class Converter:
             assert pipe is not None
             with suppress(OSError):  # what it never read
                 pipe.close()
+
+
+class _Reading:
+    """What a file has become so far. The child read foreign bytes: its words may be in no form, which raises."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self.parts: list[Part] = []
+        self.table: Table | None = None
+        self._notes = notes
+        self._read_cell: list[Callable[[str], Any] | None] | None = None
+
+    def take(self, told: dict[str, Any]) -> None:
+        if "note" in told:
+            self._notes.append(str(told["note"]))
+        elif "rows" in told:
+            for row in told["rows"]:
+                self._add_row(row)
+        elif "columns" in told:
+            columns = [Column(str(name), str(dtype)) for name, dtype in told["columns"]]
+            self.table = Table(tuple(columns), str(told["text_column"]))
+            forms: list[str] | None = told["forms"]
+            self._read_cell = None if forms is None else [_FORMS[form] for form in forms]
+        else:
+            self.parts.append(_part(told))
+
+    def _add_row(self, row: list[Any]) -> None:
+        table = self.table
+        if table is None or len(row) > len(table.columns):
+            raise ValueError("a row fits no table")
+        number = len(self.parts) + 1
+        cells = {column.name: cell for column, cell in zip(table.columns, row, strict=False) if cell is not None}
+        fields: dict[str, Any] = {"row": number}
+        if self._read_cell is None:
+            fields |= cells
+            text, metadata = table.row(fields, cells)
+        else:
+            for column, cell, read in zip(table.columns, row, self._read_cell, strict=False):
+                if read is None:
+                    fields[column.name] = cell
+                elif cell and not cell.isspace():
+                    fields[column.name] = read(cell)
+            text, metadata = table.row(fields, cells)
+        self.parts.append(Part(f"row={number}", text, metadata))
+
+
+_FORMS: dict[str, Callable[[str], Any] | None] = {"": None, "int": int, "float": float}
 
 
 def _part(fields: dict[str, object]) -> Part:

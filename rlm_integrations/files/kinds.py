@@ -32,6 +32,7 @@ ZIPPED = frozenset({"docx", "epub", "pptx", "xlsx"})
 
 _MAGIC = {
     b"%PDF-": "pdf",
+    b"PAR1": "parquet",
     b"\x1f\x8b": "gz",
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
@@ -40,7 +41,7 @@ _BINARY = (
     b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"OggS", b"ID3", b"fLaC", b"\x7fELF",
     b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\0asm", b"SQLite format 3\0",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf\x27\x1c", b"\x28\xb5\x2f\xfd",
-    b"Rar!", b"!<arch>\n", b"wOFF", b"wOF2", b"PAR1", b"Obj\x01", b"\x89HDF", b"\x93NUMPY", b"glTF", b"LZIP",
+    b"Rar!", b"!<arch>\n", b"wOFF", b"wOF2", b"Obj\x01", b"\x89HDF", b"\x93NUMPY", b"glTF", b"LZIP",
     b"\x04\x22\x4d\x18",
 )  # fmt: skip
 _BOMS = (
@@ -64,6 +65,8 @@ def kind_of(name: str, beginning: bytes) -> str:
         return "text" if named in ZIPPED else named or "text"
     for magic, kind in _MAGIC.items():
         if beginning.startswith(magic):
+            if kind == "parquet" and _plain_ascii(beginning):
+                break
             if kind == "zip":
                 return named if named in ZIPPED else _archive(end)
             return kind

@@ -19,7 +19,7 @@ from rlm_integrations.files.unpacking import PackedError, unpacked
 
 _AS_TEXT_TOO = frozenset(BY_NAME.values()) - ZIPPED
 """Formats that are text as they stand, where they cannot be converted."""
-_LARGEST_TEXT = 64 << 20  # bytes of such a file; a larger one is read as it stands
+_LARGEST_TEXT = 128 << 20  # bytes of such a file; a larger one is read as it stands
 _TAR_AT = 257  # where a tar file says that it is one
 _UNSIZED_BYTES = 1 << 20  # of a file whose size is told as 0, as those of /proc
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
@@ -151,17 +151,21 @@ def _converted(
 ) -> list[FileText]:
     notes: list[str] = []
     if path:
-        parts = converter.convert(path, kind, notes)
+        converted = converter.convert(path, kind, notes)
     else:
         with tempfile.NamedTemporaryFile() as copy:
             data.seek(0)
             copy.write(data.read() or b"")
             copy.flush()
-            parts = converter.convert(copy.name, kind, notes)
+            converted = converter.convert(copy.name, kind, notes)
+    parts = converted.parts
     if not any(part.text.strip() for part in parts):
         raise _SkippedError("without text", "scanned pages are not recognised" if kind == "pdf" else "")
     for note in notes:
         report.note(file.path, note)
+    if converted.table is not None:
+        report.tables.append(converted.table)
+        report.rows += len(parts)
     if len(parts) == 1 and not parts[0].place:
         return [FileText(file.name, parts[0].text, {"file": file.name, **parts[0].metadata})]
     return [_of_part(file, part) for part in parts]

@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rlm_integrations.files.rows import Table, common_table
+
 INSTALL = 'pip install "rlm-integrations[files]"'
+INSTALL_PARQUET = 'pip install "rlm-integrations[parquet]"'
 
 HIDDEN = "hidden"
 IGNORED = "ignored by .gitignore"
@@ -54,12 +57,20 @@ class FilesReport:
     """Files that were read otherwise than might be thought: in a guessed encoding, for instance."""
     plain: set[str] = field(default_factory=set[str])
     """The ids of documents whose lines are their file's."""
+    tables: list[Table] = field(default_factory=list[Table])
+    """Of the files that became rows."""
+    rows: int = 0
+    """How many documents are rows of these."""
 
     def skip(self, path: str, kind: str, detail: str = "") -> None:
         self.skipped.append(Skipped(path, kind, detail))
 
     def note(self, path: str, kind: str, detail: str = "") -> None:
         self.notes.append(Skipped(path, kind, detail))
+
+    def table_of(self, documents: int) -> Table | None:
+        """The table that so many documents are the rows of: None where some are no rows, or the columns differ."""
+        return common_table(self.tables) if self.rows == documents else None
 
     @property
     def so_far(self) -> int:

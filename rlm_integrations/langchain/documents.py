@@ -16,7 +16,7 @@ from rlm_integrations.core.corpus.chunks import Joined, Span, Spans
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.frames import frame_documents
+from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.langchain.retriever import LangChainRetriever
@@ -135,9 +135,11 @@ def prepare_context(context: object) -> PreparedContext:
         context = context.lazy_load()
     if isinstance(context, LangChainDocument):
         context = [context]
-    if (rows := frame_documents(cast(object, context))) is not None:
-        context = rows
-    if isinstance(context, (str, bytes, bytearray, Path, Mapping, Corpus)) or not isinstance(context, Iterable):
+    if (
+        is_table(context)
+        or isinstance(context, (str, bytes, bytearray, Path, Mapping, Corpus))
+        or not isinstance(context, Iterable)
+    ):
         corpus = Corpus.of(cast(object, context))
         return PreparedContext(corpus, (None,) * len(corpus.as_documents()))
     items = _each_once(cast(Iterable[object], context))

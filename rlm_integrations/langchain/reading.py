@@ -15,6 +15,7 @@ from langchain_core.vectorstores import VectorStore
 from rlm_integrations.core.calls.once import Once
 from rlm_integrations.core.calls.threads import within_loop
 from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.langchain.caller_warning import for_caller
 from rlm_integrations.langchain.documents import PreparedContext, prepare_context
 
@@ -72,7 +73,9 @@ def _takes_no_time(context: object) -> bool:
         return _are_short(list(cast("Mapping[object, object]", context).values()))
     if isinstance(context, (list, tuple)):
         return _are_short(cast("Sequence[object]", context))
-    return isinstance(context, (bytes, bytearray)) or not isinstance(context, (Iterable, Path, BaseLoader))
+    if isinstance(context, (bytes, bytearray)):
+        return True
+    return not isinstance(context, (Iterable, Path, BaseLoader)) and not is_table(context)
 
 
 def _are_short(items: Sequence[object]) -> bool:

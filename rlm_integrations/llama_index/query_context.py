@@ -17,6 +17,7 @@ from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from rlm_integrations.core.calls.once import Once
 from rlm_integrations.core.calls.threads import within_loop
 from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.result import RLMResult
@@ -267,14 +268,18 @@ def _is_small(context: object) -> bool:
     """Whether it takes no time to read: one text, nothing, or what is no corpus."""
     if isinstance(context, (str, bytes, bytearray, Corpus)) or (isinstance(context, Sized) and not len(context)):
         return True
-    return not isinstance(context, (Iterable, Path))
+    return not isinstance(context, (Iterable, Path)) and not is_table(context)
 
 
 def _nodes_of(context: object) -> tuple[list[BaseNode] | None, object]:
     """The nodes that the context is made of, or None and the context, read if it could be read only once."""
     if isinstance(context, (BaseNode, NodeWithScore)):
         return _nodes_of([context])
-    if isinstance(context, (str, bytes, bytearray, Mapping, Corpus)) or not isinstance(context, Iterable):
+    if (
+        is_table(context)
+        or isinstance(context, (str, bytes, bytearray, Mapping, Corpus))
+        or not isinstance(context, Iterable)
+    ):
         return None, context  # pyright: ignore[reportUnknownVariableType]
     items: list[object] = list(context)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
     nodes = [item.node if isinstance(item, NodeWithScore) else item for item in items]

@@ -11,7 +11,7 @@ from contextvars import copy_context
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.forms import plain
+from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.tools import Tool
 from rlm_integrations.core.sandbox import Repl, Sandbox

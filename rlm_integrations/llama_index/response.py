@@ -16,7 +16,7 @@ from llama_index.core.base.response.schema import (
 )
 from pydantic import BaseModel
 
-from rlm_integrations.core.corpus.forms import plain
+from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.trace.citations import that_fit
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.core.wording import shortened

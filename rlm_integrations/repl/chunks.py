@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from rlm_integrations.repl.corpus_view import CorpusView
@@ -37,10 +37,10 @@ class Chunks:
             raise TypeError(f"size: {type(size).__name__} is not a number of characters")
         if size < 1:
             raise ValueError(f"size: {size} is less than one character")
-        return pack(self._corpus.pick(docs), min(size, self._ceiling))
+        return pack(self._corpus.pick(docs), min(size, self._ceiling), self._corpus.said_columns)
 
 
-def pack(passages: Iterable[Passage], size: int) -> list[str]:
+def pack(passages: Iterable[Passage], size: int, said: Collection[str] = frozenset()) -> list[str]:
     """Passages packed into strings of at most `size` characters. No character of a text is lost.
 
     A head that would take more than half of a string is left out. Where there are heads, no text can pass for one.
@@ -52,7 +52,7 @@ def pack(passages: Iterable[Passage], size: int) -> list[str]:
     used = 0
     for passage in passages:
         text = without_heads(passage.text) if headed else passage.text
-        head = heading(passage)
+        head = heading(passage, said)
         if len(head) > size // 2:
             head = ""
         if parts and used + len(_SEPARATOR) + len(head) + len(text) > size:
@@ -76,12 +76,22 @@ def pack(passages: Iterable[Passage], size: int) -> list[str]:
     return packed
 
 
-def heading(passage: Passage) -> str:
-    """The line above a part of a document: its id and metadata; nothing above a text without an id."""
+def heading(passage: Passage, said: Collection[str] = frozenset()) -> str:
+    """The line above a part of a document: its id and metadata; nothing above a text without an id.
+
+    Of the keys in `said`, what the text holds as well is left out.
+    """
     if not passage.id:
         return ""
-    metadata = " ".join("".join(f" | {key}: {value}" for key, value in passage.metadata.items()).split())
+    kept = passage.metadata.items()
+    if said:
+        kept = [(key, value) for key, value in kept if not (key in said and _holds(passage.text, key, value))]
+    metadata = " ".join("".join(f" | {key}: {value}" for key, value in kept).split())
     return f"{_HEAD}{shown_id(passage.id)}{' ' * bool(metadata)}{metadata[:_METADATA_CHARS]}]\n"
+
+
+def _holds(text: str, key: str, value: Any) -> bool:
+    return key in text and (isinstance(value, (dict, list)) or str(value) in text)
 
 
 def shown_id(doc_id: str) -> str:

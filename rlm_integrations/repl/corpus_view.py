@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -21,8 +21,10 @@ class CorpusView:
     REPLs share would copy its pages for each of them.
     """
 
-    def __init__(self, context: str | list[DocumentDict] | None) -> None:
+    def __init__(self, context: str | list[DocumentDict] | None, said_columns: Collection[str] = frozenset()) -> None:
+        """`said_columns`: metadata that the text of a document says too, which a head above it does not repeat."""
         self._context = context
+        self.said_columns = said_columns
         self._built: dict[str, DocumentDict] | None = None
 
     @property

@@ -56,7 +56,7 @@ class Interpreter:
         self._awaiting = Awaiting()
         if context is None and settings.retriever:
             context = []
-        self._helpers = self._functions(CorpusView(context), settings)
+        self._helpers = self._functions(CorpusView(context, settings.said_columns), settings)
         self._namespace.update(self._helpers)
         self._namespace.update({names.CONTEXT: context, names.ANSWER: fresh_answer()})
         self._variables = VariableWatch(self._namespace)

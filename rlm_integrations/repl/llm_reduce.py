@@ -63,7 +63,7 @@ class LlmReduce:
                 "text; nothing was sent; pass the text as docs"
             )
         room = self._max_chars - frame
-        parts = pack(self._corpus.pick(docs), min(self._chunk_chars, room))
+        parts = pack(self._corpus.pick(docs), min(self._chunk_chars, room), self._corpus.said_columns)
         replies = self._ask_all([_read(instruction, part) for part in parts])
         unread = [(number, reply) for number, reply in enumerate(replies, 1) if isinstance(reply, FailedSubCall)]
         if replies and len(unread) == len(replies):

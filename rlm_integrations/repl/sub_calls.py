@@ -117,8 +117,8 @@ class SubCalls:
         if isinstance(item, Match) and item.passage.text is self._corpus.one_text:
             return item.with_around(_AROUND_A_MATCH).line
         try:
-            picked = self._corpus.pick([item])
-            return "\n\n".join(heading(passage) + without_heads(passage.text) for passage in picked)
+            picked, said = self._corpus.pick([item]), self._corpus.said_columns
+            return "\n\n".join(heading(passage, said) + without_heads(passage.text) for passage in picked)
         except TypeError:
             kind = type(item).__name__
             problem = f"{name}: its context holds {kind}, which is not a text, a document or a match; nothing was sent"

@@ -28,11 +28,20 @@ class ReplSettings:
     """Names of further host functions."""
     null_answers: bool = False
     """Whether None is an answer: the type of the answer takes it."""
+    columns: tuple[tuple[str, str], ...] = ()
+    """Of the table that the documents are rows of: each with what pandas calls its type, or ""."""
+    text_column: str = ""
+    """The column that is the text of the rows; "" where that is all of them."""
 
     @property
     def chunk_chars(self) -> int:
         """The longest string of `chunks`: it fits a sub-call beside a prompt; without sub-calls it is for printing."""
         return self.sub_call_chars * 4 // 5 if self.depth else _CHUNK_CHARS_TO_PRINT
+
+    @property
+    def said_columns(self) -> frozenset[str]:
+        """Those whose values stand in the text of a row, and need not be said above it."""
+        return frozenset() if self.text_column else frozenset(name for name, _ in self.columns)
 
     @property
     def printed_chars(self) -> int:
@@ -41,10 +50,11 @@ class ReplSettings:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object: what `from_json` takes."""
-        return {**asdict(self), "tools": list(self.tools)}
+        return {**asdict(self), "tools": list(self.tools), "columns": [list(column) for column in self.columns]}
 
     @classmethod
     def from_json(cls, settings: dict[str, Any]) -> ReplSettings:
         """Settings as the host sent them, which the worker trusts."""
-        fields: dict[str, Any] = {**settings, "tools": tuple(settings["tools"])}
+        columns = tuple((name, dtype) for name, dtype in settings["columns"])
+        fields: dict[str, Any] = {**settings, "tools": tuple(settings["tools"]), "columns": columns}
         return cls(**fields)

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from rlm_integrations.testing import ScriptedModel
 
@@ -55,6 +57,14 @@ def test_folders_are_narrowed_and_widened_by_options(ask_with: RunCli, project: 
     assert ids(ask_with("p", "-g", "*.md", "--glob", "!docs")) == ["p/a.md"]
     widened = ["p/.env", "p/.gitignore", "p/a.md", "p/b.txt", "p/build/out.txt", "p/docs/c.md"]
     assert ids(ask_with("p", "--hidden", "--no-ignore")) == widened
+
+
+def test_a_table_that_was_named_is_told_with_its_columns(ask_with: RunCli, project: Path, model_server: Any) -> None:
+    parquet.write_table(pa.table({"city": ["Rome", "Oslo"], "n": [1, 2]}), project / "a.parquet")
+    total = "```repl\nFINAL(sum(d['metadata']['n'] for d in context))\n```"
+    assert ask_with("p/a.parquet", reply=total).stdout == "3\n"
+    (request,) = model_server.models["root"].requests
+    assert "Columns: city str ('Oslo', 'Rome'); n int (1, 2)." in request[-1].content
 
 
 def test_standard_input_is_a_corpus_whatever_its_format(ask_with: RunCli, project: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_misspelt_argument_is_named() -> None:
         ("", "context: is an empty str"),
         ([], "context: is empty"),
         ([object()], "context: item 1 is object"),
-        ([{"title": "x"}], 'context: item 1 is a dict without a str under "text"'),
+        ([{"title": "x"}, "text"], 'context: item 1 is a dict without a str under "text"'),
         ({"a": 1}, "context: the value of 'a' is int"),
         (__file__, "pass Path("),
     ],

@@ -16,11 +16,11 @@ from weakref import WeakKeyDictionary
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import checked_text, read_documents
-from rlm_integrations.core.corpus.frames import frame_documents
 from rlm_integrations.core.corpus.names import check_are_texts
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.files.report import FilesReport
+from rlm_integrations.files.rows import Table
 
 T = TypeVar("T")
 CorpusKind = Literal["none", "str", "documents"]
@@ -37,7 +37,8 @@ class Corpus:
 
     With a `retriever` the documents are only a sample: a run begins with those that it returns for the
     question, and the REPL can ask it for more. Of a corpus that was read from files, `files` says how many they were,
-    and what was skipped and why.
+    and what was skipped and why. The documents of a corpus with a `table` are its rows, but for `before_rows` that
+    stand in front of them: what a call brought.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Corpus:
         join_to: Corpus | None = None,
         retriever: Retriever | None = None,
         files: FilesReport | None = None,
+        table: Table | None = None,
         in_messages: bool = False,
     ) -> None:
         self.brought: tuple[Document, ...] = tuple(documents)
@@ -56,6 +58,8 @@ class Corpus:
         self.in_messages = in_messages
         self.retriever: Retriever | None = retriever or (join_to.retriever if join_to else None)
         self.files: FilesReport | None = files or (join_to.files if join_to else None)
+        self.table: Table | None = table or (join_to.table if join_to else None)
+        self.before_rows: int = len(self.brought) + join_to.before_rows if join_to else 0
 
     @property
     def shared(self) -> Corpus:
@@ -95,7 +99,8 @@ class Corpus:
         if self.kind == "none":
             return Corpus(unique_ids(documents), retriever=self.retriever)
         if self._base is not None:  # joined to what is shared, not to what an earlier join made for one run
-            return Corpus([*documents, *self.brought], join_to=self._base, retriever=self.retriever, files=self.files)
+            brought = [*documents, *self.brought]
+            return Corpus(brought, join_to=self._base, retriever=self.retriever, files=self.files, table=self.table)
         return Corpus(documents, join_to=self)
 
     def followed_by(self, documents: Sequence[Document]) -> Corpus:
@@ -119,19 +124,18 @@ class Corpus:
             return cls((Document("", checked_text(context)),), "str")
         if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
             return cls((), "none", retriever=cast(Retriever, context))
-        if (rows := frame_documents(context)) is not None:
-            context = rows
         if isinstance(context, (list, tuple)):
             check_are_texts(cast("Sequence[object]", context))
-        documents, files = read_documents(cast(object, context))
-        if not documents:
+        read = read_documents(cast(object, context))
+        files = read.files
+        if not read.documents:
             skipped = f" ({files.all_skipped})" if files and files.skipped else ""
             raise InvalidArgumentError(
                 f"context: is empty{skipped}; pass the documents, or None to ask without a corpus"
             )
         if files is not None and files.missed:
             warnings.warn(f"context: {files.line}", stacklevel=2)
-        return cls(unique_ids(documents), files=files)
+        return cls(unique_ids(read.documents), files=files, table=read.table)
 
 
 def once_per_corpus(function: Callable[[Corpus], T]) -> Callable[[Corpus], T]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rlm_integrations.core.corpus.columns import columns_line
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, text
 from rlm_integrations.core.wording import number, one_line, plural, shortened
+from rlm_integrations.files.rows import Table
 
 _LISTED_VALUES = 6
 _LISTED_KEYS = 12
@@ -38,7 +40,7 @@ def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
     room = limits.inline_chars
     if not room or max(corpus.chars, len(corpus.documents)) > room:
         return False
-    return corpus.kind == "str" or sum(len(_whole(document)) for document in corpus.documents) <= room
+    return corpus.kind == "str" or sum(len(_whole(document, corpus.table)) for document in corpus.documents) <= room
 
 
 def corpus_line(corpus: Corpus) -> str:
@@ -53,11 +55,13 @@ def corpus_line(corpus: Corpus) -> str:
     )
 
 
-def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars: int | None = None) -> str:
+def describe(
+    corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars: int | None = None, *, frame: bool = False
+) -> str:
     """The paragraph on `context` in the root LM's first message.
 
     Text of the corpus stands in fences that it cannot close. With `sub_call_chars`, what a sub-call takes, it says how
-    many it takes to read all, and to join what they find.
+    many it takes to read all, and to join what they find. `frame`: the session has pandas.
     """
     reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
     if corpus.kind == "none":
@@ -68,7 +72,7 @@ def describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars
         return fill("context_messages", documents=plural(len(corpus.documents), "document"), ids=ids + more)
     if corpus.kind == "str":
         return _describe_str(corpus, limits, fence_key, reading)
-    return _describe_documents(corpus, limits, fence_key, reading)
+    return _describe_documents(corpus, limits, fence_key, reading, frame=frame)
 
 
 def study(corpus: Corpus) -> None:
@@ -78,7 +82,7 @@ def study(corpus: Corpus) -> None:
     if corpus.kind == "str":
         _lines_of(corpus)
     elif corpus.kind == "documents":
-        _metadata_of(corpus)
+        _metadata_of(corpus) if corpus.table is None else _columns_of(corpus)
         _spread_of(corpus)
 
 
@@ -126,17 +130,17 @@ def _describe_str(corpus: Corpus, limits: RLMLimits, fence_key: bytes, reading: 
     )
 
 
-def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, reading: str) -> str:
+def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, reading: str, *, frame: bool) -> str:
     documents = corpus.documents
     facts: dict[str, Any] = {
         "documents": f"a list of {plural(len(documents), 'document')}",
         "origin": text("origin_retriever") if corpus.retriever is not None else "",
         "chars": number(corpus.chars),
-        "meta": _metadata_of(corpus),
+        "meta": _metadata_of(corpus) if corpus.table is None else _table(corpus, corpus.table, frame=frame),
     }
     if shown_whole(corpus, limits):
         facts["origin"] = ""
-        whole = "\n\n".join(map(_whole, documents))
+        whole = "\n\n".join(_whole(document, corpus.table) for document in documents)
         return fill("context_docs_whole", whole=whole, tag=fence_tag(fence_key, whole), **facts)
     facts |= {"spread": _spread_of(corpus), "ids": _ids(documents), "reading": reading}
     if not limits.preview_chars or not documents:
@@ -154,13 +158,32 @@ def _preview(chars: int, limits: RLMLimits) -> int:
     return limits.preview_chars // (2 if chars > _LONG * limits.preview_chars else 1)
 
 
-def _whole(document: Document) -> str:
+def _whole(document: Document, table: Table | None) -> str:
     """Below its id and metadata. A line that begins like this head is indented, so that no text passes for another."""
-    metadata = "".join(f" | {key}: {value}" for key, value in document.metadata.items())
+    metadata = "".join(f" | {key}: {value}" for key, value in _beside_text(document, table).items())
     name = document.id if document.id.splitlines() == [document.id] else repr(document.id)
     lines = document.text.splitlines(keepends=True)
     content = "".join(f" {line}" if line.startswith("[") else line for line in lines)
     return f"[{shortened(name, _ID_CHARS)}{' '.join(metadata.splitlines())}]\n{content}"
+
+
+def _beside_text(document: Document, table: Table | None) -> Mapping[str, Any]:
+    """Its metadata, without the columns that its text says."""
+    if table is None or table.text_column:
+        return document.metadata
+    said = {column.name for column in table.columns}
+    return {key: value for key, value in document.metadata.items() if key not in said}
+
+
+def _table(corpus: Corpus, table: Table, *, frame: bool) -> str:
+    """What the rows are, in place of a line on their metadata."""
+    name = repr(one_line(table.text_column, _KEY_CHARS))
+    return fill(
+        "table",
+        text_column=f', and `d["text"]` its column {name}' if table.text_column else "",
+        frame=text("table_frame") if frame else "",
+        columns=_columns_of(corpus),
+    )
 
 
 def _cut(content: str, chars: int) -> str:
@@ -178,6 +201,11 @@ def _lines_of(corpus: Corpus) -> int:
 @once_per_corpus
 def _metadata_of(corpus: Corpus) -> str:
     return metadata_line(corpus.documents)
+
+
+@once_per_corpus
+def _columns_of(corpus: Corpus) -> str:
+    return "" if corpus.table is None else columns_line(corpus.table, corpus.documents)
 
 
 @once_per_corpus

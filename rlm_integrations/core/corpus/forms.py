@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from inspect import isroutine
 from pathlib import Path
 from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.frames import Rows, read_rows, rows_of_dicts
 from rlm_integrations.core.corpus.names import check_is_text
+from rlm_integrations.core.corpus.plain_values import NotPlainError, plain
 from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.files.report import FilesReport
+from rlm_integrations.files.rows import TEXT_COLUMNS, Table
 
 _FORMS = (
-    "a str, a Path or several, a mapping of name to text, an iterable of str, dicts, documents or nodes, "
+    "a str, a Path or several, a mapping of name to text, an iterable of str, dicts, documents or nodes, a table, "
     "an object with `async retrieve(query)`, or None"
 )
-_TEXT_KEYS = ("text", "page_content", "content")
-_NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
-_DEEPEST = 100
 
 
-def read_documents(context: object) -> tuple[list[Document], FilesReport | None]:
-    """The documents of one document, a Path, a mapping of names, or an iterable of documents and Paths.
+@dataclass(frozen=True, slots=True)
+class ReadContext:
+    """The documents of a context, and what they came from."""
 
-    Beside them what was read of files and skipped, None where there was no Path.
+    documents: list[Document]
+    files: FilesReport | None
+    """None where there was no Path."""
+    table: Table | None
+    """That they are the rows of, where they are."""
+
+
+def read_documents(context: object) -> ReadContext:
+    """The documents of one document, a Path, a mapping of names, a table, or an iterable of documents and Paths.
+
+    Dicts none of which has a text are the rows of a table.
     """
+    if (rows := read_rows(context)) is not None:
+        return ReadContext(rows.documents, None, rows.table)
     with PathReader() as files:
-        documents = _documents([context] if isinstance(context, Path) else context, files)
-    return documents, files.report if files.report.files or files.report.skipped else None
+        read = _documents([context] if isinstance(context, Path) else context, files)
+    report = files.report if files.report.files or files.report.skipped else None
+    if isinstance(read, Rows):
+        return ReadContext(read.documents, None, read.table)
+    return ReadContext(read, report, None if report is None else report.table_of(len(read)))
 
 
-def _documents(context: object, files: PathReader) -> list[Document]:
+def _documents(context: object, files: PathReader) -> list[Document] | Rows:
     if (mapping := _mapping(context)) is not None:
         return [_named(str(name), text) for name, text in mapping.items()]
     if (alone := _known_document(context, "doc-1")) is not None:
@@ -41,9 +57,15 @@ def _documents(context: object, files: PathReader) -> list[Document]:
     if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable):
         raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; {_remedy(cast(Any, context))}")
     documents: list[Document] = []
+    rows: list[Mapping[Any, Any]] = []
     for number, item in enumerate(cast("Iterable[object]", context), 1):
+        if len(rows) == number - 1 and (row := _mapping(item)) is not None and _text_key(row) is None:
+            rows.append(row)
+            continue
+        for row in rows:  # they are no table, so the first of them is no document
+            document_of(row, 1)
         documents += files.read(item) if isinstance(item, Path) else [document_of(item, number)]
-    return documents
+    return rows_of_dicts(rows) if any(rows) else documents
 
 
 def document_of(item: object, number: int) -> Document:
@@ -120,16 +142,21 @@ def _named(name: str, text: object) -> Document:
 
 def _from_dict(item: Mapping[Any, Any], number: int, default_id: str) -> Document:
     """A dict's document. Where it has no "metadata" of its own, its other keys are that."""
-    text_key = next((key for key in _TEXT_KEYS if isinstance(item.get(key), str)), None)
+    text_key = _text_key(item)
     if text_key is None:
         raise InvalidArgumentError(
-            f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}'
+            f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}. Only a list of '
+            "nothing but such dicts is read as the rows of a table: give each a text, or none"
         )
     metadata = _mapping(item.get("metadata"))
     if metadata is None:
         metadata = {key: value for key, value in item.items() if key not in ("id", text_key, "metadata")}
     name = _id(item.get("id"), default_id)
     return Document(name, item[text_key], visible_metadata(metadata, (), name))
+
+
+def _text_key(item: Mapping[Any, Any]) -> str | None:
+    return next((key for key in TEXT_COLUMNS if isinstance(item.get(key), str)), None)
 
 
 def visible_metadata(metadata: object, hidden: object, document_id: str) -> dict[str, Any]:
@@ -144,33 +171,3 @@ def visible_metadata(metadata: object, hidden: object, document_id: str) -> dict
         raise InvalidArgumentError(
             f"context: the metadata of document {document_id!r:.200} holds {error}; pass plainer metadata"
         ) from None
-
-
-class NotPlainError(ValueError):
-    """A value that cannot be written as JSON. The message says what it is."""
-
-
-def plain(value: object, _depth: int = 0) -> Any:
-    """The value with everything that is not JSON as its str. Numbers of other libraries become Python's own.
-
-    Raises NotPlainError for numbers too long to be written, and for what is nested too deeply to be read.
-    """
-    kind = type(value)
-    if value is None or kind is str or kind is bool or kind is float:
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)  # an enum's value, not its name
-    if isinstance(value, numbers.Integral):
-        number = int(value)
-        if number.bit_length() > _NUMBER_BITS:
-            raise NotPlainError("an integer of more than 4,000 digits")
-        return number
-    if isinstance(value, numbers.Real):
-        return float(value)
-    if _depth > _DEEPEST:
-        raise NotPlainError(f"values nested more than {_DEEPEST} deep")
-    if (mapping := _mapping(value)) is not None:
-        return {str(key): plain(inner, _depth + 1) for key, inner in mapping.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(inner, _depth + 1) for inner in cast("Iterable[object]", value)]
-    return str(value)

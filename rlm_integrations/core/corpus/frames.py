@@ -1,59 +1,128 @@
-"""Data frames as a corpus: a document a row. No library of them is imported: a frame is known by its methods."""
+"""Tables as a corpus: a document a row. No library of them is imported: a table is known by its methods.
+
+A row's metadata is its cells as values, by their columns; its text is that of a column of texts, or the names and
+values of all columns, one a line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.forms import document_of, plain
+from rlm_integrations.core.corpus.plain_values import NotPlainError, plain
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.files.rows import Column, Table, cells_of, pandas_dtype, repeated_name
 
-TEXT_COLUMNS = ("text", "page_content", "content")
+_PLAIN_TYPES = frozenset({str, bool, float, type(None)})
 
 
-def frame_documents(context: object) -> list[Document] | None:
-    """The rows of a pandas or polars DataFrame; None of anything else.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table, and a document for each of its rows."""
 
-    The text of a row is that of its column "text", "page_content" or "content", and the other columns are its metadata.
-    A frame without such a column of str has for text the names and values of all columns, one a line. Ids are the
-    column "id", or else "row-" and the label of the row, from 0 where rows have none. Cells that are missing are left
-    out.
+    table: Table
+    documents: list[Document]
+
+
+def is_table(context: object) -> bool:
+    """Whether it is a DataFrame of pandas or polars, or a table, a batch, a reader or a dataset of Arrow."""
+    return _is_arrow(context) or _is_polars(context) or _is_pandas(context)
+
+
+def read_rows(context: object) -> Rows | None:
+    """The rows of a table; None of anything else.
+
+    Ids are the column "id", or else "row-" and the label of the row, from 0 where rows have none. Cells that are
+    missing are left out. Raises InvalidArgumentError for columns of one name, and for values that cannot be written.
     """
-    rows = _rows(context)
-    if rows is None:
-        return None
-    text_column = next((name for name in TEXT_COLUMNS if any(isinstance(row.get(name), str) for _, row in rows)), None)
-    return [_document(label, row, text_column, number) for number, (label, row) in enumerate(rows, 1)]
+    if _is_arrow(context):
+        return _rows_of_arrow(context)
+    if _is_polars(context):
+        rows: list[Mapping[Any, Any]] = list(cast(Any, context).to_dicts())
+        return rows_of_dicts(rows, [str(name) for name in cast(Any, context).columns])
+    return _rows_of_pandas(context) if _is_pandas(context) else None
 
 
-def _rows(context: object) -> list[tuple[object, dict[str, Any]]] | None:
+def rows_of_dicts(rows: Sequence[Mapping[Any, Any]], names: Sequence[str] | None = None) -> Rows:
+    """Each dict is a row. Columns are in the order in which they are first met, if no names are given."""
+    by_name = [{str(name): cell for name, cell in row.items()} for row in rows]
+    if names is None:
+        names = list(dict.fromkeys(name for row in by_name for name in row))
+    return _rows(names, [""] * len(names), ([row.get(name) for row in by_name] for name in names), range(len(rows)))
+
+
+def _is_arrow(context: object) -> bool:
+    return type(context).__module__.partition(".")[0] == "pyarrow" and hasattr(context, "schema")
+
+
+def _is_polars(context: object) -> bool:
+    return hasattr(context, "columns") and callable(getattr(context, "to_dicts", None))
+
+
+def _is_pandas(context: object) -> bool:
     frame: Any = context
-    if not hasattr(frame, "columns"):
-        return None
-    to_dicts: Callable[[], Iterable[Mapping[Any, Any]]] | None = getattr(frame, "to_dicts", None)  # polars
-    if callable(to_dicts):
-        return [(label, _present(row)) for label, row in enumerate(to_dicts())]
-    if not (
-        hasattr(frame, "index") and callable(getattr(frame, "to_dict", None)) and callable(getattr(frame, "isna", None))
-    ):
-        return None
-    names, missing = [str(name) for name in frame.columns], frame.isna().to_numpy().tolist()
-    values = frame.astype(object).to_numpy().tolist()
-    return [
-        (label, {name: value for name, value, gone in zip(names, row, holes, strict=True) if not gone})
-        for label, row, holes in zip(cast("Iterable[object]", frame.index), values, missing, strict=True)
+    return all(hasattr(frame, name) for name in ("columns", "index", "dtypes")) and callable(
+        getattr(frame, "isna", None)
+    )
+
+
+def _rows_of_pandas(context: object) -> Rows:
+    frame: Any = context
+    names = [str(name) for name in frame.columns]
+    dtypes = [str(dtype) for dtype in frame.dtypes]
+    columns = (_cells_of_series(frame.iloc[:, place]) for place in range(len(names)))
+    return _rows(names, dtypes, columns, frame.index)
+
+
+def _cells_of_series(series: Any) -> list[Any]:
+    """None where a value is missing."""
+    values: list[Any] = series.astype(object).to_numpy().tolist()
+    if not series.isna().any():
+        return values
+    missing: list[bool] = series.isna().to_numpy().tolist()
+    return [None if gone else value for value, gone in zip(values, missing, strict=True)]
+
+
+def _rows_of_arrow(context: object) -> Rows:
+    table: Any = context
+    read: Callable[[], Any] | None = getattr(table, "read_all", None) or getattr(table, "to_table", None)
+    if read is not None:  # a reader, or a dataset
+        table = read()
+    dtypes = [
+        pandas_dtype(str(field.type), holes=table.column(place).null_count > 0) for place, field in _fields(table)
     ]
+    columns = (table.column(place).to_pylist() for place, _ in _fields(table))
+    return _rows([str(field.name) for _, field in _fields(table)], dtypes, columns, range(table.num_rows))
 
 
-def _present(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in row.items() if value is not None}
+def _fields(table: Any) -> list[tuple[int, Any]]:
+    return list(enumerate(cast("Iterable[Any]", table.schema)))
 
 
-def _document(label: object, row: dict[str, Any], text_column: str | None, number: int) -> Document:
-    name = row.get("id", f"row-{label}")
-    metadata = {key: value for key, value in row.items() if key not in ("id", text_column)}
-    if text_column is None:
-        words = "\n".join(f"{key}: {plain(value)}" for key, value in row.items())
-    else:
-        words = str(row.get(text_column, ""))
-    return document_of({"id": name, "text": words, "metadata": metadata}, number)
+def _rows(
+    names: Sequence[str], dtypes: Sequence[str], columns: Iterable[Iterable[Any]], labels: Iterable[object]
+) -> Rows:
+    if (name := repeated_name(names)) is not None:
+        raise InvalidArgumentError(f"context: two of its columns are called {name!r}; rename one of them")
+    cells = [_plain_cells(name, cells_of(column)) for name, column in zip(names, columns, strict=True)]
+    texts = [name for name, column in zip(names, cells, strict=True) if any(isinstance(cell, str) for cell in column)]
+    table = Table.of([Column(name, dtype) for name, dtype in zip(names, dtypes, strict=True)], texts)
+    by_row: Iterable[tuple[Any, ...]] = zip(*cells, strict=True) if cells else ()
+    documents: list[Document] = []
+    for label, row in zip(labels, by_row, strict=bool(cells)):
+        fields = {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
+        name = fields.get("id")
+        text, metadata = table.row(fields)
+        documents.append(Document(f"row-{label}" if name is None or name == "" else str(name), text, metadata))
+    return Rows(table, documents)
+
+
+def _plain_cells(name: str, cells: list[Any]) -> list[Any]:
+    if set(map(type, cells)) <= _PLAIN_TYPES:
+        return cells
+    try:
+        return [plain(cell) for cell in cells]
+    except NotPlainError as error:
+        raise InvalidArgumentError(f"context: the column {name!r} holds {error}; pass plainer values") from None

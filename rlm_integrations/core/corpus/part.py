@@ -46,7 +46,8 @@ class CorpusPart(Corpus):
 
     def __init__(self, whole: Corpus, pieces: Sequence[Piece], kind: CorpusKind) -> None:
         documents = unique_ids([piece.document for piece in pieces])
-        super().__init__(documents, kind)
+        rows = whole.table is not None and all(_is_row(piece, whole.shared) for piece in pieces)
+        super().__init__(documents, kind, table=whole.table if rows else None)
         self._shared = whole.shared
         self.pieces = tuple(
             piece if piece.document is document else Piece(document, piece.place, piece.origin)
@@ -92,6 +93,12 @@ def piece_of(corpus: Corpus, number: int, start: int = 0, end: int | None = None
     brought = len(corpus.brought) if corpus.shared is not corpus else 0
     place = Place(number - brought, start, end) if number >= brought else None
     return Piece(document, place, Origin(document.id, start))
+
+
+def _is_row(piece: Piece, shared: Corpus) -> bool:
+    """Whether it is a whole row of a table."""
+    place = piece.place
+    return place is not None and place.number >= shared.before_rows and place.start == 0 and place.end is None
 
 
 def _moved(within: Place | None, start: int, end: int | None) -> Place | None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.reply_fields import arguments_of
 from rlm_integrations.core.calls.threads import RunThreads
-from rlm_integrations.core.corpus.forms import plain
+from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.own_task import in_own_task

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import RunThreads
-from rlm_integrations.core.corpus.forms import plain
+from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord

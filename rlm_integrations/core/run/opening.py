@@ -114,8 +114,9 @@ def opening_messages(
     if plan.instructions:
         system += "\n\n" + fill("instructions", instructions=plan.instructions)
     chunk_chars = settings.chunk_chars if settings.depth else None
+    described = describe(corpus, plan.limits, plan.fence_key, chunk_chars, frame="pandas" in plan.sandbox.modules)
     first = first_message(
-        context="\n\n".join(filter(None, (describe(corpus, plan.limits, plan.fence_key, chunk_chars), session))),
+        context="\n\n".join(filter(None, (described, session))),
         question=question.text,
         max_iterations=plan.limits.max_iterations,
         answer_schema=plan.answer_type.schema,
@@ -136,4 +137,6 @@ def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes, depth: int) -> Re
         retriever=corpus.retriever is not None,
         tools=tuple(plan.tools),
         null_answers=plan.answer_type.takes_null,
+        columns=tuple((column.name, column.dtype) for column in corpus.table.columns) if corpus.table else (),
+        text_column=corpus.table.text_column if corpus.table else "",
     )

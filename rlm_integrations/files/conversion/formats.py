@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rlm_integrations.files.conversion import mail, markup, notebook, office, packed_markup, pdf, rich_text, tables
+from rlm_integrations.files.conversion import (
+    mail,
+    markup,
+    notebook,
+    office,
+    packed_markup,
+    parquet,
+    pdf,
+    rich_text,
+    tables,
+)
 from rlm_integrations.files.conversion.parts import Note, Parts
 
 _FORMATS: dict[str, Callable[[bytes, Note], Parts]] = {
@@ -16,6 +26,7 @@ _FORMATS: dict[str, Callable[[bytes, Note], Parts]] = {
     "ipynb": notebook.cells,
     "jsonl": tables.rows_of_jsonl,
     "mbox": mail.messages_of_mbox,
+    "parquet": parquet.rows_of_parquet,
     "pdf": pdf.pages,
     "pptx": office.slides_of_pptx,
     "rtf": rich_text.text_of_rtf,

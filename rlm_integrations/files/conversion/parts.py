@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlm_integrations.files.rows import Table
+
 Note = Callable[[str], None]
 """Told what a user should know of how a file was read."""
 
@@ -19,7 +21,24 @@ class Part:
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-Parts = Iterator[Part]
+@dataclass(frozen=True, slots=True)
+class TableHead:
+    """What the rows have in common. `forms` says of each column whose cells are told as they are written how to read
+    them: "int", "float", or "" for a str; None where cells are told as values.
+    """
+
+    table: Table
+    forms: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """The cells of some rows, in the order of the columns. Of a row that ends early, the last are missing."""
+
+    rows: list[list[Any]]
+
+
+Parts = Iterator[Part | TableHead | TableRows]
 
 
 class UnreadableError(Exception):

@@ -11,8 +11,8 @@ import warnings
 from typing import IO, Any
 
 from rlm_integrations.files.conversion.formats import convert
-from rlm_integrations.files.conversion.parts import UnreadableError
-from rlm_integrations.files.report import INSTALL
+from rlm_integrations.files.conversion.parts import Part, TableHead, TableRows, UnreadableError
+from rlm_integrations.files.report import INSTALL, INSTALL_PARQUET
 
 _DETAIL_CHARS = 200
 
@@ -41,17 +41,26 @@ def _answer(path: str, kind: str, replies: IO[bytes]) -> None:
             data = file.read(os.fstat(file.fileno()).st_size)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             for part in convert(kind, data, lambda note: tell(note=note)):
-                tell(text=part.text, place=part.place, metadata=part.metadata)
+                tell(**_told(part))
     except UnreadableError as error:
         tell(problem=error.kind, detail=error.detail)
     except ImportError as error:
-        tell(problem=f".{kind}", detail=f"it needs {error.name}: {INSTALL}")
+        tell(problem=f".{kind}", detail=f"it needs {error.name}: {INSTALL_PARQUET if kind == 'parquet' else INSTALL}")
     except MemoryError:
         tell(problem="not converted", detail="it needs too much memory")
     except Exception as error:  # whatever a parser makes of foreign bytes
         tell(problem="damaged", detail=f"{type(error).__name__}: {error}"[:_DETAIL_CHARS])
     else:
         tell(done=True)
+
+
+def _told(part: Part | TableHead | TableRows) -> dict[str, Any]:
+    if isinstance(part, TableHead):
+        columns = [[column.name, column.dtype] for column in part.table.columns]
+        return {"columns": columns, "text_column": part.table.text_column, "forms": part.forms}
+    if isinstance(part, TableRows):
+        return {"rows": part.rows}
+    return {"text": part.text, "place": part.place, "metadata": part.metadata}
 
 
 def _bound_memory(size: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.forms import plain
+from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.channel.frames import encode, read_frame, write_frame

@@ -37,7 +37,7 @@ class VmFunctions:
     """The functions over one corpus."""
 
     def __init__(self, context: str | list[DocumentDict] | None, host: HostPort, settings: ReplSettings) -> None:
-        corpus = CorpusView(context)
+        corpus = CorpusView(context, settings.said_columns)
         self._documents = {document["id"]: document for document in _documents_of(context)}
         self._printed_chars = settings.printed_chars
         self._search = Search(corpus, settings.printed_chars).search

@@ -38,7 +38,7 @@ def write_documents(corpus: Corpus) -> tuple[int, int]:
 def _write_records(corpus: Corpus, texts: TextFile) -> int:
     writer = RecordWriter("rlm-corpus", texts)
     try:
-        _add(writer, corpus.as_documents())
+        _add(writer, corpus.as_documents(), rows=corpus.table is not None)
         return writer.finish()
     finally:
         writer.discard()
@@ -50,6 +50,7 @@ def write_setup(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Docu
     `held` says that the server holds the shared documents.
     """
     opening: dict[str, Any] = {"settings": settings.to_json(), "kind": corpus.kind, "renamed": [], "picked": None}
+    opening["before_rows"] = corpus.before_rows
     own: Sequence[Document] = ()
     if held and isinstance(corpus, CorpusPart):
         opening["picked"] = [_picked(piece) for piece in corpus.pieces]
@@ -61,7 +62,7 @@ def write_setup(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Docu
     try:
         writer.value(opening)
         if not held:
-            _add(writer, corpus.as_documents())
+            _add(writer, corpus.as_documents(), rows=corpus.table is not None)
         _add(writer, own)
         _add(writer, retrieved)
         return writer.finish()
@@ -86,8 +87,8 @@ def _renamed(corpus: Corpus) -> list[tuple[int, str]]:
     return [(place, new.id) for place, (old, new) in enumerate(zip(own, together, strict=True)) if old.id != new.id]
 
 
-def _add(writer: RecordWriter, documents: Sequence[Document]) -> None:
+def _add(writer: RecordWriter, documents: Sequence[Document], *, rows: bool = False) -> None:
     try:
-        writer.documents(len(documents), ((each.id, each.text, each.metadata) for each in documents))
+        writer.documents(len(documents), ((each.id, each.text, each.metadata) for each in documents), rows=rows)
     except UnreadableMetadataError as error:
         raise InvalidArgumentError(f"context: {error}; pass flatter metadata") from None

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
+from rlm_integrations.repl.table import Table
 from rlm_integrations.sandboxes.process_worker.text_file import SHARED_MIN_CHARS, Place, TextFile
 
 PIECE_CHARS = 128 << 20
@@ -45,9 +46,14 @@ class RecordWriter:
         self._file.write(_length.pack(len(record)))
         self._file.write(record)
 
-    def documents(self, count: int, documents: Iterable[tuple[str, str, Mapping[str, Any]]]) -> None:
-        """`count` documents as (id, text, metadata). Raises UnreadableMetadataError."""
-        self.value(count)
+    def documents(
+        self, count: int, documents: Iterable[tuple[str, str, Mapping[str, Any]]], *, rows: bool = False
+    ) -> None:
+        """`count` documents as (id, text, metadata), which are read as a Table if they are rows.
+
+        Raises UnreadableMetadataError.
+        """
+        self.value((count, rows))
         for id_, text, metadata in documents:
             id_, text = str.__str__(id_), str.__str__(text)
             if self._texts is not None and len(text) >= SHARED_MIN_CHARS:
@@ -88,10 +94,11 @@ class RecordReader:
         return marshal.loads(self._file.read(length))
 
     def documents(self) -> list[PlainDocument]:
-        return list(self._documents())
+        count, rows = self.value()
+        return Table(self._documents(count)) if rows else list(self._documents(count))
 
-    def _documents(self) -> Iterator[PlainDocument]:
-        for _ in range(self.value()):
+    def _documents(self, count: int) -> Iterator[PlainDocument]:
+        for _ in range(count):
             id_, metadata, pieces, text = self.value()
             if pieces > 1:
                 text = "".join([text, *(self.value() for _ in range(pieces - 1))])

@@ -16,6 +16,7 @@ import types
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.interpreter import Interpreter
+from rlm_integrations.repl.table import Table
 from rlm_integrations.repl.thread_errors import show_thread_error
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.channel.fork_server import WorkerJob
@@ -54,7 +55,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         reader = RecordReader(job.file)
         opening: dict[str, Any] = reader.value()
         settings = ReplSettings.from_json(opening["settings"])
-        context = _context(reader, opening, shared)
+        context = _context(reader, opening, shared, settings)
         reader.close()
         _start_afresh()
         memory, sealed = MemoryLimit(settings.memory_mb), can_seal()
@@ -140,7 +141,7 @@ class _Steps:
 
 
 def _context(
-    reader: RecordReader, opening: dict[str, Any], shared: list[PlainDocument] | None
+    reader: RecordReader, opening: dict[str, Any], shared: list[PlainDocument] | None, settings: ReplSettings
 ) -> str | list[PlainDocument] | None:
     """What the model meets as `context`: brought documents, the shared ones or those of a part, retrieved ones."""
     documents = reader.documents() if shared is None else shared
@@ -152,6 +153,11 @@ def _context(
             documents[place] = {**documents[place], "id": id_}
         # In place, and each a page moved as it is: a new list would count references, and so copy every page.
         documents[:0] = own
+    if settings.columns:
+        if not isinstance(documents, Table):  # a part of one
+            documents = Table(documents)
+        first = opening["before_rows"]
+        documents.begin(settings.columns, settings.text_column, first=first, count=len(documents) - first)
     documents.extend(reader.documents())
     if opening["kind"] == "str" and len(documents) == 1:
         return documents[0]["text"]

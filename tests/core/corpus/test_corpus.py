@@ -20,7 +20,8 @@ from llama_index.core.schema import NodeWithScore, TextNode
 
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.forms import document_of, plain
+from rlm_integrations.core.corpus.forms import document_of
+from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.errors import InvalidArgumentError
 
 ODD = "CR\r\nLF\n, NUL \0, a lone surrogate \ud800, \u2028, \ufeff and \U0001f600"
@@ -149,7 +150,7 @@ def test_nothing_to_read_is_refused() -> None:
 def test_what_is_no_corpus_is_refused_by_the_name_of_its_type(context: object) -> None:
     assert refused(context) == (
         f"context: {type(context).__name__} is not a corpus; pass a str, a Path or several, a mapping of name to text, "
-        "an iterable of str, dicts, documents or nodes, an object with `async retrieve(query)`, or None"
+        "an iterable of str, dicts, documents or nodes, a table, an object with `async retrieve(query)`, or None"
     )
 
 
@@ -186,9 +187,13 @@ def test_an_item_that_is_no_document_is_named_by_its_place(item: object) -> None
     )
 
 
-def test_a_dict_without_text_is_refused_with_its_keys() -> None:
-    assert refused([{"body": "x", "n": 1}]) == (
-        "context: item 1 is a dict without a str under \"text\"; its keys: ['body', 'n']"
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_dict_without_text_among_others_is_refused_with_its_keys(place: int) -> None:
+    items: list[Any] = ["a", {"text": "b"}]
+    items.insert(place - 1, {"body": "x", "n": 1})
+    assert refused(items) == (
+        f"context: item {place} is a dict without a str under \"text\"; its keys: ['body', 'n']. Only a list of "
+        "nothing but such dicts is read as the rows of a table: give each a text, or none"
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +124,10 @@ def called(name: str = "f", arguments: str = "{}", text: str = "x") -> str:
     return without_tools([Message("user", "q")], rounds, "over", KEY)[-1].content
 
 
+def rows(row: dict[str, object]) -> str:
+    return describe(Corpus.of(pd.DataFrame([row] * 9)), RLMLimits(inline_chars=0), KEY)
+
+
 def text_of(words: str) -> str:
     return describe(Corpus.of(f"{words}{'x' * 9_000}{words}"), RLMLimits(), KEY)
 
@@ -160,6 +165,7 @@ OURS = names("""
     context_docs: documents origin chars spread reading tag
     context_docs_unseen: documents origin chars spread reading
     context_docs_whole: documents origin chars tag
+    table: frame
     context_str: chars lines reading n_head n_tail tag
     context_str_unseen: chars lines reading
     context_str_whole: chars tag
@@ -222,6 +228,8 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "tool_rounds.result.text": lambda words: called(text=result_text(words, 4_000)),
     "tool_protocol.other_tool.name": lambda words: refused(ToolCall(words)),
     "tool_protocol.no_code.excerpt": lambda words: refused(ToolCall("python", words)),
+    "table.columns": lambda words: rows({"n" + words: "v" + words}),
+    "table.text_column": lambda words: rows({"text": words or "x", "n" + words: 1}),
     "context_str.head": text_of,
     "context_str.tail": text_of,
     "context_str_whole.text": lambda words: describe(Corpus.of(words[:400] or "x"), RLMLimits(), KEY),

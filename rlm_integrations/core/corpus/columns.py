@@ -1,0 +1,60 @@
+"""What the root LM is told of the columns of a table: their types and some values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.wording import number, one_line, plural
+from rlm_integrations.files.rows import Column, Table
+
+_WITH_VALUES = 30
+_NAMED = 150
+_LISTED = 6
+_NAME_CHARS = 60
+_VALUE_CHARS = 30
+
+
+def columns_line(table: Table, documents: Sequence[Document]) -> str:
+    """Each column with its type and its values where they are few, else their number and range; of very many columns
+    the last are only counted.
+    """
+    columns = [column for column in table.columns if column.name != table.text_column]
+    shown = [_with_values(column, documents) for column in columns[:_WITH_VALUES]]
+    shown += [_name(column) for column in columns[_WITH_VALUES:_NAMED]]
+    more = f"; and {number(len(columns) - _NAMED)} more" if len(columns) > _NAMED else ""
+    return "; ".join(shown) + more
+
+
+def _with_values(column: Column, documents: Sequence[Document]) -> str:
+    rows = [document.metadata for document in documents]
+    cells = [row[column.name] for row in rows if row.get(column.name) is not None]
+    kinds = sorted({type(cell).__name__ for cell in cells})
+    type_name = " or ".join(kinds) or "no values"
+    if "datetime" in column.dtype and kinds == ["str"]:
+        type_name = "date as ISO str"
+    lacking = "" if len(cells) == len(documents) else f" in {plural(len(cells), 'row')}"
+    return f"{_name(column)} {type_name}{lacking}{_values(cells, kinds)}"
+
+
+def _values(cells: list[Any], kinds: list[str]) -> str:
+    if not cells:
+        return ""
+    if not set(kinds) <= {"int", "float", "bool", "str"}:
+        return f" (as {_value(cells[0])})"
+    distinct = set(cells)
+    comparable = "str" not in kinds or kinds == ["str"]
+    if len(distinct) > _LISTED:
+        ends = f", {_value(min(distinct))} to {_value(max(distinct))}" if comparable else f", as {_value(cells[0])}"
+        return f" ({number(len(distinct))} values{ends})"
+    order = sorted(distinct) if comparable else sorted(distinct, key=repr)
+    return f" ({', '.join(map(_value, order))})"
+
+
+def _name(column: Column) -> str:
+    return one_line(column.name, _NAME_CHARS)
+
+
+def _value(value: object) -> str:
+    return one_line(repr(value)[:_VALUE_CHARS])
