@@ -56,10 +56,10 @@ def answer_questions(chat: Chat) -> None:
     with view, ended_by_signals():
         corpus = chat.files.read()
         tell_files(chat.files, view)
-    asking = _Asking(chat, corpus)
+    asking, typed = _Asking(chat, corpus), is_typed()
     with asking.session:
         codes = [code for question in questions() if (code := asking.answer(question))]
-    if codes and not is_typed():
+    if codes and not typed:
         raise typer.Exit(codes[0])
 
 

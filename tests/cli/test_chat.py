@@ -206,7 +206,7 @@ def test_a_prompt_asks_until_quit(terminal: Callable[..., Terminal]) -> None:
     chat.type("And now?\n")
     chat.wait_for("answer 2 of 2 documents")
     chat.type("/quit\n")
-    assert chat.end() == 0
+    assert chat.end() == 0, chat.written
     assert "/quit or the end of input ends the session" in chat.written
     assert "Traceback" not in chat.written
 
@@ -219,7 +219,7 @@ def test_the_end_of_input_ends_a_prompt_and_a_question_that_failed_does_not(term
     chat.type("How many?\n")
     chat.wait_for("answer 1 of 2 documents")
     chat.type("\x04")
-    assert chat.end() == 0
+    assert chat.end() == 0, chat.written
 
 
 def test_ctrl_c_gives_up_a_question_and_at_the_prompt_a_line(
@@ -235,7 +235,7 @@ def test_ctrl_c_gives_up_a_question_and_at_the_prompt_a_line(
     chat.type("How many?\n")
     chat.wait_for("answer")
     chat.type("/quit\n")
-    assert chat.end() == 0
+    assert chat.end() == 0, chat.written
     assert "of 2 documents" in chat.written
     assert "Traceback" not in chat.written
 
@@ -253,4 +253,4 @@ def test_a_terminal_without_capabilities_will_do(terminal: Callable[..., Termina
     chat.type("How many?\n")
     chat.wait_for("answer 1 of 2 documents")
     chat.type("/exit\n")
-    assert chat.end() == 0
+    assert chat.end() == 0, chat.written
