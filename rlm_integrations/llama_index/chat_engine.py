@@ -149,6 +149,7 @@ class RLMChatEngine(BaseChatEngine):
             achat_stream=pieces, sources=[_source(message, response)], source_nodes=response.source_nodes
         )
         await streaming.awrite_response_to_history(self._memory)
+        streaming.response = str(response)  # where LlamaIndex (0.14.5) has it only once the stream was read
         return streaming
 
     def _ask(self, message: str, history: Sequence[ChatMessage] | None) -> RESPONSE_TYPE:
