@@ -116,6 +116,11 @@ class RLMEngine(Generic[AnswerT]):
         if bounds.max_depth and bounds.max_sub_calls:
             check_cost_is_known(bounds, "sub_llm", sub, sub_prices)
         for_sub_lms = read_sub_tools(sub_tools)
+        if for_sub_lms and not (bounds.max_depth and bounds.max_sub_calls):
+            none = "max_sub_calls" if bounds.max_depth else "max_depth"
+            raise InvalidArgumentError(
+                f"sub_tools: no sub-LM would call them, for {none} is 0; raise it, or leave them out"
+            )
         self._plan = RunPlan(
             root=llm,
             sub=sub,

@@ -470,3 +470,9 @@ def test_around_sub_call_must_do_its_part(wrong: str) -> None:
     engine = RLMEngine(root(), sub_llm=ScriptedModel(), sub_tools=[rent], around_sub_call=around)
     with pytest.raises(Exception, match=r"around_sub_call: (it raised ValueError: oops|returned without awaiting)"):
         engine.run("?", "t " * 9_000)
+
+
+@pytest.mark.parametrize("limit", ["max_depth", "max_sub_calls"])
+def test_tools_that_no_sub_lm_would_call_are_refused(limit: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"sub_tools: no sub-LM would call them, for {limit} is 0"):
+        RLMEngine(ScriptedModel([]), sub_tools=[rent], limits={limit: 0})
