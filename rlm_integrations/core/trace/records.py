@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, Literal, cast
 
@@ -14,6 +15,7 @@ from rlm_integrations.core.surrogates import Text
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line
+from rlm_integrations.trace_page.page import page_of
 
 
 class _Record(BaseModel):
@@ -249,6 +251,21 @@ class RLMTrace(_Record):
         """Of the whole tree: root calls and sub-calls."""
         return self.root_usage + self.sub_usage
 
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write it as one HTML page, which any browser opens without a network: timeline, steps, calls, search.
+
+        It holds all that the trace holds, so a new file is its owner's alone (mode 0600).
+
+        Args:
+            path: The file. What stood in it is replaced.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        page = page_of(self.model_dump(mode="json"))
+        with open(path, "w", encoding="utf-8", newline="\n", opener=_for_its_owner) as file:
+            file.write(page)
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """How large it is: asyncio, debuggers and notebooks take the repr of a run's result unasked."""
         yield "question", one_line(self.question, 80)
@@ -277,6 +294,10 @@ class RLMTrace(_Record):
             f"carrier: this {type(carrier).__name__} carries no RLM trace; pass what RLMRunnable, RLMQueryEngine or "
             'RLMEngine returned, made with trace="summary" or "full"'
         )
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 _REPORTS = ("response_metadata", "metadata")
