@@ -158,16 +158,16 @@ async def test_a_run_that_fails_says_so_and_leaves_no_span_open(spans: Any) -> N
 
 
 async def test_a_run_that_is_cancelled_leaves_no_span_open(spans: Any) -> None:
-    begun = asyncio.Event()
+    both = asyncio.Barrier(3)
 
     class Hangs(ScriptedModel):
         async def complete(self, messages: Sequence[Message]) -> Any:
-            begun.set()
+            await both.wait()
             await asyncio.Event().wait()
 
     hanging = RLMEngine(ScriptedModel([ASK], model="root"), sub_llm=Hangs(), tools=[weigh])
     task = asyncio.ensure_future(hanging.arun("Was it warm?", CORPUS))
-    await begun.wait()
+    await both.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
