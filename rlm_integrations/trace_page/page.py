@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,17 @@ def page_of(trace: Mapping[str, Any]) -> str:
     parts = [f'<script type="application/json" class="texts">{script_json(part)}</script>' for part in texts.parts]
     before, between, after = _shell()
     return "".join((before, data, between, *parts, after))
+
+
+def write_page(trace: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write the page of a trace; a new file is its owner's alone. Raises OSError where it cannot be written."""
+    page = page_of(trace)
+    with open(path, "w", encoding="utf-8", newline="\n", opener=_for_its_owner) as file:
+        file.write(page)
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 @cache
