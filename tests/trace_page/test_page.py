@@ -285,3 +285,20 @@ def test_all_that_can_be_pressed_has_a_name_and_headings_come_in_order(
     )
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_summaries_of_older_steps_and_replies_from_a_journal_have_their_place(
+    open_tab: OpenTab, small_trace: RLMTrace
+) -> None:
+    trace = json.loads(small_trace.model_dump_json())
+    call = trace["iterations"][0]["call"]
+    usage = {**call["usage"], "input_tokens": 1_000_000}
+    fold = {"call": {**call, "usage": usage}, "up_to": 1, "reply": "What came before.", "taken": True}
+    trace["iterations"][1]["folds"] = [fold]
+    trace["iterations"][0]["call"]["replayed"] = True
+    tab = open_tab(page_of(trace), "#i2")
+    assert "from the journal" in text_of(tab, "#row-i1")
+    assert "Summary of iterations up to 1, which stands in their place" in text_of(tab, "#i2")
+    tokens = small_trace.usage.total_tokens + 1_000_000 + call["usage"]["output_tokens"]
+    assert f"{tokens:,};" in figures(tab)["Tokens"]
+    assert tab.evaluate("document.querySelector('tbody td').textContent") == "4"  # calls of the large model

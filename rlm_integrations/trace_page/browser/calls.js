@@ -4,12 +4,13 @@ const KNOWN = {
   trace:
     "version question context shown_whole session question_number limits sandbox isolation opening iterations " +
     "omitted_iterations citations answer stop_reason error warnings seconds detail",
-  iteration: "number call reply execution observation last_call",
-  root: "prompt_chars shortened error model usage thoughts finish cached start seconds",
+  iteration: "number call reply execution observation last_call folds",
+  root: "prompt_chars shortened error model usage thoughts finish cached replayed start seconds",
   execution: "blocks output error lost variables sub_calls omitted_sub_calls host_calls start seconds",
   call:
-    "number batch index prompt reply error model usage thoughts finish cached start seconds requests tool_calls child",
-  tool: "name arguments result error start seconds",
+    "number batch index prompt reply error model usage thoughts finish cached replayed replayed_usage start seconds " +
+    "requests tool_calls child",
+  tool: "name arguments result error replayed start seconds",
 };
 for (const [kind, names] of Object.entries(KNOWN)) KNOWN[kind] = new Set(names.split(" "));
 

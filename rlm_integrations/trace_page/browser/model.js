@@ -110,6 +110,7 @@ function* textsOf({ kind, record, rlm }) {
     yield ["the REPL was lost", execution?.lost];
     yield ["what it was shown", record.observation];
     yield ["model", record.call.model];
+    for (const fold of record.folds ?? []) yield ["summary of older steps", fold.reply];
   } else if (kind === "call") {
     yield ["prompt", record.prompt];
     yield ["thoughts", record.thoughts];

@@ -71,8 +71,20 @@ function ranPart(each) {
     }
     parts.push(facts(unknownOf(execution, "execution")));
   } else if (each.record.call.error == null) parts.push(el("p", { class: "none" }, "No code ran."));
+  for (const fold of each.record.folds ?? []) parts.push(foldPart(fold));
   if (!isBlank(observation)) parts.push(disclosure("What the root LM was shown of it", () => box(observation, { label: "Observation", kind: "output" }), { kind: "minor" }));
   return el("div", { class: "ran" }, ...parts);
+}
+
+/** A call of the root LM for a summary of its older iterations. */
+function foldPart({ call, reply, up_to, taken }) {
+  const what = `Summary of iterations up to ${up_to}${taken ? ", which stands in their place from here on" : ", not taken"}`;
+  const build = () => [
+    errorOf("It failed", call.error),
+    box(reply, { label: "Summary", kind: "prose" }),
+    facts([["model", call.model], ...usageFacts(call.usage), ["time", duration(call.seconds)], ...unknownOf(call, "root")]),
+  ].filter(Boolean);
+  return disclosure(what, build, { kind: "minor" });
 }
 
 function articleOf(each) {

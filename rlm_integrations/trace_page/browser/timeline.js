@@ -102,6 +102,7 @@ function flagsOf(each) {
   if (each.sameAs) flags.push(badge("again", "repeated"));
   else if (each.again) flags.push(badge("again", `asked ${number(each.again)}×`));
   if (each.record.cached || each.record.call?.cached) flags.push(badge("quiet", "cached"));
+  if (each.record.replayed || each.record.call?.replayed) flags.push(badge("quiet", "from the journal"));
   if (each.record.requests > 1) flags.push(badge("quiet", `${each.record.requests} requests`));
   return flags;
 }

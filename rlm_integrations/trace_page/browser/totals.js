@@ -13,11 +13,15 @@ function added(...usages) {
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const executionsOf = (rlm) => rlm.iterations.map((each) => each.execution).filter(Boolean);
 const subCallsOf = (rlm) => executionsOf(rlm).flatMap((each) => each.sub_calls);
+const foldsOf = (rlm) => rlm.iterations.flatMap((each) => each.folds ?? []); // calls for a summary of older iterations
+const foldCount = (rlm) => foldsOf(rlm).length + (rlm.omitted_iterations?.folds ?? 0);
 const iterationCount = (rlm) => rlm.iterations.length + (rlm.omitted_iterations?.count ?? 0);
+
+const callCount = (rlm) => iterationCount(rlm) + foldCount(rlm) + subCallCount(rlm);
 
 function subCallCount(rlm) {
   const left = sum(executionsOf(rlm).map((each) => each.omitted_sub_calls?.count ?? 0));
-  const of = (call) => (call.child ? iterationCount(call.child) + subCallCount(call.child) : (call.requests ?? 1));
+  const of = (call) => (call.child ? callCount(call.child) : (call.requests ?? 1));
   return left + (rlm.omitted_iterations?.sub_calls ?? 0) + sum(subCallsOf(rlm).map(of));
 }
 
@@ -50,9 +54,12 @@ function byModel(rlm, rows = new Map()) {
     const omitted = execution?.omitted_sub_calls;
     if (omitted) add("(left out of this summary)", omitted.count, omitted.failed, 0, omitted.usage);
   }
+  for (const { call } of foldsOf(rlm)) {
+    add(name(call.model), 1, call.error == null ? 0 : 1, call.seconds, call.usage);
+  }
   const omitted = rlm.omitted_iterations;
   if (omitted) {
-    const count = omitted.count + omitted.sub_calls;
+    const count = omitted.count + (omitted.folds ?? 0) + omitted.sub_calls;
     add("(left out of this summary)", count, omitted.failed_sub_calls, 0, added(omitted.root_usage, omitted.sub_usage));
   }
   return rows;
