@@ -64,7 +64,7 @@ function rowSummary(each, ...more) {
     el("b", {}, words(name)),
     ...flagsOf(each),
     el("span", { class: "about" }, line(about, 140)),
-    el("span", { class: "meta" }, ...more, duration(each.end - each.start)),
+    el("span", { class: "meta" }, [...more, duration(each.end - each.start)].filter(Boolean).join(" · ")),
   ];
 }
 
@@ -110,7 +110,7 @@ function callRow(each) {
       ...unknownOf(record, "call"),
     ]),
   ].filter(Boolean);
-  const summary = [...rowSummary(each, tokensOf(usage), " "), anchor(each.id)];
+  const summary = [...rowSummary(each, tokensOf(usage)), anchor(each.id)];
   const made = disclosure(summary, build, { kind: `call${each.error == null ? "" : " bad"}${each.child ? " rlm" : ""}` });
   made.id = each.id;
   each.element = made;
@@ -125,7 +125,7 @@ function groupPart(each) {
     each.list = paged(each.children, callRow);
     return each.list.element;
   };
-  const summary = rowSummary(each, tokensOf(usage), " ");
+  const summary = rowSummary(each, tokensOf(usage));
   const made = disclosure(summary, build, { kind: "group", open: each.children.length <= OPEN_AT_ONCE });
   made.id = each.id;
   each.element = made;

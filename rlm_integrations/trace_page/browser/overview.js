@@ -45,7 +45,7 @@ function modelTable() {
     ["Reasoning", (row) => row.usage.reasoning_tokens],
     ["Estimated", (row) => row.usage.estimated_tokens],
     ["Cost", (row) => row.usage.cost_usd, money],
-    ["Time in calls", (row) => row.seconds, duration],
+    ["Time", (row) => row.seconds, duration],
   ].filter(([, of]) => rows.some(of));
   const cell = (row, [name, of, show = number]) => el("td", { class: name === "Failed" && of(row) ? "bad" : null }, show(of(row)));
   const row = (each) => el("tr", {}, el("th", { scope: "row" }, words(head(each.name))), ...columns.map((column) => cell(each, column)));

@@ -67,6 +67,7 @@ const plural = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : man
 const money = (cost) => (cost === null || cost === undefined ? "–" : `$${cost.toFixed(cost >= 1 ? 2 : 4)}`);
 
 function duration(seconds) {
+  if (seconds === 0) return "0 s";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const rounded = Math.round(seconds);

@@ -54,9 +54,10 @@ function groupBars(group) {
   if (!made) return [];
   const whole = (group.end - group.start) / (zoom[1] - zoom[0]);
   if (tracks(group.start) >= 0 && tracks(group.end) <= 100 && whole > 0) {
+    const colour = `var(--${group.children.some((each) => each.child) ? "child" : "sub"})`;
     const stops = density(group).map((level, index) => {
-      const colour = `color-mix(in srgb, var(--sub) ${Math.round(25 + 75 * level)}%, transparent)`;
-      return `${colour} ${(100 * index) / BUCKETS}% ${(100 * (index + 1)) / BUCKETS}%`;
+      const shade = `color-mix(in srgb, ${colour} ${Math.round(25 + 75 * level)}%, transparent)`;
+      return `${shade} ${(100 * index) / BUCKETS}% ${(100 * (index + 1)) / BUCKETS}%`;
     });
     made.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
   }
