@@ -298,7 +298,7 @@ def test_summaries_of_older_steps_and_replies_from_a_journal_have_their_place(
     trace["iterations"][0]["call"]["replayed"] = True
     tab = open_tab(page_of(trace), "#i2")
     assert "from the journal" in text_of(tab, "#row-i1")
-    assert "Summary of iterations up to 1, which stands in their place" in text_of(tab, "#i2")
+    assert "Summary of iterations up to 1, in their place" in text_of(tab, "#i2")
     tokens = small_trace.usage.total_tokens + 1_000_000 + call["usage"]["output_tokens"]
     assert f"{tokens:,};" in figures(tab)["Tokens"]
     assert tab.evaluate("document.querySelector('tbody td').textContent") == "4"  # calls of the large model

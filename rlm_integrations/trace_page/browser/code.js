@@ -1,12 +1,16 @@
 // Python in colours. Code that is broken keeps its text: what no rule knows is shown as it is.
 
 const KEYWORDS = new Set(
-  ("False None True and as assert async await break case class continue def del elif else except finally for from " +
-    "global if import in is lambda match nonlocal not or pass raise return try while with yield").split(" "),
+  (
+    "False None True and as assert async await break case class continue def del elif else except finally for from " +
+    "global if import in is lambda match nonlocal not or pass raise return try while with yield"
+  ).split(" "),
 );
 const OF_THE_REPL = new Set(
-  ("FINAL FINAL_VAR SHOW_VARS answer chunks cite context llm_map llm_query llm_query_batched llm_reduce " +
-    "recursive_llm retrieve rlm_query rlm_query_batched search").split(" "),
+  (
+    "FINAL FINAL_VAR SHOW_VARS answer chunks cite context llm_map llm_query llm_query_batched llm_reduce " +
+    "recursive_llm retrieve rlm_query rlm_query_batched search"
+  ).split(" "),
 );
 const TOKEN = /#[^\n]*|[A-Za-z_]\w*|\d[\w.]*|["']/g;
 const PREFIX = /^[rbfu]{1,2}$/i;

@@ -36,7 +36,8 @@ function outward() {
 function toProblem(by) {
   if (!problems.length) return;
   const at = selected ? order.indexOf(selected) : -1;
-  const later = by > 0 ? problems.find((each) => order.indexOf(each) > at) : problems.findLast((each) => order.indexOf(each) < at);
+  const later =
+    by > 0 ? problems.find((each) => order.indexOf(each) > at) : problems.findLast((each) => order.indexOf(each) < at);
   go((later ?? problems.at(by > 0 ? 0 : -1)).id, { quietly: true });
 }
 
@@ -65,7 +66,11 @@ function drawHelp() {
   help.append(
     el("h2", { id: "help-title" }, "Keys"),
     el("dl", {}, ...list),
-    el("p", {}, "Arrows move in the timeline when it has the focus. A link such as #i3.s12 leads to sub-call 12 of iteration 3."),
+    el(
+      "p",
+      {},
+      "Arrows move in the timeline when it has the focus. A link such as #i3.s12 leads to sub-call 12 of iteration 3.",
+    ),
     el("button", { type: "button", onclick: () => help.close() }, "Close"),
   );
   document.addEventListener("keydown", onKey);

@@ -19,9 +19,14 @@ function drawTools() {
   const step = (by, name, mark) =>
     el("button", { type: "button", class: "bad", "aria-label": name, onclick: () => toProblem(by) }, mark);
   const count = el("span", { class: "bad" }, plural(problems.length, "problem"));
-  const walk = problems.length ? el("span", { class: "walk" }, step(-1, "Problem before", "‹"), count, step(1, "Next problem", "›")) : null;
+  const walk = problems.length
+    ? el("span", { class: "walk" }, step(-1, "Problem before", "‹"), count, step(1, "Next problem", "›"))
+    : null;
   document.getElementById("tools").append(el("div", { class: "find" }, field, panel), ...[walk, ask].filter(Boolean));
-  document.addEventListener("pointerdown", (event) => panel.contains(event.target) || event.target === field || closeResults());
+  document.addEventListener(
+    "pointerdown",
+    (event) => panel.contains(event.target) || event.target === field || closeResults(),
+  );
 }
 
 document.addEventListener("click", (event) => {

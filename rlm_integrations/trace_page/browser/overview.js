@@ -27,8 +27,17 @@ function figures() {
     { class: "figures" },
     figure("Time", duration(trace.seconds || runSeconds)),
     figure("Iterations", number(iterationCount(trace)), `of ${number(trace.limits?.max_iterations ?? 0)} at most`),
-    figure("Sub-calls", number(subCallCount(trace)), failed > 0 && el("b", { class: "bad" }, `${number(failed)} failed`), depth > 0 && `${plural(depth, "level")} of child RLMs`),
-    figure("Tokens", `${about}${number(usage.input_tokens + usage.output_tokens)}`, `${number(usage.input_tokens)} in, ${number(usage.output_tokens)} out`),
+    figure(
+      "Sub-calls",
+      number(subCallCount(trace)),
+      failed > 0 && el("b", { class: "bad" }, `${number(failed)} failed`),
+      depth > 0 && `${plural(depth, "level")} of child RLMs`,
+    ),
+    figure(
+      "Tokens",
+      `${about}${number(usage.input_tokens + usage.output_tokens)}`,
+      `${number(usage.input_tokens)} in, ${number(usage.output_tokens)} out`,
+    ),
     figure("Cost", money(usage.cost_usd), usage.cost_usd === null && "none was reported"),
     tools > 0 && figure("Tools", number(tools)),
   );
@@ -47,9 +56,15 @@ function modelTable() {
     ["Cost", (row) => row.usage.cost_usd, money],
     ["Time", (row) => row.seconds, duration],
   ].filter(([, of]) => rows.some(of));
-  const cell = (row, [name, of, show = number]) => el("td", { class: name === "Failed" && of(row) ? "bad" : null }, show(of(row)));
-  const row = (each) => el("tr", {}, el("th", { scope: "row" }, words(head(each.name))), ...columns.map((column) => cell(each, column)));
-  const top = el("tr", {}, ...["Model", ...columns.map(([name]) => name)].map((name) => el("th", { scope: "col" }, name)));
+  const cell = (row, [name, of, show = number]) =>
+    el("td", { class: name === "Failed" && of(row) ? "bad" : null }, show(of(row)));
+  const row = (each) =>
+    el("tr", {}, el("th", { scope: "row" }, words(head(each.name))), ...columns.map((column) => cell(each, column)));
+  const top = el(
+    "tr",
+    {},
+    ...["Model", ...columns.map(([name]) => name)].map((name) => el("th", { scope: "col" }, name)),
+  );
   return el(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": "Tokens and cost by model" },
@@ -76,7 +91,11 @@ function citationCard(citation) {
   const lit = el("mark", {}, words(quote));
   const passage = el("blockquote", {}, lit);
   const found = quote && placeOf(quote);
-  const where = el("p", { class: "where" }, `characters ${number(citation.start_index)} to ${number(citation.end_index)}`);
+  const where = el(
+    "p",
+    { class: "where" },
+    `characters ${number(citation.start_index)} to ${number(citation.end_index)}`,
+  );
   if (found) {
     const { text, at, each, what } = found;
     const from = Math.max(0, at - AROUND);
@@ -85,7 +104,13 @@ function citationCard(citation) {
     passage.append(words(text.slice(at + quote.length, to)), to < text.length ? "…" : "");
     where.append(`, as it stood in the ${what} of `, el("a", { href: `#${each.id}` }, each.id));
   }
-  return el("li", { class: "citation" }, el("code", { class: "document" }, words(head(citation.document_id))), where, passage);
+  return el(
+    "li",
+    { class: "citation" },
+    el("code", { class: "document" }, words(head(citation.document_id))),
+    where,
+    passage,
+  );
 }
 
 function citations() {
@@ -106,11 +131,24 @@ function drawOverview() {
     ? el("p", { class: "none" }, trace.error == null ? "No answer." : "No answer, and no draft of one.")
     : box(trace.answer, { label: trace.error == null ? "Answer" : "Draft of an answer", kind: "prose" });
   overview.replaceChildren(
-    el("div", { class: "line" }, el("span", { class: "brand" }, "RLM trace"), outcome(), session, el("span", { class: "context" }, words(head(trace.context)))),
+    el(
+      "div",
+      { class: "line" },
+      el("span", { class: "brand" }, "RLM trace"),
+      outcome(),
+      session,
+      el("span", { class: "context" }, words(head(trace.context))),
+    ),
     el(
       "div",
       { class: "pair" },
-      el("div", {}, question, trace.error != null && el("p", { class: "notice bad" }, words(whole(trace.error))), answer),
+      el(
+        "div",
+        {},
+        question,
+        trace.error != null && el("p", { class: "notice bad" }, words(whole(trace.error))),
+        answer,
+      ),
       el("div", { class: "sums" }, figures(), modelTable()),
     ),
     ...[...warnings, trace.detail === "summary" && el("p", { class: "notice" }, summary), citations()].filter(Boolean),

@@ -4,7 +4,13 @@ const LISTED = 100;
 const COUNTED = 1000;
 const AROUND_HIT = 60;
 
-const field = el("input", { type: "search", placeholder: "Search  /", "aria-label": "Search all texts of the run", autocomplete: "off", spellcheck: "false" });
+const field = el("input", {
+  type: "search",
+  placeholder: "Search  /",
+  "aria-label": "Search all texts of the run",
+  autocomplete: "off",
+  spellcheck: "false",
+});
 const results = el("ol", { class: "results", "aria-label": "Search results" });
 const found = el("p", { class: "count", role: "status" });
 const panel = el("div", { class: "panel", hidden: true }, found, results);
@@ -14,7 +20,16 @@ const patternOf = (query) => new RegExp(query.replace(/[\\^$.*+?()[\]{}|/-]/g, "
 
 function hitOf(each, what, text, at, length) {
   const from = Math.max(0, at - AROUND_HIT);
-  const snippet = el("span", { class: "snippet" }, from ? "…" : "", line(text.slice(from, at), AROUND_HIT), " ", el("mark", {}, line(text.slice(at, at + length), 200)), " ", line(text.slice(at + length, at + length + AROUND_HIT), AROUND_HIT));
+  const snippet = el(
+    "span",
+    { class: "snippet" },
+    from ? "…" : "",
+    line(text.slice(from, at), AROUND_HIT),
+    " ",
+    el("mark", {}, line(text.slice(at, at + length), 200)),
+    " ",
+    line(text.slice(at + length, at + length + AROUND_HIT), AROUND_HIT),
+  );
   const link = el("a", { href: `#${each.id}` }, el("b", {}, each.id), ` ${what} `, snippet);
   link.addEventListener("click", () => closeResults());
   return el("li", {}, link);
@@ -45,7 +60,9 @@ function search() {
       if (count === COUNTED) break;
     }
     const more = count > LISTED ? `, of which the first ${LISTED} are listed` : "";
-    found.textContent = count ? `${count === COUNTED ? `${number(COUNTED)} texts or more` : plural(count, "text")}${more}` : "Nothing found.";
+    found.textContent = count
+      ? `${count === COUNTED ? `${number(COUNTED)} texts or more` : plural(count, "text")}${more}`
+      : "Nothing found.";
   }
   markSought();
 }

@@ -58,32 +58,53 @@ function ranPart(each) {
       errorOf("The REPL was lost", execution.lost),
       isBlank(execution.output) ? null : box(execution.output, { label: "Output", kind: "output" }),
       errorOf("Error", execution.error),
-      isBlank(execution.output) && execution.error == null && execution.lost == null ? el("p", { class: "none" }, "No output.") : null,
+      isBlank(execution.output) && execution.error == null && execution.lost == null
+        ? el("p", { class: "none" }, "No output.")
+        : null,
     );
     if (each.children.length) {
       each.list = paged(each.children, rowOf, "ul");
       parts.push(el("h4", {}, "Calls"), each.list.element);
     }
-    if (omitted) parts.push(el("p", { class: "notice" }, `${plural(omitted.count, "sub-call")} left out of this summary, ${number(omitted.failed)} of them failed.`));
+    if (omitted)
+      parts.push(
+        el(
+          "p",
+          { class: "notice" },
+          `${plural(omitted.count, "sub-call")} left out of this summary, ${number(omitted.failed)} of them failed.`,
+        ),
+      );
     if (execution.variables?.length) {
-      const names = () => el("p", { class: "variables" }, ...execution.variables.map((name) => el("code", {}, words(head(name)))));
+      const names = () =>
+        el("p", { class: "variables" }, ...execution.variables.map((name) => el("code", {}, words(head(name)))));
       parts.push(disclosure(`Variables (${number(execution.variables.length)})`, names, { kind: "minor" }));
     }
     parts.push(facts(unknownOf(execution, "execution")));
   } else if (each.record.call.error == null) parts.push(el("p", { class: "none" }, "No code ran."));
   for (const fold of each.record.folds ?? []) parts.push(foldPart(fold));
-  if (!isBlank(observation)) parts.push(disclosure("What the root LM was shown of it", () => box(observation, { label: "Observation", kind: "output" }), { kind: "minor" }));
+  if (!isBlank(observation))
+    parts.push(
+      disclosure("What the root LM was shown of it", () => box(observation, { label: "Observation", kind: "output" }), {
+        kind: "minor",
+      }),
+    );
   return el("div", { class: "ran" }, ...parts);
 }
 
 /** A call of the root LM for a summary of its older iterations. */
 function foldPart({ call, reply, up_to, taken }) {
-  const what = `Summary of iterations up to ${up_to}${taken ? ", which stands in their place from here on" : ", not taken"}`;
-  const build = () => [
-    errorOf("It failed", call.error),
-    box(reply, { label: "Summary", kind: "prose" }),
-    facts([["model", call.model], ...usageFacts(call.usage), ["time", duration(call.seconds)], ...unknownOf(call, "root")]),
-  ].filter(Boolean);
+  const what = `Summary of iterations up to ${up_to}${taken ? ", in their place from here on" : ", not taken"}`;
+  const build = () =>
+    [
+      errorOf("It failed", call.error),
+      box(reply, { label: "Summary", kind: "prose" }),
+      facts([
+        ["model", call.model],
+        ...usageFacts(call.usage),
+        ["time", duration(call.seconds)],
+        ...unknownOf(call, "root"),
+      ]),
+    ].filter(Boolean);
   return disclosure(what, build, { kind: "minor" });
 }
 
@@ -91,8 +112,14 @@ function articleOf(each) {
   const { record } = each;
   const [name] = titleOf(each);
   const { call, execution } = record;
-  const meta = [call.model && head(call.model), tokensOf(call.usage), call.usage?.cost_usd == null ? null : money(call.usage.cost_usd)];
-  const times = execution ? `${duration(call.seconds)} asked, ${duration(execution.seconds)} run` : duration(call.seconds);
+  const meta = [
+    call.model && head(call.model),
+    tokensOf(call.usage),
+    call.usage?.cost_usd == null ? null : money(call.usage.cost_usd),
+  ];
+  const times = execution
+    ? `${duration(call.seconds)} asked, ${duration(execution.seconds)} run`
+    : duration(call.seconds);
   const made = el(
     "article",
     { id: each.id, class: `step${each.error == null ? "" : " bad"}`, "aria-label": name, tabindex: -1 },
@@ -118,8 +145,17 @@ function articleOf(each) {
 function breadcrumb(rlm) {
   const path = [];
   for (let at = rlm; at.call; at = at.call.rlm) path.unshift(at);
-  const links = path.map((each) => [" › ", el("a", { href: `#${each.call.id}` }, each.call.id.split(".").slice(-2).join(".")), " child RLM"]);
-  return el("nav", { class: "path", "aria-label": "Where these steps stand" }, el("a", { href: "#i1" }, "Root LM"), ...links.flat());
+  const links = path.map((each) => [
+    " › ",
+    el("a", { href: `#${each.call.id}` }, each.call.id.split(".").slice(-2).join(".")),
+    " child RLM",
+  ]);
+  return el(
+    "nav",
+    { class: "path", "aria-label": "Where these steps stand" },
+    el("a", { href: "#i1" }, "Root LM"),
+    ...links.flat(),
+  );
 }
 
 function openingOf(rlm) {
@@ -143,7 +179,8 @@ function showRlm(rlm) {
     call && errorOf("It failed", record.error),
     call && !isBlank(record.answer) && box(record.answer, { label: "Its answer", kind: "prose" }),
     openingOf(rlm),
-    omitted && el("p", { class: "notice" }, `${plural(omitted.count, "iteration")} left out of the middle of this summary.`),
+    omitted &&
+      el("p", { class: "notice" }, `${plural(omitted.count, "iteration")} left out of the middle of this summary.`),
     rlm.iterations.length ? pages.element : el("p", { class: "none" }, "The root LM was not asked."),
   ];
   steps.replaceChildren(...parts.filter(Boolean));

@@ -58,7 +58,10 @@ function words(text) {
 
 /** Somebody's words in one line, cut. */
 function line(text, chars = 160) {
-  const flat = head(text).slice(0, chars * 4).replace(/\s+/g, " ").trim();
+  const flat = head(text)
+    .slice(0, chars * 4)
+    .replace(/\s+/g, " ")
+    .trim();
   return words(flat.length > chars ? `${flat.slice(0, chars).replace(/[\ud800-\udbff]$/, "")}…` : flat);
 }
 
@@ -98,7 +101,8 @@ const PAGE = 50;
 function paged(items, render, tag = "ol") {
   const list = el(tag, { class: "items" });
   const place = el("span", { "aria-live": "polite" });
-  const turn = (by) => el("button", { type: "button", onclick: () => show(first + by) }, by < 0 ? "‹ before" : "next ›");
+  const turn = (by) =>
+    el("button", { type: "button", onclick: () => show(first + by) }, by < 0 ? "‹ before" : "next ›");
   const [back, on] = [turn(-PAGE), turn(PAGE)];
   let first = -1;
   function show(index) {

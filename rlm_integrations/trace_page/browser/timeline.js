@@ -13,13 +13,19 @@ let only = "all";
 let zoom = [0, runSeconds];
 let selected = null;
 let rows = [];
+let drawn = "";
 
 for (const each of repeated) for (let at = each; at; at = at.up) at.repeats = (at.repeats ?? 0) + 1;
 const FILTERS = { all: () => true, failed: (each) => each.failed > 0, repeated: (each) => each.repeats > 0 };
 
 const axis = el("div", { class: "axis", "aria-hidden": "true" });
 const spacer = el("div", { class: "spacer" });
-const grid = el("div", { class: "grid", role: "treegrid", tabindex: 0, "aria-label": "Steps, sub-calls and child RLMs" });
+const grid = el("div", {
+  class: "grid",
+  role: "treegrid",
+  tabindex: 0,
+  "aria-label": "Steps, sub-calls and child RLMs",
+});
 grid.append(spacer);
 
 const tracks = (seconds) => ((seconds - zoom[0]) / (zoom[1] - zoom[0])) * 100;
@@ -37,7 +43,8 @@ function bar(kind, start, end) {
 function density(group) {
   if (group.density) return group.density;
   const changes = new Array(BUCKETS + 1).fill(0);
-  const bucket = (at) => Math.min(BUCKETS - 1, Math.floor(((at - group.start) / (group.end - group.start || 1)) * BUCKETS));
+  const bucket = (at) =>
+    Math.min(BUCKETS - 1, Math.floor(((at - group.start) / (group.end - group.start || 1)) * BUCKETS));
   for (const each of group.children) {
     changes[bucket(each.start)] += 1;
     changes[bucket(each.end) + 1] -= 1;
@@ -131,11 +138,6 @@ function drawRow(each, index) {
     el("span", { class: "track", role: "gridcell" }, ...bars(each)),
     el("span", { class: "time", role: "gridcell" }, duration(each.end - each.start)),
   );
-  twist.addEventListener("click", (event) => {
-    event.stopPropagation();
-    toggle(each);
-  });
-  made.addEventListener("click", () => go(each.id));
   made.style.top = `${index * rowHeight()}px`;
   return made;
 }
@@ -157,12 +159,24 @@ function layOut() {
   drawRows();
 }
 
-function drawRows() {
+/** Those in view. They are left as they are where no others have come into it, or a click on one would be lost. */
+function drawRows({ anew = true } = {}) {
   const height = rowHeight();
   const first = Math.max(0, Math.floor(grid.scrollTop / height) - 8);
   const last = Math.min(rows.length, Math.ceil((grid.scrollTop + grid.clientHeight) / height) + 8);
+  if (!anew && `${first}-${last}` === drawn) return;
+  drawn = `${first}-${last}`;
   spacer.replaceChildren(...rows.slice(first, last).map((each, index) => drawRow(each, first + index)));
   if (selected) grid.setAttribute("aria-activedescendant", `row-${selected.id}`);
+}
+
+const drawMore = () => drawRows({ anew: false });
+
+function onClick(event) {
+  const each = nodes.get(event.target.closest(".row")?.id.slice("row-".length));
+  if (!each) return;
+  if (event.target.closest(".twist") && each.children.length) toggle(each);
+  else go(each.id);
 }
 
 function toggle(each, open = !opened.has(each)) {
@@ -183,7 +197,9 @@ function drawAxis() {
     const tick = el("span", {}, duration(at));
     tick.style.left = `${place}%`;
     if (place < 94) axis.append(tick);
-    lines.push(`transparent ${place}%, var(--line) ${place}%, var(--line) calc(${place}% + 1px), transparent calc(${place}% + 1px)`);
+    lines.push(
+      `transparent ${place}%, var(--line) ${place}%, var(--line) calc(${place}% + 1px), transparent calc(${place}% + 1px)`,
+    );
   }
   timeline.style.setProperty("--ticks", `linear-gradient(90deg, ${lines.join(", ")})`);
 }
@@ -240,7 +256,13 @@ function drawTimeline() {
       count === null ? "All" : `${number(count)} ${name}`,
     ),
   );
-  const kinds = [["root", "root LM"], ["code", "code"], ["sub", "sub-LM"], ["child", "child RLM"], ["tool", "tool"]];
+  const kinds = [
+    ["root", "root LM"],
+    ["code", "code"],
+    ["sub", "sub-LM"],
+    ["child", "child RLM"],
+    ["tool", "tool"],
+  ];
   const legend = kinds.map(([kind, name]) => el("span", {}, el("i", { class: `key ${kind}` }), name));
   timeline.append(
     el(
@@ -254,9 +276,10 @@ function drawTimeline() {
     el("div", { class: "scale" }, axis),
     grid,
   );
-  grid.addEventListener("scroll", () => requestAnimationFrame(drawRows), { passive: true });
+  spacer.addEventListener("click", onClick);
+  grid.addEventListener("scroll", () => requestAnimationFrame(drawMore), { passive: true });
   narrow.addEventListener("change", layOut);
-  new ResizeObserver(drawRows).observe(grid);
+  new ResizeObserver(drawMore).observe(grid);
   drawAxis();
   layOut();
 }
