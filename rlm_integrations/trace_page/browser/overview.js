@@ -75,12 +75,15 @@ function modelTable() {
 // A trace holds no documents. Where the words of a quote stand in what was sent or printed, that is shown around them.
 const AROUND = 240;
 
+const NEAR_DOCUMENTS = ["prompt", "result", "output"]; // a prompt first: it holds more of a document than what is printed
+
 function placeOf(quote) {
-  for (const each of order) {
-    for (const [what, text] of textsOf(each)) {
-      if (!["prompt", "output", "result", "what it was shown"].includes(what)) continue;
-      const at = text ? whole(text).indexOf(quote) : -1;
-      if (at >= 0) return { each, what, text: whole(text), at };
+  for (const wanted of NEAR_DOCUMENTS) {
+    for (const each of order) {
+      for (const [what, text] of textsOf(each)) {
+        const at = what === wanted && text ? whole(text).indexOf(quote) : -1;
+        if (at >= 0) return { each, what, text: whole(text), at };
+      }
     }
   }
   return null;

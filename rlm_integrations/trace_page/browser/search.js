@@ -20,15 +20,14 @@ const patternOf = (query) => new RegExp(query.replace(/[\\^$.*+?()[\]{}|/-]/g, "
 
 function hitOf(each, what, text, at, length) {
   const from = Math.max(0, at - AROUND_HIT);
+  const inOneLine = (start, end) => words(text.slice(start, end).replace(/\s+/g, " "));
   const snippet = el(
     "span",
     { class: "snippet" },
     from ? "…" : "",
-    line(text.slice(from, at), AROUND_HIT),
-    " ",
-    el("mark", {}, line(text.slice(at, at + length), 200)),
-    " ",
-    line(text.slice(at + length, at + length + AROUND_HIT), AROUND_HIT),
+    inOneLine(from, at),
+    el("mark", {}, inOneLine(at, at + Math.min(length, 200))),
+    inOneLine(at + length, at + length + AROUND_HIT),
   );
   const link = el("a", { href: `#${each.id}` }, el("b", {}, each.id), ` ${what} `, snippet);
   link.addEventListener("click", () => closeResults());
