@@ -10,7 +10,7 @@ _QUESTION_CHARS = 300
 _ANSWER_CHARS = 1_200
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _UNFIT = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 """What moves or hides other text."""
 _MUTED = "opacity:.7"
@@ -85,4 +85,8 @@ def _plural(n: int, one: str) -> str:
 
 def _text(words: str, chars: int) -> str:
     shown = words if len(words) <= chars else f"{words[:chars]}…"
-    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", shown.replace("\r\n", "\n")).translate(_MARKUP)
+    return _UNFIT.sub(_escaped, shown.replace("\r\n", "\n")).translate(_MARKUP)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")

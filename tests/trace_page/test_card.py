@@ -45,7 +45,7 @@ def test_a_card_is_short_and_only_text_whatever_the_run_holds(small_trace: RLMTr
     assert card.encode()
     shown = text_of(card)
     assert "<script>alert(1)</script>" in shown
-    assert "\\u202e\\u0000\\ud800" in shown
+    assert "\\u202e\\x00\\ud800" in shown
     assert "failed: " in shown
     assert "9 sub-calls (1 failed)" in text_of(small_trace._repr_html_())
 

@@ -21,7 +21,7 @@ OpenTab = Callable[..., Any]
 
 ATTACK = (
     "</script><script>window.hacked=1</script><!--<script><img src=x onerror=window.hacked=2>"
-    "<svg/onload=window.hacked=3>{{7*7}}javascript:window.hacked=4//\u2028\u202egnp.exe\u202c\x00\x1b[2J\u200b"
+    "<svg/onload=window.hacked=3>{{7*7}}javascript:window.hacked=4//\u2028\u202egnp.exe\u202c\x00\x1b[2J\u200b\U000e0041"
 )
 SHOWN = ATTACK[: ATTACK.index("\u2028")]
 
@@ -78,7 +78,7 @@ def test_what_turns_text_round_or_hides_stands_there_as_an_escape(open_tab: Open
     shown = tab.evaluate("document.body.innerText")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069]", shown)
     escapes = tab.evaluate("[...document.querySelectorAll('h1 .escape')].map(each => each.textContent)")
-    assert escapes == ["\\u2028\\u202e", "\\u202c\\u0000\\u001b", "\\u200b"]
+    assert escapes == ["\\u2028\\u202e", "\\u202c\\u0000\\u001b", "\\u200b\\U000e0041"]
 
 
 def test_letters_of_any_script_and_emojis_stay_as_they_are(open_tab: OpenTab, small_trace: RLMTrace) -> None:

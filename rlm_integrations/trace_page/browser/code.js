@@ -73,8 +73,11 @@ function box(text, { label = "", kind = "", draw = words } = {}) {
   more.append(`Show all ${plural(content.length, "character")}`);
   const copy = el("button", { type: "button", class: "copy", "aria-label": `Copy ${label || "text"}` }, "Copy");
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(content);
-    copy.textContent = "Copied";
+    const done = await navigator.clipboard.writeText(content).then(
+      () => "Copied",
+      () => "Not allowed",
+    );
+    copy.textContent = done;
   });
   const bar = el("div", { class: "bar" }, label && el("span", { class: "label" }, label), navigator.clipboard && copy);
   const made = el("div", { class: "box" }, bar, pre, content.length > SHOWN_CHARS && more);

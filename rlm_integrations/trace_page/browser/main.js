@@ -4,12 +4,20 @@
 function go(id, { quietly = false, focus = !quietly } = {}) {
   const each = nodes.get(id);
   if (!each) return false;
-  if (location.hash !== `#${id}`) history[quietly ? "replaceState" : "pushState"](null, "", `#${id}`);
+  if (location.hash !== `#${id}`) setAddress(`#${id}`, quietly);
   select(each);
   const element = openStep(each);
   if (focus) (element.querySelector("summary") ?? element).focus({ preventScroll: true });
   revealSought(element);
   return true;
+}
+
+function setAddress(hash, quietly) {
+  try {
+    history[quietly ? "replaceState" : "pushState"](null, "", hash);
+  } catch {
+    // a page that is embedded in another may have no address of its own
+  }
 }
 
 const fromAddress = () => go(location.hash.slice(1));

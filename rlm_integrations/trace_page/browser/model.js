@@ -87,7 +87,8 @@ const repeated = [];
 for (const each of order) {
   const said = saidBy(each);
   if (!said.length) continue;
-  const key = `${each.kind} ${said.map(keyOf).join(" ")}`;
+  const where = each.kind === "iteration" ? each.rlm.prefix : ""; // children of one batch often run the same code
+  const key = `${each.kind} ${where} ${said.map(keyOf).join(" ")}`;
   const first = firstOf.get(key);
   if (!first) firstOf.set(key, each);
   else {

@@ -38,7 +38,11 @@ const UNFIT = new RegExp(
   "gu",
 );
 const JOINS = /^[\u200c\u200d\ufe0e\ufe0f]$/u;
-const escapeOf = (char) => `\\u${char.codePointAt(0).toString(16).padStart(4, "0")}`;
+
+function escapeOf(char) {
+  const point = char.codePointAt(0).toString(16);
+  return point.length > 4 ? `\\U${point.padStart(8, "0")}` : `\\u${point.padStart(4, "0")}`;
+}
 
 /** Somebody's words as nodes. */
 function words(text) {
@@ -71,6 +75,7 @@ const money = (cost) => (cost === null || cost === undefined ? "–" : `$${cost.
 
 function duration(seconds) {
   if (seconds === 0) return "0 s";
+  if (seconds < 0.001) return "<1 ms";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const rounded = Math.round(seconds);

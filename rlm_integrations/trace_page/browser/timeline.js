@@ -19,7 +19,7 @@ for (const each of repeated) for (let at = each; at; at = at.up) at.repeats = (a
 const FILTERS = { all: () => true, failed: (each) => each.failed > 0, repeated: (each) => each.repeats > 0 };
 
 const axis = el("div", { class: "axis", "aria-hidden": "true" });
-const spacer = el("div", { class: "spacer" });
+const spacer = el("div", { class: "spacer", role: "rowgroup" });
 const grid = el("div", {
   class: "grid",
   role: "treegrid",
