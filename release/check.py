@@ -37,7 +37,10 @@ index = SummaryIndex.from_documents([Document(text="some text")])
 engine = index.as_query_engine(engine="rlm", llm=ScriptedLLM(["```repl\\nFINAL(len(context[0]['text']))\\n```"]))
 assert str(engine.query("How long?")) == "9"
 """,
-    "openai": 'from rlm_integrations.openai import OpenAIModel\nOpenAIModel("m", base_url="http://127.0.0.1:9/v1", api_key="none")',
+    "openai": """
+from rlm_integrations.openai import OpenAIModel
+OpenAIModel("m", base_url="http://127.0.0.1:9/v1", api_key="none")
+""",
     "cli": 'import sys\nfrom rlm_integrations.cli import main\nsys.argv = ["rlm-integrations", "doctor"]\nmain()',
     "otel": "from rlm_integrations.otel import instrument\ninstrument()\n" + RUN,
     "monty": RUN.replace("]))", ']), sandbox="monty")', 1),
