@@ -1,0 +1,185 @@
+"""Pictures as frameworks write them down, in blocks of messages, in metadata and in nodes. Nothing is ever fetched.
+
+Known are OpenAI's `image_url` and `input_image`, Anthropic's `image` with a `source`, LangChain's standard `image`
+blocks of both versions, Google's `media`, and LlamaIndex' nodes and resources. A picture that is named by a path or a
+URL is refused: whoever wrote the document would have this machine read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.image import Image
+
+_BLOCKS = frozenset({"image", "image_url", "input_image", "media"})
+_REMEDY = "it is not fetched: read it yourself, and pass its bytes in base64"
+_SHOWN_CHARS = 100
+
+
+def is_image_block(value: object) -> bool:
+    """Whether it is a block that holds a picture, or says where one is."""
+    if not isinstance(value, Mapping):
+        return False
+    block = cast("Mapping[object, object]", value)
+    kind = block.get("type")
+    if kind == "media":
+        return str(block.get("mime_type")).startswith("image/")
+    return isinstance(kind, str) and kind in _BLOCKS
+
+
+def image_of_block(block: Mapping[str, Any]) -> Image:
+    """The picture in a block. Raises InvalidArgumentError where it cannot be taken, and says why."""
+    source = _mapping(block.get("source"))
+    url = _mapping(block.get("image_url")).get("url") or block.get("image_url")
+    mime_type = _text(block.get("mime_type") or source.get("media_type"))
+    name = _name(block)
+    for data in (block.get("base64"), block.get("data"), source.get("data")):
+        if isinstance(data, (str, bytes)) and data:
+            return Image.from_base64(data, mime_type, name)
+    for where in (url, block.get("url"), source.get("url")):
+        if isinstance(where, str) and where:
+            if where[:5].lower() == "data:":
+                return Image.from_base64(where, mime_type, name)
+            raise InvalidArgumentError(f"image: it is at {where[:_SHOWN_CHARS]!r}, and {_REMEDY}")
+    file_id = block.get("file_id") or block.get("id") or source.get("file_id")
+    if file_id:
+        raise InvalidArgumentError(f"image: it is the file {str(file_id)[:_SHOWN_CHARS]!r} of a provider; {_REMEDY}")
+    raise InvalidArgumentError(f"image: a block of type {block.get('type')!r} holds no data; pass it in base64")
+
+
+def images_in(metadata: Mapping[str, Any], document_id: str) -> tuple[Mapping[str, Any], tuple[Image, ...]]:
+    """Metadata without the pictures that stand in it, and these: Images, blocks, and `data:` URLs that are pictures.
+
+    They may be values, or items of lists. Raises InvalidArgumentError, which names document and key.
+    """
+    found: dict[str, list[Image]] = {}
+    kept: dict[str, Any] = {}
+    for key, value in metadata.items():
+        if isinstance(value, str):
+            images, rest = _parted([value], document_id, str(key)) if _is_data_url(value) else ([], [])
+        elif isinstance(value, (Image, Mapping)):
+            images, rest = _parted([cast("object", value)], document_id, str(key))
+        elif isinstance(value, (list, tuple)):
+            images, rest = _parted(cast("Sequence[object]", value), document_id, str(key))
+        else:
+            continue
+        if images:
+            found[key] = images
+            kept |= {key: rest} if rest else {}
+    if not found:
+        return metadata, ()
+    left = {key: kept.get(key, value) for key, value in metadata.items() if key not in found or key in kept}
+    return left, named(image for images in found.values() for image in images)
+
+
+def images_of(value: object, document_id: str) -> tuple[Image, ...]:
+    """The pictures of what a user gave as those of a document: Images, bytes, blocks, `data:` URLs, or one of these.
+
+    Raises InvalidArgumentError.
+    """
+    alone = isinstance(value, (str, bytes, Mapping, Image)) or not isinstance(value, Sequence)
+    items: Sequence[Any] = [value] if alone else cast("Sequence[Any]", value)
+    return named([_given(item, document_id, place) for place, item in enumerate(items, 1)])
+
+
+def images_of_node(node: object) -> tuple[tuple[Image, ...], tuple[str, ...]]:
+    """The pictures of a LlamaIndex node, known by its attributes, and for those that are not taken, why not."""
+    resource = getattr(node, "image_resource", None)
+    held = (
+        getattr(resource, "data", None) or getattr(node, "image", None),
+        getattr(resource, "mimetype", None) or getattr(node, "image_mimetype", None),
+        getattr(resource, "url", None) or getattr(node, "image_url", None),
+        getattr(resource, "path", None) or getattr(node, "image_path", None),
+    )
+    return image_or_why(*held)
+
+
+def image_or_why(
+    data: object, mime_type: object, url: object, path: object
+) -> tuple[tuple[Image, ...], tuple[str, ...]]:
+    """A picture of LlamaIndex by its fields; or why it is not taken; or neither where there is none."""
+    try:
+        if isinstance(data, (str, bytes)) and data:
+            return named([Image.from_base64(data, _text(mime_type))]), ()
+        where = str(url or path or "")
+        if where[:5].lower() == "data:":
+            return named([Image.from_base64(where, _text(mime_type))]), ()
+    except InvalidArgumentError as error:
+        return (), (str(error),)
+    return (), ((f"image: it is at {where[:_SHOWN_CHARS]!r}, and {_REMEDY}",) if where else ())
+
+
+def named(images: Iterable[Image]) -> tuple[Image, ...]:
+    """The pictures, each with a name: "picture-2.png" is the second of its document."""
+    return tuple(
+        image if image.name else replace(image, name=f"picture-{place}.{image.mime_type.partition('/')[2]}")
+        for place, image in enumerate(images, 1)
+    )
+
+
+def _parted(values: Sequence[object], document_id: str, key: str) -> tuple[list[Image], list[object]]:
+    images: list[Image] = []
+    rest: list[object] = []
+    for value in values:
+        if isinstance(value, Image):
+            images.append(value)
+        elif is_image_block(value):
+            images.append(_in_metadata(cast("Mapping[str, Any]", value), document_id, key))
+        elif isinstance(value, str) and _is_data_url(value):
+            try:
+                images.append(Image.from_base64(value))
+            except InvalidArgumentError:  # the code can read it as the text that it is
+                rest.append(value)
+        else:
+            rest.append(value)
+    return images, rest
+
+
+def _in_metadata(block: Mapping[str, Any], document_id: str, key: str) -> Image:
+    try:
+        return image_of_block(block)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"context: the metadata {key[:_SHOWN_CHARS]!r} of document {document_id[:_SHOWN_CHARS]!r} holds an {error}"
+        ) from None
+
+
+def _given(item: object, document_id: str, place: int) -> Image:
+    try:
+        if isinstance(item, Image):
+            return item
+        if isinstance(item, bytes):
+            return Image(item)
+        if isinstance(item, str) and item[:5].lower() == "data:":
+            return Image.from_base64(item)
+        if is_image_block(item):
+            return image_of_block(cast("Mapping[str, Any]", item))
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"context: picture {place} of document {document_id[:_SHOWN_CHARS]!r}: {error}"
+        ) from None
+    raise InvalidArgumentError(
+        f"context: picture {place} of document {document_id[:_SHOWN_CHARS]!r} is {type(item).__name__}; pass an Image, "
+        "its bytes, a data: URL or a content block (a path or a URL is not read)"
+    )
+
+
+def _is_data_url(text: str) -> bool:
+    return text[:11].lower() == "data:image/"
+
+
+def _name(block: Mapping[str, Any]) -> str:
+    holders = (block, _mapping(block.get("extras")), _mapping(block.get("metadata")))
+    names = (holder.get(key) for holder in holders for key in ("filename", "name", "title"))
+    return next((name for name in names if isinstance(name, str) and name), "")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
