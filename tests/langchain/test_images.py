@@ -71,7 +71,10 @@ async def test_pictures_of_a_history_of_a_tool_and_of_a_prompt() -> None:
         ToolMessage([FORMS["OpenAI's"]], tool_call_id="1", name="screenshot"),
         AIMessage([{"type": "text", "text": "Done."}, FORMS["standard"]]),
     ]
-    template = [("placeholder", "{history}"), ("human", [{"type": "image_url", "image_url": "{picture}"}, "And {what}?"])]
+    template = [
+        ("placeholder", "{history}"),
+        ("human", [{"type": "image_url", "image_url": "{picture}"}, "And {what}?"]),
+    ]
     chain = ChatPromptTemplate.from_messages(template) | RLMRunnable(llm=llm, sub_llm=sub_llm, context=["a text"])
     reply = await chain.ainvoke({"history": history, "picture": URL, "what": "now"})
     named = ["message-1", "message-3", "message-4", "message-5"]

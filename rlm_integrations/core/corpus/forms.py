@@ -118,7 +118,7 @@ def _known_document(item: object, default_id: str) -> Document | None:
         left, images = images_in(_mapping(getattr(node, "metadata", None)) or {}, name)
         own, refused = images_of_node(node)
         if refused:
-            raise InvalidArgumentError(f"context: node {name!r:.200}: {refused[0]}")
+            raise InvalidArgumentError(f"context: node {name!r:.200}: {refused}")
         return Document(name, str(get_content()), visible_metadata(left, hidden, name), named([*own, *images]))
     return None
 

@@ -85,8 +85,8 @@ def images_of(value: object, document_id: str) -> tuple[Image, ...]:
     return named([_given(item, document_id, place) for place, item in enumerate(items, 1)])
 
 
-def images_of_node(node: object) -> tuple[tuple[Image, ...], tuple[str, ...]]:
-    """The pictures of a LlamaIndex node, known by its attributes, and for those that are not taken, why not."""
+def images_of_node(node: object) -> tuple[tuple[Image, ...], str]:
+    """The picture of a LlamaIndex node, known by its attributes; or, where it has one that is not taken, why not."""
     resource = getattr(node, "image_resource", None)
     held = (
         getattr(resource, "data", None) or getattr(node, "image", None),
@@ -97,19 +97,17 @@ def images_of_node(node: object) -> tuple[tuple[Image, ...], tuple[str, ...]]:
     return image_or_why(*held)
 
 
-def image_or_why(
-    data: object, mime_type: object, url: object, path: object
-) -> tuple[tuple[Image, ...], tuple[str, ...]]:
+def image_or_why(data: object, mime_type: object, url: object, path: object) -> tuple[tuple[Image, ...], str]:
     """A picture of LlamaIndex by its fields; or why it is not taken; or neither where there is none."""
+    where = str(url or path or "")
     try:
         if isinstance(data, (str, bytes)) and data:
-            return named([Image.from_base64(data, _text(mime_type))]), ()
-        where = str(url or path or "")
+            return named([Image.from_base64(data, _text(mime_type))]), ""
         if where[:5].lower() == "data:":
-            return named([Image.from_base64(where, _text(mime_type))]), ()
+            return named([Image.from_base64(where, _text(mime_type))]), ""
     except InvalidArgumentError as error:
-        return (), (str(error),)
-    return (), ((f"image: it is at {where[:_SHOWN_CHARS]!r}, and {_REMEDY}",) if where else ())
+        return (), str(error)
+    return (), f"image: it is at {where[:_SHOWN_CHARS]!r}, and {_REMEDY}" if where else ""
 
 
 def named(images: Iterable[Image]) -> tuple[Image, ...]:

@@ -136,8 +136,13 @@ def texts_read(trace: RLMTrace) -> list[str]:
 
 
 def _seen(trace: RLMTrace) -> list[str]:
-    """Documents of which sub-LMs saw pictures."""
-    calls = [call for execution in _executions(trace) for call in execution.sub_calls if call.error is None]
+    """Documents of which sub-LMs saw pictures, in the order in which they were sent."""
+    calls = [
+        call
+        for execution in _executions(trace)
+        for call in sorted(execution.sub_calls, key=lambda call: call.number)
+        if call.error is None
+    ]
     return [image.document_id for call in calls for image in call.images if image.document_id is not None]
 
 
