@@ -118,7 +118,8 @@ class LanguageModel(Protocol):
     - `with_tools(tools: Sequence[ToolSpec]) -> ToolCaller`: the same model, calling these tools natively. `sub_tools`
       need it of the sub-LM, and `protocol="tool"` of the root LM. Raises CannotCallToolsError where it cannot;
     - `sees_images: bool | None`: whether it takes messages with pictures; None, or undefined, where that is not known.
-      Where it is False, sub-calls with pictures are refused before anything is sent;
+      Where it is False, sub-calls with pictures are refused before anything is sent. Define it as False where
+      `Message.images` are not looked at: else the reply would be one to a question about nothing;
     - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
       another adapter of it knows.
 

@@ -11,6 +11,7 @@ import pytest
 
 from rlm_integrations import Completion, Corpus, Document, Image, Message, RLMEngine, RLMResult, RLMTrace, ToolCall
 from rlm_integrations.core.calls.token_counts import with_estimates
+from rlm_integrations.core.trace.summary import SUMMARY_BYTES, summarise
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.wire.images import MAX_IMAGES, MAX_IMAGES_BYTES
 
@@ -324,3 +325,46 @@ def test_a_reply_without_counted_tokens_counts_its_pictures() -> None:
     text = with_estimates(Completion("a reply"), [Message("user", "x" * 400)])
     pictured = with_estimates(Completion("a reply"), [Message("user", "x" * 400, images=(ANN, BO))])
     assert (text.input_tokens, pictured.input_tokens) == (100, 2_100)
+
+
+@SANDBOXES
+@pytest.mark.parametrize("inline_chars", [0, 8_000])
+def test_documents_may_be_nothing_but_pictures(sandbox: str, inline_chars: int) -> None:
+    scans = [Document(f"scan-{n}", "", {}, (Image(png(n), name=f"{n}.png"),)) for n in range(3)]
+    code = """
+found = search("x"), chunks(), [d["text"] for d in context], llm_reduce("What?", context)
+got = llm_query_batched([("What is it?", d) for d in context]), found[2]
+"""
+    result, _ = run(code, scans, sandbox=sandbox, limits={"inline_chars": inline_chars})
+    assert result.answer == str((["I see 0.png", "I see 1.png", "I see 2.png"], ["", "", ""]))
+    assert result.sources == ("scan-0", "scan-1", "scan-2")
+
+
+def test_one_bad_picture_of_a_batch_fails_its_own_call_and_costs_nothing() -> None:
+    code = 'got = llm_query_batched([("?", [{"id": "img-0"}]), ("?", "ann")]), llm_query_batched(["a", "b", "c"])'
+    result, sub = run(code, limits={"max_sub_calls": 5})
+    assert "sub-call failed: there is no picture" in result.answer
+    assert "I see kettle.png" in result.answer
+    assert len(sub.requests) == 4
+    assert result.trace.sub_call_count == 4
+
+
+def test_a_shared_corpus_is_not_copied_for_its_pictures() -> None:
+    """Runs side by side over one corpus see the same pictures."""
+    corpus = Corpus.of(LETTERS * 20)
+    for _ in range(3):
+        _, sub = run('got = llm_query("?", images=context[-3])', corpus)
+        assert sub.requests[0][-1].images[0] is BO
+
+
+def test_a_summary_of_a_trace_stays_small_with_many_pictures() -> None:
+    long = [Document("d" * 5_000, "text", {}, (Image(png(), name="n" * 150),))]
+    result, _ = run('got = len(llm_query_batched([("?", [context[0]] * 20)] * 40))', long)
+    summary = summarise(result.trace)
+    assert len(result.trace.executions[0].sub_calls[0].images) == 20
+    assert len(summary.model_dump_json()) <= SUMMARY_BYTES
+    short, _ = run('got = llm_query("?", images=context[1])')
+    assert [image.name for image in summarise(short.trace).executions[0].sub_calls[0].images] == [
+        "lamp.png",
+        "kettle.png",
+    ]

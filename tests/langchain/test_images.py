@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from langchain_openai import ChatOpenAI
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from rlm_integrations import Image, InvalidArgumentError, Message
-from rlm_integrations.langchain import ChatRLM, RLMRunnable
+from rlm_integrations.langchain import ChatRLM, RLMRunnable, inputs
 from rlm_integrations.langchain.language_model import LangChainModel, to_langchain
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
@@ -188,3 +189,21 @@ def test_openais_package_sends_them_in_the_apis_form() -> None:
     ]
     (picture, text) = sent[0].content_blocks
     assert (picture["type"], picture.get("base64"), text["type"]) == ("image", DATA, "text")
+
+
+@pytest.mark.parametrize("chat", [False, True])
+async def test_large_pictures_are_read_in_a_thread(chat: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[int] = []
+    read = inputs.image_of_block
+
+    def noting(block: Any) -> Image:
+        readers.append(threading.get_ident())
+        return read(block)
+
+    monkeypatch.setattr(inputs, "image_of_block", noting)
+    llm, sub_llm = models()
+    rlm: Any = ChatRLM(llm=llm, sub_llm=sub_llm) if chat else RLMRunnable(llm=llm, sub_llm=sub_llm)
+    reply = await rlm.ainvoke([HumanMessage(["What?", FORMS["standard"]])])
+    assert reply.content == f"['message-1']: {len(PNG)} bytes of image/png"
+    assert readers
+    assert threading.get_ident() not in readers
