@@ -18,6 +18,7 @@ from llama_index.core.llms import MockLLM
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import ImageDocument, ImageNode, MediaResource, NodeWithScore, TextNode
 from llama_index.llms.openai_like import OpenAILike
+from pydantic import ValidationError
 
 from rlm_integrations import Image, InvalidArgumentError, Message, RLMEngine
 from rlm_integrations.llama_index import RLMChatEngine, RLMQueryEngine
@@ -131,8 +132,12 @@ def test_the_core_engine_reads_nodes_too_and_refuses_what_it_cannot_take() -> No
 
 @pytest.mark.parametrize("given", [PNG, io.BytesIO(PNG)])
 def test_image_blocks_of_a_chat_reach_the_sub_lm(given: Any) -> None:
+    try:
+        block = ImageBlock(image=given)
+    except ValidationError:
+        pytest.skip("this LlamaIndex takes no file objects yet")
     history = [
-        ChatMessage(role="user", blocks=[TextBlock(text="Look."), ImageBlock(image=given)]),
+        ChatMessage(role="user", blocks=[TextBlock(text="Look."), block]),
         ChatMessage(role="assistant", content="I have."),
         ChatMessage(role="user", blocks=[ImageBlock(url=f"data:image/png;base64,{OTHER_DATA}")]),
     ]
