@@ -105,6 +105,8 @@ def _known_document(item: object, default_id: str) -> Document | None:
     """The document that an object of the core or of a framework is, if it is one."""
     if isinstance(item, Document):
         return item
+    if isinstance(item, Image):
+        return Document(_id(item.name, default_id), "", {}, named([item]))
     page_content = getattr(item, "page_content", None)  # a LangChain Document
     if isinstance(page_content, str):
         name = _id(getattr(item, "id", None), default_id)
@@ -139,9 +141,12 @@ def _mapping(value: object) -> Mapping[Any, Any] | None:
 
 
 def _named(name: str, text: object) -> Document:
+    if isinstance(text, Image):
+        return Document(name, "", {}, named([text]))
     if not isinstance(text, str):
         raise InvalidArgumentError(
-            f"context: the value of {name!r} is {type(text).__name__}, not str; a mapping goes from name to text"
+            f"context: the value of {name!r} is {type(text).__name__}, not str; a mapping goes from name to text, or "
+            "to an Image"
         )
     return Document(name, text)
 

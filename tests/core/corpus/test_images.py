@@ -156,6 +156,16 @@ def test_a_wrong_picture_of_a_document_is_refused_with_its_name(document: object
     assert words in str(caught.value)
 
 
+def test_a_picture_alone_is_a_document() -> None:
+    image, nameless = Image(png(1), name="scan.png"), Image(png(2))
+    for context in (image, [image], {"scan.png": image}, iter([image])):
+        (document,) = Corpus.of(context).documents
+        assert (document.id, document.text, document.images) == ("scan.png", "", (image,))
+    mixed = Corpus.of(["a text", nameless, image]).documents
+    assert [(document.id, len(document.images)) for document in mixed] == [("doc-1", 0), ("doc-2", 1), ("scan.png", 1)]
+    assert mixed[1].handles[0]["name"] == "picture-1.png"
+
+
 def test_equal_ids_are_told_apart_with_their_pictures() -> None:
     image = Image(png())
     both = Corpus.of([Document("a", "one", {}, (image,)), Document("a", "two", {}, (image,))])
