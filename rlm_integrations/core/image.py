@@ -86,6 +86,11 @@ class Image:
         return f"data:{self.mime_type};base64,{self.base64}"
 
 
+def begins_as_image(data: bytes) -> bool:
+    """Whether the data begins like a picture of one of IMAGE_TYPES."""
+    return _looks_like(data[:512]) in IMAGE_TYPES
+
+
 def check_type(mime_type: str) -> str:
     """The type as it is registered. Raises InvalidArgumentError, which names it, where it is none of IMAGE_TYPES."""
     written = mime_type.partition(";")[0].strip().lower()

@@ -82,6 +82,7 @@ class NodeCorpus:
         return cls(
             corpus,
             [ReadNode.of_text(each.id or "context", each.text, each.metadata).row for each in corpus.documents],
+            {each.id for each in corpus.documents if each.images},
         )
 
     @property

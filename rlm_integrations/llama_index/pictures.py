@@ -7,6 +7,7 @@ from io import IOBase
 from typing import Any, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole, TextBlock
+from llama_index.core.schema import QueryBundle
 
 from rlm_integrations.core.corpus.image_blocks import image_or_why, named
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -25,6 +26,16 @@ def images_of_message(message: ChatMessage, argument: str) -> tuple[Image, ...]:
                 raise InvalidArgumentError(f"{argument}: a message holds a picture that cannot be taken: {problem}")
             images += found
     return named(images)
+
+
+def question_in(query: QueryBundle) -> str:
+    """What is asked. Raises InvalidArgumentError where a picture at a path goes with it, which is not read."""
+    if query.image_path:
+        raise InvalidArgumentError(
+            f"query: its image_path {query.image_path!r:.200} is not read; pass the picture in an ImageDocument of the "
+            "corpus, image=<base64>"
+        )
+    return query.query_str
 
 
 def chat_message(role: MessageRole, message: Message) -> ChatMessage:

@@ -16,7 +16,7 @@ from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.embeddings.mock_embed_model import MockEmbedding
 from llama_index.core.llms import MockLLM
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.schema import ImageDocument, ImageNode, MediaResource, NodeWithScore, TextNode
+from llama_index.core.schema import ImageDocument, ImageNode, MediaResource, NodeWithScore, QueryBundle, TextNode
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import ValidationError
 
@@ -201,3 +201,19 @@ def test_an_llms_own_system_prompt_keeps_the_pictures() -> None:
     sent = LlamaIndexModel(llm).chat_messages([Message("user", "What?", images=(Image(PNG),))])
     assert [type(block) for block in sent[0].blocks] == [ImageBlock, TextBlock]
     assert json.dumps(sent[0].content) == json.dumps("Be brief.\n\nWhat?")
+
+
+def test_documents_that_are_no_nodes_are_sources_by_their_pictures() -> None:
+    context = [{"id": "cat", "text": "A cat.", "images": [PNG]}, {"id": "plain", "text": "Of pets."}]
+    response = RLMQueryEngine(context=context, limits={"inline_chars": 0}, **llms()).query("?")
+    assert str(response) == f"cat: {KETTLE}"
+    assert [source.node.node_id for source in response.source_nodes] == ["cat"]
+
+
+async def test_a_query_with_the_path_of_a_picture_is_refused() -> None:
+    engine = RLMQueryEngine.from_documents([Document(text="A text.")], **llms())
+    query, refused = QueryBundle("What is it?", image_path="/etc/passwd"), "its image_path '/etc/passwd' is not read"
+    with pytest.raises(InvalidArgumentError, match=refused):
+        engine.query(query)
+    with pytest.raises(InvalidArgumentError, match=refused):
+        await engine.aquery(query)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.image import Image
+from rlm_integrations.core.image import Image, begins_as_image
 
 _BLOCKS = frozenset({"image", "image_url", "input_image", "media"})
 _REMEDY = "it is not fetched: read it yourself, and pass its bytes in base64"
@@ -51,7 +51,7 @@ def image_of_block(block: Mapping[str, Any]) -> Image:
 
 
 def images_in(metadata: Mapping[str, Any], document_id: str) -> tuple[Mapping[str, Any], tuple[Image, ...]]:
-    """Metadata without the pictures that stand in it, and these: Images, blocks, and `data:` URLs that are pictures.
+    """Metadata without the pictures that stand in it, and these: Images, blocks, bytes and `data:` URLs of some.
 
     They may be values, or items of lists. Raises InvalidArgumentError, which names document and key.
     """
@@ -60,7 +60,7 @@ def images_in(metadata: Mapping[str, Any], document_id: str) -> tuple[Mapping[st
     for key, value in metadata.items():
         if isinstance(value, str):
             images, rest = _parted([value], document_id, str(key)) if _is_data_url(value) else ([], [])
-        elif isinstance(value, (Image, Mapping)):
+        elif isinstance(value, (Image, Mapping, bytes)):
             images, rest = _parted([cast("object", value)], document_id, str(key))
         elif isinstance(value, (list, tuple)):
             images, rest = _parted(cast("Sequence[object]", value), document_id, str(key))
@@ -124,6 +124,8 @@ def _parted(values: Sequence[object], document_id: str, key: str) -> tuple[list[
     for value in values:
         if isinstance(value, Image):
             images.append(value)
+        elif isinstance(value, bytes) and begins_as_image(value):
+            images.append(_in_bytes(value, document_id, key))
         elif is_image_block(value):
             images.append(_in_metadata(cast("Mapping[str, Any]", value), document_id, key))
         elif isinstance(value, str) and _is_data_url(value):
@@ -136,13 +138,24 @@ def _parted(values: Sequence[object], document_id: str, key: str) -> tuple[list[
     return images, rest
 
 
+def _in_bytes(data: bytes, document_id: str, key: str) -> Image:
+    try:
+        return Image(data)
+    except InvalidArgumentError as error:
+        raise _in_document(error, document_id, key) from None
+
+
 def _in_metadata(block: Mapping[str, Any], document_id: str, key: str) -> Image:
     try:
         return image_of_block(block)
     except InvalidArgumentError as error:
-        raise InvalidArgumentError(
-            f"context: the metadata {key[:_SHOWN_CHARS]!r} of document {document_id[:_SHOWN_CHARS]!r} holds an {error}"
-        ) from None
+        raise _in_document(error, document_id, key) from None
+
+
+def _in_document(error: InvalidArgumentError, document_id: str, key: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"context: the metadata {key[:_SHOWN_CHARS]!r} of document {document_id[:_SHOWN_CHARS]!r} holds an {error}"
+    )
 
 
 def _given(item: object, document_id: str, place: int) -> Image:

@@ -123,10 +123,13 @@ def test_documents_have_pictures_in_every_form() -> None:
             {"id": "b", "text": "B", "metadata": {"year": 1}, "images": [png(2), DATA_URL, BLOCKS[0]]},
             {"id": "c", "text": "", "images": [Image(png(3))], "year": 2},
             {"id": "d", "text": "D", "scan": BLOCKS[4], "pages": [DATA_URL, "two", BLOCKS[2]], "images": 3},
+            {"id": "f", "text": "F", "images": [png(5), b"none"], "thumbnail": JPEG},
             {"id": "e", "text": "E", "images": ["http://x.y/z.png"], "icon": "data:image/svg+xml;base64,PHN2Zz4="},
         ]
     )
-    a, b, c, d, e = corpus.documents
+    a, b, c, d, f, e = corpus.documents
+    assert [image.mime_type for image in f.images] == ["image/png", "image/jpeg"]
+    assert list(f.metadata) == ["images"]
     assert [image.name for image in (*a.images, *b.images)] == [
         *("own.png", "picture-1.png", "picture-2.png", "picture-3.png")
     ]
