@@ -88,7 +88,7 @@ async def test_pictures_of_a_history_of_a_tool_and_of_a_prompt() -> None:
     [
         ({"type": "image_url", "image_url": {"url": "http://169.254.169.254/x"}}, "and it is not fetched"),
         ({"type": "image", "url": "file:///etc/passwd"}, "'file:///etc/passwd', and it is not fetched"),
-        ({"type": "image", "file_id": "file-7"}, "the file 'file-7' of a provider"),
+        ({"type": "image", "file_id": "file-7"}, "it is at 'file-7', and it is not fetched"),
         ({"type": "image", "base64": "PHN2Zz4=", "mime_type": "image/svg+xml"}, "'image/svg+xml' is not a type"),
         ({"type": "image", "base64": "JVBERi0xLjc=", "mime_type": "image/png"}, "begins like application/pdf"),
         ({"type": "image", "base64": "%%%", "mime_type": "image/png"}, "its base64 cannot be read"),

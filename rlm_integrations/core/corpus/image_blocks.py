@@ -7,6 +7,7 @@ URL is refused: whoever wrote the document would have this machine read it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -16,6 +17,11 @@ from rlm_integrations.core.image import Image, begins_as_image
 
 _BLOCKS = frozenset({"image", "image_url", "input_image", "media"})
 _REMEDY = "it is not fetched: read it yourself, and pass its bytes in base64"
+_NOT_FETCHED = (
+    "context: the metadata {key!r} says where a picture is; it is not fetched, and stays metadata: to have sub-LMs see "
+    "it, read it yourself and pass its bytes"
+)
+"""Without the document: so Python says it once for a corpus."""
 _SHOWN_CHARS = 100
 
 
@@ -32,28 +38,41 @@ def is_image_block(value: object) -> bool:
 
 def image_of_block(block: Mapping[str, Any]) -> Image:
     """The picture in a block. Raises InvalidArgumentError where it cannot be taken, and says why."""
-    source = _mapping(block.get("source"))
-    url = _mapping(block.get("image_url")).get("url") or block.get("image_url")
-    mime_type = _text(block.get("mime_type") or source.get("media_type"))
-    name = _name(block)
-    for data in (block.get("base64"), block.get("data"), source.get("data")):
-        if isinstance(data, (str, bytes)) and data:
-            return Image.from_base64(data, mime_type, name)
-    for where in (url, block.get("url"), source.get("url")):
-        if isinstance(where, str) and where:
-            if where[:5].lower() == "data:":
-                return Image.from_base64(where, mime_type, name)
-            raise InvalidArgumentError(f"image: it is at {where[:_SHOWN_CHARS]!r}, and {_REMEDY}")
-    file_id = block.get("file_id") or block.get("id") or source.get("file_id")
-    if file_id:
-        raise InvalidArgumentError(f"image: it is the file {str(file_id)[:_SHOWN_CHARS]!r} of a provider; {_REMEDY}")
+    data = _data_in(block)
+    if data:
+        source = _mapping(block.get("source"))
+        return Image.from_base64(data, _text(block.get("mime_type") or source.get("media_type")), _name(block))
+    where = _place_in(block)
+    if where:
+        raise InvalidArgumentError(f"image: it is at {where[:_SHOWN_CHARS]!r}, and {_REMEDY}")
     raise InvalidArgumentError(f"image: a block of type {block.get('type')!r} holds no data; pass it in base64")
+
+
+def _data_in(block: Mapping[str, Any]) -> str | bytes:
+    """In base64, or a `data:` URL; empty where there is none."""
+    for data in (block.get("base64"), block.get("data"), _mapping(block.get("source")).get("data")):
+        if isinstance(data, (str, bytes)) and data:
+            return data
+    return next((url for url in _urls_in(block) if url[:5].lower() == "data:"), "")
+
+
+def _place_in(block: Mapping[str, Any]) -> str:
+    """Where it says that a picture is: a URL, or the id of a provider's file; "" where it does not."""
+    file_id = block.get("file_id") or _mapping(block.get("source")).get("file_id")
+    return next(iter(_urls_in(block)), "") or _text(file_id)
+
+
+def _urls_in(block: Mapping[str, Any]) -> list[str]:
+    nested = _mapping(block.get("image_url")).get("url") or block.get("image_url")
+    urls = (nested, block.get("url"), _mapping(block.get("source")).get("url"))
+    return [url for url in urls if isinstance(url, str) and url]
 
 
 def images_in(metadata: Mapping[str, Any], document_id: str) -> tuple[Mapping[str, Any], tuple[Image, ...]]:
     """Metadata without the pictures that stand in it, and these: Images, blocks, bytes and `data:` URLs of some.
 
-    They may be values, or items of lists. Raises InvalidArgumentError, which names document and key.
+    They may be values, or items of lists. A block that says where a picture is stays, with a warning. Raises
+    InvalidArgumentError, which names document and key, for one whose data is no picture.
     """
     found: dict[str, list[Image]] = {}
     kept: dict[str, Any] = {}
@@ -126,14 +145,16 @@ def _parted(values: Sequence[object], document_id: str, key: str) -> tuple[list[
             images.append(value)
         elif isinstance(value, bytes) and begins_as_image(value):
             images.append(_in_bytes(value, document_id, key))
-        elif is_image_block(value):
-            images.append(_in_metadata(cast("Mapping[str, Any]", value), document_id, key))
+        elif is_image_block(value) and _data_in(block := cast("Mapping[str, Any]", value)):
+            images.append(_in_metadata(block, document_id, key))
         elif isinstance(value, str) and _is_data_url(value):
             try:
                 images.append(Image.from_base64(value))
             except InvalidArgumentError:  # the code can read it as the text that it is
                 rest.append(value)
         else:
+            if is_image_block(value) and _place_in(cast("Mapping[str, Any]", value)):
+                warnings.warn(_NOT_FETCHED.format(key=key[:_SHOWN_CHARS]), stacklevel=2)
             rest.append(value)
     return images, rest
 

@@ -105,7 +105,7 @@ def test_blocks_of_all_providers_are_read(block: dict[str, object]) -> None:
         ({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}, "'file:///etc/passwd', and it is not"),
         ({"type": "image_url", "image_url": "/etc/passwd"}, "'/etc/passwd', and it is not fetched"),
         ({"type": "image", "source": {"type": "url", "url": "https://x.y/z.png"}}, "it is not fetched"),
-        ({"type": "image", "file_id": "file-1"}, "it is the file 'file-1' of a provider"),
+        ({"type": "image", "file_id": "file-1"}, "it is at 'file-1', and it is not fetched"),
         ({"type": "image"}, "holds no data"),
         ({"type": "image", "base64": png_base64(), "mime_type": "image/svg+xml"}, "'image/svg+xml' is not a type"),
     ],
@@ -148,8 +148,8 @@ def test_documents_have_pictures_in_every_form() -> None:
             "picture 2 of document 'x': image: its data",
         ),
         (
-            {"id": "x", "text": "t", "scan": {"type": "image_url", "image_url": {"url": "http://localhost/"}}},
-            "the metadata 'scan' of document 'x' holds an image: it is at 'http://localhost/', and it is not fetched",
+            {"id": "x", "text": "t", "scan": {"type": "image", "base64": "PHN2Zz4=", "mime_type": "image/svg+xml"}},
+            "the metadata 'scan' of document 'x' holds an image: 'image/svg+xml' is not a type of pictures",
         ),
     ],
 )
@@ -167,6 +167,26 @@ def test_a_picture_alone_is_a_document() -> None:
     mixed = Corpus.of(["a text", nameless, image]).documents
     assert [(document.id, len(document.images)) for document in mixed] == [("doc-1", 0), ("doc-2", 1), ("scan.png", 1)]
     assert mixed[1].handles[0]["name"] == "picture-1.png"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image_url", "image_url": {"url": "http://localhost/"}},
+        {"type": "image", "url": "file:///etc/passwd"},
+        {"type": "image", "file_id": "file-1"},
+    ],
+)
+def test_where_a_picture_is_stays_metadata_with_a_warning(block: dict[str, object]) -> None:
+    with pytest.warns(UserWarning, match="the metadata 'scan' says where a picture is; it is not fetched"):
+        (document,) = Corpus.of([{"id": "x", "text": "t", "scan": block}]).documents
+    assert (document.images, document.metadata) == ((), {"scan": block})
+
+
+def test_metadata_that_only_looks_like_a_block_is_metadata() -> None:
+    scraped = {"type": "image", "src": "a.png", "width": 3}
+    (document,) = Corpus.of([{"id": "x", "text": "t", "og": scraped}]).documents
+    assert (document.images, document.metadata) == ((), {"og": scraped})
 
 
 def test_equal_ids_are_told_apart_with_their_pictures() -> None:
