@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SandboxUnavailableError,
     )
     from rlm_integrations.core.host.tools import Tool
+    from rlm_integrations.core.image import Image
     from rlm_integrations.core.language_model import (
         Completion,
         LanguageModel,
@@ -79,6 +80,7 @@ _NAMES_OF = {
         "SandboxUnavailableError",
     ),
     "core.host.tools": ("Tool",),
+    "core.image": ("Image",),
     "core.language_model": (
         "Completion",
         "LanguageModel",
@@ -146,6 +148,7 @@ __all__ = [
     "Event",
     "HostCallEnded",
     "HostCallStarted",
+    "Image",
     "InvalidArgumentError",
     "IterationEnded",
     "IterationStarted",

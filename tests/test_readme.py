@@ -207,5 +207,5 @@ def test_links_and_make_targets_lead_somewhere(page: str):
         there = (ROOT / page).parent / target if target else ROOT / page
         assert there.exists(), target
         assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
-    for target in re.findall(r"^make (\w+)", text, flags=re.MULTILINE):
+    for target in re.findall(r"^make ([\w-]+)", text, flags=re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import RLMTrace
+from rlm_integrations.core.trace.records import SentImage
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.trace_page.page import page_of
 
@@ -244,10 +245,10 @@ def test_fields_that_it_does_not_know_are_shown_too(open_tab: OpenTab, small_tra
     trace["iterations"][0]["mood"] = {"of": "the model", "words": "long " * 200}
     trace["iterations"][0]["call"]["colour"] = "green"
     trace["iterations"][0]["execution"]["checks"] = ["first check", "second check"]
-    trace["iterations"][0]["execution"]["sub_calls"][0]["images"] = [{"kind": "a picture"}]
+    trace["iterations"][0]["execution"]["sub_calls"][0]["sounds"] = [{"kind": "a bell"}]
     tab = open_tab(page_of(trace), "#i1.s1")
     shown = text_of(tab, "#i1")
-    for words in ("mood", "the model", "long long", "colour", "green", "checks", "second check", "images", "a picture"):
+    for words in ("mood", "the model", "long long", "colour", "green", "checks", "second check", "sounds", "a bell"):
         assert words in shown
     tab.click("#about summary")
     tab.until("document.querySelector('#about .facts')?.textContent.includes('Mars')")
@@ -306,3 +307,28 @@ def test_summaries_of_older_steps_and_replies_from_a_journal_have_their_place(
     tokens = small_trace.usage.total_tokens + 1_000_000 + call["usage"]["output_tokens"]
     assert f"{tokens:,};" in figures(tab)["Tokens"]
     assert tab.evaluate("document.querySelector('tbody td').textContent") == "4"  # calls of the large model
+
+
+def test_it_works_within_another_page_too(open_tab: OpenTab, small_trace: RLMTrace) -> None:
+    """As in a notebook's IFrame or an editor's preview: a page without an origin of its own, and without an address."""
+    page = page_of(small_trace.model_dump(mode="json"))
+    quoted = page.replace("&", "&amp;").replace('"', "&quot;")
+    frame = f'<iframe sandbox="allow-scripts" srcdoc="{quoted}" width="900" height="700"></iframe>'
+    tab = open_tab(f'<!DOCTYPE html><body><section id="steps"><h2>Around it</h2></section>{frame}')
+    inner = tab.frame()
+    inner.until("document.querySelector('#steps h2') !== null")
+    assert text_of(inner, "h1") == "Which notes say yes?"
+    inner.press("n")
+    assert inner.evaluate("document.querySelector('[aria-selected=true]').id") == "row-i1.s4"
+    assert inner.complaints == []
+
+
+def test_the_pictures_that_a_sub_lm_saw_are_named(open_tab: OpenTab, small_trace: RLMTrace) -> None:
+    trace = small_trace.model_copy(deep=True)
+    call = trace.executions[0].sub_calls[0]
+    call.images = [
+        SentImage(name="page-3.png", mime_type="image/png", bytes=12_345, document_id="report.pdf"),
+        SentImage(name="<b>.jpg", mime_type="image/jpeg", bytes=1),
+    ]
+    shown = text_of(open_tab(trace, f"#i1.s{call.number}"), f"#i1\\.s{call.number} .facts")
+    assert "page-3.png of report.pdf (image/png, 12,345 bytes)\n<b>.jpg (image/jpeg, 1 byte)" in shown

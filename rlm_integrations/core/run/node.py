@@ -173,7 +173,7 @@ class Node:
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            sub_calls_of(shared, reservations, foreign, self._emit, settings.sub_call_chars),
+            sub_calls_of(shared, self._retrieval, reservations, foreign, self._emit, settings.sub_call_chars),
             ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
             Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),

@@ -12,7 +12,7 @@ from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import describe, study
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.host.retrieval import retrieve
-from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.core.language_model import LanguageModel, Message, sees_images
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
@@ -114,7 +114,14 @@ def opening_messages(
     if plan.instructions:
         system += "\n\n" + fill("instructions", instructions=plan.instructions)
     chunk_chars = settings.chunk_chars if settings.depth else None
-    described = describe(corpus, plan.limits, plan.fence_key, chunk_chars, frame="pandas" in plan.sandbox.modules)
+    described = describe(
+        corpus,
+        plan.limits,
+        plan.fence_key,
+        chunk_chars,
+        frame="pandas" in plan.sandbox.modules,
+        sees_images=sees_images(plan.sub),
+    )
     first = first_message(
         context="\n\n".join(filter(None, (described, session))),
         question=question.text,

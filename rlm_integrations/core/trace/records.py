@@ -60,6 +60,17 @@ class HostFunctionCall(_Record):
     seconds: float = 0.0
 
 
+class SentImage(_Record):
+    """A picture that went with a sub-call. Its bytes are not kept."""
+
+    name: Text
+    mime_type: str
+    bytes: int
+    """How many it has."""
+    document_id: Text | None = None
+    """The document that has it; None where that is none of the run's corpus."""
+
+
 class SubCall(_Record):
     """One call of a sub-LM, from inside the root's code; or of a child RLM, which has a trace of its own."""
 
@@ -69,6 +80,8 @@ class SubCall(_Record):
     """The batch it belongs to, and its place in it, from 0."""
     index: int | None = None
     prompt: Text
+    images: list[SentImage] = Field(default_factory=list[SentImage])
+    """The pictures that the sub-LM saw."""
     reply: Text | None = None
     """Also where the call failed because of how it ended: cut, refused or empty."""
     error: Text | None = None

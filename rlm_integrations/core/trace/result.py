@@ -39,7 +39,8 @@ class RLMResult(Generic[AnswerT]):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Ids of documents: cited ones first, then those whose text went to sub-calls, then those printed.
+        """Ids of documents: cited ones first, then those whose text went to sub-calls, then those
+        printed, then those of which sub-LMs saw pictures.
 
         Found when first asked for, which may take a while after much was read: `await evidence.find_async()` first
         where an event loop must not wait.

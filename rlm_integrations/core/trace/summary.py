@@ -12,6 +12,7 @@ from rlm_integrations.core.trace.records import (
     OmittedIterations,
     OmittedSubCalls,
     RLMTrace,
+    SentImage,
     SubCall,
     TraceMessage,
 )
@@ -137,6 +138,7 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
         call.model_copy(
             update={
                 "prompt": _cut(call.prompt, chars),
+                "images": _cut_images(call.images, level),
                 "reply": _cut_if(call.reply, chars),
                 "error": _cut_if(call.error, level.error_chars),
                 "model": _cut_if(call.model, chars),
@@ -159,6 +161,15 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
             "host_calls": _cut_host_calls(execution.host_calls, level),
         }
     )
+
+
+def _cut_images(images: list[SentImage], level: _Level) -> list[SentImage]:
+    return [
+        image.model_copy(
+            update={"name": _cut(image.name, level.chars), "document_id": _cut_if(image.document_id, level.chars)}
+        )
+        for image in images[: level.sub_calls]
+    ]
 
 
 def _cut_host_calls(calls: list[HostFunctionCall], level: _Level) -> list[HostFunctionCall]:

@@ -114,6 +114,7 @@ function* textsOf({ kind, record, rlm }) {
     for (const fold of record.folds ?? []) yield ["summary of older steps", fold.reply];
   } else if (kind === "call") {
     yield ["prompt", record.prompt];
+    for (const image of record.images ?? []) yield ["picture", image.name];
     yield ["thoughts", record.thoughts];
     yield ["reply", record.reply];
     yield ["error", record.error];

@@ -172,6 +172,9 @@ OURS = names("""
     depth_1: sub_chars
     first_message: context max_iterations
     long_message: chars doc_id n_head n_tail n_cut
+    message_images: images doc_id
+    images.seen: documents have most
+    images.unseen: documents have why
     root_system: max_output_chars context_kind chunk_use sub_calls sub_step code_goes all_run
     tool_rounds.result: tag
     tool_rounds.over: why
