@@ -183,13 +183,15 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return replace(view, phase="having the root LM sum up its older iterations")
         case FoldEnded():
             return _after_usage(view, event.fold.call.usage)
+        case Folded():
+            return replace(view, phase="asking the root LM")
         case RootFailed():
             return replace(view, phase="the root LM failed")
         case HostCallStarted():
             return view if event.sub_call else replace(view, phase=f"calling {event.name}")
         case HostCallEnded():
             return view if event.sub_call else replace(view, phase="running code")
-        case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded() | Folded() | Warned():
+        case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded() | Warned():
             return view
         case SubCallContinued():  # its usage comes with its end
             return view
@@ -227,6 +229,14 @@ def child_line(node: tuple[int, ...], child: RunView) -> str:
     if child.sub_calls != SubCallCounts():
         parts.append(f"sub-calls {child.sub_calls}")
     return f"{place(node)}: {', '.join(filter(None, parts))}"
+
+
+def run_line(view: RunView, seconds: float) -> str:
+    """What one run of several is at, in one line."""
+    parts = [view.iteration_name if view.iteration else "", view.phase]
+    if view.sub_calls != SubCallCounts():
+        parts.append(f"sub-calls {view.sub_calls}")
+    return ", ".join(part for part in (*parts, view.cost, duration(seconds)) if part)
 
 
 def place(node: tuple[int, ...]) -> str:

@@ -149,13 +149,13 @@ class Recorder:
             seconds = at - started.at
             match started:
                 case IterationStarted():
-                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at)
+                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
                 case FoldStarted():
                     call = ModelCall(
                         prompt_chars=started.prompt_chars, error=_CUT_OFF, start=started.at, seconds=seconds
                     )
                     fold = Fold(call=call, up_to=started.up_to)
-                    yield FoldEnded(started.iteration, fold, node=started.node, at=at)
+                    yield FoldEnded(started.iteration, fold, node=started.node, at=at, run=started.run)
                 case SubCallStarted():
                     call = SubCall(
                         number=started.number,
@@ -167,7 +167,7 @@ class Recorder:
                         seconds=seconds,
                         **self._so_far(started),
                     )
-                    yield SubCallEnded(started.iteration, call, node=started.node, at=at)
+                    yield SubCallEnded(started.iteration, call, node=started.node, at=at, run=started.run)
                 case HostCallStarted():
                     record = HostFunctionCall(
                         name=started.name,
@@ -176,9 +176,9 @@ class Recorder:
                         start=started.at,
                         seconds=seconds,
                     )
-                    yield HostCallEnded(
-                        started.iteration, started.number, record, started.sub_call, node=started.node, at=at
-                    )
+                    ended = HostCallEnded(started.iteration, started.number, record, started.sub_call)
+                    ended.happened(at, started.node, started.run)
+                    yield ended
 
     def _of_sub_call(self, node: tuple[int, ...], number: int) -> _Continued:
         return self._continued.setdefault((node, number), _Continued())
