@@ -27,6 +27,8 @@ SIZES = (0.95, 0.7, 0.5, 0.3)
 _KEPT_STEPS = (2, 1)
 _AFTERWARDS = 0.6
 """Of the window: two steps stay where no more than that is full afterwards."""
+_LEAST_FOLDED = 2
+"""Steps. A summary counts as one; of a single step what it printed is cut, which asks for no call."""
 _LEAST_GAIN = 1 / 8
 _MOST_HEAD = 0.9
 """Of the window. An opening that leaves less room leaves none for anything."""
@@ -124,7 +126,7 @@ def _begun(state: State, refused: RootCallFailed | None) -> Folding | None:
         return None
     steps = [place for place in range(state.opening, len(messages)) if messages[place].role == "assistant"]
     for kept in _KEPT_STEPS:
-        if len(steps) <= kept:
+        if len(steps) - kept + bool(state.folds) < _LEAST_FOLDED:
             continue
         stays = head_chars + chars_of(messages[steps[-kept] :])
         if chars_of(messages) - stays - most < _LEAST_GAIN * size:
