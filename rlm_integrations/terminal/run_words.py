@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from rich.text import Text
 
@@ -36,6 +37,11 @@ def spelled_out(event: Event) -> list[Text]:
             return _execution(event.execution, whose)
         case _:
             return []
+
+
+def code_words(blocks: Sequence[str]) -> list[Text]:
+    """Code that does not stand in a reply, since it came by a tool."""
+    return [_part("code:", block) for block in blocks]
 
 
 def _execution(execution: CodeExecution, whose: str) -> list[Text]:

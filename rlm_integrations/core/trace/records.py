@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,9 +12,12 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Finish
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.surrogates import Text
+from rlm_integrations.core.trace.carriers import find_trace
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line
+from rlm_integrations.trace_page.card import card
+from rlm_integrations.trace_page.page import write_page
 
 
 class _Record(BaseModel):
@@ -291,6 +295,23 @@ class RLMTrace(_Record):
         """Of the whole tree: root calls and sub-calls."""
         return self.root_usage + self.sub_usage
 
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write it as one HTML page, which any browser opens without a network: timeline, steps, calls, search.
+
+        It holds all that the trace holds, so a new file is its owner's alone (mode 0600).
+
+        Args:
+            path: The file. What stood in it is replaced.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        write_page(self.model_dump(mode="json"), path)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: short, as its repr."""
+        return card(self, "trace.to_html(path)  # the whole run as a page")
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """How large it is: asyncio, debuggers and notebooks take the repr of a run's result unasked."""
         yield "question", one_line(self.question, 80)
@@ -313,34 +334,12 @@ class RLMTrace(_Record):
         trace: object = getattr(carrier, "trace", None)
         if isinstance(trace, RLMTrace):
             return trace
-        if (found := _find_trace(carrier, 3)) is not None:
+        if (found := find_trace(carrier)) is not None:
             return cls.model_validate(found)
         raise InvalidArgumentError(
             f"carrier: this {type(carrier).__name__} carries no RLM trace; pass what RLMRunnable, RLMQueryEngine or "
             'RLMEngine returned, made with trace="summary" or "full"'
         )
-
-
-_REPORTS = ("response_metadata", "metadata")
-_HOLDERS = ("artifact", "message", "raw", "data", "kwargs")
-"""Where a ToolMessage, an output, or a message that was dumped has the message with the trace."""
-
-
-def _find_trace(carrier: object, depth: int) -> object:
-    reports = (_get(_entry(carrier, name), "rlm") for name in _REPORTS)
-    for report in (carrier, _get(carrier, "rlm"), *reports):
-        if isinstance(trace := _get(report, "trace"), dict):
-            return cast("dict[str, object]", trace)
-    held = (_entry(carrier, name) for name in _HOLDERS) if depth else ()
-    return next((found for each in held if each is not None and (found := _find_trace(each, depth - 1))), None)
-
-
-def _entry(carrier: object, name: str) -> object:
-    return _get(cast(object, carrier), name) if isinstance(carrier, dict) else getattr(carrier, name, None)
-
-
-def _get(mapping: object, key: str) -> object:
-    return cast("dict[str, object]", mapping).get(key) if isinstance(mapping, dict) else None
 
 
 SubCall.model_rebuild()
