@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from rlm_integrations.core.loop.code_calls import code_of
-from rlm_integrations.core.trace.events import CodeEnded, Event, RootFailed, RootReplied
+from rlm_integrations.core.trace.events import CodeEnded, Event, FoldEnded, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.terminal.console import words
 from rlm_integrations.terminal.run_view import place
@@ -28,6 +28,9 @@ def spelled_out(event: Event) -> list[Text]:
             if event.thoughts.strip():
                 parts.insert(0, _part(f"{whose}it thought:", event.thoughts, "dim"))
             return parts
+        case FoldEnded():
+            asked = f"{whose or 'root LM, '}iterations 1 to {event.fold.up_to} summed up:"
+            return [_part(asked, event.fold.reply or event.fold.call.error or "(an empty reply)")]
         case RootFailed():
             return [_part(f"{whose}the root LM failed:", event.error, "red")]
         case CodeEnded():

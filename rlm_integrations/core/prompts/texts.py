@@ -80,6 +80,11 @@ def images_part(part: str, **values: object) -> str:
     return _parts("images")[part].rstrip("\n").format(**values)
 
 
+def fold_part(part: str, **values: object) -> str:
+    """One `### part` of `prompts/fold.md`, filled in."""
+    return _parts("fold")[part].format(**values)
+
+
 def tool_round_part(part: str, **values: object) -> str:
     """One `### part` of `prompts/tool_rounds.md`, filled in."""
     return _parts("tool_rounds")[part].rstrip("\n").format(**values)

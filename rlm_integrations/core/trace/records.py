@@ -107,7 +107,8 @@ class SubCall(_Record):
     @property
     def model_calls(self) -> int:
         """How many calls of models it stands for."""
-        return self.requests if self.child is None else self.child.iteration_count + self.child.sub_call_count
+        child = self.child
+        return self.requests if child is None else child.iteration_count + child.fold_count + child.sub_call_count
 
     @property
     def failed_model_calls(self) -> int:
@@ -162,6 +163,18 @@ class CodeExecution(_Record):
         return sum((call.whole_usage for call in self.sub_calls), omitted)
 
 
+class Fold(_Record):
+    """One call of the root LM for a summary of its older iterations. The trace keeps them all the same."""
+
+    call: ModelCall
+    up_to: int
+    """The number of the last iteration that the summary is to stand for."""
+    reply: Text = ""
+    """What it wrote. Its words stand in place of those iterations, without code, and cut where they are too long."""
+    taken: bool = False
+    """Whether it was a summary, so that the conversation went on with it."""
+
+
 class Iteration(_Record):
     """One call of the root LM, the code of its reply, and what the root was shown next."""
 
@@ -174,12 +187,22 @@ class Iteration(_Record):
     """What the root was shown of it; None where the run ended with this iteration."""
     last_call: bool = False
     """Whether this was the extra call after a limit was met."""
+    folds: list[Fold] = Field(default_factory=list[Fold])
+    """Summaries that the root LM was asked for after this iteration, or amid it where `call` was refused as too long:
+    the last one at most was taken."""
+
+    @property
+    def root_usage(self) -> Usage:
+        """Of all calls of the root LM."""
+        return sum((fold.call.usage for fold in self.folds), self.call.usage)
 
 
 class OmittedIterations(_Record):
     """Iterations that a summary left out of the middle."""
 
     count: int
+    folds: int = 0
+    """Calls for summaries of older iterations."""
     root_usage: Usage = Usage()
     sub_usage: Usage = Usage()
     sub_calls: int = 0
@@ -242,6 +265,12 @@ class RLMTrace(_Record):
         return len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
 
     @property
+    def fold_count(self) -> int:
+        """How often the root LM was asked for a summary of its older iterations."""
+        omitted = self.omitted_iterations.folds if self.omitted_iterations else 0
+        return sum((len(iteration.folds) for iteration in self.iterations), omitted)
+
+    @property
     def sub_call_count(self) -> int:
         omitted = self.omitted_iterations.sub_calls if self.omitted_iterations else 0
         return sum((execution.sub_call_count for execution in self.executions), omitted)
@@ -254,7 +283,7 @@ class RLMTrace(_Record):
     @property
     def root_usage(self) -> Usage:
         omitted = self.omitted_iterations.root_usage if self.omitted_iterations else Usage()
-        return sum((iteration.call.usage for iteration in self.iterations), omitted)
+        return sum((iteration.root_usage for iteration in self.iterations), omitted)
 
     @property
     def sub_usage(self) -> Usage:

@@ -9,6 +9,7 @@ from rlm_integrations.core.trace.records import (
     CodeExecution,
     HostFunctionCall,
     Iteration,
+    ModelCall,
     OmittedIterations,
     OmittedSubCalls,
     RLMTrace,
@@ -101,7 +102,8 @@ def _omitted(iterations: list[Iteration], before: OmittedIterations | None) -> O
     executions = [iteration.execution for iteration in iterations if iteration.execution]
     return OmittedIterations(
         count=before.count + len(iterations),
-        root_usage=sum((iteration.call.usage for iteration in iterations), before.root_usage),
+        folds=before.folds + sum(len(iteration.folds) for iteration in iterations),
+        root_usage=sum((iteration.root_usage for iteration in iterations), before.root_usage),
         sub_usage=sum((execution.usage for execution in executions), before.sub_usage),
         sub_calls=before.sub_calls + sum(execution.sub_call_count for execution in executions),
         failed_sub_calls=before.failed_sub_calls + sum(execution.failed_sub_call_count for execution in executions),
@@ -112,16 +114,24 @@ def _cut_iteration(iteration: Iteration, level: _Level) -> Iteration:
     chars, execution = level.chars, iteration.execution
     return iteration.model_copy(
         update={
-            "call": iteration.call.model_copy(
-                update={
-                    "model": _cut_if(iteration.call.model, chars),
-                    "error": _cut_if(iteration.call.error, level.error_chars),
-                    "thoughts": _cut(iteration.call.thoughts, chars),
-                }
-            ),
+            "call": _cut_call(iteration.call, level),
+            "folds": [
+                fold.model_copy(update={"call": _cut_call(fold.call, level), "reply": _cut(fold.reply, chars)})
+                for fold in iteration.folds
+            ],
             "reply": _cut(iteration.reply, chars),
             "observation": _cut_if(iteration.observation, chars),
             "execution": None if execution is None else _cut_execution(execution, level),
+        }
+    )
+
+
+def _cut_call(call: ModelCall, level: _Level) -> ModelCall:
+    return call.model_copy(
+        update={
+            "model": _cut_if(call.model, level.chars),
+            "error": _cut_if(call.error, level.error_chars),
+            "thoughts": _cut(call.thoughts, level.chars),
         }
     )
 
