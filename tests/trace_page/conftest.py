@@ -243,6 +243,21 @@ def small_trace() -> RLMTrace:
 
 
 @pytest.fixture(scope="session")
+def folded_trace() -> RLMTrace:
+    """Of a run whose root LM sums up its older iterations, once at least."""
+    steps = iter(range(1, 100))
+
+    def reply(messages: Sequence[Message]) -> str:
+        if "sum it up" in messages[-1].content:
+            return "Nothing was found so far; the rest is to be read."
+        step = next(steps)
+        return _repl(f"v{step} = {step}\nprint(context[:2_000])" if step <= 12 else "FINAL(v1)")
+
+    book = "".join(f"line {n}: nothing to see, or little of note\n" for n in range(2_000))
+    return RLMEngine(ScriptedModel(always=reply, max_input_tokens=8_000)).run("What is to see?", book).trace
+
+
+@pytest.fixture(scope="session")
 def deep_trace() -> RLMTrace:
     """Of a run with 2,070 model calls below its root, 200 of them failed, at depth 4."""
 

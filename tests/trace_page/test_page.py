@@ -292,21 +292,26 @@ def test_all_that_can_be_pressed_has_a_name_and_headings_come_in_order(
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
-def test_summaries_of_older_steps_and_replies_from_a_journal_have_their_place(
-    open_tab: OpenTab, small_trace: RLMTrace
-) -> None:
+def test_summaries_of_older_steps_have_their_place(open_tab: OpenTab, folded_trace: RLMTrace) -> None:
+    folding = next(each for each in folded_trace.iterations if each.folds)
+    tab = open_tab(folded_trace, f"#i{folding.number}")
+    shown = text_of(tab, f"#i{folding.number}")
+    assert f"Summary of iterations up to {folding.folds[0].up_to}, in their place" in shown
+    assert f"{folded_trace.usage.total_tokens:,};" in figures(tab)["Tokens"]
+    calls = folded_trace.iteration_count + folded_trace.fold_count
+    assert tab.evaluate("document.querySelector('tbody td').textContent") == str(calls)
+    tab = open_tab(summarise(folded_trace))
+    assert f"{folded_trace.usage.total_tokens:,};" in figures(tab)["Tokens"]
+
+
+def test_what_came_from_a_journal_is_marked(open_tab: OpenTab, small_trace: RLMTrace) -> None:
     trace = json.loads(small_trace.model_dump_json())
-    call = trace["iterations"][0]["call"]
-    usage = {**call["usage"], "input_tokens": 1_000_000}
-    fold = {"call": {**call, "usage": usage}, "up_to": 1, "reply": "What came before.", "taken": True}
-    trace["iterations"][1]["folds"] = [fold]
     trace["iterations"][0]["call"]["replayed"] = True
-    tab = open_tab(page_of(trace), "#i2")
+    trace["iterations"][0]["execution"]["sub_calls"][0]["replayed"] = 1
+    tab = open_tab(page_of(trace))
     assert "from the journal" in text_of(tab, "#row-i1")
-    assert "Summary of iterations up to 1, in their place" in text_of(tab, "#i2")
-    tokens = small_trace.usage.total_tokens + 1_000_000 + call["usage"]["output_tokens"]
-    assert f"{tokens:,};" in figures(tab)["Tokens"]
-    assert tab.evaluate("document.querySelector('tbody td').textContent") == "4"  # calls of the large model
+    number = trace["iterations"][0]["execution"]["sub_calls"][0]["number"]
+    assert "from the journal" in text_of(tab, f"#row-i1\\.s{number}")
 
 
 def test_it_works_within_another_page_too(open_tab: OpenTab, small_trace: RLMTrace) -> None:

@@ -27,6 +27,7 @@ function readIteration(record, rlm) {
   const id = `${rlm.prefix}i${record.number}`;
   const error = call.error ?? execution?.lost ?? execution?.error;
   const made = node("iteration", id, rlm.call, rlm, record, call.start, call.seconds, error);
+  for (const fold of record.folds ?? []) made.end = Math.max(made.end, fold.call.start + fold.call.seconds);
   if (!execution) return made;
   made.end = Math.max(made.end, execution.start + execution.seconds);
   for (const [name, calls] of groups(execution.sub_calls ?? [])) {
