@@ -22,7 +22,7 @@ _SCRIPTS = ("text", "code", "model", "totals", "overview", "timeline", "calls", 
 MARK = '<meta name="generator" content="rlm-integrations">'
 """Stands at the head of each page, and says whose it is."""
 
-_AROUND = 600
+_AROUND = 300
 """Characters of a document before a quote that was cited, and behind it."""
 _NONE: Mapping[str, str] = {}
 
