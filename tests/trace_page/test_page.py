@@ -196,6 +196,20 @@ def test_a_quote_is_lit_where_it_stood(open_tab: OpenTab, small_trace: RLMTrace)
     assert text_of(tab, ".citation blockquote") == "Read this. Note 1. The answer is no. Nothing else of note."
 
 
+def test_a_quote_is_lit_in_its_document_where_that_is_given(open_tab: OpenTab, small_trace: RLMTrace) -> None:
+    notes = {f"note-{n}": f"Note {n}. The answer is no. " + "Nothing else of note. " * 200 for n in range(8)}
+    dumped = small_trace.model_dump(mode="json")
+    tab = open_tab(page_of(dumped, notes))
+    tab.click("#overview summary")
+    tab.until("document.querySelector('.citation')")
+    shown = text_of(tab, ".citation blockquote")
+    assert shown in notes["note-1"]
+    assert shown.startswith("Note 1. The answer is no. Nothing else")
+    assert len(shown) > 300
+    assert text_of(tab, ".citation .where") == f"characters 8 to 25 of {len(notes['note-1']):,}"
+    assert page_of(dumped, {"note-1": "Another text by now."}) == page_of(dumped)
+
+
 @pytest.mark.parametrize("width", [360, 800, 1440])
 def test_nothing_is_wider_than_the_window(
     open_tab: OpenTab, deep_trace: RLMTrace, small_trace: RLMTrace, width: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -295,18 +295,19 @@ class RLMTrace(_Record):
         """Of the whole tree: root calls and sub-calls."""
         return self.root_usage + self.sub_usage
 
-    def to_html(self, path: str | os.PathLike[str]) -> None:
+    def to_html(self, path: str | os.PathLike[str], documents: Mapping[str, str] | None = None) -> None:
         """Write it as one HTML page, which any browser opens without a network: timeline, steps, calls, search.
 
         It holds all that the trace holds, so a new file is its owner's alone (mode 0600).
 
         Args:
             path: The file. What stood in it is replaced.
+            documents: Their texts, by id: each quote that was cited from one of them is shown amid its words there.
 
         Raises:
             OSError: It cannot be written.
         """
-        write_page(self.model_dump(mode="json"), path)
+        write_page(self.model_dump(mode="json"), path, documents or {})
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: short, as its repr."""

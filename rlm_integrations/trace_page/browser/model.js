@@ -1,7 +1,7 @@
 // The trace as a tree of nodes, each with an id that a link can name: "i3.s12" is sub-call 12 of iteration 3, and
 // "i3.s12.i1" the first iteration of the child RLM that it called.
 
-const trace = JSON.parse(document.getElementById("trace").textContent);
+const { trace, passages } = JSON.parse(document.getElementById("trace").textContent);
 const nodes = new Map();
 const order = [];
 const SINGLES = 20;
