@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from rlm_integrations.core.trace.citations import Citation
     from rlm_integrations.core.trace.collector import collect_rlm_traces
     from rlm_integrations.core.trace.events import (
+        CheckEnded,
+        CheckStarted,
         Cited,
         CodeEnded,
         CodeStarted,
@@ -94,6 +96,8 @@ _NAMES_OF = {
     "core.trace.citations": ("Citation",),
     "core.trace.collector": ("collect_rlm_traces",),
     "core.trace.events": (
+        "CheckEnded",
+        "CheckStarted",
         "Cited",
         "CodeEnded",
         "CodeStarted",
@@ -135,6 +139,8 @@ _HOMES = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
     "CannotCallToolsError",
+    "CheckEnded",
+    "CheckStarted",
     "Citation",
     "Cited",
     "CodeEnded",

@@ -20,6 +20,7 @@ from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.run.checks import Verifier, read_checks
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
 from rlm_integrations.core.run.tree import RunTree
@@ -63,6 +64,11 @@ class RLMEngine(Generic[AnswerT]):
             awaited on the run's event loop, which in `run` is in another thread.
         on_limit: "answer": a run that meets a limit gives its best answer and says which limit it was.
             "raise": it raises LimitReachedError, which carries that result.
+        verify: Checks of answers: a function (answer, result) that returns None, or a str that says why not, sync or
+            async; a pydantic validator such as `AfterValidator(f)`; or several, of which the first that refuses speaks.
+            A ValueError, an AssertionError and a ValidationError are words too. They go back to the root LM, which
+            mends the answer; at a limit it is handed back as it is, with `result.verified` False. Whatever else a check
+            raises ends the run with a RunError that carries the answer. A sync function runs in a thread.
         around_step: Wraps each execution of code; see `AroundStep`.
         around_child: Wraps each child RLM, as `rlm_query` starts them; see `AroundChild`.
         around_sub_call: Wraps each sub-call of a sub-LM that has tools; see `AroundSubCall`.
@@ -89,6 +95,7 @@ class RLMEngine(Generic[AnswerT]):
         instructions: str | None = None,
         on_event: OnEvent | None = None,
         on_limit: Literal["answer", "raise"] = "answer",
+        verify: Verifier | Sequence[Verifier] | None = None,
         around_step: AroundStep | None = None,
         around_child: AroundChild | None = None,
         around_sub_call: AroundSubCall | None = None,
@@ -138,6 +145,7 @@ class RLMEngine(Generic[AnswerT]):
             instructions=instructions,
             on_event=on_event,
             on_limit=on_limit,
+            checks=read_checks(verify),
             around_step=around_step,
             around_child=around_child,
             around_sub_call=around_sub_call,

@@ -17,6 +17,7 @@ from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.run.checks import Verifier
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.result import TraceDetail
@@ -46,6 +47,7 @@ class QueryEngineOptions(TypedDict, total=False):
     trace: TraceDetail
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
+    verify: Verifier | Sequence[Verifier] | None
     callback_manager: CallbackManager | None
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rlm_integrations.core.trace.events import (
+    CheckEnded,
+    CheckStarted,
     Cited,
     CodeEnded,
     CodeStarted,
@@ -83,6 +85,10 @@ class RunView:
     iteration_began: float = 0.0
     """When this iteration began, in the run's seconds."""
     iteration_usage: Usage = field(default_factory=Usage)
+    objections: int = 0
+    """How often a check refused the answer."""
+    objections_before: int = 0
+    """How often it had when this iteration began."""
     children: Mapping[tuple[int, ...], RunView] = field(default_factory=dict[tuple[int, ...], "RunView"])
     """The child RLMs at work, theirs as well, by their place in the tree. Filled in the view of the run alone."""
 
@@ -150,6 +156,7 @@ def _advanced(view: RunView, event: Event) -> RunView:
                 raised=False,
                 sub_calls_before=view.sub_calls.done,
                 failed_before=view.sub_calls.failed,
+                objections_before=view.objections,
                 iteration_began=event.at,
                 iteration_usage=Usage(),
             )
@@ -180,6 +187,11 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return view if event.sub_call else replace(view, phase=f"calling {event.name}")
         case HostCallEnded():
             return view if event.sub_call else replace(view, phase="running code")
+        case CheckStarted():
+            return replace(view, phase=f"checking the answer: {one_line(event.name, _REASON_CHARS)}")
+        case CheckEnded():
+            checked = event.check.objection is None and event.check.error is None
+            return replace(view, objections=view.objections + (not checked), phase="the answer was checked")
         case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded() | Warned():
             return view
         case SubCallContinued():  # its usage comes with its end
@@ -207,6 +219,8 @@ def iteration_line(view: RunView, ended: float) -> str:
         parts.append(plural(sub_calls, "sub-call") + (f" ({number(failed)} failed)" if failed else ""))
     if view.raised:
         parts.append("the code raised an error")
+    if view.objections > view.objections_before:
+        parts.append("a check refused the answer")
     parts.append(f"tokens {token_words(view.iteration_usage)}")
     parts.append(duration(ended - view.iteration_began))
     return f"{view.iteration_name}: {', '.join(parts)}"

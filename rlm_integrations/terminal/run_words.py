@@ -7,7 +7,7 @@ import textwrap
 from rich.text import Text
 
 from rlm_integrations.core.loop.code_calls import code_of
-from rlm_integrations.core.trace.events import CodeEnded, Event, RootFailed, RootReplied
+from rlm_integrations.core.trace.events import CheckEnded, CodeEnded, Event, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.terminal.console import words
 from rlm_integrations.terminal.run_view import place
@@ -31,6 +31,9 @@ def spelled_out(event: Event) -> list[Text]:
             return [_part(f"{whose}the root LM failed:", event.error, "red")]
         case CodeEnded():
             return _execution(event.execution, whose)
+        case CheckEnded(check=check):
+            said = check.objection or check.error
+            return [] if said is None else [_part(f"{check.name} refused the answer:", said, "red")]
         case _:
             return []
 

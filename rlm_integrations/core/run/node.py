@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
@@ -27,9 +28,17 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.happenings import (
+    BudgetView,
+    CodeRan,
+    Happening,
+    Opened,
+    Replied,
+    RootCallFailed,
+    Verified,
+)
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
@@ -61,11 +70,14 @@ from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelE
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, StepDone
 
+CheckAnswer = Callable[[Finish, int], Awaitable[tuple[str | None, bool]]]
+"""(answer, iteration) -> why it is refused, or None; and whether the run's time was up before that was known."""
+
 
 class Node:
     """A root LM over one corpus, with a REPL of its own, or that of its session.
 
-    `path` is its place in the tree of the run.
+    `path` is its place in the tree of the run. `check` looks at what would be its answer.
     """
 
     def __init__(
@@ -76,11 +88,12 @@ class Node:
         ask: AskRootLM,
         turn: Turn,
         session: SessionMemory | None = None,
+        check: CheckAnswer | None = None,
     ) -> None:
         self._shared, self._plan, self._account = shared, shared.plan, shared.account
         self._emit = partial(shared.account.emit, node=path)
         self._question = question
-        self._path, self._ask, self._turn = path, ask, turn
+        self._path, self._ask, self._turn, self._check = path, ask, turn, check
         self._session = Continued(session)
         self._rules: Rules
         self._host: HostFunctions
@@ -131,6 +144,8 @@ class Node:
                     state, action = await self._call_root(state, action)
                 case RunCode():
                     state, action = await self._run_code(state, action)
+                case Verify():
+                    state, action = await self._verify(state, action)
                 case Finish():
                     return action
                 case Fail():
@@ -164,6 +179,7 @@ class Node:
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
             protocol=plan.protocol,
+            verifies=self._check is not None,
             has_last_call=not self._path,
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
@@ -266,6 +282,11 @@ class Node:
         kind = RootModelError if action.stop_reason is None else LimitReachedError
         return caused_by(self._cause, kind, action.message)
 
+    async def _verify(self, state: State, action: Verify) -> Decision:
+        assert self._check is not None
+        objection, out_of_time = await self._check(action.finish, state.iteration)
+        return await self._decide(state, Verified(objection, self._view(), out_of_time))
+
     # -- running code
 
     async def _run_code(self, state: State, action: RunCode) -> Decision:
@@ -348,6 +369,8 @@ def _shown(decision: Decision) -> str:
     match action:
         case Finish():
             return action.text
+        case Verify():
+            return action.finish.text
         case Fail():
             return action.message
         case _:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rlm_integrations.core.language_model import Finish, Message, ToolCall
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
-from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, SubCall
+from rlm_integrations.core.trace.records import AnswerCheck, CodeExecution, HostFunctionCall, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 
@@ -199,6 +199,25 @@ class CodeEnded(_Moment):
 
 
 @dataclass(frozen=True, slots=True)
+class CheckStarted(_Moment):
+    """A check of `verify=` looks at what would be the answer. CheckEnded follows."""
+
+    iteration: int
+    number: int
+    """Its place among the run's looks at answers, from 1."""
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEnded(_Moment):
+    """It took the answer, refused it (`check.objection`), or broke (`check.error`), which ends the run."""
+
+    iteration: int
+    number: int
+    check: AnswerCheck
+
+
+@dataclass(frozen=True, slots=True)
 class IterationEnded(_Moment):
     """The root LM will be asked again."""
 
@@ -211,12 +230,12 @@ class IterationEnded(_Moment):
 class Warned(_Moment):
     """Something that the user should know, and that does not end the run. Once for each `kind`.
 
-    "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read" and "limit_met" come
-    last: no code ran, though the root LM has not seen all of the corpus; the answer came after a limit, and `on_limit`
-    is "answer".
+    "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read", "limit_met" and
+    "unverified" come last: no code ran, though the root LM has not seen all of the corpus; the answer came after a
+    limit, and `on_limit` is "answer"; so it is, and `verify` refused the answer that is handed back.
     """
 
-    kind: Literal["usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met"]
+    kind: Literal["usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met", "unverified"]
     message: str
 
 
@@ -253,6 +272,8 @@ Event = (
     | HostCallEnded
     | Cited
     | CodeEnded
+    | CheckStarted
+    | CheckEnded
     | IterationEnded
     | Warned
     | RunEnded

@@ -8,6 +8,8 @@ from typing import Any
 
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.events import (
+    CheckEnded,
+    CheckStarted,
     Cited,
     CodeEnded,
     CodeStarted,
@@ -31,6 +33,7 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import (
+    AnswerCheck,
     CodeExecution,
     HostFunctionCall,
     Iteration,
@@ -43,6 +46,8 @@ from rlm_integrations.core.usage import Usage
 
 _CUT_OFF = "CancelledError: the run ended first"
 
+_Started = IterationStarted | SubCallStarted | HostCallStarted | CheckStarted
+
 
 class Recorder:
     """Folds events, in their order, into `trace`."""
@@ -51,7 +56,7 @@ class Recorder:
         self.trace = RLMTrace(question=question, context="", limits=limits)
         self._traces: dict[tuple[int, ...], RLMTrace] = {(): self.trace}
         """By the node: that of the run, and those of child RLMs."""
-        self._open: dict[tuple[tuple[int, ...], type, int], IterationStarted | SubCallStarted | HostCallStarted] = {}
+        self._open: dict[tuple[tuple[int, ...], type, int], _Started] = {}
         """What has started and not ended: by node, kind and number."""
         self._continued: dict[tuple[tuple[int, ...], int], _Continued] = {}
         """Open sub-calls whose model was asked more than once: by node and number."""
@@ -115,6 +120,11 @@ class Recorder:
                 self.trace.citations.append(event.citation)
             case CodeEnded():
                 _end_execution(trace, event)
+            case CheckStarted():
+                self._open[event.node, CheckStarted, event.number] = event
+            case CheckEnded():
+                self._open.pop((event.node, CheckStarted, event.number), None)
+                _iteration(trace, event.iteration).checks.append(event.check)
             case IterationEnded():
                 _iteration(trace, event.iteration).observation = event.observation
             case Warned():
@@ -156,6 +166,10 @@ class Recorder:
                     yield HostCallEnded(
                         started.iteration, started.number, record, started.sub_call, node=started.node, at=at
                     )
+
+                case CheckStarted():
+                    check = AnswerCheck(name=started.name, error=_CUT_OFF, start=started.at, seconds=seconds)
+                    yield CheckEnded(started.iteration, started.number, check, node=started.node, at=at)
 
     def _of_sub_call(self, node: tuple[int, ...], number: int) -> _Continued:
         return self._continued.setdefault((node, number), _Continued())
@@ -204,7 +218,7 @@ class _Continued:
         self.usage += event.usage
 
 
-def _inner_first(started: IterationStarted | SubCallStarted | HostCallStarted) -> tuple[int, bool]:
+def _inner_first(started: _Started) -> tuple[int, bool]:
     """Children end before their parents, and calls of a sub-LM's tools before its sub-call."""
     return -len(started.node), isinstance(started, SubCallStarted)
 

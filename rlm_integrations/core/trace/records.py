@@ -145,6 +145,19 @@ class CodeExecution(_Record):
         return sum((call.whole_usage for call in self.sub_calls), omitted)
 
 
+class AnswerCheck(_Record):
+    """What one check of `verify=` said of an answer."""
+
+    name: str
+    objection: Text | None = None
+    """Why it refused the answer; None where it took it, or broke."""
+    error: Text | None = None
+    """How it broke; None where it did not."""
+    start: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+
 class Iteration(_Record):
     """One call of the root LM, the code of its reply, and what the root was shown next."""
 
@@ -153,6 +166,8 @@ class Iteration(_Record):
     reply: Text
     """Empty where the call failed: `call.error` says why."""
     execution: CodeExecution | None = None
+    checks: list[AnswerCheck] = Field(default_factory=list[AnswerCheck])
+    """Those of the answer that it came to, up to the first that refused it."""
     observation: Text | None = None
     """What the root was shown of it; None where the run ended with this iteration."""
     last_call: bool = False

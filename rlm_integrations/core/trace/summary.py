@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from rlm_integrations.core.trace.records import (
+    AnswerCheck,
     CodeExecution,
     HostFunctionCall,
     Iteration,
@@ -119,8 +120,19 @@ def _cut_iteration(iteration: Iteration, level: _Level) -> Iteration:
                 }
             ),
             "reply": _cut(iteration.reply, chars),
+            "checks": [_cut_check(check, level) for check in iteration.checks[: level.sub_calls]],
             "observation": _cut_if(iteration.observation, chars),
             "execution": None if execution is None else _cut_execution(execution, level),
+        }
+    )
+
+
+def _cut_check(check: AnswerCheck, level: _Level) -> AnswerCheck:
+    return check.model_copy(
+        update={
+            "name": _cut(check.name, level.chars),
+            "objection": _cut_if(check.objection, level.chars),
+            "error": _cut_if(check.error, level.error_chars),
         }
     )
 
