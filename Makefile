@@ -14,7 +14,7 @@ WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from
 # Else each process compiles the package and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest test-newest check conformance bench clean
+.PHONY: demo test test-lowest test-newest check site conformance bench clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
@@ -34,6 +34,10 @@ check: .venv/.installed-dev
 	$(BIN)/pyright
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+site: .venv/.installed-dev
+	$(BIN)/mkdocs serve
 
 conformance: .venv-conformance/.installed
 	.venv-conformance/bin/python conformance/langchain_core_runnables.py
@@ -42,7 +46,7 @@ bench: .venv/.installed .venv-bench/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
+	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
