@@ -91,7 +91,8 @@ def test_a_person_may_be_asked_by_a_check_in_a_graph(root_model: Any) -> None:
     graph.add_edge(START, "rlm")
     app = graph.compile(checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "1"}}
-    paused = app.invoke({"messages": [("human", "word?")]}, config)
+    first: Any = {"messages": [("human", "word?")]}
+    paused = app.invoke(first, config)
     assert paused["__interrupt__"][0].value == {"approve": "HERON"}
     done = app.invoke(Command(resume="yes"), config)
     assert not isinstance(done["messages"][-1], ToolMessage)

@@ -27,7 +27,7 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Replied
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Replied, Verified
 from rlm_integrations.core.loop.observation import StepContext, bare_result, observe
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts import texts
@@ -98,6 +98,14 @@ def misfit_of_a_plain_reply(words: str) -> str:
     return last_message(decide(rules(), State(OPENING), Replied(content, OPEN)))
 
 
+def objected(words: str) -> str:
+    checked = replace(rules(), verifies=True, misfit=lambda text, is_json: None)
+    state, _ = decide(checked, State(OPENING), Replied("```repl\nx\n```", OPEN))
+    answer = AnswerState(ready=True, content="42")
+    state, _ = decide(checked, state, CodeRan(StepDone(Output(), None, answer), budget=OPEN))
+    return last_message(decide(checked, state, Verified(words, OPEN)))
+
+
 def refused(call: ToolCall) -> str:
     replied = Replied("", OPEN, called=Completion("", tool_calls=(call,)))
     return last_message(decide(replace(rules(), protocol="tool"), State(OPENING), replied))
@@ -157,6 +165,8 @@ OURS = names("""
     nudge_no_code: step max_iterations quoted a_step_is_so like_this
     nudge_unfinished: step max_iterations why quoted a_step like_this
     nudge_misfit: step max_iterations quoted like_this
+    nudge_objected: step max_iterations quoted objected like_this
+    observation.answer_objected: tag
     last_call: limit tag
     repl_lost: retrieved
     observation.sub_calls_failed: n
@@ -202,6 +212,7 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.error_no_line.message": lambda words: error(words, line=None),
     "observation.answer_refused.why": lambda words: observed(answer=AnswerState(refused=words)),
     "observation.answer_misfit.why": misfit,
+    "observation.answer_objected.words": objected,
     "observation.variables.variables": lambda words: observed(variables=(words, words)),
     "observation.question_again.question": lambda words: observed(step=8, question=words),
     "observation.output.output": cut,
