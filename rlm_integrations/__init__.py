@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ToolSpec,
     )
     from rlm_integrations.core.limits import RLMLimits
+    from rlm_integrations.core.run.checks import Twice
     from rlm_integrations.core.sandbox import Sandbox
     from rlm_integrations.core.trace.citations import Citation
     from rlm_integrations.core.trace.collector import collect_rlm_traces
@@ -92,6 +93,7 @@ _NAMES_OF = {
         "ToolSpec",
     ),
     "core.limits": ("RLMLimits",),
+    "core.run.checks": ("Twice",),
     "core.sandbox": ("Sandbox",),
     "core.trace.citations": ("Citation",),
     "core.trace.collector": ("collect_rlm_traces",),
@@ -189,6 +191,7 @@ __all__ = [
     "ToolResult",
     "ToolRound",
     "ToolSpec",
+    "Twice",
     "Usage",
     "Warned",
     "collect_rlm_traces",

@@ -20,10 +20,11 @@ from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
-from rlm_integrations.core.run.checks import Verifier, read_checks
+from rlm_integrations.core.run.checks import Verifier, read_verify
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
 from rlm_integrations.core.run.tree import RunTree
+from rlm_integrations.core.run.twice import TwiceRun
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.session.memory import Asking, SessionMemory
 from rlm_integrations.core.trace.ends_run import EndsRun
@@ -68,7 +69,8 @@ class RLMEngine(Generic[AnswerT]):
             async; a pydantic validator such as `AfterValidator(f)`; or several, of which the first that refuses speaks.
             A ValueError, an AssertionError and a ValidationError are words too. They go back to the root LM, which
             mends the answer; at a limit it is handed back as it is, with `result.verified` False. Whatever else a check
-            raises ends the run with a RunError that carries the answer. A sync function runs in a thread.
+            raises ends the run with a RunError that carries the answer. A sync function runs in a thread. `Twice()`,
+            alone or among them: two blind runs that must agree.
         around_step: Wraps each execution of code; see `AroundStep`.
         around_child: Wraps each child RLM, as `rlm_query` starts them; see `AroundChild`.
         around_sub_call: Wraps each sub-call of a sub-LM that has tools; see `AroundSubCall`.
@@ -128,6 +130,7 @@ class RLMEngine(Generic[AnswerT]):
             raise InvalidArgumentError(
                 f"sub_tools: no sub-LM would call them, for {none} is 0; raise it, or leave them out"
             )
+        checks, twice = read_verify(verify)
         self._plan = RunPlan(
             root=llm,
             sub=sub,
@@ -145,7 +148,8 @@ class RLMEngine(Generic[AnswerT]):
             instructions=instructions,
             on_event=on_event,
             on_limit=on_limit,
-            checks=read_checks(verify),
+            checks=checks,
+            twice=twice,
             around_step=around_step,
             around_child=around_child,
             around_sub_call=around_sub_call,
@@ -161,12 +165,12 @@ class RLMEngine(Generic[AnswerT]):
         KeyboardInterrupt of Ctrl-C, whatever else a signal handler raises (a job queue's soft time limit, for one), and
         the CancelledError of `arun` have a `.result` as well: what was done so far.
         """
-        run = RunTree(self._plan, question, context, sync=True)
+        run = new_run(self._plan, question, context, sync=True)
         return run_blocking(run.perform)
 
     async def arun(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
-        return await RunTree(self._plan, question, context, sync=False).perform()
+        return await new_run(self._plan, question, context, sync=False).perform()
 
     def session(self, context: object = None, *, id: str | None = None) -> RLMSession[AnswerT]:
         """Questions one after another over the context and one REPL; see RLMSession.
@@ -176,6 +180,7 @@ class RLMEngine(Generic[AnswerT]):
                 wrong one.
             id: What traces call the session. Default: one is made up.
         """
+        self._check_sessions()
         return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
 
     def ask_in(
@@ -187,6 +192,7 @@ class RLMEngine(Generic[AnswerT]):
         """
         if session is None:
             return self.run(question, context)
+        self._check_sessions()
         with session.asking() as asking:
             return run_blocking(lambda: self._answer_in(session, question, context, asking, sync=True))
 
@@ -196,8 +202,16 @@ class RLMEngine(Generic[AnswerT]):
         """For integrations: `RLMSession.aask`, likewise."""
         if session is None:
             return await self.arun(question, context)
+        self._check_sessions()
         with session.asking() as asking:
             return await self._answer_in(session, question, context, asking, sync=False)
+
+    def _check_sessions(self) -> None:
+        if self._plan.twice is not None:
+            raise InvalidArgumentError(
+                "verify: Twice has blind runs, and a session one REPL, where the second would see what the first left; "
+                "ask without a session, or leave Twice out"
+            )
 
     async def _answer_in(
         self,
@@ -222,7 +236,7 @@ class RLMEngine(Generic[AnswerT]):
 
         async def perform() -> None:
             try:
-                await RunTree(plan, question, context, sync=False).perform()
+                await new_run(plan, question, context, sync=False).perform()
             finally:
                 queue.put_nowait(None)
 
@@ -234,6 +248,11 @@ class RLMEngine(Generic[AnswerT]):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def new_run(plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> RunTree | TwiceRun:
+    """What performs the plan for the question. Raises InvalidArgumentError for a wrong one."""
+    return (RunTree if plan.twice is None else TwiceRun)(plan, question, context, sync=sync)
 
 
 def _served_by(model: LanguageModel) -> object:

@@ -64,6 +64,7 @@ def ask(
     sandbox: options.Sandbox = "auto",
     protocol: options.Protocol = "fence",
     imports: options.Imports = None,
+    twice: options.Twice = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
     verbose: options.Verbose = False,
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
@@ -100,7 +101,7 @@ def ask(
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        answer_question(Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace), view)
+        answer_question(Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace, twice), view)
 
 
 @app.command(cls=JsonCommand)

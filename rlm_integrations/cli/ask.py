@@ -19,6 +19,7 @@ from rlm_integrations.cli.trace_file import TraceFile
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
+from rlm_integrations.core.run.checks import Twice
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.engine import RLMEngine
@@ -26,6 +27,12 @@ from rlm_integrations.files.finding import STDIN
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
+
+_AGREEMENT = {
+    "agreed": "Two runs agreed.",
+    "reconciled": "Two runs differed, and a third said which holds.",
+    "differed": "Two runs differed, and nothing says which holds.",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Ask:
     protocol: CodeProtocol
     as_json: bool
     trace: Path | None
+    twice: bool = False
+    """Whether two blind runs must agree."""
 
 
 def answer_question(ask: Ask, view: LiveView) -> None:
@@ -58,6 +67,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             limits=ask.limits,
             sandbox=ask.sandbox,
             protocol=ask.protocol,
+            verify=Twice() if ask.twice else None,
             on_event=view.see,
         )
         try:
@@ -81,6 +91,8 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
         delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
     tell_run(view)
+    if result.agreement is not None:
+        say(_AGREEMENT[result.agreement])
     limit = result.stop_reason not in ("answer", "plain_reply")  # all others name one
     if limit:
         say(f"Stopped by: {result.stop_reason}")

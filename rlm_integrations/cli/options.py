@@ -42,6 +42,10 @@ Sandbox = Annotated[str, typer.Option(help="What confines the model's code: auto
 Protocol = Annotated[
     str, typer.Option(help="How the root LM hands over code: fence, in its text, or tool, by native tool calls.")
 ]
+Twice = Annotated[
+    bool,
+    typer.Option("--twice", help="Two blind runs; where they differ, a third that is given both says which holds."),
+]
 Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="MODULE", help="The model's code may import it, as numpy; may be repeated."),

@@ -86,9 +86,9 @@ class LiveView:
     def _show(self, before: RunView, event: Event) -> None:
         if event.node:
             pass  # its lines below stand for it
-        elif isinstance(event, RunStarted):
+        elif isinstance(event, RunStarted) and event.run == 1:
             self._line(Text(corpus_line(self.view)))
-        elif isinstance(event, (IterationStarted, RunEnded, RunFailed)) and before.iteration:
+        elif isinstance(event, (RunStarted, IterationStarted, RunEnded, RunFailed)) and before.iteration:
             self._line(Text(iteration_line(before, event.at)))
         if self.view.first_failure and not before.first_failure:
             self._line(sentence(failure_line(self.view)))

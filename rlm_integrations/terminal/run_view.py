@@ -64,7 +64,11 @@ class RunView:
 
     documents: int = 0
     chars: int = 0
+    run: int = 1
+    """Of two blind runs, or the third that reconciles them."""
     iteration: int = 0
+    iterations: int = 0
+    """Of all runs of the question."""
     max_iterations: int = 0
     phase: str = "reading the corpus"
     blocks: int = 0
@@ -94,9 +98,10 @@ class RunView:
 
     @property
     def iteration_name(self) -> str:
+        run = "" if self.run == 1 else f"run {self.run}, "
         if self.iteration > self.max_iterations:
-            return "last call"
-        return f"iteration {self.iteration} of {self.max_iterations}"
+            return f"{run}last call"
+        return f"{run}iteration {self.iteration} of {self.max_iterations}"
 
     @property
     def pending(self) -> tuple[int, int]:
@@ -145,11 +150,14 @@ def _advanced(view: RunView, event: Event) -> RunView:
     """The view of the node whose event it is."""
     match event:
         case RunStarted():
-            return replace(view, documents=event.documents, chars=event.chars, phase="starting")
+            return replace(
+                view, documents=event.documents, chars=event.chars, phase="starting", run=event.run, iteration=0
+            )
         case IterationStarted():
             return replace(
                 view,
                 iteration=event.iteration,
+                iterations=view.iterations + 1,
                 max_iterations=event.max_iterations,
                 phase="asking the root LM",
                 blocks=0,
@@ -248,7 +256,7 @@ def summary_line(view: RunView, seconds: float, retries: str = "") -> str:
     counts = view.sub_calls
     why = f"{number(counts.failed)} failed: {one_line(view.first_failure, _REASON_CHARS)}"
     parts = [
-        plural(view.iteration, "iteration"),
+        plural(view.iterations, "iteration"),
         plural(counts.done, "sub-call") + (f" ({why})" if counts.failed else ""),
         retries,
         f"tokens {view.tokens}",

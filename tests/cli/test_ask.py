@@ -395,3 +395,21 @@ def test_ctrl_c_ends_a_run_at_once_with_130(
     assert spent.startswith("1 iteration, 0 sub-calls, tokens 0 in, 0 out, ")
     assert last == "Interrupted."
     assert "Traceback" not in stderr
+
+
+def test_twice_asks_two_blind_runs_and_a_third_where_they_differ(ask: Ask, model_server: Any) -> None:
+    said = [f'```repl\nanswer["content"] = {answer}\nanswer["ready"] = True\n```' for answer in ('"red"', '"blue"')]
+    verdict = FINISH_VERDICT.format('"second"')
+    model_server.models["root"] = ScriptedModel([*said, verdict, said[0], said[0]])
+    done = ask("--twice", "--json")
+    told = json.loads(done.stdout)
+    assert (told["answer"], told["agreement"], told["iterations"]) == ("blue", "reconciled", 3)
+    assert "run 2, iteration 1 of 20: 1 code block" in done.stderr
+    assert "run 3, iteration 1 of 20: 1 code block" in done.stderr
+    assert done.stderr.count("corpus: ") == 1
+    assert "3 iterations, " in done.stderr
+    assert "Two runs differed, and a third said which holds." in done.stderr
+    assert "Two runs agreed." in ask("--twice").stderr
+
+
+FINISH_VERDICT = '```repl\nanswer["content"] = {{"verdict": {}, "why": "so"}}\nanswer["ready"] = True\n```'

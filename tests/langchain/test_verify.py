@@ -12,7 +12,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
-from rlm_integrations import InvalidArgumentError, RLMResult, RLMTrace, RunError
+from rlm_integrations import InvalidArgumentError, RLMResult, RLMTrace, RunError, Twice
 from rlm_integrations.langchain import ChatRLM, RLMRunnable
 
 HERON = 'answer["content"] = "heron"\nanswer["ready"] = True'
@@ -111,3 +111,30 @@ def test_a_check_that_breaks_raises_with_the_answer(root_model: Any) -> None:
 def test_what_is_no_check_is_refused_by_the_constructor(root_model: Any, face: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="verify: Bird is a class"):
         face(llm=root_model(), verify=Bird)
+
+
+def test_two_blind_runs_are_below_one_run_and_the_message_says_what_they_came_to(root_model: Any) -> None:
+    steps: list[str] = []
+
+    class Hears(BaseCallbackHandler):
+        def on_tool_start(self, serialized: Any, input_str: str, **kwargs: Any) -> None:
+            steps.append(input_str)
+
+    verdict = 'answer["content"] = {"verdict": "second", "why": "so"}\nanswer["ready"] = True'
+    rlm = RLMRunnable(llm=root_model(HERON, MENDED.replace("HERON", "EGRET"), verdict), context="x", verify=Twice())
+    message = rlm.invoke("word?", {"callbacks": [Hears()]})
+    assert (message.content, message.response_metadata["rlm"]["agreement"]) == ("EGRET", "reconciled")
+    assert message.usage_metadata == {
+        "input_tokens": 30,
+        "output_tokens": 15,
+        "total_tokens": 45,
+        "input_token_details": {"cache_read": 12},
+    }
+    assert len(steps) == 3
+    assert len(RLMTrace.of(message).beside) == 2
+
+
+def test_blind_runs_are_not_had_in_a_session(root_model: Any) -> None:
+    rlm = RLMRunnable(llm=root_model(), context="x", verify=Twice())
+    with pytest.raises(InvalidArgumentError, match="verify: Twice has blind runs, and a session one REPL"):
+        rlm.invoke("word?", {"configurable": {"session_id": "1"}})

@@ -10,7 +10,7 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from pydantic import BaseModel
 
-from rlm_integrations import InvalidArgumentError, RLMResult, RLMTrace
+from rlm_integrations import InvalidArgumentError, RLMResult, RLMTrace, Twice
 from rlm_integrations.llama_index import RLMAnswerCheckEvent, RLMQueryEngine
 from rlm_integrations.testing.llama_index import ScriptedLLM
 
@@ -76,3 +76,11 @@ def test_at_a_limit_the_response_says_that_the_answer_is_not_verified() -> None:
 def test_what_is_no_check_is_refused_by_the_constructor() -> None:
     with pytest.raises(InvalidArgumentError, match="verify: 3 is no function"):
         RLMQueryEngine.from_documents(DOCUMENTS, llm=ScriptedLLM([]), verify=3)  # type: ignore[arg-type]
+
+
+def test_two_blind_runs_are_one_response_over_the_index() -> None:
+    llm = ScriptedLLM([ready("len(context)"), ready("1")])
+    engine = SummaryIndex.from_documents(DOCUMENTS).as_query_engine(engine="rlm", llm=llm, verify=Twice())
+    response: Any = engine.query("how many?")
+    assert (response.response, response.metadata["rlm"]["agreement"]) == ("1", "agreed")
+    assert len(RLMTrace.of(response).beside) == 1

@@ -22,13 +22,26 @@ CheckFunction = Callable[[Any, RLMResult[Any]], Awaitable[str | None] | str | No
 A ValueError, an AssertionError or a pydantic ValidationError that it raises are such words too.
 """
 Validator = AfterValidator | BeforeValidator | PlainValidator | WrapValidator
-Verifier = CheckFunction | Validator
-"""A check of answers: a function, or a pydantic validator, whose value is not used."""
 
 _OBJECTION_CHARS = 8_000
 _PLACE_CHARS = 60
 _MOST_PROBLEMS = 20
 _FORM = "pass a function(answer, result) that returns None, or a str that says why not, or a list of such functions"
+
+
+@dataclass(frozen=True, slots=True)
+class Twice:
+    """Two blind runs of each question, of which neither sees the other: `verify=Twice()`.
+
+    Where their answers are the same, `result.agreement` is "agreed". Where they differ a third run over the same
+    corpus is given both, with what they cited, and says which holds ("reconciled", or "agreed" where they say the same
+    in other words).
+
+    Args:
+        reconcile: False: there is no third run, and the first one's answer is handed back, with a warning ("differed").
+    """
+
+    reconcile: bool = True
 
 
 class BrokenCheckError(Exception):
@@ -66,13 +79,23 @@ class Check:
         return shortened(said, _OBJECTION_CHARS)
 
 
-def read_checks(value: object) -> tuple[Check, ...]:
+Verifier = CheckFunction | Validator | Twice
+"""A check of answers: a function, or a pydantic validator, whose value is not used. Or `Twice`."""
+
+
+def read_verify(value: object) -> tuple[tuple[Check, ...], Twice | None]:
     """The argument `verify` of an engine. Raises InvalidArgumentError for what is no check."""
     if value is None:
-        return ()
-    if callable(value) or isinstance(value, str) or not isinstance(value, Iterable):
-        return (_check(value),)
-    return tuple(_check(each) for each in cast("Iterable[object]", value))
+        return (), None
+    several = isinstance(value, Iterable) and not callable(cast(object, value)) and not isinstance(value, str)
+    given: list[object] = list(cast("Iterable[object]", value)) if several else [value]
+    twice = [each for each in given if isinstance(each, Twice) or each is Twice]
+    if Twice in twice:
+        raise InvalidArgumentError("verify: Twice is the class; pass Twice(), or Twice(reconcile=False)")
+    if len(twice) > 1:
+        raise InvalidArgumentError("verify: Twice is given more than once; two runs and a third are the most there are")
+    checks = tuple(_check(each) for each in given if not isinstance(each, Twice))
+    return checks, cast("Twice", twice[0]) if twice else None
 
 
 def _check(value: object) -> Check:

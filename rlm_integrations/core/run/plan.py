@@ -14,7 +14,7 @@ from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, To
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.prompts.fences import PROCESS_KEY
-from rlm_integrations.core.run.checks import Check
+from rlm_integrations.core.run.checks import Check, Twice
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
@@ -62,6 +62,8 @@ class RunPlan:
     ends_run: EndsRun | None = None
     checks: tuple[Check, ...] = ()
     """What the user has for answers."""
+    twice: Twice | None = None
+    """Whether each question has two runs, and how they are reconciled."""
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""
 

@@ -47,13 +47,15 @@ class RunTree:
         *,
         sync: bool,
         session: SessionMemory | None = None,
+        is_part: bool = False,
     ) -> None:
+        """`is_part`: it is one of several runs of its question, whose trace whoever joins them hands out."""
         if session is not None:
             session.go_over(context)
         read = read_question if session is None else session.read
         asked = read(question, plan.limits.message_chars)
         self._plan, self._question, self._context = plan, asked.text, context
-        self._asked, self._session = asked, session
+        self._asked, self._session, self._is_part = asked, session, is_part
         self._account = Account(asked.text, plan.limits, plan.on_event, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
@@ -108,7 +110,7 @@ class RunTree:
             await self._end(result)
             return result
         finally:
-            if self._account.closed:  # not a call that was refused
+            if self._account.closed and not self._is_part:  # not a call that was refused
                 collect(self._account.trace)
             self._threads.close()
             if not closed_loop:

@@ -44,6 +44,8 @@ class RunStarted(_Moment):
     session: str | None = None
     """The id of the session that the question belongs to, and its number in that, from 1."""
     question_number: int | None = None
+    run: int = 1
+    """Its place among the runs of its question, from 1: with Twice there are two, and a third where they differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +234,13 @@ class Warned(_Moment):
 
     "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read", "limit_met" and
     "unverified" come last: no code ran, though the root LM has not seen all of the corpus; the answer came after a
-    limit, and `on_limit` is "answer"; so it is, and `verify` refused the answer that is handed back.
+    limit, and `on_limit` is "answer"; so it is, and `verify` refused the answer that is handed back. "differed" is what
+    Twice has to say of its runs.
     """
 
-    kind: Literal["usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met", "unverified"]
+    kind: Literal[
+        "usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met", "unverified", "differed"
+    ]
     message: str
 
 

@@ -15,6 +15,9 @@ from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line
 
+Agreement = Literal["agreed", "reconciled", "differed"]
+"""Of two blind runs of one question: their answers were the same; a third run said which holds; or neither."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -218,6 +221,10 @@ class RLMTrace(_Record):
     stop_reason: StopReason | None = None
     """None where the run failed."""
     error: Text | None = None
+    agreement: Agreement | None = None
+    """Of two blind runs (`Twice`), of which this is the one whose answer was given; None where there was one."""
+    beside: list[RLMTrace] = Field(default_factory=lambda: list[RLMTrace]())
+    """The other runs of the same question, in their order. Totals count them."""
     warnings: list[Text] = []
     """What the user should know of the models: a server that counts no tokens, for one."""
     seconds: float = 0.0
@@ -237,31 +244,36 @@ class RLMTrace(_Record):
 
     @property
     def iteration_count(self) -> int:
-        return len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
+        own = len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
+        return sum((trace.iteration_count for trace in self.beside), own)
 
     @property
     def sub_call_count(self) -> int:
         omitted = self.omitted_iterations.sub_calls if self.omitted_iterations else 0
-        return sum((execution.sub_call_count for execution in self.executions), omitted)
+        own = sum((execution.sub_call_count for execution in self.executions), omitted)
+        return sum((trace.sub_call_count for trace in self.beside), own)
 
     @property
     def failed_sub_call_count(self) -> int:
         omitted = self.omitted_iterations.failed_sub_calls if self.omitted_iterations else 0
-        return sum((execution.failed_sub_call_count for execution in self.executions), omitted)
+        own = sum((execution.failed_sub_call_count for execution in self.executions), omitted)
+        return sum((trace.failed_sub_call_count for trace in self.beside), own)
 
     @property
     def root_usage(self) -> Usage:
         omitted = self.omitted_iterations.root_usage if self.omitted_iterations else Usage()
-        return sum((iteration.call.usage for iteration in self.iterations), omitted)
+        own = sum((iteration.call.usage for iteration in self.iterations), omitted)
+        return sum((trace.root_usage for trace in self.beside), own)
 
     @property
     def sub_usage(self) -> Usage:
         omitted = self.omitted_iterations.sub_usage if self.omitted_iterations else Usage()
-        return sum((execution.usage for execution in self.executions), omitted)
+        own = sum((execution.usage for execution in self.executions), omitted)
+        return sum((trace.sub_usage for trace in self.beside), own)
 
     @property
     def usage(self) -> Usage:
-        """Of the whole tree: root calls and sub-calls."""
+        """Of the whole tree, root calls and sub-calls, and of the runs beside it."""
         return self.root_usage + self.sub_usage
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

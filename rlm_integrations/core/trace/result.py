@@ -9,7 +9,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.evidence import Evidence
-from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.records import Agreement, RLMTrace
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import shortened
@@ -42,6 +42,11 @@ class RLMResult(Generic[AnswerT]):
     """Whether all checks of `verify=` took the answer; None where there are none, and of a run that failed."""
     objection: str | None = None
     """What the check said that refused it. Such an answer is handed back at a limit alone."""
+    agreement: Agreement | None = None
+    """Of two blind runs, with `verify=Twice()`: "agreed", "reconciled" or "differed". None without, and where a limit
+    left room for one."""
+    answers: tuple[AnswerT, ...] = ()
+    """What the two answered, with Twice."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -54,7 +59,7 @@ class RLMResult(Generic[AnswerT]):
 
     @property
     def usage(self) -> Usage:
-        """Of the whole tree."""
+        """Of the whole tree, and of all runs with Twice."""
         return self.trace.usage
 
     def report(self, trace: TraceDetail = "summary") -> dict[str, Any]:
@@ -68,6 +73,8 @@ class RLMResult(Generic[AnswerT]):
         verified: dict[str, Any] = {} if self.verified is None else {"verified": self.verified}
         if self.objection is not None:
             verified["objection"] = shortened(self.objection, _OBJECTION_CHARS)
+        if self.agreement is not None:
+            verified["agreement"] = self.agreement
         return {
             "trace": None if trace == "none" else shown.model_dump(mode="json"),
             "stop_reason": self.stop_reason,

@@ -89,6 +89,7 @@ def _cut_trace(trace: RLMTrace, level: _Level) -> RLMTrace:
             "opening": [TraceMessage(role=m.role, content=_cut(m.content, chars)) for m in trace.opening[:4]],
             "iterations": [_cut_iteration(iteration, level) for iteration in kept],
             "omitted_iterations": _omitted(left_out, trace.omitted_iterations),
+            "beside": [_cut_trace(run, _of_run_beside(level)) for run in trace.beside],
             "citations": [c for c in trace.citations if len(c.cited_text) <= chars][: level.citations],
         }
     )
@@ -135,6 +136,12 @@ def _cut_check(check: AnswerCheck, level: _Level) -> AnswerCheck:
             "error": _cut_if(check.error, level.error_chars),
         }
     )
+
+
+def _of_run_beside(level: _Level) -> _Level:
+    """What is kept of another run of the question: a third, for there are at most two."""
+    few = {"sub_calls": level.sub_calls // 3, "citations": level.citations // 3, "iterations": level.iterations // 3}
+    return level._replace(chars=min(level.chars, 600), **few)
 
 
 def _of_child(level: _Level) -> _Level:

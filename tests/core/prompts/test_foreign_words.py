@@ -32,7 +32,12 @@ from rlm_integrations.core.loop.observation import StepContext, bare_result, obs
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.fences import fence_tag
+from rlm_integrations.core.run.reconciling import Reconciling
 from rlm_integrations.core.session.memory import begun_anew, goes_on
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.evidence import Evidence, Found
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.wording import FOREIGN_CHARS, one_line
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
@@ -104,6 +109,18 @@ def objected(words: str) -> str:
     answer = AnswerState(ready=True, content="42")
     state, _ = decide(checked, state, CodeRan(StepDone(Output(), None, answer), budget=OPEN))
     return last_message(decide(checked, state, Verified(words, OPEN)))
+
+
+def reconciled(first: str, second: str) -> str:
+    """Answers of two runs, which a third is given: each as foreign as a document, and so is what it cites."""
+
+    def result(answer: str) -> RLMResult[str]:
+        cited = (Citation(cited_text=answer, start_index=0, end_index=1, document_id=answer),)
+        trace = RLMTrace(question="q", context="c", limits=RLMLimits())
+        return RLMResult(answer, answer, cited, Evidence.of(Found((), ())), "answer", trace)
+
+    asked = Reconciling(result(first), result(second), AnswerType(None), KEY).question("how many?", 20_000)
+    return asked[-1].content
 
 
 def refused(call: ToolCall) -> str:
@@ -183,6 +200,7 @@ OURS = names("""
     first_message: context max_iterations
     long_message: chars doc_id n_head n_tail n_cut
     root_system: max_output_chars context_kind chunk_use sub_calls sub_step code_goes all_run
+    reconcile: first_tag second_tag
     tool_rounds.result: tag
     tool_rounds.over: why
     tool_rounds.none: why
@@ -196,6 +214,7 @@ THE_USERS = names("""
     first_message: question
     instructions: instructions
     long_message: head tail
+    reconcile: schema
     tool: signature description
     sub_tools: tools
 """)
@@ -219,6 +238,8 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "nudge_misfit.why": misfit_of_a_plain_reply,
     "last_call.draft": last_call,
     "last_call.question": lambda words: last_call(question=words),
+    "reconcile.first": lambda words: reconciled(words, "x"),
+    "reconcile.second": lambda words: reconciled("x", words),
     "repl_lost.reason": lambda words: observed(lost=words),
     "session_lost.reason": lambda words: bare_result(ReplLost(words)),
     "session_ended.reason": lambda words: begun_anew(words or "x").words,
