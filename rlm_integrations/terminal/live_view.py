@@ -86,7 +86,7 @@ class LiveView:
     def _show(self, before: RunView, event: Event) -> None:
         if event.node:
             pass  # its lines below stand for it
-        elif isinstance(event, RunStarted) and event.run == 1:
+        elif isinstance(event, RunStarted) and event.attempt == 1:
             self._line(Text(corpus_line(self.view)))
         elif isinstance(event, (RunStarted, IterationStarted, RunEnded, RunFailed)) and before.iteration:
             self._line(Text(iteration_line(before, event.at)))

@@ -64,7 +64,7 @@ class RunView:
 
     documents: int = 0
     chars: int = 0
-    run: int = 1
+    attempt: int = 1
     """Of two blind runs, or the third that reconciles them."""
     iteration: int = 0
     iterations: int = 0
@@ -98,7 +98,7 @@ class RunView:
 
     @property
     def iteration_name(self) -> str:
-        run = "" if self.run == 1 else f"run {self.run}, "
+        run = "" if self.attempt == 1 else f"run {self.attempt}, "
         if self.iteration > self.max_iterations:
             return f"{run}last call"
         return f"{run}iteration {self.iteration} of {self.max_iterations}"
@@ -151,7 +151,7 @@ def _advanced(view: RunView, event: Event) -> RunView:
     match event:
         case RunStarted():
             return replace(
-                view, documents=event.documents, chars=event.chars, phase="starting", run=event.run, iteration=0
+                view, documents=event.documents, chars=event.chars, phase="starting", attempt=event.attempt, iteration=0
             )
         case IterationStarted():
             return replace(
@@ -240,6 +240,14 @@ def child_line(node: tuple[int, ...], child: RunView) -> str:
     if child.sub_calls != SubCallCounts():
         parts.append(f"sub-calls {child.sub_calls}")
     return f"{place(node)}: {', '.join(filter(None, parts))}"
+
+
+def run_line(view: RunView, seconds: float) -> str:
+    """What one run of several is at, in one line."""
+    parts = [view.iteration_name if view.iteration else "", view.phase]
+    if view.sub_calls != SubCallCounts():
+        parts.append(f"sub-calls {view.sub_calls}")
+    return ", ".join(part for part in (*parts, view.cost, duration(seconds)) if part)
 
 
 def place(node: tuple[int, ...]) -> str:

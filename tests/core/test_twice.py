@@ -193,7 +193,8 @@ async def test_events_of_the_runs_follow_each_other_in_one_time_and_end_once() -
     with model(finish("heron"), finish("egret"), verdict("second")) as llm:
         engine = RLMEngine(llm, verify=Twice())
         seen = [event async for event in engine.astream(QUESTION, CORPUS)]
-    assert [event.run for event in seen if isinstance(event, RunStarted)] == [1, 2, 3]
+    assert [event.attempt for event in seen if isinstance(event, RunStarted)] == [1, 2, 3]
+    assert len({event.run for event in seen}) == 1
     assert [event.at for event in seen] == sorted(event.at for event in seen)
     last = seen[-1]
     assert isinstance(last, RunEnded)

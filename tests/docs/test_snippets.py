@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from llama_index.core import Settings
 
+from rlm_integrations.otel import uninstrument
+
 ROOT = Path(__file__).parents[2]
 HALVES = {
     "README.md": [
@@ -27,8 +29,10 @@ HALVES = {
     "docs/configuration.md": None,
     "docs/langchain.md": None,
     "docs/llama_index.md": None,
+    "docs/opentelemetry.md": None,
     "docs/recursion.md": None,
     "docs/repl.md": None,
+    "docs/results.md": None,
     "docs/serving.md": None,
 }
 """The sections of each page whose snippets a reader pastes into an empty file; None: all."""
@@ -71,10 +75,11 @@ SNIPPETS = snippets()
 
 @pytest.fixture
 def own_settings() -> Any:
-    """LlamaIndex's settings, as they were before."""
+    """LlamaIndex's settings, as they were before, and no spans."""
     former = Settings._llm
     yield
     Settings._llm = former
+    uninstrument()
 
 
 def execute(snippet: Snippet) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class TwiceRun:
         self._plan, self._twice = plan, plan.twice
         self._question, self._context, self._sync = question, context, sync
         self._began = time.monotonic()
+        self._number = 0
+        """Of the first run, which all events say."""
         self._done: list[RLMResult[Any]] = []
         self._warnings: list[str] = []
         read_question(question, plan.limits.message_chars)
@@ -55,7 +57,7 @@ class TwiceRun:
         try:
             ended = result = await self._agreed()
             with boundary("on_event"):
-                await self._tell(RunEnded(result, at=self._seconds()))
+                await self._tell(RunEnded(result, at=self._seconds(), run=self._number))
         except BaseException as error:
             partial = getattr(error, "result", None)
             if result is not None:
@@ -64,7 +66,9 @@ class TwiceRun:
                 result = self._joined(partial)  # pyright: ignore[reportUnknownArgumentType]
                 keep_result(error, result)
                 if not isinstance(error, GeneratorExit):
-                    await self._tell_badly(RunFailed(result.trace.error or "", result, at=self._seconds()), error)
+                    await self._tell_badly(
+                        RunFailed(result.trace.error or "", result, at=self._seconds(), run=self._number), error
+                    )
             raise
         finally:
             if result is not None:
@@ -138,20 +142,21 @@ class TwiceRun:
 
     def _run(self, question: str | Sequence[Message], limits: RLMLimits | None, plan: RunPlan | None = None) -> RunTree:
         """The next run, in seconds and limits of its own."""
-        number, offset = len(self._done) + 1, self._seconds()
+        attempt, offset = len(self._done) + 1, self._seconds()
         plan = replace(plan or self._plan, limits=limits or self._plan.limits)
         if self._plan.on_event is not None:
-            plan = replace(plan, on_event=self._telling(self._plan.on_event, number, offset))
+            plan = replace(plan, on_event=self._telling(self._plan.on_event, attempt, offset))
         return RunTree(plan, question, self._context, sync=self._sync, is_part=True)
 
-    def _telling(self, on_event: OnEvent, number: int, offset: float) -> OnEvent:
-        """Tells the events of one of the runs in the seconds of all; that it ended is told once, of all."""
+    def _telling(self, on_event: OnEvent, attempt: int, offset: float) -> OnEvent:
+        """Tells the events of one of the runs as of all, in their seconds; that they ended is told once."""
 
         def shown(event: Event) -> Event | None:
             if isinstance(event, RunEnded | RunFailed):
                 return None
-            event = replace(event, at=event.at + offset)
-            return replace(event, run=number) if isinstance(event, RunStarted) and not event.node else event
+            self._number = self._number or event.run
+            event = replace(event, at=event.at + offset, run=self._number)
+            return replace(event, attempt=attempt) if isinstance(event, RunStarted) and not event.node else event
 
         if inspect.iscoroutinefunction(on_event):
 
@@ -167,7 +172,7 @@ class TwiceRun:
         with suppress(Warning):  # a filter that makes errors of warnings must not end what goes well
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         with boundary("on_event"):
-            await self._tell(Warned("differed", message, at=self._seconds()))
+            await self._tell(Warned("differed", message, at=self._seconds(), run=self._number))
 
     async def _tell(self, event: Event) -> None:
         if self._plan.on_event is not None:

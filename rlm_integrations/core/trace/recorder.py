@@ -142,7 +142,7 @@ class Recorder:
             seconds = at - started.at
             match started:
                 case IterationStarted():
-                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at)
+                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
                 case SubCallStarted():
                     call = SubCall(
                         number=started.number,
@@ -154,7 +154,7 @@ class Recorder:
                         seconds=seconds,
                         **self._so_far(started),
                     )
-                    yield SubCallEnded(started.iteration, call, node=started.node, at=at)
+                    yield SubCallEnded(started.iteration, call, node=started.node, at=at, run=started.run)
                 case HostCallStarted():
                     record = HostFunctionCall(
                         name=started.name,
@@ -163,9 +163,9 @@ class Recorder:
                         start=started.at,
                         seconds=seconds,
                     )
-                    yield HostCallEnded(
-                        started.iteration, started.number, record, started.sub_call, node=started.node, at=at
-                    )
+                    ended = HostCallEnded(started.iteration, started.number, record, started.sub_call)
+                    ended.happened(at, started.node, started.run)
+                    yield ended
 
                 case CheckStarted():
                     check = AnswerCheck(name=started.name, error=_CUT_OFF, start=started.at, seconds=seconds)
