@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_integrations.core.calls.prices import ModelPrices, PriceFunction, RunPrices
     from rlm_integrations.core.corpus.corpus import Corpus
     from rlm_integrations.core.corpus.document import Document
     from rlm_integrations.core.corpus.retriever import Retriever
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES_OF = {
+    "core.calls.prices": ("ModelPrices", "PriceFunction", "RunPrices"),
     "core.corpus.corpus": ("Corpus",),
     "core.corpus.document": ("Document",),
     "core.corpus.retriever": ("Retriever",),
@@ -161,6 +163,8 @@ __all__ = [
     "LimitReachedError",
     "Message",
     "MissingExtraError",
+    "ModelPrices",
+    "PriceFunction",
     "ProcessSandbox",
     "PromptShortened",
     "RLMEngine",
@@ -177,6 +181,7 @@ __all__ = [
     "RunEnded",
     "RunError",
     "RunFailed",
+    "RunPrices",
     "RunStarted",
     "Sandbox",
     "SandboxError",

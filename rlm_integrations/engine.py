@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal
 from typing_extensions import TypeVar
 
 from rlm_integrations.core.calls.model_path import check_model
-from rlm_integrations.core.calls.prices import RunPrices, check_cost_is_known, read_prices
+from rlm_integrations.core.calls.prices import PricesOption, Pricing, check_cost_is_known, read_prices
 from rlm_integrations.core.calls.sync_bridge import run_blocking
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.sub_calls import AroundSubCall
@@ -45,8 +45,10 @@ class RLMEngine(Generic[AnswerT]):
         limits: An RLMLimits, or a dict of some of its fields.
         prices: What tokens cost, for `max_cost_usd` and the trace, in US dollars per million tokens:
             `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, with `cached_input_price` where that is another, and
-            likewise "sub_llm", where that is another model. "reported" in place of a model's prices: its server reports
-            what each call costs, as OpenRouter and LiteLLM do.
+            likewise "sub_llm", where that is another model. In place of a model's prices: "reported", where its server
+            reports what each call costs, as OpenRouter and LiteLLM do; "genai", the list of genai-prices; a function
+            (model, usage) that returns US dollars or None. Each of them also stands for both models:
+            `prices="genai"`. What nobody knows is warned of, and ends a run with `max_cost_usd`.
         sandbox: "auto" takes the strongest confinement that works here, and refuses where there is none. "process", a
             Sandbox, or "unconfined", which runs model-written code with your rights.
         tools: Functions that the REPL may call; they run in this process, with JSON values.
@@ -87,7 +89,7 @@ class RLMEngine(Generic[AnswerT]):
         *,
         sub_llm: LanguageModel | None = None,
         limits: RLMLimits | Mapping[str, Any] | None = None,
-        prices: RunPrices | None = None,
+        prices: PricesOption | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[Callable[..., Any]] = (),
         sub_tools: Sequence[Callable[..., Any] | SubTool] = (),
@@ -134,8 +136,8 @@ class RLMEngine(Generic[AnswerT]):
         self._plan = RunPlan(
             root=llm,
             sub=sub,
-            root_prices=None if root_prices == "reported" else root_prices,
-            sub_prices=None if sub_prices == "reported" else sub_prices,
+            root_prices=_pricing(root_prices, llm),
+            sub_prices=_pricing(sub_prices, sub),
             limits=bounds,
             sandbox=resolve_sandbox(sandbox),
             tools=read_tools(tools),
@@ -253,6 +255,15 @@ class RLMEngine(Generic[AnswerT]):
 def new_run(plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> RunTree | TwiceRun:
     """What performs the plan for the question. Raises InvalidArgumentError for a wrong one."""
     return (RunTree if plan.twice is None else TwiceRun)(plan, question, context, sync=sync)
+
+
+def _pricing(prices: Pricing | Literal["reported", "genai"] | None, model: LanguageModel) -> Pricing | None:
+    """Raises MissingExtraError where genai-prices is not installed and wanted."""
+    if prices == "genai":
+        from rlm_integrations.pricing.genai import GenaiPricing  # a dependency of an extra's
+
+        return GenaiPricing(model)
+    return None if prices == "reported" else prices
 
 
 def _served_by(model: LanguageModel) -> object:

@@ -86,7 +86,7 @@ def ask(
         from rlm_integrations.cli.ask import Ask, answer_question
         from rlm_integrations.cli.file_corpus import confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
-        from rlm_integrations.cli.settings import read_limits, read_models, read_protocol, read_sandbox
+        from rlm_integrations.cli.settings import read_limits, read_models, read_prices, read_protocol, read_sandbox
         from rlm_integrations.files.selection import Selection
         from rlm_integrations.terminal.console import progress_console
         from rlm_integrations.terminal.live_view import LiveView
@@ -101,7 +101,9 @@ def ask(
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        answer_question(Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace, twice), view)
+        prices = read_prices(price, sub_price, sub_model)
+        asked = Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace, twice, prices)
+        answer_question(asked, view)
 
 
 @app.command(cls=JsonCommand)
@@ -145,7 +147,7 @@ def chat(
         from rlm_integrations.cli.chat import Chat, answer_questions
         from rlm_integrations.cli.file_corpus import check_stdin_is_free, confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
-        from rlm_integrations.cli.settings import read_limits, read_models, read_protocol, read_sandbox
+        from rlm_integrations.cli.settings import read_limits, read_models, read_prices, read_protocol, read_sandbox
         from rlm_integrations.files.selection import Selection
         from rlm_integrations.terminal.console import progress_console
         from rlm_integrations.terminal.live_view import LiveView
@@ -160,7 +162,8 @@ def chat(
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        answer_questions(Chat(files, root, sub, limits, confined, code_protocol, as_json, verbose))
+        prices = read_prices(price, sub_price, sub_model)
+        answer_questions(Chat(files, root, sub, limits, confined, code_protocol, as_json, verbose, prices))
 
 
 @app.command()

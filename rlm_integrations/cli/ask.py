@@ -16,6 +16,7 @@ from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_s
 from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.cli.trace_file import TraceFile
+from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
@@ -50,6 +51,7 @@ class Ask:
     trace: Path | None
     twice: bool = False
     """Whether two blind runs must agree."""
+    prices: RunPrices | None = None
 
 
 def answer_question(ask: Ask, view: LiveView) -> None:
@@ -65,6 +67,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             ask.root,
             sub_llm=ask.sub,
             limits=ask.limits,
+            prices=ask.prices,
             sandbox=ask.sandbox,
             protocol=ask.protocol,
             verify=Twice() if ask.twice else None,

@@ -34,7 +34,8 @@ Limit = Annotated[
     typer.Option(metavar="NAME=VALUE", help="Another limit, as max_total_tokens=500000; may be repeated."),
 ]
 Price = Annotated[
-    str | None, typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10.")
+    str | None,
+    typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10; or genai, a list."),
 ]
 SubPrice = Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")]
 MaxInputTokens = Annotated[int | None, typer.Option(min=1, help="The models' window in tokens, if it is small.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 from langchain_core.language_models import LanguageModelLike
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, field_validator
 
-from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
@@ -27,7 +27,7 @@ class EngineOptions(TypedDict, total=False):
 
     sub_llm: LanguageModelLike | str | None
     limits: RLMLimits | Mapping[str, Any] | None
-    prices: RunPrices | None
+    prices: PricesOption | None
     sandbox: str | Sandbox
     tools: Sequence[Any]
     sub_tools: Sequence[Any]

@@ -13,7 +13,7 @@ from llama_index.core.tools.types import BaseTool
 from llama_index.core.vector_stores.types import MetadataFilters, VectorStoreQueryMode
 from pydantic import BaseModel
 
-from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
@@ -34,7 +34,7 @@ class QueryEngineOptions(TypedDict, total=False):
     node_ids: Collection[str] | None
     node_postprocessors: Sequence[BaseNodePostprocessor] | None
     limits: RLMLimits | Mapping[str, Any] | None
-    prices: RunPrices | None
+    prices: PricesOption | None
     sandbox: str | Sandbox
     tools: Sequence[BaseTool | Callable[..., Any]]
     sub_tools: Sequence[BaseTool | Callable[..., Any]]

@@ -20,7 +20,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
-from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import CodeProtocol, Message
@@ -102,7 +102,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         node_ids: Collection[str] | None = None,
         node_postprocessors: Sequence[BaseNodePostprocessor] | None = None,
         limits: RLMLimits | Mapping[str, Any] | None = None,
-        prices: RunPrices | None = None,
+        prices: PricesOption | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
         sub_tools: Sequence[BaseTool | Callable[..., Any]] = (),
@@ -122,7 +122,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         root, structured_cls = unwrap_structured(choose_llm(llm, "llm", callback_manager))
         self._llm = LlamaIndexModel(root)
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
-        self._limits, self._prices = RLMLimits.of(limits), prices
+        self._limits = RLMLimits.of(limits)
+        self._prices: PricesOption | None = prices
         self._sandbox = sandbox
         self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
         self._sub_tools = checked_list(sub_tools, "sub_tools", "LlamaIndex tools or functions")

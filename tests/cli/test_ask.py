@@ -413,3 +413,13 @@ def test_twice_asks_two_blind_runs_and_a_third_where_they_differ(ask: Ask, model
 
 
 FINISH_VERDICT = '```repl\nanswer["content"] = {{"verdict": {}, "why": "so"}}\nanswer["ready"] = True\n```'
+
+
+def test_prices_come_from_a_list_and_those_of_a_server_of_ones_own_are_unknown(ask: Ask, model_server: Any) -> None:
+    model_server.models["root"] = ScriptedModel([FINDS_THE_KEY, FINDS_THE_KEY])
+    done = ask("--price", "genai", "--sub-price", "0.1,0.2", "--json")
+    assert "what calls of root cost is unknown (genai-prices does not know it" in done.stderr + done.stdout
+    assert json.loads(done.stdout)["usage"]["cost_usd"] < 0.1
+    done = ask("--price", "genai", "--sub-price", "genai", "--limit", "max_cost_usd=1")
+    assert done.exit_code == 1
+    assert "max_cost_usd is set, which cannot be kept so" in done.stderr

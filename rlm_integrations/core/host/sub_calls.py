@@ -87,7 +87,7 @@ class SubCalls:
         Returns the record, with the error of a call that failed, and whether asking again can help. `tell` says
         whether the user is still to be told of the reservation.
         """
-        cut, again = None, False
+        cut, again, unknown = None, False, None
         refusal: BudgetError | None = None
         with ReservedCall(call, step, self._reservations, self._emit) as sent:
             try:
@@ -95,6 +95,7 @@ class SubCalls:
                     await self._emit(SubCallsReserved(step.iteration, 1))
                 said = await self._asked(call.prompt, step, sent)
                 record, completion = sent.sent_record, said.completion
+                unknown = self._model.unpriced(completion)
                 cut = await off_loop(len(call.prompt), silently_cut, said.messages, completion)
                 if cut is not None:
                     record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
@@ -120,6 +121,8 @@ class SubCalls:
         if record.usage.estimated_tokens and not self._warned:
             self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if unknown is not None:
+            await self._emit(Warned("cost_unknown", unknown))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
         return record, again

@@ -266,6 +266,8 @@ class Node:
         )
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if (unknown := shared.root.unpriced(completion)) is not None:
+            await self._emit(Warned("cost_unknown", unknown))
         if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()

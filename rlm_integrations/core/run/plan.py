@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rlm_integrations.core.calls.prices import Prices
+from rlm_integrations.core.calls.prices import Pricing
 from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool
 from rlm_integrations.core.host.tools import Tool
@@ -37,9 +37,9 @@ class RunPlan:
 
     root: LanguageModel
     sub: LanguageModel
-    root_prices: Prices | None
+    root_prices: Pricing | None
     """What the tokens cost, where the user says so."""
-    sub_prices: Prices | None
+    sub_prices: Pricing | None
     limits: RLMLimits
     sandbox: Sandbox
     tools: Mapping[str, Tool]

@@ -242,7 +242,14 @@ class Warned(_Moment):
     """
 
     kind: Literal[
-        "usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met", "unverified", "differed"
+        "usage_estimated",
+        "prompt_cut",
+        "stuffed_reprs",
+        "nothing_read",
+        "limit_met",
+        "unverified",
+        "differed",
+        "cost_unknown",
     ]
     message: str
 
