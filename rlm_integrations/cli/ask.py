@@ -15,6 +15,7 @@ from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
 from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
+from rlm_integrations.cli.spending import Spending
 from rlm_integrations.cli.trace_file import TraceFile
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.language_model import CodeProtocol
@@ -52,6 +53,8 @@ class Ask:
     twice: bool = False
     """Whether two blind runs must agree."""
     prices: RunPrices | None = None
+    ask_above: float | None = None
+    """US dollars; None: nobody is to be asked."""
 
 
 def answer_question(ask: Ask, view: LiveView) -> None:
@@ -71,7 +74,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             sandbox=ask.sandbox,
             protocol=ask.protocol,
             verify=Twice() if ask.twice else None,
-            on_event=view.see,
+            on_event=view.see if ask.ask_above is None else Spending(view, ask.ask_above).see,
         )
         try:
             with view:

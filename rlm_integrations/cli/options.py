@@ -43,6 +43,14 @@ Sandbox = Annotated[str, typer.Option(help="What confines the model's code: auto
 Protocol = Annotated[
     str, typer.Option(help="How the root LM hands over code: fence, in its text, or tool, by native tool calls.")
 ]
+AskAbove = Annotated[
+    float | None,
+    typer.Option(
+        metavar="USD",
+        min=0,
+        help="Ask before a batch of sub-calls takes the cost above it; where nobody can be asked, stop. Needs --price.",
+    ),
+]
 Twice = Annotated[
     bool,
     typer.Option("--twice", help="Two blind runs; where they differ, a third that is given both says which holds."),

@@ -77,6 +77,18 @@ def read_prices(price: str | None, sub_price: str | None, sub_model: str | None)
     return prices or None
 
 
+def check_ask_above(
+    bound: float | None, price: str | None, sub_price: str | None, sub_model: str | None
+) -> float | None:
+    """The bound in US dollars. Raises InvalidArgumentError where nobody says what sub-calls cost."""
+    missing = "--price" if sub_model is None else "--sub-price"
+    if bound is not None and (price if sub_model is None else sub_price) is None:
+        raise InvalidArgumentError(
+            f"--ask-above: what sub-calls cost is unknown without a price; add {missing} IN,OUT or {missing} genai"
+        )
+    return bound
+
+
 def read_sandbox(sandbox: str, imports: Sequence[str]) -> str | Sandbox:
     """The sandbox of that name, with the modules in it. Raises InvalidArgumentError where it cannot have them."""
     if not imports:

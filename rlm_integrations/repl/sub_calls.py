@@ -84,7 +84,7 @@ class SubCalls:
             check_prompt(f"prompt {index}", prompt, self._max_chars, _CUT)
         if not prompts:
             return []
-        batch = ask(self._host, Reserve(len(prompts)), SubCallError)
+        batch = ask(self._host, Reserve(len(prompts), sum(map(str.__len__, prompts))), SubCallError)
         calls = [LlmQuery(str.__str__(prompt), batch, index) for index, prompt in enumerate(prompts)]
         replies = self._host.call_all(calls)
         return [failed(reply) if isinstance(reply, HostRefusalError) else reply for reply in replies]

@@ -103,6 +103,19 @@ class LiveView:
         ascii_only = not self._console.encoding.lower().startswith("utf")
         return panel(self.view, self.seconds, str(self.retries), ascii_only=ascii_only)
 
+    @contextmanager
+    def making_room(self) -> Generator[None]:
+        """While this lasts, nothing is redrawn: a person is asked something."""
+        if self._lines is not None:
+            with self._unfailing():
+                self._lines.stop()
+        try:
+            yield
+        finally:
+            if self._lines is not None:
+                with self._unfailing():
+                    self._lines.start()
+
     def __enter__(self) -> LiveView:
         self._began = self._clock() if self._given is None else self._given
         self.retries.__enter__()

@@ -176,7 +176,9 @@ def _advanced(view: RunView, event: Event) -> RunView:
             before = view.sub_calls
             counts = replace(before, reserved=before.reserved + event.count)
             batch = view.batch if before.done < before.reserved else Batch(event.at, event.at, before.done)
-            return replace(view, sub_calls=counts, batch=batch, phase="waiting for sub-calls")
+            about = batch_words(event) if event.count > 1 and event.cost_usd is not None else ""
+            phase = f"waiting for {about}" if about else "waiting for sub-calls"
+            return replace(view, sub_calls=counts, batch=batch, phase=phase)
         case SubCallEnded():
             return _after_sub_call(view, event)
         case CodeEnded():
@@ -206,10 +208,18 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return view
 
 
+def batch_words(event: SubCallsReserved) -> str:
+    """How many sub-calls, and about what they cost: "1,000 sub-calls, about $0.40"."""
+    cost = event.cost_usd
+    what = "at a cost that is unknown" if cost is None else f"about ${cost:.2f}" if cost >= 0.01 else "under $0.01"
+    return f"{plural(event.count, 'sub-call')}, {what}"
+
+
 def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
     before = view.sub_calls
     counts = replace(before, done=before.done + 1, failed=before.failed + (event.call.error is not None))
-    phase = "running code" if counts.done >= counts.reserved else "waiting for sub-calls"
+    waiting = view.phase if view.phase.startswith("waiting for ") else "waiting for sub-calls"
+    phase = "running code" if counts.done >= counts.reserved else waiting
     first_failure = view.first_failure or event.call.error or ""
     batch, view = replace(view.batch, at=event.at), _after_usage(view, event.call.usage)
     return replace(view, sub_calls=counts, batch=batch, phase=phase, first_failure=first_failure)

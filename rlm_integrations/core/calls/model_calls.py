@@ -161,6 +161,7 @@ class ModelCalls:
         if not completion.cached:
             unknown = None if model.prices is None else unknown_cost(model.prices, completion.model)
             self.budget.spend(usage, unknown)
+            model.estimates.see(usage, completion.model)
         if len(completion.text) > MAX_REPLY_CHARS:
             raise ValueError(
                 f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from rlm_integrations.core.calls.conversation import continued, conversation
+from rlm_integrations.core.calls.estimates import Estimates
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.prices import Pricing, unknown_cost
 from rlm_integrations.core.calls.system_role import (
@@ -39,6 +40,8 @@ class ModelPath:
         """`with_tools` is the same model with tools offered to it."""
         self.prices = prices
         """What its tokens cost, where the user says so."""
+        self.estimates = Estimates(prices or getattr(model, "prices", None), _name_of(model))
+        """What its calls will cost, about."""
         self._model = model
         self._argument = argument
         self._threads = threads
@@ -117,6 +120,11 @@ class ModelPath:
         form = continued(self._form, new) if known else None
         self._form = conversation(self._last_sent) if form is None else form
         return self._form
+
+
+def _name_of(model: object) -> str | None:
+    name = getattr(model, "model", None)
+    return name if isinstance(name, str) else None
 
 
 def check_model(model: object, argument: str) -> None:

@@ -27,7 +27,8 @@ class ModelPrices(TypedDict):
 PriceFunction = Callable[[str, Usage], float | None]
 """(name of the model as its reply gives it, what one call consumed) -> US dollars, or None where that is unknown.
 
-Called on the run's event loop after each call, so it must be quick.
+Called on the run's event loop, after each call, and before a batch with what that is assumed to consume: it must be
+quick, and no more than a price list.
 """
 
 PriceSource = ModelPrices | Literal["reported", "genai"] | PriceFunction

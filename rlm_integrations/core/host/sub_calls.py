@@ -20,7 +20,7 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Said, ToolLoop, take_reply
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
-from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
+from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import RunError, boundary
 from rlm_integrations.core.wording import error_words, number
@@ -92,7 +92,7 @@ class SubCalls:
         with ReservedCall(call, step, self._reservations, self._emit) as sent:
             try:
                 if tell:
-                    await self._emit(SubCallsReserved(step.iteration, 1))
+                    await self._reservations.tell(step, 1, len(call.prompt))
                 said = await self._asked(call.prompt, step, sent)
                 record, completion = sent.sent_record, said.completion
                 unknown = self._model.unpriced(completion)

@@ -184,7 +184,7 @@ class Node:
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
         self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
-        reservations = Reservations(shared.calls.budget, settings.depth, self._emit)
+        reservations = Reservations(shared.calls.budget, settings.depth, self._emit, shared.sub.estimates)
         children = Children(shared, self._path, self._turn, Node)
         self._host = HostFunctions(
             shared.calls,

@@ -126,6 +126,10 @@ class SubCallsReserved(_Moment):
 
     iteration: int
     count: int
+    cost_usd: float | None = None
+    """About what they will cost: a token for every four characters of their prompts, and replies as long as those of
+    the run's sub-calls so far (200 tokens while there is none). None where prices are unknown, for child RLMs,
+    and for a single call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations import Completion, InvalidArgumentError, ModelPrices, RLMEngine, RunError, RunPrices, Usage
+from rlm_integrations import (
+    Completion,
+    Event,
+    InvalidArgumentError,
+    ModelPrices,
+    RLMEngine,
+    RunError,
+    RunPrices,
+    SubCallsReserved,
+    Usage,
+)
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.pricing.genai import GenaiPricing
 from rlm_integrations.testing import ScriptedModel
@@ -127,3 +137,32 @@ def test_what_a_server_reports_stands_where_the_source_knows_nothing() -> None:
 def test_a_wrong_source_is_refused_with_those_that_there_are(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r'prices: .*"genai"'):
         RLMEngine(model(), prices=wrong)
+
+
+def reserved(llm: ScriptedModel, **options: Any) -> list[tuple[int, float | None]]:
+    seen: list[Event] = []
+    RLMEngine(llm, on_event=seen.append, **options).run("?", LONG)
+    return [(event.count, event.cost_usd) for event in seen if isinstance(event, SubCallsReserved)]
+
+
+def test_before_a_batch_it_is_said_what_it_costs_about() -> None:
+    code = "llm_query_batched(['x' * 4_000] * 1_000)\nFINAL(len(llm_query_batched(['y' * 400] * 10)))"
+    prices: Any = {"llm": ModelPrices(input_price=1.0, output_price=10.0)}
+    replies = [f"```repl\n{code}\n```", *["z"] * 1_010]
+    llm = Silent(replies, usage=Usage(input_tokens=1_000, output_tokens=50))
+    limits = {"max_sub_calls": 2_000}
+    first, second = reserved(llm, prices=prices, limits=limits)
+    assert first == (1_000, pytest.approx((1_000_000 + 1_000 * 200 * 10) / 1e6))
+    assert second == (10, pytest.approx((1_000 + 10 * 50 * 10) / 1e6))
+
+
+def test_an_estimate_goes_by_what_a_server_reported_where_there_are_no_prices() -> None:
+    code = "llm_query('a' * 400)\nFINAL(len(llm_query_batched(['b' * 4_000] * 4)))"
+    usage = Usage(input_tokens=100, output_tokens=100, cost_usd=0.02)
+    root = ScriptedModel([f"```repl\n{code}\n```"], usage=usage)
+    seen = reserved(root, sub_llm=ScriptedModel(["x"] * 5, usage=usage))
+    assert seen == [(1, None), (4, pytest.approx((4_000 + 400) * 0.0001))]
+
+
+def test_where_nobody_knows_prices_nothing_is_estimated() -> None:
+    assert reserved(model(FINAL, "x")) == [(1, None)]
