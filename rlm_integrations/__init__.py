@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         SandboxUnavailableError,
     )
     from rlm_integrations.core.host.tools import Tool
+    from rlm_integrations.core.image import Image
     from rlm_integrations.core.language_model import (
         Completion,
         LanguageModel,
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
         CodeStarted,
         ConversationOpened,
         Event,
+        Folded,
+        FoldEnded,
+        FoldStarted,
         HostCallEnded,
         HostCallStarted,
         IterationEnded,
@@ -84,6 +88,7 @@ _NAMES_OF = {
         "SandboxUnavailableError",
     ),
     "core.host.tools": ("Tool",),
+    "core.image": ("Image",),
     "core.language_model": (
         "Completion",
         "LanguageModel",
@@ -107,6 +112,9 @@ _NAMES_OF = {
         "CodeStarted",
         "ConversationOpened",
         "Event",
+        "FoldEnded",
+        "FoldStarted",
+        "Folded",
         "HostCallEnded",
         "HostCallStarted",
         "IterationEnded",
@@ -154,8 +162,12 @@ __all__ = [
     "Corpus",
     "Document",
     "Event",
+    "FoldEnded",
+    "FoldStarted",
+    "Folded",
     "HostCallEnded",
     "HostCallStarted",
+    "Image",
     "InvalidArgumentError",
     "IterationEnded",
     "IterationStarted",

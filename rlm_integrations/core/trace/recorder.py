@@ -15,6 +15,9 @@ from rlm_integrations.core.trace.events import (
     CodeStarted,
     ConversationOpened,
     Event,
+    Folded,
+    FoldEnded,
+    FoldStarted,
     HostCallEnded,
     HostCallStarted,
     IterationEnded,
@@ -35,6 +38,7 @@ from rlm_integrations.core.trace.events import (
 from rlm_integrations.core.trace.records import (
     AnswerCheck,
     CodeExecution,
+    Fold,
     HostFunctionCall,
     Iteration,
     ModelCall,
@@ -44,9 +48,10 @@ from rlm_integrations.core.trace.records import (
 )
 from rlm_integrations.core.usage import Usage
 
-_CUT_OFF = "CancelledError: the run ended first"
+_Started = IterationStarted | FoldStarted | SubCallStarted | HostCallStarted | CheckStarted
+"""What ends with an event of its own."""
 
-_Started = IterationStarted | SubCallStarted | HostCallStarted | CheckStarted
+_CUT_OFF = "CancelledError: the run ended first"
 
 
 class Recorder:
@@ -100,6 +105,16 @@ class Recorder:
             case PromptShortened():
                 call = _iteration(trace, event.iteration).call
                 call.prompt_chars, call.shortened = event.prompt_chars, call.shortened + 1
+            case FoldStarted():
+                self._open[event.node, FoldStarted, event.iteration] = event
+            case FoldEnded():
+                self._open.pop((event.node, FoldStarted, event.iteration), None)
+                _iteration(trace, event.iteration).folds.append(event.fold)
+            case Folded():
+                iteration = _iteration(trace, event.iteration)
+                iteration.folds[-1].taken = True
+                if (event.node, IterationStarted, event.iteration) in self._open:
+                    iteration.call.prompt_chars = event.prompt_chars
             case RootReplied():
                 self._end_root_call(event)
                 _iteration(trace, event.iteration).reply = event.reply
@@ -143,6 +158,12 @@ class Recorder:
             match started:
                 case IterationStarted():
                     yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
+                case FoldStarted():
+                    call = ModelCall(
+                        prompt_chars=started.prompt_chars, error=_CUT_OFF, start=started.at, seconds=seconds
+                    )
+                    fold = Fold(call=call, up_to=started.up_to)
+                    yield FoldEnded(started.iteration, fold, node=started.node, at=at, run=started.run)
                 case SubCallStarted():
                     call = SubCall(
                         number=started.number,
@@ -219,8 +240,9 @@ class _Continued:
 
 
 def _inner_first(started: _Started) -> tuple[int, bool]:
-    """Children end before their parents, and calls of a sub-LM's tools before its sub-call."""
-    return -len(started.node), isinstance(started, SubCallStarted)
+    """Children end before their parents, calls of a sub-LM's tools before its sub-call, and a fold before the call that
+    it is made amid."""
+    return -len(started.node), isinstance(started, (SubCallStarted, IterationStarted))
 
 
 def _iteration(trace: RLMTrace, number: int) -> Iteration:

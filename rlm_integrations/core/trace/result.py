@@ -13,6 +13,7 @@ from rlm_integrations.core.trace.records import Agreement, RLMTrace
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import shortened
+from rlm_integrations.trace_page.card import card
 
 AnswerT = TypeVar("AnswerT")
 TraceDetail = Literal["none", "summary", "full"]
@@ -50,7 +51,8 @@ class RLMResult(Generic[AnswerT]):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Ids of documents: cited ones first, then those whose text went to sub-calls, then those printed.
+        """Ids of documents: cited ones first, then those whose text went to sub-calls, then those
+        printed, then those of which sub-LMs saw pictures.
 
         Found when first asked for, which may take a while after much was read: `await evidence.find_async()` first
         where an event loop must not wait.
@@ -61,6 +63,10 @@ class RLMResult(Generic[AnswerT]):
     def usage(self) -> Usage:
         """Of the whole tree, and of all runs with Twice."""
         return self.trace.usage
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: short."""
+        return card(self.trace, "result.trace.to_html(path)  # the whole run as a page")
 
     def report(self, trace: TraceDetail = "summary") -> dict[str, Any]:
         """What travels in a framework's response: plain JSON. A summary of the trace has at most 16 KB.
