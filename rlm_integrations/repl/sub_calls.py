@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rlm_integrations.repl.asked_map import AskedMap, map_items, task_of
 from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.chunks import heading, without_heads
 from rlm_integrations.repl.corpus_view import CorpusView
@@ -50,20 +51,37 @@ class SubCalls:
         self._corpus = corpus
         self._max_chars = max_chars
 
-    def llm_query(self, prompt: str, context: Any = None) -> str:
+    def llm_query(self, prompt: str, context: Any = None, schema: Any = None) -> Any:
         """The reply of another language model, which sees this prompt and nothing else.
 
         `context`, a text or documents, goes below the prompt; of a match its document, or of a match in a corpus that
-        is one text the lines around it. Raises SubCallError when the call fails,
+        is one text the lines around it. With `schema`, as `llm_map` takes it, the value of that type; a reply that is
+        none is asked for again. Raises SubCallError when the call fails or no reply was such a value,
         SubCallLimitError when the budget is spent, ValueError and TypeError before anything is sent.
         """
         whole = self._with_context("prompt", prompt, context)
         check_prompt("prompt", whole, self._max_chars, _CUT)
+        if schema is not None:
+            asked = self.asked([whole], schema)
+            asked.ask()
+            if 0 in asked.found:
+                return self._awaiting.given(asked.found[0])
+            why = asked.left.pop(0)
+            asked.tell()
+            raise SubCallError(f"llm_query: {why}")
         return self._awaiting.given(ask(self._host, LlmQuery(str.__str__(whole)), SubCallError))
 
-    def llm_query_batched(self, prompts: Iterable[str]) -> list[str]:
-        """The replies to many prompts, asked side by side, in order; a failed one is a FailedSubCall in its place."""
-        return self._awaiting.given(self.ask_all(prompts))
+    def llm_query_batched(self, prompts: Iterable[str], schema: Any = None) -> list[Any]:
+        """The replies to many prompts, asked side by side, in order; a failed one is a FailedSubCall in its place.
+
+        With `schema` the values, as `llm_map` gives them.
+        """
+        if schema is None:
+            return self._awaiting.given(self.ask_all(prompts))
+        given = listed("prompts", prompts)
+        asked = self.asked(given, schema)
+        asked.ask()
+        return asked.results(lambda found: [found.get(index) for index in range(len(given))])
 
     def ask_all(self, prompts: Iterable[str]) -> list[str]:
         """The same for the REPL's own functions, which await nothing."""
@@ -78,6 +96,13 @@ class SubCalls:
         sent = pairs(listed("prompts", prompts))
         whole = [self._with_context(f"prompt {index}", *pair) for index, pair in enumerate(sent)]
         return self._awaiting.given(self._send(whole))
+
+    def asked(self, prompts: list[Any], schema: Any) -> AskedMap:
+        """Prompts for values, not asked yet. Raises TypeError and ValueError."""
+        for index, prompt in enumerate(prompts):
+            check_prompt(f"prompt {index}", prompt, self._max_chars, _CUT)
+        task, names = task_of("query", "prompt", "", schema), range(len(prompts))
+        return AskedMap(self._host, task, map_items(map(str.__str__, prompts), names), names)
 
     def _send(self, prompts: list[Any]) -> list[str]:
         for index, prompt in enumerate(prompts):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rlm_integrations.core.calls.budget import limit_with_its_name, limit_words
@@ -23,6 +24,7 @@ from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, nudge
 from rlm_integrations.core.wording import one_line, shortened
@@ -33,7 +35,22 @@ _LAST_CALL_DRAFT_CHARS = 4_000
 
 
 def decide(rules: Rules, state: State, happening: Happening) -> Decision:
-    """The next state and action. Equal arguments give equal decisions."""
+    """The next state and action. Equal arguments give equal decisions.
+
+    An answer is refused while typed maps have unresolved results, as long as something can be done about them; else it
+    says so.
+    """
+    after, action = _decided(rules, state, happening)
+    if not isinstance(action, Finish) or not after.unresolved:
+        return after, action
+    if isinstance(happening, Replied | CodeRan) and _may_be_mended(rules, after, action, happening.budget):
+        if isinstance(happening, CodeRan):
+            return _on_code_ran(rules, state, happening, refused_for_maps=True)
+        return _refused_for_maps(rules, after, happening.budget)
+    return after, replace(action, unresolved=unresolved_words(after.unresolved))
+
+
+def _decided(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages = happening.messages
@@ -105,15 +122,29 @@ def _answer_with_an_example(rules: Rules, state: State) -> Action | None:
     return Finish(said, "plain_reply") if parsed.blocks == state.example else None
 
 
-def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
-    """An answer ends the run; else there is something to show."""
+def _may_be_mended(rules: Rules, state: State, finish: Finish, budget: BudgetView) -> bool:
+    """Whether the root LM can still do something about an answer."""
+    of_itself = state.last_call is None and finish.stop_reason in ("answer", "plain_reply")
+    return of_itself and _limit_met(rules, state, budget) is None
+
+
+def _refused_for_maps(rules: Rules, state: State, budget: BudgetView) -> Decision:
+    """A reply without code was an answer, and is refused."""
+    where = _where(rules, state, "")
+    told = nudge("nudge_unresolved", rules.protocol, why=refused_for(state.unresolved), **where)
+    return _go_on(rules, state, result_of_refused(state.parsed, told), budget)
+
+
+def _on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: bool = False) -> Decision:
+    """An answer ends the run, unless it is `refused_for_maps`; else there is something to show."""
     outcome, misfit = ran.outcome, None
+    state = state._replace(unresolved=ran.unresolved)
     changes = _failed_so(state, failure(outcome))
     if isinstance(outcome, StepDone):
         answer = outcome.answer
         if answer.ready:
             misfit = rules.misfit(answer.content, answer.is_json)
-            if misfit is None:
+            if misfit is None and not refused_for_maps:
                 return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
         variables = (state.variables or frozenset()) | names_set(outcome)
         changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
@@ -136,6 +167,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         unfinished=state.unfinished,
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
         misfit=misfit,
+        refused_for_maps=refused_for_maps,
         unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
         no_variable=word is not None,
         unmarked=state.parsed.unmarked,

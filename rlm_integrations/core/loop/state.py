@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action
+from rlm_integrations.core.loop.happenings import UnresolvedMap
 from rlm_integrations.core.loop.reply_parser import ParsedReply
 
 
@@ -73,6 +74,8 @@ class State(NamedTuple):
     """Why the last step that ran code failed, in one line; "" where it did not."""
     failures: int = 0
     """How many steps in a row failed so."""
+    unresolved: tuple[UnresolvedMap, ...] = ()
+    """Typed maps of which something had no value after the last step."""
     last_call: StopReason | None = None
     """The limit that was met, once the last call is on its way."""
 

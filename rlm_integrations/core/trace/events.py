@@ -216,7 +216,7 @@ class Warned(_Moment):
     is "answer".
     """
 
-    kind: Literal["usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met"]
+    kind: Literal["usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met", "unresolved"]
     message: str
 
 
