@@ -45,7 +45,8 @@ class MapResults(AwaitableList):
         """Ask once more for what is unresolved, and put it in its place."""
         if self.unresolved:
             results, self.unresolved, self.refused = self._again()
-            self[:] = results
+            by_hand = [*self, *[None] * (len(results) - len(self))]  # what code put in stays
+            self[:] = [hand if new is None else new for new, hand in zip(results, by_hand, strict=False)]
         return self
 
     def plain(self) -> MapResults:

@@ -84,7 +84,7 @@ FUNCTIONS = {
         "print(found, found.unresolved, found.refused)"
     ),
     "a filter": "found = llm_filter('C', ['a', 'b', '?'])\nprint(found, found.unresolved)",
-    "pairs": (
+    "pairs of items": (
         "found = llm_pairs('Q', ['a', 'b', '?'])\nprint(found, found.unresolved)\n"
         "print(llm_pairs('Q', ['a', context[0]], ['c\\nb'])[0][0])"
     ),

@@ -70,6 +70,7 @@ def test_a_value_that_code_puts_in_settles_the_item(repl, host):
     repl.step("found = llm_map('Shout.', ['a', '?', '?'])\nfor i in found.unresolved:\n    found[i] = f'by hand {i}'")
     assert repl.value("print(found, found.unresolved)") == "['A', 'by hand 1', 'by hand 2'] {}"
     assert told(host) == [[("2", "no reply for this item")], []]
+    assert repl.value("found.ask_again()") == "['A', 'by hand 1', 'by hand 2']"
     repl.step("found[-3] = 'B'\nfound[0:1] = ['C']\nfound[1] = None")
     assert len(told(host)) == 2
 
@@ -89,6 +90,8 @@ def test_what_is_unresolved_can_be_asked_again(repl, host):
     assert host.asked("llm_map")[1]["map"] == 1
     repl.step("found.ask_again()")
     assert len(asked(host)) == 2  # there was nothing to ask
+    host.answers["llm_map"] = scripted(unknown)
+    assert repl.value("f = llm_map('Q', ['?', '?'])\nf[0] = 'by hand'\nf.ask_again()[0]") == "by hand"
 
 
 def test_a_check_says_why_not_and_its_words_go_along(repl, host):
