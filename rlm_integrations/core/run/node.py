@@ -22,10 +22,12 @@ from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.open_maps import OpenMaps
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.host.typed_maps import TypedMaps
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
@@ -100,6 +102,7 @@ class Node:
         self._rules: Rules
         self._host: HostFunctions
         self._retrieval: Retrieval
+        self._maps: OpenMaps
         self._repl: LiveRepl | None = None
         self._cause: Exception | None = None
         """What the root LM last raised."""
@@ -198,10 +201,13 @@ class Node:
         self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
         reservations = Reservations(shared.calls.budget, settings.depth, self._emit, shared.sub.estimates)
         children = Children(shared, self._path, self._turn, Node)
+        sub_calls = sub_calls_of(shared, self._retrieval, reservations, foreign, self._emit, settings.sub_call_chars)
+        self._maps = OpenMaps()
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            sub_calls_of(shared, self._retrieval, reservations, foreign, self._emit, settings.sub_call_chars),
+            sub_calls,
+            TypedMaps(sub_calls, reservations, shared.calls.budget, self._maps, settings.sub_call_chars),
             ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
             Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
@@ -349,6 +355,7 @@ class Node:
         assert self._repl is not None
         await self._turn.begin()
         step = StepRecord(iteration, self._account.seconds)
+        self._maps.begin_step()
         await self._emit(CodeStarted(iteration, blocks))
         began = self._account.seconds()
         seconds = max(0.0, self._budget.seconds_left(last_call=self._shared.calls.last_call))
@@ -360,6 +367,7 @@ class Node:
         if isinstance(outcome, StepDone):
             facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
         else:
+            self._maps.forget()
             facts |= {"lost": outcome.reason}
         await self._emit(CodeEnded(iteration, self._running(iteration).model_copy(update=facts)))
         if self._host.fatal is not None:
@@ -370,6 +378,7 @@ class Node:
             sub_calls_made=step.sub_calls_made,
             sub_call_seconds=step.seconds,
             failed_batches=step.failed_batches(),
+            unresolved=self._maps.unresolved(),
             retrieved=len(self._retrieval.added),
             budget=self._view(),
         )

@@ -285,6 +285,7 @@ class Warned(_Moment):
         "unverified",
         "differed",
         "cost_unknown",
+        "unresolved",
     ]
     message: str
 
