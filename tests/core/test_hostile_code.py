@@ -26,7 +26,7 @@ def end(step):
     return frame(t="done", step=step, output={"tail": "", "cut_chars": 0}, error=None, variables=[],
                  answer={"ready": False, "content": "", "is_json": False, "refused": None})
 def reserve(count):
-    os.write(channel, frame(t="call", id=1 << 30, name="reserve", payload={"n": count}))
+    os.write(channel, frame(t="call", id=1 << 30, name="reserve", payload={"n": count, "chars": 0}))
     seen()  # the host gives the batches ids from 1
 def calls(count):
     return b"".join(frame(t="call", id=(1 << 31) + n, name="llm_query",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any
 
@@ -142,7 +143,8 @@ def test_what_stands_behind_the_thoughts_is_what_is_said(thoughts: str, said: st
 
 def test_thoughts_of_both_models_are_kept_in_the_trace_and_nothing_of_them_is_run_answered_or_counted() -> None:
     def sub(messages: Any) -> str:
-        return "<think>\n[1] no\n[2] no\nBut a pear is a fruit.\n</think>\n[1] yes\n[2] no"
+        pear, brick = re.findall(r"^\[\d-\w+\]", messages[-1].content, flags=re.MULTILINE)
+        return f"<think>\n{pear} no\n{brick} no\nBut a pear is a fruit.\n</think>\n{pear} yes\n{brick} no"
 
     asks = "```repl\nFINAL(' '.join(llm_map('A fruit?', ['pear', 'brick'])))\n```"
     root = ScriptedModel([f"<think>\n{DRAFT}\n</think>\n{asks}"])
@@ -153,7 +155,7 @@ def test_thoughts_of_both_models_are_kept_in_the_trace_and_nothing_of_them_is_ru
     assert iteration.execution is not None
     [call] = iteration.execution.sub_calls
     assert call.thoughts.endswith("But a pear is a fruit.")
-    assert call.reply == "[1] yes\n[2] no"
+    assert re.sub(r"-\w+", "", call.reply or "") == "[1] yes\n[2] no"
 
 
 def test_what_a_server_says_was_thought_comes_first() -> None:
