@@ -104,7 +104,10 @@ def test_what_a_child_had_reserved_is_given_back_when_it_is_ended() -> None:
         assert ended.wait(30)
         return answer("len(llm_query_batched(['?'] * 9))")
 
-    hoards = "payload = {'n': 8, 'chars': 0}\nmessage(t='call', id=1 << 20, name='reserve', payload=payload)\nready()\ntime.sleep(60)"
+    hoards = (
+        "payload = {'n': 8, 'chars': 0}\n"
+        "message(t='call', id=1 << 20, name='reserve', payload=payload)\nready()\ntime.sleep(60)"
+    )
     code = """
 import threading
 def ask():
