@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_integrations.core.calls.prices import ModelPrices, PriceFunction, RunPrices
     from rlm_integrations.core.corpus.corpus import Corpus
     from rlm_integrations.core.corpus.document import Document
     from rlm_integrations.core.corpus.retriever import Retriever
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         SandboxUnavailableError,
     )
     from rlm_integrations.core.host.tools import Tool
+    from rlm_integrations.core.image import Image
     from rlm_integrations.core.language_model import (
         Completion,
         LanguageModel,
@@ -31,15 +33,21 @@ if TYPE_CHECKING:
         ToolSpec,
     )
     from rlm_integrations.core.limits import RLMLimits
+    from rlm_integrations.core.run.checks import Twice
     from rlm_integrations.core.sandbox import Sandbox
     from rlm_integrations.core.trace.citations import Citation
     from rlm_integrations.core.trace.collector import collect_rlm_traces
     from rlm_integrations.core.trace.events import (
+        CheckEnded,
+        CheckStarted,
         Cited,
         CodeEnded,
         CodeStarted,
         ConversationOpened,
         Event,
+        Folded,
+        FoldEnded,
+        FoldStarted,
         HostCallEnded,
         HostCallStarted,
         IterationEnded,
@@ -68,6 +76,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES_OF = {
+    "core.calls.prices": ("ModelPrices", "PriceFunction", "RunPrices"),
     "core.corpus.corpus": ("Corpus",),
     "core.corpus.document": ("Document",),
     "core.corpus.retriever": ("Retriever",),
@@ -79,6 +88,7 @@ _NAMES_OF = {
         "SandboxUnavailableError",
     ),
     "core.host.tools": ("Tool",),
+    "core.image": ("Image",),
     "core.language_model": (
         "Completion",
         "LanguageModel",
@@ -90,15 +100,21 @@ _NAMES_OF = {
         "ToolSpec",
     ),
     "core.limits": ("RLMLimits",),
+    "core.run.checks": ("Twice",),
     "core.sandbox": ("Sandbox",),
     "core.trace.citations": ("Citation",),
     "core.trace.collector": ("collect_rlm_traces",),
     "core.trace.events": (
+        "CheckEnded",
+        "CheckStarted",
         "Cited",
         "CodeEnded",
         "CodeStarted",
         "ConversationOpened",
         "Event",
+        "FoldEnded",
+        "FoldStarted",
+        "Folded",
         "HostCallEnded",
         "HostCallStarted",
         "IterationEnded",
@@ -135,6 +151,8 @@ _HOMES = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
     "CannotCallToolsError",
+    "CheckEnded",
+    "CheckStarted",
     "Citation",
     "Cited",
     "CodeEnded",
@@ -144,8 +162,12 @@ __all__ = [
     "Corpus",
     "Document",
     "Event",
+    "FoldEnded",
+    "FoldStarted",
+    "Folded",
     "HostCallEnded",
     "HostCallStarted",
+    "Image",
     "InvalidArgumentError",
     "IterationEnded",
     "IterationStarted",
@@ -153,6 +175,8 @@ __all__ = [
     "LimitReachedError",
     "Message",
     "MissingExtraError",
+    "ModelPrices",
+    "PriceFunction",
     "ProcessSandbox",
     "PromptShortened",
     "RLMEngine",
@@ -169,6 +193,7 @@ __all__ = [
     "RunEnded",
     "RunError",
     "RunFailed",
+    "RunPrices",
     "RunStarted",
     "Sandbox",
     "SandboxError",
@@ -183,6 +208,7 @@ __all__ = [
     "ToolResult",
     "ToolRound",
     "ToolSpec",
+    "Twice",
     "Usage",
     "Warned",
     "collect_rlm_traces",
@@ -193,6 +219,8 @@ _ELSEWHERE = {
     "langchain": ("RLMRunnable", "ChatRLM"),
     "llama_index": ("RLMQueryEngine", "RLMChatEngine"),
     "openai": ("OpenAIModel",),
+    "otel": ("instrument",),
+    "terminal": ("ConsoleProgress",),
     "testing": ("ScriptedModel",),
 }
 """Names that are in a module of their own, since they need what is optional."""

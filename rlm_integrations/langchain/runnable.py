@@ -34,7 +34,7 @@ from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.listeners import hearing_whole
 from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutput, Output, SourcesOutput, read_output
 from rlm_integrations.langchain.response import to_message
-from rlm_integrations.langchain.run_input import RunInput, read_run_input
+from rlm_integrations.langchain.run_input import RunInput, holds_blocks, read_run_input
 from rlm_integrations.langchain.sessions import Session, session_id
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.sub_tools import as_sub_tools
@@ -84,6 +84,8 @@ class RLMRunnable(
             `run_inline`. What a model's own `callbacks` hold is called in that model's thread.
         on_limit: What a run that meets a limit does: "answer" gives its best answer, "raise" raises
             LimitReachedError, which carries it.
+        verify: Checks of answers, functions (answer, result) that return None or say why not, as of RLMEngine: what
+            they say goes back to the root LM. `answer` is a str, or with a structured output its validated value.
         session_by: Which entry of `config["configurable"]` names a session: calls with the same one go on in one REPL,
             whose variables stay, one after another, and what they asked and answered is told to the next where the
             input brings no history. "thread_id" for the threads of LangGraph. None: each call is for itself.
@@ -227,10 +229,10 @@ class RLMRunnable(
 
     async def _aread(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
         await self.context.aread()
-        if isinstance(value, (str, Sequence, PromptValue)):
+        if isinstance(value, (str, Sequence, PromptValue)) and not holds_blocks(cast(object, value)):
             return self._read(cast(object, value), keywords)
-        # It may bring a context: a loader or a folder may block for long, and many documents take a while.
-        return await run_in_executor(None, self._read, value, keywords)
+        # It may bring a context: a loader or a folder may block for long; many documents, and pictures, take a while.
+        return await run_in_executor(None, self._read, cast(object, value), keywords)
 
     def _recorded(self, asked: RunInput, config: RunnableConfig | None) -> tuple[RLMInput, RunnableConfig | None]:
         """The input as tracers are to see it, and the config with listeners that hear it whole."""
@@ -300,6 +302,7 @@ class RLMRunnable(
             instructions=self.instructions,
             on_event=callbacks.handle,
             on_limit=self.on_limit,
+            verify=self.verify,
             around_step=callbacks.around_step,
             around_child=callbacks.around_child,
             around_sub_call=callbacks.around_sub_call,

@@ -10,7 +10,7 @@ from rlm_integrations.repl.sub_calls import FailedSubCall
 
 def test_a_query_gives_the_reply(repl, host):
     assert repl.value("llm_query('who?')") == "reply to who?"
-    assert host.calls == [("llm_query", {"prompt": "who?", "batch": None, "index": None})]
+    assert host.calls == [("llm_query", {"prompt": "who?", "batch": None, "index": None, "images": []})]
 
 
 def test_context_goes_below_the_prompt(library, host):
@@ -60,9 +60,9 @@ def test_no_text_below_a_prompt_passes_for_another_document(open_repl, host):
 def test_a_batch_is_reserved_sent_in_order_and_answered_in_order(repl, host):
     assert repl.value("llm_query_batched(['a', 'b'])") == "['reply to a', 'reply to b']"
     assert host.calls == [
-        ("reserve", {"n": 2}),
-        ("llm_query", {"prompt": "a", "batch": 1, "index": 0}),
-        ("llm_query", {"prompt": "b", "batch": 1, "index": 1}),
+        ("reserve", {"n": 2, "chars": 2}),
+        ("llm_query", {"prompt": "a", "batch": 1, "index": 0, "images": []}),
+        ("llm_query", {"prompt": "b", "batch": 1, "index": 1, "images": []}),
     ]
     assert repl.value("llm_query_batched([])") == "[]"
     assert len(host.calls) == 3
@@ -106,7 +106,8 @@ def test_a_refusal_of_the_host_is_an_exception_in_the_code(repl, host, kind, err
         ("llm_query('x' * 5_000, 'y' * 5_000)", "ValueError: prompt has 10,002 characters"),
         ("llm_query_batched(['a', 'b', '', {}])", "ValueError: prompt 2 is empty; nothing was sent"),
         ("llm_query_batched(['a', 'b', 'c', {}])", "TypeError: prompt 3 is dict, not str; nothing was sent"),
-        ("llm_query_batched(['a', ('b', 'c')])", "TypeError: prompt 1 is tuple, not str; nothing was sent"),
+        ("llm_query_batched(['a', ('b', 'c')])", "TypeError: prompt 1: image 0 is 'c', which is no picture; pass"),
+        ("llm_query_batched([('a', None, 1)])", "ValueError: prompt 0: a pair (prompt, images) has two items"),
         ("llm_query_batched('abc')", "TypeError: prompts is str, not a list of str; nothing was sent"),
         ("rlm_query_batched([('a', 'b', 'c')])", "ValueError: prompt 0: a pair"),
         ("llm_query('Q', 5)", "TypeError: prompt: its context holds int, which is not a text, a document or a match"),
@@ -123,7 +124,7 @@ def test_at_depth_1_an_rlm_is_a_plain_model(repl, host):
     assert repl.value("rlm_query_batched(['a', ('b', 'c'), ('d', None)])") == (
         "['reply to a', 'reply to b\\n\\nc', 'reply to d']"
     )
-    assert host.asked("reserve") == [{"n": 3}]
+    assert host.asked("reserve") == [{"n": 3, "chars": 6}]
 
 
 def test_sub_calls_work_from_several_threads_at_once(repl, host):
@@ -216,8 +217,7 @@ def test_replies_can_be_awaited(repl, host, case):
 
 
 def test_a_map_can_be_awaited(repl, host):
-    host.answers["llm_query"] = lambda payload: "[1] x\n[2] y"
-    assert repl.value("await llm_map('Say it', ['a', 'b'])") == "['x', 'y']"
+    assert repl.value("await llm_map('Say it', ['a', 'b'])") == "['A', 'B']"
 
 
 def test_a_failed_slot_of_an_awaited_batch_is_still_one(repl, host):

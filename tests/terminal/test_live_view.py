@@ -12,6 +12,9 @@ from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     Event,
+    Folded,
+    FoldEnded,
+    FoldStarted,
     IterationStarted,
     RootReplied,
     RunEnded,
@@ -20,7 +23,7 @@ from rlm_integrations.core.trace.events import (
     SubCallsReserved,
 )
 from rlm_integrations.core.trace.evidence import Evidence, Found
-from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Fold, Iteration, ModelCall, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.terminal.console import TerminalConsole
@@ -117,6 +120,19 @@ def test_the_summary_takes_the_results_own_usage() -> None:
 
 def test_why_the_first_sub_call_failed_is_known() -> None:
     assert after([*EVENTS, sub_call(3, "OSError")]).first_failure == "TimeoutError"
+
+
+def test_a_summary_of_older_iterations_is_said_and_counts_to_the_iteration_after_which_it_is_written() -> None:
+    call = ModelCall(prompt_chars=9, usage=ROOT)
+    folds = [FoldStarted(2, 1, 9), FoldEnded(2, Fold(call=call, up_to=1, reply="So far\x1b[2J.")), Folded(2, 1, 5)]
+    assert after([*EVENTS, folds[0]]).phase == "having the root LM sum up its older iterations"
+    view = after([*EVENTS, *folds])
+    assert view.phase == "asking the root LM"
+    assert iteration_line(view, 35.0) == "iteration 2 of 20: no code, tokens 2,000 in, 200 out, 1.0 s"
+    file = io.StringIO()
+    with LiveView(TerminalConsole(file=file, width=80), in_full=True) as live:
+        live.see(folds[1])
+    assert file.getvalue() == "  root LM, iterations 1 to 1 summed up:\n    So far\\x1b[2J.\n"
 
 
 def test_the_call_after_a_limit_has_a_name_of_its_own() -> None:
@@ -305,3 +321,23 @@ def test_in_full_a_child_is_told_by_its_place_in_the_tree() -> None:
     assert "child 2.1, iteration 1:" in shown.getvalue()
     assert "root LM, iteration 1:" in shown.getvalue()
     assert shown.getvalue().count("iteration 1 of 20:") == 1
+
+
+def test_a_refused_answer_is_shown_with_the_words_of_the_check() -> None:
+    def in_capitals(answer: str, _result: RLMResult[str]) -> str | None:
+        return None if answer.isupper() else "not in\ncapitals"
+
+    replies = [f'```repl\nanswer["content"] = "{word}"\nanswer["ready"] = True\n```' for word in ("heron", "HERON")]
+    shown, phases = io.StringIO(), list[str]()
+    with LiveView(TerminalConsole(file=shown, width=80), in_full=True) as view, ScriptedModel(replies) as llm:
+
+        def see(event: Event) -> None:
+            view.see(event)
+            phases.append(view.view.phase)
+
+        RLMEngine(llm, verify=in_capitals, on_event=see).run("?", "a line\n" * 100)
+    assert view.failure is None
+    assert "  in_capitals refused the answer:\n    not in\n    capitals\n" in shown.getvalue()
+    lines = [line for line in shown.getvalue().splitlines() if line.startswith("iteration")]
+    assert ["a check refused the answer" in line for line in lines] == [True, False]
+    assert "checking the answer: in_capitals" in phases

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rlm_integrations.core.calls.budget import BudgetError
-from rlm_integrations.core.calls.model_calls import STEP_OVER
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.child_corpus import child_corpus
+from rlm_integrations.core.host.own_task import in_own_task
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.retrieval import Retrieval
@@ -88,22 +88,13 @@ class ChildRuns:
             child = ChildTask(call.prompt, read_corpus, number, step)
             task = asyncio.ensure_future(self._run(child, sent.begin))
             step.waiting.add_child(task)
-            end, record = await _ended(task), sent.record
-            if record is None:
-                raise BudgetError(end.error or STEP_OVER)
+            try:
+                end = await in_own_task(task)
+            except BudgetError:
+                if sent.record is None:
+                    raise
+                end = ChildEnd("", error=_STEP_OVER)
+            record = sent.sent_record
             record.error, record.reply = end.error, end.text if end.error is None or end.text else None
         await self._emit(SubCallEnded(step.iteration, record, end.stop_reason))
         return end
-
-
-async def _ended(task: asyncio.Task[ChildEnd]) -> ChildEnd:
-    """How the task ends. It is cancelled with whoever waits for it, and alone where its step is over."""
-    try:
-        await asyncio.wait([task])
-    except asyncio.CancelledError:
-        task.cancel()
-        await asyncio.wait([task])
-        raise
-    if task.cancelled():
-        return ChildEnd("", error=_STEP_OVER)
-    return task.result()

@@ -12,7 +12,7 @@ from rlm_integrations.core.calls.model_calls import STEP_OVER
 T = TypeVar("T")
 
 
-async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
+async def in_own_task(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
     """Its result. It is cancelled with whoever waits for it; raises BudgetError where it alone was, with its step."""
     task = asyncio.ensure_future(work)
     try:

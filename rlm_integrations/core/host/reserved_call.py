@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +10,7 @@ from rlm_integrations.core.host.answers import Emit
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.trace.events import SubCallStarted
-from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.core.trace.records import SentImage, SubCall
 from rlm_integrations.wire.calls import LlmQuery, RlmQuery
 
 
@@ -23,8 +24,10 @@ class ReservedCall:
         reservations: Reservations,
         emit: Emit,
         number: int | None = None,
+        images: Sequence[SentImage] = (),
     ) -> None:
         """`number` is its place among the sub-calls of its node, where that is known before it begins."""
+        self._images = images
         self._call = call
         self._step = step
         self._reservations = reservations
@@ -44,7 +47,9 @@ class ReservedCall:
         call, step = self._call, self._step
         number = self._reservations.number() if self._number is None else self._number
         now = step.clock()
-        self.record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=now)
+        self.record = SubCall(
+            number=number, batch=call.batch, index=call.index, prompt=call.prompt, images=list(self._images), start=now
+        )
         step.sub_call_sent(now)
         is_rlm = isinstance(call, RlmQuery)
         await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=is_rlm))

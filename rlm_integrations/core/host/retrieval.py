@@ -39,7 +39,7 @@ class Retrieval:
             for document in found:
                 if document.id not in self.corpus.by_id:
                     self.added.setdefault(document.id, document)
-            return [{"id": each.id, "text": each.text, "metadata": dict(each.metadata)} for each in found]
+            return [each.as_plain() for each in found]
 
         return await self._foreign.run("retrieve", {"query": call.query}, step, work)
 

@@ -17,6 +17,22 @@ class CallRootLM:
     last_call: bool = False
     shortened: bool = False
     """Whether it is the same question in fewer characters, since the last try was too long for the model."""
+    folded: bool = False
+    """Whether it is so since older iterations were folded, when the last try was too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldConversation:
+    """Have the root LM write a summary of older iterations, to stand in their place. No code of its reply runs."""
+
+    messages: tuple[Message, ...]
+    """The conversation, which ends with what it is asked for."""
+    iteration: int
+    """After which it is done, or amid which."""
+    up_to: int
+    """The last iteration that the summary is to stand for."""
+    amid: bool = False
+    """Whether that iteration's call was refused as too long, and is to be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,21 @@ class Finish:
     """Whether the root LM never called it its answer: it stood in the REPL when a limit was met."""
     nothing_read: bool = False
     """Whether no code ran, over a corpus that the root LM has not seen whole."""
+    unresolved: str = ""
+    """Which results of its typed maps were unresolved, in words; "" where none were."""
+    verified: bool | None = None
+    """Whether the user's checks took it; None where there are none."""
+    objection: str | None = None
+    """Why one of them did not."""
+    unchecked: bool = False
+    """Whether the run's time was up before they were done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Have the user's checks look at what would be the answer."""
+
+    finish: Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +80,4 @@ class Fail:
     draft: str = ""
 
 
-Action = CallRootLM | RunCode | Finish | Fail
+Action = CallRootLM | FoldConversation | RunCode | Verify | Finish | Fail

@@ -33,10 +33,28 @@ class FailedBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class UnresolvedMap:
+    """A typed map of which some items have no value."""
+
+    function: str
+    """What code calls it by, for instance "llm_map"."""
+    instruction: str
+    """Its first words, in one line; "" where it has none."""
+    of: int
+    """How many items there were."""
+    left: tuple[tuple[str, str], ...]
+    """What code calls those by that have none, and why they have none."""
+    new: bool = False
+    """Whether that came about in the last step."""
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """The corpus is read, and the conversation with the root LM has its first messages."""
 
     messages: tuple[Message, ...]
+    bare: tuple[Message, ...] = ()
+    """The same without what was said before the question; empty where nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,10 @@ class Replied:
     """Why it is no whole reply; None where it is one."""
     called: Completion | None = None
     """The reply itself, where it calls tools and some were offered."""
+    prompt_tokens: int = 0
+    """What was sent, as the server counted it; 0 where it did not."""
+    prompt_cut: bool = False
+    """Whether the server read no more than that of a longer prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +93,22 @@ class CodeRan:
     sub_calls_made: int = 0
     sub_call_seconds: float = 0.0
     failed_batches: Sequence[FailedBatch] = ()
+    unresolved: tuple[UnresolvedMap, ...] = ()
+    """The maps of this answer of which something is unresolved now."""
     retrieved: int = 0
     """Documents that a retriever has added to `context` in this run."""
     budget: BudgetView = BudgetView()
 
 
-Happening = Opened | Replied | RootCallFailed | CodeRan
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The user's checks looked at an answer."""
+
+    objection: str | None = None
+    """Why one of them refused it, in its own words."""
+    budget: BudgetView = BudgetView()
+    out_of_time: bool = False
+    """Whether the run's time was up before they were done."""
+
+
+Happening = Opened | Replied | RootCallFailed | CodeRan | Verified

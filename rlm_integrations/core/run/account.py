@@ -7,6 +7,7 @@ import inspect
 import time
 import warnings
 from contextlib import suppress
+from itertools import count
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
@@ -16,8 +17,10 @@ from rlm_integrations.core.trace.events import Event, Warned
 from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.run_errors import boundary
+from rlm_integrations.core.trace.watching import Watchers
 
-_LAST_WORDS_S = 0.5
+_numbers = count(1)
+LAST_WORDS_S = 0.5
 """Seconds that the user's async handler has for what it is told of a run that failed or was cancelled."""
 
 
@@ -26,7 +29,9 @@ class Account:
 
     def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None, *, sync: bool) -> None:
         self._began = time.monotonic()
+        self._number = next(_numbers)
         self._recorder = Recorder(question, limits)
+        self._watchers = Watchers(question)
         self._on_event = on_event
         self._sync = sync
         self._closed = False
@@ -62,8 +67,9 @@ class Account:
             self._warned.add(event.kind)
             with suppress(Warning):  # a filter that makes errors of warnings must not end a run that goes well
                 warnings.warn(event.message, RuntimeWarning, stacklevel=2)
-        event.happened(self.seconds(), node)
+        event.happened(self.seconds(), node, self._number)
         self._recorder.record(event)
+        self._watchers.see(event)
         if self._on_event is not None:
             await _tell(self._on_event, event, sync=self._sync)
 
@@ -72,11 +78,13 @@ class Account:
 
         The trace is complete when this begins to tell the user of it.
         """
-        last.happened(self.seconds(), ())
+        last.happened(self.seconds(), (), self._number)
         ends = [*self._recorder.cut_off(last.at), last]
         for event in ends:
             self._recorder.record(event)
         self._closed = True
+        for event in ends:
+            self._watchers.see(event)
         if self._on_event is not None:
             for event in ends:
                 await _tell(self._on_event, event, sync=self._sync)
@@ -84,7 +92,7 @@ class Account:
     async def end_badly(self, last: Event, cause: BaseException) -> None:
         """The same for a run that ends with `cause`. A handler that raises, or hangs, changes nothing of that."""
         try:
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(LAST_WORDS_S):
                 await self.end(last)
         except Exception as error:
             cause.add_note(f"{error}")

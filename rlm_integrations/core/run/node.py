@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
@@ -21,21 +22,31 @@ from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.open_maps import OpenMaps
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_calls import ToolCalls
-from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.host.typed_maps import TypedMaps
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.happenings import (
+    BudgetView,
+    CodeRan,
+    Happening,
+    Opened,
+    Replied,
+    RootCallFailed,
+    Verified,
+)
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
 from rlm_integrations.core.run.continued import Continued
+from rlm_integrations.core.run.folds import Folds
 from rlm_integrations.core.run.live_repl import LiveRepl
-from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
+from rlm_integrations.core.run.opening import Sizes, opened, read_corpus, repl_settings, window_tokens
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.sub_lm import sub_calls_of
@@ -47,6 +58,7 @@ from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     ConversationOpened,
+    Folded,
     IterationEnded,
     IterationStarted,
     PromptShortened,
@@ -58,14 +70,18 @@ from rlm_integrations.core.trace.events import (
 )
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary, caused_by
+from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, StepDone
+
+CheckAnswer = Callable[[Finish, int], Awaitable[tuple[str | None, bool]]]
+"""(answer, iteration) -> why it is refused, or None; and whether the run's time was up before that was known."""
 
 
 class Node:
     """A root LM over one corpus, with a REPL of its own, or that of its session.
 
-    `path` is its place in the tree of the run.
+    `path` is its place in the tree of the run. `check` looks at what would be its answer.
     """
 
     def __init__(
@@ -76,18 +92,25 @@ class Node:
         ask: AskRootLM,
         turn: Turn,
         session: SessionMemory | None = None,
+        check: CheckAnswer | None = None,
     ) -> None:
         self._shared, self._plan, self._account = shared, shared.plan, shared.account
         self._emit = partial(shared.account.emit, node=path)
         self._question = question
-        self._path, self._ask, self._turn = path, ask, turn
+        self._path, self._ask, self._turn, self._check = path, ask, turn, check
         self._session = Continued(session)
         self._rules: Rules
         self._host: HostFunctions
         self._retrieval: Retrieval
+        self._maps: OpenMaps
         self._repl: LiveRepl | None = None
         self._cause: Exception | None = None
         """What the root LM last raised."""
+        self._refusal: RootFailed | None = None
+        """How it refused a conversation as too long, while it may be asked the same in fewer characters."""
+        self._shown = 0
+        """The last iteration of which it was told what it is shown."""
+        self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run)
         self.corpus = Corpus.of(None)
         self.started = False
         """Whether the context was taken for a corpus."""
@@ -109,7 +132,7 @@ class Node:
             before=self._session.corpus,
         )
         self.started = True
-        messages = await self._open()
+        opening = await self._open()
         await self._emit(
             RunStarted(
                 self._question.text,
@@ -123,14 +146,20 @@ class Node:
         )
         if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
             await self._emit(Warned("stuffed_reprs", warning))
-        await self._emit(ConversationOpened(messages))
-        state, action = await self._decide(State(variables=self._session.variables), Opened(messages))
+        await self._emit(ConversationOpened(opening.messages))
+        state, action = await self._decide(State(variables=self._session.variables), opening)
         while True:
             match action:
                 case CallRootLM():
                     state, action = await self._call_root(state, action)
+                case FoldConversation():
+                    came = await self._folds.ask(action, self._rules.protocol)
+                    self._check_budget()
+                    state, action = await self._decide(state, came)
                 case RunCode():
                     state, action = await self._run_code(state, action)
+                case Verify():
+                    state, action = await self._verify(state, action)
                 case Finish():
                     return action
                 case Fail():
@@ -150,7 +179,7 @@ class Node:
     def _budget(self) -> Budget:
         return self._shared.calls.budget
 
-    async def _open(self) -> tuple[Message, ...]:
+    async def _open(self) -> Opened:
         """Make ready what works on the corpus. Returns what the root LM is told first."""
         shared, plan, corpus = self._shared, self._plan, self.corpus
         settings = repl_settings(plan, corpus, Sizes.of(plan), len(self._path))
@@ -164,16 +193,21 @@ class Node:
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
             protocol=plan.protocol,
+            verifies=self._check is not None,
             has_last_call=not self._path,
+            window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
         self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
-        reservations = Reservations(shared.calls.budget, settings.depth, self._emit)
+        reservations = Reservations(shared.calls.budget, settings.depth, self._emit, shared.sub.estimates)
         children = Children(shared, self._path, self._turn, Node)
+        sub_calls = sub_calls_of(shared, self._retrieval, reservations, foreign, self._emit, settings.sub_call_chars)
+        self._maps = OpenMaps()
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            sub_calls_of(shared, reservations, foreign, self._emit, settings.sub_call_chars),
+            sub_calls,
+            TypedMaps(sub_calls, reservations, shared.calls.budget, self._maps, settings.sub_call_chars),
             ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
             Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
@@ -186,7 +220,7 @@ class Node:
         self._repl = LiveRepl(open_repl, self._host, self._repl_opened, outlives=self._session.id is not None)
         seconds = self._budget.seconds_left()
         await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not whole)
-        return await shared.threads.run(opening_messages, plan, self._question, corpus, settings, self._session.words)
+        return await shared.threads.run(opened, plan, self._question, corpus, settings, self._session.words)
 
     async def _repl_opened(self) -> None:
         capabilities = self._plan.sandbox.capabilities()
@@ -197,17 +231,34 @@ class Node:
         work = partial(decide, self._rules, state, happening)
         # What checks an answer's type may take long over a short answer too.
         long = self._plan.answer_type.schema is not None or _chars(state, happening) > LONG_TEXT_CHARS
+        folding, folds = state.folding, state.folds
         state, action = await self._shared.threads.run(work) if long else work()
         self.draft = state.draft
-        if isinstance(action, CallRootLM) and action.shortened:
-            assert failure is not None
-            await self._emit(PromptShortened(action.iteration, failure.error, prompt_chars(action.messages)))
-            return state, action
-        if failure is not None:
-            await self._emit(failure)
-        if isinstance(action, CallRootLM) and action.iteration > 1:
-            await self._emit(IterationEnded(action.iteration - 1, action.messages[-1].content))
+        self._refusal = failure or self._refusal
+        if folding is not None and state.folds > folds:
+            await self._emit(Folded(folding.iteration, state.folded, prompt_chars(state.messages)))
+        await self._tell_of(action, state.messages[-1].content)
         return state, action
+
+    async def _tell_of(self, action: Action, shown: str) -> None:
+        """`shown` is what the root LM was told last."""
+        match action:
+            case FoldConversation(amid=True) | CallRootLM(folded=True):
+                return  # its call goes on
+            case CallRootLM(shortened=True):
+                assert self._refusal is not None
+                chars = prompt_chars(action.messages)
+                await self._emit(PromptShortened(action.iteration, self._refusal.error, chars))
+                return
+            case _:
+                refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            await self._emit(refusal)
+        if isinstance(action, (CallRootLM, FoldConversation)):
+            ended = action.iteration - isinstance(action, CallRootLM)
+            if ended > self._shown:
+                self._shown = ended
+                await self._emit(IterationEnded(ended, shown))
 
     def _view(self) -> BudgetView:
         budget = self._budget
@@ -223,7 +274,7 @@ class Node:
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         shared, iteration = self._shared, action.iteration
         chars = prompt_chars(action.messages)
-        if not action.shortened:
+        if not action.shortened and not action.folded:
             await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
         shared.calls.last_call |= action.last_call
         try:
@@ -234,7 +285,7 @@ class Node:
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
-        self._cause = None
+        self._cause = self._refusal = None
         called = completion if completion.tool_calls and self._rules.protocol == "tool" else None
         await self._emit(
             RootReplied(
@@ -250,11 +301,16 @@ class Node:
         )
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if (unknown := shared.root.unpriced(completion)) is not None:
+            await self._emit(Warned("cost_unknown", unknown))
         if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
         problem = unfinished(completion, called=called is not None)
-        replied = Replied(completion.text, self._view(), completion.finish, problem, called)
+        usage = Usage() if completion.cached or completion.usage.estimated_tokens else completion.usage
+        replied = Replied(
+            completion.text, self._view(), completion.finish, problem, called, usage.input_tokens, cut is not None
+        )
         return await self._decide(state, replied)
 
     def _check_budget(self) -> None:
@@ -265,6 +321,11 @@ class Node:
         self.draft, self.stop_reason = action.draft, action.stop_reason
         kind = RootModelError if action.stop_reason is None else LimitReachedError
         return caused_by(self._cause, kind, action.message)
+
+    async def _verify(self, state: State, action: Verify) -> Decision:
+        assert self._check is not None
+        objection, out_of_time = await self._check(action.finish, state.iteration)
+        return await self._decide(state, Verified(objection, self._view(), out_of_time))
 
     # -- running code
 
@@ -294,6 +355,7 @@ class Node:
         assert self._repl is not None
         await self._turn.begin()
         step = StepRecord(iteration, self._account.seconds)
+        self._maps.begin_step()
         await self._emit(CodeStarted(iteration, blocks))
         began = self._account.seconds()
         seconds = max(0.0, self._budget.seconds_left(last_call=self._shared.calls.last_call))
@@ -305,6 +367,7 @@ class Node:
         if isinstance(outcome, StepDone):
             facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
         else:
+            self._maps.forget()
             facts |= {"lost": outcome.reason}
         await self._emit(CodeEnded(iteration, self._running(iteration).model_copy(update=facts)))
         if self._host.fatal is not None:
@@ -315,6 +378,7 @@ class Node:
             sub_calls_made=step.sub_calls_made,
             sub_call_seconds=step.seconds,
             failed_batches=step.failed_batches(),
+            unresolved=self._maps.unresolved(),
             retrieved=len(self._retrieval.added),
             budget=self._view(),
         )
@@ -348,6 +412,8 @@ def _shown(decision: Decision) -> str:
     match action:
         case Finish():
             return action.text
+        case Verify():
+            return action.finish.text
         case Fail():
             return action.message
         case _:

@@ -8,11 +8,16 @@ from typing import Any
 
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.events import (
+    CheckEnded,
+    CheckStarted,
     Cited,
     CodeEnded,
     CodeStarted,
     ConversationOpened,
     Event,
+    Folded,
+    FoldEnded,
+    FoldStarted,
     HostCallEnded,
     HostCallStarted,
     IterationEnded,
@@ -31,7 +36,9 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import (
+    AnswerCheck,
     CodeExecution,
+    Fold,
     HostFunctionCall,
     Iteration,
     ModelCall,
@@ -40,6 +47,9 @@ from rlm_integrations.core.trace.records import (
     TraceMessage,
 )
 from rlm_integrations.core.usage import Usage
+
+_Started = IterationStarted | FoldStarted | SubCallStarted | HostCallStarted | CheckStarted
+"""What ends with an event of its own."""
 
 _CUT_OFF = "CancelledError: the run ended first"
 
@@ -51,7 +61,7 @@ class Recorder:
         self.trace = RLMTrace(question=question, context="", limits=limits)
         self._traces: dict[tuple[int, ...], RLMTrace] = {(): self.trace}
         """By the node: that of the run, and those of child RLMs."""
-        self._open: dict[tuple[tuple[int, ...], type, int], IterationStarted | SubCallStarted | HostCallStarted] = {}
+        self._open: dict[tuple[tuple[int, ...], type, int], _Started] = {}
         """What has started and not ended: by node, kind and number."""
         self._continued: dict[tuple[tuple[int, ...], int], _Continued] = {}
         """Open sub-calls whose model was asked more than once: by node and number."""
@@ -95,6 +105,16 @@ class Recorder:
             case PromptShortened():
                 call = _iteration(trace, event.iteration).call
                 call.prompt_chars, call.shortened = event.prompt_chars, call.shortened + 1
+            case FoldStarted():
+                self._open[event.node, FoldStarted, event.iteration] = event
+            case FoldEnded():
+                self._open.pop((event.node, FoldStarted, event.iteration), None)
+                _iteration(trace, event.iteration).folds.append(event.fold)
+            case Folded():
+                iteration = _iteration(trace, event.iteration)
+                iteration.folds[-1].taken = True
+                if (event.node, IterationStarted, event.iteration) in self._open:
+                    iteration.call.prompt_chars = event.prompt_chars
             case RootReplied():
                 self._end_root_call(event)
                 _iteration(trace, event.iteration).reply = event.reply
@@ -115,6 +135,11 @@ class Recorder:
                 self.trace.citations.append(event.citation)
             case CodeEnded():
                 _end_execution(trace, event)
+            case CheckStarted():
+                self._open[event.node, CheckStarted, event.number] = event
+            case CheckEnded():
+                self._open.pop((event.node, CheckStarted, event.number), None)
+                _iteration(trace, event.iteration).checks.append(event.check)
             case IterationEnded():
                 _iteration(trace, event.iteration).observation = event.observation
             case Warned():
@@ -132,7 +157,13 @@ class Recorder:
             seconds = at - started.at
             match started:
                 case IterationStarted():
-                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at)
+                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
+                case FoldStarted():
+                    call = ModelCall(
+                        prompt_chars=started.prompt_chars, error=_CUT_OFF, start=started.at, seconds=seconds
+                    )
+                    fold = Fold(call=call, up_to=started.up_to)
+                    yield FoldEnded(started.iteration, fold, node=started.node, at=at, run=started.run)
                 case SubCallStarted():
                     call = SubCall(
                         number=started.number,
@@ -144,7 +175,7 @@ class Recorder:
                         seconds=seconds,
                         **self._so_far(started),
                     )
-                    yield SubCallEnded(started.iteration, call, node=started.node, at=at)
+                    yield SubCallEnded(started.iteration, call, node=started.node, at=at, run=started.run)
                 case HostCallStarted():
                     record = HostFunctionCall(
                         name=started.name,
@@ -153,9 +184,13 @@ class Recorder:
                         start=started.at,
                         seconds=seconds,
                     )
-                    yield HostCallEnded(
-                        started.iteration, started.number, record, started.sub_call, node=started.node, at=at
-                    )
+                    ended = HostCallEnded(started.iteration, started.number, record, started.sub_call)
+                    ended.happened(at, started.node, started.run)
+                    yield ended
+
+                case CheckStarted():
+                    check = AnswerCheck(name=started.name, error=_CUT_OFF, start=started.at, seconds=seconds)
+                    yield CheckEnded(started.iteration, started.number, check, node=started.node, at=at)
 
     def _of_sub_call(self, node: tuple[int, ...], number: int) -> _Continued:
         return self._continued.setdefault((node, number), _Continued())
@@ -204,9 +239,10 @@ class _Continued:
         self.usage += event.usage
 
 
-def _inner_first(started: IterationStarted | SubCallStarted | HostCallStarted) -> tuple[int, bool]:
-    """Children end before their parents, and calls of a sub-LM's tools before its sub-call."""
-    return -len(started.node), isinstance(started, SubCallStarted)
+def _inner_first(started: _Started) -> tuple[int, bool]:
+    """Children end before their parents, calls of a sub-LM's tools before its sub-call, and a fold before the call that
+    it is made amid."""
+    return -len(started.node), isinstance(started, (SubCallStarted, IterationStarted))
 
 
 def _iteration(trace: RLMTrace, number: int) -> Iteration:

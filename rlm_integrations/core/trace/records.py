@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal, cast
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,9 +12,15 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Finish
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.surrogates import Text
+from rlm_integrations.core.trace.carriers import find_trace
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line
+from rlm_integrations.trace_page.card import card
+from rlm_integrations.trace_page.page import write_page
+
+Agreement = Literal["agreed", "reconciled", "differed"]
+"""Of two blind runs of one question: their answers were the same; a third run said which holds; or neither."""
 
 
 class _Record(BaseModel):
@@ -56,6 +63,17 @@ class HostFunctionCall(_Record):
     seconds: float = 0.0
 
 
+class SentImage(_Record):
+    """A picture that went with a sub-call. Its bytes are not kept."""
+
+    name: Text
+    mime_type: str
+    bytes: int
+    """How many it has."""
+    document_id: Text | None = None
+    """The document that has it; None where that is none of the run's corpus."""
+
+
 class SubCall(_Record):
     """One call of a sub-LM, from inside the root's code; or of a child RLM, which has a trace of its own."""
 
@@ -65,6 +83,8 @@ class SubCall(_Record):
     """The batch it belongs to, and its place in it, from 0."""
     index: int | None = None
     prompt: Text
+    images: list[SentImage] = Field(default_factory=list[SentImage])
+    """The pictures that the sub-LM saw."""
     reply: Text | None = None
     """Also where the call failed because of how it ended: cut, refused or empty."""
     error: Text | None = None
@@ -90,7 +110,8 @@ class SubCall(_Record):
     @property
     def model_calls(self) -> int:
         """How many calls of models it stands for."""
-        return self.requests if self.child is None else self.child.iteration_count + self.child.sub_call_count
+        child = self.child
+        return self.requests if child is None else child.iteration_count + child.fold_count + child.sub_call_count
 
     @property
     def failed_model_calls(self) -> int:
@@ -145,6 +166,31 @@ class CodeExecution(_Record):
         return sum((call.whole_usage for call in self.sub_calls), omitted)
 
 
+class AnswerCheck(_Record):
+    """What one check of `verify=` said of an answer."""
+
+    name: str
+    objection: Text | None = None
+    """Why it refused the answer; None where it took it, or broke."""
+    error: Text | None = None
+    """How it broke; None where it did not."""
+    start: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+
+class Fold(_Record):
+    """One call of the root LM for a summary of its older iterations. The trace keeps them all the same."""
+
+    call: ModelCall
+    up_to: int
+    """The number of the last iteration that the summary is to stand for."""
+    reply: Text = ""
+    """What it wrote. Its words stand in place of those iterations, without code, and cut where they are too long."""
+    taken: bool = False
+    """Whether it was a summary, so that the conversation went on with it."""
+
+
 class Iteration(_Record):
     """One call of the root LM, the code of its reply, and what the root was shown next."""
 
@@ -153,16 +199,28 @@ class Iteration(_Record):
     reply: Text
     """Empty where the call failed: `call.error` says why."""
     execution: CodeExecution | None = None
+    checks: list[AnswerCheck] = Field(default_factory=list[AnswerCheck])
+    """Those of the answer that it came to, up to the first that refused it."""
     observation: Text | None = None
     """What the root was shown of it; None where the run ended with this iteration."""
     last_call: bool = False
     """Whether this was the extra call after a limit was met."""
+    folds: list[Fold] = Field(default_factory=list[Fold])
+    """Summaries that the root LM was asked for after this iteration, or amid it where `call` was refused as too long:
+    the last one at most was taken."""
+
+    @property
+    def root_usage(self) -> Usage:
+        """Of all calls of the root LM."""
+        return sum((fold.call.usage for fold in self.folds), self.call.usage)
 
 
 class OmittedIterations(_Record):
     """Iterations that a summary left out of the middle."""
 
     count: int
+    folds: int = 0
+    """Calls for summaries of older iterations."""
     root_usage: Usage = Usage()
     sub_usage: Usage = Usage()
     sub_calls: int = 0
@@ -203,6 +261,10 @@ class RLMTrace(_Record):
     stop_reason: StopReason | None = None
     """None where the run failed."""
     error: Text | None = None
+    agreement: Agreement | None = None
+    """Of two blind runs (`Twice`), of which this is the one whose answer was given; None where there was one."""
+    beside: list[RLMTrace] = Field(default_factory=lambda: list[RLMTrace]())
+    """The other runs of the same question, in their order. Totals count them."""
     warnings: list[Text] = []
     """What the user should know of the models: a server that counts no tokens, for one."""
     seconds: float = 0.0
@@ -222,32 +284,61 @@ class RLMTrace(_Record):
 
     @property
     def iteration_count(self) -> int:
-        return len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
+        own = len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
+        return sum((trace.iteration_count for trace in self.beside), own)
+
+    @property
+    def fold_count(self) -> int:
+        """How often the root LM was asked for a summary of its older iterations."""
+        omitted = self.omitted_iterations.folds if self.omitted_iterations else 0
+        return sum((len(iteration.folds) for iteration in self.iterations), omitted)
 
     @property
     def sub_call_count(self) -> int:
         omitted = self.omitted_iterations.sub_calls if self.omitted_iterations else 0
-        return sum((execution.sub_call_count for execution in self.executions), omitted)
+        own = sum((execution.sub_call_count for execution in self.executions), omitted)
+        return sum((trace.sub_call_count for trace in self.beside), own)
 
     @property
     def failed_sub_call_count(self) -> int:
         omitted = self.omitted_iterations.failed_sub_calls if self.omitted_iterations else 0
-        return sum((execution.failed_sub_call_count for execution in self.executions), omitted)
+        own = sum((execution.failed_sub_call_count for execution in self.executions), omitted)
+        return sum((trace.failed_sub_call_count for trace in self.beside), own)
 
     @property
     def root_usage(self) -> Usage:
         omitted = self.omitted_iterations.root_usage if self.omitted_iterations else Usage()
-        return sum((iteration.call.usage for iteration in self.iterations), omitted)
+        own = sum((iteration.root_usage for iteration in self.iterations), omitted)
+        return sum((trace.root_usage for trace in self.beside), own)
 
     @property
     def sub_usage(self) -> Usage:
         omitted = self.omitted_iterations.sub_usage if self.omitted_iterations else Usage()
-        return sum((execution.usage for execution in self.executions), omitted)
+        own = sum((execution.usage for execution in self.executions), omitted)
+        return sum((trace.sub_usage for trace in self.beside), own)
 
     @property
     def usage(self) -> Usage:
-        """Of the whole tree: root calls and sub-calls."""
+        """Of the whole tree, root calls and sub-calls, and of the runs beside it."""
         return self.root_usage + self.sub_usage
+
+    def to_html(self, path: str | os.PathLike[str], documents: Mapping[str, str] | None = None) -> None:
+        """Write it as one HTML page, which any browser opens without a network: timeline, steps, calls, search.
+
+        It holds all that the trace holds, so a new file is its owner's alone (mode 0600).
+
+        Args:
+            path: The file. What stood in it is replaced.
+            documents: Their texts, by id: each quote that was cited from one of them is shown amid its words there.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        write_page(self.model_dump(mode="json"), path, documents or {})
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: short, as its repr."""
+        return card(self, "trace.to_html(path)  # the whole run as a page")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """How large it is: asyncio, debuggers and notebooks take the repr of a run's result unasked."""
@@ -271,34 +362,12 @@ class RLMTrace(_Record):
         trace: object = getattr(carrier, "trace", None)
         if isinstance(trace, RLMTrace):
             return trace
-        if (found := _find_trace(carrier, 3)) is not None:
+        if (found := find_trace(carrier)) is not None:
             return cls.model_validate(found)
         raise InvalidArgumentError(
             f"carrier: this {type(carrier).__name__} carries no RLM trace; pass what RLMRunnable, RLMQueryEngine or "
             'RLMEngine returned, made with trace="summary" or "full"'
         )
-
-
-_REPORTS = ("response_metadata", "metadata")
-_HOLDERS = ("artifact", "message", "raw", "data", "kwargs")
-"""Where a ToolMessage, an output, or a message that was dumped has the message with the trace."""
-
-
-def _find_trace(carrier: object, depth: int) -> object:
-    reports = (_get(_entry(carrier, name), "rlm") for name in _REPORTS)
-    for report in (carrier, _get(carrier, "rlm"), *reports):
-        if isinstance(trace := _get(report, "trace"), dict):
-            return cast("dict[str, object]", trace)
-    held = (_entry(carrier, name) for name in _HOLDERS) if depth else ()
-    return next((found for each in held if each is not None and (found := _find_trace(each, depth - 1))), None)
-
-
-def _entry(carrier: object, name: str) -> object:
-    return _get(cast(object, carrier), name) if isinstance(carrier, dict) else getattr(carrier, name, None)
-
-
-def _get(mapping: object, key: str) -> object:
-    return cast("dict[str, object]", mapping).get(key) if isinstance(mapping, dict) else None
 
 
 SubCall.model_rebuild()

@@ -6,12 +6,15 @@ import json
 from typing import NamedTuple
 
 from rlm_integrations.core.trace.records import (
+    AnswerCheck,
     CodeExecution,
     HostFunctionCall,
     Iteration,
+    ModelCall,
     OmittedIterations,
     OmittedSubCalls,
     RLMTrace,
+    SentImage,
     SubCall,
     TraceMessage,
 )
@@ -88,6 +91,7 @@ def _cut_trace(trace: RLMTrace, level: _Level) -> RLMTrace:
             "opening": [TraceMessage(role=m.role, content=_cut(m.content, chars)) for m in trace.opening[:4]],
             "iterations": [_cut_iteration(iteration, level) for iteration in kept],
             "omitted_iterations": _omitted(left_out, trace.omitted_iterations),
+            "beside": [_cut_trace(run, _of_run_beside(level)) for run in trace.beside],
             "citations": [c for c in trace.citations if len(c.cited_text) <= chars][: level.citations],
         }
     )
@@ -100,7 +104,8 @@ def _omitted(iterations: list[Iteration], before: OmittedIterations | None) -> O
     executions = [iteration.execution for iteration in iterations if iteration.execution]
     return OmittedIterations(
         count=before.count + len(iterations),
-        root_usage=sum((iteration.call.usage for iteration in iterations), before.root_usage),
+        folds=before.folds + sum(len(iteration.folds) for iteration in iterations),
+        root_usage=sum((iteration.root_usage for iteration in iterations), before.root_usage),
         sub_usage=sum((execution.usage for execution in executions), before.sub_usage),
         sub_calls=before.sub_calls + sum(execution.sub_call_count for execution in executions),
         failed_sub_calls=before.failed_sub_calls + sum(execution.failed_sub_call_count for execution in executions),
@@ -111,18 +116,43 @@ def _cut_iteration(iteration: Iteration, level: _Level) -> Iteration:
     chars, execution = level.chars, iteration.execution
     return iteration.model_copy(
         update={
-            "call": iteration.call.model_copy(
-                update={
-                    "model": _cut_if(iteration.call.model, chars),
-                    "error": _cut_if(iteration.call.error, level.error_chars),
-                    "thoughts": _cut(iteration.call.thoughts, chars),
-                }
-            ),
+            "call": _cut_call(iteration.call, level),
+            "folds": [
+                fold.model_copy(update={"call": _cut_call(fold.call, level), "reply": _cut(fold.reply, chars)})
+                for fold in iteration.folds
+            ],
             "reply": _cut(iteration.reply, chars),
+            "checks": [_cut_check(check, level) for check in iteration.checks[: level.sub_calls]],
             "observation": _cut_if(iteration.observation, chars),
             "execution": None if execution is None else _cut_execution(execution, level),
         }
     )
+
+
+def _cut_check(check: AnswerCheck, level: _Level) -> AnswerCheck:
+    return check.model_copy(
+        update={
+            "name": _cut(check.name, level.chars),
+            "objection": _cut_if(check.objection, level.chars),
+            "error": _cut_if(check.error, level.error_chars),
+        }
+    )
+
+
+def _cut_call(call: ModelCall, level: _Level) -> ModelCall:
+    return call.model_copy(
+        update={
+            "model": _cut_if(call.model, level.chars),
+            "error": _cut_if(call.error, level.error_chars),
+            "thoughts": _cut(call.thoughts, level.chars),
+        }
+    )
+
+
+def _of_run_beside(level: _Level) -> _Level:
+    """What is kept of another run of the question: a third, for there are at most two."""
+    few = {"sub_calls": level.sub_calls // 3, "citations": level.citations // 3, "iterations": level.iterations // 3}
+    return level._replace(chars=min(level.chars, 600), **few)
 
 
 def _of_child(level: _Level) -> _Level:
@@ -137,6 +167,7 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
         call.model_copy(
             update={
                 "prompt": _cut(call.prompt, chars),
+                "images": _cut_images(call.images, level),
                 "reply": _cut_if(call.reply, chars),
                 "error": _cut_if(call.error, level.error_chars),
                 "model": _cut_if(call.model, chars),
@@ -159,6 +190,15 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
             "host_calls": _cut_host_calls(execution.host_calls, level),
         }
     )
+
+
+def _cut_images(images: list[SentImage], level: _Level) -> list[SentImage]:
+    return [
+        image.model_copy(
+            update={"name": _cut(image.name, level.chars), "document_id": _cut_if(image.document_id, level.chars)}
+        )
+        for image in images[: level.sub_calls]
+    ]
 
 
 def _cut_host_calls(calls: list[HostFunctionCall], level: _Level) -> list[HostFunctionCall]:
