@@ -102,9 +102,12 @@ def test_it_says_why_process_is_out(monkeypatch: pytest.MonkeyPatch, capsys: Any
 
 
 def test_with_few_descriptors_it_ends_without_a_traceback(tmp_path: Path) -> None:
+    for name in ("langchain_core", "llama_index", "openai"):  # an import takes a second, and no more descriptors
+        (tmp_path / f"{name}.py").write_text("raise ImportError('half installed')\n")
     program = [sys.executable, "-m", "rlm_integrations", "doctor"]
     few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))  # noqa: E731
-    done = subprocess.run(program, capture_output=True, text=True, preexec_fn=few, check=False)
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}
+    done = subprocess.run(program, capture_output=True, text=True, preexec_fn=few, check=False, env=env)
     assert "Traceback" not in done.stdout + done.stderr
     assert "model-written code is" in done.stdout
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import pkgutil
 import subprocess
 import sys
@@ -271,11 +270,17 @@ def test_threads_may_query_while_others_install_and_uninstall(documents):
 
 
 @pytest.mark.parametrize(("value", "installed"), [("", True), ("1", False)])
-def test_importing_installs_unless_the_environment_says_no(value, installed):
-    code = "from rlm_integrations.llama_index import is_installed; print(is_installed())"
-    env = {**os.environ, "RLM_INTEGRATIONS_NO_INSTALL": value}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == str(installed)
+def test_importing_installs_unless_the_environment_says_no(value, installed, run_program):
+    """In a process that has imported LlamaIndex, and nothing of ours for it."""
+    code = f"""
+import os, sys
+assert "llama_index.core" in sys.modules and "rlm_integrations.llama_index" not in sys.modules
+os.environ["RLM_INTEGRATIONS_NO_INSTALL"] = {value!r}
+from rlm_integrations.llama_index import is_installed
+print(is_installed())
+"""
+    done = run_program(code, everything=True, warnings=None)
+    assert (done.stdout.strip(), done.stderr) == (str(installed), "")
 
 
 def test_without_llama_index_the_error_names_the_extra():
