@@ -15,10 +15,13 @@ from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
 from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
+from rlm_integrations.cli.spending import Spending
 from rlm_integrations.cli.trace_file import TraceFile
+from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
+from rlm_integrations.core.run.checks import Twice
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.engine import RLMEngine
@@ -26,6 +29,12 @@ from rlm_integrations.files.finding import STDIN
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
+
+_AGREEMENT = {
+    "agreed": "Two runs agreed.",
+    "reconciled": "Two runs differed, and a third said which holds.",
+    "differed": "Two runs differed, and nothing says which holds.",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,11 @@ class Ask:
     protocol: CodeProtocol
     as_json: bool
     trace: Path | None
+    twice: bool = False
+    """Whether two blind runs must agree."""
+    prices: RunPrices | None = None
+    ask_above: float | None = None
+    """US dollars; None: nobody is to be asked."""
 
 
 def answer_question(ask: Ask, view: LiveView) -> None:
@@ -56,9 +70,11 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             ask.root,
             sub_llm=ask.sub,
             limits=ask.limits,
+            prices=ask.prices,
             sandbox=ask.sandbox,
             protocol=ask.protocol,
-            on_event=view.see,
+            verify=Twice() if ask.twice else None,
+            on_event=view.see if ask.ask_above is None else Spending(view, ask.ask_above).see,
         )
         try:
             with view:
@@ -81,6 +97,8 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
         delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
     tell_run(view)
+    if result.agreement is not None:
+        say(_AGREEMENT[result.agreement])
     limit = result.stop_reason not in ("answer", "plain_reply")  # all others name one
     if limit:
         say(f"Stopped by: {result.stop_reason}")

@@ -27,7 +27,7 @@ from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Asked, Said, ToolLoop, take_reply
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
-from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
+from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import RunError, boundary
 from rlm_integrations.core.wording import error_words, number
@@ -101,16 +101,17 @@ class SubCalls:
         Returns the record, with the error of a call that failed, and whether asking again can help. `tell` says
         whether the user is still to be told of the reservation.
         """
-        cut, again = None, False
+        cut, again, unknown = None, False, None
         refusal: BudgetError | None = None
         asked = Asked(call.prompt, tuple([picture.image for picture in pictures]))
         told = [picture.told for picture in pictures]
         with ReservedCall(call, step, self._reservations, self._emit, images=told) as sent:
             try:
                 if tell:
-                    await self._emit(SubCallsReserved(step.iteration, 1))
+                    await self._reservations.tell(step, 1, len(call.prompt))
                 said = await self._asked(asked, step, sent)
                 record, completion = sent.sent_record, said.completion
+                unknown = self._model.unpriced(completion)
                 chars = prompt_chars(said.messages)
                 cut = await off_loop(chars, silently_cut, said.messages, chars, completion)
                 if cut is not None:
@@ -137,6 +138,8 @@ class SubCalls:
         if record.usage.estimated_tokens and not self._warned:
             self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if unknown is not None:
+            await self._emit(Warned("cost_unknown", unknown))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
         return record, again

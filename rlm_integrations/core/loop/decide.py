@@ -6,24 +6,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rlm_integrations.core.calls.budget import limit_with_its_name, limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.failures import MOST_UNCALLED, never_calls, outgrown, said_nothing
 from rlm_integrations.core.loop.folding import fold_again, fold_due, folded, not_folded, summary_in
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
-from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks, unfinished_reply
+from rlm_integrations.core.loop.happenings import (
+    BudgetView,
+    CodeRan,
+    Happening,
+    Opened,
+    Replied,
+    RootCallFailed,
+    Verified,
+)
+from rlm_integrations.core.loop.observation import (
+    StepContext,
+    objected_answer,
+    observe,
+    output_text,
+    quoted_blocks,
+    unfinished_reply,
+)
 from rlm_integrations.core.loop.outcomes import failed_steps, failure, may_be_example, names_set, word_for_no_variable
 from rlm_integrations.core.loop.quotations import Quotations, fenced, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
 from rlm_integrations.core.loop.window import Window, chars_of
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, nudge
@@ -35,7 +52,26 @@ _LAST_CALL_DRAFT_CHARS = 4_000
 
 
 def decide(rules: Rules, state: State, happening: Happening) -> Decision:
-    """The next state and action. Equal arguments give equal decisions."""
+    """The next state and action. Equal arguments give equal decisions.
+
+    An answer is refused while typed maps have unresolved results, as long as something can be done about them; else it
+    says so.
+    """
+    after, action = _decide(rules, state, happening)
+    if isinstance(action, Finish) and after.unresolved:
+        if isinstance(happening, Replied | CodeRan) and _may_be_mended(rules, after, action, happening.budget):
+            if isinstance(happening, CodeRan):
+                return _on_code_ran(rules, state, happening, refused_for_maps=True)
+            return _refused_for_maps(rules, after, happening.budget)
+        action = replace(action, unresolved=unresolved_words(after.unresolved))
+    if isinstance(action, Finish) and rules.verifies and not isinstance(happening, Verified):
+        ran = happening if isinstance(happening, CodeRan) else None
+        after = after._replace(to_verify=action, ran=ran, draft=action.text, draft_is_json=action.is_json)
+        return after, Verify(action)
+    return after, action
+
+
+def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages, window = happening.messages, Window(rules.window_tokens)
@@ -52,6 +88,8 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
             return _on_code_ran(rules, state, happening)
         case RootCallFailed():
             return _on_root_failed(rules, state, happening)
+        case Verified():
+            return _on_verified(rules, state, happening)
 
 
 def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
@@ -113,18 +151,33 @@ def _answer_with_an_example(rules: Rules, state: State) -> Action | None:
     return Finish(said, "plain_reply") if parsed.blocks == state.example else None
 
 
-def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
-    """An answer ends the run; else there is something to show."""
+def _may_be_mended(rules: Rules, state: State, finish: Finish, budget: BudgetView) -> bool:
+    """Whether the root LM can still do something about an answer."""
+    of_itself = state.last_call is None and finish.stop_reason in ("answer", "plain_reply")
+    return of_itself and _limit_met(rules, state, budget) is None
+
+
+def _refused_for_maps(rules: Rules, state: State, budget: BudgetView) -> Decision:
+    """A reply without code was an answer, and is refused."""
+    where = _where(rules, state, "")
+    told = nudge("nudge_unresolved", rules.protocol, why=refused_for(state.unresolved), **where)
+    return _go_on(rules, state, result_of_refused(state.parsed, told), budget)
+
+
+def _on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: bool = False) -> Decision:
+    """An answer ends the run, unless it is `refused_for_maps`; else there is something to show."""
     outcome, misfit = ran.outcome, None
+    state = state._replace(unresolved=ran.unresolved)
     changes = _failed_so(state, failure(outcome))
     if isinstance(outcome, StepDone):
         answer = outcome.answer
-        if answer.ready:
-            misfit = rules.misfit(answer.content, answer.is_json)
-            if misfit is None:
-                return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
         variables = (state.variables or frozenset()) | names_set(outcome)
         changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
+        if answer.ready:
+            misfit = rules.misfit(answer.content, answer.is_json)
+            if misfit is None and not refused_for_maps:
+                finish = Finish(answer.content, state.last_call or "answer", answer.is_json)
+                return state._replace(example=(), **changes), finish
     elif state.last_call is None:
         changes |= {"draft": "", "draft_is_json": False, "variables": frozenset()}
     example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
@@ -132,6 +185,49 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
+    return _go_on(
+        rules,
+        state,
+        _observation(rules, state, ran, misfit, word is not None, example, refused_for_maps=refused_for_maps),
+        ran.budget,
+    )
+
+
+def _on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
+    """What was refused goes back with the words why, while there is somebody to mend it."""
+    finish, why = state.to_verify, verified.objection
+    assert finish is not None
+    if why is None:
+        return state, replace(finish, verified=True)
+    refused = replace(finish, verified=False, objection=why)
+    if verified.out_of_time:
+        return state, replace(refused, stop_reason=state.last_call or "timeout", unchecked=True)
+    if state.last_call is not None or finish.stop_reason not in ("answer", "plain_reply"):
+        return state, refused
+    objected = objected_answer(why, fence_tag(rules.fence_key, str(state.iteration), why))
+    if state.ran is not None:
+        told = _observation(rules, state, state.ran, objected=objected)
+    elif _limit_met(rules, state, verified.budget) is not None:
+        told = result_of_refused(state.parsed, objected)  # the last call follows, and wants no code
+    else:
+        where = _where(rules, state, "")
+        told = nudge("nudge_objected", rules.protocol, objected=objected, **where)
+        told = result_of_refused(state.parsed, told)
+    return _go_on(rules, state, told, verified.budget)
+
+
+def _observation(
+    rules: Rules,
+    state: State,
+    ran: CodeRan,
+    misfit: str | None = None,
+    no_variable: bool = False,
+    example: bool = False,
+    objected: str | None = None,
+    *,
+    refused_for_maps: bool = False,
+) -> str:
+    """What the root LM is shown of the code of its last reply."""
     context = StepContext(
         step=state.iteration,
         max_iterations=rules.limits.max_iterations,
@@ -142,15 +238,17 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         quoted=state.parsed.quoted,
         unseen=state.parsed.unseen,
         unfinished=state.unfinished,
-        tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
+        tag=fence_tag(rules.fence_key, str(state.iteration), output_text(ran.outcome.output)),
         misfit=misfit,
+        refused_for_maps=refused_for_maps,
+        objected=objected,
         unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
-        no_variable=word is not None,
+        no_variable=no_variable,
         unmarked=state.parsed.unmarked,
         example=example,
         protocol=rules.protocol,
     )
-    return _go_on(rules, state, observe(ran, context), ran.budget)
+    return observe(ran, context)
 
 
 def _failed_so(state: State, why: str) -> dict[str, Any]:

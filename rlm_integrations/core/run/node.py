@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
@@ -21,14 +22,24 @@ from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.open_maps import OpenMaps
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.host.typed_maps import TypedMaps
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.happenings import (
+    BudgetView,
+    CodeRan,
+    Happening,
+    Opened,
+    Replied,
+    RootCallFailed,
+    Verified,
+)
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
@@ -63,11 +74,14 @@ from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, StepDone
 
+CheckAnswer = Callable[[Finish, int], Awaitable[tuple[str | None, bool]]]
+"""(answer, iteration) -> why it is refused, or None; and whether the run's time was up before that was known."""
+
 
 class Node:
     """A root LM over one corpus, with a REPL of its own, or that of its session.
 
-    `path` is its place in the tree of the run.
+    `path` is its place in the tree of the run. `check` looks at what would be its answer.
     """
 
     def __init__(
@@ -78,15 +92,17 @@ class Node:
         ask: AskRootLM,
         turn: Turn,
         session: SessionMemory | None = None,
+        check: CheckAnswer | None = None,
     ) -> None:
         self._shared, self._plan, self._account = shared, shared.plan, shared.account
         self._emit = partial(shared.account.emit, node=path)
         self._question = question
-        self._path, self._ask, self._turn = path, ask, turn
+        self._path, self._ask, self._turn, self._check = path, ask, turn, check
         self._session = Continued(session)
         self._rules: Rules
         self._host: HostFunctions
         self._retrieval: Retrieval
+        self._maps: OpenMaps
         self._repl: LiveRepl | None = None
         self._cause: Exception | None = None
         """What the root LM last raised."""
@@ -142,6 +158,8 @@ class Node:
                     state, action = await self._decide(state, came)
                 case RunCode():
                     state, action = await self._run_code(state, action)
+                case Verify():
+                    state, action = await self._verify(state, action)
                 case Finish():
                     return action
                 case Fail():
@@ -175,17 +193,21 @@ class Node:
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
             protocol=plan.protocol,
+            verifies=self._check is not None,
             has_last_call=not self._path,
             window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
         self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
-        reservations = Reservations(shared.calls.budget, settings.depth, self._emit)
+        reservations = Reservations(shared.calls.budget, settings.depth, self._emit, shared.sub.estimates)
         children = Children(shared, self._path, self._turn, Node)
+        sub_calls = sub_calls_of(shared, self._retrieval, reservations, foreign, self._emit, settings.sub_call_chars)
+        self._maps = OpenMaps()
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            sub_calls_of(shared, self._retrieval, reservations, foreign, self._emit, settings.sub_call_chars),
+            sub_calls,
+            TypedMaps(sub_calls, reservations, shared.calls.budget, self._maps, settings.sub_call_chars),
             ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
             self._retrieval,
             Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
@@ -279,6 +301,8 @@ class Node:
         )
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if (unknown := shared.root.unpriced(completion)) is not None:
+            await self._emit(Warned("cost_unknown", unknown))
         if cut := await off_loop(chars, silently_cut, action.messages, chars, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
@@ -304,6 +328,11 @@ class Node:
         self.draft, self.stop_reason = action.draft, action.stop_reason
         kind = RootModelError if action.stop_reason is None else LimitReachedError
         return caused_by(self._cause, kind, action.message)
+
+    async def _verify(self, state: State, action: Verify) -> Decision:
+        assert self._check is not None
+        objection, out_of_time = await self._check(action.finish, state.iteration)
+        return await self._decide(state, Verified(objection, self._view(), out_of_time))
 
     # -- running code
 
@@ -333,6 +362,7 @@ class Node:
         assert self._repl is not None
         await self._turn.begin()
         step = StepRecord(iteration, self._account.seconds)
+        self._maps.begin_step()
         await self._emit(CodeStarted(iteration, blocks))
         began = self._account.seconds()
         seconds = max(0.0, self._budget.seconds_left(last_call=self._shared.calls.last_call))
@@ -344,6 +374,7 @@ class Node:
         if isinstance(outcome, StepDone):
             facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
         else:
+            self._maps.forget()
             facts |= {"lost": outcome.reason}
         await self._emit(CodeEnded(iteration, self._running(iteration).model_copy(update=facts)))
         if self._host.fatal is not None:
@@ -354,6 +385,7 @@ class Node:
             sub_calls_made=step.sub_calls_made,
             sub_call_seconds=step.seconds,
             failed_batches=step.failed_batches(),
+            unresolved=self._maps.unresolved(),
             retrieved=len(self._retrieval.added),
             budget=self._view(),
         )
@@ -387,6 +419,8 @@ def _shown(decision: Decision) -> str:
     match action:
         case Finish():
             return action.text
+        case Verify():
+            return action.finish.text
         case Fail():
             return action.message
         case _:

@@ -16,14 +16,16 @@ from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Finish
-from rlm_integrations.core.loop.limit_met import limit_warning
+from rlm_integrations.core.loop.limit_met import limit_warning, unverified_warning
 from rlm_integrations.core.loop.nothing_read import nothing_read_warning
+from rlm_integrations.core.loop.unresolved import unresolved_warning
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
 from rlm_integrations.core.run.node import Node
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn, Turns
+from rlm_integrations.core.run.verification import Verification
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
@@ -46,13 +48,15 @@ class RunTree:
         *,
         sync: bool,
         session: SessionMemory | None = None,
+        is_part: bool = False,
     ) -> None:
+        """`is_part`: it is one of several runs of its question, whose trace whoever joins them hands out."""
         if session is not None:
             session.go_over(context)
         read = read_question if session is None else session.read
         asked = read(question, plan.limits.message_chars)
         self._plan, self._question, self._context = plan, asked.text, context
-        self._asked, self._session = asked, session
+        self._asked, self._session, self._is_part = asked, session, is_part
         self._account = Account(asked.text, plan.limits, plan.on_event, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
@@ -65,7 +69,11 @@ class RunTree:
         turns = Turns(plan.limits.max_repls)
         shared = Shared(plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns)
         ask = partial(self._calls.root_call, root, with_tool=plan.protocol == "tool")
-        self._node = Node(shared, asked, (), ask, Turn(turns, 0), session)
+        self._verification = Verification(plan.checks, self._calls, self._threads, self._account, plan.ends_run)
+        self._in_question: RLMResult[Any] | None = None
+        """What the user's checks look at."""
+        check = self._check if plan.checks else None
+        self._node = Node(shared, asked, (), ask, Turn(turns, 0), session, check)
 
     async def perform(self) -> RLMResult[Any]:
         """The result of the run.
@@ -103,7 +111,7 @@ class RunTree:
             await self._end(result)
             return result
         finally:
-            if self._account.closed:  # not a call that was refused
+            if self._account.closed and not self._is_part:  # not a call that was refused
                 collect(self._account.trace)
             self._threads.close()
             if not closed_loop:
@@ -113,9 +121,21 @@ class RunTree:
         """Tell of an answer that is less than it looks."""
         if action.nothing_read:
             await self._account.emit(Warned("nothing_read", nothing_read_warning(self._question)))
+        if action.unresolved:
+            await self._account.emit(Warned("unresolved", unresolved_warning(action.unresolved, self._question)))
         warning = limit_warning(action, self._question, self._plan.limits)
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))
+
+        if action.objection is not None and self._plan.on_limit == "answer":
+            await self._account.emit(Warned("unverified", unverified_warning(action.objection, self._question)))
+
+    async def _check(self, action: Finish, iteration: int) -> tuple[str | None, bool]:
+        """Why the user's checks refuse the answer, None where they do not; and whether the run's time was up."""
+        self._in_question = result = await self._finished(action)
+        objection = await self._verification.objection(result, iteration)
+        self._in_question = None
+        return objection
 
     async def _finished(self, action: Finish) -> RLMResult[Any]:
         answer_type = self._plan.answer_type
@@ -127,7 +147,7 @@ class RunTree:
         # A long one may take longer than an event loop should wait, and what checks a type over a short one too.
         long = answer_type.schema is not None or len(action.text) > LONG_TEXT_CHARS
         answer, shown = await self._threads.run(read) if long else read()
-        return self._result(answer, shown, action.stop_reason)
+        return self._result(answer, shown, action.stop_reason, action.verified, action.objection)
 
     async def _end(self, result: RLMResult[Any]) -> None:
         """The run has its answer. Raises RunError, with that result, where it is not simply to be handed back."""
@@ -157,13 +177,22 @@ class RunTree:
             raised = RunError(words)
         else:
             words = f"the run was ended by {type(error).__name__}"
-        result = self._result(self._node.draft, self._node.draft, self._node.stop_reason)
+        checked = self._in_question
+        answer, text = (self._node.draft,) * 2 if checked is None else (checked.answer, checked.text)
+        result = self._result(answer, text, self._node.stop_reason)
         keep_result(raised, result)
         await self._account.end_badly(RunFailed(words, result), raised)
         return raised
 
-    def _result(self, answer: Any, text: str, stop_reason: StopReason | None) -> RLMResult[Any]:
+    def _result(
+        self,
+        answer: Any,
+        text: str,
+        stop_reason: StopReason | None,
+        verified: bool | None = None,
+        objection: str | None = None,
+    ) -> RLMResult[Any]:
         trace = self._account.trace
         evidence = Evidence(trace, self._node.corpus, self._node.retrieved)
-        self._kept = RLMResult(answer, text, tuple(trace.citations), evidence, stop_reason, trace)
+        self._kept = RLMResult(answer, text, tuple(trace.citations), evidence, stop_reason, trace, verified, objection)
         return self._kept
