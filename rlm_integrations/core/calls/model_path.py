@@ -49,7 +49,6 @@ class ModelPath:
         self._served_by: object = getattr(model, "served_by", model)
         self._takes_system = True
         self._last: tuple[Message, ...] = ()
-        self._last_sent: tuple[Message, ...] = ()
         self._form: tuple[Message, ...] = ()
         """The last conversation in the form in which it was sent."""
 
@@ -115,14 +114,17 @@ class ModelPath:
         A conversation only grows: what it began with is not looked through again.
         """
         known = len(self._last) if messages[: len(self._last)] == self._last else 0
-        new = [
-            Message(message.role, without_lone_surrogates(message.content), images=message.images)
-            for message in messages[known:]
-        ]
-        self._last, self._last_sent = messages, (*self._last_sent[:known], *new)
-        form = continued(self._form, new) if known else None
-        self._form = conversation(self._last_sent) if form is None else form
+        form = continued(self._form, _encodable(messages[known:])) if known else None
+        self._last, self._form = messages, conversation(_encodable(messages)) if form is None else form
         return self._form
+
+
+def _encodable(messages: Sequence[Message]) -> list[Message]:
+    sent = [without_lone_surrogates(message.content) for message in messages]
+    return [
+        message if text is message.content else Message(message.role, text, images=message.images)
+        for message, text in zip(messages, sent, strict=True)
+    ]
 
 
 def _name_of(model: object) -> str | None:

@@ -52,17 +52,17 @@ def with_estimates(completion: Completion, messages: Sequence[Message]) -> Usage
     )
 
 
-def silently_cut(messages: Sequence[Message], completion: Completion) -> str | None:
+def silently_cut(messages: Sequence[Message], chars: int, completion: Completion) -> str | None:
     """In words how much of the prompt the server read, where it counts too few tokens to have read all; else None.
 
     Nothing that tokenizers compress is held against it: runs of spaces, of punctuation and of one character are no
-    words, and of these each is a token at least. A count that a cache may have lessened proves nothing.
+    words, and of these each is a token at least. A count that a cache may have lessened proves nothing. `chars` are the
+    characters of all messages.
     """
     usage = completion.usage
     read = usage.input_tokens
     if completion.cached or usage.cached_tokens or usage.estimated_tokens or read < _LEAST_TOKENS:
         return None
-    chars = prompt_chars(messages)
     if chars < _LEAST_CHARS or read * _MOST_CHARS_PER_TOKEN >= chars:
         return None
     words = (word for message in messages for word in _WORD.finditer(message.content) if len(set(word[0])) > 2)

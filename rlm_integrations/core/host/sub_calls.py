@@ -12,7 +12,13 @@ from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
-from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, pieces_advice, silently_cut
+from rlm_integrations.core.calls.token_counts import (
+    USAGE_ESTIMATED,
+    WINDOW_ADVICE,
+    pieces_advice,
+    prompt_chars,
+    silently_cut,
+)
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.pictures import Picture, Pictures
@@ -106,7 +112,8 @@ class SubCalls:
                 said = await self._asked(asked, step, sent)
                 record, completion = sent.sent_record, said.completion
                 unknown = self._model.unpriced(completion)
-                cut = await off_loop(len(call.prompt), silently_cut, said.messages, completion)
+                chars = prompt_chars(said.messages)
+                cut = await off_loop(chars, silently_cut, said.messages, chars, completion)
                 if cut is not None:
                     record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
                 else:

@@ -279,7 +279,7 @@ def _window_after(state: State, replied: Replied) -> Window:
     """What the reply says of it: how many tokens the prompt had, or that no more of it were read."""
     if replied.prompt_cut:
         return state.window.read(replied.prompt_tokens)
-    return state.window.counted(chars_of(state.messages), replied.prompt_tokens)
+    return state.window.counted(replied.prompt_chars, replied.prompt_tokens)
 
 
 def _on_summary(rules: Rules, state: State, replied: Replied) -> Decision:

@@ -71,6 +71,8 @@ class Replied:
     """The reply itself, where it calls tools and some were offered."""
     prompt_tokens: int = 0
     """What was sent, as the server counted it; 0 where it did not."""
+    prompt_chars: int = 0
+    """Characters of what was sent."""
     prompt_cut: bool = False
     """Whether the server read no more than that of a longer prompt."""
 

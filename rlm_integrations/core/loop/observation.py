@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
@@ -24,9 +24,8 @@ _LITTLE_TIME_S = 60.0
 _LISTED_INDICES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class StepContext:
-    """Where in the run the step stands."""
+class StepContext(NamedTuple):
+    """Where in the run the step stands. A named tuple, as it has many fields and is made for each step."""
 
     step: int
     max_iterations: int

@@ -303,13 +303,20 @@ class Node:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         if (unknown := shared.root.unpriced(completion)) is not None:
             await self._emit(Warned("cost_unknown", unknown))
-        if cut := await off_loop(chars, silently_cut, action.messages, completion):
+        if cut := await off_loop(chars, silently_cut, action.messages, chars, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
         problem = unfinished(completion, called=called is not None)
         usage = Usage() if completion.cached or completion.usage.estimated_tokens else completion.usage
         replied = Replied(
-            completion.text, self._view(), completion.finish, problem, called, usage.input_tokens, cut is not None
+            completion.text,
+            self._view(),
+            completion.finish,
+            problem,
+            called,
+            usage.input_tokens,
+            chars,
+            cut is not None,
         )
         return await self._decide(state, replied)
 

@@ -84,9 +84,26 @@ class Recorder:
             case SubCallEnded():
                 self._open.pop((event.node, SubCallStarted, event.call.number), None)
                 continued = self._continued.pop((event.node, event.call.number), None)
-                event.call.tool_calls = [] if continued is None else continued.tool_calls
+                if continued is not None:
+                    event.call.tool_calls = continued.tool_calls
                 self._end_child(event)
                 _execution(trace, event.iteration).sub_calls.append(event.call)
+            case IterationStarted():
+                self._open[event.node, IterationStarted, event.iteration] = event
+                call = ModelCall(prompt_chars=event.prompt_chars, start=event.at)
+                trace.iterations.append(
+                    Iteration(number=event.iteration, call=call, reply="", last_call=event.last_call)
+                )
+            case RootReplied():
+                self._end_root_call(event)
+                _iteration(trace, event.iteration).reply = event.reply
+            case CodeStarted():
+                execution = CodeExecution(blocks=list(event.blocks), start=event.at)
+                _iteration(trace, event.iteration).execution = execution
+            case CodeEnded():
+                _end_execution(trace, event)
+            case IterationEnded():
+                _iteration(trace, event.iteration).observation = event.observation
             case SubCallContinued():
                 self._of_sub_call(event.node, event.number).take(event)
             case RunStarted():
@@ -96,12 +113,6 @@ class Recorder:
                 trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
             case ReplOpened():
                 trace.sandbox, trace.isolation = event.sandbox, event.isolation
-            case IterationStarted():
-                self._open[event.node, IterationStarted, event.iteration] = event
-                call = ModelCall(prompt_chars=event.prompt_chars, start=event.at)
-                trace.iterations.append(
-                    Iteration(number=event.iteration, call=call, reply="", last_call=event.last_call)
-                )
             case PromptShortened():
                 call = _iteration(trace, event.iteration).call
                 call.prompt_chars, call.shortened = event.prompt_chars, call.shortened + 1
@@ -115,14 +126,8 @@ class Recorder:
                 iteration.folds[-1].taken = True
                 if (event.node, IterationStarted, event.iteration) in self._open:
                     iteration.call.prompt_chars = event.prompt_chars
-            case RootReplied():
-                self._end_root_call(event)
-                _iteration(trace, event.iteration).reply = event.reply
             case RootFailed():
                 self._end_root_call(event)
-            case CodeStarted():
-                execution = CodeExecution(blocks=list(event.blocks), start=event.at)
-                _iteration(trace, event.iteration).execution = execution
             case HostCallStarted():
                 self._open[event.node, HostCallStarted, event.number] = event
             case HostCallEnded():
@@ -133,15 +138,11 @@ class Recorder:
                     self._of_sub_call(event.node, event.sub_call).tool_calls.append(event.call)
             case Cited():  # what a child cited is evidence of the run
                 self.trace.citations.append(event.citation)
-            case CodeEnded():
-                _end_execution(trace, event)
             case CheckStarted():
                 self._open[event.node, CheckStarted, event.number] = event
             case CheckEnded():
                 self._open.pop((event.node, CheckStarted, event.number), None)
                 _iteration(trace, event.iteration).checks.append(event.check)
-            case IterationEnded():
-                _iteration(trace, event.iteration).observation = event.observation
             case Warned():
                 self.trace.warnings.append(event.message)
             case RunEnded():

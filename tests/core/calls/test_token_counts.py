@@ -15,7 +15,7 @@ import pytest
 import tiktoken
 
 from rlm_integrations import RLMEngine
-from rlm_integrations.core.calls.token_counts import silently_cut, with_estimates
+from rlm_integrations.core.calls.token_counts import prompt_chars, silently_cut, with_estimates
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing import ScriptedModel
@@ -116,6 +116,10 @@ def asked_with(text: str) -> list[Message]:
     return [Message("system", "Do the task."), Message("user", text)]
 
 
+def cut_of(messages: list[Message], completion: Completion) -> str | None:
+    return silently_cut(messages, prompt_chars(messages), completion)
+
+
 @pytest.fixture(params=["cl100k_base", "o200k_base"])
 def tokenizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tiktoken.Encoding:
     """A real one, out of those that llama-index-core brings along."""
@@ -128,13 +132,13 @@ def test_a_prompt_that_was_read_whole_is_never_taken_for_one_that_was_cut(
     kind: str, tokenizer: tiktoken.Encoding
 ) -> None:
     read = len(tokenizer.encode(TEXTS[kind], disallowed_special=()))
-    assert silently_cut(asked_with(TEXTS[kind]), Completion("x", Usage(input_tokens=read))) is None
+    assert cut_of(asked_with(TEXTS[kind]), Completion("x", Usage(input_tokens=read))) is None
 
 
 @pytest.mark.parametrize("kind", ["English", "German", "Chinese", "code"])
 def test_a_prompt_of_which_a_small_window_was_read_is_known(kind: str) -> None:
     text = TEXTS[kind]
-    cut = silently_cut(asked_with(text), Completion("x", Usage(input_tokens=len(text) // 20)))
+    cut = cut_of(asked_with(text), Completion("x", Usage(input_tokens=len(text) // 20)))
     assert cut is not None
     assert f"about {len(text) // 20:,} tokens of the prompt's {len(text) + 12:,} characters" in cut
 
@@ -149,8 +153,8 @@ def test_a_prompt_of_which_a_small_window_was_read_is_known(kind: str) -> None:
     ],
 )
 def test_counts_that_prove_nothing_are_no_cut(completion: Completion) -> None:
-    assert silently_cut(asked_with(WORDS * 2_000), completion) is None
-    assert silently_cut(asked_with(WORDS * 2_000), Completion("x", Usage(input_tokens=2_050))) is not None
+    assert cut_of(asked_with(WORDS * 2_000), completion) is None
+    assert cut_of(asked_with(WORDS * 2_000), Completion("x", Usage(input_tokens=2_050))) is not None
 
 
 def test_a_sub_call_whose_prompt_was_cut_fails_in_words_and_its_reply_is_kept() -> None:

@@ -105,9 +105,11 @@ class Run:
         size = next(printed, None)
         code = "done" if size is None else f"look() #{size}"
         if self.rules.protocol == "fence":
-            return Replied(f"Look.\n```repl\n{code}\n```", OPEN, prompt_tokens=tokens)
+            return Replied(f"Look.\n```repl\n{code}\n```", OPEN, prompt_tokens=tokens, prompt_chars=chars)
         call = ToolCall("python", json.dumps({"code": code}), f"call_{len(self.asked)}")
-        return Replied("", OPEN, called=Completion("", tool_calls=(call, call)), prompt_tokens=tokens)
+        return Replied(
+            "", OPEN, called=Completion("", tool_calls=(call, call)), prompt_tokens=tokens, prompt_chars=chars
+        )
 
     def _summary(self, action: FoldConversation) -> Replied | RootCallFailed:
         self.folds.append(action)
