@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SandboxUnavailableError,
     )
     from rlm_integrations.core.host.tools import Tool
+    from rlm_integrations.core.journal.settings import Journal
     from rlm_integrations.core.language_model import (
         Completion,
         LanguageModel,
@@ -59,7 +60,13 @@ if TYPE_CHECKING:
     )
     from rlm_integrations.core.trace.records import RLMTrace
     from rlm_integrations.core.trace.result import RLMResult
-    from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError
+    from rlm_integrations.core.trace.run_errors import (
+        JournalError,
+        LimitReachedError,
+        RootModelError,
+        RunError,
+        SandboxError,
+    )
     from rlm_integrations.core.usage import Usage
     from rlm_integrations.engine import RLMEngine
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
@@ -79,6 +86,7 @@ _NAMES_OF = {
         "SandboxUnavailableError",
     ),
     "core.host.tools": ("Tool",),
+    "core.journal.settings": ("Journal",),
     "core.language_model": (
         "Completion",
         "LanguageModel",
@@ -119,6 +127,7 @@ _NAMES_OF = {
     "core.trace.records": ("RLMTrace",),
     "core.trace.result": ("RLMResult",),
     "core.trace.run_errors": (
+        "JournalError",
         "LimitReachedError",
         "RootModelError",
         "RunError",
@@ -149,6 +158,8 @@ __all__ = [
     "InvalidArgumentError",
     "IterationEnded",
     "IterationStarted",
+    "Journal",
+    "JournalError",
     "LanguageModel",
     "LimitReachedError",
     "Message",

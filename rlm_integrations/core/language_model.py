@@ -52,7 +52,10 @@ class Completion:
     """Tools that it calls. Where none was offered, a root LM's run as code where they are that and it says nothing
     else; a sub-call that says nothing else has failed."""
     native: object = field(default=None, repr=False, compare=False)
-    """The reply as its framework has it, for a model that is asked again with the results of its calls."""
+    """The reply as its framework has it, for a model that is asked again with the results of its calls. One that came
+    from the journal has none."""
+    replayed: bool = False
+    """Whether it came from the journal: it was paid for before. Its usage counts as it did then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.wire.calls import Retrieve
 
 
@@ -26,7 +27,7 @@ class Retrieval:
         self.added: dict[str, Document] = {}
         """By id, what was found and is not in the corpus."""
 
-    async def fetch(self, call: Retrieve, step: StepRecord) -> list[dict[str, Any]]:
+    async def fetch(self, call: Retrieve, step: StepRecord, kept: CallJournal | None = None) -> list[dict[str, Any]]:
         """All hits for the query, as the REPL takes them. Raises RefusedCallError."""
         retriever = self.corpus.retriever
         if retriever is None:
@@ -35,17 +36,27 @@ class Retrieval:
             raise RefusedCallError("type", "the query must be a non-empty str")
 
         async def work() -> list[dict[str, Any]]:
-            found = await retrieve(retriever, call.query, self._threads)
-            for document in found:
-                if document.id not in self.corpus.by_id:
-                    self.added.setdefault(document.id, document)
-            return [{"id": each.id, "text": each.text, "metadata": dict(each.metadata)} for each in found]
+            return as_values(await retrieve(retriever, call.query, self._threads))
 
-        return await self._foreign.run("retrieve", {"query": call.query}, step, work)
+        request = None if kept is None else kept.request()
+        found = await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
+        for document in as_documents(found):
+            if document.id not in self.corpus.by_id:
+                self.added.setdefault(document.id, document)
+        return found
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
         return self.corpus.by_id.get(document_id) or self.added.get(document_id)
+
+
+def as_values(documents: Sequence[Document]) -> list[dict[str, Any]]:
+    """Documents as the REPL takes them."""
+    return [{"id": each.id, "text": each.text, "metadata": dict(each.metadata)} for each in documents]
+
+
+def as_documents(values: Sequence[dict[str, Any]]) -> list[Document]:
+    return [Document(**value) for value in values]
 
 
 async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:

@@ -18,6 +18,7 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Said, ToolLoop, take_reply
+from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
@@ -56,24 +57,24 @@ class SubCalls:
         self._warned = False
         """Whether the user was told that tokens are estimated."""
 
-    async def query(self, call: LlmQuery, step: StepRecord) -> str:
-        """The sub-LM's reply. Raises RefusedCallError, BudgetError."""
+    async def query(self, call: LlmQuery, step: StepRecord, kept: CallJournal | None = None) -> str:
+        """The sub-LM's reply. `kept` is what the journal has of it. Raises RefusedCallError, BudgetError."""
         self._reservations.check_depth(1)
         if len(call.prompt) > self._prompt_chars:
             chars = f"the prompt has {len(call.prompt):,} characters"
             raise RefusedCallError("value", f"{chars}; a sub-call takes {self._prompt_chars:,}")
         self._reservations.take(call, step)
-        return await self._send(call, step)
+        return await self._send(call, step, kept)
 
-    async def _send(self, call: LlmQuery, step: StepRecord) -> str:
+    async def _send(self, call: LlmQuery, step: StepRecord, kept: CallJournal | None) -> str:
         """The reply to a call that is reserved. A reply that is no whole one fails the call.
 
         It is asked for once more where that can help and the budget has room; that is a sub-call of its own.
         """
-        record, again = await self._attempt(call, step, tell=call.batch is None)
+        record, again = await self._attempt(call, step, kept, tell=call.batch is None)
         if again and self._reservations.one_more():
             with suppress(BudgetError):  # it was not sent after all: the first failure stands
-                record, _ = await self._attempt(call, step, tell=True)
+                record, _ = await self._attempt(call, step, kept, tell=True)
         if record.error is None and record.reply is not None:
             return record.reply
         quoted = record.finish == "refusal"  # by the error
@@ -81,7 +82,9 @@ class SubCalls:
         kind = "cut" if record.finish == "length" else "failed"
         raise RefusedCallError(kind, record.error or "the sub-call failed", began)
 
-    async def _attempt(self, call: LlmQuery, step: StepRecord, *, tell: bool) -> tuple[SubCall, bool]:
+    async def _attempt(
+        self, call: LlmQuery, step: StepRecord, kept: CallJournal | None, *, tell: bool
+    ) -> tuple[SubCall, bool]:
         """Send what is reserved, once. It is given back where it is not sent after all.
 
         Returns the record, with the error of a call that failed, and whether asking again can help. `tell` says
@@ -89,7 +92,7 @@ class SubCalls:
         """
         cut, again = None, False
         refusal: BudgetError | None = None
-        with ReservedCall(call, step, self._reservations, self._emit) as sent:
+        with ReservedCall(call, step, self._reservations, self._emit, kept=kept) as sent:
             try:
                 if tell:
                     await self._emit(SubCallsReserved(step.iteration, 1))
@@ -101,7 +104,7 @@ class SubCalls:
                 else:
                     record.error = unfinished(completion)
                     again = record.error is not None and record.requests == 1 and worth_asking_again(completion)
-            except RunError:  # of the user's handler, and the run ends with it
+            except RunError:  # of the user's handler or the journal, and the run ends with it
                 raise
             except BudgetError as error:
                 record = sent.record
@@ -152,7 +155,7 @@ class SubCalls:
 
     async def _ask(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
         messages = sub_call_messages(prompt)
-        completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin)
+        completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin, kept=sent.request())
         take_reply(sent.sent_record, completion)
         return Said(completion, messages)
 

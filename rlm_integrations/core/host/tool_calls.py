@@ -12,6 +12,7 @@ from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tools import Tool
+from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.wire.calls import CallTool
 
 _SMALL = (str, int, float, type(None))
@@ -25,7 +26,7 @@ class ToolCalls:
         self._threads = threads
         self._foreign = foreign
 
-    async def call(self, call: CallTool, step: StepRecord) -> Any:
+    async def call(self, call: CallTool, step: StepRecord, kept: CallJournal | None = None) -> Any:
         """What the tool returns, as a JSON value. Raises RefusedCallError."""
         tool = self._tools.get(call.name)
         if tool is None:
@@ -40,4 +41,5 @@ class ToolCalls:
             return plain(value) if isinstance(value, _SMALL) else await self._threads.run(plain, value)
 
         arguments = {"args": call.args, "kwargs": call.kwargs}
-        return await self._foreign.run(tool.description.name, arguments, step, work)
+        request = None if kept is None else kept.request()
+        return await self._foreign.run(tool.description.name, arguments, step, work, kept=request)

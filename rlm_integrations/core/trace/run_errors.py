@@ -39,6 +39,10 @@ class SandboxError(RunError):
     """The REPL could not be started, or its sandbox broke its contract."""
 
 
+class JournalError(RunError):
+    """What was paid for could not be kept in the journal: its disk is full, for one. `result` has it."""
+
+
 class LimitReachedError(RunError):
     """A limit was met, and no answer was had or `on_limit="raise"`. `result.stop_reason` names the limit."""
 
