@@ -5,7 +5,7 @@ BIN := .venv/bin
 # As many at once as there are cores: worksteal leaves the tests of a file together, and with them what they share.
 PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # What can differ between versions: what touches a framework, and what bears on CPython's internals.
-FACES := langchain llama_index openai cli terminal contracts files
+FACES := langchain llama_index openai otel cli terminal contracts files
 INSIDES := repl sandboxes wire
 # Those of them that need a model's or a store's package besides, which only the main environment has.
 NEEDS := langchain_openai|llama_index\.llms\.openai_like|llama_index\.vector_stores\.
@@ -14,7 +14,7 @@ WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from
 # Else each process compiles the package and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest test-newest check conformance bench clean
+.PHONY: demo test test-lowest test-newest check site conformance bench clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
@@ -34,6 +34,10 @@ check: .venv/.installed-dev
 	$(BIN)/pyright
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+site: .venv/.installed-dev
+	$(BIN)/mkdocs serve
 
 conformance: .venv-conformance/.installed
 	.venv-conformance/bin/python conformance/langchain_core_runnables.py
@@ -42,7 +46,7 @@ bench: .venv/.installed .venv-bench/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
+	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -8,10 +8,13 @@ import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from llama_index.core import Settings
+
+from rlm_integrations.otel import uninstrument
 
 ROOT = Path(__file__).parents[2]
 HALVES = {
@@ -22,15 +25,18 @@ HALVES = {
         "The corpus, and what comes back",
         "One question after another",
     ],
+    "docs/index.md": None,
     "docs/configuration.md": None,
     "docs/langchain.md": None,
     "docs/llama_index.md": None,
+    "docs/opentelemetry.md": None,
+    "docs/recursion.md": None,
     "docs/repl.md": None,
     "docs/serving.md": None,
 }
 """The sections of each page whose snippets a reader pastes into an empty file; None: all."""
 
-SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SNIPPET = re.compile(r"^(?: {4})?```python\n(.*?)^(?: {4})?```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"print\(.*\)  # -> (.+)$", re.MULTILINE)
 BELOW = "# Below the program above.\n"
 """The first line of a snippet that goes on where the one before it ended."""
@@ -54,7 +60,7 @@ def snippets() -> list[Snippet]:
         for section in re.split(r"^## ", f"\n{text}", flags=re.MULTILINE):
             heading = section.partition("\n")[0]
             if headings is None or heading in headings:
-                codes = SNIPPET.findall(section)
+                codes = [dedent(code) for code in SNIPPET.findall(section)]
                 whole = [
                     code if not code.startswith(BELOW) else f"{before}\n{code}"
                     for before, code in pairwise(["", *codes])
@@ -68,10 +74,11 @@ SNIPPETS = snippets()
 
 @pytest.fixture
 def own_settings() -> Any:
-    """LlamaIndex's settings, as they were before."""
+    """LlamaIndex's settings, as they were before, and no spans."""
     former = Settings._llm
     yield
     Settings._llm = former
+    uninstrument()
 
 
 def execute(snippet: Snippet) -> dict[str, Any]:

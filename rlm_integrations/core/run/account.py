@@ -16,6 +16,7 @@ from rlm_integrations.core.trace.events import Event, Warned
 from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.run_errors import boundary
+from rlm_integrations.core.trace.watching import Watchers
 
 _LAST_WORDS_S = 0.5
 """Seconds that the user's async handler has for what it is told of a run that failed or was cancelled."""
@@ -27,6 +28,7 @@ class Account:
     def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None, *, sync: bool) -> None:
         self._began = time.monotonic()
         self._recorder = Recorder(question, limits)
+        self._watchers = Watchers(question)
         self._on_event = on_event
         self._sync = sync
         self._closed = False
@@ -69,6 +71,7 @@ class Account:
                 warnings.warn(event.message, RuntimeWarning, stacklevel=2)
         event.happened(self.seconds(), node)
         self._recorder.record(event)
+        self._watchers.see(event)
         if self._on_event is not None:
             await _tell(self._on_event, event, sync=self._sync)
 
@@ -82,6 +85,8 @@ class Account:
         for event in ends:
             self._recorder.record(event)
         self._closed = True
+        for event in ends:
+            self._watchers.see(event)
         if self._on_event is not None:
             for event in ends:
                 await _tell(self._on_event, event, sync=self._sync)

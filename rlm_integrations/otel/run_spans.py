@@ -1,0 +1,266 @@
+"""The spans of one run: a fold over its events."""
+
+from __future__ import annotations
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+
+from rlm_integrations.core.trace.events import (
+    Cited,
+    CodeEnded,
+    CodeStarted,
+    Event,
+    HostCallEnded,
+    HostCallStarted,
+    IterationStarted,
+    PromptShortened,
+    ReplOpened,
+    RootFailed,
+    RootReplied,
+    RunEnded,
+    RunFailed,
+    RunStarted,
+    SubCallContinued,
+    SubCallEnded,
+    SubCallStarted,
+    Warned,
+)
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.otel.attributes import Attributes, cut, layers, message, of_reply, of_usage
+from rlm_integrations.otel.parents import outer_context
+
+Path = tuple[int, ...]
+
+
+class _Open:
+    """A span that has not ended, and the context in which it is the current one."""
+
+    def __init__(self, tracer: Tracer, name: str, kind: SpanKind, parent: Context, attributes: Attributes) -> None:
+        self.span: Span = tracer.start_span(name, parent, kind, attributes)
+        self.context = set_span_in_context(self.span, parent)
+
+    def make_current(self) -> None:
+        """For what this task does next. It is not taken back: the next one that begins takes its place."""
+        otel_context.attach(self.context)
+
+    def end(self, attributes: Attributes, error: str | None = None) -> None:
+        self.span.set_attributes(attributes)
+        if error is not None:
+            self.span.set_status(Status(StatusCode.ERROR, cut(error)))
+        self.span.end()
+
+
+class RunSpans:
+    """Made where the run is called, so that its span stands below the one that is current there."""
+
+    def __init__(self, tracer: Tracer, question: str, *, contents: bool) -> None:
+        self._tracer = tracer
+        self._contents = contents
+        self._outside, above = otel_context.get_current(), outer_context()
+        self._calls: dict[Path, _Open] = {}
+        """Of root LMs that are asked, by node."""
+        self._steps: dict[Path, _Open] = {}
+        self._sub_calls: dict[Path, _Open] = {}
+        """By node and number; where one is a child RLM, that is the child's node."""
+        self._host_calls: dict[int, _Open] = {}
+        self._run = self._begin("invoke_agent rlm", SpanKind.INTERNAL, above, self._agent(question))
+
+    def see(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._agent_of(event.node).span.set_attributes(
+                    {"rlm.corpus.documents": event.documents, "rlm.corpus.chars": event.chars}
+                )
+                if event.session is not None:
+                    self._run.span.set_attribute("gen_ai.conversation.id", event.session)
+            case ReplOpened():
+                self._agent_of(event.node).span.set_attributes(
+                    {"rlm.sandbox": event.sandbox, **layers(event.isolation)}
+                )
+            case IterationStarted():
+                self._ask(event)
+            case PromptShortened():
+                self._calls[event.node].span.add_event("rlm.prompt_shortened", {"rlm.prompt_chars": event.prompt_chars})
+            case RootReplied():
+                self._replied(event)
+            case RootFailed():
+                self._calls.pop(event.node).end({}, self._error(event.error))
+                self._agent_of(event.node).make_current()
+            case CodeStarted():
+                self._begin_step(event)
+            case CodeEnded():
+                self._end_step(event)
+            case SubCallStarted():
+                self._begin_sub_call(event)
+            case SubCallContinued():
+                span = self._sub_calls[(*event.node, event.number)].span
+                span.add_event("rlm.tool_round", {"rlm.tool_calls": event.tool_calls})
+            case SubCallEnded():
+                self._end_sub_call(event)
+            case HostCallStarted():
+                self._begin_host_call(event)
+            case HostCallEnded():
+                self._end_host_call(event)
+            case Cited():
+                self._cite(event)
+            case Warned():
+                self._run.span.add_event("rlm.warning", {"rlm.warning.kind": event.kind})
+            case RunEnded():
+                self._end(event.result.trace, event.result.text)
+            case RunFailed():
+                self._end(event.result.trace, event.result.text, event.error)
+            case _:
+                pass
+
+    # -- the root LM
+
+    def _ask(self, event: IterationStarted) -> None:
+        asked: Attributes = {
+            "gen_ai.operation.name": "chat",
+            "rlm.iteration": event.iteration,
+            "rlm.prompt_chars": event.prompt_chars,
+            "rlm.last_call": event.last_call,
+        }
+        agent = self._agent_of(event.node)
+        self._calls[event.node] = self._begin("chat", SpanKind.CLIENT, agent.context, asked)
+        self._calls[event.node].make_current()
+
+    def _replied(self, event: RootReplied) -> None:
+        call = self._calls.pop(event.node)
+        told = of_reply(event.model, event.usage, event.finish, cached=event.cached)
+        if self._contents:
+            told["gen_ai.output.messages"] = message("assistant", event.reply)
+        if event.model:
+            call.span.update_name(f"chat {event.model}")
+        call.end(told)
+        self._agent_of(event.node).make_current()
+
+    # -- its code
+
+    def _begin_step(self, event: CodeStarted) -> None:
+        told: Attributes = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "python",
+            "gen_ai.tool.type": "extension",
+            "rlm.iteration": event.iteration,
+        }
+        if self._contents:
+            told["gen_ai.tool.call.arguments"] = cut("\n\n".join(event.blocks))
+        agent = self._agent_of(event.node)
+        self._steps[event.node] = self._begin("execute_tool python", SpanKind.INTERNAL, agent.context, told)
+        self._steps[event.node].make_current()
+
+    def _end_step(self, event: CodeEnded) -> None:
+        step, ran = self._steps.pop(event.node), event.execution
+        told: Attributes = {"rlm.sub_calls": ran.sub_call_count, "rlm.failed_sub_calls": ran.failed_sub_call_count}
+        if self._contents:
+            told["gen_ai.tool.call.result"] = cut(ran.output)
+        error = ran.lost or ran.error
+        step.end(told, None if error is None else self._error(error))
+        self._agent_of(event.node).make_current()
+
+    def _end_step_of(self, node: Path) -> None:
+        """Of a node that ended amid it: of calls that are open then their ends are told, of code not."""
+        step = self._steps.pop(node, None)
+        if step is not None:
+            step.end({}, "it was cut off")
+
+    # -- what the code asks for
+
+    def _begin_sub_call(self, event: SubCallStarted) -> None:
+        if event.is_rlm:
+            name, kind, told = "invoke_agent rlm", SpanKind.INTERNAL, self._agent(event.prompt)
+        else:
+            name, kind, told = "chat", SpanKind.CLIENT, Attributes({"gen_ai.operation.name": "chat"})
+            if self._contents:
+                told["gen_ai.input.messages"] = message("user", event.prompt)
+        told["rlm.sub_call"] = event.number
+        if event.batch is not None:
+            told["rlm.batch"] = event.batch
+        call = self._begin(name, kind, self._step_of(event.node).context, told)
+        self._sub_calls[(*event.node, event.number)] = call
+        call.make_current()
+
+    def _end_sub_call(self, event: SubCallEnded) -> None:
+        self._end_step_of((*event.node, event.call.number))
+        call = self._sub_calls.pop((*event.node, event.call.number))
+        said = event.call
+        if said.child is not None:
+            told = self._outcome(said.child)
+        else:
+            told = of_reply(said.model, said.usage, said.finish, cached=said.cached)
+            if said.model:
+                call.span.update_name(f"chat {said.model}")
+        if self._contents and said.reply:
+            told["gen_ai.output.messages"] = message("assistant", said.reply)
+        call.end(told, None if said.error is None else self._error(said.error))
+
+    def _begin_host_call(self, event: HostCallStarted) -> None:
+        told: Attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": event.name}
+        if self._contents:
+            told["gen_ai.tool.call.arguments"] = event.arguments
+        above = self._step_of(event.node)
+        if event.sub_call is not None:
+            above = self._sub_calls.get((*event.node, event.sub_call), above)
+        call = self._begin(f"execute_tool {event.name}", SpanKind.INTERNAL, above.context, told)
+        self._host_calls[event.number] = call
+        call.make_current()
+
+    def _end_host_call(self, event: HostCallEnded) -> None:
+        told: Attributes = {}
+        if self._contents and event.call.result is not None:
+            told["gen_ai.tool.call.result"] = event.call.result
+        error = event.call.error
+        self._host_calls.pop(event.number).end(told, None if error is None else self._error(error))
+
+    def _cite(self, event: Cited) -> None:
+        cited = event.citation
+        told: Attributes = {
+            "rlm.document_id": cited.document_id,
+            "rlm.start": cited.start_index,
+            "rlm.end": cited.end_index,
+        }
+        if self._contents:
+            told["rlm.quote"] = cut(cited.cited_text)
+        self._step_of(event.node).span.add_event("rlm.cited", told)
+
+    # -- the run
+
+    def _end(self, trace: RLMTrace, answer: str, error: str | None = None) -> None:
+        self._end_step_of(())
+        told = self._outcome(trace)
+        if self._contents and answer:
+            told["gen_ai.output.messages"] = message("assistant", answer)
+        self._run.end(told, None if error is None else self._error(error))
+        otel_context.attach(self._outside)
+
+    def _agent(self, question: str) -> Attributes:
+        told: Attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "rlm"}
+        if self._contents:
+            told["gen_ai.input.messages"] = message("user", question)
+        return told
+
+    def _outcome(self, trace: RLMTrace) -> Attributes:
+        return {
+            **of_usage(trace.usage),
+            "rlm.iterations": trace.iteration_count,
+            "rlm.sub_calls": trace.sub_call_count,
+            "rlm.failed_sub_calls": trace.failed_sub_call_count,
+            "rlm.citations": len(trace.citations),
+            "rlm.stop_reason": trace.stop_reason or "failed",
+        }
+
+    def _agent_of(self, node: Path) -> _Open:
+        return self._sub_calls.get(node, self._run) if node else self._run
+
+    def _step_of(self, node: Path) -> _Open:
+        """The step that runs in a node; what a step left behind goes on below the node itself."""
+        return self._steps.get(node) or self._agent_of(node)
+
+    def _begin(self, name: str, kind: SpanKind, above: Context, attributes: Attributes) -> _Open:
+        return _Open(self._tracer, name, kind, above, attributes)
+
+    def _error(self, words: str) -> str:
+        """An error may quote what a document or a model said."""
+        return words if self._contents else words.partition(":")[0]

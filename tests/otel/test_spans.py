@@ -1,0 +1,203 @@
+"""The spans of a run: what stands below what, what they say, and what they keep to themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.trace import StatusCode, get_current_span
+
+from rlm_integrations import Message, RLMEngine, RootModelError, Usage
+from rlm_integrations.otel import instrument, is_instrumented, uninstrument
+from rlm_integrations.testing import ScriptedModel
+
+CORPUS = {"letter": "The crate came warm. " * 20, "note": "All is lovely. " * 20}
+ASK = """```repl
+found = search("crate")
+cite("The crate came warm.", "letter")
+print(weigh(3))
+replies = llm_query_batched(["warm?", "lovely?"])
+answer["content"] = replies[0]
+answer["ready"] = True
+```"""
+
+
+def weigh(kilograms: int) -> str:
+    return f"{kilograms} secret kilograms"
+
+
+def engine(**options: Any) -> RLMEngine[Any]:
+    root = ScriptedModel([ASK], model="root", usage=Usage(input_tokens=100, output_tokens=10))
+    sub = ScriptedModel(always=lambda messages: f"yes, {messages[-1].content}", model="sub")
+    return RLMEngine(root, sub_llm=sub, tools=[weigh], **options)
+
+
+@pytest.mark.parametrize("way", ["run", "arun"])
+async def test_the_tree_of_a_run(spans: Any, way: str) -> None:
+    if way == "run":
+        result = await asyncio.to_thread(engine().run, "Was it warm?", CORPUS)
+    else:
+        result = await engine().arun("Was it warm?", CORPUS)
+    assert result.answer == "yes, warm?"
+    lines = spans.lines()
+    step = ["  execute_tool python", "    execute_tool weigh", "    chat sub", "    chat sub"]
+    assert lines == ["invoke_agent rlm", "  chat root", *step]
+    [run], [root] = spans.named("invoke_agent rlm"), spans.named("chat root")
+    assert run.attributes["gen_ai.operation.name"] == "invoke_agent"
+    assert run.attributes["rlm.sub_calls"] == 2
+    assert run.attributes["rlm.stop_reason"] == "answer"
+    assert run.attributes["rlm.corpus.documents"] == 2
+    assert run.attributes["gen_ai.usage.input_tokens"] == result.trace.usage.input_tokens
+    assert root.attributes["gen_ai.usage.input_tokens"] == 100
+    assert root.attributes["gen_ai.response.model"] == "root"
+    [python] = spans.named("execute_tool python")
+    [cited] = [event for event in python.events if event.name == "rlm.cited"]
+    assert cited.attributes == {"rlm.document_id": "letter", "rlm.start": 0, "rlm.end": 20}
+    assert all(span.status.status_code is StatusCode.UNSET for span in spans.ended)
+
+
+async def test_without_contents_no_words_of_anybody_leave(spans: Any) -> None:
+    await engine().arun("Was it warm?", CORPUS)
+    words = spans.all_words()
+    for secret in ("warm", "lovely", "crate", "kilograms", "search("):
+        assert secret not in words
+
+
+async def test_with_contents_they_do(spans: Any) -> None:
+    instrument(spans.provider, contents=True)
+    await engine().arun("Was it warm?", CORPUS)
+    [run], [python] = spans.named("invoke_agent rlm"), spans.named("execute_tool python")
+    asked = json.loads(run.attributes["gen_ai.input.messages"])
+    assert asked == [{"role": "user", "parts": [{"type": "text", "content": "Was it warm?"}]}]
+    assert "llm_query_batched" in python.attributes["gen_ai.tool.call.arguments"]
+    assert "3 secret kilograms" in python.attributes["gen_ai.tool.call.result"]
+    [tool] = spans.named("execute_tool weigh")
+    assert "secret" in tool.attributes["gen_ai.tool.call.result"]
+
+
+async def test_it_stands_below_the_span_that_is_current_where_it_is_called(spans: Any) -> None:
+    tracer = spans.provider.get_tracer("user")
+    with tracer.start_as_current_span("request") as request:
+        await engine().arun("Was it warm?", CORPUS)
+        assert get_current_span() is request
+        await asyncio.to_thread(engine().run, "Was it warm?", CORPUS)
+        assert get_current_span() is request
+    assert spans.lines()[:2] == ["request", "  invoke_agent rlm"]
+    assert [line for line in spans.lines() if line == "  invoke_agent rlm"] == ["  invoke_agent rlm"] * 2
+
+
+class Traced(ScriptedModel):
+    """A model whose client makes a span for each request, as instrumented ones do."""
+
+    def __init__(self, *args: Any, provider: TracerProvider, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.tracer = provider.get_tracer("client")
+
+    def reply(self, *request: Any) -> Any:
+        with self.tracer.start_as_current_span("POST"):
+            return super().reply(*request)
+
+
+@pytest.mark.parametrize("way", ["run", "arun"])
+async def test_requests_of_models_and_work_of_tools_stand_below_their_calls(spans: Any, way: str) -> None:
+    tracer = spans.provider.get_tracer("user")
+
+    def weigh(kilograms: int) -> str:
+        with tracer.start_as_current_span("scales"):
+            return str(kilograms)
+
+    root = Traced([ASK], model="root", provider=spans.provider)
+    sub = Traced(always=lambda messages: "yes", model="sub", provider=spans.provider)
+    engine = RLMEngine(root, sub_llm=sub, tools=[weigh])
+    if way == "run":
+        await asyncio.to_thread(engine.run, "Was it warm?", CORPUS)
+    else:
+        await engine.arun("Was it warm?", CORPUS)
+    tool = ["    execute_tool weigh", "      scales"]
+    subs = ["    chat sub", "      POST"]
+    head = ["invoke_agent rlm", "  chat root", "    POST", "  execute_tool python"]
+    assert spans.lines() == [*head, *tool, *subs, *subs]
+
+
+async def test_a_child_is_an_agent_below_its_step(spans: Any) -> None:
+    root = '```repl\nFINAL(rlm_query("Which?", "letter"))\n```'
+    child = '```repl\nFINAL(llm_query("Warm?"))\n```'
+
+    def sub(messages: Sequence[Message]) -> str:
+        return child if "```repl" in messages[0].content else "yes"
+
+    models = ScriptedModel([root], model="root"), ScriptedModel(always=sub, model="sub")
+    await RLMEngine(models[0], sub_llm=models[1], limits={"max_depth": 2}).arun("Was it warm?", CORPUS)
+    below = ["    invoke_agent rlm", "      chat sub", "      execute_tool python", "        chat sub"]
+    assert spans.lines() == ["invoke_agent rlm", "  chat root", "  execute_tool python", *below]
+
+
+async def test_runs_beside_each_other_keep_apart(spans: Any) -> None:
+    await asyncio.gather(*[engine().arun("Was it warm?", CORPUS) for _ in range(5)])
+    assert len({span.context.trace_id for span in spans.ended}) == 5
+    step = ["  execute_tool python", "    execute_tool weigh", "    chat sub", "    chat sub"]
+    assert sorted(spans.lines()) == sorted(["invoke_agent rlm", "  chat root", *step] * 5)
+
+
+async def test_a_run_that_fails_says_so_and_leaves_no_span_open(spans: Any) -> None:
+    def fail(messages: Sequence[Message]) -> str:
+        raise RuntimeError("the server quoted: crate")
+
+    with pytest.raises(RootModelError):
+        await RLMEngine(ScriptedModel(always=fail)).arun("Was it warm?", CORPUS)
+    [run], calls = spans.named("invoke_agent rlm"), spans.named("chat")
+    assert run.status.status_code is StatusCode.ERROR
+    assert run.attributes["rlm.stop_reason"] == "failed"
+    assert calls
+    assert all(call.status.status_code is StatusCode.ERROR for call in calls)
+    assert "crate" not in spans.all_words()
+
+
+async def test_a_run_that_is_cancelled_leaves_no_span_open(spans: Any) -> None:
+    both = asyncio.Barrier(3)
+
+    class Hangs(ScriptedModel):
+        async def complete(self, messages: Sequence[Message]) -> Any:
+            await both.wait()
+            await asyncio.Event().wait()
+
+    hanging = RLMEngine(ScriptedModel([ASK], model="root"), sub_llm=Hangs(), tools=[weigh])
+    task = asyncio.ensure_future(hanging.arun("Was it warm?", CORPUS))
+    await both.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    step = ["  execute_tool python", "    execute_tool weigh", "    chat", "    chat"]
+    assert spans.lines() == ["invoke_agent rlm", "  chat root", *step]
+    [run] = spans.named("invoke_agent rlm")
+    assert run.status.status_code is StatusCode.ERROR
+
+
+class Broken(SpanProcessor):
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        raise RuntimeError("no disk")
+
+
+async def test_a_tracer_that_breaks_ends_no_run() -> None:
+    provider = TracerProvider()
+    provider.add_span_processor(Broken())
+    instrument(provider)
+    try:
+        with pytest.warns(RuntimeWarning, match="what watches this run failed.*no disk"):
+            result = await engine().arun("Was it warm?", CORPUS)
+    finally:
+        uninstrument()
+        provider.shutdown()
+    assert result.answer == "yes, warm?"
+
+
+async def test_switched_off_there_are_no_spans(spans: Any) -> None:
+    assert is_instrumented()
+    uninstrument()
+    assert not is_instrumented()
+    await engine().arun("Was it warm?", CORPUS)
+    assert spans.ended == []
