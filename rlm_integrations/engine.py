@@ -187,23 +187,33 @@ class RLMEngine(Generic[AnswerT]):
         return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
 
     def ask_in(
-        self, session: SessionMemory | None, question: str | Sequence[Message], context: object
+        self,
+        session: SessionMemory | None,
+        question: str | Sequence[Message],
+        context: object,
+        *,
+        run_id: str | None = None,
     ) -> RLMResult[AnswerT]:
         """For integrations: `RLMSession.ask`, of a session that another engine may have begun; without one, `run`.
 
         Where the context is another object than before, it is read anew, and the REPL begun anew.
         """
         if session is None:
-            return self.run(question, context)
+            return self.run(question, context, run_id=run_id)
         with session.asking() as asking:
             return run_blocking(lambda: self._answer_in(session, question, context, asking, sync=True))
 
     async def aask_in(
-        self, session: SessionMemory | None, question: str | Sequence[Message], context: object
+        self,
+        session: SessionMemory | None,
+        question: str | Sequence[Message],
+        context: object,
+        *,
+        run_id: str | None = None,
     ) -> RLMResult[AnswerT]:
         """For integrations: `RLMSession.aask`, likewise."""
         if session is None:
-            return await self.arun(question, context)
+            return await self.arun(question, context, run_id=run_id)
         with session.asking() as asking:
             return await self._answer_in(session, question, context, asking, sync=False)
 

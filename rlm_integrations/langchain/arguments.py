@@ -74,6 +74,7 @@ class EngineArguments(BaseModel):
     trace: TraceDetail = "summary"
     on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
     on_limit: Literal["answer", "raise"] = "answer"
+    journal: Any = None
 
     if not TYPE_CHECKING:  # the classes say their signatures; an unknown name gets an error that names the close one
 

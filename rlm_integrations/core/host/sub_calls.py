@@ -23,7 +23,7 @@ from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
 from rlm_integrations.core.trace.records import SubCall
-from rlm_integrations.core.trace.run_errors import RunError, boundary
+from rlm_integrations.core.trace.run_errors import JournalError, RunError, boundary
 from rlm_integrations.core.wording import error_words, number
 from rlm_integrations.wire.calls import LlmQuery
 
@@ -104,7 +104,12 @@ class SubCalls:
                 else:
                     record.error = unfinished(completion)
                     again = record.error is not None and record.requests == 1 and worth_asking_again(completion)
-            except RunError:  # of the user's handler or the journal, and the run ends with it
+            except JournalError as error:
+                if error.unkept is not None:
+                    take_reply(sent.sent_record, error.unkept)
+                    await self._emit(SubCallEnded(step.iteration, sent.sent_record))
+                raise
+            except RunError:  # of the user's handler, and the run ends with it
                 raise
             except BudgetError as error:
                 record = sent.record

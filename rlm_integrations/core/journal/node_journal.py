@@ -20,6 +20,7 @@ from rlm_integrations.core.journal.rows import Row, differences, of_completion, 
 from rlm_integrations.core.journal.run_journal import REFUSED, STEP, RunJournal
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.recorded_failure import RecordedFailureError
+from rlm_integrations.core.trace.run_errors import JournalError
 from rlm_integrations.core.wording import error_words, listed
 from rlm_integrations.wire.calls import Call
 from rlm_integrations.wire.steps import ReplLost, StepDone
@@ -140,7 +141,11 @@ class Request:
     async def keep(self, completion: Completion) -> None:
         """A reply: it is in the file when this returns. Whole ones may answer other runs. Raises JournalError."""
         cache_as = None if unfinished(completion) else self._cache_as
-        await self._run.keep(self._key, of_completion(completion) | self._beside(), cache_as=cache_as)
+        try:
+            await self._run.keep(self._key, of_completion(completion) | self._beside(), cache_as=cache_as)
+        except JournalError as error:
+            error.unkept = completion
+            raise
 
     async def value(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """The JSON value that came before, or that `work` returns, which is kept. Raises what `work` raises."""

@@ -30,6 +30,7 @@ def sweep(file: sqlite3.Connection, store: Store, settings: Journal) -> None:
             oldest = "SELECT key FROM cache ORDER BY updated LIMIT ?"
             if not file.execute(f"DELETE FROM cache WHERE key IN ({oldest})", (_CACHED_AT_ONCE,)).rowcount:
                 break
+    file.execute("PRAGMA incremental_vacuum").fetchall()
 
 
 def _delete(file: sqlite3.Connection, store: Store, run: int, owner: int | None) -> None:
@@ -40,7 +41,7 @@ def _delete(file: sqlite3.Connection, store: Store, run: int, owner: int | None)
 
 
 def _bytes(file: sqlite3.Connection) -> int:
-    """What is in use: what was deleted is used again, and given back when the file is swept outside of a run."""
+    """What is in use."""
     (pages,) = file.execute("PRAGMA page_count").fetchone()
     (free,) = file.execute("PRAGMA freelist_count").fetchone()
     (size,) = file.execute("PRAGMA page_size").fetchone()

@@ -39,6 +39,9 @@ class Store:
         self.users = 0
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._before = before
+        self._connection: sqlite3.Connection | None = None
+        self._at_work = threading.Lock()
+        """Held while the connection is used."""
         self.thread = threading.Thread(target=self._serve, name="rlm-journal", daemon=True)
         self.thread.start()
 
@@ -72,23 +75,50 @@ class Store:
             self._before.join()
             self._before = None
         try:
-            connection = self._open()
+            with self._at_work:
+                _open.add(self)
+                self._connection = self._opened()
         except BaseException as error:
+            _open.discard(self)
             self._refuse_all(error)
             return
         try:
             while (job := self._jobs.get()) is not None:
                 jobs, ends = self._more(job)
-                _perform(connection, jobs)
+                self._perform(jobs)
                 del job, jobs
                 if ends:
                     break
         finally:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
+            self.before_fork()
+            _open.discard(self)
             self.owners.close()
+            self.after_fork()
 
-    def _open(self) -> sqlite3.Connection:
+    def before_fork(self) -> None:
+        """Let go of the file, until `after_fork`: SQLite in a fork would take its parent's locks for its own."""
+        self._at_work.acquire()
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def after_fork(self) -> None:
+        self._at_work.release()
+
+    def _perform(self, jobs: Sequence[_Job]) -> None:
+        with self._at_work:
+            try:
+                if self._connection is None:
+                    self._connection = open_file(self.path)
+            except BaseException as error:
+                for job in jobs:
+                    job.error = error
+            else:
+                _in_transaction(self._connection, jobs)
+        _hand_over(jobs)
+
+    def _opened(self) -> sqlite3.Connection:
         connection = open_file(self.path)
         try:
             self.owners = Owners(f"{self.path}-owners")
@@ -151,8 +181,8 @@ class _Job:
             future.set_exception(self.error)
 
 
-def _perform(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
-    """All in one transaction. What cannot be written fails all of them."""
+def _in_transaction(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+    """All in one. What cannot be written fails all of them."""
     try:
         connection.execute("BEGIN IMMEDIATE")
         for job in jobs:
@@ -168,7 +198,6 @@ def _perform(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
             connection.execute("ROLLBACK")
         for job in jobs:
             job.error = job.error or error
-    _hand_over(jobs)
 
 
 def _hand_over(jobs: Sequence[_Job]) -> None:
@@ -188,8 +217,12 @@ def _settle_all(jobs: Sequence[_Job]) -> None:
 
 _stores: dict[str, Store] = {}
 _closing: dict[str, threading.Thread] = {}
+_open: set[Store] = set()
+"""Those whose file is open."""
+_held: list[Store] = []
+"""Those that wait for a fork."""
 _left_by_parent: list[object] = []
-"""What a fork must not close: SQLite would take it for the last who has the file."""
+"""What a fork has of its parent's, and does not touch."""
 _lock = threading.Lock()
 
 
@@ -215,13 +248,25 @@ def give_back(store: Store) -> None:
                 del _closing[path]
 
 
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it
-    _left_by_parent.append(dict(_stores))
-    _stores.clear()
-    _closing.clear()
+def _before_fork() -> None:
+    _lock.acquire()
+    for store in [*_open]:
+        store.before_fork()
+        _held.append(store)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().after_fork()
+    _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    _left_by_parent.extend(_open)
+    for kept in (_held, _open, _stores, _closing):
+        kept.clear()
+    _lock.release()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

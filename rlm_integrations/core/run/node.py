@@ -261,7 +261,9 @@ class Node:
             state = _as_shown(state, kept.shown)
         try:
             completion = await self._ask(action.messages, kept)
-        except JournalError:
+        except JournalError as error:
+            if error.unkept is not None:
+                await self._emit(RootReplied(iteration, error.unkept.text, error.unkept.usage, error.unkept.model))
             raise
         except Exception as error:
             let_through(error, self._plan.ends_run)

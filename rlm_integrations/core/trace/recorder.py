@@ -63,11 +63,12 @@ class Recorder:
     def take_over(self, trace: RLMTrace) -> None:
         """Go on from the trace of a run that was recorded before. What this one is called by stays."""
         own = self.trace
-        kept = {
+        kept: dict[str, Any] = {
             "question": own.question,
             "context": own.context,
             "shown_whole": own.shown_whole,
             "journal": own.journal,
+            "warnings": [*own.warnings, *trace.warnings],
         }
         self.trace = self._traces[()] = trace.model_copy(update=kept)
 
