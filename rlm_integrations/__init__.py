@@ -204,6 +204,8 @@ _ELSEWHERE = {
     "langchain": ("RLMRunnable", "ChatRLM"),
     "llama_index": ("RLMQueryEngine", "RLMChatEngine"),
     "openai": ("OpenAIModel",),
+    "otel": ("instrument",),
+    "terminal": ("ConsoleProgress",),
     "testing": ("ScriptedModel",),
 }
 """Names that are in a module of their own, since they need what is optional."""

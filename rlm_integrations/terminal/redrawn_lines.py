@@ -54,7 +54,7 @@ class RedrawnLines(RenderHook):
         self._take_signals()
         self._show()
         self._stopping = False
-        self._thread = threading.Thread(target=self._keep_drawing, daemon=True)
+        self._thread = threading.Thread(target=self._keep_drawing, name="rlm-redrawn-lines", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -220,6 +220,14 @@ def child_line(node: tuple[int, ...], child: RunView) -> str:
     return f"{place(node)}: {', '.join(filter(None, parts))}"
 
 
+def run_line(view: RunView, seconds: float) -> str:
+    """What one run of several is at, in one line."""
+    parts = [view.iteration_name if view.iteration else "", view.phase]
+    if view.sub_calls != SubCallCounts():
+        parts.append(f"sub-calls {view.sub_calls}")
+    return ", ".join(part for part in (*parts, view.cost, duration(seconds)) if part)
+
+
 def place(node: tuple[int, ...]) -> str:
     """The node of a child as users read it: "2.1" is the first sub-call of the root's second."""
     return ".".join(map(str, node))

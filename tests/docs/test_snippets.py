@@ -32,6 +32,7 @@ HALVES = {
     "docs/opentelemetry.md": None,
     "docs/recursion.md": None,
     "docs/repl.md": None,
+    "docs/results.md": None,
     "docs/serving.md": None,
 }
 """The sections of each page whose snippets a reader pastes into an empty file; None: all."""

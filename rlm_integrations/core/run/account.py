@@ -7,6 +7,7 @@ import inspect
 import time
 import warnings
 from contextlib import suppress
+from itertools import count
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
@@ -18,6 +19,7 @@ from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.run_errors import boundary
 from rlm_integrations.core.trace.watching import Watchers
 
+_numbers = count(1)
 _LAST_WORDS_S = 0.5
 """Seconds that the user's async handler has for what it is told of a run that failed or was cancelled."""
 
@@ -27,6 +29,7 @@ class Account:
 
     def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None, *, sync: bool) -> None:
         self._began = time.monotonic()
+        self._number = next(_numbers)
         self._recorder = Recorder(question, limits)
         self._watchers = Watchers(question)
         self._on_event = on_event
@@ -69,7 +72,7 @@ class Account:
             self._warned.add(told)
             with suppress(Warning):  # a filter that makes errors of warnings must not end a run that goes well
                 warnings.warn(event.message, RuntimeWarning, stacklevel=2)
-        event.happened(self.seconds(), node)
+        event.happened(self.seconds(), node, self._number)
         self._recorder.record(event)
         self._watchers.see(event)
         if self._on_event is not None:
@@ -80,7 +83,7 @@ class Account:
 
         The trace is complete when this begins to tell the user of it.
         """
-        last.happened(self.seconds(), ())
+        last.happened(self.seconds(), (), self._number)
         ends = [*self._recorder.cut_off(last.at), last]
         for event in ends:
             self._recorder.record(event)

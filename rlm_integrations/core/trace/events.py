@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rlm_integrations.core.language_model import Finish, Message, ToolCall
@@ -21,12 +21,15 @@ class _Moment:
     """The RLM in the tree of the run: () is the root's, (2,) the second one that it called."""
     at: float = 0.0
     """Seconds since the run began."""
+    run: int = field(default=0, compare=False)
+    """Which of the process's runs it is, from 1: one handler may be told of several at once."""
 
-    def happened(self, at: float, node: tuple[int, ...]) -> None:
+    def happened(self, at: float, node: tuple[int, ...], run: int) -> None:
         """Say when and where. For the account alone, before anybody sees the event: each call of a model has several,
         and a changed copy takes ten times as long."""
         object.__setattr__(self, "at", at)
         object.__setattr__(self, "node", node)
+        object.__setattr__(self, "run", run)
 
 
 @dataclass(frozen=True, slots=True)

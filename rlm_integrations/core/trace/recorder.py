@@ -145,7 +145,7 @@ class Recorder:
             seconds = at - started.at
             match started:
                 case IterationStarted():
-                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at)
+                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
                 case SubCallStarted():
                     call = SubCall(
                         number=started.number,
@@ -157,7 +157,7 @@ class Recorder:
                         seconds=seconds,
                         **self._so_far(started),
                     )
-                    yield SubCallEnded(started.iteration, call, node=started.node, at=at)
+                    yield SubCallEnded(started.iteration, call, node=started.node, at=at, run=started.run)
                 case HostCallStarted():
                     record = HostFunctionCall(
                         name=started.name,
@@ -166,9 +166,9 @@ class Recorder:
                         start=started.at,
                         seconds=seconds,
                     )
-                    yield HostCallEnded(
-                        started.iteration, started.number, record, started.sub_call, node=started.node, at=at
-                    )
+                    ended = HostCallEnded(started.iteration, started.number, record, started.sub_call)
+                    ended.happened(at, started.node, started.run)
+                    yield ended
 
     def _of_sub_call(self, node: tuple[int, ...], number: int) -> _Continued:
         return self._continued.setdefault((node, number), _Continued())
