@@ -67,6 +67,10 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
     verbose: options.Verbose = False,
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep there what is paid for: the same command goes on where it was."),
+    ] = None,
 ) -> None:
     """Answer a question over files and folders.
 
@@ -100,7 +104,7 @@ def ask(
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        answer_question(Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace), view)
+        answer_question(Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace, journal), view)
 
 
 @app.command(cls=JsonCommand)

@@ -25,6 +25,7 @@ from rlm_integrations.engine import RLMEngine
 from rlm_integrations.files.finding import STDIN
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.live_view import LiveView
+from rlm_integrations.terminal.run_view import token_words
 from rlm_integrations.terminal.streams import say
 
 
@@ -41,6 +42,7 @@ class Ask:
     protocol: CodeProtocol
     as_json: bool
     trace: Path | None
+    journal: Path | None = None
 
 
 def answer_question(ask: Ask, view: LiveView) -> None:
@@ -59,6 +61,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             sandbox=ask.sandbox,
             protocol=ask.protocol,
             on_event=view.see,
+            journal=ask.journal,
         )
         try:
             with view:
@@ -81,6 +84,8 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
         delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
     tell_run(view)
+    if result.trace.journal in ("resumed", "finished"):
+        say(f"From the journal, paid for before: tokens {token_words(result.trace.replayed_usage)}")
     limit = result.stop_reason not in ("answer", "plain_reply")  # all others name one
     if limit:
         say(f"Stopped by: {result.stop_reason}")

@@ -50,7 +50,7 @@ class LlamaIndexModel:
         self._is_chat_model = metadata.is_chat_model
         self.holds_loop_up = holds_loop_up(llm, "achat" if metadata.is_chat_model else "acomplete")
         self._system_role = metadata.system_role
-        self._model_name = metadata.model_name
+        self.name = metadata.model_name
         self.max_input_tokens = _max_input_tokens(metadata.context_window, metadata.num_output)
 
     def with_tools(self, tools: Sequence[ToolSpec]) -> ToolCaller:
@@ -104,7 +104,7 @@ class LlamaIndexModel:
         return Completion(
             text or refusal,
             usage_of(raw, additional),
-            model if isinstance(model, str) else self._model_name,
+            model if isinstance(model, str) else self.name,
             "refusal" if refusal else finish_of(served, raw, additional),
             _thoughts(blocks) or thoughts_of(message, additional) or thoughts_in(field_of(raw, "content")),
             tool_calls=calls_in(message) or calls_in(additional),

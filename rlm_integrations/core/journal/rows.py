@@ -8,6 +8,8 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
+from pydantic import BaseModel
+
 from rlm_integrations.core.language_model import Completion, ToolCall
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
@@ -46,7 +48,15 @@ def of_completion(completion: Completion) -> Row:
         row["cached"] = True
     if completion.tool_calls:
         row["tool_calls"] = [asdict(call) for call in completion.tool_calls]
+        row["native"] = _native(completion.native)
     return row
+
+
+def _native(native: object) -> object:
+    """A framework's reply as JSON, by which it can make it again."""
+    if isinstance(native, BaseModel):
+        return native.model_dump(mode="json")
+    return native if isinstance(native, dict) else None
 
 
 def to_completion(row: Row, *, replayed: bool) -> Completion:
@@ -59,6 +69,7 @@ def to_completion(row: Row, *, replayed: bool) -> Completion:
         row.get("thoughts", ""),
         cached=not replayed or row.get("cached", False),
         tool_calls=tuple(ToolCall(**call) for call in row.get("tool_calls", ())),
+        native=row.get("native"),
         replayed=replayed,
     )
 
