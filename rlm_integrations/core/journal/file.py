@@ -44,10 +44,10 @@ CREATE TABLE cache (key TEXT PRIMARY KEY, value BLOB NOT NULL, updated REAL NOT 
 
 
 def open_file(path: str) -> sqlite3.Connection:
-    """A connection for one thread. Raises InvalidArgumentError for what is no journal, and cannot be made one."""
+    """A connection, for one thread at a time. Raises InvalidArgumentError for what is no journal and cannot become one."""
     try:
         _make_private(path)
-        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise InvalidArgumentError(f"journal: {path!r} cannot be opened ({_words(error)}); {_remedy(error)}") from error
     try:
@@ -64,6 +64,15 @@ def open_file(path: str) -> sqlite3.Connection:
 def hash_seed(connection: sqlite3.Connection) -> int:
     """What the order of sets comes from in the REPLs of all its runs."""
     return connection.execute("SELECT value FROM facts WHERE name = 'hash_seed'").fetchone()[0]
+
+
+def file_id(path: str) -> tuple[int, int] | None:
+    """Which file the name means now; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_private(path: str) -> None:

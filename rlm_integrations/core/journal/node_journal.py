@@ -6,6 +6,7 @@ there were before.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,6 +30,7 @@ Say = Callable[[str], Awaitable[None]]
 """Tells the user of something that a replay came to."""
 
 _DIGITS = re.compile(r"[0-9]++")
+_LONG_CHARS = 20_000
 _ROOT, _LAST_CALL = "root", "root, last call"
 
 
@@ -72,8 +74,9 @@ class NodeJournal:
     async def call(self, iteration: int, call: Call) -> CallJournal:
         """For a call of the code in that iteration."""
         payload = {name: value for name, value in call.to_payload().items() if name not in ("batch", "index")}
-        chars = sum(len(value) for value in payload.values() if isinstance(value, str))
-        made = f"{self.step_of(iteration)}{call.function} {await off_loop(chars, value_hash, payload)}"
+        chars = sum([len(value) for value in payload.values() if isinstance(value, str)])
+        hashed = await off_loop(chars, _payload_hash, payload) if chars > _LONG_CHARS else _payload_hash(payload)
+        made = f"{self.step_of(iteration)}{call.function} {hashed}"
         self._calls[made] += 1
         return CallJournal(self, iteration, f"{made}.{self._calls[made]}|")
 
@@ -249,6 +252,11 @@ class CallJournal:
     def child(self) -> NodeJournal:
         """That of the RLM which answers it."""
         return self._node.child(self)
+
+
+def _payload_hash(payload: dict[str, Any]) -> str:
+    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in payload.values()]
+    return text_hash(*payload, *texts)
 
 
 def _opening_hash(messages: Sequence[Message]) -> str:

@@ -6,7 +6,7 @@ import json
 import zlib
 from dataclasses import asdict
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -56,7 +56,7 @@ def _native(native: object) -> object:
     """A framework's reply as JSON, by which it can make it again."""
     if isinstance(native, BaseModel):
         return native.model_dump(mode="json")
-    return native if isinstance(native, dict) else None
+    return cast("dict[str, object]", native) if isinstance(native, dict) else None
 
 
 def to_completion(row: Row, *, replayed: bool) -> Completion:
@@ -75,7 +75,11 @@ def to_completion(row: Row, *, replayed: bool) -> Completion:
 
 
 def of_step(outcome: StepDone | ReplLost) -> Row:
-    return asdict(outcome)
+    printed = outcome.output
+    output = {"head": printed.head, "tail": printed.tail, "cut_chars": printed.cut_chars}
+    if isinstance(outcome, ReplLost):
+        return {"reason": outcome.reason, "output": output}
+    return {**outcome.to_json(), "output": output}
 
 
 def to_step(row: Row) -> StepDone | ReplLost:
@@ -96,4 +100,4 @@ def differences(then: Row, now: Row) -> list[str]:
     if "reason" in then or "reason" in now:
         return [] if then == now else ["whether its REPL was lost"]
     words = {"output": "its output", "error": "its error", "answer": "its answer", "variables": "its variables"}
-    return [word for name, word in words.items() if then[name] != json.loads(json.dumps(now[name]))]
+    return [word for name, word in words.items() if then[name] != now[name]]

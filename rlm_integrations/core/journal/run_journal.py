@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import secrets
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -16,9 +17,9 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import SECRET_BYTES, CallIdentity, Claim, claim, release
 from rlm_integrations.core.journal.fingerprints import text_hash
 from rlm_integrations.core.journal.retention import sweep
-from rlm_integrations.core.journal.rows import Row, encoded, hash_of, packed, unpacked
+from rlm_integrations.core.journal.rows import Row, encoded, packed, unpacked
 from rlm_integrations.core.journal.settings import Journal
-from rlm_integrations.core.journal.store import Store, give_back, take
+from rlm_integrations.core.journal.store import EntryRow, Store, give_back, take
 from rlm_integrations.core.trace.run_errors import JournalError
 
 T = TypeVar("T")
@@ -50,6 +51,9 @@ class RunJournal:
         self._waiting: list[tuple[str, Row]] = []
         """Failures of steps that go on: by key."""
         self._cached: Counter[str] = Counter()
+        self._coming: list[EntryRow] = []
+        self._told: list[asyncio.Future[None]] = []
+        """Of those that wait for what is coming."""
         self._failure: JournalError | None = None
         self._released = False
         self._has_ended = END in claimed.rows
@@ -101,7 +105,7 @@ class RunJournal:
     def keep_with_step(self, step: str, key: str, row: Row) -> None:
         """Once the end of the step is kept whose keys begin with `step`: a kill before that forgets it."""
         if self.is_stepped(step):
-            self._store.do_later(self._insert([(key, row)], None))
+            self._store.write(self._entries([(key, row)]))
         else:
             self._waiting.append((key, row))
 
@@ -169,26 +173,37 @@ class RunJournal:
             give_back(self._store)
 
     async def _write(self, rows: list[tuple[str, Row]], cache_as: str | None) -> None:
-        await self._do(self._insert(rows, cache_as))
+        await self._done(self._written(rows))
+        if cache_as is not None:
+            kept = packed(encoded(rows[0][1]))
+            insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
+            self._store.do_later(lambda file: file.execute(insert, (cache_as, kept, time.time())))
 
-    def _insert(self, rows: list[tuple[str, Row]], cache_as: str | None) -> Callable[[sqlite3.Connection], None]:
-        contents, run = self.settings.contents, self._run
+    async def _written(self, rows: list[tuple[str, Row]]) -> None:
+        """Together with all that comes in this turn of the loop: each hand-over to the thread takes its time."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        if not self._told:
+            loop.call_soon(self._hand_over)
+        self._told.append(future)
+        self._coming += self._entries(rows)
+        await future
 
-        def work(file: sqlite3.Connection) -> None:
-            for key, row in rows:
-                value = encoded(row)
-                kept = packed(value) if contents else hash_of(value)
-                file.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", (run, key, kept, len(value)))
-                if cache_as is not None:
-                    file.execute("INSERT OR IGNORE INTO cache VALUES (?, ?, ?)", (cache_as, kept, time.time()))
+    def _hand_over(self) -> None:
+        rows, told, self._coming, self._told = self._coming, self._told, [], []
+        self._store.write(rows, told)
 
-        return work
+    def _entries(self, rows: list[tuple[str, Row]]) -> list[EntryRow]:
+        return [(self._run, key, row, self.settings.contents) for key, row in rows]
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._done(self._store.do(work))
+
+    async def _done(self, work: Awaitable[T]) -> T:
         if self._failure is not None:
             raise JournalError(str(self._failure))
         try:
-            return await self._store.do(work)
+            return await work
         except sqlite3.Error as error:
             self._failure = _unwritable(self.settings, error)
             raise self._failure from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import sqlite3
@@ -15,13 +16,22 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.journal.file import hash_seed, open_file
+from rlm_integrations.core.journal.file import file_id, hash_seed, open_file
 from rlm_integrations.core.journal.owners import Owners
+from rlm_integrations.core.journal.rows import Row, encoded, hash_of, packed
 
 T = TypeVar("T")
 
+_LINGER_S = 1.0
+"""How long a file is kept open for the next run: to open and to close it takes as long as some dozen iterations."""
 _AT_ONCE = 1_000
 """Jobs of one transaction."""
+_ROWS_AT_ONCE = 200
+"""Of one statement, which old versions of SQLite give 999 values at most."""
+
+
+EntryRow = tuple[int, str, Row, bool]
+"""The run, the key, what is kept, and whether as more than a hash."""
 
 
 class Store:
@@ -36,6 +46,7 @@ class Store:
         """Its number among those that have worked on the file. For the thread, likewise."""
         self.owners: Owners
         self.hash_seed = 0
+        self.file_id: tuple[int, int] | None = None
         self.users = 0
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._before = before
@@ -53,16 +64,27 @@ class Store:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work, loop, future))
+        self._jobs.put(_Job(work, loop, [future]))
         return await future
+
+    def write(self, rows: Sequence[EntryRow], told: Sequence[asyncio.Future[None]] = ()) -> None:
+        """Keep the entries, together with those of whoever else writes now. The futures, of one loop, are told when
+        they are in the file, or with what error they are not.
+        """
+        self._jobs.put(_Job(None, told[0].get_loop() if told else None, told, rows))
 
     def do_later(self, work: Callable[[sqlite3.Connection], Any]) -> None:
         """The same, for one who cannot wait: whether it was done is not told."""
-        self._jobs.put(_Job(work, None, None))
+        self._jobs.put(_Job(work, None, ()))
 
     def close(self) -> None:
         """Once all is done that was asked for."""
         self._jobs.put(None)
+
+    @property
+    def is_astray(self) -> bool:
+        """Whether the file is no more what its name means: it was removed, and made anew perhaps."""
+        return self.file_id is not None and self.file_id != file_id(self.path)
 
     def is_live(self, run: int, owner: int | None) -> bool:
         """Whether somebody works on the run, whose owner is written there. For the thread alone."""
@@ -78,22 +100,21 @@ class Store:
             with self._at_work:
                 _open.add(self)
                 self._connection = self._opened()
+                self.file_id = file_id(self.path)
         except BaseException as error:
             _open.discard(self)
             self._refuse_all(error)
             return
         try:
-            while (job := self._jobs.get()) is not None:
-                jobs, ends = self._more(job)
+            while jobs := self._next():
                 self._perform(jobs)
-                del job, jobs
-                if ends:
-                    break
+                del jobs
         finally:
             self.before_fork()
             _open.discard(self)
             self.owners.close()
             self.after_fork()
+            _leaving.pop(self.path, None)
 
     def before_fork(self) -> None:
         """Let go of the file, until `after_fork`: SQLite in a fork would take its parent's locks for its own."""
@@ -146,16 +167,21 @@ class Store:
             if self.owners.join(self.owner):
                 return
 
-    def _more(self, first: _Job) -> tuple[list[_Job], bool]:
-        """What waits by now, and whether that is all there will be."""
-        jobs = [first]
-        with contextlib.suppress(Empty):
-            while len(jobs) < _AT_ONCE:
-                job = self._jobs.get_nowait()
-                if job is None:
-                    return jobs, True
-                jobs.append(job)
-        return jobs, False
+    def _next(self) -> list[_Job]:
+        """What waits by now, or comes. Nothing, once the store is closed or nobody has used it for a while."""
+        jobs: list[_Job] = []
+        while len(jobs) < _AT_ONCE:
+            try:
+                job = self._jobs.get_nowait() if jobs else self._jobs.get(timeout=_LINGER_S)
+            except Empty:
+                if jobs or _retire(self):
+                    break
+                continue
+            if job is None:
+                self._jobs.put(None)  # for the next time
+                break
+            jobs.append(job)
+        return jobs
 
     def _refuse_all(self, error: BaseException) -> None:
         while (job := self._jobs.get()) is not None:
@@ -165,39 +191,59 @@ class Store:
 
 @dataclass(slots=True)
 class _Job:
-    work: Callable[[sqlite3.Connection], Any]
+    work: Callable[[sqlite3.Connection], Any] | None
     loop: asyncio.AbstractEventLoop | None
-    future: asyncio.Future[Any] | None
+    told: Sequence[asyncio.Future[Any]]
+    rows: Sequence[EntryRow] = ()
     result: Any = None
     error: BaseException | None = None
 
     def settle(self) -> None:
-        future = self.future
-        if future is None or future.done():  # nobody waits any more
-            return
-        if self.error is None:
-            future.set_result(self.result)
-        else:
-            future.set_exception(self.error)
+        for future in self.told:
+            if future.done():  # nobody waits any more
+                continue
+            if self.error is None:
+                future.set_result(self.result)
+            else:
+                future.set_exception(self.error)
 
 
 def _in_transaction(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
     """All in one. What cannot be written fails all of them."""
+    rows = [row for job in jobs for row in job.rows]
+    others = [job for job in jobs if job.work is not None]
+    # Each statement is a turn of the interpreter's lock, for which the loop's thread may have to be waited for.
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        for job in jobs:
+        if others or len(rows) > _ROWS_AT_ONCE:
+            connection.execute("BEGIN IMMEDIATE")
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            _insert(connection, rows[start : start + _ROWS_AT_ONCE])
+        for job in others:
+            assert job.work is not None
             try:
                 job.result = job.work(connection)
             except sqlite3.Error:
                 raise
             except Exception as error:
                 job.error = error
-        connection.execute("COMMIT")
+        if connection.in_transaction:
+            connection.execute("COMMIT")
     except BaseException as error:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         for job in jobs:
             job.error = job.error or error
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[EntryRow]) -> None:
+    values = ", ".join(["(?, ?, ?, ?)"] * len(rows))
+    made = [value for run, key, row, contents in rows for value in (run, key, *_stored(row, contents=contents))]
+    connection.execute(f"INSERT INTO entries (run, key, value, size) VALUES {values}", made)
+
+
+def _stored(row: Row, *, contents: bool) -> tuple[bytes, int]:
+    value = encoded(row)
+    return packed(value) if contents else hash_of(value), len(value)
 
 
 def _hand_over(jobs: Sequence[_Job]) -> None:
@@ -216,7 +262,8 @@ def _settle_all(jobs: Sequence[_Job]) -> None:
 
 
 _stores: dict[str, Store] = {}
-_closing: dict[str, threading.Thread] = {}
+_leaving: dict[str, threading.Thread] = {}
+"""Threads that are about to close a file: whoever opens it anew waits for that."""
 _open: set[Store] = set()
 """Those whose file is open."""
 _held: list[Store] = []
@@ -227,25 +274,38 @@ _lock = threading.Lock()
 
 
 def take(path: str) -> Store:
-    """The one of this process for the file. Give it back by `give_back`."""
+    """The one of this process for the file. Give it back by `give_back`.
+
+    Raises InvalidArgumentError where runs are going on in a file of that name that is not there any more.
+    """
     with _lock:
-        store = _stores.get(path)
+        store, before = _stores.get(path), None
+        if store is not None and store.is_astray:
+            if store.users:
+                raise InvalidArgumentError(
+                    f"journal: {path!r} was removed while runs are going on in it; wait for their end"
+                )
+            store.close()
+            store, before = None, store.thread
         if store is None:
-            store = _stores[path] = Store(path, _closing.pop(path, None))
+            store = _stores[path] = Store(path, before or _leaving.get(path))
         store.users += 1
         return store
 
 
 def give_back(store: Store) -> None:
-    """The last who does so closes the file."""
+    """The file stays open for a moment, for the next run."""
     with _lock:
         store.users -= 1
-        if not store.users:
+
+
+def _retire(store: Store) -> bool:
+    """Forget the store, if nobody uses it."""
+    with _lock:
+        if not store.users and _stores.get(store.path) is store:
             del _stores[store.path]
-            _closing[store.path] = store.thread
-            store.close()
-            for path in [path for path, thread in _closing.items() if not thread.is_alive()]:
-                del _closing[path]
+            _leaving[store.path] = store.thread
+        return not store.users
 
 
 def _before_fork() -> None:
@@ -263,10 +323,18 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     _left_by_parent.extend(_open)
-    for kept in (_held, _open, _stores, _closing):
+    for kept in (_held, _open, _stores, _leaving):
         kept.clear()
     _lock.release()
 
 
+def _at_exit() -> None:
+    """Daemon threads are not waited for, and a file that was closed has all in one."""
+    for store in [*_open]:
+        store.before_fork()
+        store.after_fork()
+
+
+atexit.register(_at_exit)
 if sys.platform != "win32":
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

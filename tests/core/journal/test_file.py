@@ -71,9 +71,9 @@ async def test_all_its_files_are_their_owners_alone(path: Path) -> None:
 
 
 async def test_a_file_that_others_could_read_is_closed_to_them(path: Path) -> None:
-    await Models().engine(path).arun("?")
+    path.touch(0o644)
     path.chmod(0o644)
-    await Models().engine(path).arun("??")
+    await Models().engine(path).arun("?")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -88,8 +88,8 @@ def _of_another_program(path: Path) -> None:
 
 
 def _newer(path: Path) -> None:
-    Models().engine(path).run("?")
     connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA application_id = {int.from_bytes(b'RLMJ', 'big')}")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
 
@@ -122,6 +122,15 @@ async def test_what_is_no_journal_is_refused_before_anything_is_paid(
 async def test_a_folder_that_is_not_there_is_named(path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"journal: .*make its folder first"):
         await Models().engine(path.parent / "none" / "runs.sqlite").arun("?")
+
+
+async def test_a_file_that_was_removed_is_made_anew(path: Path) -> None:
+    models = Models()
+    for n in range(1, 3):
+        assert (await models.engine(path).arun("?")).answer == f"{SECRET} {n}"
+        assert (await models.engine(path).arun("?")).trace.journal == "finished"
+        for file in path.parent.iterdir():
+            file.unlink()
 
 
 @pytest.mark.parametrize("journal", [7, "", b"runs", ["a"]])
