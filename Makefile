@@ -14,7 +14,7 @@ WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from
 # Else each process compiles the package and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest test-newest check site conformance bench clean
+.PHONY: demo test test-lowest test-newest check site release-check conformance bench clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
@@ -42,11 +42,14 @@ site: .venv/.installed-dev
 conformance: .venv-conformance/.installed
 	.venv-conformance/bin/python conformance/langchain_core_runnables.py
 
+release-check: .venv-release/.installed
+	.venv-release/bin/python release/check.py
+
 bench: .venv/.installed .venv-bench/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
+	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .venv-release .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -74,6 +77,12 @@ clean:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv-bench/bin/python -m pip install --quiet --group bench
+	touch $@
+
+.venv-release/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-release/bin/python -m pip install --quiet --group release
 	touch $@
 
 .venv-conformance/.installed: pyproject.toml conformance/langchain-core.txt

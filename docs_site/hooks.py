@@ -25,7 +25,7 @@ PAGES = {
 PROMPTS = "rlm_integrations/core/prompts"
 _PLACES = {site: repository for repository, site in PAGES.items()}
 _FENCED = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -44,7 +44,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     folder = PurePosixPath(_PLACES.get(here, f"docs/{here}")).parent
 
     def link(match: re.Match[str]) -> str:
-        words, url = match[1], match[2]
+        image, words, url = match[1], match[2], match[3]
         if re.match(r"[a-z]+:|#", url):
             return match[0]
         path, _, anchor = url.partition("#")
@@ -55,7 +55,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if site is None:  # a file of the code, which is no page
             return words
         target = posixpath.relpath(site, posixpath.dirname(here) or ".")
-        return f"[{words}]({target}{'#' + anchor if anchor else ''})"
+        return f"{image}[{words}]({target}{'#' + anchor if anchor else ''})"
 
     parts, end = list[str](), 0
     for fence in _FENCED.finditer(markdown):

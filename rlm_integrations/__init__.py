@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SandboxUnavailableError,
     )
     from rlm_integrations.core.host.tools import Tool
+    from rlm_integrations.core.image import Image
     from rlm_integrations.core.journal.settings import Journal
     from rlm_integrations.core.language_model import (
         Completion,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
         CodeStarted,
         ConversationOpened,
         Event,
+        Folded,
+        FoldEnded,
+        FoldStarted,
         HostCallEnded,
         HostCallStarted,
         IterationEnded,
@@ -86,6 +90,7 @@ _NAMES_OF = {
         "SandboxUnavailableError",
     ),
     "core.host.tools": ("Tool",),
+    "core.image": ("Image",),
     "core.journal.settings": ("Journal",),
     "core.language_model": (
         "Completion",
@@ -107,6 +112,9 @@ _NAMES_OF = {
         "CodeStarted",
         "ConversationOpened",
         "Event",
+        "FoldEnded",
+        "FoldStarted",
+        "Folded",
         "HostCallEnded",
         "HostCallStarted",
         "IterationEnded",
@@ -153,8 +161,12 @@ __all__ = [
     "Corpus",
     "Document",
     "Event",
+    "FoldEnded",
+    "FoldStarted",
+    "Folded",
     "HostCallEnded",
     "HostCallStarted",
+    "Image",
     "InvalidArgumentError",
     "IterationEnded",
     "IterationStarted",

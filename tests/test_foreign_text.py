@@ -74,6 +74,8 @@ from rlm_integrations.terminal import printable
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.langchain import ScriptedChatModel
 from rlm_integrations.testing.llama_index import ScriptedLLM
+from rlm_integrations.trace_page.card import card
+from rlm_integrations.trace_page.page import page_of
 from rlm_integrations.wire.calls import HostCall
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
@@ -303,6 +305,14 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
     "observe, an error": (
         lambda text: observed(step(error=text, variables=(text,))),
         {"lines": lambda n: "\n" * n, "line ends of all kinds": lambda n: "\x85\u2028\r" * (n // 3)},
+    ),
+    "page_of": (
+        lambda text: page_of({"question": text, "iterations": [{"reply": text + "x", "n": each} for each in range(3)]}),
+        {"ends of scripts": lambda n: "</script>\u2028" * (n // 10), "texts": lambda n: "x" * n},
+    ),
+    "card": (
+        lambda text: card(RLMTrace(question=text, answer=text, context="", error=text, limits=LIMITS), text),
+        {"markup": lambda n: "<\u202e\r\n" * (n // 4)},
     ),
     "describe": (
         lambda text: describe(Corpus.of({"a": text, "b\n": text}), LIMITS, b"key"),

@@ -109,11 +109,15 @@ def test_the_commands(monkeypatch, tmp_path):
 
     monkeypatch.setattr("rlm_integrations.cli.settings.OpenAIModel", made)
     pages = README + (ROOT / "docs/command_line.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^rlm-integrations (ask .*)$", pages, flags=re.MULTILINE)
-    assert len(commands) == 2
+    commands = re.findall(r"^rlm-integrations ((?:ask|trace) .*)$", pages, flags=re.MULTILINE)
+    assert len(commands) == 5
+    printed: list[str] = []
     for command in commands:
         done = CliRunner().invoke(app, shlex.split(command))
-        assert (done.exit_code, done.stdout.splitlines()[0]) == (0, SAID)
+        assert done.exit_code == 0, done.stderr
+        printed.append(done.stdout.splitlines()[0])
+    assert printed == [SAID] * 3 + ["question: Which arguments bound what a run costs?", "run.html"]
+    assert "<!DOCTYPE html>" in Path("run.html").read_text(encoding="utf-8")
 
 
 def test_the_limits_that_are_named_have_those_values():
@@ -203,5 +207,5 @@ def test_links_and_make_targets_lead_somewhere(page: str):
         there = (ROOT / page).parent / target if target else ROOT / page
         assert there.exists(), target
         assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
-    for target in re.findall(r"^make (\w+)", text, flags=re.MULTILINE):
+    for target in re.findall(r"^make ([\w-]+)", text, flags=re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rlm_integrations.cli import options
+from rlm_integrations.cli import options, trace
 from rlm_integrations.cli.json_command import JsonCommand
 
 app = typer.Typer(
@@ -18,6 +18,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain errors: what they quote goes through the guard of stderr
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(trace.app, name="trace")
 
 
 def _show_version(wanted: bool) -> None:

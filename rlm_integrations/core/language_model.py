@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from rlm_integrations.core.image import Image
 from rlm_integrations.core.usage import Usage
 
 Role = Literal["system", "user", "assistant"]
@@ -22,6 +23,8 @@ class Message:
 
     role: Role
     content: str
+    images: tuple[Image, ...] = field(default=(), kw_only=True)
+    """Pictures that go with the text: of messages of the user, and of those alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,12 @@ class ToolCaller(Protocol):
         ...
 
 
+def sees_images(model: LanguageModel) -> bool | None:
+    """Whether the model takes messages with pictures; None where that is not known."""
+    sees: object = getattr(model, "sees_images", None)
+    return sees if isinstance(sees, bool) else None
+
+
 class LanguageModel(Protocol):
     """Anything that completes a conversation.
 
@@ -112,6 +121,9 @@ class LanguageModel(Protocol):
       `max_cost_usd` needs its `prices`; where it is not defined, the replies show it;
     - `with_tools(tools: Sequence[ToolSpec]) -> ToolCaller`: the same model, calling these tools natively. `sub_tools`
       need it of the sub-LM, and `protocol="tool"` of the root LM. Raises CannotCallToolsError where it cannot;
+    - `sees_images: bool | None`: whether it takes messages with pictures; None, or undefined, where that is not known.
+      Where it is False, sub-calls with pictures are refused before anything is sent. Define it as False where
+      `Message.images` are not looked at: else the reply would be one to a question about nothing;
     - `served_by: object`: what it calls. That a server takes no system message is remembered for this object, so that
       another adapter of it knows.
 

@@ -63,6 +63,9 @@ class RLMLimits(BaseModel):
     """Memory of the REPL on top of the corpus. None: the larger of 1024 and three times the corpus."""
     max_output_chars: int = Field(default=8192, ge=200)
     """What the root sees of one iteration's output; less when its window is known to be small."""
+    max_input_tokens: int | None = Field(default=None, ge=1_000)
+    """Tokens of what a root LM reads at once: before that, older iterations are folded into a summary that it writes.
+    None: its window, where the model says it. Of both the smaller one counts."""
     inline_chars: int = Field(default=8_000, ge=0)
     """A context of at most so many characters, ids and metadata included, is shown to the root whole. 0: never."""
     preview_chars: int = Field(default=400, ge=0)

@@ -10,11 +10,11 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import LangSmithParams
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig, ensure_config
-from langchain_core.runnables.config import patch_config, set_config_context
+from langchain_core.runnables.config import patch_config, run_in_executor, set_config_context
 from langchain_core.utils.uuid import uuid7
 
 from rlm_integrations.langchain.outputs import MessageOutput
-from rlm_integrations.langchain.run_input import read_run_input
+from rlm_integrations.langchain.run_input import holds_blocks, read_run_input
 from rlm_integrations.langchain.runnable import RLMRunnable
 
 RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
@@ -58,7 +58,11 @@ class RLMWithinChatModel(RLMRunnable):
             return context.run(self._run, asked, output, run.run_id, run.child_config).message
 
     async def aanswer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
-        asked = read_run_input(messages, await self.context.aread())
+        prepared = await self.context.aread()
+        if holds_blocks(messages):
+            asked = await run_in_executor(None, read_run_input, messages, prepared)
+        else:
+            asked = read_run_input(messages, prepared)
         with set_config_context(run.child_config) as context:
             answering = self._arun(asked, output, run.run_id, run.child_config)
             return (await asyncio.create_task(answering, context=context)).message

@@ -104,7 +104,12 @@ class RunContext:
             spans = splits.get(place.document_id)
             touched = None if spans is None else _items(spans.touching(place.start, place.end))
             found += self.originals([place.document_id]) if touched is None else touched
-        found += self.originals([name for name in result.sources if name not in splits])
+        touched_ids = {place.document_id for place in (*result.citations, *result.evidence.places)}
+        for name in result.sources:
+            if name not in splits:
+                found += self.originals([name])
+            elif name not in touched_ids:  # a picture of it was seen, which all splits have
+                found += _items(splits[name].touching(0, 1))
         return list({id(document): document for document in found}.values())
 
     def originals(self, ids: Iterable[str]) -> list[LangChainDocument]:

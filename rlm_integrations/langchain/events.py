@@ -18,7 +18,7 @@ from langchain_core.runnables.config import (
 
 from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.plan import OnEvent
-from rlm_integrations.core.trace.events import Event, IterationStarted, RootReplied, SubCallEnded
+from rlm_integrations.core.trace.events import Event, FoldEnded, IterationStarted, RootReplied, SubCallEnded
 from rlm_integrations.core.usage import Usage
 
 REPL_TOOL_NAME = "python_repl"
@@ -108,6 +108,9 @@ class RunCallbacks:
         """Dispatch `rlm_iteration` at the start of each iteration, then tell the user's own handler."""
         if isinstance(event, RootReplied):
             self._usage += event.usage
+            self._sub_calls += bool(event.node)
+        elif isinstance(event, FoldEnded):
+            self._usage += event.fold.call.usage
             self._sub_calls += bool(event.node)
         elif isinstance(event, SubCallEnded):
             # each reply of a child's root LM is counted above

@@ -11,6 +11,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 
+from rlm_integrations.core.corpus.image_blocks import is_image_block
 from rlm_integrations.langchain.inputs import HISTORY_KEYS, QUESTION_KEYS, as_messages
 
 CORPUS_KEY = "rlm_corpus"
@@ -74,7 +75,7 @@ def _message(message: BaseMessage, chars: int | None) -> BaseMessage:
     if chars is None:
         return message
     changed: dict[str, Any] = {}
-    if len(message.text) > chars:
+    if len(message.text) > chars or _has_pictures(message):
         changed["content"] = _cut_content(message.content, chars)
     if isinstance(message, AIMessage) and "rlm" in message.response_metadata:
         changed["response_metadata"] = {k: v for k, v in message.response_metadata.items() if k != "rlm"}
@@ -87,14 +88,19 @@ def _cut_content(content: str | list[Any], chars: int) -> str | list[Any]:
     """Each of several blocks is cut, for it is all of them together that are too long."""
     if isinstance(content, str):
         return _cut(content, chars)
-    return [
-        _cut(block, _HEAD_CHARS)
-        if isinstance(block, str)
-        else {**block, "text": _cut(block["text"], _HEAD_CHARS)}
-        if isinstance(block.get("text"), str)
-        else block
-        for block in content
-    ]
+    return [_cut_block(block) for block in content]
+
+
+def _cut_block(block: str | dict[str, Any]) -> str | dict[str, Any]:
+    if isinstance(block, str):
+        return _cut(block, _HEAD_CHARS)
+    if is_image_block(block):
+        return {"type": "text", "text": f"[a picture: {len(str(block)):,} characters]"}
+    return {**block, "text": _cut(block["text"], _HEAD_CHARS)} if isinstance(block.get("text"), str) else block
+
+
+def _has_pictures(message: BaseMessage) -> bool:
+    return not isinstance(message.content, str) and any(is_image_block(block) for block in message.content)
 
 
 def _told(value: object) -> Any:

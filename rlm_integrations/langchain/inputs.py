@@ -24,7 +24,9 @@ from langchain_core.messages import (
 )
 from langchain_core.prompt_values import PromptValue
 
+from rlm_integrations.core.corpus.image_blocks import image_of_block, is_image_block, named
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import Message, Role
 
 RLMInput = LanguageModelInput | Mapping[str, Any]
@@ -122,18 +124,18 @@ def as_messages(values: Sequence[Any], name: str) -> list[BaseMessage]:
 
 
 def _message(message: BaseMessage, place: int, name: str) -> Message:
-    """A message as text in its role.
+    """A message as text in its role, with its pictures.
 
     Text parts are kept. What an assistant called and what a tool returned becomes text of the assistant,
-    so that the last message of the user stays the question. A picture, a file or a sound is refused.
+    so that the last message of the user stays the question. A file or a sound is refused, and a picture by its URL.
     """
-    role, text = _role(message, place, name), _text(message, place, name)
+    role, (text, images) = _role(message, place, name), _parts(message, place, name)
     if isinstance(message, AIMessage) and message.tool_calls:
         calls = [f"[called {call['name']}({json.dumps(call['args'], default=str)})]" for call in message.tool_calls]
         text = "\n".join([text, *calls] if text else calls)
     if isinstance(message, ToolMessage):
         text = f"[{message.name or 'the tool'} returned]\n{text}"
-    return Message(role, text)
+    return Message(role, text, images=images)
 
 
 def _role(message: BaseMessage, place: int, name: str) -> Role:
@@ -151,18 +153,32 @@ def _role(message: BaseMessage, place: int, name: str) -> Role:
     )
 
 
-def _text(message: BaseMessage, place: int, name: str) -> str:
+def _parts(message: BaseMessage, place: int, name: str) -> tuple[str, tuple[Image, ...]]:
+    """Its text, and its pictures."""
     if isinstance(message.content, str):
-        return message.content
+        return message.content, ()
     texts: list[str] = []
+    images: list[Image] = []
     for block in cast(Iterable[dict[str, Any]], message.content_blocks):
         kind = block.get("type")
         if kind in _TEXT_BLOCKS and isinstance(block.get("text"), str):
             texts.append(block["text"])
+            continue
+        own: dict[str, Any] = block["value"] if kind == "non_standard" else block
+        if is_image_block(own):
+            images.append(_image(own, place, name))
         elif not (isinstance(message, AIMessage) and kind in _SILENT_BLOCKS):
-            shown = block["value"].get("type", kind) if kind == "non_standard" else kind
             raise InvalidArgumentError(
-                f"{name}: message {place} holds a block of type {shown!r}; RLMRunnable reads text only: leave the "
-                "block out, or put its text in"
+                f"{name}: message {place} holds a block of type {own.get('type', kind)!r}; RLMRunnable reads text and "
+                "pictures: leave the block out, or put its text in"
             )
-    return "\n\n".join(texts)
+    return "\n\n".join(texts), named(images)
+
+
+def _image(block: Mapping[str, Any], place: int, name: str) -> Image:
+    try:
+        return image_of_block(block)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"{name}: message {place} holds a block of type {block.get('type')!r} that cannot be taken: {error}"
+        ) from None

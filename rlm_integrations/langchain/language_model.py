@@ -85,6 +85,12 @@ class LangChainModel:
         """The smallest window among the models that may answer, where it is known."""
         return min(_windows(self.served_by), default=None)
 
+    @property
+    def sees_images(self) -> bool | None:
+        """Whether the models that may answer take pictures, where their profiles say so of all."""
+        said = set(_sees_images(self.served_by))
+        return said.pop() if len(said) == 1 else None
+
     async def complete(self, messages: Sequence[Message]) -> Completion:
         return self.completion(await self.served_by.ainvoke(to_langchain(messages), self.config()))
 
@@ -127,7 +133,20 @@ class LangChainToolCaller:
 
 def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
     kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
-    return [kinds[message.role](content=message.content) for message in messages]
+    return [kinds[message.role](content=_content(message)) for message in messages]
+
+
+def _content(message: Message) -> str | list[str | dict[Any, Any]]:
+    """The text; with pictures blocks, these first, as providers advise.
+
+    OpenAI's form of blocks, which the packages of all providers take: not all take LangChain's own.
+    """
+    if not message.images:
+        return message.content
+    pictures: list[str | dict[Any, Any]] = [
+        {"type": "image_url", "image_url": {"url": image.data_url}} for image in message.images
+    ]
+    return [*pictures, {"type": "text", "text": message.content}] if message.content else pictures
 
 
 def completion_of(reply: object) -> Completion:
@@ -189,14 +208,25 @@ def _usage(reply: AIMessage) -> Usage:
 
 
 def _windows(model: object) -> list[int]:
-    """The windows of the models inside .bind(), .with_retry() and .with_fallbacks(), as far as they are known."""
+    """The windows of the models that may answer, as far as they are known."""
+    windows = [profile.get("max_input_tokens") for profile in _profiles(model)]
+    return [window for window in windows if isinstance(window, int)]
+
+
+def _sees_images(model: object) -> list[bool | None]:
+    """Of each model that may answer whether it takes pictures; None where its profile does not say."""
+    said = [profile.get("image_inputs") for profile in _profiles(model)]
+    return [sees if isinstance(sees, bool) else None for sees in said]
+
+
+def _profiles(model: object) -> list[Mapping[str, Any]]:
+    """Those of the models inside .bind(), .with_retry() and .with_fallbacks(); empty where a model has none."""
     fallbacks = getattr(model, "fallbacks", None)
     if isinstance(fallbacks, Sequence):
         chosen = [getattr(model, "runnable", None), *cast(Sequence[object], fallbacks)]
-        return [window for each in chosen for window in _windows(each)]
+        return [profile for each in chosen for profile in _profiles(each)]
     bound = getattr(model, "bound", None)
     if isinstance(bound, Runnable):
-        return _windows(cast(object, bound))
+        return _profiles(cast(object, bound))
     profile = getattr(model, "profile", None)
-    window = cast(Mapping[str, Any], profile).get("max_input_tokens") if isinstance(profile, Mapping) else None
-    return [window] if isinstance(window, int) else []
+    return [cast("Mapping[str, Any]", profile) if isinstance(profile, Mapping) else {}]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+from langchain_core.prompt_values import PromptValue
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
@@ -49,6 +52,14 @@ def read_run_input(value: object, context: PreparedContext) -> RunInput:
         return RunInput(taken.question, context, value, line or "")
     brought = prepare_brought(taken.context)
     return RunInput(taken.question, context.preceded_by(brought), value, brought.describe())
+
+
+def holds_blocks(value: object) -> bool:
+    """Whether there are messages of several parts, which may hold pictures: reading them may take a while."""
+    messages: Sequence[object] = value.to_messages() if isinstance(value, PromptValue) else ()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        messages = cast("Sequence[object]", value)
+    return any(isinstance(getattr(message, "content", None), list) for message in messages)
 
 
 def _say_that_it_is_not_here(line: str, context: PreparedContext) -> None:

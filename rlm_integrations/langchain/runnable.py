@@ -36,7 +36,7 @@ from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.listeners import hearing_whole
 from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutput, Output, SourcesOutput, read_output
 from rlm_integrations.langchain.response import to_message
-from rlm_integrations.langchain.run_input import RunInput, read_run_input
+from rlm_integrations.langchain.run_input import RunInput, holds_blocks, read_run_input
 from rlm_integrations.langchain.sessions import Session, session_id
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.sub_tools import as_sub_tools
@@ -235,10 +235,10 @@ class RLMRunnable(
 
     async def _aread(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
         await self.context.aread()
-        if isinstance(value, (str, Sequence, PromptValue)):
+        if isinstance(value, (str, Sequence, PromptValue)) and not holds_blocks(cast(object, value)):
             return self._read(cast(object, value), keywords)
-        # It may bring a context: a loader or a folder may block for long, and many documents take a while.
-        return await run_in_executor(None, self._read, value, keywords)
+        # It may bring a context: a loader or a folder may block for long; many documents, and pictures, take a while.
+        return await run_in_executor(None, self._read, cast(object, value), keywords)
 
     def _recorded(self, asked: RunInput, config: RunnableConfig | None) -> tuple[RLMInput, RunnableConfig | None]:
         """The input as tracers are to see it, and the config with listeners that hear it whole."""

@@ -7,6 +7,7 @@ it that overlap, the user is warned: what stands in an overlap is counted twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -81,7 +82,8 @@ def _unjoined(joined: Joined[object], places: dict[int, int]) -> tuple[Document,
     """One split alone is what it was."""
     items = [span.item for span in joined.spans]
     if len(items) > 1:
-        return joined.document, joined
+        images = dict.fromkeys(image for item in items for image in document_of(item, 1).images)
+        return replace(joined.document, images=tuple(images)), joined
     return document_of(items[0], places[id(items[0])] + 1), items[0]
 
 

@@ -18,6 +18,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message, Role
 from rlm_integrations.llama_index.arguments import checked_list
 from rlm_integrations.llama_index.index_nodes import AnyIndex
+from rlm_integrations.llama_index.pictures import images_of_message
 from rlm_integrations.llama_index.query_engine import RLMQueryEngine
 from rlm_integrations.llama_index.response import replay, replay_async
 
@@ -173,9 +174,9 @@ def _remembering(begun: list[ChatMessage]) -> BaseMemory:
 
 def _core_messages(messages: Sequence[ChatMessage]) -> Iterator[Message]:
     for message in messages:
-        content = message.content
-        if content:
-            yield Message(_ROLES.get(message.role.value, "assistant"), content)
+        content, images = message.content or "", images_of_message(message, "chat_history")
+        if content or images:
+            yield Message(_ROLES.get(message.role.value, "assistant"), content, images=images)
 
 
 def _chat_messages(value: object, argument: str) -> list[ChatMessage]:

@@ -6,7 +6,8 @@ over them is wrong. `start_char_idx` and `end_char_idx` say where a chunk stood 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from llama_index.core.schema import BaseNode
@@ -30,9 +31,10 @@ _TRIED = 16
 class NodeCorpus:
     """A corpus, and the way back from its documents to the nodes."""
 
-    def __init__(self, corpus: Corpus, origins: Sequence[Row | list[NodeSpan]]) -> None:
-        """`origins`: for each document the node that is all of it, or its spans."""
+    def __init__(self, corpus: Corpus, origins: Sequence[Row | list[NodeSpan]], pictured: Collection[str] = ()) -> None:
+        """`origins`: for each document the node that is all of it, or its spans. `pictured`: nodes with pictures."""
         self.corpus = corpus
+        self._pictured = pictured
         self._origins = {document.id: each for document, each in zip(corpus.documents, origins, strict=True)}
         self._ordered: dict[str, NodeSpans] = {}
 
@@ -43,9 +45,10 @@ class NodeCorpus:
 
     @classmethod
     def of(cls, nodes: ReadNodes) -> NodeCorpus:
-        """See `merge_nodes`. Raises InvalidArgumentError where the nodes hold no text at all.
+        """See `merge_nodes`. Raises InvalidArgumentError where the nodes hold neither text nor pictures.
 
-        Images, sound and video are left out, with a warning where a node has no text beside them.
+        Sound and video are left out, with a warning where a node has no text beside them; images at a path or a URL,
+        which is not read, with a warning in any case.
         """
         documents: list[Document] = []
         origins: list[Row | list[NodeSpan]] = []
@@ -55,13 +58,21 @@ class NodeCorpus:
             origins.append(merged.only_row or list(merged.spans))
             guesses += merged.guesses
         if not documents:
-            raise InvalidArgumentError(f"context: none of the {nodes.count:,} nodes holds text; pass nodes with text")
+            raise InvalidArgumentError(
+                f"context: none of the {nodes.count:,} nodes holds text or a picture; pass nodes with some"
+            )
         if nodes.mute:
+            why = f" ({nodes.untaken})" if nodes.untaken else ""
             warn_caller(
                 f"context: {nodes.mute:,} of the {nodes.count:,} nodes hold an image, sound or video and no text: left "
-                "out, since an RLM reads text; describe them in their text to have them read"
+                f"out, since an RLM reads text and pictures{why}; describe them in their text to have them read"
             )
-        corpus = cls(Corpus(unique_ids(documents)), origins)
+        if nodes.captions:
+            warn_caller(
+                f"context: {nodes.captions:,} of the {nodes.count:,} nodes hold an image that is not taken, and are "
+                f"read by their text alone ({nodes.untaken})"
+            )
+        corpus = cls(Corpus(unique_ids(documents)), origins, nodes.images)
         corpus._warn_of_doubts(nodes, guesses)
         return corpus
 
@@ -71,6 +82,7 @@ class NodeCorpus:
         return cls(
             corpus,
             [ReadNode.of_text(each.id or "context", each.text, each.metadata).row for each in corpus.documents],
+            {each.id for each in corpus.documents if each.images},
         )
 
     @property
@@ -98,6 +110,10 @@ class NodeCorpus:
         """Empty for a document that is not of this corpus."""
         origin = self._origins.get(document_id, [])
         return origin if isinstance(origin, list) else (NodeSpan(0, len(origin[1]), origin),)
+
+    def with_pictures(self, document_id: str) -> list[NodeSpan]:
+        """Those whose nodes have pictures."""
+        return [span for span in self.spans_of(document_id) if span.node_id in self._pictured]
 
     def touching(self, document_id: str, start: int, end: int) -> list[NodeSpan]:
         """Those that hold some of `[start:end)` of the document's text."""
@@ -157,6 +173,18 @@ def merge_nodes(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | N
 
 
 def _merged(nodes: ReadNodes) -> Iterator[MergedDocument]:
+    """With the pictures of their nodes; and nodes that are pictures alone, last."""
+    for merged in _merged_texts(nodes):
+        held = [nodes.images[span.node_id] for span in merged.spans if span.node_id in nodes.images]
+        images = tuple(dict.fromkeys(image for images in held for image in images))
+        yield replace(merged, document=replace(merged.document, images=images)) if images else merged
+    for node in nodes:
+        if not node.text and node.node_id in nodes.images:
+            document = Document(node.node_id, "", node.metadata, nodes.images[node.node_id])
+            yield MergedDocument(document, (NodeSpan(0, 0, node.row),))
+
+
+def _merged_texts(nodes: ReadNodes) -> Iterator[MergedDocument]:
     """One after the other, so that what is made for one group is gone before the next."""
     sources: dict[str, int] = {}
     numbers, starts, source_of = list[int](), list[int | None](), list[int]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from llama_index.core.base.llms.generic_utils import messages_to_prompt
@@ -23,6 +24,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message, ToolCaller, ToolRound, ToolSpec
 from rlm_integrations.llama_index.blocking import holds_loop_up
 from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.pictures import chat_message
 from rlm_integrations.llama_index.token_usage import usage_of
 from rlm_integrations.llama_index.tool_calling import OfferedTool, round_messages, tool_caller, with_calls
 
@@ -51,6 +53,8 @@ class LlamaIndexModel:
         self.holds_loop_up = holds_loop_up(llm, "achat" if metadata.is_chat_model else "acomplete")
         self._system_role = metadata.system_role
         self.name = metadata.model_name
+        self.sees_images = None if metadata.is_chat_model else False
+        """A prompt to be completed is text; of chat models LlamaIndex does not say."""
         self.max_input_tokens = _max_input_tokens(metadata.context_window, metadata.num_output)
 
     def with_tools(self, tools: Sequence[ToolSpec]) -> ToolCaller:
@@ -78,10 +82,10 @@ class LlamaIndexModel:
         if own:
             first, *rest = messages
             pieces = (first.content, own) if first.role == "system" else (own, first.content)
-            messages = [Message(first.role, "\n\n".join(pieces)), *rest]
+            messages = [replace(first, content="\n\n".join(pieces)), *rest]
         if self._system_role == MessageRole.USER:
             messages = without_system(messages)
-        return [ChatMessage(role=roles[message.role], content=message.content) for message in messages]
+        return [chat_message(roles[message.role], message) for message in messages]
 
     def _prompt(self, messages: Sequence[ChatMessage]) -> str:
         return (self.llm.messages_to_prompt or messages_to_prompt)(messages)

@@ -1,4 +1,4 @@
-"""What of a node is the corpus: its text, and the metadata that the model may see."""
+"""What of a node is the corpus: its text, its pictures, and the metadata that the model may see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
 from rlm_integrations.core.corpus import forms
-from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.image_blocks import images_in, images_of_node, named
+from rlm_integrations.core.image import Image
 
 
 def text_of_node(node: BaseNode) -> str:
@@ -20,11 +21,11 @@ def has_media(node: BaseNode) -> bool:
     return isinstance(node, ImageNode)
 
 
-def visible_metadata(node: BaseNode) -> dict[str, Any]:
-    """The node's metadata as plain JSON, without what `excluded_llm_metadata_keys` keeps from the model."""
-    return forms.visible_metadata(node.metadata, list(node.excluded_llm_metadata_keys), node.node_id)
-
-
-def document_of_node(node: BaseNode) -> Document:
-    """The node as a document of its own."""
-    return Document(node.node_id, text_of_node(node), visible_metadata(node))
+def beside_text(node: BaseNode) -> tuple[dict[str, Any], tuple[Image, ...], str]:
+    """The node's metadata as plain JSON, without what `excluded_llm_metadata_keys` keeps from the model; its pictures;
+    and, where it has one that is not taken, why not.
+    """
+    own, untaken = images_of_node(node)
+    left, images = images_in(node.metadata, node.node_id)
+    metadata = forms.visible_metadata(left, list(node.excluded_llm_metadata_keys), node.node_id)
+    return metadata, named([*own, *images]), untaken

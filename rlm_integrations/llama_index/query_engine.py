@@ -52,6 +52,7 @@ from rlm_integrations.llama_index.constructors import QueryEngineConstructors
 from rlm_integrations.llama_index.events import instrumentation_event
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
 from rlm_integrations.llama_index.node_selection import NodeSelection
+from rlm_integrations.llama_index.pictures import question_in
 from rlm_integrations.llama_index.query_context import Chat, QueryContext, RunContext, read_context
 from rlm_integrations.llama_index.response import build_response
 from rlm_integrations.llama_index.sub_tools import as_sub_tools
@@ -211,7 +212,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
     ) -> RESPONSE_TYPE:
         asked = take_asked(self) if session is None else False
         with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
-            result = self._engine.ask_in(session, messages or query_bundle.query_str, context.core_context)
+            result = self._engine.ask_in(session, messages or question_in(query_bundle), context.core_context)
             response = self._respond(result, context, "stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
@@ -226,7 +227,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
     ) -> RESPONSE_TYPE:
         asked = take_asked(self) if session is None else False
         with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
-            question = messages or query_bundle.query_str
+            question = messages or question_in(query_bundle)
             result = await self._async_engine.aask_in(session, question, context.core_context)
             # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
             response = await in_thread(self._respond, result, context, "async_stream", asked)

@@ -15,7 +15,8 @@ from typing import Any
 from llama_index.core.schema import BaseNode, IndexNode, MediaResource, TextNode
 from pydantic import BaseModel
 
-from rlm_integrations.llama_index.node_text import has_media, text_of_node, visible_metadata
+from rlm_integrations.core.image import Image
+from rlm_integrations.llama_index.node_text import beside_text, has_media, text_of_node
 
 Row = tuple[
     str, str, str | None, int | None, str | None, str | None, str | None, "bytes | BaseNode | Mapping[str, Any] | None"
@@ -30,6 +31,9 @@ class ReadNode:
     row: Row
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the model may see; of one that is in a document already, that says it."""
+    images: tuple[Image, ...] = ()
+    untaken: str = ""
+    """Why a picture that it has is not among them."""
 
     @classmethod
     def of(cls, node: BaseNode, *, fresh: bool = False, shown: bool = True) -> ReadNode:
@@ -49,7 +53,10 @@ class ReadNode:
             node.index_id if isinstance(node, IndexNode) else None,
             _packed(node, text) if fresh else node,
         )
-        return cls(row, visible_metadata(node) if text and shown else {})
+        if not shown:
+            return cls(row)
+        metadata, images, untaken = beside_text(node)
+        return cls(row, metadata if text or images else {}, images, untaken)
 
     @classmethod
     def of_text(cls, node_id: str, text: str, metadata: Mapping[str, Any]) -> ReadNode:
@@ -107,7 +114,13 @@ class ReadNodes:
         self.count = 0
         """How many were added, repeated ones too."""
         self.mute = 0
-        """How many hold an image, sound or video and no text."""
+        """How many hold an image that is not taken, sound or video, and no text."""
+        self.captions = 0
+        """How many hold an image that is not taken beside their text."""
+        self.untaken = ""
+        """Why the first of these images is not."""
+        self.images: dict[str, tuple[Image, ...]] = {}
+        """Of nodes that have some, by their ids."""
         self._rows: list[Row] = []
         self._metadata: list[Mapping[str, Any]] = []
         self._numbers: dict[object, int] = {}
@@ -117,7 +130,12 @@ class ReadNodes:
         """See `ReadNode.of`."""
         read = ReadNode.of(node, fresh=fresh)
         self.count += 1
-        self.mute += not read.text and has_media(node)
+        self.mute += not read.text and not read.images and has_media(node)
+        if read.untaken:
+            self.captions += bool(read.text)
+            self.untaken = self.untaken or f"node {read.node_id!r}: {read.untaken}"
+        if read.images:
+            self.images[read.node_id] = read.images
         key: object = read.node_id
         number = self._numbers.get(key)
         if number is not None and self._rows[number][1] != read.text:

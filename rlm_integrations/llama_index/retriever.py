@@ -11,8 +11,9 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.llama_index.blocking import holds_loop_up
+from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.node_selection import NodeSelection
-from rlm_integrations.llama_index.node_text import document_of_node
+from rlm_integrations.llama_index.node_text import beside_text, text_of_node
 
 
 class NodeRetriever:
@@ -62,8 +63,11 @@ class NodeRetriever:
     def _keep(self, hits: Sequence[NodeWithScore], seen: Collection[str]) -> list[Document]:
         documents: dict[str, Document] = {}
         for hit in hits:
-            document = document_of_node(hit.node)
-            if document.text and (hit.node.node_id in seen or self._selection.passes(hit.node)):
+            metadata, images, untaken = beside_text(hit.node)
+            document = Document(hit.node.node_id, text_of_node(hit.node), metadata, images)
+            if untaken:
+                warn_caller(f"retriever: node {hit.node.node_id!r} has a picture that is not taken: {untaken}")
+            if (document.text or document.images) and (hit.node.node_id in seen or self._selection.passes(hit.node)):
                 documents.setdefault(document.id, document)
                 self.found.setdefault(document.id, hit)
         return list(documents.values())

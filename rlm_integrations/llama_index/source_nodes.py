@@ -127,6 +127,8 @@ def _used(result: RLMResult[Any], corpus: NodeCorpus) -> Iterator[BaseNode]:
         if len(spans) > 1:
             spans = corpus.touching(place.document_id, place.start, place.end)
         yield from (span.node for span in spans)
+    for name in result.sources:  # of which pictures were seen
+        yield from (span.node for span in corpus.with_pictures(name))
 
 
 def _as_text_node(node: BaseNode) -> BaseNode:

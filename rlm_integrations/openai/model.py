@@ -51,6 +51,8 @@ class OpenAIModel:
             `max_cost_usd` needs; without, it has one where the server reports it, as OpenRouter does.
         cached_input_price: the same for input that the provider had cached; without it, input_price.
         max_input_tokens: the model's window. Prompts of sub-calls and output shown are kept within it.
+        sees_images: whether it takes pictures. With False sub-calls with pictures are refused; without it they are
+            sent, and what the server says of them is the sub-call's error.
 
     Raises:
         InvalidArgumentError: no key is known, only one of the two prices is given, or key, URL or headers hold what no
@@ -73,12 +75,14 @@ class OpenAIModel:
         output_price: float | None = None,
         cached_input_price: float | None = None,
         max_input_tokens: int | None = None,
+        sees_images: bool | None = None,
     ) -> None:
         if not model:
             raise InvalidArgumentError("model: is empty; pass the name that the server knows the model by")
         self.model = model
         self.base_url = base_url_for(base_url)
         self.max_input_tokens = max_input_tokens
+        self.sees_images = sees_images
         self._prices = Prices.of(input_price, output_price, cached_input_price)
         self._extra_body = ({} if temperature is None else {"temperature": temperature}) | dict(extra_body or {})
         self._client: dict[str, Any] = {
@@ -158,7 +162,7 @@ class OpenAIModel:
     def _request(
         self, messages: Sequence[Message], form: Form, rounds: Sequence[ToolRound], tools: Sequence[dict[str, Any]]
     ) -> dict[str, Any]:
-        said = [{"role": message.role, "content": message.content} for message in messages]
+        said = [{"role": message.role, "content": _content(message)} for message in messages]
         offered = {"tools": tools} if tools else {}
         sent = [*said, *round_messages(rounds)]
         return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **offered, **form.arguments}
@@ -173,3 +177,11 @@ class OpenAIModel:
             return completion
         cost = self._prices.cost_usd(with_estimates(completion, messages))
         return replace(completion, usage=completion.usage.model_copy(update={"cost_usd": cost}))
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """The text; with pictures, the parts of the API: they stand before it, as providers advise."""
+    if not message.images:
+        return message.content
+    pictures = [{"type": "image_url", "image_url": {"url": image.data_url}} for image in message.images]
+    return [*pictures, {"type": "text", "text": message.content}] if message.content else pictures

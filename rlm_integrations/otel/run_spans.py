@@ -11,6 +11,9 @@ from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     Event,
+    Folded,
+    FoldEnded,
+    FoldStarted,
     HostCallEnded,
     HostCallStarted,
     IterationStarted,
@@ -60,6 +63,8 @@ class RunSpans:
         self._outside, above = otel_context.get_current(), outer_context()
         self._calls: dict[Path, _Open] = {}
         """Of root LMs that are asked, by node."""
+        self._folds: dict[Path, _Open] = {}
+        """Of those that are asked for a summary, which may be amid a call that was refused."""
         self._steps: dict[Path, _Open] = {}
         self._sub_calls: dict[Path, _Open] = {}
         """By node and number; where one is a child RLM, that is the child's node."""
@@ -82,6 +87,13 @@ class RunSpans:
                 self._ask(event)
             case PromptShortened():
                 self._calls[event.node].span.add_event("rlm.prompt_shortened", {"rlm.prompt_chars": event.prompt_chars})
+            case FoldStarted():
+                self._begin_fold(event)
+            case FoldEnded():
+                self._end_fold(event)
+            case Folded():
+                told: Attributes = {"rlm.up_to": event.up_to, "rlm.prompt_chars": event.prompt_chars}
+                self._agent_of(event.node).span.add_event("rlm.folded", told)
             case RootReplied():
                 self._replied(event)
             case RootFailed():
@@ -135,6 +147,26 @@ class RunSpans:
             call.span.update_name(f"chat {event.model}")
         call.end(told)
         self._agent_of(event.node).make_current()
+
+    def _begin_fold(self, event: FoldStarted) -> None:
+        asked: Attributes = {
+            "gen_ai.operation.name": "chat",
+            "rlm.iteration": event.iteration,
+            "rlm.prompt_chars": event.prompt_chars,
+            "rlm.fold": True,
+        }
+        self._folds[event.node] = self._begin("chat", SpanKind.CLIENT, self._agent_of(event.node).context, asked)
+        self._folds[event.node].make_current()
+
+    def _end_fold(self, event: FoldEnded) -> None:
+        fold, said = self._folds.pop(event.node), event.fold.call
+        told = of_reply(said.model, said.usage, said.finish, cached=said.cached)
+        if self._contents and event.fold.reply:
+            told["gen_ai.output.messages"] = message("assistant", event.fold.reply)
+        if said.model:
+            fold.span.update_name(f"chat {said.model}")
+        fold.end(told, None if said.error is None else self._error(said.error))
+        (self._calls.get(event.node) or self._agent_of(event.node)).make_current()
 
     # -- its code
 

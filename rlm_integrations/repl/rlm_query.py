@@ -9,10 +9,12 @@ from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
+from rlm_integrations.repl.images import named_images
 from rlm_integrations.repl.matches import Match
 from rlm_integrations.repl.sub_calls import check_prompt, failed, listed, pairs
 from rlm_integrations.wire.calls import MAX_CHILD_CHARS, Reserve, RlmQuery, WrongCallError
 from rlm_integrations.wire.child_context import ChildContext, OwnText, Reference, write_child_context
+from rlm_integrations.wire.images import IMAGES
 
 _SOUGHT_CHARS = 200
 """A shorter text is sent as it is: finding where it stands in the corpus would save nothing."""
@@ -99,7 +101,8 @@ class Rlms:
         known = self._corpus.document(id_)
         if known is not None and known["text"] is text:
             return Reference(id_)
-        return OwnText(str.__str__(text), str(id_), metadata)
+        images = named_images(f"{name}: image", document.get(IMAGES), self._corpus)
+        return OwnText(str.__str__(text), str(id_), metadata, tuple((one, of) for one, of in images))
 
 
 def _items(name: str, context: Any) -> list[Any]:

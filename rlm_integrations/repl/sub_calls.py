@@ -10,6 +10,7 @@ from rlm_integrations.repl.chunks import heading, without_heads
 from rlm_integrations.repl.corpus_view import CorpusView
 from rlm_integrations.repl.host_calls import SubCallError, ask
 from rlm_integrations.repl.host_port import HostPort, HostRefusalError
+from rlm_integrations.repl.images import named_images
 from rlm_integrations.repl.matches import Match
 from rlm_integrations.wire.calls import LlmQuery, Reserve
 
@@ -50,24 +51,32 @@ class SubCalls:
         self._corpus = corpus
         self._max_chars = max_chars
 
-    def llm_query(self, prompt: str, context: Any = None) -> str:
+    def llm_query(self, prompt: str, context: Any = None, images: Any = None) -> str:
         """The reply of another language model, which sees this prompt and nothing else.
 
         `context`, a text or documents, goes below the prompt; of a match its document, or of a match in a corpus that
-        is one text the lines around it. Raises SubCallError when the call fails,
-        SubCallLimitError when the budget is spent, ValueError and TypeError before anything is sent.
+        is one text the lines around it. `images` are pictures that it sees: items of `d["images"]`.
+
+        Raises SubCallError when the call fails, SubCallLimitError when the budget is spent, ValueError and TypeError
+        before anything is sent.
         """
         whole = self._with_context("prompt", prompt, context)
         check_prompt("prompt", whole, self._max_chars, _CUT)
-        return self._awaiting.given(ask(self._host, LlmQuery(str.__str__(whole)), SubCallError))
+        named = named_images("images", images, self._corpus)
+        return self._awaiting.given(ask(self._host, LlmQuery(str.__str__(whole), images=named), SubCallError))
 
-    def llm_query_batched(self, prompts: Iterable[str]) -> list[str]:
-        """The replies to many prompts, asked side by side, in order; a failed one is a FailedSubCall in its place."""
+    def llm_query_batched(self, prompts: Iterable[Any]) -> list[str]:
+        """The replies to many prompts, or pairs (prompt, images), asked side by side, in order.
+
+        A failed one is a FailedSubCall in its place.
+        """
         return self._awaiting.given(self.ask_all(prompts))
 
-    def ask_all(self, prompts: Iterable[str]) -> list[str]:
+    def ask_all(self, prompts: Iterable[Any]) -> list[str]:
         """The same for the REPL's own functions, which await nothing."""
-        return self._send(listed("prompts", prompts))
+        sent = pairs(listed("prompts", prompts), "images")
+        named = [named_images(f"prompt {place}: image", images, self._corpus) for place, (_, images) in enumerate(sent)]
+        return self._send([prompt for prompt, _ in sent], named)
 
     def rlm_query(self, prompt: str, context: Any = None) -> str:
         """At the last depth, where a sub-call cannot be an RLM: `llm_query`."""
@@ -79,13 +88,16 @@ class SubCalls:
         whole = [self._with_context(f"prompt {index}", *pair) for index, pair in enumerate(sent)]
         return self._awaiting.given(self._send(whole))
 
-    def _send(self, prompts: list[Any]) -> list[str]:
+    def _send(self, prompts: list[Any], images: list[list[list[str]]] | None = None) -> list[str]:
         for index, prompt in enumerate(prompts):
             check_prompt(f"prompt {index}", prompt, self._max_chars, _CUT)
         if not prompts:
             return []
         batch = ask(self._host, Reserve(len(prompts)), SubCallError)
-        calls = [LlmQuery(str.__str__(prompt), batch, index) for index, prompt in enumerate(prompts)]
+        calls = [
+            LlmQuery(str.__str__(prompt), batch, index, images[index] if images else [])
+            for index, prompt in enumerate(prompts)
+        ]
         replies = self._host.call_all(calls)
         return [failed(reply) if isinstance(reply, HostRefusalError) else reply for reply in replies]
 
@@ -136,8 +148,8 @@ def check_prompt(name: str, prompt: Any, max_chars: int, remedy: str) -> None:
         raise ValueError(f"{long}; nothing was sent; {remedy}")
 
 
-def pairs(items: list[Any]) -> list[tuple[Any, Any]]:
-    """Prompts and pairs (prompt, context) as pairs."""
+def pairs(items: list[Any], second: str = "context") -> list[tuple[Any, Any]]:
+    """Prompts and pairs (prompt, context) as pairs; `second` is what else stands there."""
     read: list[tuple[Any, Any]] = []
     for index, item in enumerate(items):
         if not isinstance(item, (tuple, list)):
@@ -145,7 +157,7 @@ def pairs(items: list[Any]) -> list[tuple[Any, Any]]:
         elif len(item) == 2:  # pyright: ignore[reportUnknownArgumentType]
             read.append((item[0], item[1]))  # pyright: ignore[reportUnknownArgumentType]
         else:
-            raise ValueError(f"prompt {index}: a pair (prompt, context) has two items; nothing was sent")
+            raise ValueError(f"prompt {index}: a pair (prompt, {second}) has two items; nothing was sent")
     return read
 
 

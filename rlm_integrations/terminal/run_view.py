@@ -11,6 +11,9 @@ from rlm_integrations.core.trace.events import (
     CodeStarted,
     ConversationOpened,
     Event,
+    Folded,
+    FoldEnded,
+    FoldStarted,
     HostCallEnded,
     HostCallStarted,
     IterationEnded,
@@ -129,6 +132,8 @@ def _spent(event: Event) -> Usage:
     match event:
         case RootReplied():
             return event.usage
+        case FoldEnded():
+            return event.fold.call.usage
         case SubCallEnded():
             return event.call.usage
         case _:
@@ -174,6 +179,12 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return replace(view, usage=event.result.usage, phase="failed")
         case PromptShortened():
             return replace(view, phase="asking the root LM again, in fewer characters")
+        case FoldStarted():
+            return replace(view, phase="having the root LM sum up its older iterations")
+        case FoldEnded():
+            return _after_usage(view, event.fold.call.usage)
+        case Folded():
+            return replace(view, phase="asking the root LM")
         case RootFailed():
             return replace(view, phase="the root LM failed")
         case HostCallStarted():

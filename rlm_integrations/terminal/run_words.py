@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from rich.text import Text
 
 from rlm_integrations.core.loop.code_calls import code_of
-from rlm_integrations.core.trace.events import CodeEnded, Event, RootFailed, RootReplied
+from rlm_integrations.core.trace.events import CodeEnded, Event, FoldEnded, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.terminal.console import words
 from rlm_integrations.terminal.run_view import place
@@ -27,12 +28,20 @@ def spelled_out(event: Event) -> list[Text]:
             if event.thoughts.strip():
                 parts.insert(0, _part(f"{whose}it thought:", event.thoughts, "dim"))
             return parts
+        case FoldEnded():
+            asked = f"{whose or 'root LM, '}iterations 1 to {event.fold.up_to} summed up:"
+            return [_part(asked, event.fold.reply or event.fold.call.error or "(an empty reply)")]
         case RootFailed():
             return [_part(f"{whose}the root LM failed:", event.error, "red")]
         case CodeEnded():
             return _execution(event.execution, whose)
         case _:
             return []
+
+
+def code_words(blocks: Sequence[str]) -> list[Text]:
+    """Code that does not stand in a reply, since it came by a tool."""
+    return [_part("code:", block) for block in blocks]
 
 
 def _execution(execution: CodeExecution, whose: str) -> list[Text]:

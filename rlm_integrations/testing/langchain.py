@@ -26,6 +26,7 @@ except ModuleNotFoundError as error:
 from pydantic import Field
 
 from rlm_integrations.core.calls.reply_fields import arguments_of
+from rlm_integrations.core.corpus.image_blocks import image_of_block, is_image_block
 from rlm_integrations.core.language_model import Completion, Message, Role, ToolSpec
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing.replaying_model import ReplayingModel
@@ -149,7 +150,9 @@ class ScriptedChatModel(BaseChatModel):
 
 
 def _core_message(message: BaseMessage) -> Message:
-    return Message(_ROLES.get(message.type, "user"), str(message.text))
+    blocks: list[Any] = [] if isinstance(message.content, str) else message.content
+    images = tuple(image_of_block(block) for block in blocks if is_image_block(block))
+    return Message(_ROLES.get(message.type, "user"), str(message.text), images=images)
 
 
 def _calls(completion: Completion) -> dict[str, list[Any]]:

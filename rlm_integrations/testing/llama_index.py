@@ -23,6 +23,7 @@ try:
         CompletionResponse,
         CompletionResponseAsyncGen,
         CompletionResponseGen,
+        ImageBlock,
         LLMMetadata,
         MessageRole,
         TextBlock,
@@ -38,6 +39,7 @@ except ModuleNotFoundError as error:
     ) from error
 from pydantic import Field
 
+from rlm_integrations.core.corpus.image_blocks import image_or_why
 from rlm_integrations.core.language_model import Completion, Message, Role, ToolSpec
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing.replaying_model import ReplayingModel
@@ -210,7 +212,13 @@ class ScriptedLLM(FunctionCallingLLM):
 
 
 def _core_message(message: ChatMessage) -> Message:
-    return Message(_ROLES.get(message.role, "user"), message.content or "")
+    found = [image_or_why(block.image, block.image_mimetype, block.url, block.path) for block in _pictures(message)]
+    images = tuple(image for images, _ in found for image in images)
+    return Message(_ROLES.get(message.role, "user"), message.content or "", images=images)
+
+
+def _pictures(message: ChatMessage) -> list[ImageBlock]:
+    return [block for block in message.blocks if isinstance(block, ImageBlock)]
 
 
 def _counts(completion: Completion) -> dict[str, int]:

@@ -2,10 +2,12 @@
 
     {"role": "root", "question": "How many?", "turn": 0, "reply": "```repl…", "model": "…", "usage": {…}}
     {"role": "sub", "prompt": "Is this …?", "reply": "yes"}
+    {"role": "sub", "prompt": "What is it?", "images": ["img-…"], "reply": "a kettle"}
 
 A reply of the root is known by its question and by the number of assistant messages before it, so a
-recording survives a change of wording in the prompts. A reply of a sub-call is known by its exact prompt; a
-long prompt is kept as a digest and its head. `model`, `usage`, `finish`, `thoughts` and `tool_calls` may be left out.
+recording survives a change of wording in the prompts. A reply of a sub-call is known by its exact prompt and by the
+ids of its pictures, which are not kept; a long prompt is kept as a digest and its head. `model`, `usage`, `finish`,
+`thoughts` and `tool_calls` may be left out.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from rlm_integrations.core.language_model import (
     ToolCaller,
     ToolRound,
     ToolSpec,
+    sees_images,
 )
 from rlm_integrations.core.prompts.texts import sub_call_messages, text
 from rlm_integrations.core.usage import Usage
@@ -89,6 +92,7 @@ class SubRecord(_Reply):
     prompt: str | None = None
     prompt_sha256: str | None = None
     prompt_head: str | None = None
+    images: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _known_by_its_prompt(self) -> SubRecord:
@@ -98,7 +102,7 @@ class SubRecord(_Reply):
 
     @property
     def key(self) -> Key:
-        return ("sub", self.prompt_sha256 or _digest(self.prompt or ""))
+        return ("sub", self.prompt_sha256 or _digest(self.prompt or ""), *self.images)
 
     @property
     def head(self) -> str:
@@ -132,12 +136,12 @@ def read_records(path: str | Path) -> list[Record]:
 def key_of(messages: Sequence[Message]) -> Key:
     """The key under which the reply to this request is recorded."""
     if is_sub_call(messages):
-        return ("sub", _digest(_prompt(messages)))
+        return ("sub", _digest(_prompt(messages)), *_images(messages))
     return ("root", question_of(messages), str(_turn(messages)))
 
 
 def is_sub_call(messages: Sequence[Message]) -> bool:
-    sent = sub_call_messages(_prompt(messages))
+    sent = sub_call_messages(_prompt(messages), messages[-1].images if messages else ())
     return tuple(messages) in (sent, without_system(sent))
 
 
@@ -145,6 +149,10 @@ def _prompt(messages: Sequence[Message]) -> str:
     """Of a sub-call, also where its model takes no system message."""
     content = messages[-1].content if messages else ""
     return content.removeprefix(without_system(sub_call_messages(""))[0].content) if len(messages) == 1 else content
+
+
+def _images(messages: Sequence[Message]) -> tuple[str, ...]:
+    return tuple(image.id for image in messages[-1].images)
 
 
 def question_of(messages: Sequence[Message]) -> str:
@@ -169,8 +177,9 @@ def record_of(messages: Sequence[Message], completion: Completion) -> Record:
         return RootRecord(question=question_of(messages), turn=_turn(messages), **reply)
     prompt = _prompt(messages)
     if len(prompt) <= _WHOLE_PROMPT_CHARS:
-        return SubRecord(prompt=prompt, **reply)
-    return SubRecord(prompt_sha256=_digest(prompt), prompt_head=prompt[:_HEAD_CHARS], **reply)
+        return SubRecord(prompt=prompt, images=_images(messages), **reply)
+    digest, head = _digest(prompt), prompt[:_HEAD_CHARS]
+    return SubRecord(prompt_sha256=digest, prompt_head=head, images=_images(messages), **reply)
 
 
 class Recorder:
@@ -206,10 +215,15 @@ class Recorder:
     def max_input_tokens(self) -> int | None:
         return getattr(self._llm, "max_input_tokens", None)
 
+    @property
+    def sees_images(self) -> bool | None:
+        return sees_images(self._llm)
+
     def _keep(self, messages: Sequence[Message], completion: Completion) -> Completion:
         record = record_of(messages, completion).model_dump(mode="json", exclude_none=True)
-        if not record["tool_calls"]:
-            del record["tool_calls"]
+        for name in ("tool_calls", "images"):
+            if not record.get(name):
+                record.pop(name, None)
         line = json.dumps({"role": record.pop("role"), **record}, ensure_ascii=False) + "\n"
         with _WRITING, self._path.open("a", encoding="utf-8") as file:
             file.write(line)

@@ -65,6 +65,7 @@ class ScriptedModel:
         model: str = "scripted",
         usage: Usage | None = None,
         max_input_tokens: int | None = None,
+        sees_images: bool | None = None,
     ) -> None:
         """Raises InvalidArgumentError for replies that are no replies, and for `replies` and `always` together."""
         self._replies = _checked(replies)
@@ -76,6 +77,7 @@ class ScriptedModel:
         self._unanswered: list[Message | None] = []
         self.model = model
         self.max_input_tokens = max_input_tokens
+        self.sees_images = sees_images
         self.requests: list[tuple[Message, ...]] = []
         """Every request so far, in the order of arrival. Calls of tools and their results stand in it as messages."""
         self.offered: list[tuple[ToolSpec, ...]] = []

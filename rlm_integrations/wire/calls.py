@@ -7,8 +7,10 @@ its own. Standard library only.
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, cast
+
+from rlm_integrations.wire.images import MAX_IMAGES
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
 
@@ -77,9 +79,12 @@ class LlmQuery(_HostFunction):
     """The batch that it was reserved with; None for a sub-call on its own."""
     index: int | None = None
     """Its place in the batch, from 0; None without one."""
+    images: list[list[str]] = field(default_factory=list[list[str]])
+    """Pictures that go with it, each by its id and that of a document which has it."""
 
     def __post_init__(self) -> None:
         _check_text(self, "prompt")
+        _check_images(self, self.images)
         if self.batch is not None or self.index is not None:
             _check_count(self, "batch")
             _check_count(self, "index")
@@ -224,6 +229,17 @@ _FIELDS = {function: frozenset(kind.__match_args__) for function, kind in _KINDS
 
 def _check_text(call: _HostFunction, field: str) -> None:
     _check_kind(call, field, str)
+
+
+def _check_images(call: _HostFunction, images: object) -> None:
+    _check_kind(call, "images", list)
+    named = cast("list[object]", images)
+    if len(named) > MAX_IMAGES:
+        raise WrongCallError(f"{call.function}: images has more than {MAX_IMAGES} items")
+    for one in named:
+        pair = cast("list[object]", one) if type(one) is list else []
+        if len(pair) != 2 or any(type(part) is not str for part in pair):
+            raise WrongCallError(f"{call.function}: an item of images is not the ids of a picture and of its document")
 
 
 def _check_count(call: _HostFunction, field: str, most: int = LARGEST_COUNT) -> None:

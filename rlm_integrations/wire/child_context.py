@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from rlm_integrations.wire.calls import LARGEST_COUNT, WrongCallError
+from rlm_integrations.wire.calls import LARGEST_COUNT, LlmQuery, WrongCallError
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
 
@@ -42,6 +42,8 @@ class OwnText:
     text: str
     document_id: str = ""
     metadata: dict[str, Any] | None = None
+    images: tuple[tuple[str, str], ...] = ()
+    """Pictures of the corpus that go with it, as `wire.calls.LlmQuery` names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,10 @@ def write_child_context(context: ChildContext) -> str:
 def _line(piece: Reference | OwnText) -> str:
     if isinstance(piece, Reference):
         return _encode([piece.document_id, piece.start, piece.end])
-    return _encode({"chars": len(piece.text), "id": piece.document_id, "metadata": piece.metadata or {}})
+    images = [list(one) for one in piece.images]
+    return _encode(
+        {"chars": len(piece.text), "id": piece.document_id, "metadata": piece.metadata or {}, "images": images}
+    )
 
 
 def read_child_context(sent: str) -> ChildContext:
@@ -88,7 +93,7 @@ def read_child_context(sent: str) -> ChildContext:
         if isinstance(piece, Reference):
             pieces.append(piece)
         else:
-            pieces.append(OwnText(sent[at : at + piece.chars], piece.document_id, piece.metadata))
+            pieces.append(OwnText(sent[at : at + piece.chars], piece.document_id, piece.metadata, piece.images))
             at += piece.chars
     if at != len(sent):
         raise WrongCallError("rlm_query: the texts of its context are not as long as it says")
@@ -104,6 +109,7 @@ class _Unread:
     chars: int
     document_id: str
     metadata: dict[str, Any]
+    images: tuple[tuple[str, str], ...]
 
 
 def _next_line(sent: str, start: int) -> tuple[str, int]:
@@ -130,10 +136,12 @@ def _piece(line: str) -> Reference | _Unread:
             return Reference(*place)
     elif isinstance(piece, dict):
         fields = cast("dict[str, Any]", piece)
-        if fields.keys() == {"chars", "id", "metadata"} and _is_count(fields["chars"]):
+        if fields.keys() == {"chars", "id", "metadata", "images"} and _is_count(fields["chars"]):
             chars, document_id, metadata = fields["chars"], fields["id"], fields["metadata"]
+            images = LlmQuery("", images=fields["images"]).images  # the form is the same
             if type(document_id) is str and type(metadata) is dict:
-                return _Unread(chars, document_id, cast("dict[str, Any]", metadata))
+                named = tuple((image_id, of) for image_id, of in images)
+                return _Unread(chars, document_id, cast("dict[str, Any]", metadata), named)
     raise WrongCallError("rlm_query: a piece of its context is neither a reference nor a text")
 
 

@@ -173,10 +173,12 @@ def start_command(start_main: Callable[..., Any], tmp_path: Path) -> Iterator[St
 
 @pytest.fixture
 def run_cli(start_command: StartCommand) -> Callable[..., Ended]:
-    """Runs the console script with no terminal, in tmp_path. The environment has these variables besides."""
+    """Runs the console script with no terminal, in tmp_path. The environment has these variables besides, and
+    `warnings` are what an interpreter gets as -W.
+    """
 
-    def run(*arguments: object, **environment: str) -> Ended:
-        return start_command(arguments, environment=environment).end()
+    def run(*arguments: object, warnings: Sequence[str] | None = None, **environment: str) -> Ended:
+        return start_command(arguments, environment=environment, warnings=warnings).end()
 
     return run
 
@@ -211,7 +213,8 @@ def run_on_terminal(start_main: Callable[..., Any], tmp_path: Path) -> Callable[
         screen, terminal = pty.openpty()
         env = command_environment(**environment)
         try:
-            if any(name.startswith("PYTHON") for name in environment):  # they are for an interpreter that starts
+            # for an interpreter that starts, but for the encoding, which the parent of programs reads as it does
+            if any(name.startswith("PYTHON") for name in environment.keys() - {"PYTHONIOENCODING"}):
                 argv = [sys.executable, "-c", FRESH_MAIN, *map(str, arguments)]
                 own = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
                 os.close(terminal)

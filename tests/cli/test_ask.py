@@ -99,10 +99,10 @@ def test_limits_come_from_options_and_pairs_and_the_stop_reason_is_told(ask: Ask
     assert "last call: no code" in done.stderr
 
 
-def test_a_limit_is_told_once(run_fresh_cli: Any, corpus: Path, model_server: Any, tmp_path: Path) -> None:
+def test_a_limit_is_told_once(run_cli: Any, corpus: Path, model_server: Any, tmp_path: Path) -> None:
     model_server.models["root"] = ScriptedModel([LOOKS_FIRST, "I do not know."])
     arguments = (*QUESTION, model_server.url, "--max-iterations", "1", "--trace", "run.json")
-    done = run_fresh_cli(*arguments, PYTHONWARNINGS="default")
+    done = run_cli(*arguments, warnings=["default"])
     assert done.returncode == 3, done.stderr
     assert "Warning" not in done.stderr
     assert done.stderr.count("limit") + done.stderr.count("max_iterations") == 1
@@ -117,9 +117,9 @@ def test_a_reply_in_plain_text_is_no_stop(ask: Ask, model_server: Any) -> None:
     assert "Stopped by" not in done.stderr
 
 
-def test_an_answer_for_which_nothing_was_read_says_so(run_fresh_cli: Any, corpus: Path, model_server: Any) -> None:
+def test_an_answer_for_which_nothing_was_read_says_so(run_cli: Any, corpus: Path, model_server: Any) -> None:
     model_server.models["root"] = ScriptedModel(["yes", "yes"])
-    done = run_fresh_cli(*QUESTION, model_server.url, "--limit", "inline_chars=0", "--json", PYTHONWARNINGS="default")
+    done = run_cli(*QUESTION, model_server.url, "--limit", "inline_chars=0", "--json", warnings=["default"])
     told = json.loads(done.stdout)
     assert (told["answer"], told["stop_reason"]) == ("yes", "plain_reply")
     [warning] = told["warnings"]
@@ -250,11 +250,11 @@ def test_why_sub_calls_failed_is_told(ask: Ask, model_server: Any) -> None:
 
 
 def test_a_sandbox_that_does_not_confine_is_warned_of_in_one_line(
-    run_fresh_cli: RunCli, corpus: Path, model_server: Any
+    run_cli: RunCli, corpus: Path, model_server: Any
 ) -> None:
     model_server.models["root"] = ScriptedModel([FINDS_THE_KEY])
     model_server.models["sub"] = ScriptedModel(always=lambda messages: "the cellar")
-    done = run_fresh_cli(*QUESTION, model_server.url, "--sandbox", "unconfined", PYTHONWARNINGS="default")
+    done = run_cli(*QUESTION, model_server.url, "--sandbox", "unconfined", warnings=["default"])
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("Warning: ")], done.stderr
     assert ".py" not in done.stderr

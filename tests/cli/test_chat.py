@@ -168,9 +168,16 @@ class Terminal:
             pass
         assert self.written.count(words) >= times, self.written
 
+    def wait_for_prompt(self, after: str) -> None:
+        """A control character that comes before the prompt has its terminal is no such character to it."""
+        while "> " not in self.written.rpartition(after)[2]:
+            assert self._read(), self.written
+
     def end(self) -> int:
+        deadline = time.monotonic() + 60
         while self._read():
             pass
+        assert time.monotonic() < deadline, f"it does not end: {self.written}"
         os.close(self._screen)
         code: int = self._command.wait(30)
         return code
@@ -218,6 +225,7 @@ def test_the_end_of_input_ends_a_prompt_and_a_question_that_failed_does_not(term
     chat.wait_for("twice in a row with nothing")
     chat.type("How many?\n")
     chat.wait_for("answer 1 of 2 documents")
+    chat.wait_for_prompt(after="answer 1 of 2 documents")
     chat.type("\x04")
     assert chat.end() == 0, chat.written
 

@@ -19,7 +19,7 @@ RunCli = Callable[..., Any]
 def test_the_help_names_the_commands_and_is_quick_to_load(run_cli: RunCli) -> None:
     done = run_cli("--help")
     assert done.returncode == 0
-    for name in ("ask", "doctor", "demo"):
+    for name in ("ask", "doctor", "demo", "trace"):
         assert name in done.stdout
     code = (
         "import sys, rlm_integrations.cli.app\n"

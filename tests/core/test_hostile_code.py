@@ -30,7 +30,7 @@ def reserve(count):
     seen()  # the host gives the batches ids from 1
 def calls(count):
     return b"".join(frame(t="call", id=(1 << 31) + n, name="llm_query",
-                          payload={"prompt": "again", "batch": 1, "index": n}) for n in range(count))
+                          payload={"prompt": "again", "batch": 1, "index": n, "images": []}) for n in range(count))
 def seen():
     cite("line 0:")  # the host begins calls in their order, so when this one is answered it has begun those before
 """

@@ -105,6 +105,8 @@ def test_the_core_imports_the_standard_library_and_pydantic_and_itself(module: P
     for name in imported(module.read_text(encoding="utf-8")):
         top = name.partition(".")[0]
         if top == "rlm_integrations":
-            assert name.startswith(tuple(f"rlm_integrations.{room}" for room in ("core", "files", "repl", "wire")))
+            assert name.startswith(
+                tuple(f"rlm_integrations.{room}" for room in ("core", "files", "repl", "trace_page", "wire"))
+            )
         else:
             assert top in sys.stdlib_module_names | {"pydantic", "pydantic_core"}

@@ -242,7 +242,7 @@ def test_options_that_do_not_fit_are_refused(wanted: Wanted, option: str) -> Non
 def test_where_nobody_can_agree_nothing_is_asked(
     server: tuple[str, list[str]], run_program: Callable[..., Any]
 ) -> None:
-    run = run_program(PROGRAM, "--base-url", server[0], "--model", "big")
+    run = run_program(PROGRAM, "--base-url", server[0], "--model", "big", everything=True)
     assert run.returncode == 2
     assert re.search(r"--yes: .*300,000.* Add --yes", run.stderr)
     assert (len(run.stderr.splitlines()), run.stdout, server[1]) == (1, "", [])
@@ -257,7 +257,7 @@ def test_a_sandbox_that_is_unknown_is_said_before_anything_else(run_program: Cal
 def test_a_model_that_the_server_does_not_know_is_one_line_and_exit_code_1(
     server: tuple[str, list[str]], run_program: Callable[..., Any]
 ) -> None:
-    run = run_program(PROGRAM, "--base-url", server[0], "--model", "unknown", "--yes")
+    run = run_program(PROGRAM, "--base-url", server[0], "--model", "unknown", "--yes", everything=True)
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
     assert "404" in run.stderr

@@ -41,7 +41,7 @@ FUNCTIONS: dict[str, Any] = {
     "llm_query_batched": SubCalls.llm_query_batched,
     "llm_map": LlmMap.llm_map,
     "llm_reduce": LlmReduce.llm_reduce,
-    "rlm_query": SubCalls.llm_query,
+    "rlm_query": SubCalls.rlm_query,
     "rlm_query_batched": SubCalls.rlm_query_batched,
     "SHOW_VARS": Interpreter._show_vars,
     "FINAL": Interpreter._final,

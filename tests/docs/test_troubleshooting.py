@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from langgraph.graph import MessagesState, StateGraph
@@ -102,6 +103,9 @@ def no_sandbox() -> None:
 WAYS: dict[str, Callable[[], object]] = {
     "context: the str": lambda: RLMRunnable(llm=chat(), context="letters"),
     "input: 'documents'": lambda: RLMRunnable(llm=chat()).invoke({"question": "Why?", "documents": splits()}),
+    "input: message 1": lambda: RLMRunnable(llm=chat()).invoke(
+        [HumanMessage([{"type": "image", "url": "https://x/y.png"}])]
+    ),
     "max_iterations: unknown": lambda: RLMRunnable(llm=chat(), max_iterations=5),
     "the RLM query engine has no": lambda: index().as_query_engine(engine="rlm", max_iterations=5),
     "context: …": lambda: RLMRunnable(llm=chat(), context=splits()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import re
 from itertools import pairwise
@@ -24,7 +25,7 @@ from llama_index.core.schema import ImageNode, IndexNode, MediaResource, NodeRel
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.documents import NodeCorpus, merge_nodes
-from rlm_integrations.llama_index.node_text import visible_metadata
+from rlm_integrations.llama_index.node_text import beside_text
 
 
 def chunk(text: str, start: int, source: str = "s", **metadata: object) -> TextNode:
@@ -305,11 +306,11 @@ def test_a_node_given_twice_counts_once_and_equal_ids_of_other_text_do_not():
     ],
 )
 def test_media_without_text_are_left_out_with_a_warning(mute):
-    captioned = ImageNode(image_url="https://example.org/dog.png", text="A dog on a jetty.")
+    captioned = ImageNode(image=base64.b64encode(b"GIF89a of a dog").decode(), text="A dog on a jetty.")
     with pytest.warns(UserWarning, match="1 of the 3 nodes hold an image, sound or video and no text"):
         corpus = NodeCorpus.of_nodes([mute, captioned, TextNode(text="")])
     assert [document.text for document in corpus.corpus.documents] == ["A dog on a jetty."]
-    with pytest.raises(InvalidArgumentError, match="none of the 1 nodes holds text"):
+    with pytest.raises(InvalidArgumentError, match="none of the 1 nodes holds text or a picture"):
         NodeCorpus.of_nodes([mute])
 
 
@@ -337,7 +338,7 @@ def test_excluded_metadata_is_not_visible():
     node = TextNode(
         text="t", metadata={"public": 1, "secret": 2, "when": object}, excluded_llm_metadata_keys=["secret"]
     )
-    assert visible_metadata(node) == {"public": 1, "when": str(object)}
+    assert beside_text(node)[0] == {"public": 1, "when": str(object)}
 
 
 def test_equal_ids_are_told_apart():

@@ -201,3 +201,22 @@ async def test_switched_off_there_are_no_spans(spans: Any) -> None:
     assert not is_instrumented()
     await engine().arun("Was it warm?", CORPUS)
     assert spans.ended == []
+
+
+async def test_a_summary_of_older_iterations_is_a_call_of_its_own(spans: Any) -> None:
+    def reply(messages: Sequence[Message]) -> str:
+        if "sum it up" in messages[-1].content:
+            return "The secret is plover."
+        steps = len(spans.named("execute_tool python"))
+        return "```repl\nFINAL('done')\n```" if steps == 20 else "```repl\nprint(context[:2_000])\n```"
+
+    llm = ScriptedModel(always=reply, model="root", max_input_tokens=8_000, usage=Usage(input_tokens=1))
+    result = await RLMEngine(llm, limits={"max_iterations": 30}).arun("?", "a line of words\n" * 2_000)
+    chats = spans.named("chat root")
+    folds = [span for span in chats if span.attributes.get("rlm.fold")]
+    assert len(chats) - len(folds) == result.trace.iteration_count
+    assert len(folds) == result.trace.fold_count > 0
+    [run] = spans.named("invoke_agent rlm")
+    assert all(span.parent.span_id == run.context.span_id for span in chats)
+    assert [event.name for event in run.events].count("rlm.folded") == len(folds)
+    assert "plover" not in spans.all_words()

@@ -10,7 +10,7 @@ from rlm_integrations.repl.sub_calls import FailedSubCall
 
 def test_a_query_gives_the_reply(repl, host):
     assert repl.value("llm_query('who?')") == "reply to who?"
-    assert host.calls == [("llm_query", {"prompt": "who?", "batch": None, "index": None})]
+    assert host.calls == [("llm_query", {"prompt": "who?", "batch": None, "index": None, "images": []})]
 
 
 def test_context_goes_below_the_prompt(library, host):
@@ -61,8 +61,8 @@ def test_a_batch_is_reserved_sent_in_order_and_answered_in_order(repl, host):
     assert repl.value("llm_query_batched(['a', 'b'])") == "['reply to a', 'reply to b']"
     assert host.calls == [
         ("reserve", {"n": 2}),
-        ("llm_query", {"prompt": "a", "batch": 1, "index": 0}),
-        ("llm_query", {"prompt": "b", "batch": 1, "index": 1}),
+        ("llm_query", {"prompt": "a", "batch": 1, "index": 0, "images": []}),
+        ("llm_query", {"prompt": "b", "batch": 1, "index": 1, "images": []}),
     ]
     assert repl.value("llm_query_batched([])") == "[]"
     assert len(host.calls) == 3
@@ -106,7 +106,8 @@ def test_a_refusal_of_the_host_is_an_exception_in_the_code(repl, host, kind, err
         ("llm_query('x' * 5_000, 'y' * 5_000)", "ValueError: prompt has 10,002 characters"),
         ("llm_query_batched(['a', 'b', '', {}])", "ValueError: prompt 2 is empty; nothing was sent"),
         ("llm_query_batched(['a', 'b', 'c', {}])", "TypeError: prompt 3 is dict, not str; nothing was sent"),
-        ("llm_query_batched(['a', ('b', 'c')])", "TypeError: prompt 1 is tuple, not str; nothing was sent"),
+        ("llm_query_batched(['a', ('b', 'c')])", "TypeError: prompt 1: image 0 is 'c', which is no picture; pass"),
+        ("llm_query_batched([('a', None, 1)])", "ValueError: prompt 0: a pair (prompt, images) has two items"),
         ("llm_query_batched('abc')", "TypeError: prompts is str, not a list of str; nothing was sent"),
         ("rlm_query_batched([('a', 'b', 'c')])", "ValueError: prompt 0: a pair"),
         ("llm_query('Q', 5)", "TypeError: prompt: its context holds int, which is not a text, a document or a match"),

@@ -144,7 +144,7 @@ def test_long_texts_are_written_in_pieces(monkeypatch):
     monkeypatch.setattr(document_file, "PIECE_CHARS", 10)
     texts = ["", "x" * 9, "x" * 10, "x" * 11, ODD, "y" * 100]
     writer = RecordWriter("test")
-    writer.documents(len(texts), ((str(i), text, {}) for i, text in enumerate(texts)))
+    writer.documents(len(texts), ((str(i), text, {}, ()) for i, text in enumerate(texts)))
     reader = RecordReader(writer.finish())
     assert [document["text"] for document in reader.documents()] == texts
     reader.close()

@@ -42,7 +42,7 @@ DONE: dict[str, Any] = {
 CONVERSATION: list[dict[str, Any]] = [
     {"t": "output", "text": "printed"},
     {"t": "call", "id": 1, "name": "reserve", "payload": {"n": 2}},
-    {"t": "call", "id": 2, "name": "llm_query", "payload": {"prompt": "p" * 300, "batch": 1, "index": 0}},
+    {"t": "call", "id": 2, "name": "llm_query", "payload": {"prompt": "p" * 300, "batch": 1, "index": 0, "images": []}},
     {"t": "call", "id": 3, "name": "retrieve", "payload": {"query": "q"}},
     {"t": "call", "id": 4, "name": "cite", "payload": {"document_id": "d", "start": 0, "end": 1, "text": "t"}},
     {"t": "call", "id": 5, "name": "tool", "payload": {"name": "f", "args": [1, "", {}], "kwargs": {"k": [None]}}},
@@ -84,7 +84,7 @@ def assert_count(value: object, most: int = LARGEST) -> None:
 def assert_payload(name: str, payload: dict[str, Any]) -> None:
     kinds: dict[str, dict[str, tuple[type, ...]]] = {
         "reserve": {"n": (int,)},
-        "llm_query": {"prompt": (str,), "batch": (int, type(None)), "index": (int, type(None))},
+        "llm_query": {"prompt": (str,), "batch": (int, type(None)), "index": (int, type(None)), "images": (list,)},
         "retrieve": {"query": (str,)},
         "cite": {"document_id": (str,), "start": (int,), "end": (int,), "text": (str,)},
         "tool": {"name": (str,), "args": (list,), "kwargs": (dict,)},

@@ -91,7 +91,7 @@ def test_long_and_short_texts_keep_their_places():
     texts = ["short", "x" * SHARED_MIN_CHARS, "", "y" * (SHARED_MIN_CHARS + 1), "end"]
     file = TextFile("test")
     writer = RecordWriter("test", file)
-    writer.documents(len(texts), ((str(place), text, {"n": place}) for place, text in enumerate(texts)))
+    writer.documents(len(texts), ((str(place), text, {"n": place}, ()) for place, text in enumerate(texts)))
     descriptor = file.finish()
     reader = RecordReader(writer.finish(), lambda place: load_text(descriptor, place, shared=True))
     documents = reader.documents()

@@ -12,6 +12,9 @@ from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     Event,
+    Folded,
+    FoldEnded,
+    FoldStarted,
     IterationStarted,
     RootReplied,
     RunEnded,
@@ -20,7 +23,7 @@ from rlm_integrations.core.trace.events import (
     SubCallsReserved,
 )
 from rlm_integrations.core.trace.evidence import Evidence, Found
-from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Fold, Iteration, ModelCall, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.terminal.console import TerminalConsole
@@ -117,6 +120,19 @@ def test_the_summary_takes_the_results_own_usage() -> None:
 
 def test_why_the_first_sub_call_failed_is_known() -> None:
     assert after([*EVENTS, sub_call(3, "OSError")]).first_failure == "TimeoutError"
+
+
+def test_a_summary_of_older_iterations_is_said_and_counts_to_the_iteration_after_which_it_is_written() -> None:
+    call = ModelCall(prompt_chars=9, usage=ROOT)
+    folds = [FoldStarted(2, 1, 9), FoldEnded(2, Fold(call=call, up_to=1, reply="So far\x1b[2J.")), Folded(2, 1, 5)]
+    assert after([*EVENTS, folds[0]]).phase == "having the root LM sum up its older iterations"
+    view = after([*EVENTS, *folds])
+    assert view.phase == "asking the root LM"
+    assert iteration_line(view, 35.0) == "iteration 2 of 20: no code, tokens 2,000 in, 200 out, 1.0 s"
+    file = io.StringIO()
+    with LiveView(TerminalConsole(file=file, width=80), in_full=True) as live:
+        live.see(folds[1])
+    assert file.getvalue() == "  root LM, iterations 1 to 1 summed up:\n    So far\\x1b[2J.\n"
 
 
 def test_the_call_after_a_limit_has_a_name_of_its_own() -> None:

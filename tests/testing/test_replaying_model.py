@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_integrations import RLMEngine
+from rlm_integrations import Document, Image, LanguageModel, RLMEngine
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.prompts.texts import first_message, sub_call_messages
@@ -214,3 +214,24 @@ def test_a_last_call_below_the_first_message_is_known_by_its_question() -> None:
     first = first_message(context="`context` is a str.", question="How many?", max_iterations=3, answer_schema=None)
     asked = (Message("system", "You answer."), Message("user", f"{first}\n\nYou have reached the limit of 9 s."))
     assert question_of(asked) == "How many?"
+
+
+def test_sub_calls_are_told_apart_by_their_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "conversation.jsonl"
+    pictures = [Image(b"\x89PNG\r\n\x1a\n" + bytes([n]), name=f"{n}.png") for n in range(2)]
+    context = [Document("a", "A", images=(pictures[0],)), Document("b", "B", images=(pictures[1],))]
+    code = """```repl
+FINAL(str([llm_query("What?", images=d) for d in context] + [llm_query("What?")]))
+```"""
+
+    def see(messages: Sequence[Message]) -> str:
+        return ", ".join(image.name for image in messages[-1].images) or "nothing"
+
+    def run(llm: LanguageModel, sub_llm: LanguageModel) -> str:
+        return RLMEngine(llm, sub_llm=sub_llm).run("?", context).answer
+
+    seen = run(Recorder(ScriptedModel([code]), path), Recorder(ScriptedModel(always=see), path))
+    assert seen == "['0.png', '1.png', 'nothing']"
+    assert "PNG" not in path.read_text()
+    with ReplayingModel.from_file(path) as replaying:
+        assert run(replaying, replaying) == seen

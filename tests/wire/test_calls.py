@@ -35,6 +35,7 @@ calls = st.one_of(
     st.builds(Reserve, st.integers(0, LARGEST_BATCH)),
     st.builds(LlmQuery, texts),
     st.builds(LlmQuery, texts, counts, counts),
+    st.builds(LlmQuery, texts, images=st.lists(st.lists(texts, min_size=2, max_size=2), max_size=3)),
     st.builds(Retrieve, texts),
     st.builds(Cite, texts, counts, counts, texts),
     st.builds(CallTool, texts, st.lists(values, max_size=3), st.dictionaries(texts, values, max_size=3)),
@@ -61,6 +62,10 @@ class Text(str):
     __slots__ = ()
 
 
+def _pictured(images: object) -> dict[str, object]:
+    return {"prompt": "x", "batch": None, "index": None, "images": images}
+
+
 WRONG: list[tuple[str, object, str]] = [
     ("open", {}, "there is no host function 'open'"),
     ("x" * 900, {}, f"there is no host function '{'x' * 20}'"),
@@ -72,10 +77,16 @@ WRONG: list[tuple[str, object, str]] = [
     ("reserve", {"n": 1.0}, "reserve: n is float, not int"),
     ("reserve", {"n": -1}, "reserve: n is not between 0 and 16,777,216"),
     ("reserve", {"n": LARGEST_BATCH + 1}, "reserve: n is not between 0 and 16,777,216"),
-    ("llm_query", {"prompt": ["x"], "batch": None, "index": None}, "llm_query: prompt is list, not str"),
-    ("llm_query", {"prompt": "x", "batch": 1, "index": None}, "llm_query: index is NoneType, not int"),
-    ("llm_query", {"prompt": "x", "batch": None, "index": 0}, "llm_query: batch is NoneType, not int"),
-    ("llm_query", {"prompt": "x", "batch": 1, "index": False}, "llm_query: index is bool, not int"),
+    ("llm_query", {"prompt": ["x"], "batch": None, "index": None, "images": []}, "llm_query: prompt is list, not str"),
+    ("llm_query", {"prompt": "x", "batch": 1, "index": None, "images": []}, "llm_query: index is NoneType, not int"),
+    ("llm_query", {"prompt": "x", "batch": None, "index": 0, "images": []}, "llm_query: batch is NoneType, not int"),
+    ("llm_query", {"prompt": "x", "batch": 1, "index": False, "images": []}, "llm_query: index is bool, not int"),
+    ("llm_query", _pictured(("a", "b")), "llm_query: images is tuple, not list"),
+    ("llm_query", _pictured([["a", "b"]] * 21), "llm_query: images has more than 20 items"),
+    *(
+        ("llm_query", _pictured([one]), "llm_query: an item of images is not the ids of a picture and of its document")
+        for one in ("ab", ["a"], ["a", "b", "c"], ["a", None], {"a": 1, "b": 2}, [Text("a"), "b"])
+    ),
     (
         "cite",
         {"document_id": "d", "start": 0, "end": LARGEST_COUNT + 1, "text": ""},

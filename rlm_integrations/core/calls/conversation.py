@@ -59,8 +59,11 @@ def continued(form: tuple[Message, ...], new: Sequence[Message]) -> tuple[Messag
 def _joined(messages: Sequence[Message]) -> Message:
     if len(messages) == 1:
         return messages[0]
-    return Message(messages[0].role, "\n\n".join(message.content for message in messages))
+    images = tuple([image for message in messages for image in message.images])
+    return Message(messages[0].role, "\n\n".join(message.content for message in messages), images=images)
 
 
 def _empty(message: Message) -> bool:
+    if message.images:
+        return False
     return not message.content or message.content.isspace()  # not strip, which copies what may be long

@@ -106,7 +106,10 @@ class ModelPath:
         A conversation only grows: what it began with is not looked through again.
         """
         known = len(self._last) if messages[: len(self._last)] == self._last else 0
-        new = [Message(message.role, without_lone_surrogates(message.content)) for message in messages[known:]]
+        new = [
+            Message(message.role, without_lone_surrogates(message.content), images=message.images)
+            for message in messages[known:]
+        ]
         self._last, self._last_sent = messages, (*self._last_sent[:known], *new)
         form = continued(self._form, new) if known else None
         self._form = conversation(self._last_sent) if form is None else form

@@ -6,6 +6,7 @@ import re
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from rlm_integrations.core.language_model import Message
 
@@ -56,4 +57,4 @@ def without_system(messages: Sequence[Message]) -> tuple[Message, ...]:
     if len(messages) < 2 or messages[0].role != "system":
         return tuple(messages)
     system, first, *rest = messages
-    return (Message(first.role, f"{system.content}\n\n{first.content}"), *rest)
+    return (replace(first, content=f"{system.content}\n\n{first.content}"), *rest)

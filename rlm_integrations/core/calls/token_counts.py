@@ -14,6 +14,8 @@ _CHARS_PER_TOKEN = 4
 _SURE_CHARS_PER_TOKEN = 3
 _MOST_CHARS_PER_TOKEN = 12
 """Of text that people or programs write: of English a token has four, of indented code five or six."""
+_TOKENS_PER_IMAGE = 1_000
+"""Of a picture of some million pixels, providers count 500 to 1,600."""
 _LEAST_CHARS = 4_000
 _LEAST_TOKENS = 200
 """No window is as small: a lower count is no count of a prompt that was cut, but a constant or a mistake."""
@@ -35,7 +37,8 @@ def with_estimates(completion: Completion, messages: Sequence[Message]) -> Usage
     usage = completion.usage
     if usage.input_tokens:
         return usage
-    read = _tokens(prompt_chars(messages))
+    images = sum([len(message.images) for message in messages])
+    read = _tokens(prompt_chars(messages)) + images * _TOKENS_PER_IMAGE
     called = sum([len(call.arguments) for call in completion.tool_calls])
     written = usage.output_tokens or _tokens(len(completion.text) + len(completion.thoughts) + called)
     estimated = read + (0 if usage.output_tokens else written)

@@ -38,8 +38,8 @@ def as_rounds(messages: Sequence[Message]) -> tuple[list[Message], list[ToolRoun
             rounds.append(ToolRound(called.reply, _results(called, message.content)))
             called = None
         elif rounds:
-            said = message if message.content.strip() else Message(message.role, NO_REPLY)
-            said = Message(said.role, without_lone_surrogates(said.content))
+            said = message if message.content.strip() else replace(message, content=NO_REPLY)
+            said = replace(said, content=without_lone_surrogates(said.content))
             rounds[-1] = replace(rounds[-1], then=(*rounds[-1].then, said))
         else:
             before.append(message)

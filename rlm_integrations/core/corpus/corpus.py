@@ -10,6 +10,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -89,7 +90,7 @@ class Corpus:
     def as_documents(self) -> tuple[Document, ...]:
         """The documents; a single text gets an id of its own, for standing beside others."""
         if self.kind == "str":
-            return (Document("context", self.text),)
+            return (replace(self.documents[0], id="context"),)
         return self.documents
 
     def preceded_by(self, documents: Sequence[Document]) -> Corpus:
@@ -165,5 +166,5 @@ def unique_ids(documents: Sequence[Document]) -> tuple[Document, ...]:
                 count += 1
             taken.add(name)
         counts[document.id] = count
-        unique.append(document if name == document.id else Document(name, document.text, document.metadata))
+        unique.append(document if name == document.id else replace(document, id=name))
     return tuple(unique)

@@ -12,9 +12,10 @@ from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.fences import fence_tag
-from rlm_integrations.core.prompts.texts import fill, text
+from rlm_integrations.core.prompts.texts import fill, images_part, text
 from rlm_integrations.core.wording import number, one_line, plural, shortened
 from rlm_integrations.files.rows import Table
+from rlm_integrations.wire.images import MAX_IMAGES
 
 _LISTED_VALUES = 6
 _LISTED_KEYS = 12
@@ -56,13 +57,35 @@ def corpus_line(corpus: Corpus) -> str:
 
 
 def describe(
-    corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars: int | None = None, *, frame: bool = False
+    corpus: Corpus,
+    limits: RLMLimits,
+    fence_key: bytes,
+    sub_call_chars: int | None = None,
+    *,
+    frame: bool = False,
+    sees_images: bool | None = None,
 ) -> str:
     """The paragraph on `context` in the root LM's first message.
 
     Text of the corpus stands in fences that it cannot close. With `sub_call_chars`, what a sub-call takes, it says how
-    many it takes to read all, and to join what they find. `frame`: the session has pandas.
+    many it takes to read all, and to join what they find. `frame`: the session has pandas. `sees_images`: whether the
+    sub-LM takes pictures.
     """
+    described = _describe(corpus, limits, fence_key, sub_call_chars, frame=frame)
+    pictured = _pictured(corpus)
+    if not pictured:
+        return described
+    told = {
+        "documents": f"{number(pictured)} of {plural(len(corpus.documents), 'document')}",
+        "have": "has" if pictured == 1 else "have",
+    }
+    if sub_call_chars is None or sees_images is False:
+        why = "there are no sub-calls" if sub_call_chars is None else "the sub-LM takes no pictures"
+        return f"{described}\n{images_part('unseen', why=why, **told)}"
+    return f"{described}\n{images_part('seen', most=MAX_IMAGES, **told)}"
+
+
+def _describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_chars: int | None, *, frame: bool) -> str:
     reading = "" if sub_call_chars is None else f"; {_sub_calls(corpus, sub_call_chars)} can read all of it"
     if corpus.kind == "none":
         return text("context_none")
@@ -79,6 +102,7 @@ def study(corpus: Corpus) -> None:
     """Find out what `describe` and a run need of the corpus. Over a large one it takes a while. It is remembered."""
     if corpus.documents:
         _ = corpus.by_id, corpus.chars
+        _pictured(corpus)
     if corpus.kind == "str":
         _lines_of(corpus)
     elif corpus.kind == "documents":
@@ -190,6 +214,12 @@ def _cut(content: str, chars: int) -> str:
     if len(content) <= chars:
         return content
     return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
+
+
+@once_per_corpus
+def _pictured(corpus: Corpus) -> int:
+    """How many documents have pictures."""
+    return sum([bool(document.images) for document in corpus.documents])
 
 
 @once_per_corpus

@@ -6,11 +6,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlm_integrations.core.image import Image
+from rlm_integrations.wire.images import IMAGES
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with an id that is unique in its corpus, and the metadata that the model may see."""
+    """A text with an id that is unique in its corpus, the metadata that the model may see, and its pictures."""
 
     id: str
     text: str
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    images: tuple[Image, ...] = ()
+    """Sub-LMs see them, where code asks for it. A document may have pictures and no text."""
+
+    @property
+    def handles(self) -> list[dict[str, Any]]:
+        """What code has of its pictures: see `wire.images`."""
+        return [
+            {
+                "id": image.id,
+                "name": image.name,
+                "mime_type": image.mime_type,
+                "bytes": len(image.data),
+                "document_id": self.id,
+            }
+            for image in self.images
+        ]
+
+    def as_plain(self) -> dict[str, Any]:
+        """The document as code has it: a dict of plain values."""
+        plain = {"id": self.id, "text": self.text, "metadata": dict(self.metadata)}
+        return plain | {IMAGES: self.handles} if self.images else plain

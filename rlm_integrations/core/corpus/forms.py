@@ -10,12 +10,15 @@ from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.frames import Rows, read_rows, rows_of_dicts
+from rlm_integrations.core.corpus.image_blocks import images_in, images_of, images_of_node, named
 from rlm_integrations.core.corpus.names import check_is_text
 from rlm_integrations.core.corpus.plain_values import NotPlainError, plain
 from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.image import Image
 from rlm_integrations.files.report import FilesReport
 from rlm_integrations.files.rows import TEXT_COLUMNS, Table
+from rlm_integrations.wire.images import IMAGES
 
 _FORMS = (
     "a str, a Path or several, a mapping of name to text, an iterable of str, dicts, documents or nodes, a table, "
@@ -102,18 +105,23 @@ def _known_document(item: object, default_id: str) -> Document | None:
     """The document that an object of the core or of a framework is, if it is one."""
     if isinstance(item, Document):
         return item
+    if isinstance(item, Image):
+        return Document(_id(item.name, default_id), "", {}, named([item]))
     page_content = getattr(item, "page_content", None)  # a LangChain Document
     if isinstance(page_content, str):
         name = _id(getattr(item, "id", None), default_id)
-        metadata = visible_metadata(getattr(item, "metadata", None), (), name)
-        return Document(name, page_content, metadata)
+        left, images = images_in(_mapping(getattr(item, "metadata", None)) or {}, name)
+        return Document(name, page_content, visible_metadata(left, (), name), images)
     node = getattr(item, "node", item)  # a LlamaIndex NodeWithScore carries its node
     get_content, node_id = getattr(node, "get_content", None), getattr(node, "node_id", None)
     if callable(get_content) and isinstance(node_id, str):
         hidden = getattr(node, "excluded_llm_metadata_keys", ())
         name = _id(node_id, default_id)
-        metadata = visible_metadata(getattr(node, "metadata", None), hidden, name)
-        return Document(name, str(get_content()), metadata)
+        left, images = images_in(_mapping(getattr(node, "metadata", None)) or {}, name)
+        own, refused = images_of_node(node)
+        if refused:
+            raise InvalidArgumentError(f"context: node {name!r:.200}: {refused}")
+        return Document(name, str(get_content()), visible_metadata(left, hidden, name), named([*own, *images]))
     return None
 
 
@@ -133,9 +141,12 @@ def _mapping(value: object) -> Mapping[Any, Any] | None:
 
 
 def _named(name: str, text: object) -> Document:
+    if isinstance(text, Image):
+        return Document(name, "", {}, named([text]))
     if not isinstance(text, str):
         raise InvalidArgumentError(
-            f"context: the value of {name!r} is {type(text).__name__}, not str; a mapping goes from name to text"
+            f"context: the value of {name!r} is {type(text).__name__}, not str; a mapping goes from name to text, or "
+            "to an Image"
         )
     return Document(name, text)
 
@@ -148,11 +159,15 @@ def _from_dict(item: Mapping[Any, Any], number: int, default_id: str) -> Documen
             f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}. Only a list of '
             "nothing but such dicts is read as the rows of a table: give each a text, or none"
         )
+    name = _id(item.get("id"), default_id)
     metadata = _mapping(item.get("metadata"))
+    given: tuple[Image, ...] = ()
     if metadata is None:
         metadata = {key: value for key, value in item.items() if key not in ("id", text_key, "metadata")}
-    name = _id(item.get("id"), default_id)
-    return Document(name, item[text_key], visible_metadata(metadata, (), name))
+    elif item.get(IMAGES):
+        given = images_of(item[IMAGES], name)
+    left, images = images_in(metadata, name)
+    return Document(name, item[text_key], visible_metadata(left, (), name), named([*given, *images]))
 
 
 def _text_key(item: Mapping[Any, Any]) -> str | None:

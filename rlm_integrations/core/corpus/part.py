@@ -7,7 +7,7 @@ own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rlm_integrations.core.corpus.corpus import Corpus, CorpusKind, once_per_corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
@@ -86,7 +86,7 @@ def piece_of(corpus: Corpus, number: int, start: int = 0, end: int | None = None
     """The text from `start` to `end` of the corpus' document of that number, or all of it."""
     document = corpus.documents[number]
     if start or end is not None:
-        document = Document(document.id, document.text[start:end], document.metadata)
+        document = replace(document, text=document.text[start:end])
     if isinstance(corpus, CorpusPart):
         within = corpus.pieces[number]
         return Piece(document, _moved(within.place, start, end), within.origin and _shifted(within.origin, start))

@@ -3,6 +3,7 @@
 A message that is too long for the root LM becomes a document of the corpus, and the root sees its head
 and tail and where the rest is. So a prompt with a stuffed `{context}` works unchanged at any size.
 A shorter message the root sees whole; where there is no other corpus it is one as well, to search and to cite.
+A message with pictures is a document too, which has them: the root LM sees its text alone.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import cast
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.prompts.texts import fill
-from rlm_integrations.core.wording import number
+from rlm_integrations.core.wording import number, plural
 
 _SHOWN_CHARS = 2_000
 """Characters of an overlong message that the root sees of its head, and as many of its tail."""
@@ -34,7 +36,7 @@ class Question:
     before: tuple[Message, ...] = ()
     after: tuple[Message, ...] = ()
     documents: tuple[Document, ...] = ()
-    """The overlong messages, whole."""
+    """The overlong messages, whole, and those with pictures."""
     shown: tuple[Document, ...] = ()
     """The other messages of the user and the system that may hold a corpus, as a prompt's `{context}`."""
 
@@ -52,7 +54,7 @@ def read_question(
         question: A text, or messages.
         message_chars: Of the longest message that is shown whole.
         prefix: Of the ids of overlong messages; their places follow.
-        known: Texts that are documents of the corpus already, with their ids.
+        known: Messages that are documents of the corpus already, by `message_key`, with their ids.
 
     Raises InvalidArgumentError where nothing is asked, and for anything else than a str or Messages.
     """
@@ -66,9 +68,14 @@ def read_question(
     documents: list[Document] = []
     shown: list[Document] = []
     for place, message in enumerate(messages):
-        known_id = (known or {}).get(message.content)
-        document = Document(known_id or f"{prefix}-{place + 1}", message.content, {"role": message.role})
-        if len(message.content) <= message_chars:
+        known_id = (known or {}).get(message_key(message.content, message.images))
+        doc_id = known_id or f"{prefix}-{place + 1}"
+        document = Document(doc_id, message.content, {"role": message.role}, message.images)
+        if message.images:
+            documents += [document] * (known_id is None)
+            short = message.content if len(message.content) <= message_chars else _shortened(document)
+            messages[place] = Message(message.role, "\n\n".join(filter(None, (short, _pictures_told(document)))))
+        elif len(message.content) <= message_chars:
             if message.role != "assistant" and len(message.content) >= _CITABLE_CHARS:
                 shown.append(document)
         else:
@@ -82,6 +89,11 @@ def read_question(
         documents=tuple(documents),
         shown=tuple(shown),
     )
+
+
+def message_key(text: str, images: Sequence[Image]) -> str:
+    """Equal for messages that say and show the same."""
+    return "\0".join([text, *(image.id for image in images)])
 
 
 def _messages(question: object) -> list[Message]:
@@ -98,6 +110,10 @@ def _messages(question: object) -> list[Message]:
             )
         messages.append(message)
     return messages
+
+
+def _pictures_told(document: Document) -> str:
+    return fill("message_images", images=plural(len(document.images), "picture"), doc_id=repr(document.id))
 
 
 def _shortened(document: Document) -> str:

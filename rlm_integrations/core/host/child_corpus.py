@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.part import CorpusPart, Origin, Piece, numbers_by_id, piece_of
 from rlm_integrations.core.host.answers import RefusedCallError
+from rlm_integrations.core.host.pictures import Pictures
 from rlm_integrations.wire.calls import MAX_CHILD_CHARS, WrongCallError
 from rlm_integrations.wire.child_context import OwnText, Reference, read_child_context
 
@@ -30,7 +32,7 @@ def child_corpus(sent: str | None, parent: Corpus, retrieved: Mapping[str, Docum
             "value", f"the context has {chars:,} characters, and at most {most:,} are taken; pass each text once"
         )
     pieces = [_piece(piece, number, parent, retrieved) for number, piece in enumerate(context.pieces, 1)]
-    if not any(piece.document.text for piece in pieces):
+    if not any(piece.document.text or piece.document.images for piece in pieces):
         raise RefusedCallError("value", "the context is empty; nothing was sent")
     if context.as_text:
         (piece,) = pieces
@@ -51,10 +53,12 @@ def _chars(sent: Reference | OwnText, parent: Corpus, retrieved: Mapping[str, Do
 
 def _piece(sent: Reference | OwnText, number: int, parent: Corpus, retrieved: Mapping[str, Document]) -> Piece:
     if isinstance(sent, OwnText):
-        return Piece(Document(sent.document_id or f"text {number}", sent.text, sent.metadata or {}))
+        pictures = Pictures(parent, lambda: retrieved).named(sent.images)
+        images = tuple([picture.image for picture in pictures])
+        return Piece(Document(sent.document_id or f"text {number}", sent.text, sent.metadata or {}, images))
     place = numbers_by_id(parent).get(sent.document_id)
     if place is not None:
         return piece_of(parent, place, sent.start, sent.end)
     document = retrieved[sent.document_id]
     text = document.text[sent.start : sent.end]
-    return Piece(Document(document.id, text, document.metadata), None, Origin(document.id, sent.start))
+    return Piece(replace(document, text=text), None, Origin(document.id, sent.start))

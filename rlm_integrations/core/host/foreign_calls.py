@@ -41,7 +41,7 @@ class ForeignCalls:
         *,
         kept: Request | None = None,
     ) -> Any:
-        """What `work` returns, within the run's bounds; or what the journal has in its place.
+        """What `work` returns, within the run's bounds. `kept` is what it has asked the journal by.
 
         `sub_call` is the number of the sub-call whose model calls it; None where code does. Raises RefusedCallError,
         BudgetError, EndsRunError, JournalError.
@@ -57,7 +57,7 @@ class ForeignCalls:
             value, failure = None, None
             try:
                 async with asyncio.timeout(self._calls.seconds()):
-                    value = await (work() if kept is None else kept.value(work))
+                    value = await work()
                 result, error = _shown(value), None
             except RunError:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +11,7 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.journal.node_journal import CallJournal, Request
 from rlm_integrations.core.trace.events import SubCallStarted
-from rlm_integrations.core.trace.records import SubCall
+from rlm_integrations.core.trace.records import SentImage, SubCall
 from rlm_integrations.wire.calls import LlmQuery, RlmQuery
 
 
@@ -25,10 +26,12 @@ class ReservedCall:
         emit: Emit,
         number: int | None = None,
         kept: CallJournal | None = None,
+        images: Sequence[SentImage] = (),
     ) -> None:
         """`number` is its place among the sub-calls of its node, where that is known before it begins. `kept` is what
         the journal has of it.
         """
+        self._images = images
         self._call = call
         self._step = step
         self._reservations = reservations
@@ -53,7 +56,9 @@ class ReservedCall:
         call, step = self._call, self._step
         number = self._reservations.number() if self._number is None else self._number
         now = step.clock()
-        self.record = SubCall(number=number, batch=call.batch, index=call.index, prompt=call.prompt, start=now)
+        self.record = SubCall(
+            number=number, batch=call.batch, index=call.index, prompt=call.prompt, images=list(self._images), start=now
+        )
         step.sub_call_sent(now)
         is_rlm = isinstance(call, RlmQuery)
         await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=is_rlm))

@@ -13,7 +13,8 @@ from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.journal.node_journal import CallJournal
+from rlm_integrations.core.journal.documents import from_kept, to_kept
+from rlm_integrations.core.journal.node_journal import CallJournal, Request
 from rlm_integrations.wire.calls import Retrieve
 
 
@@ -35,32 +36,36 @@ class Retrieval:
         if not call.query.strip():
             raise RefusedCallError("type", "the query must be a non-empty str")
 
-        async def work() -> list[dict[str, Any]]:
-            return as_values(await retrieve(retriever, call.query, self._threads))
-
         request = None if kept is None else kept.request()
-        found = await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
-        for document in as_documents(found):
-            if document.id not in self.corpus.by_id:
-                self.added.setdefault(document.id, document)
-        return found
+
+        async def work() -> list[dict[str, Any]]:
+            found = await retrieve(retriever, call.query, self._threads, request)
+            for document in found:
+                if document.id not in self.corpus.by_id:
+                    self.added.setdefault(document.id, document)
+            return [each.as_plain() for each in found]
+
+        return await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
         return self.corpus.by_id.get(document_id) or self.added.get(document_id)
 
 
-def as_values(documents: Sequence[Document]) -> list[dict[str, Any]]:
-    """Documents as the REPL takes them."""
-    return [{"id": each.id, "text": each.text, "metadata": dict(each.metadata)} for each in documents]
+async def retrieve(
+    retriever: Retriever, query: str, threads: RunThreads | None, kept: Request | None = None
+) -> Sequence[Document]:
+    """The retriever's documents, or those that the journal has; with threads, by its sync method where it has one."""
+    if kept is None:
+        return await _found(retriever, query, threads)
+
+    async def work() -> list[dict[str, Any]]:
+        return to_kept(await _found(retriever, query, threads))
+
+    return from_kept(await kept.value(work))
 
 
-def as_documents(values: Sequence[dict[str, Any]]) -> list[Document]:
-    return [Document(**value) for value in values]
-
-
-async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
-    """The retriever's documents; with threads, by its sync method where it has one."""
+async def _found(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
     fetch_sync: Callable[[str], Sequence[Document]] | None = getattr(retriever, "retrieve_sync", None)
     if threads is not None and fetch_sync is not None:
         return await threads.run(fetch_sync, query)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from rlm_integrations.core.calls.budget import BudgetError
@@ -13,13 +13,14 @@ from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, pieces_advice, silently_cut
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
+from rlm_integrations.core.host.pictures import Picture, Pictures
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.host.tool_loop import Said, ToolLoop, take_reply
+from rlm_integrations.core.host.tool_loop import Asked, Said, ToolLoop, take_reply
 from rlm_integrations.core.journal.node_journal import CallJournal
-from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
 from rlm_integrations.core.trace.records import SubCall
@@ -44,8 +45,11 @@ class SubCalls:
         ends_run: EndsRun | None = None,
         tools: ToolLoop | None = None,
         around: AroundSubCall | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
-        """`tools` are the sub-LM's, and `around` wraps a call of a sub-LM that has some."""
+        """`pictures` are those that code can name; without it there are none. `tools` are the sub-LM's, and `around`
+        wraps a call of a sub-LM that has some.
+        """
         self._calls = calls
         self._model = model
         self._prompt_chars = prompt_chars
@@ -54,6 +58,7 @@ class SubCalls:
         self._ends_run = ends_run
         self._tools = tools
         self._around = around
+        self._pictures = pictures or Pictures(Corpus.of(None), dict)
         self._warned = False
         """Whether the user was told that tokens are estimated."""
 
@@ -63,18 +68,21 @@ class SubCalls:
         if len(call.prompt) > self._prompt_chars:
             chars = f"the prompt has {len(call.prompt):,} characters"
             raise RefusedCallError("value", f"{chars}; a sub-call takes {self._prompt_chars:,}")
+        pictures = self._pictures.named(call.images)
         self._reservations.take(call, step)
-        return await self._send(call, step, kept)
+        return await self._send(call, pictures, step, kept)
 
-    async def _send(self, call: LlmQuery, step: StepRecord, kept: CallJournal | None) -> str:
+    async def _send(
+        self, call: LlmQuery, pictures: Sequence[Picture], step: StepRecord, kept: CallJournal | None
+    ) -> str:
         """The reply to a call that is reserved. A reply that is no whole one fails the call.
 
         It is asked for once more where that can help and the budget has room; that is a sub-call of its own.
         """
-        record, again = await self._attempt(call, step, kept, tell=call.batch is None)
+        record, again = await self._attempt(call, pictures, step, kept, tell=call.batch is None)
         if again and self._reservations.one_more():
             with suppress(BudgetError):  # it was not sent after all: the first failure stands
-                record, _ = await self._attempt(call, step, kept, tell=True)
+                record, _ = await self._attempt(call, pictures, step, kept, tell=True)
         if record.error is None and record.reply is not None:
             return record.reply
         quoted = record.finish == "refusal"  # by the error
@@ -83,7 +91,7 @@ class SubCalls:
         raise RefusedCallError(kind, record.error or "the sub-call failed", began)
 
     async def _attempt(
-        self, call: LlmQuery, step: StepRecord, kept: CallJournal | None, *, tell: bool
+        self, call: LlmQuery, pictures: Sequence[Picture], step: StepRecord, kept: CallJournal | None, *, tell: bool
     ) -> tuple[SubCall, bool]:
         """Send what is reserved, once. It is given back where it is not sent after all.
 
@@ -92,11 +100,13 @@ class SubCalls:
         """
         cut, again = None, False
         refusal: BudgetError | None = None
-        with ReservedCall(call, step, self._reservations, self._emit, kept=kept) as sent:
+        asked = Asked(call.prompt, tuple([picture.image for picture in pictures]))
+        told = [picture.told for picture in pictures]
+        with ReservedCall(call, step, self._reservations, self._emit, kept=kept, images=told) as sent:
             try:
                 if tell:
                     await self._emit(SubCallsReserved(step.iteration, 1))
-                said = await self._asked(call.prompt, step, sent)
+                said = await self._asked(asked, step, sent)
                 record, completion = sent.sent_record, said.completion
                 cut = await off_loop(len(call.prompt), silently_cut, said.messages, completion)
                 if cut is not None:
@@ -132,16 +142,16 @@ class SubCalls:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
         return record, again
 
-    async def _asked(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
+    async def _asked(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
         if self._tools is None:
-            return await self._ask(prompt, step, sent)
+            return await self._ask(asked, step, sent)
         if self._around is None:
-            return await self._tools.ask(prompt, step, sent)
+            return await self._tools.ask(asked, step, sent)
         tools, said, failure = self._tools, list[Said](), list[BaseException]()
 
         async def execute() -> str:
             try:
-                said.append(await tools.ask(prompt, step, sent))
+                said.append(await tools.ask(asked, step, sent))
             except BaseException as error:  # no fault of the function that wraps it
                 failure.append(error)
                 raise
@@ -149,7 +159,7 @@ class SubCalls:
 
         try:
             with boundary("around_sub_call"):
-                await contained(self._around(prompt, execute))
+                await contained(self._around(asked.prompt, execute))
         except Exception:
             if failure:
                 raise failure[0] from None
@@ -158,8 +168,8 @@ class SubCalls:
             raise RunError("around_sub_call: returned without awaiting execute()")
         return said[0]
 
-    async def _ask(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
-        messages = sub_call_messages(prompt)
+    async def _ask(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
+        messages = asked.messages()
         completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin, kept=sent.request())
         take_reply(sent.sent_record, completion)
         return Said(completion, messages)

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -79,7 +80,8 @@ class SubToolCalls:
 
         try:
             request = None if kept is None else kept.tool(call.name, call.arguments)
-            running = self._foreign.run(call.name[:_EXCERPT_CHARS], shown, step, work, sub_call, kept=request)
+            made = work if request is None else partial(request.value, work)
+            running = self._foreign.run(call.name[:_EXCERPT_CHARS], shown, step, made, sub_call, kept=request)
             text = await in_own_task(running)
         except RefusedCallError as refusal:
             return ToolResult(call, tool_round_part("error", error=refusal), failed=True)

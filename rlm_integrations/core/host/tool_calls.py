@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from rlm_integrations.core.calls.foreign_code import contained
@@ -41,5 +42,9 @@ class ToolCalls:
             return plain(value) if isinstance(value, _SMALL) else await self._threads.run(plain, value)
 
         arguments = {"args": call.args, "kwargs": call.kwargs}
-        request = None if kept is None else kept.request()
-        return await self._foreign.run(tool.description.name, arguments, step, work, kept=request)
+        if kept is None:
+            return await self._foreign.run(tool.description.name, arguments, step, work)
+        request = kept.request()
+        return await self._foreign.run(
+            tool.description.name, arguments, step, partial(request.value, work), kept=request
+        )

@@ -17,6 +17,7 @@ from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_tool_calls import SubToolCalls
 from rlm_integrations.core.host.without_tools import without_tools
+from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.events import SubCallContinued
@@ -25,6 +26,17 @@ from rlm_integrations.core.wording import plural
 
 _LEAST_ROOM = 500
 """Characters that are worth another call of a tool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a sub-LM is asked, and the pictures that it sees."""
+
+    prompt: str
+    images: tuple[Image, ...] = ()
+
+    def messages(self, *, tools: bool = False) -> tuple[Message, ...]:
+        return sub_call_messages(self.prompt, self.images, tools=tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +74,14 @@ class ToolLoop:
         self._chars = chars
         self._fence_key = fence_key
 
-    async def ask(self, prompt: str, step: StepRecord, sent: ReservedCall) -> Said:
+    async def ask(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
         """The last reply to a call that is reserved, after as many rounds of calls of tools as the limits allow.
 
         `sent` is told when it is first sent, and has the record, into which each reply goes. Each further
         request is one more of `max_sub_calls`, reserved before the tools are called. An empty reply after a round is
         asked for once more. Raises BudgetError, and what the model raises.
         """
-        dialogue = _Dialogue(prompt, step, max(self._chars - len(prompt), self._chars // 4), sent)
+        dialogue = _Dialogue(asked, step, max(self._chars - len(asked.prompt), self._chars // 4), sent)
         said = await self._send(dialogue, sent.begin)
         record = sent.sent_record
         take_reply(record, said.completion)
@@ -115,9 +127,9 @@ class ToolLoop:
         rounds, waiting, kept = tuple(dialogue.rounds), dialogue.step.waiting, dialogue.sent.request()
         why = self._no_tools(dialogue)
         if why is not None:
-            messages = without_tools(sub_call_messages(dialogue.prompt), rounds, why, self._fence_key)
+            messages = without_tools(dialogue.asked.messages(), rounds, why, self._fence_key)
             return Said(await self._calls.sub_call(self._model, messages, waiting, started, kept=kept), messages)
-        messages = sub_call_messages(dialogue.prompt, tools=True)
+        messages = dialogue.asked.messages(tools=True)
         completion = await self._calls.sub_call(self._model, messages, waiting, started, rounds, kept)
         return Said(completion, as_messages(messages, rounds), offered=True)
 
@@ -139,7 +151,7 @@ class ToolLoop:
 class _Dialogue:
     """One sub-call. `room` is how many characters tools may still give."""
 
-    prompt: str
+    asked: Asked
     step: StepRecord
     room: int
     sent: ReservedCall

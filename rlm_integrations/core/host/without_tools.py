@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rlm_integrations.core.language_model import Message, ToolRound
 from rlm_integrations.core.prompts.fences import fence_tag
@@ -29,4 +30,4 @@ def without_tools(messages: Sequence[Message], rounds: Sequence[ToolRound], why:
         for result in each.results
     ]
     over = tool_round_part("over" if results else "none", why=why)
-    return [*before, Message(last.role, "\n\n".join((last.content, *results, over)))]
+    return [*before, replace(last, content="\n\n".join((last.content, *results, over)))]

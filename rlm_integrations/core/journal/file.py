@@ -44,7 +44,7 @@ CREATE TABLE cache (key TEXT PRIMARY KEY, value BLOB NOT NULL, updated REAL NOT 
 
 
 def open_file(path: str) -> sqlite3.Connection:
-    """A connection, for one thread at a time. Raises InvalidArgumentError for what is no journal and cannot become one."""
+    """A connection, for one thread at a time. Raises InvalidArgumentError for what cannot be a journal."""
     try:
         _make_private(path)
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)

@@ -8,7 +8,9 @@ from hashlib import blake2b
 from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.plain_values import plain
+from rlm_integrations.core.language_model import Message
 
 _BYTES = 16
 
@@ -32,9 +34,18 @@ def corpus_hash(corpus: Corpus) -> str:
     retriever = corpus.retriever
     _add(digest, (corpus.kind, "" if retriever is None else type(retriever).__qualname__))
     for document in corpus.documents:
-        metadata = json.dumps(plain(document.metadata), sort_keys=True) if document.metadata else ""
-        _add(digest, (document.id, document.text, metadata))
+        _add(digest, document_texts(document))
     return digest.hexdigest()
+
+
+def document_texts(document: Document) -> tuple[str, ...]:
+    """All that it says and shows."""
+    metadata = json.dumps(plain(document.metadata), sort_keys=True) if document.metadata else ""
+    return document.id, document.text, metadata, *[image.id for image in document.images]
+
+
+def message_texts(message: Message) -> tuple[str, ...]:
+    return message.role, message.content, *[image.id for image in message.images]
 
 
 def _add(digest: blake2b, texts: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.corpus.plain_values import plain
-from rlm_integrations.core.journal.fingerprints import text_hash, value_hash
+from rlm_integrations.core.journal.fingerprints import message_texts, text_hash, value_hash
 from rlm_integrations.core.journal.rows import Row, differences, of_completion, of_step, to_completion, to_step
 from rlm_integrations.core.journal.run_journal import REFUSED, STEP, RunJournal
 from rlm_integrations.core.language_model import Completion, Message
@@ -67,6 +67,12 @@ class NodeJournal:
         self._replied.append(iteration)
         return RootRequest(self, iteration, messages, last_call=last_call)
 
+    def fold(self, iteration: int) -> Request:
+        """For the root LM's summary of its older iterations, the next one that is asked for in that iteration."""
+        made = f"{self.step_of(iteration)}fold"
+        self._calls[made] += 1
+        return Request(self, iteration, f"{made} {self._calls[made]}")
+
     def retrieval(self, query: str) -> Request:
         """For what the retriever finds for the question, before the first reply."""
         return Request(self, 0, f"{self.path}0|retrieve {text_hash(query)}|1")
@@ -116,7 +122,9 @@ class NodeJournal:
 class Request:
     """One request to a model, to a tool or to a retriever: what came of it, and keeping what comes of it."""
 
-    def __init__(self, node: NodeJournal, iteration: int, key: str) -> None:
+    def __init__(self, node: NodeJournal, iteration: int, key: str, *, caches: bool = False) -> None:
+        """`caches`: whether another run's reply will do, where the user wants that."""
+        self._caches = caches and node.run.settings.cache_sub_calls
         self._node, self._run, self._iteration, self._key = node, node.run, iteration, key
         self._cache_as: str | None = None
         self.replayed = False
@@ -131,9 +139,9 @@ class Request:
         row = await self._find()
         if row is not None:
             return to_completion(row, replayed=True)
-        if messages is None or not self._run.settings.cache_sub_calls:
+        if messages is None or not self._caches:
             return None
-        self._cache_as = self._run.cache_key([text for each in messages for text in (each.role, each.content)])
+        self._cache_as = self._run.cache_key([text for each in messages for text in message_texts(each)])
         row = await self._run.find_cached(self._cache_as)
         if row is None:
             return None
@@ -241,7 +249,7 @@ class CallJournal:
     def request(self) -> Request:
         """The next one that the call comes to."""
         self._requests += 1
-        return Request(self._node, self.iteration, f"{self.path}{self._requests}")
+        return Request(self._node, self.iteration, f"{self.path}{self._requests}", caches=True)
 
     def tool(self, name: str, arguments: Any) -> Request:
         """For a tool that the sub-LM calls while it answers."""

@@ -17,6 +17,22 @@ class CallRootLM:
     last_call: bool = False
     shortened: bool = False
     """Whether it is the same question in fewer characters, since the last try was too long for the model."""
+    folded: bool = False
+    """Whether it is so since older iterations were folded, when the last try was too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldConversation:
+    """Have the root LM write a summary of older iterations, to stand in their place. No code of its reply runs."""
+
+    messages: tuple[Message, ...]
+    """The conversation, which ends with what it is asked for."""
+    iteration: int
+    """After which it is done, or amid which."""
+    up_to: int
+    """The last iteration that the summary is to stand for."""
+    amid: bool = False
+    """Whether that iteration's call was refused as too long, and is to be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +65,4 @@ class Fail:
     draft: str = ""
 
 
-Action = CallRootLM | RunCode | Finish | Fail
+Action = CallRootLM | FoldConversation | RunCode | Finish | Fail

@@ -15,6 +15,7 @@ from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish,
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.failures import MOST_UNCALLED, never_calls, outgrown, said_nothing
+from rlm_integrations.core.loop.folding import fold_again, fold_due, folded, not_folded, summary_in
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks, unfinished_reply
 from rlm_integrations.core.loop.outcomes import failed_steps, failure, may_be_example, names_set, word_for_no_variable
@@ -23,6 +24,7 @@ from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.window import Window, chars_of
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, nudge
 from rlm_integrations.core.wording import one_line, shortened
@@ -36,9 +38,14 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     """The next state and action. Equal arguments give equal decisions."""
     match happening:
         case Opened():
-            messages = happening.messages
-            state = _with_shown(state, messages, messages=messages, opening=len(messages))
+            messages, window = happening.messages, Window(rules.window_tokens)
+            state = _with_shown(state, messages, messages=messages, opening=len(messages), window=window)
+            state = state._replace(head=messages, bare_head=happening.bare)
             return state, CallRootLM(messages, state.iteration)
+        case Replied() if state.folding is not None:
+            return _on_summary(rules, state, happening)
+        case RootCallFailed() if state.folding is not None:
+            return _on_no_summary(rules, state, happening)
         case Replied():
             return _on_reply(rules, state, happening)
         case CodeRan():
@@ -50,6 +57,7 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
 def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     """Code is run, the rest is an answer or is told what was expected. Of a cut reply, only whole code counts."""
     reply, problem = replied.text, replied.unfinished
+    state = state._replace(window=_window_after(state, replied))
     if replied.finish == "refusal":
         return _on_refusal(rules, state, replied)
     cut = problem is not None and (bool(reply.strip()) or replied.called is not None)
@@ -154,6 +162,10 @@ def _failed_so(state: State, why: str) -> dict[str, Any]:
 def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
     """Where it was too long, a shorter one follows, and where time was up, the last call; else the run fails."""
     out_of_time = failed.budget.limit == "timeout"
+    if failed.too_long:
+        state = state._replace(window=state.window.refused(chars_of(state.messages)))
+    if failed.too_long and failed.budget.limit is None and (fold := fold_due(rules, state, failed.budget, failed)):
+        return fold
     if failed.too_long and not out_of_time and (shorter := _shortened(state)) is not None:
         return shorter
     if failed.too_long and not out_of_time:
@@ -163,6 +175,42 @@ def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decis
     if failed.budget.limit is not None:
         return _last_call(rules, state, "", failed.budget.limit)
     return state, Fail(failed.problem, draft=state.draft)
+
+
+def _window_after(state: State, replied: Replied) -> Window:
+    """What the reply says of it: how many tokens the prompt had, or that no more of it were read."""
+    if replied.prompt_cut:
+        return state.window.read(replied.prompt_tokens)
+    return state.window.counted(chars_of(state.messages), replied.prompt_tokens)
+
+
+def _on_summary(rules: Rules, state: State, replied: Replied) -> Decision:
+    """The summary stands in place of older iterations, and the run goes on."""
+    assert state.folding is not None
+    summary = summary_in(rules, state, replied)
+    if summary is None:
+        return _on_no_summary(rules, state, replied)
+    iteration, amid = state.folding.iteration, state.folding.refused is not None
+    state = folded(state, summary)
+    if replied.budget.limit is not None:
+        return _last_call(rules, state._replace(iteration=iteration), "", replied.budget.limit)
+    return state, CallRootLM(state.messages, state.iteration, folded=amid)
+
+
+def _on_no_summary(rules: Rules, state: State, happening: Replied | RootCallFailed) -> Decision:
+    """Ask for it once more, or go on without."""
+    folding, limit = state.folding, happening.budget.limit
+    assert folding is not None
+    if isinstance(happening, RootCallFailed) and happening.too_long:
+        state = state._replace(window=state.window.refused(folding.chars))
+    if limit is None and (again := fold_again(rules, state, happening)) is not None:
+        return again
+    state = not_folded(state)
+    if limit is not None:
+        return _last_call(rules, state._replace(iteration=folding.iteration), "", limit)
+    if folding.refused is not None:
+        return _on_root_failed(rules, state, folding.refused)
+    return state, CallRootLM(state.messages, state.iteration)
 
 
 def _shortened(state: State) -> Decision | None:
@@ -232,7 +280,7 @@ def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> 
         return _last_call(rules, state, observation, limit)
     shown = Message("user", observation)
     state = _with_shown(state, [shown], messages=(*state.messages, shown), iteration=state.iteration + 1)
-    return state, CallRootLM(state.messages, state.iteration)
+    return fold_due(rules, state, budget) or (state, CallRootLM(state.messages, state.iteration))
 
 
 def _with_shown(state: State, said: Sequence[Message], **changes: Any) -> State:

@@ -37,6 +37,8 @@ class Opened:
     """The corpus is read, and the conversation with the root LM has its first messages."""
 
     messages: tuple[Message, ...]
+    bare: tuple[Message, ...] = ()
+    """The same without what was said before the question; empty where nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class Replied:
     """Why it is no whole reply; None where it is one."""
     called: Completion | None = None
     """The reply itself, where it calls tools and some were offered."""
+    prompt_tokens: int = 0
+    """What was sent, as the server counted it; 0 where it did not."""
+    prompt_cut: bool = False
+    """Whether the server read no more than that of a longer prompt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from typing import NamedTuple
 from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action
+from rlm_integrations.core.loop.happenings import RootCallFailed
 from rlm_integrations.core.loop.reply_parser import ParsedReply
+from rlm_integrations.core.loop.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +34,56 @@ class Rules:
     """How the root LM hands over its code."""
     has_last_call: bool = True
     """Whether one is kept back for when a limit is met: there is one for a run, and it is not a child's."""
+    window_tokens: int | None = None
+    """Of the root LM, where it is known."""
+
+
+class Folding(NamedTuple):
+    """Older iterations are being folded: what the root LM was asked for, and why."""
+
+    iteration: int
+    """After which, or amid which."""
+    head: tuple[Message, ...]
+    """What stays of the opening."""
+    kept: int
+    """How many of the last messages stay."""
+    up_to: int
+    """The last iteration that does not."""
+    refused: RootCallFailed | None = None
+    """How the call of that iteration was refused, where it is done amid one."""
+    size: int = 0
+    """The place in SIZES of the last try."""
+    chars: int = 0
+    """Of that."""
+    again: bool = False
+    """Whether a reply was no summary."""
 
 
 class State(NamedTuple):
     """A run between two actions. The conversation only ever grows, so that prompt caches hit.
 
-    The one exception is a conversation that the root LM refused as too long.
+    The one exception is a conversation that nears the root LM's window, or that it refused as too long.
     A named tuple, for each decision makes some changed copies: those of a dataclass take four times as long.
     """
 
     messages: tuple[Message, ...] = ()
     opening: int = 0
-    """How many of `messages` came before the first reply."""
+    """How many of `messages` came before the first reply, or before what follows the summary of older iterations."""
+    head: tuple[Message, ...] = ()
+    """Those that came before the first reply."""
+    bare_head: tuple[Message, ...] = ()
+    """The same without what was said before the question; empty where nothing was, or where it is folded."""
+    window: Window = Window()
+    folding: Folding | None = None
+    """What is under way; None while the root LM is asked for no summary."""
+    folded: int = 0
+    """How many iterations the summary stands for."""
+    folds: int = 0
+    """How often older iterations were folded."""
+    unfolded: int = 0
+    """The last iteration before whose reply that failed; 0 where it did not since the last time that it went well."""
+    failed_folds: int = 0
+    """How often in a row."""
     shortenings: int = 0
     """How often the conversation was shortened since the last reply."""
     quotable: tuple[Message, ...] = ()

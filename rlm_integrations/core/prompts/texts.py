@@ -14,6 +14,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import CodeProtocol, Message, ToolSpec
 from rlm_integrations.core.wording import listed, number, one_line, plural
 
@@ -72,6 +73,16 @@ PYTHON_TOOL = ToolSpec(
 def observation_part(part: str, **values: object) -> str:
     """One `### part` of `prompts/observation.md`, filled in."""
     return _parts("observation")[part].format(**values)
+
+
+def images_part(part: str, **values: object) -> str:
+    """One `### part` of `prompts/images.md`, filled in."""
+    return _parts("images")[part].rstrip("\n").format(**values)
+
+
+def fold_part(part: str, **values: object) -> str:
+    """One `### part` of `prompts/fold.md`, filled in."""
+    return _parts("fold")[part].format(**values)
 
 
 def tool_round_part(part: str, **values: object) -> str:
@@ -164,6 +175,6 @@ _SUB_SYSTEM = Message("system", text("sub_system"))
 _SUB_SYSTEM_TOOLS = Message("system", text("sub_system_tools"))
 
 
-def sub_call_messages(prompt: str, *, tools: bool = False) -> tuple[Message, ...]:
+def sub_call_messages(prompt: str, images: Sequence[Image] = (), *, tools: bool = False) -> tuple[Message, ...]:
     """What a sub-LM sees. `tools`: whether it has some."""
-    return (_SUB_SYSTEM_TOOLS if tools else _SUB_SYSTEM, Message("user", prompt))
+    return (_SUB_SYSTEM_TOOLS if tools else _SUB_SYSTEM, Message("user", prompt, images=tuple(images)))

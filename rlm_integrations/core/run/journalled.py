@@ -8,11 +8,10 @@ from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.corpus.question import Question
-from rlm_integrations.core.host.retrieval import as_documents, as_values
 from rlm_integrations.core.journal.claims import CallIdentity
-from rlm_integrations.core.journal.fingerprints import corpus_hash, text_hash, value_hash
+from rlm_integrations.core.journal.documents import from_kept, to_kept
+from rlm_integrations.core.journal.fingerprints import corpus_hash, document_texts, message_texts, text_hash, value_hash
 from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.journal.run_journal import END, RunJournal
 from rlm_integrations.core.journal.settings import Journal
@@ -56,14 +55,11 @@ def model_words(model: LanguageModel) -> str:
 
 def _parts(plan: RunPlan, question: Question, corpus: Corpus) -> dict[str, str]:
     """Limits are none of them: a run that met one goes on under a larger one."""
-    asked = [
-        question.text,
-        *(text for each in (*question.before, *question.after) for text in (each.role, each.content)),
-    ]
-    brought = [text for each in question.documents for text in (each.id, each.text)]
+    asked = [text for each in (*question.before, *question.after) for text in message_texts(each)]
+    brought = [text for each in question.documents for text in document_texts(each)]
     sandbox = plan.sandbox
     return {
-        "question": text_hash(*asked, *brought),
+        "question": text_hash(question.text, *asked, *brought),
         "context": corpus_hash(corpus),
         "llm": text_hash(model_words(plan.root)),
         "sub_llm": text_hash(model_words(plan.sub)),
@@ -85,14 +81,15 @@ def ended_before(journal: NodeJournal, limits: RLMLimits) -> Ended | None:
         return None
     trace = RLMTrace.model_validate(row["trace"])
     _mark_replayed(trace)
-    return Ended(action, trace, tuple(as_documents(row["retrieved"])))
+    return Ended(action, trace, tuple(from_kept(row["retrieved"])))
 
 
 def _mark_replayed(trace: RLMTrace) -> None:
     """All of it was paid for before."""
     for each in trace.tree():
         for iteration in each.iterations:
-            iteration.call.replayed = True
+            for root_call in (iteration.call, *(fold.call for fold in iteration.folds)):
+                root_call.replayed = True
         for execution in each.executions:
             for call in execution.sub_calls:
                 call.replayed, call.replayed_usage = call.requests, call.usage
@@ -109,5 +106,5 @@ def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[Document], limi
         "action": asdict(action),
         "limits": limits.model_dump(mode="json"),
         "trace": trace.model_dump(mode="json"),
-        "retrieved": plain(as_values(retrieved)),
+        "retrieved": to_kept(retrieved),
     }

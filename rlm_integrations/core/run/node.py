@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
@@ -27,17 +28,17 @@ from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
-from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode
 from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
 from rlm_integrations.core.run.continued import Continued
+from rlm_integrations.core.run.folds import Folds
 from rlm_integrations.core.run.live_repl import LiveRepl
-from rlm_integrations.core.run.opening import Sizes, opening_messages, read_corpus, repl_settings
+from rlm_integrations.core.run.opening import Sizes, opened, read_corpus, repl_settings, window_tokens
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.sub_lm import sub_calls_of
@@ -49,6 +50,7 @@ from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
     ConversationOpened,
+    Folded,
     IterationEnded,
     IterationStarted,
     PromptShortened,
@@ -67,6 +69,7 @@ from rlm_integrations.core.trace.run_errors import (
     boundary,
     caused_by,
 )
+from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, ReplLost, StepDone
 
@@ -100,6 +103,11 @@ class Node:
         self._repl: LiveRepl | None = None
         self._cause: Exception | None = None
         """What the root LM last raised."""
+        self._refusal: RootFailed | None = None
+        """How it refused a conversation as too long, while it may be asked the same in fewer characters."""
+        self._shown = 0
+        """The last iteration of which it was told what it is shown."""
+        self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run)
         self.corpus = Corpus.of(None)
         self.started = False
         """Whether the context was taken for a corpus."""
@@ -111,14 +119,19 @@ class Node:
     async def answer(self, context: object) -> Finish:
         """Ask until there is an answer. Raises RunError, and InvalidArgumentError for the context."""
         await self._read(context)
-        messages = await self._open()
+        opening = await self._open()
         await self._tell_of_start(None if self.journal is None else "resumed" if self.journal.run.resumed else "new")
-        await self._emit(ConversationOpened(messages))
-        state, action = await self._decide(State(variables=self._session.variables), Opened(messages))
+        await self._emit(ConversationOpened(opening.messages))
+        state, action = await self._decide(State(variables=self._session.variables), opening)
         while True:
             match action:
                 case CallRootLM():
                     state, action = await self._call_root(state, action)
+                case FoldConversation():
+                    kept = None if self.journal is None else self.journal.fold(action.iteration)
+                    came = await self._folds.ask(action, self._rules.protocol, kept)
+                    self._check_budget()
+                    state, action = await self._decide(state, came)
                 case RunCode():
                     state, action = await self._run_code(state, action)
                 case Finish():
@@ -178,7 +191,7 @@ class Node:
     def _budget(self) -> Budget:
         return self._shared.calls.budget
 
-    async def _open(self) -> tuple[Message, ...]:
+    async def _open(self) -> Opened:
         """Make ready what works on the corpus. Returns what the root LM is told first."""
         shared, plan, corpus = self._shared, self._plan, self.corpus
         settings = repl_settings(plan, corpus, Sizes.of(plan), len(self._path), self.journal)
@@ -193,6 +206,7 @@ class Node:
             fence_key=plan.fence_key,
             protocol=plan.protocol,
             has_last_call=not self._path,
+            window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
         retrieval = self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
@@ -201,7 +215,7 @@ class Node:
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            sub_calls_of(shared, reservations, foreign, self._emit, settings.sub_call_chars),
+            sub_calls_of(shared, retrieval, reservations, foreign, self._emit, settings.sub_call_chars),
             ChildRuns(children.run, settings.sub_call_chars, retrieval, reservations, self._emit),
             retrieval,
             Citations(retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
@@ -215,7 +229,7 @@ class Node:
         self._repl = LiveRepl(open_repl, self._host, self._repl_opened, outlives=self._session.id is not None)
         seconds = self._budget.seconds_left()
         await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not whole)
-        return await shared.threads.run(opening_messages, plan, self._question, corpus, settings, self._session.words)
+        return await shared.threads.run(opened, plan, self._question, corpus, settings, self._session.words)
 
     async def _repl_opened(self) -> None:
         capabilities = self._plan.sandbox.capabilities()
@@ -226,17 +240,34 @@ class Node:
         work = partial(decide, self._rules, state, happening)
         # What checks an answer's type may take long over a short answer too.
         long = self._plan.answer_type.schema is not None or _chars(state, happening) > LONG_TEXT_CHARS
+        folding, folds = state.folding, state.folds
         state, action = await self._shared.threads.run(work) if long else work()
         self.draft = state.draft
-        if isinstance(action, CallRootLM) and action.shortened:
-            assert failure is not None
-            await self._emit(PromptShortened(action.iteration, failure.error, prompt_chars(action.messages)))
-            return state, action
-        if failure is not None:
-            await self._emit(failure)
-        if isinstance(action, CallRootLM) and action.iteration > 1:
-            await self._emit(IterationEnded(action.iteration - 1, action.messages[-1].content))
+        self._refusal = failure or self._refusal
+        if folding is not None and state.folds > folds:
+            await self._emit(Folded(folding.iteration, state.folded, prompt_chars(state.messages)))
+        await self._tell_of(action, state.messages[-1].content)
         return state, action
+
+    async def _tell_of(self, action: Action, shown: str) -> None:
+        """`shown` is what the root LM was told last."""
+        match action:
+            case FoldConversation(amid=True) | CallRootLM(folded=True):
+                return  # its call goes on
+            case CallRootLM(shortened=True):
+                assert self._refusal is not None
+                chars = prompt_chars(action.messages)
+                await self._emit(PromptShortened(action.iteration, self._refusal.error, chars))
+                return
+            case _:
+                refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            await self._emit(refusal)
+        if isinstance(action, (CallRootLM, FoldConversation)):
+            ended = action.iteration - isinstance(action, CallRootLM)
+            if ended > self._shown:
+                self._shown = ended
+                await self._emit(IterationEnded(ended, shown))
 
     def _view(self) -> BudgetView:
         budget = self._budget
@@ -252,7 +283,7 @@ class Node:
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         shared, iteration = self._shared, action.iteration
         chars = prompt_chars(action.messages)
-        if not action.shortened:
+        if not action.shortened and not action.folded:
             await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
         shared.calls.last_call |= action.last_call
         kept: RootRequest | None = None
@@ -271,7 +302,7 @@ class Node:
             problem = f"the root LM failed in iteration {iteration}: {words}"
             failed = RootCallFailed(problem, self._view(), is_overflow(error))
             return await self._decide(state, failed, RootFailed(iteration, words))
-        self._cause = None
+        self._cause = self._refusal = None
         called = completion if completion.tool_calls and self._rules.protocol == "tool" else None
         await self._emit(
             RootReplied(
@@ -292,7 +323,10 @@ class Node:
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
         problem = unfinished(completion, called=called is not None)
-        replied = Replied(completion.text, self._view(), completion.finish, problem, called)
+        usage = Usage() if completion.cached or completion.usage.estimated_tokens else completion.usage
+        replied = Replied(
+            completion.text, self._view(), completion.finish, problem, called, usage.input_tokens, cut is not None
+        )
         return await self._decide(state, replied)
 
     def _check_budget(self) -> None:
@@ -380,7 +414,7 @@ def _as_shown(state: State, shown: str | None) -> State:
     last = state.messages[-1]
     if shown is None or shown == last.content:
         return state
-    return state._replace(messages=(*state.messages[:-1], Message(last.role, shown)))
+    return state._replace(messages=(*state.messages[:-1], replace(last, content=shown)))
 
 
 def _chars(state: State, happening: Happening) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +10,11 @@ from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import describe, study
-from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.question import Question
-from rlm_integrations.core.corpus.retriever import Retriever
-from rlm_integrations.core.host.retrieval import as_documents, as_values, retrieve
+from rlm_integrations.core.host.retrieval import retrieve
 from rlm_integrations.core.journal.node_journal import NodeJournal
-from rlm_integrations.core.language_model import LanguageModel, Message
+from rlm_integrations.core.language_model import LanguageModel, Message, sees_images
+from rlm_integrations.core.loop.happenings import Opened
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
@@ -40,17 +38,24 @@ class Sizes:
 
     @classmethod
     def of(cls, plan: RunPlan) -> Sizes:
-        sub, root = window_chars(plan.sub), window_chars(plan.root)
+        sub, root = window_chars(plan.sub), window_tokens(plan.root, plan.limits.max_input_tokens)
         output = plan.limits.max_output_chars
         if root is not None:
-            output = min(output, max(_LEAST_OUTPUT_CHARS, root // _OUTPUT_SHARE))
+            output = min(output, max(_LEAST_OUTPUT_CHARS, root * _CHARS_PER_TOKEN // _OUTPUT_SHARE))
         return cls(min(_SUB_CALL_CHARS, sub or _SUB_CALL_CHARS), output)
 
 
 def window_chars(model: LanguageModel) -> int | None:
     """Characters that surely fit the model's window, where it is known."""
+    tokens = window_tokens(model)
+    return None if tokens is None else tokens * _CHARS_PER_TOKEN
+
+
+def window_tokens(model: LanguageModel, most: int | None = None) -> int | None:
+    """The model's window where it is known, and `most` where that is less, or where it is not."""
     tokens: Any = getattr(model, "max_input_tokens", None)
-    return tokens * _CHARS_PER_TOKEN if isinstance(tokens, int) and tokens > 0 else None
+    known = tokens if isinstance(tokens, int) and tokens > 0 else None
+    return min((each for each in (known, most) if each is not None), default=None)
 
 
 async def read_corpus(
@@ -74,9 +79,10 @@ async def read_corpus(
     """
     corpus = read = await threads.run(read_context, context) if before is None else before
     if corpus.retriever is not None:
+        kept = None if journal is None else journal.retrieval(question.query)
         try:
             async with asyncio.timeout(seconds):
-                found = await _found(corpus.retriever, question.query, threads if sync else None, journal)
+                found = await retrieve(corpus.retriever, question.query, threads if sync else None, kept)
             hits = unique_ids(found)
         except RunError:
             raise
@@ -95,18 +101,6 @@ async def read_corpus(
     return corpus
 
 
-async def _found(
-    retriever: Retriever, query: str, threads: RunThreads | None, journal: NodeJournal | None
-) -> Sequence[Document]:
-    if journal is None:
-        return await retrieve(retriever, query, threads)
-
-    async def work() -> list[dict[str, Any]]:
-        return as_values(await retrieve(retriever, query, threads))
-
-    return as_documents(await journal.retrieval(query).value(work))
-
-
 def read_context(context: object) -> Corpus:
     """What the user passed, without what a retriever finds. May take a while. Raises InvalidArgumentError."""
     corpus = Corpus.of(context)
@@ -114,9 +108,7 @@ def read_context(context: object) -> Corpus:
     return corpus
 
 
-def opening_messages(
-    plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSettings, session: str = ""
-) -> tuple[Message, ...]:
+def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSettings, session: str = "") -> Opened:
     """What the root LM sees before its first reply, for a REPL of these settings. `session` tells of what is in it."""
     kind = "retriever" if corpus.retriever else {"documents": "docs"}.get(corpus.kind, corpus.kind)
     system = root_system(
@@ -134,7 +126,14 @@ def opening_messages(
     if plan.instructions:
         system += "\n\n" + fill("instructions", instructions=plan.instructions)
     chunk_chars = settings.chunk_chars if settings.depth else None
-    described = describe(corpus, plan.limits, plan.fence_key, chunk_chars, frame="pandas" in plan.sandbox.modules)
+    described = describe(
+        corpus,
+        plan.limits,
+        plan.fence_key,
+        chunk_chars,
+        frame="pandas" in plan.sandbox.modules,
+        sees_images=sees_images(plan.sub),
+    )
     first = first_message(
         context="\n\n".join(filter(None, (described, session))),
         question=question.text,
@@ -142,7 +141,12 @@ def opening_messages(
         answer_schema=plan.answer_type.schema,
         sub_calls=plan.limits.max_sub_calls if settings.depth else None,
     )
-    return conversation((Message("system", system), *question.before, Message("user", first), *question.after))
+    said = Message("user", first), *question.after
+    whole = conversation((Message("system", system), *question.before, *said))
+    if not any(message.role == "assistant" for message in question.before):
+        return Opened(whole)
+    rules = [message for message in question.before if message.role == "system"]
+    return Opened(whole, conversation((Message("system", system), *rules, *said)))
 
 
 def repl_settings(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.question import Question, read_question
+from rlm_integrations.core.corpus.question import Question, message_key, read_question
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits
@@ -62,9 +62,9 @@ class SessionMemory:
         """Why there is no REPL any more, where there was one."""
         self._transcript = Transcript()
         self._long_messages: dict[str, str] = {}
-        """Messages that became documents: text to id."""
-        self._remade = False
-        """Whether the question that goes on brought such a message."""
+        """Messages that became documents: by `message_key`, their ids."""
+        self._remade = ""
+        """Why the question that goes on brought such a message; "" where it did not."""
 
     @contextmanager
     def asking(self) -> Generator[Asking]:
@@ -108,8 +108,9 @@ class SessionMemory:
         prefix = "message" if number == 1 else f"question-{number}-message"
         asked = read_question(question, message_chars, prefix=prefix, known=self._long_messages)
         self.question_number = number
-        self._remade = bool(asked.documents)
-        self._long_messages |= {document.text: document.id for document in asked.documents}
+        pictured = any(document.images for document in asked.documents)
+        self._remade = ("has pictures" if pictured else "is too long to be shown") if asked.documents else ""
+        self._long_messages |= {message_key(each.text, each.images): each.id for each in asked.documents}
         if any(message.role != "system" for message in asked.before):
             return asked
         return replace(asked, before=(*asked.before, *self._transcript.messages()))
@@ -139,7 +140,7 @@ class SessionMemory:
             return self._begin_anew(self._lost if idle is None else idle.ended)
         if self._remade:
             repl.end()
-            return self._begin_anew("the question is too long to be shown, so `context` was made anew with it")
+            return self._begin_anew(f"the question {self._remade}, so `context` was made anew with it")
         if made_for != made_before:
             repl.end()
             return self._begin_anew("this question came with other limits, functions or another sandbox")

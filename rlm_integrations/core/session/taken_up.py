@@ -42,7 +42,7 @@ async def take_up(repl: Repl, documents: Sequence[Document], seconds_left: float
         nonlocal wanted
         if wanted and isinstance(call.call, Retrieve):
             wanted = False
-            repl.reply(call.id, [{"id": d.id, "text": d.text, "metadata": dict(d.metadata)} for d in documents])
+            repl.reply(call.id, [document.as_plain() for document in documents])
         else:
             repl.refuse(call.id, "failed", "the next question has not begun")
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rlm_integrations.core.language_model import Finish, Message, ToolCall
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
-from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, JournalState, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Fold, HostFunctionCall, JournalState, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 
@@ -88,6 +88,37 @@ class PromptShortened(_Moment):
     """How it refused."""
     prompt_chars: int
     """Characters of all messages that are sent now."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldStarted(_Moment):
+    """The root LM is asked for a summary of its older iterations, since the conversation nears its window, or was
+    refused as too long. FoldEnded follows, and Folded where it gave one."""
+
+    iteration: int
+    """After which it is asked, or amid which, where that one's call was refused."""
+    up_to: int
+    """The last iteration that the summary is to stand for."""
+    prompt_chars: int
+    """Characters of all messages that are sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldEnded(_Moment):
+    """What it replied, and what that cost."""
+
+    iteration: int
+    fold: Fold
+
+
+@dataclass(frozen=True, slots=True)
+class Folded(_Moment):
+    """The summary stands in place of the iterations up to `up_to`, and the run goes on."""
+
+    iteration: int
+    up_to: int
+    prompt_chars: int
+    """Characters of all messages that there are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +281,9 @@ Event = (
     | ReplOpened
     | IterationStarted
     | PromptShortened
+    | FoldStarted
+    | FoldEnded
+    | Folded
     | RootReplied
     | RootFailed
     | CodeStarted

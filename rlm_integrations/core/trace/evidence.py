@@ -31,7 +31,7 @@ _QUICK_CHARS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`sources` are ids of documents, each once: cited ones, then in the order of `places`."""
+    """`sources` are ids of documents, each once: cited ones, those in the order of `places`, those of seen pictures."""
 
     sources: tuple[str, ...]
     places: tuple[Place, ...]
@@ -106,7 +106,7 @@ def find_evidence(trace: RLMTrace, corpus: Corpus, retrieved: Sequence[Document]
         return Found(tuple(dict.fromkeys(cited)), ())
     finder = OwnTextFinder(corpus, _index_of(corpus.shared).get(), retrieved, trace.question)
     places = dict.fromkeys(place for text in texts for place in finder.places_in(text))
-    sources = dict.fromkeys([*cited, *(place.document_id for place in places)])
+    sources = dict.fromkeys([*cited, *(place.document_id for place in places), *_seen(trace)])
     return Found(tuple(sources), tuple(places), finder.looked_at)
 
 
@@ -133,6 +133,17 @@ def texts_read(trace: RLMTrace) -> list[str]:
         if message.role == "user"
     ]
     return [*(calls[place].prompt for place in order), *shown, *(execution.output for execution in executions)]
+
+
+def _seen(trace: RLMTrace) -> list[str]:
+    """Documents of which sub-LMs saw pictures, in the order in which they were sent."""
+    calls = [
+        call
+        for execution in _executions(trace)
+        for call in sorted(execution.sub_calls, key=lambda call: call.number)
+        if call.error is None
+    ]
+    return [image.document_id for call in calls for image in call.images if image.document_id is not None]
 
 
 def _executions(trace: RLMTrace) -> list[CodeExecution]:

@@ -13,6 +13,9 @@ from rlm_integrations.core.trace.events import (
     CodeStarted,
     ConversationOpened,
     Event,
+    Folded,
+    FoldEnded,
+    FoldStarted,
     HostCallEnded,
     HostCallStarted,
     IterationEnded,
@@ -32,6 +35,7 @@ from rlm_integrations.core.trace.events import (
 )
 from rlm_integrations.core.trace.records import (
     CodeExecution,
+    Fold,
     HostFunctionCall,
     Iteration,
     ModelCall,
@@ -40,6 +44,9 @@ from rlm_integrations.core.trace.records import (
     TraceMessage,
 )
 from rlm_integrations.core.usage import Usage
+
+_Started = IterationStarted | FoldStarted | SubCallStarted | HostCallStarted
+"""What ends with an event of its own."""
 
 _CUT_OFF = "CancelledError: the run ended first"
 
@@ -51,7 +58,7 @@ class Recorder:
         self.trace = RLMTrace(question=question, context="", limits=limits)
         self._traces: dict[tuple[int, ...], RLMTrace] = {(): self.trace}
         """By the node: that of the run, and those of child RLMs."""
-        self._open: dict[tuple[tuple[int, ...], type, int], IterationStarted | SubCallStarted | HostCallStarted] = {}
+        self._open: dict[tuple[tuple[int, ...], type, int], _Started] = {}
         """What has started and not ended: by node, kind and number."""
         self._continued: dict[tuple[tuple[int, ...], int], _Continued] = {}
         """Open sub-calls whose model was asked more than once: by node and number."""
@@ -108,6 +115,16 @@ class Recorder:
             case PromptShortened():
                 call = _iteration(trace, event.iteration).call
                 call.prompt_chars, call.shortened = event.prompt_chars, call.shortened + 1
+            case FoldStarted():
+                self._open[event.node, FoldStarted, event.iteration] = event
+            case FoldEnded():
+                self._open.pop((event.node, FoldStarted, event.iteration), None)
+                _iteration(trace, event.iteration).folds.append(event.fold)
+            case Folded():
+                iteration = _iteration(trace, event.iteration)
+                iteration.folds[-1].taken = True
+                if (event.node, IterationStarted, event.iteration) in self._open:
+                    iteration.call.prompt_chars = event.prompt_chars
             case RootReplied():
                 self._end_root_call(event)
                 _iteration(trace, event.iteration).reply = event.reply
@@ -146,6 +163,12 @@ class Recorder:
             match started:
                 case IterationStarted():
                     yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
+                case FoldStarted():
+                    call = ModelCall(
+                        prompt_chars=started.prompt_chars, error=_CUT_OFF, start=started.at, seconds=seconds
+                    )
+                    fold = Fold(call=call, up_to=started.up_to)
+                    yield FoldEnded(started.iteration, fold, node=started.node, at=at, run=started.run)
                 case SubCallStarted():
                     call = SubCall(
                         number=started.number,
@@ -218,9 +241,10 @@ class _Continued:
         self.usage += event.usage
 
 
-def _inner_first(started: IterationStarted | SubCallStarted | HostCallStarted) -> tuple[int, bool]:
-    """Children end before their parents, and calls of a sub-LM's tools before its sub-call."""
-    return -len(started.node), isinstance(started, SubCallStarted)
+def _inner_first(started: _Started) -> tuple[int, bool]:
+    """Children end before their parents, calls of a sub-LM's tools before its sub-call, and a fold before the call that
+    it is made amid."""
+    return -len(started.node), isinstance(started, (SubCallStarted, IterationStarted))
 
 
 def _iteration(trace: RLMTrace, number: int) -> Iteration:

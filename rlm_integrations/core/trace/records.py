@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,9 +12,12 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Finish
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.surrogates import Text
+from rlm_integrations.core.trace.carriers import find_trace
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line
+from rlm_integrations.trace_page.card import card
+from rlm_integrations.trace_page.page import write_page
 
 JournalState = Literal["new", "resumed", "finished"]
 """What a journal had of a run when it began: nothing, a part of it, or all of it."""
@@ -63,6 +67,17 @@ class HostFunctionCall(_Record):
     seconds: float = 0.0
 
 
+class SentImage(_Record):
+    """A picture that went with a sub-call. Its bytes are not kept."""
+
+    name: Text
+    mime_type: str
+    bytes: int
+    """How many it has."""
+    document_id: Text | None = None
+    """The document that has it; None where that is none of the run's corpus."""
+
+
 class SubCall(_Record):
     """One call of a sub-LM, from inside the root's code; or of a child RLM, which has a trace of its own."""
 
@@ -72,6 +87,8 @@ class SubCall(_Record):
     """The batch it belongs to, and its place in it, from 0."""
     index: int | None = None
     prompt: Text
+    images: list[SentImage] = Field(default_factory=list[SentImage])
+    """The pictures that the sub-LM saw."""
     reply: Text | None = None
     """Also where the call failed because of how it ended: cut, refused or empty."""
     error: Text | None = None
@@ -101,7 +118,8 @@ class SubCall(_Record):
     @property
     def model_calls(self) -> int:
         """How many calls of models it stands for."""
-        return self.requests if self.child is None else self.child.iteration_count + self.child.sub_call_count
+        child = self.child
+        return self.requests if child is None else child.iteration_count + child.fold_count + child.sub_call_count
 
     @property
     def failed_model_calls(self) -> int:
@@ -167,6 +185,18 @@ class CodeExecution(_Record):
         return sum((call.whole_replayed_usage for call in self.sub_calls), omitted)
 
 
+class Fold(_Record):
+    """One call of the root LM for a summary of its older iterations. The trace keeps them all the same."""
+
+    call: ModelCall
+    up_to: int
+    """The number of the last iteration that the summary is to stand for."""
+    reply: Text = ""
+    """What it wrote. Its words stand in place of those iterations, without code, and cut where they are too long."""
+    taken: bool = False
+    """Whether it was a summary, so that the conversation went on with it."""
+
+
 class Iteration(_Record):
     """One call of the root LM, the code of its reply, and what the root was shown next."""
 
@@ -179,12 +209,28 @@ class Iteration(_Record):
     """What the root was shown of it; None where the run ended with this iteration."""
     last_call: bool = False
     """Whether this was the extra call after a limit was met."""
+    folds: list[Fold] = Field(default_factory=list[Fold])
+    """Summaries that the root LM was asked for after this iteration, or amid it where `call` was refused as too long:
+    the last one at most was taken."""
+
+    @property
+    def root_usage(self) -> Usage:
+        """Of all calls of the root LM."""
+        return sum((fold.call.usage for fold in self.folds), self.call.usage)
+
+    @property
+    def replayed_root_usage(self) -> Usage:
+        """Of that, what was paid for before."""
+        calls = (self.call, *(fold.call for fold in self.folds))
+        return sum((call.usage for call in calls if call.replayed), Usage())
 
 
 class OmittedIterations(_Record):
     """Iterations that a summary left out of the middle."""
 
     count: int
+    folds: int = 0
+    """Calls for summaries of older iterations."""
     root_usage: Usage = Usage()
     sub_usage: Usage = Usage()
     sub_calls: int = 0
@@ -250,6 +296,12 @@ class RLMTrace(_Record):
         return len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
 
     @property
+    def fold_count(self) -> int:
+        """How often the root LM was asked for a summary of its older iterations."""
+        omitted = self.omitted_iterations.folds if self.omitted_iterations else 0
+        return sum((len(iteration.folds) for iteration in self.iterations), omitted)
+
+    @property
     def sub_call_count(self) -> int:
         omitted = self.omitted_iterations.sub_calls if self.omitted_iterations else 0
         return sum((execution.sub_call_count for execution in self.executions), omitted)
@@ -262,7 +314,7 @@ class RLMTrace(_Record):
     @property
     def root_usage(self) -> Usage:
         omitted = self.omitted_iterations.root_usage if self.omitted_iterations else Usage()
-        return sum((iteration.call.usage for iteration in self.iterations), omitted)
+        return sum((iteration.root_usage for iteration in self.iterations), omitted)
 
     @property
     def sub_usage(self) -> Usage:
@@ -278,13 +330,30 @@ class RLMTrace(_Record):
     def replayed_usage(self) -> Usage:
         """Of that, what came from the journal, and was paid for before."""
         omitted = self.omitted_iterations.replayed_usage if self.omitted_iterations else Usage()
-        root = sum((each.call.usage for each in self.iterations if each.call.replayed), omitted)
+        root = sum((each.replayed_root_usage for each in self.iterations), omitted)
         return sum((execution.replayed_usage for execution in self.executions), root)
 
     @property
     def paid_usage(self) -> Usage:
         """What this call of the engine paid for: `usage` without what came from the journal."""
         return self.usage - self.replayed_usage
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write it as one HTML page, which any browser opens without a network: timeline, steps, calls, search.
+
+        It holds all that the trace holds, so a new file is its owner's alone (mode 0600).
+
+        Args:
+            path: The file. What stood in it is replaced.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        write_page(self.model_dump(mode="json"), path)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: short, as its repr."""
+        return card(self, "trace.to_html(path)  # the whole run as a page")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """How large it is: asyncio, debuggers and notebooks take the repr of a run's result unasked."""
@@ -308,34 +377,12 @@ class RLMTrace(_Record):
         trace: object = getattr(carrier, "trace", None)
         if isinstance(trace, RLMTrace):
             return trace
-        if (found := _find_trace(carrier, 3)) is not None:
+        if (found := find_trace(carrier)) is not None:
             return cls.model_validate(found)
         raise InvalidArgumentError(
             f"carrier: this {type(carrier).__name__} carries no RLM trace; pass what RLMRunnable, RLMQueryEngine or "
             'RLMEngine returned, made with trace="summary" or "full"'
         )
-
-
-_REPORTS = ("response_metadata", "metadata")
-_HOLDERS = ("artifact", "message", "raw", "data", "kwargs")
-"""Where a ToolMessage, an output, or a message that was dumped has the message with the trace."""
-
-
-def _find_trace(carrier: object, depth: int) -> object:
-    reports = (_get(_entry(carrier, name), "rlm") for name in _REPORTS)
-    for report in (carrier, _get(carrier, "rlm"), *reports):
-        if isinstance(trace := _get(report, "trace"), dict):
-            return cast("dict[str, object]", trace)
-    held = (_entry(carrier, name) for name in _HOLDERS) if depth else ()
-    return next((found for each in held if each is not None and (found := _find_trace(each, depth - 1))), None)
-
-
-def _entry(carrier: object, name: str) -> object:
-    return _get(cast(object, carrier), name) if isinstance(carrier, dict) else getattr(carrier, name, None)
-
-
-def _get(mapping: object, key: str) -> object:
-    return cast("dict[str, object]", mapping).get(key) if isinstance(mapping, dict) else None
 
 
 SubCall.model_rebuild()

@@ -12,6 +12,7 @@ from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.trace_page.card import card
 
 AnswerT = TypeVar("AnswerT")
 TraceDetail = Literal["none", "summary", "full"]
@@ -38,7 +39,8 @@ class RLMResult(Generic[AnswerT]):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Ids of documents: cited ones first, then those whose text went to sub-calls, then those printed.
+        """Ids of documents: cited ones first, then those whose text went to sub-calls, then those
+        printed, then those of which sub-LMs saw pictures.
 
         Found when first asked for, which may take a while after much was read: `await evidence.find_async()` first
         where an event loop must not wait.
@@ -49,6 +51,10 @@ class RLMResult(Generic[AnswerT]):
     def usage(self) -> Usage:
         """Of the whole tree."""
         return self.trace.usage
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: short."""
+        return card(self.trace, "result.trace.to_html(path)  # the whole run as a page")
 
     def report(self, trace: TraceDetail = "summary") -> dict[str, Any]:
         """What travels in a framework's response: plain JSON. A summary of the trace has at most 16 KB.

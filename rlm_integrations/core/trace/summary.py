@@ -9,9 +9,11 @@ from rlm_integrations.core.trace.records import (
     CodeExecution,
     HostFunctionCall,
     Iteration,
+    ModelCall,
     OmittedIterations,
     OmittedSubCalls,
     RLMTrace,
+    SentImage,
     SubCall,
     TraceMessage,
 )
@@ -100,13 +102,14 @@ def _omitted(iterations: list[Iteration], before: OmittedIterations | None) -> O
     executions = [iteration.execution for iteration in iterations if iteration.execution]
     return OmittedIterations(
         count=before.count + len(iterations),
-        root_usage=sum((iteration.call.usage for iteration in iterations), before.root_usage),
+        folds=before.folds + sum(len(iteration.folds) for iteration in iterations),
+        root_usage=sum((iteration.root_usage for iteration in iterations), before.root_usage),
         sub_usage=sum((execution.usage for execution in executions), before.sub_usage),
         sub_calls=before.sub_calls + sum(execution.sub_call_count for execution in executions),
         failed_sub_calls=before.failed_sub_calls + sum(execution.failed_sub_call_count for execution in executions),
         replayed_usage=sum(
             (execution.replayed_usage for execution in executions),
-            sum((each.call.usage for each in iterations if each.call.replayed), before.replayed_usage),
+            sum((each.replayed_root_usage for each in iterations), before.replayed_usage),
         ),
     )
 
@@ -115,16 +118,24 @@ def _cut_iteration(iteration: Iteration, level: _Level) -> Iteration:
     chars, execution = level.chars, iteration.execution
     return iteration.model_copy(
         update={
-            "call": iteration.call.model_copy(
-                update={
-                    "model": _cut_if(iteration.call.model, chars),
-                    "error": _cut_if(iteration.call.error, level.error_chars),
-                    "thoughts": _cut(iteration.call.thoughts, chars),
-                }
-            ),
+            "call": _cut_call(iteration.call, level),
+            "folds": [
+                fold.model_copy(update={"call": _cut_call(fold.call, level), "reply": _cut(fold.reply, chars)})
+                for fold in iteration.folds
+            ],
             "reply": _cut(iteration.reply, chars),
             "observation": _cut_if(iteration.observation, chars),
             "execution": None if execution is None else _cut_execution(execution, level),
+        }
+    )
+
+
+def _cut_call(call: ModelCall, level: _Level) -> ModelCall:
+    return call.model_copy(
+        update={
+            "model": _cut_if(call.model, level.chars),
+            "error": _cut_if(call.error, level.error_chars),
+            "thoughts": _cut(call.thoughts, level.chars),
         }
     )
 
@@ -141,6 +152,7 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
         call.model_copy(
             update={
                 "prompt": _cut(call.prompt, chars),
+                "images": _cut_images(call.images, level),
                 "reply": _cut_if(call.reply, chars),
                 "error": _cut_if(call.error, level.error_chars),
                 "model": _cut_if(call.model, chars),
@@ -163,6 +175,15 @@ def _cut_execution(execution: CodeExecution, level: _Level) -> CodeExecution:
             "host_calls": _cut_host_calls(execution.host_calls, level),
         }
     )
+
+
+def _cut_images(images: list[SentImage], level: _Level) -> list[SentImage]:
+    return [
+        image.model_copy(
+            update={"name": _cut(image.name, level.chars), "document_id": _cut_if(image.document_id, level.chars)}
+        )
+        for image in images[: level.sub_calls]
+    ]
 
 
 def _cut_host_calls(calls: list[HostFunctionCall], level: _Level) -> list[HostFunctionCall]:

@@ -24,7 +24,7 @@ def memory_needed(context: str | Sequence[PlainDocument] | None) -> int:
     for document in context or ():
         size = _utf8_bytes(document["text"])
         largest = max(largest, size)
-        needed += size + _DOCUMENT_BYTES + _value_bytes(document["metadata"])
+        needed += size + _DOCUMENT_BYTES + sum(map(_value_bytes, _beside(document).values()))
     return needed + largest + _LOADING_BYTES
 
 
@@ -44,19 +44,24 @@ def _load_documents(vm: Vm, documents: Sequence[PlainDocument]) -> None:
     batch: list[tuple[str, str, Any]] = []
     room = PIECE_CHARS
     for document in documents:
-        id_, text, metadata = document["id"], document["text"], document["metadata"]
+        id_, text, beside = document["id"], document["text"], _beside(document)
         if len(text) > PIECE_CHARS:
             vm.feed("_rlm_load(_rlm_batch)", _rlm_batch=batch)
             batch, room = [], PIECE_CHARS
             _load_pieces(vm, text)
-            vm.feed("_rlm_load([(_rlm_batch[0], _rlm_joined_pieces(), _rlm_batch[1])])", _rlm_batch=[id_, metadata])
+            vm.feed("_rlm_load([(_rlm_batch[0], _rlm_joined_pieces(), _rlm_batch[1])])", _rlm_batch=[id_, beside])
             continue
         room -= len(text) + _RECORD_CHARS
         if room < 0:
             vm.feed("_rlm_load(_rlm_batch)", _rlm_batch=batch)
             batch, room = [], PIECE_CHARS
-        batch.append((id_, text, metadata))
+        batch.append((id_, text, beside))
     vm.feed("_rlm_load(_rlm_batch)\n_rlm_batch = None", _rlm_batch=batch)
+
+
+def _beside(document: PlainDocument) -> dict[str, Any]:
+    """What a document has besides its id and text."""
+    return {key: value for key, value in document.items() if key not in ("id", "text")}
 
 
 def _load_pieces(vm: Vm, text: str) -> None:

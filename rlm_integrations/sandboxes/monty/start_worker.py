@@ -16,6 +16,7 @@ from rlm_integrations.sandboxes.channel.frames import encode, read_frame, write_
 from rlm_integrations.sandboxes.channel.inbound import parse
 from rlm_integrations.sandboxes.monty import helper_client
 from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess, WorkerProgram
+from rlm_integrations.wire.images import IMAGES
 from rlm_integrations.wire.settings import ReplSettings
 
 PIECE_CHARS = 8_000_000
@@ -60,17 +61,17 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[tuple[str | None, A
     batch: list[tuple[str | None, Any, str]] = []
     room = PIECE_CHARS
     for document in documents:
-        for id_, metadata, piece in _pieces(document):
+        for id_, beside, piece in _pieces(document):
             room -= len(piece) + 1_000
             if room < 0 and batch:
                 yield batch
                 batch, room = [], PIECE_CHARS - len(piece)
-            batch.append((id_, metadata, piece))
+            batch.append((id_, beside, piece))
     yield batch
 
 
 def _pieces(document: Document) -> Iterator[tuple[str | None, Any, str]]:
-    """(id, metadata, text), the text in pieces; the later ones have None for both."""
+    """(id, the rest, text), the text in pieces; the later ones have None for both."""
     try:
         metadata = plain(document.metadata)
         marshal.dumps(metadata)
@@ -79,6 +80,7 @@ def _pieces(document: Document) -> Iterator[tuple[str | None, Any, str]]:
             f"context: the metadata of document {document.id!r} is nested too deeply; pass flatter metadata"
         ) from None
     text = str.__str__(document.text)
-    yield str.__str__(document.id), metadata, text[:PIECE_CHARS]
+    beside = {"metadata": metadata} | ({IMAGES: plain(document.handles)} if document.images else {})
+    yield str.__str__(document.id), beside, text[:PIECE_CHARS]
     for begin in range(PIECE_CHARS, len(text), PIECE_CHARS):
         yield None, None, text[begin : begin + PIECE_CHARS]

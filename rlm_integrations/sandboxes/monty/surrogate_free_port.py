@@ -9,6 +9,7 @@ from typing import Any
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.sandboxes.monty.clean_text import clean, clean_value
 from rlm_integrations.wire.calls import Call, Cite, Retrieve
+from rlm_integrations.wire.images import under_id
 
 PlainDocument = dict[str, Any]
 
@@ -39,7 +40,8 @@ class SurrogateFreePort:
         clean_id, clean_text = self._clean_id(id_), clean(text)
         if clean_id != id_ or clean_text is not text:
             self._originals[clean_id] = document
-        return {"id": clean_id, "text": clean_text, "metadata": clean_value(document["metadata"])}
+        beside = {key: clean_value(value) for key, value in document.items() if key not in ("id", "text")}
+        return under_id({"id": id_, "text": clean_text, **beside}, clean_id)
 
     def _clean_id(self, id_: str) -> str:
         """The id, told apart where two come out alike; the same for the same id each time."""

@@ -92,18 +92,17 @@ class VmFunctions:
     def chunks(self, docs: Any, size: Any) -> Part:
         return self._parts(self._chunks(self._docs(docs), size))
 
-    def llm_query(self, prompt: Any, context: Any) -> str:
-        return self._sub_calls.llm_query(_value(prompt), self._docs(context))
+    def llm_query(self, prompt: Any, context: Any, images: Any) -> str:
+        return self._sub_calls.llm_query(_value(prompt), self._docs(context), self._docs(images))
 
     def llm_query_batched(self, prompts: list[Any]) -> Part:
-        return self._parts(map(_reply, self._sub_calls.llm_query_batched(map(_value, prompts))))
+        return self._parts(map(_reply, self._sub_calls.llm_query_batched(self._prompts(prompts))))
 
     def rlm_query(self, prompt: Any, context: Any) -> str:
         return self._rlms.rlm_query(_value(prompt), self._docs(context))
 
     def rlm_query_batched(self, prompts: list[Any]) -> Part:
-        sent = [self._pair(cast("list[Any]", item)) if isinstance(item, list) else _value(item) for item in prompts]
-        return self._parts(map(_reply, self._rlms.rlm_query_batched(sent)))
+        return self._parts(map(_reply, self._rlms.rlm_query_batched(self._prompts(prompts))))
 
     def llm_map(self, instruction: Any, items: list[Any], choices: Any) -> Part:
         among = list(map(_value, cast("list[Any]", choices))) if isinstance(choices, list) else choices
@@ -158,6 +157,9 @@ class VmFunctions:
         if isinstance(docs, list):
             return [self._one(item) for item in cast("list[Any]", docs)]
         return docs if docs is None else self._one(docs)
+
+    def _prompts(self, prompts: list[Any]) -> list[Any]:
+        return [self._pair(cast("list[Any]", item)) if isinstance(item, list) else _value(item) for item in prompts]
 
     def _pair(self, item: list[Any]) -> list[Any]:
         return [_value(part) if place == 0 else self._docs(part) for place, part in enumerate(item)]

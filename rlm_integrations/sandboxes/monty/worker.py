@@ -55,14 +55,14 @@ def main(lifeline: int | None) -> NoReturn:
 
 
 def _read_context(incoming: int, kind: str, port: SurrogateFreePort) -> str | list[PlainDocument] | None:
-    """The corpus: frames of (id, metadata, text), where None for an id goes on with the text before; an empty one."""
+    """The corpus: frames of (id, the rest, text), where None for an id goes on with the text before; an empty one."""
     documents: list[PlainDocument] = []
     pieces: list[str] = []
     while frame := read_frame(incoming):
-        for id_, metadata, text in marshal.loads(frame):
+        for id_, beside, text in marshal.loads(frame):
             if id_ is not None:
                 _join(documents, pieces)
-                documents.append({"id": id_, "text": "", "metadata": metadata})
+                documents.append({"id": id_, "text": "", **beside})
             pieces.append(text)
     _join(documents, pieces)
     clean = port.cleaned(documents)

@@ -12,11 +12,12 @@ import marshal
 import numbers
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from rlm_integrations.repl.table import Table
 from rlm_integrations.sandboxes.process_worker.text_file import SHARED_MIN_CHARS, Place, TextFile
+from rlm_integrations.wire.images import IMAGES
 
 PIECE_CHARS = 128 << 20
 """A longer text is written in pieces: marshal takes at most 2 GiB, and needs a copy of what it writes."""
@@ -26,7 +27,7 @@ _EXACT = frozenset({type(None), bool, int, float, str})
 """What marshal writes as it is. Of their subclasses it refuses some (enums), and writes others as bytes (numpy's)."""
 
 PlainDocument = dict[str, Any]
-"""A document as model code sees it: {"id": str, "text": str, "metadata": dict}."""
+"""A document as model code sees it: {"id": str, "text": str, "metadata": dict}, and "images" where it has some."""
 
 
 class UnreadableMetadataError(ValueError):
@@ -47,28 +48,40 @@ class RecordWriter:
         self._file.write(record)
 
     def documents(
-        self, count: int, documents: Iterable[tuple[str, str, Mapping[str, Any]]], *, rows: bool = False
+        self,
+        count: int,
+        documents: Iterable[tuple[str, str, Mapping[str, Any], Sequence[Mapping[str, Any]]]],
+        *,
+        rows: bool = False,
     ) -> None:
-        """`count` documents as (id, text, metadata), which are read as a Table if they are rows.
+        """`count` documents as (id, text, metadata, handles of images), which are read as a Table if they are rows.
 
         Raises UnreadableMetadataError.
         """
         self.value((count, rows))
-        for id_, text, metadata in documents:
+        for id_, text, metadata, images in documents:
             id_, text = str.__str__(id_), str.__str__(text)
             if self._texts is not None and len(text) >= SHARED_MIN_CHARS:
-                self._document(id_, metadata, 1, self._texts.add(text))
+                self._document(id_, metadata, images, 1, self._texts.add(text))
                 continue
             pieces = -(-len(text) // PIECE_CHARS) or 1
-            self._document(id_, metadata, pieces, text if pieces == 1 else text[:PIECE_CHARS])
+            self._document(id_, metadata, images, pieces, text if pieces == 1 else text[:PIECE_CHARS])
             for piece in range(1, pieces):
                 self.value(text[piece * PIECE_CHARS : (piece + 1) * PIECE_CHARS])
 
-    def _document(self, id_: str, metadata: Mapping[str, Any], pieces: int, text: str | Place) -> None:
+    def _document(
+        self,
+        id_: str,
+        metadata: Mapping[str, Any],
+        images: Sequence[Mapping[str, Any]],
+        pieces: int,
+        text: str | Place,
+    ) -> None:
         plain: Any = dict(metadata)
         if not all(type(key) is str and type(value) in _EXACT for key, value in plain.items()):
             plain = _exact(plain, id_)
-        self.value((id_, plain, pieces, text))
+        with_images = (_exact(images, id_),) if images else ()
+        self.value((id_, plain, pieces, text, *with_images))
 
     def finish(self) -> int:
         """A descriptor of the whole file, at its beginning. The caller closes it."""
@@ -99,12 +112,13 @@ class RecordReader:
 
     def _documents(self, count: int) -> Iterator[PlainDocument]:
         for _ in range(count):
-            id_, metadata, pieces, text = self.value()
+            id_, metadata, pieces, text, *images = self.value()
             if pieces > 1:
                 text = "".join([text, *(self.value() for _ in range(pieces - 1))])
             elif self._long_text is not None and not isinstance(text, str):
                 text = self._long_text(text)
-            yield {"id": id_, "text": text, "metadata": metadata}
+            document = {"id": id_, "text": text, "metadata": metadata}
+            yield document | {IMAGES: images[0]} if images else document
 
     def close(self) -> None:
         self._file.close()

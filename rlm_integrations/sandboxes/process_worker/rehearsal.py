@@ -41,7 +41,7 @@ def _repl() -> None:
         port = WorkerPort(here.fileno(), here.fileno())
         writer = RecordWriter("rlm-rehearsal")
         writer.value(_SETTINGS.to_json())
-        writer.documents(1, [("1", "a text", {})])
+        writer.documents(1, [("1", "a text", {}, ())])
         reader = RecordReader(writer.finish())
         settings = ReplSettings.from_json(reader.value())
         (document,) = reader.documents()

@@ -32,6 +32,7 @@ from rlm_integrations.sandboxes.process_worker.document_file import PlainDocumen
 from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
 from rlm_integrations.sandboxes.process_worker.thread_guard import end_threads
 from rlm_integrations.sandboxes.process_worker.thread_limit import words
+from rlm_integrations.wire.images import under_id
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import CodeError, StepDone
 
@@ -150,8 +151,9 @@ def _context(
     if opening["picked"] is not None:
         documents = _picked(opening["picked"], documents, own)
     else:
-        for place, id_ in opening["renamed"]:
-            documents[place] = {**documents[place], "id": id_}
+        renamed: list[tuple[int, str]] = opening["renamed"]
+        for place, id_ in renamed:
+            documents[place] = under_id(documents[place], id_)
         # In place, and each a page moved as it is: a new list would count references, and so copy every page.
         documents[:0] = own
     if settings.columns:
@@ -176,8 +178,8 @@ def _picked(
 def _piece(shared: list[PlainDocument], number: int, start: int, end: int | None, id_: str) -> PlainDocument:
     document = shared[number]
     if start or end is not None:
-        return {**document, "id": id_, "text": document["text"][start:end]}
-    return document if document["id"] == id_ else {**document, "id": id_}
+        return {**under_id(document, id_), "text": document["text"][start:end]}
+    return document if document["id"] == id_ else under_id(document, id_)
 
 
 def _keep_only(job: WorkerJob) -> int:

@@ -199,7 +199,7 @@ def test_a_dict_without_text_among_others_is_refused_with_its_keys(place: int) -
 
 def test_a_mapping_of_anything_but_text_is_refused() -> None:
     assert refused({"a": "fine", "b": 5}) == (
-        "context: the value of 'b' is int, not str; a mapping goes from name to text"
+        "context: the value of 'b' is int, not str; a mapping goes from name to text, or to an Image"
     )
 
 

@@ -86,7 +86,7 @@ def last_message(action: Action) -> str:
 def test_a_run_begins_with_a_call_of_the_root() -> None:
     started, action = decide(rules(), State(), Opened(OPENING))
     assert action == CallRootLM(OPENING, 1)
-    assert started == State(OPENING, opening=len(OPENING))
+    assert started == State(OPENING, opening=len(OPENING), head=OPENING)
 
 
 def test_code_is_run_and_the_counts_of_other_replies_begin_anew() -> None:

@@ -89,7 +89,10 @@ def test_it_is_shorter_keeps_the_question_and_ends_with_the_last_step(outputs: l
 
 
 class Window:
-    """A root LM that refuses conversations of more characters than `size`, and keeps those that it takes."""
+    """A root LM that refuses conversations of more characters than `size`, and keeps those that it takes.
+
+    It gives no summary of older iterations, so that they can only be shortened.
+    """
 
     def __init__(self, size: int, *replies: str) -> None:
         self.size, self.replies = size, list(replies)
@@ -97,6 +100,8 @@ class Window:
         self.refused = 0
 
     async def complete(self, messages: Sequence[Message]) -> object:
+        if "sum it up" in messages[-1].content:
+            raise ConnectionError("no summary today")
         if chars(messages) > self.size:
             self.refused += 1
             raise ValueError("prompt is too long: 9001 tokens > 8192 maximum")

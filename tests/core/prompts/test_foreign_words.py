@@ -24,10 +24,10 @@ from rlm_integrations.core.host.sub_tool_calls import result_text
 from rlm_integrations.core.host.without_tools import without_tools
 from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolResult, ToolRound
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.loop.actions import CallRootLM
+from rlm_integrations.core.loop.actions import CallRootLM, FoldConversation
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Replied
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Opened, Replied
 from rlm_integrations.core.loop.observation import StepContext, bare_result, observe
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts import texts
@@ -109,6 +109,18 @@ def last_call(draft: str = "", question: str = "how many?") -> str:
     return last_message(decide(rules(question), state, ran))
 
 
+def folded(variable: str = "v", question: str = "how many?") -> list[str]:
+    """What the root LM is asked, and told, where its older iterations are folded."""
+    steps = [Message("assistant", "x" * 1_000), Message("user", "Step 1 of 20: ok")] * 10
+    opening, variables = Opened(OPENING), frozenset([variable])
+    of = replace(rules(question), window_tokens=2_600)
+    state = decide(of, State(), opening)[0]._replace(messages=(*OPENING, *steps), iteration=11, variables=variables)
+    state, action = decide(of, state, Replied("", OPEN))
+    assert isinstance(action, FoldConversation)
+    state, _ = decide(of, state, Replied("A summary.", OPEN))
+    return [action.messages[-1].content, state.messages[3].content]
+
+
 def sampled(id: str = "d", key: str = "k", value: object = 1, text: str = "x") -> str:
     documents = [Document(f"{id}{n}", text + "x" * 3_000, {key: f"{value}{n}"}) for n in range(9)]
     return describe(Corpus.of(documents), RLMLimits(), KEY)
@@ -154,6 +166,11 @@ OURS = names("""
     observation.little_time: seconds
     observation.output: tag
     observation.cut: n
+    fold.request: folded kept chars earlier
+    fold.steps: last
+    fold.earlier: last
+    fold.last_steps: n
+    fold.note: folded
     nudge_no_code: step max_iterations quoted a_step_is_so like_this
     nudge_unfinished: step max_iterations why quoted a_step like_this
     nudge_misfit: step max_iterations quoted like_this
@@ -172,6 +189,9 @@ OURS = names("""
     depth_1: sub_chars
     first_message: context max_iterations
     long_message: chars doc_id n_head n_tail n_cut
+    message_images: images doc_id
+    images.seen: documents have most
+    images.unseen: documents have why
     root_system: max_output_chars context_kind chunk_use sub_calls sub_step code_goes all_run
     tool_rounds.result: tag
     tool_rounds.over: why
@@ -200,6 +220,9 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.error.message": error,
     "observation.error.source": lambda words: error(source=words),
     "observation.error_no_line.message": lambda words: error(words, line=None),
+    "fold.request.question": lambda words: folded(question=words)[0],
+    "fold.request.variables": lambda words: folded(variable=words)[0],
+    "fold.note.variables": lambda words: folded(variable=words)[1],
     "observation.answer_refused.why": lambda words: observed(answer=AnswerState(refused=words)),
     "observation.answer_misfit.why": misfit,
     "observation.variables.variables": lambda words: observed(variables=(words, words)),

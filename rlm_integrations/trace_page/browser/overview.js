@@ -1,0 +1,174 @@
+// The head of the page: question, answer, how it ended, sums, what was cited; and its foot, with the run's settings.
+
+const OUTCOMES = {
+  answer: ["good", "answered"],
+  plain_reply: ["good", "answered in prose"],
+};
+
+function outcome() {
+  if (trace.error != null) return badge("bad", "failed");
+  if (trace.stop_reason == null) return badge("quiet", "not finished");
+  const [kind, name] = OUTCOMES[trace.stop_reason] ?? ["warn", `limit met: ${trace.stop_reason}`];
+  return badge(kind, name);
+}
+
+function figure(name, value, ...more) {
+  const details = more.filter(Boolean).map((detail) => el("dd", { class: "detail" }, detail));
+  return el("div", { class: "figure" }, el("dt", {}, name), el("dd", {}, value), ...details);
+}
+
+function figures() {
+  const usage = usageOf(trace);
+  const [failed, depth] = [failedCount(trace), depthOf(trace)];
+  const tools = order.filter((each) => each.kind === "tool").length;
+  const about = usage.estimated_tokens ? "about " : "";
+  return el(
+    "dl",
+    { class: "figures" },
+    figure("Time", duration(trace.seconds || runSeconds)),
+    figure("Iterations", number(iterationCount(trace)), `of ${number(trace.limits?.max_iterations ?? 0)} at most`),
+    figure(
+      "Sub-calls",
+      number(subCallCount(trace)),
+      failed > 0 && el("b", { class: "bad" }, `${number(failed)} failed`),
+      depth > 0 && `${plural(depth, "level")} of child RLMs`,
+    ),
+    figure(
+      "Tokens",
+      `${about}${number(usage.input_tokens + usage.output_tokens)}`,
+      `${number(usage.input_tokens)} in, ${number(usage.output_tokens)} out`,
+    ),
+    figure("Cost", money(usage.cost_usd), usage.cost_usd === null && "none was reported"),
+    tools > 0 && figure("Tools", number(tools)),
+  );
+}
+
+function modelTable() {
+  const rows = [...byModel(trace).values()];
+  const columns = [
+    ["Calls", (row) => row.calls],
+    ["Failed", (row) => row.failed],
+    ["In", (row) => row.usage.input_tokens],
+    ["Cached", (row) => row.usage.cached_tokens],
+    ["Out", (row) => row.usage.output_tokens],
+    ["Reasoning", (row) => row.usage.reasoning_tokens],
+    ["Estimated", (row) => row.usage.estimated_tokens],
+    ["Cost", (row) => row.usage.cost_usd, money],
+    ["Time", (row) => row.seconds, duration],
+  ].filter(([, of]) => rows.some(of));
+  const cell = (row, [name, of, show = number]) =>
+    el("td", { class: name === "Failed" && of(row) ? "bad" : null }, show(of(row)));
+  const row = (each) =>
+    el("tr", {}, el("th", { scope: "row" }, words(head(each.name))), ...columns.map((column) => cell(each, column)));
+  const top = el(
+    "tr",
+    {},
+    ...["Model", ...columns.map(([name]) => name)].map((name) => el("th", { scope: "col" }, name)),
+  );
+  return el(
+    "div",
+    { class: "scroll", tabindex: 0, role: "region", "aria-label": "Tokens and cost by model" },
+    el("table", {}, el("thead", {}, top), el("tbody", {}, ...rows.map(row))),
+  );
+}
+
+// A trace holds no documents. Where the words of a quote stand in what was sent or printed, that is shown around them.
+const AROUND = 240;
+
+const NEAR_DOCUMENTS = ["prompt", "result", "output"]; // a prompt first: it holds more of a document than what is printed
+
+function placeOf(quote) {
+  for (const wanted of NEAR_DOCUMENTS) {
+    for (const each of order) {
+      for (const [what, text] of textsOf(each)) {
+        const at = what === wanted && text ? whole(text).indexOf(quote) : -1;
+        if (at >= 0) return { each, what, text: whole(text), at };
+      }
+    }
+  }
+  return null;
+}
+
+function citationCard(citation) {
+  const quote = whole(citation.cited_text);
+  const lit = el("mark", {}, words(quote));
+  const passage = el("blockquote", {}, lit);
+  const found = quote && placeOf(quote);
+  const where = el(
+    "p",
+    { class: "where" },
+    `characters ${number(citation.start_index)} to ${number(citation.end_index)}`,
+  );
+  if (found) {
+    const { text, at, each, what } = found;
+    const from = Math.max(0, at - AROUND);
+    const to = Math.min(text.length, at + quote.length + AROUND);
+    passage.prepend(from ? "…" : "", words(text.slice(from, at)));
+    passage.append(words(text.slice(at + quote.length, to)), to < text.length ? "…" : "");
+    where.append(`, as it stood in the ${what} of `, el("a", { href: `#${each.id}` }, each.id));
+  }
+  return el(
+    "li",
+    { class: "citation" },
+    el("code", { class: "document" }, words(head(citation.document_id))),
+    where,
+    passage,
+  );
+}
+
+function citations() {
+  const cited = trace.citations ?? [];
+  if (!cited.length) return null;
+  const documents = new Set(cited.map((each) => keyOf(each.document_id))).size;
+  const title = `Cited: ${plural(cited.length, "quote")} of ${plural(documents, "document")}`;
+  return disclosure(title, () => paged(cited, citationCard).element, { kind: "card" });
+}
+
+function drawOverview() {
+  const overview = document.getElementById("overview");
+  const session = trace.session == null ? null : badge("quiet", `question ${trace.question_number} of a session`);
+  const warnings = (trace.warnings ?? []).map((each) => el("p", { class: "notice warn" }, words(whole(each))));
+  const summary = "A summary: long texts are cut, and some records left out. A trace that is written in full has all.";
+  const question = el("h1", {}, words(whole(trace.question)));
+  const answer = isBlank(trace.answer)
+    ? el("p", { class: "none" }, trace.error == null ? "No answer." : "No answer, and no draft of one.")
+    : box(trace.answer, { label: trace.error == null ? "Answer" : "Draft of an answer", kind: "prose" });
+  overview.replaceChildren(
+    el(
+      "div",
+      { class: "line" },
+      el("span", { class: "brand" }, "RLM trace"),
+      outcome(),
+      session,
+      el("span", { class: "context" }, words(head(trace.context))),
+    ),
+    el(
+      "div",
+      { class: "pair" },
+      el(
+        "div",
+        {},
+        question,
+        trace.error != null && el("p", { class: "notice bad" }, words(whole(trace.error))),
+        answer,
+      ),
+      el("div", { class: "sums" }, figures(), modelTable()),
+    ),
+    ...[...warnings, trace.detail === "summary" && el("p", { class: "notice" }, summary), citations()].filter(Boolean),
+  );
+  document.title = `${head(trace.question).replace(/\s+/g, " ").slice(0, 80)} – RLM trace`;
+}
+
+function drawAbout() {
+  const settings = () => [
+    facts([
+      ["sandbox", trace.sandbox || "none was needed"],
+      ...Object.entries(trace.isolation ?? {}),
+      ["session", trace.session],
+      ["shown whole", trace.shown_whole ? "the root LM saw all of the corpus at once" : null],
+      ...Object.entries(trace.limits ?? {}),
+      ...unknownOf(trace, "trace"),
+    ]),
+  ];
+  document.getElementById("about").append(disclosure("Limits and isolation of this run", settings, { kind: "card" }));
+}

@@ -1,0 +1,268 @@
+"""A real browser for the page of a trace: Chromium over a pipe, and traces that real runs left."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlm_integrations import Completion, Message, RLMEngine, RLMTrace
+from rlm_integrations.testing import ScriptedModel
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--remote-debugging-pipe",
+)
+_WITH_A_PIPE = """
+import fcntl, os, sys
+near, far = (fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3])
+os.dup2(near, 3)
+os.dup2(far, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+_SECONDS = 30
+
+
+class Chromium:
+    """A browser of its own: commands of its DevTools protocol go to it, each as JSON with a NUL behind it."""
+
+    def __init__(self, program: str, profile: Path) -> None:
+        read, self._commands = os.pipe()
+        self._replies, write = os.pipe()
+        command = [sys.executable, "-c", _WITH_A_PIPE, str(read), str(write), program, *_FLAGS]
+        self._process = subprocess.Popen(
+            [*command, f"--user-data-dir={profile}", "about:blank"], pass_fds=(read, write), stderr=subprocess.DEVNULL
+        )
+        os.close(read)
+        os.close(write)
+        self._rest = b""
+        self._number = 0
+        self.events: list[dict[str, Any]] = []
+
+    def send(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """The result of a command; events that come meanwhile are kept."""
+        self._number += 1
+        command = {"id": self._number, "method": method, "params": parameters}
+        os.write(self._commands, json.dumps(command | ({"sessionId": session} if session else {})).encode() + b"\0")
+        while (message := self._next()).get("id") != self._number:
+            self.events.append(message)
+        assert "error" not in message, (method, message["error"])
+        return message["result"]
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            assert select.select([self._replies], [], [], _SECONDS)[0], "the browser does not answer"
+            piece = os.read(self._replies, 1 << 20)
+            assert piece, "the browser has gone"
+            self._rest += piece
+        message, _, self._rest = self._rest.partition(b"\0")
+        return json.loads(message)
+
+    def close(self) -> None:
+        self.send("Browser.close")
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._commands)
+        os.close(self._replies)
+
+
+class Tab:
+    """A page that is open in the browser."""
+
+    def __init__(self, browser: Chromium, url: str, width: int, height: int, scheme: str) -> None:
+        self._browser = browser
+        self._target = browser.send("Target.createTarget", url="about:blank")["targetId"]
+        self._session = browser.send("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.send(f"{domain}.enable")
+        self.resize(width, height)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.send("Emulation.setEmulatedMedia", features=features)
+        self.open(url)
+
+    def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return self._browser.send(method, self._session, **parameters)
+
+    def open(self, url: str) -> None:
+        self.send("Page.navigate", url=url)
+        self.until("document.readyState === 'complete' && document.querySelector('#steps h2') !== null")
+
+    def resize(self, width: int, height: int = 900) -> None:
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def evaluate(self, expression: str, **options: Any) -> Any:
+        """The value of an expression of JavaScript; what it throws fails the test."""
+        result = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, **options)
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
+
+    def until(self, condition: str) -> None:
+        """Waits for what the page does when it comes to it."""
+        deadline = time.monotonic() + _SECONDS
+        while not self.evaluate(f"Boolean({condition})"):
+            assert time.monotonic() < deadline, f"it did not become so: {condition}"
+
+    def until_complaint(self, words: str) -> None:
+        """Waits until the browser complains of something in these words."""
+        deadline = time.monotonic() + _SECONDS
+        while not any(words in json.dumps(each) for each in self.complaints):
+            assert time.monotonic() < deadline, (words, self.complaints)
+            self.evaluate("new Promise(resolve => setTimeout(resolve, 10))")
+
+    def press(self, key: str) -> None:
+        text = {"text": key} if len(key) == 1 else {}
+        self.send("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def type(self, text: str) -> None:
+        self.send("Input.insertText", text=text)
+
+    def click(self, selector: str) -> None:
+        """With the mouse, in its middle."""
+        place = self.evaluate(
+            f"(() => {{ const found = document.querySelector({json.dumps(selector)}); found.scrollIntoViewIfNeeded(); "
+            "const { x, y, width, height } = found.getBoundingClientRect(); "
+            "return [x + width / 2, y + height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.send("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+
+    def unfold_everything(self) -> None:
+        self.until(
+            "[...document.querySelectorAll('details')].map(each => { each.open = true; return each; })"
+            ".every(each => each.querySelector('.body').childNodes.length)"
+        )
+
+    def screenshot(self) -> str:
+        """A PNG as base64."""
+        return self.send("Page.captureScreenshot", format="png")["data"]
+
+    def events(self, *methods: str) -> list[dict[str, Any]]:
+        return [
+            event["params"]
+            for event in self._browser.events
+            if event.get("sessionId") == self._session and event["method"] in methods
+        ]
+
+    @property
+    def complaints(self) -> list[Any]:
+        """All that stands in its console."""
+        return self.events("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+
+    @property
+    def requested(self) -> list[str]:
+        return [event["request"]["url"] for event in self.events("Network.requestWillBeSent")]
+
+    def close(self) -> None:
+        self._browser.send("Target.closeTarget", targetId=self._target)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no Chromium is installed here (Debian: apt-get install chromium): the page is not tried")
+    browser = Chromium(program, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture
+def open_tab(chromium: Chromium, tmp_path: Path) -> Iterator[OpenTab]:
+    """Opens a trace, or the text of a page, in a tab that is closed at the end of the test."""
+    tabs: list[Tab] = []
+
+    def opened(
+        content: RLMTrace | str, link: str = "", width: int = 1440, height: int = 900, scheme: str = "light"
+    ) -> Tab:
+        path = tmp_path / f"page-{len(tabs)}.html"
+        if isinstance(content, str):
+            path.write_text(content, encoding="utf-8")
+        else:
+            content.to_html(path)
+        tabs.append(Tab(chromium, f"{path.as_uri()}{link}", width, height, scheme))
+        return tabs[-1]
+
+    yield opened
+    for tab in tabs:
+        tab.close()
+    chromium.events.clear()
+
+
+def _repl(code: str) -> str:
+    return f"I look.\n\n```repl\n{code}\n```\n"
+
+
+@pytest.fixture(scope="session")
+def small_trace() -> RLMTrace:
+    """Of a run with a failed call, a repeated one, a batch, a tool, a citation, thoughts and an error of the code."""
+
+    def sub_reply(messages: Sequence[Message]) -> Completion:
+        if "note-3" in messages[-1].content:
+            raise ValueError("the server said no")
+        return Completion("It says no.", thoughts="Is it a yes? It is not.", model="small")
+
+    def weather(day: str) -> str:
+        """What the weather was."""
+        return f"rain on {day}"
+
+    replies = [
+        _repl("notes = [f'Is it a yes? {d[\"id\"]}' for d in context]\nsaid = llm_query_batched(notes)\nprint(said)"),
+        _repl("print(llm_query('Is it a yes? note-0'), weather('Monday'))\nraise KeyError('plot')"),
+        _repl("print(cite('The answer is no.', 'note-1'))\nFINAL('None says yes.')"),
+    ]
+    notes = {f"note-{n}": f"Note {n}. The answer is no. " + "Nothing else of note. " * 200 for n in range(8)}
+    engine = RLMEngine(
+        ScriptedModel(replies, model="large"), sub_llm=ScriptedModel(always=sub_reply, model="small"), tools=[weather]
+    )
+    return engine.run("Which notes say yes?", notes).trace
+
+
+@pytest.fixture(scope="session")
+def deep_trace() -> RLMTrace:
+    """Of a run with 2,070 model calls below its root, 200 of them failed, at depth 4."""
+
+    def sub_reply(messages: Sequence[Message]) -> str:
+        asked = "\n".join(message.content for message in messages)
+        if not messages[0].content.startswith("You answer a question about a corpus"):
+            if messages[-1].content.startswith("Read 7:"):
+                raise ValueError("the server said no")
+            return "Nothing of note."
+        below = {"Level one?": "Level two?", "Level two?": "Level three?"}
+        for question, next_question in below.items():
+            if question in asked:
+                code = f"said = rlm_query_batched([({next_question!r}, context[n::2]) for n in range(2)])"
+                return _repl(f"{code}\nFINAL('|'.join(said))")
+        code = "said = llm_query_batched([f'Read {n}: {context[n % len(context)][\"text\"]}' for n in range(50)])"
+        return _repl(f"{code}\nFINAL('50')")
+
+    root = [
+        _repl("said = rlm_query_batched([('Level one?', context[n::10]) for n in range(10)])"),
+        _repl("FINAL(' '.join(said))"),
+    ]
+    texts = {f"doc-{n}": f"Document {n}. " + "Nothing of note. " * 120 for n in range(200)}
+    limits = {"max_depth": 4, "max_sub_calls": 10_000, "max_total_tokens": None}
+    engine = RLMEngine(ScriptedModel(root), sub_llm=ScriptedModel(always=sub_reply), limits=limits)
+    return engine.run("How many?", texts).trace
