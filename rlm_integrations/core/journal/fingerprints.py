@@ -17,9 +17,9 @@ _BYTES = 16
 
 def text_hash(*texts: str) -> str:
     """Of texts in their order. No two lists of texts have one hash."""
-    digest = blake2b(digest_size=_BYTES)
-    _add(digest, texts)
-    return digest.hexdigest()
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    lengths = ",".join([str(len(each)) for each in encoded]).encode()
+    return blake2b(b"".join([lengths, b";", *encoded]), digest_size=_BYTES).hexdigest()
 
 
 def value_hash(value: Any) -> str:

@@ -263,8 +263,9 @@ class CallJournal:
 
 
 def _payload_hash(payload: dict[str, Any]) -> str:
-    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in payload.values()]
-    return text_hash(*payload, *texts)
+    given = {name: value for name, value in payload.items() if value}
+    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in given.values()]
+    return text_hash(*given, *texts)
 
 
 def _opening_hash(messages: Sequence[Message]) -> str:

@@ -17,12 +17,14 @@ from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost
 _PACKED_BYTES = 4_096
 """From here on it is packed. What is has another first byte than JSON."""
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 Row = dict[str, Any]
 
 
 def encoded(row: Row) -> bytes:
     """The JSON. Lone surrogates come back as they were."""
-    return json.dumps(row, separators=(",", ":")).encode()
+    return _encode(row).encode()
 
 
 def packed(row: bytes) -> bytes:
@@ -39,7 +41,11 @@ def hash_of(row: bytes) -> bytes:
 
 
 def of_completion(completion: Completion) -> Row:
-    row: Row = {"text": completion.text, "model": completion.model, "usage": completion.usage.model_dump()}
+    row: Row = {
+        "text": completion.text,
+        "model": completion.model,
+        "usage": {name: count for name, count in completion.usage if count},
+    }
     if completion.finish is not None:
         row["finish"] = completion.finish
     if completion.thoughts:

@@ -56,7 +56,7 @@ class RunJournal:
         """Of those that wait for what is coming."""
         self._failure: JournalError | None = None
         self._released = False
-        self._has_ended = END in claimed.rows
+        self.has_ended = END in claimed.rows
 
     @classmethod
     async def begin(cls, settings: Journal, call: CallIdentity, sub_llm: str) -> RunJournal:
@@ -119,7 +119,7 @@ class RunJournal:
     async def keep_end(self, row: Row) -> None:
         """What the run came to: an equal call is answered by it. Raises JournalError."""
         await self._write([(END, row)], None)
-        self._has_ended = True
+        self.has_ended = True
 
     async def forget(self, keys: list[str]) -> None:
         def work(file: sqlite3.Connection) -> None:
@@ -164,7 +164,7 @@ class RunJournal:
             self._give_back()
 
     def _let_go(self, file: sqlite3.Connection) -> None:
-        release(file, self._store, self._run, ended=self._has_ended)
+        release(file, self._store, self._run, ended=self.has_ended)
         sweep(file, self._store, self.settings)
 
     def _give_back(self) -> None:

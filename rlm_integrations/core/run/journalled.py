@@ -79,7 +79,7 @@ def ended_before(journal: NodeJournal, limits: RLMLimits) -> Ended | None:
     action = Finish(**row["action"])
     if action.stop_reason not in ("answer", "plain_reply") and row["limits"] != limits.model_dump(mode="json"):
         return None
-    trace = RLMTrace.model_validate(row["trace"])
+    trace = RLMTrace.model_validate_json(row["trace"])
     _mark_replayed(trace)
     return Ended(action, trace, tuple(from_kept(row["retrieved"])))
 
@@ -105,6 +105,6 @@ def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[Document], limi
     return {
         "action": asdict(action),
         "limits": limits.model_dump(mode="json"),
-        "trace": trace.model_dump(mode="json"),
+        "trace": trace.model_dump_json(),
         "retrieved": to_kept(retrieved),
     }

@@ -46,6 +46,9 @@ from rlm_integrations.core.trace.run_errors import (
 )
 from rlm_integrations.core.wording import error_words
 
+_QUICK_CALLS = 100
+"""Of a run with more, the trace is written in a thread."""
+
 
 class RunTree:
     """Use `await RunTree(...).perform()`, once. Raises InvalidArgumentError for a wrong question."""
@@ -147,7 +150,8 @@ class RunTree:
         result = await self._finished(action)
         if self._journal is not None:
             self._answer = result  # the journal may not take it
-            row = await self._threads.run(end_row, action, result.trace, self._node.retrieved, self._plan.limits)
+            work = partial(end_row, action, result.trace, self._node.retrieved, self._plan.limits)
+            row = await self._threads.run(work) if result.trace.sub_call_count > _QUICK_CALLS else work()
             await self._journal.run.keep_end(row)
         return result
 
@@ -162,7 +166,7 @@ class RunTree:
         self._shared = replace(self._shared, plan=plan)
         self._node = self._root_node(self._shared)
         self._node.journal = journal
-        return await self._threads.run(ended_before, journal, plan.limits)
+        return await self._threads.run(ended_before, journal, plan.limits) if journal.run.has_ended else None
 
     async def _say(self, what: str) -> None:
         await self._account.emit(Warned("replay_diverged", what))
