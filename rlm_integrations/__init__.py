@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_integrations.core.calls.prices import ModelPrices, PriceFunction, RunPrices
     from rlm_integrations.core.corpus.corpus import Corpus
     from rlm_integrations.core.corpus.document import Document
     from rlm_integrations.core.corpus.retriever import Retriever
@@ -33,10 +34,13 @@ if TYPE_CHECKING:
         ToolSpec,
     )
     from rlm_integrations.core.limits import RLMLimits
+    from rlm_integrations.core.run.checks import Twice
     from rlm_integrations.core.sandbox import Sandbox
     from rlm_integrations.core.trace.citations import Citation
     from rlm_integrations.core.trace.collector import collect_rlm_traces
     from rlm_integrations.core.trace.events import (
+        CheckEnded,
+        CheckStarted,
         Cited,
         CodeEnded,
         CodeStarted,
@@ -79,6 +83,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES_OF = {
+    "core.calls.prices": ("ModelPrices", "PriceFunction", "RunPrices"),
     "core.corpus.corpus": ("Corpus",),
     "core.corpus.document": ("Document",),
     "core.corpus.retriever": ("Retriever",),
@@ -103,10 +108,13 @@ _NAMES_OF = {
         "ToolSpec",
     ),
     "core.limits": ("RLMLimits",),
+    "core.run.checks": ("Twice",),
     "core.sandbox": ("Sandbox",),
     "core.trace.citations": ("Citation",),
     "core.trace.collector": ("collect_rlm_traces",),
     "core.trace.events": (
+        "CheckEnded",
+        "CheckStarted",
         "Cited",
         "CodeEnded",
         "CodeStarted",
@@ -152,6 +160,8 @@ _HOMES = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
     "CannotCallToolsError",
+    "CheckEnded",
+    "CheckStarted",
     "Citation",
     "Cited",
     "CodeEnded",
@@ -176,6 +186,8 @@ __all__ = [
     "LimitReachedError",
     "Message",
     "MissingExtraError",
+    "ModelPrices",
+    "PriceFunction",
     "ProcessSandbox",
     "PromptShortened",
     "RLMEngine",
@@ -192,6 +204,7 @@ __all__ = [
     "RunEnded",
     "RunError",
     "RunFailed",
+    "RunPrices",
     "RunStarted",
     "Sandbox",
     "SandboxError",
@@ -206,6 +219,7 @@ __all__ = [
     "ToolResult",
     "ToolRound",
     "ToolSpec",
+    "Twice",
     "Usage",
     "Warned",
     "collect_rlm_traces",

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal
 from typing_extensions import TypeVar
 
 from rlm_integrations.core.calls.model_path import check_model
-from rlm_integrations.core.calls.prices import RunPrices, check_cost_is_known, read_prices
+from rlm_integrations.core.calls.prices import PricesOption, Pricing, check_cost_is_known, read_prices
 from rlm_integrations.core.calls.sync_bridge import run_blocking
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.sub_calls import AroundSubCall
@@ -22,9 +22,11 @@ from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.run.checks import Verifier, read_verify
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
 from rlm_integrations.core.run.tree import RunTree
+from rlm_integrations.core.run.twice import TwiceRun
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.session.memory import Asking, SessionMemory
 from rlm_integrations.core.trace.ends_run import EndsRun
@@ -45,8 +47,10 @@ class RLMEngine(Generic[AnswerT]):
         limits: An RLMLimits, or a dict of some of its fields.
         prices: What tokens cost, for `max_cost_usd` and the trace, in US dollars per million tokens:
             `{"llm": {"input_price": 1.25, "output_price": 10.0}}`, with `cached_input_price` where that is another, and
-            likewise "sub_llm", where that is another model. "reported" in place of a model's prices: its server reports
-            what each call costs, as OpenRouter and LiteLLM do.
+            likewise "sub_llm", where that is another model. In place of a model's prices: "reported", where its server
+            reports what each call costs, as OpenRouter and LiteLLM do; "genai", the list of genai-prices; a function
+            (model, usage) that returns US dollars or None. Each of them also stands for both models:
+            `prices="genai"`. What nobody knows is warned of, and ends a run with `max_cost_usd`.
         sandbox: "auto" takes the strongest confinement that works here, and refuses where there is none. "process", a
             Sandbox, or "unconfined", which runs model-written code with your rights.
         tools: Functions that the REPL may call; they run in this process, with JSON values.
@@ -65,6 +69,12 @@ class RLMEngine(Generic[AnswerT]):
             awaited on the run's event loop, which in `run` is in another thread.
         on_limit: "answer": a run that meets a limit gives its best answer and says which limit it was.
             "raise": it raises LimitReachedError, which carries that result.
+        verify: Checks of answers: a function (answer, result) that returns None, or a str that says why not, sync or
+            async; a pydantic validator such as `AfterValidator(f)`; or several, of which the first that refuses speaks.
+            A ValueError, an AssertionError and a ValidationError are words too. They go back to the root LM, which
+            mends the answer; at a limit it is handed back as it is, with `result.verified` False. Whatever else a check
+            raises ends the run with a RunError that carries the answer. A sync function runs in a thread. `Twice()`,
+            alone or among them: two blind runs that must agree.
         around_step: Wraps each execution of code; see `AroundStep`.
         around_child: Wraps each child RLM, as `rlm_query` starts them; see `AroundChild`.
         around_sub_call: Wraps each sub-call of a sub-LM that has tools; see `AroundSubCall`.
@@ -83,7 +93,7 @@ class RLMEngine(Generic[AnswerT]):
         *,
         sub_llm: LanguageModel | None = None,
         limits: RLMLimits | Mapping[str, Any] | None = None,
-        prices: RunPrices | None = None,
+        prices: PricesOption | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[Callable[..., Any]] = (),
         sub_tools: Sequence[Callable[..., Any] | SubTool] = (),
@@ -93,6 +103,7 @@ class RLMEngine(Generic[AnswerT]):
         instructions: str | None = None,
         on_event: OnEvent | None = None,
         on_limit: Literal["answer", "raise"] = "answer",
+        verify: Verifier | Sequence[Verifier] | None = None,
         around_step: AroundStep | None = None,
         around_child: AroundChild | None = None,
         around_sub_call: AroundSubCall | None = None,
@@ -126,11 +137,12 @@ class RLMEngine(Generic[AnswerT]):
             raise InvalidArgumentError(
                 f"sub_tools: no sub-LM would call them, for {none} is 0; raise it, or leave them out"
             )
+        checks, twice = read_verify(verify)
         self._plan = RunPlan(
             root=llm,
             sub=sub,
-            root_prices=None if root_prices == "reported" else root_prices,
-            sub_prices=None if sub_prices == "reported" else sub_prices,
+            root_prices=_pricing(root_prices, llm),
+            sub_prices=_pricing(sub_prices, sub),
             limits=bounds,
             sandbox=resolve_sandbox(sandbox),
             tools=read_tools(tools),
@@ -143,6 +155,8 @@ class RLMEngine(Generic[AnswerT]):
             instructions=instructions,
             on_event=on_event,
             on_limit=on_limit,
+            checks=checks,
+            twice=twice,
             around_step=around_step,
             around_child=around_child,
             around_sub_call=around_sub_call,
@@ -164,14 +178,15 @@ class RLMEngine(Generic[AnswerT]):
         KeyboardInterrupt of Ctrl-C, whatever else a signal handler raises (a job queue's soft time limit, for one), and
         the CancelledError of `arun` have a `.result` as well: what was done so far.
         """
-        run = RunTree(self._plan, question, context, sync=True, run_id=self._checked(run_id))
+        run = new_run(self._plan, question, context, sync=True, run_id=self._checked(run_id))
         return run_blocking(run.perform)
 
     async def arun(
         self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
     ) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
-        return await RunTree(self._plan, question, context, sync=False, run_id=self._checked(run_id)).perform()
+        run = new_run(self._plan, question, context, sync=False, run_id=self._checked(run_id))
+        return await run.perform()
 
     def session(self, context: object = None, *, id: str | None = None) -> RLMSession[AnswerT]:
         """Questions one after another over the context and one REPL; see RLMSession.
@@ -183,7 +198,7 @@ class RLMEngine(Generic[AnswerT]):
 
         Raises InvalidArgumentError where the engine has a journal, which holds no variables of a REPL.
         """
-        self._check_no_journal()
+        self._check_sessions()
         return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
 
     def ask_in(
@@ -200,6 +215,7 @@ class RLMEngine(Generic[AnswerT]):
         """
         if session is None:
             return self.run(question, context, run_id=run_id)
+        self._check_sessions()
         with session.asking() as asking:
             return run_blocking(lambda: self._answer_in(session, question, context, asking, sync=True))
 
@@ -214,8 +230,21 @@ class RLMEngine(Generic[AnswerT]):
         """For integrations: `RLMSession.aask`, likewise."""
         if session is None:
             return await self.arun(question, context, run_id=run_id)
+        self._check_sessions()
         with session.asking() as asking:
             return await self._answer_in(session, question, context, asking, sync=False)
+
+    def _check_sessions(self) -> None:
+        if self._plan.journal is not None:
+            raise InvalidArgumentError(
+                "journal: it keeps single questions, not sessions, whose REPL goes on from one to the next; leave it "
+                "out, or ask each question by run() or arun()"
+            )
+        if self._plan.twice is not None:
+            raise InvalidArgumentError(
+                "verify: Twice has blind runs, and a session one REPL, where the second would see what the first left; "
+                "ask without a session, or leave Twice out"
+            )
 
     async def _answer_in(
         self,
@@ -226,7 +255,6 @@ class RLMEngine(Generic[AnswerT]):
         *,
         sync: bool,
     ) -> RLMResult[AnswerT]:
-        self._check_no_journal()
         async with asking.turn():
             session.check()
             return await RunTree(self._plan, question, context, sync=sync, session=session).perform()
@@ -236,13 +264,6 @@ class RLMEngine(Generic[AnswerT]):
             raise InvalidArgumentError('run_id: it names a run in a journal; pass journal="runs.sqlite" to the engine')
         _check_text(run_id, "run_id")
         return run_id
-
-    def _check_no_journal(self) -> None:
-        if self._plan.journal is not None:
-            raise InvalidArgumentError(
-                "journal: it keeps single questions, not sessions, whose REPL goes on from one to the next; leave it "
-                "out, or ask each question by run() or arun()"
-            )
 
     async def astream(
         self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
@@ -257,7 +278,7 @@ class RLMEngine(Generic[AnswerT]):
 
         async def perform() -> None:
             try:
-                await RunTree(plan, question, context, sync=False, run_id=named).perform()
+                await new_run(plan, question, context, sync=False, run_id=named).perform()
             finally:
                 queue.put_nowait(None)
 
@@ -269,6 +290,22 @@ class RLMEngine(Generic[AnswerT]):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def new_run(
+    plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool, run_id: str | None = None
+) -> RunTree | TwiceRun:
+    """What performs the plan for the question. Raises InvalidArgumentError for a wrong one."""
+    return (RunTree if plan.twice is None else TwiceRun)(plan, question, context, sync=sync, run_id=run_id)
+
+
+def _pricing(prices: Pricing | Literal["reported", "genai"] | None, model: LanguageModel) -> Pricing | None:
+    """Raises MissingExtraError where genai-prices is not installed and wanted."""
+    if prices == "genai":
+        from rlm_integrations.pricing.genai import GenaiPricing  # a dependency of an extra's
+
+        return GenaiPricing(model)
+    return None if prices == "reported" else prices
 
 
 def _served_by(model: LanguageModel) -> object:

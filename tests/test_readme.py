@@ -27,8 +27,9 @@ from rlm_integrations.testing import ScriptedModel
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LIMITS, RESULTS, ISOLATION = (
-    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("configuration", "results", "isolation")
+LIMITS, RESULTS, ISOLATION, TESTING, START = (
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for page in ("configuration", "results", "isolation", "testing", "start")
 )
 PAGES = [str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))]
 QUESTION = "Which contracts end before June?"
@@ -56,20 +57,6 @@ def play(messages: Sequence[Message]) -> str:
     return FIND + SAY
 
 
-def python_blocks() -> dict[str, list[str]]:
-    """The README's Python, by section; what stands before the first section is under ""."""
-    blocks: dict[str, list[str]] = {}
-    for section in re.split(r"^## ", f"\n{README}", flags=re.MULTILINE):
-        heading = section.partition("\n")[0]
-        found = re.findall(r"^```python\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
-        if found:
-            blocks[heading] = found
-    return blocks
-
-
-BLOCKS = python_blocks()
-
-
 def table(page: str, header: str) -> list[list[str]]:
     """The cells of a page's table whose first column has that header."""
     rows = re.search(rf"^\| {header} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", page, flags=re.MULTILINE)
@@ -82,19 +69,7 @@ def code_names(cell: str) -> list[str]:
 
 
 def run(block: str, names: dict[str, Any]) -> None:
-    exec(compile(block, "README.md", "exec"), names)
-
-
-def test_no_snippet_is_left_out():
-    """`docs/test_snippets.py` runs the snippets of the first five sections."""
-    assert {heading: len(blocks) for heading, blocks in BLOCKS.items()} == {
-        "First run": 5,
-        "LangChain": 2,
-        "LlamaIndex": 1,
-        "The corpus, and what comes back": 1,
-        "One question after another": 1,
-        "Testing code that uses it": 1,
-    }
+    exec(compile(block, "docs/testing.md", "exec"), names)
 
 
 def test_the_commands(monkeypatch, tmp_path):
@@ -108,7 +83,7 @@ def test_the_commands(monkeypatch, tmp_path):
         return ScriptedModel(always=play, model=name)
 
     monkeypatch.setattr("rlm_integrations.cli.settings.OpenAIModel", made)
-    pages = README + (ROOT / "docs/command_line.md").read_text(encoding="utf-8")
+    pages = START + (ROOT / "docs/command_line.md").read_text(encoding="utf-8")
     commands = re.findall(r"^rlm-integrations ((?:ask|trace) .*)$", pages, flags=re.MULTILINE)
     assert len(commands) == 5
     printed: list[str] = []
@@ -132,7 +107,7 @@ def test_the_limits_that_are_named_have_those_values():
 
 
 def test_the_snippet_for_tests():
-    [snippet] = BLOCKS["Testing code that uses it"]
+    [snippet] = re.findall(r"^```python\n(.*?)^```$", TESTING, flags=re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     run(snippet, names)
     names["test_the_length_is_counted"]()
@@ -188,7 +163,7 @@ def test_the_numbers():
 
 
 def test_every_dotted_name_is_there():
-    found = set(re.findall(r"`(rlm_integrations(?:\.\w+)+)`", README))
+    found = set(re.findall(r"`(rlm_integrations(?:\.\w+)+)`", README + START + TESTING))
     assert "rlm_integrations.testing.langchain.ScriptedChatModel" in found
     for name in found:
         pkgutil.resolve_name(name)  # raises where there is nothing of that name

@@ -46,6 +46,7 @@ def result_json(result: RLMResult[Any], corpus: Corpus | None = None) -> dict[st
     return {
         "answer": without_lone_surrogates(result.text),
         "stop_reason": report["stop_reason"],
+        **({} if result.agreement is None else {"agreement": result.agreement}),
         "warnings": [without_lone_surrogates(warning) for warning in trace.warnings],
         "citations": [
             cited if line is None else {**cited, "line": line}
@@ -53,7 +54,7 @@ def result_json(result: RLMResult[Any], corpus: Corpus | None = None) -> dict[st
         ],
         "sources": [without_lone_surrogates(document_id) for document_id in result.sources],
         "usage": result.usage.model_dump(mode="json"),
-        "iterations": len(trace.iterations),
+        "iterations": trace.iteration_count,
         "sub_calls": trace.sub_call_count,
         "seconds": round(trace.seconds, 3),
         **({} if corpus is None or corpus.files is None else {"files": _files_json(corpus.files)}),

@@ -67,6 +67,8 @@ def ask(
     sandbox: options.Sandbox = "auto",
     protocol: options.Protocol = "fence",
     imports: options.Imports = None,
+    twice: options.Twice = False,
+    ask_above: options.AskAbove = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
     verbose: options.Verbose = False,
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
@@ -92,7 +94,14 @@ def ask(
         from rlm_integrations.cli.ask import Ask, answer_question
         from rlm_integrations.cli.file_corpus import confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
-        from rlm_integrations.cli.settings import read_limits, read_models, read_protocol, read_sandbox
+        from rlm_integrations.cli.settings import (
+            check_ask_above,
+            read_limits,
+            read_models,
+            read_prices,
+            read_protocol,
+            read_sandbox,
+        )
         from rlm_integrations.files.selection import Selection
         from rlm_integrations.terminal.console import progress_console
         from rlm_integrations.terminal.live_view import LiveView
@@ -107,7 +116,11 @@ def ask(
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        answer_question(Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace, journal), view)
+        prices = read_prices(price, sub_price, sub_model)
+        bound = None if yes else check_ask_above(ask_above, price, sub_price, sub_model)
+        run = limits, confined, code_protocol
+        asked = Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound)
+        answer_question(asked, view)
 
 
 @app.command(cls=JsonCommand)
@@ -151,7 +164,7 @@ def chat(
         from rlm_integrations.cli.chat import Chat, answer_questions
         from rlm_integrations.cli.file_corpus import check_stdin_is_free, confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
-        from rlm_integrations.cli.settings import read_limits, read_models, read_protocol, read_sandbox
+        from rlm_integrations.cli.settings import read_limits, read_models, read_prices, read_protocol, read_sandbox
         from rlm_integrations.files.selection import Selection
         from rlm_integrations.terminal.console import progress_console
         from rlm_integrations.terminal.live_view import LiveView
@@ -166,7 +179,8 @@ def chat(
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:
             confirm(files)
-        answer_questions(Chat(files, root, sub, limits, confined, code_protocol, as_json, verbose))
+        prices = read_prices(price, sub_price, sub_model)
+        answer_questions(Chat(files, root, sub, limits, confined, code_protocol, as_json, verbose, prices))
 
 
 @app.command()

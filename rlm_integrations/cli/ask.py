@@ -15,10 +15,13 @@ from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
 from rlm_integrations.cli.model_errors import OPENAI_URL, hint
 from rlm_integrations.cli.shell_words import in_shell_words
+from rlm_integrations.cli.spending import Spending
 from rlm_integrations.cli.trace_file import TraceFile
+from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
+from rlm_integrations.core.run.checks import Twice
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.engine import RLMEngine
@@ -27,6 +30,12 @@ from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.run_view import token_words
 from rlm_integrations.terminal.streams import say
+
+_AGREEMENT = {
+    "agreed": "Two runs agreed.",
+    "reconciled": "Two runs differed, and a third said which holds.",
+    "differed": "Two runs differed, and nothing says which holds.",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,11 @@ class Ask:
     as_json: bool
     trace: Path | None
     journal: Path | None = None
+    twice: bool = False
+    """Whether two blind runs must agree."""
+    prices: RunPrices | None = None
+    ask_above: float | None = None
+    """US dollars; None: nobody is to be asked."""
 
 
 def answer_question(ask: Ask, view: LiveView) -> None:
@@ -58,9 +72,11 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             ask.root,
             sub_llm=ask.sub,
             limits=ask.limits,
+            prices=ask.prices,
             sandbox=ask.sandbox,
             protocol=ask.protocol,
-            on_event=view.see,
+            verify=Twice() if ask.twice else None,
+            on_event=view.see if ask.ask_above is None else Spending(view, ask.ask_above).see,
             journal=ask.journal,
         )
         try:
@@ -86,6 +102,8 @@ def answer_question(ask: Ask, view: LiveView) -> None:
     tell_run(view)
     if result.trace.journal in ("resumed", "finished"):
         say(f"From the journal, paid for before: tokens {token_words(result.trace.replayed_usage)}")
+    if result.agreement is not None:
+        say(_AGREEMENT[result.agreement])
     limit = result.stop_reason not in ("answer", "plain_reply")  # all others name one
     if limit:
         say(f"Stopped by: {result.stop_reason}")

@@ -16,6 +16,7 @@ from rlm_integrations.cli.exit_codes import FAILED, LIMIT_MET, ended_by
 from rlm_integrations.cli.file_corpus import FileCorpus
 from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
 from rlm_integrations.cli.questions import is_typed, questions
+from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
@@ -44,6 +45,7 @@ class Chat:
     protocol: CodeProtocol
     as_json: bool
     verbose: bool
+    prices: RunPrices | None = None
 
 
 def answer_questions(chat: Chat) -> None:
@@ -73,6 +75,7 @@ class _Asking:
             chat.root,
             sub_llm=chat.sub,
             limits=chat.limits,
+            prices=chat.prices,
             sandbox=chat.sandbox,
             protocol=chat.protocol,
             on_event=self._see,

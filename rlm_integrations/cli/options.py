@@ -34,13 +34,26 @@ Limit = Annotated[
     typer.Option(metavar="NAME=VALUE", help="Another limit, as max_total_tokens=500000; may be repeated."),
 ]
 Price = Annotated[
-    str | None, typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10.")
+    str | None,
+    typer.Option(metavar="IN,OUT", help="US dollars per million tokens of the root LM, as 1.25,10; or genai, a list."),
 ]
 SubPrice = Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")]
 MaxInputTokens = Annotated[int | None, typer.Option(min=1, help="The models' window in tokens, if it is small.")]
 Sandbox = Annotated[str, typer.Option(help="What confines the model's code: auto, process, monty or unconfined.")]
 Protocol = Annotated[
     str, typer.Option(help="How the root LM hands over code: fence, in its text, or tool, by native tool calls.")
+]
+AskAbove = Annotated[
+    float | None,
+    typer.Option(
+        metavar="USD",
+        min=0,
+        help="Ask before a batch of sub-calls takes the cost above it; where nobody can be asked, stop. Needs --price.",
+    ),
+]
+Twice = Annotated[
+    bool,
+    typer.Option("--twice", help="Two blind runs; where they differ, a third that is given both says which holds."),
 ]
 Imports = Annotated[
     list[str] | None,

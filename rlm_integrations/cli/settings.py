@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast, get_args
+from typing import Final, cast, get_args
 
+from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+
+GENAI: Final = "genai"
+"""The price that stands for the list of genai-prices."""
 
 
 def read_limits(named: Mapping[str, object], pairs: Sequence[str]) -> RLMLimits:
@@ -54,13 +58,35 @@ def read_models(
             _need_price("--sub-price", sub_price)
 
     def made(name: str, option: str, prices: str | None) -> OpenAIModel:
-        input_price, output_price = _read_price(option, prices)
+        input_price, output_price = _read_price(option, None if prices == GENAI else prices)
         return OpenAIModel(
             name, base_url, max_input_tokens=max_input_tokens, input_price=input_price, output_price=output_price
         )
 
     root = made(model, "--price", price)
     return root, None if sub_model is None else made(sub_model, "--sub-price", sub_price)
+
+
+def read_prices(price: str | None, sub_price: str | None, sub_model: str | None) -> RunPrices | None:
+    """The lists of prices that the engine is to look into; None where there is none."""
+    prices = RunPrices()
+    if price == GENAI:
+        prices["llm"] = GENAI
+    if (price if sub_model is None else sub_price) == GENAI:
+        prices["sub_llm"] = GENAI
+    return prices or None
+
+
+def check_ask_above(
+    bound: float | None, price: str | None, sub_price: str | None, sub_model: str | None
+) -> float | None:
+    """The bound in US dollars. Raises InvalidArgumentError where nobody says what sub-calls cost."""
+    missing = "--price" if sub_model is None else "--sub-price"
+    if bound is not None and (price if sub_model is None else sub_price) is None:
+        raise InvalidArgumentError(
+            f"--ask-above: what sub-calls cost is unknown without a price; add {missing} IN,OUT or {missing} genai"
+        )
+    return bound
 
 
 def read_sandbox(sandbox: str, imports: Sequence[str]) -> str | Sandbox:
@@ -81,7 +107,9 @@ def read_protocol(protocol: str) -> CodeProtocol:
 
 def _need_price(option: str, price: str | None) -> None:
     if price is None:
-        raise InvalidArgumentError(f"--limit max_cost_usd: the cost is unknown without a price; add {option} IN,OUT")
+        raise InvalidArgumentError(
+            f"--limit max_cost_usd: the cost is unknown without a price; add {option} IN,OUT or {option} genai"
+        )
 
 
 def _read_price(option: str, price: str | None) -> tuple[float, float] | tuple[None, None]:
@@ -92,6 +120,6 @@ def _read_price(option: str, price: str | None) -> tuple[float, float] | tuple[N
     except ValueError:
         raise InvalidArgumentError(
             f"{option}: {price!r} is not two numbers; "
-            "pass US dollars per million tokens of input and of output, as 1.25,10"
+            "pass US dollars per million tokens of input and of output, as 1.25,10, or genai for a list"
         ) from None
     return input_price, output_price

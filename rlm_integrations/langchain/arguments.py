@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 from langchain_core.language_models import LanguageModelLike
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, field_validator
 
-from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.run.checks import Verifier
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.result import TraceDetail
@@ -28,7 +29,7 @@ class EngineOptions(TypedDict, total=False):
 
     sub_llm: LanguageModelLike | str | None
     limits: RLMLimits | Mapping[str, Any] | None
-    prices: RunPrices | None
+    prices: PricesOption | None
     sandbox: str | Sandbox
     tools: Sequence[Any]
     sub_tools: Sequence[Any]
@@ -39,6 +40,7 @@ class EngineOptions(TypedDict, total=False):
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
     journal: str | os.PathLike[str] | Journal | None
+    verify: Verifier | Sequence[Verifier] | None
     name: str | None
 
 
@@ -78,6 +80,7 @@ class EngineArguments(BaseModel):
     on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
     on_limit: Literal["answer", "raise"] = "answer"
     journal: SkipValidation[Journal | None] = None
+    verify: Any = Field(default=None, repr=False, exclude=True)
 
     if not TYPE_CHECKING:  # the classes say their signatures; an unknown name gets an error that names the close one
 

@@ -18,13 +18,21 @@ from langchain_core.runnables.config import (
 
 from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.plan import OnEvent
-from rlm_integrations.core.trace.events import Event, FoldEnded, IterationStarted, RootReplied, SubCallEnded
+from rlm_integrations.core.trace.events import (
+    CheckEnded,
+    Event,
+    FoldEnded,
+    IterationStarted,
+    RootReplied,
+    SubCallEnded,
+)
 from rlm_integrations.core.usage import Usage
 
 REPL_TOOL_NAME = "python_repl"
 CHILD_NAME = "rlm_query"
 SUB_CALL_NAME = "llm_query"
 EVENT_NAME = "rlm_iteration"
+CHECK_NAME = "rlm_check"
 
 _of_child: ContextVar[RunnableConfig | None] = ContextVar("_of_child", default=None)
 """The config of the child RLM whose code runs; None for the root's."""
@@ -105,7 +113,8 @@ class RunCallbacks:
         return answer
 
     async def handle(self, event: Event) -> None:
-        """Dispatch `rlm_iteration` at the start of each iteration, then tell the user's own handler."""
+        """Dispatch `rlm_iteration` at the start of each iteration, and `rlm_check` when a check of `verify` has looked
+        at an answer; then tell the user's own handler."""
         if isinstance(event, RootReplied):
             self._usage += event.usage
             self._sub_calls += bool(event.node)
@@ -122,6 +131,9 @@ class RunCallbacks:
             await adispatch_custom_event(EVENT_NAME, progress, config=self._config)
             if self._write_progress is not None:
                 self._write_progress({EVENT_NAME: progress})
+        elif isinstance(event, CheckEnded):
+            checked = event.check.model_dump(include={"name", "objection", "error"})
+            await adispatch_custom_event(CHECK_NAME, {"iteration": event.iteration, **checked}, config=self._config)
         if self._on_event is not None:
             await tell(self._on_event, event, sync=self._sync)
 

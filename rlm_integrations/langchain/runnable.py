@@ -89,6 +89,8 @@ class RLMRunnable(
             `run_inline`. What a model's own `callbacks` hold is called in that model's thread.
         on_limit: What a run that meets a limit does: "answer" gives its best answer, "raise" raises
             LimitReachedError, which carries it.
+        verify: Checks of answers, functions (answer, result) that return None or say why not, as of RLMEngine: what
+            they say goes back to the root LM. `answer` is a str, or with a structured output its validated value.
         session_by: Which entry of `config["configurable"]` names a session: calls with the same one go on in one REPL,
             whose variables stay, one after another, and what they asked and answered is told to the next where the
             input brings no history. "thread_id" for the threads of LangGraph. None: each call is for itself.
@@ -317,6 +319,7 @@ class RLMRunnable(
             instructions=self.instructions,
             on_event=callbacks.handle,
             on_limit=self.on_limit,
+            verify=self.verify,
             around_step=callbacks.around_step,
             around_child=callbacks.around_child,
             around_sub_call=callbacks.around_sub_call,

@@ -14,11 +14,12 @@ from llama_index.core.tools.types import BaseTool
 from llama_index.core.vector_stores.types import MetadataFilters, VectorStoreQueryMode
 from pydantic import BaseModel
 
-from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.run.checks import Verifier
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.result import TraceDetail
@@ -35,7 +36,7 @@ class QueryEngineOptions(TypedDict, total=False):
     node_ids: Collection[str] | None
     node_postprocessors: Sequence[BaseNodePostprocessor] | None
     limits: RLMLimits | Mapping[str, Any] | None
-    prices: RunPrices | None
+    prices: PricesOption | None
     sandbox: str | Sandbox
     tools: Sequence[BaseTool | Callable[..., Any]]
     sub_tools: Sequence[BaseTool | Callable[..., Any]]
@@ -49,6 +50,7 @@ class QueryEngineOptions(TypedDict, total=False):
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
     journal: str | os.PathLike[str] | Journal | None
+    verify: Verifier | Sequence[Verifier] | None
     callback_manager: CallbackManager | None
 
 

@@ -80,6 +80,19 @@ class RLMToolCallEvent(_RLMEvent):
         return "RLMToolCallEvent"
 
 
+class RLMAnswerCheckEvent(_RLMEvent):
+    """A check of `verify` looked at an answer. Texts are cut at 8,000 characters."""
+
+    iteration: int
+    name: str
+    objection: str | None
+    error: str | None
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "RLMAnswerCheckEvent"
+
+
 def instrumentation_event(event: events.Event) -> BaseEvent | None:
     """The event as LlamaIndex's handlers get it; None for one that LlamaIndex has an event of its own for."""
     node = list(event.node)
@@ -107,6 +120,14 @@ def instrumentation_event(event: events.Event) -> BaseEvent | None:
                 prompt=call.prompt[:_TEXT_CHARS],
                 reply=None if call.reply is None else call.reply[:_TEXT_CHARS],
                 error=call.error,
+            )
+        case events.CheckEnded(check=check):
+            return RLMAnswerCheckEvent(
+                node=node,
+                iteration=event.iteration,
+                name=check.name,
+                objection=None if check.objection is None else check.objection[:_TEXT_CHARS],
+                error=check.error,
             )
         case events.HostCallEnded(sub_call=int(sub_call), call=made):
             return RLMToolCallEvent(

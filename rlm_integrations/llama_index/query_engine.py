@@ -21,7 +21,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
-from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.settings import Journal
@@ -29,6 +29,7 @@ from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
 from rlm_integrations.core.run.account import tell
+from rlm_integrations.core.run.checks import Verifier
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.session.memory import SessionMemory
@@ -75,7 +76,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Not with a
             retriever.
         node_postprocessors: Applied to what a retriever returns. Only with a retriever.
-        limits, prices, sandbox, system_prompt, instructions, on_event, on_limit: As of RLMEngine.
+        limits, prices, sandbox, system_prompt, instructions, on_event, on_limit, verify: As of RLMEngine.
         journal: A file, or a Journal, in which runs keep what they paid for before they use it: the same query, made
             again after a kill, goes on where it was.
         tools: LlamaIndex tools or plain functions that the REPL may call.
@@ -106,7 +107,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         node_ids: Collection[str] | None = None,
         node_postprocessors: Sequence[BaseNodePostprocessor] | None = None,
         limits: RLMLimits | Mapping[str, Any] | None = None,
-        prices: RunPrices | None = None,
+        prices: PricesOption | None = None,
         sandbox: str | Sandbox = "auto",
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
         sub_tools: Sequence[BaseTool | Callable[..., Any]] = (),
@@ -120,13 +121,15 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         on_event: OnEvent | None = None,
         on_limit: Literal["answer", "raise"] = "answer",
         journal: str | os.PathLike[str] | Journal | None = None,
+        verify: Verifier | Sequence[Verifier] | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         super().__init__(checked_callback_manager(callback_manager))
         root, structured_cls = unwrap_structured(choose_llm(llm, "llm", callback_manager))
         self._llm = LlamaIndexModel(root)
         self._sub_llm = LlamaIndexModel(choose_llm(sub_llm, "sub_llm", callback_manager)) if sub_llm else self._llm
-        self._limits, self._prices = RLMLimits.of(limits), prices
+        self._limits = RLMLimits.of(limits)
+        self._prices: PricesOption | None = prices
         self._sandbox = sandbox
         self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
         self._sub_tools = checked_list(sub_tools, "sub_tools", "LlamaIndex tools or functions")
@@ -140,6 +143,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._on_event = checked_handler(on_event)
         self._on_limit: Literal["answer", "raise"] = on_limit
         self._journal = Journal.of(journal)
+        self._verify = verify
         self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
         selection = NodeSelection(filters, doc_ids, node_ids)
         postprocessors = checked_list(node_postprocessors or (), "node_postprocessors", "node postprocessors")
@@ -304,6 +308,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             on_event=self._telling(sync=sync),
             on_limit=self._on_limit,
             journal=self._journal,
+            verify=self._verify,
             around_step=self._run_code,
             around_child=self._run_child,
             around_sub_call=self._run_sub_call,

@@ -101,6 +101,11 @@ class OpenAIModel:
         self._lock = threading.Lock()
 
     @property
+    def prices(self) -> Prices | None:
+        """What its tokens cost, where that was said."""
+        return self._prices
+
+    @property
     def reports_cost(self) -> bool:
         """Whether its usage is sure to have a cost."""
         return self._prices is not None

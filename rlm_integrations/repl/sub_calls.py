@@ -93,7 +93,7 @@ class SubCalls:
             check_prompt(f"prompt {index}", prompt, self._max_chars, _CUT)
         if not prompts:
             return []
-        batch = ask(self._host, Reserve(len(prompts)), SubCallError)
+        batch = ask(self._host, Reserve(len(prompts), sum(map(str.__len__, prompts))), SubCallError)
         calls = [
             LlmQuery(str.__str__(prompt), batch, index, images[index] if images else [])
             for index, prompt in enumerate(prompts)

@@ -61,9 +61,9 @@ class ConsoleProgress:
         view = self._views[event.run] = advance(before, event)
         if event.node:
             return  # its lines below stand for it
-        if isinstance(event, RunStarted):
+        if isinstance(event, RunStarted) and event.attempt == 1:
             self._say(event.run, f"{one_line(event.question, _QUESTION_CHARS)} ({corpus_line(view)})")
-        elif isinstance(event, (IterationStarted, RunEnded, RunFailed)) and before.iteration:
+        elif isinstance(event, (RunStarted, IterationStarted, RunEnded, RunFailed)) and before.iteration:
             self._say(event.run, iteration_line(before, event.at))
         if isinstance(event, (RunEnded, RunFailed)):
             how = "done" if isinstance(event, RunEnded) else f"failed: {event.error}"

@@ -86,9 +86,9 @@ class LiveView:
     def _show(self, before: RunView, event: Event) -> None:
         if event.node:
             pass  # its lines below stand for it
-        elif isinstance(event, RunStarted):
+        elif isinstance(event, RunStarted) and event.attempt == 1:
             self._line(Text(corpus_line(self.view)))
-        elif isinstance(event, (IterationStarted, RunEnded, RunFailed)) and before.iteration:
+        elif isinstance(event, (RunStarted, IterationStarted, RunEnded, RunFailed)) and before.iteration:
             self._line(Text(iteration_line(before, event.at)))
         if self.view.first_failure and not before.first_failure:
             self._line(sentence(failure_line(self.view)))
@@ -102,6 +102,19 @@ class LiveView:
     def _drawn(self) -> RenderableType:
         ascii_only = not self._console.encoding.lower().startswith("utf")
         return panel(self.view, self.seconds, str(self.retries), ascii_only=ascii_only)
+
+    @contextmanager
+    def making_room(self) -> Generator[None]:
+        """While this lasts, nothing is redrawn: a person is asked something."""
+        if self._lines is not None:
+            with self._unfailing():
+                self._lines.stop()
+        try:
+            yield
+        finally:
+            if self._lines is not None:
+                with self._unfailing():
+                    self._lines.start()
 
     def __enter__(self) -> LiveView:
         self._began = self._clock() if self._given is None else self._given

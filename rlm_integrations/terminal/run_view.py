@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rlm_integrations.core.trace.events import (
+    CheckEnded,
+    CheckStarted,
     Cited,
     CodeEnded,
     CodeStarted,
@@ -65,7 +67,11 @@ class RunView:
 
     documents: int = 0
     chars: int = 0
+    attempt: int = 1
+    """Of two blind runs, or the third that reconciles them."""
     iteration: int = 0
+    iterations: int = 0
+    """Of all runs of the question."""
     max_iterations: int = 0
     phase: str = "reading the corpus"
     blocks: int = 0
@@ -86,14 +92,19 @@ class RunView:
     iteration_began: float = 0.0
     """When this iteration began, in the run's seconds."""
     iteration_usage: Usage = field(default_factory=Usage)
+    objections: int = 0
+    """How often a check refused the answer."""
+    objections_before: int = 0
+    """How often it had when this iteration began."""
     children: Mapping[tuple[int, ...], RunView] = field(default_factory=dict[tuple[int, ...], "RunView"])
     """The child RLMs at work, theirs as well, by their place in the tree. Filled in the view of the run alone."""
 
     @property
     def iteration_name(self) -> str:
+        run = "" if self.attempt == 1 else f"run {self.attempt}, "
         if self.iteration > self.max_iterations:
-            return "last call"
-        return f"iteration {self.iteration} of {self.max_iterations}"
+            return f"{run}last call"
+        return f"{run}iteration {self.iteration} of {self.max_iterations}"
 
     @property
     def pending(self) -> tuple[int, int]:
@@ -144,17 +155,21 @@ def _advanced(view: RunView, event: Event) -> RunView:
     """The view of the node whose event it is."""
     match event:
         case RunStarted():
-            return replace(view, documents=event.documents, chars=event.chars, phase="starting")
+            return replace(
+                view, documents=event.documents, chars=event.chars, phase="starting", attempt=event.attempt, iteration=0
+            )
         case IterationStarted():
             return replace(
                 view,
                 iteration=event.iteration,
+                iterations=view.iterations + 1,
                 max_iterations=event.max_iterations,
                 phase="asking the root LM",
                 blocks=0,
                 raised=False,
                 sub_calls_before=view.sub_calls.done,
                 failed_before=view.sub_calls.failed,
+                objections_before=view.objections,
                 iteration_began=event.at,
                 iteration_usage=Usage(),
             )
@@ -166,7 +181,9 @@ def _advanced(view: RunView, event: Event) -> RunView:
             before = view.sub_calls
             counts = replace(before, reserved=before.reserved + event.count)
             batch = view.batch if before.done < before.reserved else Batch(event.at, event.at, before.done)
-            return replace(view, sub_calls=counts, batch=batch, phase="waiting for sub-calls")
+            about = batch_words(event) if event.count > 1 and event.cost_usd is not None else ""
+            phase = f"waiting for {about}" if about else "waiting for sub-calls"
+            return replace(view, sub_calls=counts, batch=batch, phase=phase)
         case SubCallEnded():
             return _after_sub_call(view, event)
         case CodeEnded():
@@ -191,16 +208,29 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return view if event.sub_call else replace(view, phase=f"calling {event.name}")
         case HostCallEnded():
             return view if event.sub_call else replace(view, phase="running code")
+        case CheckStarted():
+            return replace(view, phase=f"checking the answer: {one_line(event.name, _REASON_CHARS)}")
+        case CheckEnded():
+            checked = event.check.objection is None and event.check.error is None
+            return replace(view, objections=view.objections + (not checked), phase="the answer was checked")
         case ConversationOpened() | ReplOpened() | SubCallStarted() | Cited() | IterationEnded() | Warned():
             return view
         case SubCallContinued():  # its usage comes with its end
             return view
 
 
+def batch_words(event: SubCallsReserved) -> str:
+    """How many sub-calls, and about what they cost: "1,000 sub-calls, about $0.40"."""
+    cost = event.cost_usd
+    what = "at a cost that is unknown" if cost is None else f"about ${cost:.2f}" if cost >= 0.01 else "under $0.01"
+    return f"{plural(event.count, 'sub-call')}, {what}"
+
+
 def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
     before = view.sub_calls
     counts = replace(before, done=before.done + 1, failed=before.failed + (event.call.error is not None))
-    phase = "running code" if counts.done >= counts.reserved else "waiting for sub-calls"
+    waiting = view.phase if view.phase.startswith("waiting for ") else "waiting for sub-calls"
+    phase = "running code" if counts.done >= counts.reserved else waiting
     first_failure = view.first_failure or event.call.error or ""
     batch, view = replace(view.batch, at=event.at), _after_usage(view, event.call.usage)
     return replace(view, sub_calls=counts, batch=batch, phase=phase, first_failure=first_failure)
@@ -218,6 +248,8 @@ def iteration_line(view: RunView, ended: float) -> str:
         parts.append(plural(sub_calls, "sub-call") + (f" ({number(failed)} failed)" if failed else ""))
     if view.raised:
         parts.append("the code raised an error")
+    if view.objections > view.objections_before:
+        parts.append("a check refused the answer")
     parts.append(f"tokens {token_words(view.iteration_usage)}")
     parts.append(duration(ended - view.iteration_began))
     return f"{view.iteration_name}: {', '.join(parts)}"
@@ -253,7 +285,7 @@ def summary_line(view: RunView, seconds: float, retries: str = "") -> str:
     counts = view.sub_calls
     why = f"{number(counts.failed)} failed: {one_line(view.first_failure, _REASON_CHARS)}"
     parts = [
-        plural(view.iteration, "iteration"),
+        plural(view.iterations, "iteration"),
         plural(counts.done, "sub-call") + (f" ({why})" if counts.failed else ""),
         retries,
         f"tokens {view.tokens}",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from rlm_integrations.core.loop.code_calls import code_of
-from rlm_integrations.core.trace.events import CodeEnded, Event, FoldEnded, RootFailed, RootReplied
+from rlm_integrations.core.trace.events import CheckEnded, CodeEnded, Event, FoldEnded, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.terminal.console import words
 from rlm_integrations.terminal.run_view import place
@@ -35,6 +35,9 @@ def spelled_out(event: Event) -> list[Text]:
             return [_part(f"{whose}the root LM failed:", event.error, "red")]
         case CodeEnded():
             return _execution(event.execution, whose)
+        case CheckEnded(check=check):
+            said = check.objection or check.error
+            return [] if said is None else [_part(f"{check.name} refused the answer:", said, "red")]
         case _:
             return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from rlm_integrations.core.trace.events import CodeEnded, RootFailed, RootReplied
+from rlm_integrations.core.trace.events import CodeEnded, FoldEnded, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import Iteration, RLMTrace
 from rlm_integrations.core.wording import plural
 from rlm_integrations.terminal.console import sentence
@@ -51,7 +51,7 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
 
 def _view(trace: RLMTrace, iteration: Iteration) -> RunView:
     execution = iteration.execution
-    usage = iteration.call.usage
+    usage = iteration.root_usage
     view = RunView(
         iteration=iteration.number,
         max_iterations=trace.limits.max_iterations,
@@ -91,12 +91,17 @@ def _children(iteration: Iteration) -> list[Text]:
 def _spelled_out(iteration: Iteration) -> list[Text]:
     number, call, execution = iteration.number, iteration.call, iteration.execution
     if call.error is not None:
-        return spelled_out(RootFailed(number, call.error))
+        return [*spelled_out(RootFailed(number, call.error)), *_summaries(iteration)]
     lines = spelled_out(RootReplied(number, iteration.reply, call.usage, thoughts=call.thoughts))
     if execution is None:
         return lines
     handed_over = [block for block in execution.blocks if block.strip() not in iteration.reply]  # by a tool
-    return [*lines, *code_words(handed_over), *spelled_out(CodeEnded(number, execution))]
+    return [*lines, *code_words(handed_over), *spelled_out(CodeEnded(number, execution)), *_summaries(iteration)]
+
+
+def _summaries(iteration: Iteration) -> list[Text]:
+    """What the root LM wrote to stand for its older iterations."""
+    return [words for fold in iteration.folds for words in spelled_out(FoldEnded(iteration.number, fold))]
 
 
 def _first_failure(trace: RLMTrace) -> str:

@@ -22,19 +22,37 @@ _SCRIPTS = ("text", "code", "model", "totals", "overview", "timeline", "calls", 
 MARK = '<meta name="generator" content="rlm-integrations">'
 """Stands at the head of each page, and says whose it is."""
 
+_AROUND = 300
+"""Characters of a document before a quote that was cited, and behind it."""
+_NONE: Mapping[str, str] = {}
 
-def page_of(trace: Mapping[str, Any]) -> str:
-    """The page of a trace, given as its JSON. It needs no network, and no other file."""
+
+def page_of(trace: Mapping[str, Any], documents: Mapping[str, str] = _NONE) -> str:
+    """The page of a trace, given as its JSON. It needs no network, and no other file.
+
+    Args:
+        trace: what RLMTrace dumps.
+        documents: texts by id, for what stands around the quotes that were cited from them.
+    """
     texts = LongTexts()
-    data = script_json(texts.take_from(trace))
+    passages = [_passage(cited, documents) for cited in trace.get("citations", ())]
+    data = script_json(texts.take_from({"trace": trace, "passages": passages}))
     parts = [f'<script type="application/json" class="texts">{script_json(part)}</script>' for part in texts.parts]
     before, between, after = _shell()
     return "".join((before, data, between, *parts, after))
 
 
-def write_page(trace: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+def _passage(cited: Mapping[str, Any], documents: Mapping[str, str]) -> dict[str, Any] | None:
+    """What stands around a quote; None where its document is not given, or is another one by now."""
+    text, start, end = documents.get(cited["document_id"]), cited["start_index"], cited["end_index"]
+    if text is None or text[start:end] != cited["cited_text"]:
+        return None
+    return {"before": text[max(0, start - _AROUND) : start], "after": text[end : end + _AROUND], "length": len(text)}
+
+
+def write_page(trace: Mapping[str, Any], path: str | os.PathLike[str], documents: Mapping[str, str] = _NONE) -> None:
     """Write the page of a trace; a new file is its owner's alone. Raises OSError where it cannot be written."""
-    page = page_of(trace)
+    page = page_of(trace, documents)
     with open(path, "w", encoding="utf-8", newline="\n", opener=_for_its_owner) as file:
         file.write(page)
 

@@ -64,9 +64,12 @@ class Reserve(_HostFunction):
 
     function: ClassVar[str] = "reserve"
     n: int
+    chars: int = 0
+    """Of all its prompts; 0 where that says nothing of what they cost."""
 
     def __post_init__(self) -> None:
         _check_count(self, "n", LARGEST_BATCH)
+        _check_count(self, "chars")
 
 
 @dataclass(frozen=True, slots=True)

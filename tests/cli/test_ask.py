@@ -413,3 +413,55 @@ def test_a_journal_that_is_something_else_is_a_wrong_argument(ask: Ask, corpus: 
     done = ask("--journal", str(corpus / "a.txt"))
     assert done.exit_code == 2
     assert "something else" in done.stderr
+
+
+def test_twice_asks_two_blind_runs_and_a_third_where_they_differ(ask: Ask, model_server: Any) -> None:
+    said = [f'```repl\nanswer["content"] = {answer}\nanswer["ready"] = True\n```' for answer in ('"red"', '"blue"')]
+    verdict = FINISH_VERDICT.format('"second"')
+    model_server.models["root"] = ScriptedModel([*said, verdict, said[0], said[0]])
+    done = ask("--twice", "--json")
+    told = json.loads(done.stdout)
+    assert (told["answer"], told["agreement"], told["iterations"]) == ("blue", "reconciled", 3)
+    assert "run 2, iteration 1 of 20: 1 code block" in done.stderr
+    assert "run 3, iteration 1 of 20: 1 code block" in done.stderr
+    assert done.stderr.count("corpus: ") == 1
+    assert "3 iterations, " in done.stderr
+    assert "Two runs differed, and a third said which holds." in done.stderr
+    assert "Two runs agreed." in ask("--twice").stderr
+
+
+FINISH_VERDICT = '```repl\nanswer["content"] = {{"verdict": {}, "why": "so"}}\nanswer["ready"] = True\n```'
+
+
+def test_prices_come_from_a_list_and_those_of_a_server_of_ones_own_are_unknown(ask: Ask, model_server: Any) -> None:
+    model_server.models["root"] = ScriptedModel([FINDS_THE_KEY, FINDS_THE_KEY])
+    done = ask("--price", "genai", "--sub-price", "0.1,0.2", "--json")
+    assert "what calls of root cost is unknown (genai-prices does not know it" in done.stderr + done.stdout
+    assert json.loads(done.stdout)["usage"]["cost_usd"] < 0.1
+    done = ask("--price", "genai", "--sub-price", "genai", "--limit", "max_cost_usd=1")
+    assert done.exit_code == 1
+    assert "max_cost_usd is set, which cannot be kept so" in done.stderr
+
+
+BATCH = """```repl
+answer["content"] = str(len(llm_query_batched(["a" * 4_000] * 100)))
+answer["ready"] = True
+```"""
+
+
+def test_above_a_bound_nothing_is_sent_where_nobody_can_be_asked(ask: Ask, model_server: Any, tmp_path: Path) -> None:
+    model_server.models["root"] = ScriptedModel([BATCH, BATCH, BATCH])
+    bound = ("--price", "1,2", "--sub-price", "1,2", "--ask-above", "0.10")
+    done = ask(*bound, "--trace", "run.json")
+    assert done.exit_code == 1
+    assert "--ask-above 0.1: stopped before 100 sub-calls, about $0.14 (" in done.stderr
+    assert "nobody can be asked here; add --yes to go on" in done.stderr
+    assert model_server.models["sub"].requests == []
+    assert RLMTrace.model_validate(json.loads((tmp_path / "run.json").read_text("utf-8"))).usage.total_tokens > 0
+    assert ask(*bound, "--yes").exit_code == 0
+    assert ask(*bound[:-1], "0.20").exit_code == 0
+
+
+def test_a_bound_needs_a_price(ask: Ask, model_server: Any) -> None:
+    done = ask("--ask-above", "1")
+    assert (done.exit_code, "--ask-above: what sub-calls cost is unknown without a price" in done.stderr) == (2, True)

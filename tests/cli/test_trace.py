@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from rlm_integrations import RLMEngine, RLMTrace
 from rlm_integrations.cli.app import app
+from rlm_integrations.core.trace.records import Fold
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.testing import PythonCalls, ScriptedModel
 
@@ -70,6 +71,10 @@ def test_verbose_has_what_was_written_and_printed_and_code_that_came_by_a_tool(k
     shown = invoke("show", path, "-v").stdout
     for words in ("I look.", "llm_query_batched", "['the cellar', 'the cellar']", "KeyError: 'plot'"):
         assert words in shown
+    folded = RLMTrace.of(read(path))
+    folded.iterations[1].folds = [Fold(call=folded.iterations[1].call, up_to=1, reply="Nothing so far.", taken=True)]
+    path.write_text(folded.model_dump_json())
+    assert "root LM, iterations 1 to 1 summed up:\n    Nothing so far.\n" in invoke("show", path, "-v").stdout
     trace = RLMEngine(ScriptedModel([PythonCalls("FINAL(len(context))")]), protocol="tool").run("How long?", "text")
     path.write_text(trace.trace.model_dump_json())
     assert "FINAL(len(context))" in invoke("show", path, "-v").stdout

@@ -21,7 +21,7 @@ async def test_calls_are_answered_by_id(open_session):
     )
     assert [call.call for call in session.calls] == [
         LlmQuery("one\n\npart"),
-        Reserve(2),
+        Reserve(2, 8),
         LlmQuery("two", 7, 0),
         LlmQuery("three", 7, 1),
     ]

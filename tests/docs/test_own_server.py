@@ -1,4 +1,4 @@
-"""The README's table of models of one's own server: each finds it by the variable that the table names."""
+"""The table of models of one's own server: each finds it by the variable that the table names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.openai import OpenAIModel
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| [^|`]+ \| `(\w+\(.+\))` \| `(OPENAI_\w+)` \|$", README, flags=re.MULTILINE)
+START = (Path(__file__).parents[2] / "docs/start.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| [^|`]+ \| `(\w+\(.+\))` \| `(OPENAI_\w+)` \|$", START, flags=re.MULTILINE)
 KNOWN = {"ChatOpenAI": ChatOpenAI, "OpenAILike": OpenAILike, "OpenAIModel": OpenAIModel}
 URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 CONTRACTS = [f"Contract {n} ends on 2027-{n % 12 + 1:02}-28." for n in range(1000)]

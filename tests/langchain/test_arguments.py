@@ -105,6 +105,12 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "on_event": [(5, "on_event: int given; pass a function"), ("print", "on_event: str given; pass a function")],
     "protocol": [(5, "protocol=5: pass 'fence' or 'tool'"), ("json", "protocol='json': pass 'fence' or 'tool'")],
     "on_limit": [(5, "on_limit=5: pass 'answer' or 'raise'"), ("stop", "on_limit='stop': pass 'answer'")],
+    "verify": [
+        (5, "verify: 5 is no function; pass a function"),
+        ("upper", "verify: 'upper' is no function; pass a function"),
+        (len, "verify: len does not take (answer, result); pass a function"),
+    ],
+    "journal": [(5, "journal: int given; pass the name of a file")],
     "session_by": [(5, "session_by=5: pass a str")],
     "name": [(5, "name=5: pass a str")],
     "stop": [(5, "stop=5: pass a list"), ("END", "stop='END': pass a list")],

@@ -60,7 +60,7 @@ def test_no_text_below_a_prompt_passes_for_another_document(open_repl, host):
 def test_a_batch_is_reserved_sent_in_order_and_answered_in_order(repl, host):
     assert repl.value("llm_query_batched(['a', 'b'])") == "['reply to a', 'reply to b']"
     assert host.calls == [
-        ("reserve", {"n": 2}),
+        ("reserve", {"n": 2, "chars": 2}),
         ("llm_query", {"prompt": "a", "batch": 1, "index": 0, "images": []}),
         ("llm_query", {"prompt": "b", "batch": 1, "index": 1, "images": []}),
     ]
@@ -124,7 +124,7 @@ def test_at_depth_1_an_rlm_is_a_plain_model(repl, host):
     assert repl.value("rlm_query_batched(['a', ('b', 'c'), ('d', None)])") == (
         "['reply to a', 'reply to b\\n\\nc', 'reply to d']"
     )
-    assert host.asked("reserve") == [{"n": 3}]
+    assert host.asked("reserve") == [{"n": 3, "chars": 6}]
 
 
 def test_sub_calls_work_from_several_threads_at_once(repl, host):

@@ -321,3 +321,23 @@ def test_in_full_a_child_is_told_by_its_place_in_the_tree() -> None:
     assert "child 2.1, iteration 1:" in shown.getvalue()
     assert "root LM, iteration 1:" in shown.getvalue()
     assert shown.getvalue().count("iteration 1 of 20:") == 1
+
+
+def test_a_refused_answer_is_shown_with_the_words_of_the_check() -> None:
+    def in_capitals(answer: str, _result: RLMResult[str]) -> str | None:
+        return None if answer.isupper() else "not in\ncapitals"
+
+    replies = [f'```repl\nanswer["content"] = "{word}"\nanswer["ready"] = True\n```' for word in ("heron", "HERON")]
+    shown, phases = io.StringIO(), list[str]()
+    with LiveView(TerminalConsole(file=shown, width=80), in_full=True) as view, ScriptedModel(replies) as llm:
+
+        def see(event: Event) -> None:
+            view.see(event)
+            phases.append(view.view.phase)
+
+        RLMEngine(llm, verify=in_capitals, on_event=see).run("?", "a line\n" * 100)
+    assert view.failure is None
+    assert "  in_capitals refused the answer:\n    not in\n    capitals\n" in shown.getvalue()
+    lines = [line for line in shown.getvalue().splitlines() if line.startswith("iteration")]
+    assert ["a check refused the answer" in line for line in lines] == [True, False]
+    assert "checking the answer: in_capitals" in phases

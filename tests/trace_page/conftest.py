@@ -86,18 +86,27 @@ class Chromium:
 
 
 class Tab:
-    """A page that is open in the browser."""
+    """A page that is open in the browser, or a frame of one with a process of its own."""
 
-    def __init__(self, browser: Chromium, url: str, width: int, height: int, scheme: str) -> None:
-        self._browser = browser
-        self._target = browser.send("Target.createTarget", url="about:blank")["targetId"]
-        self._session = browser.send("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
+    def __init__(self, browser: Chromium, target: str, session: str) -> None:
+        self._browser, self._target, self._session = browser, target, session
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
-        self.resize(width, height)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.send("Emulation.setEmulatedMedia", features=features)
-        self.open(url)
+
+    @classmethod
+    def of(cls, browser: Chromium, url: str, width: int, height: int, scheme: str) -> Tab:
+        target = browser.send("Target.createTarget", url="about:blank")["targetId"]
+        tab = cls(browser, target, browser.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
+        tab.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        tab.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        tab.open(url)
+        return tab
+
+    def frame(self) -> Tab:
+        """The frame in it."""
+        self.send("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
+        (attached,) = self.events("Target.attachedToTarget")
+        return Tab(self._browser, attached["targetInfo"]["targetId"], attached["sessionId"])
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self._browser.send(method, self._session, **parameters)
@@ -105,9 +114,6 @@ class Tab:
     def open(self, url: str) -> None:
         self.send("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && document.querySelector('#steps h2') !== null")
-
-    def resize(self, width: int, height: int = 900) -> None:
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def evaluate(self, expression: str, **options: Any) -> Any:
         """The value of an expression of JavaScript; what it throws fails the test."""
@@ -151,10 +157,6 @@ class Tab:
             "[...document.querySelectorAll('details')].map(each => { each.open = true; return each; })"
             ".every(each => each.querySelector('.body').childNodes.length)"
         )
-
-    def screenshot(self) -> str:
-        """A PNG as base64."""
-        return self.send("Page.captureScreenshot", format="png")["data"]
 
     def events(self, *methods: str) -> list[dict[str, Any]]:
         return [
@@ -202,7 +204,7 @@ def open_tab(chromium: Chromium, tmp_path: Path) -> Iterator[OpenTab]:
             path.write_text(content, encoding="utf-8")
         else:
             content.to_html(path)
-        tabs.append(Tab(chromium, f"{path.as_uri()}{link}", width, height, scheme))
+        tabs.append(Tab.of(chromium, f"{path.as_uri()}{link}", width, height, scheme))
         return tabs[-1]
 
     yield opened
@@ -238,6 +240,21 @@ def small_trace() -> RLMTrace:
         ScriptedModel(replies, model="large"), sub_llm=ScriptedModel(always=sub_reply, model="small"), tools=[weather]
     )
     return engine.run("Which notes say yes?", notes).trace
+
+
+@pytest.fixture(scope="session")
+def folded_trace() -> RLMTrace:
+    """Of a run whose root LM sums up its older iterations, once at least."""
+    steps = iter(range(1, 100))
+
+    def reply(messages: Sequence[Message]) -> str:
+        if "sum it up" in messages[-1].content:
+            return "Nothing was found so far; the rest is to be read."
+        step = next(steps)
+        return _repl(f"v{step} = {step}\nprint(context[:2_000])" if step <= 12 else "FINAL(v1)")
+
+    book = "".join(f"line {n}: nothing to see, or little of note\n" for n in range(2_000))
+    return RLMEngine(ScriptedModel(always=reply, max_input_tokens=8_000)).run("What is to see?", book).trace
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,8 @@ def hostile_trace() -> RLMTrace:
 
 
 def test_what_is_hostile_is_shown_as_text_and_runs_nowhere(open_tab: OpenTab, hostile_trace: RLMTrace) -> None:
-    tab = open_tab(hostile_trace)
+    document = ATTACK + " And more." * 20
+    tab = open_tab(page_of(hostile_trace.model_dump(mode="json"), {f"{ATTACK}.txt": document}))
     for link in ("i1", "i1.s1", "i1.s3", "i1.t1", "i2"):
         tab.evaluate(f"location.hash = {link!r}")
         tab.unfold_everything()

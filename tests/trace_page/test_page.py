@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import RLMTrace
+from rlm_integrations.core.trace.records import SentImage
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.trace_page.page import page_of
 
@@ -195,6 +196,20 @@ def test_a_quote_is_lit_where_it_stood(open_tab: OpenTab, small_trace: RLMTrace)
     assert text_of(tab, ".citation blockquote") == "Read this. Note 1. The answer is no. Nothing else of note."
 
 
+def test_a_quote_is_lit_in_its_document_where_that_is_given(open_tab: OpenTab, small_trace: RLMTrace) -> None:
+    notes = {f"note-{n}": f"Note {n}. The answer is no. " + "Nothing else of note. " * 200 for n in range(8)}
+    dumped = small_trace.model_dump(mode="json")
+    tab = open_tab(page_of(dumped, notes))
+    tab.click("#overview summary")
+    tab.until("document.querySelector('.citation')")
+    shown = text_of(tab, ".citation blockquote")
+    assert shown in notes["note-1"]
+    assert shown.startswith("Note 1. The answer is no. Nothing else")
+    assert len(shown) > 300
+    assert text_of(tab, ".citation .where") == f"characters 8 to 25 of {len(notes['note-1']):,}"
+    assert page_of(dumped, {"note-1": "Another text by now."}) == page_of(dumped)
+
+
 @pytest.mark.parametrize("width", [360, 800, 1440])
 def test_nothing_is_wider_than_the_window(
     open_tab: OpenTab, deep_trace: RLMTrace, small_trace: RLMTrace, width: int
@@ -244,10 +259,10 @@ def test_fields_that_it_does_not_know_are_shown_too(open_tab: OpenTab, small_tra
     trace["iterations"][0]["mood"] = {"of": "the model", "words": "long " * 200}
     trace["iterations"][0]["call"]["colour"] = "green"
     trace["iterations"][0]["execution"]["checks"] = ["first check", "second check"]
-    trace["iterations"][0]["execution"]["sub_calls"][0]["images"] = [{"kind": "a picture"}]
+    trace["iterations"][0]["execution"]["sub_calls"][0]["sounds"] = [{"kind": "a bell"}]
     tab = open_tab(page_of(trace), "#i1.s1")
     shown = text_of(tab, "#i1")
-    for words in ("mood", "the model", "long long", "colour", "green", "checks", "second check", "images", "a picture"):
+    for words in ("mood", "the model", "long long", "colour", "green", "checks", "second check", "sounds", "a bell"):
         assert words in shown
     tab.click("#about summary")
     tab.until("document.querySelector('#about .facts')?.textContent.includes('Mars')")
@@ -291,18 +306,48 @@ def test_all_that_can_be_pressed_has_a_name_and_headings_come_in_order(
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
-def test_summaries_of_older_steps_and_replies_from_a_journal_have_their_place(
-    open_tab: OpenTab, small_trace: RLMTrace
-) -> None:
+def test_summaries_of_older_steps_have_their_place(open_tab: OpenTab, folded_trace: RLMTrace) -> None:
+    folding = next(each for each in folded_trace.iterations if each.folds)
+    tab = open_tab(folded_trace, f"#i{folding.number}")
+    shown = text_of(tab, f"#i{folding.number}")
+    assert f"Summary of iterations up to {folding.folds[0].up_to}, in their place" in shown
+    assert f"{folded_trace.usage.total_tokens:,};" in figures(tab)["Tokens"]
+    calls = folded_trace.iteration_count + folded_trace.fold_count
+    assert tab.evaluate("document.querySelector('tbody td').textContent") == str(calls)
+    tab = open_tab(summarise(folded_trace))
+    assert f"{folded_trace.usage.total_tokens:,};" in figures(tab)["Tokens"]
+
+
+def test_what_came_from_a_journal_is_marked(open_tab: OpenTab, small_trace: RLMTrace) -> None:
     trace = json.loads(small_trace.model_dump_json())
-    call = trace["iterations"][0]["call"]
-    usage = {**call["usage"], "input_tokens": 1_000_000}
-    fold = {"call": {**call, "usage": usage}, "up_to": 1, "reply": "What came before.", "taken": True}
-    trace["iterations"][1]["folds"] = [fold]
     trace["iterations"][0]["call"]["replayed"] = True
-    tab = open_tab(page_of(trace), "#i2")
+    trace["iterations"][0]["execution"]["sub_calls"][0]["replayed"] = 1
+    tab = open_tab(page_of(trace))
     assert "from the journal" in text_of(tab, "#row-i1")
-    assert "Summary of iterations up to 1, in their place" in text_of(tab, "#i2")
-    tokens = small_trace.usage.total_tokens + 1_000_000 + call["usage"]["output_tokens"]
-    assert f"{tokens:,};" in figures(tab)["Tokens"]
-    assert tab.evaluate("document.querySelector('tbody td').textContent") == "4"  # calls of the large model
+    number = trace["iterations"][0]["execution"]["sub_calls"][0]["number"]
+    assert "from the journal" in text_of(tab, f"#row-i1\\.s{number}")
+
+
+def test_it_works_within_another_page_too(open_tab: OpenTab, small_trace: RLMTrace) -> None:
+    """As in a notebook's IFrame or an editor's preview: a page without an origin of its own, and without an address."""
+    page = page_of(small_trace.model_dump(mode="json"))
+    quoted = page.replace("&", "&amp;").replace('"', "&quot;")
+    frame = f'<iframe sandbox="allow-scripts" srcdoc="{quoted}" width="900" height="700"></iframe>'
+    tab = open_tab(f'<!DOCTYPE html><body><section id="steps"><h2>Around it</h2></section>{frame}')
+    inner = tab.frame()
+    inner.until("document.querySelector('#steps h2') !== null")
+    assert text_of(inner, "h1") == "Which notes say yes?"
+    inner.press("n")
+    assert inner.evaluate("document.querySelector('[aria-selected=true]').id") == "row-i1.s4"
+    assert inner.complaints == []
+
+
+def test_the_pictures_that_a_sub_lm_saw_are_named(open_tab: OpenTab, small_trace: RLMTrace) -> None:
+    trace = small_trace.model_copy(deep=True)
+    call = trace.executions[0].sub_calls[0]
+    call.images = [
+        SentImage(name="page-3.png", mime_type="image/png", bytes=12_345, document_id="report.pdf"),
+        SentImage(name="<b>.jpg", mime_type="image/jpeg", bytes=1),
+    ]
+    shown = text_of(open_tab(trace, f"#i1.s{call.number}"), f"#i1\\.s{call.number} .facts")
+    assert "page-3.png of report.pdf (image/png, 12,345 bytes)\n<b>.jpg (image/jpeg, 1 byte)" in shown

@@ -15,6 +15,10 @@ _COST_UNKNOWN = (
     '{"llm": {"input_price": ..., "output_price": ...}} (and of "sub_llm", if that is another) in US dollars per '
     "million tokens, or use max_total_tokens"
 )
+_WITHOUT_A_COST = (
+    'and limits.max_cost_usd is set, which cannot be kept so; pass prices={"llm": {"input_price": ..., "output_price": '
+    "...}} in US dollars per million tokens, or a function(model, usage), or use max_total_tokens"
+)
 
 _NAMES = {"max_cost": "max_cost_usd", "timeout": "timeout_s"}
 """What limits are called in RLMLimits, where a StopReason has another name for them."""
@@ -37,7 +41,7 @@ class Budget:
         self._reserved = 0
         self._tool_calls = 0
         self._refused_at_zero = False
-        self._cost_unknown = False
+        self._cost_unknown: str | None = None
         self.tokens = 0
         """Spent so far, of all calls."""
         self.cost_usd = 0.0
@@ -59,8 +63,8 @@ class Budget:
 
     def check(self) -> None:
         """Raises BudgetError where a limit other than that of sub-calls is met, or the run cannot go on."""
-        if self._cost_unknown:
-            raise BudgetError(f"the run cannot go on; nothing was sent ({_COST_UNKNOWN})")
+        if self._cost_unknown is not None:
+            raise BudgetError(f"the run cannot go on; nothing was sent ({self._cost_unknown})")
         spent = self._spent()
         if spent is not None:
             raise BudgetError(f"the run has reached {limit_words(spent, self.limits)}; nothing was sent")
@@ -80,16 +84,17 @@ class Budget:
             raise BudgetError(f"the {made} of tools and `retrieve` of this run are made; go on with what you have")
         self._tool_calls += 1
 
-    def spend(self, usage: Usage) -> None:
-        """Add what a call consumed."""
+    def spend(self, usage: Usage, unknown: str | None = None) -> None:
+        """Add what a call consumed. `unknown` says why its cost is not known, where it is not."""
         self.tokens += usage.total_tokens
         self.cost_usd += usage.cost_usd or 0.0
-        self._cost_unknown |= self.limits.max_cost_usd is not None and usage.cost_usd is None
+        if self.limits.max_cost_usd is not None and usage.cost_usd is None and self._cost_unknown is None:
+            self._cost_unknown = f"{unknown}; {_WITHOUT_A_COST}" if unknown else _COST_UNKNOWN
 
     @property
     def problem(self) -> str | None:
         """Why the run cannot go on: `max_cost_usd` is set, and a model did not say what its call cost."""
-        return _COST_UNKNOWN if self._cost_unknown else None
+        return self._cost_unknown
 
     def limit_met(self) -> StopReason | None:
         """The limit that ends the run now, if any."""

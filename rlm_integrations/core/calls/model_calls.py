@@ -13,6 +13,7 @@ from typing import Any
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.prices import unknown_cost
 from rlm_integrations.core.calls.reply_fields import call_text
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.calls.threads import off_loop
@@ -187,9 +188,13 @@ class ModelCalls:
             messages = as_messages(messages, rounds)
         usage = Usage() if completion.cached else with_estimates(completion, messages)
         if model.prices is not None and not completion.cached:
-            usage = usage.model_copy(update={"cost_usd": model.prices.cost_usd(usage)})
+            cost = model.prices.cost_usd(usage, completion.model)
+            if cost is not None:  # else what the server says, if anything
+                usage = usage.model_copy(update={"cost_usd": cost})
         if not completion.cached:
-            self.budget.spend(usage)
+            unknown = None if model.prices is None else unknown_cost(model.prices, completion.model)
+            self.budget.spend(usage, unknown)
+            model.estimates.see(usage, completion.model)
         if len(completion.text) > MAX_REPLY_CHARS:
             raise ValueError(
                 f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from rlm_integrations.core.calls.conversation import continued, conversation
+from rlm_integrations.core.calls.estimates import Estimates
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.prices import Prices
+from rlm_integrations.core.calls.prices import Pricing, unknown_cost
 from rlm_integrations.core.calls.system_role import (
     has_refused,
     refuses_system_messages,
@@ -33,12 +34,14 @@ class ModelPath:
         model: LanguageModel,
         argument: str,
         threads: RunThreads | None,
-        prices: Prices | None = None,
+        prices: Pricing | None = None,
         with_tools: ToolCaller | None = None,
     ) -> None:
         """`with_tools` is the same model with tools offered to it."""
         self.prices = prices
         """What its tokens cost, where the user says so."""
+        self.estimates = Estimates(prices or getattr(model, "prices", None), _name_of(model))
+        """What its calls will cost, about."""
         self._model = model
         self._argument = argument
         self._threads = threads
@@ -49,6 +52,12 @@ class ModelPath:
         self._last_sent: tuple[Message, ...] = ()
         self._form: tuple[Message, ...] = ()
         """The last conversation in the form in which it was sent."""
+
+    def unpriced(self, completion: Completion) -> str | None:
+        """That what this reply cost is unknown, and why, where the user said how to know it."""
+        if self.prices is None or completion.cached or completion.usage.cost_usd is not None:
+            return None
+        return f"{unknown_cost(self.prices, completion.model)}: what a run cost is without them"
 
     async def call(self, messages: Sequence[Message], seconds: float) -> Completion:
         """The model's reply.
@@ -114,6 +123,11 @@ class ModelPath:
         form = continued(self._form, new) if known else None
         self._form = conversation(self._last_sent) if form is None else form
         return self._form
+
+
+def _name_of(model: object) -> str | None:
+    name = getattr(model, "model", None)
+    return name if isinstance(name, str) else None
 
 
 def check_model(model: object, argument: str) -> None:

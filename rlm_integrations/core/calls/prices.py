@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, TypedDict, cast
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, cast
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import error_words
 
 _FORM = '{"input_price": ..., "output_price": ...}'
 
@@ -23,14 +24,38 @@ class ModelPrices(TypedDict):
     """Of input that the provider had cached; without it, input_price."""
 
 
+PriceFunction = Callable[[str, Usage], float | None]
+"""(name of the model as its reply gives it, what one call consumed) -> US dollars, or None where that is unknown.
+
+Called on the run's event loop, after each call, and before a batch with what that is assumed to consume: it must be
+quick, and no more than a price list.
+"""
+
+PriceSource = ModelPrices | Literal["reported", "genai"] | PriceFunction
+"""What tokens of one model cost: so much; what its server reports; what genai-prices lists; what a function says."""
+
+
 class RunPrices(TypedDict, total=False):
     """The prices of a run's models; "reported" for one whose server reports the cost of each call, as OpenRouter does.
 
     Without `sub_llm`, those of `llm` hold for sub-calls too, where the same model answers them.
     """
 
-    llm: ModelPrices | Literal["reported"]
-    sub_llm: ModelPrices | Literal["reported"]
+    llm: PriceSource
+    sub_llm: PriceSource
+
+
+PricesOption = RunPrices | Literal["reported", "genai"] | PriceFunction
+"""Prices of each model, or one source of them for both."""
+
+
+class Pricing(Protocol):
+    """What calls of a model cost, as far as that is known."""
+
+    wants: str
+    """Why it does not know what it does not."""
+
+    def cost_usd(self, usage: Usage, model: str | None) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,8 @@ class Prices:
     input: float
     output: float
     cached_input: float
+
+    wants = ""
 
     @classmethod
     def of(cls, input: float | None, output: float | None, cached_input: float | None) -> Prices | None:
@@ -58,22 +85,55 @@ class Prices:
         _check_price(cached_input, "cached_input_price")
         return cls(input, output, cached_input)
 
-    def cost_usd(self, usage: Usage) -> float:
+    def cost_usd(self, usage: Usage, model: str | None = None) -> float:
         """What so many tokens cost."""
         fresh = max(0, usage.input_tokens - usage.cached_tokens)
         millionths = fresh * self.input + usage.cached_tokens * self.cached_input + usage.output_tokens * self.output
         return millionths / 1_000_000
 
 
-def read_prices(value: object, argument: Literal["llm", "sub_llm"]) -> Prices | Literal["reported"] | None:
+class FunctionPricing:
+    """What the user's function says. What it raises, or returns that is no price, leaves the cost unknown."""
+
+    def __init__(self, function: PriceFunction) -> None:
+        self._function = function
+        self.wants = "the function of prices returned None"
+
+    def cost_usd(self, usage: Usage, model: str | None) -> float | None:
+        try:
+            said: object = self._function(model or "", usage)
+        except Exception as error:
+            self.wants = f"the function of prices raised {error_words(error)}"
+            return None
+        if said is None:
+            return None
+        if type(said) not in (int, float) or not 0 <= said < math.inf:
+            self.wants = f"the function of prices returned {said!r:.80}, which is no price in US dollars"
+            return None
+        return float(said)
+
+
+def unknown_cost(pricing: Pricing, model: str | None) -> str:
+    """That nobody knows what calls of the model cost, and why."""
+    return f"prices: what calls of {model or 'a model without a name'} cost is unknown ({pricing.wants})"
+
+
+def read_prices(
+    value: object, argument: Literal["llm", "sub_llm"]
+) -> Prices | FunctionPricing | Literal["reported", "genai"] | None:
     """What the argument `prices` of an engine says of a model; None where it says nothing.
 
     Raises InvalidArgumentError where it has not the form of RunPrices.
     """
-    if value is None:
-        return None
+    if value is None or value in ("reported", "genai"):
+        return value
+    if callable(value):
+        return FunctionPricing(cast(PriceFunction, value))
     if not isinstance(value, Mapping):
-        raise InvalidArgumentError(f'prices: {type(value).__name__} given; pass prices={{"llm": {_FORM}}}')
+        raise InvalidArgumentError(
+            f'prices: {type(value).__name__} given; pass prices={{"llm": {_FORM}}}, "genai", or a '
+            "function(model, usage) that returns US dollars or None"
+        )
     by_model = cast("Mapping[object, object]", value)
     unknown = [name for name in by_model if name not in ("llm", "sub_llm")]
     if unknown:
@@ -83,10 +143,12 @@ def read_prices(value: object, argument: Literal["llm", "sub_llm"]) -> Prices | 
     given = by_model.get(argument)
     if given is None:
         return None
-    if given == "reported":
-        return "reported"
+    if given in ("reported", "genai"):
+        return given
+    if callable(given):
+        return FunctionPricing(cast(PriceFunction, given))
     if not isinstance(given, Mapping):
-        raise InvalidArgumentError(f'prices: {argument}={given!r:.80}; pass {_FORM} or "reported"')
+        raise InvalidArgumentError(f'prices: {argument}={given!r:.80}; pass {_FORM}, "genai", "reported" or a function')
     prices = {str(name): price for name, price in cast("Mapping[object, Any]", given).items()}
     unknown = [name for name in prices if name not in ModelPrices.__annotations__]
     if unknown:
@@ -99,14 +161,15 @@ def read_prices(value: object, argument: Literal["llm", "sub_llm"]) -> Prices | 
 
 
 def check_cost_is_known(
-    limits: RLMLimits, argument: str, model: object, prices: Prices | Literal["reported"] | None
+    limits: RLMLimits, argument: str, model: object, prices: Pricing | Literal["reported", "genai"] | None
 ) -> None:
     """Raises InvalidArgumentError where a limit in money is set, and nobody says what calls of the model cost."""
     if limits.max_cost_usd is None or prices is not None or getattr(model, "reports_cost", True):
         return
     raise InvalidArgumentError(
         f"limits: max_cost_usd is set, and what a call of {argument} costs is unknown; pass "
-        f'prices={{"{argument}": {_FORM}}} in US dollars per million tokens, or prices={{"{argument}": "reported"}} '
+        f'prices={{"{argument}": {_FORM}}} in US dollars per million tokens, prices="genai" '
+        f'(the list of genai-prices), or prices={{"{argument}": "reported"}} '
         "where its server reports the cost of each call, as OpenRouter does, or use max_total_tokens"
     )
 

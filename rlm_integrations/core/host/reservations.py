@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
+from rlm_integrations.core.calls.estimates import Estimates
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.trace.events import SubCallsReserved
@@ -12,12 +13,13 @@ from rlm_integrations.wire.calls import LlmQuery, Reserve, RlmQuery
 
 
 class Reservations:
-    """`depth` is how many levels of calls there are below the node."""
+    """`depth` is how many levels of calls there are below the node; `estimates` are those of its sub-LM."""
 
-    def __init__(self, budget: Budget, depth: int, emit: Emit) -> None:
+    def __init__(self, budget: Budget, depth: int, emit: Emit, estimates: Estimates | None = None) -> None:
         self._budget = budget
         self._depth = depth
         self._emit = emit
+        self._estimates = estimates
         self._numbers = itertools.count(1)
         self._batch_ids = itertools.count(1)
 
@@ -29,8 +31,18 @@ class Reservations:
         self._budget.reserve(call.n)
         batch_id = next(self._batch_ids)
         step.batches[batch_id] = Batch(call.n)
-        await self._emit(SubCallsReserved(step.iteration, call.n))
+        await self.tell(step, call.n, call.chars)
         return batch_id
+
+    async def tell(self, step: StepRecord, count: int, chars: int) -> None:
+        """Tell the user of sub-calls that are reserved, whose prompts have so many characters in all; 0: not known.
+
+        What they cost about is said of a batch alone.
+        """
+        cost = None
+        if self._estimates is not None and chars and count > 1:
+            cost = self._estimates.cost_usd(count, chars)
+        await self._emit(SubCallsReserved(step.iteration, count, cost))
 
     def take(self, call: LlmQuery | RlmQuery, step: StepRecord) -> None:
         """One of its batch, or one of its own. Raises BudgetError and RefusedCallError."""

@@ -22,7 +22,7 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Asked, Said, ToolLoop, take_reply
 from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
-from rlm_integrations.core.trace.events import SubCallEnded, SubCallsReserved, Warned
+from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import JournalError, RunError, boundary
 from rlm_integrations.core.wording import error_words, number
@@ -98,16 +98,17 @@ class SubCalls:
         Returns the record, with the error of a call that failed, and whether asking again can help. `tell` says
         whether the user is still to be told of the reservation.
         """
-        cut, again = None, False
+        cut, again, unknown = None, False, None
         refusal: BudgetError | None = None
         asked = Asked(call.prompt, tuple([picture.image for picture in pictures]))
         told = [picture.told for picture in pictures]
         with ReservedCall(call, step, self._reservations, self._emit, kept=kept, images=told) as sent:
             try:
                 if tell:
-                    await self._emit(SubCallsReserved(step.iteration, 1))
+                    await self._reservations.tell(step, 1, len(call.prompt))
                 said = await self._asked(asked, step, sent)
                 record, completion = sent.sent_record, said.completion
+                unknown = self._model.unpriced(completion)
                 cut = await off_loop(len(call.prompt), silently_cut, said.messages, completion)
                 if cut is not None:
                     record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
@@ -138,6 +139,8 @@ class SubCalls:
         if record.usage.estimated_tokens and not self._warned:
             self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if unknown is not None:
+            await self._emit(Warned("cost_unknown", unknown))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
         return record, again

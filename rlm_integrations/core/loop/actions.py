@@ -54,6 +54,19 @@ class Finish:
     """Whether the root LM never called it its answer: it stood in the REPL when a limit was met."""
     nothing_read: bool = False
     """Whether no code ran, over a corpus that the root LM has not seen whole."""
+    verified: bool | None = None
+    """Whether the user's checks took it; None where there are none."""
+    objection: str | None = None
+    """Why one of them did not."""
+    unchecked: bool = False
+    """Whether the run's time was up before they were done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Have the user's checks look at what would be the answer."""
+
+    finish: Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +78,4 @@ class Fail:
     draft: str = ""
 
 
-Action = CallRootLM | FoldConversation | RunCode | Finish | Fail
+Action = CallRootLM | FoldConversation | RunCode | Verify | Finish | Fail

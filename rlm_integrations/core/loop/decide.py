@@ -6,18 +6,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rlm_integrations.core.calls.budget import limit_with_its_name, limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.failures import MOST_UNCALLED, never_calls, outgrown, said_nothing
 from rlm_integrations.core.loop.folding import fold_again, fold_due, folded, not_folded, summary_in
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
-from rlm_integrations.core.loop.observation import StepContext, observe, output_text, quoted_blocks, unfinished_reply
+from rlm_integrations.core.loop.happenings import (
+    BudgetView,
+    CodeRan,
+    Happening,
+    Opened,
+    Replied,
+    RootCallFailed,
+    Verified,
+)
+from rlm_integrations.core.loop.observation import (
+    StepContext,
+    objected_answer,
+    observe,
+    output_text,
+    quoted_blocks,
+    unfinished_reply,
+)
 from rlm_integrations.core.loop.outcomes import failed_steps, failure, may_be_example, names_set, word_for_no_variable
 from rlm_integrations.core.loop.quotations import Quotations, fenced, quotable
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
@@ -36,6 +52,15 @@ _LAST_CALL_DRAFT_CHARS = 4_000
 
 def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     """The next state and action. Equal arguments give equal decisions."""
+    state, action = _decide(rules, state, happening)
+    if isinstance(action, Finish) and rules.verifies and not isinstance(happening, Verified):
+        ran = happening if isinstance(happening, CodeRan) else None
+        state = state._replace(to_verify=action, ran=ran, draft=action.text, draft_is_json=action.is_json)
+        return state, Verify(action)
+    return state, action
+
+
+def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages, window = happening.messages, Window(rules.window_tokens)
@@ -52,6 +77,8 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
             return _on_code_ran(rules, state, happening)
         case RootCallFailed():
             return _on_root_failed(rules, state, happening)
+        case Verified():
+            return _on_verified(rules, state, happening)
 
 
 def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
@@ -119,12 +146,13 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     changes = _failed_so(state, failure(outcome))
     if isinstance(outcome, StepDone):
         answer = outcome.answer
+        variables = (state.variables or frozenset()) | names_set(outcome)
+        changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
         if answer.ready:
             misfit = rules.misfit(answer.content, answer.is_json)
             if misfit is None:
-                return state, Finish(answer.content, state.last_call or "answer", answer.is_json)
-        variables = (state.variables or frozenset()) | names_set(outcome)
-        changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
+                finish = Finish(answer.content, state.last_call or "answer", answer.is_json)
+                return state._replace(example=(), **changes), finish
     elif state.last_call is None:
         changes |= {"draft": "", "draft_is_json": False, "variables": frozenset()}
     example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
@@ -132,6 +160,42 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
+    return _go_on(rules, state, _observation(rules, state, ran, misfit, word is not None, example), ran.budget)
+
+
+def _on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
+    """What was refused goes back with the words why, while there is somebody to mend it."""
+    finish, why = state.to_verify, verified.objection
+    assert finish is not None
+    if why is None:
+        return state, replace(finish, verified=True)
+    refused = replace(finish, verified=False, objection=why)
+    if verified.out_of_time:
+        return state, replace(refused, stop_reason=state.last_call or "timeout", unchecked=True)
+    if state.last_call is not None or finish.stop_reason not in ("answer", "plain_reply"):
+        return state, refused
+    objected = objected_answer(why, fence_tag(rules.fence_key, str(state.iteration), why))
+    if state.ran is not None:
+        told = _observation(rules, state, state.ran, objected=objected)
+    elif _limit_met(rules, state, verified.budget) is not None:
+        told = result_of_refused(state.parsed, objected)  # the last call follows, and wants no code
+    else:
+        where = _where(rules, state, "")
+        told = nudge("nudge_objected", rules.protocol, objected=objected, **where)
+        told = result_of_refused(state.parsed, told)
+    return _go_on(rules, state, told, verified.budget)
+
+
+def _observation(
+    rules: Rules,
+    state: State,
+    ran: CodeRan,
+    misfit: str | None = None,
+    no_variable: bool = False,
+    example: bool = False,
+    objected: str | None = None,
+) -> str:
+    """What the root LM is shown of the code of its last reply."""
     context = StepContext(
         step=state.iteration,
         max_iterations=rules.limits.max_iterations,
@@ -142,15 +206,16 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         quoted=state.parsed.quoted,
         unseen=state.parsed.unseen,
         unfinished=state.unfinished,
-        tag=fence_tag(rules.fence_key, str(state.iteration), output_text(outcome.output)),
+        tag=fence_tag(rules.fence_key, str(state.iteration), output_text(ran.outcome.output)),
         misfit=misfit,
+        objected=objected,
         unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
-        no_variable=word is not None,
+        no_variable=no_variable,
         unmarked=state.parsed.unmarked,
         example=example,
         protocol=rules.protocol,
     )
-    return _go_on(rules, state, observe(ran, context), ran.budget)
+    return observe(ran, context)
 
 
 def _failed_so(state: State, why: str) -> dict[str, Any]:

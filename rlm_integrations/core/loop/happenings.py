@@ -82,4 +82,15 @@ class CodeRan:
     budget: BudgetView = BudgetView()
 
 
-Happening = Opened | Replied | RootCallFailed | CodeRan
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The user's checks looked at an answer."""
+
+    objection: str | None = None
+    """Why one of them refused it, in its own words."""
+    budget: BudgetView = BudgetView()
+    out_of_time: bool = False
+    """Whether the run's time was up before they were done."""
+
+
+Happening = Opened | Replied | RootCallFailed | CodeRan | Verified

@@ -19,8 +19,19 @@ def limit_warning(action: Finish, question: str, limits: RLMLimits) -> str | Non
         return None
     reached = limit_with_its_name(action.stop_reason, limits)
     what = "the unfinished draft that stood in the REPL" if action.is_draft else "the root LM's word in one last call"
+    if action.unchecked:
+        what = "the one that verify had not done with"
     asked = one_line(question, _QUESTION_CHARS)
     return (
         f"{LIMIT_WARNING}: the run for “{asked}” reached {reached}, and its answer is {what}; "
         'pass on_limit="raise" to have LimitReachedError in its place'
+    )
+
+
+def unverified_warning(objection: str, question: str) -> str:
+    """That the answer is handed back though a check refused it, and what the check says."""
+    asked = one_line(question, _QUESTION_CHARS)
+    return (
+        f"the answer to “{asked}” is not verified: verify refused it when a limit was met ({one_line(objection)}); "
+        'see result.verified and result.objection, or pass on_limit="raise" to have LimitReachedError in its place'
     )

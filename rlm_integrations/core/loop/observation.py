@@ -10,6 +10,9 @@ from rlm_integrations.core.prompts.texts import fill, observation_part, protocol
 from rlm_integrations.core.wording import number, one_line, plural, shortened
 from rlm_integrations.wire.steps import CodeError, Output, ReplLost, StepDone
 
+OBJECTION_CHARS = 4_000
+"""Of what a check says of an answer."""
+
 _QUESTION_EVERY = 8
 _QUESTION_CHARS = 400
 _ERROR_CHARS = 2_000
@@ -41,6 +44,8 @@ class StepContext:
     """Why the reply is no whole one, where it is none."""
     misfit: str | None = None
     """Why the answer does not fit its schema, where it was ready and does not."""
+    objected: str | None = None
+    """What is said of the answer, where the user's checks refused it."""
     unseen_final: bool = False
     """Whether FINAL(...) stood beside the code, made before anybody saw what the code prints."""
     no_variable: bool = False
@@ -120,6 +125,11 @@ def quoted_blocks(count: int) -> str:
     return observation_part("quoted", blocks=plural(count, "fenced block"))
 
 
+def objected_answer(words: str, tag: str) -> str:
+    """Tells the root LM that a check of the user's refused its answer, and what the check says."""
+    return observation_part("answer_objected", tag=tag, words=shortened(words, OBJECTION_CHARS))
+
+
 def _repl_lost(lost: ReplLost, retrieved: int) -> str:
     kept = f", with the {plural(retrieved, 'document')} retrieved since" if retrieved else ""
     return fill("repl_lost", reason=one_line(lost.reason), retrieved=kept)
@@ -159,6 +169,8 @@ def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
         lines.append(observation_part("answer_refused", why=one_line(done.answer.refused)))
     if at.misfit is not None:
         lines.append(observation_part("answer_misfit", why=one_line(at.misfit)))
+    if at.objected is not None:
+        lines.append(at.objected)
     # Where the output does not tell as much of them
     if done.variables and (done.error is not None or done.output.empty or done.output.cut_chars):
         lines.append(observation_part("variables", variables=one_line("; ".join(done.variables), _VARIABLES_CHARS)))

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
-from rlm_integrations.core.loop.actions import Action
-from rlm_integrations.core.loop.happenings import RootCallFailed
+from rlm_integrations.core.loop.actions import Action, Finish
+from rlm_integrations.core.loop.happenings import CodeRan, RootCallFailed
 from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.loop.window import Window
 
@@ -32,6 +32,8 @@ class Rules:
     """Whether the answer has a type of its own."""
     protocol: CodeProtocol = "fence"
     """How the root LM hands over its code."""
+    verifies: bool = False
+    """Whether the user has checks for answers."""
     has_last_call: bool = True
     """Whether one is kept back for when a limit is met: there is one for a run, and it is not a child's."""
     window_tokens: int | None = None
@@ -115,6 +117,10 @@ class State(NamedTuple):
     """How many steps in a row failed so."""
     last_call: StopReason | None = None
     """The limit that was met, once the last call is on its way."""
+    to_verify: Finish | None = None
+    """The answer that the user's checks look at, or looked at last."""
+    ran: CodeRan | None = None
+    """What came of the code that set it; None where it was no code that did."""
 
 
 Decision = tuple[State, Action]

@@ -20,7 +20,7 @@ from rlm_integrations.core.trace.run_errors import boundary
 from rlm_integrations.core.trace.watching import Watchers
 
 _numbers = count(1)
-_LAST_WORDS_S = 0.5
+LAST_WORDS_S = 0.5
 """Seconds that the user's async handler has for what it is told of a run that failed or was cancelled."""
 
 
@@ -97,7 +97,7 @@ class Account:
     async def end_badly(self, last: Event, cause: BaseException) -> None:
         """The same for a run that ends with `cause`. A handler that raises, or hangs, changes nothing of that."""
         try:
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(LAST_WORDS_S):
                 await self.end(last)
         except Exception as error:
             cause.add_note(f"{error}")

@@ -34,10 +34,14 @@ class Ended:
 
 
 async def begin(
-    settings: Journal, plan: RunPlan, question: Question, corpus: Corpus, run_id: str | None, say: Say
+    settings: Journal, plan: RunPlan, question: Question, corpus: Corpus, run_id: str | None, attempt: int, say: Say
 ) -> NodeJournal:
     """The journal of the run that the call is. Raises InvalidArgumentError."""
-    call = CallIdentity(_parts(plan, question, corpus), run_id)
+    parts = _parts(plan, question, corpus)
+    if attempt > 1:  # a blind run is another one than the first of its question
+        parts["attempt"] = str(attempt)
+        run_id = run_id and f"{run_id} {attempt}"
+    call = CallIdentity(parts, run_id)
     return NodeJournal(await RunJournal.begin(settings, call, model_words(plan.sub)), say)
 
 
@@ -71,10 +75,10 @@ def _parts(plan: RunPlan, question: Question, corpus: Corpus) -> dict[str, str]:
     }
 
 
-def ended_before(journal: NodeJournal, limits: RLMLimits) -> Ended | None:
+def ended_before(journal: NodeJournal, plan: RunPlan) -> Ended | None:
     """What the run came to, if it has ended; None where it may go on, since a limit that it met is another one now."""
-    row = journal.run.find(END)
-    if row is None:
+    limits, row = plan.limits, journal.run.find(END)
+    if row is None or plan.checks:  # which may be others now: they look at the answer again
         return None
     action = Finish(**row["action"])
     if action.stop_reason not in ("answer", "plain_reply") and row["limits"] != limits.model_dump(mode="json"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -29,9 +29,17 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Happening, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.happenings import (
+    BudgetView,
+    CodeRan,
+    Happening,
+    Opened,
+    Replied,
+    RootCallFailed,
+    Verified,
+)
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
@@ -73,11 +81,14 @@ from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.steps import CodeError, ReplLost, StepDone
 
+CheckAnswer = Callable[[Finish, int], Awaitable[tuple[str | None, bool]]]
+"""(answer, iteration) -> why it is refused, or None; and whether the run's time was up before that was known."""
+
 
 class Node:
     """A root LM over one corpus, with a REPL of its own, or that of its session.
 
-    `path` is its place in the tree of the run.
+    `path` is its place in the tree of the run. `check` looks at what would be its answer.
     """
 
     def __init__(
@@ -88,11 +99,12 @@ class Node:
         ask: AskRootLM,
         turn: Turn,
         session: SessionMemory | None = None,
+        check: CheckAnswer | None = None,
     ) -> None:
         self._shared, self._plan, self._account = shared, shared.plan, shared.account
         self._emit = partial(shared.account.emit, node=path)
         self._question = question
-        self._path, self._ask, self._turn = path, ask, turn
+        self._path, self._ask, self._turn, self._check = path, ask, turn, check
         self._session = Continued(session)
         self.journal: NodeJournal | None = None
         """What is known of it from before, and where it is kept what comes. Set before it answers."""
@@ -134,6 +146,8 @@ class Node:
                     state, action = await self._decide(state, came)
                 case RunCode():
                     state, action = await self._run_code(state, action)
+                case Verify():
+                    state, action = await self._verify(state, action)
                 case Finish():
                     return action
                 case Fail():
@@ -205,12 +219,13 @@ class Node:
             typed=plan.answer_type.schema is not None,
             fence_key=plan.fence_key,
             protocol=plan.protocol,
+            verifies=self._check is not None,
             has_last_call=not self._path,
             window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
         retrieval = self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
-        reservations = Reservations(shared.calls.budget, settings.depth, self._emit)
+        reservations = Reservations(shared.calls.budget, settings.depth, self._emit, shared.sub.estimates)
         children = Children(shared, self._path, self._turn, Node)
         self._host = HostFunctions(
             shared.calls,
@@ -319,6 +334,8 @@ class Node:
         )
         if completion.usage.estimated_tokens:
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if (unknown := shared.root.unpriced(completion)) is not None:
+            await self._emit(Warned("cost_unknown", unknown))
         if cut := await off_loop(chars, silently_cut, action.messages, completion):
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         self._check_budget()
@@ -337,6 +354,11 @@ class Node:
         self.draft, self.stop_reason = action.draft, action.stop_reason
         kind = RootModelError if action.stop_reason is None else LimitReachedError
         return caused_by(self._cause, kind, action.message)
+
+    async def _verify(self, state: State, action: Verify) -> Decision:
+        assert self._check is not None
+        objection, out_of_time = await self._check(action.finish, state.iteration)
+        return await self._decide(state, Verified(objection, self._view(), out_of_time))
 
     # -- running code
 
@@ -440,6 +462,8 @@ def _shown(decision: Decision) -> str:
     match action:
         case Finish():
             return action.text
+        case Verify():
+            return action.finish.text
         case Fail():
             return action.message
         case _:

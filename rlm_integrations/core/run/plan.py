@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rlm_integrations.core.calls.prices import Prices
+from rlm_integrations.core.calls.prices import Pricing
 from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool
 from rlm_integrations.core.host.tools import Tool
@@ -15,6 +15,7 @@ from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, To
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.prompts.fences import PROCESS_KEY
+from rlm_integrations.core.run.checks import Check, Twice
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
@@ -37,9 +38,9 @@ class RunPlan:
 
     root: LanguageModel
     sub: LanguageModel
-    root_prices: Prices | None
+    root_prices: Pricing | None
     """What the tokens cost, where the user says so."""
-    sub_prices: Prices | None
+    sub_prices: Pricing | None
     limits: RLMLimits
     sandbox: Sandbox
     tools: Mapping[str, Tool]
@@ -61,6 +62,10 @@ class RunPlan:
     around_sub_call: AroundSubCall | None = None
     ends_run: EndsRun | None = None
     journal: Journal | None = None
+    checks: tuple[Check, ...] = ()
+    """What the user has for answers."""
+    twice: Twice | None = None
+    """Whether each question has two runs, and how they are reconciled."""
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""
 

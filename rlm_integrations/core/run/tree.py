@@ -20,7 +20,7 @@ from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Finish
-from rlm_integrations.core.loop.limit_met import limit_warning
+from rlm_integrations.core.loop.limit_met import limit_warning, unverified_warning
 from rlm_integrations.core.loop.nothing_read import nothing_read_warning
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
@@ -30,6 +30,7 @@ from rlm_integrations.core.run.opening import read_context
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn, Turns
+from rlm_integrations.core.run.verification import Verification
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.collector import collect
@@ -61,14 +62,20 @@ class RunTree:
         *,
         sync: bool,
         session: SessionMemory | None = None,
+        is_part: bool = False,
         run_id: str | None = None,
+        attempt: int = 1,
     ) -> None:
+        """`is_part`: it is one of several runs of its question, whose trace whoever joins them hands out,
+        `attempt` which of them.
+        """
         if session is not None:
             session.go_over(context)
         read = read_question if session is None else session.read
         asked = read(question, plan.limits.message_chars)
         self._plan, self._question, self._context = plan, asked.text, context
-        self._asked, self._session, self._run_id = asked, session, run_id
+        self._asked, self._session, self._is_part = asked, session, is_part
+        self._run_id, self._attempt = run_id, attempt
         self._journal: NodeJournal | None = None
         self._answer: RLMResult[Any] | None = None
         """That of a run which has one, and is to keep it."""
@@ -82,12 +89,16 @@ class RunTree:
         sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.sub_with_tools)
         child_root = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.child_with_tool)
         turns = Turns(plan.limits.max_repls)
+        self._verification = Verification(plan.checks, self._calls, self._threads, self._account, plan.ends_run)
+        self._in_question: RLMResult[Any] | None = None
+        """What the user's checks look at."""
         self._shared = Shared(plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns)
         self._ask = partial(self._calls.root_call, root, with_tool=plan.protocol == "tool")
         self._node = self._root_node(self._shared)
 
     def _root_node(self, shared: Shared) -> Node:
-        return Node(shared, self._asked, (), self._ask, Turn(shared.turns, 0), self._session)
+        check = self._check if self._plan.checks else None
+        return Node(shared, self._asked, (), self._ask, Turn(shared.turns, 0), self._session, check)
 
     async def perform(self) -> RLMResult[Any]:
         """The result of the run.
@@ -123,7 +134,7 @@ class RunTree:
             await self._end(result)
             return result
         finally:
-            if self._account.closed:  # not a call that was refused
+            if self._account.closed and not self._is_part:  # not a call that was refused
                 collect(self._account.trace)
             self._threads.close()
             if closed_loop:
@@ -161,12 +172,12 @@ class RunTree:
         Raises InvalidArgumentError.
         """
         corpus = self._context = await self._threads.run(read_context, self._context)
-        journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._say)
+        journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._attempt, self._say)
         self._journal, plan = journal, with_its_fences(self._plan, journal)
         self._shared = replace(self._shared, plan=plan)
         self._node = self._root_node(self._shared)
         self._node.journal = journal
-        return await self._threads.run(ended_before, journal, plan.limits) if journal.run.has_ended else None
+        return await self._threads.run(ended_before, journal, plan) if journal.run.has_ended else None
 
     async def _say(self, what: str) -> None:
         await self._account.emit(Warned("replay_diverged", what))
@@ -185,6 +196,16 @@ class RunTree:
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))
 
+        if action.objection is not None and self._plan.on_limit == "answer":
+            await self._account.emit(Warned("unverified", unverified_warning(action.objection, self._question)))
+
+    async def _check(self, action: Finish, iteration: int) -> tuple[str | None, bool]:
+        """Why the user's checks refuse the answer, None where they do not; and whether the run's time was up."""
+        self._in_question = result = await self._finished(action)
+        objection = await self._verification.objection(result, iteration)
+        self._in_question = None
+        return objection
+
     async def _finished(self, action: Finish) -> RLMResult[Any]:
         answer_type = self._plan.answer_type
 
@@ -195,7 +216,7 @@ class RunTree:
         # A long one may take longer than an event loop should wait, and what checks a type over a short one too.
         long = answer_type.schema is not None or len(action.text) > LONG_TEXT_CHARS
         answer, shown = await self._threads.run(read) if long else read()
-        return self._result(answer, shown, action.stop_reason)
+        return self._result(answer, shown, action.stop_reason, action.verified, action.objection)
 
     async def _end(self, result: RLMResult[Any]) -> None:
         """The run has its answer. Raises RunError, with that result, where it is not simply to be handed back."""
@@ -228,15 +249,24 @@ class RunTree:
         if self._journal is not None and isinstance(error, RootModelError):
             with suppress(JournalError):
                 await self._journal.forget_last_replies()
-        result = self._result(self._node.draft, self._node.draft, self._node.stop_reason)
+        checked = self._in_question
+        answer, text = (self._node.draft,) * 2 if checked is None else (checked.answer, checked.text)
+        result = self._result(answer, text, self._node.stop_reason)
         if self._answer is not None:  # there was one, which the journal did not take
             result = self._answer
         keep_result(raised, result)
         await self._account.end_badly(RunFailed(words, result), raised)
         return raised
 
-    def _result(self, answer: Any, text: str, stop_reason: StopReason | None) -> RLMResult[Any]:
+    def _result(
+        self,
+        answer: Any,
+        text: str,
+        stop_reason: StopReason | None,
+        verified: bool | None = None,
+        objection: str | None = None,
+    ) -> RLMResult[Any]:
         trace = self._account.trace
         evidence = Evidence(trace, self._node.corpus, self._node.retrieved)
-        self._kept = RLMResult(answer, text, tuple(trace.citations), evidence, stop_reason, trace)
+        self._kept = RLMResult(answer, text, tuple(trace.citations), evidence, stop_reason, trace, verified, objection)
         return self._kept

@@ -8,7 +8,14 @@ from typing import Any, Literal
 from rlm_integrations.core.language_model import Finish, Message, ToolCall
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
-from rlm_integrations.core.trace.records import CodeExecution, Fold, HostFunctionCall, JournalState, SubCall
+from rlm_integrations.core.trace.records import (
+    AnswerCheck,
+    CodeExecution,
+    Fold,
+    HostFunctionCall,
+    JournalState,
+    SubCall,
+)
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 
@@ -49,6 +56,8 @@ class RunStarted(_Moment):
     question_number: int | None = None
     journal: JournalState | None = None
     """What the journal had of the run; None where it has none."""
+    attempt: int = 1
+    """Its place among the runs of its question, from 1: with Twice there are two, and a third where they differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +168,10 @@ class SubCallsReserved(_Moment):
 
     iteration: int
     count: int
+    cost_usd: float | None = None
+    """About what they will cost: a token for every four characters of their prompts, and replies as long as those of
+    the run's sub-calls so far (200 tokens while there is none). None where prices are unknown, for child RLMs,
+    and for a single call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +250,25 @@ class CodeEnded(_Moment):
 
 
 @dataclass(frozen=True, slots=True)
+class CheckStarted(_Moment):
+    """A check of `verify=` looks at what would be the answer. CheckEnded follows."""
+
+    iteration: int
+    number: int
+    """Its place among the run's looks at answers, from 1."""
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEnded(_Moment):
+    """It took the answer, refused it (`check.objection`), or broke (`check.error`), which ends the run."""
+
+    iteration: int
+    number: int
+    check: AnswerCheck
+
+
+@dataclass(frozen=True, slots=True)
 class IterationEnded(_Moment):
     """The root LM will be asked again."""
 
@@ -250,12 +282,23 @@ class Warned(_Moment):
     """Something that the user should know, and that does not end the run. Once for each `kind`, but for
     "replay_diverged": a run that goes on from the journal came to something else than before, or asks for more.
 
-    "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read" and "limit_met" come
-    last: no code ran, though the root LM has not seen all of the corpus; the answer came after a limit, and `on_limit`
-    is "answer".
+    "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read", "limit_met" and
+    "unverified" come last: no code ran, though the root LM has not seen all of the corpus; the answer came after a
+    limit, and `on_limit` is "answer"; so it is, and `verify` refused the answer that is handed back. "differed" is what
+    Twice has to say of its runs.
     """
 
-    kind: Literal["usage_estimated", "prompt_cut", "stuffed_reprs", "nothing_read", "limit_met", "replay_diverged"]
+    kind: Literal[
+        "usage_estimated",
+        "prompt_cut",
+        "stuffed_reprs",
+        "nothing_read",
+        "limit_met",
+        "unverified",
+        "differed",
+        "cost_unknown",
+        "replay_diverged",
+    ]
     message: str
 
 
@@ -295,6 +338,8 @@ Event = (
     | HostCallEnded
     | Cited
     | CodeEnded
+    | CheckStarted
+    | CheckEnded
     | IterationEnded
     | Warned
     | RunEnded

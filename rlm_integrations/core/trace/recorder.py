@@ -8,6 +8,8 @@ from typing import Any
 
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.events import (
+    CheckEnded,
+    CheckStarted,
     Cited,
     CodeEnded,
     CodeStarted,
@@ -34,6 +36,7 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import (
+    AnswerCheck,
     CodeExecution,
     Fold,
     HostFunctionCall,
@@ -45,7 +48,7 @@ from rlm_integrations.core.trace.records import (
 )
 from rlm_integrations.core.usage import Usage
 
-_Started = IterationStarted | FoldStarted | SubCallStarted | HostCallStarted
+_Started = IterationStarted | FoldStarted | SubCallStarted | HostCallStarted | CheckStarted
 """What ends with an event of its own."""
 
 _CUT_OFF = "CancelledError: the run ended first"
@@ -145,6 +148,11 @@ class Recorder:
                 self.trace.citations.append(event.citation)
             case CodeEnded():
                 _end_execution(trace, event)
+            case CheckStarted():
+                self._open[event.node, CheckStarted, event.number] = event
+            case CheckEnded():
+                self._open.pop((event.node, CheckStarted, event.number), None)
+                _iteration(trace, event.iteration).checks.append(event.check)
             case IterationEnded():
                 _iteration(trace, event.iteration).observation = event.observation
             case Warned():
@@ -192,6 +200,10 @@ class Recorder:
                     ended = HostCallEnded(started.iteration, started.number, record, started.sub_call)
                     ended.happened(at, started.node, started.run)
                     yield ended
+
+                case CheckStarted():
+                    check = AnswerCheck(name=started.name, error=_CUT_OFF, start=started.at, seconds=seconds)
+                    yield CheckEnded(started.iteration, started.number, check, node=started.node, at=at)
 
     def _of_sub_call(self, node: tuple[int, ...], number: int) -> _Continued:
         return self._continued.setdefault((node, number), _Continued())

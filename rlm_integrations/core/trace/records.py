@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,8 @@ from rlm_integrations.trace_page.page import write_page
 
 JournalState = Literal["new", "resumed", "finished"]
 """What a journal had of a run when it began: nothing, a part of it, or all of it."""
+Agreement = Literal["agreed", "reconciled", "differed"]
+"""Of two blind runs of one question: their answers were the same; a third run said which holds; or neither."""
 
 
 class _Record(BaseModel):
@@ -185,6 +187,19 @@ class CodeExecution(_Record):
         return sum((call.whole_replayed_usage for call in self.sub_calls), omitted)
 
 
+class AnswerCheck(_Record):
+    """What one check of `verify=` said of an answer."""
+
+    name: str
+    objection: Text | None = None
+    """Why it refused the answer; None where it took it, or broke."""
+    error: Text | None = None
+    """How it broke; None where it did not."""
+    start: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+
 class Fold(_Record):
     """One call of the root LM for a summary of its older iterations. The trace keeps them all the same."""
 
@@ -205,6 +220,8 @@ class Iteration(_Record):
     reply: Text
     """Empty where the call failed: `call.error` says why."""
     execution: CodeExecution | None = None
+    checks: list[AnswerCheck] = Field(default_factory=list[AnswerCheck])
+    """Those of the answer that it came to, up to the first that refused it."""
     observation: Text | None = None
     """What the root was shown of it; None where the run ended with this iteration."""
     last_call: bool = False
@@ -274,6 +291,10 @@ class RLMTrace(_Record):
     stop_reason: StopReason | None = None
     """None where the run failed."""
     error: Text | None = None
+    agreement: Agreement | None = None
+    """Of two blind runs (`Twice`), of which this is the one whose answer was given; None where there was one."""
+    beside: list[RLMTrace] = Field(default_factory=lambda: list[RLMTrace]())
+    """The other runs of the same question, in their order. Totals count them."""
     warnings: list[Text] = []
     """What the user should know of the models: a server that counts no tokens, for one."""
     seconds: float = 0.0
@@ -293,7 +314,8 @@ class RLMTrace(_Record):
 
     @property
     def iteration_count(self) -> int:
-        return len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
+        own = len(self.iterations) + (self.omitted_iterations.count if self.omitted_iterations else 0)
+        return sum((trace.iteration_count for trace in self.beside), own)
 
     @property
     def fold_count(self) -> int:
@@ -304,26 +326,31 @@ class RLMTrace(_Record):
     @property
     def sub_call_count(self) -> int:
         omitted = self.omitted_iterations.sub_calls if self.omitted_iterations else 0
-        return sum((execution.sub_call_count for execution in self.executions), omitted)
+        own = sum((execution.sub_call_count for execution in self.executions), omitted)
+        return sum((trace.sub_call_count for trace in self.beside), own)
 
     @property
     def failed_sub_call_count(self) -> int:
         omitted = self.omitted_iterations.failed_sub_calls if self.omitted_iterations else 0
-        return sum((execution.failed_sub_call_count for execution in self.executions), omitted)
+        own = sum((execution.failed_sub_call_count for execution in self.executions), omitted)
+        return sum((trace.failed_sub_call_count for trace in self.beside), own)
 
     @property
     def root_usage(self) -> Usage:
         omitted = self.omitted_iterations.root_usage if self.omitted_iterations else Usage()
-        return sum((iteration.root_usage for iteration in self.iterations), omitted)
+        own = sum((iteration.root_usage for iteration in self.iterations), omitted)
+        return sum((trace.root_usage for trace in self.beside), own)
 
     @property
     def sub_usage(self) -> Usage:
         omitted = self.omitted_iterations.sub_usage if self.omitted_iterations else Usage()
-        return sum((execution.usage for execution in self.executions), omitted)
+        own = sum((execution.usage for execution in self.executions), omitted)
+        return sum((trace.sub_usage for trace in self.beside), own)
 
     @property
     def usage(self) -> Usage:
-        """Of the whole tree: root calls and sub-calls. With what was paid for before, where the run went on."""
+        """Of the whole tree, root calls and sub-calls, and of the runs beside it. With what was paid for before, where
+        the run went on."""
         return self.root_usage + self.sub_usage
 
     @property
@@ -331,25 +358,27 @@ class RLMTrace(_Record):
         """Of that, what came from the journal, and was paid for before."""
         omitted = self.omitted_iterations.replayed_usage if self.omitted_iterations else Usage()
         root = sum((each.replayed_root_usage for each in self.iterations), omitted)
-        return sum((execution.replayed_usage for execution in self.executions), root)
+        own = sum((execution.replayed_usage for execution in self.executions), root)
+        return sum((each.replayed_usage for each in self.beside), own)
 
     @property
     def paid_usage(self) -> Usage:
         """What this call of the engine paid for: `usage` without what came from the journal."""
         return self.usage - self.replayed_usage
 
-    def to_html(self, path: str | os.PathLike[str]) -> None:
+    def to_html(self, path: str | os.PathLike[str], documents: Mapping[str, str] | None = None) -> None:
         """Write it as one HTML page, which any browser opens without a network: timeline, steps, calls, search.
 
         It holds all that the trace holds, so a new file is its owner's alone (mode 0600).
 
         Args:
             path: The file. What stood in it is replaced.
+            documents: Their texts, by id: each quote that was cited from one of them is shown amid its words there.
 
         Raises:
             OSError: It cannot be written.
         """
-        write_page(self.model_dump(mode="json"), path)
+        write_page(self.model_dump(mode="json"), path, documents or {})
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: short, as its repr."""

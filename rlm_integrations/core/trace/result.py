@@ -9,21 +9,24 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.evidence import Evidence
-from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.records import Agreement, RLMTrace
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import shortened
 from rlm_integrations.trace_page.card import card
 
 AnswerT = TypeVar("AnswerT")
 TraceDetail = Literal["none", "summary", "full"]
+
+_OBJECTION_CHARS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class RLMResult(Generic[AnswerT]):
     """The answer of a run, with its evidence and its trace.
 
-    In the result that a failed run's error carries, `answer` is the draft that stood in the REPL (a str) and
-    `stop_reason` is None unless a limit was met.
+    In the result that a failed run's error carries, `answer` is the draft that stood in the REPL (a str), or the answer
+    that a check of `verify=` broke on, and `stop_reason` is None unless a limit was met.
     """
 
     answer: AnswerT
@@ -36,6 +39,15 @@ class RLMResult(Generic[AnswerT]):
     """Which documents it rests on, and which places of them were sent or printed."""
     stop_reason: StopReason | None
     trace: RLMTrace
+    verified: bool | None = None
+    """Whether all checks of `verify=` took the answer; None where there are none, and of a run that failed."""
+    objection: str | None = None
+    """What the check said that refused it. Such an answer is handed back at a limit alone."""
+    agreement: Agreement | None = None
+    """Of two blind runs, with `verify=Twice()`: "agreed", "reconciled" or "differed". None without, and where a limit
+    left room for one."""
+    answers: tuple[AnswerT, ...] = ()
+    """What the two answered, with Twice."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -49,7 +61,7 @@ class RLMResult(Generic[AnswerT]):
 
     @property
     def usage(self) -> Usage:
-        """Of the whole tree."""
+        """Of the whole tree, and of all runs with Twice."""
         return self.trace.usage
 
     def _repr_html_(self) -> str:
@@ -64,10 +76,16 @@ class RLMResult(Generic[AnswerT]):
         if trace not in get_args(TraceDetail):
             raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "none", "summary" or "full"')
         shown = summarise(self.trace) if trace == "summary" else self.trace
+        verified: dict[str, Any] = {} if self.verified is None else {"verified": self.verified}
+        if self.objection is not None:
+            verified["objection"] = shortened(self.objection, _OBJECTION_CHARS)
+        if self.agreement is not None:
+            verified["agreement"] = self.agreement
         return {
             "trace": None if trace == "none" else shown.model_dump(mode="json"),
             "stop_reason": self.stop_reason,
             "sub_calls": self.trace.sub_call_count,
             "failed_sub_calls": self.trace.failed_sub_call_count,
             "citations": [citation.model_dump(mode="json") for citation in self.citations],
+            **verified,
         }

@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from rlm_integrations.core.trace.records import (
+    AnswerCheck,
     CodeExecution,
     HostFunctionCall,
     Iteration,
@@ -90,6 +91,7 @@ def _cut_trace(trace: RLMTrace, level: _Level) -> RLMTrace:
             "opening": [TraceMessage(role=m.role, content=_cut(m.content, chars)) for m in trace.opening[:4]],
             "iterations": [_cut_iteration(iteration, level) for iteration in kept],
             "omitted_iterations": _omitted(left_out, trace.omitted_iterations),
+            "beside": [_cut_trace(run, _of_run_beside(level)) for run in trace.beside],
             "citations": [c for c in trace.citations if len(c.cited_text) <= chars][: level.citations],
         }
     )
@@ -124,8 +126,19 @@ def _cut_iteration(iteration: Iteration, level: _Level) -> Iteration:
                 for fold in iteration.folds
             ],
             "reply": _cut(iteration.reply, chars),
+            "checks": [_cut_check(check, level) for check in iteration.checks[: level.sub_calls]],
             "observation": _cut_if(iteration.observation, chars),
             "execution": None if execution is None else _cut_execution(execution, level),
+        }
+    )
+
+
+def _cut_check(check: AnswerCheck, level: _Level) -> AnswerCheck:
+    return check.model_copy(
+        update={
+            "name": _cut(check.name, level.chars),
+            "objection": _cut_if(check.objection, level.chars),
+            "error": _cut_if(check.error, level.error_chars),
         }
     )
 
@@ -138,6 +151,12 @@ def _cut_call(call: ModelCall, level: _Level) -> ModelCall:
             "thoughts": _cut(call.thoughts, level.chars),
         }
     )
+
+
+def _of_run_beside(level: _Level) -> _Level:
+    """What is kept of another run of the question: a third, for there are at most two."""
+    few = {"sub_calls": level.sub_calls // 3, "citations": level.citations // 3, "iterations": level.iterations // 3}
+    return level._replace(chars=min(level.chars, 600), **few)
 
 
 def _of_child(level: _Level) -> _Level:

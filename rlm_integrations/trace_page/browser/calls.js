@@ -8,8 +8,8 @@ const KNOWN = {
   root: "prompt_chars shortened error model usage thoughts finish cached replayed start seconds",
   execution: "blocks output error lost variables sub_calls omitted_sub_calls host_calls start seconds",
   call:
-    "number batch index prompt reply error model usage thoughts finish cached replayed replayed_usage start seconds " +
-    "requests tool_calls child",
+    "number batch index prompt images reply error model usage thoughts finish cached replayed replayed_usage start " +
+    "seconds requests tool_calls child",
   tool: "name arguments result error replayed start seconds",
 };
 for (const [kind, names] of Object.entries(KNOWN)) KNOWN[kind] = new Set(names.split(" "));
@@ -123,6 +123,15 @@ function childCard(each) {
   );
 }
 
+/** What is known of the pictures that went with a call, a line for each. */
+function picturesOf({ images }) {
+  const lineOf = ({ name, mime_type, bytes, document_id }) => {
+    const of = document_id == null ? "" : ` of ${head(document_id)}`;
+    return `${head(name)}${of} (${mime_type}, ${plural(bytes, "byte")})`;
+  };
+  return (images ?? []).map(lineOf).join("\n");
+}
+
 function callRow(each) {
   const { record } = each;
   const usage = each.child ? added(record.usage, usageOf(record.child)) : record.usage;
@@ -145,6 +154,7 @@ function callRow(each) {
         ),
       record.reply == null ? null : box(record.reply, { label: each.child ? "Answer" : "Reply", kind: "prose" }),
       facts([
+        ["pictures", picturesOf(record)],
         ["model", record.model],
         ...usageFacts(usage),
         ["requests", record.requests > 1 ? record.requests : null],

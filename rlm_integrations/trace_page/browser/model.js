@@ -1,7 +1,7 @@
 // The trace as a tree of nodes, each with an id that a link can name: "i3.s12" is sub-call 12 of iteration 3, and
 // "i3.s12.i1" the first iteration of the child RLM that it called.
 
-const trace = JSON.parse(document.getElementById("trace").textContent);
+const { trace, passages } = JSON.parse(document.getElementById("trace").textContent);
 const nodes = new Map();
 const order = [];
 const SINGLES = 20;
@@ -27,6 +27,7 @@ function readIteration(record, rlm) {
   const id = `${rlm.prefix}i${record.number}`;
   const error = call.error ?? execution?.lost ?? execution?.error;
   const made = node("iteration", id, rlm.call, rlm, record, call.start, call.seconds, error);
+  for (const fold of record.folds ?? []) made.end = Math.max(made.end, fold.call.start + fold.call.seconds);
   if (!execution) return made;
   made.end = Math.max(made.end, execution.start + execution.seconds);
   for (const [name, calls] of groups(execution.sub_calls ?? [])) {
@@ -114,6 +115,7 @@ function* textsOf({ kind, record, rlm }) {
     for (const fold of record.folds ?? []) yield ["summary of older steps", fold.reply];
   } else if (kind === "call") {
     yield ["prompt", record.prompt];
+    for (const image of record.images ?? []) yield ["picture", image.name];
     yield ["thoughts", record.thoughts];
     yield ["reply", record.reply];
     yield ["error", record.error];

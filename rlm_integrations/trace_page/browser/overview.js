@@ -72,10 +72,10 @@ function modelTable() {
   );
 }
 
-// A trace holds no documents. Where the words of a quote stand in what was sent or printed, that is shown around them.
+// A trace holds no documents. Where the page was given them, a quote is shown amid its words there; else where it
+// stands in what was sent or printed.
 const AROUND = 240;
-
-const NEAR_DOCUMENTS = ["prompt", "result", "output"]; // a prompt first: it holds more of a document than what is printed
+const NEAR_DOCUMENTS = ["prompt", "result", "output"]; // a prompt first: it holds more of a document than a print
 
 function placeOf(quote) {
   for (const wanted of NEAR_DOCUMENTS) {
@@ -89,30 +89,39 @@ function placeOf(quote) {
   return null;
 }
 
-function citationCard(citation) {
-  const quote = whole(citation.cited_text);
-  const lit = el("mark", {}, words(quote));
-  const passage = el("blockquote", {}, lit);
+/** What stands around a quote, and where that was found. */
+function surroundings(quote, index) {
+  const passage = passages[index];
+  if (passage) return { before: whole(passage.before), after: whole(passage.after), of: passage.length };
   const found = quote && placeOf(quote);
-  const where = el(
-    "p",
-    { class: "where" },
-    `characters ${number(citation.start_index)} to ${number(citation.end_index)}`,
-  );
-  if (found) {
-    const { text, at, each, what } = found;
-    const from = Math.max(0, at - AROUND);
-    const to = Math.min(text.length, at + quote.length + AROUND);
-    passage.prepend(from ? "…" : "", words(text.slice(from, at)));
-    passage.append(words(text.slice(at + quote.length, to)), to < text.length ? "…" : "");
-    where.append(`, as it stood in the ${what} of `, el("a", { href: `#${each.id}` }, each.id));
-  }
+  if (!found) return { before: "", after: "" };
+  const { text, at, each, what } = found;
+  const from = Math.max(0, at - AROUND);
+  const before = `${from ? "…" : ""}${text.slice(from, at)}`;
+  const to = at + quote.length + AROUND;
+  const after = `${text.slice(at + quote.length, to)}${to < text.length ? "…" : ""}`;
+  return { before, after, where: [`, as it stood in the ${what} of `, el("a", { href: `#${each.id}` }, each.id)] };
+}
+
+/** Where in its document a quote stands, to scale. */
+function placeInDocument(start, end, length) {
+  const made = el("span", { class: "ruler", "aria-hidden": "true" }, el("i"));
+  made.firstChild.style.left = `${(100 * start) / length}%`;
+  made.firstChild.style.width = `${(100 * (end - start)) / length}%`;
+  return made;
+}
+
+function citationCard({ cited_text, start_index, end_index, document_id }, index) {
+  const quote = whole(cited_text);
+  const { before, after, where = [], of } = surroundings(quote, index);
+  const place = `characters ${number(start_index)} to ${number(end_index)}${of ? ` of ${number(of)}` : ""}`;
   return el(
     "li",
     { class: "citation" },
-    el("code", { class: "document" }, words(head(citation.document_id))),
-    where,
-    passage,
+    el("code", { class: "document" }, words(head(document_id))),
+    el("p", { class: "where" }, place, ...where),
+    of && placeInDocument(start_index, end_index, of),
+    el("blockquote", {}, words(before), el("mark", {}, words(quote)), words(after)),
   );
 }
 

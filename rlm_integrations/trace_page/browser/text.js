@@ -115,7 +115,7 @@ function paged(items, render, tag = "ol") {
     if (wanted === first) return;
     first = wanted;
     const last = Math.min(first + PAGE, items.length);
-    list.replaceChildren(...items.slice(first, last).map(render));
+    list.replaceChildren(...items.slice(first, last).map((item, at) => render(item, first + at)));
     if (tag === "ol") list.start = first + 1;
     place.textContent = `${number(first + 1)}–${number(last)} of ${number(items.length)}`;
     back.disabled = first === 0;

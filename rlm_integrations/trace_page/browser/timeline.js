@@ -80,10 +80,14 @@ function bars(each) {
     return [bar(`${each.child ? "child" : "sub"}${each.error == null ? "" : " bad"}`, each.start, each.end)];
   }
   const { call, execution } = record;
-  const asked = bar(`root${call.error == null ? "" : " bad"}`, call.start, call.start + call.seconds);
-  if (!execution) return [asked];
+  const askedIn = ({ error, start, seconds }) => bar(`root${error == null ? "" : " bad"}`, start, start + seconds);
+  const asked = [call, ...(record.folds ?? []).map((fold) => fold.call)].map(askedIn);
+  if (!execution) return asked;
   const ran = execution.start + execution.seconds;
-  return [asked, bar(`code${execution.error == null && execution.lost == null ? "" : " bad"}`, execution.start, ran)];
+  return [
+    ...asked,
+    bar(`code${execution.error == null && execution.lost == null ? "" : " bad"}`, execution.start, ran),
+  ];
 }
 
 /** What a node is called, in a word or two, and what it is about. */

@@ -94,7 +94,7 @@ def test_a_cost_that_is_reported_counts() -> None:
         ([1, 2], 'prices: list given; pass prices={"llm": {"input_price": ..., "output_price": ...}}'),
         (ROOT, 'prices: unknown name \'input_price\'; prices are those of "llm" or "sub_llm"'),
         ({"gpt-5": ROOT}, "prices: unknown name 'gpt-5'"),
-        ({"llm": (1.25, 10)}, 'prices: llm=(1.25, 10); pass {"input_price": ..., "output_price": ...} or "reported"'),
+        ({"llm": (1.25, 10)}, 'prices: llm=(1.25, 10); pass {"input_price": ..., "output_price": ...}, "genai"'),
         ({"llm": "free"}, "prices: llm='free'; pass"),
         (
             {"llm": {"input": 1, "output": 2}},

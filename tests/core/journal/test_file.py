@@ -303,8 +303,8 @@ async def test_runs_that_are_too_old_are_let_go_of(path: Path) -> None:
     connection.commit()
     connection.close()
     await models.engine(Journal(path, keep_days=2)).arun("Another?")
-    assert rows(path, "SELECT id FROM runs") == [(2,), (3,)]
-    assert rows(path, "SELECT DISTINCT run FROM entries") == [(2,), (3,)]
+    assert rows(path, "SELECT id FROM runs ORDER BY id") == [(2,), (3,)]
+    assert rows(path, "SELECT DISTINCT run FROM entries ORDER BY run") == [(2,), (3,)]
 
 
 async def test_a_file_that_is_too_large_loses_the_runs_that_ended_first(path: Path) -> None:

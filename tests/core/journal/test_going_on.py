@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations import Completion, Event, Message, RLMEngine, RLMResult, RootModelError, Usage, Warned
+from rlm_integrations import (
+    Completion,
+    Document,
+    Event,
+    Message,
+    RLMEngine,
+    RLMResult,
+    RootModelError,
+    Twice,
+    Usage,
+    Warned,
+)
 from rlm_integrations.testing import ScriptedModel
 
 TEXTS = {f"doc-{n}": f"Text {n}. " + "Nothing of note. " * 20 for n in range(4)}
@@ -79,12 +90,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "runs.sqlite"
 
 
-async def until_done(paid: Paid, path: Path, **options: Any) -> RLMResult[str]:
-    paid.run = asyncio.create_task(paid.engine(path, **options).arun("?", TEXTS))
+async def until_done(paid: Paid, path: Path, context: Any = TEXTS, **options: Any) -> RLMResult[str]:
+    paid.run = asyncio.create_task(paid.engine(path, **options).arun("?", context))
     with pytest.raises(asyncio.CancelledError):
         await paid.run
     paid.ends_at = -1
-    return await paid.engine(path, **options).arun("?", TEXTS)
+    return await paid.engine(path, **options).arun("?", context)
 
 
 @pytest.mark.parametrize("ends_at", range(len(CALLS)))
@@ -250,3 +261,38 @@ async def test_what_chance_gives_is_the_runs_own(path: Path) -> None:
     assert not result.trace.warnings
     other = await Paid(*codes).engine(path.with_name("other.sqlite")).arun("?", TEXTS)
     assert other.answer != result.answer
+
+
+async def test_two_blind_runs_stay_two(path: Path) -> None:
+    """The second is no equal call that was made again."""
+    paid = Paid("answer['content'] = llm_query('x')[:1]\nanswer['ready'] = True")
+    first = await paid.engine(path, verify=Twice()).arun("?", TEXTS)
+    assert paid.asked == ["root 0", "x"] * 2
+    again = await paid.engine(path, verify=Twice()).arun("?", TEXTS)
+    assert len(paid.asked) == 4
+    assert (first.agreement, again.agreement) == ("agreed", "agreed")
+    assert again.trace.paid_usage.total_tokens == 0
+
+
+async def test_what_a_retriever_found_is_found_again(path: Path) -> None:
+    class Retriever:
+        def __init__(self) -> None:
+            self.queries: list[str] = []
+
+        async def retrieve(self, query: str) -> list[Document]:
+            self.queries.append(query)
+            return [Document(f"{query} {len(self.queries)}", f"About {query}.", {"n": len(self.queries)})]
+
+    retriever = Retriever()
+    codes = (
+        "found = retrieve('more')\nprint(found[0]['id'], found[0]['metadata'])",
+        "answer['content'] = f'{len(context)} {found[0][\"id\"]}'\nanswer['ready'] = True",
+    )
+    paid = Paid(*codes, ends_at=1)
+    result = await until_done(paid, path, context=retriever)
+    assert retriever.queries == ["?", "more"]
+    assert result.answer == "2 more 2"
+    assert not result.trace.warnings
+    again = await paid.engine(path).arun("?", retriever)
+    assert (again.trace.journal, retriever.queries) == ("finished", ["?", "more"])
+    assert again.answer == result.answer

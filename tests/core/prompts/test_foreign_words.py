@@ -27,12 +27,17 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM, FoldConversation
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Opened, Replied
+from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Opened, Replied, Verified
 from rlm_integrations.core.loop.observation import StepContext, bare_result, observe
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.fences import fence_tag
+from rlm_integrations.core.run.reconciling import Reconciling
 from rlm_integrations.core.session.memory import begun_anew, goes_on
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.evidence import Evidence, Found
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.wording import FOREIGN_CHARS, one_line
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
 
@@ -96,6 +101,26 @@ def misfit(words: str) -> str:
 def misfit_of_a_plain_reply(words: str) -> str:
     content = json.dumps({words: words, "n": words})
     return last_message(decide(rules(), State(OPENING), Replied(content, OPEN)))
+
+
+def objected(words: str) -> str:
+    checked = replace(rules(), verifies=True, misfit=lambda text, is_json: None)
+    state, _ = decide(checked, State(OPENING), Replied("```repl\nx\n```", OPEN))
+    answer = AnswerState(ready=True, content="42")
+    state, _ = decide(checked, state, CodeRan(StepDone(Output(), None, answer), budget=OPEN))
+    return last_message(decide(checked, state, Verified(words, OPEN)))
+
+
+def reconciled(first: str, second: str) -> str:
+    """Answers of two runs, which a third is given: each as foreign as a document, and so is what it cites."""
+
+    def result(answer: str) -> RLMResult[str]:
+        cited = (Citation(cited_text=answer, start_index=0, end_index=1, document_id=answer),)
+        trace = RLMTrace(question="q", context="c", limits=RLMLimits())
+        return RLMResult(answer, answer, cited, Evidence.of(Found((), ())), "answer", trace)
+
+    asked = Reconciling(result(first), result(second), AnswerType(None), KEY).question("how many?", 20_000)
+    return asked[-1].content
 
 
 def refused(call: ToolCall) -> str:
@@ -174,6 +199,8 @@ OURS = names("""
     nudge_no_code: step max_iterations quoted a_step_is_so like_this
     nudge_unfinished: step max_iterations why quoted a_step like_this
     nudge_misfit: step max_iterations quoted like_this
+    nudge_objected: step max_iterations quoted objected like_this
+    observation.answer_objected: tag
     last_call: limit tag
     repl_lost: retrieved
     observation.sub_calls_failed: n
@@ -193,6 +220,7 @@ OURS = names("""
     images.seen: documents have most
     images.unseen: documents have why
     root_system: max_output_chars context_kind chunk_use sub_calls sub_step code_goes all_run
+    reconcile: first_tag second_tag
     tool_rounds.result: tag
     tool_rounds.over: why
     tool_rounds.none: why
@@ -206,6 +234,7 @@ THE_USERS = names("""
     first_message: question
     instructions: instructions
     long_message: head tail
+    reconcile: schema
     tool: signature description
     sub_tools: tools
 """)
@@ -225,12 +254,15 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "fold.note.variables": lambda words: folded(variable=words)[1],
     "observation.answer_refused.why": lambda words: observed(answer=AnswerState(refused=words)),
     "observation.answer_misfit.why": misfit,
+    "observation.answer_objected.words": objected,
     "observation.variables.variables": lambda words: observed(variables=(words, words)),
     "observation.question_again.question": lambda words: observed(step=8, question=words),
     "observation.output.output": cut,
     "nudge_misfit.why": misfit_of_a_plain_reply,
     "last_call.draft": last_call,
     "last_call.question": lambda words: last_call(question=words),
+    "reconcile.first": lambda words: reconciled(words, "x"),
+    "reconcile.second": lambda words: reconciled("x", words),
     "repl_lost.reason": lambda words: observed(lost=words),
     "session_lost.reason": lambda words: bare_result(ReplLost(words)),
     "session_ended.reason": lambda words: begun_anew(words or "x").words,

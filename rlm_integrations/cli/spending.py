@@ -1,0 +1,49 @@
+"""`--ask-above`: a person is asked before a batch of sub-calls takes what a run costs above a bound."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.trace.events import Event, SubCallsReserved
+from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.terminal.console import progress_console
+from rlm_integrations.terminal.live_view import LiveView
+from rlm_integrations.terminal.run_view import batch_words
+
+
+class Spending:
+    """Pass `see` to an engine as `on_event`, in place of the view's: the batch waits for what the person says.
+
+    Args:
+        view: It knows what was spent so far, and makes room for the question.
+        bound: US dollars. Each time it was agreed to go above it, the next one is as much above what was agreed to.
+    """
+
+    def __init__(self, view: LiveView, bound: float) -> None:
+        self._view, self._step, self._bound = view, bound, bound
+
+    async def see(self, event: Event) -> None:
+        """Raises RunError, which ends the run, where the person does not agree, or nobody can be asked."""
+        self._view.see(event)
+        if not isinstance(event, SubCallsReserved) or event.count < 2:
+            return
+        spent = self._view.view.usage.cost_usd or 0.0
+        will_be = spent + (event.cost_usd or 0.0)
+        if event.cost_usd is not None and will_be <= self._bound:
+            return
+        words = f"{batch_words(event)} (${spent:.2f} spent so far)"
+        if not (sys.stdin.isatty() and progress_console().is_terminal):
+            raise RunError(
+                f"--ask-above {self._step:g}: stopped before {words}, for nobody can be asked here; add --yes to go "
+                "on, or pass a higher bound"
+            )
+        if not await in_thread(self._agreed, words):
+            raise RunError(f"--ask-above {self._step:g}: stopped before {words}")
+        self._bound = max(self._bound, will_be) + self._step
+
+    def _agreed(self, words: str) -> bool:
+        with self._view.making_room():
+            return typer.confirm(f"{words}. Go on?", err=True)

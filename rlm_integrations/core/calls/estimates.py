@@ -1,0 +1,36 @@
+"""What a batch of sub-calls will cost, about: said before it is sent."""
+
+from __future__ import annotations
+
+from rlm_integrations.core.calls.prices import Pricing
+from rlm_integrations.core.usage import Usage
+
+_CHARS_PER_TOKEN = 4
+_FIRST_REPLY_TOKENS = 200
+"""Assumed of a reply while none is there to go by."""
+
+
+class Estimates:
+    """Of one model in one run, from prices where they are known, else from what its calls so far were said to cost."""
+
+    def __init__(self, pricing: Pricing | None, name: str | None) -> None:
+        """`name` is what the model is called before it has replied."""
+        self._pricing = pricing
+        self._name = name
+        self._calls = 0
+        self._spent = Usage()
+
+    def see(self, usage: Usage, name: str | None) -> None:
+        """One reply has come."""
+        self._calls += 1
+        self._spent += usage
+        self._name = name or self._name
+
+    def cost_usd(self, calls: int, chars: int) -> float | None:
+        """About what so many calls cost, whose prompts have so many characters in all. None where nobody knows."""
+        each = self._spent.output_tokens / self._calls if self._calls else _FIRST_REPLY_TOKENS
+        usage = Usage(input_tokens=chars // _CHARS_PER_TOKEN, output_tokens=round(calls * each))
+        cost = None if self._pricing is None else self._pricing.cost_usd(usage, self._name)
+        if cost is None and self._spent.cost_usd is not None and self._spent.total_tokens:
+            return self._spent.cost_usd / self._spent.total_tokens * usage.total_tokens
+        return cost
