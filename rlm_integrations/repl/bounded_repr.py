@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from rlm_integrations.repl.awaitable_replies import AwaitableList, AwaitableStr
+from rlm_integrations.repl.map_results import MapResults
 
 
 class _BoundReachedError(Exception):
@@ -72,7 +73,7 @@ class _Writer:
             separator = ", "
 
 
-_PLAIN: dict[type, type] = {AwaitableStr: str, AwaitableList: list}
+_PLAIN: dict[type, type] = {AwaitableStr: str, AwaitableList: list, MapResults: list}
 _BRACKETS: dict[type, tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),

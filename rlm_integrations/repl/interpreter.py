@@ -20,6 +20,7 @@ from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.interpreter_state import InterpreterState
 from rlm_integrations.repl.llm_map import LlmMap
 from rlm_integrations.repl.llm_reduce import LlmReduce
+from rlm_integrations.repl.map_results import MapResults
 from rlm_integrations.repl.matches import Match, Matches
 from rlm_integrations.repl.model_time import ModelTime
 from rlm_integrations.repl.output import OutputStream, StepOutput
@@ -133,6 +134,8 @@ class Interpreter:
             self._output.write_matches(Matches.of(value, self._printed_chars))
         else:
             self._output.write(bounded_repr(value, self._max_output_chars))
+            if type(value) is MapResults and value.unresolved:
+                self._output.write(f"\n{value.note()}")
         self._output.write("\n")
 
     def _put_helpers_back(self) -> None:
@@ -145,6 +148,7 @@ class Interpreter:
         awaiting, max_chars = self._awaiting, settings.sub_call_chars
         sub_calls = SubCalls(self._host, corpus, max_chars, awaiting)
         rlms = Rlms(self._host, corpus, max_chars, awaiting) if settings.depth > 1 else sub_calls
+        maps = LlmMap(self._host)
         llm_reduce = LlmReduce(
             sub_calls.ask_all, corpus, chunk_chars=settings.chunk_chars, max_chars=max_chars, awaiting=awaiting
         )
@@ -162,7 +166,10 @@ class Interpreter:
             "rlm_query": rlms.rlm_query,
             "rlm_query_batched": rlms.rlm_query_batched,
             "recursive_llm": rlms.rlm_query,
-            "llm_map": LlmMap(sub_calls.ask_all, max_chars, awaiting).llm_map,
+            "llm_map": maps.llm_map,
+            "llm_filter": maps.llm_filter,
+            "llm_pairs": maps.llm_pairs,
+            "drop_unresolved": maps.drop_unresolved,
             "llm_reduce": llm_reduce.llm_reduce,
             **{kind.__name__: kind for kind in (FailedSubCall, SubCallError, SubCallLimitError)},
             "retrieve": Retrieve(self._host, corpus, awaiting).retrieve,

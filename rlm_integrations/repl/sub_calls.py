@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rlm_integrations.repl.asked_map import AskedMap, map_items, task_of
 from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.chunks import heading, without_heads
 from rlm_integrations.repl.corpus_view import CorpusView
@@ -51,26 +52,43 @@ class SubCalls:
         self._corpus = corpus
         self._max_chars = max_chars
 
-    def llm_query(self, prompt: str, context: Any = None, images: Any = None) -> str:
+    def llm_query(self, prompt: str, context: Any = None, schema: Any = None, images: Any = None) -> Any:
         """The reply of another language model, which sees this prompt and nothing else.
 
         `context`, a text or documents, goes below the prompt; of a match its document, or of a match in a corpus that
-        is one text the lines around it. `images` are pictures that it sees: items of `d["images"]`.
+        is one text the lines around it. `images` are pictures that it sees: items of `d["images"]`. With `schema`, as
+        `llm_map` takes it, the value of that type; a reply that is none is asked for again.
 
-        Raises SubCallError when the call fails, SubCallLimitError when the budget is spent, ValueError and TypeError
-        before anything is sent.
+        Raises SubCallError when the call fails or no reply was such a value, SubCallLimitError when the budget is
+        spent, ValueError and TypeError before anything is sent.
         """
         whole = self._with_context("prompt", prompt, context)
         check_prompt("prompt", whole, self._max_chars, _CUT)
         named = named_images("images", images, self._corpus)
-        return self._awaiting.given(ask(self._host, LlmQuery(str.__str__(whole), images=named), SubCallError))
+        if schema is None:
+            return self._awaiting.given(ask(self._host, LlmQuery(str.__str__(whole), images=named), SubCallError))
+        if named:
+            raise ValueError("schema and images: pass one of them; nothing was sent")
+        asked = self.asked([whole], schema)
+        asked.ask()
+        if 0 in asked.found:
+            return self._awaiting.given(asked.found[0])
+        why = asked.left.pop(0)
+        asked.tell()
+        raise SubCallError(f"llm_query: {why}")
 
-    def llm_query_batched(self, prompts: Iterable[Any]) -> list[str]:
+    def llm_query_batched(self, prompts: Iterable[Any], schema: Any = None) -> list[Any]:
         """The replies to many prompts, or pairs (prompt, images), asked side by side, in order.
 
-        A failed one is a FailedSubCall in its place.
+        A failed one is a FailedSubCall in its place. With `schema`, for prompts alone, the values, as `llm_map` gives
+        them.
         """
-        return self._awaiting.given(self.ask_all(prompts))
+        if schema is None:
+            return self._awaiting.given(self.ask_all(prompts))
+        given = listed("prompts", prompts)
+        asked = self.asked(given, schema)
+        asked.ask()
+        return asked.results(lambda found: [found.get(index) for index in range(len(given))])
 
     def ask_all(self, prompts: Iterable[Any]) -> list[str]:
         """The same for the REPL's own functions, which await nothing."""
@@ -87,6 +105,13 @@ class SubCalls:
         sent = pairs(listed("prompts", prompts))
         whole = [self._with_context(f"prompt {index}", *pair) for index, pair in enumerate(sent)]
         return self._awaiting.given(self._send(whole))
+
+    def asked(self, prompts: list[Any], schema: Any) -> AskedMap:
+        """Prompts for values, not asked yet. Raises TypeError and ValueError."""
+        for index, prompt in enumerate(prompts):
+            check_prompt(f"prompt {index}", prompt, self._max_chars, _CUT)
+        task, names = task_of("query", "prompt", "", schema), range(len(prompts))
+        return AskedMap(self._host, task, map_items(map(str.__str__, prompts), names), names)
 
     def _send(self, prompts: list[Any], images: list[list[list[str]]] | None = None) -> list[str]:
         for index, prompt in enumerate(prompts):

@@ -11,6 +11,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
 from rlm_integrations.repl.code_error import type_name
+from rlm_integrations.repl.map_results import MapResults
 from rlm_integrations.repl.matches import Matches
 
 _LISTED = 12
@@ -43,6 +44,8 @@ def describe(value: Any) -> str:
     if base is None:
         return type_name(value)
     size = f"{base.__len__(value):,}"
+    if kind is MapResults and value.unresolved:
+        size += f", {len(value.unresolved):,} unresolved"
     if base is str:
         return f"{type_name(value)} {size} chars"
     return f"{type_name(value)}{_item_type(value)} {size}"

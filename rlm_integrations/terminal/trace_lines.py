@@ -37,7 +37,7 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
     if omitted := trace.omitted_iterations:
         lines.append(Text(f"left out of this summary: {plural(omitted.count, 'iteration')}"))
     view = RunView(
-        iteration=trace.iteration_count,
+        iterations=trace.iteration_count,
         sub_calls=SubCallCounts(done=trace.sub_call_count, failed=trace.failed_sub_call_count),
         first_failure=_first_failure(trace),
         usage=trace.usage,

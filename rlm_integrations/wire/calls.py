@@ -35,6 +35,9 @@ MAX_ARGUMENT_CHARS = 10_000_000
 MAX_CHILD_CHARS = 20_000_000
 """Of the context of a child RLM, as it is sent."""
 
+ALL_MAPS = 0
+"""In place of the id of a map."""
+
 _NAME_SHOWN = 20
 
 
@@ -118,6 +121,41 @@ class RlmQuery(_HostFunction):
 
 
 @dataclass(frozen=True, slots=True)
+class LlmMap(_HostFunction):
+    """Have each of many items answered by a value, asking again for what fails.
+
+    Answered by `{"map": id, "values": [[index, value], ...], "left": [[index, why], ...]}`: what is left is on the
+    host's list of what is unresolved.
+    """
+
+    function: ClassVar[str] = "llm_map"
+    sent: str
+    """The task and its items, as `wire.typed_maps` writes them."""
+    map: int | None = None
+    """The map that these items are of; None for a new one."""
+
+    def __post_init__(self) -> None:
+        _check_text(self, "sent")
+        if self.map is not None:
+            _check_count(self, "map")
+
+
+@dataclass(frozen=True, slots=True)
+class MapLeft(_HostFunction):
+    """Say what of a map is unresolved now. Answered by None."""
+
+    function: ClassVar[str] = "map_left"
+    map: int
+    """ALL_MAPS: all so far, of which nothing is unresolved any more."""
+    left: str
+    """The items, as `wire.typed_maps` writes them."""
+
+    def __post_init__(self) -> None:
+        _check_count(self, "map")
+        _check_text(self, "left")
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieve(_HostFunction):
     """Fetch documents. Answered by all hits, `[{"id", "text", "metadata"}, ...]`.
 
@@ -170,7 +208,7 @@ class CallTool(_HostFunction):
             raise WrongCallError(f"{self.function}: a key of kwargs is not a str")
 
 
-Call = Reserve | LlmQuery | RlmQuery | Retrieve | Cite | CallTool
+Call = Reserve | LlmQuery | RlmQuery | LlmMap | MapLeft | Retrieve | Cite | CallTool
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +259,8 @@ def _chars(values: list[Any] | dict[str, Any]) -> int:
     return chars
 
 
-_KINDS: dict[str, type[Reserve | LlmQuery | RlmQuery | Retrieve | Cite | CallTool]] = {
-    kind.function: kind for kind in (Reserve, LlmQuery, RlmQuery, Retrieve, Cite, CallTool)
+_KINDS: dict[str, type[Call]] = {
+    kind.function: kind for kind in (Reserve, LlmQuery, RlmQuery, LlmMap, MapLeft, Retrieve, Cite, CallTool)
 }
 _FIELDS = {function: frozenset(kind.__match_args__) for function, kind in _KINDS.items()}
 

@@ -8,7 +8,8 @@ CONTEXT, ANSWER = "context", "answer"
 
 _ALWAYS = ("search", "chunks", "cite", "SHOW_VARS", "FINAL", "FINAL_VAR", "exit", "quit")
 _SUB_CALLS = (
-    *("llm_query", "llm_query_batched", "llm_map", "llm_reduce", "rlm_query", "rlm_query_batched", "recursive_llm"),
+    *("llm_query", "llm_query_batched", "llm_map", "llm_filter", "llm_pairs", "drop_unresolved", "llm_reduce"),
+    *("rlm_query", "rlm_query_batched", "recursive_llm"),
     *("FailedSubCall", "SubCallError", "SubCallLimitError"),
 )
 _RETRIEVER = ("retrieve",)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.sandboxes.choose import resolve_sandbox
-from rlm_integrations.wire.calls import Reserve
+from rlm_integrations.wire.calls import LlmMap, MapLeft, Reserve
 from rlm_integrations.wire.steps import StepDone
+from rlm_integrations.wire.typed_maps import read_map
 
 DOCUMENTS = [
     {
@@ -60,9 +62,40 @@ FUNCTIONS = {
         "print(llm_query('Q', context[:2]), llm_query('Q', search('plot 6', limit=1)), llm_query('Q', 'd1'))"
     ),
     "pairs": "rlm_query_batched([('Q', context[1]), ('Q', 'text'), 'alone'])",
-    "a map": "llm_map('Say it', [context[0], 'b', search('rent')[0]])",
-    "a map with choices": "llm_map('Say it', ['a', 'b'], choices=['Said', 'unsaid']), llm_map('Q', ['a'], ['no'])",
-    "a reduction": "llm_reduce('Say it', search('lease 1[23]')), llm_reduce('Say it')",
+    "a map": "llm_map('Say it', [context[0], 'b', search('rent')[0], {'name': 'x', 'year': 1}])",
+    "a map with choices": "llm_map('Say it', ['a', 'b'], choices=['Said', 'no']), llm_map('Q', ['a'], None, ['no'])",
+    "a map with a type": (
+        "print(llm_map('Q', ['a', 'bb'], int), llm_map('Q', ['a'], schema={'name': str, 'year': int}))\n"
+        "print(llm_map('Q', ['a'], schema=list[str]), llm_map('Q', ['a'], schema='str | None'))"
+    ),
+    "unresolved": (
+        "found = llm_map('Q', ['a', '?', 'b', '?'])\nprint(found, len(found), found.unresolved, [x for x in found])\n"
+        "found[1] = 'by hand'\nprint(found.unresolved, found[1], found == ['a', 2], isinstance(found, list))\n"
+        "print(found.ask_again().unresolved)\nprint(found.drop_unresolved())\ndrop_unresolved()\nSHOW_VARS()"
+    ),
+    "unresolved, shown": "llm_map('Q', ['a', '?', 'b', '?'])",
+    "a check": (
+        "def check(n):\n    if n == 1: return 'one'\n    assert n != 4, 'four'\n    return n != 5\n"
+        "found = llm_map('Q', ['a', 'bb', 'dddd', 'eeeee', '?'], schema=int, check=check)\n"
+        "print(found, found.unresolved, found.refused)"
+    ),
+    "a check that fails of itself": (
+        "found = llm_map('Q', ['a', 'bb'], schema=int, check=lambda n: 1 / (n - 2))\n"
+        "print(found, found.unresolved, found.refused)"
+    ),
+    "a filter": "found = llm_filter('C', ['a', 'b', '?'])\nprint(found, found.unresolved)",
+    "pairs of items": (
+        "found = llm_pairs('Q', ['a', 'b', '?'])\nprint(found, found.unresolved)\n"
+        "print(llm_pairs('Q', ['a', context[0]], ['c\\nb'])[0][0])"
+    ),
+    "a query with a schema": (
+        "print(llm_query('Q', schema=int), llm_query('Q', context[0], {'a': str}))\n"
+        "print(llm_query_batched(['a', '?'], schema=int))"
+    ),
+    "an answer of a map": "FINAL({'found': llm_map('Q', ['a', '?'])})\nanswer['content']",
+    "no schema": "try: llm_map('Q', ['a'], schema='a list')\nexcept TypeError as e: print(e)",
+    "no check": "try: llm_map('Q', ['a'], check='c')\nexcept TypeError as e: print(e)",
+    "too many pairs": "try: llm_pairs('Q', ['a'] * 1000)\nexcept ValueError as e: print(e)",
     "choices that are none": "try: llm_map('Say it', ['a'], choices=[3])\nexcept TypeError as e: print(e)",
     "a loop": "n = 0\nwhile n < 3:\n    n += 1\nelse:\n    print(n)",
 }  # fmt: skip
@@ -112,13 +145,35 @@ def _programs() -> dict[str, list[str]]:
     return programs
 
 
+def mapped(call: LlmMap) -> dict[str, Any]:
+    """A host that finds the length of each item, and nothing of those with a question mark."""
+    task, items = read_map(call.sent)
+    yes_no, words = task.schema == {"type": "boolean"}, task.schema is None
+    values = [
+        [
+            item.index,
+            "b" in item.text if yes_no else f"{item.text[:9]} {item.why}" if words else len(item.text + item.why),
+        ]
+        for item in items
+        if "?" not in item.text
+    ]
+    left = [[item.index, "no reply"] for item in items if "?" in item.text]
+    return {"map": call.map or 7, "values": values, "left": left}
+
+
 async def _shown(settings, attach, sandbox, context, programs) -> dict[str, str]:
     """What each program prints, or how it fails, in one session."""
 
     def answer(call):
-        prompt = getattr(call, "prompt", "")
-        numbered = "\n".join(f"[{n}] said" for n in re.findall(r"^\[(\d+)\]", prompt, re.M))
-        return 1 if isinstance(call, Reserve) else numbered or f"reply to {prompt}"
+        match call:
+            case Reserve():
+                return 1
+            case LlmMap():
+                return mapped(call)
+            case MapLeft():
+                return None
+            case _:
+                return f"reply to {getattr(call, 'prompt', '')}"
 
     repl = await resolve_sandbox(sandbox).open(context, settings(sub_call_chars=100_000, memory_mb=512))
     session = attach(repl, answer)

@@ -40,6 +40,9 @@ FUNCTIONS: dict[str, Any] = {
     "llm_query": SubCalls.llm_query,
     "llm_query_batched": SubCalls.llm_query_batched,
     "llm_map": LlmMap.llm_map,
+    "llm_filter": LlmMap.llm_filter,
+    "llm_pairs": LlmMap.llm_pairs,
+    "drop_unresolved": LlmMap.drop_unresolved,
     "llm_reduce": LlmReduce.llm_reduce,
     "rlm_query": SubCalls.rlm_query,
     "rlm_query_batched": SubCalls.rlm_query_batched,
@@ -54,10 +57,16 @@ def judge(text: str) -> str:
 
 
 def read(messages: Sequence[Message]) -> str:
-    """The sub-LM: a verdict, or one for each numbered item."""
+    """The sub-LM: a verdict, or one for each marked item."""
     asked = messages[-1].content
-    items = re.split(r"^\[(\d+)\] ", asked, flags=re.MULTILINE)[1:]
-    return "\n".join(f"[{n}] {judge(item)}" for n, item in zip(items[::2], items[1::2], strict=True)) or judge(asked)
+    form = verdict if "yes or no" in asked.lower() else judge
+    items = re.split(r"^\[(\d+-\w{4})\] ", asked, flags=re.MULTILINE)[1:]
+    found = "\n".join(f"[{mark}] {form(item)}" for mark, item in zip(items[::2], items[1::2], strict=True))
+    return found or form(asked.partition("alone.\n\n")[2] or asked)
+
+
+def verdict(text: str) -> str:
+    return "yes" if judge(text) == "complaint" and "A: a kettle" not in text else "no"
 
 
 def letters() -> dict[str, str]:

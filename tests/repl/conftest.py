@@ -16,6 +16,7 @@ from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.wire.calls import Call
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import AnswerState, CodeError, read_step_done
+from rlm_integrations.wire.typed_maps import read_map
 
 
 @dataclass
@@ -84,11 +85,19 @@ class Repl:
         return outcome.error.message
 
 
+def shout(payload: dict[str, Any]) -> dict[str, Any]:
+    """A host that finds for each item of a map what it says, in capitals."""
+    values = [[item.index, item.text.upper()] for item in read_map(payload["sent"])[1]]
+    return {"map": payload["map"] or 1, "values": values, "left": []}
+
+
 @pytest.fixture
 def host() -> ScriptedHost:
     batches = iter(range(1, 1_000))
     return ScriptedHost(
         {
+            "llm_map": shout,
+            "map_left": lambda payload: None,
             "llm_query": lambda payload: f"reply to {payload['prompt']}",
             "reserve": lambda payload: next(batches),
             "cite": lambda payload: None,

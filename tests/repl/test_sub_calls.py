@@ -217,8 +217,7 @@ def test_replies_can_be_awaited(repl, host, case):
 
 
 def test_a_map_can_be_awaited(repl, host):
-    host.answers["llm_query"] = lambda payload: "[1] x\n[2] y"
-    assert repl.value("await llm_map('Say it', ['a', 'b'])") == "['x', 'y']"
+    assert repl.value("await llm_map('Say it', ['a', 'b'])") == "['A', 'B']"
 
 
 def test_a_failed_slot_of_an_awaited_batch_is_still_one(repl, host):

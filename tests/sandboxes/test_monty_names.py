@@ -12,8 +12,9 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.sandboxes.monty import run_prelude
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox
-from rlm_integrations.wire.calls import Retrieve
+from rlm_integrations.wire.calls import LlmMap, Retrieve
 from rlm_integrations.wire.steps import StepDone
+from rlm_integrations.wire.typed_maps import read_map
 
 PRELUDE = "\n".join(
     path.read_text("utf-8") for path in sorted(Path(run_prelude.__file__).with_name("prelude").glob("*.txt"))
@@ -63,6 +64,12 @@ USES = (
         "rlm_query_batched(['a', ('b', context[0])])",
         "llm_map('say', [search('b')[0], context[1], 'x'])",
     ),
+    *(
+        "found = llm_map('say', ['a', '?'], 'str', check=lambda text: 'b' in text or 'no b')\nfound, found.unresolved",
+        "found[0] = 'b'\n[found.ask_again(), found.drop_unresolved()]",
+        "llm_filter('so', ['a', 'b', '?']), llm_pairs('so', ['a', 'b', '?'], ['c'])",
+        "drop_unresolved()",
+    ),
     *("llm_reduce('say')", "llm_reduce('say', search('c'))"),
     *("kept = {'a': [1, (2, None)], 'b': 'x' * 30}\nkept", "kept['c'] = search('a')", "[5] * 9_000"),
     *("FINAL('done')", "FINAL({'a': {1}, 2: ('b', 1.5)})", "FINAL_VAR('kept')", "FINAL_VAR('nothing')"),
@@ -89,9 +96,12 @@ async def open_monty(settings, attach):
 def _answer(call):
     if isinstance(call, Retrieve):
         return [{"id": "three", "text": "c d", "metadata": {}}]
+    if isinstance(call, LlmMap):
+        items = read_map(call.sent)[1]
+        values = [[item.index, item.text] for item in items if "?" not in item.text]
+        return {"map": 3, "values": values, "left": [[item.index, "?"] for item in items if "?" in item.text]}
     prompt = getattr(call, "prompt", "")
-    numbered = "\n".join(f"[{n}] said" for n in re.findall(r"^\[(\d+)\]", prompt, re.M))
-    return numbered or f"reply to {prompt}" if prompt else 1
+    return f"reply to {prompt}" if prompt else 1
 
 
 async def _outcomes(session):

@@ -18,10 +18,11 @@ from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
 from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.host.typed_maps import TypedMaps
 from rlm_integrations.core.journal.node_journal import CallJournal, NodeJournal
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
-from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmQuery, Reserve, Retrieve, RlmQuery
+from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmMap, LlmQuery, MapLeft, Reserve, Retrieve, RlmQuery
 
 
 class HostFunctions:
@@ -32,6 +33,7 @@ class HostFunctions:
         calls: ModelCalls,
         reservations: Reservations,
         sub_calls: SubCalls,
+        maps: TypedMaps,
         children: ChildRuns,
         retrieval: Retrieval,
         citations: Citations,
@@ -40,6 +42,7 @@ class HostFunctions:
     ) -> None:
         self._calls = calls
         self._reservations = reservations
+        self._maps = maps
         self._children = children
         self._sub_calls = sub_calls
         self._retrieval = retrieval
@@ -89,6 +92,10 @@ class HostFunctions:
                 return await self._sub_calls.query(call, step, kept)
             case RlmQuery():
                 return await self._children.query(call, step, kept)
+            case LlmMap():
+                return await self._maps.ask(call, step, kept)
+            case MapLeft():
+                return await self._maps.set_left(call)
             case Retrieve():
                 return await self._retrieval.fetch(call, step, kept)
             case Cite():

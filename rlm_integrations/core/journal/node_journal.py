@@ -79,10 +79,14 @@ class NodeJournal:
 
     async def call(self, iteration: int, call: Call) -> CallJournal:
         """For a call of the code in that iteration."""
+        return await self.call_below(self.step_of(iteration), iteration, call)
+
+    async def call_below(self, path: str, iteration: int, call: Call) -> CallJournal:
+        """The same, for one that another call comes to, whose path that is."""
         payload = {name: value for name, value in call.to_payload().items() if name not in ("batch", "index")}
         chars = sum([len(value) for value in payload.values() if isinstance(value, str)])
         hashed = await off_loop(chars, _payload_hash, payload) if chars > _LONG_CHARS else _payload_hash(payload)
-        made = f"{self.step_of(iteration)}{call.function} {hashed}"
+        made = f"{path}{call.function} {hashed}"
         self._calls[made] += 1
         return CallJournal(self, iteration, f"{made}.{self._calls[made]}|")
 
@@ -250,6 +254,10 @@ class CallJournal:
         """The next one that the call comes to."""
         self._requests += 1
         return Request(self._node, self.iteration, f"{self.path}{self._requests}", caches=True)
+
+    async def part(self, call: Call) -> CallJournal:
+        """For a sub-call that the host makes to answer it."""
+        return await self._node.call_below(self.path, self.iteration, call)
 
     def tool(self, name: str, arguments: Any) -> Request:
         """For a tool that the sub-LM calls while it answers."""

@@ -54,6 +54,8 @@ class Finish:
     """Whether the root LM never called it its answer: it stood in the REPL when a limit was met."""
     nothing_read: bool = False
     """Whether no code ran, over a corpus that the root LM has not seen whole."""
+    unresolved: str = ""
+    """Which results of its typed maps were unresolved, in words; "" where none were."""
     verified: bool | None = None
     """Whether the user's checks took it; None where there are none."""
     objection: str | None = None

@@ -40,6 +40,7 @@ from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
 from rlm_integrations.core.loop.window import Window, chars_of
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, nudge
@@ -51,13 +52,23 @@ _LAST_CALL_DRAFT_CHARS = 4_000
 
 
 def decide(rules: Rules, state: State, happening: Happening) -> Decision:
-    """The next state and action. Equal arguments give equal decisions."""
-    state, action = _decide(rules, state, happening)
+    """The next state and action. Equal arguments give equal decisions.
+
+    An answer is refused while typed maps have unresolved results, as long as something can be done about them; else it
+    says so.
+    """
+    after, action = _decide(rules, state, happening)
+    if isinstance(action, Finish) and after.unresolved:
+        if isinstance(happening, Replied | CodeRan) and _may_be_mended(rules, after, action, happening.budget):
+            if isinstance(happening, CodeRan):
+                return _on_code_ran(rules, state, happening, refused_for_maps=True)
+            return _refused_for_maps(rules, after, happening.budget)
+        action = replace(action, unresolved=unresolved_words(after.unresolved))
     if isinstance(action, Finish) and rules.verifies and not isinstance(happening, Verified):
         ran = happening if isinstance(happening, CodeRan) else None
-        state = state._replace(to_verify=action, ran=ran, draft=action.text, draft_is_json=action.is_json)
-        return state, Verify(action)
-    return state, action
+        after = after._replace(to_verify=action, ran=ran, draft=action.text, draft_is_json=action.is_json)
+        return after, Verify(action)
+    return after, action
 
 
 def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
@@ -140,9 +151,23 @@ def _answer_with_an_example(rules: Rules, state: State) -> Action | None:
     return Finish(said, "plain_reply") if parsed.blocks == state.example else None
 
 
-def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
-    """An answer ends the run; else there is something to show."""
+def _may_be_mended(rules: Rules, state: State, finish: Finish, budget: BudgetView) -> bool:
+    """Whether the root LM can still do something about an answer."""
+    of_itself = state.last_call is None and finish.stop_reason in ("answer", "plain_reply")
+    return of_itself and _limit_met(rules, state, budget) is None
+
+
+def _refused_for_maps(rules: Rules, state: State, budget: BudgetView) -> Decision:
+    """A reply without code was an answer, and is refused."""
+    where = _where(rules, state, "")
+    told = nudge("nudge_unresolved", rules.protocol, why=refused_for(state.unresolved), **where)
+    return _go_on(rules, state, result_of_refused(state.parsed, told), budget)
+
+
+def _on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: bool = False) -> Decision:
+    """An answer ends the run, unless it is `refused_for_maps`; else there is something to show."""
     outcome, misfit = ran.outcome, None
+    state = state._replace(unresolved=ran.unresolved)
     changes = _failed_so(state, failure(outcome))
     if isinstance(outcome, StepDone):
         answer = outcome.answer
@@ -150,7 +175,7 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
         changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
         if answer.ready:
             misfit = rules.misfit(answer.content, answer.is_json)
-            if misfit is None:
+            if misfit is None and not refused_for_maps:
                 finish = Finish(answer.content, state.last_call or "answer", answer.is_json)
                 return state._replace(example=(), **changes), finish
     elif state.last_call is None:
@@ -160,7 +185,12 @@ def _on_code_ran(rules: Rules, state: State, ran: CodeRan) -> Decision:
     word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
         return state, _last_answer(rules, state, word or "")
-    return _go_on(rules, state, _observation(rules, state, ran, misfit, word is not None, example), ran.budget)
+    return _go_on(
+        rules,
+        state,
+        _observation(rules, state, ran, misfit, word is not None, example, refused_for_maps=refused_for_maps),
+        ran.budget,
+    )
 
 
 def _on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
@@ -194,6 +224,8 @@ def _observation(
     no_variable: bool = False,
     example: bool = False,
     objected: str | None = None,
+    *,
+    refused_for_maps: bool = False,
 ) -> str:
     """What the root LM is shown of the code of its last reply."""
     context = StepContext(
@@ -208,6 +240,7 @@ def _observation(
         unfinished=state.unfinished,
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(ran.outcome.output)),
         misfit=misfit,
+        refused_for_maps=refused_for_maps,
         objected=objected,
         unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
         no_variable=no_variable,

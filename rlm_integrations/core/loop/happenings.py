@@ -33,6 +33,22 @@ class FailedBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class UnresolvedMap:
+    """A typed map of which some items have no value."""
+
+    function: str
+    """What code calls it by, for instance "llm_map"."""
+    instruction: str
+    """Its first words, in one line; "" where it has none."""
+    of: int
+    """How many items there were."""
+    left: tuple[tuple[str, str], ...]
+    """What code calls those by that have none, and why they have none."""
+    new: bool = False
+    """Whether that came about in the last step."""
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """The corpus is read, and the conversation with the root LM has its first messages."""
 
@@ -77,6 +93,8 @@ class CodeRan:
     sub_calls_made: int = 0
     sub_call_seconds: float = 0.0
     failed_batches: Sequence[FailedBatch] = ()
+    unresolved: tuple[UnresolvedMap, ...] = ()
+    """The maps of this answer of which something is unresolved now."""
     retrieved: int = 0
     """Documents that a retriever has added to `context` in this run."""
     budget: BudgetView = BudgetView()

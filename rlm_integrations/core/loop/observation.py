@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch
+from rlm_integrations.core.loop.unresolved import refused_for, unresolved_lines
 from rlm_integrations.core.prompts.texts import fill, observation_part, protocol_part
 from rlm_integrations.core.wording import number, one_line, plural, shortened
 from rlm_integrations.wire.steps import CodeError, Output, ReplLost, StepDone
@@ -44,6 +45,8 @@ class StepContext:
     """Why the reply is no whole one, where it is none."""
     misfit: str | None = None
     """Why the answer does not fit its schema, where it was ready and does not."""
+    refused_for_maps: bool = False
+    """Whether the answer was refused since typed maps have unresolved results."""
     objected: str | None = None
     """What is said of the answer, where the user's checks refused it."""
     unseen_final: bool = False
@@ -74,6 +77,7 @@ def observe(ran: CodeRan, at: StepContext) -> str:
         lines.append(quoted_blocks(at.quoted))
     lines += _about_the_reply(at)
     lines += [_failed_batch(batch, again=at.step < at.max_iterations - 1) for batch in ran.failed_batches]
+    lines += [refused_for(ran.unresolved)] if at.refused_for_maps else unresolved_lines(ran.unresolved)
     if isinstance(outcome, StepDone):
         lines += _answer_and_variables(outcome, at)
     lines += _reminders(ran.budget, at)

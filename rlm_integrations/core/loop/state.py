@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, Finish
-from rlm_integrations.core.loop.happenings import CodeRan, RootCallFailed
+from rlm_integrations.core.loop.happenings import CodeRan, RootCallFailed, UnresolvedMap
 from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.loop.window import Window
 
@@ -115,6 +115,8 @@ class State(NamedTuple):
     """Why the last step that ran code failed, in one line; "" where it did not."""
     failures: int = 0
     """How many steps in a row failed so."""
+    unresolved: tuple[UnresolvedMap, ...] = ()
+    """Typed maps of which something had no value after the last step."""
     last_call: StopReason | None = None
     """The limit that was met, once the last call is on its way."""
     to_verify: Finish | None = None

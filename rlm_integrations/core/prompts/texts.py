@@ -90,6 +90,11 @@ def tool_round_part(part: str, **values: object) -> str:
     return _parts("tool_rounds")[part].rstrip("\n").format(**values)
 
 
+def map_part(part: str, **values: object) -> str:
+    """One `### part` of `prompts/llm_map.md`, filled in."""
+    return _parts("llm_map")[part].rstrip("\n").format(**values)
+
+
 @dataclass(frozen=True, slots=True)
 class ToolDescription:
     """A host function of the user, as the root LM is told of it."""

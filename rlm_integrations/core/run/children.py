@@ -111,9 +111,11 @@ class Children:
 def _caveat(finish: Finish, limits: RLMLimits) -> str:
     if finish.nothing_read:
         return NOTHING_READ_NOTE
+    unresolved = f"it rests on results of which some are missing: {finish.unresolved}" if finish.unresolved else ""
     if finish.stop_reason in ("answer", "plain_reply"):
-        return ""
-    return f"it was ended by {limit_words(finish.stop_reason, limits)}: this may be incomplete"
+        return unresolved
+    ended = f"it was ended by {limit_words(finish.stop_reason, limits)}: this may be incomplete"
+    return f"{ended}; {unresolved}" if unresolved else ended
 
 
 class _RootCalls:

@@ -23,10 +23,12 @@ from rlm_integrations.core.host.child_runs import ChildRuns
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.open_maps import OpenMaps
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_calls import ToolCalls
+from rlm_integrations.core.host.typed_maps import TypedMaps
 from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
@@ -112,6 +114,7 @@ class Node:
         self._host: HostFunctions
         self._retrieval: Retrieval | None = None
         self._retrieved_before: tuple[Document, ...] = ()
+        self._maps: OpenMaps
         self._repl: LiveRepl | None = None
         self._cause: Exception | None = None
         """What the root LM last raised."""
@@ -227,10 +230,13 @@ class Node:
         retrieval = self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
         reservations = Reservations(shared.calls.budget, settings.depth, self._emit, shared.sub.estimates)
         children = Children(shared, self._path, self._turn, Node)
+        sub_calls = sub_calls_of(shared, retrieval, reservations, foreign, self._emit, settings.sub_call_chars)
+        self._maps = OpenMaps()
         self._host = HostFunctions(
             shared.calls,
             reservations,
-            sub_calls_of(shared, retrieval, reservations, foreign, self._emit, settings.sub_call_chars),
+            sub_calls,
+            TypedMaps(sub_calls, reservations, shared.calls.budget, self._maps, settings.sub_call_chars),
             ChildRuns(children.run, settings.sub_call_chars, retrieval, reservations, self._emit),
             retrieval,
             Citations(retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
@@ -388,6 +394,7 @@ class Node:
         assert self._repl is not None
         await self._turn.begin()
         step = StepRecord(iteration, self._account.seconds)
+        self._maps.begin_step()
         await self._emit(CodeStarted(iteration, blocks))
         began = self._account.seconds()
         seconds = max(0.0, self._budget.seconds_left(last_call=self._shared.calls.last_call))
@@ -401,6 +408,7 @@ class Node:
         if isinstance(outcome, StepDone):
             facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
         else:
+            self._maps.forget()
             facts |= {"lost": outcome.reason}
         await self._emit(CodeEnded(iteration, self._running(iteration).model_copy(update=facts)))
         if self._host.fatal is not None:
@@ -411,6 +419,7 @@ class Node:
             sub_calls_made=step.sub_calls_made,
             sub_call_seconds=step.seconds,
             failed_batches=step.failed_batches(),
+            unresolved=self._maps.unresolved(),
             retrieved=len(self.retrieved),
             budget=self._view(),
         )

@@ -22,6 +22,7 @@ from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.limit_met import limit_warning, unverified_warning
 from rlm_integrations.core.loop.nothing_read import nothing_read_warning
+from rlm_integrations.core.loop.unresolved import unresolved_warning
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
 from rlm_integrations.core.run.journalled import Ended, begin, end_row, ended_before, with_its_fences
@@ -192,6 +193,8 @@ class RunTree:
         """Tell of an answer that is less than it looks."""
         if action.nothing_read:
             await self._account.emit(Warned("nothing_read", nothing_read_warning(self._question)))
+        if action.unresolved:
+            await self._account.emit(Warned("unresolved", unresolved_warning(action.unresolved, self._question)))
         warning = limit_warning(action, self._question, self._plan.limits)
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))

@@ -298,6 +298,7 @@ class Warned(_Moment):
         "differed",
         "cost_unknown",
         "replay_diverged",
+        "unresolved",
     ]
     message: str
 

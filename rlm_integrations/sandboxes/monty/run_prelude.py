@@ -9,7 +9,7 @@ from rlm_integrations.wire.settings import ReplSettings
 
 _FOLDER = Path(__file__).with_name("prelude")
 _PARTS = (
-    *("names", "matches", "builtins", "passed_values", "functions"),
+    *("names", "matches", "map_results", "builtins", "passed_values", "functions"),
     *("shown_values", "variables", "answer", "corpus"),
 )
 _TOOL = """

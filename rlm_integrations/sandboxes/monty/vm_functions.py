@@ -16,12 +16,12 @@ from rlm_integrations.repl.cite import Cite
 from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
 from rlm_integrations.repl.host_calls import Retrieve, tool_function
 from rlm_integrations.repl.host_port import HostPort
-from rlm_integrations.repl.llm_map import LlmMap
 from rlm_integrations.repl.llm_reduce import LlmReduce
 from rlm_integrations.repl.matches import Match, Passage, printed_form
 from rlm_integrations.repl.rlm_query import Rlms
 from rlm_integrations.repl.search import Search
 from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
+from rlm_integrations.sandboxes.monty.vm_maps import VmMaps
 from rlm_integrations.wire.settings import ReplSettings
 
 _PART_CHARS = 16_000_000  # the VM takes at most 256 MiB at once
@@ -46,7 +46,7 @@ class VmFunctions:
         self._retrieve = Retrieve(host, corpus).retrieve
         self._sub_calls = SubCalls(host, corpus, settings.sub_call_chars)
         self._rlms = Rlms(host, corpus, settings.sub_call_chars) if settings.depth > 1 else self._sub_calls
-        self._llm_map = LlmMap(self._sub_calls.llm_query_batched, settings.sub_call_chars).llm_map
+        self._maps = VmMaps(host, self._sub_calls, self._one)
         self._llm_reduce = LlmReduce(
             self._sub_calls.llm_query_batched,
             corpus,
@@ -76,7 +76,9 @@ class VmFunctions:
                 "_rlm_host_llm_query_batched": self.llm_query_batched,
                 "_rlm_host_rlm_query": self.rlm_query,
                 "_rlm_host_rlm_query_batched": self.rlm_query_batched,
-                "_rlm_host_llm_map": self.llm_map,
+                "_rlm_host_map": self.map,
+                "_rlm_host_map_again": self.map_again,
+                "_rlm_host_map_left": self._maps.left,
                 "_rlm_host_llm_reduce": self.llm_reduce,
             }
         if self.retriever:
@@ -92,8 +94,8 @@ class VmFunctions:
     def chunks(self, docs: Any, size: Any) -> Part:
         return self._parts(self._chunks(self._docs(docs), size))
 
-    def llm_query(self, prompt: Any, context: Any, images: Any) -> str:
-        return self._sub_calls.llm_query(_value(prompt), self._docs(context), self._docs(images))
+    def llm_query(self, prompt: Any, context: Any, schema: Any, images: Any) -> Any:
+        return self._sub_calls.llm_query(_value(prompt), self._docs(context), schema, self._docs(images))
 
     def llm_query_batched(self, prompts: list[Any]) -> Part:
         return self._parts(map(_reply, self._sub_calls.llm_query_batched(self._prompts(prompts))))
@@ -104,9 +106,12 @@ class VmFunctions:
     def rlm_query_batched(self, prompts: list[Any]) -> Part:
         return self._parts(map(_reply, self._rlms.rlm_query_batched(self._prompts(prompts))))
 
-    def llm_map(self, instruction: Any, items: list[Any], choices: Any) -> Part:
-        among = list(map(_value, cast("list[Any]", choices))) if isinstance(choices, list) else choices
-        return self._parts(map(_reply, self._llm_map(_value(instruction), map(self._one, items), among)))
+    def map(self, *asked: Any) -> tuple[int, Part]:
+        number, outcomes = self._maps.ask(*map(_value, asked[:2]), *asked[2:])
+        return number, self._parts(outcomes)
+
+    def map_again(self, *asked: Any) -> Part:
+        return self._parts(self._maps.again(*asked))
 
     def llm_reduce(self, instruction: Any, docs: Any) -> str:
         return self._llm_reduce(_value(instruction), self._docs(docs))
@@ -203,7 +208,7 @@ def _size(item: Any) -> int:
     """Characters that an item of a result counts: many small ones take more memory than their text."""
     if isinstance(item, str):
         return 100 + len(item)
-    return 200 + sum(len(part) for part in item if isinstance(part, str))
+    return 200 + sum(len(part if isinstance(part, str) else repr(part)) for part in item)
 
 
 def _within_memory(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -27,6 +27,7 @@ from rlm_integrations.core.host.child_runs import ChildEnd, ChildRuns, ChildTask
 from rlm_integrations.core.host.citations import Citations
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.functions import HostFunctions
+from rlm_integrations.core.host.open_maps import OpenMaps
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
@@ -36,6 +37,7 @@ from rlm_integrations.core.host.sub_tools import read_sub_tools
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.host.tool_loop import ToolLoop
 from rlm_integrations.core.host.tools import read_tools
+from rlm_integrations.core.host.typed_maps import TypedMaps
 from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolRound
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
@@ -146,7 +148,8 @@ class Play:
         children = ChildRuns(self.children().run, 1_000, retrieval, reservations, self._emit)
         citations = Citations(retrieval.document, self._emit, set(), partial(origin_in, corpus))
         tools = ToolCalls(read_tools([self.tool]), RunThreads(), foreign)
-        self.host = HostFunctions(self.calls, reservations, sub_calls, children, retrieval, citations, tools)
+        maps = TypedMaps(sub_calls, reservations, self.budget, OpenMaps(), 1_000)
+        self.host = HostFunctions(self.calls, reservations, sub_calls, maps, children, retrieval, citations, tools)
         self._tasks: list[asyncio.Task[Reply | Refusal]] = []
 
     def children(self) -> Children:

@@ -296,3 +296,18 @@ async def test_what_a_retriever_found_is_found_again(path: Path) -> None:
     again = await paid.engine(path).arun("?", retriever)
     assert (again.trace.journal, retriever.queries) == ("finished", ["?", "more"])
     assert again.answer == result.answer
+
+
+@pytest.mark.parametrize("ends_at", range(1, 5))
+async def test_a_map_that_the_host_asks_goes_on_too(path: Path, ends_at: int) -> None:
+    """Its packs are sub-calls of their own."""
+    code = (
+        "texts = [f'{n} ' + 'x' * 40_000 for n in range(6)]\n"
+        "answer['content'] = str([reply[:1] for reply in llm_map('Say its number.', texts)])\nanswer['ready'] = True"
+    )
+    paid = Paid(code, ends_at=ends_at)
+    result = await until_done(paid, path, limits={"max_concurrency": 1})
+    replies = [asked for asked in paid.asked if asked != "root 0"]
+    assert len(replies) == len(set(replies)) > 2
+    assert len(paid.asked) == 1 + result.trace.sub_call_count
+    assert not [warning for warning in result.trace.warnings if "journal" in warning]

@@ -27,7 +27,15 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM, FoldConversation
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, FailedBatch, Opened, Replied, Verified
+from rlm_integrations.core.loop.happenings import (
+    BudgetView,
+    CodeRan,
+    FailedBatch,
+    Opened,
+    Replied,
+    UnresolvedMap,
+    Verified,
+)
 from rlm_integrations.core.loop.observation import StepContext, bare_result, observe
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts import texts
@@ -96,6 +104,24 @@ def misfit(words: str) -> str:
     content = json.dumps({words: words, "n": words})
     answer = AnswerState(ready=True, content=content, is_json=True)
     return last_message(decide(rules(), state, CodeRan(StepDone(Output(), None, answer), budget=OPEN)))
+
+
+def open_map(words: str) -> UnresolvedMap:
+    return UnresolvedMap("llm_map", one_line(words, 60), 9, ((words, words),) * 9, new=True)
+
+
+def unresolved(words: str, *, ready: bool = False) -> str:
+    state, _ = decide(untyped(), State(OPENING), Replied("```repl\nx\n```", OPEN))
+    outcome = StepDone(Output(), None, AnswerState(ready=ready, content="an answer"))
+    return last_message(decide(untyped(), state, CodeRan(outcome, unresolved=(open_map(words),) * 3, budget=OPEN)))
+
+
+def unresolved_of_a_plain_reply(words: str) -> str:
+    return last_message(decide(untyped(), State(OPENING, unresolved=(open_map(words),)), Replied("FINAL(9)", OPEN)))
+
+
+def untyped() -> Rules:
+    return replace(rules(), misfit=lambda text, is_json: None)
 
 
 def misfit_of_a_plain_reply(words: str) -> str:
@@ -199,6 +225,7 @@ OURS = names("""
     nudge_no_code: step max_iterations quoted a_step_is_so like_this
     nudge_unfinished: step max_iterations why quoted a_step like_this
     nudge_misfit: step max_iterations quoted like_this
+    nudge_unresolved: step max_iterations quoted like_this
     nudge_objected: step max_iterations quoted objected like_this
     observation.answer_objected: tag
     last_call: limit tag
@@ -245,6 +272,19 @@ A_TOOLS = names("""
     tool_rounds.cut: head tail
 """)
 """These stand in the result of a tool, which is foreign from end to end: a message of its own, or in a fence."""
+A_SUB_CALLS = names("""
+    llm_map.pack: instruction form n first items
+    llm_map.lone: instruction form items
+    llm_map.query: items form
+    llm_map.filter: condition
+    llm_map.pairs: question
+    llm_map.form: whose what
+    llm_map.form_choices: choices
+    llm_map.form_schema: schema
+    llm_map.before: why
+    llm_map.query_before: why
+""")
+"""These stand in the prompt of a sub-call, which the code of the root LM wrote; tests/core/host has its items."""
 FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.error.message": error,
     "observation.error.source": lambda words: error(source=words),
@@ -258,7 +298,10 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.variables.variables": lambda words: observed(variables=(words, words)),
     "observation.question_again.question": lambda words: observed(step=8, question=words),
     "observation.output.output": cut,
+    "observation.unresolved.maps": unresolved,
+    "observation.answer_unresolved.maps": lambda words: unresolved(words, ready=True),
     "nudge_misfit.why": misfit_of_a_plain_reply,
+    "nudge_unresolved.why": unresolved_of_a_plain_reply,
     "last_call.draft": last_call,
     "last_call.question": lambda words: last_call(question=words),
     "reconcile.first": lambda words: reconciled(words, "x"),
@@ -315,7 +358,7 @@ def placeholders() -> set[str]:
 
 
 def test_every_placeholder_is_known() -> None:
-    assert sorted(placeholders()) == sorted([*OURS, *THE_USERS, *A_TOOLS, *FOREIGN])
+    assert sorted(placeholders()) == sorted([*OURS, *THE_USERS, *A_TOOLS, *A_SUB_CALLS, *FOREIGN])
 
 
 def at_the_margin(message: str) -> list[str]:

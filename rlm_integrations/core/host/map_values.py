@@ -1,0 +1,173 @@
+"""The value that a reply means, by the schema that it is to fit. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, cast
+
+from rlm_integrations.core.host.json_values import JsonValues, WrongSchemaError
+from rlm_integrations.core.host.map_replies import NO_REPLY, first_paragraph
+from rlm_integrations.core.loop.embedded_json import embedded_json
+from rlm_integrations.core.loop.near_json import mended_json, plain_values, unwrapped
+from rlm_integrations.core.prompts.texts import map_part
+from rlm_integrations.core.wording import one_line
+
+_YES_NO = {"yes": True, "true": True, "no": False, "false": False}
+_AROUND = " \t\n*_`\"'“”‘’.,;:!|"
+_SHOWN_CHARS = 80
+_MOST_CHARS = 200_000
+"""Of a reply that is read as a value."""
+
+
+class MapValues:
+    """Reads what is said of items. Raises WrongSchemaError for a schema that cannot be checked."""
+
+    def __init__(self, schema: dict[str, Any] | None) -> None:
+        self._schema = schema
+        self._values = JsonValues({} if schema is None else schema)
+        self._choices = _choices(schema)
+        self._kind = None if schema is None else schema.get("type")
+        self._strings = _takes_strings(schema)
+
+    def form(self, lone: bool) -> str:
+        """What a reply is, for the model; "" where any words are."""
+        if self._schema is None:
+            return ""
+        if self._choices:
+            what = map_part("form_choices", choices=", ".join(self._choices.values()))
+        elif self._kind in ("boolean", "integer", "number", "null") and len(self._schema) == 1:
+            what = map_part(f"form_{self._kind}")
+        elif self._schema == {"type": "string"}:
+            return ""
+        else:
+            what = map_part("form_schema", schema=json.dumps(self._schema, ensure_ascii=False))
+        return map_part("form", whose="The" if lone else "Each", what=what)
+
+    def read(self, words: str) -> tuple[Any, str | None]:
+        """The value that the words mean, and why they mean none."""
+        if not words.strip():
+            return None, NO_REPLY
+        if len(words) > _MOST_CHARS:
+            return None, f"the reply has {len(words):,} characters"
+        paragraph = first_paragraph(words)
+        if self._schema is None:
+            return (paragraph, None) if paragraph else (None, NO_REPLY)
+        if self._choices:
+            lines = [paragraph, *paragraph.splitlines()[:1]]
+            chosen = [self._choices[_folded(line)] for line in lines if _folded(line) in self._choices]
+            return (chosen[0], None) if chosen else (None, f"the reply {_shown(paragraph)} is none of the choices")
+        return self._typed(words, paragraph)
+
+    def _typed(self, words: str, paragraph: str) -> tuple[Any, str | None]:
+        first: str | None = None
+        for value in self._candidates(words, paragraph):
+            value = self._mended(value)
+            why = self._values.misfit(value)
+            if why is None:
+                return value, None
+            first = first or why
+        return None, f"the reply {_shown(paragraph)} does not fit: {first or 'it is no JSON'}"
+
+    def _candidates(self, words: str, paragraph: str) -> Iterator[Any]:
+        """What the words may mean, the likeliest first."""
+        yield from _decoded(words.strip())
+        yield from _decoded(paragraph)
+        if self._kind == "boolean" and _folded(paragraph) in _YES_NO:
+            yield _YES_NO[_folded(paragraph)]
+        if self._kind not in ("boolean", "integer", "number", "string"):
+            yield from _embedded(words)
+        for text in plain_values(paragraph.partition("\n")[0], whole_numbers=self._kind == "integer"):
+            yield from (value for value in _decoded(text) if value is None or isinstance(value, (int, float)))
+        if self._strings:
+            yield paragraph
+
+    def _mended(self, value: Any) -> Any:
+        """A whole number as int; choices within it as they are spelled in the schema."""
+        if self._kind == "integer" and isinstance(value, float) and value.is_integer():
+            return int(value)
+        return _respelled(value, self._schema, 0)
+
+
+def _embedded(words: str) -> Iterator[Any]:
+    """The one object or array among words; of several it is not known which is meant."""
+    found = embedded_json(words)
+    if len(found) > 1:
+        return
+    mended = mended_json(words)
+    for text in [*found, *([] if mended is None else [mended])]:
+        yield from _decoded(text)
+        for inner in unwrapped(text):
+            yield from _decoded(inner)
+
+
+def _decoded(text: str) -> Iterator[Any]:
+    """The JSON value of the text, where it is one, and all numbers in it are."""
+    try:
+        yield json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _finite(written: str) -> float:
+    value = float(written)
+    if not math.isfinite(value):
+        raise ValueError(written)
+    return value
+
+
+def _choices(schema: dict[str, Any] | None) -> dict[str, str]:
+    """The texts that a schema takes alone, by what a reply is compared as."""
+    texts: Any = None if schema is None else schema.get("enum")
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in cast("list[Any]", texts)):
+        return {}
+    by_folded: dict[str, str] = {}
+    for text in cast("list[str]", texts):
+        if not _folded(text):
+            raise WrongSchemaError(f"choices: {text!r:.80} has no word in it")
+        if by_folded.setdefault(_folded(text), text) != text:
+            raise WrongSchemaError(f"choices: {text!r:.80} differs from another by case or marks alone")
+    return by_folded
+
+
+def _takes_strings(schema: Any) -> bool:
+    """Whether words as they stand may be the value."""
+    if not isinstance(schema, dict):
+        return False
+    each = cast("dict[str, Any]", schema)
+    kinds = each.get("type", ())
+    return "string" in ([kinds] if isinstance(kinds, str) else kinds) or any(
+        _takes_strings(inner) for inner in each.get("anyOf", ())
+    )
+
+
+def _respelled(value: Any, schema: Any, level: int) -> Any:
+    """The value with texts as an enum of the schema spells them: models change the case."""
+    if not isinstance(schema, dict) or level > 60:
+        return value
+    of = cast("dict[str, Any]", schema)
+    if isinstance(value, str) and isinstance(of.get("enum"), list):
+        same = [each for each in of["enum"] if isinstance(each, str) and _folded(each) == _folded(value)]
+        return same[0] if len(same) == 1 else value
+    if isinstance(value, list):
+        return [_respelled(item, of.get("items"), level + 1) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        fields: Any = of.get("properties")
+        known: dict[str, Any] = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
+        return {
+            key: _respelled(inner, known.get(key), level + 1) for key, inner in cast("dict[str, Any]", value).items()
+        }
+    return value
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).strip(_AROUND).casefold()
+
+
+def _shown(text: str) -> str:
+    return repr(one_line(text, _SHOWN_CHARS))
