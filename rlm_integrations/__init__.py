@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from rlm_integrations.core.host.tools import Tool
     from rlm_integrations.core.image import Image
+    from rlm_integrations.core.journal.settings import Journal
     from rlm_integrations.core.language_model import (
         Completion,
         LanguageModel,
@@ -67,7 +68,13 @@ if TYPE_CHECKING:
     )
     from rlm_integrations.core.trace.records import RLMTrace
     from rlm_integrations.core.trace.result import RLMResult
-    from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError
+    from rlm_integrations.core.trace.run_errors import (
+        JournalError,
+        LimitReachedError,
+        RootModelError,
+        RunError,
+        SandboxError,
+    )
     from rlm_integrations.core.usage import Usage
     from rlm_integrations.engine import RLMEngine
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
@@ -89,6 +96,7 @@ _NAMES_OF = {
     ),
     "core.host.tools": ("Tool",),
     "core.image": ("Image",),
+    "core.journal.settings": ("Journal",),
     "core.language_model": (
         "Completion",
         "LanguageModel",
@@ -135,6 +143,7 @@ _NAMES_OF = {
     "core.trace.records": ("RLMTrace",),
     "core.trace.result": ("RLMResult",),
     "core.trace.run_errors": (
+        "JournalError",
         "LimitReachedError",
         "RootModelError",
         "RunError",
@@ -171,6 +180,8 @@ __all__ = [
     "InvalidArgumentError",
     "IterationEnded",
     "IterationStarted",
+    "Journal",
+    "JournalError",
     "LanguageModel",
     "LimitReachedError",
     "Message",

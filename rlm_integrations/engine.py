@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool, offered, read_sub_tools
 from rlm_integrations.core.host.tools import read_tools
+from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
@@ -78,6 +80,8 @@ class RLMEngine(Generic[AnswerT]):
         around_sub_call: Wraps each sub-call of a sub-LM that has tools; see `AroundSubCall`.
         ends_run: Whether an exception of a tool, a retriever or a model is no failure, but meant for whoever called
             the run, which it then ends: it is raised as it is, with a `.result`, and the code is told nothing of it.
+        journal: A file, or a Journal, in which runs keep what they paid for before they use it: the same call, made
+            again after a kill, goes on where it was.
 
     Raises InvalidArgumentError, and SandboxUnavailableError where nothing can confine the REPL.
     An engine holds no live resource: one serves any number of runs, threads and event loops.
@@ -104,6 +108,7 @@ class RLMEngine(Generic[AnswerT]):
         around_child: AroundChild | None = None,
         around_sub_call: AroundSubCall | None = None,
         ends_run: EndsRun | None = None,
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None:
         check_model(llm, "llm")
         if sub_llm is not None:
@@ -156,23 +161,32 @@ class RLMEngine(Generic[AnswerT]):
             around_child=around_child,
             around_sub_call=around_sub_call,
             ends_run=ends_run,
+            journal=Journal.of(journal),
         )
 
-    def run(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
+    def run(
+        self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
+    ) -> RLMResult[AnswerT]:
         """Answer the question over the context, from sync code, inside a running event loop too.
 
         The run lives on an event loop in a thread of its own; the models' `complete_sync` is used where there is one.
+
+        `run_id` names the run in the journal, where equal calls are not to be the same run. Raises
+        InvalidArgumentError where it is that of another question or context, or of a run that is going on.
 
         Raises InvalidArgumentError for a wrong question or context, RunError (with `.result`) for a failed run. The
         KeyboardInterrupt of Ctrl-C, whatever else a signal handler raises (a job queue's soft time limit, for one), and
         the CancelledError of `arun` have a `.result` as well: what was done so far.
         """
-        run = new_run(self._plan, question, context, sync=True)
+        run = new_run(self._plan, question, context, sync=True, run_id=self._checked(run_id))
         return run_blocking(run.perform)
 
-    async def arun(self, question: str | Sequence[Message], context: object = None) -> RLMResult[AnswerT]:
+    async def arun(
+        self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
+    ) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
-        return await new_run(self._plan, question, context, sync=False).perform()
+        run = new_run(self._plan, question, context, sync=False, run_id=self._checked(run_id))
+        return await run.perform()
 
     def session(self, context: object = None, *, id: str | None = None) -> RLMSession[AnswerT]:
         """Questions one after another over the context and one REPL; see RLMSession.
@@ -181,34 +195,51 @@ class RLMEngine(Generic[AnswerT]):
             context: What `run` takes. It is read once, by the first question, which raises InvalidArgumentError for a
                 wrong one.
             id: What traces call the session. Default: one is made up.
+
+        Raises InvalidArgumentError where the engine has a journal, which holds no variables of a REPL.
         """
         self._check_sessions()
         return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
 
     def ask_in(
-        self, session: SessionMemory | None, question: str | Sequence[Message], context: object
+        self,
+        session: SessionMemory | None,
+        question: str | Sequence[Message],
+        context: object,
+        *,
+        run_id: str | None = None,
     ) -> RLMResult[AnswerT]:
         """For integrations: `RLMSession.ask`, of a session that another engine may have begun; without one, `run`.
 
         Where the context is another object than before, it is read anew, and the REPL begun anew.
         """
         if session is None:
-            return self.run(question, context)
+            return self.run(question, context, run_id=run_id)
         self._check_sessions()
         with session.asking() as asking:
             return run_blocking(lambda: self._answer_in(session, question, context, asking, sync=True))
 
     async def aask_in(
-        self, session: SessionMemory | None, question: str | Sequence[Message], context: object
+        self,
+        session: SessionMemory | None,
+        question: str | Sequence[Message],
+        context: object,
+        *,
+        run_id: str | None = None,
     ) -> RLMResult[AnswerT]:
         """For integrations: `RLMSession.aask`, likewise."""
         if session is None:
-            return await self.arun(question, context)
+            return await self.arun(question, context, run_id=run_id)
         self._check_sessions()
         with session.asking() as asking:
             return await self._answer_in(session, question, context, asking, sync=False)
 
     def _check_sessions(self) -> None:
+        if self._plan.journal is not None:
+            raise InvalidArgumentError(
+                "journal: it keeps single questions, not sessions, whose REPL goes on from one to the next; leave it "
+                "out, or ask each question by run() or arun()"
+            )
         if self._plan.twice is not None:
             raise InvalidArgumentError(
                 "verify: Twice has blind runs, and a session one REPL, where the second would see what the first left; "
@@ -228,17 +259,26 @@ class RLMEngine(Generic[AnswerT]):
             session.check()
             return await RunTree(self._plan, question, context, sync=sync, session=session).perform()
 
-    async def astream(self, question: str | Sequence[Message], context: object = None) -> AsyncIterator[Event]:
+    def _checked(self, run_id: str | None) -> str | None:
+        if run_id is not None and self._plan.journal is None:
+            raise InvalidArgumentError('run_id: it names a run in a journal; pass journal="runs.sqlite" to the engine')
+        _check_text(run_id, "run_id")
+        return run_id
+
+    async def astream(
+        self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
+    ) -> AsyncIterator[Event]:
         """The events of a run as they come; RunEnded, or RunFailed, is the last and holds the result.
 
         Closing the iterator early ends the run. Raises as `run` does, after the last event.
         """
+        named = self._checked(run_id)
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         plan = replace(self._plan, on_event=_tee(self._plan.on_event, queue))
 
         async def perform() -> None:
             try:
-                await new_run(plan, question, context, sync=False).perform()
+                await new_run(plan, question, context, sync=False, run_id=named).perform()
             finally:
                 queue.put_nowait(None)
 
@@ -252,9 +292,11 @@ class RLMEngine(Generic[AnswerT]):
             await asyncio.gather(task, return_exceptions=True)
 
 
-def new_run(plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> RunTree | TwiceRun:
+def new_run(
+    plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool, run_id: str | None = None
+) -> RunTree | TwiceRun:
     """What performs the plan for the question. Raises InvalidArgumentError for a wrong one."""
-    return (RunTree if plan.twice is None else TwiceRun)(plan, question, context, sync=sync)
+    return (RunTree if plan.twice is None else TwiceRun)(plan, question, context, sync=sync, run_id=run_id)
 
 
 def _pricing(prices: Pricing | Literal["reported", "genai"] | None, model: LanguageModel) -> Pricing | None:

@@ -72,6 +72,10 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the answer.")] = False,
     verbose: options.Verbose = False,
     trace: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the full trace there, as JSON.")] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep there what is paid for: the same command goes on where it was."),
+    ] = None,
 ) -> None:
     """Answer a question over files and folders.
 
@@ -114,7 +118,8 @@ def ask(
             confirm(files)
         prices = read_prices(price, sub_price, sub_model)
         bound = None if yes else check_ask_above(ask_above, price, sub_price, sub_model)
-        asked = Ask(question, files, root, sub, limits, confined, code_protocol, as_json, trace, twice, prices, bound)
+        run = limits, confined, code_protocol
+        asked = Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound)
         answer_question(asked, view)
 
 

@@ -28,6 +28,7 @@ from rlm_integrations.engine import RLMEngine
 from rlm_integrations.files.finding import STDIN
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.live_view import LiveView
+from rlm_integrations.terminal.run_view import token_words
 from rlm_integrations.terminal.streams import say
 
 _AGREEMENT = {
@@ -50,6 +51,7 @@ class Ask:
     protocol: CodeProtocol
     as_json: bool
     trace: Path | None
+    journal: Path | None = None
     twice: bool = False
     """Whether two blind runs must agree."""
     prices: RunPrices | None = None
@@ -75,6 +77,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             protocol=ask.protocol,
             verify=Twice() if ask.twice else None,
             on_event=view.see if ask.ask_above is None else Spending(view, ask.ask_above).see,
+            journal=ask.journal,
         )
         try:
             with view:
@@ -97,6 +100,8 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
         delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
     tell_run(view)
+    if result.trace.journal in ("resumed", "finished"):
+        say(f"From the journal, paid for before: tokens {token_words(result.trace.replayed_usage)}")
     if result.agreement is not None:
         say(_AGREEMENT[result.agreement])
     limit = result.stop_reason not in ("answer", "plain_reply")  # all others name one

@@ -8,6 +8,7 @@ RLMError
 └── RunError               a run failed; `.result` holds its trace and what was paid for
     ├── RootModelError     the root LM raised, hung, refused or returned nothing usable
     ├── SandboxError       the REPL could not be started or kept running
+    ├── JournalError       what was paid for could not be kept in the journal
     └── LimitReachedError  a limit was met, and no answer was had or `on_limit="raise"`
 """
 

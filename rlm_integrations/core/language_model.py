@@ -55,7 +55,10 @@ class Completion:
     """Tools that it calls. Where none was offered, a root LM's run as code where they are that and it says nothing
     else; a sub-call that says nothing else has failed."""
     native: object = field(default=None, repr=False, compare=False)
-    """The reply as its framework has it, for a model that is asked again with the results of its calls."""
+    """The reply as its framework has it, for a model that is asked again with the results of its calls. One that came
+    from the journal has it as JSON, where it is a dict or a pydantic model."""
+    replayed: bool = False
+    """Whether it came from the journal: it was paid for before. Its usage counts as it did then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class LanguageModel(Protocol):
     A model may also define
     - `complete_sync(messages) -> Completion`: the sync path (`RLMEngine.run`) calls it in a thread of
       the run, because an async client that is used from two event loops breaks;
+    - `name: str`: what it is called. Runs of models of different names are different runs in a journal;
     - `max_input_tokens: int | None`: the model's window, where it is known. Output shown to the root
       and prompts of sub-calls are kept within it;
     - `reports_cost: bool`: whether the usage of its replies has their cost. Where it is False, an engine with

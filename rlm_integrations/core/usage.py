@@ -26,6 +26,20 @@ class Usage(BaseModel):
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    def __sub__(self, other: Usage) -> Usage:
+        """What is left of it, without the other, which is a part of it."""
+        cost = self.cost_usd
+        if cost is not None and other.cost_usd is not None:
+            cost = max(0.0, cost - other.cost_usd)
+        return Usage(
+            input_tokens=self.input_tokens - other.input_tokens,
+            output_tokens=self.output_tokens - other.output_tokens,
+            cached_tokens=self.cached_tokens - other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens - other.reasoning_tokens,
+            estimated_tokens=self.estimated_tokens - other.estimated_tokens,
+            cost_usd=cost,
+        )
+
     def __add__(self, other: Usage) -> Usage:
         costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
         return Usage(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlm_integrations.core.recorded_failure import RecordedFailureError
+
 FOREIGN_CHARS = 300
 """Of words that we pass on in a line of ours: an exception's, a validator's."""
 
@@ -44,6 +46,8 @@ def one_line(words: str, chars: int = FOREIGN_CHARS) -> str:
 
 def error_words(error: BaseException) -> str:
     """An exception in one line, as the root LM and the trace show it."""
+    if isinstance(error, RecordedFailureError):
+        return str(error)
     name = type(error).__name__
     try:
         said = str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationErr
 
 from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.checks import Verifier
@@ -37,6 +39,7 @@ class EngineOptions(TypedDict, total=False):
     trace: TraceDetail
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
+    journal: str | os.PathLike[str] | Journal | None
     verify: Verifier | Sequence[Verifier] | None
     name: str | None
 
@@ -76,6 +79,7 @@ class EngineArguments(BaseModel):
     trace: TraceDetail = "summary"
     on_event: SkipValidation[OnEvent | None] = Field(default=None, repr=False, exclude=True)
     on_limit: Literal["answer", "raise"] = "answer"
+    journal: SkipValidation[Journal | None] = None
     verify: Any = Field(default=None, repr=False, exclude=True)
 
     if not TYPE_CHECKING:  # the classes say their signatures; an unknown name gets an error that names the close one
@@ -106,6 +110,11 @@ class EngineArguments(BaseModel):
     @classmethod
     def _read_limits(cls, value: Any) -> RLMLimits:
         return RLMLimits.of(value)
+
+    @field_validator("journal", mode="before")
+    @classmethod
+    def _read_journal(cls, value: object) -> Journal | None:
+        return Journal.of(value)
 
     @field_validator("tools", "sub_tools", mode="before")
     @classmethod

@@ -77,6 +77,10 @@ class LangChainModel:
         self._tags = (NO_STREAM_TAG, f"rlm:{role}")
 
     @property
+    def name(self) -> str:
+        return model_name(self.served_by)
+
+    @property
     def max_input_tokens(self) -> int | None:
         """The smallest window among the models that may answer, where it is known."""
         return min(_windows(self.served_by), default=None)

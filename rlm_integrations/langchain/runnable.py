@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import currentframe
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 from uuid import UUID
@@ -17,6 +18,7 @@ from pydantic import ConfigDict, model_validator
 from typing_extensions import Unpack
 
 from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
@@ -42,6 +44,9 @@ from rlm_integrations.langchain.tools import as_functions
 from rlm_integrations.langchain.wrapped import KeepsTool
 
 T = TypeVar("T")
+
+_RUN_ID = "rlm_run_id"
+"""What a config calls the name of a run in the journal; its `run_id` is for tracers."""
 
 
 class RLMRunnable(
@@ -89,6 +94,9 @@ class RLMRunnable(
         session_by: Which entry of `config["configurable"]` names a session: calls with the same one go on in one REPL,
             whose variables stay, one after another, and what they asked and answered is told to the next where the
             input brings no history. "thread_id" for the threads of LangGraph. None: each call is for itself.
+        journal: A file, or a Journal, in which runs keep what they paid for before they use it: the same call, made
+            again after a kill, goes on where it was, those of a `batch` too. `config["configurable"]["rlm_run_id"]`
+            names a run in it. Not for sessions.
         name: What tracers call it.
 
     Raises:
@@ -246,9 +254,10 @@ class RLMRunnable(
         config = in_callers_thread(config)
         callbacks = self._callbacks(config, output, sync=True)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
+        ask = partial(engine.ask_in, run_id=self._run_id(config))
         try:
             with set_config_context(config) as within:
-                result = within.run(engine.ask_in, session.memory, asked.question, context.corpus)
+                result = within.run(ask, session.memory, asked.question, context.corpus)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)
@@ -261,7 +270,7 @@ class RLMRunnable(
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         # Threads, for what a run cited and recorded may be large.
         try:
-            result = await engine.aask_in(session.memory, asked.question, context.corpus)
+            result = await engine.aask_in(session.memory, asked.question, context.corpus, run_id=self._run_id(config))
         except LimitReachedError as error:
             return await in_thread(self._unfit, error, context, output, run_id)
         return await in_thread(self._ended, result, context, output, run_id)
@@ -269,7 +278,15 @@ class RLMRunnable(
     def _session(self, asked: RunInput, config: RunnableConfig) -> Session:
         sessions = self.context.read().sessions
         named = session_id(config, self.session_by)
+        if named is not None and self.journal is not None:
+            raise InvalidArgumentError(
+                f'journal: it keeps single calls, and config["configurable"][{self.session_by!r}] makes this one part '
+                "of a session; pass session_by=None, or leave the journal out"
+            )
         return sessions.of(named, asked.context, RunContext, self.limits.max_sessions)
+
+    def _run_id(self, config: RunnableConfig) -> str | None:
+        return None if self.journal is None else session_id(config, _RUN_ID)
 
     def _callbacks(self, config: RunnableConfig, output: Output, *, sync: bool) -> RunCallbacks:
         return RunCallbacks(config, self.on_event, output.progress_writer(), sync=sync)
@@ -307,6 +324,7 @@ class RLMRunnable(
             around_child=callbacks.around_child,
             around_sub_call=callbacks.around_sub_call,
             ends_run=is_graph_signal,
+            journal=self.journal,
         )
 
     def _limits(self, config: RunnableConfig) -> RLMLimits:

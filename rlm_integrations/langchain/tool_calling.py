@@ -56,7 +56,8 @@ def round_messages(rounds: Sequence[ToolRound]) -> list[BaseMessage]:
     """The replies that called tools, and what those gave."""
     sent: list[BaseMessage] = []
     for each in rounds:
-        sent.append(cast(AIMessage, each.reply.native))
+        native = each.reply.native
+        sent.append(native if isinstance(native, AIMessage) else AIMessage.model_validate(native))  # from a journal
         sent += [
             ToolMessage(
                 content=result.text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, cast, get_args
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.checks import Verifier
@@ -47,6 +49,7 @@ class QueryEngineOptions(TypedDict, total=False):
     trace: TraceDetail
     on_event: OnEvent | None
     on_limit: Literal["answer", "raise"]
+    journal: str | os.PathLike[str] | Journal | None
     verify: Verifier | Sequence[Verifier] | None
     callback_manager: CallbackManager | None
 

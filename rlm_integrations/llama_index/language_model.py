@@ -52,7 +52,7 @@ class LlamaIndexModel:
         self._is_chat_model = metadata.is_chat_model
         self.holds_loop_up = holds_loop_up(llm, "achat" if metadata.is_chat_model else "acomplete")
         self._system_role = metadata.system_role
-        self._model_name = metadata.model_name
+        self.name = metadata.model_name
         self.sees_images = None if metadata.is_chat_model else False
         """A prompt to be completed is text; of chat models LlamaIndex does not say."""
         self.max_input_tokens = _max_input_tokens(metadata.context_window, metadata.num_output)
@@ -108,7 +108,7 @@ class LlamaIndexModel:
         return Completion(
             text or refusal,
             usage_of(raw, additional),
-            model if isinstance(model, str) else self._model_name,
+            model if isinstance(model, str) else self.name,
             "refusal" if refusal else finish_of(served, raw, additional),
             _thoughts(blocks) or thoughts_of(message, additional) or thoughts_in(field_of(raw, "content")),
             tool_calls=calls_in(message) or calls_in(additional),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from pydantic import BaseModel
 from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.texts import text
@@ -75,6 +77,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             retriever.
         node_postprocessors: Applied to what a retriever returns. Only with a retriever.
         limits, prices, sandbox, system_prompt, instructions, on_event, on_limit, verify: As of RLMEngine.
+        journal: A file, or a Journal, in which runs keep what they paid for before they use it: the same query, made
+            again after a kill, goes on where it was.
         tools: LlamaIndex tools or plain functions that the REPL may call.
         sub_tools: LlamaIndex tools, those of MCP servers too, or plain functions that the sub-LMs alone may call,
             natively: the root LM sees their replies, never what a tool gave. `sub_llm` must be a FunctionCallingLLM.
@@ -116,6 +120,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         trace: TraceDetail = "summary",
         on_event: OnEvent | None = None,
         on_limit: Literal["answer", "raise"] = "answer",
+        journal: str | os.PathLike[str] | Journal | None = None,
         verify: Verifier | Sequence[Verifier] | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
@@ -137,6 +142,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._trace: TraceDetail = checked_trace(trace)
         self._on_event = checked_handler(on_event)
         self._on_limit: Literal["answer", "raise"] = on_limit
+        self._journal = Journal.of(journal)
         self._verify = verify
         self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
         selection = NodeSelection(filters, doc_ids, node_ids)
@@ -301,6 +307,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
             on_event=self._telling(sync=sync),
             on_limit=self._on_limit,
+            journal=self._journal,
             verify=self._verify,
             around_step=self._run_code,
             around_child=self._run_child,

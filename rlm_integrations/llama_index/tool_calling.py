@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, ToolCallBlock
 from llama_index.core.llms.function_calling import FunctionCallingLLM
@@ -61,7 +61,8 @@ def round_messages(rounds: Sequence[ToolRound]) -> list[ChatMessage]:
     """The replies that called tools, and what those gave."""
     sent: list[ChatMessage] = []
     for each in rounds:
-        sent.append(cast(ChatMessage, each.reply.native))
+        native = each.reply.native
+        sent.append(native if isinstance(native, ChatMessage) else ChatMessage.model_validate(native))  # of a journal
         sent += [
             ChatMessage(role=MessageRole.TOOL, content=result.text, additional_kwargs={"tool_call_id": result.call.id})
             for result in each.results

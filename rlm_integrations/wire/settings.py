@@ -32,6 +32,10 @@ class ReplSettings:
     """Of the table that the documents are rows of: each with what pandas calls its type, or ""."""
     text_column: str = ""
     """The column that is the text of the rows; "" where that is all of them."""
+    seed: str = ""
+    """What `random` begins with; "" for chance."""
+    hash_seed: int | None = None
+    """What the order of sets comes from (PYTHONHASHSEED); None for chance."""
 
     @property
     def chunk_chars(self) -> int:

@@ -397,6 +397,24 @@ def test_ctrl_c_ends_a_run_at_once_with_130(
     assert "Traceback" not in stderr
 
 
+def test_a_journal_lets_the_same_command_go_on(ask: Ask, model_server: Any, tmp_path: Path) -> None:
+    model_server.models["root"] = ScriptedModel([FINDS_THE_KEY])
+    journal = str(tmp_path / "runs.sqlite")
+    first = ask("--journal", journal)
+    again = ask("--journal", journal)
+    assert again.exit_code == 0
+    assert again.stdout.split("\n\n")[0] == first.stdout.split("\n\n")[0]
+    assert len(model_server.models["root"].requests) == len(model_server.models["sub"].requests) == 1
+    assert "From the journal, paid for before: tokens " in again.stderr
+    assert "From the journal" not in first.stderr
+
+
+def test_a_journal_that_is_something_else_is_a_wrong_argument(ask: Ask, corpus: Path) -> None:
+    done = ask("--journal", str(corpus / "a.txt"))
+    assert done.exit_code == 2
+    assert "something else" in done.stderr
+
+
 def test_twice_asks_two_blind_runs_and_a_third_where_they_differ(ask: Ask, model_server: Any) -> None:
     said = [f'```repl\nanswer["content"] = {answer}\nanswer["ready"] = True\n```' for answer in ('"red"', '"blue"')]
     verdict = FINISH_VERDICT.format('"second"')

@@ -23,6 +23,7 @@ HALVES = {
     "docs/start.md": None,
     "docs/sessions.md": None,
     "docs/configuration.md": None,
+    "docs/journal.md": None,
     "docs/langchain.md": None,
     "docs/llama_index.md": None,
     "docs/opentelemetry.md": None,
@@ -90,8 +91,15 @@ def execute(snippet: Snippet) -> dict[str, Any]:
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.name)
 def test_a_snippet_runs_on_its_own_and_prints_what_it_says(
-    snippet: Snippet, openai_server: str, own_settings: None, capsys: pytest.CaptureFixture[str]
+    snippet: Snippet,
+    openai_server: str,
+    own_settings: None,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if "journal=" in snippet.code:
+        monkeypatch.chdir(tmp_path)
     if "from fastapi" in snippet.code:
         pytest.importorskip("fastapi")
     execute(snippet)

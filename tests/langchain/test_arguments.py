@@ -110,6 +110,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         ("upper", "verify: 'upper' is no function; pass a function"),
         (len, "verify: len does not take (answer, result); pass a function"),
     ],
+    "journal": [(5, "journal: int given; pass the name of a file")],
     "session_by": [(5, "session_by=5: pass a str")],
     "name": [(5, "name=5: pass a str")],
     "stop": [(5, "stop=5: pass a list"), ("END", "stop='END': pass a list")],

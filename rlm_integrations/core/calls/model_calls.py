@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
+from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.prices import unknown_cost
 from rlm_integrations.core.calls.reply_fields import call_text
@@ -112,15 +113,22 @@ class ModelCalls:
         """How long a call that begins now may take."""
         return self.budget.call_seconds(last_call=self.last_call)
 
-    async def root_call(self, model: ModelPath, messages: Sequence[Message], *, with_tool: bool = False) -> Completion:
+    async def root_call(
+        self,
+        model: ModelPath,
+        messages: Sequence[Message],
+        kept: KeptRequest | None = None,
+        *,
+        with_tool: bool = False,
+    ) -> Completion:
         """The root LM's reply, which is never refused: a run asks only while it may, and then for the last time.
 
         `with_tool`: whether its tool is offered to it. Else one that only calls tools is taken as text, which may ask
         for code to be run. Raises what `ModelPath.call` raises.
         """
         if with_tool:
-            return await self._send(model, *as_rounds(messages))
-        completion = await self._send(model, messages)
+            return await self._send(model, *as_rounds(messages), kept)
+        completion = await self._send(model, messages, None, kept)
         if completion.text.strip() or not completion.tool_calls:
             return completion
         return replace(completion, text=call_text(completion.tool_calls))
@@ -132,10 +140,12 @@ class ModelCalls:
         waiting: Waiting,
         started: Callable[[], Awaitable[None]],
         rounds: Sequence[ToolRound] | None = None,
+        kept: KeptRequest | None = None,
     ) -> Completion:
         """The sub-LM's reply to a call that was reserved. `started` is awaited when it is about to be sent.
 
-        With `rounds` of calls of tools so far, which may be none, it may call tools.
+        With `rounds` of calls of tools so far, which may be none, it may call tools. `kept` is what a journal
+        has of it.
 
         Raises BudgetError, with nothing sent, where calls before it met a limit or its step is over; and what
         `ModelPath.call` raises.
@@ -143,10 +153,33 @@ class ModelCalls:
         async with self.slot(waiting):
             self.budget.check()
             await started()
-            return await self._send(model, messages, rounds)
+            return await self._send(model, messages, rounds, kept)
 
     async def _send(
-        self, model: ModelPath, messages: Sequence[Message], rounds: Sequence[ToolRound] | None = None
+        self,
+        model: ModelPath,
+        messages: Sequence[Message],
+        rounds: Sequence[ToolRound] | None,
+        kept: KeptRequest | None,
+    ) -> Completion:
+        """The reply: the one that the journal has, or else one that is sent for, and kept before it is used."""
+        if kept is None:
+            return await self._reply(model, messages, rounds)
+        before = await kept.reply(messages if rounds is None else None)
+        if before is not None:
+            if not before.cached:
+                self.budget.spend(before.usage)
+            return before
+        try:
+            completion = await self._reply(model, messages, rounds)
+        except Exception as error:
+            kept.failed(error)
+            raise
+        await kept.keep(completion)
+        return completion
+
+    async def _reply(
+        self, model: ModelPath, messages: Sequence[Message], rounds: Sequence[ToolRound] | None
     ) -> Completion:
         if rounds is None:
             completion = await model.call(messages, self.seconds())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rlm_integrations.core.calls.reply_fields import field_of
+from rlm_integrations.core.recorded_failure import RecordedFailureError
 
 _NAMES = ("ContextOverflow", "ContextWindowExceeded", "ContextLengthExceeded")
 """In the names of exceptions: of LangChain, LiteLLM and others."""
@@ -99,6 +100,8 @@ _MOST_CAUSES = 5
 
 def is_overflow(error: BaseException) -> bool:
     """Whether the model, or its server, says that the prompt does not fit: the error, or what caused it."""
+    if isinstance(error, RecordedFailureError):
+        return error.too_long
     return any(map(_says_so, _with_causes(error)))
 
 

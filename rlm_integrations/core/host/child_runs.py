@@ -16,6 +16,7 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.events import SubCallEnded
 from rlm_integrations.wire.calls import RlmQuery
@@ -34,6 +35,8 @@ class ChildTask:
     number: int
     step: StepRecord
     """The step of the parent that waits for it."""
+    kept: CallJournal | None = None
+    """What the journal has of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +68,19 @@ class ChildRuns:
         self._reservations = reservations
         self._emit = emit
 
-    async def query(self, call: RlmQuery, step: StepRecord) -> str:
+    async def query(self, call: RlmQuery, step: StepRecord, kept: CallJournal | None = None) -> str:
         """The child's answer. Raises RefusedCallError, BudgetError."""
         self._reservations.check_depth(2)
         if len(call.prompt) > self._prompt_chars:
             raise RefusedCallError("value", f"the prompt of a child has at most {self._prompt_chars:,} characters")
         self._reservations.take(call, step)
-        end = await self._recorded(call, step)
+        end = await self._recorded(call, step, kept)
         if end.error is None:
             return f"{end.text}\n[{end.caveat}]" if end.caveat else end.text
         draft = f"its draft of an answer: {end.text[:_DRAFT_CHARS]}" if end.text.strip() else ""
         raise RefusedCallError("failed", end.error, draft)
 
-    async def _recorded(self, call: RlmQuery, step: StepRecord) -> ChildEnd:
+    async def _recorded(self, call: RlmQuery, step: StepRecord, kept: CallJournal | None) -> ChildEnd:
         """Run a child whose first call is reserved. It is given back where the child does not begin."""
         number, retrieval = self._reservations.number(), self._retrieval
 
@@ -85,7 +88,7 @@ class ChildRuns:
             return await in_thread(child_corpus, call.context, retrieval.corpus, dict(retrieval.added))
 
         with ReservedCall(call, step, self._reservations, self._emit, number) as sent:
-            child = ChildTask(call.prompt, read_corpus, number, step)
+            child = ChildTask(call.prompt, read_corpus, number, step, kept)
             task = asyncio.ensure_future(self._run(child, sent.begin))
             step.waiting.add_child(task)
             try:

@@ -11,9 +11,11 @@ from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.journal.node_journal import Request
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import HostCallEnded, HostCallStarted
 from rlm_integrations.core.trace.records import HostFunctionCall
+from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.repl.bounded_repr import bounded_repr
 
@@ -36,10 +38,13 @@ class ForeignCalls:
         step: StepRecord,
         work: Callable[[], Awaitable[Any]],
         sub_call: int | None = None,
+        *,
+        kept: Request | None = None,
     ) -> Any:
-        """What `work` returns, within the run's bounds. Raises RefusedCallError, BudgetError, EndsRunError.
+        """What `work` returns, within the run's bounds. `kept` is what it has asked the journal by.
 
-        `sub_call` is the number of the sub-call whose model calls it; None where code does.
+        `sub_call` is the number of the sub-call whose model calls it; None where code does. Raises RefusedCallError,
+        BudgetError, EndsRunError, JournalError.
         """
         try:
             self._calls.budget.count_tool_call()
@@ -54,10 +59,18 @@ class ForeignCalls:
                 async with asyncio.timeout(self._calls.seconds()):
                     value = await work()
                 result, error = _shown(value), None
+            except RunError:
+                raise
             except Exception as raised:
                 failure, result, error = raised, None, error_words(raised)
             record = HostFunctionCall(
-                name=name, arguments=shown, result=result, error=error, start=began, seconds=step.clock() - began
+                name=name,
+                arguments=shown,
+                result=result,
+                error=error,
+                start=began,
+                seconds=step.clock() - began,
+                replayed=kept is not None and kept.replayed,
             )
             await self._emit(HostCallEnded(step.iteration, number, record, sub_call))
         if failure is not None:

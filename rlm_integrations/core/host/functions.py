@@ -5,6 +5,7 @@ Every request is hostile. Each is answered once, whatever happens.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from rlm_integrations.core.calls.budget import BudgetError
@@ -18,6 +19,7 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.host.typed_maps import TypedMaps
+from rlm_integrations.core.journal.node_journal import CallJournal, NodeJournal
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmMap, LlmQuery, MapLeft, Reserve, Retrieve, RlmQuery
@@ -36,6 +38,7 @@ class HostFunctions:
         retrieval: Retrieval,
         citations: Citations,
         tools: ToolCalls,
+        journal: NodeJournal | None = None,
     ) -> None:
         self._calls = calls
         self._reservations = reservations
@@ -45,6 +48,7 @@ class HostFunctions:
         self._retrieval = retrieval
         self._citations = citations
         self._tools = tools
+        self._journal = journal
         self.fatal: RunError | None = None
         """An error that the run must end with."""
 
@@ -54,8 +58,15 @@ class HostFunctions:
             return Refusal("failed", "the run is ending")
         if step.over:  # what it had reserved is given back by now
             return Refusal("failed", STEP_OVER)
+        kept = None if self._journal is None else await self._journal.call(step.iteration, call)
         try:
-            return Reply(await self._do(call, step))
+            if kept is not None:
+                _refuse_again(kept)
+            return Reply(await self._do(call, step, kept))
+        except asyncio.CancelledError:
+            if kept is not None:
+                kept.refuse({"kind": "failed", "message": STEP_OVER, "why": STEP_OVER})
+            raise
         except RefusedCallError as error:
             refusal, why = Refusal(error.kind, str(error)), error.why
         except BudgetError as error:
@@ -69,23 +80,34 @@ class HostFunctions:
             why = refusal.message
         if isinstance(call, LlmQuery | RlmQuery):
             step.sub_call_failed(call.batch, call.index, why)
+        if kept is not None:
+            kept.refuse({"kind": refusal.kind, "message": refusal.message, "why": why})
         return refusal
 
-    async def _do(self, call: Call, step: StepRecord) -> Any:
+    async def _do(self, call: Call, step: StepRecord, kept: CallJournal | None) -> Any:
         match call:
             case Reserve():
                 return await self._reservations.reserve(call, step)
             case LlmQuery():
-                return await self._sub_calls.query(call, step)
+                return await self._sub_calls.query(call, step, kept)
             case RlmQuery():
-                return await self._children.query(call, step)
+                return await self._children.query(call, step, kept)
             case LlmMap():
-                return await self._maps.ask(call, step)
+                return await self._maps.ask(call, step, kept)
             case MapLeft():
                 return await self._maps.set_left(call)
             case Retrieve():
-                return await self._retrieval.fetch(call, step)
+                return await self._retrieval.fetch(call, step, kept)
             case Cite():
                 return await self._citations.add(call, step)
             case CallTool():
-                return await self._tools.call(call, step)
+                return await self._tools.call(call, step, kept)
+
+
+def _refuse_again(kept: CallJournal) -> None:
+    """Raises what a call was refused with, and came to nothing else, when the run was first made."""
+    refused = kept.refused
+    if refused is not None:
+        error = RefusedCallError(refused["kind"], refused["message"])
+        error.why = refused["why"]
+        raise error

@@ -9,6 +9,7 @@ from typing import Self
 from rlm_integrations.core.host.answers import Emit
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.journal.node_journal import CallJournal, Request
 from rlm_integrations.core.trace.events import SubCallStarted
 from rlm_integrations.core.trace.records import SentImage, SubCall
 from rlm_integrations.wire.calls import LlmQuery, RlmQuery
@@ -24,17 +25,25 @@ class ReservedCall:
         reservations: Reservations,
         emit: Emit,
         number: int | None = None,
+        kept: CallJournal | None = None,
         images: Sequence[SentImage] = (),
     ) -> None:
-        """`number` is its place among the sub-calls of its node, where that is known before it begins."""
+        """`number` is its place among the sub-calls of its node, where that is known before it begins. `kept` is what
+        the journal has of it.
+        """
         self._images = images
         self._call = call
         self._step = step
         self._reservations = reservations
         self._emit = emit
         self._number = number
+        self.kept = kept
         self.record: SubCall | None = None
         """None until it begins."""
+
+    def request(self) -> Request | None:
+        """What the journal has of the next request that it comes to; None where there is no journal."""
+        return None if self.kept is None else self.kept.request()
 
     @property
     def sent_record(self) -> SubCall:

@@ -13,6 +13,8 @@ from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.journal.documents import from_kept, to_kept
+from rlm_integrations.core.journal.node_journal import CallJournal, Request
 from rlm_integrations.wire.calls import Retrieve
 
 
@@ -26,7 +28,7 @@ class Retrieval:
         self.added: dict[str, Document] = {}
         """By id, what was found and is not in the corpus."""
 
-    async def fetch(self, call: Retrieve, step: StepRecord) -> list[dict[str, Any]]:
+    async def fetch(self, call: Retrieve, step: StepRecord, kept: CallJournal | None = None) -> list[dict[str, Any]]:
         """All hits for the query, as the REPL takes them. Raises RefusedCallError."""
         retriever = self.corpus.retriever
         if retriever is None:
@@ -34,22 +36,36 @@ class Retrieval:
         if not call.query.strip():
             raise RefusedCallError("type", "the query must be a non-empty str")
 
+        request = None if kept is None else kept.request()
+
         async def work() -> list[dict[str, Any]]:
-            found = await retrieve(retriever, call.query, self._threads)
+            found = await retrieve(retriever, call.query, self._threads, request)
             for document in found:
                 if document.id not in self.corpus.by_id:
                     self.added.setdefault(document.id, document)
             return [each.as_plain() for each in found]
 
-        return await self._foreign.run("retrieve", {"query": call.query}, step, work)
+        return await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
         return self.corpus.by_id.get(document_id) or self.added.get(document_id)
 
 
-async def retrieve(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
-    """The retriever's documents; with threads, by its sync method where it has one."""
+async def retrieve(
+    retriever: Retriever, query: str, threads: RunThreads | None, kept: Request | None = None
+) -> Sequence[Document]:
+    """The retriever's documents, or those that the journal has; with threads, by its sync method where it has one."""
+    if kept is None:
+        return await _found(retriever, query, threads)
+
+    async def work() -> list[dict[str, Any]]:
+        return to_kept(await _found(retriever, query, threads))
+
+    return from_kept(await kept.value(work))
+
+
+async def _found(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
     fetch_sync: Callable[[str], Sequence[Document]] | None = getattr(retriever, "retrieve_sync", None)
     if threads is not None and fetch_sync is not None:
         return await threads.run(fetch_sync, query)

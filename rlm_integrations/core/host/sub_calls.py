@@ -26,10 +26,11 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Asked, Said, ToolLoop, take_reply
+from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
-from rlm_integrations.core.trace.run_errors import RunError, boundary
+from rlm_integrations.core.trace.run_errors import JournalError, RunError, boundary
 from rlm_integrations.core.wording import error_words, number
 from rlm_integrations.wire.calls import LlmQuery
 
@@ -67,25 +68,27 @@ class SubCalls:
         self._warned = False
         """Whether the user was told that tokens are estimated."""
 
-    async def query(self, call: LlmQuery, step: StepRecord) -> str:
-        """The sub-LM's reply. Raises RefusedCallError, BudgetError."""
+    async def query(self, call: LlmQuery, step: StepRecord, kept: CallJournal | None = None) -> str:
+        """The sub-LM's reply. `kept` is what the journal has of it. Raises RefusedCallError, BudgetError."""
         self._reservations.check_depth(1)
         if len(call.prompt) > self._prompt_chars:
             chars = f"the prompt has {len(call.prompt):,} characters"
             raise RefusedCallError("value", f"{chars}; a sub-call takes {self._prompt_chars:,}")
         pictures = self._pictures.named(call.images)
         self._reservations.take(call, step)
-        return await self._send(call, pictures, step)
+        return await self._send(call, pictures, step, kept)
 
-    async def _send(self, call: LlmQuery, pictures: Sequence[Picture], step: StepRecord) -> str:
+    async def _send(
+        self, call: LlmQuery, pictures: Sequence[Picture], step: StepRecord, kept: CallJournal | None
+    ) -> str:
         """The reply to a call that is reserved. A reply that is no whole one fails the call.
 
         It is asked for once more where that can help and the budget has room; that is a sub-call of its own.
         """
-        record, again = await self._attempt(call, pictures, step, tell=call.batch is None)
+        record, again = await self._attempt(call, pictures, step, kept, tell=call.batch is None)
         if again and self._reservations.one_more():
             with suppress(BudgetError):  # it was not sent after all: the first failure stands
-                record, _ = await self._attempt(call, pictures, step, tell=True)
+                record, _ = await self._attempt(call, pictures, step, kept, tell=True)
         if record.error is None and record.reply is not None:
             return record.reply
         quoted = record.finish == "refusal"  # by the error
@@ -94,7 +97,7 @@ class SubCalls:
         raise RefusedCallError(kind, record.error or "the sub-call failed", began)
 
     async def _attempt(
-        self, call: LlmQuery, pictures: Sequence[Picture], step: StepRecord, *, tell: bool
+        self, call: LlmQuery, pictures: Sequence[Picture], step: StepRecord, kept: CallJournal | None, *, tell: bool
     ) -> tuple[SubCall, bool]:
         """Send what is reserved, once. It is given back where it is not sent after all.
 
@@ -105,7 +108,7 @@ class SubCalls:
         refusal: BudgetError | None = None
         asked = Asked(call.prompt, tuple([picture.image for picture in pictures]))
         told = [picture.told for picture in pictures]
-        with ReservedCall(call, step, self._reservations, self._emit, images=told) as sent:
+        with ReservedCall(call, step, self._reservations, self._emit, kept=kept, images=told) as sent:
             try:
                 if tell:
                     await self._reservations.tell(step, 1, len(call.prompt))
@@ -119,6 +122,11 @@ class SubCalls:
                 else:
                     record.error = unfinished(completion)
                     again = record.error is not None and record.requests == 1 and worth_asking_again(completion)
+            except JournalError as error:
+                if error.unkept is not None:
+                    take_reply(sent.sent_record, error.unkept)
+                    await self._emit(SubCallEnded(step.iteration, sent.sent_record))
+                raise
             except RunError:  # of the user's handler, and the run ends with it
                 raise
             except BudgetError as error:
@@ -172,7 +180,7 @@ class SubCalls:
 
     async def _ask(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
         messages = asked.messages()
-        completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin)
+        completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin, kept=sent.request())
         take_reply(sent.sent_record, completion)
         return Said(completion, messages)
 

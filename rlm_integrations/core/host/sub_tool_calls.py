@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.own_task import in_own_task
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_tools import SubTool
+from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.language_model import ToolCall, ToolResult
 from rlm_integrations.core.prompts.texts import tool_round_part
 from rlm_integrations.core.surrogates import without_lone_surrogates
@@ -42,7 +44,12 @@ class SubToolCalls:
         self._foreign = foreign
 
     async def results(
-        self, calls: Sequence[ToolCall], step: StepRecord, sub_call: int, room: int
+        self,
+        calls: Sequence[ToolCall],
+        step: StepRecord,
+        sub_call: int,
+        room: int,
+        kept: CallJournal | None = None,
     ) -> tuple[ToolResult, ...]:
         """What each call gave, in their order; they run side by side.
 
@@ -51,7 +58,7 @@ class SubToolCalls:
         """
         taken = calls[:_CALLS_AT_ONCE]
         chars = min(MOST_RESULT_CHARS, max(_LEAST_RESULT_CHARS, room // len(taken)))
-        tasks = [asyncio.ensure_future(self._result(call, step, sub_call, chars)) for call in taken]
+        tasks = [asyncio.ensure_future(self._result(call, step, sub_call, chars, kept)) for call in taken]
         try:
             results = await asyncio.gather(*tasks)
         except BaseException:
@@ -62,7 +69,9 @@ class SubToolCalls:
         why = tool_round_part("too_many", why=f"at most {_CALLS_AT_ONCE} calls are taken from one reply")
         return (*results, *(ToolResult(call, why, failed=True) for call in calls[_CALLS_AT_ONCE:]))
 
-    async def _result(self, call: ToolCall, step: StepRecord, sub_call: int, chars: int) -> ToolResult:
+    async def _result(
+        self, call: ToolCall, step: StepRecord, sub_call: int, chars: int, kept: CallJournal | None
+    ) -> ToolResult:
         arguments = arguments_of(call)
         shown: dict[str, Any] = {"arguments": call.arguments} if arguments is None else arguments
 
@@ -70,7 +79,10 @@ class SubToolCalls:
             return await self._call(call, arguments, chars)
 
         try:
-            text = await in_own_task(self._foreign.run(call.name[:_EXCERPT_CHARS], shown, step, work, sub_call))
+            request = None if kept is None else kept.tool(call.name, call.arguments)
+            made = work if request is None else partial(request.value, work)
+            running = self._foreign.run(call.name[:_EXCERPT_CHARS], shown, step, made, sub_call, kept=request)
+            text = await in_own_task(running)
         except RefusedCallError as refusal:
             return ToolResult(call, tool_round_part("error", error=refusal), failed=True)
         return ToolResult(call, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from rlm_integrations.core.calls.foreign_code import contained
@@ -12,6 +13,7 @@ from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tools import Tool
+from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.wire.calls import CallTool
 
 _SMALL = (str, int, float, type(None))
@@ -25,7 +27,7 @@ class ToolCalls:
         self._threads = threads
         self._foreign = foreign
 
-    async def call(self, call: CallTool, step: StepRecord) -> Any:
+    async def call(self, call: CallTool, step: StepRecord, kept: CallJournal | None = None) -> Any:
         """What the tool returns, as a JSON value. Raises RefusedCallError."""
         tool = self._tools.get(call.name)
         if tool is None:
@@ -40,4 +42,9 @@ class ToolCalls:
             return plain(value) if isinstance(value, _SMALL) else await self._threads.run(plain, value)
 
         arguments = {"args": call.args, "kwargs": call.kwargs}
-        return await self._foreign.run(tool.description.name, arguments, step, work)
+        if kept is None:
+            return await self._foreign.run(tool.description.name, arguments, step, work)
+        request = kept.request()
+        return await self._foreign.run(
+            tool.description.name, arguments, step, partial(request.value, work), kept=request
+        )

@@ -81,7 +81,7 @@ class ToolLoop:
         request is one more of `max_sub_calls`, reserved before the tools are called. An empty reply after a round is
         asked for once more. Raises BudgetError, and what the model raises.
         """
-        dialogue = _Dialogue(asked, step, max(self._chars - len(asked.prompt), self._chars // 4))
+        dialogue = _Dialogue(asked, step, max(self._chars - len(asked.prompt), self._chars // 4), sent)
         said = await self._send(dialogue, sent.begin)
         record = sent.sent_record
         take_reply(record, said.completion)
@@ -111,7 +111,9 @@ class ToolLoop:
                 SubCallContinued(step.iteration, record.number, completion.usage, len(completion.tool_calls))
             )
             if said.calls_tools:
-                results = await self._tools.results(completion.tool_calls, step, record.number, dialogue.room)
+                results = await self._tools.results(
+                    completion.tool_calls, step, record.number, dialogue.room, dialogue.sent.kept
+                )
                 dialogue.rounds.append(ToolRound(completion, results))
                 dialogue.room -= sum(len(result.text) for result in results)
             said = await in_own_task(self._send(dialogue, started))
@@ -122,13 +124,13 @@ class ToolLoop:
         return said
 
     async def _send(self, dialogue: _Dialogue, started: Callable[[], Awaitable[None]]) -> Said:
-        rounds, waiting = tuple(dialogue.rounds), dialogue.step.waiting
+        rounds, waiting, kept = tuple(dialogue.rounds), dialogue.step.waiting, dialogue.sent.request()
         why = self._no_tools(dialogue)
         if why is not None:
             messages = without_tools(dialogue.asked.messages(), rounds, why, self._fence_key)
-            return Said(await self._calls.sub_call(self._model, messages, waiting, started), messages)
+            return Said(await self._calls.sub_call(self._model, messages, waiting, started, kept=kept), messages)
         messages = dialogue.asked.messages(tools=True)
-        completion = await self._calls.sub_call(self._model, messages, waiting, started, rounds)
+        completion = await self._calls.sub_call(self._model, messages, waiting, started, rounds, kept)
         return Said(completion, as_messages(messages, rounds), offered=True)
 
     def _no_tools(self, dialogue: _Dialogue) -> str | None:
@@ -152,6 +154,7 @@ class _Dialogue:
     asked: Asked
     step: StepRecord
     room: int
+    sent: ReservedCall
     rounds: list[ToolRound] = field(default_factory=list[ToolRound])
 
 
@@ -160,5 +163,8 @@ def take_reply(record: SubCall, completion: Completion) -> None:
     first = record.requests == 1
     record.cached = completion.cached and (first or record.cached)
     record.usage = completion.usage if first else record.usage + completion.usage
+    if completion.replayed:
+        record.replayed += 1
+        record.replayed_usage += completion.usage
     record.reply, record.model, record.thoughts = completion.text, completion.model, completion.thoughts
     record.finish = completion.finish

@@ -19,6 +19,7 @@ from rlm_integrations.core.host.own_task import in_own_task
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
+from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.wording import number, plural
 from rlm_integrations.wire.calls import LlmMap, LlmQuery, MapLeft, Reserve, WrongCallError
 from rlm_integrations.wire.typed_maps import MapItem, MapTask, read_items, read_map
@@ -40,6 +41,8 @@ class _Map:
     values: MapValues
     found: dict[int, Any] = field(default_factory=dict[int, Any])
     left: dict[int, MapItem] = field(default_factory=dict[int, MapItem])
+    kept: CallJournal | None = None
+    """What the journal has of it."""
 
     def take(self, item: MapItem, words: str | None, why: str) -> None:
         """What was said of an item; where it is no value, it is to be asked again."""
@@ -63,14 +66,14 @@ class TypedMaps:
         self._open = open_maps
         self._max_chars = max_chars
 
-    async def ask(self, call: LlmMap, step: StepRecord) -> dict[str, Any]:
+    async def ask(self, call: LlmMap, step: StepRecord, kept: CallJournal | None = None) -> dict[str, Any]:
         """The values of the items, and why the others have none, as `LlmMap` says.
 
         Raises RefusedCallError, and BudgetError where nothing was sent.
         """
         self._reservations.check_depth(1)
         task, items, values = await off_loop(len(call.sent), _read, call.sent)
-        asked = _Map(task, values, left={item.index: item for item in items})
+        asked = _Map(task, values, left={item.index: item for item in items}, kept=kept)
         sizes = _SIZES if call.map is None else _AGAIN_SIZES
         await self._rounds(asked, _QUERY_SIZES if task.kind == "query" else sizes, step)
         left = list(asked.left.values())
@@ -137,7 +140,9 @@ class TypedMaps:
             for place, items in rest:
                 chars = sum([len(item.text) for item in items])
                 pack = await off_loop(chars, pack_of, asked.task, asked.values.form, items)
-                query = self._sub_calls.query(LlmQuery(pack.prompt, batch, place), step)
+                sent = LlmQuery(pack.prompt, batch, place)
+                kept = None if asked.kept is None else await asked.kept.part(sent)
+                query = self._sub_calls.query(sent, step, kept)
                 try:
                     outcomes[place] = pack, await in_own_task(query)
                 except (RefusedCallError, BudgetError) as error:

@@ -54,6 +54,10 @@ class Account:
         """Since the run began."""
         return time.monotonic() - self._began
 
+    def take_over(self, trace: RLMTrace) -> None:
+        """Go on from that of a run that has ended, as far as it had come then."""
+        self._recorder.take_over(trace)
+
     async def emit(self, event: Event, node: tuple[int, ...] = ()) -> None:
         """Record the event, as of now, and tell the user. Raises RunError where the user's handler raised.
 
@@ -62,9 +66,10 @@ class Account:
         if self._closed:
             return
         if isinstance(event, Warned):
-            if event.kind in self._warned:
+            told = event.message if event.kind == "replay_diverged" else event.kind
+            if told in self._warned:
                 return
-            self._warned.add(event.kind)
+            self._warned.add(told)
             with suppress(Warning):  # a filter that makes errors of warnings must not end a run that goes well
                 warnings.warn(event.message, RuntimeWarning, stacklevel=2)
         event.happened(self.seconds(), node, self._number)

@@ -7,12 +7,14 @@ from typing import Protocol
 
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.model_calls import Waiting
 from rlm_integrations.core.calls.tool_rounds import as_rounds
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import Question, read_question
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.child_runs import ChildEnd, ChildTask
+from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
@@ -21,14 +23,16 @@ from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError, boundary
 
-AskRootLM = Callable[[Sequence[Message]], Awaitable[Completion]]
-"""Sends a conversation to the root LM of a node. Raises BudgetError, and what the model raises."""
+AskRootLM = Callable[[Sequence[Message], KeptRequest | None], Awaitable[Completion]]
+"""Sends a conversation to the root LM of a node, unless the journal has its reply. Raises BudgetError, and what the
+model raises."""
 
 Path = tuple[int, ...]
 
 
 class ChildNode(Protocol):
     draft: str
+    journal: NodeJournal | None
 
     async def answer(self, context: object) -> Finish: ...
     async def close(self) -> None: ...
@@ -80,6 +84,7 @@ class Children:
             nonlocal node, finish
             question = await shared.threads.run(read_question, task.question, limits.message_chars)
             node = self._make_node(shared, question, (*self._path, task.number), root_calls.ask, turn)
+            node.journal = None if task.kept is None else task.kept.child()
             finish = await node.answer(corpus)
             return finish.text
 
@@ -121,14 +126,14 @@ class _RootCalls:
         self._with_tool = shared.plan.child_with_tool is not None
         self._reserved = True
 
-    async def ask(self, messages: Sequence[Message]) -> Completion:
+    async def ask(self, messages: Sequence[Message], kept: KeptRequest | None = None) -> Completion:
         """Raises BudgetError where there is no sub-call left, and what the model raises."""
         if not self._reserved:
             self._calls.budget.reserve(1)
             self._reserved = True
         try:
             said, rounds = as_rounds(messages) if self._with_tool else (messages, None)
-            return await self._calls.sub_call(self._model, said, self._waiting, self._sent, rounds)
+            return await self._calls.sub_call(self._model, said, self._waiting, self._sent, rounds, kept)
         finally:
             self.give_back()
 

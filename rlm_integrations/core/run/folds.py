@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from rlm_integrations.core.calls.endings import unfinished
+from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.language_model import CodeProtocol, Completion
 from rlm_integrations.core.loop.actions import FoldConversation
@@ -14,6 +15,7 @@ from rlm_integrations.core.run.children import AskRootLM
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import Event, FoldEnded, FoldStarted
 from rlm_integrations.core.trace.records import Fold, ModelCall
+from rlm_integrations.core.trace.run_errors import JournalError
 from rlm_integrations.core.wording import error_words
 
 
@@ -30,14 +32,21 @@ class Folds:
     ) -> None:
         self._ask, self._emit, self._clock, self._view, self._ends_run = ask, emit, clock, view, ends_run
 
-    async def ask(self, action: FoldConversation, protocol: CodeProtocol) -> Replied | RootCallFailed:
+    async def ask(
+        self, action: FoldConversation, protocol: CodeProtocol, kept: KeptRequest | None = None
+    ) -> Replied | RootCallFailed:
         """What came of it. A failure ends nothing: the run can go on without. Raises what `ends_run` lets through."""
         iteration = action.iteration
         call = ModelCall(prompt_chars=chars_of(action.messages), start=self._clock())
         fold = Fold(call=call, up_to=action.up_to)
         await self._emit(FoldStarted(iteration, action.up_to, call.prompt_chars))
         try:
-            completion = await self._ask(action.messages)
+            completion = await self._ask(action.messages, kept)
+        except JournalError as error:
+            if error.unkept is not None:
+                _take(error.unkept, fold)
+            await self._emit(FoldEnded(iteration, fold))
+            raise
         except Exception as error:
             let_through(error, self._ends_run)
             call.error, call.seconds = error_words(error), self._clock() - call.start
@@ -54,5 +63,5 @@ class Folds:
 def _take(completion: Completion, fold: Fold) -> None:
     call = fold.call
     call.usage, call.model, call.thoughts = completion.usage, completion.model, completion.thoughts
-    call.finish, call.cached = completion.finish, completion.cached
+    call.finish, call.cached, call.replayed = completion.finish, completion.cached, completion.replayed
     fold.reply = completion.text

@@ -84,6 +84,12 @@ class LiveRepl:
             await repl.close()
         return outcome
 
+    async def lose(self, reason: str) -> None:
+        """End the REPL, if it lives: the next step has a new one."""
+        repl, self._repl, self.lost = self._repl, None, reason
+        if repl is not None:
+            await repl.close()
+
     async def _interruptible(
         self, repl: Repl, running: Coroutine[Any, Any, StepDone | ReplLost]
     ) -> StepDone | ReplLost:

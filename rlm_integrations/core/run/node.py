@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
@@ -28,6 +29,7 @@ from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.host.typed_maps import TypedMaps
+from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
@@ -68,11 +70,18 @@ from rlm_integrations.core.trace.events import (
     RunStarted,
     Warned,
 )
-from rlm_integrations.core.trace.records import CodeExecution
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, boundary, caused_by
+from rlm_integrations.core.trace.records import CodeExecution, JournalState
+from rlm_integrations.core.trace.run_errors import (
+    JournalError,
+    LimitReachedError,
+    RootModelError,
+    RunError,
+    boundary,
+    caused_by,
+)
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
-from rlm_integrations.wire.steps import CodeError, StepDone
+from rlm_integrations.wire.steps import CodeError, ReplLost, StepDone
 
 CheckAnswer = Callable[[Finish, int], Awaitable[tuple[str | None, bool]]]
 """(answer, iteration) -> why it is refused, or None; and whether the run's time was up before that was known."""
@@ -99,9 +108,12 @@ class Node:
         self._question = question
         self._path, self._ask, self._turn, self._check = path, ask, turn, check
         self._session = Continued(session)
+        self.journal: NodeJournal | None = None
+        """What is known of it from before, and where it is kept what comes. Set before it answers."""
         self._rules: Rules
         self._host: HostFunctions
-        self._retrieval: Retrieval
+        self._retrieval: Retrieval | None = None
+        self._retrieved_before: tuple[Document, ...] = ()
         self._maps: OpenMaps
         self._repl: LiveRepl | None = None
         self._cause: Exception | None = None
@@ -121,31 +133,9 @@ class Node:
 
     async def answer(self, context: object) -> Finish:
         """Ask until there is an answer. Raises RunError, and InvalidArgumentError for the context."""
-        shared, budget = self._shared, self._budget
-        self.corpus = await read_corpus(
-            context,
-            self._question,
-            budget.call_seconds(),
-            shared.threads,
-            self._plan.ends_run,
-            sync=shared.sync,
-            before=self._session.corpus,
-        )
-        self.started = True
+        await self._read(context)
         opening = await self._open()
-        await self._emit(
-            RunStarted(
-                self._question.text,
-                len(self.corpus.documents),
-                self.corpus.chars,
-                corpus_line(self.corpus),
-                shown_whole(self.corpus, self._plan.limits),
-                self._session.id,
-                self._session.question_number,
-            )
-        )
-        if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
-            await self._emit(Warned("stuffed_reprs", warning))
+        await self._tell_of_start(None if self.journal is None else "resumed" if self.journal.run.resumed else "new")
         await self._emit(ConversationOpened(opening.messages))
         state, action = await self._decide(State(variables=self._session.variables), opening)
         while True:
@@ -153,7 +143,8 @@ class Node:
                 case CallRootLM():
                     state, action = await self._call_root(state, action)
                 case FoldConversation():
-                    came = await self._folds.ask(action, self._rules.protocol)
+                    kept = None if self.journal is None else self.journal.fold(action.iteration)
+                    came = await self._folds.ask(action, self._rules.protocol, kept)
                     self._check_budget()
                     state, action = await self._decide(state, came)
                 case RunCode():
@@ -165,6 +156,44 @@ class Node:
                 case Fail():
                     raise self._failure(action)
 
+    async def take_over(self, context: object, retrieved: Sequence[Document]) -> None:
+        """Have the corpus of a run that has ended, and what it had retrieved. Raises as `answer` does."""
+        await self._read(context)
+        self._retrieved_before = tuple(retrieved)
+        await self._tell_of_start("finished")
+
+    async def _read(self, context: object) -> None:
+        shared = self._shared
+        self.corpus = await read_corpus(
+            context,
+            self._question,
+            self._budget.call_seconds(),
+            shared.threads,
+            self._plan.ends_run,
+            sync=shared.sync,
+            before=self._session.corpus,
+            journal=self.journal,
+        )
+        self.started = True
+
+    async def _tell_of_start(self, journal: JournalState | None) -> None:
+        await self._emit(
+            RunStarted(
+                self._question.text,
+                len(self.corpus.documents),
+                self.corpus.chars,
+                corpus_line(self.corpus),
+                shown_whole(self.corpus, self._plan.limits),
+                self._session.id,
+                self._session.question_number,
+                journal,
+            )
+        )
+        if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
+            await self._emit(Warned("stuffed_reprs", warning))
+        if self.journal is not None and not self._path:
+            await self.journal.tell_of_changes()
+
     async def close(self) -> None:
         """End every call that is still open, and the REPL, which a session keeps."""
         if self._repl is not None:
@@ -173,7 +202,7 @@ class Node:
     @property
     def retrieved(self) -> tuple[Document, ...]:
         """What `retrieve` has added to the corpus."""
-        return tuple(self._retrieval.added.values()) if self.started else ()
+        return self._retrieved_before if self._retrieval is None else tuple(self._retrieval.added.values())
 
     @property
     def _budget(self) -> Budget:
@@ -182,7 +211,7 @@ class Node:
     async def _open(self) -> Opened:
         """Make ready what works on the corpus. Returns what the root LM is told first."""
         shared, plan, corpus = self._shared, self._plan, self.corpus
-        settings = repl_settings(plan, corpus, Sizes.of(plan), len(self._path))
+        settings = repl_settings(plan, corpus, Sizes.of(plan), len(self._path), self.journal)
         whole = shown_whole(corpus, plan.limits)
         self._rules = Rules(
             limits=plan.limits,
@@ -198,20 +227,21 @@ class Node:
             window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
         )
         foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
-        self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
+        retrieval = self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
         reservations = Reservations(shared.calls.budget, settings.depth, self._emit, shared.sub.estimates)
         children = Children(shared, self._path, self._turn, Node)
-        sub_calls = sub_calls_of(shared, self._retrieval, reservations, foreign, self._emit, settings.sub_call_chars)
+        sub_calls = sub_calls_of(shared, retrieval, reservations, foreign, self._emit, settings.sub_call_chars)
         self._maps = OpenMaps()
         self._host = HostFunctions(
             shared.calls,
             reservations,
             sub_calls,
             TypedMaps(sub_calls, reservations, shared.calls.budget, self._maps, settings.sub_call_chars),
-            ChildRuns(children.run, settings.sub_call_chars, self._retrieval, reservations, self._emit),
-            self._retrieval,
-            Citations(self._retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
+            ChildRuns(children.run, settings.sub_call_chars, retrieval, reservations, self._emit),
+            retrieval,
+            Citations(retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
             ToolCalls(plan.tools, shared.threads, foreign),
+            self.journal,
         )
 
         async def open_repl() -> Repl:
@@ -277,8 +307,16 @@ class Node:
         if not action.shortened and not action.folded:
             await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
         shared.calls.last_call |= action.last_call
+        kept: RootRequest | None = None
+        if self.journal is not None:
+            kept = self.journal.root_reply(iteration, action.messages, last_call=action.last_call)
+            state = _as_shown(state, kept.shown)
         try:
-            completion = await self._ask(action.messages)
+            completion = await self._ask(action.messages, kept)
+        except JournalError as error:
+            if error.unkept is not None:
+                await self._emit(RootReplied(iteration, error.unkept.text, error.unkept.usage, error.unkept.model))
+            raise
         except Exception as error:
             let_through(error, self._plan.ends_run)
             self._cause, words = error, with_key_remedy(error_words(error))
@@ -297,6 +335,7 @@ class Node:
                 completion.finish,
                 completion.cached,
                 () if called is None else called.tool_calls,
+                completion.replayed,
             )
         )
         if completion.usage.estimated_tokens:
@@ -370,6 +409,8 @@ class Node:
             outcome = await self._repl.step(blocks, seconds, step)
         finally:  # where this is a child that is ended, others go on with what it had reserved
             self._budget.release(step.end())
+        if self.journal is not None and self._host.fatal is None:
+            outcome = await self._in_journal(self.journal, iteration, outcome)
         facts: dict[str, object] = {"output": output_text(outcome.output), "seconds": self._account.seconds() - began}
         if isinstance(outcome, StepDone):
             facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
@@ -386,14 +427,32 @@ class Node:
             sub_call_seconds=step.seconds,
             failed_batches=step.failed_batches(),
             unresolved=self._maps.unresolved(),
-            retrieved=len(self._retrieval.added),
+            retrieved=len(self.retrieved),
             budget=self._view(),
         )
+
+    async def _in_journal(
+        self, journal: NodeJournal, iteration: int, outcome: StepDone | ReplLost
+    ) -> StepDone | ReplLost:
+        """What the root LM is told of the step, and its REPL as it was told then."""
+        assert self._repl is not None
+        known = await journal.step_ended(iteration, outcome)
+        if isinstance(known, ReplLost):
+            await self._repl.lose(known.reason)
+        return known
 
     def _running(self, iteration: int) -> CodeExecution:
         execution = self._account.trace_of(self._path).iterations[iteration - 1].execution
         assert execution is not None
         return execution
+
+
+def _as_shown(state: State, shown: str | None) -> State:
+    """The conversation as the root LM saw it when it gave the reply that the journal has."""
+    last = state.messages[-1]
+    if shown is None or shown == last.content:
+        return state
+    return state._replace(messages=(*state.messages[:-1], replace(last, content=shown)))
 
 
 def _chars(state: State, happening: Happening) -> int:

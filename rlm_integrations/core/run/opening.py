@@ -12,6 +12,7 @@ from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import describe, study
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.host.retrieval import retrieve
+from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.language_model import LanguageModel, Message, sees_images
 from rlm_integrations.core.loop.happenings import Opened
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
@@ -66,6 +67,7 @@ async def read_corpus(
     *,
     sync: bool,
     before: Corpus | None = None,
+    journal: NodeJournal | None = None,
 ) -> Corpus:
     """The corpus of what was passed as context, with what a retriever finds for the question, and what it brought.
 
@@ -75,12 +77,15 @@ async def read_corpus(
     What takes a while over a large corpus is done now, in a thread. The retriever has so many seconds. Raises
     InvalidArgumentError, and RunError where the retriever failed.
     """
-    corpus = read = await threads.run(_read, context) if before is None else before
+    corpus = read = await threads.run(read_context, context) if before is None else before
     if corpus.retriever is not None:
+        kept = None if journal is None else journal.retrieval(question.query)
         try:
             async with asyncio.timeout(seconds):
-                found = await retrieve(corpus.retriever, question.query, threads if sync else None)
+                found = await retrieve(corpus.retriever, question.query, threads if sync else None, kept)
             hits = unique_ids(found)
+        except RunError:
+            raise
         except Exception as error:
             let_through(error, ends_run)
             raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
@@ -96,7 +101,8 @@ async def read_corpus(
     return corpus
 
 
-def _read(context: object) -> Corpus:
+def read_context(context: object) -> Corpus:
+    """What the user passed, without what a retriever finds. May take a while. Raises InvalidArgumentError."""
     corpus = Corpus.of(context)
     study(corpus)
     return corpus
@@ -143,8 +149,13 @@ def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSett
     return Opened(whole, conversation((Message("system", system), *rules, *said)))
 
 
-def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes, depth: int) -> ReplSettings:
-    """What the REPL of a node of that depth offers, and its bounds: the size of the corpus bounds the memory."""
+def repl_settings(
+    plan: RunPlan, corpus: Corpus, sizes: Sizes, depth: int, journal: NodeJournal | None = None
+) -> ReplSettings:
+    """What the REPL of a node of that depth offers, and its bounds: the size of the corpus bounds the memory.
+
+    Where there is a journal, chance is the run's.
+    """
     limits = plan.limits
     return ReplSettings(
         depth=limits.max_depth - depth if limits.max_sub_calls else 0,
@@ -157,4 +168,6 @@ def repl_settings(plan: RunPlan, corpus: Corpus, sizes: Sizes, depth: int) -> Re
         null_answers=plan.answer_type.takes_null,
         columns=tuple((column.name, column.dtype) for column in corpus.table.columns) if corpus.table else (),
         text_column=corpus.table.text_column if corpus.table else "",
+        seed="" if journal is None else journal.run.seed(journal.path),
+        hash_seed=None if journal is None else journal.run.hash_seed,
     )

@@ -10,6 +10,7 @@ from rlm_integrations.core.calls.prices import Pricing
 from rlm_integrations.core.host.sub_calls import AroundSubCall
 from rlm_integrations.core.host.sub_tools import SubTool
 from rlm_integrations.core.host.tools import Tool
+from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, ToolCaller
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
@@ -60,6 +61,7 @@ class RunPlan:
     around_child: AroundChild | None = None
     around_sub_call: AroundSubCall | None = None
     ends_run: EndsRun | None = None
+    journal: Journal | None = None
     checks: tuple[Check, ...] = ()
     """What the user has for answers."""
     twice: Twice | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,8 @@ from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.question import read_question
 from rlm_integrations.core.errors import RLMError
+from rlm_integrations.core.journal.node_journal import NodeJournal
+from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Finish
@@ -21,7 +25,9 @@ from rlm_integrations.core.loop.nothing_read import nothing_read_warning
 from rlm_integrations.core.loop.unresolved import unresolved_warning
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
+from rlm_integrations.core.run.journalled import Ended, begin, end_row, ended_before, with_its_fences
 from rlm_integrations.core.run.node import Node
+from rlm_integrations.core.run.opening import read_context
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn, Turns
@@ -33,8 +39,17 @@ from rlm_integrations.core.trace.ends_run import EndsRunError
 from rlm_integrations.core.trace.events import RunEnded, RunFailed, Warned
 from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError, keep_result
+from rlm_integrations.core.trace.run_errors import (
+    JournalError,
+    LimitReachedError,
+    RootModelError,
+    RunError,
+    keep_result,
+)
 from rlm_integrations.core.wording import error_words
+
+_QUICK_CALLS = 100
+"""Of a run with more, the trace is written in a thread."""
 
 
 class RunTree:
@@ -49,14 +64,22 @@ class RunTree:
         sync: bool,
         session: SessionMemory | None = None,
         is_part: bool = False,
+        run_id: str | None = None,
+        attempt: int = 1,
     ) -> None:
-        """`is_part`: it is one of several runs of its question, whose trace whoever joins them hands out."""
+        """`is_part`: it is one of several runs of its question, whose trace whoever joins them hands out,
+        `attempt` which of them.
+        """
         if session is not None:
             session.go_over(context)
         read = read_question if session is None else session.read
         asked = read(question, plan.limits.message_chars)
         self._plan, self._question, self._context = plan, asked.text, context
         self._asked, self._session, self._is_part = asked, session, is_part
+        self._run_id, self._attempt = run_id, attempt
+        self._journal: NodeJournal | None = None
+        self._answer: RLMResult[Any] | None = None
+        """That of a run which has one, and is to keep it."""
         self._account = Account(asked.text, plan.limits, plan.on_event, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
@@ -67,13 +90,16 @@ class RunTree:
         sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.sub_with_tools)
         child_root = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.child_with_tool)
         turns = Turns(plan.limits.max_repls)
-        shared = Shared(plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns)
-        ask = partial(self._calls.root_call, root, with_tool=plan.protocol == "tool")
         self._verification = Verification(plan.checks, self._calls, self._threads, self._account, plan.ends_run)
         self._in_question: RLMResult[Any] | None = None
         """What the user's checks look at."""
-        check = self._check if plan.checks else None
-        self._node = Node(shared, asked, (), ask, Turn(turns, 0), session, check)
+        self._shared = Shared(plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns)
+        self._ask = partial(self._calls.root_call, root, with_tool=plan.protocol == "tool")
+        self._node = self._root_node(self._shared)
+
+    def _root_node(self, shared: Shared) -> Node:
+        check = self._check if self._plan.checks else None
+        return Node(shared, self._asked, (), self._ask, Turn(shared.turns, 0), self._session, check)
 
     async def perform(self) -> RLMResult[Any]:
         """The result of the run.
@@ -92,9 +118,7 @@ class RunTree:
     async def _perform(self) -> RLMResult[Any]:
         closed_loop = False
         try:
-            action = await self._node.answer(self._context)
-            await self._warn_of(action)
-            result = await self._finished(action)
+            result = await self._answered()
             if self._session is not None:
                 self._session.remember(self._asked, result.text)
         except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
@@ -114,8 +138,56 @@ class RunTree:
             if self._account.closed and not self._is_part:  # not a call that was refused
                 collect(self._account.trace)
             self._threads.close()
-            if not closed_loop:
-                await self._node.close()
+            if closed_loop:
+                if self._journal is not None:
+                    self._journal.run.release_later()
+            else:
+                await self._close()
+
+    async def _close(self) -> None:
+        try:
+            await self._node.close()
+        finally:
+            if self._journal is not None:
+                await self._journal.run.release()
+
+    async def _answered(self) -> RLMResult[Any]:
+        """The result that the run comes to, or that it came to when it was made before."""
+        if self._plan.journal is not None:
+            before = await self._begin_journal(self._plan.journal)
+            if before is not None:
+                return await self._as_before(before)
+        action = await self._node.answer(self._context)
+        await self._warn_of(action)
+        result = await self._finished(action)
+        if self._journal is not None:
+            self._answer = result  # the journal may not take it
+            work = partial(end_row, action, result.trace, self._node.retrieved, self._plan.limits)
+            row = await self._threads.run(work) if result.trace.sub_call_count > _QUICK_CALLS else work()
+            await self._journal.run.keep_end(row)
+        return result
+
+    async def _begin_journal(self, settings: Journal) -> Ended | None:
+        """Find out which run of the journal this is. Returns what it came to, where that is known.
+
+        Raises InvalidArgumentError.
+        """
+        corpus = self._context = await self._threads.run(read_context, self._context)
+        journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._attempt, self._say)
+        self._journal, plan = journal, with_its_fences(self._plan, journal)
+        self._shared = replace(self._shared, plan=plan)
+        self._node = self._root_node(self._shared)
+        self._node.journal = journal
+        return await self._threads.run(ended_before, journal, plan) if journal.run.has_ended else None
+
+    async def _say(self, what: str) -> None:
+        await self._account.emit(Warned("replay_diverged", what))
+
+    async def _as_before(self, before: Ended) -> RLMResult[Any]:
+        """The result of a run that has ended: nothing of it is done again."""
+        await self._node.take_over(self._context, before.retrieved)
+        self._account.take_over(before.trace)
+        return await self._finished(before.action)
 
     async def _warn_of(self, action: Finish) -> None:
         """Tell of an answer that is less than it looks."""
@@ -177,9 +249,14 @@ class RunTree:
             raised = RunError(words)
         else:
             words = f"the run was ended by {type(error).__name__}"
+        if self._journal is not None and isinstance(error, RootModelError):
+            with suppress(JournalError):
+                await self._journal.forget_last_replies()
         checked = self._in_question
         answer, text = (self._node.draft,) * 2 if checked is None else (checked.answer, checked.text)
         result = self._result(answer, text, self._node.stop_reason)
+        if self._answer is not None:  # there was one, which the journal did not take
+            result = self._answer
         keep_result(raised, result)
         await self._account.end_badly(RunFailed(words, result), raised)
         return raised

@@ -38,10 +38,18 @@ _QUESTION_CHARS = 80
 class TwiceRun:
     """Use `await TwiceRun(...).perform()`, once. Raises InvalidArgumentError for a wrong question."""
 
-    def __init__(self, plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        question: str | Sequence[Message],
+        context: object,
+        *,
+        sync: bool,
+        run_id: str | None = None,
+    ) -> None:
         assert plan.twice is not None
         self._plan, self._twice = plan, plan.twice
-        self._question, self._context, self._sync = question, context, sync
+        self._question, self._context, self._sync, self._run_id = question, context, sync, run_id
         self._began = time.monotonic()
         self._number = 0
         """Of the first run, which all events say."""
@@ -146,7 +154,9 @@ class TwiceRun:
         plan = replace(plan or self._plan, limits=limits or self._plan.limits)
         if self._plan.on_event is not None:
             plan = replace(plan, on_event=self._telling(self._plan.on_event, attempt, offset))
-        return RunTree(plan, question, self._context, sync=self._sync, is_part=True)
+        return RunTree(
+            plan, question, self._context, sync=self._sync, is_part=True, run_id=self._run_id, attempt=attempt
+        )
 
     def _telling(self, on_event: OnEvent, attempt: int, offset: float) -> OnEvent:
         """Tells the events of one of the runs as of all, in their seconds; that they ended is told once."""

@@ -8,7 +8,14 @@ from typing import Any, Literal
 from rlm_integrations.core.language_model import Finish, Message, ToolCall
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.citations import Citation
-from rlm_integrations.core.trace.records import AnswerCheck, CodeExecution, Fold, HostFunctionCall, SubCall
+from rlm_integrations.core.trace.records import (
+    AnswerCheck,
+    CodeExecution,
+    Fold,
+    HostFunctionCall,
+    JournalState,
+    SubCall,
+)
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 
@@ -47,6 +54,8 @@ class RunStarted(_Moment):
     session: str | None = None
     """The id of the session that the question belongs to, and its number in that, from 1."""
     question_number: int | None = None
+    journal: JournalState | None = None
+    """What the journal had of the run; None where it has none."""
     attempt: int = 1
     """Its place among the runs of its question, from 1: with Twice there are two, and a third where they differ."""
 
@@ -135,6 +144,8 @@ class RootReplied(_Moment):
     """Whether it came from a cache."""
     tool_calls: tuple[ToolCall, ...] = ()
     """With which it hands over its code, where it does that by a tool."""
+    replayed: bool = False
+    """Whether it came from the journal, and was paid for before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +279,8 @@ class IterationEnded(_Moment):
 
 @dataclass(frozen=True, slots=True)
 class Warned(_Moment):
-    """Something that the user should know, and that does not end the run. Once for each `kind`.
+    """Something that the user should know, and that does not end the run. Once for each `kind`, but for
+    "replay_diverged": a run that goes on from the journal came to something else than before, or asks for more.
 
     "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read", "limit_met" and
     "unverified" come last: no code ran, though the root LM has not seen all of the corpus; the answer came after a
@@ -285,6 +297,7 @@ class Warned(_Moment):
         "unverified",
         "differed",
         "cost_unknown",
+        "replay_diverged",
         "unresolved",
     ]
     message: str

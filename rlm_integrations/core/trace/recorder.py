@@ -70,6 +70,18 @@ class Recorder:
         """The trace of one RLM of the run."""
         return self._traces[node]
 
+    def take_over(self, trace: RLMTrace) -> None:
+        """Go on from the trace of a run that was recorded before. What this one is called by stays."""
+        own = self.trace
+        kept: dict[str, Any] = {
+            "question": own.question,
+            "context": own.context,
+            "shown_whole": own.shown_whole,
+            "journal": own.journal,
+            "warnings": [*own.warnings, *trace.warnings],
+        }
+        self.trace = self._traces[()] = trace.model_copy(update=kept)
+
     def record(self, event: Event) -> None:
         """Take the event into the trace."""
         trace = self._traces[event.node]
@@ -109,6 +121,7 @@ class Recorder:
             case RunStarted():
                 trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
                 trace.session, trace.question_number = event.session, event.question_number
+                trace.journal = event.journal
             case ConversationOpened():
                 trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
             case ReplOpened():
@@ -223,6 +236,7 @@ class Recorder:
         if isinstance(event, RootReplied):
             call.model, call.usage, call.cached = event.model, event.usage, event.cached
             call.thoughts, call.finish = event.thoughts, event.finish
+            call.replayed = event.replayed
         else:
             call.error = event.error
 

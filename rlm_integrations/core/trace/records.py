@@ -19,6 +19,8 @@ from rlm_integrations.core.wording import one_line
 from rlm_integrations.trace_page.card import card
 from rlm_integrations.trace_page.page import write_page
 
+JournalState = Literal["new", "resumed", "finished"]
+"""What a journal had of a run when it began: nothing, a part of it, or all of it."""
 Agreement = Literal["agreed", "reconciled", "differed"]
 """Of two blind runs of one question: their answers were the same; a third run said which holds; or neither."""
 
@@ -44,6 +46,8 @@ class ModelCall(_Record):
     """How the reply ended; None where the server does not say."""
     cached: bool = False
     """Whether the reply came from a cache."""
+    replayed: bool = False
+    """Whether the reply came from the journal: it was paid for before."""
     start: float = 0.0
     """Seconds since the run began."""
     seconds: float = 0.0
@@ -58,6 +62,8 @@ class HostFunctionCall(_Record):
     result: Text | None = None
     """Its repr, cut at 2,000 characters."""
     error: Text | None = None
+    replayed: bool = False
+    """Whether the result came from the journal: nothing was called."""
     start: float = 0.0
     """Seconds since the run began."""
     seconds: float = 0.0
@@ -102,6 +108,10 @@ class SubCall(_Record):
     requests: int = 1
     """How often the model was asked: once, and again after each round of calls of its tools. `usage` is that of all its
     replies, and what else stands here of a reply is of the last."""
+    replayed: int = 0
+    """How many of its replies came from the journal: they were paid for before."""
+    replayed_usage: Usage = Usage()
+    """What those consumed, of `usage`."""
     tool_calls: list[HostFunctionCall] = Field(default_factory=list[HostFunctionCall])
     """Those of the sub-LM, in the order in which they ended."""
     child: RLMTrace | None = None
@@ -123,6 +133,11 @@ class SubCall(_Record):
         """Of the call, and of all that a child spent."""
         return self.usage if self.child is None else self.usage + self.child.usage
 
+    @property
+    def whole_replayed_usage(self) -> Usage:
+        """Of that, what was paid for before."""
+        return self.replayed_usage if self.child is None else self.replayed_usage + self.child.replayed_usage
+
 
 class OmittedSubCalls(_Record):
     """Sub-calls that a summary left out."""
@@ -130,6 +145,7 @@ class OmittedSubCalls(_Record):
     count: int
     failed: int = 0
     usage: Usage = Usage()
+    replayed_usage: Usage = Usage()
 
 
 class CodeExecution(_Record):
@@ -164,6 +180,11 @@ class CodeExecution(_Record):
     def usage(self) -> Usage:
         omitted = self.omitted_sub_calls.usage if self.omitted_sub_calls else Usage()
         return sum((call.whole_usage for call in self.sub_calls), omitted)
+
+    @property
+    def replayed_usage(self) -> Usage:
+        omitted = self.omitted_sub_calls.replayed_usage if self.omitted_sub_calls else Usage()
+        return sum((call.whole_replayed_usage for call in self.sub_calls), omitted)
 
 
 class AnswerCheck(_Record):
@@ -214,6 +235,12 @@ class Iteration(_Record):
         """Of all calls of the root LM."""
         return sum((fold.call.usage for fold in self.folds), self.call.usage)
 
+    @property
+    def replayed_root_usage(self) -> Usage:
+        """Of that, what was paid for before."""
+        calls = (self.call, *(fold.call for fold in self.folds))
+        return sum((call.usage for call in calls if call.replayed), Usage())
+
 
 class OmittedIterations(_Record):
     """Iterations that a summary left out of the middle."""
@@ -225,6 +252,7 @@ class OmittedIterations(_Record):
     sub_usage: Usage = Usage()
     sub_calls: int = 0
     failed_sub_calls: int = 0
+    replayed_usage: Usage = Usage()
 
 
 class TraceMessage(_Record):
@@ -248,6 +276,8 @@ class RLMTrace(_Record):
     session: str | None = None
     """The id of the session that the question belongs to, and its number in that, from 1. None: of no session."""
     question_number: int | None = None
+    journal: JournalState | None = None
+    """What the journal had of the run when it began; None where it has none."""
     limits: RLMLimits
     sandbox: str = ""
     """What ran the code; empty where none was run."""
@@ -319,8 +349,22 @@ class RLMTrace(_Record):
 
     @property
     def usage(self) -> Usage:
-        """Of the whole tree, root calls and sub-calls, and of the runs beside it."""
+        """Of the whole tree, root calls and sub-calls, and of the runs beside it. With what was paid for before, where
+        the run went on."""
         return self.root_usage + self.sub_usage
+
+    @property
+    def replayed_usage(self) -> Usage:
+        """Of that, what came from the journal, and was paid for before."""
+        omitted = self.omitted_iterations.replayed_usage if self.omitted_iterations else Usage()
+        root = sum((each.replayed_root_usage for each in self.iterations), omitted)
+        own = sum((execution.replayed_usage for execution in self.executions), root)
+        return sum((each.replayed_usage for each in self.beside), own)
+
+    @property
+    def paid_usage(self) -> Usage:
+        """What this call of the engine paid for: `usage` without what came from the journal."""
+        return self.usage - self.replayed_usage
 
     def to_html(self, path: str | os.PathLike[str], documents: Mapping[str, str] | None = None) -> None:
         """Write it as one HTML page, which any browser opens without a network: timeline, steps, calls, search.

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from rlm_integrations.core.errors import RLMError
+from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.wording import error_words
 
@@ -37,6 +38,13 @@ class RootModelError(RunError):
 
 class SandboxError(RunError):
     """The REPL could not be started, or its sandbox broke its contract."""
+
+
+class JournalError(RunError):
+    """What was paid for could not be kept in the journal: its disk is full, for one. `result` has it."""
+
+    unkept: Completion | None = None
+    """The reply that it was about."""
 
 
 class LimitReachedError(RunError):

@@ -109,6 +109,10 @@ def _omitted(iterations: list[Iteration], before: OmittedIterations | None) -> O
         sub_usage=sum((execution.usage for execution in executions), before.sub_usage),
         sub_calls=before.sub_calls + sum(execution.sub_call_count for execution in executions),
         failed_sub_calls=before.failed_sub_calls + sum(execution.failed_sub_call_count for execution in executions),
+        replayed_usage=sum(
+            (execution.replayed_usage for execution in executions),
+            sum((each.replayed_root_usage for each in iterations), before.replayed_usage),
+        ),
     )
 
 
@@ -223,4 +227,5 @@ def _omitted_calls(calls: list[SubCall], before: OmittedSubCalls | None) -> Omit
         count=before.count + sum(call.model_calls for call in calls),
         failed=before.failed + sum(call.failed_model_calls for call in calls),
         usage=sum((call.whole_usage for call in calls), before.usage),
+        replayed_usage=sum((call.whole_replayed_usage for call in calls), before.replayed_usage),
     )

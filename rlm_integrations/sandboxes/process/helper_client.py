@@ -74,8 +74,9 @@ class _Holder:
 class HelperClient:
     """The way to new workers, confined or not. Safe in any thread."""
 
-    def __init__(self, modules: _Modules, *, confined: bool) -> None:
+    def __init__(self, modules: _Modules, *, confined: bool, hash_seed: int | None = None) -> None:
         self._modules = modules
+        self._hash_seed = hash_seed
         self._confined = confined
         self._lock = threading.Lock()
         self._helper: _Helper | None = None
@@ -123,7 +124,7 @@ class HelperClient:
     def _running_helper(self) -> _Helper:
         with self._lock:
             if self._helper is None:
-                self._helper = _start_helper(self._modules, confined=self._confined)
+                self._helper = _start_helper(self._modules, self._hash_seed, confined=self._confined)
             return self._helper
 
     def _holder_of(self, corpus: Corpus) -> ForkClient:
@@ -162,7 +163,7 @@ class HelperClient:
             _end(helper)
 
 
-def _start_helper(modules: _Modules, *, confined: bool) -> _Helper:
+def _start_helper(modules: _Modules, hash_seed: int | None, *, confined: bool) -> _Helper:
     if not sys.executable:
         raise SandboxError("sandbox: this interpreter does not know its own path (sys.executable is empty)")
     control, control_end = socket_pair(socket.SOCK_SEQPACKET)
@@ -174,12 +175,26 @@ def _start_helper(modules: _Modules, *, confined: bool) -> _Helper:
     package = str(Path(__file__).resolve().parents[2])
     environment = {name: os.environ[name] for name in _FOR_THE_LOADER if name in os.environ}
     path = [os.path.abspath(folder) for folder in sys.path] if modules else []
+    isolated = ["-I"]
+    if hash_seed is not None:  # which -I would not look for; no other variable of Python's is set
+        isolated, environment["PYTHONHASHSEED"] = ["-s", "-P"], str(hash_seed)
     options = json.dumps({"modules": modules, "path": path, "confined": confined})
     client = ForkClient(control)
     try:
         with control_end:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, package, str(control_end.fileno()), options],
+                [
+                    sys.executable,
+                    *isolated,
+                    "-S",
+                    "-X",
+                    "utf8",
+                    "-c",
+                    _BOOT,
+                    package,
+                    str(control_end.fileno()),
+                    options,
+                ],
                 env=environment | _ONE_THREAD | {"MALLOC_ARENA_MAX": "1"},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -233,11 +248,15 @@ def _after_fork() -> None:
     _clients_lock = threading.Lock()  # another thread of the parent may have held it
 
 
-def helper_client(modules: _Modules = (), *, confined: bool = True) -> HelperClient:
-    """The one of this process whose REPLs have these modules besides the standard library, whatever their order."""
+def helper_client(modules: _Modules = (), *, confined: bool = True, hash_seed: int | None = None) -> HelperClient:
+    """The one of this process whose REPLs have these modules besides the standard library, whatever their order.
+
+    With a `hash_seed` their sets have the same order in all of them, and in every other process.
+    """
     modules = tuple(sorted(set(modules)))
     with _clients_lock:
-        return _clients.setdefault((modules, confined), HelperClient(modules, confined=confined))
+        client = HelperClient(modules, confined=confined, hash_seed=hash_seed)
+        return _clients.setdefault((modules, confined, hash_seed), client)
 
 
 def _at_exit() -> None:
@@ -250,7 +269,7 @@ def _at_exit() -> None:
             client.shut_down()
 
 
-_clients: dict[tuple[_Modules, bool], HelperClient] = {}
+_clients: dict[tuple[_Modules, bool, int | None], HelperClient] = {}
 _clients_lock = threading.Lock()
 if sys.platform != "win32":  # where nothing of this runs, but can be imported
     os.register_at_fork(after_in_child=_after_fork)

@@ -86,7 +86,8 @@ class ProcessSandbox:
         self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]
     ) -> tuple[WorkerProcess, dict[str, str]]:
         """A worker that is ready, and its layers."""
-        worker = helper_client(self._modules, confined=self._confined).start_worker(corpus, settings, retrieved)
+        client = helper_client(self._modules, confined=self._confined, hash_seed=settings.hash_seed)
+        worker = client.start_worker(corpus, settings, retrieved)
         try:
             return worker, _wait_until_ready(worker, settings.memory_mb)
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import gc
 import os
+import random
 import signal
 import sys
 import threading
@@ -58,7 +59,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         settings = ReplSettings.from_json(opening["settings"])
         context = _context(reader, opening, shared, settings)
         reader.close()
-        _start_afresh()
+        _start_afresh(settings.seed)
         memory, sealed = MemoryLimit(settings.memory_mb), can_seal()
         layers = {} if confinement is None else confinement.confine(job.parent)
     except MemoryError:
@@ -190,11 +191,13 @@ def _keep_only(job: WorkerJob) -> int:
     return job.channel
 
 
-def _start_afresh() -> None:
-    """Undo what all children of one parent would share; `random` sees to itself."""
+def _start_afresh(seed: str) -> None:
+    """Undo what all children of one parent would share; `random` sees to itself. Chance comes of the seed, if any."""
+    if seed:
+        random.seed(seed)
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
-        numpy_random.seed()
+        numpy_random.seed(int(seed[:8], 16) if seed else None)
     gc.enable()
     threading.stack_size(_STACK_BYTES)
     threading.excepthook = show_thread_error

@@ -1,0 +1,99 @@
+"""Which run of the journal a call is: a claim on one that nobody works on, or on a new one."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.journal.fingerprints import text_hash, value_hash
+from rlm_integrations.core.journal.store import Store
+
+SECRET_BYTES = 32
+
+_OWN = ("question", "context")
+"""What a run that is named is of: another one cannot be meant. Of the rest, some may change on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallIdentity:
+    """What a call is, as far as the journal knows: equal ones are the same run, made again."""
+
+    parts: Mapping[str, str]
+    """Hashes by what they are of: "question", "context", "llm" and so on."""
+    run_id: str | None = None
+    """What the user named the run."""
+
+    @property
+    def key(self) -> str:
+        return value_hash(dict(self.parts)) if self.run_id is None else f"run_id {text_hash(self.run_id)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is this caller's, until it is released."""
+
+    id: int
+    secret: bytes
+    changed: tuple[str, ...] = ()
+    """Parts of the call that are others than when the run began, where its id is the user's."""
+    rows: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """What it has come to, by key."""
+
+
+def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secret: bytes, *, afresh: bool) -> Claim:
+    """The first of the equal runs that nobody works on; a new one where there is none, or it is to be `afresh`.
+
+    Raises InvalidArgumentError for an id that is of another run, or of one that is going on.
+    """
+    rows = connection.execute(
+        "SELECT id, occurrence, owner, parts, secret FROM runs WHERE key = ? ORDER BY occurrence", (call.key,)
+    ).fetchall()
+    free = [row for row in rows if not store.is_live(row[0], row[2])]
+    if call.run_id is not None and rows:
+        _check_named(call, rows[0], is_free=bool(free), afresh=afresh)
+    now = time.time()
+    if free and not afresh:
+        run, _, _, parts, secret = free[0]
+        connection.execute("UPDATE runs SET owner = ?, updated = ? WHERE id = ?", (store.owner, now, run))
+        entries = connection.execute("SELECT key, value FROM entries WHERE run = ?", (run,))
+        found = Claim(run, secret, _changed(call, parts), dict(entries))
+    else:
+        occurrence = rows[-1][1] + 1 if rows else 1
+        cursor = connection.execute(
+            "INSERT INTO runs (key, occurrence, run_id, parts, secret, owner, updated) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (call.key, occurrence, call.run_id, json.dumps(dict(call.parts)), secret, store.owner, now),
+        )
+        found = Claim(cast(int, cursor.lastrowid), secret)
+    store.live.add(found.id)
+    return found
+
+
+def release(connection: sqlite3.Connection, store: Store, run: int, *, ended: bool) -> None:
+    """Nobody works on it any more."""
+    store.live.discard(run)
+    now = time.time()
+    connection.execute("UPDATE runs SET owner = NULL, ended = ?, updated = ? WHERE id = ?", (ended, now, run))
+
+
+def _check_named(call: CallIdentity, row: tuple[Any, ...], *, is_free: bool, afresh: bool) -> None:
+    changed = [name for name in _changed(call, row[3]) if name in _OWN]
+    if changed:
+        other = " and ".join(f"another {name}" for name in changed)
+        raise InvalidArgumentError(f"run_id: {call.run_id!r} is a run over {other}; give this one a name of its own")
+    if not is_free:
+        raise InvalidArgumentError(f"run_id: {call.run_id!r} is going on; wait for its end, or name another run")
+    if afresh:
+        raise InvalidArgumentError(
+            f"run_id: {call.run_id!r} is in the journal, which keeps no contents (contents=False) to go on from; "
+            "name another run"
+        )
+
+
+def _changed(call: CallIdentity, parts: str) -> tuple[str, ...]:
+    then: dict[str, str] = json.loads(parts)
+    return tuple(name for name, part in call.parts.items() if then.get(name) != part)

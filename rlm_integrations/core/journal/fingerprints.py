@@ -1,0 +1,55 @@
+"""Hashes of what makes calls equal: 16 bytes as hex, the same in every process and version of Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.plain_values import plain
+from rlm_integrations.core.language_model import Message
+
+_BYTES = 16
+
+
+def text_hash(*texts: str) -> str:
+    """Of texts in their order. No two lists of texts have one hash."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    lengths = ",".join([str(len(each)) for each in encoded]).encode()
+    return blake2b(b"".join([lengths, b";", *encoded]), digest_size=_BYTES).hexdigest()
+
+
+def value_hash(value: Any) -> str:
+    """Of a JSON value, whatever the order of its keys."""
+    return text_hash(json.dumps(value, sort_keys=True))
+
+
+@once_per_corpus
+def corpus_hash(corpus: Corpus) -> str:
+    """Of all texts, ids and metadata, in their order. What a retriever will find is not known: its kind counts."""
+    digest = blake2b(digest_size=_BYTES)
+    retriever = corpus.retriever
+    _add(digest, (corpus.kind, "" if retriever is None else type(retriever).__qualname__))
+    for document in corpus.documents:
+        _add(digest, document_texts(document))
+    return digest.hexdigest()
+
+
+def document_texts(document: Document) -> tuple[str, ...]:
+    """All that it says and shows."""
+    metadata = json.dumps(plain(document.metadata), sort_keys=True) if document.metadata else ""
+    return document.id, document.text, metadata, *[image.id for image in document.images]
+
+
+def message_texts(message: Message) -> tuple[str, ...]:
+    return message.role, message.content, *[image.id for image in message.images]
+
+
+def _add(digest: blake2b, texts: Iterable[str]) -> None:
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little"))
+        digest.update(encoded)

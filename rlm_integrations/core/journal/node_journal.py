@@ -1,0 +1,281 @@
+"""The journal of one RLM of a run: its root LM's replies, the calls of its code, and the ends of its steps.
+
+What is asked again after a kill is answered from there, in whatever order: equal calls are told apart by how many
+there were before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from rlm_integrations.core.calls.endings import unfinished
+from rlm_integrations.core.calls.overflow import is_overflow
+from rlm_integrations.core.calls.threads import off_loop
+from rlm_integrations.core.corpus.plain_values import plain
+from rlm_integrations.core.journal.fingerprints import message_texts, text_hash, value_hash
+from rlm_integrations.core.journal.rows import Row, differences, of_completion, of_step, to_completion, to_step
+from rlm_integrations.core.journal.run_journal import REFUSED, STEP, RunJournal
+from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.recorded_failure import RecordedFailureError
+from rlm_integrations.core.trace.run_errors import JournalError
+from rlm_integrations.core.wording import error_words, listed
+from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.steps import ReplLost, StepDone
+
+Say = Callable[[str], Awaitable[None]]
+"""Tells the user of something that a replay came to."""
+
+_DIGITS = re.compile(r"[0-9]++")
+_LONG_CHARS = 20_000
+_ROOT, _LAST_CALL = "root", "root, last call"
+
+
+class NodeJournal:
+    """`path` is that of the call which the RLM answers, and "" of the run's own root."""
+
+    def __init__(self, run: RunJournal, say: Say, path: str = "", *, within_known: bool = False) -> None:
+        """`within_known`: whether the step of the parent, within which it works, had ended before."""
+        self.run = run
+        self.path = path
+        self._say = say
+        self._within_known = within_known
+        self._calls: Counter[str] = Counter()
+        self._replied: list[int] = []
+        """Iterations whose reply was asked for."""
+
+    async def tell_of_changes(self) -> None:
+        """Where the run has the user's name, its call may be another one in part."""
+        if self.run.changed:
+            await self._say(f"journal: the run began with another {listed(self.run.changed)}")
+
+    async def forget_last_replies(self) -> None:
+        """Of a root LM that gave nothing usable, after its last step: whoever makes the call again asks it again.
+
+        Raises JournalError.
+        """
+        last = max(
+            (iteration for iteration in self._replied if self.run.is_stepped(self.step_of(iteration))), default=0
+        )
+        await self.run.forget([self.step_of(iteration) + _ROOT for iteration in self._replied if iteration > last])
+
+    def root_reply(self, iteration: int, messages: Sequence[Message], *, last_call: bool) -> RootRequest:
+        """For the root LM's reply. A call after a limit is another one: a larger limit lets the run go on instead."""
+        self._replied.append(iteration)
+        return RootRequest(self, iteration, messages, last_call=last_call)
+
+    def fold(self, iteration: int) -> Request:
+        """For the root LM's summary of its older iterations, the next one that is asked for in that iteration."""
+        made = f"{self.step_of(iteration)}fold"
+        self._calls[made] += 1
+        return Request(self, iteration, f"{made} {self._calls[made]}")
+
+    def retrieval(self, query: str) -> Request:
+        """For what the retriever finds for the question, before the first reply."""
+        return Request(self, 0, f"{self.path}0|retrieve {text_hash(query)}|1")
+
+    async def call(self, iteration: int, call: Call) -> CallJournal:
+        """For a call of the code in that iteration."""
+        return await self.call_below(self.step_of(iteration), iteration, call)
+
+    async def call_below(self, path: str, iteration: int, call: Call) -> CallJournal:
+        """The same, for one that another call comes to, whose path that is."""
+        payload = {name: value for name, value in call.to_payload().items() if name not in ("batch", "index")}
+        chars = sum([len(value) for value in payload.values() if isinstance(value, str)])
+        hashed = await off_loop(chars, _payload_hash, payload) if chars > _LONG_CHARS else _payload_hash(payload)
+        made = f"{path}{call.function} {hashed}"
+        self._calls[made] += 1
+        return CallJournal(self, iteration, f"{made}.{self._calls[made]}|")
+
+    async def step_ended(self, iteration: int, outcome: StepDone | ReplLost) -> StepDone | ReplLost:
+        """What the root LM is told of a step: what it was told before, where the step had ended before.
+
+        It is in the file when this returns. Raises JournalError.
+        """
+        step, row = self.step_of(iteration), of_step(outcome)
+        then = self.run.find(step + STEP)
+        if then is None:
+            await self.run.keep_step(step, row)
+            return outcome
+        if other := differences(then, row):
+            await self.diverged(
+                iteration, f"{listed(other)} came out otherwise; the root LM goes by what it was shown then"
+            )
+        return to_step(then)
+
+    async def diverged(self, iteration: int, what: str) -> None:
+        of_child = " of a child RLM" if self.path else ""
+        await self._say(f"journal: in iteration {iteration}{of_child} {what}")
+
+    def child(self, call: CallJournal) -> NodeJournal:
+        """That of the RLM which answers the call."""
+        return NodeJournal(self.run, self._say, call.path, within_known=self.knows(call.iteration))
+
+    def step_of(self, iteration: int) -> str:
+        """What the keys of an iteration begin with."""
+        return f"{self.path}{iteration}|"
+
+    def knows(self, iteration: int) -> bool:
+        """Whether all was kept that the code of the iteration asked for."""
+        return self._within_known or self.run.is_stepped(self.step_of(iteration))
+
+
+class Request:
+    """One request to a model, to a tool or to a retriever: what came of it, and keeping what comes of it."""
+
+    def __init__(self, node: NodeJournal, iteration: int, key: str, *, caches: bool = False) -> None:
+        """`caches`: whether another run's reply will do, where the user wants that."""
+        self._caches = caches and node.run.settings.cache_sub_calls
+        self._node, self._run, self._iteration, self._key = node, node.run, iteration, key
+        self._cache_as: str | None = None
+        self.replayed = False
+        """Whether it was answered from the journal."""
+
+    async def reply(self, messages: Sequence[Message] | None) -> Completion | None:
+        """The reply that came before; None where there is none yet.
+
+        `messages` are what is sent, where another run may have sent the same. Raises RecordedFailureError where there
+        was none, and JournalError.
+        """
+        row = await self._find()
+        if row is not None:
+            return to_completion(row, replayed=True)
+        if messages is None or not self._caches:
+            return None
+        self._cache_as = self._run.cache_key([text for each in messages for text in message_texts(each)])
+        row = await self._run.find_cached(self._cache_as)
+        if row is None:
+            return None
+        completion, self._cache_as = to_completion(row, replayed=False), None
+        await self.keep(completion)
+        return completion
+
+    async def keep(self, completion: Completion) -> None:
+        """A reply: it is in the file when this returns. Whole ones may answer other runs. Raises JournalError."""
+        cache_as = None if unfinished(completion) else self._cache_as
+        try:
+            await self._run.keep(self._key, of_completion(completion) | self._beside(), cache_as=cache_as)
+        except JournalError as error:
+            error.unkept = completion
+            raise
+
+    async def value(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """The JSON value that came before, or that `work` returns, which is kept. Raises what `work` raises."""
+        row = await self._find()
+        if row is not None:
+            return row["value"]
+        try:
+            value = await work()
+        except Exception as error:
+            self.failed(error)
+            raise
+        await self._run.keep(self._key, {"value": plain(value)})
+        return value
+
+    def failed(self, error: Exception) -> None:
+        """There is no reply: that is kept with the end of the step. Before that, a kill leaves it to be tried again."""
+        row = {"failure": error_words(error), "too_long": is_overflow(error)}
+        self._run.keep_with_step(self._node.step_of(self._iteration), self._key, row)
+
+    def _beside(self) -> Row:
+        """What is kept beside a reply."""
+        return {}
+
+    async def _find(self) -> Row | None:
+        row = self._run.find(self._key)
+        if row is None:
+            if self._node.knows(self._iteration):
+                await self._node.diverged(
+                    self._iteration, "the code asks for what it did not ask for then: that is done, and paid for, now"
+                )
+            return None
+        self.replayed = True
+        if "failure" in row:
+            raise RecordedFailureError(row["failure"], too_long=row["too_long"])
+        return row
+
+
+class RootRequest(Request):
+    """One to a root LM, with what that is shown."""
+
+    def __init__(self, node: NodeJournal, iteration: int, messages: Sequence[Message], *, last_call: bool) -> None:
+        super().__init__(node, iteration, node.step_of(iteration) + (_LAST_CALL if last_call else _ROOT))
+        self._shown = messages[-1].content
+        self._opening = _opening_hash(messages) if iteration == 1 else None
+
+    @property
+    def shown(self) -> str | None:
+        """The last message that the reply which came before was to; None where there is none."""
+        row = self._run.find(self._key)
+        return None if row is None else row.get("shown")
+
+    def failed(self, error: Exception) -> None:
+        """It is asked again, by whoever makes the call again."""
+        if self._node.path:  # of a child, that is a sub-call that failed
+            parent = self._node.path[: self._node.path.rindex("|", 0, -1) + 1]
+            self._run.keep_with_step(parent, self._key, {"failure": error_words(error), "too_long": is_overflow(error)})
+
+    def _beside(self) -> Row:
+        return {"shown": self._shown, "opening": self._opening}
+
+    async def _find(self) -> Row | None:
+        row = await super()._find()
+        if row is not None and row.get("opening") != self._opening:
+            await self._node.diverged(
+                self._iteration, "what the root LM is told first is worded otherwise than when it replied"
+            )
+        return row
+
+
+class CallJournal:
+    """One call of the code, with the requests that it comes to: one, or more where the first has no whole reply."""
+
+    def __init__(self, node: NodeJournal, iteration: int, path: str) -> None:
+        self.path = path
+        self.iteration = iteration
+        self._node = node
+        self._requests = 0
+        self._tools: Counter[str] = Counter()
+
+    @property
+    def refused(self) -> Row | None:
+        """How it was refused, where it came to nothing else."""
+        run = self._node.run
+        return None if run.has_below(self.path) else run.find(self.path + REFUSED)
+
+    def refuse(self, row: Row) -> None:
+        """It was answered by a refusal, which is kept with the end of the step."""
+        self._node.run.keep_with_step(self._node.step_of(self.iteration), self.path + REFUSED, row)
+
+    def request(self) -> Request:
+        """The next one that the call comes to."""
+        self._requests += 1
+        return Request(self._node, self.iteration, f"{self.path}{self._requests}", caches=True)
+
+    async def part(self, call: Call) -> CallJournal:
+        """For a sub-call that the host makes to answer it."""
+        return await self._node.call_below(self.path, self.iteration, call)
+
+    def tool(self, name: str, arguments: Any) -> Request:
+        """For a tool that the sub-LM calls while it answers."""
+        made = f"{self.path}tool {value_hash([name, arguments])}"
+        self._tools[made] += 1
+        return Request(self._node, self.iteration, f"{made}.{self._tools[made]}")
+
+    def child(self) -> NodeJournal:
+        """That of the RLM which answers it."""
+        return self._node.child(self)
+
+
+def _payload_hash(payload: dict[str, Any]) -> str:
+    given = {name: value for name, value in payload.items() if value}
+    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in given.values()]
+    return text_hash(*given, *texts)
+
+
+def _opening_hash(messages: Sequence[Message]) -> str:
+    """Numbers aside: limits, which the root LM is told, may be others when a run goes on."""
+    return text_hash(*[_DIGITS.sub("0", message.content) for message in messages])

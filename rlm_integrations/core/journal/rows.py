@@ -1,0 +1,109 @@
+"""What the journal holds, as JSON and back: replies of models, values of the user's code, ends of steps."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from rlm_integrations.core.language_model import Completion, ToolCall
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, ReplLost, StepDone
+
+_PACKED_BYTES = 4_096
+"""From here on it is packed. What is has another first byte than JSON."""
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+Row = dict[str, Any]
+
+
+def encoded(row: Row) -> bytes:
+    """The JSON. Lone surrogates come back as they were."""
+    return _encode(row).encode()
+
+
+def packed(row: bytes) -> bytes:
+    return zlib.compress(row, 1) if len(row) >= _PACKED_BYTES else row
+
+
+def unpacked(value: bytes) -> Row:
+    return json.loads(value if value[:1] == b"{" else zlib.decompress(value))
+
+
+def hash_of(row: bytes) -> bytes:
+    """All that is kept of a row where contents are off."""
+    return sha256(row).digest()
+
+
+def of_completion(completion: Completion) -> Row:
+    row: Row = {
+        "text": completion.text,
+        "model": completion.model,
+        "usage": {name: count for name, count in completion.usage if count},
+    }
+    if completion.finish is not None:
+        row["finish"] = completion.finish
+    if completion.thoughts:
+        row["thoughts"] = completion.thoughts
+    if completion.cached:
+        row["cached"] = True
+    if completion.tool_calls:
+        row["tool_calls"] = [asdict(call) for call in completion.tool_calls]
+        row["native"] = _native(completion.native)
+    return row
+
+
+def _native(native: object) -> object:
+    """A framework's reply as JSON, by which it can make it again."""
+    if isinstance(native, BaseModel):
+        return native.model_dump(mode="json")
+    return cast("dict[str, object]", native) if isinstance(native, dict) else None
+
+
+def to_completion(row: Row, *, replayed: bool) -> Completion:
+    """A reply that was not sent for: out of this run's past, or else out of the cache, where it costs nothing."""
+    return Completion(
+        row["text"],
+        Usage(**row["usage"]) if replayed else Usage(),
+        row["model"],
+        row.get("finish"),
+        row.get("thoughts", ""),
+        cached=not replayed or row.get("cached", False),
+        tool_calls=tuple(ToolCall(**call) for call in row.get("tool_calls", ())),
+        native=row.get("native"),
+        replayed=replayed,
+    )
+
+
+def of_step(outcome: StepDone | ReplLost) -> Row:
+    printed = outcome.output
+    output = {"head": printed.head, "tail": printed.tail, "cut_chars": printed.cut_chars}
+    if isinstance(outcome, ReplLost):
+        return {"reason": outcome.reason, "output": output}
+    return {**outcome.to_json(), "output": output}
+
+
+def to_step(row: Row) -> StepDone | ReplLost:
+    output = Output(**row["output"])
+    if "reason" in row:
+        return ReplLost(row["reason"], output)
+    error = row["error"]
+    return StepDone(
+        output,
+        None if error is None else CodeError(**error),
+        AnswerState(**row["answer"]),
+        tuple(row["variables"]),
+    )
+
+
+def differences(then: Row, now: Row) -> list[str]:
+    """What of a step came out otherwise, in words."""
+    if "reason" in then or "reason" in now:
+        return [] if then == now else ["whether its REPL was lost"]
+    words = {"output": "its output", "error": "its error", "answer": "its answer", "variables": "its variables"}
+    return [word for name, word in words.items() if then[name] != now[name]]

@@ -1,0 +1,220 @@
+"""What the journal holds of one run, and the way to keep more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import secrets
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from hashlib import blake2b
+from typing import TypeVar
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.journal.claims import SECRET_BYTES, CallIdentity, Claim, claim, release
+from rlm_integrations.core.journal.fingerprints import text_hash
+from rlm_integrations.core.journal.retention import sweep
+from rlm_integrations.core.journal.rows import Row, encoded, packed, unpacked
+from rlm_integrations.core.journal.settings import Journal
+from rlm_integrations.core.journal.store import EntryRow, Store, give_back, take
+from rlm_integrations.core.trace.run_errors import JournalError
+
+T = TypeVar("T")
+
+_BAR = re.compile(r"\|")
+
+END = "end"
+"""The key of what a run ended with."""
+STEP, REFUSED = "step", "refused"
+
+
+class RunJournal:
+    """One run's own, from `begin` to `release`. Use it on the run's event loop alone.
+
+    Keys are paths: "3|llm_query 1f….1|1" is the first request of the first such call of iteration 3, and what a child
+    did stands below the call that it answers.
+    """
+
+    def __init__(self, settings: Journal, store: Store, claimed: Claim, sub_llm: str) -> None:
+        self.settings = settings
+        self.sub_llm = sub_llm
+        """The name of the sub-LM, for the cache."""
+        self.changed = claimed.changed
+        self.hash_seed = store.hash_seed
+        self._store, self._run, self._secret = store, claimed.id, claimed.secret
+        self._found = claimed.rows
+        self._below = _prefixes(key for key in claimed.rows if not key.endswith(f"|{REFUSED}"))
+        self._stepped = {key[: -len(STEP)] for key in claimed.rows if key.endswith(f"|{STEP}")}
+        self._waiting: list[tuple[str, Row]] = []
+        """Failures of steps that go on: by key."""
+        self._cached: Counter[str] = Counter()
+        self._coming: list[EntryRow] = []
+        self._told: list[asyncio.Future[None]] = []
+        """Of those that wait for what is coming."""
+        self._failure: JournalError | None = None
+        self._released = False
+        self.has_ended = END in claimed.rows
+
+    @classmethod
+    async def begin(cls, settings: Journal, call: CallIdentity, sub_llm: str) -> RunJournal:
+        """Go on with the run that the call is, or begin it. `release` it in any case.
+
+        Raises InvalidArgumentError where the file cannot be a journal, or cannot be written; and for a `run_id` that is
+        another run's, or of one that is going on.
+        """
+        store = take(settings.file)
+        secret = secrets.token_bytes(SECRET_BYTES)
+        try:
+            claimed = await store.do(lambda file: claim(file, store, call, secret, afresh=not settings.contents))
+        except sqlite3.Error as error:
+            give_back(store)
+            raise InvalidArgumentError(str(_unwritable(settings, error))) from error
+        except BaseException:
+            give_back(store)
+            raise
+        return cls(settings, store, claimed, sub_llm)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether something of the run is there."""
+        return bool(self._found)
+
+    def seed(self, of: str) -> str:
+        """What chance in the run comes from. Nobody who does not read the file can know it."""
+        return blake2b(of.encode("utf-8", "surrogatepass"), key=self._secret, digest_size=16).hexdigest()
+
+    def find(self, key: str) -> Row | None:
+        value = self._found.get(key)
+        return None if value is None else unpacked(value)
+
+    def has_below(self, prefix: str) -> bool:
+        """Whether something but a refusal was kept whose key begins with that, which ends with a "|"."""
+        return prefix in self._below
+
+    def is_stepped(self, prefix: str) -> bool:
+        """Whether the end of the step was kept whose keys begin with that: what it asked for then is known."""
+        return prefix in self._stepped
+
+    async def keep(self, key: str, row: Row, *, cache_as: str | None = None) -> None:
+        """It is in the file when this returns. Raises JournalError."""
+        await self._write([(key, row)], cache_as)
+
+    def keep_with_step(self, step: str, key: str, row: Row) -> None:
+        """Once the end of the step is kept whose keys begin with `step`: a kill before that forgets it."""
+        if self.is_stepped(step):
+            self._store.write(self._entries([(key, row)]))
+        else:
+            self._waiting.append((key, row))
+
+    async def keep_step(self, step: str, row: Row) -> None:
+        """The end of a step, with the failures in it and in the children below it. Raises JournalError."""
+        ending = [waiting for waiting in self._waiting if waiting[0].startswith(step)]
+        self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
+        self._stepped.add(step)
+        await self._write([*ending, (step + STEP, row)], None)
+
+    async def keep_end(self, row: Row) -> None:
+        """What the run came to: an equal call is answered by it. Raises JournalError."""
+        await self._write([(END, row)], None)
+        self.has_ended = True
+
+    async def forget(self, keys: list[str]) -> None:
+        def work(file: sqlite3.Connection) -> None:
+            file.executemany("DELETE FROM entries WHERE run = ? AND key = ?", [(self._run, key) for key in keys])
+
+        for key in keys:
+            self._found.pop(key, None)
+        await self._do(work)
+
+    def cache_key(self, texts: list[str]) -> str:
+        """Of the next request of the run with these texts: equal ones are samples of their own."""
+        request = text_hash(self.sub_llm, *texts)
+        self._cached[request] += 1
+        return f"{request}.{self._cached[request]}"
+
+    async def find_cached(self, key: str) -> Row | None:
+        """A reply to another run's request. Raises JournalError."""
+
+        def work(file: sqlite3.Connection) -> Row | None:
+            found = file.execute("SELECT value FROM cache WHERE key = ?", (key,)).fetchone()
+            if found is None:
+                return None
+            file.execute("UPDATE cache SET updated = ? WHERE key = ?", (time.time(), key))
+            return unpacked(found[0])
+
+        return await self._do(work)
+
+    async def release(self) -> None:
+        """The run has ended: the next who makes the call may have it. What is over its bounds is deleted."""
+        if self._released:
+            return
+        try:
+            with contextlib.suppress(sqlite3.Error):  # what was lost was told; who has a dead owner is free
+                await self._store.do(lambda file: self._let_go(file))
+        finally:
+            self._give_back()
+
+    def release_later(self) -> None:
+        """The same, where the loop is closed over the run and nothing can be awaited."""
+        if not self._released:
+            self._store.do_later(lambda file: self._let_go(file))
+            self._give_back()
+
+    def _let_go(self, file: sqlite3.Connection) -> None:
+        release(file, self._store, self._run, ended=self.has_ended)
+        sweep(file, self._store, self.settings)
+
+    def _give_back(self) -> None:
+        if not self._released:
+            self._released = True
+            give_back(self._store)
+
+    async def _write(self, rows: list[tuple[str, Row]], cache_as: str | None) -> None:
+        await self._done(self._written(rows))
+        if cache_as is not None:
+            kept = packed(encoded(rows[0][1]))
+            insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
+            self._store.do_later(lambda file: file.execute(insert, (cache_as, kept, time.time())))
+
+    async def _written(self, rows: list[tuple[str, Row]]) -> None:
+        """Together with all that comes in this turn of the loop: each hand-over to the thread takes its time."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        if not self._told:
+            loop.call_soon(self._hand_over)
+        self._told.append(future)
+        self._coming += self._entries(rows)
+        await future
+
+    def _hand_over(self) -> None:
+        rows, told, self._coming, self._told = self._coming, self._told, [], []
+        self._store.write(rows, told)
+
+    def _entries(self, rows: list[tuple[str, Row]]) -> list[EntryRow]:
+        return [(self._run, key, row, self.settings.contents) for key, row in rows]
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._done(self._store.do(work))
+
+    async def _done(self, work: Awaitable[T]) -> T:
+        if self._failure is not None:
+            raise JournalError(str(self._failure))
+        try:
+            return await work
+        except sqlite3.Error as error:
+            self._failure = _unwritable(self.settings, error)
+            raise self._failure from error
+
+
+def _prefixes(keys: Iterable[str]) -> set[str]:
+    return {key[: bar.end()] for key in keys for bar in _BAR.finditer(key)}
+
+
+def _unwritable(settings: Journal, error: sqlite3.Error) -> JournalError:
+    return JournalError(
+        f"journal: {settings.file!r} cannot be written ({error}); free space on its disk, or name another file. What "
+        "was paid for is in .result"
+    )

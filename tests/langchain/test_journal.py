@@ -1,0 +1,133 @@
+"""The journal in LangChain: invoke, batches that were killed, and what callbacks hear of a replay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.documents import Document
+
+from rlm_integrations import Completion, InvalidArgumentError, Journal, Message, RLMTrace, ToolCall, Usage
+from rlm_integrations.langchain import ChatRLM, RLMRunnable
+from rlm_integrations.testing.langchain import ScriptedChatModel
+
+DOCUMENTS = [Document(f"Plot {n}.\n" + "Nothing of note.\n" * 30, id=f"plot-{n}") for n in range(5)]
+ASK = '```repl\nanswer["content"] = llm_query("Rent?")\nanswer["ready"] = True\n```'
+SPENT = Usage(input_tokens=100, output_tokens=10)
+
+
+def models() -> tuple[ScriptedChatModel, ScriptedChatModel]:
+    llm = ScriptedChatModel(always=lambda messages: ASK, usage=SPENT)
+    return llm, ScriptedChatModel(always=lambda messages: "70 pounds", usage=SPENT, model="sub")
+
+
+@pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])
+async def test_a_call_that_has_ended_is_answered_at_no_cost(kind: type[Any], tmp_path: Path) -> None:
+    llm, sub_llm = models()
+    rlm = kind(llm=llm, sub_llm=sub_llm, context=DOCUMENTS, journal=tmp_path / "runs.sqlite")
+    first = await rlm.ainvoke("Rent?")
+    heard = UsageMetadataCallbackHandler()
+    second = await rlm.ainvoke("Rent?", {"callbacks": [heard]})
+    third = rlm.invoke("Rent?", {"callbacks": [heard]})
+    assert first.content == second.content == third.content == "70 pounds"
+    assert len(llm.requests) == len(sub_llm.requests) == 1
+    assert heard.usage_metadata == {}
+    assert RLMTrace.of(second).journal == "finished"
+    assert RLMTrace.of(second).paid_usage.total_tokens == 0
+    assert RLMTrace.of(second).usage.total_tokens == 220
+
+
+async def test_a_config_names_a_run(tmp_path: Path) -> None:
+    llm, sub_llm = models()
+    rlm = RLMRunnable(llm=llm, sub_llm=sub_llm, context=DOCUMENTS, journal=str(tmp_path / "runs.sqlite"))
+    for name in ("one", "two", "one"):
+        await rlm.ainvoke("Rent?", {"configurable": {"rlm_run_id": name}})
+    assert len(llm.requests) == 2
+    with pytest.raises(InvalidArgumentError, match="run_id: 'two' is a run over another question"):
+        await rlm.ainvoke("Owner?", {"configurable": {"rlm_run_id": "two"}})
+
+
+async def test_sessions_are_refused_by_name(tmp_path: Path) -> None:
+    llm, sub_llm = models()
+    rlm = RLMRunnable(llm=llm, sub_llm=sub_llm, context=DOCUMENTS, journal=Journal(tmp_path / "runs.sqlite"))
+    with pytest.raises(InvalidArgumentError, match=r"journal: .*session_by=None"):
+        await rlm.ainvoke("Rent?", {"configurable": {"session_id": "a"}})
+    with pytest.raises(InvalidArgumentError, match="journal: int given"):
+        RLMRunnable(llm=llm, journal=7)  # type: ignore[arg-type]
+
+
+async def test_a_sub_lm_with_tools_goes_on_amid_its_rounds(tmp_path: Path) -> None:
+    """Its calls are sent back in the form of the framework, which the journal keeps."""
+    called: list[int] = []
+    ends = True
+
+    def rent(plot: int) -> dict[str, int]:
+        """The rent of a plot, in pounds."""
+        called.append(plot)
+        return {"pounds": plot * 10}
+
+    def sub(messages: Sequence[Message]) -> Completion:
+        if not called:
+            return Completion("", SPENT, "sub", "stop", tool_calls=(ToolCall("rent", '{"plot": 7}', "call_1"),))
+        if ends:
+            running.cancel()
+            raise ConnectionError("cut")
+        assert "70" in messages[-1].content
+        return Completion("70 pounds", SPENT, "sub", "stop")
+
+    llm, _ = models()
+    sub_llm = ScriptedChatModel(always=sub)
+    rlm = RLMRunnable(llm=llm, sub_llm=sub_llm, context=DOCUMENTS, sub_tools=[rent], journal=tmp_path / "runs.sqlite")
+    running = asyncio.create_task(rlm.ainvoke("Rent?"))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    ends = False
+    answer = await rlm.ainvoke("Rent?")
+    assert answer.content == "70 pounds"
+    assert called == [7]
+    assert len(llm.requests) == 1
+    assert len(sub_llm.requests) == 3, "that of the first round, the one that was cut, and the last"
+
+
+PROGRAM = """
+import asyncio, os, signal, sys
+from rlm_integrations.langchain import RLMRunnable
+from rlm_integrations.testing.langchain import ScriptedChatModel
+
+journal, calls, kill_after = sys.argv[1], sys.argv[2], int(sys.argv[3])
+paid = 0
+
+
+def reply(messages):
+    global paid
+    if paid == kill_after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    paid += 1
+    with open(calls, "a") as file:
+        file.write("paid\\n")
+    question = messages[-1].content.split("Question ")[-1][:3]
+    return "```repl\\nanswer['content'] = 'to " + question + "'\\nanswer['ready'] = True\\n```"
+
+
+rlm = RLMRunnable(
+    llm=ScriptedChatModel(always=reply), context="Some text.", journal=journal, sandbox="monty", trace="none"
+)
+questions = [f"Question {n:03}" for n in range(60)]
+answers = asyncio.run(rlm.abatch(questions, {"max_concurrency": 4}))
+assert [answer.content for answer in answers] == [f"to {n:03}" for n in range(60)]
+"""
+
+
+def test_a_batch_that_is_killed_twice_pays_for_each_question_once(
+    start_program: Callable[..., Any], tmp_path: Path
+) -> None:
+    """But for what was in flight at a kill: as many calls as there were at once."""
+    calls = tmp_path / "calls"
+    for kill_after in (20, 25, -1):
+        ended = start_program(PROGRAM, tmp_path / "runs.sqlite", calls, kill_after, everything=True).end()
+        assert ended.returncode == (0 if kill_after < 0 else -9), ended.stderr
+    assert 60 <= calls.read_text().count("paid") <= 60 + 2 * 3
