@@ -92,7 +92,7 @@ FUNCTIONS = {
         "print(llm_query('Q', schema=int), llm_query('Q', context[0], {'a': str}))\n"
         "print(llm_query_batched(['a', '?'], schema=int))"
     ),
-    "an answer of a map": "FINAL({'found': llm_map('Q', ['a', '?'])})\nanswer['content']",
+    "an answer of a map": "FINAL({'found': llm_map('Q', ['a', '?'])})\nlist(answer['content']['found'])",
     "no schema": "try: llm_map('Q', ['a'], schema='a list')\nexcept TypeError as e: print(e)",
     "no check": "try: llm_map('Q', ['a'], check='c')\nexcept TypeError as e: print(e)",
     "too many pairs": "try: llm_pairs('Q', ['a'] * 1000)\nexcept ValueError as e: print(e)",
@@ -171,7 +171,7 @@ async def _shown(settings, attach, sandbox, context, programs) -> dict[str, str]
             case LlmMap():
                 return mapped(call)
             case MapLeft():
-                return None
+                return "told"
             case _:
                 return f"reply to {getattr(call, 'prompt', '')}"
 

@@ -184,9 +184,15 @@ class Store:
         return jobs
 
     def _refuse_all(self, error: BaseException) -> None:
-        while (job := self._jobs.get()) is not None:
-            job.error = error
-            _hand_over([job])
+        """Whoever has the store already. The next one tries the file anew."""
+        with _lock:
+            if _stores.get(self.path) is self:
+                del _stores[self.path]
+        while self.users or not self._jobs.empty():
+            with contextlib.suppress(Empty):
+                if (job := self._jobs.get(timeout=_LINGER_S)) is not None:
+                    job.error = error
+                    _hand_over([job])
 
 
 @dataclass(slots=True)

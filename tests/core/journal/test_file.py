@@ -55,6 +55,18 @@ def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
+def test_a_file_that_was_refused_is_tried_anew_and_leaves_no_thread(path: Path) -> None:
+    path.write_text("no journal")
+    with pytest.raises(InvalidArgumentError, match="journal: "):
+        Models().engine(path).run("?", "text")
+    refused = [thread for thread in threading.enumerate() if thread.name == "rlm-journal"]
+    path.unlink()
+    assert Models().engine(path).run("?", "text").answer == f"{SECRET} 1"
+    for thread in refused:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
 async def test_all_its_files_are_their_owners_alone(path: Path) -> None:
     modes: dict[str, int] = {}
 
