@@ -18,7 +18,9 @@ from rlm_integrations.wire.calls import (
     Call,
     CallTool,
     Cite,
+    LlmMap,
     LlmQuery,
+    MapLeft,
     Reserve,
     Retrieve,
     WrongCallError,
@@ -32,7 +34,9 @@ values = st.recursive(
     small, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=8
 )
 calls = st.one_of(
-    st.builds(Reserve, st.integers(0, LARGEST_BATCH)),
+    st.builds(Reserve, st.integers(0, LARGEST_BATCH), counts),
+    st.builds(LlmMap, texts, st.none() | counts),
+    st.builds(MapLeft, counts, texts),
     st.builds(LlmQuery, texts),
     st.builds(LlmQuery, texts, counts, counts),
     st.builds(LlmQuery, texts, images=st.lists(st.lists(texts, min_size=2, max_size=2), max_size=3)),

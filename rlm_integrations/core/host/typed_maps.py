@@ -116,7 +116,7 @@ class TypedMaps:
             asked.left |= {item.index: replace(item, why=item.why + why) for item in items}
             return False
         try:
-            batch = await self._reservations.reserve(Reserve(len(packs)), step)
+            batch = await self._reservations.reserve(Reserve(len(packs), _chars(asked.task, packs)), step)
         except BudgetError as error:
             if first:
                 raise
@@ -181,6 +181,11 @@ def _packs(asked: _Map, items: list[MapItem], max_chars: int, most: int) -> list
         return packed(asked.task, form, items, max_chars, most)
     except TooLongItemError as error:
         raise RefusedCallError("value", str(error)) from None
+
+
+def _chars(task: MapTask, packs: Sequence[list[MapItem]]) -> int:
+    """About how many characters their prompts have in all."""
+    return len(packs) * len(task.instruction) + sum([len(item.text) for items in packs for item in items])
 
 
 def _take(
