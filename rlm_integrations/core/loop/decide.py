@@ -5,18 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from rlm_integrations.core.calls.budget import limit_with_its_name, limit_words
-from rlm_integrations.core.language_model import Message
-from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
 from rlm_integrations.core.loop.failures import MOST_UNCALLED, never_calls, outgrown, said_nothing
 from rlm_integrations.core.loop.folding import fold_again, fold_due, folded, not_folded, summary_in
+from rlm_integrations.core.loop.going_on import go_on, last_answer, last_call_for, limit_met, where_it_is, with_shown
 from rlm_integrations.core.loop.happenings import (
     BudgetView,
     CodeRan,
@@ -27,28 +23,19 @@ from rlm_integrations.core.loop.happenings import (
     Verified,
 )
 from rlm_integrations.core.loop.observation import (
-    StepContext,
-    objected_answer,
-    observe,
-    output_text,
     quoted_blocks,
     unfinished_reply,
 )
-from rlm_integrations.core.loop.outcomes import failed_steps, failure, may_be_example, names_set, word_for_no_variable
-from rlm_integrations.core.loop.quotations import Quotations, fenced, quotable
+from rlm_integrations.core.loop.on_code import on_code_ran, on_verified
+from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
 from rlm_integrations.core.loop.window import Window, chars_of
-from rlm_integrations.core.prompts.fences import fence_tag
-from rlm_integrations.core.prompts.texts import fill, nudge
-from rlm_integrations.core.wording import one_line, shortened
-from rlm_integrations.wire.steps import StepDone
-
-_LAST_CALL_QUESTION_CHARS = 600
-_LAST_CALL_DRAFT_CHARS = 4_000
+from rlm_integrations.core.prompts.texts import nudge
+from rlm_integrations.core.wording import one_line
 
 
 def decide(rules: Rules, state: State, happening: Happening) -> Decision:
@@ -61,7 +48,7 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     if isinstance(action, Finish) and after.unresolved:
         if isinstance(happening, Replied | CodeRan) and _may_be_mended(rules, after, action, happening.budget):
             if isinstance(happening, CodeRan):
-                return _on_code_ran(rules, state, happening, refused_for_maps=True)
+                return on_code_ran(rules, state, happening, refused_for_maps=True)
             return _refused_for_maps(rules, after, happening.budget)
         action = replace(action, unresolved=unresolved_words(after.unresolved))
     if isinstance(action, Finish) and rules.verifies and not isinstance(happening, Verified):
@@ -75,7 +62,7 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages, window = happening.messages, Window(rules.window_tokens)
-            state = _with_shown(state, messages, messages=messages, opening=len(messages), window=window)
+            state = with_shown(state, messages, messages=messages, opening=len(messages), window=window)
             state = state._replace(head=messages, bare_head=happening.bare)
             return state, CallRootLM(messages, state.iteration)
         case Replied() if state.folding is not None:
@@ -85,11 +72,11 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
         case Replied():
             return _on_reply(rules, state, happening)
         case CodeRan():
-            return _on_code_ran(rules, state, happening)
+            return on_code_ran(rules, state, happening)
         case RootCallFailed():
             return _on_root_failed(rules, state, happening)
         case Verified():
-            return _on_verified(rules, state, happening)
+            return on_verified(rules, state, happening)
 
 
 def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
@@ -109,7 +96,7 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     if parsed.unread and not (rules.typed and rules.misfit(said, False) is None):
         said = ""  # a call of something that is not there is no answer
     if state.last_call is not None:
-        return state, _last_answer(rules, state, said)
+        return state, last_answer(rules, state, said)
     if problem is not None:
         unsaid = 0 if cut and replied.finish == "length" else state.empty + 1
         return _unfinished(rules, state._replace(empty=unsaid), replied.budget)
@@ -133,7 +120,7 @@ def _on_refusal(rules: Rules, state: State, replied: Replied) -> Decision:
     problem = f"the root LM failed in iteration {state.iteration}: {replied.unfinished}"
     state = state._replace(parsed=ParsedReply(()))
     if state.last_call is not None:
-        return state, _last_answer(rules, state, problem=problem)
+        return state, last_answer(rules, state, problem=problem)
     return state, Fail(problem, draft=state.draft)
 
 
@@ -154,107 +141,14 @@ def _answer_with_an_example(rules: Rules, state: State) -> Action | None:
 def _may_be_mended(rules: Rules, state: State, finish: Finish, budget: BudgetView) -> bool:
     """Whether the root LM can still do something about an answer."""
     of_itself = state.last_call is None and finish.stop_reason in ("answer", "plain_reply")
-    return of_itself and _limit_met(rules, state, budget) is None
+    return of_itself and limit_met(rules, state, budget) is None
 
 
 def _refused_for_maps(rules: Rules, state: State, budget: BudgetView) -> Decision:
     """A reply without code was an answer, and is refused."""
-    where = _where(rules, state, "")
+    where = where_it_is(rules, state, "")
     told = nudge("nudge_unresolved", rules.protocol, why=refused_for(state.unresolved), **where)
-    return _go_on(rules, state, result_of_refused(state.parsed, told), budget)
-
-
-def _on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: bool = False) -> Decision:
-    """An answer ends the run, unless it is `refused_for_maps`; else there is something to show."""
-    outcome, misfit = ran.outcome, None
-    state = state._replace(unresolved=ran.unresolved)
-    changes = _failed_so(state, failure(outcome))
-    if isinstance(outcome, StepDone):
-        answer = outcome.answer
-        variables = (state.variables or frozenset()) | names_set(outcome)
-        changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
-        if answer.ready:
-            misfit = rules.misfit(answer.content, answer.is_json)
-            if misfit is None and not refused_for_maps:
-                finish = Finish(answer.content, state.last_call or "answer", answer.is_json)
-                return state._replace(example=(), **changes), finish
-    elif state.last_call is None:
-        changes |= {"draft": "", "draft_is_json": False, "variables": frozenset()}
-    example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
-    state = state._replace(example=state.parsed.blocks if example else (), **changes)
-    word = word_for_no_variable(state.parsed, outcome)
-    if state.last_call is not None:
-        return state, _last_answer(rules, state, word or "")
-    return _go_on(
-        rules,
-        state,
-        _observation(rules, state, ran, misfit, word is not None, example, refused_for_maps=refused_for_maps),
-        ran.budget,
-    )
-
-
-def _on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
-    """What was refused goes back with the words why, while there is somebody to mend it."""
-    finish, why = state.to_verify, verified.objection
-    assert finish is not None
-    if why is None:
-        return state, replace(finish, verified=True)
-    refused = replace(finish, verified=False, objection=why)
-    if verified.out_of_time:
-        return state, replace(refused, stop_reason=state.last_call or "timeout", unchecked=True)
-    if state.last_call is not None or finish.stop_reason not in ("answer", "plain_reply"):
-        return state, refused
-    objected = objected_answer(why, fence_tag(rules.fence_key, str(state.iteration), why))
-    if state.ran is not None:
-        told = _observation(rules, state, state.ran, objected=objected)
-    elif _limit_met(rules, state, verified.budget) is not None:
-        told = result_of_refused(state.parsed, objected)  # the last call follows, and wants no code
-    else:
-        where = _where(rules, state, "")
-        told = nudge("nudge_objected", rules.protocol, objected=objected, **where)
-        told = result_of_refused(state.parsed, told)
-    return _go_on(rules, state, told, verified.budget)
-
-
-def _observation(
-    rules: Rules,
-    state: State,
-    ran: CodeRan,
-    misfit: str | None = None,
-    no_variable: bool = False,
-    example: bool = False,
-    objected: str | None = None,
-    *,
-    refused_for_maps: bool = False,
-) -> str:
-    """What the root LM is shown of the code of its last reply."""
-    context = StepContext(
-        step=state.iteration,
-        max_iterations=rules.limits.max_iterations,
-        question=rules.question,
-        depth=rules.depth,
-        blocks=len(state.parsed.blocks),
-        fence_open=state.parsed.fence_open,
-        quoted=state.parsed.quoted,
-        unseen=state.parsed.unseen,
-        unfinished=state.unfinished,
-        tag=fence_tag(rules.fence_key, str(state.iteration), output_text(ran.outcome.output)),
-        misfit=misfit,
-        refused_for_maps=refused_for_maps,
-        objected=objected,
-        unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
-        no_variable=no_variable,
-        unmarked=state.parsed.unmarked,
-        example=example,
-        protocol=rules.protocol,
-    )
-    return observe(ran, context)
-
-
-def _failed_so(state: State, why: str) -> dict[str, Any]:
-    """What that changes of the state."""
-    again = why == state.failure
-    return {"failure": why, "failures": (state.failures if again else 0) + bool(why)}
+    return go_on(rules, state, result_of_refused(state.parsed, told), budget)
 
 
 def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decision:
@@ -269,9 +163,9 @@ def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decis
     if failed.too_long and not out_of_time:
         return state, _outgrown(rules, state, failed.problem)
     if state.last_call is not None:
-        return state, _last_answer(rules, state._replace(parsed=ParsedReply(())), problem=failed.problem)
+        return state, last_answer(rules, state._replace(parsed=ParsedReply(())), problem=failed.problem)
     if failed.budget.limit is not None:
-        return _last_call(rules, state, "", failed.budget.limit)
+        return last_call_for(rules, state, "", failed.budget.limit)
     return state, Fail(failed.problem, draft=state.draft)
 
 
@@ -291,7 +185,7 @@ def _on_summary(rules: Rules, state: State, replied: Replied) -> Decision:
     iteration, amid = state.folding.iteration, state.folding.refused is not None
     state = folded(state, summary)
     if replied.budget.limit is not None:
-        return _last_call(rules, state._replace(iteration=iteration), "", replied.budget.limit)
+        return last_call_for(rules, state._replace(iteration=iteration), "", replied.budget.limit)
     return state, CallRootLM(state.messages, state.iteration, folded=amid)
 
 
@@ -305,7 +199,7 @@ def _on_no_summary(rules: Rules, state: State, happening: Replied | RootCallFail
         return again
     state = not_folded(state)
     if limit is not None:
-        return _last_call(rules, state._replace(iteration=folding.iteration), "", limit)
+        return last_call_for(rules, state._replace(iteration=folding.iteration), "", limit)
     if folding.refused is not None:
         return _on_root_failed(rules, state, folding.refused)
     return state, CallRootLM(state.messages, state.iteration)
@@ -340,14 +234,14 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
         return state, Finish(said, "answer" if final else "plain_reply", nothing_read=nothing_read)
     if state.empty > 1:
         return state, Fail(said_nothing(state.unfinished), draft=state.draft)
-    where = _where(rules, state, quoted)
+    where = where_it_is(rules, state, quoted)
     if misfit is not None:
         told = nudge("nudge_misfit", rules.protocol, why=one_line(misfit), **where)
-    elif _limit_met(rules, state, budget) is not None:
+    elif limit_met(rules, state, budget) is not None:
         told = quoted  # the last call follows, and wants no code
     else:
         told = nudge("nudge_no_code", rules.protocol, **where)
-    return _go_on(rules, state, result_of_refused(state.parsed, told), budget)
+    return go_on(rules, state, result_of_refused(state.parsed, told), budget)
 
 
 def _unfinished(rules: Rules, state: State, budget: BudgetView) -> Decision:
@@ -355,93 +249,8 @@ def _unfinished(rules: Rules, state: State, budget: BudgetView) -> Decision:
     if state.empty > 1:
         return state, Fail(said_nothing(state.unfinished), draft=state.draft)
     why = one_line(state.unfinished or "")
-    if _limit_met(rules, state, budget) is not None:
-        return _go_on(rules, state, result_of_refused(state.parsed, unfinished_reply(why, rules.protocol)), budget)
+    if limit_met(rules, state, budget) is not None:
+        return go_on(rules, state, result_of_refused(state.parsed, unfinished_reply(why, rules.protocol)), budget)
     quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""
-    told = nudge("nudge_unfinished", rules.protocol, why=why, **_where(rules, state, quoted))
-    return _go_on(rules, state, result_of_refused(state.parsed, told), budget)
-
-
-def _where(rules: Rules, state: State, quoted: str) -> dict[str, object]:
-    """What every nudge begins with."""
-    return {
-        "step": state.iteration,
-        "max_iterations": rules.limits.max_iterations,
-        "quoted": f" {quoted}" if quoted else "",
-    }
-
-
-def _go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> Decision:
-    """Show the observation and ask again, or for the last time where a limit is met."""
-    limit = _limit_met(rules, state, budget)
-    if limit is not None:
-        return _last_call(rules, state, observation, limit)
-    shown = Message("user", observation)
-    state = _with_shown(state, [shown], messages=(*state.messages, shown), iteration=state.iteration + 1)
-    return fold_due(rules, state, budget) or (state, CallRootLM(state.messages, state.iteration))
-
-
-def _with_shown(state: State, said: Sequence[Message], **changes: Any) -> State:
-    """The state with these changes, and with what code may be quoted from in further messages to the root LM."""
-    shown = quotable(said)
-    if shown:
-        changes |= {"quotable": (*state.quotable, *shown), "fenced": (*state.fenced, *fenced(shown))}
-    return state._replace(**changes)
-
-
-def _limit_met(rules: Rules, state: State, budget: BudgetView) -> StopReason | None:
-    if budget.limit is not None:
-        return budget.limit
-    if state.iteration >= rules.limits.max_iterations:
-        return "max_iterations"
-    if not rules.has_last_call and budget.sub_calls_left < 1:  # its own calls are sub-calls
-        return "max_sub_calls"
-    return None
-
-
-def _last_call(rules: Rules, state: State, observation: str, limit: StopReason) -> Decision:
-    if not rules.has_last_call:
-        return state, _last_answer(rules, state._replace(last_call=limit), problem="no answer was set")
-    draft = shortened(state.draft, _LAST_CALL_DRAFT_CHARS) or "(empty)"
-    closing = fill(
-        "last_call",
-        limit=limit_words(limit, rules.limits),
-        question=one_line(rules.question, _LAST_CALL_QUESTION_CHARS),
-        draft=draft,
-        tag=fence_tag(rules.fence_key, "draft", draft),
-    )
-    content = f"{observation}\n\n{closing}" if observation else closing
-    messages = _said_to_root(state.messages, content)
-    shown = [Message("user", content)]
-    state = _with_shown(state, shown, messages=messages, iteration=state.iteration + 1, last_call=limit)
-    return state, CallRootLM(messages, state.iteration, last_call=True)
-
-
-def _said_to_root(messages: tuple[Message, ...], content: str) -> tuple[Message, ...]:
-    """The conversation with this as its end. A call that failed has no reply: its message goes on, for some APIs refuse
-    two user messages in a row."""
-    if messages[-1].role != "user":
-        return (*messages, Message("user", content))
-    return (*messages[:-1], Message("user", f"{messages[-1].content}\n\n{content}"))
-
-
-def _last_answer(rules: Rules, state: State, said: str = "", problem: str | None = None) -> Action:
-    """What the run ends with after the last call: what it said, else the draft in the REPL. Words beside code are none.
-
-    `problem` is what the run fails with where neither is an answer.
-    """
-    assert state.last_call is not None
-    misfits: list[str] = []
-    for content, is_json, is_draft in ((said, False, False), (state.draft, state.draft_is_json, True)):
-        misfit = rules.misfit(content.strip(), is_json) if content.strip() else None
-        if misfit is not None:
-            misfits.append(one_line(misfit))
-        elif content.strip():
-            return Finish(content.strip(), state.last_call, is_json, is_draft)
-    if problem is None:
-        why = "; ".join(dict.fromkeys([state.unfinished, *misfits] if state.unfinished else misfits))
-        fits = " that fits the type asked for" if rules.typed else ""
-        problem = f"the last call gave no answer{fits}{f' ({why})' if why else ''}"
-    reached = limit_with_its_name(state.last_call, rules.limits)
-    failed = failed_steps(state.failure, state.failures)
-    return Fail(f"the run reached {reached}, and {problem}{failed}", state.last_call, state.draft)
+    told = nudge("nudge_unfinished", rules.protocol, why=why, **where_it_is(rules, state, quoted))
+    return go_on(rules, state, result_of_refused(state.parsed, told), budget)

@@ -7,81 +7,57 @@ from dataclasses import replace
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
-from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.missing_key import with_key_remedy
-from rlm_integrations.core.calls.overflow import is_overflow
-from rlm_integrations.core.calls.threads import off_loop
-from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, prompt_chars, silently_cut
+from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.part import origin_in
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
-from rlm_integrations.core.host.child_runs import ChildRuns
-from rlm_integrations.core.host.citations import Citations
-from rlm_integrations.core.host.foreign_calls import ForeignCalls
-from rlm_integrations.core.host.functions import HostFunctions
-from rlm_integrations.core.host.open_maps import OpenMaps
-from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
-from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.host.tool_calls import ToolCalls
-from rlm_integrations.core.host.typed_maps import TypedMaps
 from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
+from rlm_integrations.core.loop.decision_texts import chars_looked_at, shown_by
 from rlm_integrations.core.loop.happenings import (
     BudgetView,
-    CodeRan,
     Happening,
     Opened,
-    Replied,
-    RootCallFailed,
     Verified,
 )
-from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
 from rlm_integrations.core.run.continued import Continued
 from rlm_integrations.core.run.folds import Folds
+from rlm_integrations.core.run.host_side import host_side
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opened, read_corpus, repl_settings, window_tokens
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
+from rlm_integrations.core.run.root_calls import RootCalls
 from rlm_integrations.core.run.shared import Shared
-from rlm_integrations.core.run.sub_lm import sub_calls_of
+from rlm_integrations.core.run.steps import Steps
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.session.memory import SessionMemory
-from rlm_integrations.core.trace.ends_run import let_through
 from rlm_integrations.core.trace.events import (
-    CodeEnded,
-    CodeStarted,
     ConversationOpened,
     Folded,
     IterationEnded,
-    IterationStarted,
     PromptShortened,
     ReplOpened,
     RootFailed,
-    RootReplied,
     RunStarted,
     Warned,
 )
-from rlm_integrations.core.trace.records import CodeExecution, JournalState
+from rlm_integrations.core.trace.records import JournalState
 from rlm_integrations.core.trace.run_errors import (
-    JournalError,
     LimitReachedError,
     RootModelError,
     RunError,
     boundary,
     caused_by,
 )
-from rlm_integrations.core.usage import Usage
-from rlm_integrations.core.wording import error_words
-from rlm_integrations.wire.steps import CodeError, ReplLost, StepDone
 
 CheckAnswer = Callable[[Finish, int], Awaitable[tuple[str | None, bool]]]
 """(answer, iteration) -> why it is refused, or None; and whether the run's time was up before that was known."""
@@ -103,21 +79,19 @@ class Node:
         session: SessionMemory | None = None,
         check: CheckAnswer | None = None,
     ) -> None:
-        self._shared, self._plan, self._account = shared, shared.plan, shared.account
+        self._shared, self._plan = shared, shared.plan
         self._emit = partial(shared.account.emit, node=path)
         self._question = question
-        self._path, self._ask, self._turn, self._check = path, ask, turn, check
+        self._path, self._turn, self._check = path, turn, check
         self._session = Continued(session)
         self.journal: NodeJournal | None = None
         """What is known of it from before, and where it is kept what comes. Set before it answers."""
         self._rules: Rules
-        self._host: HostFunctions
         self._retrieval: Retrieval | None = None
         self._retrieved_before: tuple[Document, ...] = ()
-        self._maps: OpenMaps
+        self._steps: Steps
         self._repl: LiveRepl | None = None
-        self._cause: Exception | None = None
-        """What the root LM last raised."""
+        self._root = RootCalls(shared, self._emit, ask, self._view, shared.plan.protocol)
         self._refusal: RootFailed | None = None
         """How it refused a conversation as too long, while it may be asked the same in fewer characters."""
         self._shown = 0
@@ -145,7 +119,7 @@ class Node:
                 case FoldConversation():
                     kept = None if self.journal is None else self.journal.fold(action.iteration)
                     came = await self._folds.ask(action, self._rules.protocol, kept)
-                    self._check_budget()
+                    self._shared.check_budget()
                     state, action = await self._decide(state, came)
                 case RunCode():
                     state, action = await self._run_code(state, action)
@@ -226,28 +200,15 @@ class Node:
             has_last_call=not self._path,
             window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
         )
-        foreign = ForeignCalls(shared.calls, self._emit, plan.ends_run)
-        retrieval = self._retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
-        reservations = Reservations(shared.calls.budget, settings.depth, self._emit, shared.sub.estimates)
         children = Children(shared, self._path, self._turn, Node)
-        sub_calls = sub_calls_of(shared, retrieval, reservations, foreign, self._emit, settings.sub_call_chars)
-        self._maps = OpenMaps()
-        self._host = HostFunctions(
-            shared.calls,
-            reservations,
-            sub_calls,
-            TypedMaps(sub_calls, reservations, shared.calls.budget, self._maps, settings.sub_call_chars),
-            ChildRuns(children.run, settings.sub_call_chars, retrieval, reservations, self._emit),
-            retrieval,
-            Citations(retrieval.document, self._emit, shared.cited, partial(origin_in, corpus)),
-            ToolCalls(plan.tools, shared.threads, foreign),
-            self.journal,
-        )
+        host = host_side(shared, corpus, settings, self._emit, children.run, self.journal)
+        self._retrieval = host.retrieval
 
         async def open_repl() -> Repl:
             return await plan.sandbox.open(corpus, settings, self.retrieved)
 
-        self._repl = LiveRepl(open_repl, self._host, self._repl_opened, outlives=self._session.id is not None)
+        self._repl = LiveRepl(open_repl, host.functions, self._repl_opened, outlives=self._session.id is not None)
+        self._steps = Steps(shared, self._path, self._emit, self._turn, self._repl, host, self.journal, self._view)
         seconds = self._budget.seconds_left()
         await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not whole)
         return await shared.threads.run(opened, plan, self._question, corpus, settings, self._session.words)
@@ -260,7 +221,7 @@ class Node:
         """Decide, and tell of the failed call, where one is what happened, and of what the root LM is shown next."""
         work = partial(decide, self._rules, state, happening)
         # What checks an answer's type may take long over a short answer too.
-        long = self._plan.answer_type.schema is not None or _chars(state, happening) > LONG_TEXT_CHARS
+        long = self._plan.answer_type.schema is not None or chars_looked_at(state, happening) > LONG_TEXT_CHARS
         folding, folds = state.folding, state.folds
         state, action = await self._shared.threads.run(work) if long else work()
         self.draft = state.draft
@@ -299,74 +260,21 @@ class Node:
             seconds_left=budget.seconds_left(),
         )
 
-    # -- asking the root LM
-
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
-        shared, iteration = self._shared, action.iteration
-        chars = prompt_chars(action.messages)
-        if not action.shortened and not action.folded:
-            await self._emit(IterationStarted(iteration, self._plan.limits.max_iterations, chars, action.last_call))
-        shared.calls.last_call |= action.last_call
         kept: RootRequest | None = None
         if self.journal is not None:
-            kept = self.journal.root_reply(iteration, action.messages, last_call=action.last_call)
+            kept = self.journal.root_reply(action.iteration, action.messages, last_call=action.last_call)
             state = _as_shown(state, kept.shown)
-        try:
-            completion = await self._ask(action.messages, kept)
-        except JournalError as error:
-            if error.unkept is not None:
-                await self._emit(RootReplied(iteration, error.unkept.text, error.unkept.usage, error.unkept.model))
-            raise
-        except Exception as error:
-            let_through(error, self._plan.ends_run)
-            self._cause, words = error, with_key_remedy(error_words(error))
-            problem = f"the root LM failed in iteration {iteration}: {words}"
-            failed = RootCallFailed(problem, self._view(), is_overflow(error))
-            return await self._decide(state, failed, RootFailed(iteration, words))
-        self._cause = self._refusal = None
-        called = completion if completion.tool_calls and self._rules.protocol == "tool" else None
-        await self._emit(
-            RootReplied(
-                iteration,
-                completion.text,
-                completion.usage,
-                completion.model,
-                completion.thoughts,
-                completion.finish,
-                completion.cached,
-                () if called is None else called.tool_calls,
-                completion.replayed,
-            )
-        )
-        if completion.usage.estimated_tokens:
-            await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
-        if (unknown := shared.root.unpriced(completion)) is not None:
-            await self._emit(Warned("cost_unknown", unknown))
-        if cut := await off_loop(chars, silently_cut, action.messages, chars, completion):
-            await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
-        self._check_budget()
-        problem = unfinished(completion, called=called is not None)
-        usage = Usage() if completion.cached or completion.usage.estimated_tokens else completion.usage
-        replied = Replied(
-            completion.text,
-            self._view(),
-            completion.finish,
-            problem,
-            called,
-            usage.input_tokens,
-            chars,
-            cut is not None,
-        )
-        return await self._decide(state, replied)
-
-    def _check_budget(self) -> None:
-        if self._budget.problem is not None:
-            raise RunError(self._budget.problem)
+        asked = await self._root.ask(action, kept)
+        if asked.failed is None:
+            self._refusal = None
+            self._shared.check_budget()
+        return await self._decide(state, asked.happening, asked.failed)
 
     def _failure(self, action: Fail) -> RunError:
         self.draft, self.stop_reason = action.draft, action.stop_reason
         kind = RootModelError if action.stop_reason is None else LimitReachedError
-        return caused_by(self._cause, kind, action.message)
+        return caused_by(self._root.cause, kind, action.message)
 
     async def _verify(self, state: State, action: Verify) -> Decision:
         assert self._check is not None
@@ -384,8 +292,8 @@ class Node:
             if begun:
                 raise RunError("around_step: it awaited execute() twice; the code of a step runs once")
             begun = True
-            decision = await self._decide(state, await self._execute(state.iteration, action.blocks))
-            return _shown(decision)
+            decision = await self._decide(state, await self._steps.run(state.iteration, action.blocks))
+            return shown_by(decision)
 
         around = self._plan.around_step
         if around is None:
@@ -397,55 +305,6 @@ class Node:
             raise RunError("around_step: returned without awaiting execute()")
         return decision
 
-    async def _execute(self, iteration: int, blocks: tuple[str, ...]) -> CodeRan:
-        assert self._repl is not None
-        await self._turn.begin()
-        step = StepRecord(iteration, self._account.seconds)
-        self._maps.begin_step()
-        await self._emit(CodeStarted(iteration, blocks))
-        began = self._account.seconds()
-        seconds = max(0.0, self._budget.seconds_left(last_call=self._shared.calls.last_call))
-        try:
-            outcome = await self._repl.step(blocks, seconds, step)
-        finally:  # where this is a child that is ended, others go on with what it had reserved
-            self._budget.release(step.end())
-        if self.journal is not None and self._host.fatal is None:
-            outcome = await self._in_journal(self.journal, iteration, outcome)
-        facts: dict[str, object] = {"output": output_text(outcome.output), "seconds": self._account.seconds() - began}
-        if isinstance(outcome, StepDone):
-            facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
-        else:
-            self._maps.forget()
-            facts |= {"lost": outcome.reason}
-        await self._emit(CodeEnded(iteration, self._running(iteration).model_copy(update=facts)))
-        if self._host.fatal is not None:
-            raise self._host.fatal
-        self._check_budget()
-        return CodeRan(
-            outcome,
-            sub_calls_made=step.sub_calls_made,
-            sub_call_seconds=step.seconds,
-            failed_batches=step.failed_batches(),
-            unresolved=self._maps.unresolved(),
-            retrieved=len(self.retrieved),
-            budget=self._view(),
-        )
-
-    async def _in_journal(
-        self, journal: NodeJournal, iteration: int, outcome: StepDone | ReplLost
-    ) -> StepDone | ReplLost:
-        """What the root LM is told of the step, and its REPL as it was told then."""
-        assert self._repl is not None
-        known = await journal.step_ended(iteration, outcome)
-        if isinstance(known, ReplLost):
-            await self._repl.lose(known.reason)
-        return known
-
-    def _running(self, iteration: int) -> CodeExecution:
-        execution = self._account.trace_of(self._path).iterations[iteration - 1].execution
-        assert execution is not None
-        return execution
-
 
 def _as_shown(state: State, shown: str | None) -> State:
     """The conversation as the root LM saw it when it gave the reply that the journal has."""
@@ -453,39 +312,3 @@ def _as_shown(state: State, shown: str | None) -> State:
     if shown is None or shown == last.content:
         return state
     return state._replace(messages=(*state.messages[:-1], replace(last, content=shown)))
-
-
-def _chars(state: State, happening: Happening) -> int:
-    """Of the text that a decision on it looks at."""
-    kept = 0 if state.last_call is None else len(state.draft)
-    match happening:
-        case Replied():
-            # only code that the root LM did not mark is looked for in all that it was shown
-            shown = state.fenced if "```repl" in happening.text else state.quotable
-            calls = () if happening.called is None else happening.called.tool_calls
-            written = len(happening.text) + sum([len(call.arguments) for call in calls])
-            return kept + written + sum([len(message.content) for message in shown])
-        case CodeRan():
-            answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
-            return kept + len(answer)
-        case _:
-            return kept
-
-
-def _shown(decision: Decision) -> str:
-    """What a step comes to, for whoever wraps it: what the root LM is shown, or what the run ends with."""
-    state, action = decision
-    match action:
-        case Finish():
-            return action.text
-        case Verify():
-            return action.finish.text
-        case Fail():
-            return action.message
-        case _:
-            return state.messages[-1].content
-
-
-def _error_line(error: CodeError) -> str:
-    line = "" if error.line is None else f", line {error.line}"
-    return f"block {error.block}{line}: {error.message}"

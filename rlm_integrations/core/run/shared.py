@@ -10,6 +10,7 @@ from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.turns import Turns
+from rlm_integrations.core.trace.run_errors import RunError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Shared:
     turns: Turns
     cited: set[tuple[str, int, int]] = field(default_factory=set[tuple[str, int, int]])
     """Places in the corpus that the run has cited: id of the document, start and end."""
+
+    def check_budget(self) -> None:
+        """Raises RunError where the run cannot go on within its budget, whatever is left of it."""
+        if self.calls.budget.problem is not None:
+            raise RunError(self.calls.budget.problem)
 
     def for_children(self) -> Shared:
         """The same for child RLMs: their root LM is the sub-LM."""

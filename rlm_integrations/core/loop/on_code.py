@@ -1,0 +1,118 @@
+"""What follows when code ran, and when what it set as the answer was checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rlm_integrations.core.loop.actions import Finish
+from rlm_integrations.core.loop.code_calls import result_of_refused
+from rlm_integrations.core.loop.going_on import go_on, last_answer, limit_met, where_it_is
+from rlm_integrations.core.loop.happenings import (
+    CodeRan,
+    Verified,
+)
+from rlm_integrations.core.loop.observation import (
+    StepContext,
+    objected_answer,
+    observe,
+    output_text,
+)
+from rlm_integrations.core.loop.outcomes import failure, may_be_example, names_set, word_for_no_variable
+from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.prompts.fences import fence_tag
+from rlm_integrations.core.prompts.texts import nudge
+from rlm_integrations.wire.steps import StepDone
+
+
+def on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: bool = False) -> Decision:
+    """An answer ends the run, unless it is `refused_for_maps`; else there is something to show."""
+    outcome, misfit = ran.outcome, None
+    state = state._replace(unresolved=ran.unresolved)
+    changes = _failed_so(state, failure(outcome))
+    if isinstance(outcome, StepDone):
+        answer = outcome.answer
+        variables = (state.variables or frozenset()) | names_set(outcome)
+        changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
+        if answer.ready:
+            misfit = rules.misfit(answer.content, answer.is_json)
+            if misfit is None and not refused_for_maps:
+                finish = Finish(answer.content, state.last_call or "answer", answer.is_json)
+                return state._replace(example=(), **changes), finish
+    elif state.last_call is None:
+        changes |= {"draft": "", "draft_is_json": False, "variables": frozenset()}
+    example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
+    state = state._replace(example=state.parsed.blocks if example else (), **changes)
+    word = word_for_no_variable(state.parsed, outcome)
+    if state.last_call is not None:
+        return state, last_answer(rules, state, word or "")
+    return go_on(
+        rules,
+        state,
+        _observation(rules, state, ran, misfit, word is not None, example, refused_for_maps=refused_for_maps),
+        ran.budget,
+    )
+
+
+def on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
+    """What was refused goes back with the words why, while there is somebody to mend it."""
+    finish, why = state.to_verify, verified.objection
+    assert finish is not None
+    if why is None:
+        return state, replace(finish, verified=True)
+    refused = replace(finish, verified=False, objection=why)
+    if verified.out_of_time:
+        return state, replace(refused, stop_reason=state.last_call or "timeout", unchecked=True)
+    if state.last_call is not None or finish.stop_reason not in ("answer", "plain_reply"):
+        return state, refused
+    objected = objected_answer(why, fence_tag(rules.fence_key, str(state.iteration), why))
+    if state.ran is not None:
+        told = _observation(rules, state, state.ran, objected=objected)
+    elif limit_met(rules, state, verified.budget) is not None:
+        told = result_of_refused(state.parsed, objected)  # the last call follows, and wants no code
+    else:
+        where = where_it_is(rules, state, "")
+        told = nudge("nudge_objected", rules.protocol, objected=objected, **where)
+        told = result_of_refused(state.parsed, told)
+    return go_on(rules, state, told, verified.budget)
+
+
+def _observation(
+    rules: Rules,
+    state: State,
+    ran: CodeRan,
+    misfit: str | None = None,
+    no_variable: bool = False,
+    example: bool = False,
+    objected: str | None = None,
+    *,
+    refused_for_maps: bool = False,
+) -> str:
+    """What the root LM is shown of the code of its last reply."""
+    context = StepContext(
+        step=state.iteration,
+        max_iterations=rules.limits.max_iterations,
+        question=rules.question,
+        depth=rules.depth,
+        blocks=len(state.parsed.blocks),
+        fence_open=state.parsed.fence_open,
+        quoted=state.parsed.quoted,
+        unseen=state.parsed.unseen,
+        unfinished=state.unfinished,
+        tag=fence_tag(rules.fence_key, str(state.iteration), output_text(ran.outcome.output)),
+        misfit=misfit,
+        refused_for_maps=refused_for_maps,
+        objected=objected,
+        unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
+        no_variable=no_variable,
+        unmarked=state.parsed.unmarked,
+        example=example,
+        protocol=rules.protocol,
+    )
+    return observe(ran, context)
+
+
+def _failed_so(state: State, why: str) -> dict[str, Any]:
+    """What that changes of the state."""
+    again = why == state.failure
+    return {"failure": why, "failures": (state.failures if again else 0) + bool(why)}

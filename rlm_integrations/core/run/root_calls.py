@@ -1,0 +1,103 @@
+"""Asks the root LM of one node, and tells of what came."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from rlm_integrations.core.calls.endings import unfinished
+from rlm_integrations.core.calls.missing_key import with_key_remedy
+from rlm_integrations.core.calls.overflow import is_overflow
+from rlm_integrations.core.calls.threads import off_loop
+from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, prompt_chars, silently_cut
+from rlm_integrations.core.journal.node_journal import RootRequest
+from rlm_integrations.core.language_model import CodeProtocol, Completion
+from rlm_integrations.core.loop.actions import CallRootLM
+from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallFailed
+from rlm_integrations.core.run.children import AskRootLM
+from rlm_integrations.core.run.shared import Shared
+from rlm_integrations.core.trace.ends_run import let_through
+from rlm_integrations.core.trace.events import Event, IterationStarted, RootFailed, RootReplied, Warned
+from rlm_integrations.core.trace.run_errors import JournalError
+from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import error_words
+
+
+class Asked(NamedTuple):
+    """What came of a call of the root LM. Whether it failed is told once it is clear that it is not asked again."""
+
+    happening: Replied | RootCallFailed
+    failed: RootFailed | None = None
+
+
+class RootCalls:
+    """Those of one node. `view` gives what is left of the run's budget."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        emit: Callable[[Event], Awaitable[None]],
+        ask: AskRootLM,
+        view: Callable[[], BudgetView],
+        protocol: CodeProtocol,
+    ) -> None:
+        self._shared, self._emit, self._ask, self._view, self._protocol = shared, emit, ask, view, protocol
+        self.cause: Exception | None = None
+        """What the root LM last raised."""
+
+    async def ask(self, action: CallRootLM, kept: RootRequest | None) -> Asked:
+        """Its reply, or how it failed. Raises what `ends_run` lets through, and JournalError."""
+        iteration, chars = action.iteration, prompt_chars(action.messages)
+        if not action.shortened and not action.folded:
+            limit = self._shared.plan.limits.max_iterations
+            await self._emit(IterationStarted(iteration, limit, chars, action.last_call))
+        self._shared.calls.last_call |= action.last_call
+        try:
+            completion = await self._ask(action.messages, kept)
+        except JournalError as error:
+            if error.unkept is not None:
+                await self._emit(RootReplied(iteration, error.unkept.text, error.unkept.usage, error.unkept.model))
+            raise
+        except Exception as error:
+            let_through(error, self._shared.plan.ends_run)
+            self.cause, words = error, with_key_remedy(error_words(error))
+            problem = f"the root LM failed in iteration {iteration}: {words}"
+            return Asked(RootCallFailed(problem, self._view(), is_overflow(error)), RootFailed(iteration, words))
+        self.cause = None
+        called = completion if completion.tool_calls and self._protocol == "tool" else None
+        await self._tell(iteration, completion, called)
+        if cut := await off_loop(chars, silently_cut, action.messages, chars, completion):
+            await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
+        problem = unfinished(completion, called=called is not None)
+        usage = Usage() if completion.cached or completion.usage.estimated_tokens else completion.usage
+        return Asked(
+            Replied(
+                completion.text,
+                self._view(),
+                completion.finish,
+                problem,
+                called,
+                usage.input_tokens,
+                chars,
+                cut is not None,
+            )
+        )
+
+    async def _tell(self, iteration: int, completion: Completion, called: Completion | None) -> None:
+        await self._emit(
+            RootReplied(
+                iteration,
+                completion.text,
+                completion.usage,
+                completion.model,
+                completion.thoughts,
+                completion.finish,
+                completion.cached,
+                () if called is None else called.tool_calls,
+                completion.replayed,
+            )
+        )
+        if completion.usage.estimated_tokens:
+            await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
+        if (unknown := self._shared.root.unpriced(completion)) is not None:
+            await self._emit(Warned("cost_unknown", unknown))
