@@ -46,15 +46,16 @@ CREATE TABLE cache (key TEXT PRIMARY KEY, value BLOB NOT NULL, updated REAL NOT 
 def open_file(path: str) -> sqlite3.Connection:
     """A connection, for one thread at a time. Raises InvalidArgumentError for what cannot be a journal."""
     try:
-        _make_private(path)
+        _make(path)
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise InvalidArgumentError(f"journal: {path!r} cannot be opened ({_words(error)}); {_remedy(error)}") from error
     try:
         _check(connection, path)
+        _make_private(path)
     except BaseException as error:
         connection.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, (sqlite3.Error, OSError)):
             why = f"journal: {path!r} cannot be written ({error}); {_remedy(error)}"
             raise InvalidArgumentError(why) from error
         raise
@@ -75,12 +76,20 @@ def file_id(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _make_private(path: str) -> None:
-    """SQLite makes its other files with the rights of this one."""
+def _make(path: str) -> None:
+    """For its owner alone; SQLite makes its other files with the rights of this one."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _MODE))
-    if os.stat(path).st_mode & 0o077 and os.name == "posix":
-        os.chmod(path, _MODE)
+
+
+def _make_private(path: str) -> None:
+    """A journal that others may read: what is no journal keeps its rights."""
+    if os.name != "posix":
+        return
+    for file in (path, f"{path}-wal", f"{path}-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(file).st_mode & 0o077:
+                os.chmod(file, _MODE)
 
 
 def _check(connection: sqlite3.Connection, path: str) -> None:

@@ -123,12 +123,14 @@ async def test_what_is_no_journal_is_refused_before_anything_is_paid(
     path: Path, make: Callable[[Path], None], words: str
 ) -> None:
     await asyncio.to_thread(make, path)
+    path.chmod(0o755)
     before = path.read_bytes() if path.is_file() else b""
     models = Models()
     with pytest.raises(InvalidArgumentError, match=f"journal: .*{words}"):
         await models.engine(path).arun("?")
     assert not models.llm.requests
     assert not path.is_file() or path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755  # nor are its rights touched
 
 
 async def test_a_folder_that_is_not_there_is_named(path: Path) -> None:
