@@ -48,11 +48,12 @@ from rlm_integrations.core.loop.observation import StepContext, observe
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.anchors import AnchorIndex
+from rlm_integrations.core.trace.call_records import HostFunctionCall, ModelCall
 from rlm_integrations.core.trace.citations import Citation, that_fit
 from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.heads import found_lines_in, heads_in
 from rlm_integrations.core.trace.own_text import OwnTextFinder
-from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from rlm_integrations import RLMEngine, RLMTrace
 from rlm_integrations.cli.app import app
-from rlm_integrations.core.trace.records import Fold
+from rlm_integrations.core.trace.call_records import Fold
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.testing import PythonCalls, ScriptedModel
 

@@ -8,6 +8,7 @@ import pytest
 
 from rlm_integrations import Message, RLMEngine
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.call_records import Fold, ModelCall
 from rlm_integrations.core.trace.events import (
     CodeEnded,
     CodeStarted,
@@ -23,7 +24,7 @@ from rlm_integrations.core.trace.events import (
     SubCallsReserved,
 )
 from rlm_integrations.core.trace.evidence import Evidence, Found
-from rlm_integrations.core.trace.records import CodeExecution, Fold, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.terminal.console import TerminalConsole

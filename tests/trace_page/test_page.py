@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import RLMTrace
-from rlm_integrations.core.trace.records import SentImage
+from rlm_integrations.core.trace.call_records import SentImage
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.trace_page.page import page_of
 

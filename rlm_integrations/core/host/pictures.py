@@ -10,7 +10,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.part import origin_in
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.image import Image
-from rlm_integrations.core.trace.records import SentImage
+from rlm_integrations.core.trace.call_records import SentImage
 from rlm_integrations.core.wording import number
 from rlm_integrations.wire.images import MAX_IMAGES, MAX_IMAGES_BYTES
 

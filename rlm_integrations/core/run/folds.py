@@ -12,9 +12,9 @@ from rlm_integrations.core.loop.actions import FoldConversation
 from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallFailed
 from rlm_integrations.core.loop.window import chars_of
 from rlm_integrations.core.run.children import AskRootLM
+from rlm_integrations.core.trace.call_records import Fold, ModelCall
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import Event, FoldEnded, FoldStarted
-from rlm_integrations.core.trace.records import Fold, ModelCall
 from rlm_integrations.core.trace.run_errors import JournalError
 from rlm_integrations.core.wording import error_words
 

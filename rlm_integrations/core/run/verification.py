@@ -10,9 +10,9 @@ from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.checks import BrokenCheckError, Check
+from rlm_integrations.core.trace.call_records import AnswerCheck
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import CheckEnded, CheckStarted
-from rlm_integrations.core.trace.records import AnswerCheck
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words

@@ -7,15 +7,9 @@ from typing import Any, Literal
 
 from rlm_integrations.core.language_model import Finish, Message, ToolCall
 from rlm_integrations.core.limits import StopReason
+from rlm_integrations.core.trace.call_records import AnswerCheck, Fold, HostFunctionCall
 from rlm_integrations.core.trace.citations import Citation
-from rlm_integrations.core.trace.records import (
-    AnswerCheck,
-    CodeExecution,
-    Fold,
-    HostFunctionCall,
-    JournalState,
-    SubCall,
-)
+from rlm_integrations.core.trace.records import CodeExecution, JournalState, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.call_records import AnswerCheck, Fold, HostFunctionCall, ModelCall, TraceMessage
 from rlm_integrations.core.trace.events import (
     CheckEnded,
     CheckStarted,
@@ -35,17 +36,7 @@ from rlm_integrations.core.trace.events import (
     SubCallStarted,
     Warned,
 )
-from rlm_integrations.core.trace.records import (
-    AnswerCheck,
-    CodeExecution,
-    Fold,
-    HostFunctionCall,
-    Iteration,
-    ModelCall,
-    RLMTrace,
-    SubCall,
-    TraceMessage,
-)
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.usage import Usage
 
 _Started = IterationStarted | FoldStarted | SubCallStarted | HostCallStarted | CheckStarted

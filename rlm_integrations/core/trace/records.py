@@ -6,12 +6,23 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Finish
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.surrogates import Text
+from rlm_integrations.core.trace.call_records import (
+    AnswerCheck,
+    Fold,
+    HostFunctionCall,
+    ModelCall,
+    OmittedIterations,
+    OmittedSubCalls,
+    Record,
+    SentImage,
+    TraceMessage,
+)
 from rlm_integrations.core.trace.carriers import find_trace
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.usage import Usage
@@ -25,62 +36,7 @@ Agreement = Literal["agreed", "reconciled", "differed"]
 """Of two blind runs of one question: their answers were the same; a third run said which holds; or neither."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ModelCall(_Record):
-    """One call of the root LM."""
-
-    prompt_chars: int
-    """Characters of all messages that were sent, at the last try."""
-    shortened: int = 0
-    """How often it was tried again with fewer characters, since the model refused the conversation as too long."""
-    error: Text | None = None
-    """Why there is no reply; None where there is one."""
-    model: str | None = None
-    usage: Usage = Usage()
-    thoughts: Text = ""
-    """What the model thought before it replied."""
-    finish: Finish | None = None
-    """How the reply ended; None where the server does not say."""
-    cached: bool = False
-    """Whether the reply came from a cache."""
-    replayed: bool = False
-    """Whether the reply came from the journal: it was paid for before."""
-    start: float = 0.0
-    """Seconds since the run began."""
-    seconds: float = 0.0
-
-
-class HostFunctionCall(_Record):
-    """One call of `retrieve`, or of a tool: by code, or by a sub-LM."""
-
-    name: str
-    arguments: Text
-    """Their repr, cut at 2,000 characters."""
-    result: Text | None = None
-    """Its repr, cut at 2,000 characters."""
-    error: Text | None = None
-    replayed: bool = False
-    """Whether the result came from the journal: nothing was called."""
-    start: float = 0.0
-    """Seconds since the run began."""
-    seconds: float = 0.0
-
-
-class SentImage(_Record):
-    """A picture that went with a sub-call. Its bytes are not kept."""
-
-    name: Text
-    mime_type: str
-    bytes: int
-    """How many it has."""
-    document_id: Text | None = None
-    """The document that has it; None where that is none of the run's corpus."""
-
-
-class SubCall(_Record):
+class SubCall(Record):
     """One call of a sub-LM, from inside the root's code; or of a child RLM, which has a trace of its own."""
 
     number: int
@@ -139,16 +95,7 @@ class SubCall(_Record):
         return self.replayed_usage if self.child is None else self.replayed_usage + self.child.replayed_usage
 
 
-class OmittedSubCalls(_Record):
-    """Sub-calls that a summary left out."""
-
-    count: int
-    failed: int = 0
-    usage: Usage = Usage()
-    replayed_usage: Usage = Usage()
-
-
-class CodeExecution(_Record):
+class CodeExecution(Record):
     """The code of one reply and what came of it."""
 
     blocks: list[Text]
@@ -187,32 +134,7 @@ class CodeExecution(_Record):
         return sum((call.whole_replayed_usage for call in self.sub_calls), omitted)
 
 
-class AnswerCheck(_Record):
-    """What one check of `verify=` said of an answer."""
-
-    name: str
-    objection: Text | None = None
-    """Why it refused the answer; None where it took it, or broke."""
-    error: Text | None = None
-    """How it broke; None where it did not."""
-    start: float = 0.0
-    """Seconds since the run began."""
-    seconds: float = 0.0
-
-
-class Fold(_Record):
-    """One call of the root LM for a summary of its older iterations. The trace keeps them all the same."""
-
-    call: ModelCall
-    up_to: int
-    """The number of the last iteration that the summary is to stand for."""
-    reply: Text = ""
-    """What it wrote. Its words stand in place of those iterations, without code, and cut where they are too long."""
-    taken: bool = False
-    """Whether it was a summary, so that the conversation went on with it."""
-
-
-class Iteration(_Record):
+class Iteration(Record):
     """One call of the root LM, the code of its reply, and what the root was shown next."""
 
     number: int
@@ -242,27 +164,7 @@ class Iteration(_Record):
         return sum((call.usage for call in calls if call.replayed), Usage())
 
 
-class OmittedIterations(_Record):
-    """Iterations that a summary left out of the middle."""
-
-    count: int
-    folds: int = 0
-    """Calls for summaries of older iterations."""
-    root_usage: Usage = Usage()
-    sub_usage: Usage = Usage()
-    sub_calls: int = 0
-    failed_sub_calls: int = 0
-    replayed_usage: Usage = Usage()
-
-
-class TraceMessage(_Record):
-    """A message that the root LM saw before its first reply."""
-
-    role: Literal["system", "user", "assistant"]
-    content: Text
-
-
-class RLMTrace(_Record):
+class RLMTrace(Record):
     """The whole tree of a run; in a `SubCall`, of a child RLM, whose question is the prompt and whose times are the
     run's.
     """
@@ -281,12 +183,12 @@ class RLMTrace(_Record):
     limits: RLMLimits
     sandbox: str = ""
     """What ran the code; empty where none was run."""
-    isolation: dict[str, str] = {}
+    isolation: dict[str, str] = Field(default_factory=dict[str, str])
     """Its layers, and how each stands."""
-    opening: list[TraceMessage] = []
-    iterations: list[Iteration] = []
+    opening: list[TraceMessage] = Field(default_factory=list[TraceMessage])
+    iterations: list[Iteration] = Field(default_factory=list[Iteration])
     omitted_iterations: OmittedIterations | None = None
-    citations: list[Citation] = []
+    citations: list[Citation] = Field(default_factory=list[Citation])
     answer: Text = ""
     stop_reason: StopReason | None = None
     """None where the run failed."""
@@ -295,7 +197,7 @@ class RLMTrace(_Record):
     """Of two blind runs (`Twice`), of which this is the one whose answer was given; None where there was one."""
     beside: list[RLMTrace] = Field(default_factory=lambda: list[RLMTrace]())
     """The other runs of the same question, in their order. Totals count them."""
-    warnings: list[Text] = []
+    warnings: list[Text] = Field(default_factory=list[Text])
     """What the user should know of the models: a server that counts no tokens, for one."""
     seconds: float = 0.0
     detail: Literal["full", "summary"] = "full"

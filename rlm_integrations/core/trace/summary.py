@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from rlm_integrations.core.trace.records import (
+from rlm_integrations.core.trace.call_records import (
     AnswerCheck,
-    CodeExecution,
     HostFunctionCall,
-    Iteration,
     ModelCall,
     OmittedIterations,
     OmittedSubCalls,
-    RLMTrace,
     SentImage,
-    SubCall,
     TraceMessage,
 )
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 
 SUMMARY_BYTES = 16_384
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.call_records import HostFunctionCall, ModelCall
 from rlm_integrations.core.trace.computation import computation_of
 from rlm_integrations.core.trace.data_flow import DataFlow
-from rlm_integrations.core.trace.records import CodeExecution, HostFunctionCall, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 
 
 def trace_of(*steps: CodeExecution | None, answer: str, question: str = "How many?") -> RLMTrace:

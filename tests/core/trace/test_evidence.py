@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.call_records import ModelCall
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.evidence import Evidence, find_evidence
 from rlm_integrations.core.trace.own_text import STRETCH_CHARS, Place
-from rlm_integrations.core.trace.records import CodeExecution, Iteration, ModelCall, RLMTrace, SubCall
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.repl.matches import Match, Matches, Passage
 

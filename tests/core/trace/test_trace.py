@@ -10,19 +10,16 @@ from hypothesis import strategies as st
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.trace.citations import Citation
-from rlm_integrations.core.trace.evidence import Evidence, Found
-from rlm_integrations.core.trace.records import (
-    CodeExecution,
+from rlm_integrations.core.trace.call_records import (
     HostFunctionCall,
-    Iteration,
     ModelCall,
     OmittedIterations,
     OmittedSubCalls,
-    RLMTrace,
-    SubCall,
     TraceMessage,
 )
+from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.evidence import Evidence, Found
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.summary import SUMMARY_BYTES, summarise
 from rlm_integrations.core.usage import Usage
