@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
@@ -33,7 +34,7 @@ from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
-from rlm_integrations.core.loop.window import Window, chars_of
+from rlm_integrations.core.loop.window import Window
 from rlm_integrations.core.prompts.texts import nudge
 from rlm_integrations.core.wording import one_line
 
@@ -155,7 +156,7 @@ def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decis
     """Where it was too long, a shorter one follows, and where time was up, the last call; else the run fails."""
     out_of_time = failed.budget.limit == "timeout"
     if failed.too_long:
-        state = state._replace(window=state.window.refused(chars_of(state.messages)))
+        state = state._replace(window=state.window.refused(prompt_chars(state.messages)))
     if failed.too_long and failed.budget.limit is None and (fold := fold_due(rules, state, failed.budget, failed)):
         return fold
     if failed.too_long and not out_of_time and (shorter := _shortened(state)) is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.actions import FoldConversation
 from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallFailed
@@ -15,7 +16,6 @@ from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import parse_reply
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Folding, Rules, State
-from rlm_integrations.core.loop.window import chars_of
 from rlm_integrations.core.prompts.texts import fold_part
 from rlm_integrations.core.wording import number, one_line, shortened
 
@@ -62,7 +62,7 @@ def fold_due(rules: Rules, state: State, budget: BudgetView, refused: RootCallFa
         return None
     if state.unfolded == state.iteration or (not rules.has_last_call and budget.sub_calls_left < 2):
         return None  # its own calls are sub-calls, and it needs one to go on
-    if refused is None and state.window.share(chars_of(state.messages)) <= FULL:
+    if refused is None and state.window.share(prompt_chars(state.messages)) <= FULL:
         return None
     folding = _begun(state, refused)
     return None if folding is None else _asked(rules, state, folding)
@@ -121,15 +121,15 @@ def not_folded(state: State) -> State:
 def _begun(state: State, refused: RootCallFailed | None) -> Folding | None:
     messages, size, most = state.messages, state.window.chars, _most_summary(state)
     head = _head(state)
-    head_chars = chars_of(head)
+    head_chars = prompt_chars(head)
     if head_chars + most > _MOST_HEAD * size:
         return None
     steps = [place for place in range(state.opening, len(messages)) if messages[place].role == "assistant"]
     for kept in _KEPT_STEPS:
         if len(steps) - kept + bool(state.folds) < _LEAST_FOLDED:
             continue
-        stays = head_chars + chars_of(messages[steps[-kept] :])
-        if chars_of(messages) - stays - most < _LEAST_GAIN * size:
+        stays = head_chars + prompt_chars(messages[steps[-kept] :])
+        if prompt_chars(messages) - stays - most < _LEAST_GAIN * size:
             continue
         if kept == 1 or stays + most <= _AFTERWARDS * size:
             done = state.iteration - 1
@@ -153,11 +153,11 @@ def _asked(rules: Rules, state: State, folding: Folding) -> Fold:
     if folding.again:
         request = f"{request}\n{fold_part('again')}"
     messages, room = state.messages, int(SIZES[folding.size] * state.window.chars) - len(request)
-    if (chars := chars_of(messages)) > room:
+    if (chars := prompt_chars(messages)) > room:
         messages = shortened_conversation(messages, state.opening, max(room, 0) / chars) or messages
     last = Message("user", f"{messages[-1].content}\n\n{request}")
     messages = (*messages[:-1], last)
-    asked = folding._replace(chars=chars_of(messages))
+    asked = folding._replace(chars=prompt_chars(messages))
     return Fold(
         state._replace(folding=asked),
         FoldConversation(messages, folding.iteration, folding.up_to, folding.refused is not None),
@@ -166,7 +166,7 @@ def _asked(rules: Rules, state: State, folding: Folding) -> Fold:
 
 def _head(state: State) -> tuple[Message, ...]:
     """The opening, without what was said before the question where that takes much."""
-    earlier = chars_of(state.head) - chars_of(state.bare_head) if state.bare_head else 0
+    earlier = prompt_chars(state.head) - prompt_chars(state.bare_head) if state.bare_head else 0
     return state.bare_head if earlier > _EARLIER_SHARE * state.window.chars else state.head
 
 

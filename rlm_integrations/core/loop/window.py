@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
-
-from rlm_integrations.core.language_model import Message
 
 _CHARS_PER_TOKEN = 4.0
 _MOST_CHARS_PER_TOKEN = 8.0
@@ -61,8 +58,3 @@ class Window(NamedTuple):
     @property
     def _chars_per_token(self) -> float:
         return self.sent_chars / self.sent_tokens if self.sent_tokens and self.sent_chars else _CHARS_PER_TOKEN
-
-
-def chars_of(messages: Iterable[Message]) -> int:
-    """Characters of all messages."""
-    return sum([len(message.content) for message in messages])

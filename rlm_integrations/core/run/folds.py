@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.overflow import is_overflow
+from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.language_model import CodeProtocol, Completion
 from rlm_integrations.core.loop.actions import FoldConversation
 from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallFailed
-from rlm_integrations.core.loop.window import chars_of
 from rlm_integrations.core.run.children import AskRootLM
 from rlm_integrations.core.trace.call_records import Fold, ModelCall
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
@@ -37,7 +37,7 @@ class Folds:
     ) -> Replied | RootCallFailed:
         """What came of it. A failure ends nothing: the run can go on without. Raises what `ends_run` lets through."""
         iteration = action.iteration
-        call = ModelCall(prompt_chars=chars_of(action.messages), start=self._clock())
+        call = ModelCall(prompt_chars=prompt_chars(action.messages), start=self._clock())
         fold = Fold(call=call, up_to=action.up_to)
         await self._emit(FoldStarted(iteration, action.up_to, call.prompt_chars))
         try:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.calls.tool_rounds import CallingMessage, as_rounds
 from rlm_integrations.core.language_model import CodeProtocol, Completion, Message, ToolCall
 from rlm_integrations.core.limits import RLMLimits
@@ -20,7 +21,7 @@ from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Opened, Replied, RootCallFailed
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.state import Rules, State
-from rlm_integrations.core.loop.window import Window, chars_of
+from rlm_integrations.core.loop.window import Window
 from rlm_integrations.wire.steps import AnswerState, Output, StepDone
 
 OPENING = (Message("system", "You write code."), Message("user", "Question: how many? " + "x" * 2_000))
@@ -93,7 +94,7 @@ class Run:
         raise AssertionError("it goes on for ever")
 
     def _asked(self, action: CallRootLM, printed: Iterator[int]) -> Replied | RootCallFailed:
-        chars = chars_of(action.messages)
+        chars = prompt_chars(action.messages)
         if self.refuses_over is not None and chars > self.refuses_over:
             self.refused += 1
             return TOO_LONG
@@ -113,7 +114,7 @@ class Run:
 
     def _summary(self, action: FoldConversation) -> Replied | RootCallFailed:
         self.folds.append(action)
-        if self.refuses_over is not None and chars_of(action.messages) > self.refuses_over:
+        if self.refuses_over is not None and prompt_chars(action.messages) > self.refuses_over:
             self.refused += 1
             return TOO_LONG
         said = self.summaries(len(self.folds))
@@ -161,7 +162,7 @@ def test_sixty_steps_under_a_small_window_are_folded_now_and_then_and_end_well()
     assert grows(run.asked).count(False) == len(run.folds)  # prompt caches miss once for each
     assert len(run.asked) == 61
     for action in run.folds:
-        assert chars_of(action.messages) <= 16_000
+        assert prompt_chars(action.messages) <= 16_000
     last = run.asked[-1]
     assert last[:2] == OPENING
     assert last[2].content == f"{SUMMARY} ({len(run.folds)})"
@@ -211,7 +212,7 @@ def test_the_servers_own_count_says_when_the_window_is_near(counts: Callable[[in
     assert run.to_its_end() == Finish("120", "answer")
     assert len(run.folds) in folds
     if counts(8_000) != 900:
-        assert max(counts(chars_of(messages)) for messages in run.asked) <= window
+        assert max(counts(prompt_chars(messages)) for messages in run.asked) <= window
 
 
 def test_a_prompt_that_was_silently_cut_says_how_small_the_window_is() -> None:
@@ -232,7 +233,7 @@ def test_where_nobody_knows_the_window_the_first_refusal_tells_and_the_next_fold
     assert run.refused == 1
     first, *others = run.folds
     assert first.amid
-    assert chars_of(first.messages) <= 16_000  # what was printed longest ago is cut in it
+    assert prompt_chars(first.messages) <= 16_000  # what was printed longest ago is cut in it
     assert others
     assert not any(action.amid for action in others)
 
