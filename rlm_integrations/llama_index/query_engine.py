@@ -45,6 +45,7 @@ from rlm_integrations.llama_index.arguments import (
     checked_text,
     checked_trace,
 )
+from rlm_integrations.llama_index.callback_events import in_event
 from rlm_integrations.llama_index.caller_warning import in_thread_for_caller
 from rlm_integrations.llama_index.chat_streaming import take_asked
 from rlm_integrations.llama_index.citation_marks import inline_instructions
@@ -259,27 +260,21 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
     @_dispatcher.span
     async def _run_code(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
         """One execution of code: a span and a callback event, which its sub-calls are nested in."""
-        payload: dict[str, Any] = {EventPayload.FUNCTION_CALL: code, EventPayload.TOOL: _REPL}
-        with self.callback_manager.event(CBEventType.FUNCTION_CALL, payload=payload) as event:
-            observation = await execute()
-            event.on_end(payload={EventPayload.FUNCTION_OUTPUT: observation})
-        return observation
+        begins: dict[str, Any] = {EventPayload.FUNCTION_CALL: code, EventPayload.TOOL: _REPL}
+        kind, ends = CBEventType.FUNCTION_CALL, EventPayload.FUNCTION_OUTPUT
+        return await in_event(self.callback_manager, kind, begins, ends, execute)
 
     @_dispatcher.span
     async def _run_child(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
         """A child RLM: a span and a callback event below the step that called it, which its own are nested in."""
-        with self.callback_manager.event(CBEventType.SUB_QUESTION, payload={EventPayload.QUERY_STR: prompt}) as event:
-            answer = await execute()
-            event.on_end(payload={EventPayload.RESPONSE: answer})
-        return answer
+        begins: dict[str, Any] = {EventPayload.QUERY_STR: prompt}
+        return await in_event(self.callback_manager, CBEventType.SUB_QUESTION, begins, EventPayload.RESPONSE, execute)
 
     @_dispatcher.span
     async def _run_sub_call(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
         """A sub-call of an LLM with tools: a span and a callback event, which its calls are nested in."""
-        with self.callback_manager.event(CBEventType.AGENT_STEP, payload={EventPayload.QUERY_STR: prompt}) as event:
-            reply = await execute()
-            event.on_end(payload={EventPayload.RESPONSE: reply})
-        return reply
+        begins: dict[str, Any] = {EventPayload.QUERY_STR: prompt}
+        return await in_event(self.callback_manager, CBEventType.AGENT_STEP, begins, EventPayload.RESPONSE, execute)
 
     def _telling(self, *, sync: bool) -> OnEvent:
         async def told(event: Event) -> None:  # where the event arises, for what LlamaIndex is told has its span
