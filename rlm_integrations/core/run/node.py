@@ -8,7 +8,6 @@ from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
@@ -17,7 +16,7 @@ from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
+from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.decision_texts import chars_looked_at, shown_by
 from rlm_integrations.core.loop.happenings import (
@@ -37,14 +36,12 @@ from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.root_calls import RootCalls
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.steps import Steps
+from rlm_integrations.core.run.tellings import Tellings
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.events import (
     ConversationOpened,
-    Folded,
-    IterationEnded,
-    PromptShortened,
     ReplOpened,
     RootFailed,
     RunStarted,
@@ -92,10 +89,7 @@ class Node:
         self._steps: Steps
         self._repl: LiveRepl | None = None
         self._root = RootCalls(shared, self._emit, ask, self._view, shared.plan.protocol)
-        self._refusal: RootFailed | None = None
-        """How it refused a conversation as too long, while it may be asked the same in fewer characters."""
-        self._shown = 0
-        """The last iteration of which it was told what it is shown."""
+        self._tellings = Tellings(self._emit)
         self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run)
         self.corpus = Corpus.of(None)
         self.started = False
@@ -218,38 +212,14 @@ class Node:
         await self._emit(ReplOpened(capabilities.name, capabilities.layers))
 
     async def _decide(self, state: State, happening: Happening, failure: RootFailed | None = None) -> Decision:
-        """Decide, and tell of the failed call, where one is what happened, and of what the root LM is shown next."""
+        """Decide, and tell of it. `failure` is that of the call, where one is what happened."""
         work = partial(decide, self._rules, state, happening)
         # What checks an answer's type may take long over a short answer too.
         long = self._plan.answer_type.schema is not None or chars_looked_at(state, happening) > LONG_TEXT_CHARS
-        folding, folds = state.folding, state.folds
-        state, action = await self._shared.threads.run(work) if long else work()
-        self.draft = state.draft
-        self._refusal = failure or self._refusal
-        if folding is not None and state.folds > folds:
-            await self._emit(Folded(folding.iteration, state.folded, prompt_chars(state.messages)))
-        await self._tell_of(action, state.messages[-1].content)
-        return state, action
-
-    async def _tell_of(self, action: Action, shown: str) -> None:
-        """`shown` is what the root LM was told last."""
-        match action:
-            case FoldConversation(amid=True) | CallRootLM(folded=True):
-                return  # its call goes on
-            case CallRootLM(shortened=True):
-                assert self._refusal is not None
-                chars = prompt_chars(action.messages)
-                await self._emit(PromptShortened(action.iteration, self._refusal.error, chars))
-                return
-            case _:
-                refusal, self._refusal = self._refusal, None
-        if refusal is not None:
-            await self._emit(refusal)
-        if isinstance(action, (CallRootLM, FoldConversation)):
-            ended = action.iteration - isinstance(action, CallRootLM)
-            if ended > self._shown:
-                self._shown = ended
-                await self._emit(IterationEnded(ended, shown))
+        decision = await self._shared.threads.run(work) if long else work()
+        self.draft = decision[0].draft
+        await self._tellings.decided(state, decision, failure)
+        return decision
 
     def _view(self) -> BudgetView:
         budget = self._budget
@@ -267,7 +237,7 @@ class Node:
             state = _as_shown(state, kept.shown)
         asked = await self._root.ask(action, kept)
         if asked.failed is None:
-            self._refusal = None
+            self._tellings.replied()
             self._shared.check_budget()
         return await self._decide(state, asked.happening, asked.failed)
 
