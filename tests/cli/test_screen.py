@@ -62,6 +62,17 @@ class Screen:
         shell = self.tmux("display", "-p", "#{pane_pid}").strip()
         return int(Path(f"/proc/{shell}/task/{shell}/children").read_text().split()[0])
 
+    def terminate(self) -> None:
+        """End what the shell runs, once that has seen to being ended: the view is drawn a moment before."""
+        pid, bit = self.command_pid(), 1 << (signal.SIGTERM - 1)
+
+        def is_ready(_: str) -> bool:
+            status = Path(f"/proc/{pid}/status").read_text()
+            return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & bit)
+
+        self.wait_for(is_ready)
+        os.kill(pid, signal.SIGTERM)
+
 
 @pytest.fixture
 def screen(tmp_path: Path) -> Iterator[Screen]:
@@ -110,7 +121,7 @@ def test_the_lines_that_are_redrawn_leave_nothing_behind(screen: Screen, model_s
     screen.type("fg")
     screen.wait_for(lambda shown: "elapsed" in shown)
 
-    os.kill(screen.command_pid(), signal.SIGTERM)
+    screen.terminate()
     shown = screen.wait_for(lambda shown: "Terminated." in shown)
     assert "elapsed" not in shown
     assert screen.has_cursor()
@@ -120,7 +131,7 @@ def test_the_view_is_there_while_the_corpus_is_read_and_the_cursor_after_it(scre
     screen.type(command("-", "-m", "root", "--base-url", "http://127.0.0.1:9/v1") + "; echo ended $?")
     screen.wait_for(lambda shown: "reading the corpus" in shown)
     assert not screen.has_cursor()
-    os.kill(screen.command_pid(), signal.SIGTERM)
+    screen.terminate()
     shown = screen.wait_for(lambda shown: "ended 143" in shown)
     assert "Terminated." in shown
     assert "reading" not in shown
