@@ -263,6 +263,8 @@ class RLMEngine(Generic[AnswerT]):
         if run_id is not None and self._plan.journal is None:
             raise InvalidArgumentError('run_id: it names a run in a journal; pass journal="runs.sqlite" to the engine')
         _check_text(run_id, "run_id")
+        if run_id is not None and not run_id.strip():
+            raise InvalidArgumentError(f"run_id: {run_id!r:.80} names nothing; name the run, or leave it out")
         return run_id
 
     async def astream(

@@ -12,11 +12,17 @@ from typing import Any, cast
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.fingerprints import text_hash, value_hash
 from rlm_integrations.core.journal.store import Store
+from rlm_integrations.core.surrogates import without_lone_surrogates
+from rlm_integrations.core.wording import shortened
 
 SECRET_BYTES = 32
 
 _OWN = ("question", "context")
 """What a run that is named is of: another one cannot be meant. Of the rest, some may change on the way."""
+_HASHES = "hashes alone"
+"""Marks the parts of a run whose contents are not kept: nothing can go on from it."""
+_NAME_CHARS = 100
+"""Of the name of a run, in an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +33,21 @@ class CallIdentity:
     """Hashes by what they are of: "question", "context", "llm" and so on."""
     run_id: str | None = None
     """What the user named the run."""
+    attempt: int = 1
+    """Which of the runs of its question it is, where those are several."""
 
     @property
     def key(self) -> str:
-        return value_hash(dict(self.parts)) if self.run_id is None else f"run_id {text_hash(self.run_id)}"
+        if self.run_id is None:
+            return value_hash(self._own_parts())
+        if self.attempt == 1:
+            return f"run_id {text_hash(self.run_id)}"
+        # No other name makes this key. A run that reconciles two is asked about what they came to.
+        return f"run_id {text_hash(self.run_id, str(self.attempt), self.parts['question'])}"
+
+    def _own_parts(self) -> dict[str, str]:
+        """A blind run is another one than the first of its question."""
+        return dict(self.parts) if self.attempt == 1 else {**self.parts, "attempt": str(self.attempt)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +71,22 @@ def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secr
         "SELECT id, occurrence, owner, parts, secret FROM runs WHERE key = ? ORDER BY occurrence", (call.key,)
     ).fetchall()
     free = [row for row in rows if not store.is_live(row[0], row[2])]
+    whole = [row for row in free if _HASHES not in json.loads(row[3]) and not afresh]
     if call.run_id is not None and rows:
-        _check_named(call, rows[0], is_free=bool(free), afresh=afresh)
+        _check_named(call, rows[0], is_free=bool(free), is_whole=bool(whole))
     now = time.time()
-    if free and not afresh:
-        run, _, _, parts, secret = free[0]
+    if whole:
+        run, _, _, parts, secret = whole[0]
         connection.execute("UPDATE runs SET owner = ?, updated = ? WHERE id = ?", (store.owner, now, run))
         entries = connection.execute("SELECT key, value FROM entries WHERE run = ?", (run,))
         found = Claim(run, secret, _changed(call, parts), dict(entries))
     else:
         occurrence = rows[-1][1] + 1 if rows else 1
+        parts = {**call.parts, _HASHES: ""} if afresh else dict(call.parts)
+        name = None if call.run_id is None else without_lone_surrogates(call.run_id)
         cursor = connection.execute(
             "INSERT INTO runs (key, occurrence, run_id, parts, secret, owner, updated) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (call.key, occurrence, call.run_id, json.dumps(dict(call.parts)), secret, store.owner, now),
+            (call.key, occurrence, name, json.dumps(parts), secret, store.owner, now),
         )
         found = Claim(cast(int, cursor.lastrowid), secret)
     store.live.add(found.id)
@@ -80,17 +100,17 @@ def release(connection: sqlite3.Connection, store: Store, run: int, *, ended: bo
     connection.execute("UPDATE runs SET owner = NULL, ended = ?, updated = ? WHERE id = ?", (ended, now, run))
 
 
-def _check_named(call: CallIdentity, row: tuple[Any, ...], *, is_free: bool, afresh: bool) -> None:
+def _check_named(call: CallIdentity, row: tuple[Any, ...], *, is_free: bool, is_whole: bool) -> None:
+    named = f"run_id: {shortened(call.run_id or '', _NAME_CHARS)!r}"
     changed = [name for name in _changed(call, row[3]) if name in _OWN]
     if changed:
         other = " and ".join(f"another {name}" for name in changed)
-        raise InvalidArgumentError(f"run_id: {call.run_id!r} is a run over {other}; give this one a name of its own")
+        raise InvalidArgumentError(f"{named} is a run over {other}; give this one a name of its own")
     if not is_free:
-        raise InvalidArgumentError(f"run_id: {call.run_id!r} is going on; wait for its end, or name another run")
-    if afresh:
+        raise InvalidArgumentError(f"{named} is going on; wait for its end, or name another run")
+    if not is_whole:
         raise InvalidArgumentError(
-            f"run_id: {call.run_id!r} is in the journal, which keeps no contents (contents=False) to go on from; "
-            "name another run"
+            f"{named} is in the journal, without contents (contents=False) to go on from; name another run"
         )
 
 

@@ -67,15 +67,24 @@ class RunJournal:
         """
         store = take(settings.file)
         secret = secrets.token_bytes(SECRET_BYTES)
+        made: list[Claim] = []
+
+        def work(file: sqlite3.Connection) -> None:
+            made.append(claim(file, store, call, secret, afresh=not settings.contents))
+
+        def undo(file: sqlite3.Connection) -> None:
+            for each in made:  # it may be made although nobody waits for it any more
+                release(file, store, each.id, ended=END in each.rows)
+
         try:
-            claimed = await store.do(lambda file: claim(file, store, call, secret, afresh=not settings.contents))
-        except sqlite3.Error as error:
+            await store.do(work)
+        except BaseException as error:
+            store.do_later(undo)
             give_back(store)
-            raise InvalidArgumentError(str(_unwritable(settings, error))) from error
-        except BaseException:
-            give_back(store)
+            if isinstance(error, sqlite3.Error):
+                raise InvalidArgumentError(str(_unwritable(settings, error))) from error
             raise
-        return cls(settings, store, claimed, sub_llm)
+        return cls(settings, store, made[0], sub_llm)
 
     @property
     def resumed(self) -> bool:

@@ -37,7 +37,8 @@ class Journal:
     max_mb: float | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, (str, os.PathLike)) or not os.fspath(self.path):  # pyright: ignore[reportUnnecessaryIsInstance]
+        name = os.fspath(self.path) if isinstance(self.path, (str, os.PathLike)) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(name, str) or not name or "\0" in name:
             raise InvalidArgumentError(f"journal: {self.path!r:.80} is no path; pass the name of a file")
         if self.cache_sub_calls and not self.contents:
             raise InvalidArgumentError(

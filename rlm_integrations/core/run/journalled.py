@@ -37,11 +37,7 @@ async def begin(
     settings: Journal, plan: RunPlan, question: Question, corpus: Corpus, run_id: str | None, attempt: int, say: Say
 ) -> NodeJournal:
     """The journal of the run that the call is. Raises InvalidArgumentError."""
-    parts = _parts(plan, question, corpus)
-    if attempt > 1:  # a blind run is another one than the first of its question
-        parts["attempt"] = str(attempt)
-        run_id = run_id and f"{run_id} {attempt}"
-    call = CallIdentity(parts, run_id)
+    call = CallIdentity(_parts(plan, question, corpus), run_id, attempt)
     return NodeJournal(await RunJournal.begin(settings, call, model_words(plan.sub)), say)
 
 

@@ -101,6 +101,11 @@ class RunTree:
         check = self._check if self._plan.checks else None
         return Node(shared, self._asked, (), self._ask, Turn(shared.turns, 0), self._session, check)
 
+    @property
+    def fence_key(self) -> bytes:
+        """What the tags of its fences are made with, once it has begun."""
+        return self._shared.plan.fence_key
+
     async def perform(self) -> RLMResult[Any]:
         """The result of the run.
 

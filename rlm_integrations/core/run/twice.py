@@ -54,6 +54,7 @@ class TwiceRun:
         self._number = 0
         """Of the first run, which all events say."""
         self._done: list[RLMResult[Any]] = []
+        self._fence_key = plan.fence_key
         self._warnings: list[str] = []
         read_question(question, plan.limits.message_chars)
 
@@ -100,12 +101,14 @@ class TwiceRun:
 
     async def _performed(self, run: RunTree) -> RLMResult[Any]:
         result = await run.perform()
+        if not self._done:
+            self._fence_key = run.fence_key  # in a journal, it is the same in every process
         self._done.append(result)
         return result
 
     async def _reconciled(self, first: RLMResult[Any], second: RLMResult[Any]) -> RLMResult[Any]:
         plan = self._plan
-        reconciling = Reconciling(first, second, plan.answer_type, plan.fence_key)
+        reconciling = Reconciling(first, second, plan.answer_type, self._fence_key)
         question = reconciling.question(self._question, plan.limits.message_chars)
         limits = self._share(1)
         if limits is None:

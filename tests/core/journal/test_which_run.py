@@ -1,0 +1,129 @@
+"""Which run of the journal a call is, where that is not plain: names, two blind runs, hashes alone, a lost claim."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlm_integrations import InvalidArgumentError, Journal, Message, RLMEngine, Twice
+from rlm_integrations.core.journal.claims import CallIdentity
+from rlm_integrations.core.journal.run_journal import RunJournal
+from rlm_integrations.testing import ScriptedModel
+
+TEXT = "Nothing of note. " * 500
+
+
+class Root:
+    """A root LM that gives another answer each time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def reply(self, messages: Sequence[Message]) -> str:
+        self.asked += 1
+        return f"```repl\nanswer['content'] = 'answer {self.asked}'\nanswer['ready'] = True\n```"
+
+    def engine(self, journal: Any, **options: Any) -> RLMEngine:
+        return RLMEngine(ScriptedModel(always=self.reply), journal=journal, **options)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.sqlite"
+
+
+RECONCILED = """
+import json, sys
+from rlm_integrations import RLMEngine, Twice
+from rlm_integrations.testing import ScriptedModel
+
+path, run_id = sys.argv[1], sys.argv[2] or None
+asked = []
+
+def root(messages):
+    asked.append(messages)
+    content = f"answer {len(asked)}" if len(asked) < 3 else json.dumps({"verdict": "second", "why": "It says so."})
+    return f"```repl\\nanswer['content'] = {content!r}\\nanswer['ready'] = True\\n```"
+
+if __name__ == "__main__":
+    engine = RLMEngine(ScriptedModel(always=root), journal=path, verify=Twice())
+    result = engine.run("?", "Nothing of note. " * 500, run_id=run_id)
+    print(json.dumps([result.answer, result.agreement, len(asked), result.trace.paid_usage.total_tokens > 0]))
+"""
+
+
+@pytest.mark.parametrize("run_id", ["", "monday"])
+def test_a_run_that_reconciled_two_is_the_same_in_another_process(
+    path: Path, run_id: str, run_program: Callable[..., Any]
+) -> None:
+    first = json.loads(run_program(RECONCILED, str(path), run_id, fresh=True).stdout)
+    assert first == ["answer 2", "reconciled", 3, True]
+    again = json.loads(run_program(RECONCILED, str(path), run_id, fresh=True).stdout)
+    assert again == ["answer 2", "reconciled", 0, False]
+
+
+@pytest.mark.filterwarnings("ignore:.*differ:RuntimeWarning")
+async def test_the_second_of_two_blind_runs_takes_no_name_that_another_run_may_have(path: Path) -> None:
+    root = Root()
+    await root.engine(path).arun("?", "another text", run_id="monday 2")
+    both = await root.engine(path, verify=Twice(reconcile=False)).arun("?", TEXT, run_id="monday")
+    assert both.answers == ("answer 2", "answer 3")
+    again = await root.engine(path, verify=Twice(reconcile=False)).arun("?", TEXT, run_id="monday")
+    assert (again.answers, root.asked) == (both.answers, 3)
+
+
+@pytest.mark.parametrize("run_id", ["", " \n"])
+async def test_a_name_of_nothing_is_refused(path: Path, run_id: str) -> None:
+    root = Root()
+    with pytest.raises(InvalidArgumentError, match=r"run_id: .* names nothing"):
+        await root.engine(path, verify=Twice()).arun("?", TEXT, run_id=run_id)
+    assert not root.asked
+
+
+async def test_any_other_text_may_be_a_name(path: Path) -> None:
+    root = Root()
+    names = ["a\udcffb", "a\udcfeb", "a\0b", "\x1b[31m", "x" * 100_000]
+    for name in names:
+        await root.engine(path).arun("?", TEXT, run_id=name)
+    assert root.asked == len(names)
+    for name in names:
+        assert (await root.engine(path).arun("?", TEXT, run_id=name)).trace.journal == "finished"
+        with pytest.raises(InvalidArgumentError, match="over another context") as refused:
+            await root.engine(path).arun("?", "another text", run_id=name)
+        assert len(str(refused.value)) < 500
+
+
+async def test_nothing_goes_on_from_hashes_alone(path: Path) -> None:
+    root = Root()
+    await root.engine(Journal(path, contents=False)).arun("?", TEXT)
+    await root.engine(Journal(path, contents=False)).arun("?", TEXT, run_id="monday")
+    whole = await root.engine(path).arun("?", TEXT)
+    assert (whole.answer, whole.trace.journal) == ("answer 3", "new")
+    assert (await root.engine(path).arun("?", TEXT)).trace.journal == "finished"
+    with pytest.raises(InvalidArgumentError, match=r"run_id: 'monday' .* without contents"):
+        await root.engine(path).arun("?", TEXT, run_id="monday")
+
+
+async def test_a_claim_that_was_cancelled_holds_no_run(path: Path) -> None:
+    settings, call = Journal(path), CallIdentity({"question": "1", "context": "2"}, "monday")
+    first = await RunJournal.begin(settings, call, "")
+    await first.keep("1|root", {"text": "paid for"})
+    await first.release()
+    claiming = asyncio.create_task(RunJournal.begin(settings, call, ""))
+    await asyncio.sleep(0)  # it has asked for the run by now
+    claiming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await claiming
+    again = await RunJournal.begin(settings, call, "")  # and is not told that it is going on
+    assert again.find("1|root") == {"text": "paid for"}
+    await again.release()
+
+
+def test_a_path_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"journal: 'a.*' is no path"):
+        Root().engine("a\0b")
