@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +60,12 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("run_id", ["", "monday"])
-def test_a_run_that_reconciled_two_is_the_same_in_another_process(
-    path: Path, run_id: str, run_program: Callable[..., Any]
-) -> None:
-    first = json.loads(run_program(RECONCILED, str(path), run_id, fresh=True).stdout)
-    assert first == ["answer 2", "reconciled", 3, True]
-    again = json.loads(run_program(RECONCILED, str(path), run_id, fresh=True).stdout)
-    assert again == ["answer 2", "reconciled", 0, False]
+def test_a_run_that_reconciled_two_is_the_same_in_another_process(path: Path, run_id: str) -> None:
+    """Each an interpreter of its own: a fork has the keys of its parent."""
+    command = [sys.executable, "-c", RECONCILED, str(path), run_id]
+    first, again = (subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2))
+    assert json.loads(first) == ["answer 2", "reconciled", 3, True]
+    assert json.loads(again) == ["answer 2", "reconciled", 0, False]
 
 
 @pytest.mark.filterwarnings("ignore:.*differ:RuntimeWarning")
