@@ -31,7 +31,7 @@ Say = Callable[[str], Awaitable[None]]
 
 _DIGITS = re.compile(r"[0-9]++")
 _LONG_CHARS = 20_000
-_ROOT, _LAST_CALL = "root", "root, last call"
+_ROOT = "root"
 
 
 class NodeJournal:
@@ -44,8 +44,10 @@ class NodeJournal:
         self._say = say
         self._within_known = within_known
         self._calls: Counter[str] = Counter()
-        self._replied: list[int] = []
-        """Iterations whose reply was asked for."""
+        self._replied: list[str] = []
+        """Steps whose reply was asked for, as `step_of` names them."""
+        self._last_call: int | None = None
+        """The iteration of the root LM's last call after a limit."""
 
     async def tell_of_changes(self) -> None:
         """Where the run has the user's name, its call may be another one in part."""
@@ -57,15 +59,18 @@ class NodeJournal:
 
         Raises JournalError.
         """
-        last = max(
-            (iteration for iteration in self._replied if self.run.is_stepped(self.step_of(iteration))), default=0
-        )
-        await self.run.forget([self.step_of(iteration) + _ROOT for iteration in self._replied if iteration > last])
+        stepped = [place for place, step in enumerate(self._replied, 1) if self.run.is_stepped(step)]
+        await self.run.forget([step + _ROOT for step in self._replied[max(stepped, default=0) :]])
 
     def root_reply(self, iteration: int, messages: Sequence[Message], *, last_call: bool) -> RootRequest:
-        """For the root LM's reply. A call after a limit is another one: a larger limit lets the run go on instead."""
-        self._replied.append(iteration)
-        return RootRequest(self, iteration, messages, last_call=last_call)
+        """For the root LM's reply.
+
+        A call after a limit is another one, and so is its step: under a larger limit the run goes on instead.
+        """
+        if last_call:
+            self._last_call = iteration
+        self._replied.append(self.step_of(iteration))
+        return RootRequest(self, iteration, messages)
 
     def fold(self, iteration: int) -> Request:
         """For the root LM's summary of its older iterations, the next one that is asked for in that iteration."""
@@ -116,7 +121,7 @@ class NodeJournal:
 
     def step_of(self, iteration: int) -> str:
         """What the keys of an iteration begin with."""
-        return f"{self.path}{iteration}|"
+        return f"{self.path}{iteration}{' last' if iteration == self._last_call else ''}|"
 
     def knows(self, iteration: int) -> bool:
         """Whether all was kept that the code of the iteration asked for."""
@@ -201,8 +206,8 @@ class Request:
 class RootRequest(Request):
     """One to a root LM, with what that is shown."""
 
-    def __init__(self, node: NodeJournal, iteration: int, messages: Sequence[Message], *, last_call: bool) -> None:
-        super().__init__(node, iteration, node.step_of(iteration) + (_LAST_CALL if last_call else _ROOT))
+    def __init__(self, node: NodeJournal, iteration: int, messages: Sequence[Message]) -> None:
+        super().__init__(node, iteration, node.step_of(iteration) + _ROOT)
         self._shown = messages[-1].content
         self._opening = _opening_hash(messages) if iteration == 1 else None
 

@@ -127,6 +127,9 @@ class RunJournal:
 
     async def keep_end(self, row: Row) -> None:
         """What the run came to: an equal call is answered by it. Raises JournalError."""
+        if self.has_ended:  # and was gone through again, for checks that may be others now
+            self.has_ended = False
+            await self.forget([END])
         await self._write([(END, row)], None)
         self.has_ended = True
 

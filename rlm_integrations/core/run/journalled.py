@@ -79,6 +79,8 @@ def ended_before(journal: NodeJournal, plan: RunPlan) -> Ended | None:
     action = Finish(**row["action"])
     if action.stop_reason not in ("answer", "plain_reply") and row["limits"] != limits.model_dump(mode="json"):
         return None
+    if plan.answer_type.misfit(action.text, action.is_json) is not None:  # its rules may be others now, too
+        return None
     trace = RLMTrace.model_validate_json(row["trace"])
     _mark_replayed(trace)
     return Ended(action, trace, tuple(from_kept(row["retrieved"])))

@@ -249,6 +249,26 @@ async def test_a_larger_limit_lets_a_run_go_on(path: Path) -> None:
     assert paid.asked[3:] == ["root 1", "root 2"]
 
 
+async def test_what_the_last_call_ran_is_no_step_of_a_run_that_goes_on(path: Path) -> None:
+    """The step after the limit is another one under a larger limit, with what its own code comes to."""
+    paid = Paid("print(1)", "print(2)", "answer['content'] = llm_query('forced')\nanswer['ready'] = True")
+    few = await paid.engine(path, limits={"max_iterations": 2}).arun("?", TEXTS)
+    assert (few.answer, few.stop_reason) == ("forced 1", "max_iterations")
+    paid.codes = ("", "", "print(llm_query('more'))", "answer['content'] = 'done'\nanswer['ready'] = True")
+    more = await paid.engine(path, limits={"max_iterations": 9}).arun("?", TEXTS)
+    assert (more.answer, more.stop_reason) == ("done", "answer")
+    assert paid.asked == ["root 0", "root 1", "root 2", "forced", "root 2", "more", "root 3"]
+    assert not more.trace.warnings
+
+
+async def test_a_last_call_that_was_ended_goes_on_too(path: Path) -> None:
+    codes = ("print(1)", "answer['content'] = llm_query('a') + llm_query('b')\nanswer['ready'] = True")
+    paid = Paid(*codes, ends_at=3)
+    result = await until_done(paid, path, limits={"max_iterations": 1})
+    assert (result.answer, result.stop_reason) == ("a 1b 1", "max_iterations")
+    assert paid.asked == ["root 0", "root 1", "a", "b"]
+
+
 async def test_what_chance_gives_is_the_runs_own(path: Path) -> None:
     codes = (
         "import random\nwords = list({f'word {n}' for n in range(50)})\nprint(random.random(), words[:3])",
