@@ -110,7 +110,7 @@ def ask_map(host: HostPort, task: MapTask, items: Sequence[MapItem], map_id: int
     """What `LlmMap` is answered by. Raises as `ask` of host_calls, and ValueError for a schema that is too long."""
     try:
         sent = write_map(task, items)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{error}; nothing was sent") from None
     return ask(host, LlmMap(sent, map_id), SubCallError)
 

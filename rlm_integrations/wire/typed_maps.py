@@ -57,8 +57,11 @@ class MapItem:
 
 
 def write_map(task: MapTask, items: Sequence[MapItem]) -> str:
-    """What `read_map` reads. Raises TypeError and ValueError for a schema that is no JSON or too long."""
-    schema = "null" if task.schema is None else _encode(task.schema)
+    """What `read_map` reads. Raises TypeError and ValueError for a schema that is no JSON, too deep or too long."""
+    try:
+        schema = "null" if task.schema is None else _encode(task.schema)
+    except RecursionError:
+        raise ValueError("schema: nested too deeply") from None
     if len(schema) > MAX_SCHEMA_CHARS:
         raise ValueError(f"schema: {len(schema):,} characters, at most {MAX_SCHEMA_CHARS:,} are taken")
     return f"{_encode([task.kind, task.instruction, schema])}\n{write_items(items)}"

@@ -6,6 +6,7 @@ import itertools
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.estimates import Estimates
+from rlm_integrations.core.calls.model_calls import STEP_OVER
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import Batch, StepRecord
 from rlm_integrations.core.trace.events import SubCallsReserved
@@ -28,6 +29,7 @@ class Reservations:
         self.check_depth(1)
         if call.n < 1:
             raise RefusedCallError("value", "a batch needs at least one prompt")
+        _refuse_over(step)
         self._budget.reserve(call.n)
         batch_id = next(self._batch_ids)
         step.batches[batch_id] = Batch(call.n)
@@ -46,6 +48,7 @@ class Reservations:
 
     def take(self, call: LlmQuery | RlmQuery, step: StepRecord) -> None:
         """One of its batch, or one of its own. Raises BudgetError and RefusedCallError."""
+        _refuse_over(step)
         if call.batch is None:
             self._budget.reserve(1)
             return
@@ -77,3 +80,9 @@ class Reservations:
         if self._depth < depth:
             what = "sub-calls in this run" if depth == 1 else "child RLMs at this depth"
             raise RefusedCallError("value", f"there are no {what}")
+
+
+def _refuse_over(step: StepRecord) -> None:
+    """A step that has ended gave back what was reserved for it: taken now, it would be given back twice."""
+    if step.over:
+        raise BudgetError(STEP_OVER)

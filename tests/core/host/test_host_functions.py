@@ -47,7 +47,8 @@ from rlm_integrations.core.run.turns import Turn, Turns
 from rlm_integrations.core.trace.events import Event, HostCallStarted, SubCallStarted
 from rlm_integrations.core.trace.run_errors import RootModelError
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.wire.calls import Call, CallTool, LlmQuery, Reserve, RlmQuery
+from rlm_integrations.wire.calls import Call, CallTool, LlmMap, LlmQuery, MapLeft, Reserve, RlmQuery
+from rlm_integrations.wire.typed_maps import MapItem, MapTask, write_items, write_map
 
 MOST_AT_WORK = 2
 PLAN: Any = SimpleNamespace(limits=RLMLimits(), around_child=None, for_children=lambda: PLAN)
@@ -218,12 +219,18 @@ class Play:
                 self.ask(LlmQuery("a prompt", reserved.value + (self.chance.random() < 0.1), index), step)
                 await turns(self.chance.randrange(2))
 
+    def map(self) -> LlmMap:
+        """Of some packs, as prompts have 1,000 characters here; "a reply" is a value of half of these maps."""
+        texts = [f"item {n} " * 20 for n in range(self.chance.randrange(1, 12))]
+        task = MapTask("map", "Do it.", self.chance.choice([None, {"type": "integer"}]))
+        return LlmMap(write_map(task, [MapItem(n, text) for n, text in enumerate(texts)]))
+
     async def step(self) -> None:
         step = StepRecord(len(self.steps) + 1, lambda: 0.0)
         self.steps.append(step)
         batches: list[asyncio.Task[None]] = []
         for _ in range(self.chance.randrange(1, 6)):
-            match self.chance.randrange(6):
+            match self.chance.randrange(8):
                 case 0:
                     self.ask(LlmQuery("a prompt"), step)
                 case 1:
@@ -232,6 +239,10 @@ class Play:
                     self.ask(CallTool("tool", [], {}), step)
                 case 3 | 4:
                     self.ask(RlmQuery("a question"), step)
+                case 5:
+                    self.ask(self.map(), step)
+                case 6:
+                    self.ask(MapLeft(self.chance.randrange(3), write_items([])), step)
                 case _:
                     self.ask(Reserve(self.chance.randrange(1, 4)), step)
             await turns(self.chance.randrange(3))

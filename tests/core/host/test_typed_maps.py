@@ -518,10 +518,8 @@ async def test_all_maps_can_be_dropped_at_once_and_maps_of_before_are_no_matter(
 
 
 async def test_a_step_that_is_over_sends_nothing_more() -> None:
-    maps = Maps(upper, max_concurrency=1)
-
     def reply(prompt: str) -> str:
-        maps.step.waiting.give_up()
+        maps.budget.release(maps.step.end())
         return "no idea"
 
     maps = Maps(reply, max_concurrency=1)
