@@ -39,7 +39,7 @@ class GenaiPricing:
         if model is None or self._is_local:
             return None
         counted = genai_prices.Usage(
-            input_tokens=usage.input_tokens,
+            input_tokens=max(usage.input_tokens, usage.cached_tokens),  # it refuses fewer; some servers count so
             cache_read_tokens=usage.cached_tokens,
             output_tokens=usage.output_tokens,
         )

@@ -65,6 +65,14 @@ def test_genai_prices_are_those_of_its_list_and_cached_tokens_cost_less() -> Non
     assert trace.usage.cost_usd == pytest.approx(2 * cost)
 
 
+def test_more_cached_tokens_than_all_lose_no_reply() -> None:
+    """Some servers count what was cached apart."""
+    usage = Usage(input_tokens=100_000, cached_tokens=400_000, output_tokens=100_000)
+    result = RLMEngine(model(FINAL, "that", usage=usage), prices="genai", limits=MONEY).run("?", LONG)
+    assert result.answer == "that"
+    assert result.usage.cost_usd == pytest.approx(2 * (0.4 * 0.125 + 0.1 * 10))
+
+
 @pytest.mark.parametrize(
     ("name", "known"),
     [
