@@ -72,11 +72,11 @@ class NodeJournal:
         self._replied.append(self.step_of(iteration))
         return RootRequest(self, iteration, messages)
 
-    def fold(self, iteration: int) -> Request:
-        """For the root LM's summary of its older iterations, the next one that is asked for in that iteration."""
-        made = f"{self.step_of(iteration)}fold"
+    def fold(self, before: int) -> Request:
+        """For the root LM's summary of its older iterations, the next one before the reply of that iteration."""
+        made = f"{self.step_of(before)}fold"
         self._calls[made] += 1
-        return Request(self, iteration, f"{made} {self._calls[made]}")
+        return Request(self, before, f"{made} {self._calls[made]}")
 
     def retrieval(self, query: str) -> Request:
         """For what the retriever finds for the question, before the first reply."""

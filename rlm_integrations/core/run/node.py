@@ -111,7 +111,8 @@ class Node:
                 case CallRootLM():
                     state, action = await self._call_root(state, action)
                 case FoldConversation():
-                    kept = None if self.journal is None else self.journal.fold(action.iteration)
+                    before = action.iteration if action.amid else action.iteration + 1
+                    kept = None if self.journal is None else self.journal.fold(before)
                     came = await self._folds.ask(action, self._rules.protocol, kept)
                     self._shared.check_budget()
                     state, action = await self._decide(state, came)
