@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
+from itertools import islice
 from typing import Any, cast
 
 from rlm_integrations.core.wording import one_line
 
 _MOST_CHECKS = 20_000
-_MOST_LEVELS = 60
+_PER_CHECK = 50
+"""So many characters or names that are looked at count as one check."""
+MOST_LEVELS = 60
 _SHOWN_CHARS = 60
 _NOTES = frozenset(
     (
@@ -66,6 +69,8 @@ class JsonValues:
         for each in (self._schema, *self._definitions.values()):
             _check_schema(each, self._definitions)
         self._checks = 0
+        self._among: dict[int, frozenset[str]] = {}
+        """The values of each enum, by its list."""
 
     def misfit(self, value: Any) -> str | None:
         """Why the value does not fit, in words for a model; None where it does."""
@@ -76,8 +81,8 @@ class JsonValues:
             return "there is too much in it to be checked"
 
     def _misfit(self, value: Any, schema: Any, at: str, level: int) -> str | None:
-        self._checks += 1
-        if self._checks > _MOST_CHECKS or level > _MOST_LEVELS:
+        self._spend(1)
+        if level > MOST_LEVELS:
             raise _TooMuchError
         if isinstance(schema, bool):
             return None if schema else _said(at, "must not be there")
@@ -86,6 +91,12 @@ class JsonValues:
             if why is not None:
                 return why
         return None
+
+    def _spend(self, checks: int) -> None:
+        """Raises _TooMuchError where there have been too many: the work for one value is bounded."""
+        self._checks += checks
+        if self._checks > _MOST_CHECKS:
+            raise _TooMuchError
 
     def _problem(self, key: str, bound: Any, schema: dict[str, Any], value: Any, at: str, level: int) -> str | None:
         if key in _LIMITS:
@@ -99,8 +110,7 @@ class JsonValues:
                     return None
                 return _said(at, f"{_shown(value)} is no {' or '.join(kinds)}")
             case "enum" | "const":
-                among = bound if key == "enum" else [bound]
-                return None if _is_among(value, among) else _said(at, f"{_shown(value)} is none of {_shown(among)}")
+                return self._choice(value, bound if key == "enum" else [bound], at)
             case "$ref":
                 return self._misfit(value, self._definitions[bound], at, level + 1)
             case "allOf":
@@ -115,8 +125,7 @@ class JsonValues:
             case "format":
                 return _misformed(value, bound, at)
             case "uniqueItems":
-                texts = [json.dumps(item, sort_keys=True) for item in _listed(value)] if bound else []
-                return _said(at, "has an item twice") if len(set(texts)) < len(texts) else None
+                return self._unlike(value, at) if bound else None
             case "items":
                 return self._of_items(value, bound, schema, at, level)
             case "prefixItems":
@@ -124,12 +133,29 @@ class JsonValues:
                 whys = [self._misfit(item, each, f"{at}[{n}]", level + 1) for n, (item, each) in enumerate(inner)]
                 return next(filter(None, whys), None)
             case "required":
+                self._spend(len(bound) // _PER_CHECK)
                 lacking = [name for name in bound if name not in value] if isinstance(value, dict) else []
                 return _said(at, f"has no {_shown(lacking[0])}") if lacking else None
             case "properties" | "additionalProperties":
                 return self._of_fields(value, key, schema, at, level)
             case _:
                 return None
+
+    def _choice(self, value: Any, among: list[Any], at: str) -> str | None:
+        if id(among) not in self._among and len(among) > 1:
+            self._among[id(among)] = frozenset(map(_written, among))
+        written = _written(value)
+        self._spend(len(written) // _PER_CHECK)
+        if written in (self._among.get(id(among)) or map(_written, among)):
+            return None
+        return _said(at, f"{_shown(value)} is none of {_shown(among)}")
+
+    def _unlike(self, value: Any, at: str) -> str | None:
+        items = _listed(value)
+        self._spend(len(items))
+        written = [_written(item) for item in items]
+        self._spend(sum(map(len, written)) // _PER_CHECK)
+        return _said(at, "has an item twice") if len(set(written)) < len(written) else None
 
     def _of_items(self, value: Any, bound: Any, schema: dict[str, Any], at: str, level: int) -> str | None:
         begin = len(schema.get("prefixItems", ()))
@@ -143,6 +169,7 @@ class JsonValues:
         if not isinstance(value, dict):
             return None
         fields, known = cast("dict[str, Any]", value), schema.get("properties", {})
+        self._spend(len(fields) // _PER_CHECK)
         for name, inner in fields.items():
             if (name in known) == (key == "properties"):
                 of = known[name] if name in known else schema[key]
@@ -159,7 +186,7 @@ class _TooMuchError(Exception):
 def _check_schema(schema: Any, definitions: Mapping[str, Any], level: int = 0) -> None:
     if isinstance(schema, bool):
         return
-    if level > _MOST_LEVELS:
+    if level > MOST_LEVELS:
         raise WrongSchemaError("schema: nested too deeply")
     if not isinstance(schema, dict):
         raise WrongSchemaError(f"schema: {_shown(schema)} is no schema")
@@ -229,12 +256,11 @@ def _misformed(value: Any, bound: str, at: str) -> str | None:
     return None
 
 
-def _is_among(value: Any, among: list[Any]) -> bool:
-    """Whether one is equal as JSON has it: true is not 1."""
-    if _is_number(value):
-        return any(_is_number(each) and each == value for each in among)
-    written = json.dumps(value, sort_keys=True)
-    return any(json.dumps(each, sort_keys=True) == written for each in among)
+def _written(value: Any) -> str:
+    """A text that equal values have alone, as JSON has it: 1 is 1.0, and true is not 1."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, sort_keys=True)
 
 
 def _is_number(value: Any) -> bool:
@@ -246,4 +272,16 @@ def _said(at: str, words: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return one_line(json.dumps(value, ensure_ascii=False), _SHOWN_CHARS)
+    return one_line(json.dumps(_head(value, 0), ensure_ascii=False), _SHOWN_CHARS)
+
+
+def _head(value: Any, level: int) -> Any:
+    """As much of a value as is shown: all of it may be long, and it is written for each check that it fails."""
+    if isinstance(value, str):
+        return value[: _SHOWN_CHARS + 1]
+    if level > 5 or not isinstance(value, (list, dict)):
+        return value if not isinstance(value, (list, dict)) else "…"
+    if isinstance(value, list):
+        return [_head(item, level + 1) for item in cast("list[Any]", value)[: 1 + _SHOWN_CHARS >> level]]
+    fields = islice(cast("dict[str, Any]", value).items(), 1 + _SHOWN_CHARS >> level)
+    return {_head(name, level + 1): _head(inner, level + 1) for name, inner in fields}

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, cast
 
-from rlm_integrations.core.host.json_values import JsonValues, WrongSchemaError
+from rlm_integrations.core.host.json_values import MOST_LEVELS, JsonValues, WrongSchemaError
 from rlm_integrations.core.host.map_replies import NO_REPLY, first_paragraph
 from rlm_integrations.core.loop.embedded_json import embedded_json
 from rlm_integrations.core.loop.near_json import mended_json, plain_values, unwrapped
@@ -30,6 +30,8 @@ class MapValues:
         self._choices = _choices(schema)
         self._kind = None if schema is None else schema.get("type")
         self._strings = _takes_strings(schema)
+        self._spellings: dict[int, dict[str, str | None]] = {}
+        """Of each enum, by its list: texts by what they are compared as; None where several are alike."""
 
     def form(self, lone: bool) -> str:
         """What a reply is, for the model; "" where any words are."""
@@ -63,6 +65,9 @@ class MapValues:
     def _typed(self, words: str, paragraph: str) -> tuple[Any, str | None]:
         first: str | None = None
         for value in self._candidates(words, paragraph):
+            if _too_deep(value):  # it could not be handed on
+                first = first or "it is nested too deeply"
+                continue
             value = self._mended(value)
             why = self._values.misfit(value)
             if why is None:
@@ -87,7 +92,31 @@ class MapValues:
         """A whole number as int; choices within it as they are spelled in the schema."""
         if self._kind == "integer" and isinstance(value, float) and value.is_integer():
             return int(value)
-        return _respelled(value, self._schema, 0)
+        return self._respelled(value, self._schema)
+
+    def _respelled(self, value: Any, schema: Any) -> Any:
+        """The value with texts as an enum of the schema spells them: models change the case."""
+        if not isinstance(schema, dict):
+            return value
+        of = cast("dict[str, Any]", schema)
+        if isinstance(value, str) and isinstance(of.get("enum"), list):
+            return self._spelling(of["enum"]).get(_folded(value)) or value
+        if isinstance(value, list):
+            return [self._respelled(item, of.get("items")) for item in cast("list[Any]", value)]
+        if isinstance(value, dict):
+            fields: Any = of.get("properties")
+            known: dict[str, Any] = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
+            return {key: self._respelled(inner, known.get(key)) for key, inner in cast("dict[str, Any]", value).items()}
+        return value
+
+    def _spelling(self, enum: list[Any]) -> dict[str, str | None]:
+        known = self._spellings.get(id(enum))
+        if known is None:
+            known = self._spellings[id(enum)] = {}
+            for each in enum:
+                if isinstance(each, str):
+                    known[_folded(each)] = None if _folded(each) in known else each
+        return known
 
 
 def _embedded(words: str) -> Iterator[Any]:
@@ -146,23 +175,17 @@ def _takes_strings(schema: Any) -> bool:
     )
 
 
-def _respelled(value: Any, schema: Any, level: int) -> Any:
-    """The value with texts as an enum of the schema spells them: models change the case."""
-    if not isinstance(schema, dict) or level > 60:
-        return value
-    of = cast("dict[str, Any]", schema)
-    if isinstance(value, str) and isinstance(of.get("enum"), list):
-        same = [each for each in of["enum"] if isinstance(each, str) and _folded(each) == _folded(value)]
-        return same[0] if len(same) == 1 else value
-    if isinstance(value, list):
-        return [_respelled(item, of.get("items"), level + 1) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        fields: Any = of.get("properties")
-        known: dict[str, Any] = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
-        return {
-            key: _respelled(inner, known.get(key), level + 1) for key, inner in cast("dict[str, Any]", value).items()
-        }
-    return value
+def _too_deep(value: Any) -> bool:
+    """Whether lists and objects stand in each other in more levels than a schema can have."""
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, (list, dict))
+            for inner in (cast("dict[str, Any]", each).values() if isinstance(each, dict) else cast("list[Any]", each))
+        ]
+    return bool(level)
 
 
 def _folded(text: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from random import Random
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.host.answers import RefusedCallError
+from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.host.open_maps import OpenMaps
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
@@ -213,6 +216,11 @@ async def test_values_are_read_as_the_schema_has_them(schema: dict[str, Any], wr
             "May",
             "the reply 'May' does not fit: \"May\" is no date as ISO 8601 writes it",
         ),
+        (
+            {"type": "array"},
+            "[" * 70 + "]" * 70,
+            f"the reply '{'[' * 52} … {']' * 25}' does not fit: it is nested too deeply",
+        ),
         ({"type": "object"}, '{"a": 1} or {"a": 2}', 'the reply \'{"a": 1} or {"a": 2}\' does not fit: it is no JSON'),
     ],
 )
@@ -255,6 +263,41 @@ async def test_huge_schemas_and_values_take_no_time() -> None:
     looped = Maps(lambda prompt: "1")
     _, left = await looped.ask(["x"], {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}})
     assert left[0].endswith("there is too much in it to be checked")
+
+
+WIDE: list[tuple[dict[str, Any], Any]] = [
+    ({"type": "array", "items": {"enum": [f"tag {n}" for n in range(1_500)]}}, ["tag 1499"] * 15_000),
+    ({"type": "array", "items": {"enum": [[n] for n in range(2_500)]}}, [[2_499]] * 15_000),
+    ({"type": "array", "items": {"type": "array", "items": {"enum": ["a", "b"]}}}, [["A"] * 9_000] * 3),
+    ({"anyOf": [{"type": "string"}] * 900}, list(range(20_000))),
+    ({"allOf": [{"uniqueItems": True}] * 700}, list(range(20_000))),
+    ({"allOf": [{"enum": [1, list(range(20_000)), [2]]}] * 400}, list(range(20_000))),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), WIDE, ids=range(len(WIDE)))
+def test_the_work_for_one_value_is_bounded(schema: dict[str, Any], value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As calls of functions, and characters that are written to compare or to show a value."""
+    values, words, dumps, done = MapValues(schema), json.dumps(value), json.dumps, 0
+
+    def written(*arguments: Any, **keywords: Any) -> str:
+        nonlocal done
+        text = dumps(*arguments, **keywords)
+        done += len(text)
+        return text
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal done
+        done += event in ("call", "c_call")
+
+    monkeypatch.setattr(json, "dumps", written)
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        values.read(words)
+    finally:
+        sys.setprofile(before)
+    assert done < 5_000_000
 
 
 # -- the law
