@@ -7,10 +7,10 @@ hash has no secret key: equal maps have equal prompts, in another process too, w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rlm_integrations.core.host.map_replies import marks_in
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import map_part
 from rlm_integrations.core.wording import number, one_line
@@ -19,11 +19,12 @@ from rlm_integrations.wire.typed_maps import MapItem, MapTask
 ITEMS_A_CALL = 50
 """So many a weak model can still keep apart."""
 
-_TAG_CHARS = 4
-_MARK_ROOM = 20
+_TAG_CHARS, _LONG_TAG_CHARS = 4, 8
+_MOST_SALTS = 16
+"""After so many, tags are longer: a text can hold all short ones."""
+_MARK_ROOM = 24
 _WHY_CHARS = 160
 _INDENT = "  "
-_MARK = re.compile(r"\d{1,16}+-[0-9a-f]{4}+", re.IGNORECASE)
 
 
 class TooLongItemError(ValueError):
@@ -104,14 +105,12 @@ def _size(task: MapTask, item: MapItem) -> int:
 
 def _marks(task: MapTask, items: Sequence[MapItem]) -> dict[str, int]:
     """A mark for each item, that none of the texts holds."""
-    taken = {
-        mark.lower() for text in (task.instruction, *(item.text for item in items)) for mark in _MARK.findall(text)
-    }
+    taken = set[str]().union(marks_in(task.instruction), *(marks_in(f"{item.text}\n{item.why}") for item in items))
     salt = 0
     while True:
-        key = salt.to_bytes(4, "big")
+        key, chars = salt.to_bytes(4, "big"), _TAG_CHARS if salt < _MOST_SALTS else _LONG_TAG_CHARS
         marks = {
-            f"{item.index + 1}-{fence_tag(key, task.instruction, item.text)[:_TAG_CHARS]}": place
+            f"{item.index + 1}-{fence_tag(key, task.instruction, item.text)[:chars]}": place
             for place, item in enumerate(items)
         }
         if taken.isdisjoint(marks):

@@ -10,15 +10,23 @@ from typing import cast
 NO_REPLY = "no reply for this item"
 TWICE = "it was answered twice, each time otherwise"
 
+_MARK = r"(?P<number>\d{1,16}+)\s?+[-–—‐‑]\s?+(?P<tag>[0-9a-fA-F]{4}(?:[0-9a-fA-F]{4})?+)(?![0-9A-Za-z])"
 _BEFORE = r"[\s,;|>#*_\-•\"'`({\[]{0,40}+"
 _MARKED = re.compile(
-    rf"(?P<before>{_BEFORE})(?<![0-9A-Za-z])(?P<number>\d{{1,16}}+)\s?+[-–—‐‑]\s?+(?P<tag>[0-9a-fA-F]{{4}}+)(?![0-9A-Za-z])"
+    rf"(?P<before>{_BEFORE})(?<![0-9A-Za-z]){_MARK}"
     r"[\])}\"'`*_]{0,10}+[ \t]*+(?:[:=|]|->|=>|→|[-–—.](?=\s))?+[ \t]*+(?:\*\*(?=[ \t]))?+"
 )
 """A mark in brackets or quotes, bold or in a list; what stands between it and the words is a dash only before a space,
 for else it is the sign of a number."""
+_ANY_MARK = re.compile(rf"(?<!\d)(?={_MARK})")
+"""Also those that overlap."""
 _FENCE_LINE = re.compile(r"^[ \t]*+```[^\n`]*+$\n?+", re.MULTILINE)
 _BLANK_LINE = re.compile(r"\n[ \t]*+\n")
+
+
+def marks_in(text: str) -> set[str]:
+    """The marks that a text holds, in whatever dress a reply might copy them."""
+    return {_mark(match) for match in _ANY_MARK.finditer(text)}
 
 
 def lone_reply(reply: str) -> str | None:
@@ -29,7 +37,8 @@ def lone_reply(reply: str) -> str | None:
 def marked_replies(reply: str, marks: Mapping[str, int]) -> tuple[dict[int, str], set[int]]:
     """The words for each item, by the place that its mark stands for, and those that were answered twice, differently.
 
-    Words without a mark of the pack belong to the mark before. What comes before the first is nobody's.
+    Words without a mark belong to the mark before. What comes before the first is nobody's, and so is what stands
+    behind another mark in brackets at the beginning of a line: it was copied amiss, or is of another pack.
     """
     found: dict[int, str] = {}
     twice: set[int] = set()
@@ -45,13 +54,24 @@ def first_paragraph(words: str) -> str:
 
 
 def _marked(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]]:
-    heads = [(match, marks.get(f"{match['number']}-{match['tag'].lower()}")) for match in _MARKED.finditer(reply)]
-    ours = [(match, place) for match, place in heads if place is not None]
-    ends = [*(_end(match) for match, _ in ours[1:]), len(reply)]
+    every = [(match, marks.get(_mark(match))) for match in _MARKED.finditer(reply)]
+    heads = [(match, place) for match, place in every if place is not None or _begins_line(match)]
+    ends = [*(_end(match) for match, _ in heads[1:]), len(reply)]
     return [
         (place, reply[match.end() : end].strip().removeprefix("```").strip())
-        for (match, place), end in zip(ours, ends, strict=False)
+        for (match, place), end in zip(heads, ends, strict=False)
+        if place is not None
     ]
+
+
+def _mark(match: re.Match[str]) -> str:
+    return f"{match['number']}-{match['tag'].lower()}"
+
+
+def _begins_line(match: re.Match[str]) -> bool:
+    """Whether it is in brackets, and nothing but signs stands before it in its line."""
+    before = match["before"]
+    return "[" in before.rpartition("\n")[2] and ("\n" in before or match.start() == 0)
 
 
 def _end(match: re.Match[str]) -> int:
