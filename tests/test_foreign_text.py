@@ -42,6 +42,8 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import read_documents
 from rlm_integrations.core.corpus.question import read_question
 from rlm_integrations.core.errors import RLMError
+from rlm_integrations.core.host.map_replies import marked_replies, marks_in
+from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.happenings import CodeRan
 from rlm_integrations.core.loop.observation import StepContext, observe
@@ -336,6 +338,24 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
         {
             "one id": lambda n: "word " * (n // 5),
             "ids that are taken": lambda n: "word " * (n // 10) + " ".join(f"word#{k}" for k in range(n // 20)),
+        },
+    ),
+    "marked_replies": (
+        lambda text: marked_replies(text, {"1-abcd": 0, "2-abcd": 1}),
+        {
+            "marks": lambda n: "[1-abcd] a\n[2-abcd] b\n" * (n // 22),
+            "marks of others": lambda n: "[3-abcd] a\n" * (n // 11),
+            "what stands before a mark": lambda n: "[" * n,
+            "halves of marks": lambda n: "\n- [1 -" * (n // 7),
+        },
+    ),
+    "marks_in": (marks_in, {"marks": lambda n: "1-abcd" * (n // 6), "digits": lambda n: "1" * n}),
+    "MapValues.read": (
+        lambda text: MapValues({"type": "array", "items": {"enum": ["a", "b"]}}).read(text),
+        {
+            "choices": lambda n: "[" + "'A'," * (n // 4) + "]",
+            "brackets": lambda n: "[" * n,
+            "lines": lambda n: "\n" * n,
         },
     ),
     "split_thoughts": (

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
 
-from rlm_integrations import RLMEngine, SubCallsReserved
+from rlm_integrations import Message, RLMEngine, SubCallsReserved
 from rlm_integrations.testing import ScriptedModel
 
 MAP = 'found = llm_map("Count.", ["a", "b"], schema=int)'
@@ -55,3 +60,70 @@ def test_before_a_map_is_asked_it_is_said_what_it_costs_about() -> None:
     assert first.count >= 4
     assert first.cost_usd is not None
     assert first.cost_usd > 200 * 50 * 7 / 4 / 1_000_000
+
+
+def test_a_thousand_items_come_back_complete_and_right_from_a_noisy_model() -> None:
+    """Through the engine and its process."""
+    chance = Random(7)
+
+    def noisy(messages: Sequence[Message]) -> str:
+        """It leaves out some, says nonsense of some, and begins with words."""
+        marked = re.findall(r"^\[(\d+-[0-9a-f]+)\] item (\d+)", messages[-1].content, re.MULTILINE)
+        if not marked:
+            return messages[-1].content.rpartition("item ")[2].split()[0]
+        said = [(mark, n if chance.random() > 0.05 else "many") for mark, n in marked if chance.random() > 0.05]
+        return "Sure:\n\n" + "\n".join(f"**[{mark}]**: {n}" for mark, n in said)
+
+    code = (
+        "found = llm_map('Which number?', [f'item {n}' for n in range(1000)], schema=int)\n"
+        "FINAL(str((list(found) == list(range(1000)), found.unresolved)))"
+    )
+    engine = RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), sub_llm=ScriptedModel(always=noisy))
+    result: Any = engine.run("How many?", "a text")
+    assert (result.answer, result.trace.warnings) == ("(True, {})", [])
+
+
+@pytest.mark.parametrize("way", ["run", "arun"])
+async def test_of_a_child_that_leaves_results_unresolved_its_parent_is_told(way: str) -> None:
+    def child(messages: Sequence[Message]) -> str:
+        if "Count." in messages[-1].content and "```" not in messages[-1].content:
+            return "no idea"
+        return f"```repl\n{MAP}\nFINAL(7)\n```"
+
+    code = "got = rlm_query('?', context)\nprint(got)\nFINAL(got)"
+    engine = RLMEngine(
+        ScriptedModel([f"```repl\n{code}\n```"]),
+        sub_llm=ScriptedModel(always=child),
+        limits={"max_depth": 2, "max_sub_calls": 200, "max_iterations": 2},
+    )
+    ask = engine.arun if way == "arun" else partial(asyncio.to_thread, engine.run)
+    result: Any = await ask("How many?", "a text " * 2_000)
+    [call] = [call for call in result.trace.iterations[0].execution.sub_calls if call.child is not None]
+    assert call.child.answer == "7"
+    assert "2 of 2 unresolved" in call.child.iterations[0].observation
+    assert "some are missing" in result.trace.iterations[0].execution.output
+
+
+def test_a_check_that_never_ends_is_ended_with_its_step_and_loses_nothing_else() -> None:
+    sub = ScriptedModel(always=lambda messages: "7")
+    loop = "kept = 5\nfound = llm_map('Count.', ['a'], schema=int, check=lambda n: [0 for _ in iter(int, 1)])"
+    replies = [f"```repl\n{loop}\n```", "```repl\nFINAL(kept)\n```"]
+    result: Any = RLMEngine(ScriptedModel(replies), sub_llm=sub, limits={"step_timeout_s": 1}).run("?", "a text")
+    first = result.trace.iterations[0].execution
+    assert result.answer == "5"
+    assert first.error is not None
+    assert "the limit of a step" in first.error
+    assert [call.reply for call in first.sub_calls] == ["7"]
+
+
+def test_a_check_that_raises_keeps_what_was_found_and_says_why() -> None:
+    sub = ScriptedModel(always=lambda messages: "7")
+    code = "found = llm_map('Count.', ['a'], schema=int, check=lambda n: n['x'])\nFINAL(7)"
+    then = "print(found.refused)\nfound[0] = found.refused[0]\nFINAL(found[0])"
+    result: Any = RLMEngine(ScriptedModel([f"```repl\n{code}\n```", f"```repl\n{then}\n```"]), sub_llm=sub).run(
+        "?", "a text"
+    )
+    assert (result.answer, result.trace.warnings) == ("7", [])
+    assert "the check raised TypeError" in result.trace.iterations[0].observation
+    assert result.trace.usage is not None
+    assert len(result.trace.iterations[0].execution.sub_calls) == 1

@@ -10,7 +10,7 @@ from typing import cast
 NO_REPLY = "no reply for this item"
 TWICE = "it was answered twice, each time otherwise"
 
-_MARK = r"(?P<number>\d{1,16}+)\s?+[-–—‐‑]\s?+(?P<tag>[0-9a-fA-F]{4}(?:[0-9a-fA-F]{4})?+)(?![0-9A-Za-z])"
+_MARK = r"(?P<number>\d{1,16}+)\s?+[-–—‐‑]\s?+(?P<tag>[0-9a-fA-F]{4}+(?:[0-9a-fA-F]{4}+)?+)(?![0-9A-Za-z])"
 _BEFORE = r"[\s,;|>#*_\-•\"'`({\[]{0,40}+"
 _MARKED = re.compile(
     rf"(?P<before>{_BEFORE})(?<![0-9A-Za-z]){_MARK}"
