@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from rlm_integrations.core.trace.run_errors import (
         JournalError,
         LimitReachedError,
+        MapError,
         RootModelError,
         RunError,
         SandboxError,
@@ -145,6 +146,7 @@ _NAMES_OF = {
     "core.trace.run_errors": (
         "JournalError",
         "LimitReachedError",
+        "MapError",
         "RootModelError",
         "RunError",
         "SandboxError",
@@ -184,6 +186,7 @@ __all__ = [
     "JournalError",
     "LanguageModel",
     "LimitReachedError",
+    "MapError",
     "Message",
     "MissingExtraError",
     "ModelPrices",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Literal
 
@@ -22,6 +22,7 @@ from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.run.bulk import BulkRun, OnResult
 from rlm_integrations.core.run.checks import Verifier, read_verify
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
@@ -187,6 +188,60 @@ class RLMEngine(Generic[AnswerT]):
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
         run = new_run(self._plan, question, context, sync=False, run_id=self._checked(run_id))
         return await run.perform()
+
+    def map(
+        self,
+        questions: Iterable[str | Sequence[Message]],
+        context: object = None,
+        *,
+        concurrency: int = 8,
+        on_result: OnResult | None = None,
+    ) -> list[RLMResult[AnswerT]]:
+        """Answer many questions over one context, from sync code. With a journal, a job that was killed goes on.
+
+        Equal questions are samples of their own, in the journal too: the third of five stays the third.
+
+        Args:
+            questions: What `run` takes, many times. All are checked before the first is asked.
+            context: What `run` takes, for all. It is read once.
+            concurrency: How many runs are open at once: each has a process of its own.
+            on_result: Called as each question ends, with its position and its RLMResult or RunError; by `map` in the
+                caller's thread. May be async, and is then awaited on the event loop of the runs.
+
+        Returns:
+            The results, in the order of the questions.
+
+        A question that fails ends no other one: MapError is raised at the end, with what came of each in `.results`.
+        What ends the job is raised at once: InvalidArgumentError, a JournalError, what `ends_run` lets through or
+        `on_result` raises, and Ctrl-C, as in `run`. It has `.results` too, with None where there was no result yet.
+        """
+        return run_blocking(self._bulk(questions, context, concurrency, on_result, sync=True).perform)
+
+    async def amap(
+        self,
+        questions: Iterable[str | Sequence[Message]],
+        context: object = None,
+        *,
+        concurrency: int = 8,
+        on_result: OnResult | None = None,
+    ) -> list[RLMResult[AnswerT]]:
+        """`map`, on the caller's event loop. Cancelling it ends the runs that are open."""
+        return await self._bulk(questions, context, concurrency, on_result, sync=False).perform()
+
+    def _bulk(
+        self,
+        questions: Iterable[str | Sequence[Message]],
+        context: object,
+        concurrency: int,
+        on_result: OnResult | None,
+        *,
+        sync: bool,
+    ) -> BulkRun:
+        def ask(question: str | Sequence[Message], corpus: object) -> Coroutine[Any, Any, RLMResult[Any]]:
+            return new_run(self._plan, question, corpus, sync=sync).perform()
+
+        chars = self._plan.limits.message_chars
+        return BulkRun(ask, questions, context, concurrency, chars, on_result, sync=sync)
 
     def session(self, context: object = None, *, id: str | None = None) -> RLMSession[AnswerT]:
         """Questions one after another over the context and one REPL; see RLMSession.

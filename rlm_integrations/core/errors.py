@@ -5,6 +5,7 @@ RLMError
 │   └── CannotCallToolsError  a model calls no tools natively, but is to
 ├── MissingExtraError      an optional dependency is not installed; also an ImportError
 ├── SandboxUnavailableError  nothing here can confine the REPL
+├── MapError               some questions of `map` failed; `.results` holds what came of each
 └── RunError               a run failed; `.result` holds its trace and what was paid for
     ├── RootModelError     the root LM raised, hung, refused or returned nothing usable
     ├── SandboxError       the REPL could not be started or kept running

@@ -130,8 +130,7 @@ def _hand_over(outcome: Future[Any], end: BaseException) -> None:
         vars(end)["result"] = outcome.result()
         return
     kept = vars(error)
-    if "result" in kept:
-        vars(end)["result"] = kept["result"]
+    vars(end).update({name: kept[name] for name in ("result", "results") if name in kept})
     for note in kept.get("__notes__", ()):
         end.add_note(note)
 

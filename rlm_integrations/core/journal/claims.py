@@ -35,6 +35,8 @@ class CallIdentity:
     """What the user named the run."""
     attempt: int = 1
     """Which of the runs of its question it is, where those are several."""
+    sample: str = ""
+    """Which of the equal calls of a job it is, but for the first."""
 
     @property
     def key(self) -> str:
@@ -46,8 +48,9 @@ class CallIdentity:
         return f"run_id {text_hash(self.run_id, str(self.attempt), self.parts['question'])}"
 
     def _own_parts(self) -> dict[str, str]:
-        """A blind run is another one than the first of its question."""
-        return dict(self.parts) if self.attempt == 1 else {**self.parts, "attempt": str(self.attempt)}
+        """A blind run is another one than the first of its question, and so is another sample."""
+        attempt = {} if self.attempt == 1 else {"attempt": str(self.attempt)}
+        return {**self.parts, **attempt, **({"sample": self.sample} if self.sample else {})}
 
 
 @dataclass(frozen=True, slots=True)

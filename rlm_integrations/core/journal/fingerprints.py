@@ -10,6 +10,7 @@ from typing import Any
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.plain_values import plain
+from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.language_model import Message
 
 _BYTES = 16
@@ -46,6 +47,12 @@ def document_texts(document: Document) -> tuple[str, ...]:
 
 def message_texts(message: Message) -> tuple[str, ...]:
     return message.role, message.content, *[image.id for image in message.images]
+
+
+def question_hash(question: Question) -> str:
+    asked = [text for each in (*question.before, *question.after) for text in message_texts(each)]
+    brought = [text for each in question.documents for text in document_texts(each)]
+    return text_hash(question.text, *asked, *brought)
 
 
 def _add(digest: blake2b, texts: Iterable[str]) -> None:

@@ -11,9 +11,10 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.journal.claims import CallIdentity
 from rlm_integrations.core.journal.documents import from_kept, to_kept
-from rlm_integrations.core.journal.fingerprints import corpus_hash, document_texts, message_texts, text_hash, value_hash
+from rlm_integrations.core.journal.fingerprints import corpus_hash, question_hash, text_hash, value_hash
 from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.journal.run_journal import END, RunJournal
+from rlm_integrations.core.journal.samples import current_sample
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.core.limits import RLMLimits
@@ -37,7 +38,7 @@ async def begin(
     settings: Journal, plan: RunPlan, question: Question, corpus: Corpus, run_id: str | None, attempt: int, say: Say
 ) -> NodeJournal:
     """The journal of the run that the call is. Raises InvalidArgumentError."""
-    call = CallIdentity(_parts(plan, question, corpus), run_id, attempt)
+    call = CallIdentity(_parts(plan, question, corpus), run_id, attempt, current_sample())
     return NodeJournal(await RunJournal.begin(settings, call, model_words(plan.sub)), say)
 
 
@@ -55,11 +56,9 @@ def model_words(model: LanguageModel) -> str:
 
 def _parts(plan: RunPlan, question: Question, corpus: Corpus) -> dict[str, str]:
     """Limits are none of them: a run that met one goes on under a larger one."""
-    asked = [text for each in (*question.before, *question.after) for text in message_texts(each)]
-    brought = [text for each in question.documents for text in document_texts(each)]
     sandbox = plan.sandbox
     return {
-        "question": text_hash(question.text, *asked, *brought),
+        "question": question_hash(question),
         "context": corpus_hash(corpus),
         "llm": text_hash(model_words(plan.root)),
         "sub_llm": text_hash(model_words(plan.sub)),

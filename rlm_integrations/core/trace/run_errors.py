@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -45,6 +45,14 @@ class JournalError(RunError):
 
     unkept: Completion | None = None
     """The reply that it was about."""
+
+
+class MapError(RLMError):
+    """Some questions of `map` or `amap` failed. `results` has one entry for each: its RLMResult, or its RunError."""
+
+    def __init__(self, message: str, results: Sequence[RLMResult[Any] | RunError] = ()) -> None:
+        super().__init__(message)
+        self.results = list(results)
 
 
 class LimitReachedError(RunError):

@@ -1,0 +1,136 @@
+"""Many questions over one context: so many runs at a time, each of which fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, cast
+
+from rlm_integrations.core.calls.callers_thread import ask_caller
+from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.question import read_question
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.journal.fingerprints import question_hash
+from rlm_integrations.core.journal.samples import numbered, sample
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.trace.run_errors import JournalError, MapError, RunError, boundary
+from rlm_integrations.core.wording import number, plural
+
+AskedOnce = str | Sequence[Message]
+Outcome = RLMResult[Any] | RunError
+OnResult = Callable[[int, Any], Any]
+
+
+class BulkRun:
+    """Use `await BulkRun(...).perform()`, once. Raises InvalidArgumentError for wrong questions.
+
+    `ask` is one run, of a question over the context.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[AskedOnce, object], Coroutine[Any, Any, RLMResult[Any]]],
+        questions: Iterable[AskedOnce],
+        context: object,
+        concurrency: int,
+        message_chars: int,
+        on_result: OnResult | None = None,
+        *,
+        sync: bool,
+    ) -> None:
+        _check_concurrency(concurrency)
+        if on_result is not None and not callable(on_result):
+            given = type(on_result).__name__
+            raise InvalidArgumentError(f"on_result: {given} given; pass a function(position, result), or leave it out")
+        self._ask, self._context, self._concurrency = ask, context, concurrency
+        self._on_result, self._sync = on_result, sync
+        self._questions = _listed(questions)
+        self._samples = numbered(_checked_hashes(self._questions, message_chars))
+        self._outcomes: list[Outcome | None] = [None] * len(self._questions)
+
+    async def perform(self) -> list[RLMResult[Any]]:
+        """The results, in the order of the questions.
+
+        Raises MapError where some failed, once all have ended, and at once what ends the job, which has in `.results`
+        what there was by then.
+        """
+        with boundary("context"):  # for all: it may be one that can be read once
+            self._context = await in_thread(Corpus.of, self._context)
+        places = iter(range(len(self._questions)))
+        workers = [asyncio.create_task(self._work(places)) for _ in range(min(self._concurrency, len(self._questions)))]
+        try:
+            if workers:
+                ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+                for worker in ended:
+                    worker.result()
+        except BaseException as end:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            vars(end)["results"] = self._outcomes
+            raise
+        return _all_answered(cast("list[Outcome]", self._outcomes))
+
+    async def _work(self, places: Iterable[int]) -> None:
+        """Answer one question after another, of those that nobody has taken yet."""
+        for place in places:
+            try:
+                with sample(self._samples[place]):
+                    self._outcomes[place] = await self._ask(self._questions[place], self._context)
+            except JournalError:  # no other run can keep what it pays for either
+                raise
+            except RunError as error:
+                self._outcomes[place] = error
+            if self._on_result is not None:
+                with boundary("on_result"):
+                    await contained(self._tell(self._on_result, place))
+
+    async def _tell(self, on_result: OnResult, place: int) -> None:
+        def tell() -> Any:
+            return on_result(place, self._outcomes[place])
+
+        told = await ask_caller(tell) if self._sync and not inspect.iscoroutinefunction(on_result) else tell()
+        if inspect.isawaitable(told):
+            await told
+
+
+def _check_concurrency(given: object) -> None:
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+        raise InvalidArgumentError(f"concurrency: {given!r:.80} given; pass an int of 1 or more")
+
+
+def _listed(questions: object) -> list[AskedOnce]:
+    given = type(questions).__name__
+    if isinstance(questions, str | bytes | Message) or not isinstance(questions, Iterable):
+        raise InvalidArgumentError(f"questions: {given} given; pass a list of questions, or ask a single one by run()")
+    if isinstance(questions, dict):
+        raise InvalidArgumentError(f"questions: {given} given; pass a list of questions, as list(questions.values())")
+    return list(cast("Iterable[AskedOnce]", questions))
+
+
+def _checked_hashes(questions: Sequence[AskedOnce], message_chars: int) -> list[str]:
+    """Before anything is paid for."""
+    hashes: list[str] = []
+    for place, question in enumerate(questions):
+        try:
+            hashes.append(question_hash(read_question(question, message_chars)))
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(f"questions[{place}]: {error}") from error
+    return hashes
+
+
+def _all_answered(outcomes: Sequence[Outcome]) -> list[RLMResult[Any]]:
+    results = [outcome for outcome in outcomes if not isinstance(outcome, RunError)]
+    failed = [(place, outcome) for place, outcome in enumerate(outcomes) if isinstance(outcome, RunError)]
+    if failed:
+        place, first = failed[0]
+        raise MapError(
+            f"{number(len(failed))} of {plural(len(outcomes), 'question')} failed, questions[{place}] first: "
+            f"{first}. The results, with the errors in their places, are in .results",
+            outcomes,
+        ) from first
+    return results
