@@ -65,6 +65,11 @@ class Claim:
     """What it has come to, by key."""
 
 
+def keeps_contents(parts: str) -> bool:
+    """Whether of the run with these parts, as JSON, more than hashes is kept."""
+    return _HASHES not in json.loads(parts)
+
+
 def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secret: bytes, *, afresh: bool) -> Claim:
     """The first of the equal runs that nobody works on; a new one where there is none, or it is to be `afresh`.
 
@@ -74,7 +79,7 @@ def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secr
         "SELECT id, occurrence, owner, parts, secret FROM runs WHERE key = ? ORDER BY occurrence", (call.key,)
     ).fetchall()
     free = [row for row in rows if not store.is_live(row[0], row[2])]
-    whole = [row for row in free if _HASHES not in json.loads(row[3]) and not afresh]
+    whole = [row for row in free if keeps_contents(row[3]) and not afresh]
     if call.run_id is not None and rows:
         _check_named(call, rows[0], is_free=bool(free), is_whole=bool(whole))
     now = time.time()

@@ -28,6 +28,8 @@ _BAR = re.compile(r"\|")
 
 END = "end"
 """The key of what a run ended with."""
+ABOUT = "about"
+"""That of what it is about, for whoever looks into the file."""
 STEP, REFUSED = "step", "refused"
 
 
@@ -89,7 +91,12 @@ class RunJournal:
     @property
     def resumed(self) -> bool:
         """Whether something of the run is there."""
-        return bool(self._found)
+        return bool(self._found.keys() - {ABOUT})
+
+    def describe(self, row: Row) -> None:
+        """Keep what the run is about, once. Nothing waits for it."""
+        if ABOUT not in self._found:
+            self._store.write(self._entries([(ABOUT, row)]))
 
     def seed(self, of: str) -> str:
         """What chance in the run comes from. Nobody who does not read the file can know it."""
