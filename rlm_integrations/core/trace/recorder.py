@@ -141,7 +141,8 @@ class Recorder:
                 else:
                     self._of_sub_call(event.node, event.sub_call).tool_calls.append(event.call)
             case Cited():  # what a child cited is evidence of the run
-                self.trace.citations.append(event.citation)
+                where = {"iteration": event.iteration, "child": ".".join(map(str, event.node)) or None}
+                self.trace.citations.append(event.citation.model_copy(update=where))
             case CheckStarted():
                 self._open[event.node, CheckStarted, event.number] = event
             case CheckEnded():
