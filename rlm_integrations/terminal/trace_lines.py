@@ -42,7 +42,7 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
     lines = [sentence(f"question: {trace.question}"), sentence(f"corpus: {trace.context}")]
     lines += _iterations(trace, in_full=in_full)
     for number, other in enumerate(trace.beside, 1):
-        lines += [sentence(f"beside it, run {number}: {_what_it_said(other)}"), *_iterations(other, in_full=in_full)]
+        lines += [sentence(f"other run {number}: {_what_it_said(other)}"), *_iterations(other, in_full=in_full)]
     if trace.agreement is not None:
         lines.append(Text(_AGREEMENTS[trace.agreement]))
     view = RunView(
@@ -54,7 +54,7 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
     if view.first_failure:
         lines.append(sentence(failure_line(view)))
     lines += [sentence(f"warning: {warning}") for warning in trace.warnings]
-    lines.append(sentence(summary_line(view, trace.seconds)))
+    lines.append(sentence(summary_line(view, trace.seconds + sum(other.seconds for other in trace.beside))))
     if trace.replayed_usage != Usage():
         before = trace.replayed_usage
         cost = "" if before.cost_usd is None else f", ${before.cost_usd:.4f}"

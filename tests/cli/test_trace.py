@@ -203,7 +203,7 @@ def test_checks_and_the_other_runs_of_the_question_are_told(tmp_path: Path) -> N
     trace = RLMEngine(ScriptedModel(replies), verify=Twice()).run("How many?", "text").trace
     path.write_text(trace.model_dump_json())
     lines = invoke("show", path).stdout.splitlines()
-    assert next(line for line in lines if line.startswith("beside it")) == "beside it, run 1: 41"
+    assert next(line for line in lines if line.startswith("other run")) == "other run 1: 41"
     assert sum(line.startswith("iteration 1 of 20") for line in lines) == 3
     assert "Two blind runs differed, and a third said which answer holds." in lines
     assert any(line.startswith("3 iterations, 0 sub-calls") for line in lines)

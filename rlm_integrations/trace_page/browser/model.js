@@ -74,7 +74,7 @@ function readCall(record, id, up, rlm) {
 const run = readRlm(trace, "", null);
 // Other runs of the same question, each in seconds of its own.
 const others = (trace.beside ?? []).map((record, index) => {
-  const name = `Run beside it${trace.beside.length > 1 ? ` ${index + 1}` : ""}`;
+  const name = `Other run${trace.beside.length > 1 ? ` ${index + 1}` : ""}`;
   return readRlm(record, `r${index + 1}.`, null, name);
 });
 const runs = [run, ...others];

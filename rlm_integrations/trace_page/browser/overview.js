@@ -27,8 +27,16 @@ function figures() {
   return el(
     "dl",
     { class: "figures" },
-    figure("Time", duration(trace.seconds || runSeconds)),
-    figure("Iterations", number(iterationCount(trace)), `of ${number(trace.limits?.max_iterations ?? 0)} at most`),
+    figure(
+      "Time",
+      duration(sum(runs.map((each) => each.record.seconds ?? 0)) || runSeconds),
+      others.length > 0 && `of ${runs.length} runs`,
+    ),
+    figure(
+      "Iterations",
+      number(iterationCount(trace)),
+      `of ${number(trace.limits?.max_iterations ?? 0)} at most${others.length ? " in each run" : ""}`,
+    ),
     figure(
       "Sub-calls",
       number(subCallCount(trace)),

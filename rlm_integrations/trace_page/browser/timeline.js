@@ -122,7 +122,7 @@ function flagsOf(each) {
   if (each.record.cached || each.record.call?.cached) flags.push(badge("quiet", "cached"));
   if (each.record.replayed || each.record.call?.replayed) flags.push(badge("quiet", "from the journal"));
   const refused = (each.record.checks ?? []).some((check) => check.objection != null);
-  if (refused) flags.push(badge("warn", "refused by a check"));
+  if (refused) flags.push(badge("warn", "refused"));
   if (each.record.requests > 1) flags.push(badge("quiet", `${each.record.requests} requests`));
   return flags;
 }
