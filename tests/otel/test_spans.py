@@ -239,3 +239,19 @@ async def test_a_summary_of_older_iterations_is_a_call_of_its_own(spans: Any) ->
     assert all(span.parent.span_id == run.context.span_id for span in chats)
     assert [event.name for event in run.events].count("rlm.folded") == len(folds)
     assert "plover" not in spans.all_words()
+
+
+@pytest.mark.parametrize("contents", [False, True])
+async def test_what_checks_said_is_told(spans: Any, contents: bool) -> None:
+    instrument(spans.provider, contents=contents)
+
+    def in_numbers(answer: str, result: object) -> str | None:
+        return None if answer == "42" else "say it in numbers"
+
+    root = ScriptedModel(["```repl\nFINAL('many')\n```", "```repl\nFINAL('42')\n```"], model="root")
+    await RLMEngine(root, verify=in_numbers).arun("How many?", CORPUS)
+    [run] = spans.named("invoke_agent rlm")
+    told = [dict(event.attributes) for event in run.events if event.name == "rlm.checked"]
+    first = {"rlm.check": "in_numbers", "rlm.iteration": 1, "rlm.check.taken": False}
+    assert told[0] == (first | ({"rlm.check.objection": "say it in numbers"} if contents else {}))
+    assert told[1] == {"rlm.check": "in_numbers", "rlm.iteration": 2, "rlm.check.taken": True}
