@@ -19,7 +19,9 @@ from rlm_integrations.core.journal.fingerprints import text_hash
 from rlm_integrations.core.journal.retention import sweep
 from rlm_integrations.core.journal.rows import Row, encoded, packed, unpacked
 from rlm_integrations.core.journal.settings import Journal
-from rlm_integrations.core.journal.store import EntryRow, Store, give_back, take
+from rlm_integrations.core.journal.store import Store
+from rlm_integrations.core.journal.stores import give_back, take
+from rlm_integrations.core.journal.writing import EntryRow
 from rlm_integrations.core.trace.run_errors import JournalError
 
 T = TypeVar("T")
