@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -53,9 +53,6 @@ class RunJournal:
         self._waiting: list[tuple[str, Row]] = []
         """Failures of steps that go on: by key."""
         self._cached: Counter[str] = Counter()
-        self._coming: list[EntryRow] = []
-        self._told: list[asyncio.Future[None]] = []
-        """Of those that wait for what is coming."""
         self._failure: JournalError | None = None
         self._released = False
         self.has_ended = END in claimed.rows
@@ -111,7 +108,11 @@ class RunJournal:
 
     async def keep(self, key: str, row: Row, *, cache_as: str | None = None) -> None:
         """It is in the file when this returns. Raises JournalError."""
-        await self._write([(key, row)], cache_as)
+        await self._write([(key, row)])
+        if cache_as is not None:
+            kept = packed(encoded(row))
+            insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
+            self._store.do_later(lambda file: file.execute(insert, (cache_as, kept, time.time())))
 
     def keep_with_step(self, step: str, key: str, row: Row) -> None:
         """Once the end of the step is kept whose keys begin with `step`: a kill before that forgets it."""
@@ -125,14 +126,14 @@ class RunJournal:
         ending = [waiting for waiting in self._waiting if waiting[0].startswith(step)]
         self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
         self._stepped.add(step)
-        await self._write([*ending, (step + STEP, row)], None)
+        await self._write([*ending, (step + STEP, row)])
 
     async def keep_end(self, row: Row) -> None:
         """What the run came to: an equal call is answered by it. Raises JournalError."""
         if self.has_ended:  # and was gone through again, for checks that may be others now
             self.has_ended = False
             await self.forget([END])
-        await self._write([(END, row)], None)
+        await self._write([(END, row)])
         self.has_ended = True
 
     async def forget(self, keys: list[str]) -> None:
@@ -186,41 +187,32 @@ class RunJournal:
             self._released = True
             give_back(self._store)
 
-    async def _write(self, rows: list[tuple[str, Row]], cache_as: str | None) -> None:
-        await self._done(self._written(rows))
-        if cache_as is not None:
-            kept = packed(encoded(rows[0][1]))
-            insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
-            self._store.do_later(lambda file: file.execute(insert, (cache_as, kept, time.time())))
-
-    async def _written(self, rows: list[tuple[str, Row]]) -> None:
-        """Together with all that comes in this turn of the loop: each hand-over to the thread takes its time."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        if not self._told:
-            loop.call_soon(self._hand_over)
-        self._told.append(future)
-        self._coming += self._entries(rows)
-        await future
-
-    def _hand_over(self) -> None:
-        rows, told, self._coming, self._told = self._coming, self._told, [], []
-        self._store.write(rows, told)
+    async def _write(self, rows: list[tuple[str, Row]]) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._check()
+        self._store.write(self._entries(rows), future)
+        try:
+            await future
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
 
     def _entries(self, rows: list[tuple[str, Row]]) -> list[EntryRow]:
         return [(self._run, key, row, self.settings.contents) for key, row in rows]
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._done(self._store.do(work))
+        self._check()
+        try:
+            return await self._store.do(work)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
 
-    async def _done(self, work: Awaitable[T]) -> T:
+    def _check(self) -> None:
         if self._failure is not None:
             raise JournalError(str(self._failure))
-        try:
-            return await work
-        except sqlite3.Error as error:
-            self._failure = _unwritable(self.settings, error)
-            raise self._failure from error
+
+    def _failed(self, error: sqlite3.Error) -> JournalError:
+        self._failure = _unwritable(self.settings, error)
+        return self._failure
 
 
 def _prefixes(keys: Iterable[str]) -> set[str]:

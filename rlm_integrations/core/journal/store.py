@@ -69,20 +69,19 @@ class Store:
         It was written when this returns. Raises InvalidArgumentError where the file cannot be opened, sqlite3.Error
         where it cannot be written, and what `work` raises before it changes anything.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(Job(work, loop, [future]))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(Job((), future, work))
         return await future
 
-    def write(self, rows: Sequence[EntryRow], told: Sequence[asyncio.Future[None]] = ()) -> None:
-        """Keep the entries, together with those of whoever else writes now. The futures, of one loop, are told when
-        they are in the file, or with what error they are not.
+    def write(self, rows: Sequence[EntryRow], told: asyncio.Future[None] | None = None) -> None:
+        """Keep the entries, together with those of whoever else writes now. The future is told when they are in the
+        file, or with what error they are not.
         """
-        self._jobs.put(Job(None, told[0].get_loop() if told else None, told, rows))
+        self._jobs.put(Job(rows, told))
 
     def do_later(self, work: Callable[[sqlite3.Connection], Any]) -> None:
         """The same, for one who cannot wait: whether it was done is not told."""
-        self._jobs.put(Job(work, None, ()))
+        self._jobs.put(Job((), None, work))
 
     def close(self) -> None:
         """Once all is done that was asked for."""
@@ -176,18 +175,23 @@ class Store:
     def _next(self) -> list[Job]:
         """What waits by now, or comes. Nothing, once the store is closed or nobody has used it for a while."""
         jobs: list[Job] = []
-        while len(jobs) < _AT_ONCE:
-            try:
-                job = self._jobs.get_nowait() if jobs else self._jobs.get(timeout=_LINGER_S)
-            except Empty:
-                if jobs or self._keeper.retires(self):
-                    break
-                continue
-            if job is None:
-                self._jobs.put(None)  # for the next time
-                break
+        job = self._wait()
+        while job is not None:
             jobs.append(job)
+            if len(jobs) == _AT_ONCE or self._jobs.empty():
+                return jobs
+            job = self._jobs.get()
+        if jobs:
+            self._jobs.put(None)  # for the next time
         return jobs
+
+    def _wait(self) -> Job | None:
+        while True:
+            try:
+                return self._jobs.get(timeout=_LINGER_S)
+            except Empty:
+                if self._keeper.retires(self):
+                    return None
 
     def _refuse_all(self, error: BaseException) -> None:
         """Whoever has the store already."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,8 @@ from rlm_integrations.core.journal.rows import Row, encoded, hash_of, packed
 
 _ROWS_AT_ONCE = 200
 """Of one statement, which old versions of SQLite give 999 values at most."""
+_INSERT = "INSERT INTO entries (run, key, value, size) VALUES (?, ?, ?, ?)"
+_VALUES = ", (?, ?, ?, ?)"
 
 
 EntryRow = tuple[int, str, Row, bool]
@@ -22,23 +23,13 @@ EntryRow = tuple[int, str, Row, bool]
 
 @dataclass(slots=True)
 class Job:
-    """Work on the file, or rows for it, and who is told: futures of one loop."""
+    """Rows for the file, or other work on it, and who waits for that."""
 
-    work: Callable[[sqlite3.Connection], Any] | None
-    loop: asyncio.AbstractEventLoop | None
-    told: Sequence[asyncio.Future[Any]]
-    rows: Sequence[EntryRow] = ()
+    rows: Sequence[EntryRow]
+    told: asyncio.Future[Any] | None = None
+    work: Callable[[sqlite3.Connection], Any] | None = None
     result: Any = None
     error: BaseException | None = None
-
-    def settle(self) -> None:
-        for future in self.told:
-            if future.done():  # nobody waits any more
-                continue
-            if self.error is None:
-                future.set_result(self.result)
-            else:
-                future.set_exception(self.error)
 
 
 def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
@@ -69,27 +60,30 @@ def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[EntryRow]) -> None:
-    values = ", ".join(["(?, ?, ?, ?)"] * len(rows))
-    made = [value for run, key, row, contents in rows for value in (run, key, *_stored(row, contents=contents))]
-    connection.execute(f"INSERT INTO entries (run, key, value, size) VALUES {values}", made)
-
-
-def _stored(row: Row, *, contents: bool) -> tuple[bytes, int]:
-    value = encoded(row)
-    return packed(value) if contents else hash_of(value), len(value)
+    values: list[Any] = []
+    for run, key, row, contents in rows:
+        value = encoded(row)
+        values += (run, key, packed(value) if contents else hash_of(value), len(value))
+    connection.execute(_INSERT + _VALUES * (len(rows) - 1), values)
 
 
 def hand_over(jobs: Sequence[Job]) -> None:
-    """Tell who waits, on their loops."""
-    by_loop: defaultdict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
+    """Tell who waits, on their loops: each is woken once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
     for job in jobs:
-        if job.loop is not None:
-            by_loop[job.loop].append(job)
+        if job.told is not None:
+            by_loop.setdefault(job.told.get_loop(), []).append(job)
     for loop, its in by_loop.items():
         with contextlib.suppress(RuntimeError):  # it is closed
-            loop.call_soon_threadsafe(_settle_all, its)
+            loop.call_soon_threadsafe(_settle, its)
 
 
-def _settle_all(jobs: Sequence[Job]) -> None:
+def _settle(jobs: Sequence[Job]) -> None:
     for job in jobs:
-        job.settle()
+        future = job.told
+        if future is None or future.done():  # nobody waits any more
+            continue
+        if job.error is None:
+            future.set_result(job.result)
+        else:
+            future.set_exception(job.error)
