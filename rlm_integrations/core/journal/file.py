@@ -11,12 +11,14 @@ import time
 
 from rlm_integrations.core.errors import InvalidArgumentError
 
-_VERSION = 1
+_VERSION = 2
 _KIND = 0x524C4D4A
 """The `application_id` of a journal: RLMJ."""
 _BUSY_S = 60.0
 """How long one who writes waits for others that do: each has the file for some milliseconds at most."""
 _MODE = 0o600
+_ENTRY_BITS = 32
+"""Of an entry's id: what tells it from others of its run."""
 
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -33,12 +35,12 @@ CREATE TABLE runs (
 );
 CREATE UNIQUE INDEX runs_by_key ON runs (key, occurrence);
 CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,     -- those of a run stand side by side, so one that is added touches one page: no index
     run INTEGER NOT NULL,
     key TEXT NOT NULL,
     value BLOB NOT NULL,        -- JSON, zlib; or the hash alone
     size INTEGER NOT NULL       -- bytes of the JSON
 );
-CREATE INDEX entries_by_run ON entries (run);
 CREATE TABLE cache (key TEXT PRIMARY KEY, value BLOB NOT NULL, updated REAL NOT NULL) WITHOUT ROWID;
 """
 
@@ -60,6 +62,11 @@ def open_file(path: str) -> sqlite3.Connection:
             raise InvalidArgumentError(why) from error
         raise
     return connection
+
+
+def entry_ids(run: int) -> tuple[int, int]:
+    """The first and the last that an entry of the run may have."""
+    return run << _ENTRY_BITS, ((run + 1) << _ENTRY_BITS) - 1
 
 
 def hash_seed(connection: sqlite3.Connection) -> int:

@@ -160,7 +160,9 @@ class Request:
 
     async def keep(self, completion: Completion) -> None:
         """A reply: it is in the file when this returns. Whole ones may answer other runs. Raises JournalError."""
-        cache_as = None if unfinished(completion) else self._cache_as
+        cache_as = self._cache_as
+        if cache_as is not None and unfinished(completion):
+            cache_as = None
         try:
             await self._run.keep(self._key, of_completion(completion) | self._beside(), cache_as=cache_as)
         except JournalError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import secrets
 import sqlite3
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import SECRET_BYTES, CallIdentity, Claim, claim, release
+from rlm_integrations.core.journal.file import entry_ids
 from rlm_integrations.core.journal.fingerprints import text_hash
 from rlm_integrations.core.journal.retention import sweep
 from rlm_integrations.core.journal.rows import Row, encoded, packed, unpacked
@@ -53,6 +55,7 @@ class RunJournal:
         self._waiting: list[tuple[str, Row]] = []
         """Failures of steps that go on: by key."""
         self._cached: Counter[str] = Counter()
+        self._entry_ids = itertools.count(max(claimed.last_entry, entry_ids(self._run)[0]) + 1)
         self._failure: JournalError | None = None
         self._released = False
         self.has_ended = END in claimed.rows
@@ -123,10 +126,12 @@ class RunJournal:
 
     async def keep_step(self, step: str, row: Row) -> None:
         """The end of a step, with the failures in it and in the children below it. Raises JournalError."""
-        ending = [waiting for waiting in self._waiting if waiting[0].startswith(step)]
-        self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
+        rows = [(step + STEP, row)]
+        if self._waiting:
+            rows = [*(waiting for waiting in self._waiting if waiting[0].startswith(step)), *rows]
+            self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
         self._stepped.add(step)
-        await self._write([*ending, (step + STEP, row)])
+        await self._write(rows)
 
     async def keep_end(self, row: Row) -> None:
         """What the run came to: an equal call is answered by it. Raises JournalError."""
@@ -138,7 +143,8 @@ class RunJournal:
 
     async def forget(self, keys: list[str]) -> None:
         def work(file: sqlite3.Connection) -> None:
-            file.executemany("DELETE FROM entries WHERE run = ? AND key = ?", [(self._run, key) for key in keys])
+            delete = "DELETE FROM entries WHERE id BETWEEN ? AND ? AND key = ?"
+            file.executemany(delete, [(*entry_ids(self._run), key) for key in keys])
 
         for key in keys:
             self._found.pop(key, None)
@@ -188,16 +194,17 @@ class RunJournal:
             give_back(self._store)
 
     async def _write(self, rows: list[tuple[str, Row]]) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._check()
-        self._store.write(self._entries(rows), future)
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._store.write(self._entries(rows), told)
         try:
-            await future
+            await told
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
     def _entries(self, rows: list[tuple[str, Row]]) -> list[EntryRow]:
-        return [(self._run, key, row, self.settings.contents) for key, row in rows]
+        run, ids, contents = self._run, self._entry_ids, self.settings.contents
+        return [(next(ids), run, key, row, contents) for key, row in rows]
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         self._check()

@@ -11,14 +11,15 @@ from typing import Any
 
 from rlm_integrations.core.journal.rows import Row, encoded, hash_of, packed
 
-_ROWS_AT_ONCE = 200
-"""Of one statement, which old versions of SQLite give 999 values at most."""
-_INSERT = "INSERT INTO entries (run, key, value, size) VALUES (?, ?, ?, ?)"
-_VALUES = ", (?, ?, ?, ?)"
+_INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
+_ONE_MORE = ", (?, ?, ?, ?, ?)"
+_COLUMNS = 5
+_VALUES_AT_ONCE = 199 * _COLUMNS
+"""Of one statement, which old versions of SQLite give 999 at most."""
 
-
-EntryRow = tuple[int, str, Row, bool]
-"""The run, the key, what is kept, and whether as more than a hash."""
+Work = Callable[[sqlite3.Connection], Any]
+EntryRow = tuple[int, int, str, Row, bool]
+"""Its id, the run, the key, what is kept, and whether as more than a hash."""
 
 
 @dataclass(slots=True)
@@ -27,30 +28,31 @@ class Job:
 
     rows: Sequence[EntryRow]
     told: asyncio.Future[Any] | None = None
-    work: Callable[[sqlite3.Connection], Any] | None = None
+    work: Work | None = None
     result: Any = None
     error: BaseException | None = None
 
 
 def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
     """All in one. What cannot be written fails all of them."""
-    rows = [row for job in jobs for row in job.rows]
-    others = [job for job in jobs if job.work is not None]
     # Each statement is a turn of the interpreter's lock, for which the loop's thread may have to be waited for.
+    begun = False
     try:
-        if others or len(rows) > _ROWS_AT_ONCE:
+        values, works = _taken_apart(jobs)
+        if works or len(values) > _VALUES_AT_ONCE:
             connection.execute("BEGIN IMMEDIATE")
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            _insert(connection, rows[start : start + _ROWS_AT_ONCE])
-        for job in others:
-            assert job.work is not None
+            begun = True
+        for start in range(0, len(values), _VALUES_AT_ONCE):
+            some = values[start : start + _VALUES_AT_ONCE]
+            connection.execute(_INSERT + _ONE_MORE * (len(some) // _COLUMNS - 1), some)
+        for job, work in works:
             try:
-                job.result = job.work(connection)
+                job.result = work(connection)
             except sqlite3.Error:
                 raise
             except Exception as error:
                 job.error = error
-        if connection.in_transaction:
+        if begun:
             connection.execute("COMMIT")
     except BaseException as error:
         with contextlib.suppress(sqlite3.Error):
@@ -59,12 +61,17 @@ def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
             job.error = job.error or error
 
 
-def _insert(connection: sqlite3.Connection, rows: Sequence[EntryRow]) -> None:
+def _taken_apart(jobs: Sequence[Job]) -> tuple[list[Any], list[tuple[Job, Work]]]:
+    """The values of all rows, one after the other, and the jobs that are other work."""
     values: list[Any] = []
-    for run, key, row, contents in rows:
-        value = encoded(row)
-        values += (run, key, packed(value) if contents else hash_of(value), len(value))
-    connection.execute(_INSERT + _VALUES * (len(rows) - 1), values)
+    works: list[tuple[Job, Work]] = []
+    for job in jobs:
+        if job.work is not None:
+            works.append((job, job.work))
+        for entry, run, key, row, contents in job.rows:
+            value = encoded(row)
+            values += (entry, run, key, packed(value) if contents else hash_of(value), len(value))
+    return values, works
 
 
 def hand_over(jobs: Sequence[Job]) -> None:
@@ -74,8 +81,10 @@ def hand_over(jobs: Sequence[Job]) -> None:
         if job.told is not None:
             by_loop.setdefault(job.told.get_loop(), []).append(job)
     for loop, its in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # it is closed
+        try:
             loop.call_soon_threadsafe(_settle, its)
+        except RuntimeError:  # it is closed
+            continue
 
 
 def _settle(jobs: Sequence[Job]) -> None:
