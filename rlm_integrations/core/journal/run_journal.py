@@ -111,7 +111,7 @@ class RunJournal:
 
     async def keep(self, key: str, row: Row, *, cache_as: str | None = None) -> None:
         """It is in the file when this returns. Raises JournalError."""
-        await self._write([(key, row)])
+        await self._write([self._entry(key, row)])
         if cache_as is not None:
             kept = packed(encoded(row))
             insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
@@ -120,15 +120,15 @@ class RunJournal:
     def keep_with_step(self, step: str, key: str, row: Row) -> None:
         """Once the end of the step is kept whose keys begin with `step`: a kill before that forgets it."""
         if self.is_stepped(step):
-            self._store.write(self._entries([(key, row)]))
+            self._store.write([self._entry(key, row)])
         else:
             self._waiting.append((key, row))
 
     async def keep_step(self, step: str, row: Row) -> None:
         """The end of a step, with the failures in it and in the children below it. Raises JournalError."""
-        rows = [(step + STEP, row)]
+        rows = [self._entry(step + STEP, row)]
         if self._waiting:
-            rows = [*(waiting for waiting in self._waiting if waiting[0].startswith(step)), *rows]
+            rows += [self._entry(*waiting) for waiting in self._waiting if waiting[0].startswith(step)]
             self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
         self._stepped.add(step)
         await self._write(rows)
@@ -138,7 +138,7 @@ class RunJournal:
         if self.has_ended:  # and was gone through again, for checks that may be others now
             self.has_ended = False
             await self.forget([END])
-        await self._write([(END, row)])
+        await self._write([self._entry(END, row)])
         self.has_ended = True
 
     async def forget(self, keys: list[str]) -> None:
@@ -193,29 +193,26 @@ class RunJournal:
             self._released = True
             give_back(self._store)
 
-    async def _write(self, rows: list[tuple[str, Row]]) -> None:
-        self._check()
+    async def _write(self, rows: list[EntryRow]) -> None:
+        if self._failure is not None:
+            raise JournalError(str(self._failure))
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._store.write(self._entries(rows), told)
+        self._store.write(rows, told)
         try:
             await told
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def _entries(self, rows: list[tuple[str, Row]]) -> list[EntryRow]:
-        run, ids, contents = self._run, self._entry_ids, self.settings.contents
-        return [(next(ids), run, key, row, contents) for key, row in rows]
+    def _entry(self, key: str, row: Row) -> EntryRow:
+        return next(self._entry_ids), self._run, key, row, self.settings.contents
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        self._check()
+        if self._failure is not None:
+            raise JournalError(str(self._failure))
         try:
             return await self._store.do(work)
         except sqlite3.Error as error:
             raise self._failed(error) from error
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise JournalError(str(self._failure))
 
     def _failed(self, error: sqlite3.Error) -> JournalError:
         self._failure = _unwritable(self.settings, error)
