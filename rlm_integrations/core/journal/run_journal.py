@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import re
@@ -23,6 +22,7 @@ from rlm_integrations.core.journal.rows import Row, encoded, packed, unpacked
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.journal.store import Store
 from rlm_integrations.core.journal.stores import give_back, take
+from rlm_integrations.core.journal.told import Told
 from rlm_integrations.core.journal.writing import EntryRow
 from rlm_integrations.core.trace.run_errors import JournalError
 
@@ -196,7 +196,7 @@ class RunJournal:
     async def _write(self, rows: list[EntryRow]) -> None:
         if self._failure is not None:
             raise JournalError(str(self._failure))
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        told: Told[None] = Told()
         self._store.write(rows, told)
         try:
             await told
