@@ -50,6 +50,8 @@ class RunJournal:
         self.hash_seed = store.hash_seed
         self._store, self._run, self._secret = store, claimed.id, claimed.secret
         self._found = claimed.rows
+        self.resumed = bool(claimed.rows)
+        """Whether something of the run was there."""
         self._below = _prefixes(key for key in claimed.rows if not key.endswith(f"|{REFUSED}"))
         self._stepped = {key[: -len(STEP)] for key in claimed.rows if key.endswith(f"|{STEP}")}
         self._waiting: list[tuple[str, Row]] = []
@@ -87,11 +89,6 @@ class RunJournal:
                 raise InvalidArgumentError(str(_unwritable(settings, error))) from error
             raise
         return cls(settings, store, made[0], sub_llm)
-
-    @property
-    def resumed(self) -> bool:
-        """Whether something of the run is there."""
-        return bool(self._found)
 
     def seed(self, of: str) -> str:
         """What chance in the run comes from. Nobody who does not read the file can know it."""
