@@ -77,6 +77,7 @@ class Run:
         printed = iter(self.sizes)
         for _ in range(20 * len(self.sizes) + 50):
             self.state = state
+            assert state.chars == prompt_chars(state.messages)
             match action:
                 case CallRootLM():
                     state, action = decide(self.rules, state, self._asked(action, printed))
