@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import worth_asking_again
@@ -28,8 +29,7 @@ _LEAST_ROOM = 500
 """Characters that are worth another call of a tool."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a sub-LM is asked, and the pictures that it sees."""
 
     prompt: str
@@ -39,8 +39,7 @@ class Asked:
         return sub_call_messages(self.prompt, self.images, tools=tools)
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A reply, and to what. `offered`: whether it was free to call tools."""
 
     completion: Completion

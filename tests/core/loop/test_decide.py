@@ -65,7 +65,7 @@ def on_reply(rules: Rules, before: State, reply: str, budget: BudgetView) -> Dec
 
 
 def on_code_ran(rules: Rules, before: State, code: CodeRan, budget: BudgetView) -> Decision:
-    return decide(rules, before, replace(code, budget=budget))
+    return decide(rules, before, code._replace(budget=budget))
 
 
 def on_root_failed(rules: Rules, before: State, problem: str, budget: BudgetView) -> Decision:

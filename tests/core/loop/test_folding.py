@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -119,7 +119,7 @@ class Run:
             self.refused += 1
             return TOO_LONG
         said = self.summaries(len(self.folds))
-        return replace(said, budget=self.budget(len(self.folds)))
+        return said._replace(budget=self.budget(len(self.folds)))
 
 
 def check_legal(messages: Sequence[Message]) -> None:
