@@ -81,14 +81,13 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
 
 def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     """Code is run, the rest is an answer or is told what was expected. Of a cut reply, only whole code counts."""
-    reply, problem = replied.text, replied.unfinished
-    state = state._replace(window=_window_after(state, replied))
+    reply, problem, window = replied.text, replied.unfinished, _window_after(state, replied)
     if replied.finish == "refusal":
-        return _on_refusal(rules, state, replied)
+        return _on_refusal(rules, state._replace(window=window), replied)
     cut = problem is not None and (bool(reply.strip()) or replied.called is not None)
     parsed = _parsed(rules, state, replied, cut=cut)
     said = state.saying(as_message(replied.text, replied.called, parsed))
-    state = state._replace(**said, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
+    state = state._replace(**said, window=window, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
     if parsed.blocks:
         state = state._replace(codeless=0, empty=0, uncalled=0)
         return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
