@@ -160,10 +160,14 @@ class _Dialogue:
 def take_reply(record: SubCall, completion: Completion) -> None:
     """Into the record of a sub-call: the last reply counts, and what all of them consumed."""
     first = record.requests == 1
-    record.cached = completion.cached and (first or record.cached)
-    record.usage = completion.usage if first else record.usage + completion.usage
     if completion.replayed:
         record.replayed += 1
         record.replayed_usage += completion.usage
-    record.reply, record.model, record.thoughts = completion.text, completion.model, completion.thoughts
-    record.finish = completion.finish
+    record.note(
+        reply=completion.text,
+        model=completion.model,
+        usage=completion.usage if first else record.usage + completion.usage,
+        thoughts=completion.thoughts,
+        finish=completion.finish,
+        cached=completion.cached and (first or record.cached),
+    )

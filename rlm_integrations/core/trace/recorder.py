@@ -120,10 +120,16 @@ class Recorder:
     def _root_replied(self, trace: RLMTrace, event: RootReplied) -> None:
         self._open.pop((event.node, IterationStarted, event.iteration), None)
         iteration = _iteration(trace, event.iteration)
-        iteration.reply, call = event.reply, iteration.call
-        call.model, call.usage, call.cached = event.model, event.usage, event.cached
-        call.thoughts, call.finish, call.replayed = event.thoughts, event.finish, event.replayed
-        call.seconds = event.at - call.start
+        iteration.reply = event.reply
+        iteration.call.note(
+            model=event.model,
+            usage=event.usage,
+            thoughts=event.thoughts,
+            finish=event.finish,
+            cached=event.cached,
+            replayed=event.replayed,
+            seconds=event.at - iteration.call.start,
+        )
 
     def _root_failed(self, trace: RLMTrace, event: RootFailed) -> None:
         self._open.pop((event.node, IterationStarted, event.iteration), None)
@@ -136,9 +142,10 @@ class Recorder:
 
     def _code_ended(self, trace: RLMTrace, event: CodeEnded) -> None:
         """Its calls stay as they were recorded: threads that the code left behind may still end some."""
-        execution, ended = _execution(trace, event.iteration), event.execution
-        execution.output, execution.error, execution.lost = ended.output, ended.error, ended.lost
-        execution.variables, execution.seconds = ended.variables, ended.seconds
+        ended = event.execution
+        _execution(trace, event.iteration).note(
+            output=ended.output, error=ended.error, lost=ended.lost, variables=ended.variables, seconds=ended.seconds
+        )
 
     def _iteration_ended(self, trace: RLMTrace, event: IterationEnded) -> None:
         _iteration(trace, event.iteration).observation = event.observation
