@@ -17,6 +17,7 @@ from rlm_integrations.core.calls.system_role import (
     without_system,
 )
 from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.calls.token_counts import GrowingPrompt
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, LanguageModel, Message, ToolCaller, ToolRound
 from rlm_integrations.core.surrogates import without_lone_surrogates
@@ -44,6 +45,8 @@ class ModelPath:
         """As the user knows the model; None where it does not say."""
         self.estimates = Estimates(prices or getattr(model, "prices", None), self.name)
         """What its calls will cost, about."""
+        self.prompt = GrowingPrompt()
+        """Of its calls without tools."""
         self._model = model
         self._argument = argument
         self._threads = threads

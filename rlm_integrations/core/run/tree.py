@@ -166,6 +166,7 @@ class RunTree:
         await self._warn_of(action)
         result = await self._finished(action)
         if self._journal is not None:
+            self._node.begin_to_close()
             self._answer = result  # the journal may not take it
             came_to = {"stop_reason": result.stop_reason, "seconds": self._account.seconds()}
             trace = result.trace.model_copy(update=came_to)  # the event that says so comes when this is kept

@@ -381,3 +381,13 @@ def test_a_sub_call_that_failed_says_which_model_was_asked() -> None:
     engine = RLMEngine(root, sub_llm=ScriptedModel(always=sub_reply, model="small"))
     calls = engine.run("?", "text").trace.executions[0].sub_calls
     assert [(call.model, call.error) for call in calls] == [("small", "ValueError: no")] * 2
+
+
+def test_what_is_noted_is_what_would_be_assigned_and_a_wrong_name_is_refused() -> None:
+    noted, assigned = ModelCall(prompt_chars=9), ModelCall(prompt_chars=9)
+    noted.note(model="m", seconds=2.0)
+    assigned.model, assigned.seconds = "m", 2.0
+    assert noted == assigned
+    assert noted.model_dump(exclude_unset=True) == assigned.model_dump(exclude_unset=True)
+    with pytest.raises(AssertionError, match="secnods"):
+        noted.note(secnods=1.0)
