@@ -62,7 +62,7 @@ class RunCallbacks:
         self._sync = sync
         self._sub_calls = 0
         self._failed_sub_calls = 0
-        self._usage = Usage()
+        self._paid_tokens = self._replayed_tokens = 0
         self._attempt: dict[str, int] = {}
         """Which of the runs of its question it is at, where that is not the first."""
         self._checks: dict[int, AsyncCallbackManagerForChainRun] = {}
@@ -124,16 +124,17 @@ class RunCallbacks:
         if isinstance(event, RunStarted) and not event.node and event.attempt > 1:
             self._attempt = {"attempt": event.attempt}
         elif isinstance(event, RootReplied):
-            self._usage += event.usage
+            self._count(event.usage, event.usage if event.replayed else Usage())
             self._sub_calls += bool(event.node)
         elif isinstance(event, FoldEnded):
-            self._usage += event.fold.call.usage
+            call = event.fold.call
+            self._count(call.usage, call.usage if call.replayed else Usage())
             self._sub_calls += bool(event.node)
         elif isinstance(event, SubCallEnded):
             # each reply of a child's root LM is counted above
             self._sub_calls += event.call.model_calls if event.call.child is None else 0
             self._failed_sub_calls += event.call.error is not None
-            self._usage += event.call.usage
+            self._count(event.call.usage, event.call.replayed_usage)
         elif isinstance(event, IterationStarted) and not event.node:
             progress = self._progress(event)
             await adispatch_custom_event(EVENT_NAME, progress, config=self._config)
@@ -157,13 +158,19 @@ class RunCallbacks:
         else:
             await run.on_chain_error(RuntimeError(check.error))
 
+    def _count(self, usage: Usage, replayed: Usage) -> None:
+        self._paid_tokens += usage.total_tokens - replayed.total_tokens
+        self._replayed_tokens += replayed.total_tokens
+
     def _progress(self, event: IterationStarted) -> dict[str, int]:
-        """What the run has consumed before this iteration."""
+        """What the run has paid for before this iteration, and apart from it what came from its journal."""
+        replayed = {"replayed_tokens": self._replayed_tokens} if self._replayed_tokens else {}
         return {
             "iteration": event.iteration,
             **self._attempt,
             "max_iterations": event.max_iterations,
             "sub_calls": self._sub_calls,
             "failed_sub_calls": self._failed_sub_calls,
-            "total_tokens": self._usage.total_tokens,
+            "total_tokens": self._paid_tokens,
+            **replayed,
         }

@@ -7,17 +7,14 @@ from rich.text import Text
 from rlm_integrations.core.trace.call_records import AnswerCheck
 from rlm_integrations.core.trace.events import CodeEnded, FoldEnded, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import Agreement, Iteration, RLMTrace
-from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line, plural
+from rlm_integrations.terminal.amounts import SubCallCounts, place
 from rlm_integrations.terminal.console import sentence
 from rlm_integrations.terminal.run_view import (
     RunView,
-    SubCallCounts,
     failure_line,
     iteration_line,
-    place,
     summary_line,
-    token_words,
 )
 from rlm_integrations.terminal.run_words import code_words, spelled_out
 
@@ -49,16 +46,13 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
         iterations=trace.iteration_count,
         sub_calls=SubCallCounts(done=trace.sub_call_count, failed=trace.failed_sub_call_count),
         first_failure=_first_failure(trace),
-        usage=trace.usage,
+        usage=trace.paid_usage,
+        replayed=trace.replayed_usage,
     )
     if view.first_failure:
         lines.append(sentence(failure_line(view)))
     lines += [sentence(f"warning: {warning}") for warning in trace.warnings]
     lines.append(sentence(summary_line(view, trace.seconds + sum(other.seconds for other in trace.beside))))
-    if trace.replayed_usage != Usage():
-        before = trace.replayed_usage
-        cost = "" if before.cost_usd is None else f", ${before.cost_usd:.4f}"
-        lines.append(Text(f"of that from the journal, and paid for before: tokens {token_words(before)}{cost}"))
     return [*lines, sentence(_end_words(trace))]
 
 
@@ -67,20 +61,11 @@ def _iterations(trace: RLMTrace, *, in_full: bool) -> list[Text]:
     for iteration in trace.iterations:
         if in_full:
             lines += _spelled_out(iteration)
-        ended = f"{iteration_line(_view(trace, iteration), _end(iteration))}{_replayed(iteration)}"
-        lines += [Text(ended), *_children(iteration), *(_check_line(check) for check in iteration.checks)]
+        ended = Text(iteration_line(_view(trace, iteration), _end(iteration)))
+        lines += [ended, *_children(iteration), *(_check_line(check) for check in iteration.checks)]
     if omitted := trace.omitted_iterations:
         lines.append(Text(f"left out of this summary: {plural(omitted.count, 'iteration')}"))
     return lines
-
-
-def _replayed(iteration: Iteration) -> str:
-    """What of it came from the journal."""
-    if not iteration.call.replayed:
-        return ""
-    calls = [] if iteration.execution is None else iteration.execution.sub_calls
-    anew = sum(call.whole_replayed_usage != call.whole_usage for call in calls)
-    return ", from the journal" + (f" but for {plural(anew, 'sub-call')}" if anew else "")
 
 
 def _check_line(check: AnswerCheck) -> Text:
@@ -99,12 +84,14 @@ def _what_it_said(other: RLMTrace) -> str:
 
 def _view(trace: RLMTrace, iteration: Iteration) -> RunView:
     execution = iteration.execution
-    usage = iteration.root_usage
+    replayed = iteration.replayed_root_usage
+    usage = iteration.root_usage - replayed
     view = RunView(
         iteration=iteration.number,
         max_iterations=trace.limits.max_iterations,
         iteration_began=iteration.call.start,
         iteration_usage=usage,
+        iteration_replayed=replayed,
     )
     if execution is None:
         return view
@@ -116,7 +103,8 @@ def _view(trace: RLMTrace, iteration: Iteration) -> RunView:
         objections=sum(check.objection is not None or check.error is not None for check in iteration.checks),
         sub_calls=SubCallCounts(done=execution.sub_call_count, failed=execution.failed_sub_call_count),
         iteration_began=view.iteration_began,
-        iteration_usage=usage + execution.usage,
+        iteration_usage=usage + (execution.usage - execution.replayed_usage),
+        iteration_replayed=replayed + execution.replayed_usage,
     )
 
 

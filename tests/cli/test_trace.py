@@ -221,6 +221,6 @@ def test_what_a_journal_gave_back_is_marked_and_not_said_to_be_paid(tmp_path: Pa
     path = tmp_path / "run.json"
     path.write_text(trace.model_dump_json())
     lines = invoke("show", path).stdout.splitlines()
-    assert lines[2].endswith(" s, from the journal")
-    assert "journal" not in lines[3]
-    assert "of that from the journal, and paid for before: tokens 200 in, 20 out, $1.0000" in lines
+    assert "tokens 0 in, 0 out (replayed: 200 in, 20 out)" in lines[2]
+    assert "replayed" not in lines[3]
+    assert "tokens 200 in, 20 out (replayed: 200 in, 20 out), $1.0000" in lines[4]
