@@ -109,13 +109,22 @@ def _make_private(path: str) -> None:
                 os.chmod(file, _MODE)
 
 
-def check_kind(connection: sqlite3.Connection, path: str) -> int:
-    """Its version, from 1. Raises InvalidArgumentError for a file that is no journal, or one of a newer version."""
+def check_kind(connection: sqlite3.Connection, path: str) -> None:
+    """Raises InvalidArgumentError for a file that is no journal, or one of a newer version."""
     kind, version, _ = _read_kind(connection, path)
     if kind != _KIND:
         raise _foreign(path)
     _check_version(version, path)
-    return version
+
+
+def entries_of(connection: sqlite3.Connection, run: int) -> sqlite3.Cursor:
+    """Key, value and size of each entry, in the order in which they were kept; of a file of any version."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 1:  # an index leads to them
+        return connection.execute("SELECT key, value, size FROM entries WHERE run = ? ORDER BY rowid", (run,))
+    return connection.execute(
+        "SELECT key, value, size FROM entries WHERE id BETWEEN ? AND ? ORDER BY id", entry_ids(run)
+    )
 
 
 def _check(connection: sqlite3.Connection, path: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import keeps_contents
-from rlm_integrations.core.journal.file import check_kind, entry_ids
+from rlm_integrations.core.journal.file import check_kind, entries_of
 from rlm_integrations.core.journal.owners import Owners
 
 RunState = Literal["finished", "unfinished", "going on"]
@@ -67,7 +67,7 @@ class JournalReader:
         try:
             with self._words_for_errors():
                 self._file.execute("PRAGMA trusted_schema = OFF")  # somebody else may have made it
-                self._version = check_kind(self._file, self._path)
+                check_kind(self._file, self._path)
         except BaseException:
             self._file.close()
             raise
@@ -92,9 +92,7 @@ class JournalReader:
     def rows(self, run: JournalRun) -> Iterator[KeptRow]:
         """All that it has of the run, in the order in which it was kept."""
         with self._words_for_errors():
-            which, where = ("run = ?", (run.id,)) if self._version == 1 else ("id BETWEEN ? AND ?", entry_ids(run.id))
-            asked = f"SELECT key, value, size FROM entries WHERE {which} ORDER BY rowid"
-            for key, value, size in self._file.execute(asked, where):
+            for key, value, size in entries_of(self._file, run.id):
                 yield KeptRow(str(key), value if isinstance(value, bytes) else b"", int(size))
 
     def __enter__(self) -> Self:
