@@ -14,7 +14,7 @@ WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from
 # Else each process compiles the package and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest test-newest check site release-check conformance bench clean
+.PHONY: demo test test-lowest test-newest test-recipes check site release-check conformance bench clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
@@ -27,6 +27,10 @@ test-lowest: .venv-lowest/.installed
 
 test-newest: .venv-newest/.installed
 	.venv-newest/bin/python $(PYTEST) $(addprefix tests/,$(FACES) $(INSIDES)) $(WITHOUT)
+
+# Celery wants other versions of what a vector store wants, too.
+test-recipes: .venv-recipes/.installed
+	.venv-recipes/bin/python -m pytest tests/docs/test_deployment.py
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format $(if $(CI),--check)
@@ -49,7 +53,7 @@ bench: .venv/.installed .venv-bench/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .venv-release .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
+	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .venv-release .venv-recipes .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -71,6 +75,12 @@ clean:
 	$(NEWEST) -m venv .venv-newest
 	.venv-newest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv-newest/bin/python -m pip install --quiet --editable ".[all]" --group test
+	touch $@
+
+.venv-recipes/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-recipes
+	.venv-recipes/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-recipes/bin/python -m pip install --quiet --editable ".[all]" --group test --group recipes
 	touch $@
 
 .venv-bench/.installed: pyproject.toml

@@ -272,6 +272,7 @@ async def test_forty_nested_runs_in_one_loop_stay_apart() -> None:
             result = await engine.arun("?", corpus)
         assert result.answer == f'["{n * 10}", "{n * 10 + 10}"]'
         assert {citation.document_id for citation in result.citations} == {f"plot-{n}", f"plot-{n + 1}"}
+        assert {(citation.iteration, citation.child) for citation in result.citations} == {(1, "1"), (1, "2")}
 
     await asyncio.gather(*map(one, range(40)))
 

@@ -97,7 +97,7 @@ class RunJournal:
     def describe(self, row: Row) -> None:
         """Keep what the run is about, once. Nothing waits for it."""
         if ABOUT not in self._found:
-            self._store.write(self._entries([(ABOUT, row)]))
+            self._store.write([self._entry(ABOUT, row)])
 
     def seed(self, of: str) -> str:
         """What chance in the run comes from. Nobody who does not read the file can know it."""
