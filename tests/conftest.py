@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import certifi
+import filelock
 import hypothesis
 import pytest
 
@@ -371,6 +374,28 @@ def until() -> Callable[[Callable[[], bool]], Any]:
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def wasi_component() -> None:
+    """The component of the WASI sandbox as the sources have it, compiled: both are kept for the next time."""
+    pytest.importorskip("wasmtime", reason="wasmtime is not installed")
+    root = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location("release_component", root / "release" / "component.py")
+    assert spec is not None
+    assert spec.loader is not None
+    release = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(release)
+    from rlm_integrations.sandboxes.wasi.cache import compiled_component
+
+    with filelock.FileLock(Path(tempfile.gettempdir(), f"rlm-component-{os.getuid()}.lock")):
+        if not release.is_fresh():
+            if importlib.util.find_spec("componentize_py") is None:
+                pytest.skip("componentize-py is not installed, which builds the component")
+            release.build(preset=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            compiled_component()
 
 
 @dataclass(frozen=True)

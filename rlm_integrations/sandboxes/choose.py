@@ -10,6 +10,7 @@ from rlm_integrations.core.errors import InvalidArgumentError, SandboxUnavailabl
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
 from rlm_integrations.sandboxes.monty.sandbox import MontySandbox, is_installed
+from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 
 if TYPE_CHECKING:
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
@@ -22,7 +23,8 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
 
     "auto": the strongest that works here: "process", else "monty" (a subset of Python), where it is installed.
     "unconfined": the process sandbox with this user's rights. Raises SandboxUnavailableError where this machine cannot
-    confine, MissingExtraError for a "monty" that is not installed, InvalidArgumentError for anything else, with the
+    confine, MissingExtraError for a "wasi" or "monty" that is not
+    installed, InvalidArgumentError for anything else, with the
     names of what an object of one's own lacks.
     """
     if isinstance(sandbox, str):
@@ -30,6 +32,8 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
             return _strongest()
         if sandbox == "process":
             return _process_sandbox()
+        if sandbox == "wasi":
+            return WasiSandbox()
         if sandbox == "monty":
             return MontySandbox()
         if sandbox == "unconfined":
@@ -39,8 +43,8 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
         return sandbox
     lacks = f" (it has no {', '.join(missing)})" if len(missing) < len(_CONTRACT) else ""
     raise InvalidArgumentError(
-        f"sandbox: {sandbox!r} is not one{lacks}; pass 'auto', 'process', 'monty', 'unconfined' or an object that "
-        "implements rlm_integrations.core.sandbox.Sandbox"
+        f"sandbox: {sandbox!r} is not one{lacks}; pass 'auto', 'process', 'wasi', 'monty', 'unconfined' or an object "
+        "that implements rlm_integrations.core.sandbox.Sandbox"
     )
 
 

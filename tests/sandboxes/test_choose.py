@@ -124,7 +124,7 @@ def test_a_sandbox_of_ones_own_without_all_of_the_contract_is_told_what_is_missi
 
 @pytest.mark.parametrize("wrong", ["docker", "", None, 5])
 def test_anything_else_is_an_error_that_names_the_argument(wrong):
-    with pytest.raises(InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'monty'"):
+    with pytest.raises(InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'wasi', 'monty'"):
         resolve_sandbox(wrong)
 
 
