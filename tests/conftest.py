@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import certifi
 import filelock
@@ -56,6 +56,14 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 10)  # thousands of short tests make more of what stays than of garbage
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in the sandbox `wasi` has its component, or is skipped."""
+    for item in items:
+        case = getattr(item, "callspec", None)
+        if case is not None and case.params.get("sandbox") == "wasi":
+            cast(pytest.Function, item).fixturenames.insert(0, "wasi_component")
 
 
 Post = Callable[[BaseHTTPRequestHandler, bytes], None]

@@ -43,8 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(params=SANDBOXES)
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    if request.param == "wasi":
-        request.getfixturevalue("wasi_component")
     return resolve_sandbox(request.param)
 
 
