@@ -9,10 +9,11 @@ from importlib.util import find_spec
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.errors import MissingExtraError
+from rlm_integrations.core.errors import MissingExtraError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.sandboxes.own_thread import in_own_thread
 from rlm_integrations.sandboxes.wasi.cache import compiled_path
+from rlm_integrations.sandboxes.wasi.component import component_digest
 from rlm_integrations.sandboxes.wasi.open_worker import open_worker
 from rlm_integrations.sandboxes.wasi.repl import WasiRepl
 from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
@@ -34,6 +35,14 @@ def is_installed() -> bool:
     try:
         return find_spec("wasmtime") is not None
     except ValueError:  # somebody put None in its place
+        return False
+
+
+def is_usable() -> bool:
+    """Whether it is installed, with a component of this code."""
+    try:
+        return is_installed() and bool(component_digest())
+    except SandboxUnavailableError:
         return False
 
 
