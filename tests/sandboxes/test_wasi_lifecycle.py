@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import lzma
 import os
+import shutil
 import signal
 import stat
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -295,6 +300,8 @@ from rlm_integrations.sandboxes.wasi.spare import spares
 async def main():
     settings = ReplSettings(depth=1, sub_call_chars=90, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
     repl = await WasiSandbox().open(Corpus.of("x"), settings)
+    while spares._spare is None:
+        await asyncio.sleep(0.01)
     print(repl._worker.pid, spares._spare[1].pid, flush=True)
     await repl.step(["print('x' * 5000)\\n" + sys.argv[1]], lambda call: print("asked", flush=True))
 asyncio.run(main())
@@ -322,8 +329,9 @@ async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program,
     await until(lambda: not any(map(_alive, pids)))
 
 
-async def test_a_spare_takes_the_next_session(open_wasi):
+async def test_a_spare_takes_the_next_session(open_wasi, until):
     await open_wasi()
+    await until(lambda: spares._spare is not None)
     _, spare = spares._spare
     session = await open_wasi()
     assert session.repl._worker is spare
@@ -332,6 +340,7 @@ async def test_a_spare_takes_the_next_session(open_wasi):
 
 async def test_a_spare_that_was_killed_is_passed_over(open_wasi, until):
     await open_wasi()
+    await until(lambda: spares._spare is not None)
     _, spare = spares._spare
     os.kill(spare.pid, signal.SIGKILL)
     await until(lambda: not _alive(spare.pid))
@@ -369,6 +378,60 @@ def test_it_is_compiled_once_and_kept_where_nobody_else_can_write(monkeypatch, t
     path.parent.chmod(0o777)
     with pytest.raises(SandboxError, match="others can write to"):
         cache.compiled_component()
+
+
+def test_many_may_compile_at_once_and_few_files_are_kept(monkeypatch, tmp_path):
+    """By a component of nothing, which takes no time."""
+    packed = tmp_path / "component.wasm.xz"
+    packed.write_bytes(lzma.compress(b"\0asm\x0d\0\1\0"))
+    monkeypatch.setattr(cache, "PACKED", packed)
+    for n in range(5):
+        (tmp_path / f"wasi-{n}.cwasm").write_bytes(b"old")
+        os.utime(tmp_path / f"wasi-{n}.cwasm", (n, n))
+    path = tmp_path / "wasi-new.cwasm"
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(cache._compile, [path] * 3))
+    kept = sorted(each.name for each in tmp_path.glob("*wasi-*"))
+    assert kept == ["wasi-2.cwasm", "wasi-3.cwasm", "wasi-4.cwasm", "wasi-new.cwasm"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.glob("*.new")) == []
+    packed.write_bytes(lzma.compress(b"no component"))
+    with pytest.raises(SandboxError, match="could not be compiled"):
+        cache._compile(path)
+
+
+# What Windows has not, and macOS not safely. The standard library is imported as it is here.
+ELSEWHERE = """
+import asyncio, os, platform, shutil, signal, subprocess, sys, tempfile
+import wasmtime
+platform.uname()
+for module, names in ((os, "fork forkpty killpg setsid getpgrp getuid geteuid register_at_fork memfd_create"),
+                      (signal, "pidfd_send_signal setitimer SIGSTOP SIGCONT")):
+    for name in names.split():
+        delattr(module, name)
+sys.platform = "win32"
+from rlm_integrations import RLMEngine
+from rlm_integrations.sandboxes.wasi import cache
+from rlm_integrations.testing import ScriptedModel
+path = cache.compiled_path()
+path.parent.mkdir(parents=True)
+shutil.copyfile(sys.argv[1], path)
+script = ["```repl\\nprint(len(context))\\n```", "```repl\\nFINAL(llm_query('q') + str(len(context)))\\n```"]
+result = RLMEngine(ScriptedModel(script), sub_llm=ScriptedModel(["re "]), limits={"inline_chars": 0}).run("?", "é" * 12)
+print(result.answer, result.trace.sandbox, __import__("rlm_integrations").__file__)
+"""
+
+
+def test_a_run_where_there_is_no_fork_no_process_group_and_a_path_with_spaces(tmp_path):
+    home = tmp_path / "Müller & Söhne"
+    package = home / "site packages" / "rlm_integrations"
+    shutil.copytree(component.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = os.environ | {"PYTHONPATH": str(package.parent), "LOCALAPPDATA": str(home / "App Data")}
+    program = [sys.executable, "-c", ELSEWHERE, str(cache.compiled_path())]
+    done = subprocess.run(program, env=environment, cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("re 12 wasi ")
+    assert str(package) in done.stdout
 
 
 def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):

@@ -22,6 +22,7 @@ FOLDER_VARIABLE = "RLM_WASI_CACHE"
 """Names another folder for it."""
 
 _COMPILE_S = 600.0
+_OTHERS_KEPT = 3
 _lock = threading.Lock()
 
 
@@ -118,8 +119,18 @@ def _compile(path: Path) -> None:
             words = done.stderr.decode(errors="replace").strip()[-2_000:]
             raise SandboxError(f"sandbox='wasi': it could not be compiled (status {done.returncode}): {words}")
         os.replace(name, path)
+        _drop_old(path)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SandboxError(f"sandbox='wasi': it could not be compiled: {error}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def _drop_old(path: Path) -> None:
+    """Keep a few of other versions, and of other machines that share the folder: each has 56 MB."""
+    with contextlib.suppress(OSError):  # another process does the same
+        others = [each for each in path.parent.glob("wasi-*.cwasm") if each != path]
+        others.sort(key=lambda each: each.stat().st_mtime, reverse=True)
+        for each in others[_OTHERS_KEPT:]:
+            each.unlink()

@@ -32,7 +32,7 @@ def open_worker(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Docu
         except _NotLoadedError:
             forget(compiled)
             worker = _opened(WasiProcess(compiled_component()), corpus, settings, retrieved)
-        spares.make(compiled)
+        spares.make_soon(compiled)
     except OSError as error:
         raise SandboxError(f"sandbox='wasi': the worker could not be started: {error}") from error
     return worker

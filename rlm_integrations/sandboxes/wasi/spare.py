@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -21,6 +22,8 @@ class Spares:
         self._lock = threading.Lock()
         self._spare: tuple[Path, WasiProcess] | None = None
         self._timer: threading.Timer | None = None
+        self._ends = 0
+        """How often the spare was ended."""
 
     def take(self, compiled: Path) -> WasiProcess:
         """A worker that loads the component, or has loaded it. Raises OSError."""
@@ -35,21 +38,26 @@ class Spares:
                 spare[1].end()
         return worker or WasiProcess(compiled)
 
-    def make(self, compiled: Path) -> None:
-        """Start the spare; it is there when its worker has had time to load."""
-        with self._lock:
-            if self._spare is None:
-                self._spare = compiled, WasiProcess(compiled)
-                self._timer = threading.Timer(KEPT_S, self.end)
-                self._timer.daemon = True
-                self._timer.start()
+    def make_soon(self, compiled: Path) -> None:
+        """Start the spare beside what goes on; it serves when its worker has had time to load."""
+        threading.Thread(target=self._make, args=(compiled, self._ends), name="rlm-spare", daemon=True).start()
 
     def end(self) -> None:
+        """End the spare, and make none that is on its way."""
         with self._lock:
+            self._ends += 1
             spare, self._spare = self._spare, None
             self._stop_timer()
         if spare is not None:
             spare[1].end()
+
+    def _make(self, compiled: Path, ends: int) -> None:
+        with self._lock, contextlib.suppress(OSError):  # then there is none
+            if self._spare is None and self._ends == ends:
+                self._spare = compiled, WasiProcess(compiled)
+                self._timer = threading.Timer(KEPT_S, self.end)
+                self._timer.daemon = True
+                self._timer.start()
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import marshal
 import random
 import sys
@@ -48,7 +49,8 @@ class _Session:
         self._interpreter = Interpreter(context, port, settings, rewrite=instrument, at_block_end=self._tasks.run_ready)
         self._ticks = Ticks(self._interpreter.namespace, self._host.is_over, lambda: self._interpreter.interruptible)
         self._memory_mb = settings.memory_mb
-        self._reserve: bytearray | None = None
+        self._reserve: object | None = None
+        """A buffer that nobody writes to: pages that are written to would take most of the time of an opening."""
         self._keep_reserve()
 
     def step(self, blocks: list[str]) -> StepDone:
@@ -72,7 +74,7 @@ class _Session:
     def _keep_reserve(self) -> None:
         if self._reserve is None:
             with suppress(MemoryError):  # another time
-                self._reserve = bytearray(_RESERVE_BYTES)
+                self._reserve = io.BufferedReader(io.BytesIO(), _RESERVE_BYTES)  # pyright: ignore[reportArgumentType]
 
 
 class _Opening:
