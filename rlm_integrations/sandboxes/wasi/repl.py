@@ -45,6 +45,11 @@ class WasiRepl(WorkerRepl):
         self._channel.close()
 
     @property
+    def pid(self) -> int:
+        """The worker's process id, for whoever watches it from outside."""
+        return self._worker.pid
+
+    @property
     def memory_bytes(self) -> int:
         """Not known."""
         return 0
