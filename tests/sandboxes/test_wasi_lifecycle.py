@@ -233,7 +233,7 @@ ENDS = {
 async def test_the_worker_ends_and_no_file_stays_open(open_wasi, open_files, until, end):
     files = open_files()
     session = await open_wasi(step_timeout_s=0.3)
-    pid = session.repl._worker.pid
+    pid = session.repl.pid
     await session.run(ENDS[end])
     await session.repl.close()
     spares.end()
@@ -242,7 +242,7 @@ async def test_the_worker_ends_and_no_file_stays_open(open_wasi, open_files, unt
 
 async def test_a_worker_that_is_killed_is_a_lost_session(open_wasi):
     session = await open_wasi()
-    os.kill(session.repl._worker.pid, signal.SIGKILL)
+    os.kill(session.repl.pid, signal.SIGKILL)
     assert (await session.death("1")).startswith("it was killed (signal 9)")
 
 
@@ -252,7 +252,7 @@ async def test_a_loop_closed_over_open_sessions_ends_them(settings, open_files, 
     async def leave() -> None:
         for code in ("1 + 1", "llm_query('never answered')"):
             repl = await WasiSandbox().open(Corpus.of("x"), settings())
-            pids.append(repl._worker.pid)
+            pids.append(repl.pid)
             asked = asyncio.Queue()
             step = asyncio.ensure_future(repl.step([code], asked.put_nowait))
             await (step if code == "1 + 1" else asked.get())
@@ -302,7 +302,7 @@ async def main():
     repl = await WasiSandbox().open(Corpus.of("x"), settings)
     while spares._spare is None:
         await asyncio.sleep(0.01)
-    print(repl._worker.pid, spares._spare[1].pid, flush=True)
+    print(repl.pid, spares._spare[1].pid, flush=True)
     await repl.step(["print('x' * 5000)\\n" + sys.argv[1]], lambda call: print("asked", flush=True))
 asyncio.run(main())
 """
@@ -403,14 +403,14 @@ def test_many_may_compile_at_once_and_few_files_are_kept(monkeypatch, tmp_path):
 # What Windows has not, and macOS not safely. The standard library is imported as it is here.
 ELSEWHERE = """
 import asyncio, os, platform, shutil, signal, subprocess, sys, tempfile
-import wasmtime
+import pydantic, wasmtime, zoneinfo
 platform.uname()
 for module, names in ((os, "fork forkpty killpg setsid getpgrp getuid geteuid register_at_fork memfd_create"),
                       (signal, "pidfd_send_signal setitimer SIGSTOP SIGCONT")):
     for name in names.split():
         delattr(module, name)
-sys.platform = "win32"
-from rlm_integrations import RLMEngine
+sys.platform, sys.modules["msvcrt"] = "win32", type(sys)("msvcrt")
+from rlm_integrations.engine import RLMEngine
 from rlm_integrations.sandboxes.wasi import cache
 from rlm_integrations.testing import ScriptedModel
 path = cache.compiled_path()
