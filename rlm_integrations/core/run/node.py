@@ -197,6 +197,7 @@ class Node:
             fence_key=plan.fence_key,
             protocol=plan.protocol,
             verifies=self._check is not None,
+            limits_of_all=plan.limits_of_all,
             has_last_call=not self._path,
             window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
         )

@@ -201,7 +201,7 @@ class RunTree:
             await self._account.emit(Warned("nothing_read", nothing_read_warning(self._question)))
         if action.unresolved:
             await self._account.emit(Warned("unresolved", unresolved_warning(action.unresolved, self._question)))
-        warning = limit_warning(action, self._question, self._plan.limits)
+        warning = limit_warning(action, self._question, self._plan.limits, self._plan.limits_of_all)
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))
 
