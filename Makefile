@@ -14,12 +14,12 @@ WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from
 # Else each process compiles the package and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest test-newest test-recipes check site release-check conformance bench clean
+.PHONY: demo test test-lowest test-newest test-recipes check site release-check component conformance bench clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
 
-test: .venv/.installed-dev
+test: component
 	$(BIN)/python $(PYTEST)
 
 test-lowest: .venv-lowest/.installed
@@ -43,10 +43,14 @@ check: .venv/.installed-dev
 site: .venv/.installed-dev
 	$(BIN)/mkdocs serve
 
+# CPython and our `repl/` in WebAssembly: a minute, where their sources have changed.
+component: .venv/.installed-dev
+	$(BIN)/python release/component.py
+
 conformance: .venv-conformance/.installed
 	.venv-conformance/bin/python conformance/langchain_core_runnables.py
 
-release-check: .venv-release/.installed
+release-check: .venv-release/.installed component
 	.venv-release/bin/python release/check.py
 
 bench: .venv/.installed .venv-bench/.installed

@@ -20,6 +20,10 @@ from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.terminal.console import TerminalConsole, sentence
 from rlm_integrations.testing import ScriptedModel
 
+_INSTEAD = {
+    "wasi": "It runs Python in WebAssembly, without numpy, pandas and some modules, which the root LM is told of",
+    "monty": "It runs a subset of Python, which the root LM is told of",
+}
 _NOT_CLOSED = (
     "Not closed: another process of this machine that is in league with the code can be told of the documents by "
     "timing, by the load of the machine, or by the ends of threads"
@@ -64,16 +68,17 @@ def _examine_sandbox(console: TerminalConsole) -> list[tuple[bool, str]]:
     """Show what confines the code, and say whether it does."""
     name, found = "auto", _capabilities("auto")
     not_process = _capabilities("process")
-    if isinstance(found, str) and not isinstance(monty := _capabilities("monty"), str):
-        name, found = "monty", monty
+    for other in ("wasi", "monty"):
+        if isinstance(found, str) and not isinstance(there := _capabilities(other), str):
+            name, found = other, there
     if isinstance(found, str):
         console.print(sentence(f"Sandbox: none. {found}"))
         return [(False, "nothing confines model-written code here")]
     console.print(
         Text(f"Sandbox: {found.name} ({'confines' if found.confined else 'DOES NOT CONFINE'} model-written code)")
     )
-    if found.name == "monty":
-        console.print(Text("It runs a subset of Python, which the root LM is told of"))
+    if found.name in _INSTEAD:
+        console.print(Text(_INSTEAD[found.name]))
         if isinstance(not_process, str):
             console.print(sentence(f"Not “process”, which runs all of it: {not_process}"))
     console.print(_layers(found))
