@@ -202,7 +202,7 @@ async def test_replies_that_nobody_waits_for_do_no_harm(open_session):
 async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
     monkeypatch.setattr(worker_repl, "MAX_UNREAD_BYTES", 1 << 20)
     session = await open_session()
-    worker = session.repl._worker.pid
+    worker = session.repl.pid
     async for event in session.events("llm_query('x')"):
         if isinstance(event, HostCall):
             os.kill(worker, signal.SIGSTOP)
