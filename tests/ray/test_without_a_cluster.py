@@ -23,7 +23,8 @@ def test_without_a_cluster_it_says_what_to_do() -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'rlm-integrations[ray]'")
     program = (
         "import os; os.environ.pop('RAY_ADDRESS', None); os.environ['RAY_TMPDIR'] = '/nonexistent'\n"
-        "from ray._private import services; services.find_gcs_addresses = set\n"  # those of other tests run here
+        "import functools; from ray._private import services\n"
+        "services.find_gcs_addresses = functools.cache(lambda: set())\n"  # those of other tests run here
         "from rlm_integrations import RLMError\n"
         "from rlm_integrations.ray import RaySandbox\n"
         "try: RaySandbox()\nexcept RLMError as error: print(error)"
