@@ -1,4 +1,4 @@
-"""REPLs on the machines of a Ray cluster: `RaySandbox`."""
+"""REPLs on the machines of a Ray cluster: `RaySandbox`; whole runs there: `rlm_map`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError('rlm_integrations.ray needs ray; run: pip install "rlm-integrations[ray]"') from error
 
+from rlm_integrations.ray.map import rlm_map
 from rlm_integrations.ray.sandbox import RaySandbox
 
-__all__ = ["RaySandbox"]
+__all__ = ["RaySandbox", "rlm_map"]
