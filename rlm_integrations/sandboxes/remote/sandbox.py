@@ -62,7 +62,7 @@ class RemoteSandbox:
         known = [host for host in self._placement.hosts() if host.layers]
         if not known:
             raise SandboxError(f"sandbox: no machine of the {self._engine.name} answers")
-        addresses = [host.machine.address for host in known]
+        addresses = sorted(host.machine.address for host in known)
         layers = {"machines": f"{', '.join(addresses)} of the {self._engine.name}"}
         return Capabilities(self._name, True, layers | _together(known))
 
