@@ -25,7 +25,7 @@ from rlm_integrations.core.loop.happenings import (
     Opened,
     Verified,
 )
-from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
 from rlm_integrations.core.run.continued import Continued
 from rlm_integrations.core.run.folds import Folds
@@ -233,10 +233,11 @@ class Node:
 
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         kept: RootRequest | None = None
+        chars = state.chars
         if self.journal is not None:
             kept = self.journal.root_reply(action.iteration, action.messages, last_call=action.last_call)
             state = _as_shown(state, kept.shown)
-        asked = await self._root.ask(action, kept)
+        asked = await self._root.ask(action, chars, kept)
         if asked.failed is None:
             self._tellings.replied()
             self._shared.check_budget()
@@ -282,4 +283,4 @@ def _as_shown(state: State, shown: str | None) -> State:
     last = state.messages[-1]
     if shown is None or shown == last.content:
         return state
-    return state._replace(messages=(*state.messages[:-1], replace(last, content=shown)))
+    return state._replace(**conversation_of((*state.messages[:-1], replace(last, content=shown))))
