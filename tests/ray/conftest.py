@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from rlm_integrations.core.sandbox import Sandbox
+
 STORE_BYTES = 200 << 20
 
 
@@ -106,6 +108,14 @@ def cluster() -> Iterator[LocalCluster]:
     else:
         os.environ["RAY_TMPDIR"] = before
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(cluster: LocalCluster) -> Sandbox:
+    """A sandbox with the other machine alone."""
+    from rlm_integrations.ray import RaySandbox
+
+    return RaySandbox(resources={"other": 1})
 
 
 @pytest.fixture

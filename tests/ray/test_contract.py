@@ -20,13 +20,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.fixture(scope="session")
-def elsewhere(cluster: LocalCluster) -> Sandbox:
-    from rlm_integrations.ray import RaySandbox
-
-    return RaySandbox(resources={"other": 1})
-
-
 class TestRay(SandboxContract):
     @pytest.fixture
     def sandbox(self, elsewhere: Sandbox, cluster: LocalCluster) -> Sandbox:
