@@ -275,6 +275,25 @@ async def test_what_cannot_be_is_refused_in_words(make: Callable[..., Any]) -> N
             make(**wrong)
 
 
+async def test_where_nothing_is_free_for_a_pool_it_says_so(
+    make: Callable[..., Any], cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    class Other:
+        def there(self) -> None: ...
+
+    other: Any = ray.remote(Other).options(num_cpus=0, resources={"other": 1000}).remote()
+    ray.get(other.there.remote())
+    monkeypatch.setattr(placement_module, "START_S", 1.0)
+    words = r"127.0.0.3 had not started its pool after 1 s: what that takes \(num_cpus, resources\) may be in use"
+    try:
+        with pytest.raises(SandboxError, match=words):
+            await make(resources={"other": 1}).open(Corpus.of("text"), contract_settings())
+    finally:
+        ray.kill(other)
+
+
 def test_a_trace_says_what_confines_code_on_which_machines(make: Callable[..., Any]) -> None:
     result = RLMEngine(ScriptedModel(["```repl\nFINAL('1')\n```"]), sandbox=make(num_cpus=0)).run("?", "text")
     said = result.trace.model_dump_json()

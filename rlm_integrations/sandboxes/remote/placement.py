@@ -6,15 +6,17 @@ import threading
 import time
 
 from rlm_integrations.core.trace.run_errors import SandboxError
-from rlm_integrations.sandboxes.remote.engine import Engine, Machine, MachineLostError, Pool, wait_for
+from rlm_integrations.sandboxes.remote.engine import Engine, Machine, MachineLostError, Pool
 from rlm_integrations.sandboxes.remote.pool import versions
 
 PATIENCE_S = 60.0
 """Seconds that an open waits for a place where all are taken. It may be those who wait that have them."""
 
+START_S = 60.0
+"""Seconds that a machine has to start its pool."""
+
 _LOOK_S = 1.0  # between two questions for the machines that there are
 _AVOID_S = 60.0  # an engine may call a machine alive for so long that is not
-_START_S = 60.0
 
 
 class Host:
@@ -44,7 +46,12 @@ class Host:
             if self.layers is not None:
                 return
             try:
-                self.layers = wait_for(self.pool, self.pool.submit("greet", versions()), _START_S)
+                # no sign of life is asked for: a pool that is still being started gives none
+                self.layers = self.pool.submit("greet", versions()).result(START_S)
+            except TimeoutError:
+                raise MachineLostError(
+                    f"had not started its pool after {START_S:g} s: what that takes (num_cpus, resources) may be in use"
+                ) from None
             except SandboxError as error:
                 words = str(error).removeprefix("sandbox: ")
                 raise SandboxError(f"sandbox: {self.machine.address} cannot be used: {words}") from None
