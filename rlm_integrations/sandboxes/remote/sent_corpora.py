@@ -66,13 +66,12 @@ def send_file(pool: Pool, key: CorpusKey | str, kind: str, file: int) -> None:
         wait_for(pool, pool.submit("add", key, kind, 0, b""), _PIECE_S)
         return
     under_way: deque[Future[Any]] = deque()
-    with mmap.mmap(file, size, prot=mmap.PROT_READ) as mapped, memoryview(mapped) as data:
-        for start in range(0, size, PIECE_BYTES):
-            piece = data[start : start + PIECE_BYTES]
-            # out of band: an engine hands its bytes on without copies of its own
-            under_way.append(pool.submit("add", key, kind, start, PickleBuffer(piece)))
-            piece.release()
-            if len(under_way) > _PIECES_AHEAD:
-                wait_for(pool, under_way.popleft(), _PIECE_S)
-        for call in under_way:
-            wait_for(pool, call, _PIECE_S)
+    data = memoryview(mmap.mmap(file, size, prot=mmap.PROT_READ))  # unmapped when no piece of it is under way any more
+    for start in range(0, size, PIECE_BYTES):
+        # out of band: an engine hands its bytes on without copies of its own
+        piece = PickleBuffer(data[start : start + PIECE_BYTES])
+        under_way.append(pool.submit("add", key, kind, start, piece))
+        if len(under_way) > _PIECES_AHEAD:
+            wait_for(pool, under_way.popleft(), _PIECE_S)
+    for call in under_way:
+        wait_for(pool, call, _PIECE_S)
