@@ -168,6 +168,11 @@ class Node:
         if self._repl is not None:
             await self._session.close(self._repl, self.corpus, self.retrieved, self._plan.limits)
 
+    def begin_to_close(self) -> None:
+        """It has its answer: the REPL, which no session keeps, ends while what came of it is kept."""
+        if self._repl is not None:
+            self._repl.begin_to_close()
+
     @property
     def retrieved(self) -> tuple[Document, ...]:
         """What `retrieve` has added to the corpus."""
