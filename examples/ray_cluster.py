@@ -44,7 +44,7 @@ def main(address: str | None) -> None:
         print("No OPENAI_API_KEY: a scripted model answers. The REPLs and their code run for real, on the cluster.")
     cluster = None
     if address is None:
-        machine = {"num_cpus": 2, "object_store_memory": 100 << 20, "include_dashboard": False}
+        machine = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=machine | {"node_ip_address": "127.0.0.2"})
         cluster.add_node(**machine, node_ip_address="127.0.0.3")
         address = cluster.address

@@ -6,8 +6,8 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class LocalCluster:
 
     def _of(self, address: str) -> dict[str, Any]:
         return {
-            "num_cpus": 4,
+            "num_cpus": 1,  # for each of which Ray starts a process at once
             "object_store_memory": STORE_BYTES,
             "node_ip_address": address,
             "include_dashboard": False,
@@ -88,26 +88,34 @@ def helpers_on(node: Any) -> set[int]:
     return {pid for pid in below(raylet(node)) if is_of_sandbox(pid)}
 
 
+@contextmanager
+def _folder() -> Generator[str]:
+    """Where a cluster keeps its sockets, whose paths have to be short, and its logs."""
+    folder = tempfile.mkdtemp(prefix="rlm-ray-", dir="/tmp")
+    os.makedirs(f"{folder}/ray")  # which the helper that starts clusters expects to be there
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[str]:
+    with _folder() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[LocalCluster]:
     """The one of all tests, which this program is connected to."""
     ray = pytest.importorskip("ray")
-    folder = tempfile.mkdtemp(prefix="rlm-ray-", dir="/tmp")  # paths of its sockets are short
-    os.makedirs(f"{folder}/ray")  # which the cluster's helper expects to be there
-    before = os.environ.get("RAY_TMPDIR")
-    os.environ["RAY_TMPDIR"] = folder
-    cluster = LocalCluster()
-    handler = signal.getsignal(signal.SIGTERM)
-    ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
-    yield cluster
-    ray.shutdown()
-    signal.signal(signal.SIGTERM, handler)
-    cluster.close()
-    if before is None:
-        del os.environ["RAY_TMPDIR"]
-    else:
-        os.environ["RAY_TMPDIR"] = before
-    shutil.rmtree(folder, ignore_errors=True)
+    with _folder() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        cluster = LocalCluster()
+        handler = signal.getsignal(signal.SIGTERM)
+        ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
+        yield cluster
+        ray.shutdown()
+        signal.signal(signal.SIGTERM, handler)
+        cluster.close()
 
 
 @pytest.fixture(scope="session")

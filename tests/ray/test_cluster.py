@@ -283,13 +283,13 @@ async def test_where_nothing_is_free_for_a_pool_it_says_so(
     class Other:
         def there(self) -> None: ...
 
-    other: Any = ray.remote(Other).options(num_cpus=0, resources={"other": 1000}).remote()
+    other: Any = ray.remote(Other).options(num_cpus=0, resources={"other": 600}).remote()
     ray.get(other.there.remote())
     monkeypatch.setattr(placement_module, "START_S", 1.0)
     words = r"127.0.0.3 had not started its pool after 1 s: what that takes \(num_cpus, resources\) may be in use"
     try:
         with pytest.raises(SandboxError, match=words):
-            await make(resources={"other": 1}).open(Corpus.of("text"), contract_settings())
+            await make(num_cpus=0, resources={"other": 600}).open(Corpus.of("text"), contract_settings())
     finally:
         ray.kill(other)
 

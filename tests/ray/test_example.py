@@ -13,11 +13,11 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install 'rlm-integr
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ray_cluster.py"
 
 
-def test_the_example_runs_without_a_key_and_leaves_no_process() -> None:
+def test_the_example_runs_without_a_key_and_starts_a_cluster_of_its_own(short_folder: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("OPENAI_API_KEY", "RAY_ADDRESS")}
     ended = subprocess.run(
         [sys.executable, str(EXAMPLE)],
-        env=environment | {"PYTHONPATH": os.getcwd()},
+        env=environment | {"PYTHONPATH": os.getcwd(), "RAY_TMPDIR": short_folder},
         capture_output=True,
         text=True,
         timeout=120,
