@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.callbacks import AsyncCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.messages import HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tracers import BaseTracer, Run
 
 from rlm_integrations import Completion, InvalidArgumentError, Journal, Message, RLMTrace, ToolCall, Usage
 from rlm_integrations.langchain import ChatRLM, RLMRunnable
@@ -20,6 +21,27 @@ from rlm_integrations.testing.langchain import ScriptedChatModel
 DOCUMENTS = [Document(f"Plot {n}.\n" + "Nothing of note.\n" * 30, id=f"plot-{n}") for n in range(5)]
 ASK = '```repl\nanswer["content"] = llm_query("Rent?")\nanswer["ready"] = True\n```'
 SPENT = Usage(input_tokens=100, output_tokens=10)
+
+
+class KeepingTracer(BaseTracer):
+    """Keeps all runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Run] = []
+
+    def _persist_run(self, run: Run) -> None:
+        self.seen = [run]
+        for each in self.seen:
+            self.seen += each.child_runs
+
+
+class Progress(AsyncCallbackHandler):
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    async def on_custom_event(self, name: str, data: Any, **kwargs: Any) -> None:
+        self.told.append(data)
 
 
 def models() -> tuple[ScriptedChatModel, ScriptedChatModel]:
@@ -41,6 +63,28 @@ async def test_a_call_that_has_ended_is_answered_at_no_cost(kind: type[Any], tmp
     assert RLMTrace.of(second).journal == "finished"
     assert RLMTrace.of(second).paid_usage.total_tokens == 0
     assert RLMTrace.of(second).usage.total_tokens == 220
+
+
+async def test_what_was_replayed_is_in_no_sum_and_no_run_of_a_model(tmp_path: Path) -> None:
+    """Ended by a root LM that fails in its second iteration, then gone on with, then made again."""
+    code = "```repl\nprint(llm_query('Rent?'))\n```"
+    llm = ScriptedChatModel(replies=[code, ConnectionError("cut"), 'FINAL("yes")'], usage=SPENT)
+    _, sub_llm = models()
+    rlm = RLMRunnable(llm=llm, sub_llm=sub_llm, context=DOCUMENTS, journal=tmp_path / "runs.sqlite")
+    with pytest.raises(ConnectionError):
+        await rlm.ainvoke("Rent?")
+    tracer, progress = KeepingTracer(), Progress()
+    message = await rlm.ainvoke("Rent?", {"callbacks": [tracer, progress]})
+    assert message.usage_metadata is not None
+    assert message.usage_metadata["total_tokens"] == 110
+    assert {key: message.response_metadata["rlm"][key] for key in ("journal", "replayed_tokens")} == {
+        "journal": "resumed",
+        "replayed_tokens": 220,
+    }
+    assert [each.run_type for each in tracer.seen].count("llm") == 1
+    assert [(each["total_tokens"], each.get("replayed_tokens")) for each in progress.told] == [(0, None), (0, 220)]
+    again = await rlm.ainvoke("Rent?")
+    assert (again.usage_metadata, again.response_metadata["rlm"]["replayed_tokens"]) == (None, 330)
 
 
 async def test_a_config_names_a_run(tmp_path: Path) -> None:

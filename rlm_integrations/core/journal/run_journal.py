@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import re
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import TypeVar
 
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import SECRET_BYTES, CallIdentity, Claim, claim, release
 from rlm_integrations.core.journal.file import entry_ids
@@ -69,7 +71,7 @@ class RunJournal:
         Raises InvalidArgumentError where the file cannot be a journal, or cannot be written; and for a `run_id` that is
         another run's, or of one that is going on.
         """
-        store = take(settings.file)
+        store = await _taken(settings)
         secret = secrets.token_bytes(SECRET_BYTES)
         made: list[Claim] = []
 
@@ -86,7 +88,7 @@ class RunJournal:
             store.do_later(undo)
             give_back(store)
             if isinstance(error, sqlite3.Error):
-                raise InvalidArgumentError(str(_unwritable(settings, error))) from error
+                raise InvalidArgumentError(str(_unwritable(store.path, error))) from error
             raise
         return cls(settings, store, made[0], sub_llm)
 
@@ -212,7 +214,7 @@ class RunJournal:
             raise self._failed(error) from error
 
     def _failed(self, error: sqlite3.Error) -> JournalError:
-        self._failure = _unwritable(self.settings, error)
+        self._failure = _unwritable(self._store.path, error)
         return self._failure
 
 
@@ -220,8 +222,23 @@ def _prefixes(keys: Iterable[str]) -> set[str]:
     return {key[: bar.end()] for key in keys for bar in _BAR.finditer(key)}
 
 
-def _unwritable(settings: Journal, error: sqlite3.Error) -> JournalError:
+async def _taken(settings: Journal) -> Store:
+    """In a thread, for it asks the file system. Give it back."""
+    taking = asyncio.ensure_future(in_thread(lambda: take(settings.file)))
+    try:
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        taking.add_done_callback(_given_back)
+        raise
+
+
+def _given_back(taken: asyncio.Future[Store]) -> None:
+    if not taken.cancelled() and taken.exception() is None:
+        give_back(taken.result())
+
+
+def _unwritable(path: str, error: sqlite3.Error) -> JournalError:
     return JournalError(
-        f"journal: {settings.file!r} cannot be written ({error}); free space on its disk, or name another file. What "
+        f"journal: {path!r} cannot be written ({error}); free space on its disk, or name another file. What "
         "was paid for is in .result"
     )
