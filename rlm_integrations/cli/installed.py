@@ -36,6 +36,7 @@ PARTS = (
     Part("openai", "openai", "rlm_integrations.openai"),
     Part("wasmtime", "wasi", "wasmtime"),
     Part("pydantic-monty", "monty", "pydantic_monty"),
+    Part("ray", "ray", "rlm_integrations.ray"),
 )
 
 
