@@ -20,7 +20,7 @@ from rlm_integrations.core.host.sub_tools import SubTool, offered, read_sub_tool
 from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.run.bulk import BulkRun, OnResult
 from rlm_integrations.core.run.checks import Verifier, read_verify
@@ -61,6 +61,9 @@ class RLMEngine(Generic[AnswerT]):
         protocol: How the root LM hands over its code: "fence", in marked fences of its text, or "tool", by native calls
             of one tool, `python`, for models that do that better. The root LMs of children do so where they can call
             tools, and else write fences.
+        route: "rlm": code over the corpus answers. "auto": what is short (`direct_tokens`) and asks for no exact figure
+            over several documents is answered by one call of the root LM, which sees all of it; the trace says which
+            way it was, and why. A direct answer that does not hold is given up for code.
         answer_type: A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
             LM is told what does not fit.
         system_prompt: Replaces the root LM's system message, and may have the placeholders of
@@ -99,6 +102,7 @@ class RLMEngine(Generic[AnswerT]):
         tools: Sequence[Callable[..., Any]] = (),
         sub_tools: Sequence[Callable[..., Any] | SubTool] = (),
         protocol: CodeProtocol = "fence",
+        route: Route = "rlm",
         answer_type: type[AnswerT] | None = None,
         system_prompt: str | None = None,
         instructions: str | None = None,
@@ -118,6 +122,8 @@ class RLMEngine(Generic[AnswerT]):
             raise InvalidArgumentError(f'on_limit: {on_limit!r} is unknown; pass "answer" or "raise"')
         if protocol not in ("fence", "tool"):
             raise InvalidArgumentError(f'protocol: {protocol!r} is unknown; pass "fence" or "tool"')
+        if route not in ("rlm", "auto"):
+            raise InvalidArgumentError(f'route: {route!r} is unknown; pass "rlm" or "auto"')
         _check_text(system_prompt, "system_prompt")
         _check_text(instructions, "instructions")
         _check_function(on_event, "on_event", "event")
@@ -163,6 +169,7 @@ class RLMEngine(Generic[AnswerT]):
             around_sub_call=around_sub_call,
             ends_run=ends_run,
             journal=Journal.of(journal),
+            route=route,
         )
 
     def run(

@@ -66,6 +66,7 @@ def ask(
     max_input_tokens: options.MaxInputTokens = None,
     sandbox: options.Sandbox = "auto",
     protocol: options.Protocol = "fence",
+    route: options.Route = "rlm",
     imports: options.Imports = None,
     twice: options.Twice = False,
     ask_above: options.AskAbove = None,
@@ -100,6 +101,7 @@ def ask(
             read_models,
             read_prices,
             read_protocol,
+            read_route,
             read_sandbox,
         )
         from rlm_integrations.files.selection import Selection
@@ -118,7 +120,7 @@ def ask(
             confirm(files)
         prices = read_prices(price, sub_price, sub_model)
         bound = None if yes else check_ask_above(ask_above, price, sub_price, sub_model)
-        run = limits, confined, code_protocol
+        run = limits, confined, code_protocol, read_route(route)
         asked = Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound)
         answer_question(asked, view)
 

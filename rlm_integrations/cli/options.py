@@ -43,6 +43,9 @@ Sandbox = Annotated[str, typer.Option(help="What confines the model's code: auto
 Protocol = Annotated[
     str, typer.Option(help="How the root LM hands over code: fence, in its text, or tool, by native tool calls.")
 ]
+Route = Annotated[
+    str, typer.Option(help="rlm, or auto: what is short is answered directly, by one call, and the rest by code.")
+]
 AskAbove = Annotated[
     float | None,
     typer.Option(

@@ -65,6 +65,13 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOverToCode:
+    """The root LM was asked directly, and that came to nothing: begin anew, as an RLM."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verify:
     """Have the user's checks look at what would be the answer."""
 
@@ -80,4 +87,4 @@ class Fail:
     draft: str = ""
 
 
-Action = CallRootLM | FoldConversation | RunCode | Verify | Finish | Fail
+Action = CallRootLM | FoldConversation | RunCode | GoOverToCode | Verify | Finish | Fail

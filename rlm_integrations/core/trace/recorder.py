@@ -27,6 +27,7 @@ from rlm_integrations.core.trace.events import (
     ReplOpened,
     RootFailed,
     RootReplied,
+    Routed,
     RunEnded,
     RunFailed,
     RunStarted,
@@ -113,6 +114,9 @@ class Recorder:
                 trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
                 trace.session, trace.question_number = event.session, event.question_number
                 trace.journal = event.journal
+            case Routed():
+                trace.route, trace.route_why = event.way, event.why
+                trace.shown_whole |= event.way == "direct"
             case ConversationOpened():
                 trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
             case ReplOpened():

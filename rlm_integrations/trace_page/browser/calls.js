@@ -2,7 +2,7 @@
 
 const KNOWN = {
   trace:
-    "version question context shown_whole session question_number limits sandbox isolation opening iterations " +
+    "version question context shown_whole route route_why session question_number limits sandbox isolation opening iterations " +
     "omitted_iterations citations answer stop_reason error warnings seconds detail",
   iteration: "number call reply execution observation last_call folds",
   root: "prompt_chars shortened error model usage thoughts finish cached replayed start seconds",
