@@ -123,7 +123,7 @@ async def acompare(
     estimate = estimated(chosen, corpus, models, len(asked))
     if confirm is not None and not confirm(estimate):
         raise InvalidArgumentError("confirm: it said no, and nothing was sent")
-    bounds = _Bounds(max_cost_usd, max_total_tokens)
+    bounds = Bounds(max_cost_usd, max_total_tokens)
     attempts: list[Attempt] = []
     for question in asked:
         for method in chosen:
@@ -164,7 +164,7 @@ def _cost(models: Models, calls: int, tokens: int) -> float | None:
     return max(costs, default=None)
 
 
-class _Bounds:
+class Bounds:
     """What is left of what all attempts may take."""
 
     def __init__(self, cost_usd: float | None, tokens: int) -> None:

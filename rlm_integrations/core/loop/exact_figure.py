@@ -9,7 +9,8 @@ _LOOKED_AT_CHARS = 20_000
 _WORDS = re.compile(
     r"""\b(?:
         how\ (?:many|often|frequently) | number\ of | counts?+ | totals?+ | in\ total | sum | averages?+ | mean\ of
-        | median | percent(?:age)?+ | proportion | share\ of | ratio | (?:most|least)\ (?:often|frequent|common)
+        | median | percent(?:age)?+ | proportion | share\ of | ratio
+        | (?:most|least|more|less|fewer)\ (?:often|frequent(?:ly)?+|common) | ha(?:s|ve)\ the\ (?:most|fewest|least)
         | rank(?:ing)?+
         | wie\ (?:viele|oft) | anzahl | summe | insgesamt | durchschnitt(?:lich)?+ | prozent | anteil
         | am\ häufigsten

@@ -64,6 +64,8 @@ def test_what_is_short_grows_with_the_window_up_to_what_was_measured() -> None:
         "Le nombre de lettres ?",
         "共有多少份合同?",
         "Which label is the most common?",
+        "Which of them has the most complaints?",
+        "Is rain more frequent than snow?",
         "What % of them failed?",
     ],
 )
@@ -73,7 +75,13 @@ def test_questions_for_figures(question: str) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    ["Who signed the lease?", "Why was the bridge closed?", "Summarise the letters.", "What do the accounts say?"],
+    [
+        "Who signed the lease?",
+        "Why was the bridge closed?",
+        "Summarise the letters.",
+        "What matters most?",
+        "What do the accounts say?",
+    ],
 )
 def test_other_questions(question: str) -> None:
     assert not asks_for_figure(question)
