@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plan = plan if asked.lengths or not asked.quick else replace(_QUICK_LIVE, families=plan.families)
         reader, rows = "replayed", asyncio.run(run(plan, Replayed(asked.recording, asked.max_input_tokens)))
     else:
-        reader, rows = "simulated reader", asyncio.run(run(plan, Simulated(), latency=Latency()))
+        reader, rows = "simulated reader", asyncio.run(run(plan, Simulated(), latency=Latency(), tell=_tell))
     asked.out.mkdir(parents=True, exist_ok=True)
     write_rows(rows, asked.out / "rows.jsonl")
     table = markdown(rows, reader)
@@ -51,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         for path in draw(rows, reader, asked.out):
             sys.stdout.write(f"{path}\n")
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _live(asked: argparse.Namespace, plan: Plan) -> tuple[str, list[Row]]:
@@ -66,7 +70,7 @@ def _live(asked: argparse.Namespace, plan: Plan) -> tuple[str, list[Row]]:
         output_price=output_price,
     )
     recorded = model if asked.record is None else Recorded(model, asked.record)
-    return asked.model, asyncio.run(run(plan, recorded, max_cost_usd=asked.max_cost))
+    return asked.model, asyncio.run(run(plan, recorded, max_cost_usd=asked.max_cost, tell=_tell))
 
 
 def _parser() -> argparse.ArgumentParser:

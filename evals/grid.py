@@ -18,6 +18,7 @@ from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.corpus.corpus import Corpus
 
 LENGTHS = (8_000, 32_000, 128_000, 512_000, 2_000_000, 10_000_000)
+LONG_TOKENS = 2_000_000
 _MOST_BM25_TOKENS = 2_000_000
 """Its index has a table for each passage."""
 PART_CHARS = 60_000
@@ -25,7 +26,7 @@ PART_CHARS = 60_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of whom. `trials` tasks for each family, length and seed."""
+    """What is asked. `trials` tasks for each family, length and seed; from LONG_TOKENS on, one."""
 
     lengths: Sequence[int] = LENGTHS
     seeds: int = 3
@@ -41,8 +42,9 @@ class Plan:
             for tokens in self.lengths:
                 if tokens > family.most_tokens:
                     continue
+                trials = self.trials if tokens < LONG_TOKENS else 1
                 for seed in range(self.seeds):
-                    for trial in range(self.trials):
+                    for trial in range(trials):
                         yield family, family.make(tokens, seed * self.trials + trial), seed
 
 
@@ -97,14 +99,16 @@ async def run(
     prices: PricesOption | None = None,
     chosen: Sequence[Method] | None = None,
     truth_of: Callable[[Task], Any] = lambda task: task.truth,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> list[Row]:
     """All rows. `latency`: of a virtual clock; None: seconds are as they passed. `truth_of`: what answers are scored
-    by, for the checks of the evaluation itself.
+    by, for the checks of the evaluation itself. `tell`: is told of each task.
     """
     bounds = Bounds(max_cost_usd, 10**12)
     limits = RLMLimits(max_total_tokens=None, max_sub_calls=5_000)
     rows: list[Row] = []
     for family, task, seed in plan.tasks():
+        tell(f"{family.name}, {task.tokens:,} tokens, task {task.seed}")
         corpus = Corpus.of(task.documents)
         models = Models(model, sub_model or model, limits, prices)
         for method in methods() if chosen is None else chosen:

@@ -24,6 +24,7 @@ _REPLY_SHARE = 8
 """One part of so many of a window is for the reply."""
 _UNKNOWN_WINDOW_TOKENS = 128_000
 _PART_CHARS = 100_000
+_SURE_TIMES = 4
 _NOTHING = "nothing"
 
 
@@ -67,10 +68,12 @@ class Direct:
 
     async def answer(self, question: str, corpus: Corpus, models: Models, asker: Asker) -> Answered:
         """Raises TooLongError where the texts do not fit, and what `Asker.ask` raises."""
-        messages, room = direct_messages(question, corpus), room_of(models)
-        tokens = sum(tokens_of(message.content) for message in messages)
-        if tokens <= room:
-            return answered(await asker.ask(messages), corpus)
+        room, tokens = room_of(models), _tokens(corpus)
+        if tokens <= _SURE_TIMES * room:  # else it cannot fit, and need not be written
+            messages = direct_messages(question, corpus)
+            tokens = sum(tokens_of(message.content) for message in messages)
+            if tokens <= room:
+                return answered(await asker.ask(messages), corpus)
         if not self.truncate:
             raise TooLongError(f"about {number(tokens)} tokens, and {number(room)} fit")
         left = _beginning(corpus, room - tokens_of(question) - 1_000)
