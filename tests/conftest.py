@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 import os
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,10 +24,8 @@ import certifi
 import hypothesis
 import pytest
 
-from rlm_integrations.core.sandbox import Repl
-from rlm_integrations.wire.calls import Call, HostCall, Reserve
+from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings, echo, until_true
 from rlm_integrations.wire.settings import ReplSettings
-from rlm_integrations.wire.steps import ReplLost, StepDone
 
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -282,95 +279,22 @@ def run_program(start_program: Callable[..., Any]) -> Callable[..., EndedProgram
     return lambda *arguments, **options: start_program(*arguments, **options).end()
 
 
-@dataclass
-class OpenRepl:
-    """A REPL whose host calls are answered by `answer`; None leaves a call open."""
-
-    repl: Repl
-    answer: Callable[[Call], Any]
-    calls: list[HostCall] = field(default_factory=list)
-
-    async def run(self, *blocks: str, seconds_left: float = float("inf")) -> StepDone | ReplLost:
-        """The end of a step."""
-
-        def answer(call: HostCall) -> None:
-            self.calls.append(call)
-            value = self.answer(call.call)
-            if value is not None:
-                self.repl.reply(call.id, value)
-
-        return await self.repl.step(blocks, answer, seconds_left)
-
-    async def events(self, *blocks: str) -> AsyncGenerator[HostCall | StepDone | ReplLost, None]:
-        """The host calls of a step, for the caller to answer, then its end. Closing this cancels the step."""
-        calls: asyncio.Queue[HostCall | None] = asyncio.Queue()
-        step = asyncio.ensure_future(self.repl.step(blocks, calls.put_nowait))
-        step.add_done_callback(lambda _: calls.put_nowait(None))
-        try:
-            while (call := await calls.get()) is not None:
-                yield call
-            yield step.result()
-        finally:
-            step.cancel()
-            await asyncio.wait([step])
-
-    async def value(self, code: str) -> str:
-        """What the code prints, and the value of its trailing expression."""
-        done = await self.run(code)
-        assert isinstance(done, StepDone), done
-        assert done.error is None, done.error
-        return (done.output.head + done.output.tail).strip()
-
-    async def error(self, code: str) -> str:
-        """The exception that ends the code."""
-        done = await self.run(code)
-        assert isinstance(done, StepDone), done
-        assert done.error is not None, done
-        return done.error.message
-
-    async def death(self, code: str) -> str:
-        """Why the code ends the REPL."""
-        lost = await self.run(code)
-        assert isinstance(lost, ReplLost), lost
-        return lost.reason
-
-
-def _echo(call: Call) -> Any:
-    """A reserve gets a batch id, a sub-call its own prompt."""
-    return 1 if isinstance(call, Reserve) else getattr(call, "prompt", "?")
-
-
 @pytest.fixture
 def settings() -> Callable[..., ReplSettings]:
-    def make(**changes: Any) -> ReplSettings:
-        values: dict[str, Any] = {
-            "depth": 1,
-            "sub_call_chars": 20_000_000,
-            "max_output_chars": 8192,
-            "step_timeout_s": 20.0,
-            "memory_mb": 256,
-        }
-        return ReplSettings(**(values | changes))
-
-    return make
+    return contract_settings
 
 
 @pytest.fixture
 def attach() -> Callable[..., OpenRepl]:
     """An OpenRepl over one that the test opened and closes; its calls are echoed, or answered by `answer`."""
-    return lambda repl, answer=_echo: OpenRepl(repl, answer)
+    return lambda repl, answer=echo: OpenRepl(repl, answer)
 
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], Any]:
     """Waits for a condition that another process brings about; fails if it does not within ten seconds."""
 
-    async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                await asyncio.sleep(0.005)
-
-    return wait
+    return until_true
 
 
 @dataclass(frozen=True)

@@ -107,10 +107,12 @@ def test_the_limits_that_are_named_have_those_values():
 
 
 def test_the_snippet_for_tests():
-    [snippet] = re.findall(r"^```python\n(.*?)^```$", TESTING, flags=re.MULTILINE | re.DOTALL)
+    snippet, of_sandboxes = re.findall(r"^```python\n(.*?)^```$", TESTING, flags=re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     run(snippet, names)
     names["test_the_length_is_counted"]()
+    run(of_sandboxes, names)
+    names["TestMySandbox"]().test_each_gap_is_a_tests_name()
 
 
 def test_the_limits():

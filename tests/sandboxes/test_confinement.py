@@ -51,7 +51,7 @@ def layers() -> dict[str, str]:
 @pytest.fixture
 async def status(open_session) -> dict[str, str]:
     session = await open_session()
-    lines = Path(f"/proc/{session.repl._worker.pid}/status").read_text().splitlines()
+    lines = Path(f"/proc/{session.repl.pid}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines)
 
 
@@ -125,15 +125,15 @@ async def test_namespaces_of_the_layers_are_not_the_hosts(open_session, layers):
     own = layers["namespaces"].removeprefix("its own: ").partition(";")[0].split(", ")
     for name in ("user", "mount", "network", "ipc", "uts"):
         link = {"mount": "mnt", "network": "net"}.get(name, name)
-        theirs = os.readlink(f"/proc/{session.repl._worker.pid}/ns/{link}")
+        theirs = os.readlink(f"/proc/{session.repl.pid}/ns/{link}")
         assert (theirs != os.readlink(f"/proc/self/ns/{link}")) == (name in own), name
     if layers["root folder"] == "an empty folder":
-        assert os.listdir(f"/proc/{session.repl._worker.pid}/root") == []
+        assert os.listdir(f"/proc/{session.repl.pid}/root") == []
 
 
 async def test_the_layer_of_privacy_shuts_out_processes_of_the_same_user(open_session):
     session = await open_session()
-    memory = Path(f"/proc/{session.repl._worker.pid}/maps")
+    memory = Path(f"/proc/{session.repl.pid}/maps")
     assert memory.stat().st_uid == 0, "the kernel gives what is not dumpable to root"
     if os.getuid() == 0:
         assert memory.read_text()

@@ -217,3 +217,19 @@ print(run())
         "",
         0,
     )
+
+
+@pytest.mark.parametrize("sandbox", ["process", "monty"])
+def test_what_signals_a_host_blocks_or_ignores_is_not_its_workers_affair(ends: Ends, sandbox: str) -> None:
+    """Some hosts block SIGINT in all their processes, and a mask is inherited."""
+    printed, complaints, status = ends(f"""
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+SET = "```repl\\nkept = 41\\n```"
+SLOW = "```repl\\nkept += 1\\nwhile True: pass\\n```"
+TELL = "```repl\\nFINAL(kept)\\n```"
+from rlm_integrations import RLMLimits
+print(run(SET, SLOW, TELL, sandbox={sandbox!r}, limits=RLMLimits(step_timeout_s=0.3)))
+""")
+    assert (printed, complaints, status) == ("42\n", "", 0)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ async def test_leaving_a_step_early_kills_the_worker(open_session, until):
     step = session.events("print(llm_query('x'))\nwhile True: pass")
     assert isinstance(await anext(step), HostCall)
     await step.aclose()
-    await until(lambda: not _alive(session.repl._worker.pid))
+    await until(lambda: not _alive(session.repl.pid))
     assert await session.death("1") == "the step was abandoned"
 
 
@@ -76,7 +77,7 @@ async def test_cancelling_the_task_kills_the_worker(open_session, until):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: not _alive(session.repl._worker.pid))
+    await until(lambda: not _alive(session.repl.pid))
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing(
@@ -97,7 +98,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
 
 async def test_a_killed_helper_is_started_again(open_session, helper_pid, until):
     session = await open_session()
-    worker, old = session.repl._worker.pid, helper_pid()
+    worker, old = session.repl.pid, helper_pid()
     os.kill(old, signal.SIGKILL)
     await until(lambda: not _alive(worker))
     assert await session.death("1") == "its process was ended from outside"
@@ -108,14 +109,14 @@ async def test_a_killed_helper_is_started_again(open_session, helper_pid, until)
 @pytest.mark.parametrize("context", ["text", "x" * 70_000], ids=["from the helper", "from a holder"])
 async def test_a_killed_worker_is_told_and_the_next_one_begins(open_session, until, context):
     session = await open_session(context, answer=lambda call: None)
-    os.kill(session.repl._worker.pid, signal.SIGKILL)  # between steps
-    await until(lambda: not _alive(session.repl._worker.pid))
+    os.kill(session.repl.pid, signal.SIGKILL)  # between steps
+    await until(lambda: not _alive(session.repl.pid))
     words = "it was killed (signal 9), most likely because the machine was short of memory"
     assert await session.death("1") == words
     session = await open_session(context, answer=lambda call: None)
     step = asyncio.ensure_future(session.run("print('begun')\nllm_query('never answered')"))
     await until(lambda: bool(session.calls))
-    os.kill(session.repl._worker.pid, signal.SIGKILL)  # amid a step
+    os.kill(session.repl.pid, signal.SIGKILL)  # amid a step
     lost = await step
     assert (lost.reason, lost.output.head) == (words, "begun\n")
     assert await (await open_session(context)).value("1 + 1") == "2"
@@ -124,10 +125,10 @@ async def test_a_killed_worker_is_told_and_the_next_one_begins(open_session, unt
 async def test_a_killed_holder_is_started_again(settings, attach, children, helper_pid, until):
     corpus = Corpus.of("y" * 70_000)
     first = await ProcessSandbox().open(corpus, settings())
-    holder = int(Path(f"/proc/{first._worker.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    holder = int(Path(f"/proc/{first.pid}/stat").read_text().rpartition(")")[2].split()[1])
     assert holder in children(helper_pid())
     os.kill(holder, signal.SIGKILL)
-    await until(lambda: not _alive(first._worker.pid))
+    await until(lambda: not _alive(first.pid))
     assert await attach(first).death("1") == "its process was ended from outside"
     second = await ProcessSandbox().open(corpus, settings())
     assert await attach(second).value("len(context)") == "70000"
@@ -159,7 +160,7 @@ async def test_a_loop_closed_over_an_open_session_ends_it(settings, attach, unti
     async def leave() -> None:
         repl = await ProcessSandbox().open(Corpus.of("x"), settings())
         assert isinstance(await attach(repl).run("1 + 1"), StepDone)
-        workers.append(repl._worker.pid)
+        workers.append(repl.pid)
 
     def host() -> None:
         loop = asyncio.new_event_loop()
@@ -172,6 +173,39 @@ async def test_a_loop_closed_over_an_open_session_ends_it(settings, attach, unti
     gc.collect()
     await until(lambda: not _alive(workers[0]))
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("how", ["closed", "ended at rest"])
+async def test_a_session_that_is_over_is_freed_without_a_search_for_garbage(settings, attach, until, how):
+    """An idle program never searches, and a REPL holds the process that holds its corpus."""
+    corpus = Corpus.of("x" * 70_000)
+    repl = await ProcessSandbox().open(corpus, settings())
+    assert await attach(repl).value("print(llm_query('asked'))") == "asked"
+    holder = int(Path(f"/proc/{repl.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    gc.disable()
+    try:
+        if how == "closed":
+            await repl.close()
+        else:
+            assert repl.leave_loop()
+            repl.end()
+        over = weakref.ref(repl)
+        del repl, corpus
+        await asyncio.sleep(0)  # the loop lets go of the callbacks that it has run
+        await until(lambda: not _alive(holder))
+        assert over() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_session_that_is_over_and_kept_does_not_keep_its_corpus(settings, attach, until):
+    corpus = Corpus.of("x" * 70_000)
+    repl = await ProcessSandbox().open(corpus, settings())
+    holder = int(Path(f"/proc/{repl.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    await repl.close()
+    del corpus
+    await until(lambda: not _alive(holder))
+    assert await attach(repl).death("1") == "it was closed"
 
 
 def test_many_loops_in_many_threads(settings, attach):
@@ -224,7 +258,7 @@ from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 async def opened():
     settings = ReplSettings(depth=0, sub_call_chars=10, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
     repl = await ProcessSandbox().open(Corpus.of("x" * 70_000), settings)
-    print(helper_client()._helper.process.pid, repl._worker.pid, flush=True)
+    print(helper_client()._helper.process.pid, repl.pid, flush=True)
     return repl
 
 async def run(repl, code):

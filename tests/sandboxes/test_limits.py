@@ -173,7 +173,7 @@ async def test_an_interrupt_never_tears_a_message(open_session):
 
 async def test_signals_between_steps_do_no_harm(open_session):
     session = await open_session()
-    pid = session.repl._worker.pid
+    pid = session.repl.pid
     for _ in range(3):
         os.kill(pid, 2)
         assert await session.value("21 * 2") == "42"
@@ -184,7 +184,7 @@ async def test_threads_that_a_step_leaves_behind_are_stopped_between_steps(open_
     await session.run(
         "import threading\nstop = False\ndef spin():\n    while not stop: pass\nthreading.Thread(target=spin).start()"
     )
-    stat = Path(f"/proc/{session.repl._worker.pid}/stat")
+    stat = Path(f"/proc/{session.repl.pid}/stat")
     await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
     assert await session.value("stop = True\n'ended'") == "ended"
 

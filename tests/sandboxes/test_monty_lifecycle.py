@@ -69,7 +69,7 @@ ENDS = {
 async def test_worker_and_vm_end_and_no_file_stays_open(open_monty, children, open_files, until, end):
     files = open_files()
     session = await open_monty(step_timeout_s=0.3)
-    pids = [session.repl._worker.pid, *children(session.repl._worker.pid)]
+    pids = [session.repl.pid, *children(session.repl.pid)]
     assert len(pids) == 2
     await session.run(ENDS[end])
     await session.repl.close()
@@ -80,11 +80,11 @@ async def test_worker_and_vm_end_and_no_file_stays_open(open_monty, children, op
 async def test_a_worker_that_is_killed_is_a_lost_session(open_monty, children, until):
     session = await open_monty()
     other = await open_monty()
-    (vm,) = children(session.repl._worker.pid)
-    os.kill(session.repl._worker.pid, signal.SIGKILL)
+    (vm,) = children(session.repl.pid)
+    os.kill(session.repl.pid, signal.SIGKILL)
     assert (await session.death("1")).startswith("it was killed (signal 9)")
     await until(lambda: not _alive(vm))
-    (vm,) = children(other.repl._worker.pid)
+    (vm,) = children(other.repl.pid)
     os.kill(vm, signal.SIGKILL)
     assert await other.death("x = 1") == "it broke the interpreter that it runs in"
 
@@ -113,7 +113,7 @@ async def test_a_loop_closed_over_open_sessions_ends_them(settings, children, op
     async def leave() -> None:
         for code in ("1 + 1", "llm_query('never answered')"):
             repl = await MontySandbox().open(Corpus.of("x"), settings())
-            pids.extend([repl._worker.pid, *children(repl._worker.pid)])
+            pids.extend([repl.pid, *children(repl.pid)])
             asked = asyncio.Queue()
             step = asyncio.ensure_future(repl.step([code], asked.put_nowait))
             await (step if code == "1 + 1" else asked.get())
@@ -205,7 +205,7 @@ helper_client.HAS_HELPER = sys.argv[2] == "a fork"
 async def main():
     settings = ReplSettings(depth=1, sub_call_chars=90, max_output_chars=1000, step_timeout_s=60, memory_mb=128)
     repl = await MontySandbox().open(Corpus.of("x"), settings)
-    print(repl._worker.pid, flush=True)
+    print(repl.pid, flush=True)
     print(type(await repl.step([sys.argv[1]], lambda call: print(type(call), flush=True))), flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
@@ -248,7 +248,7 @@ FORKED = pytest.mark.skipif(not helper_client.HAS_HELPER, reason="its workers ar
 async def test_a_helper_that_is_killed_takes_its_workers_along_and_another_is_started(open_monty, children, until):
     """Even a VM that spins, which has no worker left to end with."""
     session = await open_monty(step_timeout_s=60)
-    worker = session.repl._worker.pid
+    worker = session.repl.pid
     (vm,) = children(worker)
     helpers = [helper.process.pid for helper in helper_client._helpers.values()]
     step = asyncio.ensure_future(session.death("while True: pass"))

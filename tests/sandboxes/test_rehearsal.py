@@ -51,6 +51,6 @@ async def test_an_idle_repl_takes_little_memory_of_its_own(open_session):
     if resource.getpagesize() != 4096:
         pytest.skip("larger pages are copied whole")
     session = await open_session("text")
-    lines = Path(f"/proc/{session.repl._worker.pid}/smaps_rollup").read_text().splitlines()
+    lines = Path(f"/proc/{session.repl.pid}/smaps_rollup").read_text().splitlines()
     private = sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
     assert 0 < private < 3_200, f"{private:,} KiB"

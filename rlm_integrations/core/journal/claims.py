@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.journal.file import entry_ids
 from rlm_integrations.core.journal.fingerprints import text_hash, value_hash
 from rlm_integrations.core.journal.store import Store
 from rlm_integrations.core.surrogates import without_lone_surrogates
@@ -63,6 +64,8 @@ class Claim:
     """Parts of the call that are others than when the run began, where its id is the user's."""
     rows: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """What it has come to, by key."""
+    last_entry: int = 0
+    """The id of the last of its rows; 0 where there are none."""
 
 
 def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secret: bytes, *, afresh: bool) -> Claim:
@@ -81,8 +84,9 @@ def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secr
     if whole:
         run, _, _, parts, secret = whole[0]
         connection.execute("UPDATE runs SET owner = ?, updated = ? WHERE id = ?", (store.owner, now, run))
-        entries = connection.execute("SELECT key, value FROM entries WHERE run = ?", (run,))
-        found = Claim(run, secret, _changed(call, parts), dict(entries))
+        query = "SELECT id, key, value FROM entries WHERE id BETWEEN ? AND ? ORDER BY id"
+        entries = connection.execute(query, entry_ids(run)).fetchall()
+        found = Claim(run, secret, _changed(call, parts), {key: value for _, key, value in entries}, _last(entries))
     else:
         occurrence = rows[-1][1] + 1 if rows else 1
         parts = {**call.parts, _HASHES: ""} if afresh else dict(call.parts)
@@ -101,6 +105,10 @@ def release(connection: sqlite3.Connection, store: Store, run: int, *, ended: bo
     store.live.discard(run)
     now = time.time()
     connection.execute("UPDATE runs SET owner = NULL, ended = ?, updated = ? WHERE id = ?", (ended, now, run))
+
+
+def _last(entries: Sequence[tuple[int, str, bytes]]) -> int:
+    return entries[-1][0] if entries else 0
 
 
 def _check_named(call: CallIdentity, row: tuple[Any, ...], *, is_free: bool, is_whole: bool) -> None:

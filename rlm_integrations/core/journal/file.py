@@ -11,12 +11,14 @@ import time
 
 from rlm_integrations.core.errors import InvalidArgumentError
 
-_VERSION = 1
+_VERSION = 2
 _KIND = 0x524C4D4A
 """The `application_id` of a journal: RLMJ."""
 _BUSY_S = 60.0
 """How long one who writes waits for others that do: each has the file for some milliseconds at most."""
 _MODE = 0o600
+_ENTRY_BITS = 32
+"""Of an entry's id: what tells it from others of its run."""
 
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -32,15 +34,25 @@ CREATE TABLE runs (
     updated REAL NOT NULL       -- seconds since 1970
 );
 CREATE UNIQUE INDEX runs_by_key ON runs (key, occurrence);
+CREATE TABLE cache (key TEXT PRIMARY KEY, value BLOB NOT NULL, updated REAL NOT NULL) WITHOUT ROWID;
+"""
+_ENTRIES = """
 CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,     -- those of a run stand side by side, so one that is added touches one page: no index
     run INTEGER NOT NULL,
     key TEXT NOT NULL,
     value BLOB NOT NULL,        -- JSON, zlib; or the hash alone
     size INTEGER NOT NULL       -- bytes of the JSON
-);
-CREATE INDEX entries_by_run ON entries (run);
-CREATE TABLE cache (key TEXT PRIMARY KEY, value BLOB NOT NULL, updated REAL NOT NULL) WITHOUT ROWID;
+)
 """
+_RENEWED = f"""
+ALTER TABLE entries RENAME TO entries_1;
+DROP INDEX entries_by_run;
+{_ENTRIES};
+INSERT INTO entries SELECT (run << {_ENTRY_BITS}) + rowid, run, key, value, size FROM entries_1;
+DROP TABLE entries_1
+"""
+"""For a file of the first version."""
 
 
 def open_file(path: str) -> sqlite3.Connection:
@@ -60,6 +72,11 @@ def open_file(path: str) -> sqlite3.Connection:
             raise InvalidArgumentError(why) from error
         raise
     return connection
+
+
+def entry_ids(run: int) -> tuple[int, int]:
+    """The first and the last that an entry of the run may have."""
+    return run << _ENTRY_BITS, ((run + 1) << _ENTRY_BITS) - 1
 
 
 def hash_seed(connection: sqlite3.Connection) -> int:
@@ -113,7 +130,7 @@ def _check(connection: sqlite3.Connection, path: str) -> None:
     if not version:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _go_to_wal(connection)
-    if not version:
+    if version < _VERSION:
         _make_tables(connection)
 
 
@@ -135,12 +152,13 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if not version:  # else another process was quicker
-            for statement in _TABLES.split(";\n"):
+        if version < _VERSION:  # else another process was quicker
+            for statement in (_RENEWED if version else _TABLES + _ENTRIES).split(";\n"):
                 connection.execute(statement)
-            connection.execute("INSERT INTO facts VALUES ('hash_seed', ?)", (secrets.randbelow(2**32 - 1) + 1,))
-            connection.execute("INSERT INTO facts VALUES ('owners', 0)")
-            connection.execute(f"PRAGMA application_id = {_KIND}")
+            if not version:
+                connection.execute("INSERT INTO facts VALUES ('hash_seed', ?)", (secrets.randbelow(2**32 - 1) + 1,))
+                connection.execute("INSERT INTO facts VALUES ('owners', 0)")
+                connection.execute(f"PRAGMA application_id = {_KIND}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

@@ -19,8 +19,8 @@ _BYTES = 16
 def text_hash(*texts: str) -> str:
     """Of texts in their order. No two lists of texts have one hash."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    lengths = ",".join([str(len(each)) for each in encoded]).encode()
-    return blake2b(b"".join([lengths, b";", *encoded]), digest_size=_BYTES).hexdigest()
+    lengths = ",".join(map(str, map(len, encoded))).encode()
+    return blake2b(b"".join((lengths, b";", *encoded)), digest_size=_BYTES).hexdigest()
 
 
 def value_hash(value: Any) -> str:

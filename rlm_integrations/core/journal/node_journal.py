@@ -32,6 +32,8 @@ Say = Callable[[str], Awaitable[None]]
 _DIGITS = re.compile(r"[0-9]++")
 _LONG_CHARS = 20_000
 _ROOT = "root"
+_PLACE = ("batch", "index")
+"""Fields of a call that say where in a batch it stands."""
 
 
 class NodeJournal:
@@ -69,8 +71,9 @@ class NodeJournal:
         """
         if last_call:
             self._last_call = iteration
-        self._replied.append(self.step_of(iteration))
-        return RootRequest(self, iteration, messages)
+        step = self.step_of(iteration)
+        self._replied.append(step)
+        return RootRequest(self, iteration, step + _ROOT, messages)
 
     def fold(self, before: int) -> Request:
         """For the root LM's summary of its older iterations, the next one before the reply of that iteration."""
@@ -82,15 +85,14 @@ class NodeJournal:
         """For what the retriever finds for the question, before the first reply."""
         return Request(self, 0, f"{self.path}0|retrieve {text_hash(query)}|1")
 
-    async def call(self, iteration: int, call: Call) -> CallJournal:
+    def call(self, iteration: int, call: Call) -> Awaitable[CallJournal]:
         """For a call of the code in that iteration."""
-        return await self.call_below(self.step_of(iteration), iteration, call)
+        return self.call_below(self.step_of(iteration), iteration, call)
 
     async def call_below(self, path: str, iteration: int, call: Call) -> CallJournal:
         """The same, for one that another call comes to, whose path that is."""
-        payload = {name: value for name, value in call.to_payload().items() if name not in ("batch", "index")}
-        chars = sum([len(value) for value in payload.values() if isinstance(value, str)])
-        hashed = await off_loop(chars, _payload_hash, payload) if chars > _LONG_CHARS else _payload_hash(payload)
+        given, chars = _given(call)
+        hashed = await off_loop(chars, _given_hash, given) if chars > _LONG_CHARS else _given_hash(given)
         made = f"{path}{call.function} {hashed}"
         self._calls[made] += 1
         return CallJournal(self, iteration, f"{made}.{self._calls[made]}|")
@@ -160,7 +162,9 @@ class Request:
 
     async def keep(self, completion: Completion) -> None:
         """A reply: it is in the file when this returns. Whole ones may answer other runs. Raises JournalError."""
-        cache_as = None if unfinished(completion) else self._cache_as
+        cache_as = self._cache_as
+        if cache_as is not None and unfinished(completion):
+            cache_as = None
         try:
             await self._run.keep(self._key, of_completion(completion) | self._beside(), cache_as=cache_as)
         except JournalError as error:
@@ -206,8 +210,8 @@ class Request:
 class RootRequest(Request):
     """One to a root LM, with what that is shown."""
 
-    def __init__(self, node: NodeJournal, iteration: int, messages: Sequence[Message]) -> None:
-        super().__init__(node, iteration, node.step_of(iteration) + _ROOT)
+    def __init__(self, node: NodeJournal, iteration: int, key: str, messages: Sequence[Message]) -> None:
+        super().__init__(node, iteration, key)
         self._shown = messages[-1].content
         self._opening = _opening_hash(messages) if iteration == 1 else None
 
@@ -243,7 +247,7 @@ class CallJournal:
         self.iteration = iteration
         self._node = node
         self._requests = 0
-        self._tools: Counter[str] = Counter()
+        self._tools: dict[str, int] = {}
 
     @property
     def refused(self) -> Row | None:
@@ -267,16 +271,28 @@ class CallJournal:
     def tool(self, name: str, arguments: Any) -> Request:
         """For a tool that the sub-LM calls while it answers."""
         made = f"{self.path}tool {value_hash([name, arguments])}"
-        self._tools[made] += 1
-        return Request(self._node, self.iteration, f"{made}.{self._tools[made]}")
+        number = self._tools[made] = self._tools.get(made, 0) + 1
+        return Request(self._node, self.iteration, f"{made}.{number}")
 
     def child(self) -> NodeJournal:
         """That of the RLM which answers it."""
         return self._node.child(self)
 
 
-def _payload_hash(payload: dict[str, Any]) -> str:
-    given = {name: value for name, value in payload.items() if value}
+def _given(call: Call) -> tuple[dict[str, Any], int]:
+    """The fields of the call that say something, but for its place in a batch, and how long its texts are."""
+    given: dict[str, Any] = {}
+    chars = 0
+    for name in call.__match_args__:
+        value = getattr(call, name)
+        if value and name not in _PLACE:
+            given[name] = value
+            if isinstance(value, str):
+                chars += len(value)
+    return given, chars
+
+
+def _given_hash(given: dict[str, Any]) -> str:
     texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in given.values()]
     return text_hash(*given, *texts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from rlm_integrations.core.journal.file import entry_ids
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.journal.store import Store
 
@@ -36,7 +37,7 @@ def sweep(file: sqlite3.Connection, store: Store, settings: Journal) -> None:
 def _delete(file: sqlite3.Connection, store: Store, run: int, owner: int | None) -> None:
     if store.is_live(run, owner):
         return
-    file.execute("DELETE FROM entries WHERE run = ?", (run,))
+    file.execute("DELETE FROM entries WHERE id BETWEEN ? AND ?", entry_ids(run))
     file.execute("DELETE FROM runs WHERE id = ?", (run,))
 
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, cast
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from rlm_integrations.core.language_model import Completion, ToolCall
 from rlm_integrations.core.usage import Usage
@@ -24,7 +25,10 @@ Row = dict[str, Any]
 
 def encoded(row: Row) -> bytes:
     """The JSON. Lone surrogates come back as they were."""
-    return _encode(row).encode()
+    try:
+        return to_json(row)
+    except ValueError:  # it takes none of those, nor what is nested deeply
+        return _encode(row).encode()
 
 
 def packed(row: bytes) -> bytes:
@@ -44,7 +48,7 @@ def of_completion(completion: Completion) -> Row:
     row: Row = {
         "text": completion.text,
         "model": completion.model,
-        "usage": {name: count for name, count in completion.usage if count},
+        "usage": completion.usage.model_dump(exclude_defaults=True),
     }
     if completion.finish is not None:
         row["finish"] = completion.finish

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import secrets
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import TypeVar
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import SECRET_BYTES, CallIdentity, Claim, claim, release
+from rlm_integrations.core.journal.file import entry_ids
 from rlm_integrations.core.journal.fingerprints import text_hash
 from rlm_integrations.core.journal.retention import sweep
 from rlm_integrations.core.journal.rows import Row, encoded, packed, unpacked
 from rlm_integrations.core.journal.settings import Journal
-from rlm_integrations.core.journal.store import EntryRow, Store, give_back, take
+from rlm_integrations.core.journal.store import Store
+from rlm_integrations.core.journal.stores import give_back, take
+from rlm_integrations.core.journal.writing import EntryRow
 from rlm_integrations.core.trace.run_errors import JournalError
 
 T = TypeVar("T")
@@ -51,9 +55,7 @@ class RunJournal:
         self._waiting: list[tuple[str, Row]] = []
         """Failures of steps that go on: by key."""
         self._cached: Counter[str] = Counter()
-        self._coming: list[EntryRow] = []
-        self._told: list[asyncio.Future[None]] = []
-        """Of those that wait for what is coming."""
+        self._entry_ids = itertools.count(max(claimed.last_entry, entry_ids(self._run)[0]) + 1)
         self._failure: JournalError | None = None
         self._released = False
         self.has_ended = END in claimed.rows
@@ -109,33 +111,40 @@ class RunJournal:
 
     async def keep(self, key: str, row: Row, *, cache_as: str | None = None) -> None:
         """It is in the file when this returns. Raises JournalError."""
-        await self._write([(key, row)], cache_as)
+        await self._write([self._entry(key, row)])
+        if cache_as is not None:
+            kept = packed(encoded(row))
+            insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
+            self._store.do_later(lambda file: file.execute(insert, (cache_as, kept, time.time())))
 
     def keep_with_step(self, step: str, key: str, row: Row) -> None:
         """Once the end of the step is kept whose keys begin with `step`: a kill before that forgets it."""
         if self.is_stepped(step):
-            self._store.write(self._entries([(key, row)]))
+            self._store.write([self._entry(key, row)])
         else:
             self._waiting.append((key, row))
 
     async def keep_step(self, step: str, row: Row) -> None:
         """The end of a step, with the failures in it and in the children below it. Raises JournalError."""
-        ending = [waiting for waiting in self._waiting if waiting[0].startswith(step)]
-        self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
+        rows = [self._entry(step + STEP, row)]
+        if self._waiting:
+            rows += [self._entry(*waiting) for waiting in self._waiting if waiting[0].startswith(step)]
+            self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
         self._stepped.add(step)
-        await self._write([*ending, (step + STEP, row)], None)
+        await self._write(rows)
 
     async def keep_end(self, row: Row) -> None:
         """What the run came to: an equal call is answered by it. Raises JournalError."""
         if self.has_ended:  # and was gone through again, for checks that may be others now
             self.has_ended = False
             await self.forget([END])
-        await self._write([(END, row)], None)
+        await self._write([self._entry(END, row)])
         self.has_ended = True
 
     async def forget(self, keys: list[str]) -> None:
         def work(file: sqlite3.Connection) -> None:
-            file.executemany("DELETE FROM entries WHERE run = ? AND key = ?", [(self._run, key) for key in keys])
+            delete = "DELETE FROM entries WHERE id BETWEEN ? AND ? AND key = ?"
+            file.executemany(delete, [(*entry_ids(self._run), key) for key in keys])
 
         for key in keys:
             self._found.pop(key, None)
@@ -184,41 +193,30 @@ class RunJournal:
             self._released = True
             give_back(self._store)
 
-    async def _write(self, rows: list[tuple[str, Row]], cache_as: str | None) -> None:
-        await self._done(self._written(rows))
-        if cache_as is not None:
-            kept = packed(encoded(rows[0][1]))
-            insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
-            self._store.do_later(lambda file: file.execute(insert, (cache_as, kept, time.time())))
-
-    async def _written(self, rows: list[tuple[str, Row]]) -> None:
-        """Together with all that comes in this turn of the loop: each hand-over to the thread takes its time."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        if not self._told:
-            loop.call_soon(self._hand_over)
-        self._told.append(future)
-        self._coming += self._entries(rows)
-        await future
-
-    def _hand_over(self) -> None:
-        rows, told, self._coming, self._told = self._coming, self._told, [], []
+    async def _write(self, rows: list[EntryRow]) -> None:
+        if self._failure is not None:
+            raise JournalError(str(self._failure))
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._store.write(rows, told)
+        try:
+            await told
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
 
-    def _entries(self, rows: list[tuple[str, Row]]) -> list[EntryRow]:
-        return [(self._run, key, row, self.settings.contents) for key, row in rows]
+    def _entry(self, key: str, row: Row) -> EntryRow:
+        return next(self._entry_ids), self._run, key, row, self.settings.contents
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._done(self._store.do(work))
-
-    async def _done(self, work: Awaitable[T]) -> T:
         if self._failure is not None:
             raise JournalError(str(self._failure))
         try:
-            return await work
+            return await self._store.do(work)
         except sqlite3.Error as error:
-            self._failure = _unwritable(self.settings, error)
-            raise self._failure from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> JournalError:
+        self._failure = _unwritable(self.settings, error)
+        return self._failure
 
 
 def _prefixes(keys: Iterable[str]) -> set[str]:

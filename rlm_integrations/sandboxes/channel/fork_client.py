@@ -50,7 +50,7 @@ def close_all_in_fork() -> None:
         each.close()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class WorkerProcess:
     """A worker that was just forked. Whoever has it closes both sockets and the pidfd."""
 
@@ -58,8 +58,8 @@ class WorkerProcess:
     leash: socket.socket
     pid: int
     pidfd: int
-    server: ForkClient
-    """Held, for the worker dies with its server."""
+    server: ForkClient | None
+    """Held, for the worker dies with its server; let go of when that does not matter any more."""
 
     def discard(self) -> None:
         """End the worker: it hangs on the leash."""

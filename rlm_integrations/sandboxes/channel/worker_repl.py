@@ -127,6 +127,9 @@ class WorkerRepl(ABC):
             self._step = None
             self._kill("the step was abandoned")
             raise
+        finally:
+            if self._on_call is on_call:
+                self._on_call = None  # it may hold what holds this
         if isinstance(end, ReplLost):
             self._step = None
         return end

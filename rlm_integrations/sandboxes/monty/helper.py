@@ -8,13 +8,13 @@ import signal
 from typing import NoReturn
 
 from rlm_integrations.sandboxes.channel.fork_server import ForkServer, WorkerJob
+from rlm_integrations.sandboxes.channel.own_signals import take_own_signals
 from rlm_integrations.sandboxes.monty import worker
 
 
 def main(control: int) -> NoReturn:
     """Serve the control socket until the host is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored ones would lose their exit statuses
+    take_own_signals()
     lifeline, held = os.pipe()
     server = ForkServer(control, lifeline=(lifeline, held))
     gc.freeze()

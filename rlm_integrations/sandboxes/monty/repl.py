@@ -45,6 +45,11 @@ class MontyRepl(WorkerRepl):
         self._channel.close()
 
     @property
+    def pid(self) -> int:
+        """The worker's process id, for whoever watches it from outside."""
+        return self._worker.pid
+
+    @property
     def memory_bytes(self) -> int:
         """Not known: its memory is in two processes, and bounded in each."""
         return 0

@@ -7,6 +7,7 @@ up rights before it forks.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import json
 import os
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,7 @@ HOLDER_MIN_CHARS = 64_000
 """A smaller corpus is sent along with each REPL; a larger one gets a process that holds it."""
 
 _EXIT_WAIT_S = 2.0
+_END_AT_ONCE = "sandbox: the processes that start REPLs end at once; see the machine's limits and logs"
 # Builds the package by hand: the helper must not run `rlm_integrations/__init__.py`, nor see site-packages. It imports
 # some hundred modules, among which nothing is garbage.
 _BOOT = """
@@ -87,27 +89,51 @@ class HelperClient:
 
         Raises SandboxError, and InvalidArgumentError for metadata and for modules that cannot be imported.
         """
-        try:
-            return self._start_worker(corpus, settings, retrieved)
-        except OSError as error:
-            remedy = "raise the limit (ulimit -n) or run fewer at once" if error.errno == errno.EMFILE else "run fewer"
-            raise SandboxError(f"sandbox: the REPL could not be started: {error.strerror}; {remedy}") from error
+        with _in_words():
+            held = is_held(corpus)
+            setup_file = write_setup(corpus, settings, retrieved, held=held)
+            try:
+                for _ in range(2):
+                    holder = self._holder_of(corpus.shared) if held else None
+                    try:
+                        return self.start_worker_from(setup_file, holder)
+                    except ServerGoneError:
+                        self._forget(holder, corpus.shared)
+                raise SandboxError(_END_AT_ONCE)
+            finally:
+                os.close(setup_file)
 
-    def _start_worker(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
-        shared = corpus.shared
-        held = shared.kind != "none" and shared.chars >= HOLDER_MIN_CHARS
-        setup_file = write_setup(corpus, settings, retrieved, held=held)
-        try:
+    def start_worker_from(self, setup_file: int, holder: ForkClient | None = None) -> WorkerProcess:
+        """Fork a worker that gets a file of `write_setup`, which stays the caller's; blocks.
+
+        Raises SandboxError, and ServerGoneError where the holder, of `start_holder_over`, has ended.
+        """
+        with _in_words():
             for _ in range(2):
-                server = self._holder_of(shared) if held else self._running_helper().client
+                server = holder or self._running_helper().client
+                os.lseek(setup_file, 0, os.SEEK_SET)
                 try:
                     return server.start_worker(setup_file)
                 except ServerGoneError:
-                    os.lseek(setup_file, 0, os.SEEK_SET)
-                    self._forget(server, shared)
-            raise SandboxError("sandbox: the processes that start REPLs end at once; see the machine's limits and logs")
-        finally:
-            os.close(setup_file)
+                    if holder is not None:
+                        raise
+                    self._forget(server, corpus=None)
+            raise SandboxError(_END_AT_ONCE)
+
+    def start_holder_over(self, document_file: int, text_file: int) -> ForkClient:
+        """Fork a holder over files of `write_documents`, which stay the caller's; blocks. It ends with the result.
+
+        Raises SandboxError.
+        """
+        with _in_words():
+            for _ in range(2):
+                server = self._running_helper().client
+                os.lseek(document_file, 0, os.SEEK_SET)
+                try:
+                    return server.start_holder(document_file, text_file)
+                except ServerGoneError:
+                    self._forget(server, corpus=None)
+            raise SandboxError("sandbox: the process that holds the corpus ended; the machine may be short of memory")
 
     def shut_down(self) -> None:
         """End the helper and wait for it. A later start begins anew."""
@@ -136,23 +162,18 @@ class HelperClient:
             return holder.client
 
     def _start_holder(self, corpus: Corpus) -> ForkClient:
-        for _ in range(2):
-            server = self._running_helper().client
-            document_file, text_file = write_documents(corpus)
-            try:
-                return server.start_holder(document_file, text_file)
-            except ServerGoneError:
-                self._forget(server, corpus=None)
-            finally:
-                os.close(document_file)
-                os.close(text_file)
-        raise SandboxError("sandbox: the process that holds the corpus ended; the machine may be short of memory")
+        document_file, text_file = write_documents(corpus)
+        try:
+            return self.start_holder_over(document_file, text_file)
+        finally:
+            os.close(document_file)
+            os.close(text_file)
 
-    def _forget(self, server: ForkClient, corpus: Corpus | None) -> None:
+    def _forget(self, server: ForkClient | None, corpus: Corpus | None) -> None:
         """A server is gone: the next use starts another."""
         with self._lock:
             helper = self._helper
-            if helper is not None and helper.client is server:
+            if helper is not None and server is not None and helper.client is server:
                 self._helper = None
             else:
                 helper = None
@@ -161,6 +182,21 @@ class HelperClient:
                 holder.client = None
         if helper is not None:
             _end(helper)
+
+
+def is_held(corpus: Corpus) -> bool:
+    """Whether a process is to hold its shared documents for all REPLs over them."""
+    return corpus.shared.kind != "none" and corpus.shared.chars >= HOLDER_MIN_CHARS
+
+
+@contextlib.contextmanager
+def _in_words() -> Generator[None]:
+    """Raises SandboxError for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "raise the limit (ulimit -n) or run fewer at once" if error.errno == errno.EMFILE else "run fewer"
+        raise SandboxError(f"sandbox: the REPL could not be started: {error.strerror}; {remedy}") from error
 
 
 def _start_helper(modules: _Modules, hash_seed: int | None, *, confined: bool) -> _Helper:

@@ -72,12 +72,16 @@ class ProcessRepl(WorkerRepl):
         self._closed = True
         self._end_process()
         self._channel.close()
-        self._worker.leash.close()
-        self._close_pidfd()
+        self._free()
 
     @property
     def memory_bytes(self) -> int:
         return memory_bytes(self._worker.pid)
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id, for whoever watches it from outside."""
+        return self._worker.pid
 
     # --- what a process has of its own
 
@@ -153,7 +157,11 @@ class ProcessRepl(WorkerRepl):
         """Close what is held of the worker, which ends it in any case."""
         if not self._loop.is_closed():
             self._loop.remove_reader(self._worker.leash.fileno())
+        self._free()
+
+    def _free(self) -> None:
         self._worker.leash.close()
+        self._worker.server = None
         self._close_pidfd()
 
     def _read_leash(self) -> None:

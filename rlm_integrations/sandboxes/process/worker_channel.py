@@ -66,6 +66,7 @@ class WorkerChannel:
         self.closed = True
         self._unsent.clear()
         self.unsent_bytes = 0
+        self._on_data = self._on_end = _ignore  # whoever is told holds this
         if not self._rests:
             self._forget()
         self._socket.close()
@@ -123,5 +124,10 @@ class WorkerChannel:
             self._loop.remove_writer(self._socket)
 
     def _end(self) -> None:
+        tell = self._on_end
         self.close()
-        self._on_end()
+        tell()
+
+
+def _ignore(*_: object) -> None:
+    """For a channel that is closed."""

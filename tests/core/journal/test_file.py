@@ -133,6 +133,30 @@ async def test_what_is_no_journal_is_refused_before_anything_is_paid(
     assert stat.S_IMODE(path.stat().st_mode) == 0o755  # nor are its rights touched
 
 
+async def test_a_file_of_the_first_version_is_gone_on_from(path: Path) -> None:
+    models = Models()
+    first = await models.engine(path).arun("?")
+    await models.engine(path).arun("Another?")
+    older = path.with_name("older.sqlite")
+    rows(path, f"VACUUM INTO '{older}'")
+    connection = sqlite3.connect(older)
+    connection.executescript(
+        """
+        CREATE TABLE older (run INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, size INTEGER NOT NULL);
+        INSERT INTO older SELECT run, key, value, size FROM entries WHERE key != 'end' OR run != 1;
+        DROP TABLE entries;
+        ALTER TABLE older RENAME TO entries;
+        CREATE INDEX entries_by_run ON entries (run);
+        PRAGMA user_version = 1;
+        """
+    )
+    connection.close()
+    again = await Models().engine(older).arun("?")
+    assert (again.answer, again.trace.journal) == (first.answer, "resumed")
+    other = await Models().engine(older).arun("Another?")
+    assert (other.answer, other.trace.journal) == (f"{SECRET} 2", "finished")
+
+
 async def test_a_folder_that_is_not_there_is_named(path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"journal: .*make its folder first"):
         await Models().engine(path.parent / "none" / "runs.sqlite").arun("?")

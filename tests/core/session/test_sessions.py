@@ -619,7 +619,7 @@ llm = ScriptedModel(["```repl\\nanswer['content'] = 'ok'; answer['ready'] = True
 session = RLMEngine(llm, limits={{"inline_chars": 0}}).session(["a text"])
 session.ask("?")
 [idle] = idle_repls._idle.values()
-print(idle.repl._worker.pid, flush=True)
+print(idle.repl.pid, flush=True)
 del idle
 {end}
 """)

@@ -1,0 +1,61 @@
+"""A worker that does not read, and one that sends more than the host can hold, in every sandbox that has one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.sandboxes.channel import open_calls, worker_repl
+from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.wire.calls import HostCall, Reserve
+from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.steps import ReplLost, StepDone
+
+
+@pytest.fixture(params=["process", "monty"])
+async def open_session(
+    request: pytest.FixtureRequest, settings: Callable[..., ReplSettings], attach: Callable[..., Any]
+) -> AsyncIterator[Callable[..., Any]]:
+    opened: list[Repl] = []
+
+    async def open_(**answer: Any) -> Any:
+        opened.append(await resolve_sandbox(request.param).open(Corpus.of(None), settings()))
+        return attach(opened[-1], **answer)
+
+    yield open_
+    for repl in opened:
+        await repl.close()
+
+
+async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
+    monkeypatch.setattr(worker_repl, "MAX_UNREAD_BYTES", 1 << 20)
+    session = await open_session()
+    worker = session.repl.pid
+    async for event in session.events("llm_query('x')"):
+        if isinstance(event, HostCall):
+            os.kill(worker, signal.SIGSTOP)
+            session.repl.reply(event.id, "x" * (8 << 20))
+        else:
+            assert isinstance(event, ReplLost)
+            assert event.reason == "it stopped reading the host's replies"
+
+
+async def test_large_calls_wait_while_the_host_holds_too_much(open_session, until, monkeypatch):
+    monkeypatch.setattr(open_calls, "MAX_OPEN_CALL_BYTES", 1 << 20)
+    session = await open_session(answer=lambda call: 1 if isinstance(call, Reserve) else None)
+    step = asyncio.ensure_future(session.run("print(len(llm_query_batched(['x' * 400_000] * 40)))"))
+    await until(lambda: not session.repl._channel.reads)
+    assert 2 < len(session.calls) < 10
+    session.answer = lambda call: getattr(call, "prompt", 1)
+    for call in list(session.calls):
+        session.repl.reply(call.id, getattr(call.call, "prompt", 1))
+    done = await step
+    assert isinstance(done, StepDone)
+    assert done.output.head == "40\n"
