@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,3 +95,21 @@ def test_where_nothing_is_answered_it_fails(compare: Callable[..., Any], model_s
     done = compare("--max-tokens", "100000", "--methods", "direct", "--yes")
     assert done.exit_code == 1
     assert "failed: the reply is empty" in done.stdout
+
+
+def test_ctrl_c_keeps_what_was_answered_by_then(start_command: Any, model_server: Any, corpus: Path) -> None:
+    def hangs(messages: Sequence[Message]) -> str:
+        if "```repl" in messages[0].content:
+            os.kill(running.process.pid, signal.SIGINT)
+            model_server.closing.wait(60)
+        return reads(messages)
+
+    model_server.models["root"] = ScriptedModel(always=hangs)
+    question = ("compare", "notes", "-q", "What does the red key open?", "-m", "root", "--base-url", model_server.url)
+    running = start_command(
+        [*question, "--max-tokens", "100000", "--methods", "direct,rlm0", "--yes"], new_session=True
+    )
+    done = running.end()
+    assert done.returncode == 130
+    assert "| direct | 1 of 1 |" in done.stdout
+    assert "RLM" not in done.stdout
