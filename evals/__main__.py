@@ -21,8 +21,10 @@ from evals.models.recorded import Recorded, Replayed
 from evals.models.simulated import Simulated
 from evals.table import markdown
 from evals.tasks import FAMILIES
+from rlm_integrations.compare import RLM
 from rlm_integrations.openai import OpenAIModel
 
+_LOST = 0.4
 _QUICK_LIVE = Plan(lengths=(2_000,), seeds=1, trials=1)
 
 
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plan = plan if asked.lengths or not asked.quick else replace(_QUICK_LIVE, families=plan.families)
         reader, rows = "replayed", asyncio.run(run(plan, Replayed(asked.recording, asked.max_input_tokens)))
     else:
-        reader, rows = "simulated reader", asyncio.run(run(plan, Simulated(), latency=Latency(), tell=_tell))
+        reader, rows = "simulated reader", asyncio.run(_simulated(plan))
     asked.out.mkdir(parents=True, exist_ok=True)
     write_rows(rows, asked.out / "rows.jsonl")
     table = markdown(rows, reader)
@@ -51,6 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         for path in draw(rows, reader, asked.out):
             sys.stdout.write(f"{path}\n")
+
+
+async def _simulated(plan: Plan) -> list[Row]:
+    """With a root LM that codes well, and RLMs once more with one that is lost in two of five questions."""
+    rows = await run(plan, Simulated(), latency=Latency(), tell=_tell)
+    weak = Simulated(lost=_LOST)
+    chosen = [RLM(1), RLM(1, "auto")]
+    return rows + await run(plan, weak, chosen=chosen, called=", weak coder", latency=Latency(), tell=_tell)
 
 
 def _tell(line: str) -> None:

@@ -7,42 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from evals.grid import Row
-from evals.table import ALL, Cell, cells
+from evals.table import BY_CODE, BY_READING, Cell, cells
 
-_MARKERS = "osD^vXP"
+_MARKERS = "osD^vXP<>"
 
 
 def draw(rows: Sequence[Row], reader: str, folder: Path) -> list[Path]:
-    """Write scores by family, scores over all families, tokens and seconds, as PNG. Each says whose reading it is."""
+    """Write scores by family and by group, tokens and seconds, as PNG. Each says whose reading it is."""
     found = cells(rows)
     methods = list(dict.fromkeys(row.method for row in rows))
     families = list(dict.fromkeys(row.family for row in rows))
     clock = "virtual seconds" if reader.startswith("simulated") else "seconds"
+    groups = [group for group in (BY_CODE, BY_READING) if any(of == group for of, _, _ in found)]
+    title = f"score by length of the corpus ({reader}); hollow: cut to fit the window"
     return [
-        _families(found, families, methods, reader, folder / "families.png"),
-        _one(
-            found,
-            methods,
-            f"score over all families ({reader})",
-            lambda cell: cell.score.mean,
-            folder / "overview.png",
-            bars=True,
+        _panels(found, families, methods, title, folder / "families.png"),
+        _panels(found, groups, methods, title, folder / "overview.png", width=5.2),
+        _panels(
+            found, groups, methods, f"tokens of a question ({reader})", folder / "tokens.png", lambda cell: cell.tokens
         ),
-        _one(
+        _panels(
             found,
-            methods,
-            f"tokens of a question ({reader})",
-            lambda cell: cell.tokens,
-            folder / "tokens.png",
-            log=True,
-        ),
-        _one(
-            found,
+            groups,
             methods,
             f"{clock} of a question ({reader})",
-            lambda cell: cell.seconds,
             folder / "seconds.png",
-            log=True,
+            lambda cell: cell.seconds,
         ),
     ]
 
@@ -56,46 +46,38 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _families(
-    found: dict[tuple[str, int, str], Cell], families: Sequence[str], methods: Sequence[str], reader: str, path: Path
-) -> Path:
-    pyplot = _pyplot()
-    across = min(4, len(families))
-    down = -(-len(families) // across)
-    figure, axes = pyplot.subplots(down, across, figsize=(4 * across, 3.2 * down), squeeze=False, sharey=True)
-    for place, axis in enumerate(axes.flat):
-        if place >= len(families):
-            axis.axis("off")
-            continue
-        _lines(axis, found, families[place], methods, lambda cell: cell.score.mean, bars=True)
-        axis.set_title(families[place], fontsize=10)
-        axis.set_ylim(-0.04, 1.04)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncol=min(7, len(labels)), fontsize=8)
-    figure.suptitle(f"score by length of the corpus ({reader}); hollow: cut to fit the window")
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
-    return _saved(pyplot, figure, path)
-
-
-def _one(
+def _panels(
     found: dict[tuple[str, int, str], Cell],
+    names: Sequence[str],
     methods: Sequence[str],
     title: str,
-    value: Callable[[Cell], float],
     path: Path,
-    *,
-    bars: bool = False,
-    log: bool = False,
+    value: Callable[[Cell], float] | None = None,
+    width: float = 4.0,
 ) -> Path:
+    """A panel for each family or group: of scores with their intervals, or of `value`, on a log scale."""
     pyplot = _pyplot()
-    figure, axis = pyplot.subplots(figsize=(7.5, 4.5))
-    _lines(axis, found, ALL, methods, value, bars=bars)
-    axis.set_title(title, fontsize=11)
-    if log:
-        axis.set_yscale("log")
-    axis.legend(fontsize=8)
-    figure.tight_layout()
-    return _saved(pyplot, figure, path)
+    across = min(4, len(names))
+    down = -(-len(names) // across)
+    size = (max(width * across, 7), 3.4 * down + 0.6)
+    figure, axes = pyplot.subplots(down, across, figsize=size, squeeze=False, sharey=True)
+    for place, axis in enumerate(axes.flat):
+        if place >= len(names):
+            axis.axis("off")
+            continue
+        _lines(axis, found, names[place], methods, value or (lambda cell: cell.score.mean), bars=value is None)
+        axis.set_title(names[place], fontsize=10)
+        if value is None:
+            axis.set_ylim(-0.04, 1.04)
+        else:
+            axis.set_yscale("log")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncol=4, fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    figure.tight_layout(rect=(0, 0.09 if down > 1 else 0.14, 1, 1))
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return path
 
 
 def _lines(
@@ -130,9 +112,3 @@ def _lines(
     axis.set_xscale("log")
     axis.set_xlabel("tokens of the corpus", fontsize=8)
     axis.grid(alpha=0.25)
-
-
-def _saved(pyplot: Any, figure: Any, path: Path) -> Path:
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-    return path

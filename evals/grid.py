@@ -45,7 +45,7 @@ class Plan:
                 trials = self.trials if tokens < LONG_TOKENS else 1
                 for seed in range(self.seeds):
                     for trial in range(trials):
-                        yield family, family.make(tokens, seed * self.trials + trial), seed
+                        yield family, family.make(tokens, seed * trials + trial), seed
 
 
 QUICK = Plan(lengths=(2_000, 20_000), seeds=1, trials=1)
@@ -98,11 +98,14 @@ async def run(
     max_cost_usd: float | None = None,
     prices: PricesOption | None = None,
     chosen: Sequence[Method] | None = None,
+    called: str = "",
     truth_of: Callable[[Task], Any] = lambda task: task.truth,
     tell: Callable[[str], object] = lambda line: None,
 ) -> list[Row]:
-    """All rows. `latency`: of a virtual clock; None: seconds are as they passed. `truth_of`: what answers are scored
-    by, for the checks of the evaluation itself. `tell`: is told of each task.
+    """All rows.
+
+    `called` is put behind the names of methods. `latency` is that of a virtual clock; None: seconds are as they passed.
+    `truth_of` says what answers are scored by, for the checks of the evaluation itself. `tell` is told of each task.
     """
     bounds = Bounds(max_cost_usd, 10**12)
     limits = RLMLimits(max_total_tokens=None, max_sub_calls=5_000)
@@ -122,7 +125,7 @@ async def run(
                     family.name,
                     task.tokens,
                     seed,
-                    method.name,
+                    f"{method.name}{called}",
                     score,
                     attempt.status,
                     attempt.answer[:200],

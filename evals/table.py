@@ -10,7 +10,8 @@ from typing import NamedTuple
 from evals.grid import Row
 from evals.statistics import Mean, mean_of
 
-ALL = "all families"
+BY_CODE, BY_READING = "found or counted by code", "told only by reading"
+"""Groups of families. They are summed up apart: those that only reading tells are not made as long."""
 
 
 class Cell(NamedTuple):
@@ -28,12 +29,16 @@ class Cell(NamedTuple):
 
 
 def cells(rows: Sequence[Row]) -> dict[tuple[str, int, str], Cell]:
-    """By family, length and method; ALL has the mean over the families that have that length."""
+    """By family, length and method; and by group, length and method."""
     groups: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.family, row.tokens, row.method].append(row)
-        groups[ALL, row.tokens, row.method].append(row)
+        groups[group_of(row.family), row.tokens, row.method].append(row)
     return {key: _cell(group) for key, group in groups.items()}
+
+
+def group_of(family: str) -> str:
+    return BY_READING if "by meaning" in family else BY_CODE
 
 
 def _cell(rows: Sequence[Row]) -> Cell:
@@ -59,7 +64,8 @@ def markdown(rows: Sequence[Row], reader: str) -> str:
     found = cells(rows)
     methods = list(dict.fromkeys(row.method for row in rows))
     keys = dict.fromkeys((family, tokens) for family, tokens, _ in found)
-    order = sorted(keys, key=lambda key: (key[0] == ALL, list(keys).index(key)))
+    places = {key: place for place, key in enumerate(keys)}
+    order = sorted(keys, key=lambda key: (key[0] in (BY_CODE, BY_READING), key[0] == BY_READING, places[key]))
     lines = [f"| {reader} | tokens | {' | '.join(methods)} |", "|---" * (len(methods) + 2) + "|"]
     for family, tokens in order:
         told = [_told(found.get((family, tokens, method))) for method in methods]

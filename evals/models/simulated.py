@@ -80,11 +80,12 @@ class WindowExceededError(Exception):
 class Simulated:
     """A LanguageModel for both roles. What its prompt is, it knows by the prompt.
 
-    `slips`: the share of a root LM's replies whose code raises.
+    `slips`: the share of a root LM's replies whose code raises, which it mends. `lost`: the share of its questions that
+    it writes no code for, and gives up on.
     """
 
-    def __init__(self, skill: Skill = USUAL, slips: float = 0.05) -> None:
-        self.skill, self._slips = skill, slips
+    def __init__(self, skill: Skill = USUAL, slips: float = 0.05, lost: float = 0.0) -> None:
+        self.skill, self._slips, self._lost = skill, slips, lost
         self.model = self.name = "simulated"
         self.max_input_tokens = skill.window
         self.longest = 0
@@ -97,7 +98,7 @@ class Simulated:
             raise WindowExceededError(tokens, self.skill.window)
         self.longest = max(self.longest, tokens)
         if "```repl" in messages[0].content:
-            reply = coded(messages, prompt, self._slips)
+            reply = coded(messages, prompt, self._slips, self._lost)
         else:
             reply = read(messages, PromptEye(prompt, self.skill))
         usage = Usage(input_tokens=max(1, tokens), output_tokens=max(1, len(reply) // CHARS_PER_TOKEN))
@@ -135,9 +136,11 @@ def read(messages: Sequence[Message], eye: PromptEye) -> str:
     return family.answer(question, notes) or "unknown"
 
 
-def coded(messages: Sequence[Message], prompt: str, slips: float) -> str:
+def coded(messages: Sequence[Message], prompt: str, slips: float, lost: float) -> str:
     """The reply of a root LM: all that there is to do is in one step, and is done again where that raised."""
     _, question = asked_in(messages[1].content)
+    if Random(_digest(f"{question} lost?")).random() < lost:
+        return "FINAL(I do not know.)"
     depth = int("llm_query" in messages[0].content)
     slipped = Random(_digest(f"{prompt} slips?")).random() < slips
     slip = "print(no_such_name)\n" if slipped else ""

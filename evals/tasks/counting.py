@@ -28,7 +28,7 @@ class Counting:
 
     @property
     def most_tokens(self) -> int:
-        return 10_000_000 if self.labelled else 500_000
+        return 10_000_000 if self.labelled else 512_000
 
     def make(self, tokens: int, seed: int) -> Task:
         rng = chance(self.name, tokens, seed)

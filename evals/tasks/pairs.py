@@ -21,7 +21,7 @@ _NOTE = re.compile(r"user (\d+) has (\w+) (\d+)")
 @dataclass(frozen=True)
 class Pairs:
     name: str = "pairs by meaning"
-    most_tokens: int = 500_000
+    most_tokens: int = 512_000
 
     def make(self, tokens: int, seed: int) -> Task:
         rng = chance(self.name, tokens, seed)

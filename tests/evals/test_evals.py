@@ -16,7 +16,7 @@ from evals.__main__ import main
 from evals.grid import Row, read_rows, write_rows
 from evals.models.recorded import NoRecordError, Recorded, Replayed
 from evals.models.simulated import PERFECT, Simulated
-from evals.table import ALL, cells, markdown
+from evals.table import BY_CODE, cells, markdown
 from rlm_integrations import Message
 
 
@@ -28,13 +28,13 @@ def test_the_quick_form_has_a_row_for_each_task_and_method(tmp_path: Path, capsy
     main(["--quick", "--without-charts", "--out", str(tmp_path), "--lengths", "2000"])
     rows = read_rows(tmp_path / "rows.jsonl")
     assert len({row.family for row in rows}) == 7
-    assert len(rows) == 7 * 7
+    assert len(rows) == 7 * (7 + 2)
     assert {row.status for row in rows} == {"answered"}
     assert all(0.0 <= row.score <= 1.0 and row.seconds > 0.4 and row.calls > 0 for row in rows)
     table = (tmp_path / "table.md").read_text()
     assert capsys.readouterr().out == table
     assert table.startswith("| simulated reader | tokens | direct, cut to fit |")
-    assert "| all families | 2,000 |" in table
+    assert "| told only by reading | 2,000 |" in table
 
 
 def test_a_table_tells_truncation_from_error_and_has_intervals() -> None:
@@ -43,7 +43,7 @@ def test_a_table_tells_truncation_from_error_and_has_intervals() -> None:
     found = cells(rows)
     assert (found["one needle", 8_000, "direct"].truncated, found["one needle", 8_000, "direct"].failed) == (1.0, 0.0)
     assert (found["one needle", 8_000, "map"].truncated, found["one needle", 8_000, "map"].failed) == (0.0, 1.0)
-    assert found[ALL, 8_000, "RLM"].score == (1.0, (1.0, 1.0))
+    assert found[BY_CODE, 8_000, "RLM"].score == (1.0, (1.0, 1.0))
     assert "| one needle | 8,000 | 50 (0–100)† | 100 (100–100) | 0 |" in markdown(rows, "simulated reader")
 
 
