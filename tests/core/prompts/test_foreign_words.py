@@ -310,8 +310,10 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.answer_unresolved.maps": lambda words: unresolved(words, ready=True),
     "nudge_misfit.why": misfit_of_a_plain_reply,
     "direct.misfit.why": lambda words: misfit_of_a_plain_reply(words, direct=True),
-    "direct.docs.whole": lambda words: texts_told(Corpus.of([Document(words[:400], words, {"k": words[:400]})]), KEY),
-    "direct.str.whole": lambda words: texts_told(Corpus.of(words or "x"), KEY),
+    "direct.docs.whole": lambda words: texts_told(
+        Corpus.of([Document(words[:400], words[:400], {"k": words[:400]})]), KEY
+    ),
+    "direct.str.whole": lambda words: texts_told(Corpus.of(words[:400] or "x"), KEY),
     "nudge_unresolved.why": unresolved_of_a_plain_reply,
     "last_call.draft": last_call,
     "last_call.question": lambda words: last_call(question=words),
