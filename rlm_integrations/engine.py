@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
 from rlm_integrations.core.calls.model_path import check_model
-from rlm_integrations.core.calls.prices import PricesOption, Pricing, check_cost_is_known, read_prices
+from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.calls.sync_bridge import run_blocking
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.sub_calls import AroundSubCall
-from rlm_integrations.core.host.sub_tools import SubTool, offered, read_sub_tools
+from rlm_integrations.core.host.sub_tools import SubTool, offered
 from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
 from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.run.arguments import (
+    check_choice,
+    check_functions,
+    check_texts,
+    checked_run_id,
+    read_sub_tools_within,
+)
 from rlm_integrations.core.run.bulk import BulkRun, OnResult
 from rlm_integrations.core.run.checks import Verifier, read_verify
 from rlm_integrations.core.run.plan import AroundChild, AroundStep, OnEvent, RunPlan
 from rlm_integrations.core.run.python_tool import with_python, with_python_where_it_can
-from rlm_integrations.core.run.tree import RunTree
-from rlm_integrations.core.run.twice import TwiceRun
+from rlm_integrations.core.run.streaming import streamed
+from rlm_integrations.core.run.twice import new_run
+from rlm_integrations.core.run.within_session import answer_in, check_sessions
 from rlm_integrations.core.sandbox import Sandbox
-from rlm_integrations.core.session.memory import Asking, SessionMemory
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.pricing.choose import resolve_prices
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.session import RLMSession
 
@@ -118,38 +125,26 @@ class RLMEngine(Generic[AnswerT]):
         check_model(llm, "llm")
         if sub_llm is not None:
             check_model(sub_llm, "sub_llm")
-        if on_limit not in ("answer", "raise"):
-            raise InvalidArgumentError(f'on_limit: {on_limit!r} is unknown; pass "answer" or "raise"')
-        if protocol not in ("fence", "tool"):
-            raise InvalidArgumentError(f'protocol: {protocol!r} is unknown; pass "fence" or "tool"')
-        if route not in ("rlm", "auto"):
-            raise InvalidArgumentError(f'route: {route!r} is unknown; pass "rlm" or "auto"')
-        _check_text(system_prompt, "system_prompt")
-        _check_text(instructions, "instructions")
-        _check_function(on_event, "on_event", "event")
-        _check_function(around_step, "around_step", "iteration, code, execute")
-        _check_function(around_child, "around_child", "prompt, execute")
-        _check_function(around_sub_call, "around_sub_call", "prompt, execute")
-        _check_function(ends_run, "ends_run", "error")
+        check_choice(on_limit, "on_limit", "answer", "raise")
+        check_choice(protocol, "protocol", "fence", "tool")
+        check_choice(route, "route", "rlm", "auto")
+        check_texts(system_prompt=system_prompt, instructions=instructions)
+        check_functions(
+            on_event=on_event,
+            around_step=around_step,
+            around_child=around_child,
+            around_sub_call=around_sub_call,
+            ends_run=ends_run,
+        )
         bounds, sub = RLMLimits.of(limits), sub_llm or llm
-        root_prices, sub_prices = read_prices(prices, "llm"), read_prices(prices, "sub_llm")
-        if sub_prices is None and _served_by(sub) is _served_by(llm):
-            sub_prices = root_prices
-        check_cost_is_known(bounds, "llm", llm, root_prices)
-        if bounds.max_depth and bounds.max_sub_calls:
-            check_cost_is_known(bounds, "sub_llm", sub, sub_prices)
-        for_sub_lms = read_sub_tools(sub_tools)
-        if for_sub_lms and not (bounds.max_depth and bounds.max_sub_calls):
-            none = "max_sub_calls" if bounds.max_depth else "max_depth"
-            raise InvalidArgumentError(
-                f"sub_tools: no sub-LM would call them, for {none} is 0; raise it, or leave them out"
-            )
+        root_prices, sub_prices = resolve_prices(prices, bounds, llm, sub)
+        for_sub_lms = read_sub_tools_within(bounds, sub_tools)
         checks, twice = read_verify(verify)
         self._plan = RunPlan(
             root=llm,
             sub=sub,
-            root_prices=_pricing(root_prices, llm),
-            sub_prices=_pricing(sub_prices, sub),
+            root_prices=root_prices,
+            sub_prices=sub_prices,
             limits=bounds,
             sandbox=resolve_sandbox(sandbox),
             tools=read_tools(tools),
@@ -186,14 +181,14 @@ class RLMEngine(Generic[AnswerT]):
         KeyboardInterrupt of Ctrl-C, whatever else a signal handler raises (a job queue's soft time limit, for one), and
         the CancelledError of `arun` have a `.result` as well: what was done so far.
         """
-        run = new_run(self._plan, question, context, sync=True, run_id=self._checked(run_id))
+        run = new_run(self._plan, question, context, sync=True, run_id=checked_run_id(run_id, self._plan.journal))
         return run_blocking(run.perform)
 
     async def arun(
         self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
     ) -> RLMResult[AnswerT]:
         """Answer the question over the context, on the caller's event loop. Raises as `run` does."""
-        run = new_run(self._plan, question, context, sync=False, run_id=self._checked(run_id))
+        run = new_run(self._plan, question, context, sync=False, run_id=checked_run_id(run_id, self._plan.journal))
         return await run.perform()
 
     def map(
@@ -222,7 +217,7 @@ class RLMEngine(Generic[AnswerT]):
         What ends the job is raised at once: InvalidArgumentError, a JournalError, what `ends_run` lets through or
         `on_result` raises, and Ctrl-C, as in `run`. It has `.results` too, with None where there was no result yet.
         """
-        return run_blocking(self._bulk(questions, context, concurrency, on_result, sync=True).perform)
+        return run_blocking(BulkRun(self._plan, questions, context, concurrency, on_result, sync=True).perform)
 
     async def amap(
         self,
@@ -233,22 +228,7 @@ class RLMEngine(Generic[AnswerT]):
         on_result: OnResult | None = None,
     ) -> list[RLMResult[AnswerT]]:
         """`map`, on the caller's event loop. Cancelling it ends the runs that are open."""
-        return await self._bulk(questions, context, concurrency, on_result, sync=False).perform()
-
-    def _bulk(
-        self,
-        questions: Iterable[str | Sequence[Message]],
-        context: object,
-        concurrency: int,
-        on_result: OnResult | None,
-        *,
-        sync: bool,
-    ) -> BulkRun:
-        def ask(question: str | Sequence[Message], corpus: object) -> Coroutine[Any, Any, RLMResult[Any]]:
-            return new_run(self._plan, question, corpus, sync=sync).perform()
-
-        chars = self._plan.limits.message_chars
-        return BulkRun(ask, questions, context, concurrency, chars, on_result, sync=sync)
+        return await BulkRun(self._plan, questions, context, concurrency, on_result, sync=False).perform()
 
     def session(self, context: object = None, *, id: str | None = None) -> RLMSession[AnswerT]:
         """Questions one after another over the context and one REPL; see RLMSession.
@@ -260,7 +240,7 @@ class RLMEngine(Generic[AnswerT]):
 
         Raises InvalidArgumentError where the engine has a journal, which holds no variables of a REPL.
         """
-        self._check_sessions()
+        check_sessions(self._plan)
         return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)
 
     def ask_in(
@@ -277,9 +257,10 @@ class RLMEngine(Generic[AnswerT]):
         """
         if session is None:
             return self.run(question, context, run_id=run_id)
-        self._check_sessions()
+        checked_run_id(run_id, self._plan.journal)
+        check_sessions(self._plan)
         with session.asking() as asking:
-            return run_blocking(lambda: self._answer_in(session, question, context, asking, sync=True))
+            return run_blocking(lambda: answer_in(session, self._plan, question, context, asking, sync=True))
 
     async def aask_in(
         self,
@@ -292,42 +273,10 @@ class RLMEngine(Generic[AnswerT]):
         """For integrations: `RLMSession.aask`, likewise."""
         if session is None:
             return await self.arun(question, context, run_id=run_id)
-        self._check_sessions()
+        checked_run_id(run_id, self._plan.journal)
+        check_sessions(self._plan)
         with session.asking() as asking:
-            return await self._answer_in(session, question, context, asking, sync=False)
-
-    def _check_sessions(self) -> None:
-        if self._plan.journal is not None:
-            raise InvalidArgumentError(
-                "journal: it keeps single questions, not sessions, whose REPL goes on from one to the next; leave it "
-                "out, or ask each question by run() or arun()"
-            )
-        if self._plan.twice is not None:
-            raise InvalidArgumentError(
-                "verify: Twice has blind runs, and a session one REPL, where the second would see what the first left; "
-                "ask without a session, or leave Twice out"
-            )
-
-    async def _answer_in(
-        self,
-        session: SessionMemory,
-        question: str | Sequence[Message],
-        context: object,
-        asking: Asking,
-        *,
-        sync: bool,
-    ) -> RLMResult[AnswerT]:
-        async with asking.turn():
-            session.check()
-            return await RunTree(self._plan, question, context, sync=sync, session=session).perform()
-
-    def _checked(self, run_id: str | None) -> str | None:
-        if run_id is not None and self._plan.journal is None:
-            raise InvalidArgumentError('run_id: it names a run in a journal; pass journal="runs.sqlite" to the engine')
-        _check_text(run_id, "run_id")
-        if run_id is not None and not run_id.strip():
-            raise InvalidArgumentError(f"run_id: {run_id!r:.80} names nothing; name the run, or leave it out")
-        return run_id
+            return await answer_in(session, self._plan, question, context, asking, sync=False)
 
     async def astream(
         self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
@@ -336,60 +285,8 @@ class RLMEngine(Generic[AnswerT]):
 
         Closing the iterator early ends the run. Raises as `run` does, after the last event.
         """
-        named = self._checked(run_id)
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        plan = replace(self._plan, on_event=_tee(self._plan.on_event, queue))
-
-        async def perform() -> None:
-            try:
-                await new_run(plan, question, context, sync=False, run_id=named).perform()
-            finally:
-                queue.put_nowait(None)
-
-        task = asyncio.create_task(perform())
-        try:
-            while (event := await queue.get()) is not None:
+        async with aclosing(
+            streamed(self._plan, question, context, checked_run_id(run_id, self._plan.journal))
+        ) as events:
+            async for event in events:
                 yield event
-            await task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-def new_run(
-    plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool, run_id: str | None = None
-) -> RunTree | TwiceRun:
-    """What performs the plan for the question. Raises InvalidArgumentError for a wrong one."""
-    return (RunTree if plan.twice is None else TwiceRun)(plan, question, context, sync=sync, run_id=run_id)
-
-
-def _pricing(prices: Pricing | Literal["reported", "genai"] | None, model: LanguageModel) -> Pricing | None:
-    """Raises MissingExtraError where genai-prices is not installed and wanted."""
-    if prices == "genai":
-        from rlm_integrations.pricing.genai import GenaiPricing  # a dependency of an extra's
-
-        return GenaiPricing(model)
-    return None if prices == "reported" else prices
-
-
-def _served_by(model: LanguageModel) -> object:
-    return getattr(model, "served_by", model)
-
-
-def _check_text(value: object, argument: str) -> None:
-    if value is not None and not isinstance(value, str):
-        raise InvalidArgumentError(f"{argument}: {type(value).__name__} given; pass a str, or leave it out")
-
-
-def _check_function(value: object, argument: str, called_with: str) -> None:
-    if value is not None and not callable(value):
-        given = type(value).__name__
-        raise InvalidArgumentError(f"{argument}: {given} given; pass a function({called_with}), or leave it out")
-
-
-def _tee(on_event: OnEvent | None, queue: asyncio.Queue[Event | None]) -> OnEvent:
-    def put(event: Event) -> Awaitable[None] | None:
-        queue.put_nowait(event)
-        return None if on_event is None else on_event(event)
-
-    return put

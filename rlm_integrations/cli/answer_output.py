@@ -55,6 +55,7 @@ def result_json(result: RLMResult[Any], corpus: Corpus | None = None) -> dict[st
         ],
         "sources": [without_lone_surrogates(document_id) for document_id in result.sources],
         "usage": result.usage.model_dump(mode="json"),
+        **({} if trace.journal is None else {"replayed_usage": trace.replayed_usage.model_dump(mode="json")}),
         "iterations": trace.iteration_count,
         "sub_calls": trace.sub_call_count,
         "seconds": round(trace.seconds, 3),

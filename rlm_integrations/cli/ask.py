@@ -27,8 +27,8 @@ from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.files.finding import STDIN
 from rlm_integrations.openai import OpenAIModel
+from rlm_integrations.terminal.amounts import token_words
 from rlm_integrations.terminal.live_view import LiveView
-from rlm_integrations.terminal.run_view import token_words
 from rlm_integrations.terminal.streams import say
 
 _WAYS = {"direct": "Answered directly", "rlm": "Answered by code"}

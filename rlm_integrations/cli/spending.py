@@ -9,9 +9,9 @@ import typer
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.trace.events import Event, SubCallsReserved
 from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.terminal.amounts import batch_words
 from rlm_integrations.terminal.console import progress_console
 from rlm_integrations.terminal.live_view import LiveView
-from rlm_integrations.terminal.run_view import batch_words
 
 
 class Spending:

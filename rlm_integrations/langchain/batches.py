@@ -6,12 +6,16 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list
 
 from rlm_integrations.core.calls.sync_bridge import given_up_together
+from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.journal.samples import sample
+from rlm_integrations.langchain.named_runs import samples
 
 InputT = TypeVar("InputT")
 OutputT = TypeVar("OutputT")
@@ -26,7 +30,8 @@ class BoundedBatches(Runnable[InputT, OutputT]):
     """The batch methods of a runnable whose runs are large.
 
     Each has at most `max_concurrency` of the config open at once, or 8. Where a batch ends early (one run failed,
-    its consumer stopped, a signal handler raised) the runs that are still open are ended.
+    its consumer stopped, a signal handler raised) the runs that are still open are ended. With a journal, equal inputs
+    are samples of their own: the third of five stays the third when the batch is made again.
     """
 
     def batch(
@@ -63,13 +68,15 @@ class BoundedBatches(Runnable[InputT, OutputT]):
 
         def answer(place: int) -> tuple[int, Any]:
             try:
-                return place, self.invoke(inputs[place], configs[place], **kwargs)
+                with sample(numbers[place]):
+                    return place, self.invoke(inputs[place], configs[place], **kwargs)
             except Exception as error:
                 if return_exceptions:
                     return place, error
                 raise
 
         configs = get_config_list(config, len(inputs))
+        numbers = samples(inputs, configs, journal=self._has_journal())
         if len(inputs) == 1:
             yield answer(0)
         if len(inputs) <= 1:
@@ -114,13 +121,16 @@ class BoundedBatches(Runnable[InputT, OutputT]):
         async def answer(place: int) -> tuple[int, Any]:
             async with slots:
                 try:
-                    return place, await self.ainvoke(inputs[place], configs[place], **kwargs)
+                    with sample(numbers[place]):
+                        return place, await self.ainvoke(inputs[place], configs[place], **kwargs)
                 except Exception as error:
                     if return_exceptions:
                         return place, error
                     raise
 
         configs = get_config_list(config, len(inputs))
+        number = partial(samples, inputs, configs, journal=self._has_journal())
+        numbers = await in_thread(number) if self._has_journal() else number()
         slots = asyncio.Semaphore(_at_once(configs))
         runs = [asyncio.create_task(answer(place)) for place in range(len(inputs))]
         try:
@@ -130,6 +140,9 @@ class BoundedBatches(Runnable[InputT, OutputT]):
             for run in runs:
                 run.cancel()
             await asyncio.gather(*runs, return_exceptions=True)
+
+    def _has_journal(self) -> bool:
+        return cast(Any, self).journal is not None
 
 
 def _at_once(configs: Sequence[RunnableConfig]) -> int:

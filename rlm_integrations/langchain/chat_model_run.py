@@ -49,6 +49,13 @@ class ChatModelRun:
         return cls(run_id, _child_config(config, run_id, manager)), begun
 
 
+def handed_on(config: RunnableConfig | None) -> RunnableConfig:
+    """The config that is going on, with what of a call's own LangChain's `invoke` of a chat model keeps to itself."""
+    own = ensure_config(config)
+    kept: RunnableConfig = {"configurable": own["configurable"], "max_concurrency": own.get("max_concurrency")}  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    return {**ensure_config(), **kept}
+
+
 class RLMWithinChatModel(RLMRunnable):
     """An RLMRunnable that answers without a run of its own: what it calls are children of a chat model's run."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from langchain_core.caches import BaseCache
@@ -13,6 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import set_config_context
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from typing_extensions import Unpack
 
@@ -21,7 +24,7 @@ from rlm_integrations.langchain.arguments import EngineArguments, RunnableOption
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.bound_tools import PROFILE, bound_output
 from rlm_integrations.langchain.callback_usage import result_with_usage, with_usage, without_usage
-from rlm_integrations.langchain.chat_model_run import ChatModelRun, RLMWithinChatModel
+from rlm_integrations.langchain.chat_model_run import ChatModelRun, RLMWithinChatModel, handed_on
 from rlm_integrations.langchain.language_model import model_name, token_counter
 from rlm_integrations.langchain.outputs import MessageOutput, read_output
 from rlm_integrations.langchain.response import message_chunks
@@ -186,6 +189,30 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """As `generate`."""
         return result_with_usage(await super().agenerate(*args, **kwargs))
+
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer, in sync code."""
+        with set_config_context(handed_on(config)) as context:
+            return context.run(partial(super().invoke, input, config, stop=stop, **kwargs))
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer, on the caller's event loop."""
+        with set_config_context(handed_on(config)) as context:
+            return await asyncio.create_task(super().ainvoke(input, config, stop=stop, **kwargs), context=context)
 
     def stream(
         self,

@@ -60,7 +60,7 @@ class RunCallbacks:
         self._sync = sync
         self._sub_calls = 0
         self._failed_sub_calls = 0
-        self._usage = Usage()
+        self._paid_tokens = self._replayed_tokens = 0
 
     async def around_step(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
         """Show a step as a tool run; what its code calls becomes a child of that."""
@@ -116,16 +116,17 @@ class RunCallbacks:
         """Dispatch `rlm_iteration` at the start of each iteration, and `rlm_check` when a check of `verify` has looked
         at an answer; then tell the user's own handler."""
         if isinstance(event, RootReplied):
-            self._usage += event.usage
+            self._count(event.usage, event.usage if event.replayed else Usage())
             self._sub_calls += bool(event.node)
         elif isinstance(event, FoldEnded):
-            self._usage += event.fold.call.usage
+            call = event.fold.call
+            self._count(call.usage, call.usage if call.replayed else Usage())
             self._sub_calls += bool(event.node)
         elif isinstance(event, SubCallEnded):
             # each reply of a child's root LM is counted above
             self._sub_calls += event.call.model_calls if event.call.child is None else 0
             self._failed_sub_calls += event.call.error is not None
-            self._usage += event.call.usage
+            self._count(event.call.usage, event.call.replayed_usage)
         elif isinstance(event, IterationStarted) and not event.node:
             progress = self._progress(event)
             await adispatch_custom_event(EVENT_NAME, progress, config=self._config)
@@ -137,12 +138,18 @@ class RunCallbacks:
         if self._on_event is not None:
             await tell(self._on_event, event, sync=self._sync)
 
+    def _count(self, usage: Usage, replayed: Usage) -> None:
+        self._paid_tokens += usage.total_tokens - replayed.total_tokens
+        self._replayed_tokens += replayed.total_tokens
+
     def _progress(self, event: IterationStarted) -> dict[str, int]:
-        """What the run has consumed before this iteration."""
+        """What the run has paid for before this iteration, and apart from it what came from its journal."""
+        replayed = {"replayed_tokens": self._replayed_tokens} if self._replayed_tokens else {}
         return {
             "iteration": event.iteration,
             "max_iterations": event.max_iterations,
             "sub_calls": self._sub_calls,
             "failed_sub_calls": self._failed_sub_calls,
-            "total_tokens": self._usage.total_tokens,
+            "total_tokens": self._paid_tokens,
+            **replayed,
         }

@@ -30,7 +30,7 @@ class ShownBriefly(dict[str, Any]):
 
 
 def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, typed: bool) -> AIMessage:
-    """The answer as text, the usage of the whole tree, and under `response_metadata["rlm"]` what led to it.
+    """The answer as text, what the whole tree paid for as its usage, and in `response_metadata["rlm"]` what led to it.
 
     A typed answer is JSON text, and the object itself `additional_kwargs["parsed"]`.
     """
@@ -40,7 +40,7 @@ def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, type
     return AIMessage(
         content=result.text,
         id=f"rlm-{run_id}",
-        usage_metadata=to_usage_metadata(result.usage),
+        usage_metadata=to_usage_metadata(result.trace.paid_usage),
         response_metadata={"rlm": report},
         additional_kwargs={"parsed": result.answer} if typed else {},
     )
@@ -60,7 +60,7 @@ def bounded_report(result: RLMResult[Any], trace: TraceDetail) -> dict[str, Any]
 
 def bounded_message(result: RLMResult[Any], trace: TraceDetail) -> AIMessage:
     """The message of a run that failed: its draft, its usage, and what `bounded_report` says."""
-    usage = to_usage_metadata(result.usage)
+    usage = to_usage_metadata(result.trace.paid_usage)
     return AIMessage(result.text, usage_metadata=usage, response_metadata={"rlm": bounded_report(result, trace)})
 
 

@@ -34,6 +34,7 @@ from rlm_integrations.langchain.injected_arguments import check_within_graph
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.listeners import hearing_whole
+from rlm_integrations.langchain.named_runs import run_name
 from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutput, Output, SourcesOutput, read_output
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, holds_blocks, read_run_input
@@ -44,9 +45,6 @@ from rlm_integrations.langchain.tools import as_functions
 from rlm_integrations.langchain.wrapped import KeepsTool
 
 T = TypeVar("T")
-
-_RUN_ID = "rlm_run_id"
-"""What a config calls the name of a run in the journal; its `run_id` is for tracers."""
 
 
 class RLMRunnable(
@@ -287,7 +285,7 @@ class RLMRunnable(
         return sessions.of(named, asked.context, RunContext, self.limits.max_sessions)
 
     def _run_id(self, config: RunnableConfig) -> str | None:
-        return None if self.journal is None else session_id(config, _RUN_ID)
+        return run_name(config, journal=self.journal is not None)
 
     def _callbacks(self, config: RunnableConfig, output: Output, *, sync: bool) -> RunCallbacks:
         return RunCallbacks(config, self.on_event, output.progress_writer(), sync=sync)

@@ -31,6 +31,8 @@ class RLMRootReplyEvent(_RLMEvent):
 
     iteration: int
     reply: str
+    replayed: bool = False
+    """Whether it came from the journal: nothing was sent, or paid for."""
 
     @classmethod
     def class_name(cls) -> str:
@@ -59,6 +61,8 @@ class RLMSubCallEvent(_RLMEvent):
     prompt: str
     reply: str | None
     error: str | None
+    replayed: bool = False
+    """Whether it came from the journal: nothing was sent, or paid for."""
 
     @classmethod
     def class_name(cls) -> str:
@@ -74,6 +78,8 @@ class RLMToolCallEvent(_RLMEvent):
     arguments: str
     result: str | None
     error: str | None
+    replayed: bool = False
+    """Whether it came from the journal: nothing was sent, or paid for."""
 
     @classmethod
     def class_name(cls) -> str:
@@ -100,7 +106,9 @@ def instrumentation_event(event: events.Event) -> BaseEvent | None:
         case events.IterationStarted():
             return RLMIterationStartEvent(node=node, iteration=event.iteration, max_iterations=event.max_iterations)
         case events.RootReplied():
-            return RLMRootReplyEvent(node=node, iteration=event.iteration, reply=event.reply[:_TEXT_CHARS])
+            return RLMRootReplyEvent(
+                node=node, iteration=event.iteration, reply=event.reply[:_TEXT_CHARS], replayed=event.replayed
+            )
         case events.CodeEnded():
             execution = event.execution
             return RLMCodeExecutionEvent(
@@ -120,6 +128,7 @@ def instrumentation_event(event: events.Event) -> BaseEvent | None:
                 prompt=call.prompt[:_TEXT_CHARS],
                 reply=None if call.reply is None else call.reply[:_TEXT_CHARS],
                 error=call.error,
+                replayed=call.replayed == call.requests > 0,
             )
         case events.CheckEnded(check=check):
             return RLMAnswerCheckEvent(
@@ -138,6 +147,7 @@ def instrumentation_event(event: events.Event) -> BaseEvent | None:
                 arguments=made.arguments,
                 result=made.result,
                 error=made.error,
+                replayed=made.replayed,
             )
         case _:
             return None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from opentelemetry.util.types import AttributeValue
 
+from rlm_integrations.core.trace.call_records import ModelCall
+from rlm_integrations.core.trace.events import RootReplied
 from rlm_integrations.core.usage import Usage
 
 Attributes = dict[str, AttributeValue]
@@ -31,8 +33,20 @@ def of_usage(usage: Usage) -> Attributes:
     return told
 
 
-def of_reply(model: str | None, usage: Usage, finish: str | None, *, cached: bool) -> Attributes:
-    told = of_usage(usage)
+def of_replayed(usage: Usage) -> Attributes:
+    """Of what came from the journal, which nobody who adds up usage may take for paid."""
+    return {
+        "rlm.replayed": True,
+        "rlm.replayed_usage.input_tokens": usage.input_tokens,
+        "rlm.replayed_usage.output_tokens": usage.output_tokens,
+    }
+
+
+def of_reply(
+    model: str | None, usage: Usage, finish: str | None, *, cached: bool, replayed: Usage | None = None
+) -> Attributes:
+    """`usage` is what was paid for; `replayed` came from the journal, None where nothing did."""
+    told = of_usage(usage) if replayed is None else of_usage(usage) | of_replayed(replayed)
     if model:
         told |= {"gen_ai.request.model": model, "gen_ai.response.model": model}
     if finish:
@@ -40,6 +54,11 @@ def of_reply(model: str | None, usage: Usage, finish: str | None, *, cached: boo
     if cached:
         told["rlm.cached"] = True
     return told
+
+
+def of_root_reply(said: RootReplied | ModelCall) -> Attributes:
+    paid, replayed = (Usage(), said.usage) if said.replayed else (said.usage, None)
+    return of_reply(said.model, paid, said.finish, cached=said.cached, replayed=replayed)
 
 
 def message(role: str, content: str) -> str:

@@ -30,7 +30,16 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import RLMTrace
-from rlm_integrations.otel.attributes import Attributes, cut, layers, message, of_reply, of_usage
+from rlm_integrations.otel.attributes import (
+    Attributes,
+    cut,
+    layers,
+    message,
+    of_replayed,
+    of_reply,
+    of_root_reply,
+    of_usage,
+)
 from rlm_integrations.otel.parents import outer_context
 
 Path = tuple[int, ...]
@@ -140,7 +149,7 @@ class RunSpans:
 
     def _replied(self, event: RootReplied) -> None:
         call = self._calls.pop(event.node)
-        told = of_reply(event.model, event.usage, event.finish, cached=event.cached)
+        told = of_root_reply(event)
         if self._contents:
             told["gen_ai.output.messages"] = message("assistant", event.reply)
         if event.model:
@@ -160,7 +169,7 @@ class RunSpans:
 
     def _end_fold(self, event: FoldEnded) -> None:
         fold, said = self._folds.pop(event.node), event.fold.call
-        told = of_reply(said.model, said.usage, said.finish, cached=said.cached)
+        told = of_root_reply(said)
         if self._contents and event.fold.reply:
             told["gen_ai.output.messages"] = message("assistant", event.fold.reply)
         if said.model:
@@ -221,7 +230,9 @@ class RunSpans:
         if said.child is not None:
             told = self._outcome(said.child)
         else:
-            told = of_reply(said.model, said.usage, said.finish, cached=said.cached)
+            replayed = said.replayed_usage if said.replayed else None
+            paid = said.usage - said.replayed_usage
+            told = of_reply(said.model, paid, said.finish, cached=said.cached, replayed=replayed)
             if said.model:
                 call.span.update_name(f"chat {said.model}")
         if self._contents and said.reply:
@@ -243,6 +254,8 @@ class RunSpans:
         told: Attributes = {}
         if self._contents and event.call.result is not None:
             told["gen_ai.tool.call.result"] = event.call.result
+        if event.call.replayed:
+            told["rlm.replayed"] = True
         error = event.call.error
         self._host_calls.pop(event.number).end(told, None if error is None else self._error(error))
 
@@ -274,8 +287,12 @@ class RunSpans:
         return told
 
     def _outcome(self, trace: RLMTrace) -> Attributes:
+        replayed = trace.replayed_usage
+        journal: Attributes = {} if trace.journal is None else {"rlm.journal": trace.journal}
         return {
-            **of_usage(trace.usage),
+            **of_usage(trace.usage - replayed),
+            **(of_replayed(replayed) if replayed.total_tokens else {}),
+            **journal,
             "rlm.iterations": trace.iteration_count,
             "rlm.sub_calls": trace.sub_call_count,
             "rlm.failed_sub_calls": trace.failed_sub_call_count,

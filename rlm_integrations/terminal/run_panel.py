@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from rlm_integrations.terminal.run_view import RunView, SubCallCounts, child_line, duration
+from rlm_integrations.terminal.amounts import SubCallCounts, duration
+from rlm_integrations.terminal.run_view import RunView, child_line
 
 _BAR_CELLS = 20
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -26,7 +27,7 @@ def panel(view: RunView, seconds: float, retries: str = "", *, ascii_only: bool 
         "pace": _pace(view, ascii_only=ascii_only),
         "children": _children(view),
         "retries": retries,
-        "tokens": view.tokens if view.usage.total_tokens else "",
+        "tokens": view.tokens if (view.usage + view.replayed).total_tokens else "",
         "cost": view.cost,
         "elapsed": duration(seconds),
     }

@@ -36,19 +36,9 @@ from rlm_integrations.core.trace.events import (
 )
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import number, one_line, plural
+from rlm_integrations.terminal.amounts import SubCallCounts, batch_words, duration, place, token_words
 
 _REASON_CHARS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class SubCallCounts:
-    reserved: int = 0
-    done: int = 0
-    failed: int = 0
-
-    def __str__(self) -> str:
-        failed = f" ({number(self.failed)} failed)" if self.failed else ""
-        return f"{number(self.done)} of {number(max(self.reserved, self.done))}{failed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +79,13 @@ class RunView:
     first_failure: str = ""
     """Why the first sub-call failed of those that did."""
     usage: Usage = field(default_factory=Usage)
-    """Of the run."""
+    """What the run has paid for."""
+    replayed: Usage = field(default_factory=Usage)
+    """What came from its journal, and was paid for before."""
     iteration_began: float = 0.0
     """When this iteration began, in the run's seconds."""
     iteration_usage: Usage = field(default_factory=Usage)
+    iteration_replayed: Usage = field(default_factory=Usage)
     objections: int = 0
     """How often a check refused the answer."""
     objections_before: int = 0
@@ -121,7 +114,7 @@ class RunView:
 
     @property
     def tokens(self) -> str:
-        return token_words(self.usage)
+        return token_words(self.usage, self.replayed)
 
     @property
     def cost(self) -> str:
@@ -132,7 +125,7 @@ def advance(view: RunView, event: Event) -> RunView:
     """The view after the event."""
     if event.node:
         children = {**view.children, event.node: _advanced(view.children.get(event.node, RunView()), event)}
-        view = replace(_after_usage(view, _spent(event)), children=children)
+        view = replace(_after_usage(view, event), children=children)
     else:
         view = _advanced(view, event)
     if isinstance(event, SubCallEnded) and (ended := (*event.node, event.call.number)) in view.children:
@@ -140,16 +133,21 @@ def advance(view: RunView, event: Event) -> RunView:
     return view
 
 
-def _spent(event: Event) -> Usage:
+def _spent(event: Event) -> tuple[Usage, Usage]:
+    """What the event tells of that was paid for, and what of that came from the journal instead."""
     match event:
         case RootReplied():
-            return event.usage
+            return _paid_or_not(event.usage, replayed=event.replayed)
         case FoldEnded():
-            return event.fold.call.usage
+            return _paid_or_not(event.fold.call.usage, replayed=event.fold.call.replayed)
         case SubCallEnded():
-            return event.call.usage
+            return event.call.usage - event.call.replayed_usage, event.call.replayed_usage
         case _:
-            return Usage()
+            return Usage(), Usage()
+
+
+def _paid_or_not(usage: Usage, *, replayed: bool) -> tuple[Usage, Usage]:
+    return (Usage(), usage) if replayed else (usage, Usage())
 
 
 def _advanced(view: RunView, event: Event) -> RunView:
@@ -175,9 +173,10 @@ def _advanced(view: RunView, event: Event) -> RunView:
                 objections_before=view.objections,
                 iteration_began=event.at,
                 iteration_usage=Usage(),
+                iteration_replayed=Usage(),
             )
         case RootReplied():
-            return replace(_after_usage(view, event.usage), phase="reading the reply")
+            return replace(_after_usage(view, event), phase="reading the reply")
         case CodeStarted():
             return replace(view, blocks=len(event.blocks), phase="running code")
         case SubCallsReserved():
@@ -194,15 +193,15 @@ def _advanced(view: RunView, event: Event) -> RunView:
             counts = replace(view.sub_calls, reserved=view.sub_calls.done)
             return replace(view, sub_calls=counts, raised=event.execution.error is not None, phase="code ended")
         case RunEnded():
-            return replace(view, usage=event.result.usage, phase="done")
+            return replace(_with_sums(view, event), phase="done")
         case RunFailed():
-            return replace(view, usage=event.result.usage, phase="failed")
+            return replace(_with_sums(view, event), phase="failed")
         case PromptShortened():
             return replace(view, phase="asking the root LM again, in fewer characters")
         case FoldStarted():
             return replace(view, phase="having the root LM sum up its older iterations")
         case FoldEnded():
-            return _after_usage(view, event.fold.call.usage)
+            return _after_usage(view, event)
         case Folded():
             return replace(view, phase="asking the root LM")
         case RootFailed():
@@ -222,25 +221,30 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return view
 
 
-def batch_words(event: SubCallsReserved) -> str:
-    """How many sub-calls, and about what they cost: "1,000 sub-calls, about $0.40"."""
-    cost = event.cost_usd
-    what = "at a cost that is unknown" if cost is None else f"about ${cost:.2f}" if cost >= 0.01 else "under $0.01"
-    return f"{plural(event.count, 'sub-call')}, {what}"
-
-
 def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
     before = view.sub_calls
     counts = replace(before, done=before.done + 1, failed=before.failed + (event.call.error is not None))
     waiting = view.phase if view.phase.startswith("waiting for ") else "waiting for sub-calls"
     phase = "running code" if counts.done >= counts.reserved else waiting
     first_failure = view.first_failure or event.call.error or ""
-    batch, view = replace(view.batch, at=event.at), _after_usage(view, event.call.usage)
+    batch, view = replace(view.batch, at=event.at), _after_usage(view, event)
     return replace(view, sub_calls=counts, batch=batch, phase=phase, first_failure=first_failure)
 
 
-def _after_usage(view: RunView, usage: Usage) -> RunView:
-    return replace(view, usage=view.usage + usage, iteration_usage=view.iteration_usage + usage)
+def _after_usage(view: RunView, event: Event) -> RunView:
+    paid, replayed = _spent(event)
+    return replace(
+        view,
+        usage=view.usage + paid,
+        replayed=view.replayed + replayed,
+        iteration_usage=view.iteration_usage + paid,
+        iteration_replayed=view.iteration_replayed + replayed,
+    )
+
+
+def _with_sums(view: RunView, event: RunEnded | RunFailed) -> RunView:
+    trace = event.result.trace
+    return replace(view, usage=trace.paid_usage, replayed=trace.replayed_usage)
 
 
 def iteration_line(view: RunView, ended: float) -> str:
@@ -253,7 +257,7 @@ def iteration_line(view: RunView, ended: float) -> str:
         parts.append("the code raised an error")
     if view.objections > view.objections_before:
         parts.append("a check refused the answer")
-    parts.append(f"tokens {token_words(view.iteration_usage)}")
+    parts.append(f"tokens {token_words(view.iteration_usage, view.iteration_replayed)}")
     parts.append(duration(ended - view.iteration_began))
     return f"{view.iteration_name}: {', '.join(parts)}"
 
@@ -272,11 +276,6 @@ def run_line(view: RunView, seconds: float) -> str:
     if view.sub_calls != SubCallCounts():
         parts.append(f"sub-calls {view.sub_calls}")
     return ", ".join(part for part in (*parts, view.cost, duration(seconds)) if part)
-
-
-def place(node: tuple[int, ...]) -> str:
-    """The node of a child as users read it: "2.1" is the first sub-call of the root's second."""
-    return ".".join(map(str, node))
 
 
 def failure_line(view: RunView) -> str:
@@ -298,17 +297,5 @@ def summary_line(view: RunView, seconds: float, retries: str = "") -> str:
     return ", ".join(part for part in parts if part)
 
 
-def token_words(usage: Usage) -> str:
-    about = "about " if usage.estimated_tokens else ""
-    return f"{about}{number(usage.input_tokens)} in, {number(usage.output_tokens)} out"
-
-
 def corpus_line(view: RunView) -> str:
     return f"corpus: {plural(view.documents, 'document')}, {plural(view.chars, 'character')}"
-
-
-def duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"

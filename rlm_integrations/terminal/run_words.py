@@ -10,8 +10,8 @@ from rich.text import Text
 from rlm_integrations.core.loop.code_calls import code_of
 from rlm_integrations.core.trace.events import CheckEnded, CodeEnded, Event, FoldEnded, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import CodeExecution
+from rlm_integrations.terminal.amounts import place
 from rlm_integrations.terminal.console import words
-from rlm_integrations.terminal.run_view import place
 
 _INDENT = "    "
 

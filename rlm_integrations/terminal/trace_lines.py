@@ -7,13 +7,12 @@ from rich.text import Text
 from rlm_integrations.core.trace.events import CodeEnded, FoldEnded, RootFailed, RootReplied
 from rlm_integrations.core.trace.records import Iteration, RLMTrace
 from rlm_integrations.core.wording import plural
+from rlm_integrations.terminal.amounts import SubCallCounts, place
 from rlm_integrations.terminal.console import sentence
 from rlm_integrations.terminal.run_view import (
     RunView,
-    SubCallCounts,
     failure_line,
     iteration_line,
-    place,
     summary_line,
 )
 from rlm_integrations.terminal.run_words import code_words, spelled_out
@@ -40,7 +39,8 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
         iterations=trace.iteration_count,
         sub_calls=SubCallCounts(done=trace.sub_call_count, failed=trace.failed_sub_call_count),
         first_failure=_first_failure(trace),
-        usage=trace.usage,
+        usage=trace.paid_usage,
+        replayed=trace.replayed_usage,
     )
     if view.first_failure:
         lines.append(sentence(failure_line(view)))
@@ -51,12 +51,14 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
 
 def _view(trace: RLMTrace, iteration: Iteration) -> RunView:
     execution = iteration.execution
-    usage = iteration.root_usage
+    replayed = iteration.replayed_root_usage
+    usage = iteration.root_usage - replayed
     view = RunView(
         iteration=iteration.number,
         max_iterations=trace.limits.max_iterations,
         iteration_began=iteration.call.start,
         iteration_usage=usage,
+        iteration_replayed=replayed,
     )
     if execution is None:
         return view
@@ -67,7 +69,8 @@ def _view(trace: RLMTrace, iteration: Iteration) -> RunView:
         raised=execution.error is not None,
         sub_calls=SubCallCounts(done=execution.sub_call_count, failed=execution.failed_sub_call_count),
         iteration_began=view.iteration_began,
-        iteration_usage=usage + execution.usage,
+        iteration_usage=usage + (execution.usage - execution.replayed_usage),
+        iteration_replayed=replayed + execution.replayed_usage,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 _CHUNK_CHARS_TO_PRINT = 8_000
@@ -54,7 +54,8 @@ class ReplSettings:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object: what `from_json` takes."""
-        return {**asdict(self), "tools": list(self.tools), "columns": [list(column) for column in self.columns]}
+        fields = {name: getattr(self, name) for name in self.__match_args__}  # asdict copies deeply
+        return {**fields, "tools": list(self.tools), "columns": [list(column) for column in self.columns]}
 
     @classmethod
     def from_json(cls, settings: dict[str, Any]) -> ReplSettings:

@@ -406,6 +406,7 @@ def test_a_journal_lets_the_same_command_go_on(ask: Ask, model_server: Any, tmp_
     assert again.stdout.split("\n\n")[0] == first.stdout.split("\n\n")[0]
     assert len(model_server.models["root"].requests) == len(model_server.models["sub"].requests) == 1
     assert "From the journal, paid for before: tokens " in again.stderr
+    assert "tokens 0 in, 0 out (replayed: " in again.stderr
     assert "From the journal" not in first.stderr
 
 

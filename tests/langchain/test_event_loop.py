@@ -13,6 +13,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.retrievers import BaseRetriever
 from langgraph.graph import START, MessagesState, StateGraph
 
+from rlm_integrations import Journal
 from rlm_integrations.langchain import RLMRunnable
 
 LOOK = "print(search('a', limit=3))"
@@ -77,3 +78,19 @@ async def test_a_node_never_blocks_its_graph(root_model: Callable[..., Any], sub
     graph = StateGraph(MessagesState).add_node("rlm", rlm.as_node()).add_edge(START, "rlm").compile()
     state = await graph.ainvoke({"messages": [HumanMessage("q")]})
     assert state["messages"][-1].content.startswith("len=")
+
+
+@pytest.mark.usefixtures("_watched")
+async def test_a_journal_never_blocks_the_loop(root_model: Callable[..., Any], sub_model: Any, tmp_path: Path) -> None:
+    """Neither its file, nor what is kept in it, nor an answer out of it."""
+
+    def rlm() -> RLMRunnable:
+        llm = root_model(LOOK, ASK, LOOK, ASK)
+        context = ["a" * 20_000] * 3
+        journal = Journal(tmp_path / "runs.sqlite", cache_sub_calls=True, keep_days=1, max_mb=1)
+        return RLMRunnable(llm=llm, sub_llm=sub_model, context=context, tools=[population], journal=journal)
+
+    for _ in range(2):  # in the second round it is answered from the file
+        assert (await rlm().ainvoke("q")).content.startswith("len=")
+        answers = await rlm().abatch(["q", "q"], {"max_concurrency": 1})
+        assert [message.content[:4] for message in answers] == ["len="] * 2

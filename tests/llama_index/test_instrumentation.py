@@ -189,3 +189,24 @@ async def test_a_token_budget_of_llamaindex_ends_a_run(path, build):
     counter = TokenCountingHandler(tokenizer=str.split, token_budget=10)
     with pytest.raises(RootModelError, match="Token budget exceeded"):
         await ask(build(callback_manager=CallbackManager([counter])), path)
+
+
+async def test_events_of_what_came_from_the_journal_say_so(scripted, long_text, watched, tmp_path):
+    """Ended in its second iteration, then gone on with: no event of a model tells of what was not sent."""
+    events, _ = watched
+    code = "```repl\nsaid = llm_query('one')\n```"
+    llm = scripted([code, ConnectionError("cut"), 'FINAL("yes")'])
+    sub = scripted(always=lambda messages: messages[-1].content)
+    engine = RLMQueryEngine.from_documents(
+        [Document(text=long_text)], llm=llm, sub_llm=sub, journal=tmp_path / "runs.sqlite"
+    )
+    with pytest.raises(ConnectionError):
+        await engine.aquery("q?")
+    told = {"RLMRootReplyEvent", "RLMSubCallEvent"}
+    assert [event.replayed for event in events if event.class_name() in told] == [False, False]
+    events.clear()
+    response = await engine.aquery("q?")
+    assert [event.replayed for event in events if event.class_name() in told] == [True, True, False]
+    assert [event.class_name() for event in events].count("LLMChatEndEvent") == 1
+    assert response.metadata["rlm"]["journal"] == "resumed"
+    assert response.metadata["rlm"]["replayed_tokens"] > 0

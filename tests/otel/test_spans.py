@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -220,3 +221,35 @@ async def test_a_summary_of_older_iterations_is_a_call_of_its_own(spans: Any) ->
     assert all(span.parent.span_id == run.context.span_id for span in chats)
     assert [event.name for event in run.events].count("rlm.folded") == len(folds)
     assert "plover" not in spans.all_words()
+
+
+async def test_what_came_from_the_journal_is_marked_and_never_counted(spans: Any, tmp_path: Path) -> None:
+    """Ended by a root LM that fails in its second iteration, then gone on with, then made again."""
+    spent = Usage(input_tokens=100, output_tokens=10, cost_usd=0.5)
+    code = "```repl\nprint(weigh(3), llm_query('warm?'))\n```"
+    root = ScriptedModel([code, ConnectionError("cut"), 'FINAL("yes")'], model="root", usage=spent)
+    sub = ScriptedModel(always=lambda messages: "yes", model="sub", usage=spent)
+    made = RLMEngine(root, sub_llm=sub, tools=[weigh], journal=tmp_path / "runs.sqlite")
+    with pytest.raises(ConnectionError):
+        await made.arun("Was it warm?", CORPUS)
+    assert "rlm.replayed" not in spans.all_words()
+    spans.exporter.clear()
+    await made.arun("Was it warm?", CORPUS)
+    usages = {"rlm.replayed_usage.input_tokens": 100, "rlm.replayed_usage.output_tokens": 10}
+    replayed, paid = spans.named("chat root")
+    for span in (replayed, *spans.named("chat sub")):
+        assert {**span.attributes, **usages, "rlm.replayed": True} == dict(span.attributes)
+        assert (span.attributes["gen_ai.usage.input_tokens"], span.attributes["gen_ai.usage.output_tokens"]) == (0, 0)
+    assert "rlm.replayed" not in paid.attributes
+    assert paid.attributes["gen_ai.usage.input_tokens"] == 100
+    assert spans.named("execute_tool weigh")[0].attributes["rlm.replayed"] is True
+    [run] = spans.named("invoke_agent rlm")
+    assert run.attributes["rlm.journal"] == "resumed"
+    assert run.attributes["gen_ai.usage.input_tokens"] == 100
+    assert run.attributes["rlm.usage.cost_usd"] == 0.5
+    assert run.attributes["rlm.replayed_usage.input_tokens"] == 200
+    spans.exporter.clear()
+    await made.arun("Was it warm?", CORPUS)
+    [run] = spans.ended
+    assert (run.attributes["rlm.journal"], run.attributes["gen_ai.usage.input_tokens"]) == ("finished", 0)
+    assert run.attributes["rlm.replayed_usage.input_tokens"] == 300

@@ -8,13 +8,14 @@ import re
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.documents import Document
 from llama_index.core import Document as LlamaDocument
 
-from rlm_integrations import Message, RLMEngine, RootModelError
+from rlm_integrations import Message, RLMEngine, RootModelError, Usage
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.terminal import ConsoleProgress
@@ -110,3 +111,25 @@ def test_both_frameworks_take_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "LangChain? (corpus: 1 document" in shown
     assert "LlamaIndex? (corpus: 1 document" in shown
     assert shown.count("done, 1 iteration") == 2
+
+
+async def test_what_came_from_the_journal_is_said_apart_from_what_was_paid(tmp_path: Path) -> None:
+    """Ended in its second iteration, gone on with there, and made again."""
+    stream, progress = paper()
+    root = ScriptedModel([LOOK, ConnectionError("cut"), SAY], usage=Usage(input_tokens=100, output_tokens=10))
+    sub = ScriptedModel(always=lambda messages: "x", usage=Usage(input_tokens=5, output_tokens=1))
+    made = RLMEngine(root, sub_llm=sub, on_event=progress, journal=tmp_path / "runs.sqlite")
+    with pytest.raises(ConnectionError):
+        await made.arun("Was it warm?", CORPUS)
+    stream.truncate(0)
+    await made.arun("Was it warm?", CORPUS)
+    await made.arun("Was it warm?", CORPUS)
+    asked = "Was it warm? (corpus: 1 document, 10,500 characters)"
+    assert re.sub(r"\d+\.\d s", "N", stream.getvalue().lstrip("\0")).splitlines() == [
+        asked,
+        "iteration 1 of 20: 1 code block, 3 sub-calls, tokens 0 in, 0 out (replayed: 115 in, 13 out), N",
+        "iteration 2 of 20: 1 code block, tokens 100 in, 10 out, N",
+        "done, 2 iterations, 3 sub-calls, tokens 100 in, 10 out (replayed: 115 in, 13 out), N",
+        asked,
+        "done, 0 iterations, 0 sub-calls, tokens 0 in, 0 out (replayed: 215 in, 23 out), N",
+    ]

@@ -15,6 +15,8 @@ def unfinished(completion: Completion, *, called: bool = False) -> str | None:
     A reply without text whose tokens went into reasoning says so, with the remedy.
     """
     said = called or bool(completion.text.strip())
+    if said and completion.finish in (None, "stop"):  # as most are
+        return None
     thought = bool(completion.thoughts.strip()) or completion.usage.reasoning_tokens > 0
     match completion.finish:
         case "length" if said:

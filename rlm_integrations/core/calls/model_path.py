@@ -17,6 +17,7 @@ from rlm_integrations.core.calls.system_role import (
     without_system,
 )
 from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.calls.token_counts import GrowingPrompt
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, LanguageModel, Message, ToolCaller, ToolRound
 from rlm_integrations.core.surrogates import without_lone_surrogates
@@ -42,6 +43,8 @@ class ModelPath:
         """What its tokens cost, where the user says so."""
         self.estimates = Estimates(prices or getattr(model, "prices", None), _name_of(model))
         """What its calls will cost, about."""
+        self.prompt = GrowingPrompt()
+        """Of its calls without tools."""
         self._model = model
         self._argument = argument
         self._threads = threads

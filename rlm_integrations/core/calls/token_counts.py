@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
@@ -32,13 +33,52 @@ WINDOW_ADVICE = (
 )
 
 
-def with_estimates(completion: Completion, messages: Sequence[Message]) -> Usage:
-    """The usage, with an estimate of the tokens that the server did not count: no prompt takes none."""
+class PromptSize(NamedTuple):
+    """What a prompt without a count is estimated by."""
+
+    chars: int = 0
+    images: int = 0
+
+
+def prompt_size(messages: Sequence[Message]) -> PromptSize:
+    """Of all messages."""
+    return PromptSize(prompt_chars(messages), sum([len(message.images) for message in messages]))
+
+
+class GrowingPrompt:
+    """Sizes of a conversation that only grows: what was counted before is not counted again."""
+
+    def __init__(self) -> None:
+        self._counted: tuple[Message, ...] = ()
+        self._size = PromptSize()
+
+    def size(self, messages: Sequence[Message]) -> PromptSize:
+        """As `prompt_size`, of any conversation."""
+        messages, counted, before = tuple(messages), len(self._counted), self._size
+        if messages[:counted] != self._counted:
+            counted, before = 0, PromptSize()
+        new = prompt_size(messages[counted:])
+        self._counted, self._size = messages, PromptSize(before.chars + new.chars, before.images + new.images)
+        return self._size
+
+
+def with_estimates(
+    completion: Completion,
+    messages: Sequence[Message],
+    size: Callable[[Sequence[Message]], PromptSize] = prompt_size,
+) -> Usage:
+    """The usage, with an estimate of the tokens that the server did not count: no prompt takes none.
+
+    Args:
+        completion: The reply.
+        messages: What was sent.
+        size: What tells how much that is.
+    """
     usage = completion.usage
     if usage.input_tokens:
         return usage
-    images = sum([len(message.images) for message in messages])
-    read = _tokens(prompt_chars(messages)) + images * _TOKENS_PER_IMAGE
+    chars, images = size(messages)
+    read = _tokens(chars) + images * _TOKENS_PER_IMAGE
     called = sum([len(call.arguments) for call in completion.tool_calls])
     written = usage.output_tokens or _tokens(len(completion.text) + len(completion.thoughts) + called)
     estimated = read + (0 if usage.output_tokens else written)

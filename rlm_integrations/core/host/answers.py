@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.wire.calls import RefusalKind
@@ -13,15 +12,13 @@ Emit = Callable[[Event], Awaitable[None]]
 """Records an event and tells the user of it. Raises RunError where the user's handler raised."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """Any JSON value."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     kind: RefusalKind
     message: str
 

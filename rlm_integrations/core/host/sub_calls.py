@@ -106,8 +106,8 @@ class SubCalls:
         """
         cut, again, unknown = None, False, None
         refusal: BudgetError | None = None
-        asked = Asked(call.prompt, tuple([picture.image for picture in pictures]))
-        told = [picture.told for picture in pictures]
+        asked = Asked(call.prompt, tuple([picture.image for picture in pictures]) if pictures else ())
+        told = [picture.told for picture in pictures] if pictures else ()
         with ReservedCall(call, step, self._reservations, self._emit, kept=kept, images=told) as sent:
             try:
                 if tell:

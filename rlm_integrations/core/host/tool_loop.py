@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import worth_asking_again
@@ -28,8 +29,7 @@ _LEAST_ROOM = 500
 """Characters that are worth another call of a tool."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a sub-LM is asked, and the pictures that it sees."""
 
     prompt: str
@@ -39,8 +39,7 @@ class Asked:
         return sub_call_messages(self.prompt, self.images, tools=tools)
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A reply, and to what. `offered`: whether it was free to call tools."""
 
     completion: Completion
@@ -161,10 +160,14 @@ class _Dialogue:
 def take_reply(record: SubCall, completion: Completion) -> None:
     """Into the record of a sub-call: the last reply counts, and what all of them consumed."""
     first = record.requests == 1
-    record.cached = completion.cached and (first or record.cached)
-    record.usage = completion.usage if first else record.usage + completion.usage
     if completion.replayed:
         record.replayed += 1
         record.replayed_usage += completion.usage
-    record.reply, record.model, record.thoughts = completion.text, completion.model, completion.thoughts
-    record.finish = completion.finish
+    record.note(
+        reply=completion.text,
+        model=completion.model,
+        usage=completion.usage if first else record.usage + completion.usage,
+        thoughts=completion.thoughts,
+        finish=completion.finish,
+        cached=completion.cached and (first or record.cached),
+    )

@@ -194,6 +194,8 @@ class Request:
         return {}
 
     async def _find(self) -> Row | None:
+        if not self._run.resumed:
+            return None
         row = self._run.find(self._key)
         if row is None:
             if self._node.knows(self._iteration):
@@ -253,7 +255,7 @@ class CallJournal:
     def refused(self) -> Row | None:
         """How it was refused, where it came to nothing else."""
         run = self._node.run
-        return None if run.has_below(self.path) else run.find(self.path + REFUSED)
+        return run.find(self.path + REFUSED) if run.resumed and not run.has_below(self.path) else None
 
     def refuse(self, row: Row) -> None:
         """It was answered by a refusal, which is kept with the end of the step."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import TypeVar
 
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import SECRET_BYTES, CallIdentity, Claim, claim, release
 from rlm_integrations.core.journal.file import entry_ids
@@ -23,6 +24,7 @@ from rlm_integrations.core.journal.rows import Row, encoded, packed, unpacked
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.journal.store import Store
 from rlm_integrations.core.journal.stores import give_back, take
+from rlm_integrations.core.journal.told import Told
 from rlm_integrations.core.journal.writing import EntryRow
 from rlm_integrations.core.trace.run_errors import JournalError
 
@@ -50,6 +52,8 @@ class RunJournal:
         self.hash_seed = store.hash_seed
         self._store, self._run, self._secret = store, claimed.id, claimed.secret
         self._found = claimed.rows
+        self.resumed = bool(claimed.rows)
+        """Whether something of the run was there."""
         self._below = _prefixes(key for key in claimed.rows if not key.endswith(f"|{REFUSED}"))
         self._stepped = {key[: -len(STEP)] for key in claimed.rows if key.endswith(f"|{STEP}")}
         self._waiting: list[tuple[str, Row]] = []
@@ -67,7 +71,7 @@ class RunJournal:
         Raises InvalidArgumentError where the file cannot be a journal, or cannot be written; and for a `run_id` that is
         another run's, or of one that is going on.
         """
-        store = take(settings.file)
+        store = await _taken(settings)
         secret = secrets.token_bytes(SECRET_BYTES)
         made: list[Claim] = []
 
@@ -84,14 +88,9 @@ class RunJournal:
             store.do_later(undo)
             give_back(store)
             if isinstance(error, sqlite3.Error):
-                raise InvalidArgumentError(str(_unwritable(settings, error))) from error
+                raise InvalidArgumentError(str(_unwritable(store.path, error))) from error
             raise
         return cls(settings, store, made[0], sub_llm)
-
-    @property
-    def resumed(self) -> bool:
-        """Whether something of the run is there."""
-        return bool(self._found)
 
     def seed(self, of: str) -> str:
         """What chance in the run comes from. Nobody who does not read the file can know it."""
@@ -196,7 +195,7 @@ class RunJournal:
     async def _write(self, rows: list[EntryRow]) -> None:
         if self._failure is not None:
             raise JournalError(str(self._failure))
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        told: Told[None] = Told()
         self._store.write(rows, told)
         try:
             await told
@@ -215,7 +214,7 @@ class RunJournal:
             raise self._failed(error) from error
 
     def _failed(self, error: sqlite3.Error) -> JournalError:
-        self._failure = _unwritable(self.settings, error)
+        self._failure = _unwritable(self._store.path, error)
         return self._failure
 
 
@@ -223,8 +222,23 @@ def _prefixes(keys: Iterable[str]) -> set[str]:
     return {key[: bar.end()] for key in keys for bar in _BAR.finditer(key)}
 
 
-def _unwritable(settings: Journal, error: sqlite3.Error) -> JournalError:
+async def _taken(settings: Journal) -> Store:
+    """In a thread, for it asks the file system. Give it back."""
+    taking = asyncio.ensure_future(in_thread(lambda: take(settings.file)))
+    try:
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        taking.add_done_callback(_given_back)
+        raise
+
+
+def _given_back(taken: asyncio.Future[Store]) -> None:
+    if not taken.cancelled() and taken.exception() is None:
+        give_back(taken.result())
+
+
+def _unwritable(path: str, error: sqlite3.Error) -> JournalError:
     return JournalError(
-        f"journal: {settings.file!r} cannot be written ({error}); free space on its disk, or name another file. What "
+        f"journal: {path!r} cannot be written ({error}); free space on its disk, or name another file. What "
         "was paid for is in .result"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 import threading
@@ -13,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.file import file_id, hash_seed, open_file
 from rlm_integrations.core.journal.owners import Owners
+from rlm_integrations.core.journal.told import Told
 from rlm_integrations.core.journal.writing import EntryRow, Job, hand_over, in_transaction
 
 T = TypeVar("T")
@@ -69,12 +69,12 @@ class Store:
         It was written when this returns. Raises InvalidArgumentError where the file cannot be opened, sqlite3.Error
         where it cannot be written, and what `work` raises before it changes anything.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(Job((), future, work))
-        return await future
+        told: Told[T] = Told()
+        self._jobs.put(Job((), told, work))
+        return await told
 
-    def write(self, rows: Sequence[EntryRow], told: asyncio.Future[None] | None = None) -> None:
-        """Keep the entries, together with those of whoever else writes now. The future is told when they are in the
+    def write(self, rows: Sequence[EntryRow], told: Told[None] | None = None) -> None:
+        """Keep the entries, together with those of whoever else writes now. Who waits is told when they are in the
         file, or with what error they are not.
         """
         self._jobs.put(Job(rows, told))

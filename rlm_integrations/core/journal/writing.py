@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlm_integrations.core.journal.rows import Row, encoded, hash_of, packed
+from rlm_integrations.core.journal.told import Told
 
 _INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 _ONE_MORE = ", (?, ?, ?, ?, ?)"
@@ -27,10 +28,18 @@ class Job:
     """Rows for the file, or other work on it, and who waits for that."""
 
     rows: Sequence[EntryRow]
-    told: asyncio.Future[Any] | None = None
+    told: Told[Any] | None = None
     work: Work | None = None
     result: Any = None
     error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.told is None:
+            return
+        if self.error is None:
+            self.told.tell(self.result)
+        else:
+            self.told.fail(self.error)
 
 
 def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
@@ -88,11 +97,8 @@ def hand_over(jobs: Sequence[Job]) -> None:
 
 
 def _settle(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        future = job.told
-        if future is None or future.done():  # nobody waits any more
-            continue
-        if job.error is None:
-            future.set_result(job.result)
-        else:
-            future.set_exception(job.error)
+    """Each goes on in a turn of its own, so that one that waits for another one in it is no deadlock."""
+    for job in jobs[1:]:
+        assert job.told is not None
+        job.told.get_loop().call_soon(job.settle)
+    jobs[0].settle()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 
 
-@dataclass(frozen=True, slots=True)
-class CallRootLM:
+class CallRootLM(NamedTuple):
     """Send the conversation to the root LM."""
 
     messages: tuple[Message, ...]
@@ -21,8 +21,7 @@ class CallRootLM:
     """Whether it is so since older iterations were folded, when the last try was too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoldConversation:
+class FoldConversation(NamedTuple):
     """Have the root LM write a summary of older iterations, to stand in their place. No code of its reply runs."""
 
     messages: tuple[Message, ...]
@@ -35,8 +34,7 @@ class FoldConversation:
     """Whether that iteration's call was refused as too long, and is to be made again."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunCode:
+class RunCode(NamedTuple):
     """Run the blocks of the last reply."""
 
     blocks: tuple[str, ...]
@@ -64,22 +62,19 @@ class Finish:
     """Whether the run's time was up before they were done."""
 
 
-@dataclass(frozen=True, slots=True)
-class GoOverToCode:
+class GoOverToCode(NamedTuple):
     """The root LM was asked directly, and that came to nothing: begin anew, as an RLM."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(NamedTuple):
     """Have the user's checks look at what would be the answer."""
 
     finish: Finish
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(NamedTuple):
     """The run cannot have an answer."""
 
     message: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 
 from rlm_integrations.core.calls.reply_fields import arguments_of
 from rlm_integrations.core.calls.tool_rounds import CallingMessage
@@ -94,7 +93,7 @@ def _of_text(reply: str, quotations: Quotations | None, variables: Collection[st
         return plain
     read = with_final(plain, final, variables)
     looks_up = final.code is not None and _LOOKUP.fullmatch(final.code) is not None
-    return replace(plain, unread=True) if read.blocks and not looks_up else read  # nobody computes an expression there
+    return plain._replace(unread=True) if read.blocks and not looks_up else read  # nobody computes an expression there
 
 
 def code_of(call: ToolCall) -> str | None:

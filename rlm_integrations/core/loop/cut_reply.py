@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
@@ -19,4 +18,4 @@ def whole_blocks(reply: str, quotations: Quotations, variables: Collection[str] 
     parsed = parse_reply(reply[:end], quotations, variables)
     whole = len(parsed.blocks) - parsed.fence_open - parsed.looked_up
     blocks = parsed.blocks[:whole]
-    return replace(parsed, blocks=blocks, final=None, prose="", fence_open=False, looked_up=False, example=False)
+    return parsed._replace(blocks=blocks, final=None, prose="", fence_open=False, looked_up=False, example=False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
@@ -33,7 +32,7 @@ from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
-from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
 from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
 from rlm_integrations.core.loop.window import Window
 from rlm_integrations.core.prompts.texts import nudge
@@ -64,7 +63,7 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages, window = happening.messages, Window(rules.window_tokens)
-            state = with_shown(state, messages, messages=messages, opening=len(messages), window=window)
+            state = with_shown(state, messages, **conversation_of(messages), opening=len(messages), window=window)
             state = state._replace(head=messages, bare_head=happening.bare)
             return state, CallRootLM(messages, state.iteration)
         case Replied() if state.folding is not None:
@@ -87,14 +86,13 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
 
 def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     """Code is run, the rest is an answer or is told what was expected. Of a cut reply, only whole code counts."""
-    reply, problem = replied.text, replied.unfinished
-    state = state._replace(window=_window_after(state, replied))
+    reply, problem, window = replied.text, replied.unfinished, _window_after(state, replied)
     if replied.finish == "refusal":
-        return _on_refusal(rules, state, replied)
+        return _on_refusal(rules, state._replace(window=window), replied)
     cut = problem is not None and (bool(reply.strip()) or replied.called is not None)
     parsed = _parsed(rules, state, replied, cut=cut)
-    messages = (*state.messages, as_message(replied.text, replied.called, parsed))
-    state = state._replace(messages=messages, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
+    said = state.saying(as_message(replied.text, replied.called, parsed))
+    state = state._replace(**said, window=window, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
     if parsed.blocks:
         state = state._replace(codeless=0, empty=0, uncalled=0)
         return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
@@ -161,7 +159,7 @@ def _on_root_failed(rules: Rules, state: State, failed: RootCallFailed) -> Decis
     """Where it was too long, a shorter one follows, and where time was up, the last call; else the run fails."""
     out_of_time = failed.budget.limit == "timeout"
     if failed.too_long:
-        state = state._replace(window=state.window.refused(prompt_chars(state.messages)))
+        state = state._replace(window=state.window.refused(state.chars))
     if failed.too_long and failed.budget.limit is None and (fold := fold_due(rules, state, failed.budget, failed)):
         return fold
     if failed.too_long and not out_of_time and (shorter := _shortened(state)) is not None:
@@ -217,7 +215,7 @@ def _shortened(state: State) -> Decision | None:
     messages = shortened_conversation(state.messages, state.opening, tries[0]) if tries else None
     if messages is None:
         return None
-    state = state._replace(messages=messages, shortenings=state.shortenings + 1)
+    state = state._replace(**conversation_of(messages), shortenings=state.shortenings + 1)
     return state, CallRootLM(messages, state.iteration, last_call=state.last_call is not None, shortened=True)
 
 

@@ -15,7 +15,7 @@ from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallF
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import parse_reply
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
-from rlm_integrations.core.loop.state import Folding, Rules, State
+from rlm_integrations.core.loop.state import Folding, Rules, State, conversation_of
 from rlm_integrations.core.prompts.texts import fold_part
 from rlm_integrations.core.wording import number, one_line, shortened
 
@@ -62,7 +62,7 @@ def fold_due(rules: Rules, state: State, budget: BudgetView, refused: RootCallFa
         return None
     if state.unfolded == state.iteration or (not rules.has_last_call and budget.sub_calls_left < 2):
         return None  # its own calls are sub-calls, and it needs one to go on
-    if refused is None and state.window.share(prompt_chars(state.messages)) <= FULL:
+    if refused is None and state.window.share(state.chars) <= FULL:
         return None
     folding = _begun(state, refused)
     return None if folding is None else _asked(rules, state, folding)
@@ -100,7 +100,7 @@ def folded(state: State, summary: str) -> State:
     note = fold_part("note", folded=_left_out(state, folding), variables=_variables(state))
     begins = (*folding.head, Message("assistant", summary), Message("user", note))
     return state._replace(
-        messages=(*begins, *state.messages[len(state.messages) - folding.kept :]),
+        **conversation_of((*begins, *state.messages[len(state.messages) - folding.kept :])),
         opening=len(begins),
         head=folding.head,
         bare_head=() if _earlier_goes(state, folding) else state.bare_head,
@@ -129,7 +129,7 @@ def _begun(state: State, refused: RootCallFailed | None) -> Folding | None:
         if len(steps) - kept + bool(state.folds) < _LEAST_FOLDED:
             continue
         stays = head_chars + prompt_chars(messages[steps[-kept] :])
-        if prompt_chars(messages) - stays - most < _LEAST_GAIN * size:
+        if state.chars - stays - most < _LEAST_GAIN * size:
             continue
         if kept == 1 or stays + most <= _AFTERWARDS * size:
             done = state.iteration - 1

@@ -15,7 +15,7 @@ from rlm_integrations.core.loop.happenings import (
 )
 from rlm_integrations.core.loop.outcomes import failed_steps
 from rlm_integrations.core.loop.quotations import fenced, quotable
-from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill
 from rlm_integrations.core.wording import one_line, shortened
@@ -39,7 +39,7 @@ def go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> D
     if limit is not None:
         return last_call_for(rules, state, observation, limit)
     shown = Message("user", observation)
-    state = with_shown(state, [shown], messages=(*state.messages, shown), iteration=state.iteration + 1)
+    state = with_shown(state, [shown], **state.saying(shown), iteration=state.iteration + 1)
     return fold_due(rules, state, budget) or (state, CallRootLM(state.messages, state.iteration))
 
 
@@ -75,7 +75,7 @@ def last_call_for(rules: Rules, state: State, observation: str, limit: StopReaso
     content = f"{observation}\n\n{closing}" if observation else closing
     messages = _said_to_root(state.messages, content)
     shown = [Message("user", content)]
-    state = with_shown(state, shown, messages=messages, iteration=state.iteration + 1, last_call=limit)
+    state = with_shown(state, shown, **conversation_of(messages), iteration=state.iteration + 1, last_call=limit)
     return state, CallRootLM(messages, state.iteration, last_call=True)
 
 

@@ -29,8 +29,7 @@ from rlm_integrations.wire.steps import StepDone
 def on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: bool = False) -> Decision:
     """An answer ends the run, unless it is `refused_for_maps`; else there is something to show."""
     outcome, misfit = ran.outcome, None
-    state = state._replace(unresolved=ran.unresolved)
-    changes = _failed_so(state, failure(outcome))
+    changes = _failed_so(state, failure(outcome)) | {"unresolved": ran.unresolved}
     if isinstance(outcome, StepDone):
         answer = outcome.answer
         variables = (state.variables or frozenset()) | names_set(outcome)

@@ -7,7 +7,8 @@ pattern here backtracks: every quantifier is possessive.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from rlm_integrations.core.loop.bare_code import code_among, with_fences
 from rlm_integrations.core.loop.code_dresses import Dressed, is_call_head, react_call, undressed
@@ -23,8 +24,7 @@ _EXAMPLE_MARKS = ("python", "python2", "python3", "py", "py2", "py3", "code")
 """Of fences that may be meant for the user. The others are for a REPL."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedReply:
+class ParsedReply(NamedTuple):
     """What a root reply asks for."""
 
     blocks: tuple[str, ...]
@@ -131,14 +131,14 @@ def read_fences(
 def with_final(reply: ParsedReply, final: Final, variables: Collection[str] | None) -> ParsedReply:
     """The reply with what its prose says is the answer."""
     if final.names is not None and final.names.isdisjoint(("context", "answer", *(variables or ()))):
-        return replace(reply, final=final.text)
+        return reply._replace(final=final.text)
     if not final.all_names.issubset(("context", "answer", *(variables or ()))):
-        return replace(reply, final=final.text)
+        return reply._replace(final=final.text)
     is_word = final.text is not None and final.text.isidentifier()
     if final.code is None or (is_word and variables is None and not reply.blocks):
-        return replace(reply, final=final.text)
-    return replace(
-        reply, blocks=(*reply.blocks, final.code), final=final.text, looked_up=final.text is not None, example=False
+        return reply._replace(final=final.text)
+    return reply._replace(
+        blocks=(*reply.blocks, final.code), final=final.text, looked_up=final.text is not None, example=False
     )
 
 

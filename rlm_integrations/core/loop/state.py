@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, Finish
@@ -71,6 +72,8 @@ class State(NamedTuple):
     """
 
     messages: tuple[Message, ...] = ()
+    chars: int = 0
+    """Characters of `messages`: counted as they are said, for each iteration asks, and they may be many."""
     opening: int = 0
     """How many of `messages` came before the first reply, or before what follows the summary of older iterations."""
     head: tuple[Message, ...] = ()
@@ -125,6 +128,15 @@ class State(NamedTuple):
     """The answer that the user's checks look at, or looked at last."""
     ran: CodeRan | None = None
     """What came of the code that set it; None where it was no code that did."""
+
+    def saying(self, *said: Message) -> dict[str, Any]:
+        """What changes where the conversation goes on by these messages."""
+        return {"messages": (*self.messages, *said), "chars": self.chars + prompt_chars(said)}
+
+
+def conversation_of(messages: tuple[Message, ...]) -> dict[str, Any]:
+    """What changes of a state where its conversation is another one."""
+    return {"messages": messages, "chars": prompt_chars(messages)}
 
 
 Decision = tuple[State, Action]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
@@ -16,6 +16,8 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.fingerprints import question_hash
 from rlm_integrations.core.journal.samples import numbered, sample
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.run.plan import RunPlan
+from rlm_integrations.core.run.twice import new_run
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import JournalError, MapError, RunError, boundary
 from rlm_integrations.core.wording import number, plural
@@ -26,18 +28,14 @@ OnResult = Callable[[int, Any], Any]
 
 
 class BulkRun:
-    """Use `await BulkRun(...).perform()`, once. Raises InvalidArgumentError for wrong questions.
-
-    `ask` is one run, of a question over the context.
-    """
+    """Use `await BulkRun(...).perform()`, once. Raises InvalidArgumentError for wrong questions."""
 
     def __init__(
         self,
-        ask: Callable[[AskedOnce, object], Coroutine[Any, Any, RLMResult[Any]]],
+        plan: RunPlan,
         questions: Iterable[AskedOnce],
         context: object,
         concurrency: int,
-        message_chars: int,
         on_result: OnResult | None = None,
         *,
         sync: bool,
@@ -46,10 +44,10 @@ class BulkRun:
         if on_result is not None and not callable(on_result):
             given = type(on_result).__name__
             raise InvalidArgumentError(f"on_result: {given} given; pass a function(position, result), or leave it out")
-        self._ask, self._context, self._concurrency = ask, context, concurrency
+        self._plan, self._context, self._concurrency = plan, context, concurrency
         self._on_result, self._sync = on_result, sync
         self._questions = _listed(questions)
-        self._samples = numbered(_checked_hashes(self._questions, message_chars))
+        self._samples = numbered(_checked_hashes(self._questions, plan.limits.message_chars))
         self._outcomes: list[Outcome | None] = [None] * len(self._questions)
 
     async def perform(self) -> list[RLMResult[Any]]:
@@ -80,7 +78,8 @@ class BulkRun:
         for place in places:
             try:
                 with sample(self._samples[place]):
-                    self._outcomes[place] = await self._ask(self._questions[place], self._context)
+                    run = new_run(self._plan, self._questions[place], self._context, sync=self._sync)
+                    self._outcomes[place] = await run.perform()
             except JournalError:  # no other run can keep what it pays for either
                 raise
             except RunError as error:

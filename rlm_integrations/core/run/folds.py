@@ -61,7 +61,12 @@ class Folds:
 
 
 def _take(completion: Completion, fold: Fold) -> None:
-    call = fold.call
-    call.usage, call.model, call.thoughts = completion.usage, completion.model, completion.thoughts
-    call.finish, call.cached, call.replayed = completion.finish, completion.cached, completion.replayed
+    fold.call.note(
+        model=completion.model,
+        usage=completion.usage,
+        thoughts=completion.thoughts,
+        finish=completion.finish,
+        cached=completion.cached,
+        replayed=completion.replayed,
+    )
     fold.reply = completion.text

@@ -19,7 +19,7 @@ from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
-from rlm_integrations.core.loop.state import State
+from rlm_integrations.core.loop.state import State, conversation_of
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.trace.records import RLMTrace
 
@@ -60,7 +60,7 @@ def as_shown(state: State, shown: str | None) -> State:
     last = state.messages[-1]
     if shown is None or shown == last.content:
         return state
-    return state._replace(messages=(*state.messages[:-1], replace(last, content=shown)))
+    return state._replace(**conversation_of((*state.messages[:-1], replace(last, content=shown))))
 
 
 def _parts(plan: RunPlan, question: Question, corpus: Corpus) -> dict[str, str]:

@@ -44,6 +44,7 @@ class LiveRepl:
         self._opened = opened
         self._opening: asyncio.Task[Repl] | None = None
         self._repl: Repl | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._told = self._ending = False
         self._outlives = outlives
@@ -126,6 +127,14 @@ class LiveRepl:
         else:
             repl.refuse(event.id, answer.kind, answer.message)
 
+    def begin_to_close(self) -> None:
+        """The code has done its work: its REPL ends while other things are done, and `close` waits for that.
+
+        Not where a call is open: it goes on until then.
+        """
+        if self._repl is not None and self._closing is None and not self._calls:
+            self._closing = asyncio.create_task(self._repl.close())
+
     async def close(self) -> None:
         """End the REPL and every call that is still open.
 
@@ -145,7 +154,9 @@ class LiveRepl:
         for task in ending:
             task.cancel()
         try:
-            if repl is not None and not keeps(repl):
+            if self._closing is not None:
+                await self._closing
+            elif repl is not None and not keeps(repl):
                 await repl.close()
         finally:
             await asyncio.gather(*ending, return_exceptions=True)

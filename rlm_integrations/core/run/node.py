@@ -180,6 +180,11 @@ class Node:
         if self._repl is not None:
             await self._session.close(self._repl, self.corpus, self.retrieved, self._plan.limits)
 
+    def begin_to_close(self) -> None:
+        """It has its answer: the REPL, which no session keeps, ends while what came of it is kept."""
+        if self._repl is not None:
+            self._repl.begin_to_close()
+
     @property
     def retrieved(self) -> tuple[Document, ...]:
         """What `retrieve` has added to the corpus."""
@@ -252,10 +257,11 @@ class Node:
 
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         kept: RootRequest | None = None
+        chars = state.chars
         if self.journal is not None:
             kept = self.journal.root_reply(action.iteration, action.messages, last_call=action.last_call)
             state = as_shown(state, kept.shown)
-        asked = await self._root.ask(action, kept)
+        asked = await self._root.ask(action, chars, kept)
         if asked.failed is None:
             self._tellings.replied()
             self._shared.check_budget()

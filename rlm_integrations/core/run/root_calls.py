@@ -9,7 +9,7 @@ from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
-from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, prompt_chars, silently_cut
+from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, silently_cut
 from rlm_integrations.core.journal.node_journal import RootRequest
 from rlm_integrations.core.language_model import CodeProtocol, Completion
 from rlm_integrations.core.loop.actions import CallRootLM
@@ -45,9 +45,12 @@ class RootCalls:
         self.cause: Exception | None = None
         """What the root LM last raised."""
 
-    async def ask(self, action: CallRootLM, kept: RootRequest | None) -> Asked:
-        """Its reply, or how it failed. Raises what `ends_run` lets through, and JournalError."""
-        iteration, chars = action.iteration, prompt_chars(action.messages)
+    async def ask(self, action: CallRootLM, chars: int, kept: RootRequest | None) -> Asked:
+        """Its reply, or how it failed. `chars` are those of all messages.
+
+        Raises what `ends_run` lets through, and JournalError.
+        """
+        iteration = action.iteration
         if not action.shortened and not action.folded:
             limit = self._shared.plan.limits.max_iterations
             await self._emit(IterationStarted(iteration, limit, chars, action.last_call))

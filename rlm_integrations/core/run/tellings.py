@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.loop.actions import Action, CallRootLM, FoldConversation
 from rlm_integrations.core.loop.state import Decision, State
 from rlm_integrations.core.trace.events import Event, Folded, IterationEnded, PromptShortened, RootFailed
@@ -29,18 +28,16 @@ class Tellings:
         state, action = decision
         self._refusal = failure or self._refusal
         if before.folding is not None and state.folds > before.folds:
-            await self._emit(Folded(before.folding.iteration, state.folded, prompt_chars(state.messages)))
-        await self._next(action, state.messages[-1].content)
+            await self._emit(Folded(before.folding.iteration, state.folded, state.chars))
+        await self._next(action, state)
 
-    async def _next(self, action: Action, shown: str) -> None:
-        """`shown` is what the root LM was told last."""
+    async def _next(self, action: Action, state: State) -> None:
         match action:
             case FoldConversation(amid=True) | CallRootLM(folded=True):
                 return  # its call goes on
             case CallRootLM(shortened=True):
                 assert self._refusal is not None
-                chars = prompt_chars(action.messages)
-                await self._emit(PromptShortened(action.iteration, self._refusal.error, chars))
+                await self._emit(PromptShortened(action.iteration, self._refusal.error, state.chars))
                 return
             case _:
                 refusal, self._refusal = self._refusal, None
@@ -50,4 +47,4 @@ class Tellings:
             ended = action.iteration - isinstance(action, CallRootLM)
             if ended > self._shown:
                 self._shown = ended
-                await self._emit(IterationEnded(ended, shown))
+                await self._emit(IterationEnded(ended, state.messages[-1].content))

@@ -167,6 +167,7 @@ class RunTree:
         await self._warn_of(action)
         result = await self._finished(action)
         if self._journal is not None:
+            self._node.begin_to_close()
             self._answer = result  # the journal may not take it
             work = partial(end_row, action, result.trace, self._node.retrieved, self._plan.limits)
             row = await self._threads.run(work) if result.trace.sub_call_count > _QUICK_CALLS else work()

@@ -216,3 +216,10 @@ class TwiceRun:
         if any(value <= 0 for value in left.values()):
             return None
         return limits.model_copy(update=left)
+
+
+def new_run(
+    plan: RunPlan, question: str | Sequence[Message], context: object, *, sync: bool, run_id: str | None = None
+) -> RunTree | TwiceRun:
+    """What performs the plan for the question. Raises InvalidArgumentError for a wrong one."""
+    return (RunTree if plan.twice is None else TwiceRun)(plan, question, context, sync=sync, run_id=run_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,12 @@ from rlm_integrations.core.usage import Usage
 
 class Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    def note(self, **values: Any) -> None:
+        """Set these fields, as they are: at once, for pydantic takes as long for each assignment."""
+        assert values.keys() <= self.__pydantic_fields__.keys(), values.keys() - self.__pydantic_fields__.keys()
+        vars(self).update(values)
+        self.__pydantic_fields_set__.update(values)
 
 
 class ModelCall(Record):

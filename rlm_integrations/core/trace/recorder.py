@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.trace.call_records import AnswerCheck, Fold, HostFunctionCall, ModelCall, TraceMessage
+from rlm_integrations.core.trace.call_records import ModelCall, TraceMessage
+from rlm_integrations.core.trace.cut_off import Continued, Started, cut_off
 from rlm_integrations.core.trace.events import (
     CheckEnded,
     CheckStarted,
@@ -37,13 +37,7 @@ from rlm_integrations.core.trace.events import (
     SubCallStarted,
     Warned,
 )
-from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
-from rlm_integrations.core.usage import Usage
-
-_Started = IterationStarted | FoldStarted | SubCallStarted | HostCallStarted | CheckStarted
-"""What ends with an event of its own."""
-
-_CUT_OFF = "CancelledError: the run ended first"
+from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace
 
 
 class Recorder:
@@ -53,9 +47,9 @@ class Recorder:
         self.trace = RLMTrace(question=question, context="", limits=limits)
         self._traces: dict[tuple[int, ...], RLMTrace] = {(): self.trace}
         """By the node: that of the run, and those of child RLMs."""
-        self._open: dict[tuple[tuple[int, ...], type, int], _Started] = {}
+        self._open: dict[tuple[tuple[int, ...], type, int], Started] = {}
         """What has started and not ended: by node, kind and number."""
-        self._continued: dict[tuple[tuple[int, ...], int], _Continued] = {}
+        self._continued: dict[tuple[tuple[int, ...], int], Continued] = {}
         """Open sub-calls whose model was asked more than once: by node and number."""
 
     def of(self, node: tuple[int, ...]) -> RLMTrace:
@@ -76,144 +70,139 @@ class Recorder:
 
     def record(self, event: Event) -> None:
         """Take the event into the trace."""
-        trace = self._traces[event.node]
-        match event:  # those first of which a run has most: cases are tried in their order
-            case SubCallsReserved():
-                pass
-            case SubCallStarted():
-                self._open[event.node, SubCallStarted, event.number] = event
-                if event.is_rlm:
-                    child = RLMTrace(question=event.prompt, context="", limits=trace.limits)
-                    self._traces[*event.node, event.number] = child
-            case SubCallEnded():
-                self._open.pop((event.node, SubCallStarted, event.call.number), None)
-                continued = self._continued.pop((event.node, event.call.number), None)
-                if continued is not None:
-                    event.call.tool_calls = continued.tool_calls
-                self._end_child(event)
-                _execution(trace, event.iteration).sub_calls.append(event.call)
-            case IterationStarted():
-                self._open[event.node, IterationStarted, event.iteration] = event
-                call = ModelCall(prompt_chars=event.prompt_chars, start=event.at)
-                trace.iterations.append(
-                    Iteration(number=event.iteration, call=call, reply="", last_call=event.last_call)
-                )
-            case RootReplied():
-                self._end_root_call(event)
-                _iteration(trace, event.iteration).reply = event.reply
-            case CodeStarted():
-                execution = CodeExecution(blocks=list(event.blocks), start=event.at)
-                _iteration(trace, event.iteration).execution = execution
-            case CodeEnded():
-                _end_execution(trace, event)
-            case IterationEnded():
-                _iteration(trace, event.iteration).observation = event.observation
-            case SubCallContinued():
-                self._of_sub_call(event.node, event.number).take(event)
-            case RunStarted():
-                trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
-                trace.session, trace.question_number = event.session, event.question_number
-                trace.journal = event.journal
-            case Routed():
-                trace.route, trace.route_why = event.way, event.why
-                trace.shown_whole |= event.way == "direct"
-            case ConversationOpened():
-                trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
-            case ReplOpened():
-                trace.sandbox, trace.isolation = event.sandbox, event.isolation
-            case PromptShortened():
-                call = _iteration(trace, event.iteration).call
-                call.prompt_chars, call.shortened = event.prompt_chars, call.shortened + 1
-            case FoldStarted():
-                self._open[event.node, FoldStarted, event.iteration] = event
-            case FoldEnded():
-                self._open.pop((event.node, FoldStarted, event.iteration), None)
-                _iteration(trace, event.iteration).folds.append(event.fold)
-            case Folded():
-                iteration = _iteration(trace, event.iteration)
-                iteration.folds[-1].taken = True
-                if (event.node, IterationStarted, event.iteration) in self._open:
-                    iteration.call.prompt_chars = event.prompt_chars
-            case RootFailed():
-                self._end_root_call(event)
-            case HostCallStarted():
-                self._open[event.node, HostCallStarted, event.number] = event
-            case HostCallEnded():
-                self._open.pop((event.node, HostCallStarted, event.number), None)
-                if event.sub_call is None:
-                    _execution(trace, event.iteration).host_calls.append(event.call)
-                else:
-                    self._of_sub_call(event.node, event.sub_call).tool_calls.append(event.call)
-            case Cited():  # what a child cited is evidence of the run
-                self.trace.citations.append(event.citation)
-            case CheckStarted():
-                self._open[event.node, CheckStarted, event.number] = event
-            case CheckEnded():
-                self._open.pop((event.node, CheckStarted, event.number), None)
-                _iteration(trace, event.iteration).checks.append(event.check)
-            case Warned():
-                self.trace.warnings.append(event.message)
-            case RunEnded():
-                trace.answer, trace.stop_reason = event.result.text, event.result.stop_reason
-                trace.seconds = event.at
-            case RunFailed():
-                trace.answer, trace.stop_reason = event.result.text, event.result.stop_reason
-                trace.error, trace.seconds = event.error, event.at
+        self._TAKERS[type(event)](self, self._traces[event.node], event)
+
+    # --- sub-calls and calls of the host
+
+    def _sub_calls_reserved(self, trace: RLMTrace, event: SubCallsReserved) -> None:
+        """The trace has those that are sent."""
+
+    def _sub_call_started(self, trace: RLMTrace, event: SubCallStarted) -> None:
+        self._open[event.node, SubCallStarted, event.number] = event
+        if event.is_rlm:
+            child = RLMTrace(question=event.prompt, context="", limits=trace.limits)
+            self._traces[*event.node, event.number] = child
+
+    def _sub_call_continued(self, trace: RLMTrace, event: SubCallContinued) -> None:
+        self._of_sub_call(event.node, event.number).take(event)
+
+    def _sub_call_ended(self, trace: RLMTrace, event: SubCallEnded) -> None:
+        self._open.pop((event.node, SubCallStarted, event.call.number), None)
+        continued = self._continued.pop((event.node, event.call.number), None)
+        if continued is not None:
+            event.call.tool_calls = continued.tool_calls
+        self._end_child(event)
+        _execution(trace, event.iteration).sub_calls.append(event.call)
+
+    def _host_call_started(self, trace: RLMTrace, event: HostCallStarted) -> None:
+        self._open[event.node, HostCallStarted, event.number] = event
+
+    def _host_call_ended(self, trace: RLMTrace, event: HostCallEnded) -> None:
+        self._open.pop((event.node, HostCallStarted, event.number), None)
+        if event.sub_call is None:
+            _execution(trace, event.iteration).host_calls.append(event.call)
+        else:
+            self._of_sub_call(event.node, event.sub_call).tool_calls.append(event.call)
+
+    def _cited(self, trace: RLMTrace, event: Cited) -> None:
+        self.trace.citations.append(event.citation)  # what a child cited is evidence of the run
+
+    # --- iterations
+
+    def _iteration_started(self, trace: RLMTrace, event: IterationStarted) -> None:
+        self._open[event.node, IterationStarted, event.iteration] = event
+        call = ModelCall(prompt_chars=event.prompt_chars, start=event.at)
+        trace.iterations.append(Iteration(number=event.iteration, call=call, reply="", last_call=event.last_call))
+
+    def _prompt_shortened(self, trace: RLMTrace, event: PromptShortened) -> None:
+        call = _iteration(trace, event.iteration).call
+        call.prompt_chars, call.shortened = event.prompt_chars, call.shortened + 1
+
+    def _root_replied(self, trace: RLMTrace, event: RootReplied) -> None:
+        self._open.pop((event.node, IterationStarted, event.iteration), None)
+        iteration = _iteration(trace, event.iteration)
+        iteration.reply = event.reply
+        iteration.call.note(
+            model=event.model,
+            usage=event.usage,
+            thoughts=event.thoughts,
+            finish=event.finish,
+            cached=event.cached,
+            replayed=event.replayed,
+            seconds=event.at - iteration.call.start,
+        )
+
+    def _root_failed(self, trace: RLMTrace, event: RootFailed) -> None:
+        self._open.pop((event.node, IterationStarted, event.iteration), None)
+        call = _iteration(trace, event.iteration).call
+        call.error, call.seconds = event.error, event.at - call.start
+
+    def _code_started(self, trace: RLMTrace, event: CodeStarted) -> None:
+        execution = CodeExecution(blocks=list(event.blocks), start=event.at)
+        _iteration(trace, event.iteration).execution = execution
+
+    def _code_ended(self, trace: RLMTrace, event: CodeEnded) -> None:
+        """Its calls stay as they were recorded: threads that the code left behind may still end some."""
+        ended = event.execution
+        _execution(trace, event.iteration).note(
+            output=ended.output, error=ended.error, lost=ended.lost, variables=ended.variables, seconds=ended.seconds
+        )
+
+    def _iteration_ended(self, trace: RLMTrace, event: IterationEnded) -> None:
+        _iteration(trace, event.iteration).observation = event.observation
+
+    def _fold_started(self, trace: RLMTrace, event: FoldStarted) -> None:
+        self._open[event.node, FoldStarted, event.iteration] = event
+
+    def _fold_ended(self, trace: RLMTrace, event: FoldEnded) -> None:
+        self._open.pop((event.node, FoldStarted, event.iteration), None)
+        _iteration(trace, event.iteration).folds.append(event.fold)
+
+    def _folded(self, trace: RLMTrace, event: Folded) -> None:
+        iteration = _iteration(trace, event.iteration)
+        iteration.folds[-1].taken = True
+        if (event.node, IterationStarted, event.iteration) in self._open:
+            iteration.call.prompt_chars = event.prompt_chars
+
+    def _check_started(self, trace: RLMTrace, event: CheckStarted) -> None:
+        self._open[event.node, CheckStarted, event.number] = event
+
+    def _check_ended(self, trace: RLMTrace, event: CheckEnded) -> None:
+        self._open.pop((event.node, CheckStarted, event.number), None)
+        _iteration(trace, event.iteration).checks.append(event.check)
+
+    # --- the run
+
+    def _run_started(self, trace: RLMTrace, event: RunStarted) -> None:
+        trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
+        trace.session, trace.question_number = event.session, event.question_number
+        trace.journal = event.journal
+
+    def _routed(self, trace: RLMTrace, event: Routed) -> None:
+        trace.route, trace.route_why = event.way, event.why
+        trace.shown_whole |= event.way == "direct"
+
+    def _conversation_opened(self, trace: RLMTrace, event: ConversationOpened) -> None:
+        trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
+
+    def _repl_opened(self, trace: RLMTrace, event: ReplOpened) -> None:
+        trace.sandbox, trace.isolation = event.sandbox, event.isolation
+
+    def _warned(self, trace: RLMTrace, event: Warned) -> None:
+        self.trace.warnings.append(event.message)
+
+    def _run_ended(self, trace: RLMTrace, event: RunEnded | RunFailed) -> None:
+        trace.answer, trace.stop_reason = event.result.text, event.result.stop_reason
+        trace.seconds = event.at
+        if isinstance(event, RunFailed):
+            trace.error = event.error
 
     def cut_off(self, at: float) -> Iterator[Event]:
         """The ends of what is still open when the run ends, children's first, for the caller to record."""
-        for started in sorted(self._open.values(), key=_inner_first):
-            seconds = at - started.at
-            match started:
-                case IterationStarted():
-                    yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
-                case FoldStarted():
-                    call = ModelCall(
-                        prompt_chars=started.prompt_chars, error=_CUT_OFF, start=started.at, seconds=seconds
-                    )
-                    fold = Fold(call=call, up_to=started.up_to)
-                    yield FoldEnded(started.iteration, fold, node=started.node, at=at, run=started.run)
-                case SubCallStarted():
-                    call = SubCall(
-                        number=started.number,
-                        batch=started.batch,
-                        index=started.index,
-                        prompt=started.prompt,
-                        error=_CUT_OFF,
-                        start=started.at,
-                        seconds=seconds,
-                        **self._so_far(started),
-                    )
-                    yield SubCallEnded(started.iteration, call, node=started.node, at=at, run=started.run)
-                case HostCallStarted():
-                    record = HostFunctionCall(
-                        name=started.name,
-                        arguments=started.arguments,
-                        error=_CUT_OFF,
-                        start=started.at,
-                        seconds=seconds,
-                    )
-                    ended = HostCallEnded(started.iteration, started.number, record, started.sub_call)
-                    ended.happened(at, started.node, started.run)
-                    yield ended
+        return cut_off(tuple(self._open.values()), self._continued, at)
 
-                case CheckStarted():
-                    check = AnswerCheck(name=started.name, error=_CUT_OFF, start=started.at, seconds=seconds)
-                    yield CheckEnded(started.iteration, started.number, check, node=started.node, at=at)
-
-    def _of_sub_call(self, node: tuple[int, ...], number: int) -> _Continued:
-        return self._continued.setdefault((node, number), _Continued())
-
-    def _so_far(self, started: SubCallStarted) -> dict[str, Any]:
-        """What a sub-call that is cut off has consumed, for its record."""
-        continued = self._continued.get((started.node, started.number))
-        if continued is None:
-            return {}
-        calling = any(
-            isinstance(each, HostCallStarted) and (each.node, each.sub_call) == (started.node, started.number)
-            for each in self._open.values()
-        )
-        return {"usage": continued.usage, "requests": continued.replies + (not calling)}
+    def _of_sub_call(self, node: tuple[int, ...], number: int) -> Continued:
+        return self._continued.setdefault((node, number), Continued())
 
     def _end_child(self, event: SubCallEnded) -> None:
         """What is known of a child RLM when it ends, as of a run."""
@@ -224,35 +213,35 @@ class Recorder:
             child.stop_reason = event.stop_reason
             call.child = child
 
-    def _end_root_call(self, event: RootReplied | RootFailed) -> None:
-        self._open.pop((event.node, IterationStarted, event.iteration), None)
-        call = _iteration(self._traces[event.node], event.iteration).call
-        call.seconds = event.at - call.start
-        if isinstance(event, RootReplied):
-            call.model, call.usage, call.cached = event.model, event.usage, event.cached
-            call.thoughts, call.finish = event.thoughts, event.finish
-            call.replayed = event.replayed
-        else:
-            call.error = event.error
-
-
-@dataclass(slots=True)
-class _Continued:
-    """What came of a sub-call before the reply that it ends with."""
-
-    replies: int = 0
-    usage: Usage = field(default_factory=Usage)
-    tool_calls: list[HostFunctionCall] = field(default_factory=list[HostFunctionCall])
-
-    def take(self, event: SubCallContinued) -> None:
-        self.replies += 1
-        self.usage += event.usage
-
-
-def _inner_first(started: _Started) -> tuple[int, bool]:
-    """Children end before their parents, calls of a sub-LM's tools before its sub-call, and a fold before the call that
-    it is made amid."""
-    return -len(started.node), isinstance(started, (SubCallStarted, IterationStarted))
+    _TAKERS: ClassVar[dict[type[Event], Callable[[Any, RLMTrace, Any], None]]] = {
+        RunStarted: _run_started,
+        Routed: _routed,
+        ConversationOpened: _conversation_opened,
+        ReplOpened: _repl_opened,
+        IterationStarted: _iteration_started,
+        PromptShortened: _prompt_shortened,
+        FoldStarted: _fold_started,
+        FoldEnded: _fold_ended,
+        Folded: _folded,
+        RootReplied: _root_replied,
+        RootFailed: _root_failed,
+        CodeStarted: _code_started,
+        SubCallsReserved: _sub_calls_reserved,
+        SubCallStarted: _sub_call_started,
+        SubCallContinued: _sub_call_continued,
+        SubCallEnded: _sub_call_ended,
+        HostCallStarted: _host_call_started,
+        HostCallEnded: _host_call_ended,
+        Cited: _cited,
+        CodeEnded: _code_ended,
+        CheckStarted: _check_started,
+        CheckEnded: _check_ended,
+        IterationEnded: _iteration_ended,
+        Warned: _warned,
+        RunEnded: _run_ended,
+        RunFailed: _run_ended,
+    }
+    """What takes each kind. A table, for a match tries its cases in their order, and each call has several events."""
 
 
 def _iteration(trace: RLMTrace, number: int) -> Iteration:
@@ -263,10 +252,3 @@ def _execution(trace: RLMTrace, iteration: int) -> CodeExecution:
     execution = _iteration(trace, iteration).execution
     assert execution is not None, "a call of code that has not started"
     return execution
-
-
-def _end_execution(trace: RLMTrace, event: CodeEnded) -> None:
-    """Its calls stay as they were recorded: threads that the code left behind may still end some."""
-    execution, ended = _execution(trace, event.iteration), event.execution
-    execution.output, execution.error, execution.lost = ended.output, ended.error, ended.lost
-    execution.variables, execution.seconds = ended.variables, ended.seconds

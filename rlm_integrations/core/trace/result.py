@@ -76,11 +76,13 @@ class RLMResult(Generic[AnswerT]):
         if trace not in get_args(TraceDetail):
             raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "none", "summary" or "full"')
         shown = summarise(self.trace) if trace == "summary" else self.trace
-        verified: dict[str, Any] = {} if self.verified is None else {"verified": self.verified}
+        found: dict[str, Any] = {} if self.verified is None else {"verified": self.verified}
         if self.objection is not None:
-            verified["objection"] = shortened(self.objection, _OBJECTION_CHARS)
+            found["objection"] = shortened(self.objection, _OBJECTION_CHARS)
         if self.agreement is not None:
-            verified["agreement"] = self.agreement
+            found["agreement"] = self.agreement
+        if self.trace.journal in ("resumed", "finished"):
+            found |= {"journal": self.trace.journal, "replayed_tokens": self.trace.replayed_usage.total_tokens}
         return {
             "trace": None if trace == "none" else shown.model_dump(mode="json"),
             "stop_reason": self.stop_reason,
@@ -88,5 +90,5 @@ class RLMResult(Generic[AnswerT]):
             "failed_sub_calls": self.trace.failed_sub_call_count,
             "citations": [citation.model_dump(mode="json") for citation in self.citations],
             **({"route": self.trace.route} if self.trace.route_why else {}),
-            **verified,
+            **found,
         }

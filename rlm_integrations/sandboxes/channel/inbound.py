@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, has_too_much
 from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, ReceivedTexts, TextsTooLongError
@@ -20,15 +19,13 @@ class ProtocolError(Exception):
     """A frame is not what a worker sends. The message says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PrintedHead:
+class PrintedHead(NamedTuple):
     """Output, as it is produced."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """The end of a step. The head of its output has been printed before."""
 
     step: int

@@ -18,9 +18,9 @@ _VALUE_BYTES = 32
 def held_bytes(payload: dict[str, Any]) -> int:
     """Memory that a call takes: of a text up to four bytes for each character, where a frame has one."""
     held = 0
-    rest: list[Any] = [payload]
-    while rest:
-        container: dict[str, object] | list[object] = rest.pop()
+    containers: list[Any] = [payload]
+    container: dict[str, object] | list[object]
+    for container in containers:  # which grow as they are looked at
         held += sys.getsizeof(container) + _VALUE_BYTES * len(container)
         values = container
         if isinstance(container, dict):
@@ -30,7 +30,7 @@ def held_bytes(payload: dict[str, Any]) -> int:
             if isinstance(value, str):
                 held += sys.getsizeof(value)
             elif isinstance(value, (dict, list)):
-                rest.append(value)
+                containers.append(value)
     return held
 
 

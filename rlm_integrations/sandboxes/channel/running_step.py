@@ -36,7 +36,7 @@ class RunningStep:
         said = end.done
         output = Output("".join(self._head), said.output.tail, self._cut_chars + said.output.cut_chars)
         error = None if said.error is None else self._explained(said.error)
-        return replace(said, output=output, error=error)
+        return StepDone(output, error, said.answer, said.variables)
 
     def lost(self) -> Output:
         """What it had printed."""

@@ -88,7 +88,7 @@ class MontyRepl(WorkerRepl):
             step.overrun = step.clock.overrun(time.monotonic(), self._cpu_seconds())
         error = done.done.error
         if step.refuses_calls and error is not None and error.message.endswith(step.stopped()):
-            done = replace(done, done=replace(done.done, error=replace(error, kind="interrupted")))
+            done = done._replace(done=replace(done.done, error=replace(error, kind="interrupted")))
         super()._finish(done, step)
 
     def _end_process(self) -> None:

@@ -15,6 +15,7 @@ import pytest
 from rlm_integrations import InvalidArgumentError, Journal, Message, RLMEngine, Twice
 from rlm_integrations.core.journal.claims import CallIdentity
 from rlm_integrations.core.journal.run_journal import RunJournal
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.testing import ScriptedModel
 
 TEXT = "Nothing of note. " * 500
@@ -42,6 +43,7 @@ def path(tmp_path: Path) -> Path:
 RECONCILED = """
 import json, sys
 from rlm_integrations import RLMEngine, Twice
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.testing import ScriptedModel
 
 path, run_id = sys.argv[1], sys.argv[2] or None
@@ -128,3 +130,17 @@ async def test_a_claim_that_was_cancelled_holds_no_run(path: Path) -> None:
 def test_a_path_that_no_file_can_have_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"journal: 'a.*' is no path"):
         Root().engine("a\0b")
+
+
+async def test_a_name_is_refused_in_a_session_too(tmp_path: Path) -> None:
+    llm = ScriptedModel()
+    session = SessionMemory(None, "a")
+    for engine, words in (
+        (RLMEngine(llm), "run_id: it names a run in a journal; pass journal="),
+        (RLMEngine(llm, journal=tmp_path / "runs.sqlite"), "journal: it keeps single questions, not sessions"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=words):
+            await engine.aask_in(session, "?", None, run_id="monday")
+        with pytest.raises(InvalidArgumentError, match=words):
+            engine.ask_in(session, "?", None, run_id="monday")
+    assert not llm.requests

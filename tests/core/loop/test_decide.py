@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode, Verify
@@ -64,7 +65,7 @@ def on_reply(rules: Rules, before: State, reply: str, budget: BudgetView) -> Dec
 
 
 def on_code_ran(rules: Rules, before: State, code: CodeRan, budget: BudgetView) -> Decision:
-    return decide(rules, before, replace(code, budget=budget))
+    return decide(rules, before, code._replace(budget=budget))
 
 
 def on_root_failed(rules: Rules, before: State, problem: str, budget: BudgetView) -> Decision:
@@ -86,7 +87,7 @@ def last_message(action: Action) -> str:
 def test_a_run_begins_with_a_call_of_the_root() -> None:
     started, action = decide(rules(), State(), Opened(OPENING))
     assert action == CallRootLM(OPENING, 1)
-    assert started == State(OPENING, opening=len(OPENING), head=OPENING)
+    assert started == State(OPENING, prompt_chars(OPENING), opening=len(OPENING), head=OPENING)
 
 
 def test_code_is_run_and_the_counts_of_other_replies_begin_anew() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -77,6 +77,7 @@ class Run:
         printed = iter(self.sizes)
         for _ in range(20 * len(self.sizes) + 50):
             self.state = state
+            assert state.chars == prompt_chars(state.messages)
             match action:
                 case CallRootLM():
                     state, action = decide(self.rules, state, self._asked(action, printed))
@@ -118,7 +119,7 @@ class Run:
             self.refused += 1
             return TOO_LONG
         said = self.summaries(len(self.folds))
-        return replace(said, budget=self.budget(len(self.folds)))
+        return said._replace(budget=self.budget(len(self.folds)))
 
 
 def check_legal(messages: Sequence[Message]) -> None:

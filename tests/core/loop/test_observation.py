@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ def at(**changes: Any) -> StepContext:
 
 
 def observe(ran: CodeRan, budget: BudgetView, at: StepContext) -> str:
-    return observation.observe(replace(ran, budget=budget), at)
+    return observation.observe(ran._replace(budget=budget), at)
 
 
 def done(printed: str = "", **changes: Any) -> StepDone:
@@ -48,7 +47,7 @@ def test_an_observation_with_everything_in_it() -> None:
         sub_call_seconds=4.2,
         failed_batches=[FailedBatch((7,), 12, "TimeoutError: no reply within 600 s")],
     )
-    assert observe(ran, replace(PLENTY, seconds_left=900.0), at(blocks=2)) == (
+    assert observe(ran, PLENTY._replace(seconds_left=900.0), at(blocks=2)) == (
         "Step 2 of 20: error · sub-calls: 12 made in 4 s, 988 left\n"
         "Error at line 3 of block 2: KeyError: 'plot'\n"
         '    ends[d["metadata"]["plot"]] = n.split(" | ")[1]\n'
@@ -85,7 +84,7 @@ def test_where_all_sub_calls_failed_nothing_is_said_to_be_kept_and_in_the_last_s
 def test_how_long_sub_calls_took_is_told_where_time_is_bounded_alone() -> None:
     slow, fast = (CodeRan(done("x"), sub_calls_made=3, sub_call_seconds=seconds) for seconds in (40.0, 0.1))
     assert observe(slow, PLENTY, at()) == observe(fast, PLENTY, at())  # as a cache of replies needs it
-    bounded = replace(PLENTY, seconds_left=900.0)
+    bounded = PLENTY._replace(seconds_left=900.0)
     assert observe(slow, bounded, at()) != observe(fast, bounded, at())
 
 

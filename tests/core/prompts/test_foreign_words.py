@@ -37,7 +37,7 @@ from rlm_integrations.core.loop.happenings import (
     Verified,
 )
 from rlm_integrations.core.loop.observation import StepContext, bare_result, observe
-from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.run.direct import texts_told
@@ -166,7 +166,9 @@ def folded(variable: str = "v", question: str = "how many?") -> list[str]:
     steps = [Message("assistant", "x" * 1_000), Message("user", "Step 1 of 20: ok")] * 10
     opening, variables = Opened(OPENING), frozenset([variable])
     of = replace(rules(question), window_tokens=2_600)
-    state = decide(of, State(), opening)[0]._replace(messages=(*OPENING, *steps), iteration=11, variables=variables)
+    state = decide(of, State(), opening)[0]._replace(
+        **conversation_of((*OPENING, *steps)), iteration=11, variables=variables
+    )
     state, action = decide(of, state, Replied("", OPEN))
     assert isinstance(action, FoldConversation)
     state, _ = decide(of, state, Replied("A summary.", OPEN))

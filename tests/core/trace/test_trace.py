@@ -366,3 +366,13 @@ def test_the_repr_of_a_result_stays_short_however_large_its_trace() -> None:
     written = repr(result_of(trace))
     assert len(written) < 400
     assert "iterations=2, sub_calls=200, seconds=1.235" in written
+
+
+def test_what_is_noted_is_what_would_be_assigned_and_a_wrong_name_is_refused() -> None:
+    noted, assigned = ModelCall(prompt_chars=9), ModelCall(prompt_chars=9)
+    noted.note(model="m", seconds=2.0)
+    assigned.model, assigned.seconds = "m", 2.0
+    assert noted == assigned
+    assert noted.model_dump(exclude_unset=True) == assigned.model_dump(exclude_unset=True)
+    with pytest.raises(AssertionError, match="secnods"):
+        noted.note(secnods=1.0)

@@ -1,0 +1,61 @@
+"""The checks of an engine's plain arguments. Each raises InvalidArgumentError, which names the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.host.sub_tools import SubTool, read_sub_tools
+from rlm_integrations.core.journal.settings import Journal
+from rlm_integrations.core.limits import RLMLimits
+
+_CALLED_WITH = {
+    "on_event": "event",
+    "around_step": "iteration, code, execute",
+    "around_child": "prompt, execute",
+    "around_sub_call": "prompt, execute",
+    "ends_run": "error",
+}
+
+
+def check_choice(value: object, argument: str, *choices: str) -> None:
+    if value not in choices:
+        known = " or ".join(f'"{choice}"' for choice in choices)
+        raise InvalidArgumentError(f"{argument}: {value!r} is unknown; pass {known}")
+
+
+def check_texts(**arguments: object) -> None:
+    for argument, value in arguments.items():
+        if value is not None and not isinstance(value, str):
+            raise InvalidArgumentError(f"{argument}: {type(value).__name__} given; pass a str, or leave it out")
+
+
+def check_functions(**arguments: object) -> None:
+    for argument, value in arguments.items():
+        if value is not None and not callable(value):
+            raise InvalidArgumentError(
+                f"{argument}: {type(value).__name__} given; pass a function({_CALLED_WITH[argument]}), or leave it out"
+            )
+
+
+def checked_run_id(run_id: str | None, journal: Journal | None) -> str | None:
+    if run_id is not None and journal is None:
+        raise InvalidArgumentError('run_id: it names a run in a journal; pass journal="runs.sqlite" to the engine')
+    check_texts(run_id=run_id)
+    if run_id is not None and not run_id.strip():
+        raise InvalidArgumentError(f"run_id: {run_id!r:.80} names nothing; name the run, or leave it out")
+    return run_id
+
+
+def read_sub_tools_within(
+    limits: RLMLimits, sub_tools: Sequence[Callable[..., Any] | SubTool]
+) -> Mapping[str, SubTool]:
+    """By name. There must be sub-LMs to call them."""
+    found = read_sub_tools(sub_tools)
+    if found and not (limits.max_depth and limits.max_sub_calls):
+        none = "max_sub_calls" if limits.max_depth else "max_depth"
+        raise InvalidArgumentError(
+            f"sub_tools: no sub-LM would call them, for {none} is 0; raise it, or leave them out"
+        )
+    return found

@@ -1,0 +1,46 @@
+"""A run as the events that it tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from dataclasses import replace
+
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.run.plan import OnEvent, RunPlan
+from rlm_integrations.core.run.twice import new_run
+from rlm_integrations.core.trace.events import Event
+
+
+async def streamed(
+    plan: RunPlan, question: str | Sequence[Message], context: object, run_id: str | None
+) -> AsyncGenerator[Event, None]:
+    """Each event as it comes, on the caller's loop. Closing the iterator early ends the run.
+
+    Raises what the run raises, after the last event.
+    """
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+    plan = replace(plan, on_event=_tee(plan.on_event, queue))
+
+    async def perform() -> None:
+        try:
+            await new_run(plan, question, context, sync=False, run_id=run_id).perform()
+        finally:
+            queue.put_nowait(None)
+
+    task = asyncio.create_task(perform())
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _tee(on_event: OnEvent | None, queue: asyncio.Queue[Event | None]) -> OnEvent:
+    def put(event: Event) -> Awaitable[None] | None:
+        queue.put_nowait(event)
+        return None if on_event is None else on_event(event)
+
+    return put

@@ -1,0 +1,42 @@
+"""A run that is one question of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.run.plan import RunPlan
+from rlm_integrations.core.run.tree import RunTree
+from rlm_integrations.core.session.memory import Asking, SessionMemory
+from rlm_integrations.core.trace.result import RLMResult
+
+
+def check_sessions(plan: RunPlan) -> None:
+    """Raises InvalidArgumentError where the plan's runs cannot go on from each other."""
+    if plan.journal is not None:
+        raise InvalidArgumentError(
+            "journal: it keeps single questions, not sessions, whose REPL goes on from one to the next; leave it "
+            "out, or ask each question by run() or arun()"
+        )
+    if plan.twice is not None:
+        raise InvalidArgumentError(
+            "verify: Twice has blind runs, and a session one REPL, where the second would see what the first left; "
+            "ask without a session, or leave Twice out"
+        )
+
+
+async def answer_in(
+    session: SessionMemory,
+    plan: RunPlan,
+    question: str | Sequence[Message],
+    context: object,
+    asking: Asking,
+    *,
+    sync: bool,
+) -> RLMResult[Any]:
+    """The answer, when it is this question's turn."""
+    async with asking.turn():
+        session.check()
+        return await RunTree(plan, question, context, sync=sync, session=session).perform()
