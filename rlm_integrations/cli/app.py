@@ -77,6 +77,9 @@ def ask(
         Path | None,
         typer.Option(metavar="FILE", help="Keep there what is paid for: the same command goes on where it was."),
     ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Sizes and hashes in place of texts in the file of --trace.")
+    ] = False,
 ) -> None:
     """Answer a question over files and folders.
 
@@ -97,6 +100,7 @@ def ask(
         from rlm_integrations.cli.interrupted_run import ended_by_signals
         from rlm_integrations.cli.settings import (
             check_ask_above,
+            check_redact,
             read_limits,
             read_models,
             read_prices,
@@ -110,6 +114,7 @@ def ask(
 
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
         limits = read_limits(named, limit or [])
+        check_redact(redact, trace)
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         confined, code_protocol = read_sandbox(sandbox, imports or []), read_protocol(protocol)
         began = context.obj if isinstance(context.obj, float) else None
@@ -121,7 +126,7 @@ def ask(
         prices = read_prices(price, sub_price, sub_model)
         bound = None if yes else check_ask_above(ask_above, price, sub_price, sub_model)
         run = limits, confined, code_protocol, read_route(route)
-        asked = Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound)
+        asked = Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound, redact)
         answer_question(asked, view)
 
 

@@ -59,6 +59,8 @@ class Ask:
     prices: RunPrices | None = None
     ask_above: float | None = None
     """US dollars; None: nobody is to be asked."""
+    redact: bool = False
+    """Whether the trace has sizes and hashes in place of texts."""
 
 
 def answer_question(ask: Ask, view: LiveView) -> None:
@@ -69,7 +71,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
     """
     with ExitStack() as stack:
         read = [file.path for file in ask.files.files if file.path != STDIN]
-        trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace, read))
+        trace = None if ask.trace is None else stack.enter_context(TraceFile(ask.trace, read, contents=not ask.redact))
         engine = RLMEngine(
             ask.root,
             sub_llm=ask.sub,

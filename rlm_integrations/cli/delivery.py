@@ -30,7 +30,7 @@ def deliver(result: RLMResult[str], trace: TraceFile | None, *, as_json: bool, c
             print_answer(answer_text(result, corpus))
     except OSError as error:
         say(f"The answer was not printed: {error}")
-        if trace is None or trace_problem:
+        if trace is None or trace_problem or not trace.contents:
             _rescue(result)
         else:
             say("The trace has it.")
@@ -61,7 +61,7 @@ def _write_trace(trace: TraceFile | None, result: RLMResult[str]) -> str | None:
     if trace is None:
         return None
     try:
-        trace.write(_trace_text(result))
+        trace.write(_trace_text(result, contents=trace.contents))
     except (Exception, KeyboardInterrupt) as error:  # whatever it is, the answer is still to be printed
         return str(error) or type(error).__name__
     return None
@@ -91,5 +91,6 @@ def _rescue(result: RLMResult[str]) -> None:
         say(f"The whole run is kept in {path}")
 
 
-def _trace_text(result: RLMResult[str]) -> str:
-    return json_text(result.report("full")["trace"], "utf-8") + "\n"
+def _trace_text(result: RLMResult[str], *, contents: bool = True) -> str:
+    report = result.report("full")["trace"] if contents else result.trace.redacted().model_dump(mode="json")
+    return json_text(report, "utf-8") + "\n"

@@ -74,3 +74,6 @@ Imports = Annotated[
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Show what the root LM thinks and writes, and what its code prints.")
 ]
+Redact = Annotated[
+    bool, typer.Option("--redact", help="Sizes and hashes in place of texts: nothing that anybody wrote is told.")
+]

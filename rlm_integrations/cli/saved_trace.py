@@ -70,13 +70,13 @@ def print_trace(trace: RLMTrace, *, in_full: bool) -> None:
         raise ReaderGoneError(*error.args) from error
 
 
-def write_page(trace: RLMTrace, source: Path, path: Path | None) -> Path:
-    """Write the page, and say where. Without a path: beside the trace, where nothing else stands.
+def write_page(trace: RLMTrace, source: Path, path: Path | None, name: Path) -> Path:
+    """Write the page, and say where. Without a path: by that name with .html, where nothing else stands.
 
     Raises:
         InvalidArgumentError: It cannot be written there, or another file has the name that it would get.
     """
-    page = source.with_suffix(".html") if path is None else path
+    page = name.with_suffix(".html") if path is None else path
     if path is None and page.exists() and not _is_page(page):
         raise InvalidArgumentError(f"--output: {str(page)!r} is there and is no page of a trace; pass another name")
     if page.exists() and page.samefile(source):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, cast, get_args
 
 from rlm_integrations.core.calls.prices import RunPrices
@@ -87,6 +88,12 @@ def check_ask_above(
             f"--ask-above: what sub-calls cost is unknown without a price; add {missing} IN,OUT or {missing} genai"
         )
     return bound
+
+
+def check_redact(redact: bool, trace: Path | None) -> None:
+    """Raises InvalidArgumentError where there is nothing that it would be of."""
+    if redact and trace is None:
+        raise InvalidArgumentError("--redact: it is of the file of --trace; add --trace FILE")
 
 
 def read_sandbox(sandbox: str, imports: Sequence[str]) -> str | Sandbox:

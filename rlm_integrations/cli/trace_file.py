@@ -14,13 +14,14 @@ from rlm_integrations.core.errors import InvalidArgumentError
 class TraceFile:
     """Open from the start, so that it can be written at the end. What stood in it stays until then.
 
-    It holds what was read and sent: it is its owner's alone.
+    It holds what was read and sent, or where `contents` are off sizes and hashes of that: it is its owner's alone.
 
     Raises InvalidArgumentError where it cannot be opened, and where it is one of the files that the run reads.
     """
 
-    def __init__(self, path: Path, read: Iterable[str] = ()) -> None:
+    def __init__(self, path: Path, read: Iterable[str] = (), *, contents: bool = True) -> None:
         self.path = path
+        self.contents = contents
         if str(path) == "-":
             raise InvalidArgumentError(
                 "--trace: '-' cannot be written: stdout is the answer's; pass the name of a file"

@@ -25,7 +25,8 @@ def instrument(tracer_provider: TracerProvider | None = None, *, contents: bool 
     Args:
         tracer_provider: Where spans go. Default: the global provider, as it is when a span begins.
         contents: Put questions, prompts, replies, code and outputs into the spans, each cut at 16,000 characters.
-            They are as confidential as the corpus. Without, spans hold names, counts, sizes and errors.
+            They are as confidential as the corpus. Without, spans hold names of models, tools and exceptions, counts
+            and sizes.
     """
     global _stop
     uninstrument()

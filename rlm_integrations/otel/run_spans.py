@@ -30,6 +30,7 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.redaction import error_name
 from rlm_integrations.otel.attributes import (
     Attributes,
     cut,
@@ -240,13 +241,16 @@ class RunSpans:
         call.end(told, None if said.error is None else self._error(said.error))
 
     def _begin_host_call(self, event: HostCallStarted) -> None:
-        told: Attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": event.name}
+        told: Attributes = {"gen_ai.operation.name": "execute_tool"}
+        name = "execute_tool"
+        if self._contents or event.sub_call is None:  # a sub-LM may call one by a name that it made up
+            name, told["gen_ai.tool.name"] = f"execute_tool {event.name}", event.name
         if self._contents:
             told["gen_ai.tool.call.arguments"] = event.arguments
         above = self._step_of(event.node)
         if event.sub_call is not None:
             above = self._sub_calls.get((*event.node, event.sub_call), above)
-        call = self._begin(f"execute_tool {event.name}", SpanKind.INTERNAL, above.context, told)
+        call = self._begin(name, SpanKind.INTERNAL, above.context, told)
         self._host_calls[event.number] = call
         call.make_current()
 
@@ -257,17 +261,16 @@ class RunSpans:
         if event.call.replayed:
             told["rlm.replayed"] = True
         error = event.call.error
+        if error is None:
+            told["gen_ai.tool.name"] = event.call.name
+            self._host_calls[event.number].span.update_name(f"execute_tool {event.call.name}")
         self._host_calls.pop(event.number).end(told, None if error is None else self._error(error))
 
     def _cite(self, event: Cited) -> None:
         cited = event.citation
-        told: Attributes = {
-            "rlm.document_id": cited.document_id,
-            "rlm.start": cited.start_index,
-            "rlm.end": cited.end_index,
-        }
+        told: Attributes = {"rlm.start": cited.start_index, "rlm.end": cited.end_index}
         if self._contents:
-            told["rlm.quote"] = cut(cited.cited_text)
+            told |= {"rlm.document_id": cited.document_id, "rlm.quote": cut(cited.cited_text)}
         self._step_of(event.node).span.add_event("rlm.cited", told)
 
     # -- the run
@@ -313,4 +316,4 @@ class RunSpans:
 
     def _error(self, words: str) -> str:
         """An error may quote what a document or a model said."""
-        return words if self._contents else words.partition(":")[0]
+        return words if self._contents else error_name(words) or "an error"

@@ -116,6 +116,6 @@ def _end_words(trace: RLMTrace) -> str:
     if trace.error is not None:
         return f"The run failed: {trace.error}"
     if trace.stop_reason is None:
-        return "The run was not finished."
+        return "The run was not finished." if trace.contents else "No end of the run is kept."
     answered = trace.stop_reason in ("answer", "plain_reply")
     return "The answer:" if answered else f"Stopped by: {trace.stop_reason}"

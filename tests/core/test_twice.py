@@ -13,6 +13,7 @@ from rlm_integrations import (
     Completion,
     Event,
     InvalidArgumentError,
+    LimitReachedError,
     Message,
     RLMEngine,
     RLMLimits,
@@ -310,3 +311,23 @@ def test_a_wrong_question_and_context_are_refused_as_of_one_run() -> None:
         engine.run(" ", CORPUS)
     with pytest.raises(InvalidArgumentError, match="context: is empty"):
         engine.run(QUESTION, [])
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (
+            {"max_total_tokens": 300},
+            r"the limit of 300 tokens \(max_total_tokens\), of which this one of the runs of Twice had (100|40) tokens",
+        ),
+        ({"max_iterations": 1}, r"reached the limit of 1 step \(max_iterations\)(?!, of)"),
+    ],
+)
+def test_a_run_that_meets_its_share_names_the_users_limit(limits: dict[str, int], words: str) -> None:
+    replies = ["```repl\nprint(1)\n```", finish("HERON")] * 2
+    with pytest.warns(RuntimeWarning, match=words):
+        result = RLMEngine(model(*replies), limits=limits, verify=Twice()).run(QUESTION, CORPUS)
+    assert result.answer == "HERON"
+    engine = RLMEngine(model(*["```repl\nprint(1)\n```"] * 2), limits=limits, verify=Twice(), on_limit="raise")
+    with pytest.raises(LimitReachedError, match=words):
+        engine.run(QUESTION, CORPUS)

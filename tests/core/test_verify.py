@@ -237,9 +237,14 @@ class Count:
     n: int
 
 
+async def quits(answer: object, result: object) -> None:
+    raise GeneratorExit("I quit")
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
+        (quits, "verify: quits raised RuntimeError: GeneratorExit: I quit"),
         (lambda answer, _: answer.missing, "verify: <lambda> raised AttributeError"),
         (lambda answer, _: True, "verify: <lambda> returned True; return None where the answer holds"),
         (lambda answer, _: "  ", "verify: <lambda> returned an empty str"),

@@ -12,7 +12,8 @@ import pytest
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import StatusCode, get_current_span
 
-from rlm_integrations import Message, RLMEngine, RootModelError, Usage
+from rlm_integrations import Completion, Message, RLMEngine, RootModelError, Usage
+from rlm_integrations.core.language_model import ToolCall
 from rlm_integrations.otel import instrument, is_instrumented, uninstrument
 from rlm_integrations.testing import ScriptedModel
 
@@ -57,7 +58,7 @@ async def test_the_tree_of_a_run(spans: Any, way: str) -> None:
     assert root.attributes["gen_ai.response.model"] == "root"
     [python] = spans.named("execute_tool python")
     [cited] = [event for event in python.events if event.name == "rlm.cited"]
-    assert cited.attributes == {"rlm.document_id": "letter", "rlm.start": 0, "rlm.end": 20}
+    assert cited.attributes == {"rlm.start": 0, "rlm.end": 20}
     assert all(span.status.status_code is StatusCode.UNSET for span in spans.ended)
 
 
@@ -66,6 +67,24 @@ async def test_without_contents_no_words_of_anybody_leave(spans: Any) -> None:
     words = spans.all_words()
     for secret in ("warm", "lovely", "crate", "kilograms", "search("):
         assert secret not in words
+
+
+async def test_nor_do_they_as_the_names_of_errors_and_of_tools_that_a_model_made_up(spans: Any) -> None:
+    code = """```repl
+class Lovely(Exception):
+    pass
+print(llm_query("Ask the scales."), cite("The crate came warm.", "letter"))
+raise Lovely
+```"""
+    asks = Completion("", tool_calls=(ToolCall("warm_crate", "{}", "1"), ToolCall("weigh", '{"kilograms": 3}', "2")))
+    sub = ScriptedModel([asks, "3"], model="sub")
+    root = ScriptedModel([code, '```repl\nraise KeyError("crate")\n```', "```repl\nFINAL(1)\n```"], model="root")
+    await RLMEngine(root, sub_llm=sub, sub_tools=[weigh]).arun("Was it warm?", CORPUS)
+    words = spans.all_words()
+    for secret in ("warm", "lovely", "Lovely", "crate", "letter"):
+        assert secret not in words
+    assert {span.name for span in spans.ended} >= {"execute_tool", "execute_tool weigh"}
+    assert [span.status.description for span in spans.named("execute_tool python")] == ["an error", "KeyError", None]
 
 
 async def test_with_contents_they_do(spans: Any) -> None:

@@ -141,6 +141,12 @@ def limit_words(reason: StopReason, limits: RLMLimits) -> str:
     return words[reason]
 
 
-def limit_with_its_name(reason: StopReason, limits: RLMLimits) -> str:
-    """The same for users, with what it is called in RLMLimits: "the limit of 90 s (timeout_s)"."""
-    return f"{limit_words(reason, limits)} ({_NAMES.get(reason, reason)})"
+def limit_with_its_name(reason: StopReason, limits: RLMLimits, of_all: RLMLimits | None = None) -> str:
+    """The same for users, with what it is called in RLMLimits: "the limit of 90 s (timeout_s)".
+
+    `of_all`: the user's own limits, where the run was one of several that share some of them.
+    """
+    words, named = limit_words(reason, limits), f"({_NAMES.get(reason, reason)})"
+    if of_all is None or (whole := limit_words(reason, of_all)) == words:
+        return f"{words} {named}"
+    return f"{whole} {named}, of which this one of the runs of Twice had {words.removeprefix('the limit of ')}"

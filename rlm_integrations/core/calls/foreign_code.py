@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
 async def contained(awaitable: Awaitable[T]) -> T:
-    """Its result. What is no Exception comes as RuntimeError: a SystemExit, a CancelledError that nobody asked for.
+    """Its result. What is no Exception comes as RuntimeError: a SystemExit, a CancelledError that nobody asked for, a
+    GeneratorExit of the awaitable's own.
 
     KeyboardInterrupt is raised as it is: the user wants out.
     """
+    within = asyncio.current_task()
     try:
         return await awaitable
     except asyncio.CancelledError as error:
@@ -21,10 +23,21 @@ async def contained(awaitable: Awaitable[T]) -> T:
         if task is None or task.cancelling():
             raise
         raise raisable(error) from error
-    except (Exception, KeyboardInterrupt, GeneratorExit):
+    except GeneratorExit as end:
+        if _running_task() is not within:  # the loop was closed over whoever awaits
+            raise
+        raise raisable(end) from end
+    except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:
         raise raisable(error) from error
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return None
 
 
 def raisable(error: BaseException) -> Exception:

@@ -68,6 +68,11 @@ class Claim:
     """The id of the last of its rows; 0 where there are none."""
 
 
+def keeps_contents(parts: str) -> bool:
+    """Whether of the run with these parts, as JSON, more than hashes is kept."""
+    return _HASHES not in json.loads(parts)
+
+
 def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secret: bytes, *, afresh: bool) -> Claim:
     """The first of the equal runs that nobody works on; a new one where there is none, or it is to be `afresh`.
 
@@ -77,7 +82,7 @@ def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secr
         "SELECT id, occurrence, owner, parts, secret FROM runs WHERE key = ? ORDER BY occurrence", (call.key,)
     ).fetchall()
     free = [row for row in rows if not store.is_live(row[0], row[2])]
-    whole = [row for row in free if _HASHES not in json.loads(row[3]) and not afresh]
+    whole = [row for row in free if keeps_contents(row[3]) and not afresh]
     if call.run_id is not None and rows:
         _check_named(call, rows[0], is_free=bool(free), is_whole=bool(whole))
     now = time.time()

@@ -109,7 +109,39 @@ def _make_private(path: str) -> None:
                 os.chmod(file, _MODE)
 
 
+def check_kind(connection: sqlite3.Connection, path: str) -> None:
+    """Raises InvalidArgumentError for a file that is no journal, or one of a newer version."""
+    kind, version, _ = _read_kind(connection, path)
+    if kind != _KIND:
+        raise _foreign(path)
+    _check_version(version, path)
+
+
+def entries_of(connection: sqlite3.Connection, run: int) -> sqlite3.Cursor:
+    """Key, value and size of each entry, in the order in which they were kept; of a file of any version."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 1:  # an index leads to them
+        return connection.execute("SELECT key, value, size FROM entries WHERE run = ? ORDER BY rowid", (run,))
+    return connection.execute(
+        "SELECT key, value, size FROM entries WHERE id BETWEEN ? AND ? ORDER BY id", entry_ids(run)
+    )
+
+
 def _check(connection: sqlite3.Connection, path: str) -> None:
+    kind, version, tables = _read_kind(connection, path)
+    if kind != _KIND and (kind or version or tables):
+        raise _foreign(path)
+    _check_version(version, path)
+    connection.execute("PRAGMA synchronous = NORMAL")  # what was written outlives the process, whatever ends it
+    if not version:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    _go_to_wal(connection)
+    if version < _VERSION:
+        _make_tables(connection)
+
+
+def _read_kind(connection: sqlite3.Connection, path: str) -> tuple[int, int, int]:
+    """What the file says that it is: its kind, its version, and how many tables it has."""
     try:
         connection.execute("BEGIN")  # another process may be making the tables
         (kind,) = connection.execute("PRAGMA application_id").fetchone()
@@ -120,18 +152,14 @@ def _check(connection: sqlite3.Connection, path: str) -> None:
         if isinstance(error, sqlite3.OperationalError):
             raise
         raise _foreign(path) from error
-    if kind != _KIND and (kind or version or tables):
-        raise _foreign(path)
+    return kind, version, tables
+
+
+def _check_version(version: int, path: str) -> None:
     if version > _VERSION:
         raise InvalidArgumentError(
             f"journal: {path!r} was made by a newer version of rlm-integrations; update this one, or name another file"
         )
-    connection.execute("PRAGMA synchronous = NORMAL")  # what was written outlives the process, whatever ends it
-    if not version:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    _go_to_wal(connection)
-    if version < _VERSION:
-        _make_tables(connection)
 
 
 def _go_to_wal(connection: sqlite3.Connection) -> None:

@@ -29,7 +29,8 @@ from rlm_integrations.wire.steps import ReplLost, StepDone
 Say = Callable[[str], Awaitable[None]]
 """Tells the user of something that a replay came to."""
 
-_DIGITS = re.compile(r"[0-9]++")
+_COUNT = re.compile(r" and [0-9][0-9,]*+ sub-calls?+|[0-9][0-9,.]*+(?: ([a-z-]++))?+")
+"""A number, with what there are so many of; of sub-calls, the root LM is told where there are few."""
 _LONG_CHARS = 20_000
 _ROOT = "root"
 _PLACE = ("batch", "index")
@@ -301,4 +302,8 @@ def _given_hash(given: dict[str, Any]) -> str:
 
 def _opening_hash(messages: Sequence[Message]) -> str:
     """Numbers aside: limits, which the root LM is told, may be others when a run goes on."""
-    return text_hash(*[_DIGITS.sub("0", message.content) for message in messages])
+    return text_hash(*[_COUNT.sub(_uncounted, message.content) for message in messages])
+
+
+def _uncounted(count: re.Match[str]) -> str:
+    return "" if count[0].startswith(" and ") else f"0 {(count[1] or '').removesuffix('s')}"

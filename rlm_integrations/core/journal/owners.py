@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import ClassVar
 
 if sys.platform == "win32":
     import msvcrt
@@ -19,10 +20,19 @@ else:
 class Owners:
     """The locks on one file. A process has at most one of these: closing one gives up the locks of both."""
 
+    _open: ClassVar[set[str]] = set()
+
     def __init__(self, path: str) -> None:
         """Raises OSError."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         self._own: set[int] = set()
+        self._path = path
+        self._open.add(path)
+
+    @classmethod
+    def has_open(cls, path: str) -> bool:
+        """Whether this process has the file open already."""
+        return path in cls._open
 
     def join(self, number: int) -> bool:
         """Be alive under that number. False where another process is."""
@@ -40,6 +50,7 @@ class Owners:
         return False
 
     def close(self) -> None:
+        self._open.discard(self._path)
         os.close(self._file)
 
     if sys.platform == "win32":

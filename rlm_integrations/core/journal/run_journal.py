@@ -34,6 +34,8 @@ _BAR = re.compile(r"\|")
 
 END = "end"
 """The key of what a run ended with."""
+ABOUT = "about"
+"""That of what it is about, for whoever looks into the file."""
 STEP, REFUSED = "step", "refused"
 
 
@@ -52,7 +54,7 @@ class RunJournal:
         self.hash_seed = store.hash_seed
         self._store, self._run, self._secret = store, claimed.id, claimed.secret
         self._found = claimed.rows
-        self.resumed = bool(claimed.rows)
+        self.resumed = bool(claimed.rows.keys() - {ABOUT})
         """Whether something of the run was there."""
         self._below = _prefixes(key for key in claimed.rows if not key.endswith(f"|{REFUSED}"))
         self._stepped = {key[: -len(STEP)] for key in claimed.rows if key.endswith(f"|{STEP}")}
@@ -91,6 +93,11 @@ class RunJournal:
                 raise InvalidArgumentError(str(_unwritable(store.path, error))) from error
             raise
         return cls(settings, store, made[0], sub_llm)
+
+    def describe(self, row: Row) -> None:
+        """Keep what the run is about, once. Nothing waits for it."""
+        if ABOUT not in self._found:
+            self._store.write([self._entry(ABOUT, row)])
 
     def seed(self, of: str) -> str:
         """What chance in the run comes from. Nobody who does not read the file can know it."""

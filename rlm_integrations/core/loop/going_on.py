@@ -104,6 +104,6 @@ def last_answer(rules: Rules, state: State, said: str = "", problem: str | None 
         why = "; ".join(dict.fromkeys([state.unfinished, *misfits] if state.unfinished else misfits))
         fits = " that fits the type asked for" if rules.typed else ""
         problem = f"the last call gave no answer{fits}{f' ({why})' if why else ''}"
-    reached = limit_with_its_name(state.last_call, rules.limits)
+    reached = limit_with_its_name(state.last_call, rules.limits, rules.limits_of_all)
     failed = failed_steps(state.failure, state.failures)
     return Fail(f"the run reached {reached}, and {problem}{failed}", state.last_call, state.draft)

@@ -13,11 +13,11 @@ LIMIT_WARNING = "a limit was met"
 _QUESTION_CHARS = 80
 
 
-def limit_warning(action: Finish, question: str, limits: RLMLimits) -> str | None:
+def limit_warning(action: Finish, question: str, limits: RLMLimits, of_all: RLMLimits | None = None) -> str | None:
     """What limit it was, and what the answer is; None for one that the root LM gave of itself."""
     if action.stop_reason in ("answer", "plain_reply"):
         return None
-    reached = limit_with_its_name(action.stop_reason, limits)
+    reached = limit_with_its_name(action.stop_reason, limits, of_all)
     what = "the unfinished draft that stood in the REPL" if action.is_draft else "the root LM's word in one last call"
     if action.unchecked:
         what = "the one that verify had not done with"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.wording import number, one_line
-from rlm_integrations.wire.steps import ReplLost, StepDone
+from rlm_integrations.wire.steps import CodeError, ReplLost, StepDone
 
 _IMPORT_ERRORS = ("ModuleNotFoundError: ", "ImportError: ")
 
@@ -37,6 +37,12 @@ def failure(outcome: StepDone | ReplLost) -> str:
     if isinstance(outcome, ReplLost):
         return one_line(f"the REPL was lost: {outcome.reason}")
     return "" if outcome.error is None else one_line(outcome.error.message)
+
+
+def error_line(error: CodeError) -> str:
+    """Where the exception was raised, and its own words."""
+    line = "" if error.line is None else f", line {error.line}"
+    return f"block {error.block}{line}: {error.message}"
 
 
 def failed_steps(why: str, times: int) -> str:

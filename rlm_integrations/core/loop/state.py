@@ -37,6 +37,8 @@ class Rules:
     """How the root LM hands over its code."""
     verifies: bool = False
     """Whether the user has checks for answers."""
+    limits_of_all: RLMLimits | None = None
+    """The user's own, where the run is one of several that share some of them."""
     has_last_call: bool = True
     """Whether one is kept back for when a limit is met: there is one for a run, and it is not a child's."""
     window_tokens: int | None = None

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.journal.claims import CallIdentity
@@ -21,6 +22,7 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.state import State, conversation_of
 from rlm_integrations.core.run.plan import RunPlan
+from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.records import RLMTrace
 
 Say = Callable[[str], Awaitable[None]]
@@ -40,7 +42,15 @@ async def begin(
 ) -> NodeJournal:
     """The journal of the run that the call is. Raises InvalidArgumentError."""
     call = CallIdentity(_parts(plan, question, corpus), run_id, attempt, current_sample())
-    return NodeJournal(await RunJournal.begin(settings, call, model_words(plan.sub)), say)
+    run = await RunJournal.begin(settings, call, model_words(plan.sub))
+    run.describe(
+        {
+            "question": without_lone_surrogates(question.text),
+            "context": corpus_line(corpus),
+            "limits": plan.limits.model_dump(mode="json"),
+        }
+    )
+    return NodeJournal(run, say)
 
 
 def with_its_fences(plan: RunPlan, journal: NodeJournal) -> RunPlan:

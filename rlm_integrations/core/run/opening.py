@@ -164,6 +164,7 @@ def rules_of(
         fence_key=plan.fence_key,
         protocol=plan.protocol,
         verifies=verifies,
+        limits_of_all=plan.limits_of_all,
         has_last_call=is_root,
         window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
     )

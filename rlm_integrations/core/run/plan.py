@@ -67,6 +67,8 @@ class RunPlan:
     twice: Twice | None = None
     """Whether each question has two runs, and how they are reconciled."""
     route: Route = "rlm"
+    limits_of_all: RLMLimits | None = None
+    """The user's own, where the run is one of several that share some of them."""
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""
 

@@ -8,13 +8,14 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan
 from rlm_integrations.core.loop.observation import output_text
+from rlm_integrations.core.loop.outcomes import error_line
 from rlm_integrations.core.run.host_side import HostSide
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.trace.events import CodeEnded, CodeStarted, Event
 from rlm_integrations.core.trace.records import CodeExecution
-from rlm_integrations.wire.steps import CodeError, ReplLost, StepDone
+from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
 class Steps:
@@ -51,7 +52,7 @@ class Steps:
             outcome = await self._in_journal(self._journal, iteration, outcome)
         facts: dict[str, object] = {"output": output_text(outcome.output), "seconds": clock() - began}
         if isinstance(outcome, StepDone):
-            facts |= {"error": outcome.error and _error_line(outcome.error), "variables": list(outcome.variables)}
+            facts |= {"error": outcome.error and error_line(outcome.error), "variables": list(outcome.variables)}
         else:
             host.maps.forget()
             facts |= {"lost": outcome.reason}
@@ -82,8 +83,3 @@ class Steps:
         execution = self._shared.account.trace_of(self._path).iterations[iteration - 1].execution
         assert execution is not None
         return execution
-
-
-def _error_line(error: CodeError) -> str:
-    line = "" if error.line is None else f", line {error.line}"
-    return f"block {error.block}{line}: {error.message}"

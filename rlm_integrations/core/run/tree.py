@@ -169,7 +169,9 @@ class RunTree:
         if self._journal is not None:
             self._node.begin_to_close()
             self._answer = result  # the journal may not take it
-            work = partial(end_row, action, result.trace, self._node.retrieved, self._plan.limits)
+            came_to = {"stop_reason": result.stop_reason, "seconds": self._account.seconds()}
+            trace = result.trace.model_copy(update=came_to)  # the event that says so comes when this is kept
+            work = partial(end_row, action, trace, self._node.retrieved, self._plan.limits)
             row = await self._threads.run(work) if result.trace.sub_call_count > _QUICK_CALLS else work()
             await self._journal.run.keep_end(row)
         return result
@@ -202,7 +204,7 @@ class RunTree:
             await self._account.emit(Warned("nothing_read", nothing_read_warning(self._question)))
         if action.unresolved:
             await self._account.emit(Warned("unresolved", unresolved_warning(action.unresolved, self._question)))
-        warning = limit_warning(action, self._question, self._plan.limits)
+        warning = limit_warning(action, self._question, self._plan.limits, self._plan.limits_of_all)
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))
 

@@ -156,7 +156,8 @@ class TwiceRun:
     def _run(self, question: str | Sequence[Message], limits: RLMLimits | None, plan: RunPlan | None = None) -> RunTree:
         """The next run, in seconds and limits of its own."""
         attempt, offset = len(self._done) + 1, self._seconds()
-        plan = replace(plan or self._plan, limits=limits or self._plan.limits)
+        own = self._plan.limits
+        plan = replace(plan or self._plan, limits=limits or own, limits_of_all=own)
         if self._plan.on_event is not None:
             plan = replace(plan, on_event=self._telling(self._plan.on_event, attempt, offset))
         return RunTree(

@@ -25,6 +25,7 @@ from rlm_integrations.core.trace.call_records import (
 )
 from rlm_integrations.core.trace.carriers import find_trace
 from rlm_integrations.core.trace.citations import Citation
+from rlm_integrations.core.trace.redaction import redacted
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line
 from rlm_integrations.trace_page.card import card
@@ -205,6 +206,8 @@ class RLMTrace(Record):
     """What the user should know of the models: a server that counts no tokens, for one."""
     seconds: float = 0.0
     detail: Literal["full", "summary"] = "full"
+    contents: bool = True
+    """False where sizes and hashes stand in place of texts: see `redacted`."""
 
     @property
     def executions(self) -> list[CodeExecution]:
@@ -271,6 +274,19 @@ class RLMTrace(Record):
     def paid_usage(self) -> Usage:
         """What this call of the engine paid for: `usage` without what came from the journal."""
         return self.usage - self.replayed_usage
+
+    def redacted(self, key: bytes | None = None) -> RLMTrace:
+        """A copy without what anybody wrote, for logs, tickets and colleagues.
+
+        In place of each text of documents, prompts, replies, code, output, answers, errors, ids and metadata stands how
+        long it is, and a hash. Numbers, times, tokens and cost, stop reasons, and the names of models, tools and checks
+        stay, and of errors the names of exceptions that Python and the providers' packages have.
+
+        Args:
+            key: Secret bytes that the hashes are made with: under one key equal texts have equal hashes, in several
+                traces too. By default each call has a fresh one, so that nobody finds out a short text by trying.
+        """
+        return redacted(self, key).model_copy(update={"contents": False})
 
     def to_html(self, path: str | os.PathLike[str], documents: Mapping[str, str] | None = None) -> None:
         """Write it as one HTML page, which any browser opens without a network: timeline, steps, calls, search.

@@ -301,7 +301,7 @@ async def test_a_run_without_contents_leaves_hashes_and_sizes(path: Path) -> Non
     assert b"marmalade" not in contents(path)
     assert b"What is" not in contents(path)
     sizes = rows(path, "SELECT size, length(value) FROM entries")
-    assert len(sizes) == 2 * 4
+    assert len(sizes) == 2 * 5
     assert all(size > 40 and hashed == 32 for size, hashed in sizes)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations import InvalidArgumentError, Journal, Message, RLMEngine, Twice
+from rlm_integrations import InvalidArgumentError, Journal, Message, RLMEngine, RunError, Twice
 from rlm_integrations.core.journal.claims import CallIdentity
 from rlm_integrations.core.journal.run_journal import RunJournal
 from rlm_integrations.core.session.memory import SessionMemory
@@ -144,3 +144,14 @@ async def test_a_name_is_refused_in_a_session_too(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgumentError, match=words):
             engine.ask_in(session, "?", None, run_id="monday")
     assert not llm.requests
+
+
+@pytest.mark.parametrize("larger", [{"max_iterations": 9}, {"max_iterations": 2_500, "max_sub_calls": 5_000}])
+async def test_a_larger_limit_is_no_other_wording(larger: dict[str, int], tmp_path: Path) -> None:
+    llm = ScriptedModel(["```repl\nprint(1)\n```", ConnectionError("cut"), "FINAL('yes')"])
+    limits = {"max_iterations": 1, "max_sub_calls": 1}
+    with pytest.raises(RunError):
+        await RLMEngine(llm, journal=tmp_path / "runs.sqlite", limits=limits).arun("?", TEXT)
+    result = await RLMEngine(llm, journal=tmp_path / "runs.sqlite", limits=limits | larger).arun("?", TEXT)
+    assert (result.answer, result.trace.journal) == ("yes", "resumed")
+    assert result.trace.warnings == []
