@@ -14,12 +14,12 @@ WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from
 # Else each process compiles the package and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest test-newest check site release-check conformance bench evals clean
+.PHONY: demo test test-lowest test-newest test-recipes check site release-check component conformance bench evals clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
 
-test: .venv/.installed-dev
+test: component
 	$(BIN)/python $(PYTEST)
 
 test-lowest: .venv-lowest/.installed
@@ -27,6 +27,10 @@ test-lowest: .venv-lowest/.installed
 
 test-newest: .venv-newest/.installed
 	.venv-newest/bin/python $(PYTEST) $(addprefix tests/,$(FACES) $(INSIDES)) $(WITHOUT)
+
+# Celery wants other versions of what a vector store wants, too.
+test-recipes: .venv-recipes/.installed
+	.venv-recipes/bin/python -m pytest tests/docs/test_deployment.py
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format $(if $(CI),--check)
@@ -39,10 +43,14 @@ check: .venv/.installed-dev
 site: .venv/.installed-dev
 	$(BIN)/mkdocs serve
 
+# CPython and our `repl/` in WebAssembly: a minute, where their sources have changed.
+component: .venv/.installed-dev
+	$(BIN)/python release/component.py
+
 conformance: .venv-conformance/.installed
 	.venv-conformance/bin/python conformance/langchain_core_runnables.py
 
-release-check: .venv-release/.installed
+release-check: .venv-release/.installed component
 	.venv-release/bin/python release/check.py
 
 bench: .venv/.installed .venv-bench/.installed
@@ -52,7 +60,7 @@ evals: .venv-evals/.installed
 	.venv-evals/bin/python -m evals $(ARGS)
 
 clean:
-	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-evals .venv-conformance .venv-release .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
+	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-evals .venv-conformance .venv-release .venv-recipes .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -74,6 +82,12 @@ clean:
 	$(NEWEST) -m venv .venv-newest
 	.venv-newest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv-newest/bin/python -m pip install --quiet --editable ".[all]" --group test
+	touch $@
+
+.venv-recipes/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-recipes
+	.venv-recipes/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-recipes/bin/python -m pip install --quiet --editable ".[all]" --group test --group recipes
 	touch $@
 
 .venv-bench/.installed: pyproject.toml

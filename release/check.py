@@ -15,6 +15,10 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from component import is_fresh
+
 ROOT = Path(__file__).parents[1]
 RUN = """
 from rlm_integrations import RLMEngine
@@ -43,6 +47,7 @@ OpenAIModel("m", base_url="http://127.0.0.1:9/v1", api_key="none")
 """,
     "cli": 'import sys\nfrom rlm_integrations.cli import main\nsys.argv = ["rlm-integrations", "doctor"]\nmain()',
     "otel": "from rlm_integrations.otel import instrument\ninstrument()\n" + RUN,
+    "wasi": RUN.replace("]))", ']), sandbox="wasi")', 1),
     "monty": RUN.replace("]))", ']), sandbox="monty")', 1),
 }
 """What each extra is for, as a program. One without a row is installed, and a run made."""
@@ -70,6 +75,8 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     with tempfile.TemporaryDirectory() as folder:
         dist = Path(folder, "dist")
+        if not is_fresh():
+            raise SystemExit("the component was not built of this code: make component")
         run(sys.executable, "-m", "build", "--outdir", str(dist), str(ROOT))
         run(sys.executable, "-m", "twine", "check", "--strict", *map(str, dist.iterdir()))
         [wheel] = dist.glob("*.whl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
 import os
 import re
@@ -13,14 +14,16 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import certifi
+import filelock
 import hypothesis
 import pytest
 
@@ -50,6 +53,14 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 10)  # thousands of short tests make more of what stays than of garbage
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in the sandbox `wasi` has its component, or is skipped."""
+    for item in items:
+        case = getattr(item, "callspec", None)
+        if case is not None and case.params.get("sandbox") == "wasi":
+            cast(pytest.Function, item).fixturenames.insert(0, "wasi_component")
 
 
 Post = Callable[[BaseHTTPRequestHandler, bytes], None]
@@ -295,6 +306,28 @@ def until() -> Callable[[Callable[[], bool]], Any]:
     """Waits for a condition that another process brings about; fails if it does not within ten seconds."""
 
     return until_true
+
+
+@pytest.fixture(scope="session")
+def wasi_component() -> None:
+    """The component of the WASI sandbox as the sources have it, compiled: both are kept for the next time."""
+    pytest.importorskip("wasmtime", reason="wasmtime is not installed")
+    root = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location("release_component", root / "release" / "component.py")
+    assert spec is not None
+    assert spec.loader is not None
+    release = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(release)
+    from rlm_integrations.sandboxes.wasi.cache import compiled_component
+
+    with filelock.FileLock(Path(tempfile.gettempdir(), f"rlm-component-{os.getuid()}.lock")):
+        if not release.is_fresh():
+            if importlib.util.find_spec("componentize_py") is None:
+                pytest.skip("componentize-py is not installed, which builds the component")
+            release.build(preset=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            compiled_component()
 
 
 @dataclass(frozen=True)

@@ -85,13 +85,16 @@ def test_the_commands(monkeypatch, tmp_path):
     monkeypatch.setattr("rlm_integrations.cli.settings.OpenAIModel", made)
     pages = START + (ROOT / "docs/command_line.md").read_text(encoding="utf-8")
     commands = re.findall(r"^rlm-integrations ((?:ask|trace) .*)$", pages, flags=re.MULTILINE)
-    assert len(commands) == 5
+    assert len(commands) == 8
     printed: list[str] = []
     for command in commands:
         done = CliRunner().invoke(app, shlex.split(command))
         assert done.exit_code == 0, done.stderr
         printed.append(done.stdout.splitlines()[0])
-    assert printed == [SAID] * 3 + ["question: Which arguments bound what a run costs?", "run.html"]
+    listed = printed.pop(commands.index("trace list"))
+    assert listed.endswith("  run.json  answer")
+    question = "question: Which arguments bound what a run costs?"
+    assert printed == [SAID] * 3 + [question, "run.html", SAID, question]
     assert "<!DOCTYPE html>" in Path("run.html").read_text(encoding="utf-8")
 
 

@@ -19,14 +19,19 @@ _HEADING = "Citations:"
 _like_the_heading = re.compile(r"^(?=\s*citations\s*:)", re.IGNORECASE | re.MULTILINE)
 
 
-def answer_text(result: RLMResult[Any], corpus: Corpus | None = None) -> str:
+def answer_text(result: RLMResult[Any], corpus: Corpus | None = None, *, with_iterations: bool = False) -> str:
     """The answer, then its citations, each in one line: of a file of the corpus as path:line. A line of the answer that
     is like their heading is marked with ">": only what stands below the heading was compared with the corpus.
+
+    `with_iterations`: whether it is told when each was cited.
     """
     lines = [_like_the_heading.sub("> ", result.text)]
     if result.citations:
         cited = [(citation, line_of(citation, corpus)) for citation in result.citations]
-        lines += ["", _HEADING, *(_citation_line(n, citation, line) for n, (citation, line) in enumerate(cited, 1))]
+        told = [_citation_line(n, citation, line) for n, (citation, line) in enumerate(cited, 1)]
+        if with_iterations:
+            told = [f"{line}{_cited_in(citation)}" for line, citation in zip(told, result.citations, strict=True)]
+        lines += ["", _HEADING, *told]
     return without_lone_surrogates("\n".join(lines))
 
 
@@ -86,6 +91,13 @@ def json_text(value: object, encoding: str, *, in_one_line: bool = False) -> str
     except UnicodeEncodeError:
         return json.dumps(value, indent=indent)
     return text
+
+
+def _cited_in(citation: Citation) -> str:
+    if citation.iteration is None:
+        return ""
+    child = "" if citation.child is None else f" of child {citation.child}"
+    return f" (iteration {citation.iteration}{child})"
 
 
 def _citation_line(number: int, citation: Citation, line: int | None) -> str:

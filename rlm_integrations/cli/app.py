@@ -251,6 +251,10 @@ def doctor(
         str | None, typer.Option(help="Ask this OpenAI-compatible server, too: which models it has, or --model.")
     ] = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="Send this model one small request, too.")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Look at the machines of this Ray cluster, too: its address, or auto for the one Ray finds."),
+    ] = None,
 ) -> None:
     """Show whether what is installed works, what confines the REPL on this machine, and whether a run works.
 
@@ -263,7 +267,7 @@ def doctor(
     with exit_codes():
         from rlm_integrations.cli.doctor import examine
 
-        raise typer.Exit(0 if examine(base_url, model) else 1)
+        raise typer.Exit(0 if examine(base_url, model, ray) else 1)
 
 
 @app.command()
@@ -283,7 +287,7 @@ def demo(
         bool, typer.Option("-y", "--yes", help="Spend what a real model costs without being asked.")
     ] = False,
     sandbox: Annotated[
-        str, typer.Option(help="What confines the model's code: auto, process, monty or unconfined.")
+        str, typer.Option(help="What confines the model's code: auto, process, wasi, monty or unconfined.")
     ] = "auto",
 ) -> None:
     """See a whole run over 40 MB of a log, without a key: a script plays the model.

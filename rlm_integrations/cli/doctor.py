@@ -13,23 +13,27 @@ from rlm_integrations.cli.installed import OURS, Finding, find_installed, versio
 from rlm_integrations.cli.model_check import check_model
 from rlm_integrations.cli.shell_words import in_shell_words
 from rlm_integrations.core.errors import RLMError
-from rlm_integrations.core.sandbox import Capabilities
+from rlm_integrations.core.sandbox import Capabilities, Sandbox
 from rlm_integrations.core.wording import error_words, listed
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.terminal.console import TerminalConsole, sentence
 from rlm_integrations.testing import ScriptedModel
 
+_INSTEAD = {
+    "wasi": "It runs Python in WebAssembly, without numpy, pandas and some modules, which the root LM is told of",
+    "monty": "It runs a subset of Python, which the root LM is told of",
+}
 _NOT_CLOSED = (
     "Not closed: another process of this machine that is in league with the code can be told of the documents by "
     "timing, by the load of the machine, or by the ends of threads"
 )
 
 
-def examine(base_url: str | None = None, model: str | None = None) -> bool:
+def examine(base_url: str | None = None, model: str | None = None, ray: str | None = None) -> bool:
     """Print the findings. Whether all that is here works, and model-written code can be run, confined.
 
-    A model's server is asked only where a URL or a model is given.
+    A model's server is asked only where a URL or a model is given, and a Ray cluster where its address is.
     """
     console = TerminalConsole(highlight=False, emoji=False)
     console.print(Text(_here()))  # before seconds of imports, which are in vain where nothing can be written
@@ -38,6 +42,8 @@ def examine(base_url: str | None = None, model: str | None = None) -> bool:
     broken = [finding.part.package for finding in findings if finding.problem]
     verdicts = [(False, f"{listed(broken)}: see above") if broken else (True, "what is installed can be imported")]
     verdicts += _examine_sandbox(console)
+    if ray:
+        verdicts += _examine_ray(console, ray)
     if base_url or model:
         verdicts.append(check_model(base_url, model))
     for works, words in verdicts:
@@ -49,7 +55,7 @@ def examine(base_url: str | None = None, model: str | None = None) -> bool:
     return all(works for works, _ in verdicts)
 
 
-def try_a_run(sandbox: str = "auto") -> str | None:
+def try_a_run(sandbox: str | Sandbox = "auto") -> str | None:
     """Run a step in the REPL for real. What went wrong, if anything did."""
     script = ["```repl\nanswer['content'] = str(len(context))\nanswer['ready'] = True\n```"]
     try:
@@ -64,16 +70,17 @@ def _examine_sandbox(console: TerminalConsole) -> list[tuple[bool, str]]:
     """Show what confines the code, and say whether it does."""
     name, found = "auto", _capabilities("auto")
     not_process = _capabilities("process")
-    if isinstance(found, str) and not isinstance(monty := _capabilities("monty"), str):
-        name, found = "monty", monty
+    for other in ("wasi", "monty"):
+        if isinstance(found, str) and not isinstance(there := _capabilities(other), str):
+            name, found = other, there
     if isinstance(found, str):
         console.print(sentence(f"Sandbox: none. {found}"))
         return [(False, "nothing confines model-written code here")]
     console.print(
         Text(f"Sandbox: {found.name} ({'confines' if found.confined else 'DOES NOT CONFINE'} model-written code)")
     )
-    if found.name == "monty":
-        console.print(Text("It runs a subset of Python, which the root LM is told of"))
+    if found.name in _INSTEAD:
+        console.print(Text(_INSTEAD[found.name]))
         if isinstance(not_process, str):
             console.print(sentence(f"Not “process”, which runs all of it: {not_process}"))
     console.print(_layers(found))
@@ -85,6 +92,21 @@ def _examine_sandbox(console: TerminalConsole) -> list[tuple[bool, str]]:
         (found.confined, f"model-written code is {'' if found.confined else 'not '}confined here{pass_it}"),
         (problem is None, "a run with a scripted model" + ("" if problem is None else f": {problem}")),
     ]
+
+
+def _examine_ray(console: TerminalConsole, address: str) -> list[tuple[bool, str]]:
+    """The same of the machines of a cluster."""
+    try:
+        from rlm_integrations.ray import RaySandbox
+
+        sandbox = RaySandbox(address, num_cpus=0)
+        found = sandbox.capabilities()
+    except Exception as error:
+        return [(False, f"the Ray cluster: {_why(error)}")]
+    console.print(Text("Ray: model-written code is confined on its machines"))
+    console.print(_layers(found))
+    problem = try_a_run(sandbox)
+    return [(problem is None, "a run on the Ray cluster" + ("" if problem is None else f": {problem}"))]
 
 
 def _capabilities(name: str) -> Capabilities | str:

@@ -46,6 +46,9 @@ class KeptRun:
     sub_calls: int
     failed_sub_calls: int
     usage: Usage
+    """What was paid for by whoever made it last."""
+    replayed: Usage
+    """What came from a journal besides, and was paid for before."""
     seconds: float
     contents: bool
     """Whether texts are told, and tokens known where they are not."""
@@ -160,7 +163,8 @@ def _kept(trace: RLMTrace, source: str, when: datetime, run: JournalRun | None =
         iterations=trace.iteration_count,
         sub_calls=trace.sub_call_count,
         failed_sub_calls=trace.failed_sub_call_count,
-        usage=trace.usage,
+        usage=trace.paid_usage,
+        replayed=trace.replayed_usage,
         seconds=trace.seconds,
         contents=shown.contents,
     )

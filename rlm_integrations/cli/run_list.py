@@ -11,8 +11,8 @@ from rlm_integrations.cli.answer_output import json_text
 from rlm_integrations.cli.kept_runs import KeptRun, Listing
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.wording import listed, plural
+from rlm_integrations.terminal.amounts import duration, token_words
 from rlm_integrations.terminal.console import TerminalConsole, name, sentence
-from rlm_integrations.terminal.run_view import duration, token_words
 from rlm_integrations.terminal.streams import say, stdout_encoding, write_out
 
 _INDENT = "    "
@@ -51,7 +51,8 @@ def run_lines(run: KeptRun) -> list[Text]:
 
 def run_json(run: KeptRun) -> dict[str, Any]:
     """Plain JSON. Long texts are cut, here too."""
-    told = asdict(run) | {"when": run.when.isoformat(), "usage": run.usage.model_dump(mode="json")}
+    spent = {name: getattr(run, name).model_dump(mode="json") for name in ("usage", "replayed")}
+    told = asdict(run) | {"when": run.when.isoformat(), **spent}
     return {key: without_lone_surrogates(value) if isinstance(value, str) else value for key, value in told.items()}
 
 
@@ -69,11 +70,11 @@ def _one(words: str, otherwise: str) -> Text:
 
 def _took(run: KeptRun) -> str:
     failed = f" ({run.failed_sub_calls:,} failed)" if run.failed_sub_calls else ""
-    known = run.usage.total_tokens > 0
+    known = (run.usage + run.replayed).total_tokens > 0
     parts = [
         plural(run.iterations, "iteration"),
         plural(run.sub_calls, "sub-call") + failed,
-        f"tokens {token_words(run.usage)}" if known else "",
+        f"tokens {token_words(run.usage, run.replayed)}" if known else "",
         "" if run.usage.cost_usd is None else f"${run.usage.cost_usd:.4f}",
         duration(run.seconds) if run.seconds else "",
         listed(run.models) if run.models else "",

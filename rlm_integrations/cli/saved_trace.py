@@ -65,7 +65,7 @@ def print_trace(trace: RLMTrace, *, in_full: bool) -> None:
         trace=trace,
     )
     try:
-        print_answer(answer_text(result))
+        print_answer(answer_text(result, with_iterations=True))
     except BrokenPipeError as error:
         raise ReaderGoneError(*error.args) from error
 

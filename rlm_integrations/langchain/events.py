@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
-from langchain_core.callbacks import adispatch_custom_event
+from langchain_core.callbacks import AsyncCallbackManagerForChainRun, adispatch_custom_event
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import (
     ensure_config,
@@ -20,10 +20,12 @@ from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.trace.events import (
     CheckEnded,
+    CheckStarted,
     Event,
     FoldEnded,
     IterationStarted,
     RootReplied,
+    RunStarted,
     SubCallEnded,
 )
 from rlm_integrations.core.usage import Usage
@@ -61,6 +63,10 @@ class RunCallbacks:
         self._sub_calls = 0
         self._failed_sub_calls = 0
         self._paid_tokens = self._replayed_tokens = 0
+        self._attempt: dict[str, int] = {}
+        """Which of the runs of its question it is at, where that is not the first."""
+        self._checks: dict[int, AsyncCallbackManagerForChainRun] = {}
+        """Runs of checks that go on, by their number."""
 
     async def around_step(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
         """Show a step as a tool run; what its code calls becomes a child of that."""
@@ -71,7 +77,7 @@ class RunCallbacks:
             {"name": REPL_TOOL_NAME, "description": description},
             code,
             name=REPL_TOOL_NAME,
-            inputs={"code": code, "iteration": iteration},
+            inputs={"code": code, "iteration": iteration, **self._attempt},
         )
 
         async def step() -> str:
@@ -114,8 +120,10 @@ class RunCallbacks:
 
     async def handle(self, event: Event) -> None:
         """Dispatch `rlm_iteration` at the start of each iteration, and `rlm_check` when a check of `verify` has looked
-        at an answer; then tell the user's own handler."""
-        if isinstance(event, RootReplied):
+        at an answer, which is a chain run besides; then tell the user's own handler."""
+        if isinstance(event, RunStarted) and not event.node and event.attempt > 1:
+            self._attempt = {"attempt": event.attempt}
+        elif isinstance(event, RootReplied):
             self._count(event.usage, event.usage if event.replayed else Usage())
             self._sub_calls += bool(event.node)
         elif isinstance(event, FoldEnded):
@@ -132,11 +140,23 @@ class RunCallbacks:
             await adispatch_custom_event(EVENT_NAME, progress, config=self._config)
             if self._write_progress is not None:
                 self._write_progress({EVENT_NAME: progress})
+        elif isinstance(event, CheckStarted):
+            manager = get_async_callback_manager_for_config(self._config)
+            asked = {"iteration": event.iteration, **self._attempt}
+            self._checks[event.number] = await manager.on_chain_start(None, asked, name=event.name)
         elif isinstance(event, CheckEnded):
+            await self._end_check(event)
             checked = event.check.model_dump(include={"name", "objection", "error"})
             await adispatch_custom_event(CHECK_NAME, {"iteration": event.iteration, **checked}, config=self._config)
         if self._on_event is not None:
             await tell(self._on_event, event, sync=self._sync)
+
+    async def _end_check(self, event: CheckEnded) -> None:
+        run, check = self._checks.pop(event.number), event.check
+        if check.error is None:
+            await run.on_chain_end({"taken": check.objection is None, "objection": check.objection})
+        else:
+            await run.on_chain_error(RuntimeError(check.error))
 
     def _count(self, usage: Usage, replayed: Usage) -> None:
         self._paid_tokens += usage.total_tokens - replayed.total_tokens
@@ -147,6 +167,7 @@ class RunCallbacks:
         replayed = {"replayed_tokens": self._replayed_tokens} if self._replayed_tokens else {}
         return {
             "iteration": event.iteration,
+            **self._attempt,
             "max_iterations": event.max_iterations,
             "sub_calls": self._sub_calls,
             "failed_sub_calls": self._failed_sub_calls,

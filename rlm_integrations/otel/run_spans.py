@@ -7,6 +7,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from rlm_integrations.core.trace.events import (
+    CheckEnded,
     Cited,
     CodeEnded,
     CodeStarted,
@@ -126,6 +127,8 @@ class RunSpans:
                 self._end_host_call(event)
             case Cited():
                 self._cite(event)
+            case CheckEnded():
+                self._checked(event)
             case Warned():
                 self._run.span.add_event("rlm.warning", {"rlm.warning.kind": event.kind})
             case RunEnded():
@@ -272,6 +275,19 @@ class RunSpans:
         if self._contents:
             told |= {"rlm.document_id": cited.document_id, "rlm.quote": cut(cited.cited_text)}
         self._step_of(event.node).span.add_event("rlm.cited", told)
+
+    def _checked(self, event: CheckEnded) -> None:
+        check = event.check
+        told: Attributes = {
+            "rlm.check": check.name,
+            "rlm.iteration": event.iteration,
+            "rlm.check.taken": check.objection is None and check.error is None,
+        }
+        if check.error is not None:
+            told["rlm.check.error"] = self._error(check.error)
+        if self._contents and check.objection is not None:
+            told["rlm.check.objection"] = cut(check.objection)
+        self._agent_of(event.node).span.add_event("rlm.checked", told)
 
     # -- the run
 

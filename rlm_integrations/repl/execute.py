@@ -28,13 +28,17 @@ class Block:
     """Names that it binds as loop or `with` targets and nowhere else."""
 
 
-def compile_block(source: str, filename: str) -> Block:
+def compile_block(source: str, filename: str, rewrite: Callable[[Module], Module] | None = None) -> Block:
     """Compile the source; tracebacks and `inspect.getsource` find it under the filename from now on.
+
+    `rewrite` is what a sandbox does to its syntax tree before.
 
     Raises what `compile` raises: SyntaxError, and ValueError, RecursionError and others for odd sources.
     """
     _source_lines[filename] = (len(source), None, [f"{line}\n" for line in source.split("\n")], filename)
     tree = parse(source, filename)
+    if rewrite is not None:
+        tree = rewrite(tree)
     last_line = None
     last = None
     looped = loop_names(tree) if "for" in source or "with" in source else frozenset[str]()

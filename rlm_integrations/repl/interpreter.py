@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from ast import Module
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NoReturn, cast
 
@@ -14,7 +15,7 @@ from rlm_integrations.repl.cite import Cite
 from rlm_integrations.repl.code_error import code_error, message_of, type_name, uncompiled
 from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
 from rlm_integrations.repl.event_loop import ReplLoop
-from rlm_integrations.repl.execute import compile_block, run_block
+from rlm_integrations.repl.execute import Block, compile_block, run_block
 from rlm_integrations.repl.host_calls import Retrieve, SubCallError, SubCallLimitError, tool_function
 from rlm_integrations.repl.host_port import HostPort
 from rlm_integrations.repl.interpreter_state import InterpreterState
@@ -42,8 +43,20 @@ class Interpreter:
     model's code in this: the port itself sees to it that an interrupt never tears a message.
     """
 
-    def __init__(self, context: str | list[DocumentDict] | None, host: HostPort, settings: ReplSettings) -> None:
-        """`context` is a text, documents, or None for no corpus."""
+    def __init__(
+        self,
+        context: str | list[DocumentDict] | None,
+        host: HostPort,
+        settings: ReplSettings,
+        *,
+        rewrite: Callable[[Module], Module] | None = None,
+        at_block_end: Callable[[], None] | None = None,
+    ) -> None:
+        """`context` is a text, documents, or None for no corpus.
+
+        A sandbox may `rewrite` the syntax tree of each block, and have something done at its end, as part of its code.
+        """
+        self._rewrite, self._at_block_end = rewrite, at_block_end
         self._main = ModuleType("__main__")
         self._namespace: dict[str, Any] = self._main.__dict__
         self._max_output_chars, self._printed_chars = settings.max_output_chars, settings.printed_chars
@@ -61,6 +74,11 @@ class Interpreter:
         self._namespace.update(self._helpers)
         self._namespace.update({names.CONTEXT: context, names.ANSWER: fresh_answer()})
         self._variables = VariableWatch(self._namespace)
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The model's: a sandbox may keep what it needs there, under names that begin with `names.HIDDEN_PREFIX`."""
+        return self._namespace
 
     @property
     def interruptible(self) -> bool:
@@ -92,12 +110,12 @@ class Interpreter:
     def _run_block(self, step: StepSoFar, number: int, source: str) -> None:
         filename = f"<step {self._steps} block {number}>"
         try:
-            block = compile_block(source, filename)
+            block = compile_block(source, filename, self._rewrite)
         except Exception as error:
             step.error = uncompiled(error, message_of(error), block=number, source=source)
         else:
             step.loop_names |= block.loop_names
-            _, raised = self._time.run(lambda: run_block(block, self._namespace, self._loop, self._show))
+            _, raised = self._time.run(lambda: self._run_code(block))
             if raised is not None:
                 step.error = code_error(
                     raised,
@@ -108,6 +126,11 @@ class Interpreter:
                     last_line=block.last_line,
                 )
         self._read_answer(step)
+
+    def _run_code(self, block: Block) -> None:
+        run_block(block, self._namespace, self._loop, self._show)
+        if self._at_block_end is not None:
+            self._at_block_end()
 
     def _read_answer(self, step: StepSoFar) -> None:
         raised = step.error is not None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from rlm_integrations.core.trace.call_records import AnswerCheck
 from rlm_integrations.core.trace.events import CodeEnded, FoldEnded, RootFailed, RootReplied
-from rlm_integrations.core.trace.records import Iteration, RLMTrace
-from rlm_integrations.core.wording import plural
+from rlm_integrations.core.trace.records import Agreement, Iteration, RLMTrace
+from rlm_integrations.core.wording import one_line, plural
 from rlm_integrations.terminal.amounts import SubCallCounts, place
 from rlm_integrations.terminal.console import sentence
 from rlm_integrations.terminal.run_view import (
@@ -19,6 +20,13 @@ from rlm_integrations.terminal.run_words import code_words, spelled_out
 
 _MOST_CHILDREN = 8
 """Of each iteration, that have a line."""
+_ANSWER_CHARS = 200
+"""Of a run that stands beside the one whose answer was given."""
+_AGREEMENTS: dict[Agreement, str] = {
+    "agreed": "Two blind runs agreed.",
+    "reconciled": "Two blind runs differed, and a third said which answer holds.",
+    "differed": "Two blind runs differed: the answer is the first one's.",
+}
 
 
 def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
@@ -29,12 +37,11 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
         in_full: with what the root LM wrote and what its code printed.
     """
     lines = [sentence(f"question: {trace.question}"), sentence(f"corpus: {trace.context}")]
-    for iteration in trace.iterations:
-        if in_full:
-            lines += _spelled_out(iteration)
-        lines += [Text(iteration_line(_view(trace, iteration), _end(iteration))), *_children(iteration)]
-    if omitted := trace.omitted_iterations:
-        lines.append(Text(f"left out of this summary: {plural(omitted.count, 'iteration')}"))
+    lines += _iterations(trace, in_full=in_full)
+    for number, other in enumerate(trace.beside, 1):
+        lines += [sentence(f"other run {number}: {_what_it_said(other)}"), *_iterations(other, in_full=in_full)]
+    if trace.agreement is not None:
+        lines.append(Text(_AGREEMENTS[trace.agreement]))
     view = RunView(
         iterations=trace.iteration_count,
         sub_calls=SubCallCounts(done=trace.sub_call_count, failed=trace.failed_sub_call_count),
@@ -45,8 +52,34 @@ def trace_lines(trace: RLMTrace, *, in_full: bool) -> list[Text]:
     if view.first_failure:
         lines.append(sentence(failure_line(view)))
     lines += [sentence(f"warning: {warning}") for warning in trace.warnings]
-    lines.append(sentence(summary_line(view, trace.seconds)))
+    lines.append(sentence(summary_line(view, trace.seconds + sum(other.seconds for other in trace.beside))))
     return [*lines, sentence(_end_words(trace))]
+
+
+def _iterations(trace: RLMTrace, *, in_full: bool) -> list[Text]:
+    lines: list[Text] = []
+    for iteration in trace.iterations:
+        if in_full:
+            lines += _spelled_out(iteration)
+        ended = Text(iteration_line(_view(trace, iteration), _end(iteration)))
+        lines += [ended, *_children(iteration), *(_check_line(check) for check in iteration.checks)]
+    if omitted := trace.omitted_iterations:
+        lines.append(Text(f"left out of this summary: {plural(omitted.count, 'iteration')}"))
+    return lines
+
+
+def _check_line(check: AnswerCheck) -> Text:
+    if check.error is not None:
+        said = f"broke: {check.error}"
+    else:
+        said = "took the answer" if check.objection is None else f"refused the answer: {check.objection}"
+    return Text.assemble("  ", sentence(f"check {check.name}: {said}"))
+
+
+def _what_it_said(other: RLMTrace) -> str:
+    if other.error is not None:
+        return f"failed: {other.error}"
+    return one_line(other.answer, _ANSWER_CHARS) or "no answer"
 
 
 def _view(trace: RLMTrace, iteration: Iteration) -> RunView:
@@ -67,6 +100,7 @@ def _view(trace: RLMTrace, iteration: Iteration) -> RunView:
         max_iterations=view.max_iterations,
         blocks=len(execution.blocks),
         raised=execution.error is not None,
+        objections=sum(check.objection is not None or check.error is not None for check in iteration.checks),
         sub_calls=SubCallCounts(done=execution.sub_call_count, failed=execution.failed_sub_call_count),
         iteration_began=view.iteration_began,
         iteration_usage=usage + (execution.usage - execution.replayed_usage),
@@ -108,7 +142,13 @@ def _summaries(iteration: Iteration) -> list[Text]:
 
 
 def _first_failure(trace: RLMTrace) -> str:
-    calls = (call for each in trace.tree() for execution in each.executions for call in execution.sub_calls)
+    calls = (
+        call
+        for run in (trace, *trace.beside)
+        for each in run.tree()
+        for execution in each.executions
+        for call in execution.sub_calls
+    )
     return next((call.error for call in calls if call.error is not None), "")
 
 

@@ -86,19 +86,18 @@ def test_it_does_not_call_an_unconfined_repl_confined(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("nothing_is_imported")
-def test_it_says_why_process_is_out(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    pytest.importorskip("pydantic_monty")
-
+@pytest.mark.parametrize("sandbox", ["wasi", "monty"])
+def test_it_says_why_process_is_out(monkeypatch: pytest.MonkeyPatch, capsys: Any, sandbox: str) -> None:
     def resolve(name: str) -> Any:
-        if name == "monty":
-            return resolve_sandbox("monty")
-        raise SandboxUnavailableError("this kernel denies seccomp; pass sandbox='monty'")
+        if name == sandbox:
+            return resolve_sandbox(sandbox)
+        raise SandboxUnavailableError(f"this kernel denies seccomp; pass sandbox='{sandbox}'")
 
     monkeypatch.setattr(doctor, "resolve_sandbox", resolve)
     assert doctor.examine()
     shown = " ".join(capsys.readouterr().out.split())
-    assert "Not “process”, which runs all of it: this kernel denies seccomp; pass --sandbox monty" in shown
-    assert "works: model-written code is confined here; pass --sandbox monty" in shown
+    assert f"Not “process”, which runs all of it: this kernel denies seccomp; pass --sandbox {sandbox}" in shown
+    assert f"works: model-written code is confined here; pass --sandbox {sandbox}" in shown
 
 
 def test_with_few_descriptors_it_ends_without_a_traceback(tmp_path: Path) -> None:

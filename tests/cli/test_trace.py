@@ -7,13 +7,14 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from rlm_integrations import RLMEngine, RLMTrace
+from rlm_integrations import RLMEngine, RLMTrace, RunError, Twice, Usage
 from rlm_integrations.cli.app import app
 from rlm_integrations.core.trace.call_records import Fold
 from rlm_integrations.core.trace.summary import summarise
@@ -59,7 +60,8 @@ def test_a_kept_run_is_shown_as_it_looked_while_it_went_on(kept: tuple[Path, Any
     assert lines[2:5] == of_the_run[1:]
     summary = next(line for line in without_times(asked.stderr) if line.startswith("3 iterations"))
     assert lines[5] == summary
-    assert lines[6:] == ["The answer:", "", *asked.stdout.replace("notes/a.txt:1", "notes/a.txt").splitlines()]
+    told = asked.stdout.replace("notes/a.txt:1", "notes/a.txt").rstrip()
+    assert lines[6:] == ["The answer:", "", *f"{told} (iteration 3)".splitlines()]
 
 
 def read(path: Path) -> Any:
@@ -182,3 +184,43 @@ def test_where_nobody_reads_on_it_ends_without_a_word(
     ended = start_command(["trace", "show", kept[0]], writer).end()
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def test_checks_and_the_other_runs_of_the_question_are_told(tmp_path: Path) -> None:
+    def check_it(answer: str, result: object) -> str | None:
+        return None if answer == "42" else "it is no forty-two"
+
+    root = ScriptedModel(["```repl\nFINAL(41)\n```", "```repl\nFINAL(42)\n```"])
+    path = tmp_path / "run.json"
+    path.write_text(RLMEngine(root, verify=check_it).run("How many?", "text").trace.model_dump_json())
+    lines = without_times(invoke("show", path).stdout)
+    assert re.match(r"iteration 1 of 20: 1 code block, a check refused the answer, ", lines[2])
+    assert lines[3] == "  check check_it: refused the answer: it is no forty-two"
+    assert lines[5] == "  check check_it: took the answer"
+
+    verdict = '{"verdict": "second", "why": "it counts", "answer": None}'
+    replies = ["```repl\nFINAL(41)\n```", "```repl\nFINAL(42)\n```", f"```repl\nFINAL({verdict})\n```"]
+    trace = RLMEngine(ScriptedModel(replies), verify=Twice()).run("How many?", "text").trace
+    path.write_text(trace.model_dump_json())
+    lines = invoke("show", path).stdout.splitlines()
+    assert next(line for line in lines if line.startswith("other run")) == "other run 1: 41"
+    assert sum(line.startswith("iteration 1 of 20") for line in lines) == 3
+    assert "Two blind runs differed, and a third said which answer holds." in lines
+    assert any(line.startswith("3 iterations, 0 sub-calls") for line in lines)
+
+
+def test_what_a_journal_gave_back_is_marked_and_not_said_to_be_paid(tmp_path: Path) -> None:
+    usage = Usage(input_tokens=100, output_tokens=10, cost_usd=0.5)
+    replies = ["```repl\nx = llm_query('one')\n```", "```repl\ny = llm_query('two')\nFINAL(x + y)\n```"]
+    sub = ScriptedModel(always=lambda messages: "yes", usage=usage)
+    journal = tmp_path / "runs.sqlite"
+    for scripted in ([replies[0], RuntimeError("down")], [replies[1]]):
+        engine = RLMEngine(ScriptedModel(scripted, usage=usage), sub_llm=sub, journal=journal)
+        with suppress(RunError):
+            trace = engine.run("How many?", "text").trace
+    path = tmp_path / "run.json"
+    path.write_text(trace.model_dump_json())
+    lines = invoke("show", path).stdout.splitlines()
+    assert "tokens 0 in, 0 out (replayed: 200 in, 20 out)" in lines[2]
+    assert "replayed" not in lines[3]
+    assert "tokens 200 in, 20 out (replayed: 200 in, 20 out), $1.0000" in lines[4]

@@ -126,6 +126,7 @@ def test_in_json_there_is_an_object_for_each(journal: Path, folder: Path) -> Non
         "sub_calls": 2,
         "failed_sub_calls": 1,
         "usage": Usage(input_tokens=2_000, output_tokens=100, cost_usd=0.5).model_dump(),
+        "replayed": Usage().model_dump(),
         "seconds": 0,
         "contents": True,
     }

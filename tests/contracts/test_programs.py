@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.wire.calls import LlmMap, MapLeft, Reserve
@@ -190,15 +192,18 @@ async def _shown(settings, attach, sandbox, context, programs) -> dict[str, str]
     return shown
 
 
-async def _differing(settings, attach, context, programs) -> dict[str, tuple[str, str]]:
+async def _differing(settings, attach, context, programs, other="monty") -> dict[str, tuple[str, str]]:
     process = await _shown(settings, attach, "process", context, programs)
-    monty = await _shown(settings, attach, "monty", context, programs)
-    return {name: (process[name], monty[name]) for name in programs if process[name] != monty[name]}
+    others = await _shown(settings, attach, other, context, programs)
+    return {name: (process[name], others[name]) for name in programs if process[name] != others[name]}
 
 
-async def test_our_functions_show_the_same(settings, attach):
+@pytest.mark.parametrize("other", ["wasi", "monty"])
+async def test_our_functions_show_the_same(settings, attach, request, other):
+    if other == "wasi":
+        request.getfixturevalue("wasi_component")
     programs = {name: [code] for name, code in FUNCTIONS.items()}
-    assert await _differing(settings, attach, Corpus.of(DOCUMENTS), programs) == {}
+    assert await _differing(settings, attach, Corpus.of(DOCUMENTS), programs, other) == {}
 
 
 async def test_programs_show_the_same_but_for_the_gaps_of_the_language(settings, attach):

@@ -12,6 +12,18 @@ from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.testing.sandbox_contract import SandboxContract
 
+GAPS_OF_WASI = {
+    "test_an_error_names_the_line_of_the_models_own_code[asked of a function of ours]": (
+        "its Python is 3.14, where re.error is PatternError"
+    ),
+    "test_too_much_memory_raises_and_the_session_survives[one text]": (
+        "sizes have 32 bits there: it is an OverflowError"
+    ),
+    "test_too_much_memory_raises_and_the_session_survives[tiny objects]": (
+        "linear memory is given back in pieces: 24 MB of 128 are left at once"
+    ),
+}
+
 GAPS_OF_MONTY = {
     "test_a_bad_call_is_an_error_that_says_so[raise SystemExit(3)]": (
         "the VM calls an exception of its own to raise it an internal error; exit(3) is understood"
@@ -27,6 +39,17 @@ class TestProcess(SandboxContract):
     @pytest.fixture
     def sandbox(self) -> Sandbox:
         return resolve_sandbox("process")
+
+    def kill(self, repl: Any) -> None:
+        os.kill(repl.pid, signal.SIGKILL)
+
+
+class TestWasi(SandboxContract):
+    gaps = GAPS_OF_WASI
+
+    @pytest.fixture
+    def sandbox(self, wasi_component: None) -> Sandbox:
+        return resolve_sandbox("wasi")
 
     def kill(self, repl: Any) -> None:
         os.kill(repl.pid, signal.SIGKILL)

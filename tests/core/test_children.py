@@ -51,7 +51,7 @@ def all_calls(trace: RLMTrace) -> list[Any]:
     return [call for node in trace.tree() for execution in node.executions for call in execution.sub_calls]
 
 
-@pytest.mark.parametrize("sandbox", ["process", "monty"])
+@pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
 def test_both_sandboxes_have_children(sandbox: str) -> None:
     code = (
         "a = rlm_query('?', 'plot-3')\ngot = [a, *rlm_query_batched([('?', context[4]), ('?', search('rent is 50 '))])]"
@@ -272,6 +272,7 @@ async def test_forty_nested_runs_in_one_loop_stay_apart() -> None:
             result = await engine.arun("?", corpus)
         assert result.answer == f'["{n * 10}", "{n * 10 + 10}"]'
         assert {citation.document_id for citation in result.citations} == {f"plot-{n}", f"plot-{n + 1}"}
+        assert {(citation.iteration, citation.child) for citation in result.citations} == {(1, "1"), (1, "2")}
 
     await asyncio.gather(*map(one, range(40)))
 

@@ -47,7 +47,7 @@ def run(
         return RLMEngine(llm, sub_llm=sub, **options).run("What is broken?", context), sub
 
 
-SANDBOXES = pytest.mark.parametrize("sandbox", ["process", "monty"])
+SANDBOXES = pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
 
 
 @SANDBOXES
@@ -229,7 +229,7 @@ def test_a_child_has_the_pictures_of_its_documents(sandbox: str, piece: str, see
     assert result.trace.sub_call_count == 2
 
 
-@pytest.mark.parametrize("sandbox", ["process", "monty"])
+@pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
 def test_a_child_has_no_other_pictures(sandbox: str) -> None:
     id_of_bo = BO.id
     code = f"try:\n    got = llm_query('?', images=[{{'id': {id_of_bo!r}}}])\nexcept ValueError as e:\n    got = str(e)"

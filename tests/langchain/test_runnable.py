@@ -34,7 +34,9 @@ async def test_the_message_carries_answer_trace_stop_reason_and_citations(root_m
     assert message.content == "the blue whale"
     told = message.response_metadata["rlm"]
     assert told["stop_reason"] == "answer"
-    assert told["citations"] == [{"cited_text": "blue whale", "start_index": 4, "end_index": 14, "document_id": "w"}]
+    [cited] = told["citations"]
+    quoted = {"cited_text": "blue whale", "start_index": 4, "end_index": 14, "document_id": "w"}
+    assert cited == {**quoted, "iteration": 1, "child": None}
     trace = RLMTrace.model_validate(told["trace"])
     assert trace.detail == "summary"
     assert trace.iterations[0].execution is not None

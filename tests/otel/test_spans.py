@@ -242,6 +242,22 @@ async def test_a_summary_of_older_iterations_is_a_call_of_its_own(spans: Any) ->
     assert "plover" not in spans.all_words()
 
 
+@pytest.mark.parametrize("contents", [False, True])
+async def test_what_checks_said_is_told(spans: Any, contents: bool) -> None:
+    instrument(spans.provider, contents=contents)
+
+    def in_numbers(answer: str, result: object) -> str | None:
+        return None if answer == "42" else "say it in numbers"
+
+    root = ScriptedModel(["```repl\nFINAL('many')\n```", "```repl\nFINAL('42')\n```"], model="root")
+    await RLMEngine(root, verify=in_numbers).arun("How many?", CORPUS)
+    [run] = spans.named("invoke_agent rlm")
+    told = [dict(event.attributes) for event in run.events if event.name == "rlm.checked"]
+    first = {"rlm.check": "in_numbers", "rlm.iteration": 1, "rlm.check.taken": False}
+    assert told[0] == (first | ({"rlm.check.objection": "say it in numbers"} if contents else {}))
+    assert told[1] == {"rlm.check": "in_numbers", "rlm.iteration": 2, "rlm.check.taken": True}
+
+
 async def test_what_came_from_the_journal_is_marked_and_never_counted(spans: Any, tmp_path: Path) -> None:
     """Ended by a root LM that fails in its second iteration, then gone on with, then made again."""
     spent = Usage(input_tokens=100, output_tokens=10, cost_usd=0.5)

@@ -19,6 +19,7 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 from rlm_integrations.wire.calls import HostCall, LlmQuery
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import StepDone
@@ -178,3 +179,39 @@ async def test_what_a_session_has_not_is_refused_in_words(code, run_steps):
 @pytest.mark.parametrize("code", REFUSED_WITH_PANDAS)
 async def test_named_modules_refuse_in_words_too(code, run_steps):
     assert REFUSED_WITH_PANDAS[code] in await run_steps([code], named=True)
+
+
+WASI_GAPS = {
+    "standard_library-alarm": "no signals",
+    "standard_library-codec_base64": "no bz2",
+    "standard_library-ctypes": "no ctypes",
+    "standard_library-mmap": "no mmap",
+    "standard_library-platform": "the platform is 'wasi', and its Python 3.14",
+    "standard_library-sqlite_fts": "sqlite3 without fts5",
+    "standard_library-stats": "the last digit of math.erf",
+    "standard_library-zip": "no bz2 and lzma",
+}
+"""Programs that show something else in WebAssembly, and why."""
+
+
+async def test_programs_show_the_same_in_wasi_but_for_the_gaps(wasi_component, plain, attach):
+    """All of them in one session: to open one for each would take ten times as long."""
+    repl = await WasiSandbox().open(Corpus.of(TEXT), SETTINGS)
+    session = attach(repl, lambda call: f"reply to {call.prompt}" if isinstance(call, LlmQuery) else 1)
+    await session.value(f"documents = {DOCUMENTS!r}\nkept = {{*globals(), 'kept'}}")
+    differing: dict[str, tuple[str, str]] = {}
+    for name, steps in PROGRAMS.items():
+        if name.startswith("numpy_pandas"):  # there are none
+            continue
+        shown = ""
+        for step in ["for name in {*globals()} - kept: del globals()[name]", *steps]:
+            done = await session.run(step)
+            assert isinstance(done, StepDone), (name, done)
+            shown = done.output.head + done.output.tail
+            if done.error is not None:
+                shown += f"RAISED {done.error.message}\n"
+                break
+        if shown != plain[name]:
+            differing[name] = (shown, plain[name])
+    await repl.close()
+    assert differing.keys() == WASI_GAPS.keys(), differing

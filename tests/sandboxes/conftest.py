@@ -14,6 +14,7 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.sandboxes.wasi.spare import spares
 from rlm_integrations.wire.settings import ReplSettings
 
 Attach = Callable[..., Any]
@@ -39,6 +40,8 @@ async def open_session(settings: Callable[..., ReplSettings], attach: Attach) ->
 
 @pytest.fixture
 def open_files() -> Callable[[], int]:
+    spares.end()  # one that an earlier test left would end of itself some time
+
     def count() -> int:
         gc.collect()  # holders of corpora that earlier tests left behind end with these
         return len(os.listdir("/proc/self/fd"))

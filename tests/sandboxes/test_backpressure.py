@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.sandboxes.channel import open_calls, worker_repl
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.wire.calls import HostCall, Reserve
@@ -19,14 +19,19 @@ from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
-@pytest.fixture(params=["process", "monty"])
+@pytest.fixture(params=["process", "wasi", "monty"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    return resolve_sandbox(request.param)
+
+
+@pytest.fixture
 async def open_session(
-    request: pytest.FixtureRequest, settings: Callable[..., ReplSettings], attach: Callable[..., Any]
+    sandbox: Sandbox, settings: Callable[..., ReplSettings], attach: Callable[..., Any]
 ) -> AsyncIterator[Callable[..., Any]]:
     opened: list[Repl] = []
 
     async def open_(**answer: Any) -> Any:
-        opened.append(await resolve_sandbox(request.param).open(Corpus.of(None), settings()))
+        opened.append(await sandbox.open(Corpus.of(None), settings()))
         return attach(opened[-1], **answer)
 
     yield open_

@@ -48,26 +48,37 @@ async def test_unconfined_runs_with_a_warning_and_with_this_users_rights(setting
 @pytest.mark.parametrize("name", ["auto", "process"])
 def test_a_machine_that_cannot_confine_is_refused_with_a_remedy(name, monkeypatch):
     monkeypatch.setattr(seccomp, "why_unavailable", lambda: "it needs Linux, and this is Darwin")
-    monkeypatch.setattr(choose, "is_installed", lambda: False)
+    monkeypatch.setattr(choose.wasi, "is_installed", lambda: False)
+    monkeypatch.setattr(choose.monty, "is_installed", lambda: False)
     with pytest.raises(SandboxUnavailableError) as caught:
         resolve_sandbox(name)
     message = str(caught.value)
     assert "it needs Linux, and this is Darwin" in message
     assert "sandbox='unconfined'" in message
-    assert 'pip install "rlm-integrations[monty]"' in message
+    assert 'pip install "rlm-integrations[wasi]"' in message
 
 
-def test_auto_takes_monty_where_the_process_sandbox_cannot_run(monkeypatch):
+@pytest.mark.usefixtures("wasi_component")
+def test_auto_takes_wasi_where_the_process_sandbox_cannot_run(monkeypatch):
     monkeypatch.setattr(seccomp, "why_unavailable", lambda: "it needs Linux, and this is Darwin")
+    capabilities = resolve_sandbox("auto").capabilities()
+    assert (capabilities.name, capabilities.confined) == ("wasi", True)
+    assert "CPython 3.14 below wasmtime" in capabilities.layers["WebAssembly"]
+
+
+def test_auto_takes_monty_where_wasi_cannot_run_either(monkeypatch):
+    monkeypatch.setattr(seccomp, "why_unavailable", lambda: "it needs Linux, and this is Darwin")
+    monkeypatch.setattr(choose.wasi, "is_installed", lambda: False)
     capabilities = resolve_sandbox("auto").capabilities()
     assert (capabilities.name, capabilities.confined) == ("monty", True)
     assert "a subset of Python" in capabilities.layers["language VM"]
 
 
-def test_a_missing_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pydantic_monty", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "rlm-integrations\[monty\]"'):
-        resolve_sandbox("monty")
+@pytest.mark.parametrize(("module", "extra"), [("wasmtime", "wasi"), ("pydantic_monty", "monty")])
+def test_a_missing_extra_is_named(monkeypatch, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf'pip install "rlm-integrations\[{extra}\]"'):
+        resolve_sandbox(extra)
 
 
 def test_unconfined_without_linux_is_refused(monkeypatch):
@@ -124,7 +135,7 @@ def test_a_sandbox_of_ones_own_without_all_of_the_contract_is_told_what_is_missi
 
 @pytest.mark.parametrize("wrong", ["docker", "", None, 5])
 def test_anything_else_is_an_error_that_names_the_argument(wrong):
-    with pytest.raises(InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'monty'"):
+    with pytest.raises(InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'wasi', 'monty'"):
         resolve_sandbox(wrong)
 
 

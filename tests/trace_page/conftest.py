@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlm_integrations import Completion, Message, RLMEngine, RLMTrace
+from rlm_integrations import Completion, Message, RLMEngine, RLMTrace, RunError, Twice, Usage
 from rlm_integrations.testing import ScriptedModel
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -283,3 +284,41 @@ def deep_trace() -> RLMTrace:
     limits = {"max_depth": 4, "max_sub_calls": 10_000, "max_total_tokens": None}
     engine = RLMEngine(ScriptedModel(root), sub_llm=ScriptedModel(always=sub_reply), limits=limits)
     return engine.run("How many?", texts).trace
+
+
+@pytest.fixture(scope="session")
+def checked_trace() -> RLMTrace:
+    """Of two blind runs and a third that reconciles them, each answer checked; the first is refused once."""
+
+    def is_short(answer: str, result: object) -> str | None:
+        """Takes short answers alone."""
+        return None if len(answer) < 20 else "it is too long: say it in a word"
+
+    verdict = {"verdict": "second", "why": "it stands there", "answer": None}
+    cited = "cite('The kiln stands on plot 7.')\n"
+    replies = [
+        _repl("print(llm_query('Where is the kiln?'))\nFINAL('somewhere behind the old barn')"),
+        _repl("FINAL('plot 6')"),
+        _repl(f"{cited}FINAL('plot 7')"),
+        _repl(f"FINAL({verdict!r})"),
+    ]
+    engine = RLMEngine(
+        ScriptedModel(replies, model="large"),
+        sub_llm=ScriptedModel(always=lambda messages: "On plot 7.", model="small"),
+        verify=[is_short, Twice()],
+    )
+    return engine.run("Where is the kiln?", "The kiln stands on plot 7. The barn is old.").trace
+
+
+@pytest.fixture(scope="session")
+def resumed_trace(tmp_path_factory: pytest.TempPathFactory) -> RLMTrace:
+    """Of a run that a journal gave back the first half of."""
+    usage = Usage(input_tokens=1_000, output_tokens=10, cost_usd=0.25)
+    steps = [_repl("x = llm_query('one')\nprint(x)"), _repl("y = llm_query('two')\nFINAL(x + y)")]
+    sub = ScriptedModel(always=lambda messages: "yes", model="small", usage=usage)
+    journal = tmp_path_factory.mktemp("journal") / "runs.sqlite"
+    for scripted in ([steps[0], RuntimeError("down")], [steps[1]]):
+        with suppress(RunError):
+            root = ScriptedModel(scripted, model="large", usage=usage)
+            return RLMEngine(root, sub_llm=sub, journal=journal).run("How many?", "text").trace
+    raise AssertionError

@@ -206,7 +206,7 @@ def test_a_quote_is_lit_in_its_document_where_that_is_given(open_tab: OpenTab, s
     assert shown in notes["note-1"]
     assert shown.startswith("Note 1. The answer is no. Nothing else")
     assert len(shown) > 300
-    assert text_of(tab, ".citation .where") == f"characters 8 to 25 of {len(notes['note-1']):,}"
+    assert text_of(tab, ".citation .where") == f"characters 8 to 25 of {len(notes['note-1']):,}, cited in i3"
     assert page_of(dumped, {"note-1": "Another text by now."}) == page_of(dumped)
 
 

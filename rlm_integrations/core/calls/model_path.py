@@ -41,7 +41,9 @@ class ModelPath:
         """`with_tools` is the same model with tools offered to it."""
         self.prices = prices
         """What its tokens cost, where the user says so."""
-        self.estimates = Estimates(prices or getattr(model, "prices", None), _name_of(model))
+        self.name = _name_of(model)
+        """As the user knows the model; None where it does not say."""
+        self.estimates = Estimates(prices or getattr(model, "prices", None), self.name)
         """What its calls will cost, about."""
         self.prompt = GrowingPrompt()
         """Of its calls without tools."""

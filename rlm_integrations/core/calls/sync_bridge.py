@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
@@ -135,10 +136,11 @@ def _hand_over(outcome: Future[Any], end: BaseException) -> None:
         end.add_note(note)
 
 
-# No fork may come while another thread holds it: nobody would release it in the child.
-os.register_at_fork(
-    before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_one_at_a_time.release
-)
+if sys.platform != "win32":
+    # No fork may come while another thread holds it: nobody would release it in the child.
+    os.register_at_fork(
+        before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_one_at_a_time.release
+    )
 
 
 def _join(thread: threading.Thread, seconds: float) -> None:

@@ -140,6 +140,7 @@ class SubCalls:
                 if record is None:
                     raise
                 record.error = _failure_words(error, len(call.prompt))
+        record.model = record.model or self._model.name  # of a call that failed, no server has said it
         await self._emit(SubCallEnded(step.iteration, record))
         if refusal is not None:  # what it had begun is recorded
             raise refusal

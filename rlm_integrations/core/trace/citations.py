@@ -22,6 +22,10 @@ class Citation(BaseModel):
     start_index: int
     end_index: int
     document_id: Text
+    iteration: int | None = None
+    """The iteration whose code cited it."""
+    child: str | None = None
+    """Of which child RLM that was, where it was one: "2.1" is the first sub-call of the root's second."""
 
 
 def check_citation(document: Document | None, start: int, end: int, text: str) -> Citation | None:

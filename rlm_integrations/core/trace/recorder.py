@@ -105,7 +105,8 @@ class Recorder:
             self._of_sub_call(event.node, event.sub_call).tool_calls.append(event.call)
 
     def _cited(self, trace: RLMTrace, event: Cited) -> None:
-        self.trace.citations.append(event.citation)  # what a child cited is evidence of the run
+        where = {"iteration": event.iteration, "child": ".".join(map(str, event.node)) or None}
+        self.trace.citations.append(event.citation.model_copy(update=where))  # a child's is evidence of the run
 
     # --- iterations
 

@@ -20,9 +20,21 @@ from rlm_integrations.core.wording import plural
 R = TypeVar("R", bound=BaseModel)
 
 _KEPT = frozenset(
-    {"agreement", "detail", "finish", "isolation", "journal", "model", "role", "route", "sandbox", "stop_reason"},
+    {
+        "agreement",
+        "child",
+        "detail",
+        "finish",
+        "isolation",
+        "journal",
+        "model",
+        "role",
+        "route",
+        "sandbox",
+        "stop_reason",
+    },
 )
-"""Fields that say one of our words, or a model's name."""
+"""Fields whose words are ours, or a model's name."""
 _ERRORS = ("error", "lost")
 _IMAGE_TYPES = frozenset(f"image/{kind}" for kind in ("png", "jpeg", "gif", "webp", "bmp", "tiff", "svg+xml", "heic"))
 _WITHHELD = re.compile(r"\A(?:[A-Za-z]++ )?+\[[0-9,]++ (?:character|byte)s?+, hash [0-9a-f]{16}+\]\Z")
@@ -85,7 +97,7 @@ class _Redaction:
 
     def of(self, record: R) -> R:
         fields = ((name, getattr(record, name)) for name in type(record).model_fields)
-        changed = {name: self._value(record, name, value) for name, value in fields if name not in _KEPT}
+        changed = {name: self._value(record, name, value) for name, value in fields}
         return record.model_copy(update=changed)
 
     def _value(self, record: BaseModel, field: str, value: object) -> Any:
@@ -101,6 +113,8 @@ class _Redaction:
         return value  # numbers and the like
 
     def _text(self, record: BaseModel, field: str, text: str) -> str:
+        if field in _KEPT:
+            return text
         if field == "context":
             told = _CORPUS.match(text)
             return withheld(text, self._key) if told is None else told[0]

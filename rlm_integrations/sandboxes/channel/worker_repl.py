@@ -233,7 +233,8 @@ class WorkerRepl(ABC):
         clock = StepClock(limit_s, seconds_left, time.monotonic(), self._cpu_seconds())
         self._step = step = RunningStep(self._steps, len(blocks), clock, limit_s, self._settings.max_output_chars)
         self._wake()
-        self._send(encode({"t": "step", "step": step.number, "blocks": list(blocks)}))
+        left = None if seconds_left == float("inf") else seconds_left
+        self._send(encode({"t": "step", "step": step.number, "blocks": list(blocks), "seconds_left": left}))
         self._keep_time()
         return step
 

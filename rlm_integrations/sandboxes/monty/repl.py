@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from rlm_integrations.sandboxes.channel.inbound import Finished
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
+from rlm_integrations.sandboxes.channel.worker_pipes import WorkerPipes
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
-from rlm_integrations.sandboxes.monty.worker_pipes import WorkerPipes
 from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess
 from rlm_integrations.wire.settings import ReplSettings
 

@@ -14,6 +14,18 @@ def read_modules(imports: Iterable[str]) -> tuple[str, ...]:
 
     Nothing is imported: whether they can be shows when the first REPL starts.
     """
+    names = read_names(imports)
+    for name in names:
+        if not _is_installed(name.partition(".")[0]):
+            raise unimportable(f"{name}: it is not installed")
+    return names
+
+
+def read_names(imports: Iterable[str]) -> tuple[str, ...]:
+    """The names, each once, of modules that may be installed elsewhere.
+
+    Raises InvalidArgumentError for what is no module's name.
+    """
     if isinstance(imports, str) or not isinstance(imports, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(f"imports: {imports!r} is no list of names; pass for instance ['numpy', 'pandas']")
     names = tuple(dict.fromkeys(imports))
@@ -22,8 +34,6 @@ def read_modules(imports: Iterable[str]) -> tuple[str, ...]:
             raise InvalidArgumentError(
                 f"imports: {name!r} is no module's name; pass names as in an import statement, as 'numpy'"
             )
-        if not _is_installed(name.partition(".")[0]):
-            raise unimportable(f"{name}: it is not installed")
     return names
 
 

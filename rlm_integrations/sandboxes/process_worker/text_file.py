@@ -51,14 +51,19 @@ class TextFile:
     def finish(self) -> int:
         """A descriptor of the file, which nobody can write to any more. The caller closes it."""
         self._file.truncate(self._end)
-        fcntl.fcntl(self._file, fcntl.F_ADD_SEALS, _SEALS)
-        # Kernels before 6.7 map a write-sealed file shared only where it was opened for reading.
-        descriptor = os.open(f"/proc/self/fd/{self._file.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = seal(self._file.fileno())
         self.discard()
         return descriptor
 
     def discard(self) -> None:
         self._file.close()
+
+
+def seal(file: int) -> int:
+    """Have nobody write to a memory file any more. Returns a descriptor to read it, which the caller closes."""
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
+    # Kernels before 6.7 map a write-sealed file shared only where it was opened for reading.
+    return os.open(f"/proc/self/fd/{file}", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def form_of(text: str) -> Form:

@@ -38,7 +38,7 @@ function drawTools() {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.('a[href^="#i"]');
+  const link = event.target.closest?.('a[href^="#i"], a[href^="#r"]');
   if (link && go(link.getAttribute("href").slice(1))) event.preventDefault();
 });
 addEventListener("hashchange", fromAddress);

@@ -15,9 +15,9 @@ function node(kind, id, up, rlm, record, start, seconds, error) {
   return made;
 }
 
-/** An RLM of the tree: that of the run, or a child's. Its steps are shown together. */
-function readRlm(record, prefix, call) {
-  const rlm = { record, prefix, call, iterations: [] };
+/** An RLM of the tree: that of a run, or a child's. Its steps are shown together. */
+function readRlm(record, prefix, call, title = "") {
+  const rlm = { record, prefix, call, title, iterations: [] };
   for (const iteration of record.iterations ?? []) rlm.iterations.push(readIteration(iteration, rlm));
   return rlm;
 }
@@ -25,9 +25,11 @@ function readRlm(record, prefix, call) {
 function readIteration(record, rlm) {
   const { call, execution } = record;
   const id = `${rlm.prefix}i${record.number}`;
-  const error = call.error ?? execution?.lost ?? execution?.error;
+  const broken = (record.checks ?? []).find((check) => check.error != null);
+  const error = call.error ?? execution?.lost ?? execution?.error ?? broken?.error;
   const made = node("iteration", id, rlm.call, rlm, record, call.start, call.seconds, error);
   for (const fold of record.folds ?? []) made.end = Math.max(made.end, fold.call.start + fold.call.seconds);
+  for (const check of record.checks ?? []) made.end = Math.max(made.end, check.start + check.seconds);
   if (!execution) return made;
   made.end = Math.max(made.end, execution.start + execution.seconds);
   for (const [name, calls] of groups(execution.sub_calls ?? [])) {
@@ -70,6 +72,12 @@ function readCall(record, id, up, rlm) {
 }
 
 const run = readRlm(trace, "", null);
+// Other runs of the same question, each in seconds of its own.
+const others = (trace.beside ?? []).map((record, index) => {
+  const name = `Other run${trace.beside.length > 1 ? ` ${index + 1}` : ""}`;
+  return readRlm(record, `r${index + 1}.`, null, name);
+});
+const runs = [run, ...others];
 const runSeconds = order.reduce((latest, each) => Math.max(latest, each.end), trace.seconds || 0) || 0.001;
 
 // What went wrong, and what was asked again in the same words: both are told of a node, and counted above it.
@@ -113,6 +121,11 @@ function* textsOf({ kind, record, rlm }) {
     yield ["what it was shown", record.observation];
     yield ["model", record.call.model];
     for (const fold of record.folds ?? []) yield ["summary of older steps", fold.reply];
+    for (const check of record.checks ?? []) {
+      yield ["check", check.name];
+      yield ["objection", check.objection];
+      yield ["error", check.error];
+    }
   } else if (kind === "call") {
     yield ["prompt", record.prompt];
     for (const image of record.images ?? []) yield ["picture", image.name];

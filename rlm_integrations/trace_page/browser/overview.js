@@ -21,12 +21,22 @@ function figures() {
   const usage = usageOf(trace);
   const [failed, depth] = [failedCount(trace), depthOf(trace)];
   const tools = order.filter((each) => each.kind === "tool").length;
+  const replayed = replayedOf(trace);
+  const before = replayed.input_tokens + replayed.output_tokens;
   const about = usage.estimated_tokens ? "about " : "";
   return el(
     "dl",
     { class: "figures" },
-    figure("Time", duration(trace.seconds || runSeconds)),
-    figure("Iterations", number(iterationCount(trace)), `of ${number(trace.limits?.max_iterations ?? 0)} at most`),
+    figure(
+      "Time",
+      duration(sum(runs.map((each) => each.record.seconds ?? 0)) || runSeconds),
+      others.length > 0 && `of ${runs.length} runs`,
+    ),
+    figure(
+      "Iterations",
+      number(iterationCount(trace)),
+      `of ${number(trace.limits?.max_iterations ?? 0)} at most${others.length ? " in each run" : ""}`,
+    ),
     figure(
       "Sub-calls",
       number(subCallCount(trace)),
@@ -37,8 +47,14 @@ function figures() {
       "Tokens",
       `${about}${number(usage.input_tokens + usage.output_tokens)}`,
       `${number(usage.input_tokens)} in, ${number(usage.output_tokens)} out`,
+      before > 0 && `${number(before)} from the journal`,
     ),
-    figure("Cost", money(usage.cost_usd), usage.cost_usd === null && "none was reported"),
+    figure(
+      "Cost",
+      money(usage.cost_usd),
+      usage.cost_usd === null && "none was reported",
+      replayed.cost_usd !== null && `${money(replayed.cost_usd)} of it paid before`,
+    ),
     tools > 0 && figure("Tools", number(tools)),
   );
 }
@@ -111,7 +127,28 @@ function placeInDocument(start, end, length) {
   return made;
 }
 
-function citationCard({ cited_text, start_index, end_index, document_id }, index) {
+/** The iteration whose code cited it, as a link. */
+function citedIn({ iteration, child }) {
+  if (iteration == null) return [];
+  const below = child == null ? "" : String(child);
+  const isIt = (each) =>
+    each.kind === "iteration" && each.record.number === iteration && placeOfRlm(each.rlm) === below;
+  const found = order.find(isIt);
+  if (!found) return [`, cited in iteration ${number(iteration)}`];
+  return [", cited in ", el("a", { href: `#${found.id}` }, found.id)];
+}
+
+/** "2.1" for the child that is the first sub-call of the root's second; "" for the root of the run whose answer was given. */
+function placeOfRlm(rlm) {
+  const numbers = [];
+  for (let at = rlm; at; at = at.call?.rlm) {
+    if (at.call) numbers.unshift(at.call.record.number);
+    else if (at !== run) return null;
+  }
+  return numbers.join(".");
+}
+
+function citationCard({ cited_text, start_index, end_index, document_id, iteration, child }, index) {
   const quote = whole(cited_text);
   const { before, after, where = [], of } = surroundings(quote, index);
   const place = `characters ${number(start_index)} to ${number(end_index)}${of ? ` of ${number(of)}` : ""}`;
@@ -119,7 +156,7 @@ function citationCard({ cited_text, start_index, end_index, document_id }, index
     "li",
     { class: "citation" },
     el("code", { class: "document" }, words(head(document_id))),
-    el("p", { class: "where" }, place, ...where),
+    el("p", { class: "where" }, place, ...where, ...citedIn({ iteration, child })),
     of && placeInDocument(start_index, end_index, of),
     el("blockquote", {}, words(before), el("mark", {}, words(quote)), words(after)),
   );
@@ -131,6 +168,37 @@ function citations() {
   const documents = new Set(cited.map((each) => keyOf(each.document_id))).size;
   const title = `Cited: ${plural(cited.length, "quote")} of ${plural(documents, "document")}`;
   return disclosure(title, () => paged(cited, citationCard).element, { kind: "card" });
+}
+
+const AGREEMENTS = {
+  agreed: ["good", "Two blind runs agreed."],
+  reconciled: ["quiet", "Two blind runs differed, and a third said which answer holds."],
+  differed: ["warn", "Two blind runs differed: the answer is the first one's."],
+};
+
+/** The other runs of the question, and whether they agreed. */
+function besidePart() {
+  if (!others.length) return null;
+  const [kind, said] = AGREEMENTS[trace.agreement] ?? ["quiet", "The question was asked more than once."];
+  const cardOf = (rlm) => {
+    const { record } = rlm;
+    const took = plural(rlm.iterations.length, "iteration");
+    const ended = record.error == null ? badge("quiet", took) : badge("bad", "failed");
+    const link = rlm.iterations.length > 0 && el("a", { class: "open", href: `#${rlm.prefix}i1` }, "Open its steps");
+    return el(
+      "li",
+      {},
+      el("p", {}, el("b", {}, rlm.title), " ", ended, " ", link || ""),
+      errorOf("It failed", record.error),
+      isBlank(record.answer) ? null : box(record.answer, { label: "Its answer", kind: "prose" }),
+    );
+  };
+  return el(
+    "section",
+    { class: "beside", "aria-label": "Other runs of the question" },
+    el("p", { class: `notice ${kind}` }, said),
+    el("ul", { class: "list" }, ...others.map(cardOf)),
+  );
 }
 
 function drawOverview() {
@@ -163,7 +231,13 @@ function drawOverview() {
       ),
       el("div", { class: "sums" }, figures(), modelTable()),
     ),
-    ...[...warnings, trace.detail === "summary" && el("p", { class: "notice" }, summary), citations()].filter(Boolean),
+    ...[
+      ...warnings,
+      trace.contents === false && el("p", { class: "notice" }, "Without contents: sizes and hashes stand for texts."),
+      trace.detail === "summary" && el("p", { class: "notice" }, summary),
+      besidePart(),
+      citations(),
+    ].filter(Boolean),
   );
   document.title = `${head(trace.question).replace(/\s+/g, " ").slice(0, 80)} – RLM trace`;
 }

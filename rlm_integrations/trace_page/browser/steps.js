@@ -81,6 +81,7 @@ function ranPart(each) {
     }
     parts.push(facts(unknownOf(execution, "execution")));
   } else if (each.record.call.error == null) parts.push(el("p", { class: "none" }, "No code ran."));
+  for (const check of each.record.checks ?? []) parts.push(checkPart(check));
   for (const fold of each.record.folds ?? []) parts.push(foldPart(fold));
   if (!isBlank(observation))
     parts.push(
@@ -89,6 +90,20 @@ function ranPart(each) {
       }),
     );
   return el("div", { class: "ran" }, ...parts);
+}
+
+/** What a check of the user's said of the answer. */
+function checkPart({ name, objection, error, seconds }) {
+  const refused = objection == null ? ["good", "took the answer"] : ["warn", "refused the answer"];
+  const [kind, said] = error == null ? refused : ["bad", "broke"];
+  const time = el("span", { class: "meta" }, duration(seconds));
+  return el(
+    "div",
+    { class: `checked ${kind}` },
+    el("p", {}, el("b", {}, "Check "), el("code", {}, words(head(name))), " ", badge(kind, said), time),
+    objection == null ? null : box(objection, { label: "Why", kind: "prose" }),
+    errorOf("How it broke", error),
+  );
 }
 
 /** A call of the root LM for a summary of its older iterations. */
@@ -144,7 +159,10 @@ function articleOf(each) {
 
 function breadcrumb(rlm) {
   const path = [];
-  for (let at = rlm; at.call; at = at.call.rlm) path.unshift(at);
+  let top = rlm;
+  for (; top.call; top = top.call.rlm) path.unshift(top);
+  const first = el("a", { href: "#i1" }, runs.length > 1 ? "Run whose answer was given" : "Root LM");
+  const beside = top === run ? [] : [" › ", el("a", { href: `#${top.prefix}i1` }, top.title)];
   const links = path.map((each) => [
     " › ",
     el("a", { href: `#${each.call.id}` }, each.call.id.split(".").slice(-2).join(".")),
@@ -153,7 +171,8 @@ function breadcrumb(rlm) {
   return el(
     "nav",
     { class: "path", "aria-label": "Where these steps stand" },
-    el("a", { href: "#i1" }, "Root LM"),
+    first,
+    ...beside,
     ...links.flat(),
   );
 }
@@ -172,12 +191,13 @@ function showRlm(rlm) {
   const { record, call } = rlm;
   const omitted = record.omitted_iterations;
   pages = paged(rlm.iterations, articleOf, "div");
+  const title = rlm.title ? `Steps: ${rlm.title.toLowerCase()}` : "Steps";
   const parts = [
-    el("div", { class: "head" }, el("h2", { id: "steps-title" }, call ? `Steps of child RLM ${call.id}` : "Steps")),
-    call && breadcrumb(rlm),
-    call && box(record.question, { label: "Its question", kind: "prose" }),
-    call && errorOf("It failed", record.error),
-    call && !isBlank(record.answer) && box(record.answer, { label: "Its answer", kind: "prose" }),
+    el("div", { class: "head" }, el("h2", { id: "steps-title" }, call ? `Steps of child RLM ${call.id}` : title)),
+    rlm !== run && breadcrumb(rlm),
+    rlm !== run && box(record.question, { label: "Its question", kind: "prose" }),
+    rlm !== run && errorOf("It failed", record.error),
+    rlm !== run && !isBlank(record.answer) && box(record.answer, { label: "Its answer", kind: "prose" }),
     openingOf(rlm),
     omitted &&
       el("p", { class: "notice" }, `${plural(omitted.count, "iteration")} left out of the middle of this summary.`),

@@ -6,8 +6,9 @@ const SHOWN_AT_ONCE = 80;
 const BUCKETS = 60;
 
 const opened = new Set(order.length <= SHOWN_AT_ONCE ? order : []);
-if (order.length > SHOWN_AT_ONCE && run.iterations.length <= SHOWN_AT_ONCE / 4)
-  for (const each of run.iterations) if (each.children.length <= SHOWN_AT_ONCE / 4) opened.add(each);
+const tops = runs.flatMap((each) => each.iterations);
+if (order.length > SHOWN_AT_ONCE && tops.length <= SHOWN_AT_ONCE / 4)
+  for (const each of tops) if (each.children.length <= SHOWN_AT_ONCE / 4) opened.add(each);
 
 let only = "all";
 let zoom = [0, runSeconds];
@@ -82,20 +83,25 @@ function bars(each) {
   const { call, execution } = record;
   const askedIn = ({ error, start, seconds }) => bar(`root${error == null ? "" : " bad"}`, start, start + seconds);
   const asked = [call, ...(record.folds ?? []).map((fold) => fold.call)].map(askedIn);
-  if (!execution) return asked;
+  const checked = (record.checks ?? []).map(({ start, seconds, objection, error }) =>
+    bar(`check${objection == null && error == null ? "" : " bad"}`, start, start + seconds),
+  );
+  if (!execution) return [...asked, ...checked];
   const ran = execution.start + execution.seconds;
   return [
     ...asked,
+    ...checked,
     bar(`code${execution.error == null && execution.lost == null ? "" : " bad"}`, execution.start, ran),
   ];
 }
 
 /** What a node is called, in a word or two, and what it is about. */
-function titleOf({ kind, record, child, children }) {
+function titleOf({ kind, record, child, children, rlm }) {
   if (kind === "iteration") {
     const blocks = record.execution?.blocks ?? [];
     const about = blocks.length ? head(blocks[0]) : head(record.reply);
-    return [record.last_call ? `Last call ${record.number}` : `Iteration ${record.number}`, about];
+    const name = record.last_call ? `Last call ${record.number}` : `Iteration ${record.number}`;
+    return [rlm.title ? `${rlm.title}: ${name.toLowerCase()}` : name, about];
   }
   if (kind === "group") {
     const [first, last] = [children[0].record.number, children.at(-1).record.number];
@@ -115,6 +121,8 @@ function flagsOf(each) {
   else if (each.again) flags.push(badge("again", `asked ${number(each.again)}×`));
   if (each.record.cached || each.record.call?.cached) flags.push(badge("quiet", "cached"));
   if (each.record.replayed || each.record.call?.replayed) flags.push(badge("quiet", "from the journal"));
+  const refused = (each.record.checks ?? []).some((check) => check.objection != null);
+  if (refused) flags.push(badge("warn", "refused"));
   if (each.record.requests > 1) flags.push(badge("quiet", `${each.record.requests} requests`));
   return flags;
 }
@@ -157,7 +165,7 @@ function layOut() {
     rows.push(each);
     if (only !== "all" || opened.has(each)) each.children.forEach(walk);
   };
-  run.iterations.forEach(walk);
+  tops.forEach(walk);
   spacer.style.height = `${rows.length * rowHeight()}px`;
   grid.setAttribute("aria-rowcount", rows.length);
   drawRows();
@@ -267,6 +275,7 @@ function drawTimeline() {
     ["child", "child RLM"],
     ["tool", "tool"],
   ];
+  if (order.some((each) => each.record.checks?.length)) kinds.push(["check", "check"]);
   const legend = kinds.map(([kind, name]) => el("span", {}, el("i", { class: `key ${kind}` }), name));
   timeline.append(
     el(

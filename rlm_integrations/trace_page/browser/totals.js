@@ -15,20 +15,36 @@ const executionsOf = (rlm) => rlm.iterations.map((each) => each.execution).filte
 const subCallsOf = (rlm) => executionsOf(rlm).flatMap((each) => each.sub_calls);
 const foldsOf = (rlm) => rlm.iterations.flatMap((each) => each.folds ?? []); // calls for a summary of older iterations
 const foldCount = (rlm) => foldsOf(rlm).length + (rlm.omitted_iterations?.folds ?? 0);
-const iterationCount = (rlm) => rlm.iterations.length + (rlm.omitted_iterations?.count ?? 0);
+const besides = (rlm, count) => sum((rlm.beside ?? []).map(count));
+const iterationCount = (rlm) =>
+  rlm.iterations.length + (rlm.omitted_iterations?.count ?? 0) + besides(rlm, iterationCount);
 
 const callCount = (rlm) => iterationCount(rlm) + foldCount(rlm) + subCallCount(rlm);
 
 function subCallCount(rlm) {
   const left = sum(executionsOf(rlm).map((each) => each.omitted_sub_calls?.count ?? 0));
   const of = (call) => (call.child ? callCount(call.child) : (call.requests ?? 1));
-  return left + (rlm.omitted_iterations?.sub_calls ?? 0) + sum(subCallsOf(rlm).map(of));
+  return left + (rlm.omitted_iterations?.sub_calls ?? 0) + sum(subCallsOf(rlm).map(of)) + besides(rlm, subCallCount);
 }
 
 function failedCount(rlm) {
   const left = sum(executionsOf(rlm).map((each) => each.omitted_sub_calls?.failed ?? 0));
   const of = (call) => (call.error == null ? 0 : 1) + (call.child ? failedCount(call.child) : 0);
-  return left + (rlm.omitted_iterations?.failed_sub_calls ?? 0) + sum(subCallsOf(rlm).map(of));
+  const own = left + (rlm.omitted_iterations?.failed_sub_calls ?? 0) + sum(subCallsOf(rlm).map(of));
+  return own + besides(rlm, failedCount);
+}
+
+/** What was paid for before, and came from a journal. */
+function replayedOf(rlm) {
+  const calls = [...rlm.iterations.map((each) => each.call), ...foldsOf(rlm).map((fold) => fold.call)];
+  const of = (call) => added(call.replayed_usage, call.child && replayedOf(call.child));
+  return added(
+    ...calls.filter((call) => call.replayed).map((call) => call.usage),
+    ...subCallsOf(rlm).map(of),
+    ...executionsOf(rlm).map((each) => each.omitted_sub_calls?.replayed_usage),
+    rlm.omitted_iterations?.replayed_usage,
+    ...(rlm.beside ?? []).map(replayedOf),
+  );
 }
 
 /** Calls, failures, seconds and usage by the model's name; what a summary left out has a row of its own. */
@@ -62,11 +78,13 @@ function byModel(rlm, rows = new Map()) {
     const count = omitted.count + (omitted.folds ?? 0) + omitted.sub_calls;
     add("(left out of this summary)", count, omitted.failed_sub_calls, 0, added(omitted.root_usage, omitted.sub_usage));
   }
+  for (const other of rlm.beside ?? []) byModel(other, rows);
   return rows;
 }
 
 const usageOf = (rlm) => added(...[...byModel(rlm).values()].map((row) => row.usage));
 
 function depthOf(rlm) {
-  return Math.max(0, ...subCallsOf(rlm).map((call) => (call.child ? 1 + depthOf(call.child) : 0)));
+  const below = subCallsOf(rlm).map((call) => (call.child ? 1 + depthOf(call.child) : 0));
+  return Math.max(0, ...below, ...(rlm.beside ?? []).map(depthOf));
 }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rlm_integrations import Message, RLMEngine
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.call_records import (
@@ -23,6 +25,7 @@ from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTra
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.summary import SUMMARY_BYTES, summarise
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.testing import ScriptedModel
 
 
 def result_of(trace: RLMTrace) -> RLMResult[str]:
@@ -303,7 +306,9 @@ def test_a_report_is_plain_json_in_each_detail() -> None:
     full = result_of(trace).report("full")
     assert RLMTrace.model_validate(full["trace"]) == trace
     assert full["stop_reason"] == "answer"
-    assert full["citations"] == [{"cited_text": "a", "start_index": 0, "end_index": 1, "document_id": "d"}]
+    [cited] = full["citations"]
+    assert cited | {"iteration": None, "child": None} == cited
+    assert cited["cited_text"] == "a"
     assert result_of(trace).report("none") == {**full, "trace": None}
     assert json.loads(json.dumps(full)) == full
     assert result_of(trace).usage == trace.usage
@@ -366,6 +371,16 @@ def test_the_repr_of_a_result_stays_short_however_large_its_trace() -> None:
     written = repr(result_of(trace))
     assert len(written) < 400
     assert "iterations=2, sub_calls=200, seconds=1.235" in written
+
+
+def test_a_sub_call_that_failed_says_which_model_was_asked() -> None:
+    def sub_reply(messages: Sequence[Message]) -> str:
+        raise ValueError("no")
+
+    root = ScriptedModel(["```repl\nllm_query_batched(['one', 'two'])\nFINAL(1)\n```"])
+    engine = RLMEngine(root, sub_llm=ScriptedModel(always=sub_reply, model="small"))
+    calls = engine.run("?", "text").trace.executions[0].sub_calls
+    assert [(call.model, call.error) for call in calls] == [("small", "ValueError: no")] * 2
 
 
 def test_what_is_noted_is_what_would_be_assigned_and_a_wrong_name_is_refused() -> None:

@@ -10,11 +10,30 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
+from typing import Protocol
 
 from rlm_integrations.sandboxes.channel.frames import write_frame
-from rlm_integrations.sandboxes.monty.worker_process import VmWorkerProcess
 
 _READ_BYTES = 64 << 10  # the host parses so much in one go
+
+
+class PipedProcess(Protocol):
+    """A process at the other end of two descriptors. Safe in any thread."""
+
+    incoming: int
+    """To read what it sends from."""
+    outgoing: int
+    """To write to it; may be the same."""
+    killed: bool
+    """Whether the host has ended it: what it still says is of no interest."""
+
+    def kill(self) -> None:
+        """End it at once. May be called at any time."""
+        ...
+
+    def reap(self) -> int:
+        """End it, if need be, and its exit status. Frees everything; nobody may be reading or writing any more."""
+        ...
 
 
 class LoopOrNone:
@@ -53,7 +72,7 @@ class WorkerPipes:
 
     def __init__(
         self,
-        worker: VmWorkerProcess,
+        worker: PipedProcess,
         loop: asyncio.AbstractEventLoop,
         on_data: Callable[[bytes], None],
         on_exit: Callable[[int], None],
@@ -69,7 +88,7 @@ class WorkerPipes:
         self._ends = weakref.finalize(self, _end, worker, self._turns)
         self._loop = LoopOrNone(loop)
         reader = _Reader(worker, self._loop, self._writer, self._turns, weakref.ref(self))
-        threading.Thread(target=reader.run, name="rlm-monty-read", daemon=True).start()
+        threading.Thread(target=reader.run, name="rlm-worker-read", daemon=True).start()
 
     @property
     def unsent_bytes(self) -> int:
@@ -119,7 +138,7 @@ class WorkerPipes:
         self._on_exit(status)
 
 
-def _end(worker: VmWorkerProcess, turns: threading.Semaphore) -> None:
+def _end(worker: PipedProcess, turns: threading.Semaphore) -> None:
     worker.kill()
     turns.release()  # the reader may be waiting for a loop that is closed
 
@@ -131,7 +150,7 @@ class _Writer:
         self._outgoing = outgoing
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._queued = self._written = 0
-        self._thread = threading.Thread(target=self._run, name="rlm-monty-write", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rlm-worker-write", daemon=True)
         self._thread.start()
 
     @property
@@ -159,7 +178,7 @@ class _Reader:
 
     def __init__(
         self,
-        worker: VmWorkerProcess,
+        worker: PipedProcess,
         loop: LoopOrNone,
         writer: _Writer,
         turns: threading.Semaphore,

@@ -1,0 +1,133 @@
+"""A real cluster on this machine: two raylets, and what is started below them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlm_integrations.core.sandbox import Sandbox
+
+STORE_BYTES = 200 << 20
+
+
+class LocalCluster:
+    """Its machines are addresses of the loopback device. All of it is gone after `close`."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        quick = {  # a raylet that was killed is known in a second or two, instead of 15
+            "health_check_initial_delay_ms": 0,
+            "health_check_period_ms": 300,
+            "health_check_timeout_ms": 1_000,
+            "health_check_failure_threshold": 4,
+        }
+        self._cluster = Cluster(initialize_head=True, head_node_args={**self._of("127.0.0.2"), "_system_config": quick})
+        self.address: str = self._cluster.address
+        self.head: Any = self._cluster.head_node
+        self.other = self.add("127.0.0.3", other=1000.0)
+
+    def add(self, address: str, **resources: float) -> Any:
+        return self._cluster.add_node(**self._of(address), resources=resources)
+
+    def remove(self, node: Any) -> None:
+        """As one that loses its power."""
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def close(self) -> None:
+        self._cluster.shutdown()
+
+    def _of(self, address: str) -> dict[str, Any]:
+        return {
+            "num_cpus": 1,  # for each of which Ray starts a process at once
+            "object_store_memory": STORE_BYTES,
+            "node_ip_address": address,
+            "include_dashboard": False,
+        }
+
+
+def raylet(node: Any) -> int:
+    return node.all_processes["raylet"][0].process.pid
+
+
+def below(pid: int) -> list[int]:
+    """All processes that a process has started, and those that they have."""
+    found: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (thread / "children").read_text().split()):
+                found += [child, *below(child)]
+    return found
+
+
+def is_of_sandbox(pid: int) -> bool:
+    """Whether it is a helper, a holder or a REPL."""
+    try:
+        return b"process_worker.helper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def state(pid: int) -> str:
+    """Of a process, as the kernel has it: T for one that is stopped, Z for one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def helpers_on(node: Any) -> set[int]:
+    return {pid for pid in below(raylet(node)) if is_of_sandbox(pid)}
+
+
+@contextmanager
+def _folder() -> Generator[str]:
+    """Where a cluster keeps its sockets, whose paths have to be short, and its logs."""
+    folder = tempfile.mkdtemp(prefix="rlm-ray-", dir="/tmp")
+    os.makedirs(f"{folder}/ray")  # which the helper that starts clusters expects to be there
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[str]:
+    with _folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[LocalCluster]:
+    """The one of all tests, which this program is connected to."""
+    ray = pytest.importorskip("ray")
+    with _folder() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        cluster = LocalCluster()
+        handler = signal.getsignal(signal.SIGTERM)
+        ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
+        yield cluster
+        ray.shutdown()
+        signal.signal(signal.SIGTERM, handler)
+        cluster.close()
+
+
+@pytest.fixture(scope="session")
+def elsewhere(cluster: LocalCluster) -> Sandbox:
+    """A sandbox with the other machine alone."""
+    from rlm_integrations.ray import RaySandbox
+
+    return RaySandbox(resources={"other": 1})
+
+
+@pytest.fixture
+def gone(until: Callable[..., Any]) -> Callable[[set[int]], Any]:
+    """Waits until these processes have ended."""
+
+    return lambda pids: until(lambda: all(state(pid) == "Z" for pid in pids))

@@ -1,0 +1,108 @@
+"""Whole runs on the machines: all questions are answered, what is lost is asked again, and what is kept never."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlm_integrations.core.errors import InvalidArgumentError
+
+from .conftest import LocalCluster, below, raylet
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'rlm-integrations[ray]'")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
+)
+
+AT_ONCE = 4
+
+
+def maker(log: Path, *, slow: str = "") -> Callable[[], Any]:
+    """Of an engine whose model writes down what it was asked, and waits with one question until a file is there."""
+
+    def make() -> Any:
+        import time
+
+        from rlm_integrations import RLMEngine
+        from rlm_integrations.testing import ScriptedModel
+
+        def reply(messages: Any) -> str:
+            asked = messages[-1].content.partition("Question ")[2].split()[0].rstrip(".?")
+            with log.open("a") as file:
+                file.write(f"{asked}\n")
+            while slow and asked == slow and not log.with_suffix(".go").exists():
+                time.sleep(0.01)
+            if asked == "7":
+                raise ConnectionError("the server is away")
+            return f"```repl\nFINAL('re {asked}')\n```"
+
+        return RLMEngine(ScriptedModel(always=reply))
+
+    return make
+
+
+async def outcomes(stream: Any) -> dict[int, str]:
+    return {number: getattr(outcome, "answer", outcome) async for number, outcome in stream}
+
+
+async def test_what_was_in_flight_in_an_actor_that_is_lost_is_asked_again_and_the_kept_never(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    from rlm_integrations.ray import rlm_map
+
+    log, journal = tmp_path / "log", tmp_path / "journal"
+    log.touch()
+    questions = [f"Question {n}?" for n in range(30) if n != 7]
+    options: dict[str, Any] = {"at_once": AT_ONCE, "journal": journal, "num_cpus": 0}
+    job = rlm_map(maker(log, slow="20"), questions, **options)
+    answers: dict[int, str] = {}
+    killed = 0
+    async for number, result in job:
+        answers[number] = result.answer
+        if len(answers) == 10:
+            for pid in below(raylet(cluster.other)):
+                if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::RunActor"):
+                    os.kill(pid, signal.SIGKILL)
+                    killed += 1
+            log.with_suffix(".go").touch()
+    assert killed == 1
+    assert answers == {place: f"re {question[9:-1]}" for place, question in enumerate(questions)}
+    asked = Counter(log.read_text().split())
+    assert len(questions) <= asked.total() <= len(questions) + AT_ONCE
+    log.write_text("")
+    again = {number: result.answer async for number, result in rlm_map(maker(log), questions, **options)}
+    assert again == answers
+    assert log.read_text() == ""
+
+
+async def test_a_question_that_fails_ends_nothing_else(cluster: LocalCluster, tmp_path: Path) -> None:
+    from rlm_integrations.ray import rlm_map
+
+    questions = [f"Question {n}?" for n in (6, 7, 8)]
+    job = rlm_map(maker(tmp_path / "log"), questions, actors=1, num_cpus=0, resources={"other": 1})
+    came = await outcomes(job)
+    assert {number: came[number] for number in (0, 2)} == {0: "re 6", 2: "re 8"}
+    assert "the server is away" in str(came[1])
+
+
+async def test_what_cannot_be_made_or_asked_is_told(cluster: LocalCluster, tmp_path: Path) -> None:
+    from rlm_integrations.ray import rlm_map
+
+    def broken() -> Any:
+        raise KeyError("NO_SUCH_KEY")
+
+    with pytest.raises(KeyError, match="NO_SUCH_KEY"):
+        await outcomes(rlm_map(broken, ["?"], actors=1, num_cpus=0))
+    with pytest.raises(TypeError, match="make_chain returned a int, which has none of arun"):
+        await outcomes(rlm_map(lambda: 5, ["?"], actors=1, num_cpus=0))
+    with pytest.raises(InvalidArgumentError, match="at_once: 0 is less than 1"):
+        await outcomes(rlm_map(broken, [], at_once=0))
+    (tmp_path / "text").write_text("no journal" * 1000)
+    with pytest.raises(InvalidArgumentError, match=r"journal: .*text cannot be used: file is not a database"):
+        await outcomes(rlm_map(broken, ["?"], journal=tmp_path / "text"))
