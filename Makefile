@@ -14,7 +14,7 @@ WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from
 # Else each process compiles the package and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest test-newest test-recipes check site release-check component conformance bench clean
+.PHONY: demo test test-lowest test-newest test-recipes check site release-check component conformance bench evals clean
 
 demo: .venv/.installed
 	$(BIN)/rlm-integrations demo
@@ -56,8 +56,11 @@ release-check: .venv-release/.installed component
 bench: .venv/.installed .venv-bench/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
+evals: .venv-evals/.installed
+	.venv-evals/bin/python -m evals $(ARGS)
+
 clean:
-	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-conformance .venv-release .venv-recipes .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
+	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-evals .venv-conformance .venv-release .venv-recipes .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -91,6 +94,12 @@ clean:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv-bench/bin/python -m pip install --quiet --group bench
+	touch $@
+
+.venv-evals/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-evals
+	.venv-evals/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-evals/bin/python -m pip install --quiet --editable ".[compare,openai]" --group evals
 	touch $@
 
 .venv-release/.installed: pyproject.toml

@@ -18,7 +18,7 @@ from rlm_integrations.core.host.sub_tools import SubTool, offered
 from rlm_integrations.core.host.tools import read_tools
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, Message
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.run.arguments import (
     check_choice,
@@ -68,6 +68,9 @@ class RLMEngine(Generic[AnswerT]):
         protocol: How the root LM hands over its code: "fence", in marked fences of its text, or "tool", by native calls
             of one tool, `python`, for models that do that better. The root LMs of children do so where they can call
             tools, and else write fences.
+        route: "rlm": code over the corpus answers. "auto": what is short (`direct_tokens`) and asks for no exact figure
+            over several documents is answered by one call of the root LM, which sees all of it; the trace says which
+            way it was, and why. A direct answer that does not hold is given up for code.
         answer_type: A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
             LM is told what does not fit.
         system_prompt: Replaces the root LM's system message, and may have the placeholders of
@@ -106,6 +109,7 @@ class RLMEngine(Generic[AnswerT]):
         tools: Sequence[Callable[..., Any]] = (),
         sub_tools: Sequence[Callable[..., Any] | SubTool] = (),
         protocol: CodeProtocol = "fence",
+        route: Route = "rlm",
         answer_type: type[AnswerT] | None = None,
         system_prompt: str | None = None,
         instructions: str | None = None,
@@ -123,6 +127,7 @@ class RLMEngine(Generic[AnswerT]):
             check_model(sub_llm, "sub_llm")
         check_choice(on_limit, "on_limit", "answer", "raise")
         check_choice(protocol, "protocol", "fence", "tool")
+        check_choice(route, "route", "rlm", "auto")
         check_texts(system_prompt=system_prompt, instructions=instructions)
         check_functions(
             on_event=on_event,
@@ -159,6 +164,7 @@ class RLMEngine(Generic[AnswerT]):
             around_sub_call=around_sub_call,
             ends_run=ends_run,
             journal=Journal.of(journal),
+            route=route,
         )
 
     def run(

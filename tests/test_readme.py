@@ -138,7 +138,7 @@ def test_the_arguments_are_common_to_all_faces(face: Callable[..., Any]):
             actual = fields[name].get_default(call_default_factory=True)
         else:
             actual = inspect.signature(face).parameters[name].default
-        if name in ("sandbox", "on_limit", "protocol"):
+        if name in ("sandbox", "on_limit", "protocol", "route"):
             assert actual == default
         else:
             assert actual in (None, (), RLMLimits())

@@ -51,6 +51,7 @@ def result_json(result: RLMResult[Any], corpus: Corpus | None = None) -> dict[st
     return {
         "answer": without_lone_surrogates(result.text),
         "stop_reason": report["stop_reason"],
+        **({"route": trace.route} if trace.route_why else {}),
         **({} if result.agreement is None else {"agreement": result.agreement}),
         "warnings": [without_lone_surrogates(warning) for warning in trace.warnings],
         "citations": [

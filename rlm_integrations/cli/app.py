@@ -66,6 +66,7 @@ def ask(
     max_input_tokens: options.MaxInputTokens = None,
     sandbox: options.Sandbox = "auto",
     protocol: options.Protocol = "fence",
+    route: options.Route = "rlm",
     imports: options.Imports = None,
     twice: options.Twice = False,
     ask_above: options.AskAbove = None,
@@ -104,6 +105,7 @@ def ask(
             read_models,
             read_prices,
             read_protocol,
+            read_route,
             read_sandbox,
         )
         from rlm_integrations.files.selection import Selection
@@ -123,7 +125,7 @@ def ask(
             confirm(files)
         prices = read_prices(price, sub_price, sub_model)
         bound = None if yes else check_ask_above(ask_above, price, sub_price, sub_model)
-        run = limits, confined, code_protocol
+        run = limits, confined, code_protocol, read_route(route)
         asked = Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound, redact)
         answer_question(asked, view)
 
@@ -186,6 +188,61 @@ def chat(
             confirm(files)
         prices = read_prices(price, sub_price, sub_model)
         answer_questions(Chat(files, root, sub, limits, confined, code_protocol, as_json, verbose, prices))
+
+
+@app.command(cls=JsonCommand)
+def compare(
+    questions: Annotated[
+        list[str], typer.Option("-q", "--question", help="What to answer from the corpus; may be repeated.")
+    ],
+    model: options.Model,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders: the corpus.")] = None,
+    files_from: options.FilesFrom = None,
+    glob: options.Glob = None,
+    hidden: options.Hidden = False,
+    no_ignore: options.NoIgnore = False,
+    yes: options.YesToCost = False,
+    sub_model: options.SubModel = None,
+    base_url: options.BaseUrl = None,
+    limit: options.Limit = None,
+    price: options.Price = None,
+    sub_price: options.SubPrice = None,
+    max_input_tokens: options.MaxInputTokens = None,
+    methods: options.Methods = None,
+    max_cost: options.MaxCost = None,
+    max_tokens: options.MaxTokens = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the table.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with plots and all answers.")] = None,
+) -> None:
+    """Answer questions by several methods, side by side: directly, by retrieval, by map-reduce, by RLMs.
+
+    rlm-integrations compare -q "Who decides what?" minutes/ -m gpt-5 --price 1.25,10 --max-cost 2
+
+    Before anything is sent, you are asked whether it may be; what would go beyond the cap is skipped.
+
+    Exit codes: 0 there is an answer, 1 there is none, 2 wrong arguments, 130 interrupted (143 by SIGTERM).
+    """
+    from rlm_integrations.cli.exit_codes import exit_codes
+
+    with exit_codes(as_json=as_json):
+        from rlm_integrations.cli.compare import Compare, check_cap, compare_methods, read_methods
+        from rlm_integrations.cli.file_corpus import confirm, find_corpus
+        from rlm_integrations.cli.interrupted_run import ended_by_signals
+        from rlm_integrations.cli.settings import read_limits, read_models, read_prices
+        from rlm_integrations.files.selection import Selection
+
+        tokens = check_cap(max_cost, max_tokens, price)
+        limits = read_limits({}, limit or [])
+        root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
+        chosen = read_methods(methods)
+        with ended_by_signals():
+            files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
+        if not yes:
+            confirm(files)
+        prices = read_prices(price, sub_price, sub_model)
+        compare_methods(
+            Compare(questions, files, root, sub, limits, prices, chosen, max_cost, tokens, yes, as_json, html)
+        )
 
 
 @app.command()

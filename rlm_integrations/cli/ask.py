@@ -19,7 +19,7 @@ from rlm_integrations.cli.spending import Spending
 from rlm_integrations.cli.trace_file import TraceFile
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.language_model import CodeProtocol
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.loop.limit_met import LIMIT_WARNING
 from rlm_integrations.core.run.checks import Twice
 from rlm_integrations.core.sandbox import Sandbox
@@ -31,6 +31,7 @@ from rlm_integrations.terminal.amounts import token_words
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.streams import say
 
+_WAYS = {"direct": "Answered directly", "rlm": "Answered by code"}
 _AGREEMENT = {
     "agreed": "Two runs agreed.",
     "reconciled": "Two runs differed, and a third said which holds.",
@@ -49,6 +50,7 @@ class Ask:
     limits: RLMLimits
     sandbox: str | Sandbox
     protocol: CodeProtocol
+    route: Route
     as_json: bool
     trace: Path | None
     journal: Path | None = None
@@ -77,6 +79,7 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             prices=ask.prices,
             sandbox=ask.sandbox,
             protocol=ask.protocol,
+            route=ask.route,
             verify=Twice() if ask.twice else None,
             on_event=view.see if ask.ask_above is None else Spending(view, ask.ask_above).see,
             journal=ask.journal,
@@ -102,6 +105,8 @@ def answer_question(ask: Ask, view: LiveView) -> None:
             raise ended_by(interrupt.signal_number, as_json=ask.as_json and interrupt.result is None) from None
         delivered = deliver(result, trace, as_json=ask.as_json, corpus=corpus)
     tell_run(view)
+    if ask.route == "auto":
+        say(f"{_WAYS[result.trace.route]}: {result.trace.route_why}")
     if result.trace.journal in ("resumed", "finished"):
         say(f"From the journal, paid for before: tokens {token_words(result.trace.replayed_usage)}")
     if result.agreement is not None:

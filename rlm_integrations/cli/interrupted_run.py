@@ -7,10 +7,11 @@ import signal
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from rlm_integrations.core.trace.result import RLMResult
 
+T = TypeVar("T")
 _ENDS = {"SIGINT": "Interrupted.", "SIGTERM": "Terminated.", "SIGHUP": "Hung up."}
 
 
@@ -53,7 +54,7 @@ def ended_by_signals() -> Generator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def run_until_signal(run: Coroutine[Any, Any, RLMResult[str]]) -> RLMResult[str]:
+def run_until_signal(run: Coroutine[Any, Any, T]) -> T:
     """The run's result, on this thread's own event loop: a signal cancels the run, and its open requests with it.
 
     Raises RunInterruptedError on Ctrl-C, on SIGTERM and when the terminal goes away, unless the process ignores these,
@@ -62,7 +63,7 @@ def run_until_signal(run: Coroutine[Any, Any, RLMResult[str]]) -> RLMResult[str]
     received: list[int] = []
     partial: list[RLMResult[Any]] = []
 
-    async def perform() -> RLMResult[str]:
+    async def perform() -> T:
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()

@@ -19,6 +19,15 @@ NoIgnore = Annotated[bool, typer.Option("--no-ignore", help="Of folders what .gi
 Yes = Annotated[
     bool, typer.Option("-y", "--yes", help="Read 5,000 files and more without asking whether they are meant.")
 ]
+YesToCost = Annotated[bool, typer.Option("-y", "--yes", help="Spend what is estimated without being asked.")]
+Methods = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="Some of direct, cut, topN, map, tree, rlmN, auto, with commas between."),
+]
+MaxCost = Annotated[
+    float | None, typer.Option(metavar="USD", help="What all of it may cost. Needs --price; or else --max-tokens.")
+]
+MaxTokens = Annotated[int | None, typer.Option(metavar="N", min=1, help="What all of it may take.")]
 SubModel = Annotated[
     str | None, typer.Option(envvar="RLM_SUB_MODEL", help="The model of sub-calls. Default: the root LM.")
 ]
@@ -42,6 +51,9 @@ MaxInputTokens = Annotated[int | None, typer.Option(min=1, help="The models' win
 Sandbox = Annotated[str, typer.Option(help="What confines the model's code: auto, process, wasi, monty or unconfined.")]
 Protocol = Annotated[
     str, typer.Option(help="How the root LM hands over code: fence, in its text, or tool, by native tool calls.")
+]
+Route = Annotated[
+    str, typer.Option(help="rlm, or auto: what is short is answered directly, by one call, and the rest by code.")
 ]
 AskAbove = Annotated[
     float | None,

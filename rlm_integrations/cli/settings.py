@@ -9,7 +9,7 @@ from typing import Final, cast, get_args
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import CodeProtocol
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
@@ -110,6 +110,13 @@ def read_protocol(protocol: str) -> CodeProtocol:
     if protocol not in get_args(CodeProtocol):
         raise InvalidArgumentError(f"--protocol: {protocol!r} is unknown; pass fence or tool")
     return cast(CodeProtocol, protocol)
+
+
+def read_route(route: str) -> Route:
+    """Raises InvalidArgumentError for an unknown one."""
+    if route not in get_args(Route):
+        raise InvalidArgumentError(f"--route: {route!r} is unknown; pass rlm or auto")
+    return cast(Route, route)
 
 
 def _need_price(option: str, price: str | None) -> None:

@@ -21,6 +21,10 @@ StopReason = Literal[
     "max_input_tokens",
 ]
 """Why a run ended. All but the first two name a limit; the last is the window of the root LM."""
+Route = Literal["rlm", "auto"]
+"""What the user wants: code over the corpus, or that only where a direct answer would not do."""
+Way = Literal["rlm", "direct"]
+"""How an answer is come by."""
 
 
 class RLMLimits(BaseModel):
@@ -68,6 +72,9 @@ class RLMLimits(BaseModel):
     None: its window, where the model says it. Of both the smaller one counts."""
     inline_chars: int = Field(default=8_000, ge=0)
     """A context of at most so many characters, ids and metadata included, is shown to the root whole. 0: never."""
+    direct_tokens: int | None = Field(default=None, ge=0)
+    """With `route="auto"`, up to how many tokens a corpus is short. None: 16,000, or half of the root LM's window where
+    that is less; 4,096 where nobody says what its window is."""
     preview_chars: int = Field(default=400, ge=0)
     """How much of the sample document the root sees unasked; of a long one half as much. 0: none."""
     message_chars: int = Field(default=20_000, ge=5_000)

@@ -13,7 +13,7 @@ from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.run.checks import Verifier
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
@@ -34,6 +34,7 @@ class EngineOptions(TypedDict, total=False):
     tools: Sequence[Any]
     sub_tools: Sequence[Any]
     protocol: CodeProtocol
+    route: Route
     system_prompt: str | None
     instructions: str | None
     trace: TraceDetail
@@ -74,6 +75,7 @@ class EngineArguments(BaseModel):
     tools: tuple[Any, ...] = ()
     sub_tools: tuple[Any, ...] = ()
     protocol: CodeProtocol = "fence"
+    route: Route = "rlm"
     system_prompt: str | None = None
     instructions: str | None = None
     trace: TraceDetail = "summary"

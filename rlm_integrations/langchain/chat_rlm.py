@@ -66,8 +66,8 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
 
     Args:
         llm: The root LM, as of RLMRunnable; so are `sub_llm`, `context`, `limits`, `prices`, `sandbox`, `tools`,
-            `sub_tools`, `protocol`, `system_prompt`, `instructions`, `trace`, `on_event`, `on_limit`, `verify`,
-            `journal` and `name`.
+            `sub_tools`, `protocol`, `route`, `system_prompt`, `instructions`, `trace`, `on_event`, `on_limit`,
+            `verify`, `journal` and `name`.
         stop: Stop sequences of calls that bring none.
         streaming: Whether `invoke` too tells callbacks of the answer in pieces.
         cache: Must be off: the corpus is no part of a cache's key.

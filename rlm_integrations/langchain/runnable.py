@@ -80,6 +80,7 @@ class RLMRunnable(
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
         sub_tools: The same, for the sub-LMs alone, which call them natively (`bind_tools`); the root LM sees replies.
         protocol: "fence", or "tool": the root LM's code comes by native calls of one tool (`bind_tools`).
+        route: "rlm", or "auto": what is short is answered by one call of `llm`, without code, as of RLMEngine.
         system_prompt, instructions: In place of the root LM's own system prompt, and added to it.
         trace: How much of the trace the message carries: "summary" (at most 16 KB), "full" or "none".
         on_event: Called with each event of a run, in order; may be async. `invoke`, `stream` and `batch` call it in
@@ -312,6 +313,7 @@ class RLMRunnable(
             tools=cast(Sequence[Callable[..., Any]], as_functions(self.tools, sync=sync)),
             sub_tools=as_sub_tools(self.sub_tools, sync=sync),
             protocol=self.protocol,
+            route=self.route,
             answer_type=answer_type,
             system_prompt=self.system_prompt,
             instructions=self.instructions,

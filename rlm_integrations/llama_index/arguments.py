@@ -18,7 +18,7 @@ from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.run.checks import Verifier
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
@@ -41,6 +41,7 @@ class QueryEngineOptions(TypedDict, total=False):
     tools: Sequence[BaseTool | Callable[..., Any]]
     sub_tools: Sequence[BaseTool | Callable[..., Any]]
     protocol: CodeProtocol
+    route: Route
     output_cls: type[BaseModel] | None
     streaming: bool
     inline_citations: bool

@@ -26,7 +26,7 @@ from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, Message
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.prompts.texts import text
 from rlm_integrations.core.run.account import tell
 from rlm_integrations.core.run.checks import Verifier
@@ -85,6 +85,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             natively: the root LM sees their replies, never what a tool gave. `sub_llm` must be a FunctionCallingLLM.
         protocol: How the root LM hands over its code: "fence", in its text, or "tool", by native calls of one tool, for
             LLMs that do that better. `llm` must be a FunctionCallingLLM then.
+        route: "rlm", or "auto": what is short is answered by one call of `llm`, without code, as of RLMEngine.
         output_cls: A pydantic model: answers are validated, and come as a PydanticResponse.
         streaming: Give a StreamingResponse (`query`) or AsyncStreamingResponse (`aquery`). The run comes first, the
             stream replays its answer.
@@ -113,6 +114,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         tools: Sequence[BaseTool | Callable[..., Any]] = (),
         sub_tools: Sequence[BaseTool | Callable[..., Any]] = (),
         protocol: CodeProtocol = "fence",
+        route: Route = "rlm",
         output_cls: type[BaseModel] | None = None,
         streaming: bool = False,
         inline_citations: bool = False,
@@ -135,6 +137,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._tools = checked_list(tools, "tools", "LlamaIndex tools or functions")
         self._sub_tools = checked_list(sub_tools, "sub_tools", "LlamaIndex tools or functions")
         self._protocol: CodeProtocol = protocol
+        self._route: Route = route
         self._output_cls = checked_output_cls(output_cls or structured_cls)
         self._streaming = streaming
         self._inline_citations = checked_inline(inline_citations, self._output_cls)
@@ -298,6 +301,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             tools=tool_functions(self._tools, sync=sync),
             sub_tools=as_sub_tools(self._sub_tools, self.callback_manager, sync=sync),
             protocol=self._protocol,
+            route=self._route,
             system_prompt=self._system_prompt,
             instructions="\n\n".join(filter(None, (marking, self._instructions))) or None,
             on_event=self._telling(sync=sync),

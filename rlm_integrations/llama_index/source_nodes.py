@@ -75,7 +75,8 @@ def corpus_evidence(result: RLMResult[Any], corpus: NodeCorpus) -> Evidence:
     Of a context that the root saw whole, where nothing was cited: all nodes, last.
     """
     nodes: Iterable[BaseNode] = _used(result, corpus)
-    if not result.citations and shown_whole(corpus.corpus, result.trace.limits):
+    direct = result.trace.route == "direct"
+    if not result.citations and (direct or shown_whole(corpus.corpus, result.trace.limits)):
         nodes = [*nodes, *corpus.nodes]
     places = [_places_of(citation, _spans_of_quote(citation, corpus)) for citation in result.citations]
     evidence = _evidence((NodeWithScore(node=_as_text_node(node)) for node in nodes), places)

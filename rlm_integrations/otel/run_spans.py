@@ -317,6 +317,7 @@ class RunSpans:
             "rlm.failed_sub_calls": trace.failed_sub_call_count,
             "rlm.citations": len(trace.citations),
             "rlm.stop_reason": trace.stop_reason or "failed",
+            "rlm.route": trace.route,
         }
 
     def _agent_of(self, node: Path) -> _Open:

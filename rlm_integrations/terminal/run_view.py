@@ -24,6 +24,7 @@ from rlm_integrations.core.trace.events import (
     ReplOpened,
     RootFailed,
     RootReplied,
+    Routed,
     RunEnded,
     RunFailed,
     RunStarted,
@@ -156,6 +157,8 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return replace(
                 view, documents=event.documents, chars=event.chars, phase="starting", attempt=event.attempt, iteration=0
             )
+        case Routed():
+            return replace(view, phase="asking the root LM directly" if event.way == "direct" else "starting")
         case IterationStarted():
             return replace(
                 view,

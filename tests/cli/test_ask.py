@@ -466,3 +466,20 @@ def test_above_a_bound_nothing_is_sent_where_nobody_can_be_asked(ask: Ask, model
 def test_a_bound_needs_a_price(ask: Ask, model_server: Any) -> None:
     done = ask("--ask-above", "1")
     assert (done.exit_code, "--ask-above: what sub-calls cost is unknown without a price" in done.stderr) == (2, True)
+
+
+def test_a_short_corpus_is_answered_directly_where_that_is_wanted(ask: Ask, model_server: Any) -> None:
+    said = "The cellar.\n<evidence>\n[notes/a.txt] The red key opens the cellar.\n</evidence>"
+    model_server.models["root"] = ScriptedModel([said])
+    done = ask("--route", "auto", "--json")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["answer"], told["route"], told["iterations"]) == ("The cellar.", "direct", 1)
+    assert [(cited["document_id"], cited["line"]) for cited in told["citations"]] == [("notes/a.txt", 1)]
+    assert "Answered directly: about" in done.stderr
+
+
+def test_an_unknown_route_is_refused(ask: Ask) -> None:
+    done = ask("--route", "fast")
+    assert done.exit_code == 2
+    assert "--route: 'fast' is unknown; pass rlm or auto" in done.stderr

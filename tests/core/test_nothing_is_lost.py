@@ -60,7 +60,9 @@ def content(answer: object, result: object) -> None:
 def engine(watch: Watch) -> RLMEngine[str]:
     root = ScriptedModel([f"```repl\n{code}\n```" for code in (LOOK, FINISH)], usage=Usage(input_tokens=7))
     sub = ScriptedModel(always=reply, usage=Usage())  # a server that counts no tokens
-    return RLMEngine(root, sub_llm=sub, tools=[lookup], sub_tools=[lookup], verify=content, on_event=watch)
+    return RLMEngine(
+        root, sub_llm=sub, tools=[lookup], sub_tools=[lookup], verify=content, route="auto", on_event=watch
+    )
 
 
 def reply(messages: Sequence[Message]) -> str | Completion:

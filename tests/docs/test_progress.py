@@ -57,7 +57,7 @@ def test_a_tracer_has_the_tree_that_is_sketched() -> None:
 def test_the_events_to_show_have_those_fields() -> None:
     page = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", page, flags=re.MULTILINE)
-    assert len(rows) == 11
+    assert len(rows) == 12
     for name, told in rows:
         fields = getattr(rlm_integrations, name).__annotations__
         named = [words for words in re.findall(r"`([a-z_.]+)`", told) if words != "rlm_iteration"]

@@ -103,6 +103,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "instructions": [(5, "instructions=5: pass a str")],
     "trace": [(5, "trace=5: pass 'none', 'summary' or 'full'"), ("all", "trace='all': pass 'none'")],
     "on_event": [(5, "on_event: int given; pass a function"), ("print", "on_event: str given; pass a function")],
+    "route": [("direct", "route='direct': pass 'rlm' or 'auto'")],
     "protocol": [(5, "protocol=5: pass 'fence' or 'tool'"), ("json", "protocol='json': pass 'fence' or 'tool'")],
     "on_limit": [(5, "on_limit=5: pass 'answer' or 'raise'"), ("stop", "on_limit='stop': pass 'answer'")],
     "verify": [

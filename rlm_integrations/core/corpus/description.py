@@ -41,7 +41,19 @@ def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
     room = limits.inline_chars
     if not room or max(corpus.chars, len(corpus.documents)) > room:
         return False
-    return corpus.kind == "str" or sum(len(_whole(document, corpus.table)) for document in corpus.documents) <= room
+    return corpus.kind == "str" or sum(len(under_its_id(each, corpus.table)) for each in corpus.documents) <= room
+
+
+def whole_text(corpus: Corpus) -> str:
+    """All of it, each document under its id."""
+    if corpus.kind == "str":
+        return corpus.text
+    return "\n\n".join(under_its_id(document, corpus.table) for document in corpus.documents)
+
+
+def shown_id(document: Document) -> str:
+    """How the line above its text calls it."""
+    return shortened(document.id if document.id.splitlines() == [document.id] else repr(document.id), _ID_CHARS)
 
 
 def corpus_line(corpus: Corpus) -> str:
@@ -72,12 +84,12 @@ def describe(
     sub-LM takes pictures.
     """
     described = _describe(corpus, limits, fence_key, sub_call_chars, frame=frame)
-    pictured = _pictured(corpus)
-    if not pictured:
+    having = pictured(corpus)
+    if not having:
         return described
     told = {
-        "documents": f"{number(pictured)} of {plural(len(corpus.documents), 'document')}",
-        "have": "has" if pictured == 1 else "have",
+        "documents": f"{number(having)} of {plural(len(corpus.documents), 'document')}",
+        "have": "has" if having == 1 else "have",
     }
     if sub_call_chars is None or sees_images is False:
         why = "there are no sub-calls" if sub_call_chars is None else "the sub-LM takes no pictures"
@@ -102,7 +114,7 @@ def study(corpus: Corpus) -> None:
     """Find out what `describe` and a run need of the corpus. Over a large one it takes a while. It is remembered."""
     if corpus.documents:
         _ = corpus.by_id, corpus.chars
-        _pictured(corpus)
+        pictured(corpus)
     if corpus.kind == "str":
         _lines_of(corpus)
     elif corpus.kind == "documents":
@@ -164,7 +176,7 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, rea
     }
     if shown_whole(corpus, limits):
         facts["origin"] = ""
-        whole = "\n\n".join(_whole(document, corpus.table) for document in documents)
+        whole = whole_text(corpus)
         return fill("context_docs_whole", whole=whole, tag=fence_tag(fence_key, whole), **facts)
     facts |= {"spread": _spread_of(corpus), "ids": _ids(documents), "reading": reading}
     if not limits.preview_chars or not documents:
@@ -182,13 +194,12 @@ def _preview(chars: int, limits: RLMLimits) -> int:
     return limits.preview_chars // (2 if chars > _LONG * limits.preview_chars else 1)
 
 
-def _whole(document: Document, table: Table | None) -> str:
+def under_its_id(document: Document, table: Table | None) -> str:
     """Below its id and metadata. A line that begins like this head is indented, so that no text passes for another."""
     metadata = "".join(f" | {key}: {value}" for key, value in _beside_text(document, table).items())
-    name = document.id if document.id.splitlines() == [document.id] else repr(document.id)
     lines = document.text.splitlines(keepends=True)
     content = "".join(f" {line}" if line.startswith("[") else line for line in lines)
-    return f"[{shortened(name, _ID_CHARS)}{' '.join(metadata.splitlines())}]\n{content}"
+    return f"[{shown_id(document)}{' '.join(metadata.splitlines())}]\n{content}"
 
 
 def _beside_text(document: Document, table: Table | None) -> Mapping[str, Any]:
@@ -217,7 +228,7 @@ def _cut(content: str, chars: int) -> str:
 
 
 @once_per_corpus
-def _pictured(corpus: Corpus) -> int:
+def pictured(corpus: Corpus) -> int:
     """How many documents have pictures."""
     return sum([bool(document.images) for document in corpus.documents])
 

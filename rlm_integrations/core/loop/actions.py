@@ -62,6 +62,12 @@ class Finish:
     """Whether the run's time was up before they were done."""
 
 
+class GoOverToCode(NamedTuple):
+    """The root LM was asked directly, and that came to nothing: begin anew, as an RLM."""
+
+    why: str
+
+
 class Verify(NamedTuple):
     """Have the user's checks look at what would be the answer."""
 
@@ -76,4 +82,4 @@ class Fail(NamedTuple):
     draft: str = ""
 
 
-Action = CallRootLM | FoldConversation | RunCode | Verify | Finish | Fail
+Action = CallRootLM | FoldConversation | RunCode | GoOverToCode | Verify | Finish | Fail

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, RunCode, Verify
+from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
+from rlm_integrations.core.loop.direct import TOO_LONG, on_direct_reply
 from rlm_integrations.core.loop.failures import MOST_UNCALLED, never_calls, outgrown, said_nothing
 from rlm_integrations.core.loop.folding import fold_again, fold_due, folded, not_folded, summary_in
 from rlm_integrations.core.loop.going_on import go_on, last_answer, last_call_for, limit_met, where_it_is, with_shown
@@ -69,6 +70,10 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
             return _on_summary(rules, state, happening)
         case RootCallFailed() if state.folding is not None:
             return _on_no_summary(rules, state, happening)
+        case Replied() if rules.direct and happening.finish != "refusal":
+            return on_direct_reply(rules, state, happening)
+        case RootCallFailed() if rules.direct and happening.too_long and not limit_met(rules, state, happening.budget):
+            return state, GoOverToCode(TOO_LONG)
         case Replied():
             return _on_reply(rules, state, happening)
         case CodeRan():

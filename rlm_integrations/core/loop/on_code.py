@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from rlm_integrations.core.loop import direct
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.code_calls import result_of_refused
 from rlm_integrations.core.loop.going_on import go_on, last_answer, limit_met, where_it_is
@@ -65,6 +66,8 @@ def on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
     if state.last_call is not None or finish.stop_reason not in ("answer", "plain_reply"):
         return state, refused
     objected = objected_answer(why, fence_tag(rules.fence_key, str(state.iteration), why))
+    if rules.direct:
+        return direct.objected(rules, state, objected, why, verified.budget)
     if state.ran is not None:
         told = _observation(rules, state, state.ran, objected=objected)
     elif limit_met(rules, state, verified.budget) is not None:

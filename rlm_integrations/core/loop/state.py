@@ -31,6 +31,8 @@ class Rules:
     """What makes the tags of fences unknown to those who write what stands in them."""
     typed: bool = False
     """Whether the answer has a type of its own."""
+    direct: bool = False
+    """Whether the root LM answers without code: it sees all there is."""
     protocol: CodeProtocol = "fence"
     """How the root LM hands over its code."""
     verifies: bool = False

@@ -85,6 +85,11 @@ def fold_part(part: str, **values: object) -> str:
     return _parts("fold")[part].format(**values)
 
 
+def direct_part(part: str, **values: object) -> str:
+    """One `### part` of `prompts/direct.md`, filled in."""
+    return _parts("direct")[part].rstrip("\n").format(**values)
+
+
 def tool_round_part(part: str, **values: object) -> str:
     """One `### part` of `prompts/tool_rounds.md`, filled in."""
     return _parts("tool_rounds")[part].rstrip("\n").format(**values)

@@ -20,6 +20,7 @@ from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
+from rlm_integrations.core.loop.state import State, conversation_of
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.records import RLMTrace
@@ -64,10 +65,19 @@ def model_words(model: LanguageModel) -> str:
     return f"{type(model).__module__}.{type(model).__qualname__} {name}"
 
 
+def as_shown(state: State, shown: str | None) -> State:
+    """The conversation as the root LM saw it when it gave the reply that the journal has."""
+    last = state.messages[-1]
+    if shown is None or shown == last.content:
+        return state
+    return state._replace(**conversation_of((*state.messages[:-1], replace(last, content=shown))))
+
+
 def _parts(plan: RunPlan, question: Question, corpus: Corpus) -> dict[str, str]:
     """Limits are none of them: a run that met one goes on under a larger one."""
     sandbox = plan.sandbox
-    return {
+    routed = {} if plan.route == "rlm" else {"route": plan.route}
+    return routed | {
         "question": question_hash(question),
         "context": corpus_hash(corpus),
         "llm": text_hash(model_words(plan.root)),

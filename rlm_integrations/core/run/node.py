@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
@@ -16,7 +15,7 @@ from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, RunCode, Verify
+from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.decision_texts import chars_looked_at, shown_by
 from rlm_integrations.core.loop.happenings import (
@@ -25,13 +24,16 @@ from rlm_integrations.core.loop.happenings import (
     Opened,
     Verified,
 )
-from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
+from rlm_integrations.core.loop.route import Choice
+from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
 from rlm_integrations.core.run.continued import Continued
+from rlm_integrations.core.run.direct import Direct
 from rlm_integrations.core.run.folds import Folds
 from rlm_integrations.core.run.host_side import host_side
+from rlm_integrations.core.run.journalled import as_shown
 from rlm_integrations.core.run.live_repl import LiveRepl
-from rlm_integrations.core.run.opening import Sizes, opened, read_corpus, repl_settings, window_tokens
+from rlm_integrations.core.run.opening import Sizes, opened, read_corpus, repl_settings, rules_of
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.root_calls import RootCalls
 from rlm_integrations.core.run.shared import Shared
@@ -44,6 +46,7 @@ from rlm_integrations.core.trace.events import (
     ConversationOpened,
     ReplOpened,
     RootFailed,
+    Routed,
     RunStarted,
     Warned,
 )
@@ -75,7 +78,9 @@ class Node:
         turn: Turn,
         session: SessionMemory | None = None,
         check: CheckAnswer | None = None,
+        ask_directly: AskRootLM | None = None,
     ) -> None:
+        """`ask_directly` sends without a tool, where short corpora are to be answered without code."""
         self._shared, self._plan = shared, shared.plan
         self._emit = partial(shared.account.emit, node=path)
         self._question = question
@@ -88,7 +93,10 @@ class Node:
         self._retrieved_before: tuple[Document, ...] = ()
         self._steps: Steps
         self._repl: LiveRepl | None = None
-        self._root = RootCalls(shared, self._emit, ask, self._view, shared.plan.protocol)
+        self._root = self._coding = RootCalls(shared, self._emit, ask, self._view, shared.plan.protocol)
+        self._direct = None
+        if ask_directly is not None:
+            self._direct = Direct(shared, question, self._emit, ask_directly, self._view)
         self._tellings = Tellings(self._emit)
         self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run)
         self.corpus = Corpus.of(None)
@@ -102,8 +110,10 @@ class Node:
     async def answer(self, context: object) -> Finish:
         """Ask until there is an answer. Raises RunError, and InvalidArgumentError for the context."""
         await self._read(context)
-        opening = await self._open()
+        way, opening = await self._begun()
         await self._tell_of_start(None if self.journal is None else "resumed" if self.journal.run.resumed else "new")
+        if way is not None:
+            await self._emit(Routed(way.way, way.why))
         await self._emit(ConversationOpened(opening.messages))
         state, action = await self._decide(State(variables=self._session.variables), opening)
         while True:
@@ -118,6 +128,8 @@ class Node:
                     state, action = await self._decide(state, came)
                 case RunCode():
                     state, action = await self._run_code(state, action)
+                case GoOverToCode():
+                    state, action = await self._go_over(state, action)
                 case Verify():
                     state, action = await self._verify(state, action)
                 case Finish():
@@ -182,25 +194,31 @@ class Node:
     def _budget(self) -> Budget:
         return self._shared.calls.budget
 
+    async def _begun(self) -> tuple[Choice | None, Opened]:
+        """Which way the question goes, where it may go two, and what the root LM is told first."""
+        direct, way = self._direct, None
+        if direct is not None:
+            way = await direct.way(self.corpus, in_session=self._session.id is not None)
+            if way.way == "direct":
+                self._root, self._rules = direct.root, direct.rules(verifies=self._check is not None)
+                return way, await direct.open(self.corpus)
+        return way, await self._open()
+
+    async def _go_over(self, state: State, action: GoOverToCode) -> Decision:
+        """Begin anew, with code: what was spent is spent."""
+        await self._emit(Routed("rlm", action.why))
+        self._root = self._coding
+        opening = await self._open()
+        await self._emit(ConversationOpened(opening.messages))
+        return await self._decide(State(iteration=state.iteration + 1), opening)
+
     async def _open(self) -> Opened:
         """Make ready what works on the corpus. Returns what the root LM is told first."""
         shared, plan, corpus = self._shared, self._plan, self.corpus
         settings = repl_settings(plan, corpus, Sizes.of(plan), len(self._path), self.journal)
         whole = shown_whole(corpus, plan.limits)
-        self._rules = Rules(
-            limits=plan.limits,
-            question=self._question.text,
-            depth=settings.depth,
-            plain_reply_answers=whole,
-            misfit=plan.answer_type.misfit,
-            typed=plan.answer_type.schema is not None,
-            fence_key=plan.fence_key,
-            protocol=plan.protocol,
-            verifies=self._check is not None,
-            limits_of_all=plan.limits_of_all,
-            has_last_call=not self._path,
-            window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
-        )
+        verifies, is_root = self._check is not None, not self._path
+        self._rules = rules_of(plan, self._question, settings.depth, whole=whole, verifies=verifies, is_root=is_root)
         children = Children(shared, self._path, self._turn, Node)
         host = host_side(shared, corpus, settings, self._emit, children.run, self.journal)
         self._retrieval = host.retrieval
@@ -242,12 +260,15 @@ class Node:
         chars = state.chars
         if self.journal is not None:
             kept = self.journal.root_reply(action.iteration, action.messages, last_call=action.last_call)
-            state = _as_shown(state, kept.shown)
+            state = as_shown(state, kept.shown)
         asked = await self._root.ask(action, chars, kept)
         if asked.failed is None:
             self._tellings.replied()
             self._shared.check_budget()
-        return await self._decide(state, asked.happening, asked.failed)
+        decision = await self._decide(state, asked.happening, asked.failed)
+        if self._rules.direct and self._direct is not None and isinstance(decision[1], Finish | Verify):
+            await self._direct.tell_of_evidence(decision[0].reply, self.corpus, action.iteration)
+        return decision
 
     def _failure(self, action: Fail) -> RunError:
         self.draft, self.stop_reason = action.draft, action.stop_reason
@@ -282,11 +303,3 @@ class Node:
         if decision is None:
             raise RunError("around_step: returned without awaiting execute()")
         return decision
-
-
-def _as_shown(state: State, shown: str | None) -> State:
-    """The conversation as the root LM saw it when it gave the reply that the journal has."""
-    last = state.messages[-1]
-    if shown is None or shown == last.content:
-        return state
-    return state._replace(**conversation_of((*state.messages[:-1], replace(last, content=shown))))

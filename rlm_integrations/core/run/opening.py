@@ -15,6 +15,7 @@ from rlm_integrations.core.host.retrieval import retrieve
 from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.language_model import LanguageModel, Message, sees_images
 from rlm_integrations.core.loop.happenings import Opened
+from rlm_integrations.core.loop.state import Rules
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
@@ -147,6 +148,26 @@ def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSett
         return Opened(whole)
     rules = [message for message in question.before if message.role == "system"]
     return Opened(whole, conversation((Message("system", system), *rules, *said)))
+
+
+def rules_of(
+    plan: RunPlan, question: Question, depth: int, *, whole: bool, verifies: bool, is_root: bool = True
+) -> Rules:
+    """The rules of a node. `whole`: whether its root LM sees all there is; `is_root`: whether it is the run's."""
+    return Rules(
+        limits=plan.limits,
+        question=question.text,
+        depth=depth,
+        plain_reply_answers=whole,
+        misfit=plan.answer_type.misfit,
+        typed=plan.answer_type.schema is not None,
+        fence_key=plan.fence_key,
+        protocol=plan.protocol,
+        verifies=verifies,
+        limits_of_all=plan.limits_of_all,
+        has_last_call=is_root,
+        window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
+    )
 
 
 def repl_settings(

@@ -12,7 +12,7 @@ from rlm_integrations.core.host.sub_tools import SubTool
 from rlm_integrations.core.host.tools import Tool
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol, LanguageModel, ToolCaller
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, Route
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.prompts.fences import PROCESS_KEY
 from rlm_integrations.core.run.checks import Check, Twice
@@ -66,6 +66,7 @@ class RunPlan:
     """What the user has for answers."""
     twice: Twice | None = None
     """Whether each question has two runs, and how they are reconciled."""
+    route: Route = "rlm"
     limits_of_all: RLMLimits | None = None
     """The user's own, where the run is one of several that share some of them."""
     fence_key: bytes = PROCESS_KEY
@@ -80,6 +81,7 @@ class RunPlan:
             answer_type=AnswerType(None),
             system_prompt=None,
             instructions=None,
+            route="rlm",
         )
 
     @property

@@ -113,7 +113,9 @@ class TwiceRun:
         limits = self._share(1)
         if limits is None:
             return await self._differed(first, "nothing was left of the limits to reconcile them")
-        plan = replace(plan, answer_type=reconciling.verdict_type(), checks=reconciling.checks(plan.checks))
+        plan = replace(
+            plan, answer_type=reconciling.verdict_type(), checks=reconciling.checks(plan.checks), route="rlm"
+        )
         try:
             third = await self._performed(self._run(question, limits, plan))
         except RunError as error:

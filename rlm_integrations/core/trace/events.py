@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rlm_integrations.core.language_model import Finish, Message, ToolCall
-from rlm_integrations.core.limits import StopReason
+from rlm_integrations.core.limits import StopReason, Way
 from rlm_integrations.core.trace.call_records import AnswerCheck, Fold, HostFunctionCall
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import CodeExecution, JournalState, SubCall
@@ -52,6 +52,14 @@ class RunStarted(_Moment):
     """What the journal had of the run; None where it has none."""
     attempt: int = 1
     """Its place among the runs of its question, from 1: with Twice there are two, and a third where they differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed(_Moment):
+    """Which way the question goes, where `route` is "auto". A second one tells that a direct answer came to nothing."""
+
+    way: Way
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +301,7 @@ class Warned(_Moment):
         "cost_unknown",
         "replay_diverged",
         "unresolved",
+        "unproven",
     ]
     message: str
 
@@ -315,6 +324,7 @@ class RunFailed(_Moment):
 
 Event = (
     RunStarted
+    | Routed
     | ConversationOpened
     | ReplOpened
     | IterationStarted

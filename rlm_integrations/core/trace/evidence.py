@@ -128,7 +128,7 @@ def texts_read(trace: RLMTrace) -> list[str]:
     shown = [
         message.content
         for child in trace.tree()
-        if child is not trace and child.shown_whole
+        if child.shown_whole and (child is not trace or trace.route == "direct")
         for message in child.opening
         if message.role == "user"
     ]

@@ -27,6 +27,7 @@ from rlm_integrations.core.trace.events import (
     ReplOpened,
     RootFailed,
     RootReplied,
+    Routed,
     RunEnded,
     RunFailed,
     RunStarted,
@@ -178,6 +179,10 @@ class Recorder:
         trace.session, trace.question_number = event.session, event.question_number
         trace.journal = event.journal
 
+    def _routed(self, trace: RLMTrace, event: Routed) -> None:
+        trace.route, trace.route_why = event.way, event.why
+        trace.shown_whole |= event.way == "direct"
+
     def _conversation_opened(self, trace: RLMTrace, event: ConversationOpened) -> None:
         trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
 
@@ -211,6 +216,7 @@ class Recorder:
 
     _TAKERS: ClassVar[dict[type[Event], Callable[[Any, RLMTrace, Any], None]]] = {
         RunStarted: _run_started,
+        Routed: _routed,
         ConversationOpened: _conversation_opened,
         ReplOpened: _repl_opened,
         IterationStarted: _iteration_started,

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Finish
-from rlm_integrations.core.limits import RLMLimits, StopReason
+from rlm_integrations.core.limits import RLMLimits, StopReason, Way
 from rlm_integrations.core.surrogates import Text
 from rlm_integrations.core.trace.call_records import (
     AnswerCheck,
@@ -176,6 +176,10 @@ class RLMTrace(Record):
     """What the corpus was, in a line: "240 documents, 12,345 characters"."""
     shown_whole: bool = False
     """Whether the root LM saw all of it before its first reply."""
+    route: Way = "rlm"
+    """How the answer was come by: by code, or by the root LM alone, which saw all of the corpus."""
+    route_why: Text = ""
+    """Why that way; "" where the user said so."""
     session: str | None = None
     """The id of the session that the question belongs to, and its number in that, from 1. None: of no session."""
     question_number: int | None = None

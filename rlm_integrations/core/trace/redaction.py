@@ -20,7 +20,19 @@ from rlm_integrations.core.wording import plural
 R = TypeVar("R", bound=BaseModel)
 
 _KEPT = frozenset(
-    {"agreement", "child", "detail", "finish", "isolation", "journal", "model", "role", "sandbox", "stop_reason"},
+    {
+        "agreement",
+        "child",
+        "detail",
+        "finish",
+        "isolation",
+        "journal",
+        "model",
+        "role",
+        "route",
+        "sandbox",
+        "stop_reason",
+    },
 )
 """Fields whose words are ours, or a model's name."""
 _ERRORS = ("error", "lost")

@@ -89,5 +89,6 @@ class RLMResult(Generic[AnswerT]):
             "sub_calls": self.trace.sub_call_count,
             "failed_sub_calls": self.trace.failed_sub_call_count,
             "citations": [citation.model_dump(mode="json") for citation in self.citations],
+            **({"route": self.trace.route} if self.trace.route_why else {}),
             **found,
         }

@@ -2,8 +2,9 @@
 
 const KNOWN = {
   trace:
-    "version question context shown_whole session question_number journal limits sandbox isolation opening " +
-    "iterations omitted_iterations citations answer stop_reason error agreement beside warnings seconds detail contents",
+    "version question context shown_whole route route_why session question_number journal limits sandbox " +
+    "isolation opening iterations omitted_iterations citations answer stop_reason error agreement beside " +
+    "warnings seconds detail contents",
   iteration: "number call reply execution checks observation last_call folds",
   root: "prompt_chars shortened error model usage thoughts finish cached replayed start seconds",
   execution: "blocks output error lost variables sub_calls omitted_sub_calls host_calls start seconds",

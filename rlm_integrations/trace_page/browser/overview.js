@@ -247,6 +247,7 @@ function drawAbout() {
     facts([
       ["sandbox", trace.sandbox || "none was needed"],
       ...Object.entries(trace.isolation ?? {}),
+      ["route", trace.route_why ? `${trace.route}: ${trace.route_why}` : null],
       ["session", trace.session],
       ["shown whole", trace.shown_whole ? "the root LM saw all of the corpus at once" : null],
       ...Object.entries(trace.limits ?? {}),

@@ -40,6 +40,7 @@ from rlm_integrations.core.loop.observation import StepContext, bare_result, obs
 from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
 from rlm_integrations.core.prompts import texts
 from rlm_integrations.core.prompts.fences import fence_tag
+from rlm_integrations.core.run.direct import texts_told
 from rlm_integrations.core.run.reconciling import Reconciling
 from rlm_integrations.core.session.memory import begun_anew, goes_on
 from rlm_integrations.core.trace.citations import Citation
@@ -124,9 +125,9 @@ def untyped() -> Rules:
     return replace(rules(), misfit=lambda text, is_json: None)
 
 
-def misfit_of_a_plain_reply(words: str) -> str:
+def misfit_of_a_plain_reply(words: str, *, direct: bool = False) -> str:
     content = json.dumps({words: words, "n": words})
-    return last_message(decide(rules(), State(OPENING), Replied(content, OPEN)))
+    return last_message(decide(replace(rules(), direct=direct), State(OPENING), Replied(content, OPEN)))
 
 
 def objected(words: str) -> str:
@@ -230,6 +231,11 @@ OURS = names("""
     nudge_unresolved: step max_iterations quoted like_this
     nudge_objected: step max_iterations quoted objected like_this
     observation.answer_objected: tag
+    direct.system: example
+    direct.docs: documents chars beside tag
+    direct.str: chars tag
+    direct.unfinished: why
+    direct.objected: objected
     last_call: limit tag
     repl_lost: retrieved
     observation.sub_calls_failed: n
@@ -261,6 +267,8 @@ THE_USERS = names("""
     agent_tool: tool corpus
     answer_schema: schema
     first_message: question
+    direct.question: question
+    direct.schema: schema
     instructions: instructions
     long_message: head tail
     reconcile: schema
@@ -303,6 +311,11 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.unresolved.maps": unresolved,
     "observation.answer_unresolved.maps": lambda words: unresolved(words, ready=True),
     "nudge_misfit.why": misfit_of_a_plain_reply,
+    "direct.misfit.why": lambda words: misfit_of_a_plain_reply(words, direct=True),
+    "direct.docs.whole": lambda words: texts_told(
+        Corpus.of([Document(words[:400], words[:400], {"k": words[:400]})]), KEY
+    ),
+    "direct.str.whole": lambda words: texts_told(Corpus.of(words[:400] or "x"), KEY),
     "nudge_unresolved.why": unresolved_of_a_plain_reply,
     "last_call.draft": last_call,
     "last_call.question": lambda words: last_call(question=words),

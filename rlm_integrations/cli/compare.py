@@ -1,0 +1,152 @@
+"""The command `compare`: questions by several methods, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rlm_integrations.cli.agreement import agree
+from rlm_integrations.cli.exit_codes import FAILED, ended_by
+from rlm_integrations.cli.file_corpus import FileCorpus
+from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_signals, run_until_signal
+from rlm_integrations.core.calls.prices import RunPrices
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.wording import number
+from rlm_integrations.openai import OpenAIModel
+from rlm_integrations.terminal.printable import printable_json
+from rlm_integrations.terminal.streams import say, write_out
+
+if TYPE_CHECKING:
+    from rlm_integrations.compare import Attempt, Comparison, Estimate, Method
+
+_KINDS = "direct, cut, topN (as top20), map, tree, rlmN (as rlm1), auto"
+
+
+@dataclass(frozen=True)
+class Compare:
+    """The command's arguments, read."""
+
+    questions: Sequence[str]
+    files: FileCorpus
+    root: OpenAIModel
+    sub: OpenAIModel | None
+    limits: RLMLimits
+    prices: RunPrices | None
+    methods: Sequence[Method]
+    max_cost: float | None
+    max_tokens: int
+    yes: bool
+    as_json: bool
+    html: Path | None
+
+
+def compare_methods(asked: Compare) -> None:
+    """Ask, print the table, and write the page where one is asked for. Raises typer.Exit where nothing was answered."""
+    from rlm_integrations.compare import Comparison, Estimate, acompare
+
+    with ended_by_signals():
+        corpus = asked.files.read()
+    made: list[Attempt] = []
+
+    def made_one(attempt: Attempt) -> None:
+        made.append(attempt)
+        _tell(attempt)
+
+    comparing = acompare(
+        asked.questions,
+        corpus,
+        asked.root,
+        sub_llm=asked.sub,
+        methods=asked.methods,
+        prices=asked.prices,
+        limits=asked.limits,
+        max_cost_usd=asked.max_cost,
+        max_total_tokens=asked.max_tokens,
+        confirm=_confirm(asked),
+        on_attempt=made_one,
+    )
+    try:
+        comparison = run_until_signal(comparing)
+    except RunInterruptedError as interrupt:
+        if made:
+            names = tuple(dict.fromkeys(attempt.method for attempt in made))
+            estimate = Estimate(0, 0, None)
+            _hand_over(Comparison(tuple(asked.questions), names, tuple(made), {}, estimate), asked)
+        raise ended_by(interrupt.signal_number, as_json=asked.as_json and not made) from None
+    _hand_over(comparison, asked)
+    if not any(attempt.has_answer for attempt in comparison.attempts):
+        raise typer.Exit(FAILED)
+
+
+def _hand_over(comparison: Comparison, asked: Compare) -> None:
+    if asked.html is not None:
+        comparison.to_html(asked.html)
+        say(f"Written: {asked.html}")
+    write_out(printable_json(json.dumps(comparison.as_json(), indent=2)) if asked.as_json else comparison.table())
+
+
+def _confirm(asked: Compare) -> Callable[[Estimate], bool]:
+    def confirm(estimate: Estimate) -> bool:
+        cost = "at a cost that is unknown" if estimate.cost_usd is None else f"about ${estimate.cost_usd:.2f}"
+        most = f"{number(asked.max_tokens)} tokens" if asked.max_cost is None else f"${asked.max_cost:.2f}"
+        told = f"About {number(estimate.calls)} calls and {number(estimate.tokens)} tokens, {cost}; it stops at {most}."
+        if asked.yes:
+            say(told)
+        else:
+            agree(told)  # raises where it is not agreed to
+        return True
+
+    return confirm
+
+
+def _tell(attempt: Attempt) -> None:
+    cost = "" if attempt.usage.cost_usd is None else f", ${attempt.usage.cost_usd:.4f}"
+    note = f" ({attempt.note})" if attempt.note else ""
+    tokens = number(attempt.usage.total_tokens)
+    say(f"{attempt.method}: {attempt.status}{note}, {number(attempt.calls)} calls, {tokens} tokens{cost}")
+
+
+def read_methods(names: str | None) -> list[Method]:
+    """Methods from a list with commas; None: the usual ones. Raises InvalidArgumentError for an unknown one."""
+    from rlm_integrations.compare import usual_methods
+
+    if names is None:
+        return usual_methods()
+    return [_method(name.strip()) for name in names.split(",")]
+
+
+def _method(name: str) -> Method:
+    from rlm_integrations.compare import RLM, Direct, MapReduce, TopK, TreeSummarize
+
+    known: dict[str, Callable[[], Any]] = {
+        "direct": Direct,
+        "cut": lambda: Direct(truncate=True),
+        "map": MapReduce,
+        "tree": TreeSummarize,
+        "auto": lambda: RLM(1, "auto"),
+    }
+    if name in known:
+        return known[name]()
+    for kind, make in (("top", TopK), ("rlm", RLM)):
+        if name.startswith(kind) and name[len(kind) :].isdecimal() and len(name) < 9:
+            return make(int(name[len(kind) :]))
+    raise InvalidArgumentError(f"--methods: {name!r} is unknown; pass some of {_KINDS}, with commas between")
+
+
+def check_cap(max_cost: float | None, max_tokens: int | None, price: str | None) -> int:
+    """The cap on tokens. Raises InvalidArgumentError where nothing caps what it costs."""
+    if max_cost is not None and price is None:
+        raise InvalidArgumentError(
+            "--max-cost: what calls cost is unknown without a price; add --price IN,OUT or --price genai"
+        )
+    if max_cost is None and max_tokens is None:
+        raise InvalidArgumentError(
+            "--max-cost: not given; pass what all of it may cost in US dollars, with --price, or --max-tokens"
+        )
+    return max_tokens or 50_000_000
