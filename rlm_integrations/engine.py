@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
 from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
@@ -278,15 +277,11 @@ class RLMEngine(Generic[AnswerT]):
         with session.asking() as asking:
             return await answer_in(session, self._plan, question, context, asking, sync=False)
 
-    async def astream(
+    def astream(
         self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
     ) -> AsyncIterator[Event]:
         """The events of a run as they come; RunEnded, or RunFailed, is the last and holds the result.
 
         Closing the iterator early ends the run. Raises as `run` does, after the last event.
         """
-        async with aclosing(
-            streamed(self._plan, question, context, checked_run_id(run_id, self._plan.journal))
-        ) as events:
-            async for event in events:
-                yield event
+        return streamed(self._plan, question, context, run_id)

@@ -71,7 +71,7 @@ async def test_what_was_in_flight_in_an_actor_that_is_lost_is_asked_again_and_th
                     os.kill(pid, signal.SIGKILL)
                     killed += 1
             log.with_suffix(".go").touch()
-    assert killed == 1
+    assert killed  # one, or both where both were on that machine
     assert answers == {place: f"re {question[9:-1]}" for place, question in enumerate(questions)}
     asked = Counter(log.read_text().split())
     assert len(questions) <= asked.total() <= len(questions) + AT_ONCE

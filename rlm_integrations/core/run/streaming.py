@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Sequence
 from dataclasses import replace
 
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.run.arguments import checked_run_id
 from rlm_integrations.core.run.plan import OnEvent, RunPlan
 from rlm_integrations.core.run.twice import new_run
 from rlm_integrations.core.trace.events import Event
@@ -17,14 +18,15 @@ async def streamed(
 ) -> AsyncGenerator[Event, None]:
     """Each event as it comes, on the caller's loop. Closing the iterator early ends the run.
 
-    Raises what the run raises, after the last event.
+    Raises what the run raises, after the last event, and InvalidArgumentError for a wrong `run_id`.
     """
+    named = checked_run_id(run_id, plan.journal)
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
     plan = replace(plan, on_event=_tee(plan.on_event, queue))
 
     async def perform() -> None:
         try:
-            await new_run(plan, question, context, sync=False, run_id=run_id).perform()
+            await new_run(plan, question, context, sync=False, run_id=named).perform()
         finally:
             queue.put_nowait(None)
 

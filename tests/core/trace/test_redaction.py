@@ -27,6 +27,7 @@ KEY = b"of this test"
 ENUMS: dict[str, Sequence[Any]] = {
     "finish": [None, *get_args(Finish)],
     "role": ["user"],
+    "route": ["rlm", "direct"],
     "detail": ["full"],
     "agreement": [None, "agreed"],
     "journal": [None, "new"],
