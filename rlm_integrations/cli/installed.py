@@ -58,8 +58,9 @@ class Finding:
 def find_installed(parts: Sequence[Part] = PARTS) -> list[Finding]:
     """Each is imported by a process of its own, since what is broken may end the one that imports it."""
     promised = _requirements()
+    versions = [version_of(part.package) for part in parts]  # before processes take the descriptors that are left
     with ThreadPoolExecutor(len(parts)) as threads:
-        return list(threads.map(_find, parts, [promised.get(part.package, "") for part in parts]))
+        return list(threads.map(_find, parts, versions, [promised.get(part.package, "") for part in parts]))
 
 
 def misfit(found: str, bounds: str) -> str:
@@ -80,8 +81,7 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def _find(part: Part, bounds: str) -> Finding:
-    found = version_of(part.package)
+def _find(part: Part, found: str | None, bounds: str) -> Finding:
     if wanted := misfit(found, bounds) if found else "":
         return Finding(part, found, f'{wanted} is needed: pip install -U "{OURS}[{part.extra}]"')
     problem = _import_problem(part.module)
