@@ -17,6 +17,12 @@ CONTENT_CHARS = 16_000
 """Of one text in a span."""
 
 
+def chat_with(model: str | None) -> tuple[str, Attributes]:
+    """The name of the span of a call of a model, and what it begins with."""
+    told: Attributes = {"gen_ai.operation.name": "chat"}
+    return ("chat", told) if model is None else (f"chat {model}", {**told, "gen_ai.request.model": model})
+
+
 def of_usage(usage: Usage) -> Attributes:
     told: Attributes = {
         "gen_ai.usage.input_tokens": usage.input_tokens,

@@ -34,6 +34,7 @@ from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.redaction import error_name
 from rlm_integrations.otel.attributes import (
     Attributes,
+    chat_with,
     cut,
     layers,
     message,
@@ -141,14 +142,14 @@ class RunSpans:
     # -- the root LM
 
     def _ask(self, event: IterationStarted) -> None:
-        asked: Attributes = {
-            "gen_ai.operation.name": "chat",
+        name, asked = chat_with(event.model)
+        asked |= {
             "rlm.iteration": event.iteration,
             "rlm.prompt_chars": event.prompt_chars,
             "rlm.last_call": event.last_call,
         }
         agent = self._agent_of(event.node)
-        self._calls[event.node] = self._begin("chat", SpanKind.CLIENT, agent.context, asked)
+        self._calls[event.node] = self._begin(name, SpanKind.CLIENT, agent.context, asked)
         self._calls[event.node].make_current()
 
     def _replied(self, event: RootReplied) -> None:
@@ -162,13 +163,9 @@ class RunSpans:
         self._agent_of(event.node).make_current()
 
     def _begin_fold(self, event: FoldStarted) -> None:
-        asked: Attributes = {
-            "gen_ai.operation.name": "chat",
-            "rlm.iteration": event.iteration,
-            "rlm.prompt_chars": event.prompt_chars,
-            "rlm.fold": True,
-        }
-        self._folds[event.node] = self._begin("chat", SpanKind.CLIENT, self._agent_of(event.node).context, asked)
+        name, asked = chat_with(event.model)
+        asked |= {"rlm.iteration": event.iteration, "rlm.prompt_chars": event.prompt_chars, "rlm.fold": True}
+        self._folds[event.node] = self._begin(name, SpanKind.CLIENT, self._agent_of(event.node).context, asked)
         self._folds[event.node].make_current()
 
     def _end_fold(self, event: FoldEnded) -> None:
@@ -217,7 +214,7 @@ class RunSpans:
         if event.is_rlm:
             name, kind, told = "invoke_agent rlm", SpanKind.INTERNAL, self._agent(event.prompt)
         else:
-            name, kind, told = "chat", SpanKind.CLIENT, Attributes({"gen_ai.operation.name": "chat"})
+            kind, (name, told) = SpanKind.CLIENT, chat_with(event.model)
             if self._contents:
                 told["gen_ai.input.messages"] = message("user", event.prompt)
         told["rlm.sub_call"] = event.number

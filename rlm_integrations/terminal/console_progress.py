@@ -5,12 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rlm_integrations.core.trace.events import Event, IterationStarted, RunEnded, RunFailed, RunStarted
+from rlm_integrations.core.trace.events import (
+    Event,
+    IterationStarted,
+    RunEnded,
+    RunFailed,
+    RunStarted,
+    SubCallEnded,
+)
+from rlm_integrations.core.trace.redaction import error_name
 from rlm_integrations.core.wording import one_line
 from rlm_integrations.terminal.console import TerminalConsole, progress_console, sentence
 from rlm_integrations.terminal.redrawn_lines import RedrawnLines
@@ -33,10 +42,12 @@ class ConsoleProgress:
 
     Args:
         console: where it is shown. Default: stderr, as it is when a run begins.
+        contents: False: it shows no question, and of errors their names alone, for logs that others read.
     """
 
-    def __init__(self, console: TerminalConsole | None = None) -> None:
+    def __init__(self, console: TerminalConsole | None = None, *, contents: bool = True) -> None:
         self._given = console
+        self._contents = contents
         self._console = console
         self._views: dict[int, RunView] = {}
         """Of the runs that go on, by their number."""
@@ -52,6 +63,8 @@ class ConsoleProgress:
             self._see(event)
 
     def _see(self, event: Event) -> None:
+        if not self._contents:
+            event = _without_words(event)
         before = self._views.get(event.run)
         if before is None:
             if not isinstance(event, RunStarted) or event.node:  # of a run that has ended, or never began
@@ -105,3 +118,20 @@ class ConsoleProgress:
         if (more := len(views) - _MOST_RUNS) > 0:
             table.add_row(Text(""), Text(f"and {more} more"))
         return table
+
+
+def _without_words(event: Event) -> Event:
+    """Of what is shown of it, without what a user, a document or a model wrote."""
+    match event:
+        case RunStarted():
+            return replace(event, question=f"a question of {len(event.question):,} characters")
+        case SubCallEnded(call=call) if call.error is not None:
+            return replace(event, call=call.model_copy(update={"error": _name_of(call.error)}))
+        case RunFailed():
+            return replace(event, error=_name_of(event.error))
+        case _:
+            return event
+
+
+def _name_of(error: str) -> str:
+    return error_name(error) or "an error"

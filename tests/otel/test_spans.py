@@ -169,11 +169,13 @@ async def test_a_run_that_fails_says_so_and_leaves_no_span_open(spans: Any) -> N
 
     with pytest.raises(RootModelError):
         await RLMEngine(ScriptedModel(always=fail)).arun("Was it warm?", CORPUS)
-    [run], calls = spans.named("invoke_agent rlm"), spans.named("chat")
+    [run], calls = spans.named("invoke_agent rlm"), spans.named("chat scripted")
     assert run.status.status_code is StatusCode.ERROR
     assert run.attributes["rlm.stop_reason"] == "failed"
     assert calls
     assert all(call.status.status_code is StatusCode.ERROR for call in calls)
+    assert all(call.attributes["gen_ai.request.model"] == "scripted" for call in calls)
+    assert not any("gen_ai.response.model" in call.attributes for call in calls)
     assert "crate" not in spans.all_words()
 
 
@@ -191,7 +193,7 @@ async def test_a_run_that_is_cancelled_leaves_no_span_open(spans: Any) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    step = ["  execute_tool python", "    execute_tool weigh", "    chat", "    chat"]
+    step = ["  execute_tool python", "    execute_tool weigh", *["    chat scripted"] * 2]
     assert spans.lines() == ["invoke_agent rlm", "  chat root", *step]
     [run] = spans.named("invoke_agent rlm")
     assert run.status.status_code is StatusCode.ERROR

@@ -85,6 +85,24 @@ async def test_a_run_that_fails_says_why_and_the_next_is_shown_as_if_it_were_the
     assert without_figures(stream.getvalue())[-1].startswith("done, 2 iterations")
 
 
+async def test_without_contents_no_word_of_a_user_or_a_server_is_shown() -> None:
+    stream = io.StringIO()
+    console = TerminalConsole(file=stream, force_terminal=False, highlight=False, width=200)
+    quiet = ConsoleProgress(console, contents=False)
+    failing: Any = ScriptedModel([ValueError("the server quoted: secret")] * 3)
+    await RLMEngine(ScriptedModel([LOOK, SAY]), sub_llm=failing, on_event=quiet).arun("The secret?", CORPUS)
+    with pytest.raises(RootModelError):
+        await engine(quiet, [RuntimeError("secret"), RuntimeError("secret")]).arun("A secret?", CORPUS)  # type: ignore[list-item]
+    assert "secret" not in stream.getvalue()
+    assert "failed: RuntimeError, 1 iteration" in stream.getvalue()
+    assert without_figures(stream.getvalue())[:4] == [
+        "a question of 11 characters (corpus: 1 document, 10,500 characters)",
+        "iteration 1 of 20: 1 code block, 3 sub-calls (3 failed), tokens N, N",
+        "iteration 2 of 20: 1 code block, tokens N, N",
+        "done, 2 iterations, 3 sub-calls (3 failed: ValueError), tokens N, N",
+    ]
+
+
 async def test_on_a_terminal_what_goes_on_is_redrawn_and_nothing_of_it_is_left() -> None:
     stream = io.StringIO()
     console = TerminalConsole(file=stream, force_terminal=True, highlight=False, width=100, legacy_windows=False)

@@ -42,7 +42,7 @@ class ModelPath:
         self.prices = prices
         """What its tokens cost, where the user says so."""
         self.name = _name_of(model)
-        """As the user knows the model; None where it does not say."""
+        """What the model is called before it has replied; None where it does not say."""
         self.estimates = Estimates(prices or getattr(model, "prices", None), self.name)
         """What its calls will cost, about."""
         self.prompt = GrowingPrompt()
@@ -133,8 +133,8 @@ def _encodable(messages: Sequence[Message]) -> list[Message]:
 
 
 def _name_of(model: object) -> str | None:
-    name = getattr(model, "model", None)
-    return name if isinstance(name, str) else None
+    names = (getattr(model, field, None) for field in ("name", "model"))
+    return next((name for name in names if isinstance(name, str) and name), None)
 
 
 def check_model(model: object, argument: str) -> None:

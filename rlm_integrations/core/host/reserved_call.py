@@ -28,10 +28,12 @@ class ReservedCall:
         number: int | None = None,
         kept: CallJournal | None = None,
         images: Sequence[SentImage] = (),
+        model: str | None = None,
     ) -> None:
         """`number` is its place among the sub-calls of its node, where that is known before it begins. `kept` is what
-        the journal has of it.
+        the journal has of it. `model` is what a sub-LM is called.
         """
+        self._model = model
         self._images = images
         self._call = call
         self._step = step
@@ -58,11 +60,19 @@ class ReservedCall:
         number = self._reservations.number() if self._number is None else self._number
         now = step.clock()
         self.record = SubCall(
-            number=number, batch=call.batch, index=call.index, prompt=call.prompt, images=list(self._images), start=now
+            number=number,
+            batch=call.batch,
+            index=call.index,
+            prompt=call.prompt,
+            images=list(self._images),
+            model=self._model,
+            start=now,
         )
         step.sub_call_sent(now)
         is_rlm = isinstance(call, RlmQuery)
-        await self._emit(SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm=is_rlm))
+        await self._emit(
+            SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm, self._model)
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -108,7 +108,7 @@ class SubCalls:
         refusal: BudgetError | None = None
         asked = Asked(call.prompt, tuple([picture.image for picture in pictures]) if pictures else ())
         told = [picture.told for picture in pictures] if pictures else ()
-        with ReservedCall(call, step, self._reservations, self._emit, kept=kept, images=told) as sent:
+        with ReservedCall(call, step, self._reservations, self._emit, None, kept, told, self._model.name) as sent:
             try:
                 if tell:
                     await self._reservations.tell(step, 1, len(call.prompt))
@@ -140,7 +140,6 @@ class SubCalls:
                 if record is None:
                     raise
                 record.error = _failure_words(error, len(call.prompt))
-        record.model = record.model or self._model.name  # of a call that failed, no server has said it
         await self._emit(SubCallEnded(step.iteration, record))
         if refusal is not None:  # what it had begun is recorded
             raise refusal

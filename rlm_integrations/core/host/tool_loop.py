@@ -165,7 +165,7 @@ def take_reply(record: SubCall, completion: Completion) -> None:
         record.replayed_usage += completion.usage
     record.note(
         reply=completion.text,
-        model=completion.model,
+        model=completion.model or record.model,
         usage=completion.usage if first else record.usage + completion.usage,
         thoughts=completion.thoughts,
         finish=completion.finish,

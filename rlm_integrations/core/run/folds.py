@@ -20,7 +20,8 @@ from rlm_integrations.core.wording import error_words
 
 
 class Folds:
-    """Those of one node. `clock` gives the run's seconds, and `view` what is left of its budget."""
+    """Those of one node. `clock` gives the run's seconds, `view` what is left of its budget, and `model` is what the
+    root LM is called."""
 
     def __init__(
         self,
@@ -29,7 +30,9 @@ class Folds:
         clock: Callable[[], float],
         view: Callable[[], BudgetView],
         ends_run: EndsRun | None,
+        model: str | None,
     ) -> None:
+        self._model = model
         self._ask, self._emit, self._clock, self._view, self._ends_run = ask, emit, clock, view, ends_run
 
     async def ask(
@@ -37,9 +40,9 @@ class Folds:
     ) -> Replied | RootCallFailed:
         """What came of it. A failure ends nothing: the run can go on without. Raises what `ends_run` lets through."""
         iteration = action.iteration
-        call = ModelCall(prompt_chars=prompt_chars(action.messages), start=self._clock())
+        call = ModelCall(prompt_chars=prompt_chars(action.messages), model=self._model, start=self._clock())
         fold = Fold(call=call, up_to=action.up_to)
-        await self._emit(FoldStarted(iteration, action.up_to, call.prompt_chars))
+        await self._emit(FoldStarted(iteration, action.up_to, call.prompt_chars, self._model))
         try:
             completion = await self._ask(action.messages, kept)
         except JournalError as error:
@@ -62,7 +65,7 @@ class Folds:
 
 def _take(completion: Completion, fold: Fold) -> None:
     fold.call.note(
-        model=completion.model,
+        model=completion.model or fold.call.model,
         usage=completion.usage,
         thoughts=completion.thoughts,
         finish=completion.finish,

@@ -98,7 +98,7 @@ class Node:
         if ask_directly is not None:
             self._direct = Direct(shared, question, self._emit, ask_directly, self._view)
         self._tellings = Tellings(self._emit)
-        self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run)
+        self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run, shared.root.name)
         self.corpus = Corpus.of(None)
         self.started = False
         """Whether the context was taken for a corpus."""

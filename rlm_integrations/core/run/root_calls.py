@@ -53,7 +53,7 @@ class RootCalls:
         iteration = action.iteration
         if not action.shortened and not action.folded:
             limit = self._shared.plan.limits.max_iterations
-            await self._emit(IterationStarted(iteration, limit, chars, action.last_call))
+            await self._emit(IterationStarted(iteration, limit, chars, action.last_call, self._shared.root.name))
         self._shared.calls.last_call |= action.last_call
         try:
             completion = await self._ask(action.messages, kept)

@@ -59,7 +59,13 @@ def cut_off(
             case IterationStarted():
                 yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
             case FoldStarted():
-                call = ModelCall(prompt_chars=started.prompt_chars, error=_CUT_OFF, start=started.at, seconds=seconds)
+                call = ModelCall(
+                    prompt_chars=started.prompt_chars,
+                    model=started.model,
+                    error=_CUT_OFF,
+                    start=started.at,
+                    seconds=seconds,
+                )
                 fold = Fold(call=call, up_to=started.up_to)
                 yield FoldEnded(started.iteration, fold, node=started.node, at=at, run=started.run)
             case SubCallStarted():
@@ -68,6 +74,7 @@ def cut_off(
                     batch=started.batch,
                     index=started.index,
                     prompt=started.prompt,
+                    model=started.model,
                     error=_CUT_OFF,
                     start=started.at,
                     seconds=seconds,

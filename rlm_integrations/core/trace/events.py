@@ -88,6 +88,8 @@ class IterationStarted(_Moment):
     """Characters of all messages that are sent."""
     last_call: bool = False
     """Whether a limit is met, and this is the extra call after it."""
+    model: str | None = None
+    """What is asked, where that is known before it replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class FoldStarted(_Moment):
     """The last iteration that the summary is to stand for."""
     prompt_chars: int
     """Characters of all messages that are sent."""
+    model: str | None = None
+    """What is asked, where that is known before it replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,8 @@ class SubCallStarted(_Moment):
     index: int | None = None
     is_rlm: bool = False
     """Whether it is a child RLM: the node of its events is this one's with `number` behind it."""
+    model: str | None = None
+    """What is asked, where that is known before it replies; None for a child RLM."""
 
 
 @dataclass(frozen=True, slots=True)

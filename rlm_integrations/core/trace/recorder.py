@@ -112,7 +112,7 @@ class Recorder:
 
     def _iteration_started(self, trace: RLMTrace, event: IterationStarted) -> None:
         self._open[event.node, IterationStarted, event.iteration] = event
-        call = ModelCall(prompt_chars=event.prompt_chars, start=event.at)
+        call = ModelCall(prompt_chars=event.prompt_chars, model=event.model, start=event.at)
         trace.iterations.append(Iteration(number=event.iteration, call=call, reply="", last_call=event.last_call))
 
     def _prompt_shortened(self, trace: RLMTrace, event: PromptShortened) -> None:
@@ -124,7 +124,7 @@ class Recorder:
         iteration = _iteration(trace, event.iteration)
         iteration.reply = event.reply
         iteration.call.note(
-            model=event.model,
+            model=event.model or iteration.call.model,
             usage=event.usage,
             thoughts=event.thoughts,
             finish=event.finish,

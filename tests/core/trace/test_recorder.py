@@ -32,13 +32,13 @@ def test_each_kind_of_event_is_taken_into_the_trace(kind: type[Event]) -> None:
 def test_what_is_open_when_a_run_ends_is_ended_as_of_that_run_the_inner_first() -> None:
     told: dict[str, Any] = {"at": 1.0, "run": 7}
     begun = [
-        IterationStarted(1, 20, **told),
+        IterationStarted(1, 20, model="root", **told),
         RootReplied(1, "code", Usage(), **told),
         CodeStarted(1, ("llm_query('?')",), **told),
-        SubCallStarted(1, 1, "?", **told),
+        SubCallStarted(1, 1, "?", model="sub", **told),
         HostCallStarted(1, 1, "tool", "()", sub_call=1, **told),
         CheckStarted(1, 1, "sums", **told),
-        IterationStarted(2, 20, **told),
+        IterationStarted(2, 20, model="root", **told),
     ]
     recorder = Recorder("?", RLMLimits())
     for event in begun:
@@ -52,6 +52,7 @@ def test_what_is_open_when_a_run_ends_is_ended_as_of_that_run_the_inner_first() 
     first, second = recorder.trace.iterations
     assert first.execution is not None
     (call,) = first.execution.sub_calls
+    assert (first.call.model, second.call.model, call.model) == ("root", "root", "sub")
     for record in (second.call, call, *call.tool_calls, *first.checks):
         assert (record.error or "").startswith("CancelledError")
         assert record.seconds == 2.0
