@@ -186,7 +186,8 @@ class Request:
         if cache_as is not None and unfinished(completion):
             cache_as = None
         try:
-            await self._run.keep(self._key, of_completion(completion) | self._beside(), cache_as=cache_as)
+            row = of_completion(completion) | self._beside()
+            await self._run.keep(self._key, row, cache_as=cache_as, alone=self._call is None)
         except JournalError as error:
             error.unkept = completion
             raise

@@ -117,9 +117,11 @@ class RunJournal:
         """Whether the end of the step was kept whose keys begin with that: what it asked for then is known."""
         return prefix in self._stepped
 
-    async def keep(self, key: str, row: Row, *, cache_as: str | None = None) -> None:
-        """It is in the file when this returns. Raises JournalError."""
-        await self._write([self._entry(key, row)])
+    async def keep(self, key: str, row: Row, *, cache_as: str | None = None, alone: bool = False) -> None:
+        """It is in the file when this returns, together with what else comes in this turn of the loop, where it does
+        not come `alone`. Raises JournalError.
+        """
+        await self._write([self._entry(key, row)], alone=alone)
         if cache_as is not None:
             kept = packed(encoded(row))
             insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
@@ -139,14 +141,14 @@ class RunJournal:
             rows += [self._entry(*waiting) for waiting in self._waiting if waiting[0].startswith(step)]
             self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
         self._stepped.add(step)
-        await self._write(rows)
+        await self._write(rows, alone=True)
 
     async def keep_end(self, row: Row) -> None:
         """What the run came to: an equal call is answered by it. Raises JournalError."""
         if self.has_ended:  # and was gone through again, for checks that may be others now
             self.has_ended = False
             await self.forget([END])
-        await self._write([self._entry(END, row)])
+        await self._write([self._entry(END, row)], alone=True)
         self.has_ended = True
 
     async def forget(self, keys: list[str]) -> None:
@@ -206,13 +208,14 @@ class RunJournal:
             self._released = True
             give_back(self._store)
 
-    async def _write(self, rows: list[EntryRow]) -> None:
+    async def _write(self, rows: list[EntryRow], *, alone: bool) -> None:
         if self._failure is not None:
             raise JournalError(str(self._failure))
         try:
-            if self._turn is None:
-                self._turn = []
-                asyncio.get_running_loop().call_soon(self._turn_over)
+            if alone or self._turn is None:
+                if not alone:
+                    self._turn = []
+                    asyncio.get_running_loop().call_soon(self._turn_over)
                 if self._store.write_now(rows):
                     return
                 told: Told[None] = Told()

@@ -15,14 +15,15 @@ from rlm_integrations.core.journal.told import Told
 
 _INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 _ONE_MORE = ", (?, ?, ?, ?, ?)"
-ROWS_AT_ONCE = 199
+_ROWS_AT_ONCE = 199
 """In one statement, which old versions of SQLite give 999 values at most."""
 _SHORT_CHARS = 64_000
+"""Of rows that an event loop may wait for: to encode, pack and write them takes a millisecond at most."""
 
 Work = Callable[[sqlite3.Connection], Any]
 EntryRow = tuple[int, int, str, Row, bool]
 """Its id, the run, the key, what is kept, and whether as more than a hash."""
-Stored = tuple[int, int, str, bytes, int]
+_Stored = tuple[int, int, str, bytes, int]
 """Its id, the run, the key, JSON or its hash, and bytes of the JSON."""
 
 
@@ -46,31 +47,29 @@ class Job:
 
 
 def are_short(rows: Sequence[EntryRow]) -> bool:
-    """Whether they are encoded, and written where nobody else writes, in a fraction of a millisecond."""
+    """Whether an event loop may wait until they are written, where nobody else writes."""
     left = _SHORT_CHARS
     for _, _, _, row, _ in rows:
         left -= length_up_to(left, row)
         if left < 0:
             return False
-    return len(rows) <= ROWS_AT_ONCE
+    return len(rows) <= _ROWS_AT_ONCE
 
 
-def stored(rows: Sequence[EntryRow]) -> list[Stored]:
+def _stored(rows: Sequence[EntryRow]) -> list[_Stored]:
     """The rows as the file has them."""
-    made: list[Stored] = []
+    made: list[_Stored] = []
     for entry, run, key, row, contents in rows:
         value = encoded(row)
         made.append((entry, run, key, packed(value) if contents else hash_of(value), len(value)))
     return made
 
 
-def insert(connection: sqlite3.Connection, entries: Sequence[Stored]) -> None:
-    """In the transaction that is going on; where there is none, and they are no more than `ROWS_AT_ONCE`, in one of
-    their own. Raises sqlite3.Error.
-    """
+def _insert_all(connection: sqlite3.Connection, entries: Sequence[_Stored]) -> None:
+    """Each statement is a transaction of its own where none is going on."""
     # Each statement is a turn of the interpreter's lock, for which another thread may have to be waited for.
-    for start in range(0, len(entries), ROWS_AT_ONCE):
-        some = entries[start : start + ROWS_AT_ONCE]
+    for start in range(0, len(entries), _ROWS_AT_ONCE):
+        some = entries[start : start + _ROWS_AT_ONCE]
         connection.execute(_INSERT + _ONE_MORE * (len(some) - 1), [*chain.from_iterable(some)])
 
 
@@ -78,12 +77,12 @@ def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> int:
     """All in one. What cannot be written fails all of them. Returns how many bytes the rows have."""
     begun, written = False, 0
     try:
-        entries = stored([row for job in jobs for row in job.rows])
+        entries = _stored([row for job in jobs for row in job.rows])
         works = [(job, job.work) for job in jobs if job.work is not None]
-        if works or len(entries) > ROWS_AT_ONCE:
+        if works or len(entries) > _ROWS_AT_ONCE:
             connection.execute("BEGIN IMMEDIATE")
             begun = True
-        insert(connection, entries)
+        _insert_all(connection, entries)
         for job, work in works:
             try:
                 job.result = work(connection)
@@ -93,7 +92,7 @@ def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> int:
                 job.error = error
         if begun:
             connection.execute("COMMIT")
-        written = size_of(entries)
+        written = sum(len(value) for _, _, _, value, _ in entries)
     except BaseException as error:
         if connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):
@@ -101,11 +100,6 @@ def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> int:
         for job in jobs:
             job.error = job.error or error
     return written
-
-
-def size_of(entries: Sequence[Stored]) -> int:
-    """Bytes."""
-    return sum(len(value) for _, _, _, value, _ in entries)
 
 
 def hand_over(jobs: Sequence[Job]) -> None:
