@@ -148,7 +148,7 @@ class RunJournal:
         if self.has_ended:  # and was gone through again, for checks that may be others now
             self.has_ended = False
             await self.forget([END])
-        await self._write([self._entry(END, row)], alone=True)
+        await self._write([self._entry(END, row)], by_thread=True)  # its REPL ends meanwhile, and it may be long
         self.has_ended = True
 
     async def forget(self, keys: list[str]) -> None:
@@ -208,20 +208,21 @@ class RunJournal:
             self._released = True
             give_back(self._store)
 
-    async def _write(self, rows: list[EntryRow], *, alone: bool) -> None:
+    async def _write(self, rows: list[EntryRow], *, alone: bool = False, by_thread: bool = False) -> None:
         if self._failure is not None:
             raise JournalError(str(self._failure))
         try:
-            if alone or self._turn is None:
+            told: Told[None] = Told()
+            if by_thread:
+                self._store.write(rows, told)
+            elif alone or self._turn is None:
                 if not alone:
                     self._turn = []
-                    asyncio.get_running_loop().call_soon(self._turn_over)
+                    told.get_loop().call_soon(self._turn_over)
                 if self._store.write_now(rows):
                     return
-                told: Told[None] = Told()
                 self._store.write(rows, told)
             else:
-                told = Told()
                 self._turn.append((rows, told))
             await told
         except sqlite3.Error as error:
