@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
@@ -58,6 +59,8 @@ class Store:
         self.file_id: tuple[int, int] | None = None
         self.users = 0
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._undone: deque[Job] = deque()
+        """Those of them that the thread has not done yet: nothing goes past them."""
         self._before = before
         self._keeper = keeper
         self._writer: Writer | None = None
@@ -73,7 +76,7 @@ class Store:
         where it cannot be written, and what `work` raises before it changes anything.
         """
         told: Told[T] = Told()
-        self._jobs.put(Job((), told, work))
+        self._ask(Job((), told, work))
         return await told
 
     def write_now(self, rows: Sequence[EntryRow]) -> bool:
@@ -88,15 +91,19 @@ class Store:
         """The same for other work of some microseconds, within a transaction: else have it done by `do`."""
         return self._attempt(Job((), None, work))
 
+    def _ask(self, job: Job) -> None:
+        self._undone.append(job)
+        self._jobs.put(job)
+
     def _attempt(self, job: Job) -> bool:
-        if not (self._jobs.empty() and self._at_work.acquire(blocking=False)):
+        if self._undone or not self._at_work.acquire(blocking=False):
             return False
         try:
             writer = self._writer
             if writer is None or not writer.attempt(job):
                 return False
             if writer.log_is_long:
-                self._jobs.put(Job(()))
+                self._ask(Job(()))
             return True
         finally:
             self._at_work.release()
@@ -105,11 +112,11 @@ class Store:
         """Keep the entries, together with those of whoever else writes now. Who waits is told when they are in the
         file, or with what error they are not.
         """
-        self._jobs.put(Job(rows, told))
+        self._ask(Job(rows, told))
 
     def do_later(self, work: Callable[[sqlite3.Connection], Any]) -> None:
         """The same, for one who cannot wait: whether it was done is not told."""
-        self._jobs.put(Job((), None, work))
+        self._ask(Job((), None, work))
 
     def close(self) -> None:
         """Once all is done that was asked for."""
@@ -169,6 +176,8 @@ class Store:
                     job.error = error
             else:
                 self._writer.perform(jobs)
+        for _ in jobs:
+            self._undone.popleft()
         hand_over(jobs)
         with self._at_work:
             if self._writer is not None and self._writer.log_is_long:
