@@ -11,7 +11,7 @@ from rlm_integrations.core.corpus.image_blocks import images_in, images_of_node,
 from rlm_integrations.core.image import Image
 
 WITHOUT_PICTURES = frozenset({TextNode, IndexNode})
-"""Types of nodes that have no place for one. To ask each such node for it is half of what reading it takes."""
+"""Types of nodes that have no place for one. To ask each such node for it took two fifths of reading it."""
 
 
 def text_of_node(node: BaseNode) -> str:

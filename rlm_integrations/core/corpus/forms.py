@@ -138,7 +138,7 @@ def checked_text(text: str) -> str:
 
 
 def _mapping(value: object) -> Mapping[Any, Any] | None:
-    # a dict first: to ask an abstract class takes three times as long, and there may be a million documents
+    # a dict first: to ask an abstract class takes several times as long, and there may be a million documents
     return cast("Mapping[Any, Any]", value) if isinstance(value, (dict, Mapping)) else None
 
 
