@@ -173,16 +173,16 @@ class _Reading:
     def take(self, told: dict[str, Any]) -> None:
         if "note" in told:
             self._notes.append(str(told["note"]))
+        elif "parts" in told:
+            self.parts += [_part(*part) for part in told["parts"]]
         elif "rows" in told:
             for row in told["rows"]:
                 self._add_row(row)
-        elif "columns" in told:
+        else:
             columns = [Column(str(name), str(dtype)) for name, dtype in told["columns"]]
             self.table = Table(tuple(columns), str(told["text_column"]))
             forms: list[str] | None = told["forms"]
             self._read_cell = None if forms is None else [_FORMS[form] for form in forms]
-        else:
-            self.parts.append(_part(told))
 
     def _add_row(self, row: list[Any]) -> None:
         table = self.table
@@ -207,8 +207,7 @@ class _Reading:
 _FORMS: dict[str, Callable[[str], Any] | None] = {"": None, "int": int, "float": float}
 
 
-def _part(fields: dict[str, object]) -> Part:
-    place, text, metadata = fields.get("place"), fields["text"], fields.get("metadata")
+def _part(place: object, text: object, metadata: object) -> Part:
     if not (isinstance(place, str) and isinstance(text, str) and isinstance(metadata, dict)):
         raise ValueError("its words are not in form")
     return Part(place, text, cast("dict[str, Any]", metadata))

@@ -71,8 +71,8 @@ class RLMWithinChatModel(RLMRunnable):
         else:
             asked = read_run_input(messages, prepared)
         with set_config_context(run.child_config) as context:
-            answering = self._arun(asked, output, run.run_id, run.child_config)
-            return (await asyncio.create_task(answering, context=context)).message
+            answering = self._arun(asked, output, lambda ended: ended.message, run.run_id, run.child_config)
+            return await asyncio.create_task(answering, context=context)
 
 
 def _child_config(config: RunnableConfig, run_id: UUID, above: CallbackManager | RunManager) -> RunnableConfig:

@@ -136,7 +136,7 @@ class RLMRunnable(
         output, asked = await self._aread(input, kwargs)
 
         async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
-            return await in_thread(output.whole, await self._arun(asked, output, run_manager.run_id, config))
+            return await self._arun(asked, output, output.whole, run_manager.run_id, config)
 
         view, config = self._recorded(asked, config)
         return await self._acall_with_config(run, view, config)
@@ -165,8 +165,8 @@ class RLMRunnable(
         async def run(
             _views: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
         ) -> AsyncIterator[Any]:
-            ended = await self._arun(asked, output, run_manager.run_id, config)
-            for piece in await in_thread(lambda: [*output.pieces(ended)]):
+            pieces = await self._arun(asked, output, lambda ended: [*output.pieces(ended)], run_manager.run_id, config)
+            for piece in pieces:
                 yield piece
 
         async for piece in self._atransform_stream_with_config(views(), run, config):
@@ -261,18 +261,22 @@ class RLMRunnable(
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)
 
-    async def _arun(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
-        session = await in_thread(self._session, asked, config)
+    async def _arun(
+        self, asked: RunInput, output: Output, made: Callable[[EndedRun], T], run_id: UUID, config: RunnableConfig
+    ) -> T:
+        """What is made of the run, in one thread: each that is started takes 50 µs."""
+        waits = session_id(config, self.session_by) is not None  # for others, and compares documents
+        session = await in_thread(self._session, asked, config) if waits else self._session(asked, config)
         context: RunContext = session.context
         check_within_graph((*self.tools, *self.sub_tools))
         callbacks = self._callbacks(config, output, sync=False)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
-        # Threads, for what a run cited and recorded may be large.
         try:
             result = await engine.aask_in(session.memory, asked.question, context.corpus, run_id=self._run_id(config))
+            end = partial(self._ended, result)
         except LimitReachedError as error:
-            return await in_thread(self._unfit, error, context, output, run_id)
-        return await in_thread(self._ended, result, context, output, run_id)
+            end = partial(self._unfit, error)
+        return await in_thread(lambda: made(end(context, output, run_id)))  # what it cited and recorded may be large
 
     def _session(self, asked: RunInput, config: RunnableConfig) -> Session:
         sessions = self.context.read().sessions

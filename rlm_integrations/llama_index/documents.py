@@ -174,6 +174,9 @@ def merge_nodes(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | N
 
 def _merged(nodes: ReadNodes) -> Iterator[MergedDocument]:
     """With the pictures of their nodes; and nodes that are pictures alone, last."""
+    if not nodes.images:
+        yield from _merged_texts(nodes)
+        return
     for merged in _merged_texts(nodes):
         held = [nodes.images[span.node_id] for span in merged.spans if span.node_id in nodes.images]
         images = tuple(dict.fromkeys(image for images in held for image in images))

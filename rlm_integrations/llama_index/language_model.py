@@ -160,11 +160,19 @@ def choose_llm(llm: LLMLike | None, argument: str, callback_manager: CallbackMan
         _warn_of_small_window(default, argument)
         return default
     try:
-        return resolve_llm(llm, callback_manager=callback_manager)
+        return _resolved(llm, callback_manager)
     except (AssertionError, ImportError, ValueError) as error:
         problem = f"{argument}: {llm!r:.80} cannot be used ({_first_line(error) or 'it is not a LlamaIndex LLM'}); "
         remedy = "pass an LLM of llama_index, for instance OpenAI(model=...)"
         raise InvalidArgumentError(with_key_remedy(problem + remedy)) from error
+
+
+def _resolved(llm: LLMLike, callback_manager: CallbackManager | None) -> LLM:
+    """As `resolve_llm`, which imports LangChain where that is installed, whatever it is given: half a second."""
+    if not isinstance(llm, LLM):
+        return resolve_llm(llm, callback_manager=callback_manager)
+    llm.callback_manager = callback_manager or llm.callback_manager or Settings.callback_manager
+    return llm
 
 
 def _warn_of_small_window(llm: LLM, argument: str) -> None:
@@ -182,7 +190,7 @@ def unwrap_structured(llm: LLM) -> tuple[LLM, Any]:
     """The plain LLM in a StructuredLLM and its output class; (llm, None) for any other."""
     if not isinstance(llm, StructuredLLM):
         return llm, None
-    return resolve_llm(llm.llm, callback_manager=llm.callback_manager), llm.output_cls
+    return _resolved(llm.llm, llm.callback_manager), llm.output_cls
 
 
 def _max_input_tokens(context_window: int, num_output: int) -> int | None:

@@ -44,6 +44,17 @@ def test_the_engine_loads_no_framework() -> None:
     assert not loaded & {"langchain_core", "langchain", "llama_index", "openai", "typer", "rich", "numpy"}
 
 
+def test_a_query_engine_loads_no_other_framework() -> None:
+    code = """
+from llama_index.core import Document
+from rlm_integrations.llama_index import RLMQueryEngine
+from rlm_integrations.testing.llama_index import ScriptedLLM
+engine = RLMQueryEngine.from_documents([Document(text="Of pets.")], llm=ScriptedLLM(["FINAL('a cat')"]))
+assert str(engine.query("Which?")) == "a cat"
+"""
+    assert not loaded_after(code) & {"langchain_core", "langchain", "openai", "typer", "rich"}
+
+
 def test_reading_a_folder_loads_no_parser_of_foreign_formats(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<p>a")
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4\n")

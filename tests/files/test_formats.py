@@ -235,6 +235,19 @@ def test_tables_are_read_by_row(here: Here, read: Read) -> None:
     assert report.line == "9 documents of 6 files; 1 read as cp1252, a guess ('b.csv')"
 
 
+def test_rows_come_all_in_their_order_or_not_at_all(here: Here, read: Read) -> None:
+    lines = [f'{{"text": "{number}", "label": "{"x" * (number % 700)}"}}\n' for number in range(3_500)]
+    long = [f'{{"text": "{str(number) * 30_000}"}}\n' for number in range(10, 40)]
+    here({"many.jsonl": "".join(lines), "long.jsonl": "".join(long), "broken.jsonl": "".join(lines) + "{"})
+    texts, report = read("broken.jsonl", "many.jsonl", "long.jsonl")
+    assert texts[0].text == "".join(lines) + "{"
+    assert [each.id for each in texts[1:3501]] == [f"many.jsonl#row={row}" for row in range(1, 3501)]
+    assert [each.text for each in texts[1:3501]] == [str(number) for number in range(3_500)]
+    assert texts[3500].metadata == {"file": "many.jsonl", "row": 3_500, "label": "x" * (3_499 % 700)}
+    assert [each.text for each in texts[3501:]] == [str(number) * 30_000 for number in range(10, 40)]
+    assert "line 3501 is not JSON" in report.missed
+
+
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [

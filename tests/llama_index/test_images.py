@@ -21,7 +21,7 @@ from llama_index.llms.openai_like import OpenAILike
 from pydantic import ValidationError
 
 from rlm_integrations import Image, InvalidArgumentError, Message, RLMEngine
-from rlm_integrations.llama_index import RLMChatEngine, RLMQueryEngine
+from rlm_integrations.llama_index import RLMChatEngine, RLMQueryEngine, node_text
 from rlm_integrations.llama_index.language_model import LlamaIndexModel
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.llama_index import ScriptedLLM
@@ -45,6 +45,12 @@ def llms() -> dict[str, Any]:
 
 
 KETTLE, LAMP = f"{len(PNG)} bytes of image/png", f"{len(OTHER)} bytes of image/png"
+
+
+def test_nodes_that_are_not_asked_for_pictures_have_no_place_for_one() -> None:
+    places = {"image", "image_path", "image_resource", "image_url"}
+    assert not any(places & {*kind.model_fields, *dir(kind)} for kind in node_text.WITHOUT_PICTURES)
+    assert places <= {*ImageNode.model_fields, *Document.model_fields}
 
 
 def test_image_nodes_and_documents_are_documents_with_pictures() -> None:

@@ -20,6 +20,7 @@ from rlm_integrations.files.report import FilesReport
 from rlm_integrations.files.rows import TEXT_COLUMNS, Table
 from rlm_integrations.wire.images import IMAGES
 
+_NOTHING = frozenset[object]()
 _FORMS = (
     "a str, a Path or several, a mapping of name to text, an iterable of str, dicts, documents or nodes, a table, "
     "an object with `async retrieve(query)`, or None"
@@ -137,7 +138,8 @@ def checked_text(text: str) -> str:
 
 
 def _mapping(value: object) -> Mapping[Any, Any] | None:
-    return cast("Mapping[Any, Any]", value) if isinstance(value, Mapping) else None
+    # a dict first: to ask an abstract class takes several times as long, and there may be a million documents
+    return cast("Mapping[Any, Any]", value) if isinstance(value, (dict, Mapping)) else None
 
 
 def _named(name: str, text: object) -> Document:
@@ -171,7 +173,10 @@ def _from_dict(item: Mapping[Any, Any], number: int, default_id: str) -> Documen
 
 
 def _text_key(item: Mapping[Any, Any]) -> str | None:
-    return next((key for key in TEXT_COLUMNS if isinstance(item.get(key), str)), None)
+    for key in TEXT_COLUMNS:
+        if isinstance(item.get(key), str):
+            return key
+    return None
 
 
 def visible_metadata(metadata: object, hidden: object, document_id: str) -> dict[str, Any]:
@@ -179,7 +184,7 @@ def visible_metadata(metadata: object, hidden: object, document_id: str) -> dict
 
     Raises InvalidArgumentError, which names the document, for values that cannot be that.
     """
-    kept_out = set(cast("Iterable[object]", hidden)) if isinstance(hidden, (list, tuple, set)) else set[object]()
+    kept_out = frozenset(cast("Iterable[object]", hidden)) if isinstance(hidden, (list, tuple, set)) else _NOTHING
     try:
         return {str(key): plain(value) for key, value in (_mapping(metadata) or {}).items() if key not in kept_out}
     except NotPlainError as error:

@@ -23,6 +23,8 @@ _NOT_FETCHED = (
 )
 """Without the document: so Python says it once for a corpus."""
 _SHOWN_CHARS = 100
+_PLAIN = frozenset({int, float, bool, type(None)})
+"""Types of most values of metadata, in which no picture stands."""
 
 
 def is_image_block(value: object) -> bool:
@@ -77,6 +79,8 @@ def images_in(metadata: Mapping[str, Any], document_id: str) -> tuple[Mapping[st
     found: dict[str, list[Image]] = {}
     kept: dict[str, Any] = {}
     for key, value in metadata.items():
+        if type(value) in _PLAIN:
+            continue
         if isinstance(value, str):
             images, rest = _parted([value], document_id, str(key)) if _is_data_url(value) else ([], [])
         elif isinstance(value, (Image, Mapping, bytes)):
@@ -131,6 +135,8 @@ def image_or_why(data: object, mime_type: object, url: object, path: object) -> 
 
 def named(images: Iterable[Image]) -> tuple[Image, ...]:
     """The pictures, each with a name: "picture-2.png" is the second of its document."""
+    if not images:
+        return ()
     return tuple(
         image if image.name else replace(image, name=f"picture-{place}.{image.mime_type.partition('/')[2]}")
         for place, image in enumerate(images, 1)

@@ -24,7 +24,7 @@ def plain(value: object, _depth: int = 0) -> Any:
         return value
     if isinstance(value, str):
         return str.__str__(value)  # an enum's value, not its name
-    if isinstance(value, numbers.Integral):
+    if isinstance(value, (int, numbers.Integral)):
         number = int(value)
         if number.bit_length() > _NUMBER_BITS:
             raise NotPlainError("an integer of more than 4,000 digits")

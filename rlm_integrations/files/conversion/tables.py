@@ -18,9 +18,11 @@ _MOST_COLUMNS = 1_000  # of JSON lines: objects with more keys between them are 
 _BATCH = 1_000  # rows that are told at once
 _DELIMITERS = ",;\t|"
 _DEEPEST = 20
+_SMALL = frozenset({str, float, bool, type(None)})  # values that are, whatever they are
 _NUMBER_BITS = 10_000
 _SNIFFED_CHARS = 1 << 16
 _INT = re.compile(r"-?+(?:0|[1-9][0-9]{0,17}+)")
+_as_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one for each row
 _FLOAT = re.compile(r"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,300}+)?+(?:[eE][+-]?+[0-9]{1,2}+)?+")
 
 
@@ -104,7 +106,7 @@ def _told(head: TableHead, rows: Iterable[list[Any]]) -> Parts:
 
 def rows_of_jsonl(data: bytes, note: Note) -> Parts:
     """Each line's value as JSON; of an object with a text, the text. Of each object its fields as metadata."""
-    return iter(list(_json_parts(_decoded(data, note))))
+    return _json_parts(_decoded(data, note))
 
 
 def _json_parts(text: str) -> Parts:
@@ -123,7 +125,7 @@ def _json_parts(text: str) -> Parts:
             raise UnreadableError("no JSON lines", f"line {place} is not JSON") from error
         if not isinstance(value, dict) or not _is_small(cast(object, value)):
             columns = None
-            yield numbered("row", number, json.dumps(value, ensure_ascii=False))
+            yield numbered("row", number, _as_json(value))
             continue
         fields = cast("dict[str, Any]", value)
         key = _text_key(fields)
@@ -131,7 +133,7 @@ def _json_parts(text: str) -> Parts:
         if columns is not None:
             columns.update(dict.fromkeys(fields))
             columns = columns if len(columns) <= _MOST_COLUMNS else None
-        content = fields.pop(key) if key is not None else json.dumps(fields, ensure_ascii=False)
+        content = fields.pop(key) if key is not None else _as_json(fields)
         yield Part(content, f"row={number}", {"row": number} | fields)
     if not number:
         raise UnreadableError("no table", "it has no rows")
@@ -140,17 +142,17 @@ def _json_parts(text: str) -> Parts:
 
 
 def _text_key(fields: dict[str, Any]) -> str | None:
-    return next((key for key in TEXT_COLUMNS if isinstance(fields.get(key), str) and fields[key].strip()), None)
+    for key in TEXT_COLUMNS:
+        if isinstance(fields.get(key), str) and fields[key].strip():
+            return key
+    return None
 
 
 def _is_small(value: object, depth: int = 0) -> bool:
     """Whether it can be metadata: not nested deeply, and without numbers of thousands of digits."""
-    if isinstance(value, dict):
-        return depth < _DEEPEST and all(
-            _is_small(each, depth + 1) for each in cast("dict[str, object]", value).values()
-        )
-    if isinstance(value, list):
-        return depth < _DEEPEST and all(_is_small(each, depth + 1) for each in cast("list[object]", value))
+    if isinstance(value, (dict, list)):
+        inner = cast("dict[str, object]", value).values() if isinstance(value, dict) else cast("list[object]", value)
+        return depth < _DEEPEST and all(type(each) in _SMALL or _is_small(each, depth + 1) for each in inner)
     return not isinstance(value, int) or value.bit_length() < _NUMBER_BITS
 
 

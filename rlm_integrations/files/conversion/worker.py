@@ -8,13 +8,16 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import IO, Any
 
 from rlm_integrations.files.conversion.formats import convert
-from rlm_integrations.files.conversion.parts import Part, TableHead, TableRows, UnreadableError
+from rlm_integrations.files.conversion.parts import Part, Parts, TableHead, UnreadableError
 from rlm_integrations.files.report import INSTALL, INSTALL_PARQUET
 
 _DETAIL_CHARS = 200
+_BATCH, _BATCH_CHARS = 1_000, 1 << 18  # parts that are told at once, and where they are long, characters of them
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode  # `json.dumps` would make one for each line
 
 
 def main(memory_bytes: int) -> None:
@@ -33,15 +36,14 @@ def main(memory_bytes: int) -> None:
 
 def _answer(path: str, kind: str, replies: IO[bytes]) -> None:
     def tell(**fields: Any) -> None:
-        text = json.dumps(fields, ensure_ascii=False, default=str)
-        replies.write(text.encode("utf-8", "surrogatepass") + b"\n")
+        replies.write(_as_json(fields).encode("utf-8", "surrogatepass") + b"\n")
 
     try:
         with open(path, "rb") as file:
             data = file.read(os.fstat(file.fileno()).st_size)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            for part in convert(kind, data, lambda note: tell(note=note)):
-                tell(**_told(part))
+            for told in _told(convert(kind, data, lambda note: tell(note=note))):
+                tell(**told)
     except UnreadableError as error:
         tell(problem=error.kind, detail=error.detail)
     except ImportError as error:
@@ -54,13 +56,26 @@ def _answer(path: str, kind: str, replies: IO[bytes]) -> None:
         tell(done=True)
 
 
-def _told(part: Part | TableHead | TableRows) -> dict[str, Any]:
-    if isinstance(part, TableHead):
-        columns = [[column.name, column.dtype] for column in part.table.columns]
-        return {"columns": columns, "text_column": part.table.text_column, "forms": part.forms}
-    if isinstance(part, TableRows):
-        return {"rows": part.rows}
-    return {"text": part.text, "place": part.place, "metadata": part.metadata}
+def _told(parts: Parts) -> Iterator[dict[str, Any]]:
+    """Many in a line, for each line of its own takes the host and the child as long as what stands in it."""
+    batch: list[tuple[str, str, dict[str, Any]]] = []
+    chars = 0
+    for part in parts:
+        if isinstance(part, Part):
+            batch.append((part.place, part.text, part.metadata))
+            chars += len(part.text)
+            if len(batch) < _BATCH and chars < _BATCH_CHARS:
+                continue
+        if batch:
+            yield {"parts": batch}
+            batch, chars = [], 0
+        if isinstance(part, TableHead):
+            columns = [[column.name, column.dtype] for column in part.table.columns]
+            yield {"columns": columns, "text_column": part.table.text_column, "forms": part.forms}
+        elif not isinstance(part, Part):
+            yield {"rows": part.rows}
+    if batch:
+        yield {"parts": batch}
 
 
 def _bound_memory(size: int) -> None:
