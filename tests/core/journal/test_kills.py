@@ -96,12 +96,12 @@ VOTES = """[
 
 
 @pytest.fixture
-def run(start_program: Callable[..., Any], tmp_path: Path) -> Callable[..., str | None]:
+def run(start_program: Callable[..., Any], path: Path, hash_seed: int, tmp_path: Path) -> Callable[..., str | None]:
     """Makes the call in a process of its own. Returns what it printed; None where it was killed."""
 
     def make(codes: str, way: str, kill_at: int) -> str | None:
         source = PROGRAM.replace("{codes}", codes)
-        ended = start_program(source, tmp_path / "runs.sqlite", tmp_path / "calls", way, kill_at).end()
+        ended = start_program(source, path, tmp_path / "calls", way, kill_at, hash_seed=hash_seed).end()
         if ended.returncode == -9:
             return None
         assert ended.returncode == 0, ended.stderr
