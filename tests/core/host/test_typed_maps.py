@@ -358,7 +358,7 @@ texts = st.lists(
 ).map("".join)
 
 
-@given(st.lists(texts, min_size=1, max_size=120), st.randoms(use_true_random=False), st.floats(0, 0.9), st.booleans())
+@given(st.lists(texts, min_size=1, max_size=70), st.randoms(use_true_random=False), st.floats(0, 0.9), st.booleans())
 @settings(deadline=None, max_examples=150)
 def test_no_value_goes_to_another_item_and_what_is_missing_is_said(
     items: list[str], chance: Random, share: float, choices: bool
@@ -511,8 +511,8 @@ async def test_a_budget_without_room_is_refused_before_anything_is_sent() -> Non
     maps = Maps(upper, max_sub_calls=3)
     with pytest.raises(BudgetError, match="4 sub-calls asked for, 3 left; nothing was sent"):
         await maps.ask([f"i{n}" for n in range(200)])
-    with pytest.raises(BudgetError, match="2,000 sub-calls asked for, 3 left; nothing was sent"):
-        await maps.ask(["x"] * 100_000)
+    with pytest.raises(BudgetError, match="200 sub-calls asked for, 3 left; nothing was sent"):
+        await maps.ask(["x"] * 10_000)
     assert maps.prompts == []
 
 
