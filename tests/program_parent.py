@@ -9,8 +9,6 @@ environment, folder and warning options as JSON, and the descriptors of its thre
 is told the program's process id, and how it ended, in twelve characters each.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import gc
@@ -25,6 +23,37 @@ import types
 import warnings
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
+
+
+class SharedHelpers:
+    """Helpers of the process sandbox that all programs use: to start one takes longer than most of them."""
+
+    def __init__(self) -> None:
+        self._started: dict[int | None, tuple[Any, int]] = {}
+
+    def start(self, hash_seed: int | None) -> None:
+        """The one for this seed, unless it runs, or nothing of the sandbox was imported."""
+        if hash_seed in self._started or "rlm_integrations.sandboxes.process.sandbox" not in sys.modules:
+            return
+        from rlm_integrations.sandboxes.process.helper_client import helper_client
+
+        helper = helper_client(hash_seed=hash_seed)._running_helper()
+        # A fork closes the socket itself.
+        self._started[hash_seed] = helper.process, os.dup(helper.client._control.fileno())
+
+    def adopt(self) -> None:
+        """Have them be the helpers of this fork."""
+        from rlm_integrations.sandboxes.channel import fork_client
+        from rlm_integrations.sandboxes.process.helper_client import _Helper, helper_client
+
+        for hash_seed, (process, number) in self._started.items():
+            control = fork_client._HostSocket(fileno=number)
+            fork_client._open_sockets.add(control)
+            helper_client(hash_seed=hash_seed)._helper = _Helper(process, fork_client.ForkClient(control))
+
+    def leave(self) -> None:
+        for _, number in self._started.values():
+            os.close(number)
 
 
 def next_program(requests: socket.socket, helpers: SharedHelpers) -> tuple[dict[str, Any], list[int]] | None:
@@ -95,37 +124,6 @@ def opened(number: int, model: Any, encoding: str | None) -> TextIO:
     stream = os.fdopen(number, mode, encoding=encoding or model.encoding, errors=errors, closefd=False)
     stream.reconfigure(line_buffering=number == 2 or stream.isatty())
     return stream
-
-
-class SharedHelpers:
-    """Helpers of the process sandbox that all programs use: to start one takes longer than most of them."""
-
-    def __init__(self) -> None:
-        self._started: dict[int | None, tuple[Any, int]] = {}
-
-    def start(self, hash_seed: int | None) -> None:
-        """The one for this seed, unless it runs, or nothing of the sandbox was imported."""
-        if hash_seed in self._started or "rlm_integrations.sandboxes.process.sandbox" not in sys.modules:
-            return
-        from rlm_integrations.sandboxes.process.helper_client import helper_client
-
-        helper = helper_client(hash_seed=hash_seed)._running_helper()
-        # A fork closes the socket itself.
-        self._started[hash_seed] = helper.process, os.dup(helper.client._control.fileno())
-
-    def adopt(self) -> None:
-        """Have them be the helpers of this fork."""
-        from rlm_integrations.sandboxes.channel import fork_client
-        from rlm_integrations.sandboxes.process.helper_client import _Helper, helper_client
-
-        for hash_seed, (process, number) in self._started.items():
-            control = fork_client._HostSocket(fileno=number)
-            fork_client._open_sockets.add(control)
-            helper_client(hash_seed=hash_seed)._helper = _Helper(process, fork_client.ForkClient(control))
-
-    def leave(self) -> None:
-        for _, number in self._started.values():
-            os.close(number)
 
 
 def end(code: int) -> NoReturn:
