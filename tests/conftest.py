@@ -123,11 +123,13 @@ class ProgramParent:
         closed: Sequence[int] = (),
         new_session: bool = False,
         fresh: bool = False,
+        hash_seed: int | None = None,
     ) -> Program:
         """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`.
 
         `warnings` are what an interpreter gets as -W; None leaves those of the parent: all are errors. One that is
-        `fresh` starts a helper when it needs one, and ends as any interpreter: see `program_parent.py`.
+        `fresh` starts a helper when it needs one, and ends as any interpreter: see `program_parent.py`. Others find
+        one of this `hash_seed` running, too, which REPLs of runs with a journal need.
         """
         asked = {
             "source": source,
@@ -138,6 +140,7 @@ class ProgramParent:
             "closed": closed,
             "new_session": new_session,
             "fresh": fresh,
+            "hash_seed": hash_seed,
         }
         report, far = os.pipe()
         socket.send_fds(self._requests, [json.dumps(asked).encode()], [*streams, far])
@@ -253,8 +256,8 @@ class RunningProgram:
 def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Callable[..., RunningProgram]]:
     """Starts the source of a program as `python -c` would, in a fork of a process that has imported the engine.
 
-    With `everything` it has imported both frameworks, too. `warnings` are as in `ProgramParent.start`. A program is
-    killed at the end of the test.
+    With `everything` it has imported both frameworks, too. `warnings`, `fresh` and `hash_seed` are as in
+    `ProgramParent.start`. A program is killed at the end of the test.
     """
     running: list[RunningProgram] = []
     with ExitStack() as files:
@@ -265,13 +268,14 @@ def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Call
             warnings: Sequence[str] | None = ("default",),
             everything: bool = False,
             fresh: bool = False,
+            hash_seed: int | None = None,
         ) -> RunningProgram:
             parent = program_parent(*(EVERYTHING if everything else ENGINE))
             near, far = os.pipe()
             null = files.enter_context(open(os.devnull, "rb"))
             stderr = files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
             streams = [null.fileno(), far, stderr.fileno()]
-            options: dict[str, Any] = {"warnings": warnings, "fresh": fresh}
+            options: dict[str, Any] = {"warnings": warnings, "fresh": fresh, "hash_seed": hash_seed}
             env, cwd = program_environment(), Path.cwd()
             process = parent.start(source, ["-c", *arguments], streams, env=env, cwd=cwd, **options)
             os.close(far)

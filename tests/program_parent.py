@@ -1,7 +1,8 @@
 """Runs programs as forks of one process, which has imported what they import: that is most of the time of one.
 
-Where it has imported the process sandbox it has a helper, too, which its programs share, and they end without taking
-apart what was imported. Those that are "fresh" have a helper of their own, and end as any interpreter.
+Where it has imported the process sandbox it has a helper, too, which its programs share, and one for each hash seed
+that they name; and they end without taking apart what was imported. Those that are "fresh" have a helper of their own,
+and end as any interpreter.
 
 Its arguments are the modules to import. Standard input is a socket. What comes on it is a program with its arguments,
 environment, folder and warning options as JSON, and the descriptors of its three standard streams and of a pipe that
@@ -24,7 +25,38 @@ from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 
-def next_program(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+class SharedHelpers:
+    """Helpers of the process sandbox that all programs use: to start one takes longer than most of them."""
+
+    def __init__(self) -> None:
+        self._started: dict[int | None, tuple[Any, int]] = {}
+
+    def start(self, hash_seed: int | None) -> None:
+        """The one for this seed, unless it runs, or nothing of the sandbox was imported."""
+        if hash_seed in self._started or "rlm_integrations.sandboxes.process.sandbox" not in sys.modules:
+            return
+        from rlm_integrations.sandboxes.process.helper_client import helper_client
+
+        helper = helper_client(hash_seed=hash_seed)._running_helper()
+        # A fork closes the socket itself.
+        self._started[hash_seed] = helper.process, os.dup(helper.client._control.fileno())
+
+    def adopt(self) -> None:
+        """Have them be the helpers of this fork."""
+        from rlm_integrations.sandboxes.channel import fork_client
+        from rlm_integrations.sandboxes.process.helper_client import _Helper, helper_client
+
+        for hash_seed, (process, number) in self._started.items():
+            control = fork_client._HostSocket(fileno=number)
+            fork_client._open_sockets.add(control)
+            helper_client(hash_seed=hash_seed)._helper = _Helper(process, fork_client.ForkClient(control))
+
+    def leave(self) -> None:
+        for _, number in self._started.values():
+            os.close(number)
+
+
+def next_program(requests: socket.socket, helpers: SharedHelpers) -> tuple[dict[str, Any], list[int]] | None:
     """Returns in each fork, with what it is to become; and with None where there are to be no more."""
     selector = selectors.DefaultSelector()
     selector.register(requests, selectors.EVENT_READ)
@@ -42,6 +74,8 @@ def next_program(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | 
             message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 4)
             if not message:
                 return None
+            program = json.loads(message)
+            helpers.start(program["hash_seed"])
             pid = os.fork()
             *streams, report = descriptors
             if not pid:
@@ -51,7 +85,7 @@ def next_program(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | 
                         os.close(running.data[1])
                 selector.close()
                 os.close(report)
-                return json.loads(message), streams
+                return program, streams
             for stream in streams:
                 os.close(stream)
             os.write(report, b"%12d" % pid)
@@ -92,29 +126,6 @@ def opened(number: int, model: Any, encoding: str | None) -> TextIO:
     return stream
 
 
-class SharedHelper:
-    """A helper of the process sandbox that all programs use: to start one takes longer than most of them."""
-
-    def __init__(self) -> None:
-        from rlm_integrations.sandboxes.channel import fork_client
-        from rlm_integrations.sandboxes.process import helper_client
-
-        self._clients, self._sockets = helper_client, fork_client
-        helper = helper_client.helper_client()._running_helper()
-        self._process = helper.process
-        self._control = os.dup(helper.client._control.fileno())  # a fork closes the other
-
-    def adopt(self) -> None:
-        """Have it be the helper of this fork."""
-        control = self._sockets._HostSocket(fileno=self._control)
-        self._sockets._open_sockets.add(control)
-        client = self._sockets.ForkClient(control)
-        self._clients.helper_client()._helper = self._clients._Helper(self._process, client)
-
-    def leave(self) -> None:
-        os.close(self._control)
-
-
 def end(code: int) -> NoReturn:
     """End as the interpreter does, and say what it would say of what the program leaves behind."""
     threading._shutdown()  # type: ignore[attr-defined]
@@ -148,17 +159,17 @@ def main() -> None:
     for name in sys.argv[1:]:
         with contextlib.suppress(ModuleNotFoundError):  # an environment without it has no program that needs it
             importlib.import_module(name)
-    helper = SharedHelper() if "rlm_integrations.sandboxes.process.sandbox" in sys.modules else None
+    helpers = SharedHelpers()
+    helpers.start(None)
     gc.collect()
     gc.freeze()
     gc.enable()
     requests = socket.socket(fileno=os.dup(0))
-    program = next_program(requests)
+    program = next_program(requests, helpers)
     requests.close()
     if program is None:
         os._exit(0)
-    if helper is not None:
-        helper.leave() if program[0]["fresh"] else helper.adopt()
+    helpers.leave() if program[0]["fresh"] else helpers.adopt()
     become(*program)
     code = compile(program[0]["source"], "<string>", "exec")
     sys.modules["__main__"] = types.ModuleType("__main__")

@@ -30,9 +30,9 @@ def hung() -> Iterator[threading.Event]:
 def test_a_step_that_outlasts_the_run_is_interrupted_and_its_variables_answer() -> None:
     replies = [repl("found = 'kept'\nimport time\ntime.sleep(600)"), repl("FINAL(found)")]
     with ScriptedModel(replies) as llm:
-        result = RLMEngine(llm, limits={"timeout_s": 3}).run("?", LONG)
+        result = RLMEngine(llm, limits={"timeout_s": 1.5}).run("?", LONG)
     assert (result.answer, result.stop_reason) == ("kept", "timeout")
-    assert "the limit of 3 s" in llm.requests[1][-1].content
+    assert "the limit of 1.5 s" in llm.requests[1][-1].content
 
 
 def test_a_sub_call_that_outlasts_the_run_is_given_up(hung: threading.Event) -> None:

@@ -73,7 +73,14 @@ async def test_a_hostile_child_harms_itself_alone(attack: str) -> None:
         return answer("'ended'") if messages[-1].role == "user" and len(messages) > 2 else repl(FORGE + ATTACKS[attack])
 
     batch = "rlm_query_batched([('hostile', ['d0', 'd1']), ('good', ['d2'])])"
-    limits = {"max_depth": 3, "max_sub_calls": 12, "max_repls": 2, "step_timeout_s": 1.5, "max_iterations": 4}
+    step_timeout_s = 0.75 if attack == "no end" else 1.5
+    limits = {
+        "max_depth": 3,
+        "max_sub_calls": 12,
+        "max_repls": 2,
+        "step_timeout_s": step_timeout_s,
+        "max_iterations": 4,
+    }
     with ScriptedModel([repl(f"got = {batch}\nprint(got)"), answer("got")]) as llm:
         result = await RLMEngine(llm, sub_llm=ScriptedModel(always=node), limits=limits).arun("?", CORPUS)
     if attack == "no end":  # the parent's step has the same time
@@ -148,7 +155,7 @@ def test_an_answer_that_apes_the_engine_stays_within_the_output() -> None:
 
 
 async def test_nested_runs_in_threads_and_gathered_keep_apart() -> None:
-    """40 runs over corpora of their own, each with two children that have one child each."""
+    """20 runs over corpora of their own, each with two children that have one child each."""
 
     def engine(n: int) -> RLMEngine:
         def node(messages: Sequence[Message]) -> str:
@@ -171,7 +178,7 @@ async def test_nested_runs_in_threads_and_gathered_keep_apart() -> None:
         }
         assert result.trace.sub_call_count == 4
         assert len(list(result.trace.tree())) == 5
-        others = [f"secret-{other:02}" for other in range(40) if other != n]
+        others = [f"secret-{other:02}" for other in range(20) if other != n]
         assert not [other for other in others if other in result.trace.model_dump_json()]
 
     def in_thread(n: int) -> None:
@@ -181,5 +188,5 @@ async def test_nested_runs_in_threads_and_gathered_keep_apart() -> None:
         check(n, await engine(n).arun("?", corpus(n)))
 
     async with asyncio.timeout(120):
-        await asyncio.gather(*map(gathered, range(20)), *(asyncio.to_thread(in_thread, n) for n in range(20, 40)))
+        await asyncio.gather(*map(gathered, range(10)), *(asyncio.to_thread(in_thread, n) for n in range(10, 20)))
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -59,7 +59,7 @@ async def test_calls_that_arrive_with_the_end_of_their_step_are_not_sent_beyond_
     reserved: list[int] = []
     root = ScriptedModel([dodge, repl("'the session is lost'"), finish("len(llm_query_batched(['fair'] * 5))")])
     sub = ScriptedModel(always=lambda messages: "ok")
-    limits = {"max_sub_calls": 5, "step_timeout_s": 1}
+    limits = {"max_sub_calls": 5, "step_timeout_s": 0.4}
     engine = RLMEngine(root, sub_llm=sub, limits=limits, on_event=_counting(reserved))
     result = await engine.arun("?", CORPUS)
     assert reserved == [5, 5], "the dodge had its batch"

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlm_integrations.repl import output as output_module
+from rlm_integrations.repl import terminal_lines
 from rlm_integrations.repl.output import OutputStream, StepOutput
 
 CONTROLS = "\r\b\x1b"
@@ -199,7 +201,7 @@ def test_a_text_with_carriage_returns_for_line_ends_is_shown_whole(repl):
 @pytest.mark.parametrize(
     "piece", ["\r", "a\r", "\x1b[", "\x1b]", "\b", "ab\b\x1b[1C", "\x1b[2K", "\x1b[9999G", "x" * 4_000 + "\r"]
 )
-def test_redrawing_takes_memory_that_does_not_grow(piece):
+def test_redrawing_takes_memory_that_does_not_grow(piece, monkeypatch):
     def peak(size: int) -> int:
         text = piece * (size // len(piece))
         output = StepOutput(1_000, lambda text: None)
@@ -210,7 +212,9 @@ def test_redrawing_takes_memory_that_does_not_grow(piece):
         tracemalloc.stop()
         return most
 
-    assert peak(200_000) < peak(70_000) + 120_000  # what is kept of each of the 130,000 would show
+    monkeypatch.setattr(terminal_lines, "_SLICE", 4_096)
+    monkeypatch.setattr(output_module, "_COMPACT_CHARS", 4_096)
+    assert peak(40_000) < peak(14_000) + 24_000  # what is kept of each of the 26,000 would show
 
 
 def test_logs_and_bars_of_a_step(repl):

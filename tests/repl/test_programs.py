@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -114,34 +115,66 @@ def sandboxes() -> dict[bool, tuple[ProcessSandbox, Corpus]]:
     return {named: (ProcessSandbox(imports=NAMED if named else ()), Corpus.of(TEXT)) for named in (False, True)}
 
 
+def answer(repl: Repl, event: HostCall) -> None:
+    asked = event.call
+    repl.reply(event.id, f"reply to {asked.prompt}" if isinstance(asked, LlmQuery) else 1)
+
+
+async def shown_by(repl: Repl, steps: list[str]) -> str:
+    """What the last one shows, or the first that raises, its error included."""
+    shown = ""
+    for step in steps:
+        done = await repl.step([step], partial(answer, repl))
+        assert isinstance(done, StepDone), done
+        shown = done.output.head + done.output.tail
+        if done.error is not None:
+            return f"{shown}RAISED {done.error.message}\n"
+    return shown
+
+
+async def shown_in_one(repl: Repl, programs: dict[str, list[str]]) -> dict[str, str]:
+    """All of them in one session, which is closed: to open one for each would take ten times as long."""
+    await repl.step([f"documents = {DOCUMENTS!r}\nkept = {{*globals(), 'kept'}}"], partial(answer, repl))
+    forget = "for name in {*globals()} - kept: del globals()[name]"
+    shown = {name: await shown_by(repl, [forget, *steps]) for name, steps in programs.items()}
+    await repl.close()
+    return shown
+
+
 @pytest.fixture
 async def run_steps(sandboxes) -> Callable[..., Any]:
-    """Runs the steps in a confined REPL of their own. What the last one shows, its error included."""
-
-    def answer(repl: Repl, event: HostCall) -> None:
-        asked = event.call
-        repl.reply(event.id, f"reply to {asked.prompt}" if isinstance(asked, LlmQuery) else 1)
+    """Runs the steps in a confined REPL of their own: `shown_by`."""
 
     async def run(steps: list[str], *, named: bool) -> str:
         sandbox, corpus = sandboxes[named]
         repl = await sandbox.open(corpus, SETTINGS)
-        shown = ""
-        for step in [f"documents = {DOCUMENTS!r}", *steps]:
-            assert "RAISED" not in shown
-            done = await repl.step([step], partial(answer, repl))
-            assert isinstance(done, StepDone), done
-            error = "" if done.error is None else f"RAISED {done.error.message}\n"
-            shown = done.output.head + done.output.tail + error
+        shown = await shown_by(repl, steps)
         await repl.close()
         return shown
 
     return run
 
 
+def is_named(program: str) -> bool:
+    """Whether it needs the modules that are named."""
+    return program.startswith("numpy_pandas")
+
+
+@pytest.fixture(scope="module")
+def confined(sandboxes) -> dict[str, str]:
+    """What each program shows in a confined REPL."""
+
+    async def of(named: bool) -> dict[str, str]:
+        sandbox, corpus = sandboxes[named]
+        programs = {name: steps for name, steps in PROGRAMS.items() if is_named(name) is named}
+        return await shown_in_one(await sandbox.open(corpus, SETTINGS), programs)
+
+    return {name: shown for named in (False, True) for name, shown in asyncio.run(of(named)).items()}
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
-async def test_a_program_shows_what_it_shows_in_plain_cpython(name, run_steps, plain):
-    shown = await run_steps(PROGRAMS[name], named=name.startswith("numpy_pandas"))
-    assert shown == plain[name]
+def test_a_program_shows_what_it_shows_in_plain_cpython(name, confined, plain):
+    assert confined[name] == plain[name]
 
 
 HERE = "(this session has no files, network or other processes: all there is stands in its variables)"
@@ -194,24 +227,8 @@ WASI_GAPS = {
 """Programs that show something else in WebAssembly, and why."""
 
 
-async def test_programs_show_the_same_in_wasi_but_for_the_gaps(wasi_component, plain, attach):
-    """All of them in one session: to open one for each would take ten times as long."""
-    repl = await WasiSandbox().open(Corpus.of(TEXT), SETTINGS)
-    session = attach(repl, lambda call: f"reply to {call.prompt}" if isinstance(call, LlmQuery) else 1)
-    await session.value(f"documents = {DOCUMENTS!r}\nkept = {{*globals(), 'kept'}}")
-    differing: dict[str, tuple[str, str]] = {}
-    for name, steps in PROGRAMS.items():
-        if name.startswith("numpy_pandas"):  # there are none
-            continue
-        shown = ""
-        for step in ["for name in {*globals()} - kept: del globals()[name]", *steps]:
-            done = await session.run(step)
-            assert isinstance(done, StepDone), (name, done)
-            shown = done.output.head + done.output.tail
-            if done.error is not None:
-                shown += f"RAISED {done.error.message}\n"
-                break
-        if shown != plain[name]:
-            differing[name] = (shown, plain[name])
-    await repl.close()
+async def test_programs_show_the_same_in_wasi_but_for_the_gaps(wasi_component, plain):
+    programs = {name: steps for name, steps in PROGRAMS.items() if not is_named(name)}  # there are none
+    shown = await shown_in_one(await WasiSandbox().open(Corpus.of(TEXT), SETTINGS), programs)
+    differing = {name: (shown[name], plain[name]) for name in programs if shown[name] != plain[name]}
     assert differing.keys() == WASI_GAPS.keys(), differing

@@ -20,12 +20,14 @@ from rlm_integrations.wire.child_context import (
 )
 
 COUNTS = st.integers(0, 1 << 53)
-PIECES = st.builds(Reference, st.text(), COUNTS, st.none() | COUNTS) | st.builds(
-    OwnText, st.text(), st.text(), st.dictionaries(st.text(), st.none() | st.integers() | st.text())
-)
+TEXTS = st.text(max_size=8)
+METADATA = st.dictionaries(TEXTS, st.none() | st.integers() | TEXTS, max_size=3)
+PIECES = st.builds(Reference, TEXTS, COUNTS, st.none() | COUNTS) | st.builds(OwnText, TEXTS, TEXTS, METADATA)
+KEYS = TEXTS | st.sampled_from(["chars", "id", "metadata"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["chars", "id", "metadata"]), inner),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
 )
 LINES = st.sampled_from(["str", "documents", "", "text"]) | JSON.map(json.dumps)
 
@@ -35,7 +37,7 @@ def test_it_comes_as_it_was_sent(pieces):
     assert read_child_context(write_child_context(ChildContext(pieces))) == ChildContext(pieces)
 
 
-@given(st.lists(LINES).map("\n".join))
+@given(st.lists(LINES, max_size=6).map("\n".join))
 def test_what_has_another_form_is_refused(sent):
     try:
         read = read_child_context(sent)

@@ -65,11 +65,11 @@ class EndingContract(Contract):
 
     @pytest.mark.parametrize("kind", MEMORY_EATERS)
     async def test_too_much_memory_raises_and_the_session_survives(self, open_session: OpenSession, kind: str) -> None:
-        session = await open_session(memory_mb=128)
+        session = await open_session(memory_mb=64)
         await session.run("kept = 42")
         assert (await session.error(MEMORY_EATERS[kind])).startswith("MemoryError")
         await session.run("eaten = None")
-        assert await session.value("kept, len('b' * (64 << 20))") == f"(42, {64 << 20})"
+        assert await session.value("kept, len('b' * (32 << 20))") == f"(42, {32 << 20})"
 
     async def test_close_is_possible_at_any_time_and_twice(self, open_session: OpenSession) -> None:
         session = await open_session()

@@ -123,9 +123,9 @@ class HostCallContract(Contract):
 
     async def test_more_than_a_thousand_calls(self, open_session: OpenSession) -> None:
         session = await open_session()
-        assert await session.value("sum([int(llm_query(str(n))) for n in range(1_500)])") == str(sum(range(1_500)))
-        assert await session.value("sum(map(int, llm_query_batched([str(n) for n in range(2_500)])))") == str(
-            sum(range(2_500))
+        assert await session.value("sum([int(llm_query(str(n))) for n in range(1_100)])") == str(sum(range(1_100)))
+        assert await session.value("sum(map(int, llm_query_batched([str(n) for n in range(1_100)])))") == str(
+            sum(range(1_100))
         )
 
     async def test_refusals_raise_in_the_code(self, open_session: OpenSession) -> None:

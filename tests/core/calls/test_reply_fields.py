@@ -111,9 +111,11 @@ JSON: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["type", "text", "thinking", "summary", "refusal", "reason"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["type", "text", "thinking", "summary", "refusal", "reason"]), inner, max_size=3
+        )
     ),
-    max_leaves=12,
+    max_leaves=8,
 )
 
 

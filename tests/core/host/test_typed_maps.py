@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import cProfile
 import json
 import re
-import sys
 from collections.abc import Callable, Sequence
 from random import Random
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -286,18 +285,10 @@ def test_the_work_for_one_value_is_bounded(schema: dict[str, Any], value: Any, m
         done += len(text)
         return text
 
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal done
-        done += event in ("call", "c_call")
-
     monkeypatch.setattr(json, "dumps", written)
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
+    with cProfile.Profile() as calls:
         values.read(words)
-    finally:
-        sys.setprofile(before)
-    assert done < 5_000_000
+    assert done + sum(entry.callcount for entry in calls.getstats()) < 5_000_000
 
 
 # -- the law
@@ -358,7 +349,7 @@ texts = st.lists(
 ).map("".join)
 
 
-@given(st.lists(texts, min_size=1, max_size=120), st.randoms(use_true_random=False), st.floats(0, 0.9), st.booleans())
+@given(st.lists(texts, min_size=1, max_size=70), st.randoms(use_true_random=False), st.floats(0, 0.9), st.booleans())
 @settings(deadline=None, max_examples=150)
 def test_no_value_goes_to_another_item_and_what_is_missing_is_said(
     items: list[str], chance: Random, share: float, choices: bool
@@ -511,8 +502,8 @@ async def test_a_budget_without_room_is_refused_before_anything_is_sent() -> Non
     maps = Maps(upper, max_sub_calls=3)
     with pytest.raises(BudgetError, match="4 sub-calls asked for, 3 left; nothing was sent"):
         await maps.ask([f"i{n}" for n in range(200)])
-    with pytest.raises(BudgetError, match="2,000 sub-calls asked for, 3 left; nothing was sent"):
-        await maps.ask(["x"] * 100_000)
+    with pytest.raises(BudgetError, match="200 sub-calls asked for, 3 left; nothing was sent"):
+        await maps.ask(["x"] * 10_000)
     assert maps.prompts == []
 
 

@@ -63,14 +63,15 @@ assert answers == [f"to {n:04}" for n in range(most - 3)] + ["to 0000"] * 3
 """.replace("AT_ONCE", str(AT_ONCE))
 
 
-@pytest.mark.parametrize(("way", "most"), [("map", 1_000), ("amap", 60), ("abatch", 60), ("evaluation", 60)])
+@pytest.mark.parametrize(("way", "most"), [("map", 200), ("amap", 60), ("abatch", 60), ("evaluation", 60)])
 def test_a_job_that_is_killed_twice_pays_for_each_question_once(
-    way: str, most: int, start_program: Callable[..., Any], tmp_path: Path
+    way: str, most: int, start_program: Callable[..., Any], path: Path, hash_seed: int, tmp_path: Path
 ) -> None:
     """But for what was in flight at a kill. Equal questions are paid for each."""
-    arguments = PROGRAM, tmp_path / "runs.sqlite", tmp_path / "calls", way, most
+    arguments = PROGRAM, path, tmp_path / "calls", way, most
     for kill_after in (most * 3 // 10, most * 4 // 10, -1):
-        ended = start_program(*arguments, kill_after, everything=way in ("abatch", "evaluation")).end()
+        everything = way in ("abatch", "evaluation")
+        ended = start_program(*arguments, kill_after, everything=everything, hash_seed=hash_seed).end()
         assert ended.returncode == (0 if kill_after < 0 else -9), ended.stderr
     paid = Counter((tmp_path / "calls").read_text().splitlines())
     asked = Counter([f"Question {n:04}" for n in range(most - 3)])

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import pytest
 from pydantic import AfterValidator, BaseModel
 
 from rlm_integrations import Message, RLMEngine, RLMResult
@@ -28,11 +27,6 @@ class Root:
 
     def engine(self, path: Path, **options: Any) -> RLMEngine[Any]:
         return RLMEngine(ScriptedModel(always=self.reply), journal=path, **options)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "runs.sqlite"
 
 
 def at_least(least: int) -> Any:

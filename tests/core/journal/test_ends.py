@@ -34,21 +34,20 @@ class WatchedSandbox(ProcessSandbox):
         return repl
 
 
-async def test_the_repl_ends_while_the_end_is_kept(tmp_path: Path) -> None:
+async def test_the_repl_ends_while_the_end_is_kept(path: Path) -> None:
     sandbox = WatchedSandbox()
 
     def note(event: object) -> None:
         if type(event).__name__ == "RunEnded":
             sandbox.notes.append("ended")
 
-    engine = RLMEngine(ScriptedModel([CODE]), journal=tmp_path / "runs.sqlite", sandbox=sandbox, on_event=note)
+    engine = RLMEngine(ScriptedModel([CODE]), journal=path, sandbox=sandbox, on_event=note)
     assert (await engine.arun("?")).answer == "done"
     assert sandbox.notes[0] == "closing"
     assert sorted(sandbox.notes) == ["closed", "closing", "ended"]
 
 
-async def test_the_repl_is_closed_where_the_end_cannot_be_kept(tmp_path: Path) -> None:
-    path = tmp_path / "runs.sqlite"
+async def test_the_repl_is_closed_where_the_end_cannot_be_kept(path: Path) -> None:
     sandbox = WatchedSandbox()
 
     def refuse(event: object) -> None:

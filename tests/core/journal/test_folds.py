@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +46,21 @@ class Root(ScriptedModel):
         return RLMEngine(self, journal=path, limits={"max_iterations": 60})
 
 
-async def test_a_run_that_folds_says_nothing_of_its_code(tmp_path: Path) -> None:
+async def test_a_run_that_folds_says_nothing_of_its_code(path: Path) -> None:
     root = Root()
-    result = await root.engine(tmp_path / "runs.sqlite").arun("?", BOOK)
+    result = await root.engine(path).arun("?", BOOK)
     assert (result.answer, root.asked.count("fold") > 1) == ("1 of 30", True)
     assert not result.trace.warnings
 
 
 @pytest.mark.parametrize("amid", ["first fold", "after it", "second fold"])
-async def test_a_run_that_was_ended_at_a_fold_goes_on_there(tmp_path: Path, amid: str) -> None:
+async def test_a_run_that_was_ended_at_a_fold_goes_on_there(new_journal: Callable[[str], Path], amid: str) -> None:
     whole = Root()
-    await whole.engine(tmp_path / "whole.sqlite").arun("?", BOOK)
+    await whole.engine(new_journal("whole.sqlite")).arun("?", BOOK)
     first = whole.asked.index("fold")
     second = whole.asked.index("fold", first + 1)
     ends_at = {"first fold": first + 1, "after it": first + 2, "second fold": second + 1}[amid]
-    root, path = Root(ends_at), tmp_path / "runs.sqlite"
+    root, path = Root(ends_at), new_journal("runs.sqlite")
     root.run = asyncio.create_task(root.engine(path).arun("?", BOOK))
     with pytest.raises(asyncio.CancelledError):
         await root.run

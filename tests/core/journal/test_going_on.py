@@ -85,11 +85,6 @@ ANSWER = "42 ['a 1', 'b 1', 'c 1'] ['vote 1', 'vote 2', 'vote 3', 'vote 4', 'vot
 CALLS = ["root 0", "a", "b", "c", "root 1", *["vote"] * 5, "root 2"]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "runs.sqlite"
-
-
 async def until_done(paid: Paid, path: Path, context: Any = TEXTS, **options: Any) -> RLMResult[str]:
     paid.run = asyncio.create_task(paid.engine(path, **options).arun("?", context))
     with pytest.raises(asyncio.CancelledError):

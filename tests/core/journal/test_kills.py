@@ -81,7 +81,7 @@ async def main():
 asyncio.run(main())
 '''
 STEPS = """[
-    "n = charge_tool()\\nfound = [llm_query(w) for w in {'a', 'b', 'c'}]\\nprint(n, found)",
+    "n = charge_tool()\\nfound = [llm_query(w) for w in {'a', 'b', 'c'}]\\nprint(n, found, {*'pqrstuvw'})",
     "who = rlm_query('Who?', context[:2])\\nprint(who)",
     "answer['content'] = f'{n} {sorted(found)} {who}'\\nanswer['ready'] = True",
 ]
@@ -96,12 +96,13 @@ VOTES = """[
 
 
 @pytest.fixture
-def run(start_program: Callable[..., Any], tmp_path: Path) -> Callable[..., str | None]:
+def run(start_program: Callable[..., Any], path: Path, hash_seed: int, tmp_path: Path) -> Callable[..., str | None]:
     """Makes the call in a process of its own. Returns what it printed; None where it was killed."""
 
-    def make(codes: str, way: str, kill_at: int) -> str | None:
+    def make(codes: str, way: str, kill_at: int, *, fresh: bool = False) -> str | None:
         source = PROGRAM.replace("{codes}", codes)
-        ended = start_program(source, tmp_path / "runs.sqlite", tmp_path / "calls", way, kill_at).end()
+        arguments = path, tmp_path / "calls", way, kill_at
+        ended = start_program(source, *arguments, hash_seed=hash_seed, fresh=fresh).end()
         if ended.returncode == -9:
             return None
         assert ended.returncode == 0, ended.stderr
@@ -133,6 +134,12 @@ def test_a_batch_that_is_killed_has_as_many_samples_as_it_asked_for(run: Callabl
     printed = run(VOTES, "none", 0)
     assert calls(tmp_path) - before == Counter({"vote": 2, "root 1": 1})
     assert printed == "['a 1', 'b 1', 'c 1'] ['vote 1', 'vote 2', 'vote 3', 'vote 4', 'vote 5'] resumed"
+
+
+def test_a_set_has_its_order_again_in_a_helper_of_another_start(run: Callable[..., Any]) -> None:
+    """Which knows it from the journal alone."""
+    assert run(STEPS, "events", 8) is None, "the step that prints what it made of a set is over"
+    assert run(STEPS, "none", 0, fresh=True) == "42 ['a 1', 'b 1', 'c 1'] x 1z 1 resumed"
 
 
 def test_a_run_that_has_ended_is_answered_in_another_process(run: Callable[..., Any], tmp_path: Path) -> None:

@@ -117,15 +117,24 @@ asyncio.run(main())
 
 
 @pytest.fixture(params=["folds", "tool", "maps"])
-def run(request: pytest.FixtureRequest, start_program: Callable[..., Any], tmp_path: Path) -> Callable[..., str | None]:
+def run(
+    request: pytest.FixtureRequest,
+    start_program: Callable[..., Any],
+    new_journal: Callable[[str], Path],
+    hash_seed: int,
+    tmp_path: Path,
+) -> Callable[..., str | None]:
     """Makes the call in a process of its own, over a journal of that name.
 
     Returns what it printed; None where it was killed.
     """
 
     def make(name: str, *, kill_at_event: int = 0, kill_at_call: int = 0) -> str | None:
-        files = tmp_path / f"{name}.sqlite", tmp_path / name
-        ended = start_program(PROGRAM, *files, request.param, kill_at_event, kill_at_call).end()
+        journal = tmp_path / f"{name}.sqlite"
+        if not journal.exists():
+            new_journal(journal.name)
+        arguments = journal, tmp_path / name, request.param, kill_at_event, kill_at_call
+        ended = start_program(PROGRAM, *arguments, hash_seed=hash_seed).end()
         assert ended.returncode in (0, -9), ended.stderr
         return ended.stdout.strip() if ended.returncode == 0 else None
 

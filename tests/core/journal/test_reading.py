@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,6 @@ def engine(path: Path, replies: Sequence[Any] = STEPS, *, contents: bool = True,
 def read(path: Path) -> list[tuple[JournalRun, RLMTrace]]:
     with JournalReader(path) as journal:
         return [(run, trace_of(journal.rows(run), contents=run.contents)) for run in journal.runs()]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "runs.sqlite"
 
 
 def interrupt(path: Path, steps: int = 2) -> RLMTrace:
@@ -206,18 +201,27 @@ def test_what_is_no_journal_is_refused(path: Path, content: bytes) -> None:
 
 
 def test_another_database_and_a_newer_journal_are_refused(path: Path) -> None:
-    with sqlite3.connect(path) as file:
+    other = path.with_name("other.sqlite")
+    with sqlite3.connect(other) as file:
         file.execute("CREATE TABLE runs (id)")
     with pytest.raises(InvalidArgumentError, match="file of something else"):
-        read(path)
+        read(other)
     file.close()
-    os.remove(path)
     engine(path).run(QUESTION, CORPUS)
     with sqlite3.connect(path) as file:
         file.execute("PRAGMA user_version = 99")
     file.close()
     with pytest.raises(InvalidArgumentError, match="newer version"):
         read(path)
+
+
+@pytest.fixture(scope="module")
+def finished(empty_journal: Any) -> Path:
+    """One run that has ended, to be copied."""
+    path = empty_journal.path.with_name("finished.sqlite")
+    shutil.copy(empty_journal.path, path)
+    engine(path).run(QUESTION, CORPUS)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -238,9 +242,12 @@ def test_another_database_and_a_newer_journal_are_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     "key", ["end", "1|root", "1|step", "about", "1|llm_query x.1|1", "|" * 3_000 + "root", "1|root|root"]
 )
-def test_rows_that_nobody_of_ours_wrote_are_refused_or_empty(path: Path, key: str, value: object) -> None:
-    engine(path).run(QUESTION, CORPUS)
-    with sqlite3.connect(path) as file:
+def test_rows_that_nobody_of_ours_wrote_are_refused_or_empty(
+    finished: Path, tmp_path: Path, key: str, value: object
+) -> None:
+    path = tmp_path / "runs.sqlite"
+    with closing(sqlite3.connect(finished)) as whole, sqlite3.connect(path) as file:
+        whole.backup(file)
         file.execute("DELETE FROM entries")
         kept = b"" if value is None else value
         file.execute("INSERT INTO entries (run, key, value, size) VALUES (1, ?, ?, 1)", (key, kept))

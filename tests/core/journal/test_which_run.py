@@ -35,11 +35,6 @@ class Root:
         return RLMEngine(ScriptedModel(always=self.reply), journal=journal, **options)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "runs.sqlite"
-
-
 RECONCILED = """
 import json, sys
 from rlm_integrations import RLMEngine, Twice
@@ -132,12 +127,12 @@ def test_a_path_that_no_file_can_have_is_refused() -> None:
         Root().engine("a\0b")
 
 
-async def test_a_name_is_refused_in_a_session_too(tmp_path: Path) -> None:
+async def test_a_name_is_refused_in_a_session_too(path: Path) -> None:
     llm = ScriptedModel()
     session = SessionMemory(None, "a")
     for engine, words in (
         (RLMEngine(llm), "run_id: it names a run in a journal; pass journal="),
-        (RLMEngine(llm, journal=tmp_path / "runs.sqlite"), "journal: it keeps single questions, not sessions"),
+        (RLMEngine(llm, journal=path), "journal: it keeps single questions, not sessions"),
     ):
         with pytest.raises(InvalidArgumentError, match=words):
             await engine.aask_in(session, "?", None, run_id="monday")
@@ -147,11 +142,11 @@ async def test_a_name_is_refused_in_a_session_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("larger", [{"max_iterations": 9}, {"max_iterations": 2_500, "max_sub_calls": 5_000}])
-async def test_a_larger_limit_is_no_other_wording(larger: dict[str, int], tmp_path: Path) -> None:
+async def test_a_larger_limit_is_no_other_wording(larger: dict[str, int], path: Path) -> None:
     llm = ScriptedModel(["```repl\nprint(1)\n```", ConnectionError("cut"), "FINAL('yes')"])
     limits = {"max_iterations": 1, "max_sub_calls": 1}
     with pytest.raises(RunError):
-        await RLMEngine(llm, journal=tmp_path / "runs.sqlite", limits=limits).arun("?", TEXT)
-    result = await RLMEngine(llm, journal=tmp_path / "runs.sqlite", limits=limits | larger).arun("?", TEXT)
+        await RLMEngine(llm, journal=path, limits=limits).arun("?", TEXT)
+    result = await RLMEngine(llm, journal=path, limits=limits | larger).arun("?", TEXT)
     assert (result.answer, result.trace.journal) == ("yes", "resumed")
     assert result.trace.warnings == []

@@ -157,9 +157,16 @@ def test_the_only_value_among_words_is_the_one_whose_problem_is_told() -> None:
     assert why == "plot: Input should be greater than or equal to 1"
 
 
+short = st.text(max_size=8)
+
+
 @given(
-    st.lists(st.recursive(st.none() | st.integers() | st.text(), st.lists) | st.dictionaries(st.text(), st.text())),
-    st.text(st.sampled_from("ab {}[]\"',:\n`\\")),
+    st.lists(
+        st.recursive(st.none() | st.integers() | short, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
+        | st.dictionaries(short, short, max_size=3),
+        max_size=5,
+    ),
+    st.text(st.sampled_from("ab {}[]\"',:\n`\\"), max_size=20),
 )
 def test_json_behind_words_without_brackets_is_found_whole(values: list[Any], words: str) -> None:
     before = words.replace("{", "").replace("[", "")

@@ -65,12 +65,12 @@ SUB_CALLS = st.builds(
 )
 EXECUTIONS = st.builds(
     CodeExecution,
-    blocks=st.lists(TEXTS, max_size=10),
+    blocks=st.lists(TEXTS, max_size=5),
     output=TEXTS,
     error=NAMES,
     lost=NAMES,
-    variables=st.lists(TEXTS, max_size=15),
-    sub_calls=st.lists(SUB_CALLS, max_size=5),
+    variables=st.lists(TEXTS, max_size=5),
+    sub_calls=st.lists(SUB_CALLS, max_size=3),
     omitted_sub_calls=st.one_of(st.none(), st.builds(OmittedSubCalls, count=COUNTS, failed=COUNTS, usage=USAGES)),
     host_calls=st.lists(
         st.builds(HostFunctionCall, name=TEXTS, arguments=TEXTS, result=NAMES, error=NAMES), max_size=3
@@ -92,7 +92,7 @@ TRACES = st.builds(
     limits=st.just(RLMLimits(timeout_s=5)),
     sandbox=TEXTS,
     opening=st.lists(st.builds(TraceMessage, role=st.just("user"), content=TEXTS), max_size=5),
-    iterations=st.lists(ITERATIONS, max_size=5),
+    iterations=st.lists(ITERATIONS, max_size=3),
     omitted_iterations=st.one_of(
         st.none(),
         st.builds(
