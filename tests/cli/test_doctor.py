@@ -32,9 +32,8 @@ def nothing_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "find_installed", lambda: [Finding(part, "1.0") for part in PARTS])
 
 
-def test_it_shows_what_works_and_what_confines_the_repl(run_program: RunCli) -> None:
-    program = "import os; os.environ['COLUMNS'] = '100'; from rlm_integrations.cli import main; main()"
-    done = run_program(program, "doctor", everything=True, warnings=None)
+def test_it_shows_what_works_and_what_confines_the_repl(run_cli: RunCli) -> None:
+    done = run_cli("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     capabilities = resolve_sandbox("auto").capabilities()
     assert f"Sandbox: {capabilities.name} (confines model-written code)" in done.stdout
