@@ -313,6 +313,23 @@ def test_a_wrong_question_and_context_are_refused_as_of_one_run() -> None:
         engine.run(QUESTION, [])
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("limit", [730, 1_000, 1_050])
+def test_runs_together_overshoot_a_limit_by_no_more_than_one_run_does(limit: int) -> None:
+    """By what was in flight, and by its last call: what a run overshoots is taken from the share of the next."""
+
+    def root(messages: Sequence[Message]) -> str:
+        return 'FINAL("x")' if "limit" in messages[-1].content else "```repl\nprint(1)\n```"
+
+    def spent(verify: Twice | None) -> int:
+        llm = ScriptedModel(always=root, usage=Usage(input_tokens=100))
+        engine = RLMEngine(llm, verify=verify, sandbox="monty", limits={"max_total_tokens": limit})
+        return engine.run(QUESTION, "text").usage.total_tokens
+
+    assert limit < spent(None) <= limit + 200
+    assert spent(Twice()) <= limit + 200
+
+
 @pytest.mark.parametrize(
     ("limits", "words"),
     [

@@ -85,6 +85,11 @@ def hash_seed(connection: sqlite3.Connection) -> int:
     return connection.execute("SELECT value FROM facts WHERE name = 'hash_seed'").fetchone()[0]
 
 
+def mark(connection: sqlite3.Connection) -> None:
+    """Write to the file without changing what it says."""
+    connection.execute(f"PRAGMA application_id = {_KIND}")
+
+
 def file_id(path: str) -> tuple[int, int] | None:
     """Which file the name means now; None where there is none."""
     try:

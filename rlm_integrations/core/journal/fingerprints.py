@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -12,8 +13,13 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.wire.calls import Call
 
 _BYTES = 16
+_COUNT = re.compile(r" and [0-9][0-9,]*+ sub-calls?+|[0-9][0-9,.]*+(?: ([a-z-]++))?+")
+"""A number, with what there are so many of; of sub-calls, the root LM is told where there are few."""
+_PLACE = ("batch", "index")
+"""Fields of a call that say where in a batch it stands."""
 
 
 def text_hash(*texts: str) -> str:
@@ -55,8 +61,35 @@ def question_hash(question: Question) -> str:
     return text_hash(question.text, *asked, *brought)
 
 
+def given_to(call: Call) -> tuple[dict[str, Any], int]:
+    """The fields of the call that say something, but for its place in a batch, and how long its texts are."""
+    given: dict[str, Any] = {}
+    chars = 0
+    for name in call.__match_args__:
+        value = getattr(call, name)
+        if value and name not in _PLACE:
+            given[name] = value
+            if isinstance(value, str):
+                chars += len(value)
+    return given, chars
+
+
+def given_hash(given: dict[str, Any]) -> str:
+    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in given.values()]
+    return text_hash(*given, *texts)
+
+
+def opening_hash(messages: Sequence[Message]) -> str:
+    """Numbers aside: limits, which the root LM is told, may be others when a run goes on."""
+    return text_hash(*[_COUNT.sub(_uncounted, message.content) for message in messages])
+
+
 def _add(digest: blake2b, texts: Iterable[str]) -> None:
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "little"))
         digest.update(encoded)
+
+
+def _uncounted(count: re.Match[str]) -> str:
+    return "" if count[0].startswith(" and ") else f"0 {(count[1] or '').removesuffix('s')}"

@@ -6,8 +6,6 @@ there were before.
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -16,7 +14,14 @@ from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.corpus.plain_values import plain
-from rlm_integrations.core.journal.fingerprints import message_texts, text_hash, value_hash
+from rlm_integrations.core.journal.fingerprints import (
+    given_hash,
+    given_to,
+    message_texts,
+    opening_hash,
+    text_hash,
+    value_hash,
+)
 from rlm_integrations.core.journal.rows import Row, differences, of_completion, of_step, to_completion, to_step
 from rlm_integrations.core.journal.run_journal import REFUSED, STEP, RunJournal
 from rlm_integrations.core.language_model import Completion, Message
@@ -29,12 +34,9 @@ from rlm_integrations.wire.steps import ReplLost, StepDone
 Say = Callable[[str], Awaitable[None]]
 """Tells the user of something that a replay came to."""
 
-_COUNT = re.compile(r" and [0-9][0-9,]*+ sub-calls?+|[0-9][0-9,.]*+(?: ([a-z-]++))?+")
-"""A number, with what there are so many of; of sub-calls, the root LM is told where there are few."""
-_LONG_CHARS = 20_000
+_SHORT_CHARS = 2_000
+"""Of a call whose texts are hashed with those of all others."""
 _ROOT = "root"
-_PLACE = ("batch", "index")
-"""Fields of a call that say where in a batch it stands."""
 
 
 class NodeJournal:
@@ -47,6 +49,8 @@ class NodeJournal:
         self._say = say
         self._within_known = within_known
         self._calls: Counter[str] = Counter()
+        self._unnamed: list[CallJournal] = []
+        """Calls whose path nobody has asked for yet, in the order in which the code made them."""
         self._replied: list[str] = []
         """Steps whose reply was asked for, as `step_of` names them."""
         self._last_call: int | None = None
@@ -92,11 +96,19 @@ class NodeJournal:
 
     async def call_below(self, path: str, iteration: int, call: Call) -> CallJournal:
         """The same, for one that another call comes to, whose path that is."""
-        given, chars = _given(call)
-        hashed = await off_loop(chars, _given_hash, given) if chars > _LONG_CHARS else _given_hash(given)
-        made = f"{path}{call.function} {hashed}"
-        self._calls[made] += 1
-        return CallJournal(self, iteration, f"{made}.{self._calls[made]}|")
+        given, chars = given_to(call)
+        hashed = None if chars <= _SHORT_CHARS else await off_loop(chars, given_hash, given)
+        made = CallJournal(self, iteration, f"{path}{call.function} ", given, hashed)
+        self._unnamed.append(made)
+        return made
+
+    def name_calls(self) -> None:
+        """Give each call its path. Equal ones are told apart by their order, so all are named that there are."""
+        for call in self._unnamed:
+            made = call.kind + (call.hashed or given_hash(call.given))
+            self._calls[made] = number = self._calls.get(made, 0) + 1
+            call.named = f"{made}.{number}|"
+        self._unnamed.clear()
 
     async def step_ended(self, iteration: int, outcome: StepDone | ReplLost) -> StepDone | ReplLost:
         """What the root LM is told of a step: what it was told before, where the step had ended before.
@@ -134,13 +146,20 @@ class NodeJournal:
 class Request:
     """One request to a model, to a tool or to a retriever: what came of it, and keeping what comes of it."""
 
-    def __init__(self, node: NodeJournal, iteration: int, key: str, *, caches: bool = False) -> None:
-        """`caches`: whether another run's reply will do, where the user wants that."""
-        self._caches = caches and node.run.settings.cache_sub_calls
-        self._node, self._run, self._iteration, self._key = node, node.run, iteration, key
+    def __init__(self, node: NodeJournal, iteration: int, key: str, call: CallJournal | None = None) -> None:
+        """`call` is the sub-call that it is to answer, if any; the key goes on from its path. For that another run's
+        reply will do too, where the user wants that.
+        """
+        self._caches = call is not None and node.run.settings.cache_sub_calls
+        self._node, self._run, self._iteration = node, node.run, iteration
+        self._call, self._end = call, key
         self._cache_as: str | None = None
         self.replayed = False
         """Whether it was answered from the journal."""
+
+    @property
+    def _key(self) -> str:
+        return self._end if self._call is None else self._call.path + self._end
 
     async def reply(self, messages: Sequence[Message] | None) -> Completion | None:
         """The reply that came before; None where there is none yet.
@@ -167,7 +186,8 @@ class Request:
         if cache_as is not None and unfinished(completion):
             cache_as = None
         try:
-            await self._run.keep(self._key, of_completion(completion) | self._beside(), cache_as=cache_as)
+            row = of_completion(completion) | self._beside()
+            await self._run.keep(self._key, row, cache_as=cache_as, alone=self._call is None)
         except JournalError as error:
             error.unkept = completion
             raise
@@ -216,7 +236,7 @@ class RootRequest(Request):
     def __init__(self, node: NodeJournal, iteration: int, key: str, messages: Sequence[Message]) -> None:
         super().__init__(node, iteration, key)
         self._shown = messages[-1].content
-        self._opening = _opening_hash(messages) if iteration == 1 else None
+        self._opening = opening_hash(messages) if iteration == 1 else None
 
     @property
     def shown(self) -> str | None:
@@ -245,12 +265,26 @@ class RootRequest(Request):
 class CallJournal:
     """One call of the code, with the requests that it comes to: one, or more where the first has no whole reply."""
 
-    def __init__(self, node: NodeJournal, iteration: int, path: str) -> None:
-        self.path = path
+    __slots__ = ("_node", "_requests", "_tools", "given", "hashed", "iteration", "kind", "named")
+
+    def __init__(
+        self, node: NodeJournal, iteration: int, kind: str, given: dict[str, Any], hashed: str | None = None
+    ) -> None:
+        """`kind` is what the paths of all calls of its function begin with, and `hashed` is of what it was given."""
         self.iteration = iteration
+        self.kind, self.given, self.hashed = kind, given, hashed
+        self.named: str | None = None
+        """Its path, once that was asked for."""
         self._node = node
         self._requests = 0
-        self._tools: dict[str, int] = {}
+        self._tools: dict[str, int] | None = None
+
+    @property
+    def path(self) -> str:
+        if self.named is None:  # nothing of it is known in a run that is new, until there is something to keep
+            self._node.name_calls()
+            assert self.named is not None
+        return self.named
 
     @property
     def refused(self) -> Row | None:
@@ -265,7 +299,7 @@ class CallJournal:
     def request(self) -> Request:
         """The next one that the call comes to."""
         self._requests += 1
-        return Request(self._node, self.iteration, f"{self.path}{self._requests}", caches=True)
+        return Request(self._node, self.iteration, str(self._requests), self)
 
     async def part(self, call: Call) -> CallJournal:
         """For a sub-call that the host makes to answer it."""
@@ -274,36 +308,10 @@ class CallJournal:
     def tool(self, name: str, arguments: Any) -> Request:
         """For a tool that the sub-LM calls while it answers."""
         made = f"{self.path}tool {value_hash([name, arguments])}"
-        number = self._tools[made] = self._tools.get(made, 0) + 1
+        tools = self._tools = self._tools or {}
+        number = tools[made] = tools.get(made, 0) + 1
         return Request(self._node, self.iteration, f"{made}.{number}")
 
     def child(self) -> NodeJournal:
         """That of the RLM which answers it."""
         return self._node.child(self)
-
-
-def _given(call: Call) -> tuple[dict[str, Any], int]:
-    """The fields of the call that say something, but for its place in a batch, and how long its texts are."""
-    given: dict[str, Any] = {}
-    chars = 0
-    for name in call.__match_args__:
-        value = getattr(call, name)
-        if value and name not in _PLACE:
-            given[name] = value
-            if isinstance(value, str):
-                chars += len(value)
-    return given, chars
-
-
-def _given_hash(given: dict[str, Any]) -> str:
-    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in given.values()]
-    return text_hash(*given, *texts)
-
-
-def _opening_hash(messages: Sequence[Message]) -> str:
-    """Numbers aside: limits, which the root LM is told, may be others when a run goes on."""
-    return text_hash(*[_COUNT.sub(_uncounted, message.content) for message in messages])
-
-
-def _uncounted(count: re.Match[str]) -> str:
-    return "" if count[0].startswith(" and ") else f"0 {(count[1] or '').removesuffix('s')}"

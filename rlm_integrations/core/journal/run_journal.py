@@ -62,6 +62,8 @@ class RunJournal:
         """Failures of steps that go on: by key."""
         self._cached: Counter[str] = Counter()
         self._entry_ids = itertools.count(max(claimed.last_entry, entry_ids(self._run)[0]) + 1)
+        self._turn: list[tuple[list[EntryRow], Told[None]]] | None = None
+        """What came in this turn of the loop after the first; None where nothing did yet."""
         self._failure: JournalError | None = None
         self._released = False
         self.has_ended = END in claimed.rows
@@ -97,7 +99,7 @@ class RunJournal:
     def describe(self, row: Row) -> None:
         """Keep what the run is about, once. Nothing waits for it."""
         if ABOUT not in self._found:
-            self._store.write([self._entry(ABOUT, row)])
+            self._write_soon([self._entry(ABOUT, row)])
 
     def seed(self, of: str) -> str:
         """What chance in the run comes from. Nobody who does not read the file can know it."""
@@ -115,9 +117,11 @@ class RunJournal:
         """Whether the end of the step was kept whose keys begin with that: what it asked for then is known."""
         return prefix in self._stepped
 
-    async def keep(self, key: str, row: Row, *, cache_as: str | None = None) -> None:
-        """It is in the file when this returns. Raises JournalError."""
-        await self._write([self._entry(key, row)])
+    async def keep(self, key: str, row: Row, *, cache_as: str | None = None, alone: bool = False) -> None:
+        """It is in the file when this returns, together with what else comes in this turn of the loop, where it does
+        not come `alone`. Raises JournalError.
+        """
+        await self._write([self._entry(key, row)], alone=alone)
         if cache_as is not None:
             kept = packed(encoded(row))
             insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
@@ -126,7 +130,7 @@ class RunJournal:
     def keep_with_step(self, step: str, key: str, row: Row) -> None:
         """Once the end of the step is kept whose keys begin with `step`: a kill before that forgets it."""
         if self.is_stepped(step):
-            self._store.write([self._entry(key, row)])
+            self._write_soon([self._entry(key, row)])
         else:
             self._waiting.append((key, row))
 
@@ -137,14 +141,14 @@ class RunJournal:
             rows += [self._entry(*waiting) for waiting in self._waiting if waiting[0].startswith(step)]
             self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
         self._stepped.add(step)
-        await self._write(rows)
+        await self._write(rows, alone=True)
 
     async def keep_end(self, row: Row) -> None:
         """What the run came to: an equal call is answered by it. Raises JournalError."""
         if self.has_ended:  # and was gone through again, for checks that may be others now
             self.has_ended = False
             await self.forget([END])
-        await self._write([self._entry(END, row)])
+        await self._write([self._entry(END, row)], by_thread=True)  # its REPL ends meanwhile, and it may be long
         self.has_ended = True
 
     async def forget(self, keys: list[str]) -> None:
@@ -178,36 +182,77 @@ class RunJournal:
         """The run has ended: the next who makes the call may have it. What is over its bounds is deleted."""
         if self._released:
             return
+        self._turn_over()
         try:
             with contextlib.suppress(sqlite3.Error):  # what was lost was told; who has a dead owner is free
-                await self._store.do(lambda file: self._let_go(file))
+                if self.settings.has_bounds or not self._store.do_now(self._let_go):
+                    await self._store.do(self._let_go)
         finally:
             self._give_back()
 
     def release_later(self) -> None:
         """The same, where the loop is closed over the run and nothing can be awaited."""
         if not self._released:
-            self._store.do_later(lambda file: self._let_go(file))
+            for rows, _ in self._turn or ():
+                self._store.write(rows)
+            self._store.do_later(self._let_go)
             self._give_back()
 
     def _let_go(self, file: sqlite3.Connection) -> None:
         release(file, self._store, self._run, ended=self.has_ended)
-        sweep(file, self._store, self.settings)
+        if self.settings.has_bounds:
+            sweep(file, self._store, self.settings)
 
     def _give_back(self) -> None:
         if not self._released:
             self._released = True
             give_back(self._store)
 
-    async def _write(self, rows: list[EntryRow]) -> None:
+    async def _write(self, rows: list[EntryRow], *, alone: bool = False, by_thread: bool = False) -> None:
         if self._failure is not None:
             raise JournalError(str(self._failure))
-        told: Told[None] = Told()
-        self._store.write(rows, told)
         try:
+            told: Told[None] = Told()
+            if by_thread:
+                self._store.write(rows, told)
+            elif alone or self._turn is None:
+                if not alone:
+                    self._turn = []
+                    told.get_loop().call_soon(self._turn_over)
+                if self._store.write_now(rows):
+                    return
+                self._store.write(rows, told)
+            else:
+                self._turn.append((rows, told))
             await told
         except sqlite3.Error as error:
             raise self._failed(error) from error
+
+    def _write_soon(self, rows: list[EntryRow]) -> None:
+        """Nobody waits for it, nor hears that it failed: the next one does who writes."""
+        with contextlib.suppress(sqlite3.Error):
+            if not self._store.write_now(rows):
+                self._store.write(rows)
+
+    def _turn_over(self) -> None:
+        """Keep together what came in one turn of the loop, after the first of it."""
+        turn, self._turn = self._turn, None
+        if not turn:
+            return
+        error: sqlite3.Error | None = None
+        written = False
+        try:
+            written = self._store.write_now([row for rows, _ in turn for row in rows])
+        except sqlite3.Error as problem:
+            error = problem
+        for rows, told in turn:
+            # Each goes on in a turn of its own, so that one that waits for another one in it is no deadlock.
+            if error is not None:
+                told.get_loop().call_soon(told.fail, error)
+            elif written:
+                told.get_loop().call_soon(told.tell, None)
+            else:
+                self._store.write(rows, told)
 
     def _entry(self, key: str, row: Row) -> EntryRow:
         return next(self._entry_ids), self._run, key, row, self.settings.contents

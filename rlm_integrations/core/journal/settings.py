@@ -60,6 +60,11 @@ class Journal:
         raise InvalidArgumentError(f'journal: {given} given; pass the name of a file ("runs.sqlite") or a Journal')
 
     @property
+    def has_bounds(self) -> bool:
+        """Whether runs are deleted at some time."""
+        return self.keep_days is not None or self.max_mb is not None
+
+    @property
     def file(self) -> str:
         """The absolute path, by which processes mean the same file."""
         return os.path.realpath(os.fspath(self.path))

@@ -1,10 +1,13 @@
-"""One journal's file, as this process has it open: a thread of its own does all the work, many rows at once."""
+"""One journal's file, as this process has it open. What takes microseconds is written where it comes up, while nobody
+else writes; a thread of its own does the rest, many rows at once.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
@@ -13,7 +16,8 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.file import file_id, hash_seed, open_file
 from rlm_integrations.core.journal.owners import Owners
 from rlm_integrations.core.journal.told import Told
-from rlm_integrations.core.journal.writing import EntryRow, Job, hand_over, in_transaction
+from rlm_integrations.core.journal.writer import Writer
+from rlm_integrations.core.journal.writing import EntryRow, Job, are_short, hand_over
 
 T = TypeVar("T")
 
@@ -41,25 +45,27 @@ class Keeper(Protocol):
 
 
 class Store:
-    """Open while a run uses it. The file is touched by its thread alone, so no event loop waits for a disk."""
+    """Open while a run uses it. Whatever may have to be waited for is its thread's: a disk, or others who write."""
 
     def __init__(self, path: str, before: threading.Thread | None, keeper: Keeper) -> None:
         """`before` is the thread of the last one that had the file, which may still be closing it."""
         self.path = path
         self.live: set[int] = set()
-        """Ids of the runs of this process that are going on. For the thread alone."""
+        """Ids of the runs of this process that are going on. For whoever works on the file."""
         self.owner = 0
-        """Its number among those that have worked on the file. For the thread, likewise."""
+        """Its number among those that have worked on the file. Likewise."""
         self.owners: Owners
         self.hash_seed = 0
         self.file_id: tuple[int, int] | None = None
         self.users = 0
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._undone: deque[Job] = deque()
+        """Those of them that the thread has not done yet: nothing goes past them."""
         self._before = before
         self._keeper = keeper
-        self._connection: sqlite3.Connection | None = None
+        self._writer: Writer | None = None
         self._at_work = threading.Lock()
-        """Held while the connection is used."""
+        """Held while the writer is used."""
         self.thread = threading.Thread(target=self._serve, name="rlm-journal", daemon=True)
         self.thread.start()
 
@@ -70,18 +76,47 @@ class Store:
         where it cannot be written, and what `work` raises before it changes anything.
         """
         told: Told[T] = Told()
-        self._jobs.put(Job((), told, work))
+        self._ask(Job((), told, work))
         return await told
+
+    def write_now(self, rows: Sequence[EntryRow]) -> bool:
+        """Keep the entries before this returns, on the caller's loop.
+
+        False, with nothing written, where that may take more than a fraction of a millisecond: then `write` them.
+        Raises sqlite3.Error where the file cannot be written.
+        """
+        return are_short(rows) and self._attempt(Job(rows))
+
+    def do_now(self, work: Callable[[sqlite3.Connection], Any]) -> bool:
+        """The same for other work of some microseconds, within a transaction: else have it done by `do`."""
+        return self._attempt(Job((), None, work))
+
+    def _ask(self, job: Job) -> None:
+        self._undone.append(job)
+        self._jobs.put(job)
+
+    def _attempt(self, job: Job) -> bool:
+        if self._undone or not self._at_work.acquire(blocking=False):
+            return False
+        try:
+            writer = self._writer
+            if writer is None or not writer.attempt(job):
+                return False
+            if writer.log_is_long:
+                self._ask(Job(()))
+            return True
+        finally:
+            self._at_work.release()
 
     def write(self, rows: Sequence[EntryRow], told: Told[None] | None = None) -> None:
         """Keep the entries, together with those of whoever else writes now. Who waits is told when they are in the
         file, or with what error they are not.
         """
-        self._jobs.put(Job(rows, told))
+        self._ask(Job(rows, told))
 
     def do_later(self, work: Callable[[sqlite3.Connection], Any]) -> None:
         """The same, for one who cannot wait: whether it was done is not told."""
-        self._jobs.put(Job((), None, work))
+        self._ask(Job((), None, work))
 
     def close(self) -> None:
         """Once all is done that was asked for."""
@@ -93,7 +128,7 @@ class Store:
         return self.file_id is not None and self.file_id != file_id(self.path)
 
     def is_live(self, run: int, owner: int | None) -> bool:
-        """Whether somebody works on the run, whose owner is written there. For the thread alone."""
+        """Whether somebody works on the run, whose owner is written there. For whoever works on the file."""
         if owner is None:
             return False
         return run in self.live if owner == self.owner else self.owners.is_alive(owner)
@@ -105,7 +140,7 @@ class Store:
         try:
             with self._at_work:
                 self._keeper.opens(self)
-                self._connection = self._opened()
+                self._writer = self._opened()
                 self.file_id = file_id(self.path)
         except BaseException as error:
             self._keeper.refused(self)
@@ -124,10 +159,9 @@ class Store:
     def before_fork(self) -> None:
         """Let go of the file, until `after_fork`: SQLite in a fork would take its parent's locks for its own."""
         self._at_work.acquire()
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     def after_fork(self) -> None:
         self._at_work.release()
@@ -135,22 +169,28 @@ class Store:
     def _perform(self, jobs: Sequence[Job]) -> None:
         with self._at_work:
             try:
-                if self._connection is None:
-                    self._connection = open_file(self.path)
+                if self._writer is None:
+                    self._writer = Writer(open_file(self.path))
             except BaseException as error:
                 for job in jobs:
                     job.error = error
             else:
-                in_transaction(self._connection, jobs)
+                self._writer.perform(jobs)
+        for _ in jobs:
+            self._undone.popleft()
         hand_over(jobs)
+        with self._at_work:
+            if self._writer is not None and self._writer.log_is_long:
+                self._writer.shorten_log()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self) -> Writer:
         connection = open_file(self.path)
         try:
             self.owners = Owners(f"{self.path}-owners")
             try:
                 self._join(connection)
                 self.hash_seed = hash_seed(connection)
+                return Writer(connection)
             except BaseException:
                 self.owners.close()
                 raise
@@ -160,7 +200,6 @@ class Store:
                 why = f"journal: {self.path!r} cannot be written ({error}); free space, or name another file"
                 raise InvalidArgumentError(why) from error
             raise
-        return connection
 
     def _join(self, connection: sqlite3.Connection) -> None:
         """Have a number that nobody has, and be alive under it."""

@@ -7,20 +7,24 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from rlm_integrations.core.journal.rows import Row, encoded, hash_of, packed
+from rlm_integrations.core.journal.rows import Row, encoded, hash_of, length_up_to, packed
 from rlm_integrations.core.journal.told import Told
 
 _INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 _ONE_MORE = ", (?, ?, ?, ?, ?)"
-_COLUMNS = 5
-_VALUES_AT_ONCE = 199 * _COLUMNS
-"""Of one statement, which old versions of SQLite give 999 at most."""
+_ROWS_AT_ONCE = 199
+"""In one statement, which old versions of SQLite give 999 values at most."""
+_SHORT_CHARS = 64_000
+"""Of rows that an event loop may wait for: to encode, pack and write them takes a millisecond at most."""
 
 Work = Callable[[sqlite3.Connection], Any]
 EntryRow = tuple[int, int, str, Row, bool]
 """Its id, the run, the key, what is kept, and whether as more than a hash."""
+_Stored = tuple[int, int, str, bytes, int]
+"""Its id, the run, the key, JSON or its hash, and bytes of the JSON."""
 
 
 @dataclass(slots=True)
@@ -42,18 +46,43 @@ class Job:
             self.told.fail(self.error)
 
 
-def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
-    """All in one. What cannot be written fails all of them."""
-    # Each statement is a turn of the interpreter's lock, for which the loop's thread may have to be waited for.
-    begun = False
+def are_short(rows: Sequence[EntryRow]) -> bool:
+    """Whether an event loop may wait until they are written, where nobody else writes."""
+    left = _SHORT_CHARS
+    for _, _, _, row, _ in rows:
+        left -= length_up_to(left, row)
+        if left < 0:
+            return False
+    return len(rows) <= _ROWS_AT_ONCE
+
+
+def _stored(rows: Sequence[EntryRow]) -> list[_Stored]:
+    """The rows as the file has them."""
+    made: list[_Stored] = []
+    for entry, run, key, row, contents in rows:
+        value = encoded(row)
+        made.append((entry, run, key, packed(value) if contents else hash_of(value), len(value)))
+    return made
+
+
+def _insert_all(connection: sqlite3.Connection, entries: Sequence[_Stored]) -> None:
+    """Each statement is a transaction of its own where none is going on."""
+    # Each statement is a turn of the interpreter's lock, for which another thread may have to be waited for.
+    for start in range(0, len(entries), _ROWS_AT_ONCE):
+        some = entries[start : start + _ROWS_AT_ONCE]
+        connection.execute(_INSERT + _ONE_MORE * (len(some) - 1), [*chain.from_iterable(some)])
+
+
+def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> int:
+    """All in one. What cannot be written fails all of them. Returns how many bytes the rows have."""
+    begun, written = False, 0
     try:
-        values, works = _taken_apart(jobs)
-        if works or len(values) > _VALUES_AT_ONCE:
+        entries = _stored([row for job in jobs for row in job.rows])
+        works = [(job, job.work) for job in jobs if job.work is not None]
+        if works or len(entries) > _ROWS_AT_ONCE:
             connection.execute("BEGIN IMMEDIATE")
             begun = True
-        for start in range(0, len(values), _VALUES_AT_ONCE):
-            some = values[start : start + _VALUES_AT_ONCE]
-            connection.execute(_INSERT + _ONE_MORE * (len(some) // _COLUMNS - 1), some)
+        _insert_all(connection, entries)
         for job, work in works:
             try:
                 job.result = work(connection)
@@ -63,24 +92,14 @@ def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
                 job.error = error
         if begun:
             connection.execute("COMMIT")
+        written = sum(len(value) for _, _, _, value, _ in entries)
     except BaseException as error:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
         for job in jobs:
             job.error = job.error or error
-
-
-def _taken_apart(jobs: Sequence[Job]) -> tuple[list[Any], list[tuple[Job, Work]]]:
-    """The values of all rows, one after the other, and the jobs that are other work."""
-    values: list[Any] = []
-    works: list[tuple[Job, Work]] = []
-    for job in jobs:
-        if job.work is not None:
-            works.append((job, job.work))
-        for entry, run, key, row, contents in job.rows:
-            value = encoded(row)
-            values += (entry, run, key, packed(value) if contents else hash_of(value), len(value))
-    return values, works
+    return written
 
 
 def hand_over(jobs: Sequence[Job]) -> None:
