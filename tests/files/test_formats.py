@@ -24,7 +24,8 @@ from pyarrow import parquet
 
 from rlm_integrations.files import converter as converting
 from rlm_integrations.files import reading, unpacking
-from rlm_integrations.files.conversion.parts import TableHead, TableRows
+from rlm_integrations.files.conversion import tables
+from rlm_integrations.files.conversion.parts import TableHead, TableRows, UnreadableError
 from rlm_integrations.files.conversion.tables import rows_of_csv
 from rlm_integrations.files.converter import Converter, NotConvertedError
 from rlm_integrations.files.report import FilesError
@@ -255,7 +256,6 @@ def test_rows_come_all_in_their_order_or_not_at_all(here: Here, read: Read) -> N
         ("a.csv", "words, and no table\nbut prose, with, commas\n", "row 1 has 3 cells, the first line 2"),
         ("a.csv", "one column\n1\n", "its first line names no columns"),
         ("a.csv", "a,b\n", "it has no rows"),
-        ("a.csv", "a,b\n" + "1,2\n" * 2_000_001, "more than 2,000,000 rows"),
         ("a.csv", 'a,b\n1,"two\n3,4\n5,6\n', "line 4: unexpected end of data"),
         ("a.csv", 'a,b\n1,"two\n3,"four\n', "line 3: ',' expected after '\"'"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', "line 2 is not JSON"),
@@ -269,6 +269,16 @@ def test_what_is_no_table_is_read_as_it_stands_and_that_is_said(
     assert by_id(texts) == {name: content}
     assert report.plain == {name}
     assert why in report.missed
+
+
+def test_a_table_has_so_many_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tables.MOST_ROWS == 2_000_000
+    monkeypatch.setattr(tables, "MOST_ROWS", 1_500)
+    _, *batches = rows_of_csv(b"a,b\n" + b"1,2\n" * 1_500, lambda _: None)
+    assert sum(len(batch.rows) for batch in batches if isinstance(batch, TableRows)) == 1_500
+    with pytest.raises(UnreadableError) as caught:
+        list(rows_of_csv(b"a,b\n" + b"1,2\n" * 1_501, lambda _: None))
+    assert caught.value.detail == "more than 1,500 rows"
 
 
 def test_cells_of_csv_are_numbers_where_all_of_their_column_are(here: Here, read: Read) -> None:

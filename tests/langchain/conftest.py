@@ -186,3 +186,20 @@ def process_ended() -> Callable[[int], Awaitable[None]]:
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture
+def run_program_without(run_program: Callable[..., Any]) -> Callable[[str, str], Any]:
+    """Runs code where a package is not installed: in a program that has yet to import it, and our modules over it."""
+
+    def run(missing: str, code: str) -> Any:
+        hide = f"""
+import sys
+for name in [*sys.modules]:
+    if f"{{name}}.".startswith(("{missing}.", "rlm_integrations.langchain.", "rlm_integrations.testing.langchain.")):
+        del sys.modules[name]
+sys.modules["{missing}"] = None
+"""
+        return run_program(hide + code, everything=True, warnings=None)
+
+    return run

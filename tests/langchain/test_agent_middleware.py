@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
-import sys
 from typing import Any, NotRequired
 
 import pytest
@@ -186,14 +184,13 @@ def test_wrong_arguments_are_refused_at_construction(arguments):
         RLMMiddleware(**arguments)
 
 
-def test_without_langchain_the_error_says_what_to_install_and_the_rest_works():
+def test_without_langchain_the_error_says_what_to_install_and_the_rest_works(run_program_without):
     code = (
-        "import sys; sys.modules['langchain'] = None\n"
         "from rlm_integrations.langchain import *\n"
         "print(RLMRunnable.__name__)\n"
         "from rlm_integrations.langchain import RLMMiddleware"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    ran = run_program_without("langchain", code)
     assert ran.stdout == f"{RLMRunnable.__name__}\n"
     assert "MissingExtraError: RLMMiddleware is for create_agent of the langchain package" in ran.stderr
     assert "pip install langchain" in ran.stderr

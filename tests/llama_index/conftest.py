@@ -99,7 +99,7 @@ def documents() -> list[Document]:
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def long_text() -> str:
     """120,000 characters whose lines are all different; the passphrase stands once."""
     lines = [f"Line {i:05d} of the ledger, entry {i * 7919 % 100_003}, kept by clerk {i % 37}." for i in range(2_000)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import re
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -20,7 +21,15 @@ from llama_index.core.node_parser import (
     TokenTextSplitter,
     get_leaf_nodes,
 )
-from llama_index.core.schema import ImageNode, IndexNode, MediaResource, NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.core.schema import (
+    BaseNode,
+    ImageNode,
+    IndexNode,
+    MediaResource,
+    NodeRelationship,
+    RelatedNodeInfo,
+    TextNode,
+)
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -38,9 +47,21 @@ def chunk(text: str, start: int, source: str = "s", **metadata: object) -> TextN
     )
 
 
+@pytest.fixture(scope="module")
+def long_text(long_text: str) -> str:
+    """A third of it: LlamaIndex's splitters take most of the time here."""
+    return long_text[:40_000]
+
+
+@cache
+def hierarchy(text: str, sizes: tuple[int, ...], overlap: int = 20) -> list[BaseNode]:
+    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[*sizes], chunk_overlap=overlap)
+    return parser.get_nodes_from_documents([Document(text=text, doc_id="ledger")])
+
+
 def test_the_default_splitter_is_undone_exactly(long_text):
     nodes = SentenceSplitter().get_nodes_from_documents([Document(text=long_text, doc_id="ledger")])
-    assert len(nodes) > 20
+    assert len(nodes) > 10
     assert sum(len(node.text) for node in nodes) > 1.1 * len(long_text)
     (merged,) = merge_nodes(nodes)
     assert merged.document.id == "ledger"
@@ -71,14 +92,12 @@ def test_chunks_that_overlap_by_more_than_half_are_put_together_exactly(long_tex
 
 
 def test_a_hierarchy_of_nodes_counts_once(long_text):
-    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[2048, 512, 128])
-    nodes = parser.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")])
+    nodes = hierarchy(long_text, (2048, 512, 128))
     assert [merged.document.text for merged in merge_nodes(nodes)] == [long_text]
 
 
 def test_leaves_find_their_place_through_ancestors_that_are_no_part_of_the_corpus(long_text):
-    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[2048, 512, 128])
-    nodes = parser.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")])
+    nodes = hierarchy(long_text, (2048, 512, 128))
     leaves = get_leaf_nodes(nodes)
     (merged,) = merge_nodes(leaves, {node.node_id: node for node in nodes})
     assert (merged.document.id, merged.document.text) == ("ledger", long_text)
@@ -86,10 +105,9 @@ def test_leaves_find_their_place_through_ancestors_that_are_no_part_of_the_corpu
 
 
 @pytest.mark.parametrize("overlap", [0, 20])
-@pytest.mark.parametrize("sizes", [[2048, 512], [2048, 512, 128]])
+@pytest.mark.parametrize("sizes", [(2048, 512), (2048, 512, 128)])
 def test_leaves_without_their_ancestors_count_once(long_text, sizes, overlap):
-    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=sizes, chunk_overlap=overlap)
-    leaves = get_leaf_nodes(parser.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")]))
+    leaves = get_leaf_nodes(hierarchy(long_text, sizes, overlap))
     if overlap:
         (merged,) = merge_nodes(leaves)
         assert (merged.document.id, merged.document.text, merged.guesses) == ("ledger", long_text, 0)
@@ -102,8 +120,7 @@ def test_leaves_without_their_ancestors_count_once(long_text, sizes, overlap):
 
 
 def test_leaves_without_ancestors_in_another_order_are_never_glued_together_and_doubt_is_told(long_text):
-    parser = HierarchicalNodeParser.from_defaults(chunk_sizes=[2048, 512])
-    leaves = get_leaf_nodes(parser.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")]))
+    leaves = get_leaf_nodes(hierarchy(long_text, (2048, 512)))
     for number in range(20):
         some = random.Random(number).sample(leaves, 12)
         assert all(part.document.text in long_text for part in merge_nodes(some))
@@ -329,7 +346,7 @@ SENTENCES = " ".join(f"Sentence {n} says {n * n}.{chr(10) * (n % 7 // 5)}" for n
 def test_every_splitter_is_undone(parser):
     document = Document(text=SENTENCES, doc_id="d", metadata={"page": 1})
     nodes = parser.get_nodes_from_documents([document])
-    assert len(nodes) > 20
+    assert len(nodes) > 10
     (merged,) = merge_nodes(nodes)
     assert (merged.document.id, merged.document.text, merged.document.metadata) == ("d", SENTENCES, {"page": 1})
 

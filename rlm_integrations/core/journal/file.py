@@ -8,6 +8,7 @@ import os
 import secrets
 import sqlite3
 import time
+from functools import cache
 
 from rlm_integrations.core.errors import InvalidArgumentError
 
@@ -189,7 +190,7 @@ def _make_tables(connection: sqlite3.Connection) -> None:
             for statement in (_RENEWED if version else _TABLES + _ENTRIES).split(";\n"):
                 connection.execute(statement)
             if not version:
-                connection.execute("INSERT INTO facts VALUES ('hash_seed', ?)", (secrets.randbelow(2**32 - 1) + 1,))
+                connection.execute("INSERT INTO facts VALUES ('hash_seed', ?)", (_new_seed(),))
                 connection.execute("INSERT INTO facts VALUES ('owners', 0)")
                 connection.execute(f"PRAGMA application_id = {_KIND}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
@@ -198,6 +199,12 @@ def _make_tables(connection: sqlite3.Connection) -> None:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
+
+
+@cache
+def _new_seed() -> int:
+    """One for all files that a process makes: REPLs of one seed share a helper, which is slow to start."""
+    return secrets.randbelow(2**32 - 1) + 1
 
 
 def _foreign(path: str) -> InvalidArgumentError:

@@ -452,3 +452,9 @@ print(len(sub.requests), engine.run("?").trace.journal)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.split("\n")[:2] == ["1", "1 finished"]
     assert json.dumps(rows(path, "SELECT count(*), sum(ended) FROM runs")) == "[[2, 2]]"
+
+
+def test_new_journals_of_one_process_have_sets_in_one_order_so_that_their_repls_share_a_helper(tmp_path: Path) -> None:
+    code = "```repl\nFINAL(' '.join({f'word {n}' for n in range(50)}))\n```"
+    first, second = (Models(code).engine(tmp_path / name).run("?", "text").answer for name in ("a", "b"))
+    assert first == second
