@@ -12,7 +12,7 @@ import itertools
 import os
 from _queue import SimpleQueue
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_CHANNEL, EXIT_MEMORY
@@ -39,11 +39,9 @@ _Reply = tuple[int, dict[str, Any]]
 class WorkerPort:
     """Implements `HostPort`. Created in the main thread, which alone is interrupted."""
 
-    def __init__(self, incoming: int, outgoing: int, at_end: Callable[[], None] | None = None) -> None:
-        """`incoming` and `outgoing` are descriptors, of one socket or of two pipes. `at_end` is called before the
-        process ends because the host did.
-        """
-        self._incoming, self._outgoing, self._at_end = incoming, outgoing, at_end
+    def __init__(self, channel: int) -> None:
+        """`channel` is the descriptor of a socket."""
+        self._channel = channel
         self._main_thread = _ident()
         self._send_lock = _allocate_lock()
         self._ids = itertools.count(1)
@@ -127,15 +125,15 @@ class WorkerPort:
         with self._send_lock:
             try:
                 for frame in frames:
-                    write_frame(self._outgoing, frame)
+                    write_frame(self._channel, frame)
             except OSError:
-                self._end(EXIT_CHANNEL)
+                _exit(EXIT_CHANNEL)
 
     def _read(self) -> None:
         """The reader thread: gives each message of the host to whoever waits for it."""
         status = EXIT_BROKEN
         try:
-            while (body := read_frame(self._incoming)) is not None:
+            while (body := read_frame(self._channel)) is not None:
                 message = decode(body)
                 if message["t"] == "step":
                     self._steps.put(message)
@@ -150,13 +148,7 @@ class WorkerPort:
         except MemoryError:
             status = EXIT_MEMORY
         finally:
-            self._end(status)
-
-    def _end(self, status: int) -> NoReturn:
-        """End this process, and before that what `at_end` ends."""
-        if self._at_end is not None:
-            self._at_end()
-        _exit(status)
+            _exit(status)
 
     def _deliver(self, id_: int, message: dict[str, Any]) -> None:
         waiter = self._waiting.pop(id_, None)
