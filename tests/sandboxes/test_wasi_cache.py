@@ -106,6 +106,89 @@ def test_a_run_where_there_is_no_fork_no_process_group_and_a_path_with_spaces(tm
     assert str(package) in done.stdout
 
 
+# Root becomes an ordinary user in it, so it is a program.
+ORDINARY = f"""
+import os, shutil, stat, sys, tempfile
+from pathlib import Path
+from rlm_integrations.engine import RLMEngine
+from rlm_integrations.sandboxes.wasi import cache
+from rlm_integrations.testing import ScriptedModel
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from other_machine import NOBODY, become_nobody, libc, prove_nobody
+
+def answer():
+    "Of a run, or in what words it failed."
+    script = ["```repl\\nFINAL(llm_query('q') + str(len(context)))\\n```"]
+    try:
+        sub, limits = ScriptedModel(["re "]), {{"inline_chars": 0}}
+        return RLMEngine(ScriptedModel(script), sub_llm=sub, sandbox="wasi", limits=limits).run("?", "é" * 12).answer
+    except Exception as error:
+        return f"{{type(error).__name__}}: {{error}}"
+
+with tempfile.TemporaryDirectory() as made:
+    kept = Path(made, "Bücher & Räume", "rlm-integrations")
+    kept.mkdir(parents=True)
+    shutil.copyfile(sys.argv[1], kept / Path(sys.argv[1]).name)
+    for each in (made, kept.parent, kept, *kept.iterdir()):
+        os.chown(each, NOBODY, NOBODY)
+        os.chmod(each, 0o700)
+    child = os.fork()
+    if child:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    become_nobody()
+    prove_nobody()
+    libc.prctl(38, 1, 0, 0, 0)
+    os.environ["XDG_CACHE_HOME"] = str(kept.parent)
+    print(answer())
+    del os.environ["XDG_CACHE_HOME"]
+    for home in ("/root", "/usr", None):
+        os.environ.pop("HOME", None)
+        if home:
+            os.environ["HOME"] = home
+        print(answer())
+    Path.home = staticmethod(lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    print(answer(), flush=True)
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can become another user")
+def test_an_ordinary_user_runs_it_with_no_rights_and_where_nothing_can_be_kept_is_told_what_to_do():
+    program = [sys.executable, "-W", "ignore", "-c", ORDINARY, str(cache.compiled_path())]
+    environment = {name: value for name, value in os.environ.items() if name != cache.FOLDER_VARIABLE}
+    environment |= {"PYTHONPATH": str(component.PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer, *refusals = done.stdout.splitlines()
+    assert answer == "re 12"
+    assert len(refusals) == 4
+    for words in refusals:
+        assert words.startswith("Sandbox"), words
+        assert words.endswith(f"name another one by the variable {cache.FOLDER_VARIABLE}"), words
+
+
+COMPILING = f"""
+import os, sys, warnings
+from rlm_integrations.sandboxes.wasi import cache
+warnings.simplefilter("ignore")
+os.environ[{cache.FOLDER_VARIABLE!r}] = sys.argv[1]
+cache.compiled_component()
+"""
+
+
+async def test_a_host_that_is_killed_amid_compiling_leaves_no_process_and_no_file(
+    start_program, tmp_path, children, alive, until
+):
+    tmp_path.chmod(0o700)
+    host = start_program(COMPILING, tmp_path, fresh=True)
+    await until(lambda: bool(children(host.process.pid)) and bool(list(tmp_path.iterdir())))
+    compilers = children(host.process.pid)
+    host.process.kill()
+    await until(lambda: not any(map(alive, compilers)) and not list(tmp_path.iterdir()))
+
+
 def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "file" / "cache"))

@@ -148,3 +148,24 @@ def test_a_worker_that_cannot_be_started_says_why(monkeypatch, settings):
     monkeypatch.setattr("sys.executable", "/no/such/python")
     with pytest.raises(SandboxError, match="/no/such/python"):
         open_worker.open_worker(Corpus.of(None), settings(), ())
+
+
+def test_a_fork_of_a_host_has_workers_of_its_own_and_leaves_those_of_its_parent(run_program):
+    ended = run_program(
+        """
+import os
+from rlm_integrations import RLMEngine
+from rlm_integrations.testing import ScriptedModel
+
+def run():
+    script = ["```repl\\nFINAL(len(context))\\n```"]
+    return RLMEngine(ScriptedModel(script), sandbox="wasi", limits={"inline_chars": 0}).run("?", "twelve chars").answer
+
+assert run() == "12"
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+print(run(), flush=True)
+""",
+        fresh=True,
+    )
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("12\n12\n", "", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -72,9 +73,8 @@ class WasiSandbox:
     def capabilities(self) -> Capabilities:
         """What wasmtime keeps from the code. Raises SandboxUnavailableError for a component that is stale."""
         compiled = compiled_path()
-        kept = (
-            f"kept in {compiled}" if compiled.exists() else "to be compiled by the first run, which takes some seconds"
-        )
+        is_there = os.path.exists(compiled)  # False, too, where this user may not look
+        kept = f"kept in {compiled}" if is_there else "to be compiled by the first run, which takes some seconds"
         tried = _TRIED.get(sys.platform, f"; not tried by its authors on {sys.platform}")
         layers = {
             "WebAssembly": f"CPython 3.14 below wasmtime {version('wasmtime')}, in a process of its own: two clocks, "

@@ -92,8 +92,9 @@ class WasiProcess:
 
     def abandon(self) -> None:
         """Leave it to the process that started it, of which this one is a fork."""
-        self._process.returncode = self._status = 0
-        self._close()
+        if self._status is None:
+            self._process.returncode = self._status = 0
+            self._close()
 
     def _close(self) -> None:
         with contextlib.suppress(OSError):
