@@ -228,5 +228,19 @@ def test_capabilities_say_where_it_is_kept(monkeypatch, tmp_path):
     assert str(cache.compiled_path()) in found.layers["component"]
     monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path))
     assert "to be compiled by the first run" in WasiSandbox().capabilities().layers["component"]
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert "not tried by its authors on macOS" in WasiSandbox().capabilities().layers["WebAssembly"]
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "words"),
+    [
+        ("linux", "x86_64", ""),
+        ("linux", "aarch64", "; not tried by its authors on Linux (aarch64)"),
+        ("darwin", "arm64", "; not tried by its authors on macOS (arm64)"),
+        ("win32", "AMD64", "; not tried by its authors on Windows (AMD64)"),
+    ],
+)
+def test_a_machine_that_nobody_has_tried_is_told(monkeypatch, tmp_path, system, machine, words):
+    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert WasiSandbox().capabilities().layers["WebAssembly"].endswith(f"all that the code can reach{words}")

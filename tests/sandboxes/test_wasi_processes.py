@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +124,13 @@ async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program,
         assert host.stdout.readline() == "asked\n"
     host.process.kill()
     await until(lambda: not any(map(alive, pids)))
+
+
+async def test_sessions_share_the_memory_that_they_begin_with(open_wasi):
+    """What wasmtime does where the image of it is dense: else each session has a copy, which is most of what it takes."""
+    session = await open_wasi()
+    maps = Path(f"/proc/{session.repl.pid}/maps").read_text().splitlines()
+    assert [line for line in maps if " rw-p " in line and line.endswith(".cwasm")]
 
 
 async def test_a_spare_takes_the_next_session(open_wasi, until):
