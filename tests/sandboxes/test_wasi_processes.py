@@ -127,7 +127,7 @@ async def test_nothing_outlives_a_host_that_is_killed_amid_a_step(start_program,
 
 
 async def test_sessions_share_the_memory_that_they_begin_with(open_wasi):
-    """What wasmtime does where the image of it is dense: else each session has a copy, which is most of what it takes."""
+    """As wasmtime does where its image is dense: else each has a copy, which is most of what it takes."""
     session = await open_wasi()
     maps = Path(f"/proc/{session.repl.pid}/maps").read_text().splitlines()
     assert [line for line in maps if " rw-p " in line and line.endswith(".cwasm")]
