@@ -81,6 +81,7 @@ SCALE_ROWS = (
     ScaleRow("documents", ("-", "-", "20 MB" if sys.version_info >= (3, 12) else "160 MB")),
     ScaleRow("children", ("-", "2 plain runs", "-"), script="children.py"),
     ScaleRow("journal", ("0.20 ms", "-", "5 %", "-", "-"), 0, "journal.py"),
+    ScaleRow("wasi", ("-", "30 ms", *("-",) * 15), 0, "wasi.py"),
     ScaleRow("quiet", ("-",), 100, "busy_loop.py"),
     *(
         ScaleRow(name, ("100 ms",), 100, "busy_loop.py")

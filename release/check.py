@@ -48,7 +48,6 @@ OpenAIModel("m", base_url="http://127.0.0.1:9/v1", api_key="none")
     "cli": 'import sys\nfrom rlm_integrations.cli import main\nsys.argv = ["rlm-integrations", "doctor"]\nmain()',
     "otel": "from rlm_integrations.otel import instrument\ninstrument()\n" + RUN,
     "wasi": RUN.replace("]))", ']), sandbox="wasi")', 1),
-    "monty": RUN.replace("]))", ']), sandbox="monty")', 1),
 }
 """What each extra is for, as a program. One without a row is installed, and a run made."""
 

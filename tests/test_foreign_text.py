@@ -617,7 +617,6 @@ NO_HOST = {
     "rlm_integrations.repl.": "runs in the confined worker; the host uses `bounded_repr` of it, which has no pattern",
     "rlm_integrations.testing.": "for tests",
     "rlm_integrations.demo.": "reads the demo's own data",
-    "rlm_integrations.sandboxes.monty.": "its worker reads code in a process of its own",
     "rlm_integrations.sandboxes.wasi_guest.": "runs in the component",
     "rlm_integrations.sandboxes.wasi_worker.": "runs in a process of its own, and has no pattern",
     "rlm_integrations.sandboxes.process_worker.": "runs in the helper, over text of its own",

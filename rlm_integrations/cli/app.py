@@ -287,7 +287,7 @@ def demo(
         bool, typer.Option("-y", "--yes", help="Spend what a real model costs without being asked.")
     ] = False,
     sandbox: Annotated[
-        str, typer.Option(help="What confines the model's code: auto, process, wasi, monty or unconfined.")
+        str, typer.Option(help="What confines the model's code: auto, process, wasi or unconfined.")
     ] = "auto",
 ) -> None:
     """See a whole run over 40 MB of a log, without a key: a script plays the model.

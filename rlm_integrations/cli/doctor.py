@@ -22,7 +22,6 @@ from rlm_integrations.testing import ScriptedModel
 
 _INSTEAD = {
     "wasi": "It runs Python in WebAssembly, without numpy, pandas and some modules, which the root LM is told of",
-    "monty": "It runs a subset of Python, which the root LM is told of",
 }
 _NOT_CLOSED = (
     "Not closed: another process of this machine that is in league with the code can be told of the documents by "
@@ -70,9 +69,8 @@ def _examine_sandbox(console: TerminalConsole) -> list[tuple[bool, str]]:
     """Show what confines the code, and say whether it does."""
     name, found = "auto", _capabilities("auto")
     not_process = _capabilities("process")
-    for other in ("wasi", "monty"):
-        if isinstance(found, str) and not isinstance(there := _capabilities(other), str):
-            name, found = other, there
+    if isinstance(found, str) and not isinstance(wasi := _capabilities("wasi"), str):
+        name, found = "wasi", wasi
     if isinstance(found, str):
         console.print(sentence(f"Sandbox: none. {found}"))
         return [(False, "nothing confines model-written code here")]

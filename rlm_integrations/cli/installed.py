@@ -35,7 +35,6 @@ PARTS = (
     Part("llama-index-core", "llama-index", "rlm_integrations.llama_index"),
     Part("openai", "openai", "rlm_integrations.openai"),
     Part("wasmtime", "wasi", "wasmtime"),
-    Part("pydantic-monty", "monty", "pydantic_monty"),
     Part("ray", "ray", "rlm_integrations.ray"),
 )
 

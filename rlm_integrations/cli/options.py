@@ -48,7 +48,7 @@ Price = Annotated[
 ]
 SubPrice = Annotated[str | None, typer.Option(metavar="IN,OUT", help="The same for --sub-model.")]
 MaxInputTokens = Annotated[int | None, typer.Option(min=1, help="The models' window in tokens, if it is small.")]
-Sandbox = Annotated[str, typer.Option(help="What confines the model's code: auto, process, wasi, monty or unconfined.")]
+Sandbox = Annotated[str, typer.Option(help="What confines the model's code: auto, process, wasi or unconfined.")]
 Protocol = Annotated[
     str, typer.Option(help="How the root LM hands over code: fence, in its text, or tool, by native tool calls.")
 ]

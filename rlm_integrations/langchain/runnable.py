@@ -75,7 +75,7 @@ class RLMRunnable(
         limits: An RLMLimits or a dict of some of its fields. `max_concurrency` of a call's config lowers the one here.
         prices: What tokens cost, which `max_cost_usd` needs: `{"llm": {"input_price": 1.25, "output_price": 10.0}}` in
             US dollars per million tokens, "sub_llm" likewise, or "reported" for a model, as of RLMEngine.
-        sandbox: "auto", "process", "wasi", "monty", "unconfined" or a Sandbox, as of RLMEngine.
+        sandbox: "auto", "process", "wasi", "unconfined" or a Sandbox, as of RLMEngine.
         tools: Functions and LangChain tools that the code in the REPL may call. They run outside of the sandbox. Those
             that a LangGraph run gives something (`ToolRuntime`, `InjectedState`, `InjectedStore`) need to be in one.
         sub_tools: The same, for the sub-LMs alone, which call them natively (`bind_tools`); the root LM sees replies.

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 from rlm_integrations.core.errors import InvalidArgumentError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
-from rlm_integrations.sandboxes.monty import sandbox as monty
 from rlm_integrations.sandboxes.wasi import sandbox as wasi
 
 if TYPE_CHECKING:
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 
 _CONTRACT = ("open", "capabilities", "modules", "subset")
+_NO_MONTY = (
+    "sandbox: 'monty' is gone; pass sandbox='wasi' (pip install \"rlm-integrations[wasi]\"), Python in WebAssembly"
+)
 
 
 def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
     """The sandbox of a name, or the Sandbox that was passed.
 
-    "auto": the strongest that works here: "process", else "wasi" (Python in WebAssembly) or "monty" (a subset of
-    Python), where one is installed.
+    "auto": the strongest that works here: "process", else "wasi" (Python in WebAssembly), where it is installed.
     "unconfined": the process sandbox with this user's rights. Raises SandboxUnavailableError where this machine cannot
-    confine, MissingExtraError for a "wasi" or "monty" that is not
-    installed, InvalidArgumentError for anything else, with the
+    confine, MissingExtraError for a "wasi" that is not installed, InvalidArgumentError for anything else, with the
     names of what an object of one's own lacks.
     """
     if isinstance(sandbox, str):
@@ -35,16 +35,16 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
             return _process_sandbox()
         if sandbox == "wasi":
             return wasi.WasiSandbox()
-        if sandbox == "monty":
-            return monty.MontySandbox()
         if sandbox == "unconfined":
             return _unconfined_sandbox()
+    if sandbox == "monty":
+        raise InvalidArgumentError(_NO_MONTY)
     missing = [name for name in _CONTRACT if not hasattr(sandbox, name)]
     if not missing and not isinstance(sandbox, str):
         return sandbox
     lacks = f" (it has no {', '.join(missing)})" if len(missing) < len(_CONTRACT) else ""
     raise InvalidArgumentError(
-        f"sandbox: {sandbox!r} is not one{lacks}; pass 'auto', 'process', 'wasi', 'monty', 'unconfined' or an object "
+        f"sandbox: {sandbox!r} is not one{lacks}; pass 'auto', 'process', 'wasi', 'unconfined' or an object "
         "that implements rlm_integrations.core.sandbox.Sandbox"
     )
 
@@ -53,9 +53,8 @@ def _strongest() -> Sandbox:
     try:
         return _process_sandbox()
     except SandboxUnavailableError:
-        for is_usable, sandbox in ((wasi.is_usable, wasi.WasiSandbox), (monty.is_installed, monty.MontySandbox)):
-            if is_usable():
-                return sandbox()
+        if wasi.is_usable():
+            return wasi.WasiSandbox()
         raise
 
 

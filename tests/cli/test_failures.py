@@ -163,7 +163,7 @@ def test_a_fault_of_the_program_is_one_line_that_says_where(capsys: pytest.Captu
     ("message", "shown"),
     [
         ("question: is empty; pass one", "--question: is empty; pass one"),
-        ("no sandbox; pass sandbox='monty' or sandbox=\"x\"", 'no sandbox; pass --sandbox monty or sandbox="x"'),
+        ("no sandbox; pass sandbox='wasi' or sandbox=\"x\"", 'no sandbox; pass --sandbox wasi or sandbox="x"'),
         ("max_iterations=0: too few", "max_iterations=0: too few"),
         ("max_input_tokens=32_000 is it", "--max-input-tokens 32_000 is it"),
     ],

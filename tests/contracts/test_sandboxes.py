@@ -26,16 +26,6 @@ if re.error.__name__ == "error":  # before 3.13
         "its Python is 3.14, where re.error is PatternError"
     )
 
-GAPS_OF_MONTY = {
-    "test_a_bad_call_is_an_error_that_says_so[raise SystemExit(3)]": (
-        "the VM calls an exception of its own to raise it an internal error; exit(3) is understood"
-    ),
-    "test_a_step_shows_a_passage_once": "what the VM prints is text, which no longer knows where it stood",
-    "test_too_much_memory_raises_and_the_session_survives[tiny objects]": (
-        "where a table of the VM grows past the limit, the VM ends and the session with it"
-    ),
-}
-
 
 class TestProcess(SandboxContract):
     @pytest.fixture
@@ -52,17 +42,6 @@ class TestWasi(SandboxContract):
     @pytest.fixture
     def sandbox(self, wasi_component: None) -> Sandbox:
         return resolve_sandbox("wasi")
-
-    def kill(self, repl: Any) -> None:
-        os.kill(repl.pid, signal.SIGKILL)
-
-
-class TestMonty(SandboxContract):
-    gaps = GAPS_OF_MONTY
-
-    @pytest.fixture
-    def sandbox(self) -> Sandbox:
-        return resolve_sandbox("monty")
 
     def kill(self, repl: Any) -> None:
         os.kill(repl.pid, signal.SIGKILL)

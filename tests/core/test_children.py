@@ -51,7 +51,7 @@ def all_calls(trace: RLMTrace) -> list[Any]:
     return [call for node in trace.tree() for execution in node.executions for call in execution.sub_calls]
 
 
-@pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
+@pytest.mark.parametrize("sandbox", ["process", "wasi"])
 def test_both_sandboxes_have_children(sandbox: str) -> None:
     code = (
         "a = rlm_query('?', 'plot-3')\ngot = [a, *rlm_query_batched([('?', context[4]), ('?', search('rent is 50 '))])]"

@@ -95,7 +95,7 @@ def test_rows_are_told_from_what_a_call_brought_beside_them(held: bool) -> None:
     assert run(twice, code) == f"{count + 2} {count} {count * (count - 1) // 2}"
 
 
-@pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
+@pytest.mark.parametrize("sandbox", ["process", "wasi"])
 def test_chunks_and_sub_calls_read_a_row_once(sandbox: str) -> None:
     code = """
 (chunk,) = chunks()

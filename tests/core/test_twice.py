@@ -323,7 +323,7 @@ def test_runs_together_overshoot_a_limit_by_no_more_than_one_run_does(limit: int
 
     def spent(verify: Twice | None) -> int:
         llm = ScriptedModel(always=root, usage=Usage(input_tokens=100))
-        engine = RLMEngine(llm, verify=verify, sandbox="monty", limits={"max_total_tokens": limit})
+        engine = RLMEngine(llm, verify=verify, limits={"max_total_tokens": limit})
         return engine.run(QUESTION, "text").usage.total_tokens
 
     assert limit < spent(None) <= limit + 200

@@ -144,7 +144,7 @@ def test_it_shows_code_what_it_printed_sub_calls_citations_and_what_to_do_next(
     assert piped.stdout.splitlines()[-2].strip() == "rlm-integrations demo --live"
 
 
-@pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
+@pytest.mark.parametrize("sandbox", ["process", "wasi"])
 def test_in_every_sandbox_the_answer_is_the_truth(sandbox: str, small: DeliveryLog) -> None:
     found = rows(shown(small, scripted(), sandbox=sandbox, width=100))
     for name, value in small.truth.items():

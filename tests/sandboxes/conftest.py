@@ -1,4 +1,4 @@
-"""REPLs of the process sandbox, answered by a scripted host."""
+"""REPLs of the process sandbox and of WASI, answered by a scripted host; and what is left of them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 from rlm_integrations.sandboxes.wasi.spare import spares
 from rlm_integrations.wire.settings import ReplSettings
 
@@ -36,6 +37,34 @@ async def open_session(settings: Callable[..., ReplSettings], attach: Attach) ->
     yield open_
     for repl in opened:
         await repl.close()
+
+
+@pytest.fixture
+async def open_wasi(settings: Callable[..., ReplSettings], attach: Attach) -> AsyncIterator[OpenSession]:
+    """The same in the WASI sandbox."""
+    opened: list[Repl] = []
+
+    async def open_(context: Any = None, **changes: Any) -> Any:
+        answer = {"answer": changes.pop("answer")} if "answer" in changes else {}
+        opened.append(await WasiSandbox().open(Corpus.of(context), settings(**changes)))
+        return attach(opened[-1], **answer)
+
+    yield open_
+    for repl in opened:
+        await repl.close()
+
+
+@pytest.fixture
+def alive() -> Callable[[int], bool]:
+    """Whether a process runs; one that has ended and was not reaped does not."""
+
+    def is_alive(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    return is_alive
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
-@pytest.fixture(params=["process", "wasi", "monty"])
+@pytest.fixture(params=["process", "wasi"])
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     return resolve_sandbox(request.param)
 

@@ -49,7 +49,6 @@ async def test_unconfined_runs_with_a_warning_and_with_this_users_rights(setting
 def test_a_machine_that_cannot_confine_is_refused_with_a_remedy(name, monkeypatch):
     monkeypatch.setattr(seccomp, "why_unavailable", lambda: "it needs Linux, and this is Darwin")
     monkeypatch.setattr(choose.wasi, "is_installed", lambda: False)
-    monkeypatch.setattr(choose.monty, "is_installed", lambda: False)
     with pytest.raises(SandboxUnavailableError) as caught:
         resolve_sandbox(name)
     message = str(caught.value)
@@ -66,19 +65,18 @@ def test_auto_takes_wasi_where_the_process_sandbox_cannot_run(monkeypatch):
     assert "CPython 3.14 below wasmtime" in capabilities.layers["WebAssembly"]
 
 
-def test_auto_takes_monty_where_wasi_cannot_run_either(monkeypatch):
-    monkeypatch.setattr(seccomp, "why_unavailable", lambda: "it needs Linux, and this is Darwin")
-    monkeypatch.setattr(choose.wasi, "is_installed", lambda: False)
-    capabilities = resolve_sandbox("auto").capabilities()
-    assert (capabilities.name, capabilities.confined) == ("monty", True)
-    assert "a subset of Python" in capabilities.layers["language VM"]
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wasmtime", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "rlm-integrations\[wasi\]"'):
+        resolve_sandbox("wasi")
 
 
-@pytest.mark.parametrize(("module", "extra"), [("wasmtime", "wasi"), ("pydantic_monty", "monty")])
-def test_a_missing_extra_is_named(monkeypatch, module, extra):
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf'pip install "rlm-integrations\[{extra}\]"'):
-        resolve_sandbox(extra)
+def test_a_sandbox_that_was_there_once_is_refused_with_what_to_pass_instead():
+    with pytest.raises(
+        InvalidArgumentError,
+        match=r"^sandbox: 'monty' is gone; pass sandbox='wasi' \(pip install \"rlm-integrations\[wasi\]\"\)",
+    ):
+        resolve_sandbox("monty")
 
 
 def test_unconfined_without_linux_is_refused(monkeypatch):
@@ -135,7 +133,9 @@ def test_a_sandbox_of_ones_own_without_all_of_the_contract_is_told_what_is_missi
 
 @pytest.mark.parametrize("wrong", ["docker", "", None, 5])
 def test_anything_else_is_an_error_that_names_the_argument(wrong):
-    with pytest.raises(InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'wasi', 'monty'"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"^sandbox: .* is not one; pass 'auto', 'process', 'wasi', 'unconfined'"
+    ):
         resolve_sandbox(wrong)
 
 

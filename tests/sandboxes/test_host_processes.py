@@ -219,7 +219,7 @@ print(run())
     )
 
 
-@pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
+@pytest.mark.parametrize("sandbox", ["process", "wasi"])
 def test_what_signals_a_host_blocks_or_ignores_is_not_its_workers_affair(ends: Ends, sandbox: str) -> None:
     """Some hosts block SIGINT in all their processes, and a mask is inherited."""
     printed, complaints, status = ends(f"""

@@ -68,15 +68,8 @@ class _Spare:
 
 
 class ForkServer:
-    def __init__(self, control: int, *, lifeline: tuple[int, int] | None = None) -> None:
-        """Serve this socket.
-
-        Args:
-            control: Its descriptor.
-            lifeline: The two ends of a pipe, the one to read from for the workers, the other for this process alone.
-                Each worker is then to lead a process group of its own, which ends with it.
-        """
-        self._lifeline = lifeline
+    def __init__(self, control: int) -> None:
+        """Serve the socket of this descriptor."""
         self._control = socket.socket(fileno=control)
         self._children: dict[int, _Child] = {}
         """By pidfd and by leash."""
@@ -219,16 +212,8 @@ class ForkServer:
 
     def _kill(self, child: _Child) -> None:
         signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
-        self._kill_group(child)
-
-    def _kill_group(self, child: _Child) -> None:
-        """End what a worker started. To be called before it is reaped: until then the group's number is its own."""
-        if self._lifeline is not None:
-            with contextlib.suppress(ProcessLookupError):  # it had not come to having one
-                os.killpg(child.pid, signal.SIGKILL)
 
     def _reap(self, child: _Child) -> None:
-        self._kill_group(child)
         _, status = os.waitpid(child.pid, 0)
         if self._spare is not None and self._spare.child is child:
             self._end_spare()
@@ -252,9 +237,6 @@ class ForkServer:
     def _leave_to_parent(self, keep: set[int]) -> None:
         """Close what belongs to the server that forked this process."""
         left = [self._control.detach(), *self._children]
-        if self._lifeline is not None:
-            keep = {*keep, self._lifeline[0]}
-            left.append(self._lifeline[1])
         if self._spare is not None:
             left.append(self._spare.handover.detach())
         highest = max([*left, *keep])

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from rlm_integrations.sandboxes.channel.answers import refusal_frame, reply_frame
 from rlm_integrations.sandboxes.channel.begun_calls import CALL_COST_S, BegunCalls, Charged
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
@@ -138,16 +139,11 @@ class WorkerRepl(ABC):
         if call_id not in self._open_calls:
             return
         with self._charged():
-            try:
-                frame = encode({"t": "reply", "id": call_id, "value": value})
-            except (TypeError, ValueError, RecursionError) as error:
-                self.refuse(call_id, "type", f"the host's reply cannot be handed on: {error}")
-                return
-            self._answer(call_id, frame)
+            self._answer(call_id, reply_frame(call_id, value))
 
     def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         if call_id in self._open_calls:
-            self._answer(call_id, encode({"t": "refuse", "id": call_id, "kind": kind, "message": message}))
+            self._answer(call_id, refusal_frame(call_id, kind, message))
 
     def interrupt(self) -> None:
         if self._step is not None:
@@ -257,7 +253,7 @@ class WorkerRepl(ABC):
             raise ProtocolError("the end of a step that was not running")
         message = read_inbound(frame, blocks=0, max_output_chars=0)
         if isinstance(message, HostCall):
-            self._send(encode({"t": "refuse", "id": message.id, "kind": "failed", "message": _NOT_OPEN}))
+            self._send(refusal_frame(message.id, "failed", _NOT_OPEN))
 
     def _open(self, call: HostCall, size: int, step: RunningStep) -> None:
         self._open_calls.open(call.id, size)

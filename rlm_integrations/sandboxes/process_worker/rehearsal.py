@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 
 from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.sandboxes.channel.frames import read_frame
-from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
 from rlm_integrations.sandboxes.process_worker.confinement import ConfinementError, MemoryLimit
 from rlm_integrations.sandboxes.process_worker.document_file import RecordReader, RecordWriter
 from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
+from rlm_integrations.sandboxes.process_worker.worker_port import WorkerPort
 from rlm_integrations.wire.settings import ReplSettings
 
 _TIMES = 10
@@ -38,7 +38,7 @@ def rehearse() -> None:
 def _repl() -> None:
     here, there = socket.socketpair()
     with here, there:
-        port = WorkerPort(here.fileno(), here.fileno())
+        port = WorkerPort(here.fileno())
         writer = RecordWriter("rlm-rehearsal")
         writer.value(_SETTINGS.to_json())
         writer.documents(1, [("1", "a text", {}, ())])

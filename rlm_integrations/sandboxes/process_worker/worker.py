@@ -21,7 +21,6 @@ from rlm_integrations.repl.table import Table
 from rlm_integrations.repl.thread_errors import show_thread_error
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.channel.fork_server import WorkerJob
-from rlm_integrations.sandboxes.channel.worker_port import WorkerPort
 from rlm_integrations.sandboxes.process_worker.confinement import (
     Confinement,
     ConfinementError,
@@ -32,6 +31,7 @@ from rlm_integrations.sandboxes.process_worker.document_file import PlainDocumen
 from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
 from rlm_integrations.sandboxes.process_worker.thread_guard import end_threads
 from rlm_integrations.sandboxes.process_worker.thread_limit import words
+from rlm_integrations.sandboxes.process_worker.worker_port import WorkerPort
 from rlm_integrations.wire.images import under_id
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import CodeError, StepDone
@@ -52,7 +52,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     """
     die_with_parent(job.parent)
     channel = _keep_only(job)
-    port = WorkerPort(channel, channel)
+    port = WorkerPort(channel)
     try:
         reader = RecordReader(job.file)
         opening: dict[str, Any] = reader.value()

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlm_integrations.sandboxes.channel.frames import encode
+from rlm_integrations.sandboxes.channel.answers import refusal_frame, reply_frame
 from rlm_integrations.sandboxes.remote.engine import MachineLostError, answer
 from rlm_integrations.sandboxes.remote.errands import Errands
 from rlm_integrations.sandboxes.remote.placement import Host, Placement
@@ -66,18 +66,12 @@ class RemoteRepl:
         return end
 
     def reply(self, call_id: int, value: Any) -> None:
-        if call_id not in self._open_calls:
-            return
-        try:
-            frame = encode({"t": "reply", "id": call_id, "value": value})
-        except (TypeError, ValueError, RecursionError) as error:
-            self.refuse(call_id, "type", f"the host's reply cannot be handed on: {error}")
-            return
-        self._answer(call_id, frame)
+        if call_id in self._open_calls:
+            self._answer(call_id, reply_frame(call_id, value))
 
     def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         if call_id in self._open_calls:
-            self._answer(call_id, encode({"t": "refuse", "id": call_id, "kind": kind, "message": message}))
+            self._answer(call_id, refusal_frame(call_id, kind, message))
 
     def interrupt(self) -> None:
         if self._running:

@@ -14,6 +14,7 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+from rlm_integrations.core.errors import SandboxUnavailableError
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.wasi.component import PACKED, component_digest
 from rlm_integrations.sandboxes.wasi.program import command_of, environment
@@ -27,17 +28,27 @@ _lock = threading.Lock()
 
 
 def cache_folder() -> Path:
-    """Where compiled components are kept for this user."""
+    """Where compiled components are kept for this user. Raises SandboxUnavailableError."""
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
         return Path(named)
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        base = os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local"
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = _home() / "Library" / "Caches"
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        base = os.environ.get("XDG_CACHE_HOME") or _home() / ".cache"
     return Path(base) / "rlm-integrations"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # a user whom the machine does not know
+        raise SandboxUnavailableError(
+            "sandbox='wasi': this user has no home folder, where the compiled component would be kept; name another "
+            f"one by the variable {FOLDER_VARIABLE}"
+        ) from error
 
 
 def compiled_path() -> Path:
@@ -107,17 +118,9 @@ def _compile(path: Path) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".new")  # with mode 0600
     os.close(descriptor)
     try:
-        done = subprocess.run(
-            command_of("compile", PACKED, name),
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_COMPILE_S,
-            check=False,
-        )
-        if done.returncode:
-            words = done.stderr.decode(errors="replace").strip()[-2_000:]
-            raise SandboxError(f"sandbox='wasi': it could not be compiled (status {done.returncode}): {words}")
+        status, words = _run_compiler(name)
+        if status:
+            raise SandboxError(f"sandbox='wasi': it could not be compiled (status {status}): {words}")
         os.replace(name, path)
         _drop_old(path)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -125,6 +128,25 @@ def _compile(path: Path) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def _run_compiler(name: str) -> tuple[int, str]:
+    """Its exit status and what it complained of. It ends with this process: its standard input does."""
+    with tempfile.TemporaryFile() as complaints:
+        with subprocess.Popen(
+            command_of("compile", PACKED, name),
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+        ) as compiler:
+            try:
+                status = compiler.wait(_COMPILE_S)
+            except BaseException:
+                compiler.kill()
+                raise
+        complaints.seek(0)
+        return status, complaints.read().decode(errors="replace").strip()[-2_000:]
 
 
 def _drop_old(path: Path) -> None:

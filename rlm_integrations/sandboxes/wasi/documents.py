@@ -18,6 +18,7 @@ PIECE_CHARS = 8_000_000
 _MARSHAL_VERSION = 2  # the guest's Python is a later one
 _DOCUMENT_CHARS = 1_000  # what one without text counts
 _DOCUMENT_BYTES, _VALUE_BYTES = 2_000, 200
+_TOO_DEEP = "is nested too deeply; pass flatter metadata"
 
 Piece = tuple[str | None, Any, str]
 
@@ -45,8 +46,7 @@ def _pieces(document: Document) -> Iterator[Piece]:
         metadata = plain(document.metadata)
     except (NotPlainError, RecursionError) as error:
         deep = isinstance(error, RecursionError) or "deep" in str(error)
-        words = "is nested too deeply; pass flatter metadata" if deep else f"holds {error}"
-        raise InvalidArgumentError(f"context: the metadata of document {document.id!r} {words}") from None
+        raise _unfit(document, _TOO_DEEP if deep else f"holds {error}") from None
     text = str.__str__(document.text)
     beside = {"metadata": metadata} | ({IMAGES: plain(document.handles)} if document.images else {})
     yield str.__str__(document.id), beside, text[:PIECE_CHARS]
@@ -55,9 +55,19 @@ def _pieces(document: Document) -> Iterator[Piece]:
 
 
 def memory_needed(documents: Sequence[Document]) -> int:
-    """Bytes that the documents take there, rather too many, and those of a batch on its way."""
-    texts = sum(sys.getsizeof(document.text) + _DOCUMENT_BYTES + _values(document.metadata) for document in documents)
+    """Bytes that the documents take there, rather too many, and those of a batch on its way.
+
+    Raises InvalidArgumentError.
+    """
+    texts = sum(map(_document_bytes, documents))
     return texts + min(texts, 3 * 4 * PIECE_CHARS)
+
+
+def _document_bytes(document: Document) -> int:
+    try:
+        return sys.getsizeof(document.text) + _DOCUMENT_BYTES + _values(document.metadata)
+    except RecursionError:
+        raise _unfit(document, _TOO_DEEP) from None
 
 
 def _values(value: Any) -> int:
@@ -66,3 +76,7 @@ def _values(value: Any) -> int:
     if isinstance(value, (list, tuple)):
         return sum(_VALUE_BYTES + _values(inner) for inner in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
     return sys.getsizeof(value) if isinstance(value, str) else 0
+
+
+def _unfit(document: Document, words: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"context: the metadata of document {document.id!r} {words}")

@@ -8,8 +8,8 @@ import time
 from rlm_integrations.sandboxes.channel.frames import encode
 from rlm_integrations.sandboxes.channel.inbound import Finished
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
-from rlm_integrations.sandboxes.channel.worker_pipes import WorkerPipes
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
+from rlm_integrations.sandboxes.wasi.worker_pipes import WorkerPipes
 from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
 from rlm_integrations.wire.settings import ReplSettings
 

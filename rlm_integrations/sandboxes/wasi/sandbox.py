@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -19,11 +21,7 @@ from rlm_integrations.sandboxes.wasi.repl import WasiRepl
 from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
 from rlm_integrations.wire.settings import ReplSettings
 
-_TRIED = {
-    "linux": "",
-    "darwin": "; not tried by its authors on macOS",
-    "win32": "; not tried by its authors on Windows",
-}
+_SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 SUBSET = (
     "This session runs Python 3.14 in one thread: threads, pools and asyncio take turns, and what they ask of sub-LMs "
     "runs side by side. The modules bz2, lzma, ctypes and mmap are missing."
@@ -72,13 +70,11 @@ class WasiSandbox:
     def capabilities(self) -> Capabilities:
         """What wasmtime keeps from the code. Raises SandboxUnavailableError for a component that is stale."""
         compiled = compiled_path()
-        kept = (
-            f"kept in {compiled}" if compiled.exists() else "to be compiled by the first run, which takes some seconds"
-        )
-        tried = _TRIED.get(sys.platform, f"; not tried by its authors on {sys.platform}")
+        is_there = os.path.exists(compiled)  # False, too, where this user may not look
+        kept = f"kept in {compiled}" if is_there else "to be compiled by the first run, which takes some seconds"
         layers = {
             "WebAssembly": f"CPython 3.14 below wasmtime {version('wasmtime')}, in a process of its own: two clocks, "
-            f"random bytes and the calls of the REPL are all that the code can reach{tried}",
+            f"random bytes and the calls of the REPL are all that the code can reach{_untried()}",
             "component": kept,
             "memory": "linear memory is limited for each run; what the worker needs beside it is not",
             "time": "a step over its limit is interrupted, or ends the REPL where that has no effect",
@@ -88,3 +84,11 @@ class WasiSandbox:
     async def open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document] = ()) -> Repl:
         worker = await in_own_thread(lambda: open_worker(corpus, settings, retrieved), discard=WasiProcess.end)
         return WasiRepl(worker, settings)
+
+
+def _untried() -> str:
+    """What is said of a machine on which nobody has run the tests."""
+    machine = platform.machine()
+    if sys.platform == "linux" and machine == "x86_64":
+        return ""
+    return f"; not tried by its authors on {_SYSTEMS.get(sys.platform, sys.platform)} ({machine})"

@@ -74,8 +74,8 @@ spares = Spares()
 
 
 def _after_fork() -> None:
-    spares.after_fork()
     abandon_all()
+    spares.after_fork()  # no sooner: what nobody holds any more is garbage, and not closed
 
 
 if sys.platform != "win32":

@@ -16,7 +16,14 @@ _running: weakref.WeakSet[WasiProcess] = weakref.WeakSet()
 
 
 class WasiProcess:
-    """Implements `PipedProcess`. It ends when its standard input does, so never after its host."""
+    """It ends when its standard input does, so never after its host. Safe in any thread."""
+
+    incoming: int
+    """A descriptor to read what it sends from."""
+    outgoing: int
+    """A descriptor to write to it."""
+    killed: bool
+    """Whether the host has ended it: what it still says is of no interest."""
 
     def __init__(self, compiled: Path) -> None:
         """Raises OSError."""
@@ -51,12 +58,14 @@ class WasiProcess:
         return self._process.poll() is None
 
     def kill(self) -> None:
+        """End it at once. May be called at any time."""
         with self._lock:
             self.killed = True
             if self._status is None:
                 self._process.kill()
 
     def reap(self) -> int:
+        """End it, if need be, and its exit status. Frees everything; nobody may be reading or writing any more."""
         with self._lock:
             if self._status is None:
                 self._process.kill()
@@ -83,8 +92,9 @@ class WasiProcess:
 
     def abandon(self) -> None:
         """Leave it to the process that started it, of which this one is a fork."""
-        self._process.returncode = self._status = 0
-        self._close()
+        if self._status is None:
+            self._process.returncode = self._status = 0
+            self._close()
 
     def _close(self) -> None:
         with contextlib.suppress(OSError):

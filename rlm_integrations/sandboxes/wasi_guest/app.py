@@ -49,6 +49,7 @@ class _Session:
         self._interpreter = Interpreter(context, port, settings, rewrite=instrument, at_block_end=self._tasks.run_ready)
         self._ticks = Ticks(self._interpreter.namespace, self._host.is_over, lambda: self._interpreter.interruptible)
         self._memory_mb = settings.memory_mb
+        self._reserve_bytes = min(_RESERVE_BYTES, settings.memory_mb << 20)
         self._reserve: object | None = None
         """A buffer that nobody writes to: pages that are written to would take most of the time of an opening."""
         self._keep_reserve()
@@ -74,7 +75,7 @@ class _Session:
     def _keep_reserve(self) -> None:
         if self._reserve is None:
             with suppress(MemoryError):  # another time
-                self._reserve = io.BufferedReader(io.BytesIO(), _RESERVE_BYTES)  # pyright: ignore[reportArgumentType]
+                self._reserve = io.BufferedReader(io.BytesIO(), self._reserve_bytes)  # pyright: ignore[reportArgumentType]
 
 
 class _Opening:
@@ -127,6 +128,7 @@ def _rehearse() -> None:
     streams = {name: getattr(sys, name) for name in names}
     for _ in range(_REHEARSALS):
         _Session("a text", _REHEARSED, lambda request: "").step(["n = len(context)\nprint(n)"])
+        gc.collect()  # so that the next takes its memory: an image with holes is copied to each session, not shared
     sys.modules["__main__"] = main
     for name, stream in streams.items():
         setattr(sys, name, stream)

@@ -13,7 +13,7 @@ import zoneinfo
 from typing import Any, NoReturn, cast
 
 _EPERM = 63  # WASI's; `repl/` has words for it
-_FILES = "open listdir scandir stat lstat mkdir rmdir rename unlink remove readlink link access chdir write read"
+_FILES = "open listdir scandir stat lstat mkdir rmdir rename unlink remove readlink link access chdir chmod write read"
 
 
 def keep_time_zones() -> None:
@@ -30,6 +30,7 @@ def deny() -> None:
     for name in _FILES.split():
         setattr(os, name, _denied)
         setattr(sys.modules["posix"], name, _denied)
+    os.isatty = lambda fd, /: False
 
 
 def _denied(*args: object, **kwargs: object) -> NoReturn:

@@ -23,6 +23,7 @@ from rlm_integrations.sandboxes.channel.frames import (
     read_frame,
     write_frame,
 )
+from rlm_integrations.sandboxes.channel.host_messages import read_host
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.sandboxes.wasi_worker.engine import STACK_BYTES, make_engine, wasmtime
 from rlm_integrations.sandboxes.wasi_worker.imports import define_imports
@@ -107,7 +108,7 @@ class _Worker:
             self._send({"t": "failed", "message": f"the corpus could not be loaded ({str(error)[-200:]})"})
             _end(1)
         threading.stack_size(0)
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=read_host, args=(self._incoming, self._take), daemon=True).start()
         self._send({"t": "ready"})
         while True:
             step = self._steps.get()
@@ -125,26 +126,15 @@ class _Worker:
     def _run(self, name: str, argument: str) -> Any:
         return self._exports[name](self._store, argument)
 
-    def _read(self) -> NoReturn:
-        """The reader thread. The process ends with its host, whatever the code does."""
-        status = EXIT_BROKEN
-        try:
-            while (body := read_frame(self._incoming)) is not None:
-                message = decode(body)
-                if message["t"] == "step":
-                    self._steps.put(message)
-                elif message["t"] == "interrupt":
-                    self._interrupted_step = message["step"]
-                    self._answers.put((0, ""))
-                else:
-                    self._answers.put((len(message.get("ids", "1")), _to_json(message)))
-            status = 0
-        except OSError:
-            status = EXIT_CHANNEL
-        except MemoryError:
-            status = EXIT_MEMORY
-        finally:
-            os._exit(status)
+    def _take(self, message: dict[str, Any]) -> None:
+        """In the thread that reads: keep a message of the host for the one that runs the component."""
+        if message["t"] == "step":
+            self._steps.put(message)
+        elif message["t"] == "interrupt":
+            self._interrupted_step = message["step"]
+            self._answers.put((0, ""))
+        else:
+            self._answers.put((len(message.get("ids", "1")), _to_json(message)))
 
     # --- what the code asks for: all of it may be rubbish
 

@@ -169,7 +169,7 @@ def test_a_slow_disk_is_left_to_the_thread_the_longer_the_more_often_it_is_slow(
 
 async def test_equal_runs_at_one_time_stay_apart_though_each_is_let_go_of_at_once(path: Path) -> None:
     models: dict[str, Any] = {"sub_llm": ScriptedModel(always=lambda messages: "y")}
-    engine = RLMEngine(ScriptedModel(always=lambda messages: ASK), journal=path, sandbox="monty", **models)
+    engine = RLMEngine(ScriptedModel(always=lambda messages: ASK), journal=path, **models)
     results = await asyncio.gather(*[engine.arun("?") for _ in range(4)])
     assert [result.answer for result in results] == ["5"] * 4
     connection = sqlite3.connect(path)

@@ -204,7 +204,7 @@ from rlm_integrations.testing import ScriptedModel
 
 ask = {ASK!r}
 sub = ScriptedModel(always=lambda messages: sys.argv[2])
-engine = RLMEngine(ScriptedModel(always=lambda messages: ask), sub_llm=sub, journal=sys.argv[1], sandbox="monty")
+engine = RLMEngine(ScriptedModel(always=lambda messages: ask), sub_llm=sub, journal=sys.argv[1], sandbox="process")
 
 
 async def main():
@@ -436,13 +436,13 @@ sub = ScriptedModel(always=lambda messages: "x")
 def fork(event):
     if type(event).__name__ == "CodeStarted" and not os.fork():
         llm = ScriptedModel(always=lambda messages: ask)
-        RLMEngine(llm, sub_llm=sub, journal=sys.argv[1], sandbox="monty").run("?")
+        RLMEngine(llm, sub_llm=sub, journal=sys.argv[1], sandbox="process").run("?")
         print(len(sub.requests), flush=True)
         os._exit(0)
 
 
 engine = RLMEngine(
-    ScriptedModel(always=lambda messages: ask), sub_llm=sub, journal=sys.argv[1], on_event=fork, sandbox="monty"
+    ScriptedModel(always=lambda messages: ask), sub_llm=sub, journal=sys.argv[1], on_event=fork, sandbox="process"
 )
 engine.run("?")
 os.wait()

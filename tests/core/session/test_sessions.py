@@ -49,7 +49,7 @@ def nothing_rests() -> Iterator[None]:
     assert not idle_repls._idle
 
 
-@pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
+@pytest.mark.parametrize("sandbox", ["process", "wasi"])
 def test_variables_stay_and_the_answer_begins_empty(sandbox: str) -> None:
     session, llm = begin(
         repl("days = [d['text'].split()[-1] for d in context]\nanswer['content'] = days[0]\nanswer['ready'] = True"),
@@ -449,7 +449,7 @@ class Library:
         return [Document("common", "of all"), Document(query[:9], f"about {query}")]
 
 
-@pytest.mark.parametrize("sandbox", ["process", "wasi", "monty"])
+@pytest.mark.parametrize("sandbox", ["process", "wasi"])
 def test_what_a_retriever_finds_for_a_later_question_is_added_to_the_context(sandbox: str) -> None:
     session, llm = begin(
         repl("n = [d['id'] for d in retrieve('more of it')]"),

@@ -12,17 +12,12 @@ import itertools
 import os
 from _queue import SimpleQueue
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from rlm_integrations.repl.host_port import HostRefusalError
-from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_CHANNEL, EXIT_MEMORY
-from rlm_integrations.sandboxes.channel.frames import (
-    FrameTooLongError,
-    decode,
-    encode_short,
-    read_frame,
-    write_frame,
-)
+from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_CHANNEL
+from rlm_integrations.sandboxes.channel.frames import FrameTooLongError, encode_short, write_frame
+from rlm_integrations.sandboxes.channel.host_messages import read_host
 from rlm_integrations.wire.calls import Call
 
 globals()["__builtins__"] = vars(builtins).copy()
@@ -39,11 +34,9 @@ _Reply = tuple[int, dict[str, Any]]
 class WorkerPort:
     """Implements `HostPort`. Created in the main thread, which alone is interrupted."""
 
-    def __init__(self, incoming: int, outgoing: int, at_end: Callable[[], None] | None = None) -> None:
-        """`incoming` and `outgoing` are descriptors, of one socket or of two pipes. `at_end` is called before the
-        process ends because the host did.
-        """
-        self._incoming, self._outgoing, self._at_end = incoming, outgoing, at_end
+    def __init__(self, channel: int) -> None:
+        """`channel` is the descriptor of a socket."""
+        self._channel = channel
         self._main_thread = _ident()
         self._send_lock = _allocate_lock()
         self._ids = itertools.count(1)
@@ -60,7 +53,7 @@ class WorkerPort:
         """Called once when the main thread has sent: the interrupt that came meanwhile."""
 
     def start_reading(self) -> None:
-        self.own_threads.add(_start_thread(self._read, ()))
+        self.own_threads.add(_start_thread(read_host, (self._channel, self._take)))
 
     def next_step(self) -> dict[str, Any]:
         """Wait for the host to start a step."""
@@ -127,36 +120,19 @@ class WorkerPort:
         with self._send_lock:
             try:
                 for frame in frames:
-                    write_frame(self._outgoing, frame)
+                    write_frame(self._channel, frame)
             except OSError:
-                self._end(EXIT_CHANNEL)
+                _exit(EXIT_CHANNEL)
 
-    def _read(self) -> None:
-        """The reader thread: gives each message of the host to whoever waits for it."""
-        status = EXIT_BROKEN
-        try:
-            while (body := read_frame(self._incoming)) is not None:
-                message = decode(body)
-                if message["t"] == "step":
-                    self._steps.put(message)
-                elif "ids" in message:
-                    for id_ in message["ids"]:
-                        self._deliver(id_, message)
-                else:
-                    self._deliver(message["id"], message)
-            status = 0
-        except OSError:
-            status = EXIT_CHANNEL
-        except MemoryError:
-            status = EXIT_MEMORY
-        finally:
-            self._end(status)
-
-    def _end(self, status: int) -> NoReturn:
-        """End this process, and before that what `at_end` ends."""
-        if self._at_end is not None:
-            self._at_end()
-        _exit(status)
+    def _take(self, message: dict[str, Any]) -> None:
+        """In the thread that reads: give a message of the host to whoever waits for it."""
+        if message["t"] == "step":
+            self._steps.put(message)
+        elif "ids" in message:
+            for id_ in message["ids"]:
+                self._deliver(id_, message)
+        else:
+            self._deliver(message["id"], message)
 
     def _deliver(self, id_: int, message: dict[str, Any]) -> None:
         waiter = self._waiting.pop(id_, None)

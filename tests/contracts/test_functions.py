@@ -1,13 +1,8 @@
-"""Programs of the kind a root LM writes show the same in every sandbox, but for what Monty's Python lacks."""
+"""The functions of the REPL show the same in every sandbox."""
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.sandboxes.choose import resolve_sandbox
@@ -23,12 +18,6 @@ DOCUMENTS = [
     }
     for n in range(40)
 ]
-TEXT = "\n".join(
-    f"2024-01-{1 + n % 28:02d} [{['INFO', 'ERROR'][n % 2]}] user_{n % 7} login Paris {n}" for n in range(400)
-)
-PROGRAMS = Path(__file__).parents[1] / "repl" / "programs"
-FILES = ("language", "root_lm")  # the other files are about modules: `SUBSET` names those that there are
-
 FUNCTIONS = {
     "search": "search(r'due on', limit=3)",
     "search over lines": "search(r'plot 3\\.\\s+Due', limit=None, around=20)",
@@ -102,50 +91,6 @@ FUNCTIONS = {
     "a loop": "n = 0\nwhile n < 3:\n    n += 1\nelse:\n    print(n)",
 }  # fmt: skip
 
-GAPS = {
-    "language-sub_with_function": "re.sub with a function",
-    "language-threads": "the module concurrent.futures",
-    "language-asyncio": "async with",
-    "language-generator": "yield",
-    "language-classes": "class inheritance",
-    "language-dataclass_enum": "class inheritance, and the module enum",
-    "language-namedtuple": "class inheritance, so typing.NamedTuple",
-    "language-numbers": "the modules statistics and fractions",
-    "language-itertools": "the module heapq",
-    "language-tables": "the modules io and textwrap",
-    "language-text_tools": "the modules html, difflib and string",
-    "language-star_and_slices": "del",
-    "language-pickle_copy": "the module pickle",
-    "language-annotations": "__annotations__ of functions",
-    "language-introspection": "the module inspect",
-    "language-globals": "globals()",
-    "language-recursion": "sys.setrecursionlimit",
-    "root_lm-regex_compile_flags_sub": "re.sub with a function",
-    "root_lm-generator_fn": "yield",
-    "root_lm-dataclass": "dataclasses.asdict",
-    "root_lm-str_methods": "str.translate and str.maketrans",
-    "root_lm-statistics_mod": "the module statistics",
-    "root_lm-heapq_bisect": "the module heapq",
-    "root_lm-textwrap_string": "the modules textwrap and string",
-    "root_lm-csv_io": "the module io",
-    "root_lm-del_slice_assign_aug": "del",
-    "root_lm-threadpool": "the module concurrent.futures",
-    "root_lm-final_var_builtins": "callable",
-    "root_lm-collections_deque_named": "collections.OrderedDict",
-    "root_lm-unicodedata_html": "the module html",
-    "root_lm-pathlib_urlparse": "the module urllib",
-}
-"""The programs that show something else in Monty, and what its Python lacks for them."""
-
-
-def _programs() -> dict[str, list[str]]:
-    programs: dict[str, list[str]] = {}
-    for file in FILES:
-        _, *parts = re.split(r"^=== (\w+)\n", (PROGRAMS / f"{file}.txt").read_text("utf-8"), flags=re.M)
-        for name, body in zip(parts[::2], parts[1::2], strict=True):
-            programs[f"{file}-{name}"] = [f"documents = {json.dumps(DOCUMENTS)}", *body.strip().split("\n---\n")]
-    return programs
-
 
 def mapped(call: LlmMap) -> dict[str, Any]:
     """A host that finds the length of each item, and nothing of those with a question mark."""
@@ -163,8 +108,8 @@ def mapped(call: LlmMap) -> dict[str, Any]:
     return {"map": call.map or 7, "values": values, "left": left}
 
 
-async def _shown(settings, attach, sandbox, context, programs) -> dict[str, str]:
-    """What each program prints, or how it fails, in one session."""
+async def _shown(settings, attach, sandbox, context) -> dict[str, str]:
+    """What each use of them prints, or how it fails, in one session."""
 
     def answer(call):
         match call:
@@ -180,32 +125,14 @@ async def _shown(settings, attach, sandbox, context, programs) -> dict[str, str]
     repl = await resolve_sandbox(sandbox).open(context, settings(sub_call_chars=100_000, memory_mb=512))
     session = attach(repl, answer)
     shown: dict[str, str] = {}
-    for name, steps in programs.items():
-        for step in steps:
-            done = await session.run(step)
-            assert isinstance(done, StepDone), (name, done)
-            shown[name] = done.output.head + done.output.tail
-            if done.error is not None:
-                shown[name] = f"failed: {done.error.message}"
-                break
+    for name, code in FUNCTIONS.items():
+        done = await session.run(code)
+        assert isinstance(done, StepDone), (name, done)
+        shown[name] = done.output.head + done.output.tail if done.error is None else f"failed: {done.error.message}"
     await repl.close()
     return shown
 
 
-async def _differing(settings, attach, context, programs, other="monty") -> dict[str, tuple[str, str]]:
-    process = await _shown(settings, attach, "process", context, programs)
-    others = await _shown(settings, attach, other, context, programs)
-    return {name: (process[name], others[name]) for name in programs if process[name] != others[name]}
-
-
-@pytest.mark.parametrize("other", ["wasi", "monty"])
-async def test_our_functions_show_the_same(settings, attach, request, other):
-    if other == "wasi":
-        request.getfixturevalue("wasi_component")
-    programs = {name: [code] for name, code in FUNCTIONS.items()}
-    assert await _differing(settings, attach, Corpus.of(DOCUMENTS), programs, other) == {}
-
-
-async def test_programs_show_the_same_but_for_the_gaps_of_the_language(settings, attach):
-    differing = await _differing(settings, attach, Corpus.of(TEXT), _programs())
-    assert {name: monty for name, (_, monty) in differing.items()}.keys() == GAPS.keys(), differing
+async def test_our_functions_show_the_same(wasi_component, settings, attach):
+    process, wasi = [await _shown(settings, attach, name, Corpus.of(DOCUMENTS)) for name in ("process", "wasi")]
+    assert {name: (process[name], wasi[name]) for name in FUNCTIONS if process[name] != wasi[name]} == {}

@@ -10,30 +10,11 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from typing import Protocol
 
 from rlm_integrations.sandboxes.channel.frames import write_frame
+from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
 
 _READ_BYTES = 64 << 10  # the host parses so much in one go
-
-
-class PipedProcess(Protocol):
-    """A process at the other end of two descriptors. Safe in any thread."""
-
-    incoming: int
-    """To read what it sends from."""
-    outgoing: int
-    """To write to it; may be the same."""
-    killed: bool
-    """Whether the host has ended it: what it still says is of no interest."""
-
-    def kill(self) -> None:
-        """End it at once. May be called at any time."""
-        ...
-
-    def reap(self) -> int:
-        """End it, if need be, and its exit status. Frees everything; nobody may be reading or writing any more."""
-        ...
 
 
 class LoopOrNone:
@@ -72,7 +53,7 @@ class WorkerPipes:
 
     def __init__(
         self,
-        worker: PipedProcess,
+        worker: WasiProcess,
         loop: asyncio.AbstractEventLoop,
         on_data: Callable[[bytes], None],
         on_exit: Callable[[int], None],
@@ -138,7 +119,7 @@ class WorkerPipes:
         self._on_exit(status)
 
 
-def _end(worker: PipedProcess, turns: threading.Semaphore) -> None:
+def _end(worker: WasiProcess, turns: threading.Semaphore) -> None:
     worker.kill()
     turns.release()  # the reader may be waiting for a loop that is closed
 
@@ -178,7 +159,7 @@ class _Reader:
 
     def __init__(
         self,
-        worker: PipedProcess,
+        worker: WasiProcess,
         loop: LoopOrNone,
         writer: _Writer,
         turns: threading.Semaphore,

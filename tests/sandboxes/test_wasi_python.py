@@ -1,0 +1,70 @@
+"""The Python of the WASI sandbox: what it has, and what the root LM is told that it has not."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlm_integrations import RLMEngine
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
+from rlm_integrations.testing import ScriptedModel
+
+pytestmark = pytest.mark.usefixtures("wasi_component")
+
+
+async def test_it_knows_the_time_and_draws_its_own_chance(open_wasi):
+    draws = set()
+    for _ in range(2):
+        session = await open_wasi()
+        draws.add(await session.value("import random, uuid, time, os\nrandom.random(), uuid.uuid4(), os.urandom(4)"))
+        assert await session.value("import time, datetime\ndatetime.date.today().year >= 2026") == "True"
+        assert await session.value("import zoneinfo\nstr(zoneinfo.ZoneInfo('Europe/Berlin'))") == "Europe/Berlin"
+        assert await session.value("import os, sys\ndict(os.environ), sys.argv") == "({}, [''])"
+    assert len(draws) == 2
+
+
+THERE = "csv dataclasses decimal difflib enum fractions hashlib heapq json sqlite3 statistics unicodedata zlib zoneinfo"
+
+
+async def test_what_the_root_lm_is_told_of_its_python_is_true(open_wasi):
+    session = await open_wasi()
+    said = WasiSandbox().subset
+    assert "Python 3.14" in said
+    assert (await session.value("import sys\nsys.version")).startswith("3.14")
+    _, missing = said.removesuffix(" are missing.").split("The modules ")
+    for name in missing.replace(" and ", ", ").split(", "):
+        assert f"No module named '{name}'" in await session.error(f"import {name}")
+    assert await session.value(f"import {', '.join(THERE.split())}\n'all there'") == "all there"
+
+
+def test_the_root_lm_is_told():
+    with ScriptedModel(["```repl\nFINAL(len(context))\n```"]) as llm:
+        result = RLMEngine(llm, sandbox="wasi", limits={"inline_chars": 0}).run("How long?", "twelve chars")
+    assert result.answer == "12"
+    system, said = llm.requests[0][0].content, WasiSandbox().subset
+    assert system.index("`answer`: ") < system.index(said) < system.index("Two replies are often enough")
+    with ScriptedModel(["```repl\nFINAL(len(context))\n```"]) as llm:
+        RLMEngine(llm, sandbox="wasi", system_prompt="Use `context`.", instructions="Hurry.").run("How long?", "text")
+    assert llm.requests[0][0].content == f"Use `context`.\n\n{said}\n\nFurther instructions:\nHurry."
+
+
+async def test_equal_seeds_are_equal_chances(settings, attach):
+    drawn = []
+    for seed in (7, 7, 8):
+        repl = await WasiSandbox().open(Corpus.of(None), settings(seed=seed))
+        drawn.append(await attach(repl).value("import random\nrandom.random(), [*{'a', 'b', 'c', 'd', 'e'}]"))
+        await repl.close()
+    assert drawn[0] == drawn[1]
+    assert drawn[0].partition(",")[0] != drawn[2].partition(",")[0]
+
+
+async def test_a_corpus_that_cannot_be_sent_is_an_error_that_names_the_document(settings):
+    metadata: dict = {}
+    for _ in range(100_000):
+        metadata = {"in": metadata}
+    with pytest.raises(InvalidArgumentError, match="context: the metadata of document 'deep' is nested too deeply"):
+        await WasiSandbox().open(Corpus([Document("deep", "text", metadata)]), settings())
+    while metadata:  # its destructor recurses
+        metadata = metadata["in"]
