@@ -1,4 +1,4 @@
-"""Runs a measuring script in a process of its own."""
+"""Runs a measuring module in a process of its own, so that none inherits another's memory."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rows import Contender, Row, ScaleRow
+from benchmarks.registry import Scale
+from benchmarks.row import Row, not_measured
 
-HERE = Path(__file__).parent
-PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
-_TIME_LIMIT_S = 120
+ROOT = Path(__file__).parents[1]
+_TIME_LIMIT_S = 300
 
 
 class CouldNotRunError(Exception):
     """A measurement gave no figure. The message says why, in a line."""
 
 
-def measure(contender: Contender, row: Row) -> float:
-    """Milliseconds of a row for one engine. Raises CouldNotRunError."""
-    python = PEERS_PYTHON if contender.peer else Path(sys.executable)
-    if not python.exists():
+def rows_of(group: str, measurement: str, scale: Scale) -> list[Row]:
+    """The rows of a measurement; one without a figure where it failed."""
+    options = ["--quick"] * scale.quick + ["--without-peers"] * (not scale.peers)
+    try:
+        printed = printed_by(sys.executable, "benchmarks.one", [group, measurement, *options])
+    except CouldNotRunError as error:
+        return [not_measured(measurement, str(error))]
+    return [Row.from_json(row) for row in printed]
+
+
+def printed_by(
+    python: str | Path, module: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Any:
+    """The JSON that a module prints in its last line. Raises CouldNotRunError."""
+    if not Path(python).exists():
         raise CouldNotRunError("it is not installed; `make bench` does that")
-    times = row.slow_times if contender.slow else row.times
-    size = ["--mb", str(min(row.mb, contender.largest_mb)), "--times", str(times)]
-    return _printed([str(python), str(HERE / contender.script), row.measurement, *size], dict(contender.environment))
-
-
-def measure_scale(row: ScaleRow) -> list[tuple[str, str]]:
-    """The figures of a row, each with its name. Raises CouldNotRunError."""
-    script = str(HERE / row.script)
-    return _printed([sys.executable, script, "--size-mb", str(row.mb), "--row", row.name], {})
-
-
-def _printed(command: list[str], environment: dict[str, str]) -> Any:
-    """The JSON that a command prints in its last line."""
     process = subprocess.Popen(
-        command,
-        env=os.environ | environment,
+        [str(python), "-m", module, *arguments],
+        cwd=ROOT,
+        env=os.environ | (environment or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
