@@ -1,4 +1,4 @@
-"""Each sandbox beside the default one: a run, a step, a host call, opening over a large corpus. They take turns."""
+"""Each other sandbox beside the default one: a run, a step, a host call, opening over a large corpus. They take turns."""
 
 from __future__ import annotations
 
@@ -28,18 +28,10 @@ Measure = Callable[[Sandbox], Awaitable[float]]
 
 
 def wasi(scale: Scale) -> list[Row]:
-    return _beside_process("wasi", scale)
-
-
-def monty(scale: Scale) -> list[Row]:
-    return _beside_process("monty", scale)
-
-
-def _beside_process(name: str, scale: Scale) -> list[Row]:
     try:
-        sandbox = resolve_sandbox(name)
+        sandbox = resolve_sandbox("wasi")
     except RLMError as error:
-        return [not_measured(f"{name} sandbox", str(error).splitlines()[0])]
+        return [not_measured("wasi sandbox", str(error).splitlines()[0])]
     measures: dict[str, tuple[Measure, int]] = {
         "a run of one turn, warm": (one_turn, 9),
         "a step, `x = 1`": (a_step, 9),
@@ -50,7 +42,7 @@ def _beside_process(name: str, scale: Scale) -> list[Row]:
     }
     with asyncio.Runner() as loop:
         return [
-            beside(loop, f"{name}: {what}", measure, sandbox, scale.of(times, 1))
+            beside(loop, f"wasi: {what}", measure, sandbox, scale.of(times, 1))
             for what, (measure, times) in measures.items()
         ]
 
@@ -125,4 +117,4 @@ async def _took(work: Awaitable[object]) -> float:
     return (time.perf_counter() - began) * 1_000
 
 
-GROUP = Group("Other sandboxes", (wasi, monty))
+GROUP = Group("Other sandboxes", (wasi,))
