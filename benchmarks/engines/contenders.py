@@ -34,6 +34,7 @@ class Contender:
 THIS_ENGINE = Contender(OURS, "this_engine", Path(sys.executable))
 PEERS = (
     Contender("rlms local", "rlms_local"),
+    Contender("minrlm local", "minrlm_local"),
     Contender(
         "dspy Deno",
         "dspy_rlm",

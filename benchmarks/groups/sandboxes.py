@@ -1,4 +1,4 @@
-"""Each other sandbox beside the default one: a run, a step, a host call, opening over a large corpus. They take turns."""
+"""Another sandbox beside the default one: a run, a step, a host call, opening. They take turns."""
 
 from __future__ import annotations
 
