@@ -28,9 +28,9 @@ test-lowest: .venv-lowest/.installed
 test-newest: .venv-newest/.installed
 	.venv-newest/bin/python $(PYTEST) $(addprefix tests/,$(FACES) $(INSIDES)) $(WITHOUT)
 
-# Celery wants other versions of what a vector store wants, too.
+# Celery wants other versions of what a vector store wants, too. Ray Data takes long.
 test-recipes: .venv-recipes/.installed
-	.venv-recipes/bin/python -m pytest tests/docs/test_deployment.py
+	.venv-recipes/bin/python -m pytest tests/docs/test_deployment.py tests/ray/test_data.py
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format $(if $(CI),--check)
