@@ -13,6 +13,7 @@ from rlm_integrations.wire.steps import StepDone
 
 MB = 1_000_000
 LINE = "Some line of a log that nobody reads until something breaks.\n"
+CLAUSE = "The parties agree that all notices under this contract are to be given in writing, and signed. "
 DONE = "```repl\nanswer['content'] = 'x'\nanswer['ready'] = True\n```"
 SETTINGS = ReplSettings(depth=1, sub_call_chars=100_000, max_output_chars=8192, step_timeout_s=120.0, memory_mb=256)
 LIMITS = {"max_iterations": 10_000, "max_sub_calls": 100_000}
@@ -20,6 +21,10 @@ LIMITS = {"max_iterations": 10_000, "max_sub_calls": 100_000}
 
 def text_of(megabytes: float, line: str = LINE) -> str:
     return line * int(megabytes * MB / len(line))
+
+
+def contract(number: int) -> str:
+    return f"CONTRACT between the city and the builder\n{CLAUSE * 2}\nNo. {number}\n{CLAUSE}"
 
 
 def pieces_of(megabytes: float, count: int) -> list[str]:

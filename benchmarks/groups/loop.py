@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from benchmarks.registry import Group, Scale
+from benchmarks.repls import LINE, MB, contract
 from benchmarks.row import Row
 from rlm_integrations import RLMEngine, RLMLimits, RLMResult
 from rlm_integrations.core.corpus.document import Document
@@ -22,10 +23,8 @@ from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
-MB = 1_000_000
-LINE = "Some line of a log that nobody reads until something breaks.\n"
-CLAUSE = "The parties agree that all notices under this contract are to be given in writing, and signed. "
 CONTRACTS, TICK_S, BOUND_MS = 8_000, 1e-3, 100
+FULL_MB, QUICK_MB = 100, 1
 LIMITS = {"max_sub_calls": 100_000, "timeout_s": 40}
 THREADS = "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(16)\n"
 DONE = "answer['content'] = 'x'\nanswer['ready'] = True"
@@ -85,33 +84,26 @@ def wait(what: str, work: Callable[[], Awaitable[object]], bound: float | None =
     return [Row(f"longest wait of the loop beside {what}", "ms", asyncio.run(measured()) * 1_000, bound=bound)]
 
 
-def _mb(scale: Scale) -> int:
-    return scale.of(100, 1)
-
-
-# -- what a run may do
-
-
 def quiet(scale: Scale) -> list[Row]:
     """Nothing of a kind: what the machine itself makes of the figure."""
     return wait("runs that send little", lambda: engine(*["print(1)"] * 15, DONE).arun("?", LINE * 200), None)
 
 
 def cites(scale: Scale) -> list[Row]:
-    mb = _mb(scale)
+    mb = scale.of(FULL_MB, QUICK_MB)
     code = f"{THREADS}quote = context[:10_000]\nlist(pool.map(cite, [quote] * {mb * 100}))\n"
     code += f"for n in range({scale.of(1_000, 10)}): cite(context[n : n + 10_000])\n{DONE}"
     return wait("a flood of citations", lambda: engine(code).arun("?", LINE * 1_000))
 
 
 def prints(scale: Scale) -> list[Row]:
-    mb = _mb(scale)
+    mb = scale.of(FULL_MB, QUICK_MB)
     code = f"for n in range({mb} * 100): print('\\n' * 10_000)\n{DONE}"
     return wait("a flood of output", lambda: engine(code, DONE).arun("?", LINE * 200))
 
 
 def tools(scale: Scale) -> list[Row]:
-    mb = _mb(scale)
+    mb = scale.of(FULL_MB, QUICK_MB)
 
     async def take(values: list[Any]) -> list[Any]:
         """Take them."""
@@ -129,7 +121,7 @@ class _Hits:
 
 
 def unread(scale: Scale) -> list[Row]:
-    mb = _mb(scale)
+    mb = scale.of(FULL_MB, QUICK_MB)
     calls = mb * 5
     code = f"{FORGED}for n in range({calls}):\n"
     code += "    os.write(channel, frame(t='call', id=(1 << 30) + n, name='retrieve', payload={'query': str(n)}))\n"
@@ -138,7 +130,7 @@ def unread(scale: Scale) -> list[Row]:
 
 
 def sub_calls(scale: Scale) -> list[Row]:
-    mb = _mb(scale)
+    mb = scale.of(FULL_MB, QUICK_MB)
     hostile = ("[document c1 | " * 20_000 + "\n" + "c1@1, 1, 1\n" * 20_000 + "\ud800" * 100_000)[
         : scale.of(500_000, 5_000)
     ]
@@ -177,10 +169,6 @@ def answers(scale: Scale) -> list[Row]:
         done(await engine(halves).arun("?", LINE * 200))
 
     return wait("answers of 4 and 10 MB", run)
-
-
-def contract(number: int) -> str:
-    return f"CONTRACT between the city and the builder\n{CLAUSE * 2}\nNo. {number}\n{CLAUSE}"
 
 
 def contracts(scale: Scale) -> list[Row]:

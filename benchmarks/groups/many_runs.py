@@ -9,10 +9,10 @@ from typing import Any
 
 from langchain_openai import ChatOpenAI
 
-from benchmarks.groups.loop import contract
 from benchmarks.groups.sub_calls import BARE_LANGCHAIN, MODEL_MS, close, code_of
 from benchmarks.registry import Group, Scale
 from benchmarks.repeats import alternating, cpu_milliseconds, seconds
+from benchmarks.repls import contract
 from benchmarks.row import OURS, Row
 from benchmarks.slow_server import served
 from rlm_integrations import Corpus, RLMEngine
