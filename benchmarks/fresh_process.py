@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from benchmarks.registry import Scale
 from benchmarks.row import Row, not_measured
 
 ROOT = Path(__file__).parents[1]
-_TIME_LIMIT_S = 300
+ENGINE_LIMIT_S = 120
+_MEASUREMENT_LIMIT_S = 1_200
+_TO_END_S = 5
 
 
 class CouldNotRunError(Exception):
@@ -33,7 +36,11 @@ def rows_of(group: str, measurement: str, scale: Scale) -> list[Row]:
 
 
 def printed_by(
-    python: str | Path, module: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    python: str | Path,
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    limit_s: float = _MEASUREMENT_LIMIT_S,
 ) -> Any:
     """The JSON that a module prints in its last line. Raises CouldNotRunError."""
     if not Path(python).exists():
@@ -49,16 +56,25 @@ def printed_by(
         start_new_session=True,
     )
     try:
-        printed, complaints = process.communicate(timeout=_TIME_LIMIT_S)
+        printed, complaints = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
-        raise CouldNotRunError(f"it took longer than {_TIME_LIMIT_S} s") from None
+        raise CouldNotRunError(f"it took longer than {limit_s:g} s") from None
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # with what it started
-            process.communicate()
+            _end(process)
     if process.returncode != 0:
         raise CouldNotRunError(_last_line(complaints) or f"exit status {process.returncode}")
     return json.loads(printed.splitlines()[-1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """With what it started: first it may end that itself, which is in groups of its own."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_TO_END_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def _last_line(text: str) -> str:

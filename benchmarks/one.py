@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 
 from benchmarks.registry import NAMES, Scale, measured
@@ -16,6 +17,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--without-peers", action="store_true")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that it ends what it started
     rows = measured(asked.group, asked.measurement, Scale(asked.quick, not asked.without_peers))
     sys.stdout.write("\n" + json.dumps([row.to_json() for row in rows]) + "\n")
 

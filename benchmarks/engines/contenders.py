@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.fresh_process import ROOT, printed_by
+from benchmarks.fresh_process import ENGINE_LIMIT_S, ROOT, printed_by
 from benchmarks.row import OURS
 
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
@@ -27,14 +27,16 @@ class Contender:
     def measure(self, measurement: str, mb: float, times: int) -> float:
         """Milliseconds, or what else the measurement gives. Raises CouldNotRunError."""
         asked = [measurement, "--mb", str(min(mb, self.largest_mb)), "--times", str(times)]
-        figure: float = printed_by(self.python, f"benchmarks.engines.{self.module}", asked, dict(self.environment))
+        figure: float = printed_by(
+            self.python, f"benchmarks.engines.{self.module}", asked, dict(self.environment), ENGINE_LIMIT_S
+        )
         return figure
 
 
 THIS_ENGINE = Contender(OURS, "this_engine", Path(sys.executable))
 PEERS = (
     Contender("rlms local", "rlms_local"),
-    Contender("minrlm local", "minrlm_local"),
+    Contender("minrlm local", "minrlm_local", largest_mb=100),
     Contender(
         "dspy Deno",
         "dspy_rlm",
