@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     load = os.getloadavg()[0]
     if load > BUSY:
         _tell(f"load {load:.1f}: this machine does something else, so times are of little meaning")
+    if asked.quick:
+        _tell("--quick: sizes are a small part of what the rows say")
     scale = Scale(asked.quick, not asked.without_peers)
     names = asked.group or [name for name in NAMES if not scale.quick or group(name).in_quick]
     # one process for all of a quick run: its figures mean nothing, and imports take longer than what is measured
