@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.memory import MB, ONLY_ROOT, descendants, peak, peak_begins_anew, private_of, shares
+from benchmarks.processes import MB, ONLY_ROOT, descendants, peak, peak_begins_anew, private_of, shares
 from benchmarks.registry import Group, Scale
 from benchmarks.repls import LINE, closed, dicts_of, opened, run, step, text_of
 from benchmarks.row import Row, not_measured

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.engines.contenders import Contender
 from benchmarks.fresh_process import CouldNotRunError, rows_of
-from benchmarks.memory import ONLY_ROOT
+from benchmarks.processes import ONLY_ROOT
 from benchmarks.registry import Scale
 from benchmarks.report import Report
 from benchmarks.row import OURS

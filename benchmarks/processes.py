@@ -1,4 +1,4 @@
-"""Memory of processes, by Linux's /proc. Bytes.
+"""Memory, in bytes, and CPU time of processes, by Linux's /proc.
 
 Theirs is the proportional share (Pss of smaps_rollup), which counts a page that several share once in all, and their
 page tables. Workers are not dumpable: only root may read theirs.
@@ -50,3 +50,8 @@ def peak_begins_anew() -> int:
 
 def peak() -> int:
     return status_of("self", "VmHWM")
+
+
+def cpu_seconds(process: int) -> float:
+    """That all of its threads have used."""
+    return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{process}/task").glob("*/schedstat")) / 1e9
