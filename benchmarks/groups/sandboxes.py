@@ -29,9 +29,9 @@ STEPS, CALLS = 20, 200
 SMALL = Corpus.of("Some text.")
 SETUP = """
 import collections, json, re
-words = [f"word{n * 7919 % 20_011}" for n in range(200_000)]
+words = [f"word{n * 7919 % 20_011}" for n in range(COUNT)]
 text = " ".join(words)
-rows = [{"id": n, "name": word, "tags": [n, word]} for n, word in enumerate(words[:20_000])]
+rows = [{"id": n, "name": word, "tags": [n, word]} for n, word in enumerate(words[: COUNT // 10])]
 def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
 """
 PROGRAMS = {
@@ -74,7 +74,7 @@ def python_itself(scale: Scale) -> list[Row]:
     async def rounds() -> None:
         async with _opened(WasiSandbox(), SMALL) as ours, _opened(ProcessSandbox(), SMALL) as process:
             for who, session in ((OURS, ours), (PROCESS, process)):
-                await session.value(SETUP)
+                await session.value(SETUP.replace("COUNT", str(scale.of(200_000, 1_000))))
                 taken[who] = dict.fromkeys(PROGRAMS, inf)
             for _ in range(scale.of(7, 1)):
                 for name, program in list(PROGRAMS.items())[: scale.of(len(PROGRAMS), 2)]:
