@@ -23,7 +23,7 @@ _HEIGHT, _WIDTH = 0.24, 9
 
 def draw(name: str, report: Report, earlier: Sequence[Report], folder: Path) -> Path:
     """Bars on a log scale: each row of this engine, of what stands beside it, and what it was in the run kept last."""
-    rows = [row for row in report.groups[name] if row.ours]
+    rows = [row for row in report.groups[name] if (row.ours or 0) > 0]
     was = {row.name: row.ours for each in earlier for row in each.groups.get(name, ()) if row.ours}
     bars = [_bars(row, was.get(row.name)) for row in rows]
     labels = list(dict.fromkeys(label for each in bars for label in each))
@@ -65,7 +65,7 @@ def main(folder: Path) -> None:
     # a run that was just kept is the last one itself
     earlier = [each for each in kept(report.machine) if each.at != report.at]
     for name, rows in report.groups.items():
-        if any(row.ours for row in rows):
+        if any((row.ours or 0) > 0 for row in rows):
             sys.stdout.write(f"{draw(name, report, earlier, folder)}\n")
 
 
