@@ -53,8 +53,8 @@ conformance: .venv-conformance/.installed
 release-check: .venv-release/.installed component
 	.venv-release/bin/python release/check.py
 
-bench: .venv/.installed .venv-bench/.installed
-	$(BIN)/python benchmarks/bench.py $(ARGS)
+bench: .venv/.installed-dev .venv-bench/.installed component
+	$(BIN)/python -m benchmarks $(ARGS)
 
 evals: .venv-evals/.installed
 	.venv-evals/bin/python -m evals $(ARGS)

@@ -14,10 +14,13 @@ class TimedReplies:
         self._replies = iter(replies)
         self._replied_at: float | None = None
         self.gaps: list[float] = []
+        self.sent_chars = 0
 
-    def next(self) -> str:
+    def next(self, sent_chars: int) -> str:
+        """The next reply, to a request of so many characters."""
         if self._replied_at is not None:
             self.gaps.append((time.perf_counter() - self._replied_at) * 1_000)
+        self.sent_chars += sent_chars
         reply = next(self._replies)
         self._replied_at = time.perf_counter()
         return reply

@@ -1,22 +1,21 @@
 """What is measured of every engine, written once. Standard library only: the peers' processes use it too.
 
-A script for one engine calls `main`, which measures one thing and prints the figure as JSON:
+A module for one engine calls `main`, which measures one thing and prints the figure as JSON:
 
-    python benchmarks/this_engine.py iteration --mb 0.01 --times 40
+    python -m benchmarks.engines.this_engine iteration --mb 0.01 --times 40
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from model_gaps import TimedReplies
+from benchmarks.engines.timed_replies import TimedReplies
+from benchmarks.repeats import median_of, milliseconds
 
 LINE = "Some line of a log that nobody reads until something breaks.\n"
 
@@ -48,14 +47,14 @@ class Engine(Protocol):
 
 
 Measurement = Callable[[Engine, Task], float]
-"""Gives milliseconds."""
+"""Gives milliseconds, or thousands of characters."""
 
 
 def one_turn(engine: Engine, task: Task) -> float:
     """A run of one turn, from call to result, when another has run before."""
     text = task.text()
     _run(engine, text, [engine.finish])
-    return _median_ms(lambda: _run(engine, text, [engine.finish]), task.times)
+    return median_of(lambda: milliseconds(lambda: _run(engine, text, [engine.finish])), task.times)
 
 
 def iteration(engine: Engine, task: Task) -> float:
@@ -78,18 +77,27 @@ def first_use(engine: Engine, task: Task) -> float:
     """The first run of one turn over a corpus, when another has run over a small one."""
     _run(engine, "a small corpus", [engine.finish])
     text = task.text()
-    return _milliseconds(lambda: _run(engine, text, [engine.finish]))
+    return milliseconds(lambda: _run(engine, text, [engine.finish]))
 
 
 def next_run(engine: Engine, task: Task) -> float:
     """The later runs of one turn over the same corpus."""
     context = engine.prepare(task.text())
     _run(engine, context, [engine.finish])
-    return _median_ms(lambda: _run(engine, context, [engine.finish]), task.times)
+    return median_of(lambda: milliseconds(lambda: _run(engine, context, [engine.finish])), task.times)
+
+
+def sent(engine: Engine, task: Task) -> float:
+    """Thousands of characters that all models are sent for one solution: look, find, ask of ten pieces, answer."""
+    codes = ["print(type(context), len(context))\nprint(context[:2000])"]
+    codes += ["at = context.find('breaks')\nprint(at, context.count('breaks'))\nprint(context[at : at + 500])"]
+    codes += ["for n in range(10):\n    print(llm_query('How many lines?\\n' + context[n * 800 : n * 800 + 800]))"]
+    root, sub = _run(engine, task.text(), [*codes, engine.finish], ["13 lines."] * 10)
+    return (root.sent_chars + sub.sent_chars) / 1_000
 
 
 OF_EVERY_ENGINE: Mapping[str, Measurement] = {
-    each.__name__: each for each in (one_turn, iteration, callback, first_use, next_run)
+    each.__name__: each for each in (one_turn, iteration, callback, first_use, next_run, sent)
 }
 
 
@@ -99,8 +107,8 @@ def main(engine: Engine, measurements: Mapping[str, Measurement] = OF_EVERY_ENGI
     parser.add_argument("--mb", type=float, default=0.01, help="megabytes of corpus, ASCII")
     parser.add_argument("--times", type=int, default=5)
     asked = parser.parse_args()
-    ms = measurements[asked.measurement](engine, Task(asked.mb, asked.times))
-    sys.stdout.write(json.dumps(ms) + "\n")
+    figure = measurements[asked.measurement](engine, Task(asked.mb, asked.times))
+    sys.stdout.write(json.dumps(figure) + "\n")
 
 
 def _run(
@@ -109,13 +117,3 @@ def _run(
     root, sub = TimedReplies(codes), TimedReplies(sub_replies)
     engine.run(context, root, sub)
     return root, sub
-
-
-def _median_ms(work: Callable[[], object], times: int) -> float:
-    return statistics.median(_milliseconds(work) for _ in range(times))
-
-
-def _milliseconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return (time.perf_counter() - began) * 1_000

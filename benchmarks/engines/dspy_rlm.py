@@ -13,8 +13,9 @@ import dspy
 from dspy.primitives.code_interpreter import CodeInterpreterError
 from dspy.primitives.local_interpreter import LocalInterpreter
 from dspy.primitives.python_interpreter import PythonInterpreter
-from measuring import main
-from model_gaps import TimedReplies
+
+from benchmarks.engines.measuring import main
+from benchmarks.engines.timed_replies import TimedReplies
 
 INTERPRETERS = {"deno": PythonInterpreter, "local": LocalInterpreter}
 _REPLY = "[[ ## reasoning ## ]]\n-\n\n[[ ## code ## ]]\n```python\n{}\n```\n\n[[ ## completed ## ]]"
@@ -30,10 +31,18 @@ class _Scripted:
         return dspy.lm15.Response(
             id=None,
             model="scripted",
-            message=dspy.lm15.Message.assistant([dspy.lm15.TextPart(self._reply.format(self._replies.next()))]),
+            message=dspy.lm15.Message.assistant(
+                [dspy.lm15.TextPart(self._reply.format(self._replies.next(_chars(request))))]
+            ),
             finish_reason="stop",
             usage=dspy.lm15.Usage(input_tokens=0, output_tokens=0, total_tokens=0),
         )
+
+
+def _chars(request: dspy.lm15.Request) -> int:
+    """What the system prompt and the messages hold."""
+    parts = [part for message in request.messages for part in message.parts]
+    return len(request.system or "") + sum(len(part.text) for part in parts)
 
 
 def _lm(replies: TimedReplies, reply: str) -> dspy.LM:

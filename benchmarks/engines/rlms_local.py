@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import rlm.core.rlm
-from measuring import main
-from model_gaps import TimedReplies
 from rlm import RLM
 from rlm.clients.base_lm import BaseLM
 from rlm.core.types import ModelUsageSummary, UsageSummary
+
+from benchmarks.engines.measuring import main
+from benchmarks.engines.timed_replies import TimedReplies
 
 
 class _Client(BaseLM):
@@ -23,7 +24,8 @@ class _Client(BaseLM):
         self._replies, self._reply = replies, reply
 
     def completion(self, prompt: Any, model: str | None = None) -> str:
-        return self._reply.format(self._replies.next())
+        messages = [{"content": prompt}] if isinstance(prompt, str) else prompt
+        return self._reply.format(self._replies.next(sum(len(each["content"]) for each in messages)))
 
     async def acompletion(self, prompt: Any, model: str | None = None) -> str:
         return self.completion(prompt, model)

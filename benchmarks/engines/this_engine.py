@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
-from measuring import OF_EVERY_ENGINE, Engine, Task, callback, main
-from model_gaps import TimedReplies
-
-from rlm_integrations import RLMEngine, RLMResult, Usage
+from benchmarks.engines.measuring import OF_EVERY_ENGINE, Engine, Measurement, Task, callback, main
+from benchmarks.engines.timed_replies import TimedReplies
+from rlm_integrations import Message, RLMEngine, RLMResult, Usage
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.testing import ScriptedModel
 
+COUNTED = Usage(input_tokens=1)
+"""Most servers count tokens; where none does, the engine estimates them, which takes it longer."""
 LIMITS = {"max_iterations": 10_000, "max_sub_calls": 100_000}
 
 
@@ -42,11 +44,17 @@ def _check(result: RLMResult) -> None:
 
 def _engine(root: TimedReplies, sub: TimedReplies) -> RLMEngine:
     return RLMEngine(
-        ScriptedModel(always=lambda messages: f"```repl\n{root.next()}\n```", usage=Usage()),
-        sub_llm=ScriptedModel(always=lambda messages: sub.next(), usage=Usage()),
+        ScriptedModel(always=lambda messages: f"```repl\n{root.next(_chars(messages))}\n```", usage=COUNTED),
+        sub_llm=ScriptedModel(always=lambda messages: sub.next(_chars(messages)), usage=COUNTED),
         limits=LIMITS,
     )
 
 
+def _chars(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages)
+
+
+MEASUREMENTS: Mapping[str, Measurement] = {**OF_EVERY_ENGINE, "callback_async": callback_async}
+
 if __name__ == "__main__":
-    main(ThisEngine(), {**OF_EVERY_ENGINE, "callback_async": callback_async})
+    main(ThisEngine(), MEASUREMENTS)

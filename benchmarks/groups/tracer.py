@@ -1,14 +1,11 @@
 """What a tracer is sent for one run over a large corpus, in each form in which LangChain users pass one.
 
-python benchmarks/tracer_bytes.py [--mb 100] [--turns 10]
-
 A real langsmith client sends to an HTTP server on loopback, which counts the bytes of the bodies, uncompressed. The
-models are scripted. A second table has what ten turns leave in a LangGraph checkpointer, by what the message carries.
+models are scripted. And what ten turns leave in a LangGraph checkpointer, by what the message carries.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import logging
 import threading
@@ -26,13 +23,14 @@ from langchain_core.tracers.langchain import LangChainTracer
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langsmith import Client
-from table import size
 
+from benchmarks.registry import Group, Scale
+from benchmarks.repls import LINE, text_of
+from benchmarks.row import Row
 from rlm_integrations.core.trace.result import TraceDetail
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
-LINE = "Some line of a log that nobody reads until something breaks.\n"
 QUESTION = "How long is it?"
 DOCUMENT_CHARS = 100_000
 LOOK = "```repl\nprint(type(context), len(context))\n```"
@@ -114,7 +112,7 @@ def forms(text: str, documents: list[Document]) -> dict[str, Callable[[], tuple[
     return {
         "`RLMRunnable(context=text)`": lambda: (rlm(text), QUESTION),
         "`RLMRunnable(context=documents)`": lambda: (rlm(documents), QUESTION),
-        "`prompt \\| RLMRunnable(context=documents)`": lambda: (
+        "`prompt | RLMRunnable(context=documents)`": lambda: (
             ChatPromptTemplate.from_template("{question}") | rlm(documents),
             {"question": QUESTION},
         ),
@@ -132,9 +130,9 @@ def forms(text: str, documents: list[Document]) -> dict[str, Callable[[], tuple[
             {"messages": [HumanMessage(text), asked]},
         ),
         "`RLMRunnable(context=retriever)` that brings all of it": lambda: (rlm(all_of_them), QUESTION),
-        '`{"context": retriever, ...} \\| RLMRunnable`': lambda: (retrieved | rlm(), QUESTION),
-        '`{"context": retriever, ...} \\| prompt \\| RLMRunnable`': lambda: (retrieved | PROMPT | rlm(), QUESTION),
-        "classic RAG, `... \\| prompt \\| llm \\| StrOutputParser()`": lambda: (
+        '`{"context": retriever, ...} | RLMRunnable`': lambda: (retrieved | rlm(), QUESTION),
+        '`{"context": retriever, ...} | prompt | RLMRunnable`': lambda: (retrieved | PROMPT | rlm(), QUESTION),
+        "classic RAG, `... | prompt | llm | StrOutputParser()`": lambda: (
             retrieved | PROMPT | ScriptedChatModel(["long"]) | StrOutputParser(),
             QUESTION,
         ),
@@ -162,38 +160,32 @@ def checkpoint_bytes(detail: TraceDetail | None, turns: int) -> tuple[int, int]:
     return len(saver.serde.dumps_typed(messages)[1]), kept
 
 
-def amount(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} KB"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mb", type=float, default=100)
-    parser.add_argument("--turns", type=int, default=10)
-    asked = parser.parse_args()
+def sent(scale: Scale) -> list[Row]:
+    """For one run over 100 MB in documents of 100 KB."""
     logging.getLogger("langsmith").setLevel(logging.ERROR)  # of a run larger than a batch may be, it warns
-    text = LINE * int(asked.mb * 1_000_000 / len(LINE))
+    text = text_of(scale.of(100, 0.3))
     documents = [Document(text[at : at + DOCUMENT_CHARS]) for at in range(0, len(text), DOCUMENT_CHARS)]
-    lines: list[list[str]] = []
+    rows: list[Row] = []
     for title, make in forms(text, documents).items():
-        lines.append([title, amount(tracer_bytes(*make()))])
+        rows.append(Row(f"sent to a tracer: {title}", "KB", tracer_bytes(*make()) / 1_000))
         gc.collect()
-    print(_table(["form", f"sent for one run over {size(asked.mb)}"], lines))
+    return rows
+
+
+def kept(scale: Scale) -> list[Row]:
+    """By LangGraph's InMemorySaver, after ten turns of three iterations and 41 sub-calls each."""
     details: dict[str, TraceDetail | None] = {
         "`as_node()`": None,
         '`trace="none"`': "none",
         '`trace="summary"`': "summary",
         '`trace="full"`': "full",
     }
-    kept = [(title, *checkpoint_bytes(detail, asked.turns)) for title, detail in details.items()]
-    header = ["the message carries", f"messages after {asked.turns} turns", "all checkpoints of the thread"]
-    print(_table(header, [[title, amount(last), amount(all_of_them)] for title, last, all_of_them in kept]))
+    rows: list[Row] = []
+    for title, detail in details.items():
+        messages, checkpoints = checkpoint_bytes(detail, scale.of(10, 1))
+        label = f"ten turns with {title}: all checkpoints of the thread"
+        rows.append(Row(label, "KB", checkpoints / 1_000, {"the messages": messages / 1_000}))
+    return rows
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-if __name__ == "__main__":
-    main()
+GROUP = Group("What a tracer is sent, and what checkpoints hold", (sent, kept))

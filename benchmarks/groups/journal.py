@@ -1,7 +1,5 @@
 """What a journal costs: an iteration, a batch of 200 sub-calls whose model takes 50 ms, and what begins and ends a run.
 
-    python benchmarks/journal.py [--row journal]
-
 Runs with and without one take turns, each pair in the other order than the pair before it. What counts is the
 difference within a pair, by the median of all: of the time that passed, and of the host's CPU time, all its threads
 together, which other work on the machine changes less. An iteration is measured within a run, after its first ones.
@@ -9,18 +7,17 @@ together, which other work on the machine changes less. An iteration is measured
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.registry import Group, Scale
+from benchmarks.row import Row
 from rlm_integrations import Completion, Message, RLMEngine, Usage
 from rlm_integrations.testing import ScriptedModel
 
@@ -28,6 +25,7 @@ ITERATIONS, FIRST, CALLS, MODEL_S, PAIRS = 60, 10, 200, 0.05, 25
 DONE = "answer['content'] = 'done'\nanswer['ready'] = True"
 BATCH = f"replies = llm_query_batched([f'prompt {{n}}' for n in range({CALLS})])\n{DONE}"
 SPENT = Usage(input_tokens=1)
+WITHOUT = "without one"
 _numbers = itertools.count()
 
 
@@ -92,10 +90,10 @@ class Cost(NamedTuple):
     more: Clocks
 
 
-async def _cost(measured: Measured, journal: Path) -> Cost:
+async def _cost(measured: Measured, journal: Path, pairs: int) -> Cost:
     without: list[Clocks] = []
     more: list[Clocks] = []
-    for pair in range(PAIRS + 2):
+    for pair in range(pairs + 2):
         order = (None, journal) if pair % 2 else (journal, None)
         took = {each: await measured(each) for each in order}
         if pair > 1:
@@ -108,35 +106,37 @@ def _median(clocks: Sequence[Clocks]) -> Clocks:
     return Clocks(statistics.median(each.passed for each in clocks), statistics.median(each.cpu for each in clocks))
 
 
-def measure() -> list[tuple[str, str]]:
+def an_iteration(scale: Scale) -> list[Row]:
+    cost = _measured(iteration, scale)
+    name = "an iteration with a journal"
+    # what it may take longer is a bound of its own
+    return [*_rows(name, cost), Row("an iteration: what a journal adds", "ms", cost.more.passed, bound=0.2)]
+
+
+def a_batch(scale: Scale) -> list[Row]:
+    return _rows(
+        f"a batch of {CALLS} sub-calls of {MODEL_S * 1000:.0f} ms with a journal", _measured(batch, scale), 1.05
+    )
+
+
+def a_run_of_one_turn(scale: Scale) -> list[Row]:
+    return _rows("a run of one turn with a journal", _measured(one_turn, scale))
+
+
+def _measured(measured: Measured, scale: Scale) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
-        journal = Path(folder) / "runs.sqlite"
-        step, turn, many = [asyncio.run(_cost(each, journal)) for each in (iteration, one_turn, batch)]
-        time.sleep(2)  # until the file is closed
-    share = many.more.passed / many.without.passed * 100
-    batch_of = f"a batch of {CALLS} sub-calls of {MODEL_S * 1000:.0f} ms"
+        cost = asyncio.run(_cost(measured, Path(folder) / "runs.sqlite", scale.of(PAIRS, 1)))
+        time.sleep(scale.of(2, 0.1))  # until the file is closed
+    return cost
+
+
+def _rows(name: str, cost: Cost, ratio_bound: float | None = None) -> list[Row]:
+    """Without it, and that plus what it adds, both as medians."""
+    without, more = cost
     return [
-        ("a journal: an iteration takes longer by", f"{step.more.passed:.2f} ms"),
-        ("a journal: an iteration, CPU time of the host", f"{step.more.cpu:.2f} ms"),
-        (f"a journal: {batch_of} takes longer by", f"{share:.1f} %"),
-        (f"a journal: {batch_of}, CPU time of the host", f"{many.more.cpu:.1f} ms"),
-        ("a journal: a run of one turn takes longer by", f"{turn.more.passed:.1f} ms"),
+        Row(name, "ms", without.passed + more.passed, {WITHOUT: without.passed}, ratio_bound=ratio_bound),
+        Row(f"{name}, CPU time of the host", "ms", without.cpu + more.cpu, {WITHOUT: without.cpu}),
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size-mb", type=int, default=0, help="of no meaning here")
-    parser.add_argument("--row", choices=["journal"], help="print it as JSON")
-    options = parser.parse_args(arguments)
-    measured = measure()
-    if options.row is not None:
-        sys.stdout.write(json.dumps(measured))
-        return
-    sys.stdout.write("| | measured |\n|---|---|\n")
-    for what, figure in measured:
-        sys.stdout.write(f"| {what} | {figure} |\n")
-
-
-if __name__ == "__main__":
-    main()
+GROUP = Group("The journal", (an_iteration, a_batch, a_run_of_one_turn))

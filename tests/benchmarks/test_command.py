@@ -1,0 +1,54 @@
+"""`python -m benchmarks`, as `make bench` starts it, and its processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.engines.contenders import Contender
+from benchmarks.fresh_process import CouldNotRunError, rows_of
+from benchmarks.processes import ONLY_ROOT
+from benchmarks.registry import Scale
+from benchmarks.report import Report
+from benchmarks.row import OURS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_groups_are_measured_printed_as_tables_and_written(tmp_path: Path) -> None:
+    asked = ["--quick", "--without-peers", "--out", str(tmp_path), "--group", "memory", "imports", "tracer"]
+    done = subprocess.run([sys.executable, "-m", "benchmarks", *asked], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("### ")] == [
+        "### Memory",
+        "### Imports",
+        "### What a tracer is sent, and what checkpoints hold",
+    ]
+    report = Report.from_json(json.loads((tmp_path / "rows.json").read_text()))
+    missing = {why for rows in report.groups.values() for row in rows for why in row.missing.values()}
+    assert missing <= {ONLY_ROOT}
+    sent = [row.ours or 0 for row in report.groups["tracer"] if row.name.startswith("sent to a tracer: ")]
+    assert len(sent) == 11
+    # what is given to the runnable itself stays here, but for its sample; what goes through others is sent
+    assert max(sent[:7]) < 100 < 300 < min(sent[7:])
+
+
+def test_a_measurement_that_fails_is_a_row_that_says_why() -> None:
+    [row] = rows_of("imports", "nothing_of_this_name", Scale(quick=True))
+    assert row.name == "nothing_of_this_name"
+    assert row.ours is None
+    assert "StopIteration" in row.missing[OURS]
+
+
+def test_a_peer_that_is_not_installed_says_so(tmp_path: Path) -> None:
+    contender = Contender("a peer", "rlms_local", tmp_path / "python")
+    with pytest.raises(CouldNotRunError, match=r"^it is not installed; `make bench` does that$"):
+        contender.measure("one_turn", 0.01, 1)
+
+
+def test_this_engine_is_measured_in_a_process_of_its_own() -> None:
+    assert Contender(OURS, "this_engine", Path(sys.executable)).measure("callback", 0.01, 2) > 0
