@@ -20,6 +20,7 @@ ATTRIBUTE = next(
 """What the docstring names first, in the Python that runs the example."""
 BROUGHT = {
     ".": {"pydantic"},
+    ".[deepagents]": {"deepagents", "pydantic"},
     ".[langchain]": {"langchain_core", "pydantic"},
     ".[llama-index]": {"llama_index", "pydantic"},
     "langchain": {"langchain"},
@@ -28,6 +29,7 @@ BROUGHT = {
 }
 """What may be imported after a `pip install` of it."""
 SAYS = {
+    "deepagents_backend": ["4,003 lamps\nConfinement: none"],
     "engine_files": [f"decoder.py: {ATTRIBUTE}\n  cited from decoder.py at"],
     "langchain_agent_middleware": [
         "tool: Stove 96, Tent 95, Lamp 95\n  over 2,000 documents, 50,096 characters, in 1 iterations"

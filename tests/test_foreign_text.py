@@ -73,6 +73,9 @@ from rlm_integrations.repl.bounded_repr import bounded_repr
 from rlm_integrations.sandboxes.channel.inbound import Messages, ProtocolError, read_inbound
 from rlm_integrations.sandboxes.channel.long_texts import ReceivedTexts
 from rlm_integrations.sandboxes.channel.open_calls import held_bytes
+from rlm_integrations.sandboxes.shell.exchange import read_answer
+from rlm_integrations.sandboxes.shell.machine import Said
+from rlm_integrations.sandboxes.shell_worker.relay import seal
 from rlm_integrations.terminal import printable
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.langchain import ScriptedChatModel
@@ -356,6 +359,15 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "choices": lambda n: "[" + "'A'," * (n // 4) + "]",
             "brackets": lambda n: "[" * n,
             "lines": lambda n: "\n" * n,
+        },
+    ),
+    "read_answer": (
+        lambda text: read_answer(Said(text, cut=False), 0, 1_000),
+        {
+            "marks": lambda n: "rlm:" * (n // 4),
+            "a line": lambda n: "rlm:" + "0" * n,
+            "brackets": lambda n: seal(b"[" * n).decode(),
+            "data": lambda n: seal(b'{"from":0,"data":"' + b"A" * n + b'"}').decode(),
         },
     ),
     "split_thoughts": (

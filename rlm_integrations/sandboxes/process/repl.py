@@ -13,9 +13,9 @@ from collections.abc import Callable
 from rlm_integrations.sandboxes.channel.fork_client import WorkerProcess
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
+from rlm_integrations.sandboxes.channel.worker_usage import cpu_seconds, memory_bytes, thread_count
 from rlm_integrations.sandboxes.process.watch import LOOK_S, watch
 from rlm_integrations.sandboxes.process.worker_channel import WorkerChannel
-from rlm_integrations.sandboxes.process.worker_usage import cpu_seconds, memory_bytes, thread_count
 from rlm_integrations.sandboxes.process_worker.thread_guard import MAX_THREADS
 from rlm_integrations.wire.settings import ReplSettings
 

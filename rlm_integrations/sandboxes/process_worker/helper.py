@@ -12,7 +12,6 @@ import gc
 import itertools
 import os
 import resource
-import signal
 import socket
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import NoReturn
 from rlm_integrations.repl.preload import UnimportableError, guard_imports, preload, preload_named
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
 from rlm_integrations.sandboxes.channel.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
+from rlm_integrations.sandboxes.channel.own_signals import take_own_signals
 from rlm_integrations.sandboxes.process_worker.confinement import Confinement
 from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process_worker.immortal import make_immortal
@@ -66,10 +66,7 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
 
 
 def _become_quiet() -> None:
-    """Take signals, whatever the host blocks or ignores, which is inherited. SIGINT interrupts workers alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored ones would lose their exit statuses
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    take_own_signals()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

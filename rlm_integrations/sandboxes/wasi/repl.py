@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from rlm_integrations.sandboxes.channel.frames import encode
 from rlm_integrations.sandboxes.channel.inbound import Finished
+from rlm_integrations.sandboxes.channel.piped_repl import PipedRepl
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
-from rlm_integrations.sandboxes.channel.worker_repl import WorkerRepl
-from rlm_integrations.sandboxes.wasi.worker_pipes import WorkerPipes
 from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
 from rlm_integrations.wire.settings import ReplSettings
 
@@ -20,29 +18,13 @@ _LOOK_S = 0.5
 """Seconds between two looks at a running step, at most: what the host spends on it brings its end nearer."""
 
 
-class WasiRepl(WorkerRepl):
-    """A worker that interrupts its code when its time is over; where it cannot, the REPL is lost.
-
-    Where nobody closes it, as under a loop that was closed, the worker ends when this object does.
-    """
+class WasiRepl(PipedRepl):
+    """A worker that interrupts its code when its time is over; where it cannot, the REPL is lost."""
 
     def __init__(self, worker: WasiProcess, settings: ReplSettings) -> None:
         """Take over a worker that is ready."""
-        super().__init__(settings)
+        super().__init__(worker, settings)
         self._worker = worker
-        self._exited: asyncio.Future[int] = self._loop.create_future()
-        self._channel = WorkerPipes(worker, self._loop, self._read, self._end)
-
-    async def close(self) -> None:
-        self._kill("it was closed")
-        await asyncio.wait([self._exited])
-
-    def join_loop(self) -> None:
-        super().join_loop()
-        self._exited = self._loop.create_future()
-
-    def end(self) -> None:
-        self._channel.close()
 
     @property
     def pid(self) -> int:
@@ -85,15 +67,3 @@ class WasiRepl(WorkerRepl):
         if step.overrun is None:
             step.overrun = step.clock.overrun(time.monotonic(), self._cpu_seconds())
         super()._finish(done, step)
-
-    def _end_process(self) -> None:
-        self._worker.kill()
-
-    async def _exit_status(self) -> int:
-        await asyncio.wait([self._exited])
-        return self._exited.result()
-
-    def _end(self, status: int) -> None:
-        if not self._exited.done():  # a loop that is being closed cancels what waits for it
-            self._exited.set_result(status)
-        self._gone()

@@ -10,20 +10,14 @@ import threading
 import weakref
 from pathlib import Path
 
+from rlm_integrations.sandboxes.channel.worker_pipes import OnDescriptors
 from rlm_integrations.sandboxes.wasi.program import command_of, environment
 
 _running: weakref.WeakSet[WasiProcess] = weakref.WeakSet()
 
 
-class WasiProcess:
-    """It ends when its standard input does, so never after its host. Safe in any thread."""
-
-    incoming: int
-    """A descriptor to read what it sends from."""
-    outgoing: int
-    """A descriptor to write to it."""
-    killed: bool
-    """Whether the host has ended it: what it still says is of no interest."""
+class WasiProcess(OnDescriptors):
+    """Implements `PipedProcess`. It ends when its standard input does, so never after its host."""
 
     def __init__(self, compiled: Path) -> None:
         """Raises OSError."""

@@ -9,12 +9,54 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import Protocol
 
 from rlm_integrations.sandboxes.channel.frames import write_frame
-from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
 
-_READ_BYTES = 64 << 10  # the host parses so much in one go
+READ_BYTES = 64 << 10
+"""The host parses so much in one go."""
+
+
+class PipedProcess(Protocol):
+    """A process that is read from and written to by a thread each. Safe in any thread."""
+
+    killed: bool
+    """Whether the host has ended it: what it still says is of no interest."""
+
+    def read(self) -> bytes:
+        """What it sends next, a piece that the host can parse in one go; blocks. b"" at its end. Raises OSError."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Write all of it to the process; blocks. Raises OSError where it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once. May be called at any time."""
+        ...
+
+    def reap(self) -> int | None:
+        """End it, if need be, and its exit status; None if nobody can tell. Frees everything.
+
+        Nobody may be reading or writing any more.
+        """
+        ...
+
+
+class OnDescriptors:
+    """How a process is read and written that is at the other end of two descriptors."""
+
+    incoming: int
+    """To read what it sends from."""
+    outgoing: int
+    """To write to it; may be the same."""
+
+    def read(self) -> bytes:
+        return os.read(self.incoming, READ_BYTES)
+
+    def write(self, data: bytes) -> None:
+        write_frame(self.outgoing, data)
 
 
 class LoopOrNone:
@@ -53,14 +95,14 @@ class WorkerPipes:
 
     def __init__(
         self,
-        worker: WasiProcess,
+        worker: PipedProcess,
         loop: asyncio.AbstractEventLoop,
         on_data: Callable[[bytes], None],
-        on_exit: Callable[[int], None],
+        on_exit: Callable[[int | None], None],
+        on_all_sent: Callable[[], None],
     ) -> None:
-        """Begins at once. `on_exit` gets the exit status, after `close` too; both are called in the loop."""
-        self._worker, self._on_data, self._on_exit = worker, on_data, on_exit
-        self._writer = _Writer(worker.outgoing)
+        """Begins at once. All are called in the loop, `on_exit` with the exit status, after `close` too."""
+        self._worker, self._on_data, self._on_exit, self._on_all_sent = worker, on_data, on_exit, on_all_sent
         self._turns = threading.Semaphore(0)
         """Pieces that the reader may go on to."""
         self._owes_turn = False
@@ -68,7 +110,9 @@ class WorkerPipes:
         self.closed = False
         self._ends = weakref.finalize(self, _end, worker, self._turns)
         self._loop = LoopOrNone(loop)
-        reader = _Reader(worker, self._loop, self._writer, self._turns, weakref.ref(self))
+        me: weakref.ref[WorkerPipes] = weakref.ref(self)
+        self._writer = _Writer(worker, self._loop, me)
+        reader = _Reader(worker, self._loop, self._writer, self._turns, me)
         threading.Thread(target=reader.run, name="rlm-worker-read", daemon=True).start()
 
     @property
@@ -113,22 +157,27 @@ class WorkerPipes:
             else:
                 self._owes_turn = True
 
-    def end(self, status: int) -> None:
+    def all_sent(self) -> None:
+        """For the writer, in the loop."""
+        if not self.closed and not self.unsent_bytes:
+            self._on_all_sent()
+
+    def end(self, status: int | None) -> None:
         """For the reader, in the loop: the worker has ended and everything was taken."""
         self.closed = True
         self._on_exit(status)
 
 
-def _end(worker: WasiProcess, turns: threading.Semaphore) -> None:
+def _end(worker: PipedProcess, turns: threading.Semaphore) -> None:
     worker.kill()
     turns.release()  # the reader may be waiting for a loop that is closed
 
 
 class _Writer:
-    """A thread that writes to the worker what is queued."""
+    """A thread that writes to the worker what is queued: all of it at once, for each write may take long."""
 
-    def __init__(self, outgoing: int) -> None:
-        self._outgoing = outgoing
+    def __init__(self, worker: PipedProcess, loop: LoopOrNone, pipes: weakref.ref[WorkerPipes]) -> None:
+        self._worker, self._loop, self._pipes = worker, loop, pipes
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._queued = self._written = 0
         self._thread = threading.Thread(target=self._run, name="rlm-worker-write", daemon=True)
@@ -149,9 +198,23 @@ class _Writer:
 
     def _run(self) -> None:
         while (data := self._queue.get()) is not None:
+            parts: list[bytes] = [data]
+            with contextlib.suppress(Empty):
+                while (more := self._queue.get_nowait()) is not None:
+                    parts.append(more)
+                self._queue.put(None)
+            whole = data if len(parts) == 1 else b"".join(parts)
             with contextlib.suppress(OSError):  # it has ended
-                write_frame(self._outgoing, data)
-            self._written += len(data)
+                self._worker.write(whole)
+            self._written += len(whole)
+            if self._queue.empty():
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    self._loop.call(self._report)
+
+    def _report(self) -> None:
+        pipes = self._pipes()
+        if pipes is not None:
+            pipes.all_sent()
 
 
 class _Reader:
@@ -159,7 +222,7 @@ class _Reader:
 
     def __init__(
         self,
-        worker: WasiProcess,
+        worker: PipedProcess,
         loop: LoopOrNone,
         writer: _Writer,
         turns: threading.Semaphore,
@@ -169,7 +232,7 @@ class _Reader:
 
     def run(self) -> None:
         with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: the loop is closed
-            while (data := os.read(self._worker.incoming, _READ_BYTES)) and not self._worker.killed:
+            while (data := self._worker.read()) and not self._worker.killed:
                 self._loop.call(partial(self._hand_on, data))
                 self._turns.acquire()
         self._worker.kill()
@@ -183,7 +246,7 @@ class _Reader:
         if pipes is not None:
             pipes.take(data)
 
-    def _report(self, status: int) -> None:
+    def _report(self, status: int | None) -> None:
         pipes = self._pipes()
         if pipes is not None:
             pipes.end(status)

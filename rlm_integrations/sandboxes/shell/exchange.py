@@ -1,0 +1,146 @@
+"""Exchanges with the relay of one REPL: made again until one comes through, which does no harm."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shlex
+import threading
+import time
+from dataclasses import dataclass
+from zlib import crc32
+
+from rlm_integrations.sandboxes.channel.inbound import ProtocolError, parse
+from rlm_integrations.sandboxes.shell.machine import Machine, Said, UnreachableError, within
+from rlm_integrations.sandboxes.shell_worker.relay import MARK
+
+LOST_S = 20.0
+"""Seconds after which a REPL is given up that no command reaches."""
+
+INLINE_BYTES = 48 << 10
+"""What a command carries either way: a shell takes a command of 128 KB, and outputs are cut, of some machines at
+100 KB."""
+
+_LEAST_BYTES = 512  # to which an output that is cut is shortened
+_ANSWER_S = 10.0  # more than a command that waits for nothing takes
+_PAUSE_S = (0.1, 2.0)
+
+_CLIENT = """
+import _socket, os, sys
+try:
+    os.chdir(sys.argv[1])
+    s = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    s.connect("s")
+except (FileNotFoundError, ConnectionRefusedError):
+    print("rlm-gone")
+    raise SystemExit
+s.sendall(sys.argv[2].encode())
+s.shutdown(_socket.SHUT_WR)
+while d := s.recv(1 << 18):
+    sys.stdout.write(d.decode())
+"""
+
+
+class LostError(Exception):
+    """There is no such REPL any more, or no command reaches it. The message says which, in words that follow "it"."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    got: int
+    """How many bytes have come there."""
+    data: bytes
+    status: int | None
+    """How the worker ended, where it has and nothing of what it said is left."""
+    cpu: float
+    """CPU seconds of the worker so far."""
+    memory: int
+    threads: int
+
+
+class Exchanges:
+    """Safe in any thread."""
+
+    def __init__(self, machine: Machine, python: str, folder: str) -> None:
+        self._machine, self.folder = machine, folder
+        self._command = f"{python} -I -S -c {shlex.quote(_CLIENT)} {shlex.quote(folder)} "
+        self._lock = threading.Lock()
+        self._number = 0
+        self._most = INLINE_BYTES
+        self.mode = "run"
+        """What the worker is to do: run, rest, be interrupted, or end."""
+        self.gives_up = threading.Event()
+        """Set where nobody wants an answer any more."""
+
+    def make(self, *, at: int, have: int, data: bytes = b"", wait: float = 0.0, read: bool = False) -> Answer:
+        """Bring bytes, which have this place among all, and get those behind the ones that are here; blocks.
+
+        Waits so many seconds for some. Raises LostError.
+        """
+        end, pause = time.monotonic() + LOST_S + wait, _PAUSE_S[0]
+        while True:
+            try:
+                return self._try(at, have, data, wait, read)
+            except UnreachableError as error:
+                if time.monotonic() > end or self.gives_up.is_set():
+                    raise LostError(f"was out of reach for {LOST_S:g} s: {error}") from error
+            self.gives_up.wait(pause)
+            pause = min(2 * pause, _PAUSE_S[1])
+
+    def _try(self, at: int, have: int, data: bytes, wait: float, read: bool) -> Answer:
+        file = ""
+        with self._lock:
+            self._number += 1
+            number, mode, most = self._number, self.mode, self._most if read else 0
+        if len(data) > INLINE_BYTES:
+            file = f"{self.folder}-{number}"
+            name = f"/tmp/{file.rpartition('/')[2]}"
+            within(LOST_S, lambda: self._machine.bring(name, data))
+        asked = {
+            "number": number,
+            "mode": mode,
+            "at": at,
+            "end": at + len(data),
+            "have": have,
+            "most": most,
+            "wait": wait,
+        }
+        asked |= {"file": file, "crc": crc32(data), "data": "" if file else base64.b64encode(data).decode()}
+        command = self._command + shlex.quote(json.dumps(asked))
+        said = within(wait + _ANSWER_S, lambda: self._machine.run(command, int(wait + _ANSWER_S)))
+        answer = read_answer(said, have, most)
+        if answer is None:
+            if said.cut or MARK in said.text:
+                with self._lock:
+                    self._most = max(_LEAST_BYTES, most // 2)
+            raise UnreachableError(f"its answer was cut short, or is none: {said.text[-200:]}")
+        return answer
+
+
+def read_answer(said: Said, have: int, most: int) -> Answer | None:
+    """The answer, where it came whole. Raises LostError where the relay is gone."""
+    text = said.text[: 4 * INLINE_BYTES]
+    line = text.partition(MARK)[2].partition("\n")[0]
+    digest, _, body = line.partition(":")
+    if not digest:
+        if "rlm-gone" in text:
+            raise LostError("is not there any more: it was ended, or its machine began anew")
+        return None
+    packed = body.encode("utf-8", "replace")
+    if hashlib.sha256(packed).hexdigest()[:16] != digest:
+        return None
+    try:
+        told = parse(packed)
+        data = base64.b64decode(told["data"], validate=True) if told["from"] == have else b""
+        answer = Answer(
+            int(told["got"]),
+            data,
+            None if told["status"] is None else int(told["status"]),
+            float(told["cpu"]),
+            int(told["memory"]),
+            int(told["threads"]),
+        )
+    except (ProtocolError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+    return answer if len(data) <= most else None

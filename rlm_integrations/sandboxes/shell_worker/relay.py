@@ -1,0 +1,204 @@
+"""Between commands and a worker: two streams of bytes, of which each exchange says how far it has come.
+
+An exchange is a request and its answer over a local socket, made by a command that lasts as long. It may be lost,
+cut short, come late or twice: bytes have places, and what was received before is passed. Standard library only.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import select
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from rlm_integrations.sandboxes.channel.worker_usage import cpu_seconds, memory_bytes, thread_count
+
+SOCKET = "s"
+"""Name of the socket in the folder of a REPL: short, for a socket's address is."""
+
+MARK = "rlm:"
+"""What the line of an answer begins with."""
+
+_MOST_HELD_BYTES = 4 << 20
+"""Of what waits for the worker, or for its host. More is not taken."""
+
+_READ_BYTES = 256 << 10
+_INTERRUPT_EVERY_S = 0.05  # the worker lets a signal pass that comes outside of the model's code
+_CLIENT_S = 5.0
+
+
+def seal(body: bytes) -> bytes:
+    """An answer as a line that shows whether it is whole."""
+    return MARK.encode() + hashlib.sha256(body).hexdigest()[:16].encode() + b":" + body + b"\n"
+
+
+@dataclass
+class _Waiting:
+    client: socket.socket
+    most: int
+    until: float
+
+
+class Relay:
+    """Serves one worker, its child, until its host says that it is over, or says nothing for long."""
+
+    def __init__(self, listener: socket.socket, worker: socket.socket, pid: int) -> None:
+        self._listener, self._worker, self._pid = listener, worker, pid
+        self._status: int | None = None
+        self._to_worker, self._got = bytearray(), 0
+        """What the worker has not read yet, and how many bytes have come for it."""
+        self._to_host, self._had = bytearray(), 0
+        """What the host does not have yet, and how many bytes before it the host has."""
+        self._waiting: list[_Waiting] = []
+        self._newest, self._mode = -1, "run"
+        worker.setblocking(False)
+
+    def serve(self, silence_s: float) -> None:
+        """Until then, or until nobody has asked for anything for so many seconds."""
+        heard = time.monotonic()
+        try:
+            while self._mode != "end" and time.monotonic() < heard + silence_s:
+                if self._wait(silence_s / 4):
+                    heard = time.monotonic()
+                if self._mode == "interrupt" and self._status is None:
+                    os.kill(self._pid, signal.SIGINT)
+                self._answer_those_who_wait()
+        finally:
+            self._end()
+
+    def _wait(self, seconds: float) -> bool:
+        """Until something can be done. Whether somebody asked."""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        if self._status is None:
+            wanted = select.POLLIN if len(self._to_host) < _MOST_HELD_BYTES else 0
+            poll.register(self._worker, wanted | (select.POLLOUT if self._to_worker else 0))
+        if self._mode == "interrupt":
+            seconds = _INTERRUPT_EVERY_S
+        if self._waiting:
+            seconds = min(seconds, max(0.0, min(each.until for each in self._waiting) - time.monotonic()))
+        asked = False
+        for descriptor, what in poll.poll(seconds * 1000):
+            if descriptor == self._listener.fileno():
+                asked = True
+                self._take_request()
+            else:
+                self._move(what)
+        return asked
+
+    def _move(self, what: int) -> None:
+        """Bytes to and from the worker, as far as they go."""
+        try:
+            if what & select.POLLOUT:
+                del self._to_worker[: self._worker.send(self._to_worker[:_READ_BYTES])]
+            if what & ~select.POLLOUT:
+                data = self._worker.recv(_READ_BYTES)
+                self._to_host += data
+                if not data:
+                    self._reap()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._reap()
+
+    def _reap(self) -> None:
+        if self._status is None:
+            with contextlib.suppress(ProcessLookupError):
+                if self._mode == "end":
+                    os.killpg(self._pid, signal.SIGKILL)
+                else:
+                    self._let_it_end()
+            self._status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            with contextlib.suppress(ProcessLookupError):  # what its code started
+                os.killpg(self._pid, signal.SIGKILL)
+
+    def _let_it_end(self) -> None:
+        """It has closed its channel: it ends now, or is ended."""
+        pidfd = os.pidfd_open(self._pid)
+        try:
+            if not select.select([pidfd], [], [], 1.0)[0]:
+                os.kill(self._pid, signal.SIGKILL)
+        finally:
+            os.close(pidfd)
+
+    def _take_request(self) -> None:
+        client, _ = self._listener.accept()
+        client.settimeout(_CLIENT_S)
+        try:
+            parts: list[bytes] = []
+            while part := client.recv(_READ_BYTES):
+                parts.append(part)
+            asked = json.loads(b"".join(parts))
+            self._steer(asked)
+            self._take(asked)
+            self._forget(asked["have"])
+            self._waiting.append(_Waiting(client, asked["most"], time.monotonic() + asked["wait"]))
+        except (OSError, ValueError, KeyError, TypeError):  # the command was ended amid it, or is none of ours
+            client.close()
+
+    def _steer(self, asked: dict[str, Any]) -> None:
+        """What the host wants of the worker, unless it has said something newer."""
+        if asked["number"] <= self._newest:
+            return
+        self._newest, self._mode = asked["number"], asked["mode"]
+        if self._status is None:
+            os.killpg(self._pid, signal.SIGSTOP if self._mode == "rest" else signal.SIGCONT)
+
+    def _take(self, asked: dict[str, Any]) -> None:
+        """What is new of the bytes that came, if there is room."""
+        if asked["end"] <= self._got:
+            return
+        data = base64.b64decode(asked["data"], validate=True)
+        if asked["file"]:
+            data = Path(asked["file"]).read_bytes()
+            if crc32(data) != asked["crc"]:  # it is to be brought again
+                return
+        new = data[self._got - asked["at"] :] if asked["at"] <= self._got else b""
+        if len(self._to_worker) < _MOST_HELD_BYTES:
+            self._to_worker += new
+            self._got += len(new)
+        if asked["file"] and self._got >= asked["end"]:
+            Path(asked["file"]).unlink()
+
+    def _forget(self, had: int) -> None:
+        more = min(had - self._had, len(self._to_host))
+        if more > 0:
+            del self._to_host[:more]
+            self._had += more
+
+    def _answer_those_who_wait(self) -> None:
+        now, left = time.monotonic(), list[_Waiting]()
+        for each in self._waiting:
+            if now >= each.until or self._to_host or self._status is not None or self._mode == "end":
+                self._answer(each)
+            else:
+                left.append(each)
+        self._waiting = left
+
+    def _answer(self, asker: _Waiting) -> None:
+        over = self._status is not None and len(self._to_host) <= asker.most
+        answer = {
+            "got": self._got,
+            "from": self._had,
+            "data": base64.b64encode(self._to_host[: asker.most]).decode(),
+            "status": self._status if over else None,
+            "cpu": cpu_seconds(self._pid),
+            "memory": memory_bytes(self._pid),
+            "threads": thread_count(self._pid),
+        }
+        with asker.client, contextlib.suppress(OSError):
+            asker.client.sendall(seal(json.dumps(answer).encode()))
+
+    def _end(self) -> None:
+        self._mode = "end"
+        self._reap()
+        self._answer_those_who_wait()
