@@ -29,6 +29,7 @@ GAPS = {
 
 class TestBackend(SandboxContract):
     gaps = GAPS
+    calls_one_by_one = 40  # each is two commands
 
     @pytest.fixture
     def sandbox(self, local: Sandbox) -> Sandbox:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 class TestRay(SandboxContract):
+    calls_one_by_one = 200
+
     @pytest.fixture
     def sandbox(self, elsewhere: Sandbox, cluster: LocalCluster) -> Sandbox:
         self.cluster = cluster

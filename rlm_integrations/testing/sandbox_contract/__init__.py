@@ -41,5 +41,6 @@ class SandboxContract(
     """All of the contract of `rlm_integrations.Sandbox` as tests: subclass it and override the fixture `sandbox`.
 
     `gaps` names the tests that the sandbox does not pass, and why. `kill(repl)` ends a REPL from outside; without it
-    the test of that is skipped. Each test opens REPLs of its own, and closes them.
+    the test of that is skipped. `calls_one_by_one` is how many calls a test makes one after another.
+    Each test opens REPLs of its own, and closes them.
     """

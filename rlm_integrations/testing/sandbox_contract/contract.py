@@ -58,6 +58,9 @@ class Contract:
     """Tests that this sandbox does not pass, by name, as "test_name" or "test_name[case]", and why. One that passes
     fails then: a gap that was closed is to be taken off."""
 
+    calls_one_by_one: ClassVar[int] = 1_100
+    """How many calls of the host code makes one after another, as a test: fewer where each takes long."""
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         for name, function in vars(cls).items():
