@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -310,6 +311,18 @@ def until() -> Callable[[Callable[[], bool]], Any]:
     """Waits for a condition that another process brings about; fails if it does not within ten seconds."""
 
     return until_true
+
+
+@pytest.fixture
+def nothing_rests() -> Iterator[None]:
+    """No test leaves a REPL of a session behind, once threads have ended that may still hold the session."""
+    yield
+    from rlm_integrations.core.session.idle_repls import idle_repls
+
+    end = time.monotonic() + 10
+    while idle_repls._idle and time.monotonic() < end:
+        gc.collect()
+    assert not idle_repls._idle
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import pickle
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypedDict
 
@@ -23,7 +22,6 @@ from langgraph.graph import START, StateGraph, add_messages
 
 from rlm_integrations import Message
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.session.idle_repls import idle_repls
 from rlm_integrations.langchain import ChatRLM, RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
@@ -38,12 +36,7 @@ def within(id: Any, key: str = "session_id") -> RunnableConfig:
     return {"configurable": {key: id}}
 
 
-@pytest.fixture(autouse=True)
-def nothing_rests() -> Iterator[None]:
-    """No test leaves a REPL behind."""
-    yield
-    gc.collect()
-    assert not idle_repls._idle
+pytestmark = pytest.mark.usefixtures("nothing_rests")
 
 
 def counting(*replies: str, **options: Any) -> tuple[RLMRunnable, ScriptedChatModel]:

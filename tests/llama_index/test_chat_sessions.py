@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,12 +32,7 @@ COUNT = (
 GOES_ON = "The session goes on"
 
 
-@pytest.fixture(autouse=True)
-def nothing_rests() -> Iterator[None]:
-    """No test leaves a REPL behind."""
-    yield
-    gc.collect()
-    assert not idle_repls._idle
+pytestmark = pytest.mark.usefixtures("nothing_rests")
 
 
 @pytest.fixture

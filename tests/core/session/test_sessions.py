@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,7 @@ def begin(*replies: Any, context: Any = NOTES, sandbox: Any = "process", **optio
     return RLMEngine(llm, limits=limits, sandbox=sandbox, **options).session(context), llm
 
 
-@pytest.fixture(autouse=True)
-def nothing_rests() -> Iterator[None]:
-    """No test leaves a REPL behind."""
-    yield
-    gc.collect()
-    assert not idle_repls._idle
+pytestmark = pytest.mark.usefixtures("nothing_rests")
 
 
 @pytest.mark.parametrize("sandbox", ["process", "wasi"])
