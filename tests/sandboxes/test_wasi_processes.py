@@ -174,6 +174,7 @@ if child := os.fork():
     assert os.waitpid(child, 0)[1] == 0
 print(run(), flush=True)
 """,
+        warnings=["default", "ignore:This process:DeprecationWarning"],  # from 3.12 on: it has threads
         fresh=True,
     )
     assert (ended.stdout, ended.stderr, ended.returncode) == ("12\n12\n", "", 0)
