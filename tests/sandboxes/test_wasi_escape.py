@@ -71,7 +71,7 @@ HARMFUL = {
     "many values": "call(asks(prompt=str([0] * 1_000_000)))",
     "many calls at once": "call(asks(*range(20_000)))",
     "many calls, one by one": "for n in range(20_000): call(asks(n, wait=0))",
-    "calls that are not waited for": "for n in range(50): call(asks(n, wait=0))",
+    "calls that are not waited for": "for n in range(50): call(asks(1_000 + n, wait=0))",  # none that its next call has
     "calls from threads": "in_threads(lambda n: call(asks(1_000 + n)))",
     "the same call from threads": "in_threads(lambda n: call(asks(7)))",
     "answers of others": "in_threads(lambda n: call('{\"calls\":[],\"wait\":0.01}') and llm_query('x'))",
