@@ -69,7 +69,9 @@ def _panel(axis: Any, name: str, of: Sequence[Course]) -> None:
     for colour, course in zip(colours, coloured, strict=False):
         axis.plot(course.at, course.times, color=colour, marker="o", markersize=4, label=told(course))
     if len(of) > len(coloured):
-        axis.plot([], [], color="0.6", linewidth=0.6, label=f"{len(of) - len(coloured)} that moved less, or not at all")
+        axis.plot(
+            [], [], color="0.6", linewidth=0.6, label=f"{len(of) - len(coloured)} rows that moved less, or not at all"
+        )
     axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=7, borderaxespad=0, frameon=False)
     axis.set_yscale("log")
     low, high = axis.get_ylim()
@@ -92,4 +94,4 @@ def _name_runs(axis: Any, reports: Sequence[Report]) -> None:
 
 def run_named(report: Report) -> str:
     """Below its place on the axis."""
-    return "\n".join([report.at[:10], report.version, *["(busy)"] * report.was_busy])
+    return "\n".join([report.at[:16].replace("T", " "), report.version, *["(busy)"] * report.was_busy])

@@ -166,4 +166,4 @@ def test_the_charts_of_a_run_and_one_of_all_runs_that_were_kept(
     assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
     a, _ = courses([first, last])["imports"]
     assert history_chart.told(a) == "3.00 times: a (10.0 ms to 30.0 ms, beside bare)"
-    assert history_chart.run_named(last) == "2026-12-01\n0.1\n(busy)"
+    assert history_chart.run_named(last) == "2026-12-01 12:00\n0.1\n(busy)"
