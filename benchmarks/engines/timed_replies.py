@@ -23,7 +23,7 @@ class TimedReplies:
         self.sent_chars += sent_chars
         reply = next(self._replies, None)
         if reply is None:
-            raise RuntimeError(f"the model was asked beyond the {len(self.gaps)} replies that it has")
+            raise RuntimeError(f"the model was asked beyond the end of its script, which is {len(self.gaps)} long")
         self._replied_at = time.perf_counter()
         return reply
 
