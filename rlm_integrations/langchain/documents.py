@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +19,13 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.retriever import LangChainRetriever
 from rlm_integrations.langchain.sessions import Sessions
 from rlm_integrations.langchain.splits import join_splits, warn_of_overlaps
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreparedContext:
     """A context, read once and shared by the runs over it."""
 

@@ -117,7 +117,7 @@ def test_the_core_imports_the_standard_library_and_pydantic_and_itself(module: P
         top = name.partition(".")[0]
         if top == "rlm_integrations":
             assert name.startswith(
-                tuple(f"rlm_integrations.{room}" for room in ("core", "files", "repl", "trace_page", "wire"))
+                tuple(f"rlm_integrations.{room}" for room in ("core", "files", "frozen", "repl", "trace_page", "wire"))
             )
         else:
             assert top in sys.stdlib_module_names | {"pydantic", "pydantic_core"}

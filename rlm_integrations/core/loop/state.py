@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rlm_integrations.core.calls.token_counts import prompt_chars
@@ -13,9 +12,10 @@ from rlm_integrations.core.loop.actions import Action, Finish
 from rlm_integrations.core.loop.happenings import CodeRan, RootCallFailed, UnresolvedMap
 from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.loop.window import Window
+from rlm_integrations.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """What stays the same all through a run."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -21,10 +20,11 @@ from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.sub_lm import sub_calls_of
 from rlm_integrations.core.trace.events import Event
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.settings import ReplSettings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostSide:
     functions: HostFunctions
     retrieval: Retrieval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -24,11 +24,12 @@ from rlm_integrations.core.loop.state import State, conversation_of
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.frozen import frozen
 
 Say = Callable[[str], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """What a run came to that the journal has whole."""
 

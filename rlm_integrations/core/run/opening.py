@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from rlm_integrations.core.calls.conversation import conversation
@@ -21,6 +20,7 @@ from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.settings import ReplSettings
 
 _SUB_CALL_CHARS = 100_000
@@ -30,7 +30,7 @@ _LEAST_OUTPUT_CHARS = 200
 _LEAST_MEMORY_MB = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sizes:
     """What fits: characters of a sub-call's prompt, and of the output that the root LM sees of a step."""
 
