@@ -20,7 +20,6 @@ from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
-from rlm_integrations.core.loop.state import State, conversation_of
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.records import RLMTrace
@@ -64,14 +63,6 @@ def model_words(model: LanguageModel) -> str:
     named = (getattr(model, name, None) for name in ("name", "model"))
     name = next((each for each in named if isinstance(each, str)), "")
     return f"{type(model).__module__}.{type(model).__qualname__} {name}"
-
-
-def as_shown(state: State, shown: str | None) -> State:
-    """The conversation as the root LM saw it when it gave the reply that the journal has."""
-    last = state.messages[-1]
-    if shown is None or shown == last.content:
-        return state
-    return state._replace(**conversation_of((*state.messages[:-1], replace(last, content=shown))))
 
 
 def _parts(plan: RunPlan, question: Question, corpus: Corpus) -> dict[str, str]:
