@@ -1,7 +1,7 @@
 """`@frozen`: what `@dataclass(frozen=True, slots=True)` makes, in a third of the time.
 
 dataclasses compiles six functions for each such class, which was most of what an import took. Here `__init__` alone is
-compiled, and the others are shared. It sets each field by the field's own slot, so objects too are made in a third of
+compiled, and none of the others is. It sets each field by the field's own slot, so objects too are made in a third of
 the time.
 
 Classes that docs/api.md shows are made by `dataclass`, which the tools know by its name. Standard library only.
@@ -26,11 +26,14 @@ def frozen(cls: _Class, /) -> _Class: ...
 def frozen(*, kw_only: bool = False, is_base: bool = False) -> Callable[[_Class], _Class]: ...
 @dataclass_transform(frozen_default=True, field_specifiers=(Field, field))
 def frozen(cls: Any = None, /, *, kw_only: bool = False, is_base: bool = False) -> Any:
-    """A frozen dataclass with slots. It may have neither an InitVar nor a `__setattr__` of its own.
+    """A frozen dataclass with slots. It may have no InitVar.
 
     Args:
         kw_only: Whether its fields are passed by name alone.
         is_base: Whether other `@frozen` classes inherit from it, which dataclasses would refuse otherwise.
+
+    Raises:
+        TypeError: The class has an `__init__` of its own, or is none that `dataclass` takes.
     """
     if cls is None:
         return functools.partial(_made, kw_only=kw_only, is_base=is_base)
@@ -38,14 +41,16 @@ def frozen(cls: Any = None, /, *, kw_only: bool = False, is_base: bool = False) 
 
 
 def _made(cls: type, *, kw_only: bool, is_base: bool) -> Any:
+    if "__init__" in vars(cls):
+        raise TypeError(f"{cls.__name__}: @frozen writes its __init__; leave that out, or use @dataclass")
     own = {name for name, value in vars(cls).items() if value is not None}  # `__eq__` alone makes `__hash__` None
     cls.__doc__ = cls.__doc__ or cls.__name__  # dataclass would make one of the signature, which takes long
     made = cast(Any, dataclass)(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
-    for name, shared in _SHARED.items():
+    all_fields = fields(made)
+    for name, method in (_SHARED | _comparing(all_fields)).items():
         if name not in own:
-            setattr(made, name, shared)
-    if "__init__" not in own:
-        made.__init__ = _init(made, fields(made))
+            setattr(made, name, method)
+    made.__init__ = _init(made, all_fields)
     made.__dataclass_params__.frozen = not is_base
     return made
 
@@ -59,12 +64,10 @@ def _init(made: Any, all_fields: Sequence[Field[Any]]) -> Callable[..., None]:
         known[f"__set_{name}"] = getattr(made, name).__set__
         known[f"__default_{name}"] = each.default_factory if factory else each.default
         if each.init:
-            default = (
-                "" if not factory and each.default is MISSING else "=__missing" if factory else f"=__default_{name}"
-            )
-            (by_name if each.kw_only else by_place).append(name + default)
+            default = "" if each.default is MISSING else f"=__default_{name}"
             if factory:
-                value = f"__default_{name}() if {name} is __missing else {name}"
+                default, value = "=__missing", f"__default_{name}() if {name} is __missing else {name}"
+            (by_name if each.kw_only else by_place).append(name + default)
         elif factory:
             value = f"__default_{name}()"
         else:
@@ -83,26 +86,22 @@ def _init(made: Any, all_fields: Sequence[Field[Any]]) -> Callable[..., None]:
     return init
 
 
-@functools.cache
-def _compared(cls: Any) -> Callable[[object], object]:
-    names = [each.name for each in fields(cls) if each.compare]
-    return attrgetter(*names) if names else lambda _: ()
+def _comparing(all_fields: Sequence[Field[Any]]) -> dict[str, Callable[..., Any]]:
+    names = [each.name for each in all_fields if each.compare]
+    values: Callable[[object], Any] = attrgetter(*names) if names else lambda _: ()
 
+    def equals(self: object, other: object) -> bool:
+        return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
-def _eq(self: object, other: object) -> bool:
-    if other.__class__ is not self.__class__:
-        return NotImplemented
-    values = _compared(self.__class__)
-    return values(self) == values(other)
+    def hashed(self: object) -> int:
+        return hash(values(self))
 
-
-def _hash(self: object) -> int:
-    return hash(_compared(self.__class__)(self))
+    return {"__eq__": equals, "__hash__": hashed}
 
 
 @reprlib.recursive_repr()
 def _repr(self: Any) -> str:
-    shown = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
+    shown = ", ".join([f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr])
     return f"{self.__class__.__qualname__}({shown})"
 
 
@@ -124,8 +123,6 @@ def _setstate(self: Any, state: Sequence[Any]) -> None:
 
 
 _SHARED = {
-    "__eq__": _eq,
-    "__hash__": _hash,
     "__repr__": _repr,
     "__setattr__": _setattr,
     "__delattr__": _delattr,

@@ -176,3 +176,14 @@ def test_a_field_that_is_called_as_a_function_inside_is_no_matter() -> None:
         hash: tuple[int, ...] = field(default_factory=lambda: (1, 2))
 
     assert dataclasses.astuple(Odd(1)) == (1, 2, (1, 2))
+
+
+def test_a_class_that_fills_itself_is_refused() -> None:
+    with pytest.raises(TypeError, match="Filled: @frozen writes its __init__"):
+
+        @frozen
+        class Filled:
+            x: int
+
+            def __init__(self) -> None:
+                raise AssertionError
