@@ -12,14 +12,14 @@ from typing import Any, cast
 _kept: dict[str, ModuleSpec] = {}
 
 
-def keep(name: str) -> bool:
+def keep(name: str) -> None:
     """Read the code of a module and of all below it, but of those that are loaded, and run none of it.
 
     The package around it must be loaded. What the code imports must be loaded or kept, and extensions be loaded.
-    Returns whether there is such a module.
+    Where there is no such module nothing is kept.
     """
     package = name.rpartition(".")[0]
-    return _keep(name, sys.modules[package].__path__ if package else None)
+    _keep(name, sys.modules[package].__path__ if package else None)
 
 
 def kept(name: str) -> ModuleSpec | None:
@@ -34,17 +34,16 @@ def take_kept() -> list[str]:
     return names
 
 
-def _keep(name: str, path: Sequence[str] | None) -> bool:
+def _keep(name: str, path: Sequence[str] | None) -> None:
     spec = PathFinder.find_spec(name, path)
     if spec is None or not isinstance(spec.loader, SourceFileLoader):
-        return False
+        return
     if name not in sys.modules and (code := spec.loader.get_code(name)) is not None:
         spec.loader = cast(Any, _CodeLoader(code))
         _kept[name] = spec
     below = spec.submodule_search_locations
     for part in iter_modules(below) if below else ():
         _keep(f"{name}.{part.name}", below)
-    return True
 
 
 class _CodeLoader:
