@@ -24,6 +24,7 @@ from rlm_integrations.core.run.arguments import (
     check_functions,
     check_texts,
     checked_run_id,
+    read_journal,
     read_sub_tools_within,
 )
 from rlm_integrations.core.run.bulk import BulkRun, OnResult
@@ -162,7 +163,7 @@ class RLMEngine(Generic[AnswerT]):
             around_child=around_child,
             around_sub_call=around_sub_call,
             ends_run=ends_run,
-            journal=Journal.of(journal),
+            journal=read_journal(journal),
             route=route,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import listed, plural, shortened
+from rlm_integrations.frozen import frozen
 
 _SUFFIXES = (".json", ".sqlite", ".sqlite3", ".db")
 _TEXT_CHARS = 1_000
@@ -22,7 +23,7 @@ _TEXT_CHARS = 1_000
 _MOST_NUMBERS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptRun:
     """What is told of a run in a list."""
 
@@ -54,7 +55,7 @@ class KeptRun:
     """Whether texts are told, and tokens known where they are not."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     runs: list[KeptRun] = field(default_factory=list[KeptRun])
     """The newest last."""

@@ -8,6 +8,7 @@ from typing import Literal
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.frozen import frozen
 
 Status = Literal["answered", "truncated", "too_long", "limit", "failed", "skipped"]
 """`truncated`: there is an answer, and a part of the texts was not read for want of room. `too_long`: they do not fit,
@@ -17,7 +18,7 @@ Round = tuple[Usage, ...]
 """Calls that were open side by side."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """An answer as a method gives it."""
 
@@ -54,7 +55,7 @@ class Attempt:
         return self.status in ("answered", "truncated") or (self.status == "limit" and bool(self.answer))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Estimate:
     """What a comparison takes, about: an order of magnitude, since code decides what an RLM reads."""
 

@@ -9,9 +9,10 @@ from functools import cached_property
 from rlm_integrations.compare.agreement import agreements, holds
 from rlm_integrations.compare.attempt import Attempt, Estimate
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MethodSums:
     """Of one method, over all questions."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from rlm_integrations.core.image import Image
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.frozen import frozen
 
 Role = Literal["system", "user", "assistant"]
 CodeProtocol = Literal["fence", "tool"]
@@ -27,7 +28,7 @@ class Message:
     """Pictures that go with the text: of messages of the user, and of those alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolCall:
     """A call of a tool in a model's reply."""
 
@@ -61,7 +62,7 @@ class Completion:
     """Whether it came from the journal: it was paid for before. Its usage counts as it did then."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolSpec:
     """A tool as a model is told of it."""
 
@@ -72,7 +73,7 @@ class ToolSpec:
     """The JSON schema of its arguments, which is an object's."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolResult:
     """What a call of a tool gave, or why it gave nothing."""
 
@@ -81,7 +82,7 @@ class ToolResult:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolRound:
     """A reply that called tools, and their results: one for each call, in the order of the calls."""
 

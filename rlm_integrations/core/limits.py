@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,6 +125,8 @@ def limit_meant(name: str) -> str | None:
     """The limit that a name stands for: its own, what other libraries call it, or one that is written much like it."""
     if name in RLMLimits.model_fields:
         return name
+    import difflib  # for mistakes alone
+
     return _BY_OTHER_NAME.get(name) or next(
         iter(difflib.get_close_matches(name, RLMLimits.model_fields, n=1, cutoff=0.8)), None
     )

@@ -8,17 +8,17 @@ is hostile input: a sandbox hands on only well-formed values of these types.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.calls import HostCall, RefusalKind
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Capabilities:
     """What a sandbox isolates on this machine. `layers` maps each layer to how it stands, in words."""
 

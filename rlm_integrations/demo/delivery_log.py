@@ -10,11 +10,11 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count, product
 
 from rlm_integrations.demo.messages import SupportMessage, read_messages
+from rlm_integrations.frozen import frozen
 
 QUESTION = """\
 The corpus is the log of Larderly, which delivers crates of food: one document a day of 2025. Some crates arrived at \
@@ -45,7 +45,7 @@ _LAST = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeliveryLog:
     files: dict[str, str]
     """Name of a day's file -> its lines."""

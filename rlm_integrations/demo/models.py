@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.demo.script import scripted_reader, scripted_root
+from rlm_integrations.frozen import frozen
 
 MAX_TOTAL_TOKENS = 300_000
 """The end of a live run."""
@@ -15,7 +15,7 @@ _EXPECTED = "15,000 to 60,000"
 _DEFAULT = ("gpt-5", "gpt-5-mini")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """The options of the command."""
 
@@ -26,7 +26,7 @@ class Wanted:
     base_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DemoModels:
     introduction: str
     """The demo's first words: who answers."""

@@ -13,11 +13,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from rlm_integrations.files.rows import Column, Table
+from rlm_integrations.frozen import frozen
 
 SECONDS = 120.0
 """For one file."""
@@ -34,7 +34,7 @@ main(int(sys.argv[2]))
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """A text out of a file. `place` tells it from the others, as "page=3"; the only one may have none."""
 
@@ -43,7 +43,7 @@ class Part:
     metadata: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Converted:
     """What a file became. `table`: all of its parts are the rows of one."""
 

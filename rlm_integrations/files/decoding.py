@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from codecs import getincrementaldecoder
-from dataclasses import dataclass
 from typing import Protocol
 
 from rlm_integrations.files.kinds import SNIFFED_BYTES, wide_encoding
 from rlm_integrations.files.report import INSTALL
+from rlm_integrations.frozen import frozen
 
 _LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 24  # of a file that are read at once
 _SAMPLE_BYTES = 1 << 15
@@ -29,7 +29,7 @@ class Bytes(Protocol):
     def seek(self, place: int, /) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decoded:
     """A text, and what is to be said of how it was read, "" where nothing is."""
 

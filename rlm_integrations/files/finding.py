@@ -7,7 +7,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from rlm_integrations.files.report import (
@@ -23,6 +22,7 @@ from rlm_integrations.files.report import (
     quoted,
 )
 from rlm_integrations.files.selection import Globs, IgnoreRules, Selection
+from rlm_integrations.frozen import frozen
 
 STDIN = "/dev/stdin"
 _NEVER = frozenset({".git", "__pycache__"})
@@ -30,7 +30,7 @@ _url = re.compile(r"[A-Za-z][A-Za-z0-9+.-]++:/{1,3}+[^/]")
 _descriptor = re.compile(r"/(?:dev|proc/self)/fd/\d++|/dev/stdin")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundFile:
     """A file that is to be read."""
 
@@ -43,7 +43,7 @@ class FoundFile:
     """Whether it was named, not found in a folder."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """A path in a walk: as it is opened, absolute, and as globs see it."""
 

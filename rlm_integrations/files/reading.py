@@ -7,7 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rlm_integrations.files.converter import Converter, NotConvertedError, Part
@@ -16,6 +16,7 @@ from rlm_integrations.files.finding import STDIN, FoundFile
 from rlm_integrations.files.kinds import BY_NAME, SNIFFED_BYTES, ZIPPED, kind_of
 from rlm_integrations.files.report import BINARY, EMPTY, UNREADABLE, FilesError, FilesReport, quoted
 from rlm_integrations.files.unpacking import PackedError, unpacked
+from rlm_integrations.frozen import frozen
 
 _AS_TEXT_TOO = frozenset(BY_NAME.values()) - ZIPPED
 """Formats that are text as they stand, where they cannot be converted."""
@@ -25,7 +26,7 @@ _UNSIZED_BYTES = 1 << 20  # of a file whose size is told as 0, as those of /proc
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileText:
     """A text of a file. `id` is the file's name, and where the file has several texts "#page=3" and the like."""
 

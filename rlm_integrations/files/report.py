@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rlm_integrations.files.rows import Table, common_table
+from rlm_integrations.frozen import frozen
 
 INSTALL = 'pip install "rlm-integrations[files]"'
 INSTALL_PARQUET = 'pip install "rlm-integrations[parquet]"'
@@ -31,7 +32,7 @@ class FilesError(ValueError):
     """Nothing can be read of what was given. The message says why, and what to pass instead."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skipped:
     """A file or folder that was not read. `kind` is what a count stands for, as "binary" or ".zip"."""
 

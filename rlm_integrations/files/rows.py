@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+from rlm_integrations.frozen import frozen
 
 TEXT_COLUMNS = ("text", "page_content", "content")
 _MIDNIGHT = " 00:00:00"
@@ -21,14 +22,14 @@ _ARROW_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     name: str
     dtype: str = ""
     """What pandas calls its type; "" where the source has none, and its values tell."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """What the rows of a table have in common. Cells that are missing are in no row."""
 

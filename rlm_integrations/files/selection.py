@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from rlm_integrations.files.report import INSTALL, FilesError, FilesReport
+from rlm_integrations.frozen import frozen
 
 _RULES_BYTES = 1 << 20
 _STARS = 3  # of a segment, and of `**` in a pattern: more could take a name's length to that power to match
 _star_runs = re.compile(r"\*++")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """What is taken of a folder.
 

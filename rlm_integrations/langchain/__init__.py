@@ -14,19 +14,27 @@ except ModuleNotFoundError as error:
     ) from error
 
 from rlm_integrations.core.trace.collector import collect_rlm_traces
-from rlm_integrations.langchain.chat_rlm import ChatRLM
 from rlm_integrations.langchain.runnable import RLMRunnable
 
 if TYPE_CHECKING:
     from rlm_integrations.langchain.agent_middleware import RLMMiddleware as RLMMiddleware
+    from rlm_integrations.langchain.chat_rlm import ChatRLM
 
 __all__ = ["ChatRLM", "RLMRunnable", "collect_rlm_traces"]
 
 
 def __getattr__(name: str) -> Any:
-    """RLMMiddleware, which needs the langchain package, and so is no part of `__all__`."""
-    if name != "RLMMiddleware":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rlm_integrations.langchain.agent_middleware import RLMMiddleware
+    """ChatRLM, for few programs use both; and RLMMiddleware, which needs langchain, and so is no part of `__all__`."""
+    if name == "ChatRLM":
+        from rlm_integrations.langchain.chat_rlm import ChatRLM
 
-    return RLMMiddleware
+        return ChatRLM
+    if name == "RLMMiddleware":
+        from rlm_integrations.langchain.agent_middleware import RLMMiddleware
+
+        return RLMMiddleware
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManager, CallbackManagerForLLMRun
@@ -13,6 +12,7 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import patch_config, run_in_executor, set_config_context
 from langchain_core.utils.uuid import uuid7
 
+from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.outputs import MessageOutput
 from rlm_integrations.langchain.run_input import holds_blocks, read_run_input
 from rlm_integrations.langchain.runnable import RLMRunnable
@@ -20,7 +20,7 @@ from rlm_integrations.langchain.runnable import RLMRunnable
 RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChatModelRun:
     """A run of a chat model. Its manager, unlike a chain's, gives no child config, so one is made here."""
 

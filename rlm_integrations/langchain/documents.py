@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, cast
 
-from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
-from langchain_core.vectorstores import VectorStore
 
 from rlm_integrations.core.corpus.chunks import Joined, Span, Spans
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
@@ -19,12 +17,14 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.frozen import frozen
+from rlm_integrations.langchain.loaded import is_loader, is_vector_store
 from rlm_integrations.langchain.retriever import LangChainRetriever
 from rlm_integrations.langchain.sessions import Sessions
 from rlm_integrations.langchain.splits import join_splits, warn_of_overlaps
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreparedContext:
     """A context, read once and shared by the runs over it."""
 
@@ -130,13 +130,13 @@ def prepare_context(context: object) -> PreparedContext:
     """
     if isinstance(context, PreparedContext):
         return context
-    if isinstance(context, VectorStore):
+    if is_vector_store(context):
         raise InvalidArgumentError(
             "context: a vector store is not a corpus; pass vector_store.as_retriever(), or the documents"
         )
     if isinstance(context, Runnable):
         return PreparedContext(Corpus((), "none"), (), cast(Runnable[str, Any], context))
-    if isinstance(context, BaseLoader):
+    if is_loader(context):
         context = context.lazy_load()
     if isinstance(context, LangChainDocument):
         context = [context]

@@ -11,7 +11,6 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast, get_args, get_origin, get_type_hints
 from uuid import uuid4
 
@@ -20,10 +19,11 @@ from langchain_core.tools import BaseTool, InjectedToolArg, InjectedToolCallId, 
 from pydantic.fields import FieldInfo
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.graph_node import progress_writer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Injected:
     """The injected arguments of a tool, by what they ask for."""
 
@@ -112,7 +112,7 @@ def _with_raw_value(tool: BaseTool) -> BaseTool:
     return tool.model_copy(update=pairs)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Raw:
     """What a function returned, as an artifact that None is told apart from."""
 
@@ -150,7 +150,7 @@ def _value(tool: BaseTool, given: Any) -> Any:
     return given.artifact.value if isinstance(given.artifact, _Raw) else given.content
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Argument:
     name: str
     markers: tuple[object, ...]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain_core.documents import Document as LangChainDocument
@@ -28,6 +27,7 @@ from rlm_integrations.core.corpus.image_blocks import image_of_block, is_image_b
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import Message, Role
+from rlm_integrations.frozen import frozen
 
 RLMInput = LanguageModelInput | Mapping[str, Any]
 
@@ -64,7 +64,7 @@ _SILENT_BLOCKS = frozenset(
 """Blocks of a model's own message that say nothing to the root LM beyond its text and tool calls."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallInput:
     """An input, taken apart. `context` is as it was passed, None where the call brings none."""
 

@@ -17,6 +17,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
+from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.arguments import SessionOptions
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.graph_node import progress_writer, read_state, state_update
@@ -32,7 +33,7 @@ _METHODS = {
 """Keywords that a user may guess, and the methods that are meant."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndedRun:
     """A run, as outputs are made of it."""
 

@@ -7,10 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
-from langchain_core.vectorstores import VectorStore
 
 from rlm_integrations.core.calls.once import Once
 from rlm_integrations.core.calls.threads import within_loop
@@ -18,6 +16,7 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.langchain.caller_warning import for_caller
 from rlm_integrations.langchain.documents import PreparedContext, prepare_context
+from rlm_integrations.langchain.loaded import is_loader, is_vector_store
 
 _FEW = 100
 """Documents that are read at once, if they are short."""
@@ -67,7 +66,7 @@ def take_context(context: object) -> PreparedContext | UnreadContext:
 
 
 def _takes_no_time(context: object) -> bool:
-    if context is None or isinstance(context, (PreparedContext, Corpus, Runnable, VectorStore, str, LangChainDocument)):
+    if context is None or isinstance(context, (PreparedContext, Corpus, Runnable, str, LangChainDocument)):
         return True
     if isinstance(context, Mapping):
         return _are_short(list(cast("Mapping[object, object]", context).values()))
@@ -75,7 +74,9 @@ def _takes_no_time(context: object) -> bool:
         return _are_short(cast("Sequence[object]", context))
     if isinstance(context, (bytes, bytearray)):
         return True
-    return not isinstance(context, (Iterable, Path, BaseLoader)) and not is_table(context)
+    if is_vector_store(context):
+        return True
+    return not (isinstance(context, (Iterable, Path)) or is_loader(context) or is_table(context))
 
 
 def _are_short(items: Sequence[object]) -> bool:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain_core.prompt_values import PromptValue
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.documents import PreparedContext, prepare_brought
 from rlm_integrations.langchain.input_view import corpus_line_in, small_view, whole_view
 from rlm_integrations.langchain.inputs import read_input
 from rlm_integrations.langchain.unread_keys import check_keys
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunInput:
     """An input of a call that was read, its context with it."""
 

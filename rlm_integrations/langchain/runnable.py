@@ -25,7 +25,6 @@ from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import EngineArguments, SessionOptions
 from rlm_integrations.langchain.batches import BoundedBatches
-from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
 from rlm_integrations.langchain.graph_node import is_graph_signal, warn_of_lost_answer
@@ -43,6 +42,9 @@ from rlm_integrations.langchain.structured_output import StructuredOutput, refus
 from rlm_integrations.langchain.sub_tools import as_sub_tools
 from rlm_integrations.langchain.tools import as_functions
 from rlm_integrations.langchain.wrapped import KeepsTool
+
+if TYPE_CHECKING:
+    from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
 
 T = TypeVar("T")
 
@@ -208,6 +210,8 @@ class RLMRunnable(
         structured = StructuredOutput.of(schema)
         # refuses a type that cannot be one, now
         self._engine(RunCallbacks({}, sync=True), self.limits, structured.answer_type, sync=True)
+        from rlm_integrations.langchain.chained_outputs import TypedRLM
+
         return TypedRLM(self, structured, include_raw)
 
     def with_sources(self) -> RLMWithSources:
@@ -218,6 +222,8 @@ class RLMRunnable(
             Documents that the answer rests on: cited ones first, then those that went to sub-calls, then those that
             the root LM printed. Its `with_structured_output` makes the answer a validated value.
         """
+        from rlm_integrations.langchain.chained_outputs import RLMWithSources
+
         return RLMWithSources(bound=cast(Any, self), kwargs={"output": SourcesOutput()})
 
     def as_node(self) -> Runnable[Any, dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +12,10 @@ from langchain_core.runnables import RunnableConfig
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.session.memory import SessionMemory
+from rlm_integrations.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """What calls with one id share."""
 

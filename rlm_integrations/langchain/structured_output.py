@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from inspect import isroutine
 from typing import Annotated, Any, cast
 
@@ -16,6 +15,7 @@ from pydantic import AfterValidator, PydanticUserError, TypeAdapter, WithJsonSch
 from typing_extensions import is_typeddict
 
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
+from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.outputs import RawTypedOutput, TypedOutput
 
 _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
@@ -23,7 +23,7 @@ _KEYWORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf", "enum", "const", "prop
 """Any of them makes a dict without a type a JSON schema."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StructuredOutput:
     """A schema as the engine's answer type, and what makes the user's value of an answer."""
 

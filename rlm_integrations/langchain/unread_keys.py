@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.vectorstores import VectorStore
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain.caller_warning import warn_caller
+from rlm_integrations.langchain.loaded import is_loader, is_vector_store
 
 _READ = {"question", "input", "query", "chat_history", "history", "messages", "context"}
 _CORPUS_NAMES = {
@@ -55,4 +54,4 @@ def is_corpus(value: object) -> bool:
     """Whether it can hardly be anything else."""
     if isinstance(value, (list, tuple)):
         return any(isinstance(item, Document) for item in cast("list[object]", value)[:10])
-    return isinstance(value, (Document, BaseLoader, BaseRetriever, VectorStore, Path))
+    return isinstance(value, (Document, BaseRetriever, Path)) or is_loader(value) or is_vector_store(value)

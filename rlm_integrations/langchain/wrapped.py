@@ -21,7 +21,6 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import TraceDetail
 from rlm_integrations.langchain.documents import PreparedContext
 from rlm_integrations.langchain.outputs import ToolOutput
-from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, QuestionTool, tool_description
 from rlm_integrations.langchain.reading import UnreadContext
 
 InputT = TypeVar("InputT")
@@ -102,6 +101,8 @@ class KeepsTool(Runnable[InputT, OutputT]):
         if args_schema is not None or arg_types is not None:
             given = "arg_types" if args_schema is None else "args_schema"
             raise InvalidArgumentError(f"{given}: the tool takes one argument, question: str; leave it out")
+        from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, QuestionTool, tool_description
+
         answering = _inside(self)
         return QuestionTool(
             name=name or CORPUS_TOOL_NAME,
@@ -111,15 +112,15 @@ class KeepsTool(Runnable[InputT, OutputT]):
         )
 
 
-class _Binding(KeepsTool[Any, Any], RunnableBinding[Any, Any]):
+class _Binding(KeepsTool[Any, Any], RunnableBinding):  # pyright: ignore[reportMissingTypeArgument] - a class of its own for [Any, Any] takes long to make
     pass
 
 
-class _Retry(KeepsTool[Any, Any], RunnableRetry[Any, Any]):
+class _Retry(KeepsTool[Any, Any], RunnableRetry):  # pyright: ignore[reportMissingTypeArgument] - as above
     pass
 
 
-class _Fallbacks(KeepsTool[Any, Any], RunnableWithFallbacks[Any, Any]):
+class _Fallbacks(KeepsTool[Any, Any], RunnableWithFallbacks):  # pyright: ignore[reportMissingTypeArgument] - as above
     pass
 
 

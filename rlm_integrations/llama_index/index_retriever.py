@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -12,6 +11,7 @@ from llama_index.core.indices.property_graph.base import PropertyGraphIndex
 from llama_index.core.indices.vector_store.base import VectorStoreIndex
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.index_nodes import AnyIndex
 from rlm_integrations.llama_index.keyword_arguments import RETRIEVAL
 
@@ -22,7 +22,7 @@ _NARROWING = {"vector_store_kwargs": VectorStoreIndex, "sub_retrievers": Propert
 """Arguments that may narrow what is seen, and the indexes whose retrievers take them; others' pass them over."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexRetriever:
     """A retriever that was made with the engine's selection.
 

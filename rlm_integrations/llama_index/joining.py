@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any
 
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.node_spans import NodeSpan
 from rlm_integrations.llama_index.overlaps import LEAST_OVERLAP, overlap_of_neighbours, overlaps_by_text
 from rlm_integrations.llama_index.placing import Placed
@@ -28,7 +29,7 @@ BY_CHUNK = "by_chunk"
 """The key of a document's metadata under which stands what holds for a part of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MergedDocument:
     document: Document
     spans: Sequence[NodeSpan]

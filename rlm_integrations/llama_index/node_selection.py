@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.schema import BaseNode
@@ -11,11 +10,12 @@ from llama_index.core.vector_stores.types import FilterCondition, FilterOperator
 from llama_index.core.vector_stores.utils import build_metadata_filter_fn
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.frozen import frozen
 
 _OF_LISTS = frozenset({FilterOperator.IN, FilterOperator.NIN, FilterOperator.ANY, FilterOperator.ALL})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodeSelection:
     """A node is seen if it passes every part that is not None."""
 

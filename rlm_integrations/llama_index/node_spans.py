@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from llama_index.core.schema import BaseNode
 
 from rlm_integrations.core.corpus.chunks import Spans
+from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.read_node import ReadNode, Row
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodeSpan:
     """`document.text[start:end]` came from this node, where it begins at `node_start` of the node's own text."""
 

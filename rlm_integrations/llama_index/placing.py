@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.read_node import ReadNode, ReadNodes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placed:
     """A node, and where its positions say that its text stood in its source."""
 

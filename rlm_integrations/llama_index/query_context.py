@@ -21,6 +21,7 @@ from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.caller_warning import for_caller, warn_caller
 from rlm_integrations.llama_index.documents import NodeCorpus
 from rlm_integrations.llama_index.index_nodes import (
@@ -42,7 +43,7 @@ QueryContext = AnyIndex | BaseRetriever | Iterable[Any] | Path | Corpus
 """An index, a retriever, nodes, documents, or whatever else the core takes as a context (texts, paths)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodesContext:
     """The same corpus for every run."""
 
@@ -140,7 +141,7 @@ class RetrieverContext:
         return retrieved_evidence(result, self.core_context.found)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GivenNodes:
     """What one question is to be answered over, with sources that somebody else found."""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from llama_index.core.schema import BaseNode, IndexNode, MediaResource, TextNode
 from pydantic import BaseModel
 
 from rlm_integrations.core.image import Image
+from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.node_text import beside_text, has_media, text_of_node
 
 Row = tuple[
@@ -24,7 +25,7 @@ Row = tuple[
 """What a ReadNode is of. A tuple and no class, without a dict in it: such ones the garbage collector lets go of."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadNode:
     """A node that was read."""
 

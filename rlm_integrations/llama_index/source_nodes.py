@@ -7,7 +7,7 @@ node of its own: `computation_node.py`.)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, T
 from rlm_integrations.core.corpus.description import shown_whole
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.documents import NodeCorpus
 from rlm_integrations.llama_index.node_spans import NodeSpan
 from rlm_integrations.llama_index.node_text import text_of_node
@@ -24,7 +25,7 @@ SOURCE_NODES = 50
 """A response carries at most so many. It travels in events, in chat memories and in prompts of evaluators."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NodePlace:
     """`[start:end)` of a node's own text, without its metadata, holds a quote, or a part of one."""
 
@@ -34,7 +35,7 @@ class NodePlace:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """What an answer rests on."""
 

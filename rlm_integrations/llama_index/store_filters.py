@@ -9,7 +9,6 @@ typed it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
@@ -19,8 +18,10 @@ from llama_index.core.vector_stores.types import (
     MetadataFilters,
 )
 
+from rlm_integrations.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class _Comparing:
     """What a store may be asked about."""
 
@@ -57,7 +58,7 @@ def narrowing(filters: MetadataFilters, store: BasePydanticVectorStore) -> Metad
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Narrowing:
     comparing: _Comparing
     store: BasePydanticVectorStore

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 
 from openai import AsyncOpenAI
 
+from rlm_integrations.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class _Open:
     client: AsyncOpenAI
     closer: AsyncGenerator[None, None]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import linecache
 from ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, parse
 from collections.abc import Callable
-from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from types import CodeType
 from typing import Any
 
+from rlm_integrations.frozen import frozen
 from rlm_integrations.repl.event_loop import ReplLoop
 from rlm_integrations.repl.loop_names import loop_names
 
 _source_lines = linecache.cache
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """A compiled block."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import builtins
-import encodings
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
 from pkgutil import iter_modules
 from types import ModuleType
 
+from rlm_integrations.repl.kept_code import keep, kept, take_kept
 from rlm_integrations.repl.time_zones import keep_time_zones
 
 _IMPORTABLE = """
@@ -24,12 +25,15 @@ typing unicodedata urllib.parse uuid warnings weakref xml.dom.minidom xml.etree.
 zoneinfo
 """
 _ALSO_LOADED = """
-_strptime cProfile cmd code colorsys concurrent.futures.thread copyreg ctypes email.generator email.header
-email.message email.mime.application email.mime.audio email.mime.base email.mime.image email.mime.multipart
-email.mime.text email.parser email.policy email.utils getopt getpass gettext html.entities http.cookies
-importlib.metadata importlib.resources logging.handlers mmap optparse pickletools pkgutil profile pstats pydoc stat
-stringprep symtable tracemalloc urllib.error xml.dom.expatbuilder xml.dom.pulldom xml.sax.expatreader
-xml.sax.saxutils
+_strptime code concurrent.futures.thread copyreg ctypes getpass gettext html.entities mmap pkgutil pydoc stat stringprep
+encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.utf_16 encodings.utf_16_le encodings.utf_8
+encodings.utf_8_sig
+_codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _lsprof _multibytecodec
+"""
+_SELDOM_USED = """
+argparse cProfile cmd colorsys configparser email encodings getopt graphlib http importlib logging.handlers mimetypes
+optparse pickletools plistlib profile pstats quopri sched symtable tarfile timeit tomllib tracemalloc urllib.error
+urllib.request urllib.response xml.dom xml.parsers xml.sax
 """
 _ONE_PROCESS = "there is one process here: use concurrent.futures.ThreadPoolExecutor"
 _NO_NETWORK = "there is no network here"
@@ -44,7 +48,10 @@ PRELOADED: tuple[str, ...] = tuple(_IMPORTABLE.split())
 """What the model is told that it can import, of the standard library."""
 
 _LAZY = tuple(_ALSO_LOADED.split())
-"""What these import only when it is used, and what is too rare to be named."""
+"""What these import only when it is used, common codecs, and extensions of what is kept."""
+
+_RARE = tuple(_SELDOM_USED.split())
+"""With all below them. Their code runs when somebody imports them, for together they take long."""
 
 _NO_PART_OF_A_LIBRARY = frozenset({"__main__", "conftest", "setup", "test", "tests"})
 
@@ -53,15 +60,20 @@ class UnimportableError(Exception):
     """A module that was asked for cannot be imported. The message is "NAME: why"."""
 
 
-def preload() -> list[str]:
-    """Import all this Python has of them, codecs and time zones included. Returns the names that can be imported."""
-    for name in _LAZY:
+def preload(*, whole: bool = False) -> list[str]:
+    """Import all this Python has of them, codecs and time zones included. Returns the names that can be imported.
+
+    Of what is rare only the code is read, unless the `whole` of it is wanted now.
+    """
+    for name in (*_LAZY, *(name for name in PRELOADED if not _is_rare(name))):
         _present(name)
-    for codec in iter_modules(encodings.__path__):
-        _present(f"encodings.{codec.name}")
+    for name in _RARE:
+        keep(name)
+    for name in take_kept() if whole else ():
+        _present(name)
     keep_time_zones()
     builtins.help = importlib.import_module("pydoc").help  # `site` has not run, which would put it there
-    return [name for name in PRELOADED if _present(name)]
+    return [name for name in PRELOADED if _is_there(name)]
 
 
 def preload_named(modules: Sequence[str], path: Sequence[str]) -> None:
@@ -88,12 +100,12 @@ def guard_imports(modules: Sequence[str] = ()) -> None:
 
     `modules` are those that were loaded besides the standard library.
     """
-    available = (name for name in (*modules, *PRELOADED) if name in sys.modules)
+    available = (name for name in (*modules, *PRELOADED) if _is_there(name))
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, _ImportGuard(available)]
 
 
 class _ImportGuard:
-    """The last of the finders: reached by what is neither loaded nor built in."""
+    """The last of the finders: reached by what is neither loaded nor built in. It has what is kept alone."""
 
     def __init__(self, available: Iterable[str]) -> None:
         self._available = ", ".join(available)
@@ -101,18 +113,25 @@ class _ImportGuard:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if (spec := kept(fullname)) is not None:
+            return spec
         reason = _INSTEAD.get(fullname, "not available in the REPL")
         raise ModuleNotFoundError(
             f"No module named {fullname!r}: {reason}; available: {self._available}", name=fullname
         )
 
 
-def _present(name: str) -> bool:
-    try:
+def _present(name: str) -> None:
+    with suppress(ImportError):  # a Python built without it
         importlib.import_module(name)
-    except ImportError:  # a Python built without it
-        return False
-    return True
+
+
+def _is_there(name: str) -> bool:
+    return name in sys.modules or kept(name) is not None
+
+
+def _is_rare(name: str) -> bool:
+    return any(f"{name}.".startswith(f"{each}.") for each in _RARE)
 
 
 def _import_parts(package: ModuleType) -> None:

@@ -9,6 +9,8 @@ from typing import Any, cast
 from zoneinfo import _common  # pyright: ignore[reportPrivateUsage]
 
 _MAGIC = b"TZif"
+_MOST_BYTES = 1 << 16
+"""Of a zone's file: they have some thousand."""
 
 
 def keep_time_zones() -> None:
@@ -30,20 +32,34 @@ def _zone_files() -> dict[str, bytes]:
     """Key to content; the first folder that has a key wins."""
     files: dict[str, bytes] = {}
     for folder in zoneinfo.TZPATH:
-        for place, folders, names in os.walk(folder):
-            if place == folder:
-                folders[:] = [name for name in folders if name not in ("posix", "right")]
-            for name in names:
-                path = os.path.join(place, name)
-                content = _content(path)
-                if content.startswith(_MAGIC):
-                    files.setdefault(os.path.relpath(path, folder), content)
+        _add_zones(files, folder, "")
     return files
 
 
-def _content(path: str) -> bytes:
+def _add_zones(files: dict[str, bytes], folder: str, above: str) -> None:
+    """Those of a folder. `above` is what their keys begin with."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        places = list(os.scandir(folder))
+    except OSError:  # there is none, or it is not for us to read
+        return
+    for place in places:
+        key = above + place.name
+        if place.is_dir(follow_symlinks=False):
+            if key not in ("posix", "right"):
+                _add_zones(files, place.path, f"{key}/")
+        elif (content := _content(place.path)).startswith(_MAGIC):
+            files.setdefault(key, content)
+
+
+def _content(path: str) -> bytes:
+    """There are hundreds, for which file objects would take longer than all the rest."""
+    try:
+        file = os.open(path, os.O_RDONLY)
     except OSError:  # not for us to read
         return b""
+    try:
+        return os.read(file, _MOST_BYTES)
+    except OSError:  # a folder, for one
+        return b""
+    finally:
+        os.close(file)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from rlm_integrations.core.errors import InvalidArgumentError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
-from rlm_integrations.sandboxes.wasi import sandbox as wasi
 
 if TYPE_CHECKING:
     from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+    from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 
 _CONTRACT = ("open", "capabilities", "modules", "subset")
 _NO_MONTY = (
@@ -34,7 +34,7 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
         if sandbox == "process":
             return _process_sandbox()
         if sandbox == "wasi":
-            return wasi.WasiSandbox()
+            return _wasi_sandbox()
         if sandbox == "unconfined":
             return _unconfined_sandbox()
     if sandbox == "monty":
@@ -53,9 +53,17 @@ def _strongest() -> Sandbox:
     try:
         return _process_sandbox()
     except SandboxUnavailableError:
-        if wasi.is_usable():
-            return wasi.WasiSandbox()
+        from rlm_integrations.sandboxes.wasi.sandbox import is_usable
+
+        if is_usable():
+            return _wasi_sandbox()
         raise
+
+
+def _wasi_sandbox() -> WasiSandbox:
+    from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
+
+    return WasiSandbox()
 
 
 @functools.cache  # it remembers what a worker reported

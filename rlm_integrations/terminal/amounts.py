@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rlm_integrations.core.trace.events import SubCallsReserved
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import number, plural
+from rlm_integrations.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubCallCounts:
     reserved: int = 0
     done: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from rlm_integrations.core.trace.events import (
     CheckEnded,
@@ -36,12 +36,13 @@ from rlm_integrations.core.trace.events import (
 )
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import number, one_line, plural
+from rlm_integrations.frozen import frozen
 from rlm_integrations.terminal.amounts import SubCallCounts, batch_words, duration, place, token_words
 
 _REASON_CHARS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """Sub-calls that are waited for together. Seconds are the run's."""
 
@@ -52,7 +53,7 @@ class Batch:
     """How many of the run's were done when it began."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunView:
     """A run, as far as its events have told. `advance` makes the next one."""
 

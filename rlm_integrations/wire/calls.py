@@ -7,9 +7,10 @@ its own. Standard library only.
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Literal, cast
 
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.images import MAX_IMAGES
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
@@ -61,7 +62,7 @@ class _HostFunction:
         return {name: getattr(self, name) for name in self.__match_args__}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reserve(_HostFunction):
     """Set `n` sub-calls aside, all or none. Answered by the id of the batch (int)."""
 
@@ -75,7 +76,7 @@ class Reserve(_HostFunction):
         _check_count(self, "chars")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LlmQuery(_HostFunction):
     """Put a prompt to a sub-call. Answered by its reply (str)."""
 
@@ -96,7 +97,7 @@ class LlmQuery(_HostFunction):
             _check_count(self, "index")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RlmQuery(_HostFunction):
     """Put a question to a child RLM. Answered by its answer (str)."""
 
@@ -120,7 +121,7 @@ class RlmQuery(_HostFunction):
             _check_count(self, "index")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LlmMap(_HostFunction):
     """Have each of many items answered by a value, asking again for what fails.
 
@@ -140,7 +141,7 @@ class LlmMap(_HostFunction):
             _check_count(self, "map")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapLeft(_HostFunction):
     """Say what of a map is unresolved now. Answered by None."""
 
@@ -155,7 +156,7 @@ class MapLeft(_HostFunction):
         _check_text(self, "left")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retrieve(_HostFunction):
     """Fetch documents. Answered by all hits, `[{"id", "text", "metadata"}, ...]`.
 
@@ -171,7 +172,7 @@ class Retrieve(_HostFunction):
             raise WrongCallError(f"{self.function}: query has more than {MAX_QUERY_CHARS:,} characters")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cite(_HostFunction):
     """Record evidence: `text` is what stands at [start:end] of the document; the host compares its own copy.
 
@@ -191,7 +192,7 @@ class Cite(_HostFunction):
         _check_text(self, "text")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallTool(_HostFunction):
     """Call one of the user's functions with JSON values. Answered by a JSON value."""
 
@@ -211,7 +212,7 @@ class CallTool(_HostFunction):
 Call = Reserve | LlmQuery | RlmQuery | LlmMap | MapLeft | Retrieve | Cite | CallTool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostCall:
     """The code in the REPL asks the host for something, and waits. It is answered by its id."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import builtins
 import json
-from dataclasses import dataclass
 from typing import Any, cast
 
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.calls import LARGEST_COUNT, LlmQuery, WrongCallError
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
@@ -26,7 +26,7 @@ _AS_TEXT, _AS_DOCUMENTS = "str", "documents"
 _encode, _decode = json.JSONEncoder(ensure_ascii=False).encode, json.JSONDecoder().decode
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """A document of the corpus, or what stands in it from `start` to `end`."""
 
@@ -35,7 +35,7 @@ class Reference:
     end: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnText:
     """A text that is not of the corpus."""
 
@@ -46,7 +46,7 @@ class OwnText:
     """Pictures of the corpus that go with it, as `wire.calls.LlmQuery` names them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildContext:
     pieces: tuple[Reference | OwnText, ...]
     as_text: bool = False
@@ -102,7 +102,7 @@ def read_child_context(sent: str) -> ChildContext:
     return ChildContext(tuple(pieces), kind == _AS_TEXT)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Unread:
     """A text that comes below."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from rlm_integrations.frozen import frozen
 
 _CHUNK_CHARS_TO_PRINT = 8_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplSettings:
     """What the REPL of one run offers and where its bounds are."""
 

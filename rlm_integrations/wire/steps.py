@@ -8,9 +8,10 @@ texts over their length are cut, for a worker that merely says too much is not t
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, cast
 
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.calls import LARGEST_COUNT
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
@@ -28,7 +29,7 @@ class WrongStepError(ValueError):
     """The end of a step has not the form of one. The message names the field."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Output:
     """What a step printed, stdout and stderr together: head and tail, and how much is gone between."""
 
@@ -41,7 +42,7 @@ class Output:
         return not (self.head.strip() or self.tail.strip())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeError:
     """An exception that ended a step."""
 
@@ -56,7 +57,7 @@ class CodeError:
     kind: ErrorKind = "raised"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerState:
     """The variable `answer` after a step."""
 
@@ -70,7 +71,7 @@ class AnswerState:
     """Why ready was taken back in this step, if it was."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepDone:
     """A step ended, and the REPL lives on."""
 
@@ -94,7 +95,7 @@ class StepDone:
         return StepDone(self.output, error, self.answer, self.variables)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplLost:
     """The REPL died in this step and its variables are gone. The next one needs a new REPL."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.calls import LARGEST_COUNT, WrongCallError
 
 globals()["__builtins__"] = vars(builtins).copy()  # before the classes: what dataclass writes for them looks here too
@@ -29,7 +29,7 @@ _KINDS: tuple[MapKind, ...] = ("map", "filter", "pairs", "query")
 _encode, _decode = json.JSONEncoder(ensure_ascii=False).encode, json.JSONDecoder().decode
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapTask:
     """What is asked of each item. A query has no instruction: its items are prompts."""
 
@@ -39,7 +39,7 @@ class MapTask:
     """JSON schema of a value; None for any words."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapItem:
     """An item that is to be answered, or one that is not."""
 

@@ -20,8 +20,8 @@ PACKAGE = Path(rlm_integrations.__path__[0])
 CORE = sorted((PACKAGE / "core").rglob("*.py"))
 
 
-def loaded_after(code: str) -> set[str]:
-    """The top-level modules that a fresh interpreter has loaded after the code."""
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after the code."""
     child = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"],
         capture_output=True,
@@ -29,7 +29,26 @@ def loaded_after(code: str) -> set[str]:
         check=True,
         timeout=60,
     )
-    return {name.partition(".")[0] for name in json.loads(child.stdout)}
+    return set(json.loads(child.stdout))
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level ones of them."""
+    return {name.partition(".")[0] for name in modules_after(code)}
+
+
+RARE = {
+    "difflib",
+    "sqlite3",
+    "rlm_integrations.core.run.journalled",
+    "rlm_integrations.core.journal.run_journal",
+    "rlm_integrations.files.converter",
+    "rlm_integrations.files.finding",
+    "rlm_integrations.files.reading",
+    "rlm_integrations.sandboxes.wasi",
+    "rlm_integrations.trace_page",
+}
+"""What few runs need: each is imported where it is asked for."""
 
 
 def test_importing_the_package_loads_neither_framework_nor_pydantic() -> None:
@@ -42,6 +61,42 @@ def test_the_engine_loads_no_framework() -> None:
     loaded = loaded_after("from rlm_integrations import *\nassert RLMEngine and RLMResult and Usage")
     assert "pydantic" in loaded
     assert not loaded & {"langchain_core", "langchain", "llama_index", "openai", "typer", "rich", "numpy"}
+
+
+def test_the_engine_loads_nothing_that_few_runs_need() -> None:
+    assert not modules_after("from rlm_integrations import RLMEngine") & RARE
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_run_imports_nothing_for_which_its_event_loop_would_wait(journal: bool, tmp_path: Path) -> None:
+    code = f"""
+import asyncio, sys
+from rlm_integrations import RLMEngine
+from rlm_integrations.testing import ScriptedModel
+code = "```repl\\nprint(search('text'))\\nanswer['content'] = 'a'\\nanswer['ready'] = True\\n```"
+journal = {str(tmp_path / "runs.sqlite")!r} if {journal} else None
+engine = RLMEngine(ScriptedModel([code]), limits={{"inline_chars": 0}}, journal=journal)
+before = set(sys.modules)
+assert asyncio.run(engine.arun("Which?", "some text")).answer == "a"
+assert not set(sys.modules) - before, set(sys.modules) - before
+"""
+    assert ("rlm_integrations.core.run.journalled" in modules_after(code)) == journal
+
+
+def test_the_runnable_loads_nothing_of_langchain_that_it_may_never_need() -> None:
+    loaded = modules_after("from rlm_integrations.langchain import RLMRunnable")
+    own = {f"rlm_integrations.langchain.{name}" for name in ("chained_outputs", "chat_rlm", "question_tool")}
+    heavy = {"langchain_core.document_loaders.base", "langchain_core.vectorstores.base", "langchain_text_splitters"}
+    assert "rlm_integrations.langchain.runnable" in loaded
+    assert not loaded & (own | heavy | RARE - {"difflib", "sqlite3"})
+
+
+def test_what_is_loaded_on_use_is_there_as_any_name() -> None:
+    loaded = modules_after(
+        "import rlm_integrations.langchain as face\nassert 'ChatRLM' in dir(face)\n"
+        "from rlm_integrations.langchain import *\nassert ChatRLM and RLMRunnable and ChatRLM is face.ChatRLM"
+    )
+    assert "rlm_integrations.langchain.chat_rlm" in loaded
 
 
 def test_a_query_engine_loads_no_other_framework() -> None:
@@ -117,7 +172,7 @@ def test_the_core_imports_the_standard_library_and_pydantic_and_itself(module: P
         top = name.partition(".")[0]
         if top == "rlm_integrations":
             assert name.startswith(
-                tuple(f"rlm_integrations.{room}" for room in ("core", "files", "repl", "trace_page", "wire"))
+                tuple(f"rlm_integrations.{room}" for room in ("core", "files", "frozen", "repl", "trace_page", "wire"))
             )
         else:
             assert top in sys.stdlib_module_names | {"pydantic", "pydantic_core"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from encodings.aliases import aliases
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ import rlm_integrations
 ROOT = Path(rlm_integrations.__file__).parent.parent
 
 CONFINED = """
-import json, os, sys
+import importlib, json, os, sys
 result_file = os.fdopen(os.dup(1), "w")  # the session takes the standard streams
 steps = json.load(sys.stdin)
 sys.path.insert(0, sys.argv[1])
+from rlm_integrations.repl import kept_code
 from rlm_integrations.repl.preload import guard_imports, preload
 from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.wire.settings import ReplSettings
@@ -36,6 +38,8 @@ def refuse(event, arguments):
 head, refused = [], []
 outside = [name for name in sys.modules if name.partition(".")[0] in ("pydantic", "site", "typing_extensions")]
 names = preload()
+kept = [*kept_code._kept]
+run_already = [name for name in ("optparse", "encodings.cp437", "encodings.shift_jis") if name in sys.modules]
 documents = [{"id": "d", "text": "the text", "metadata": {}}]
 settings = ReplSettings(
     depth=1, sub_call_chars=1000, max_output_chars=8192, step_timeout_s=20.0, memory_mb=64, retriever=True,
@@ -49,7 +53,15 @@ for step in steps:
     head.clear()
     done = interpreter.run([step])
     results.append(["".join(head) + done.output.tail, done.error and done.error.message])
-json.dump({"outside": outside, "names": names, "results": results, "refused": refused}, result_file)
+unimportable = []
+for name in kept:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        unimportable.append(name)
+facts = {"outside": outside, "names": names, "run_already": run_already, "results": results, "refused": refused}
+facts |= {"kept": kept, "unimportable": unimportable}
+json.dump(facts, result_file)
 result_file.close()
 """
 
@@ -80,6 +92,13 @@ STEPS = [
     "llm_query_batched(['a', 'b']), llm_map('Q', ['x']), [m.id for m in search('the text')], cite('text')",
     "from __future__ import annotations",
     "import math, itertools, _random, marshal; marshal.dumps(1)",
+    "import cProfile, cmd, colorsys, getopt, optparse, pickletools, profile, pstats, symtable; cProfile.run('1 + 1')",
+    "import http.cookies, logging.handlers, xml.dom.minidom, xml.dom.pulldom\n"
+    "xml.dom.minidom.parseString('<a>1</a>').toxml(), str(http.cookies.SimpleCookie('a=1')), colorsys.__file__[-3:]",
+    "import codecs, encodings.aliases\n"
+    "names = sorted({*encodings.aliases.aliases.values()} - {'mbcs', 'oem'})\n"
+    "len([codecs.lookup(name) for name in names]), 'é'.encode('cp437'), 'こ'.encode('shift_jis'), 'Я'.encode('koi8-r')",
+    "try: 'a'.encode('no-such-codec')\nexcept LookupError as error: print(error)",
 ]
 
 
@@ -115,6 +134,24 @@ def test_what_they_show_is_right(confined):
     assert shown[10] == "WARNING:root:careful\n"
     assert shown[11].endswith("ZeroDivisionError: division by zero\n")
     assert shown[12] == "def g(): pass\n\n"
+
+
+def test_what_is_rare_is_there_when_it_is_imported(confined):
+    shown = dict(zip(STEPS, (output for output, _ in confined["results"]), strict=False))
+    *_, xml, codecs, unknown = shown.values()
+    assert xml.split(",", 1)[0] == "('<?xml version=\"1.0\" ?><a>1</a>'"
+    assert xml.endswith("'.py')\n")
+    assert confined["run_already"] == []
+    count = len({*aliases.values()} - {"mbcs", "oem"})
+    assert codecs == rf"({count}, b'\x82', b'\x82\xb1', b'\xf1')" + "\n"
+    assert unknown == "unknown encoding: no-such-codec\n"
+
+
+def test_all_that_is_kept_finds_what_it_imports(confined):
+    assert {"argparse", "email.mime.text", "encodings.cp437", "tomllib._parser", "xml.dom.minidom"} <= set(
+        confined["kept"]
+    )
+    assert set(confined["unimportable"]) <= {"encodings.mbcs", "encodings.oem", "http.server"}  # of Windows; a server
 
 
 def test_a_module_that_is_not_there_is_refused_in_words(confined):

@@ -12,6 +12,7 @@ from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.sandboxes import choose
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.sandboxes.process_worker import seccomp
+from rlm_integrations.sandboxes.wasi import sandbox as wasi
 from rlm_integrations.wire.steps import StepDone
 
 
@@ -48,7 +49,7 @@ async def test_unconfined_runs_with_a_warning_and_with_this_users_rights(setting
 @pytest.mark.parametrize("name", ["auto", "process"])
 def test_a_machine_that_cannot_confine_is_refused_with_a_remedy(name, monkeypatch):
     monkeypatch.setattr(seccomp, "why_unavailable", lambda: "it needs Linux, and this is Darwin")
-    monkeypatch.setattr(choose.wasi, "is_installed", lambda: False)
+    monkeypatch.setattr(wasi, "is_installed", lambda: False)
     with pytest.raises(SandboxUnavailableError) as caught:
         resolve_sandbox(name)
     message = str(caught.value)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NotRequired, Protocol, TypedDict, cast
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
+from rlm_integrations.frozen import frozen
 
 _FORM = '{"input_price": ..., "output_price": ...}'
 
@@ -58,7 +58,7 @@ class Pricing(Protocol):
     def cost_usd(self, usage: Usage, model: str | None) -> float | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prices:
     """US dollars per million tokens."""
 

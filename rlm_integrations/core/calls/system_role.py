@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from rlm_integrations.core.language_model import Message
 
-_REFUSED = re.compile(
+_REFUSED = (
     r"(system|developer).{0,30}(role|message|prompt|instruction)s?.{0,30}(not|n't|un)\W?"
     r"(supported|support|enabled|allowed|accepted|permitted)"
     r"|(not support|unsupported|not allowed|invalid|only accepts?|unknown|unexpected|unrecognized)\b.{0,40}\bsystem\b"
@@ -22,11 +22,10 @@ _REFUSED = re.compile(
     r"|(first message|conversation)\b.{0,20}\b(should|must)\b.{0,30}\buser\b"
     r"|\brole\b.{0,90}\buser\b\W{1,8}assistant\b(?!.{0,40}\bsystem\b)|expected\b.{0,40}\brole\b.{0,12}\bgot system\b"
     r"|\bno system role\b|\brole information is incorrect|角色信息不正确|system.{0,12}不支持"
-    r"|non-consecutive system message|roles must alternate",
-    re.IGNORECASE | re.DOTALL,
+    r"|non-consecutive system message|roles must alternate"
 )
 """As chat templates say it (Gemma's, Mistral's), OpenAI's API for o1-mini, Google's, Anthropic's, and servers that
-check the roles of messages against a list."""
+check the roles of messages against a list. For errors alone, so it is left to `re` to compile it then."""
 _MOST_CHARS = 4_000
 """Of an error, which may hold a whole page of a server's: each "system" in it makes the pattern look around."""
 
@@ -36,7 +35,7 @@ _met: dict[int, weakref.ref[object]] = {}
 
 def refuses_system_messages(error: BaseException) -> bool:
     """Whether a model's error says that it takes no system message."""
-    return _REFUSED.search(str(error)[:_MOST_CHARS]) is not None
+    return re.search(_REFUSED, str(error)[:_MOST_CHARS], re.IGNORECASE | re.DOTALL) is not None
 
 
 def remember_refusal(model: object) -> None:

@@ -20,8 +20,9 @@ _TOKENS_PER_IMAGE = 1_000
 _LEAST_CHARS = 4_000
 _LEAST_TOKENS = 200
 """No window is as small: a lower count is no count of a prompt that was cut, but a constant or a mistake."""
-_WORD = re.compile(r"[^\W_\u2e80-\U0003ffff]{1,24}+|[\u2e80-\U0003ffff]{1,12}+")
-"""What no tokenizer has in one token together with what stands beside it. Scripts without spaces: in pieces."""
+_WORD = r"[^\W_\u2e80-\U0003ffff]{1,24}+|[\u2e80-\U0003ffff]{1,12}+"
+"""What no tokenizer has in one token together with what stands beside it. Scripts without spaces: in pieces.
+Few runs need it, and it takes long to compile: that is left to `re`, which keeps it."""
 
 USAGE_ESTIMATED = (
     "a model reported no token usage: its tokens are estimated at four characters each, in the trace and for "
@@ -105,7 +106,7 @@ def silently_cut(messages: Sequence[Message], chars: int, completion: Completion
         return None
     if chars < _LEAST_CHARS or read * _MOST_CHARS_PER_TOKEN >= chars:
         return None
-    words = (word for message in messages for word in _WORD.finditer(message.content) if len(set(word[0])) > 2)
+    words = (word for message in messages for word in re.finditer(_WORD, message.content) if len(set(word[0])) > 2)
     if next(islice(words, read, None), None) is None:
         return None
     return f"the server read only about {number(read)} tokens of the prompt's {number(chars)} characters: it was cut"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.frozen import frozen
 
 ItemT = TypeVar("ItemT")
 
@@ -21,7 +21,7 @@ _TRIES = 8
 """Places at which two texts are compared that may overlap."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk(Generic[ItemT]):
     """A piece of a source that stood at `start` in it, and the framework's own object that it is."""
 
@@ -32,7 +32,7 @@ class Chunk(Generic[ItemT]):
     metadata: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span(Generic[ItemT]):
     """`document.text[start:end]` came from this item, where it begins at `item_start` of the item's own text."""
 
@@ -42,7 +42,7 @@ class Span(Generic[ItemT]):
     item_start: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Joined(Generic[ItemT]):
     document: Document
     spans: tuple[Span[ItemT], ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from inspect import isroutine
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +17,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.image import Image
 from rlm_integrations.files.report import FilesReport
 from rlm_integrations.files.rows import TEXT_COLUMNS, Table
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.images import IMAGES
 
 _NOTHING = frozenset[object]()
@@ -27,7 +27,7 @@ _FORMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadContext:
     """The documents of a context, and what they came from."""
 

@@ -7,18 +7,18 @@ values of all columns, one a line.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.plain_values import NotPlainError, plain
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.files.rows import Column, Table, cells_of, pandas_dtype, repeated_name
+from rlm_integrations.frozen import frozen
 
 _PLAIN_TYPES = frozenset({str, bool, float, type(None)})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rows:
     """A table, and a document for each of its rows."""
 

@@ -7,13 +7,14 @@ own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rlm_integrations.core.corpus.corpus import Corpus, CorpusKind, once_per_corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a text stands among the shared documents: `shared.as_documents()[number].text[start:end]`."""
 
@@ -22,7 +23,7 @@ class Place:
     end: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Where the text of a document stands in the corpus of the run."""
 
@@ -30,7 +31,7 @@ class Origin:
     start: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Piece:
     """A document of a part, and where it is from."""
 

@@ -9,7 +9,6 @@ A message with pictures is a document too, which has them: the root LM sees its 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from rlm_integrations.core.corpus.document import Document
@@ -18,6 +17,7 @@ from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.prompts.texts import fill
 from rlm_integrations.core.wording import number, plural
+from rlm_integrations.frozen import frozen
 
 _SHOWN_CHARS = 2_000
 """Characters of an overlong message that the root sees of its head, and as many of its tail."""
@@ -26,7 +26,7 @@ _CITABLE_CHARS = 200
 """A shorter message is a question, or an instruction: it holds no text to search or cite."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """What is asked. `before` and `after` are the other messages, in their roles and places."""
 

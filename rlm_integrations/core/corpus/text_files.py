@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.files.converter import Converter
-from rlm_integrations.files.finding import Finder, FoundFile
-from rlm_integrations.files.reading import read_files
 from rlm_integrations.files.report import REPEATED, FilesError, FilesReport, quoted
+
+if TYPE_CHECKING:
+    from rlm_integrations.files.converter import Converter
+    from rlm_integrations.files.finding import Finder, FoundFile
 
 
 class PathReader:
@@ -19,14 +21,14 @@ class PathReader:
 
     def __init__(self) -> None:
         self.report = FilesReport()
-        self._finder = Finder(self.report)
-        self._converter = Converter()
+        self._opened: tuple[Finder, Converter] | None = None
 
     def __enter__(self) -> PathReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._converter.close()
+        if self._opened is not None:
+            self._opened[1].close()
 
     def read(self, path: Path) -> list[Document]:
         """A file's documents, their ids beginning with the path as given; of a folder those of all files in it.
@@ -34,9 +36,11 @@ class PathReader:
         Raises InvalidArgumentError for a file that cannot be read or is not text, and for a folder without a text file.
         """
         before = self.report.so_far
+        if self._opened is None:
+            self._opened = _open(self.report)
+        finder, converter = self._opened
         try:
-            found = self._finder.find(str(path))
-            documents = documents_of(found, self.report, self._converter)
+            documents = documents_of(finder.find(str(path)), self.report, converter)
         except FilesError as error:
             raise InvalidArgumentError(f"context: {error}") from error
         if not documents:
@@ -46,8 +50,18 @@ class PathReader:
         return documents
 
 
+def _open(report: FilesReport) -> tuple[Finder, Converter]:
+    """Few corpora are files, and those are read in a thread: what finds and reads them is imported there."""
+    from rlm_integrations.files.converter import Converter
+    from rlm_integrations.files.finding import Finder
+
+    return Finder(report), Converter()
+
+
 def documents_of(found: Iterable[FoundFile], report: FilesReport, converter: Converter) -> list[Document]:
     """The documents of files that were found. Raises FilesError as `read_files` does."""
+    from rlm_integrations.files.reading import read_files
+
     return [Document(file.id, file.text, file.metadata) for file in read_files(found, report, converter)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.threads import in_thread
@@ -16,16 +16,19 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.trace.events import SubCallEnded
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.calls import RlmQuery
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import CallJournal
 
 _DRAFT_CHARS = 2_000
 _STEP_OVER = "the step of this call is over"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildTask:
     """What a child RLM is asked, over which corpus. `number` is its place among the sub-calls of its parent."""
 
@@ -39,7 +42,7 @@ class ChildTask:
     """What the journal has of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildEnd:
     """How a child RLM ended: with an answer, maybe with a caveat; or failed, with the draft that stood in its REPL."""
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.host.answers import Emit, RefusedCallError
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.journal.node_journal import Request
 from rlm_integrations.core.trace.call_records import HostFunctionCall
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import HostCallEnded, HostCallStarted
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.repl.bounded_repr import bounded_repr
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import Request
 
 _SHOWN_CHARS = 2_000
 

@@ -6,7 +6,7 @@ Every request is hostile. Each is answered once, whatever happens.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.model_calls import STEP_OVER, ModelCalls
@@ -19,10 +19,12 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.host.typed_maps import TypedMaps
-from rlm_integrations.core.journal.node_journal import CallJournal, NodeJournal
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmMap, LlmQuery, MapLeft, Reserve, Retrieve, RlmQuery
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import CallJournal, NodeJournal
 
 
 class HostFunctions:

@@ -8,12 +8,12 @@ equal maps have equal prompts, in another process too, which caches and recordin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from rlm_integrations.core.host.map_replies import marks_in
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import map_part
 from rlm_integrations.core.wording import number, one_line
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.typed_maps import MapItem, MapTask
 
 ITEMS_A_CALL = 50
@@ -31,7 +31,7 @@ class TooLongItemError(ValueError):
     """An item does not fit into a prompt. The message is for the root LM."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pack:
     """One prompt, for these items, by their marks; a lone item has none."""
 

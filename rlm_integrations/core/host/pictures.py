@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
@@ -12,12 +11,13 @@ from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.image import Image
 from rlm_integrations.core.trace.call_records import SentImage
 from rlm_integrations.core.wording import number
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.images import MAX_IMAGES, MAX_IMAGES_BYTES
 
 _SHOWN_CHARS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Picture:
     """A picture that goes with a sub-call, and what the trace says of it."""
 

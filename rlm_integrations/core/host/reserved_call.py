@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rlm_integrations.core.host.answers import Emit
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.journal.node_journal import CallJournal, Request
 from rlm_integrations.core.trace.call_records import SentImage
 from rlm_integrations.core.trace.events import SubCallStarted
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.wire.calls import LlmQuery, RlmQuery
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import CallJournal, Request
 
 
 class ReservedCall:

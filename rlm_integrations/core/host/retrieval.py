@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import RunThreads
@@ -14,8 +14,10 @@ from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.journal.documents import from_kept, to_kept
-from rlm_integrations.core.journal.node_journal import CallJournal, Request
 from rlm_integrations.wire.calls import Retrieve
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import CallJournal, Request
 
 
 class Retrieval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
@@ -26,13 +27,15 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Asked, Said, ToolLoop, take_reply
-from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import JournalError, RunError, boundary
 from rlm_integrations.core.wording import error_words, number
 from rlm_integrations.wire.calls import LlmQuery
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import CallJournal
 
 AroundSubCall = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
 """(prompt, execute) -> reply of a sub-LM that has tools. Must await execute() once and return what it returned."""

@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -20,11 +20,13 @@ from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.own_task import in_own_task
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_tools import SubTool
-from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.language_model import ToolCall, ToolResult
 from rlm_integrations.core.prompts.texts import tool_round_part
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.wording import number, one_line
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import CallJournal
 
 MOST_RESULT_CHARS = 20_000
 """Of one result."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic import TypeAdapter, validate_call
@@ -14,13 +13,14 @@ from rlm_integrations.core.calls.tool_offer import with_tools
 from rlm_integrations.core.errors import CannotCallToolsError, InvalidArgumentError
 from rlm_integrations.core.language_model import LanguageModel, ToolCaller, ToolSpec
 from rlm_integrations.core.wording import error_words
+from rlm_integrations.frozen import frozen
 
 _NAME_CHARS = 64
 _NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 """What the APIs of providers take in no tool's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubTool:
     """A tool for sub-LMs. `call` takes the arguments, which it checks, as keywords; async or not. It returns any value,
     and raises what the sub-LM is to be told of.

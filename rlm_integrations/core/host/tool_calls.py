@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import RunThreads
@@ -13,8 +13,10 @@ from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tools import Tool
-from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.wire.calls import CallTool
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import CallJournal
 
 _SMALL = (str, int, float, type(None))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.prompts.texts import ToolDescription
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.names import is_own_name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tool:
     """A host function: `function` is called with JSON values, and what it returns goes back as one."""
 

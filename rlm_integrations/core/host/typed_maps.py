@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.threads import in_thread, off_loop
@@ -19,10 +19,12 @@ from rlm_integrations.core.host.own_task import in_own_task
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
-from rlm_integrations.core.journal.node_journal import CallJournal
 from rlm_integrations.core.wording import number, plural
 from rlm_integrations.wire.calls import LlmMap, LlmQuery, MapLeft, Reserve, WrongCallError
 from rlm_integrations.wire.typed_maps import MapItem, MapTask, read_items, read_map
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import CallJournal
 
 _SIZES = (ITEMS_A_CALL, 16, 5, 1, 1)
 """Items of a call, round by round: what failed is asked again in smaller calls."""

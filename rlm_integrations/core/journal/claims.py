@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -15,6 +15,7 @@ from rlm_integrations.core.journal.fingerprints import text_hash, value_hash
 from rlm_integrations.core.journal.store import Store
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.wording import shortened
+from rlm_integrations.frozen import frozen
 
 SECRET_BYTES = 32
 
@@ -26,7 +27,7 @@ _NAME_CHARS = 100
 """Of the name of a run, in an error."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallIdentity:
     """What a call is, as far as the journal knows: equal ones are the same run, made again."""
 
@@ -54,7 +55,7 @@ class CallIdentity:
         return {**self.parts, **attempt, **({"sample": self.sample} if self.sample else {})}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """A run that is this caller's, until it is released."""
 

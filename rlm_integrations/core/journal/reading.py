@@ -6,7 +6,6 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
@@ -16,6 +15,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import keeps_contents
 from rlm_integrations.core.journal.file import check_kind, entries_of
 from rlm_integrations.core.journal.owners import Owners
+from rlm_integrations.frozen import frozen
 
 RunState = Literal["finished", "unfinished", "going on"]
 
@@ -33,7 +33,7 @@ class KeptRow(NamedTuple):
     """Bytes of the JSON."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JournalRun:
     """One run of a journal."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
+from rlm_integrations.frozen import frozen
 
 
 class CallRootLM(NamedTuple):
@@ -40,7 +40,7 @@ class RunCode(NamedTuple):
     blocks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finish:
     """The run has its answer."""
 

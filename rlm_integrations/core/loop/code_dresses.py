@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from rlm_integrations.core.loop.call_markup import is_marked_up, json_values, marked_up_calls
 from rlm_integrations.core.loop.session_code import PythonCode, read_python
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.names import OWN_NAMES
 
 _TAGS = re.compile(
@@ -52,7 +52,7 @@ _MOST_CALLS = 50
 Kind = Literal["fence", "tag", "code tag", "bare"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dressed:
     """Text of a reply that may be code in another dress."""
 
@@ -62,7 +62,7 @@ class Dressed:
     """What its fence or its tag is called."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Undressed:
     """What such text asks to run."""
 

@@ -6,8 +6,7 @@ import re
 
 _LOOKED_AT_CHARS = 20_000
 
-_WORDS = re.compile(
-    r"""\b(?:
+_WORDS = r"""\b(?:
         how\ (?:many|often|frequently) | number\ of | counts?+ | totals?+ | in\ total | sum | averages?+ | mean\ of
         | median | percent(?:age)?+ | proportion | share\ of | ratio
         | (?:most|least|more|less|fewer)\ (?:often|frequent(?:ly)?+|common) | ha(?:s|ve)\ the\ (?:most|fewest|least)
@@ -20,9 +19,8 @@ _WORDS = re.compile(
         | quant[oa]s | soma | média | percentagem
         | сколько | количество | сумма | среднее
     )\b
-    | % | 多少 | 几个 | 几次 | 总数 | 总和 | 平均 | いくつ | 何[件回人個] | 合計""",
-    re.IGNORECASE | re.VERBOSE,
-)
+    | % | 多少 | 几个 | 几次 | 总数 | 总和 | 平均 | いくつ | 何[件回人個] | 合計"""
+"""Asked for with `route="auto"` alone, so it is left to `re` to compile it then."""
 
 
 def asks_for_figure(question: str) -> bool:
@@ -31,4 +29,4 @@ def asks_for_figure(question: str) -> bool:
     It goes by words of some languages. A question that only seems to ("the number of the flight") counts as one that
     does: counted by code, it costs a step more, and counted by reading, it is wrong.
     """
-    return _WORDS.search(question[:_LOOKED_AT_CHARS]) is not None
+    return re.search(_WORDS, question[:_LOOKED_AT_CHARS], re.IGNORECASE | re.VERBOSE) is not None

@@ -6,10 +6,10 @@ import ast
 import builtins
 import keyword
 import re
-from dataclasses import dataclass
 
 from rlm_integrations.core.loop.lexing import without_strings
 from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.frozen import frozen
 
 _WORDS = r"^(?P<words>(?:(?!FINAL)[^\n]){0,100}+)"
 _AFTER = r"[*`_]*+[.!]?+[*`_]*+[^\S\n]*+$"
@@ -35,7 +35,7 @@ _F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
 _LITERALS = re.compile(r"(?:[rRfFuU]{0,2}+''\s*+)++")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Final:
     """What prose says is the answer."""
 

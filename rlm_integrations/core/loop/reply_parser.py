@@ -7,7 +7,6 @@ pattern here backtracks: every quantifier is possessive.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rlm_integrations.core.loop.bare_code import code_among, with_fences
@@ -17,6 +16,7 @@ from rlm_integrations.core.loop.imagined_output import without_unseen
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parts import Part, ReplyReader, outdented
 from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.frozen import frozen
 
 _MOST_DRESSED = 50
 _MOST_EXAMPLES = 10
@@ -150,7 +150,7 @@ def _are_examples(blocks: Sequence[Part], variables: Collection[str]) -> bool:
     return all(code is not None and code.self_contained and not code.for_session(variables) for code in codes)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Undressing:
     """Finds code in other dresses, for replies without a marked fence."""
 

@@ -7,9 +7,9 @@ import builtins
 import keyword
 import textwrap
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from rlm_integrations.core.loop.lexing import without_strings
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.names import OWN_NAMES
 
 _MOST_CHARS = 50_000
@@ -18,7 +18,7 @@ _OF_THE_SESSION = OWN_NAMES - {"exit", "quit"}
 _BUILTINS = frozenset(dir(builtins))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PythonCode:
     """Python that parses."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rlm_integrations.core.calls.token_counts import prompt_chars
@@ -13,9 +13,10 @@ from rlm_integrations.core.loop.actions import Action, Finish
 from rlm_integrations.core.loop.happenings import CodeRan, RootCallFailed, UnresolvedMap
 from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.loop.window import Window
+from rlm_integrations.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """What stays the same all through a run."""
 
@@ -139,6 +140,14 @@ class State(NamedTuple):
 def conversation_of(messages: tuple[Message, ...]) -> dict[str, Any]:
     """What changes of a state where its conversation is another one."""
     return {"messages": messages, "chars": prompt_chars(messages)}
+
+
+def as_shown(state: State, shown: str | None) -> State:
+    """The conversation as the root LM saw it when it gave the reply that the journal has."""
+    last = state.messages[-1]
+    if shown is None or shown == last.content:
+        return state
+    return state._replace(**conversation_of((*state.messages[:-1], replace(last, content=shown))))
 
 
 Decision = tuple[State, Action]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from textwrap import indent
@@ -17,6 +16,7 @@ from typing import Any
 from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import CodeProtocol, Message, ToolSpec
 from rlm_integrations.core.wording import listed, number, one_line, plural
+from rlm_integrations.frozen import frozen
 
 _TEXTS = {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in Path(__file__).parent.glob("*.md")}
 """Read at the import, so that no run reads a file in its user's event loop."""
@@ -100,7 +100,7 @@ def map_part(part: str, **values: object) -> str:
     return _parts("llm_map")[part].rstrip("\n").format(**values)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolDescription:
     """A host function of the user, as the root LM is told of it."""
 

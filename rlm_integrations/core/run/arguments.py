@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +39,14 @@ def check_functions(**arguments: object) -> None:
             raise InvalidArgumentError(
                 f"{argument}: {type(value).__name__} given; pass a function({_CALLED_WITH[argument]}), or leave it out"
             )
+
+
+def read_journal(journal: str | os.PathLike[str] | Journal | None) -> Journal | None:
+    """What keeps one is imported now, since few engines need it, and no run may have its event loop wait for files."""
+    settings = Journal.of(journal)
+    if settings is not None:
+        importlib.import_module("rlm_integrations.core.run.journalled")
+    return settings
 
 
 def checked_run_id(run_id: str | None, journal: Journal | None) -> str | None:

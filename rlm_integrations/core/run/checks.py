@@ -15,6 +15,7 @@ from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.wording import one_line, shortened
+from rlm_integrations.frozen import frozen
 
 CheckFunction = Callable[[Any, RLMResult[Any]], Awaitable[str | None] | str | None]
 """(answer, result) -> None where the answer holds, else why not, in words for the root LM. Sync or async.
@@ -48,7 +49,7 @@ class BrokenCheckError(Exception):
     """A check gave back what says nothing. The message is for the user."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One check of the user's. `name` is what traces call it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.calls.foreign_code import contained
@@ -14,7 +14,6 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import Question, read_question
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.child_runs import ChildEnd, ChildTask
-from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
@@ -22,6 +21,9 @@ from rlm_integrations.core.loop.nothing_read import NOTHING_READ_NOTE
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError, boundary
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import NodeJournal
 
 AskRootLM = Callable[[Sequence[Message], KeptRequest | None], Awaitable[Completion]]
 """Sends a conversation to the root LM of a node, unless the journal has its reply. Raises BudgetError, and what the

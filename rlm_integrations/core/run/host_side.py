@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.part import origin_in
@@ -17,14 +17,17 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.host.typed_maps import TypedMaps
-from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.sub_lm import sub_calls_of
 from rlm_integrations.core.trace.events import Event
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.settings import ReplSettings
 
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import NodeJournal
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class HostSide:
     functions: HostFunctions
     retrieval: Retrieval

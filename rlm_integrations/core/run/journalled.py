@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -20,15 +20,15 @@ from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
-from rlm_integrations.core.loop.state import State, conversation_of
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.frozen import frozen
 
 Say = Callable[[str], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """What a run came to that the journal has whole."""
 
@@ -63,14 +63,6 @@ def model_words(model: LanguageModel) -> str:
     named = (getattr(model, name, None) for name in ("name", "model"))
     name = next((each for each in named if isinstance(each, str)), "")
     return f"{type(model).__module__}.{type(model).__qualname__} {name}"
-
-
-def as_shown(state: State, shown: str | None) -> State:
-    """The conversation as the root LM saw it when it gave the reply that the journal has."""
-    last = state.messages[-1]
-    if shown is None or shown == last.content:
-        return state
-    return state._replace(**conversation_of((*state.messages[:-1], replace(last, content=shown))))
 
 
 def _parts(plan: RunPlan, question: Question, corpus: Corpus) -> dict[str, str]:

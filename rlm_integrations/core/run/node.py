@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.foreign_code import contained
@@ -13,7 +14,6 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.host.retrieval import Retrieval
-from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
@@ -25,13 +25,12 @@ from rlm_integrations.core.loop.happenings import (
     Verified,
 )
 from rlm_integrations.core.loop.route import Choice
-from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.loop.state import Decision, Rules, State, as_shown
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
 from rlm_integrations.core.run.continued import Continued
 from rlm_integrations.core.run.direct import Direct
 from rlm_integrations.core.run.folds import Folds
 from rlm_integrations.core.run.host_side import host_side
-from rlm_integrations.core.run.journalled import as_shown
 from rlm_integrations.core.run.live_repl import LiveRepl
 from rlm_integrations.core.run.opening import Sizes, opened, read_corpus, repl_settings, rules_of
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
@@ -58,6 +57,9 @@ from rlm_integrations.core.trace.run_errors import (
     boundary,
     caused_by,
 )
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import NodeJournal, RootRequest
 
 CheckAnswer = Callable[[Finish, int], Awaitable[tuple[str | None, bool]]]
 """(answer, iteration) -> why it is refused, or None; and whether the run's time was up before that was known."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
@@ -12,7 +11,6 @@ from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import describe, study
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.host.retrieval import retrieve
-from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.language_model import LanguageModel, Message, sees_images
 from rlm_integrations.core.loop.happenings import Opened
 from rlm_integrations.core.loop.state import Rules
@@ -21,7 +19,11 @@ from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.settings import ReplSettings
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import NodeJournal
 
 _SUB_CALL_CHARS = 100_000
 _CHARS_PER_TOKEN = 3
@@ -30,7 +32,7 @@ _LEAST_OUTPUT_CHARS = 200
 _LEAST_MEMORY_MB = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sizes:
     """What fits: characters of a sub-call's prompt, and of the output that the root LM sees of a step."""
 

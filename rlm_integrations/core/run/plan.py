@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from rlm_integrations.core.calls.prices import Pricing
@@ -19,6 +19,7 @@ from rlm_integrations.core.run.checks import Check, Twice
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.ends_run import EndsRun
 from rlm_integrations.core.trace.events import Event
+from rlm_integrations.frozen import frozen
 
 LONG_TEXT_CHARS = 20_000
 """What works on more text than this does so in a thread: it may take longer than an event loop should wait."""
@@ -32,7 +33,7 @@ AroundChild = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
 """(prompt, execute) -> answer of a child RLM. Must await execute() once and return what it returned."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RunPlan:
     """What an engine fixes for all of its runs."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -17,6 +17,7 @@ from rlm_integrations.core.prompts.texts import fill
 from rlm_integrations.core.run.checks import Check
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.wording import one_line, shortened
+from rlm_integrations.frozen import frozen
 
 _ANSWER_CHARS = 4_000
 _CITATIONS = 10
@@ -49,7 +50,7 @@ def _plain(text: str) -> str:
     return words.strip(_QUOTES).rstrip(f".! {_QUOTES}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reconciling:
     """What the third run is asked, and how what it says is read. `answer_type` is that of the two."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, silently_cut
-from rlm_integrations.core.journal.node_journal import RootRequest
 from rlm_integrations.core.language_model import CodeProtocol, Completion
 from rlm_integrations.core.loop.actions import CallRootLM
 from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallFailed
@@ -21,6 +20,9 @@ from rlm_integrations.core.trace.events import Event, IterationStarted, RootFail
 from rlm_integrations.core.trace.run_errors import JournalError
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import RootRequest
 
 
 class Asked(NamedTuple):

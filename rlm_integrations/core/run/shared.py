@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -11,9 +11,10 @@ from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.turns import Turns
 from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shared:
     """One budget, one account, one set of threads for the whole tree."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.outcomes import error_line
@@ -16,6 +16,9 @@ from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.trace.events import CodeEnded, CodeStarted, Event
 from rlm_integrations.core.trace.records import CodeExecution
 from rlm_integrations.wire.steps import ReplLost, StepDone
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import NodeJournal
 
 
 class Steps:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.model_calls import ModelCalls
@@ -15,7 +15,6 @@ from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.question import read_question
 from rlm_integrations.core.errors import RLMError
-from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
@@ -25,7 +24,6 @@ from rlm_integrations.core.loop.nothing_read import nothing_read_warning
 from rlm_integrations.core.loop.unresolved import unresolved_warning
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
-from rlm_integrations.core.run.journalled import Ended, begin, end_row, ended_before, with_its_fences
 from rlm_integrations.core.run.node import Node
 from rlm_integrations.core.run.opening import read_context
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
@@ -47,6 +45,10 @@ from rlm_integrations.core.trace.run_errors import (
     keep_result,
 )
 from rlm_integrations.core.wording import error_words
+
+if TYPE_CHECKING:
+    from rlm_integrations.core.journal.node_journal import NodeJournal
+    from rlm_integrations.core.run.journalled import Ended
 
 _QUICK_CALLS = 100
 """Of a run with more, the trace is written in a thread."""
@@ -167,6 +169,8 @@ class RunTree:
         await self._warn_of(action)
         result = await self._finished(action)
         if self._journal is not None:
+            from rlm_integrations.core.run.journalled import end_row  # the engine has imported it
+
             self._node.begin_to_close()
             self._answer = result  # the journal may not take it
             came_to = {"stop_reason": result.stop_reason, "seconds": self._account.seconds()}
@@ -181,6 +185,8 @@ class RunTree:
 
         Raises InvalidArgumentError.
         """
+        from rlm_integrations.core.run.journalled import begin, ended_before, with_its_fences  # as above
+
         corpus = self._context = await self._threads.run(read_context, self._context)
         journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._attempt, self._say)
         self._journal, plan = journal, with_its_fences(self._plan, journal)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
@@ -22,6 +22,7 @@ from rlm_integrations.core.session.in_order import Asking, InOrder
 from rlm_integrations.core.session.taken_up import take_up
 from rlm_integrations.core.session.transcript import Transcript
 from rlm_integrations.core.wording import one_line
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.steps import ReplLost
 
 _ASKED: ContextVar[tuple[SessionMemory, ...]] = ContextVar("rlm_sessions_asked", default=())
@@ -29,7 +30,7 @@ _ASKED: ContextVar[tuple[SessionMemory, ...]] = ContextVar("rlm_sessions_asked",
 _CUT_SHORT = "the question before was ended while its code ran"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TakenUp:
     """How a question finds its session."""
 

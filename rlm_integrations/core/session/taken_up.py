@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.calls import HostCall, Retrieve
 from rlm_integrations.wire.steps import Output, ReplLost
 
@@ -16,7 +16,7 @@ _LIST_VARIABLES = "SHOW_VARS()"
 _LIST_CHARS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variables:
     """What the REPL holds, as SHOW_VARS gives it: "name: type size" each."""
 

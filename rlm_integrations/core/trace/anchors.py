@@ -10,10 +10,10 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.frozen import frozen
 
 ANCHOR_CHARS = 32
 _INDEXED_CHARS = 64_000_000
@@ -28,7 +28,7 @@ _PLACE_BITS = 40
 _SEVERAL_DOCUMENTS = -1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnchorChoice:
     """Which stretches are anchors: those that begin with certain characters, and of these, if need be, a part."""
 

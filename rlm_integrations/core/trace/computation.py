@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from rlm_integrations.core.trace.data_flow import DataFlow
 from rlm_integrations.core.trace.records import CodeExecution, RLMTrace
 from rlm_integrations.core.wording import shortened
+from rlm_integrations.frozen import frozen
 
 _CHARS = 8_000
 """Of the whole text."""
@@ -24,7 +24,7 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d\d\d(?!\d))")
 _LONG_WORD = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Step:
     number: int
     execution: CodeExecution

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from rlm_integrations.core.language_model import Finish, Message, ToolCall
@@ -12,9 +12,10 @@ from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import CodeExecution, JournalState, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True, is_base=True)
 class _Moment:
     """Where and when it happened."""
 
@@ -33,7 +34,7 @@ class _Moment:
         object.__setattr__(self, "run", run)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunStarted(_Moment):
     """The corpus is read: of the run, or of a child RLM, between its SubCallStarted and its SubCallEnded."""
 
@@ -54,7 +55,7 @@ class RunStarted(_Moment):
     """Its place among the runs of its question, from 1: with Twice there are two, and a third where they differ."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Routed(_Moment):
     """Which way the question goes, where `route` is "auto". A second one tells that a direct answer came to nothing."""
 
@@ -62,14 +63,14 @@ class Routed(_Moment):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConversationOpened(_Moment):
     """What the root LM sees before its first reply."""
 
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplOpened(_Moment):
     """The code has a REPL to run in."""
 
@@ -78,7 +79,7 @@ class ReplOpened(_Moment):
     """Layers of the sandbox, and how each stands."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IterationStarted(_Moment):
     """The root LM is asked. RootReplied or RootFailed follows, and before it a PromptShortened for each shorter try."""
 
@@ -92,7 +93,7 @@ class IterationStarted(_Moment):
     """What is asked, where that is known before it replies."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PromptShortened(_Moment):
     """The root LM refused the conversation as too long, and is asked again with what was printed cut, oldest first."""
 
@@ -103,7 +104,7 @@ class PromptShortened(_Moment):
     """Characters of all messages that are sent now."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoldStarted(_Moment):
     """The root LM is asked for a summary of its older iterations, since the conversation nears its window, or was
     refused as too long. FoldEnded follows, and Folded where it gave one."""
@@ -118,7 +119,7 @@ class FoldStarted(_Moment):
     """What is asked, where that is known before it replies."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoldEnded(_Moment):
     """What it replied, and what that cost."""
 
@@ -126,7 +127,7 @@ class FoldEnded(_Moment):
     fold: Fold
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Folded(_Moment):
     """The summary stands in place of the iterations up to `up_to`, and the run goes on."""
 
@@ -136,7 +137,7 @@ class Folded(_Moment):
     """Characters of all messages that there are now."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RootReplied(_Moment):
     iteration: int
     reply: str
@@ -154,7 +155,7 @@ class RootReplied(_Moment):
     """Whether it came from the journal, and was paid for before."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RootFailed(_Moment):
     """The root LM raised, or did not reply in time."""
 
@@ -162,13 +163,13 @@ class RootFailed(_Moment):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeStarted(_Moment):
     iteration: int
     blocks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubCallsReserved(_Moment):
     """The code is about to make so many sub-calls."""
 
@@ -180,7 +181,7 @@ class SubCallsReserved(_Moment):
     and for a single call."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubCallStarted(_Moment):
     """A sub-call is sent, or a child RLM begins. SubCallEnded follows."""
 
@@ -197,7 +198,7 @@ class SubCallStarted(_Moment):
     """What is asked, where that is known before it replies; None for a child RLM."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubCallContinued(_Moment):
     """A sub-LM replied, and is asked again: when the tools that it called have run, of which each has a HostCallStarted
     and a HostCallEnded; or since it said nothing.
@@ -211,7 +212,7 @@ class SubCallContinued(_Moment):
     """How many it called."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubCallEnded(_Moment):
     """`call.child` is the trace of a child RLM; that of a plain LM is None."""
 
@@ -221,7 +222,7 @@ class SubCallEnded(_Moment):
     """Why a child RLM ended; None where it failed, and for a plain LM."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostCallStarted(_Moment):
     """A tool, or `retrieve`, is called. HostCallEnded follows."""
 
@@ -235,7 +236,7 @@ class HostCallStarted(_Moment):
     """The number of the sub-call whose model calls it; None where code does."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostCallEnded(_Moment):
     iteration: int
     number: int
@@ -243,7 +244,7 @@ class HostCallEnded(_Moment):
     sub_call: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cited(_Moment):
     """The code cited a quote, which stands in the corpus."""
 
@@ -251,13 +252,13 @@ class Cited(_Moment):
     citation: Citation
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeEnded(_Moment):
     iteration: int
     execution: CodeExecution
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckStarted(_Moment):
     """A check of `verify=` looks at what would be the answer. CheckEnded follows."""
 
@@ -267,7 +268,7 @@ class CheckStarted(_Moment):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckEnded(_Moment):
     """It took the answer, refused it (`check.objection`), or broke (`check.error`), which ends the run."""
 
@@ -276,7 +277,7 @@ class CheckEnded(_Moment):
     check: AnswerCheck
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IterationEnded(_Moment):
     """The root LM will be asked again."""
 
@@ -285,7 +286,7 @@ class IterationEnded(_Moment):
     """What it is shown of this iteration."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Warned(_Moment):
     """Something that the user should know, and that does not end the run. Once for each `kind`, but for
     "replay_diverged": a run that goes on from the journal came to something else than before, or asks for more.
@@ -312,14 +313,14 @@ class Warned(_Moment):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunEnded(_Moment):
     """The last event of a run that gave a result."""
 
     result: RLMResult[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunFailed(_Moment):
     """The last event of a run that did not, cancelled ones included."""
 

@@ -11,13 +11,13 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.trace.anchors import AnchorIndex
 from rlm_integrations.core.trace.own_text import OwnTextFinder, Place
 from rlm_integrations.core.trace.records import CodeExecution, RLMTrace
+from rlm_integrations.frozen import frozen
 
 _WORD = re.compile(r"\w++")
 _LONG_WORD = 4
@@ -29,7 +29,7 @@ _QUICK_CHARS = 100_000
 """What is looked through in some 10 ms."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """`sources` are ids of documents, each once: cited ones, those in the order of `places`, those of seen pictures."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from rlm_integrations.frozen import frozen
 
 _OPENING = "[document "
 _SEPARATOR = " | "
@@ -16,7 +17,7 @@ _ID_CHARS = 1_000
 _CUT = "…"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     start: int
     body: int
@@ -25,7 +26,7 @@ class Head:
     """What the line may name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundLine:
     """What `search` printed of a match: "id@17: a line" """
 

@@ -11,6 +11,7 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.trace.anchors import ANCHOR_CHARS, AnchorIndex
 from rlm_integrations.core.trace.heads import FoundLine, Head, found_lines_in, heads_in
+from rlm_integrations.frozen import frozen
 
 STRETCH_CHARS = 48
 """So much of a document, or all of a shorter one, is told apart from what others may have written."""
@@ -24,7 +25,7 @@ _SPACES = 4
 _FIRST_COMPARED, _MOST_COMPARED = 64, 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """`document.text[start:end]` was sent or printed. Empty where the document holds it in several places."""
 

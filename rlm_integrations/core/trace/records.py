@@ -28,8 +28,6 @@ from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.redaction import redacted
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import one_line
-from rlm_integrations.trace_page.card import card
-from rlm_integrations.trace_page.page import write_page
 
 JournalState = Literal["new", "resumed", "finished"]
 """What a journal had of a run when it began: nothing, a part of it, or all of it."""
@@ -300,10 +298,14 @@ class RLMTrace(Record):
         Raises:
             OSError: It cannot be written.
         """
+        from rlm_integrations.trace_page.page import write_page
+
         write_page(self.model_dump(mode="json"), path, documents or {})
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: short, as its repr."""
+        from rlm_integrations.trace_page.card import card
+
         return card(self, "trace.to_html(path)  # the whole run as a page")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

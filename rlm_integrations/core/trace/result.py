@@ -13,7 +13,6 @@ from rlm_integrations.core.trace.records import Agreement, RLMTrace
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import shortened
-from rlm_integrations.trace_page.card import card
 
 AnswerT = TypeVar("AnswerT")
 TraceDetail = Literal["none", "summary", "full"]
@@ -66,6 +65,8 @@ class RLMResult(Generic[AnswerT]):
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: short."""
+        from rlm_integrations.trace_page.card import card
+
         return card(self.trace, "result.trace.to_html(path)  # the whole run as a page")
 
     def report(self, trace: TraceDetail = "summary") -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rlm_integrations.files.rows import Table
+from rlm_integrations.frozen import frozen
 
 Note = Callable[[str], None]
 """Told what a user should know of how a file was read."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """A text of a file. `place` is its part of an id, as "page=3"; "" where the file has this text alone."""
 
@@ -21,7 +22,7 @@ class Part:
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableHead:
     """What the rows have in common. `forms` says of each column whose cells are told as they are written how to read
     them: "int", "float", or "" for a str; None where cells are told as values.
@@ -31,7 +32,7 @@ class TableHead:
     forms: list[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableRows:
     """The cells of some rows, in the order of the columns. Of a row that ends early, the last are missing."""
 

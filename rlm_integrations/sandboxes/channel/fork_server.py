@@ -23,7 +23,8 @@ import os
 import select
 import signal
 import socket
-from dataclasses import dataclass
+
+from rlm_integrations.frozen import frozen
 
 MESSAGE_BYTES = 4096
 """Messages on control sockets and leashes are shorter."""
@@ -34,7 +35,7 @@ SPARE_S = 30.0
 _DESCRIPTORS = {b"worker": 3, b"holder": 3}
 
 
-@dataclass(frozen=True)
+@frozen
 class WorkerJob:
     """What a child is to become: a REPL."""
 
@@ -43,7 +44,7 @@ class WorkerJob:
     parent: int
 
 
-@dataclass(frozen=True)
+@frozen
 class HolderJob:
     """What a child is to become: a server that holds documents."""
 
@@ -52,14 +53,14 @@ class HolderJob:
     text_file: int
 
 
-@dataclass(frozen=True)
+@frozen
 class _Child:
     pid: int
     pidfd: int
     leash: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class _Spare:
     """A child that waits for its job."""
 

@@ -43,7 +43,8 @@ HOLDER_MIN_CHARS = 64_000
 _EXIT_WAIT_S = 2.0
 _END_AT_ONCE = "sandbox: the processes that start REPLs end at once; see the machine's limits and logs"
 # Builds the package by hand: the helper must not run `rlm_integrations/__init__.py`, nor see site-packages. It imports
-# some hundred modules, among which nothing is garbage.
+# some hundred modules, among which nothing is garbage. What imports ssl does without: it takes long to link, and there
+# is no network here.
 _BOOT = """
 import gc, sys, types
 gc.disable()
@@ -51,6 +52,7 @@ package = types.ModuleType("rlm_integrations")
 package.__path__ = [sys.argv[1]]
 sys.modules["rlm_integrations"] = package
 import json
+sys.modules["ssl"] = None
 from rlm_integrations.sandboxes.process_worker.helper import main
 main(int(sys.argv[2]), **json.loads(sys.argv[3]))
 """

@@ -38,6 +38,7 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
     _become_quiet()
     namespaces = enter_namespaces() if confined else None  # before an import may have started a thread
     preload()
+    sys.modules.pop("ssl", None)  # what the user named may import it
     _preload_named(modules, path)
     time.tzset()  # reads the local time zone while files can be read
     os.environ.clear()

@@ -11,7 +11,8 @@ import ctypes
 import errno
 import os
 import struct
-from dataclasses import dataclass
+
+from rlm_integrations.frozen import frozen
 
 _USER = ("user", 0x10000000)
 _OTHERS = (("mount", 0x00020000), ("network", 0x40000000), ("ipc", 0x08000000), ("uts", 0x04000000))
@@ -24,7 +25,7 @@ _CAPABILITY_VERSION_3, _CAP_SYS_ADMIN = 0x20080522, 21
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True)
+@frozen
 class Namespaces:
     """What a helper has entered."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-_ROOMS = ("repl", "wire", "sandboxes/channel", "sandboxes/process_worker", "sandboxes/shell_worker")
+_ROOMS = ("repl", "wire", "frozen", "sandboxes/channel", "sandboxes/process_worker", "sandboxes/shell_worker")
 _EMPTY = ("", "sandboxes")  # packages whose own __init__ is for hosts
 
 

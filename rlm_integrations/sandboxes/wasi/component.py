@@ -17,7 +17,7 @@ PACKED = Path(__file__).with_name("component.wasm.xz")
 ABOUT = Path(__file__).with_name("component.json")
 """The digests of what it was built of and of itself, and the version of the builder."""
 
-INSIDE = ("repl", "wire", "sandboxes/wasi_guest")
+INSIDE = ("repl", "wire", "frozen", "sandboxes/wasi_guest")
 """The folders of this package that are in it."""
 
 

@@ -140,7 +140,7 @@ def _prepare() -> None:
     surroundings.keep_time_zones()
     twins.keep(asked_map, host_calls, llm_map, llm_reduce, port, rlm_query, sub_calls)
     threading.excepthook = show_thread_error
-    preload.preload()
+    preload.preload(whole=True)  # into the image
     preload.guard_imports()
     surroundings.deny()  # before any session takes what it finds for what is to be
     _rehearse()
