@@ -155,7 +155,7 @@ class ProcessRepl(WorkerRepl):
 
     def _let_go(self) -> None:
         """Close what is held of the worker, which ends it in any case."""
-        if not self._loop.is_closed():
+        if not self._exited.done() and not self._loop.is_closed():
             self._loop.remove_reader(self._worker.leash.fileno())
         self._free()
 
