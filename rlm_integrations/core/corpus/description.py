@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from rlm_integrations.core.corpus.columns import columns_line
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
@@ -30,6 +31,7 @@ _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
 _LONG = 10  # times the preview
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
+_studied = WeakSet[Corpus]()
 
 
 def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
@@ -112,6 +114,8 @@ def _describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_char
 
 def study(corpus: Corpus) -> None:
     """Find out what `describe` and a run need of the corpus. Over a large one it takes a while. It is remembered."""
+    if is_studied(corpus):
+        return
     if corpus.documents:
         _ = corpus.by_id, corpus.chars
         pictured(corpus)
@@ -120,6 +124,12 @@ def study(corpus: Corpus) -> None:
     elif corpus.kind == "documents":
         _metadata_of(corpus) if corpus.table is None else _columns_of(corpus)
         _spread_of(corpus)
+    _studied.add(corpus)
+
+
+def is_studied(corpus: Corpus) -> bool:
+    """Whether what `study` finds out is known."""
+    return corpus in _studied
 
 
 def _sub_calls(corpus: Corpus, sub_call_chars: int) -> str:

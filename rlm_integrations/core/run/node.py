@@ -33,7 +33,7 @@ from rlm_integrations.core.run.folds import Folds
 from rlm_integrations.core.run.host_side import host_side
 from rlm_integrations.core.run.journalled import as_shown
 from rlm_integrations.core.run.live_repl import LiveRepl
-from rlm_integrations.core.run.opening import Sizes, opened, read_corpus, repl_settings, rules_of
+from rlm_integrations.core.run.opening import Sizes, opened, opens_quickly, read_corpus, repl_settings, rules_of
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.root_calls import RootCalls
 from rlm_integrations.core.run.shared import Shared
@@ -230,7 +230,8 @@ class Node:
         self._steps = Steps(shared, self._path, self._emit, self._turn, self._repl, host, self.journal, self._view)
         seconds = self._budget.seconds_left()
         await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not whole)
-        return await shared.threads.run(opened, plan, self._question, corpus, settings, self._session.words)
+        work = partial(opened, plan, self._question, corpus, settings, self._session.words)
+        return work() if opens_quickly(corpus, plan.limits) else await shared.threads.run(work)
 
     async def _repl_opened(self) -> None:
         capabilities = self._plan.sandbox.capabilities()

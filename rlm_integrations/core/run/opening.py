@@ -9,15 +9,16 @@ from typing import Any
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
-from rlm_integrations.core.corpus.description import describe, study
+from rlm_integrations.core.corpus.description import describe, is_studied, study
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.host.retrieval import retrieve
 from rlm_integrations.core.journal.node_journal import NodeJournal
 from rlm_integrations.core.language_model import LanguageModel, Message, sees_images
+from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.happenings import Opened
 from rlm_integrations.core.loop.state import Rules
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
-from rlm_integrations.core.run.plan import RunPlan
+from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
@@ -28,6 +29,7 @@ _CHARS_PER_TOKEN = 3
 _OUTPUT_SHARE = 16
 _LEAST_OUTPUT_CHARS = 200
 _LEAST_MEMORY_MB = 1024
+_FEW_DOCUMENTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ async def read_corpus(
     What takes a while over a large corpus is done now, in a thread. The retriever has so many seconds. Raises
     InvalidArgumentError, and RunError where the retriever failed.
     """
-    corpus = read = await threads.run(read_context, context) if before is None else before
+    corpus = read = await read_off_loop(context, threads) if before is None else before
     if corpus.retriever is not None:
         kept = None if journal is None else journal.retrieval(question.query)
         try:
@@ -102,11 +104,27 @@ async def read_corpus(
     return corpus
 
 
-def read_context(context: object) -> Corpus:
-    """What the user passed, without what a retriever finds. May take a while. Raises InvalidArgumentError."""
+async def read_off_loop(context: object, threads: RunThreads) -> Corpus:
+    """What the user passed, without what a retriever finds: in a thread, where that may take a while.
+
+    Raises InvalidArgumentError.
+    """
+    short = context is None or (isinstance(context, str) and len(context) <= LONG_TEXT_CHARS)
+    if short or (isinstance(context, Corpus) and is_studied(context)):
+        return _read_context(context)
+    return await threads.run(_read_context, context)
+
+
+def _read_context(context: object) -> Corpus:
     corpus = Corpus.of(context)
     study(corpus)
     return corpus
+
+
+def opens_quickly(corpus: Corpus, limits: RLMLimits) -> bool:
+    """Whether `opened` takes no more than some milliseconds: it copies what is shown, and looks at each document."""
+    shown = min(corpus.chars, max(limits.inline_chars, limits.preview_chars))
+    return shown <= LONG_TEXT_CHARS and len(corpus.documents) <= _FEW_DOCUMENTS
 
 
 def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSettings, session: str = "") -> Opened:

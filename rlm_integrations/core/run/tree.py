@@ -27,7 +27,7 @@ from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
 from rlm_integrations.core.run.journalled import Ended, begin, end_row, ended_before, with_its_fences
 from rlm_integrations.core.run.node import Node
-from rlm_integrations.core.run.opening import read_context
+from rlm_integrations.core.run.opening import read_off_loop
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn, Turns
@@ -181,7 +181,7 @@ class RunTree:
 
         Raises InvalidArgumentError.
         """
-        corpus = self._context = await self._threads.run(read_context, self._context)
+        corpus = self._context = await read_off_loop(self._context, self._threads)
         journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._attempt, self._say)
         self._journal, plan = journal, with_its_fences(self._plan, journal)
         self._shared = replace(self._shared, plan=plan)
