@@ -133,8 +133,11 @@ def _encodable(messages: Sequence[Message]) -> list[Message]:
 
 
 def _name_of(model: object) -> str | None:
-    names = (getattr(model, field, None) for field in ("name", "model"))
-    return next((name for name in names if isinstance(name, str) and name), None)
+    for field in ("name", "model"):
+        name = getattr(model, field, None)
+        if isinstance(name, str) and name:
+            return name
+    return None
 
 
 def check_model(model: object, argument: str) -> None:

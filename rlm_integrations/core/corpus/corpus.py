@@ -90,7 +90,7 @@ class Corpus:
     def as_documents(self) -> tuple[Document, ...]:
         """The documents; a single text gets an id of its own, for standing beside others."""
         if self.kind == "str":
-            return (replace(self.documents[0], id="context"),)
+            return (Document("context", self.text),)
         return self.documents
 
     def preceded_by(self, documents: Sequence[Document]) -> Corpus:

@@ -23,8 +23,8 @@ class Shared:
     threads: RunThreads
     root: ModelPath
     sub: ModelPath
-    child_root: ModelPath
-    """The sub-LM as the root LM of children."""
+    child_root: ModelPath | None
+    """The sub-LM as the root LM of children; None where a run can have none."""
     sync: bool
     """Whether models and retrievers are called by their sync methods, in the threads."""
     turns: Turns
@@ -38,4 +38,8 @@ class Shared:
 
     def for_children(self) -> Shared:
         """The same for child RLMs: their root LM is the sub-LM."""
-        return replace(self, plan=self.plan.for_children(), root=self.child_root)
+        return replace(self, plan=self.plan.for_children(), root=self.root_of_children())
+
+    def root_of_children(self) -> ModelPath:
+        assert self.child_root is not None, "a child RLM at max_depth 1"
+        return self.child_root

@@ -24,7 +24,7 @@ from rlm_integrations.core.loop.limit_met import limit_warning, unverified_warni
 from rlm_integrations.core.loop.nothing_read import nothing_read_warning
 from rlm_integrations.core.loop.unresolved import unresolved_warning
 from rlm_integrations.core.run.account import Account
-from rlm_integrations.core.run.heartbeat import heartbeat
+from rlm_integrations.core.run.heartbeat import Heartbeat
 from rlm_integrations.core.run.journalled import Ended, begin, end_row, ended_before, with_its_fences
 from rlm_integrations.core.run.node import Node
 from rlm_integrations.core.run.opening import read_off_loop
@@ -88,7 +88,9 @@ class RunTree:
         threads = self._threads if sync else None
         root = ModelPath(plan.root, "llm", threads, plan.root_prices, plan.root_with_tool)
         sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.sub_with_tools)
-        child_root = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.child_with_tool)
+        child_root = None
+        if plan.limits.max_depth > 1:
+            child_root = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.child_with_tool)
         turns = Turns(plan.limits.max_repls)
         self._verification = Verification(plan.checks, self._calls, self._threads, self._account, plan.ends_run)
         self._in_question: RLMResult[Any] | None = None
@@ -114,7 +116,7 @@ class RunTree:
         a run that had begun, a CancelledError and what `ends_run` lets through too, has a `.result` as well.
         """
         try:
-            with heartbeat():
+            with Heartbeat():
                 return await self._perform()
         except asyncio.CancelledError as end:  # it may come when all is done, too
             if self._kept is not None:
