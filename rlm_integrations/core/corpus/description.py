@@ -116,12 +116,10 @@ def study(corpus: Corpus) -> None:
     """Find out what `describe` and a run need of the corpus. Over a large one it takes a while. It is remembered."""
     if is_studied(corpus):
         return
-    if corpus.documents:
-        _ = corpus.by_id, corpus.chars
-        pictured(corpus)
     if corpus.kind == "str":
-        _lines_of(corpus)
+        _ = corpus.chars, _lines_of(corpus)
     elif corpus.kind == "documents":
+        _ = corpus.by_id, corpus.chars, pictured(corpus)
         _metadata_of(corpus) if corpus.table is None else _columns_of(corpus)
         _spread_of(corpus)
     _studied.add(corpus)
@@ -134,7 +132,7 @@ def is_studied(corpus: Corpus) -> bool:
 
 def _sub_calls(corpus: Corpus, sub_call_chars: int) -> str:
     needed = -(-corpus.chars // sub_call_chars)
-    if needed <= _COUNTED_SUB_CALLS:  # of more, nobody asks how many exactly
+    if needed <= _COUNTED_SUB_CALLS and corpus.kind != "str":  # of more, nobody asks how many exactly
         needed = packed_count((len(document.text) for document in corpus.documents), sub_call_chars)
     return f"about {plural(needed, 'sub-call')}{' and a join' if needed > 1 else ''}"
 
@@ -237,9 +235,13 @@ def _cut(content: str, chars: int) -> str:
     return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
 
 
-@once_per_corpus
 def pictured(corpus: Corpus) -> int:
     """How many documents have pictures."""
+    return _pictured(corpus) if corpus.kind == "documents" else 0
+
+
+@once_per_corpus
+def _pictured(corpus: Corpus) -> int:
     return sum([bool(document.images) for document in corpus.documents])
 
 

@@ -20,9 +20,9 @@ _str_of_document = re.compile(r"['\"] metadata=\{")
 
 def stuffed_reprs_warning(question: Question, corpus: Corpus) -> str | None:
     """What is to be said of a prompt, or a context that is one text, which holds documents so; else None."""
-    before = (message.content for message in question.before if message.role != "assistant")
-    prompts = (question.text, *before, *(document.text for document in question.documents))
-    texts = [("question", prompt) for prompt in prompts]
+    texts = [("question", question.text)]
+    texts += [("question", message.content) for message in question.before if message.role != "assistant"]
+    texts += [("question", document.text) for document in question.documents]
     if corpus.kind == "str":
         texts.append(("context", corpus.documents[0].text))
     for name, text in texts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rlm_integrations.core.language_model import Message
@@ -40,8 +39,7 @@ class RunCode(NamedTuple):
     blocks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """The run has its answer."""
 
     text: str

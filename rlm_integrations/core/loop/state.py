@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rlm_integrations.core.calls.token_counts import prompt_chars
@@ -15,8 +14,7 @@ from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.loop.window import Window
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """What stays the same all through a run."""
 
     limits: RLMLimits

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.part import origin_in
@@ -24,8 +24,7 @@ from rlm_integrations.core.trace.events import Event
 from rlm_integrations.wire.settings import ReplSettings
 
 
-@dataclass(frozen=True, slots=True)
-class HostSide:
+class HostSide(NamedTuple):
     functions: HostFunctions
     retrieval: Retrieval
     maps: OpenMaps

@@ -7,7 +7,7 @@ from functools import partial
 
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import NO_CORPUS
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.question import Question
@@ -99,7 +99,9 @@ class Node:
             self._direct = Direct(shared, question, self._emit, ask_directly, self._view)
         self._tellings = Tellings(self._emit)
         self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run, shared.root.name)
-        self.corpus = Corpus.of(None)
+        self.corpus = NO_CORPUS
+        self._whole = False
+        """Whether the root LM sees all of it, or there is none."""
         self.started = False
         """Whether the context was taken for a corpus."""
         self.draft = ""
@@ -155,6 +157,7 @@ class Node:
             before=self._session.corpus,
             journal=self.journal,
         )
+        self._whole = shown_whole(self.corpus, self._plan.limits)
         self.started = True
 
     async def _tell_of_start(self, journal: JournalState | None) -> None:
@@ -164,7 +167,7 @@ class Node:
                 len(self.corpus.documents),
                 self.corpus.chars,
                 corpus_line(self.corpus),
-                shown_whole(self.corpus, self._plan.limits),
+                self._whole,
                 self._session.id,
                 self._session.question_number,
                 journal,
@@ -216,9 +219,10 @@ class Node:
         """Make ready what works on the corpus. Returns what the root LM is told first."""
         shared, plan, corpus = self._shared, self._plan, self.corpus
         settings = repl_settings(plan, corpus, Sizes.of(plan), len(self._path), self.journal)
-        whole = shown_whole(corpus, plan.limits)
         verifies, is_root = self._check is not None, not self._path
-        self._rules = rules_of(plan, self._question, settings.depth, whole=whole, verifies=verifies, is_root=is_root)
+        self._rules = rules_of(
+            plan, self._question, settings.depth, whole=self._whole, verifies=verifies, is_root=is_root
+        )
         children = Children(shared, self._path, self._turn, Node)
         host = host_side(shared, corpus, settings, self._emit, children.run, self.journal)
         self._retrieval = host.retrieval
@@ -229,7 +233,7 @@ class Node:
         self._repl = LiveRepl(open_repl, host.functions, self._repl_opened, outlives=self._session.id is not None)
         self._steps = Steps(shared, self._path, self._emit, self._turn, self._repl, host, self.journal, self._view)
         seconds = self._budget.seconds_left()
-        await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not whole)
+        await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not self._whole)
         work = partial(opened, plan, self._question, corpus, settings, self._session.words)
         return work() if opens_quickly(corpus, plan.limits) else await shared.threads.run(work)
 

@@ -57,8 +57,9 @@ def window_chars(model: LanguageModel) -> int | None:
 def window_tokens(model: LanguageModel, most: int | None = None) -> int | None:
     """The model's window where it is known, and `most` where that is less, or where it is not."""
     tokens: Any = getattr(model, "max_input_tokens", None)
-    known = tokens if isinstance(tokens, int) and tokens > 0 else None
-    return min((each for each in (known, most) if each is not None), default=None)
+    if not isinstance(tokens, int) or tokens <= 0:
+        return most
+    return tokens if most is None else min(tokens, most)
 
 
 async def read_corpus(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -13,8 +13,7 @@ from rlm_integrations.core.run.turns import Turns
 from rlm_integrations.core.trace.run_errors import RunError
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(NamedTuple):
     """One budget, one account, one set of threads for the whole tree."""
 
     plan: RunPlan
@@ -28,7 +27,7 @@ class Shared:
     sync: bool
     """Whether models and retrievers are called by their sync methods, in the threads."""
     turns: Turns
-    cited: set[tuple[str, int, int]] = field(default_factory=set[tuple[str, int, int]])
+    cited: set[tuple[str, int, int]]
     """Places in the corpus that the run has cited: id of the document, start and end."""
 
     def check_budget(self) -> None:
@@ -38,7 +37,7 @@ class Shared:
 
     def for_children(self) -> Shared:
         """The same for child RLMs: their root LM is the sub-LM."""
-        return replace(self, plan=self.plan.for_children(), root=self.root_of_children())
+        return self._replace(plan=self.plan.for_children(), root=self.root_of_children())
 
     def root_of_children(self) -> ModelPath:
         assert self.child_root is not None, "a child RLM at max_depth 1"

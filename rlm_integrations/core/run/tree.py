@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -95,7 +94,9 @@ class RunTree:
         self._verification = Verification(plan.checks, self._calls, self._threads, self._account, plan.ends_run)
         self._in_question: RLMResult[Any] | None = None
         """What the user's checks look at."""
-        self._shared = Shared(plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns)
+        self._shared = Shared(
+            plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns, set()
+        )
         self._ask = partial(self._calls.root_call, root, with_tool=plan.protocol == "tool")
         self._node = self._root_node(self._shared)
 
@@ -186,7 +187,7 @@ class RunTree:
         corpus = self._context = await read_off_loop(self._context, self._threads)
         journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._attempt, self._say)
         self._journal, plan = journal, with_its_fences(self._plan, journal)
-        self._shared = replace(self._shared, plan=plan)
+        self._shared = self._shared._replace(plan=plan)
         self._node = self._root_node(self._shared)
         self._node.journal = journal
         return await self._threads.run(ended_before, journal, plan) if journal.run.has_ended else None
