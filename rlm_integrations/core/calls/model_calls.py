@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
@@ -204,4 +205,9 @@ class ModelCalls:
         if usage is completion.usage and text == completion.text:
             return completion
         thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
-        return replace(completion, text=text, usage=usage, thoughts=thoughts)
+        as_it_came = zip(Completion.__match_args__, _fields_of(completion), strict=True)
+        # what `replace` does, in a third of its time: of a model that reports no tokens each reply comes here
+        return type(completion)(**{**dict(as_it_came), "text": text, "usage": usage, "thoughts": thoughts})
+
+
+_fields_of = attrgetter(*Completion.__match_args__)

@@ -55,7 +55,7 @@ class GrowingPrompt:
     def size(self, messages: Sequence[Message]) -> PromptSize:
         """As `prompt_size`, of any conversation."""
         messages, counted, before = tuple(messages), len(self._counted), self._size
-        if messages[:counted] != self._counted:
+        if len(messages) <= counted or messages[:counted] != self._counted:
             counted, before = 0, PromptSize()
         new = prompt_size(messages[counted:])
         self._counted, self._size = messages, PromptSize(before.chars + new.chars, before.images + new.images)

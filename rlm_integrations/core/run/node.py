@@ -122,20 +122,20 @@ class Node:
             match action:
                 case CallRootLM():
                     state, action = await self._call_root(state, action)
+                case RunCode():
+                    state, action = await self._run_code(state, action)
+                case Finish():
+                    return action
                 case FoldConversation():
                     before = action.iteration if action.amid else action.iteration + 1
                     kept = None if self.journal is None else self.journal.fold(before)
                     came = await self._folds.ask(action, self._rules.protocol, kept)
                     self._shared.check_budget()
                     state, action = await self._decide(state, came)
-                case RunCode():
-                    state, action = await self._run_code(state, action)
                 case GoOverToCode():
                     state, action = await self._go_over(state, action)
                 case Verify():
                     state, action = await self._verify(state, action)
-                case Finish():
-                    return action
                 case Fail():
                     raise self._failure(action)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
@@ -32,8 +31,7 @@ _LEAST_MEMORY_MB = 1024
 _FEW_DOCUMENTS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(NamedTuple):
     """What fits: characters of a sub-call's prompt, and of the output that the root LM sees of a step."""
 
     sub_call_chars: int
@@ -163,7 +161,7 @@ def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSett
     )
     said = Message("user", first), *question.after
     whole = conversation((Message("system", system), *question.before, *said))
-    if not any(message.role == "assistant" for message in question.before):
+    if all(message.role != "assistant" for message in question.before):
         return Opened(whole)
     rules = [message for message in question.before if message.role == "system"]
     return Opened(whole, conversation((Message("system", system), *rules, *said)))

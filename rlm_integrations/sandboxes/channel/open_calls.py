@@ -30,7 +30,10 @@ def held_bytes(payload: dict[str, Any]) -> int:
             if isinstance(value, str):
                 held += sys.getsizeof(value)
             elif isinstance(value, (dict, list)):
-                containers.append(value)
+                if value:
+                    containers.append(value)
+                else:
+                    held += sys.getsizeof(value)
     return held
 
 
