@@ -205,9 +205,10 @@ class ModelCalls:
         if usage is completion.usage and text == completion.text:
             return completion
         thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
-        as_it_came = zip(Completion.__match_args__, _fields_of(completion), strict=True)
-        # what `replace` does, in a third of its time: of a model that reports no tokens each reply comes here
-        return type(completion)(**{**dict(as_it_came), "text": text, "usage": usage, "thoughts": thoughts})
+        # as `replace` does, in a third of its time: of a model that reports no tokens each reply comes here
+        fields: dict[str, Any] = dict(zip(Completion.__match_args__, _fields_of(completion), strict=True))
+        fields.update(text=text, usage=usage, thoughts=thoughts)
+        return type(completion)(**fields)
 
 
 _fields_of = attrgetter(*Completion.__match_args__)

@@ -13,7 +13,6 @@ from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.core.session.memory import SessionMemory, TakenUp, rests
 from rlm_integrations.wire.settings import ReplSettings
 
-
 _NOTHING = TakenUp()
 
 

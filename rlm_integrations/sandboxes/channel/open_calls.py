@@ -13,6 +13,7 @@ MAX_OPEN_CALL_BYTES = 256 << 20
 
 _VALUE_BYTES = 32
 """Of a number, about."""
+_EMPTY_BYTES = sys.getsizeof(dict[str, object]())
 
 
 def held_bytes(payload: dict[str, Any]) -> int:
@@ -33,7 +34,7 @@ def held_bytes(payload: dict[str, Any]) -> int:
                 if value:
                     containers.append(value)
                 else:
-                    held += sys.getsizeof(value)
+                    held += _EMPTY_BYTES
     return held
 
 
