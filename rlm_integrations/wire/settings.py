@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 _CHUNK_CHARS_TO_PRINT = 8_000
@@ -55,7 +54,7 @@ class ReplSettings:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object: what `from_json` takes."""
-        fields = dict(zip(self.__match_args__, _values(self), strict=True))  # asdict copies deeply
+        fields = {name: getattr(self, name) for name in self.__match_args__}  # asdict copies deeply
         return {**fields, "tools": list(self.tools), "columns": [list(column) for column in self.columns]}
 
     @classmethod
@@ -64,6 +63,3 @@ class ReplSettings:
         columns = tuple((name, dtype) for name, dtype in settings["columns"])
         fields: dict[str, Any] = {**settings, "tools": tuple(settings["tools"]), "columns": columns}
         return cls(**fields)
-
-
-_values = attrgetter(*ReplSettings.__match_args__)

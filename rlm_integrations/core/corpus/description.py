@@ -247,8 +247,9 @@ def _pictured(corpus: Corpus) -> int:
 
 @once_per_corpus
 def _lines_of(corpus: Corpus) -> int:
-    pieces = range(0, len(corpus.text), _COUNTED_CHARS)
-    return sum(corpus.text.count("\n", start, start + _COUNTED_CHARS) for start in pieces) + 1
+    content = corpus.text
+    pieces = range(0, len(content), _COUNTED_CHARS)
+    return sum([content.count("\n", start, start + _COUNTED_CHARS) for start in pieces]) + 1
 
 
 @once_per_corpus

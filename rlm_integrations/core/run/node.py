@@ -243,10 +243,10 @@ class Node:
 
     async def _decide(self, state: State, happening: Happening, failure: RootFailed | None = None) -> Decision:
         """Decide, and tell of it. `failure` is that of the call, where one is what happened."""
-        work = partial(decide, self._rules, state, happening)
         # What checks an answer's type may take long over a short answer too.
         long = self._plan.answer_type.schema is not None or chars_looked_at(state, happening) > LONG_TEXT_CHARS
-        decision = await self._shared.threads.run(work) if long else work()
+        given = self._rules, state, happening
+        decision = await self._shared.threads.run(decide, *given) if long else decide(*given)
         self.draft = decision[0].draft
         await self._tellings.decided(state, decision, failure)
         return decision

@@ -150,7 +150,7 @@ class ProcessRepl(WorkerRepl):
 
     def _signal(self, number: signal.Signals) -> None:
         if self._close_pidfd.alive:  # the number may be another file's by now
-            try:  # noqa: SIM105 - each step has two: a `suppress` takes longer than the call
+            try:  # noqa: SIM105 - each step has two: a `suppress` takes as long as the call
                 signal.pidfd_send_signal(self._worker.pidfd, number)
             except ProcessLookupError:
                 pass
