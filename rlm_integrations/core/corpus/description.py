@@ -11,6 +11,7 @@ from weakref import WeakSet
 from rlm_integrations.core.corpus.columns import columns_line
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.stuffed_reprs import beginning_in_context
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, images_part, text
@@ -117,7 +118,7 @@ def study(corpus: Corpus) -> None:
     if is_studied(corpus):
         return
     if corpus.kind == "str":
-        _ = corpus.chars, _lines_of(corpus)
+        _ = corpus.chars, _lines_of(corpus), beginning_in_context(corpus)
     elif corpus.kind == "documents":
         _ = corpus.by_id, corpus.chars, pictured(corpus)
         _metadata_of(corpus) if corpus.table is None else _columns_of(corpus)
