@@ -58,6 +58,8 @@ def read_question(
 
     Raises InvalidArgumentError where nothing is asked, and for anything else than a str or Messages.
     """
+    if isinstance(question, str) and len(question) < _CITABLE_CHARS and question.strip():
+        return Question(question, question)  # as most are
     messages = _messages(question)
     asked = len(messages) - 1
     while asked >= 0 and messages[asked].role != "user":
