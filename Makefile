@@ -2,7 +2,7 @@ PYTHON ?= python3
 OLDEST ?= python3.11
 NEWEST ?= python3.13
 BIN := .venv/bin
-# As many at once as there are cores: worksteal leaves the tests of a file together, and with them what they share.
+# How many at once: see tests/conftest.py. worksteal leaves the tests of a file together, and with them what they share.
 PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # What can differ between versions: what touches a framework, and what bears on CPython's internals.
 FACES := langchain llama_index openai otel cli terminal contracts files
