@@ -89,7 +89,7 @@ class LlmQuery(_HostFunction):
     """Pictures that go with it, each by its id and that of a document which has it."""
 
     def __post_init__(self) -> None:
-        _check_kind(self, "prompt", str)
+        _check_text(self, "prompt")
         _check_images(self, self.images)
         if self.batch is not None or self.index is not None:
             _check_count(self, "batch")
@@ -110,9 +110,9 @@ class RlmQuery(_HostFunction):
     """Its place in the batch, from 0; None without one."""
 
     def __post_init__(self) -> None:
-        _check_kind(self, "prompt", str)
+        _check_text(self, "prompt")
         if self.context is not None:
-            _check_kind(self, "context", str)
+            _check_text(self, "context")
             if len(self.context) > MAX_CHILD_CHARS:
                 raise WrongCallError(f"{self.function}: context has more than {MAX_CHILD_CHARS:,} characters")
         if self.batch is not None or self.index is not None:
@@ -135,7 +135,7 @@ class LlmMap(_HostFunction):
     """The map that these items are of; None for a new one."""
 
     def __post_init__(self) -> None:
-        _check_kind(self, "sent", str)
+        _check_text(self, "sent")
         if self.map is not None:
             _check_count(self, "map")
 
@@ -152,7 +152,7 @@ class MapLeft(_HostFunction):
 
     def __post_init__(self) -> None:
         _check_count(self, "map")
-        _check_kind(self, "left", str)
+        _check_text(self, "left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Retrieve(_HostFunction):
     query: str
 
     def __post_init__(self) -> None:
-        _check_kind(self, "query", str)
+        _check_text(self, "query")
         if len(self.query) > MAX_QUERY_CHARS:
             raise WrongCallError(f"{self.function}: query has more than {MAX_QUERY_CHARS:,} characters")
 
@@ -185,10 +185,10 @@ class Cite(_HostFunction):
     text: str
 
     def __post_init__(self) -> None:
-        _check_kind(self, "document_id", str)
+        _check_text(self, "document_id")
         _check_count(self, "start")
         _check_count(self, "end")
-        _check_kind(self, "text", str)
+        _check_text(self, "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class CallTool(_HostFunction):
     kwargs: dict[str, Any]
 
     def __post_init__(self) -> None:
-        _check_kind(self, "name", str)
+        _check_text(self, "name")
         _check_kind(self, "args", list)
         _check_kind(self, "kwargs", dict)
         if not all(isinstance(key, str) for key in self.kwargs):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -266,6 +266,10 @@ _FIELDS = {function: frozenset(kind.__match_args__) for function, kind in _KINDS
 
 
 # Types are compared exactly: a bool is no count, and what is sent is what was checked.
+
+
+def _check_text(call: _HostFunction, field: str) -> None:
+    _check_kind(call, field, str)
 
 
 def _check_images(call: _HostFunction, images: object) -> None:
