@@ -32,7 +32,7 @@ _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
 _LONG = 10  # times the preview
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
-_studied = WeakSet[Corpus]()
+_studied, _described = WeakSet[Corpus](), WeakSet[Corpus]()
 
 
 def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
@@ -131,6 +131,11 @@ def is_studied(corpus: Corpus) -> bool:
     return corpus in _studied
 
 
+def is_quick_to_describe(corpus: Corpus) -> bool:
+    """Whether `describe` does no more than copy what is shown: of documents, once it has described them."""
+    return corpus.kind != "documents" or corpus in _described
+
+
 def _sub_calls(corpus: Corpus, sub_call_chars: int) -> str:
     needed = -(-corpus.chars // sub_call_chars)
     if needed <= _COUNTED_SUB_CALLS and corpus.kind != "str":  # of more, nobody asks how many exactly
@@ -187,12 +192,11 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, rea
         facts["origin"] = ""
         whole = whole_text(corpus)
         return fill("context_docs_whole", whole=whole, tag=fence_tag(fence_key, whole), **facts)
-    facts |= {"spread": _spread_of(corpus), "ids": _ids(documents), "reading": reading}
+    facts |= {"spread": _spread_of(corpus), "ids": _ids_of(corpus), "reading": reading}
     if not limits.preview_chars or not documents:
         return fill("context_docs_unseen", **facts)
-    sample = documents[0]
-    written = json.dumps(dict(sample.metadata), ensure_ascii=False, default=str)
-    metadata = f"metadata {shortened(written, _METADATA_CHARS)}\n" if sample.metadata else ""
+    sample, metadata = documents[0], _metadata_of_first(corpus)
+    _described.add(corpus)
     shown = _cut(sample.text, _preview(len(sample.text), limits))
     tag = fence_tag(fence_key, metadata, shown)
     return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, tag=tag, **facts)
@@ -272,7 +276,16 @@ def _spread_of(corpus: Corpus) -> str:
     return f" (each {number(min(sizes))} to {number(max(sizes))}, median {number(int(statistics.median(sizes)))})"
 
 
-def _ids(documents: Sequence[Document]) -> str:
+@once_per_corpus
+def _metadata_of_first(corpus: Corpus) -> str:
+    metadata = corpus.documents[0].metadata
+    written = json.dumps(dict(metadata), ensure_ascii=False, default=str)
+    return f"metadata {shortened(written, _METADATA_CHARS)}\n" if metadata else ""
+
+
+@once_per_corpus
+def _ids_of(corpus: Corpus) -> str:
+    documents = corpus.documents
     if not documents:
         return ""
     ids = [_id(document) for document in documents[:_LISTED_IDS]]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
-from rlm_integrations.core.corpus.description import describe, is_studied, study
+from rlm_integrations.core.corpus.description import describe, is_quick_to_describe, is_studied, study
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.host.retrieval import retrieve
 from rlm_integrations.core.journal.node_journal import NodeJournal
@@ -123,7 +123,7 @@ def _read_context(context: object) -> Corpus:
 def opens_quickly(corpus: Corpus, limits: RLMLimits) -> bool:
     """Whether `opened` takes no more than some milliseconds: it copies what is shown, and looks at each document."""
     shown = min(corpus.chars, max(limits.inline_chars, limits.preview_chars))
-    return shown <= LONG_TEXT_CHARS and len(corpus.documents) <= _FEW_DOCUMENTS
+    return shown <= LONG_TEXT_CHARS and len(corpus.documents) <= _FEW_DOCUMENTS and is_quick_to_describe(corpus)
 
 
 def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSettings, session: str = "") -> Opened:
