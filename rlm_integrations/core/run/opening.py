@@ -9,6 +9,7 @@ from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import describe, is_quick_to_describe, is_studied, study
+from rlm_integrations.core.corpus.names import may_be_name
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.host.retrieval import retrieve
 from rlm_integrations.core.journal.node_journal import NodeJournal
@@ -108,10 +109,11 @@ async def read_off_loop(context: object, threads: RunThreads) -> Corpus:
 
     Raises InvalidArgumentError.
     """
-    short = context is None or (isinstance(context, str) and len(context) <= LONG_TEXT_CHARS)
-    if short or (isinstance(context, Corpus) and is_studied(context)):
-        return _read_context(context)
-    return await threads.run(_read_context, context)
+    if isinstance(context, str):
+        quick = len(context) <= LONG_TEXT_CHARS and not may_be_name(context)
+    else:
+        quick = context is None or (isinstance(context, Corpus) and is_studied(context))
+    return _read_context(context) if quick else await threads.run(_read_context, context)
 
 
 def _read_context(context: object) -> Corpus:

@@ -36,16 +36,16 @@ async def threads() -> AsyncIterator[CountedThreads]:
     threads.close()
 
 
-@pytest.mark.parametrize("context", [None, "A short text."])
+@pytest.mark.parametrize("context", [None, "A short text\nof two lines."])
 async def test_what_is_short_is_read_at_once(context: str | None, threads: CountedThreads) -> None:
     assert (await read_off_loop(context, threads)).chars == len(context or "")
     assert threads.asked == 0
 
 
-@pytest.mark.parametrize("context", [LONG, DOCUMENTS])
+@pytest.mark.parametrize("context", [LONG, DOCUMENTS, "A text that might be the name of a file. " * 20])
 async def test_what_may_take_long_is_read_in_a_thread_once(context: object, threads: CountedThreads) -> None:
     corpus = await read_off_loop(context, threads)
-    assert corpus.chars > 50_000
+    assert corpus.chars
     assert await read_off_loop(corpus, threads) is corpus
     assert threads.asked == 1
 
