@@ -24,13 +24,16 @@ def conversation(messages: Sequence[Message]) -> tuple[Message, ...]:
 
     A conversation in this form that goes on by turns is the same with more at its end, so that prompt caches hit.
     """
-    system = [message for message in messages if message.role == "system" and not _empty(message)]
+    system: list[Message] = []
     turns: list[Message] = []
     for message in messages:
-        if message.role == "system" or (message.role == "user" and _empty(message)):
-            continue
         if _empty(message):
+            if message.role != "assistant":
+                continue
             message = Message("assistant", NO_REPLY)
+        if message.role == "system":
+            system.append(message)
+            continue
         if turns and turns[-1].role == message.role:
             message = _joined((turns.pop(), message))
         turns.append(message)

@@ -204,4 +204,14 @@ class ModelCalls:
         if usage is completion.usage and text == completion.text:
             return completion
         thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
-        return replace(completion, text=text, usage=usage, thoughts=thoughts)
+        return Completion(  # not by `replace`, which takes over twice as long: of some models each reply comes here
+            text,
+            usage,
+            completion.model,
+            completion.finish,
+            thoughts,
+            completion.cached,
+            completion.tool_calls,
+            completion.native,
+            completion.replayed,
+        )

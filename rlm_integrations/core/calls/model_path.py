@@ -118,23 +118,29 @@ class ModelPath:
 
         A conversation only grows: what it began with is not looked through again.
         """
-        known = len(self._last) if messages[: len(self._last)] == self._last else 0
+        known = len(self._last)
+        if len(messages) <= known or messages[:known] != self._last:
+            known = 0
         form = continued(self._form, _encodable(messages[known:])) if known else None
         self._last, self._form = messages, conversation(_encodable(messages)) if form is None else form
         return self._form
 
 
 def _encodable(messages: Sequence[Message]) -> list[Message]:
-    sent = [without_lone_surrogates(message.content) for message in messages]
     return [
-        message if text is message.content else Message(message.role, text, images=message.images)
-        for message, text in zip(messages, sent, strict=True)
+        message
+        if (text := without_lone_surrogates(message.content)) is message.content
+        else Message(message.role, text, images=message.images)
+        for message in messages
     ]
 
 
 def _name_of(model: object) -> str | None:
-    names = (getattr(model, field, None) for field in ("name", "model"))
-    return next((name for name in names if isinstance(name, str) and name), None)
+    for field in ("name", "model"):
+        name = getattr(model, field, None)
+        if isinstance(name, str) and name:
+            return name
+    return None
 
 
 def check_model(model: object, argument: str) -> None:

@@ -46,18 +46,21 @@ def prompt_size(messages: Sequence[Message]) -> PromptSize:
     return PromptSize(prompt_chars(messages), sum([len(message.images) for message in messages]))
 
 
+_EMPTY = PromptSize()
+
+
 class GrowingPrompt:
     """Sizes of a conversation that only grows: what was counted before is not counted again."""
 
     def __init__(self) -> None:
         self._counted: tuple[Message, ...] = ()
-        self._size = PromptSize()
+        self._size = _EMPTY
 
     def size(self, messages: Sequence[Message]) -> PromptSize:
         """As `prompt_size`, of any conversation."""
         messages, counted, before = tuple(messages), len(self._counted), self._size
-        if messages[:counted] != self._counted:
-            counted, before = 0, PromptSize()
+        if len(messages) <= counted or messages[:counted] != self._counted:
+            counted, before = 0, _EMPTY
         new = prompt_size(messages[counted:])
         self._counted, self._size = messages, PromptSize(before.chars + new.chars, before.images + new.images)
         return self._size

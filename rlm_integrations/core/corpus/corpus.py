@@ -61,6 +61,8 @@ class Corpus:
         self.files: FilesReport | None = files or (join_to.files if join_to else None)
         self.table: Table | None = table or (join_to.table if join_to else None)
         self.before_rows: int = len(self.brought) + join_to.before_rows if join_to else 0
+        if join_to is None:
+            self.documents = self.brought
 
     @property
     def shared(self) -> Corpus:
@@ -69,8 +71,7 @@ class Corpus:
     @cached_property
     def documents(self) -> tuple[Document, ...]:
         """All documents in order, with unique ids."""
-        if self._base is None:
-            return self.brought
+        assert self._base is not None, "the documents of a corpus that is joined to none are there from the beginning"
         return unique_ids([*self.brought, *self._base.as_documents()])
 
     @cached_property
@@ -90,7 +91,7 @@ class Corpus:
     def as_documents(self) -> tuple[Document, ...]:
         """The documents; a single text gets an id of its own, for standing beside others."""
         if self.kind == "str":
-            return (replace(self.documents[0], id="context"),)
+            return (Document("context", self.text),)
         return self.documents
 
     def preceded_by(self, documents: Sequence[Document]) -> Corpus:
@@ -120,7 +121,7 @@ class Corpus:
         if isinstance(context, Corpus):
             return context
         if context is None:
-            return cls((), "none")
+            return NO_CORPUS
         if isinstance(context, str):
             return cls((Document("", checked_text(context)),), "str")
         if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
@@ -139,15 +140,18 @@ class Corpus:
         return cls(unique_ids(read.documents), files=files, table=read.table)
 
 
+NO_CORPUS = Corpus((), "none")
+
+
 def once_per_corpus(function: Callable[[Corpus], T]) -> Callable[[Corpus], T]:
-    """Remember what the function says of a corpus for as long as the corpus lives: runs share it."""
+    """Remember what the function says of a corpus, never None, for as long as the corpus lives: runs share it."""
     known: WeakKeyDictionary[Corpus, T] = WeakKeyDictionary()
 
     @functools.wraps(function)
     def remembered(corpus: Corpus) -> T:
-        if corpus not in known:
-            known[corpus] = function(corpus)
-        return known[corpus]
+        if (found := known.get(corpus)) is None:
+            found = known[corpus] = function(corpus)
+        return found
 
     return remembered
 

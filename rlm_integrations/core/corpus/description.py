@@ -6,10 +6,12 @@ import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from rlm_integrations.core.corpus.columns import columns_line
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.stuffed_reprs import beginning_in_context
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, images_part, text
@@ -30,6 +32,7 @@ _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
 _LONG = 10  # times the preview
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
+_studied, _described = WeakSet[Corpus](), WeakSet[Corpus]()
 
 
 def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
@@ -112,19 +115,30 @@ def _describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_char
 
 def study(corpus: Corpus) -> None:
     """Find out what `describe` and a run need of the corpus. Over a large one it takes a while. It is remembered."""
-    if corpus.documents:
-        _ = corpus.by_id, corpus.chars
-        pictured(corpus)
+    if is_studied(corpus):
+        return
     if corpus.kind == "str":
-        _lines_of(corpus)
+        _ = corpus.chars, _lines_of(corpus), beginning_in_context(corpus)
     elif corpus.kind == "documents":
+        _ = corpus.by_id, corpus.chars, pictured(corpus)
         _metadata_of(corpus) if corpus.table is None else _columns_of(corpus)
         _spread_of(corpus)
+    _studied.add(corpus)
+
+
+def is_studied(corpus: Corpus) -> bool:
+    """Whether what `study` finds out is known."""
+    return corpus in _studied
+
+
+def is_quick_to_describe(corpus: Corpus) -> bool:
+    """Whether `describe` does no more than copy what is shown: of documents, once it has described them."""
+    return corpus.kind != "documents" or corpus in _described
 
 
 def _sub_calls(corpus: Corpus, sub_call_chars: int) -> str:
     needed = -(-corpus.chars // sub_call_chars)
-    if needed <= _COUNTED_SUB_CALLS:  # of more, nobody asks how many exactly
+    if needed <= _COUNTED_SUB_CALLS and corpus.kind != "str":  # of more, nobody asks how many exactly
         needed = packed_count((len(document.text) for document in corpus.documents), sub_call_chars)
     return f"about {plural(needed, 'sub-call')}{' and a join' if needed > 1 else ''}"
 
@@ -178,12 +192,11 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, rea
         facts["origin"] = ""
         whole = whole_text(corpus)
         return fill("context_docs_whole", whole=whole, tag=fence_tag(fence_key, whole), **facts)
-    facts |= {"spread": _spread_of(corpus), "ids": _ids(documents), "reading": reading}
+    facts |= {"spread": _spread_of(corpus), "ids": _ids_of(corpus), "reading": reading}
     if not limits.preview_chars or not documents:
         return fill("context_docs_unseen", **facts)
-    sample = documents[0]
-    written = json.dumps(dict(sample.metadata), ensure_ascii=False, default=str)
-    metadata = f"metadata {shortened(written, _METADATA_CHARS)}\n" if sample.metadata else ""
+    sample, metadata = documents[0], _metadata_of_first(corpus)
+    _described.add(corpus)
     shown = _cut(sample.text, _preview(len(sample.text), limits))
     tag = fence_tag(fence_key, metadata, shown)
     return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, tag=tag, **facts)
@@ -227,16 +240,21 @@ def _cut(content: str, chars: int) -> str:
     return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
 
 
-@once_per_corpus
 def pictured(corpus: Corpus) -> int:
     """How many documents have pictures."""
+    return _pictured(corpus) if corpus.kind == "documents" else 0
+
+
+@once_per_corpus
+def _pictured(corpus: Corpus) -> int:
     return sum([bool(document.images) for document in corpus.documents])
 
 
 @once_per_corpus
 def _lines_of(corpus: Corpus) -> int:
-    pieces = range(0, len(corpus.text), _COUNTED_CHARS)
-    return sum(corpus.text.count("\n", start, start + _COUNTED_CHARS) for start in pieces) + 1
+    content = corpus.text
+    pieces = range(0, len(content), _COUNTED_CHARS)
+    return sum([content.count("\n", start, start + _COUNTED_CHARS) for start in pieces]) + 1
 
 
 @once_per_corpus
@@ -258,7 +276,16 @@ def _spread_of(corpus: Corpus) -> str:
     return f" (each {number(min(sizes))} to {number(max(sizes))}, median {number(int(statistics.median(sizes)))})"
 
 
-def _ids(documents: Sequence[Document]) -> str:
+@once_per_corpus
+def _metadata_of_first(corpus: Corpus) -> str:
+    metadata = corpus.documents[0].metadata
+    written = json.dumps(dict(metadata), ensure_ascii=False, default=str)
+    return f"metadata {shortened(written, _METADATA_CHARS)}\n" if metadata else ""
+
+
+@once_per_corpus
+def _ids_of(corpus: Corpus) -> str:
+    documents = corpus.documents
     if not documents:
         return ""
     ids = [_id(document) for document in documents[:_LISTED_IDS]]

@@ -19,7 +19,7 @@ _ENDINGS = {
 
 def check_is_text(text: str) -> None:
     """Raises InvalidArgumentError for a str that is the name of a file, of a page, or of a file that is not there."""
-    if len(text) >= _NAME_CHARS or "\n" in text:
+    if not may_be_name(text):
         return
     if os.path.exists(text):
         raise InvalidArgumentError(
@@ -38,6 +38,11 @@ def check_is_text(text: str) -> None:
         )
 
 
+def may_be_name(text: str) -> bool:
+    """Whether `check_is_text` asks the file system, which may take its time."""
+    return len(text) < _NAME_CHARS and "\n" not in text
+
+
 def _looks_like_path(text: str) -> bool:
     """A name of a known kind, or one that begins at a root; of those with spaces in them, only what is both."""
     name, _, ending = text.rpartition(".")
@@ -48,7 +53,7 @@ def _looks_like_path(text: str) -> bool:
 
 def check_are_texts(items: Sequence[object]) -> None:
     """Raises InvalidArgumentError for a list of names of files, as `glob` makes it. One name alone is meant as text."""
-    names = [item for item in items[:2] if isinstance(item, str) and len(item) < _NAME_CHARS and "\n" not in item]
+    names = [item for item in items[:2] if isinstance(item, str) and may_be_name(item)]
     if len(names) == 2 == len(items[:2]) and all(map(_exists, names)) and all(map(_exists, items)):
         raise InvalidArgumentError(
             f"context: the {len(items):,} str name existing files ({names[0]!r} and so on); pass [Path(name) for "

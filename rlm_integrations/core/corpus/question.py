@@ -58,9 +58,13 @@ def read_question(
 
     Raises InvalidArgumentError where nothing is asked, and for anything else than a str or Messages.
     """
+    if isinstance(question, str) and len(question) < _CITABLE_CHARS and question.strip():
+        return Question(question, question)  # as most are
     messages = _messages(question)
-    asked = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
-    if asked is None:
+    asked = len(messages) - 1
+    while asked >= 0 and messages[asked].role != "user":
+        asked -= 1
+    if asked < 0:
         raise InvalidArgumentError("question: holds no user message; pass a str, or messages with a user message last")
     query = messages[asked].content
     if not query or query.isspace():  # not strip, which copies a prompt that holds a corpus
@@ -68,19 +72,20 @@ def read_question(
     documents: list[Document] = []
     shown: list[Document] = []
     for place, message in enumerate(messages):
-        known_id = (known or {}).get(message_key(message.content, message.images))
+        is_short = len(message.content) <= message_chars
+        if is_short and not message.images and (message.role == "assistant" or len(message.content) < _CITABLE_CHARS):
+            continue
+        known_id = known.get(message_key(message.content, message.images)) if known else None
         doc_id = known_id or f"{prefix}-{place + 1}"
         document = Document(doc_id, message.content, {"role": message.role}, message.images)
+        if is_short and not message.images:
+            shown.append(document)
+            continue
+        documents += [document] * (known_id is None)
+        told = message.content if is_short else _shortened(document)
         if message.images:
-            documents += [document] * (known_id is None)
-            short = message.content if len(message.content) <= message_chars else _shortened(document)
-            messages[place] = Message(message.role, "\n\n".join(filter(None, (short, _pictures_told(document)))))
-        elif len(message.content) <= message_chars:
-            if message.role != "assistant" and len(message.content) >= _CITABLE_CHARS:
-                shown.append(document)
-        else:
-            documents += [document] * (known_id is None)
-            messages[place] = Message(message.role, _shortened(document))
+            told = "\n\n".join(filter(None, (told, _pictures_told(document))))
+        messages[place] = Message(message.role, told)
     return Question(
         text=messages[asked].content,
         query=query if len(query) <= message_chars else query[-_SHOWN_CHARS:],

@@ -122,9 +122,9 @@ class SubCalls:
                 cut = await off_loop(chars, silently_cut, said.messages, chars, completion)
                 if cut is not None:
                     record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
-                else:
-                    record.error = unfinished(completion)
-                    again = record.error is not None and record.requests == 1 and worth_asking_again(completion)
+                elif (problem := unfinished(completion)) is not None:
+                    record.error = problem
+                    again = record.requests == 1 and worth_asking_again(completion)
             except JournalError as error:
                 if error.unkept is not None:
                     take_reply(sent.sent_record, error.unkept)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
-from rlm_integrations.frozen import frozen
 
 
 class CallRootLM(NamedTuple):
@@ -40,8 +39,7 @@ class RunCode(NamedTuple):
     blocks: tuple[str, ...]
 
 
-@frozen
-class Finish:
+class Finish(NamedTuple):
     """The run has its answer."""
 
     text: str

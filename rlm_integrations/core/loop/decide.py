@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
@@ -51,7 +49,7 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
             if isinstance(happening, CodeRan):
                 return on_code_ran(rules, state, happening, refused_for_maps=True)
             return _refused_for_maps(rules, after, happening.budget)
-        action = replace(action, unresolved=unresolved_words(after.unresolved))
+        action = action._replace(unresolved=unresolved_words(after.unresolved))
     if isinstance(action, Finish) and rules.verifies and not isinstance(happening, Verified):
         ran = happening if isinstance(happening, CodeRan) else None
         after = after._replace(to_verify=action, ran=ran, draft=action.text, draft_is_json=action.is_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from rlm_integrations.core.loop import direct
@@ -59,10 +58,10 @@ def on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
     finish, why = state.to_verify, verified.objection
     assert finish is not None
     if why is None:
-        return state, replace(finish, verified=True)
-    refused = replace(finish, verified=False, objection=why)
+        return state, finish._replace(verified=True)
+    refused = finish._replace(verified=False, objection=why)
     if verified.out_of_time:
-        return state, replace(refused, stop_reason=state.last_call or "timeout", unchecked=True)
+        return state, refused._replace(stop_reason=state.last_call or "timeout", unchecked=True)
     if state.last_call is not None or finish.stop_reason not in ("answer", "plain_reply"):
         return state, refused
     objected = objected_answer(why, fence_tag(rules.fence_key, str(state.iteration), why))

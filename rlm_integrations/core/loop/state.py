@@ -13,11 +13,9 @@ from rlm_integrations.core.loop.actions import Action, Finish
 from rlm_integrations.core.loop.happenings import CodeRan, RootCallFailed, UnresolvedMap
 from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.loop.window import Window
-from rlm_integrations.frozen import frozen
 
 
-@frozen
-class Rules:
+class Rules(NamedTuple):
     """What stays the same all through a run."""
 
     limits: RLMLimits

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -22,6 +22,7 @@ _TEXTS = {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in P
 """Read at the import, so that no run reads a file in its user's event loop."""
 _FEW_SUB_CALLS = 100
 _DESCRIPTION_CHARS = 200
+_SUB_CALLS = re.compile(r"\{sub_calls\}\n?")
 _FENCED = re.compile(r"^```repl\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 
 
@@ -134,12 +135,30 @@ def root_system(
     functions += [_sub_tools(sub_tools)] if depth and sub_tools else []
     functions += [fill("tool", signature=tool.signature, description=tool.description) for tool in tools]
     functions += [f"\n{subset}"] if subset else []
-    level = min(depth, 1)
     calls = "".join(f"{function}\n" for function in functions)
-    unfilled = with_examples(template or text("root_system"), protocol)
-    language = "the subset of Python described below" if subset else "the standard library"
-    filled = (
-        unfilled.replace("besides the standard library:", f"besides {listed([language, *modules])}:")
+    template = template or text("root_system")
+    without_calls = _without_calls(
+        template, context_kind, min(depth, 1), max_output_chars, bool(subset), tuple(modules), protocol
+    )
+    whole = _SUB_CALLS.sub(lambda _: calls, without_calls)  # last: tools are data
+    return f"{whole}\n\n{subset}" if subset and "{sub_calls}" not in template else whole
+
+
+@lru_cache(maxsize=64)
+def _without_calls(
+    template: str,
+    context_kind: str,
+    level: int,
+    max_output_chars: int,
+    is_subset: bool,
+    modules: tuple[str, ...],
+    protocol: CodeProtocol,
+) -> str:
+    """The template filled in but for `{sub_calls}`: the same for all runs of an engine over contexts of one kind."""
+    language = "the subset of Python described below" if is_subset else "the standard library"
+    return (
+        with_examples(template, protocol)
+        .replace("besides the standard library:", f"besides {listed([language, *modules])}:")
         .replace("{context_kind}", text(f"kind_{context_kind}"))
         .replace("{chunk_use}", text(f"chunk_use_{level}"))
         .replace("{sub_step}", text(f"step_depth_{level}"))
@@ -147,8 +166,6 @@ def root_system(
         .replace("{all_run}", protocol_part(protocol, "all_run"))
         .replace("{max_output_chars}", number(max_output_chars))
     )
-    whole = re.sub(r"\{sub_calls\}\n?", lambda _: calls, filled)  # last: tools are data
-    return f"{whole}\n\n{subset}" if subset and "{sub_calls}" not in unfilled else whole
 
 
 def first_message(

@@ -72,9 +72,10 @@ class Account:
             self._warned.add(told)
             with suppress(Warning):  # a filter that makes errors of warnings must not end a run that goes well
                 warnings.warn(event.message, RuntimeWarning, stacklevel=2)
-        event.happened(self.seconds(), node, self._number)
+        event.happened(time.monotonic() - self._began, node, self._number)
         self._recorder.record(event)
-        self._watchers.see(event)
+        if self._watchers.watches:
+            self._watchers.see(event)
         if self._on_event is not None:
             await _tell(self._on_event, event, sync=self._sync)
 

@@ -50,10 +50,12 @@ def read_journal(journal: str | os.PathLike[str] | Journal | None) -> Journal | 
 
 
 def checked_run_id(run_id: str | None, journal: Journal | None) -> str | None:
-    if run_id is not None and journal is None:
+    if run_id is None:
+        return None
+    if journal is None:
         raise InvalidArgumentError('run_id: it names a run in a journal; pass journal="runs.sqlite" to the engine')
     check_texts(run_id=run_id)
-    if run_id is not None and not run_id.strip():
+    if not run_id.strip():
         raise InvalidArgumentError(f"run_id: {run_id!r:.80} names nothing; name the run, or leave it out")
     return run_id
 

@@ -124,7 +124,7 @@ class _RootCalls:
     """A child's way to its root LM: each call is a sub-call of the run. The first is reserved."""
 
     def __init__(self, shared: Shared, waiting: Waiting) -> None:
-        self._calls, self._model, self._waiting = shared.calls, shared.child_root, waiting
+        self._calls, self._model, self._waiting = shared.calls, shared.root_of_children(), waiting
         self._with_tool = shared.plan.child_with_tool is not None
         self._reserved = True
 

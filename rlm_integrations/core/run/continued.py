@@ -13,13 +13,15 @@ from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.core.session.memory import SessionMemory, TakenUp, rests
 from rlm_integrations.wire.settings import ReplSettings
 
+_NOTHING = TakenUp()
+
 
 class Continued:
     """Of a node without a session there is nothing to find, and nothing stays."""
 
     def __init__(self, session: SessionMemory | None) -> None:
         self._session = session
-        self._found = TakenUp()
+        self._found = _NOTHING
 
     @property
     def corpus(self) -> Corpus | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 
 from rlm_integrations.core.calls.conversation import conversation
@@ -56,7 +55,7 @@ class Direct:
 
     def rules(self, *, verifies: bool) -> Rules:
         rules = rules_of(self._shared.plan, self._question, 0, whole=True, verifies=verifies)
-        return replace(rules, direct=True, protocol="fence")
+        return rules._replace(direct=True, protocol="fence")
 
     async def tell_of_evidence(self, reply: str, corpus: Corpus, iteration: int) -> None:
         """Record what the reply that became the answer quotes."""

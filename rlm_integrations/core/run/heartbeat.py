@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 
 _BEAT_S = 0.25
 
 
-@contextmanager
-def heartbeat() -> Generator[None]:
-    """While it lasts, the running loop never sleeps longer than a quarter of a second, where it handles signals.
+class Heartbeat:
+    """While a `with` of it lasts, the running loop never sleeps longer than a quarter of a second, where it handles
+    signals.
 
     A signal that comes just before a loop begins to wait does not end that wait: Python handles it when the loop wakes.
     And a tool's thread takes over at that very moment.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
 
-    def beat() -> None:
-        nonlocal timer
-        timer = loop.call_later(_BEAT_S, beat)
+    def __enter__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+        if threading.current_thread() is threading.main_thread():
+            self._loop = asyncio.get_running_loop()
+            self._beat()
 
-    timer = loop.call_later(_BEAT_S, beat)
-    try:
-        yield
-    finally:
-        timer.cancel()
+    def _beat(self) -> None:
+        self._timer = self._loop.call_later(_BEAT_S, self._beat)
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None  # it holds this

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.part import origin_in
@@ -20,15 +20,13 @@ from rlm_integrations.core.host.typed_maps import TypedMaps
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.sub_lm import sub_calls_of
 from rlm_integrations.core.trace.events import Event
-from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.settings import ReplSettings
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import NodeJournal
 
 
-@frozen
-class HostSide:
+class HostSide(NamedTuple):
     functions: HostFunctions
     retrieval: Retrieval
     maps: OpenMaps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -116,7 +116,7 @@ def _mark_replayed(trace: RLMTrace) -> None:
 def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[Document], limits: RLMLimits) -> dict[str, Any]:
     """All that an equal call is to be answered with. May take a while."""
     return {
-        "action": asdict(action),
+        "action": action._asdict(),
         "limits": limits.model_dump(mode="json"),
         "trace": trace.model_dump_json(),
         "retrieved": to_kept(retrieved),

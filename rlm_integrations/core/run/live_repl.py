@@ -159,4 +159,5 @@ class LiveRepl:
             elif repl is not None and not keeps(repl):
                 await repl.close()
         finally:
-            await asyncio.gather(*ending, return_exceptions=True)
+            if ending:
+                await asyncio.gather(*ending, return_exceptions=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import NO_CORPUS
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.question import Question
@@ -32,7 +32,7 @@ from rlm_integrations.core.run.direct import Direct
 from rlm_integrations.core.run.folds import Folds
 from rlm_integrations.core.run.host_side import host_side
 from rlm_integrations.core.run.live_repl import LiveRepl
-from rlm_integrations.core.run.opening import Sizes, opened, read_corpus, repl_settings, rules_of
+from rlm_integrations.core.run.opening import Sizes, opened, opens_quickly, read_corpus, repl_settings, rules_of
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS
 from rlm_integrations.core.run.root_calls import RootCalls
 from rlm_integrations.core.run.shared import Shared
@@ -101,7 +101,9 @@ class Node:
             self._direct = Direct(shared, question, self._emit, ask_directly, self._view)
         self._tellings = Tellings(self._emit)
         self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run, shared.root.name)
-        self.corpus = Corpus.of(None)
+        self.corpus = NO_CORPUS
+        self._whole = False
+        """Whether the root LM sees all of it, or there is none."""
         self.started = False
         """Whether the context was taken for a corpus."""
         self.draft = ""
@@ -122,20 +124,20 @@ class Node:
             match action:
                 case CallRootLM():
                     state, action = await self._call_root(state, action)
+                case RunCode():
+                    state, action = await self._run_code(state, action)
+                case Finish():
+                    return action
                 case FoldConversation():
                     before = action.iteration if action.amid else action.iteration + 1
                     kept = None if self.journal is None else self.journal.fold(before)
                     came = await self._folds.ask(action, self._rules.protocol, kept)
                     self._shared.check_budget()
                     state, action = await self._decide(state, came)
-                case RunCode():
-                    state, action = await self._run_code(state, action)
                 case GoOverToCode():
                     state, action = await self._go_over(state, action)
                 case Verify():
                     state, action = await self._verify(state, action)
-                case Finish():
-                    return action
                 case Fail():
                     raise self._failure(action)
 
@@ -157,6 +159,7 @@ class Node:
             before=self._session.corpus,
             journal=self.journal,
         )
+        self._whole = shown_whole(self.corpus, self._plan.limits)
         self.started = True
 
     async def _tell_of_start(self, journal: JournalState | None) -> None:
@@ -166,7 +169,7 @@ class Node:
                 len(self.corpus.documents),
                 self.corpus.chars,
                 corpus_line(self.corpus),
-                shown_whole(self.corpus, self._plan.limits),
+                self._whole,
                 self._session.id,
                 self._session.question_number,
                 journal,
@@ -218,9 +221,10 @@ class Node:
         """Make ready what works on the corpus. Returns what the root LM is told first."""
         shared, plan, corpus = self._shared, self._plan, self.corpus
         settings = repl_settings(plan, corpus, Sizes.of(plan), len(self._path), self.journal)
-        whole = shown_whole(corpus, plan.limits)
         verifies, is_root = self._check is not None, not self._path
-        self._rules = rules_of(plan, self._question, settings.depth, whole=whole, verifies=verifies, is_root=is_root)
+        self._rules = rules_of(
+            plan, self._question, settings.depth, whole=self._whole, verifies=verifies, is_root=is_root
+        )
         children = Children(shared, self._path, self._turn, Node)
         host = host_side(shared, corpus, settings, self._emit, children.run, self.journal)
         self._retrieval = host.retrieval
@@ -231,8 +235,9 @@ class Node:
         self._repl = LiveRepl(open_repl, host.functions, self._repl_opened, outlives=self._session.id is not None)
         self._steps = Steps(shared, self._path, self._emit, self._turn, self._repl, host, self.journal, self._view)
         seconds = self._budget.seconds_left()
-        await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not whole)
-        return await shared.threads.run(opened, plan, self._question, corpus, settings, self._session.words)
+        await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not self._whole)
+        work = partial(opened, plan, self._question, corpus, settings, self._session.words)
+        return work() if opens_quickly(corpus, plan.limits) else await shared.threads.run(work)
 
     async def _repl_opened(self) -> None:
         capabilities = self._plan.sandbox.capabilities()
@@ -240,10 +245,10 @@ class Node:
 
     async def _decide(self, state: State, happening: Happening, failure: RootFailed | None = None) -> Decision:
         """Decide, and tell of it. `failure` is that of the call, where one is what happened."""
-        work = partial(decide, self._rules, state, happening)
         # What checks an answer's type may take long over a short answer too.
         long = self._plan.answer_type.schema is not None or chars_looked_at(state, happening) > LONG_TEXT_CHARS
-        decision = await self._shared.threads.run(work) if long else work()
+        given = self._rules, state, happening
+        decision = await self._shared.threads.run(decide, *given) if long else decide(*given)
         self.draft = decision[0].draft
         await self._tellings.decided(state, decision, failure)
         return decision

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
-from rlm_integrations.core.corpus.description import describe, study
+from rlm_integrations.core.corpus.description import describe, is_quick_to_describe, is_studied, study
+from rlm_integrations.core.corpus.names import may_be_name
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.host.retrieval import retrieve
 from rlm_integrations.core.language_model import LanguageModel, Message, sees_images
+from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.happenings import Opened
 from rlm_integrations.core.loop.state import Rules
 from rlm_integrations.core.prompts.texts import fill, first_message, root_system
-from rlm_integrations.core.run.plan import RunPlan
+from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
-from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.settings import ReplSettings
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ _CHARS_PER_TOKEN = 3
 _OUTPUT_SHARE = 16
 _LEAST_OUTPUT_CHARS = 200
 _LEAST_MEMORY_MB = 1024
+_FEW_DOCUMENTS = 1_000
 
 
-@frozen
-class Sizes:
+class Sizes(NamedTuple):
     """What fits: characters of a sub-call's prompt, and of the output that the root LM sees of a step."""
 
     sub_call_chars: int
@@ -57,8 +58,9 @@ def window_chars(model: LanguageModel) -> int | None:
 def window_tokens(model: LanguageModel, most: int | None = None) -> int | None:
     """The model's window where it is known, and `most` where that is less, or where it is not."""
     tokens: Any = getattr(model, "max_input_tokens", None)
-    known = tokens if isinstance(tokens, int) and tokens > 0 else None
-    return min((each for each in (known, most) if each is not None), default=None)
+    if not isinstance(tokens, int) or tokens <= 0:
+        return most
+    return tokens if most is None else min(tokens, most)
 
 
 async def read_corpus(
@@ -80,7 +82,7 @@ async def read_corpus(
     What takes a while over a large corpus is done now, in a thread. The retriever has so many seconds. Raises
     InvalidArgumentError, and RunError where the retriever failed.
     """
-    corpus = read = await threads.run(read_context, context) if before is None else before
+    corpus = read = await read_off_loop(context, threads) if before is None else before
     if corpus.retriever is not None:
         kept = None if journal is None else journal.retrieval(question.query)
         try:
@@ -104,11 +106,28 @@ async def read_corpus(
     return corpus
 
 
-def read_context(context: object) -> Corpus:
-    """What the user passed, without what a retriever finds. May take a while. Raises InvalidArgumentError."""
+async def read_off_loop(context: object, threads: RunThreads) -> Corpus:
+    """What the user passed, without what a retriever finds: in a thread, where that may take a while.
+
+    Raises InvalidArgumentError.
+    """
+    if isinstance(context, str):
+        quick = len(context) <= LONG_TEXT_CHARS and not may_be_name(context)
+    else:
+        quick = context is None or (isinstance(context, Corpus) and is_studied(context))
+    return _read_context(context) if quick else await threads.run(_read_context, context)
+
+
+def _read_context(context: object) -> Corpus:
     corpus = Corpus.of(context)
     study(corpus)
     return corpus
+
+
+def opens_quickly(corpus: Corpus, limits: RLMLimits) -> bool:
+    """Whether `opened` takes no more than some milliseconds: it copies what is shown, and looks at each document."""
+    shown = min(corpus.chars, max(limits.inline_chars, limits.preview_chars))
+    return shown <= LONG_TEXT_CHARS and len(corpus.documents) <= _FEW_DOCUMENTS and is_quick_to_describe(corpus)
 
 
 def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSettings, session: str = "") -> Opened:
@@ -146,7 +165,7 @@ def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSett
     )
     said = Message("user", first), *question.after
     whole = conversation((Message("system", system), *question.before, *said))
-    if not any(message.role == "assistant" for message in question.before):
+    if all(message.role != "assistant" for message in question.before):
         return Opened(whole)
     rules = [message for message in question.before if message.role == "system"]
     return Opened(whole, conversation((Message("system", system), *rules, *said)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from typing import NamedTuple
 
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -11,11 +11,9 @@ from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.turns import Turns
 from rlm_integrations.core.trace.run_errors import RunError
-from rlm_integrations.frozen import frozen
 
 
-@frozen
-class Shared:
+class Shared(NamedTuple):
     """One budget, one account, one set of threads for the whole tree."""
 
     plan: RunPlan
@@ -24,12 +22,12 @@ class Shared:
     threads: RunThreads
     root: ModelPath
     sub: ModelPath
-    child_root: ModelPath
-    """The sub-LM as the root LM of children."""
+    child_root: ModelPath | None
+    """The sub-LM as the root LM of children; None where a run can have none."""
     sync: bool
     """Whether models and retrievers are called by their sync methods, in the threads."""
     turns: Turns
-    cited: set[tuple[str, int, int]] = field(default_factory=set[tuple[str, int, int]])
+    cited: set[tuple[str, int, int]]
     """Places in the corpus that the run has cited: id of the document, start and end."""
 
     def check_budget(self) -> None:
@@ -39,4 +37,8 @@ class Shared:
 
     def for_children(self) -> Shared:
         """The same for child RLMs: their root LM is the sub-LM."""
-        return replace(self, plan=self.plan.for_children(), root=self.child_root)
+        return self._replace(plan=self.plan.for_children(), root=self.root_of_children())
+
+    def root_of_children(self) -> ModelPath:
+        assert self.child_root is not None, "a child RLM at max_depth 1"
+        return self.child_root

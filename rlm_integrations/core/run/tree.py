@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,9 @@ from rlm_integrations.core.loop.limit_met import limit_warning, unverified_warni
 from rlm_integrations.core.loop.nothing_read import nothing_read_warning
 from rlm_integrations.core.loop.unresolved import unresolved_warning
 from rlm_integrations.core.run.account import Account
-from rlm_integrations.core.run.heartbeat import heartbeat
+from rlm_integrations.core.run.heartbeat import Heartbeat
 from rlm_integrations.core.run.node import Node
-from rlm_integrations.core.run.opening import read_context
+from rlm_integrations.core.run.opening import read_off_loop
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn, Turns
@@ -90,12 +89,16 @@ class RunTree:
         threads = self._threads if sync else None
         root = ModelPath(plan.root, "llm", threads, plan.root_prices, plan.root_with_tool)
         sub = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.sub_with_tools)
-        child_root = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.child_with_tool)
+        child_root = None
+        if plan.limits.max_depth > 1:
+            child_root = ModelPath(plan.sub, "sub_llm", threads, plan.sub_prices, plan.child_with_tool)
         turns = Turns(plan.limits.max_repls)
         self._verification = Verification(plan.checks, self._calls, self._threads, self._account, plan.ends_run)
         self._in_question: RLMResult[Any] | None = None
         """What the user's checks look at."""
-        self._shared = Shared(plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns)
+        self._shared = Shared(
+            plan, self._account, self._calls, self._threads, root, sub, child_root, sync, turns, set()
+        )
         self._ask = partial(self._calls.root_call, root, with_tool=plan.protocol == "tool")
         self._node = self._root_node(self._shared)
 
@@ -116,7 +119,7 @@ class RunTree:
         a run that had begun, a CancelledError and what `ends_run` lets through too, has a `.result` as well.
         """
         try:
-            with heartbeat():
+            with Heartbeat():
                 return await self._perform()
         except asyncio.CancelledError as end:  # it may come when all is done, too
             if self._kept is not None:
@@ -187,10 +190,10 @@ class RunTree:
         """
         from rlm_integrations.core.run.journalled import begin, ended_before, with_its_fences  # as above
 
-        corpus = self._context = await self._threads.run(read_context, self._context)
+        corpus = self._context = await read_off_loop(self._context, self._threads)
         journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._attempt, self._say)
         self._journal, plan = journal, with_its_fences(self._plan, journal)
-        self._shared = replace(self._shared, plan=plan)
+        self._shared = self._shared._replace(plan=plan)
         self._node = self._root_node(self._shared)
         self._node.journal = journal
         return await self._threads.run(ended_before, journal, plan) if journal.run.has_ended else None

@@ -175,9 +175,14 @@ class Recorder:
     # --- the run
 
     def _run_started(self, trace: RLMTrace, event: RunStarted) -> None:
-        trace.question, trace.context, trace.shown_whole = event.question, event.context, event.shown_whole
-        trace.session, trace.question_number = event.session, event.question_number
-        trace.journal = event.journal
+        trace.note(
+            question=event.question,
+            context=event.context,
+            shown_whole=event.shown_whole,
+            session=event.session,
+            question_number=event.question_number,
+            journal=event.journal,
+        )
 
     def _routed(self, trace: RLMTrace, event: Routed) -> None:
         trace.route, trace.route_why = event.way, event.why
@@ -187,14 +192,13 @@ class Recorder:
         trace.opening = [TraceMessage(role=m.role, content=m.content) for m in event.messages]
 
     def _repl_opened(self, trace: RLMTrace, event: ReplOpened) -> None:
-        trace.sandbox, trace.isolation = event.sandbox, event.isolation
+        trace.note(sandbox=event.sandbox, isolation=event.isolation)
 
     def _warned(self, trace: RLMTrace, event: Warned) -> None:
         self.trace.warnings.append(event.message)
 
     def _run_ended(self, trace: RLMTrace, event: RunEnded | RunFailed) -> None:
-        trace.answer, trace.stop_reason = event.result.text, event.result.stop_reason
-        trace.seconds = event.at
+        trace.note(answer=event.result.text, stop_reason=event.result.stop_reason, seconds=event.at)
         if isinstance(event, RunFailed):
             trace.error = event.error
 

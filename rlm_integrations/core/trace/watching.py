@@ -33,19 +33,19 @@ class Watchers:
     """Those of one run. One that raises is not told any more, and ends no run."""
 
     def __init__(self, question: str) -> None:
-        self._watches = list[Watch]()
+        self.watches = list[Watch]()
         for make in tuple(_makers):
             try:
-                self._watches.append(make(question))
+                self.watches.append(make(question))
             except Exception as error:
                 _warn(error)
 
     def see(self, event: Event) -> None:
-        for watch in tuple(self._watches):
+        for watch in tuple(self.watches):
             try:
                 watch(event)
             except Exception as error:
-                self._watches.remove(watch)
+                self.watches.remove(watch)
                 _warn(error)
 
 

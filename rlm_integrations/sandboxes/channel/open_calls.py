@@ -13,6 +13,7 @@ MAX_OPEN_CALL_BYTES = 256 << 20
 
 _VALUE_BYTES = 32
 """Of a number, about."""
+_EMPTY_BYTES = sys.getsizeof(dict[str, object]())
 
 
 def held_bytes(payload: dict[str, Any]) -> int:
@@ -30,7 +31,10 @@ def held_bytes(payload: dict[str, Any]) -> int:
             if isinstance(value, str):
                 held += sys.getsizeof(value)
             elif isinstance(value, (dict, list)):
-                containers.append(value)
+                if value:
+                    containers.append(value)
+                else:
+                    held += _EMPTY_BYTES
     return held
 
 

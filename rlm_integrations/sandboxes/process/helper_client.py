@@ -7,7 +7,6 @@ up rights before it forks.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import errno
 import json
 import os
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,7 +90,7 @@ class HelperClient:
 
         Raises SandboxError, and InvalidArgumentError for metadata and for modules that cannot be imported.
         """
-        with _in_words():
+        with _InWords():
             held = is_held(corpus)
             setup_file = write_setup(corpus, settings, retrieved, held=held)
             try:
@@ -110,7 +109,7 @@ class HelperClient:
 
         Raises SandboxError, and ServerGoneError where the holder, of `start_holder_over`, has ended.
         """
-        with _in_words():
+        with _InWords():
             for _ in range(2):
                 server = holder or self._running_helper().client
                 os.lseek(setup_file, 0, os.SEEK_SET)
@@ -127,7 +126,7 @@ class HelperClient:
 
         Raises SandboxError.
         """
-        with _in_words():
+        with _InWords():
             for _ in range(2):
                 server = self._running_helper().client
                 os.lseek(document_file, 0, os.SEEK_SET)
@@ -191,14 +190,15 @@ def is_held(corpus: Corpus) -> bool:
     return corpus.shared.kind != "none" and corpus.shared.chars >= HOLDER_MIN_CHARS
 
 
-@contextlib.contextmanager
-def _in_words() -> Generator[None]:
+class _InWords:
     """Raises SandboxError for an OSError."""
-    try:
-        yield
-    except OSError as error:
-        remedy = "raise the limit (ulimit -n) or run fewer at once" if error.errno == errno.EMFILE else "run fewer"
-        raise SandboxError(f"sandbox: the REPL could not be started: {error.strerror}; {remedy}") from error
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            remedy = "raise the limit (ulimit -n) or run fewer at once" if error.errno == errno.EMFILE else "run fewer"
+            raise SandboxError(f"sandbox: the REPL could not be started: {error.strerror}; {remedy}") from error
 
 
 def _start_helper(modules: _Modules, hash_seed: int | None, *, confined: bool) -> _Helper:
@@ -292,9 +292,11 @@ def helper_client(modules: _Modules = (), *, confined: bool = True, hash_seed: i
     With a `hash_seed` their sets have the same order in all of them, and in every other process.
     """
     modules = tuple(sorted(set(modules)))
+    key = modules, confined, hash_seed
     with _clients_lock:
-        client = HelperClient(modules, confined=confined, hash_seed=hash_seed)
-        return _clients.setdefault((modules, confined, hash_seed), client)
+        if key not in _clients:
+            _clients[key] = HelperClient(modules, confined=confined, hash_seed=hash_seed)
+        return _clients[key]
 
 
 def _at_exit() -> None:

@@ -38,7 +38,10 @@ class ProcessRepl(WorkerRepl):
         super().__init__(settings)
         self._worker = worker
         self._closed = False
-        self._exited: asyncio.Future[int | None] = self._loop.create_future()
+        self._exited = False
+        """Whether the server has said how it ended, or has ended itself."""
+        self._status: int | None = None
+        self._await_exit: list[asyncio.Future[None]] = []
         self._close_pidfd = weakref.finalize(self, os.close, worker.pidfd)
         self._loop.add_reader(worker.leash.fileno(), self._read_leash)
         self._channel = WorkerChannel(worker.channel, self._loop, self._read, self._gone)
@@ -56,16 +59,13 @@ class ProcessRepl(WorkerRepl):
 
     def leave_loop(self) -> bool:
         left = super().leave_loop()
-        if left and not self._exited.done():
+        if left and not self._exited:
             self._loop.remove_reader(self._worker.leash.fileno())
         return left
 
     def join_loop(self) -> None:
         super().join_loop()
-        before, self._exited = self._exited, self._loop.create_future()
-        if before.done():
-            self._exited.set_result(before.result())
-        else:
+        if not self._exited:
             self._loop.add_reader(self._worker.leash.fileno(), self._read_leash)
 
     def end(self) -> None:
@@ -150,12 +150,14 @@ class ProcessRepl(WorkerRepl):
 
     def _signal(self, number: signal.Signals) -> None:
         if self._close_pidfd.alive:  # the number may be another file's by now
-            with contextlib.suppress(ProcessLookupError):
+            try:  # noqa: SIM105 - each step has two: a `suppress` takes as long as the call
                 signal.pidfd_send_signal(self._worker.pidfd, number)
+            except ProcessLookupError:
+                pass
 
     def _let_go(self) -> None:
         """Close what is held of the worker, which ends it in any case."""
-        if not self._loop.is_closed():
+        if not self._exited and not self._loop.is_closed():
             self._loop.remove_reader(self._worker.leash.fileno())
         self._free()
 
@@ -173,12 +175,27 @@ class ProcessRepl(WorkerRepl):
         except OSError:
             message = b""
         self._loop.remove_reader(self._worker.leash.fileno())
-        if not self._exited.done():
-            self._exited.set_result(int(message[6:]) if message.startswith(b"ended ") else None)
+        self._exited = True
+        self._status = int(message[6:]) if message.startswith(b"ended ") else None
+        for told in self._await_exit:
+            _wake(told)
 
     async def _exit_status(self) -> int | None:
         """How the worker ended, once its channel is closed; None if nobody can tell."""
-        await asyncio.wait([self._exited], timeout=_EXIT_REPORT_S)
-        if not self._exited.done():
-            self._signal(signal.SIGKILL)
-        return self._exited.result() if self._exited.done() else None
+        if not self._exited:
+            told: asyncio.Future[None] = self._loop.create_future()
+            self._await_exit.append(told)
+            timer = self._loop.call_later(_EXIT_REPORT_S, _wake, told)
+            try:
+                await told
+            finally:
+                timer.cancel()
+                self._await_exit.remove(told)
+            if not self._exited:
+                self._signal(signal.SIGKILL)
+        return self._status
+
+
+def _wake(told: asyncio.Future[None]) -> None:
+    if not told.done():
+        told.set_result(None)

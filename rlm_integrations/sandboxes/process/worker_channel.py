@@ -26,6 +26,7 @@ class WorkerChannel:
     ) -> None:
         """`on_end` is called when the worker has closed its end, not after `close`."""
         self._socket, self._on_data, self._on_end = connection, on_data, on_end
+        self._descriptor = connection.fileno()  # a selector that is given a socket writes its repr, to no use
         self._loop = loop
         self._rests = False
         self._unsent: deque[memoryview] = deque()
@@ -39,12 +40,12 @@ class WorkerChannel:
     def pause_reading(self) -> None:
         if self.reads:
             self.reads = False
-            self._loop.remove_reader(self._socket)
+            self._loop.remove_reader(self._descriptor)
 
     def resume_reading(self) -> None:
         if not self.reads and not self.closed:
             self.reads = True
-            self._loop.add_reader(self._socket, self._read)
+            self._loop.add_reader(self._descriptor, self._read)
 
     def write(self, data: bytes) -> None:
         """Send it now or as soon as the worker reads."""
@@ -57,7 +58,7 @@ class WorkerChannel:
             self._send()
             if self._unsent:
                 self._waits_to_write = True
-                self._loop.add_writer(self._socket, self._send)
+                self._loop.add_writer(self._descriptor, self._send)
 
     def close(self) -> None:
         """Drop what is unsent. Harmless twice, and after the loop was closed."""
@@ -69,6 +70,7 @@ class WorkerChannel:
         self._on_data = self._on_end = _ignore  # whoever is told holds this
         if not self._rests:
             self._forget()
+        self.reads = self._waits_to_write = False  # the number may be another file's by now
         self._socket.close()
 
     def leave_loop(self) -> None:
@@ -79,14 +81,17 @@ class WorkerChannel:
     def join_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop, self._rests = loop, False
         if self.reads:
-            loop.add_reader(self._socket, self._read)
+            loop.add_reader(self._descriptor, self._read)
         if self._waits_to_write:
-            loop.add_writer(self._socket, self._send)
+            loop.add_writer(self._descriptor, self._send)
 
     def _forget(self) -> None:
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
+        if self._loop.is_closed():
+            return
+        if self.reads:
+            self._loop.remove_reader(self._descriptor)
+        if self._waits_to_write:
+            self._loop.remove_writer(self._descriptor)
 
     def _read(self) -> None:
         try:
@@ -121,7 +126,7 @@ class WorkerChannel:
             self.unsent_bytes = 0
         if self._waits_to_write:
             self._waits_to_write = False
-            self._loop.remove_writer(self._socket)
+            self._loop.remove_writer(self._descriptor)
 
     def _end(self) -> None:
         tell = self._on_end

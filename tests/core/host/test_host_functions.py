@@ -157,7 +157,7 @@ class Play:
         """Nodes that ask their root LM as often as the numbers say, and have no REPL."""
         threads, model = RunThreads(), CountingPath(self)
         self.turns = Turns(MOST_AT_WORK)
-        shared: Any = Shared(PLAN, None, self.calls, threads, model, model, model, False, self.turns)  # type: ignore[arg-type]
+        shared: Any = Shared(PLAN, None, self.calls, threads, model, model, model, False, self.turns, set())  # type: ignore[arg-type]
         return Children(shared, (), Turn(self.turns, 0), partial(AskingNode, self))
 
     async def child(self, children: Children, task: ChildTask) -> ChildEnd:

@@ -319,7 +319,7 @@ def test_words_beside_code_in_the_last_reply_are_no_answer(reply: str) -> None:
 def test_a_call_that_is_written_as_text_is_an_answer_where_the_type_of_the_answer_is_one() -> None:
     reply = '{"name": "browse", "arguments": {"url": "x"}}'
     told = rules(plain_reply_answers=True, misfit=wants_json)
-    _, action = on_reply(replace(told, typed=True), state(), reply, OPEN)
+    _, action = on_reply(told._replace(typed=True), state(), reply, OPEN)
     assert action == Finish(reply, "plain_reply")
     _, action = on_reply(told, state(), reply, OPEN)
     assert "no code ran" in last_message(action)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -122,16 +121,16 @@ def unresolved_of_a_plain_reply(words: str) -> str:
 
 
 def untyped() -> Rules:
-    return replace(rules(), misfit=lambda text, is_json: None)
+    return rules()._replace(misfit=lambda text, is_json: None)
 
 
 def misfit_of_a_plain_reply(words: str, *, direct: bool = False) -> str:
     content = json.dumps({words: words, "n": words})
-    return last_message(decide(replace(rules(), direct=direct), State(OPENING), Replied(content, OPEN)))
+    return last_message(decide(rules()._replace(direct=direct), State(OPENING), Replied(content, OPEN)))
 
 
 def objected(words: str) -> str:
-    checked = replace(rules(), verifies=True, misfit=lambda text, is_json: None)
+    checked = rules()._replace(verifies=True, misfit=lambda text, is_json: None)
     state, _ = decide(checked, State(OPENING), Replied("```repl\nx\n```", OPEN))
     answer = AnswerState(ready=True, content="42")
     state, _ = decide(checked, state, CodeRan(StepDone(Output(), None, answer), budget=OPEN))
@@ -152,7 +151,7 @@ def reconciled(first: str, second: str) -> str:
 
 def refused(call: ToolCall) -> str:
     replied = Replied("", OPEN, called=Completion("", tool_calls=(call,)))
-    return last_message(decide(replace(rules(), protocol="tool"), State(OPENING), replied))
+    return last_message(decide(rules()._replace(protocol="tool"), State(OPENING), replied))
 
 
 def last_call(draft: str = "", question: str = "how many?") -> str:
@@ -165,7 +164,7 @@ def folded(variable: str = "v", question: str = "how many?") -> list[str]:
     """What the root LM is asked, and told, where its older iterations are folded."""
     steps = [Message("assistant", "x" * 1_000), Message("user", "Step 1 of 20: ok")] * 10
     opening, variables = Opened(OPENING), frozenset([variable])
-    of = replace(rules(question), window_tokens=2_600)
+    of = rules(question)._replace(window_tokens=2_600)
     state = decide(of, State(), opening)[0]._replace(
         **conversation_of((*OPENING, *steps)), iteration=11, variables=variables
     )
