@@ -652,7 +652,7 @@ def host_modules() -> list[Any]:
 
 
 def patterns_of(module: Any) -> Iterator[tuple[str, str]]:
-    """Its patterns with their names, and those that stand in calls of `re`."""
+    """Its patterns with their names, and those that stand in calls of `re`, or are named there."""
     for name, value in vars(module).items():
         if isinstance(value, re.Pattern):
             yield name, str(value.pattern)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
@@ -660,6 +660,10 @@ def patterns_of(module: Any) -> Iterator[tuple[str, str]]:
         match node:
             case ast.Call(ast.Attribute(ast.Name("re"), function), [ast.Constant(str() as pattern), *_]):
                 yield (pattern, pattern) if function != "compile" else ("", "")
+            case ast.Call(ast.Attribute(ast.Name("re"), _), [ast.Name(name), *_]) if isinstance(
+                named := vars(module).get(name), str
+            ):
+                yield name, named
             case _:
                 pass
 

@@ -15,7 +15,7 @@ IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """MIME types that providers take."""
 
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
-_DATA_URL = r"(?i)data:([\w.+-]{1,60}+/[\w.+-]{1,60}+)?+((?:;[\w.+=\"-]{1,80}+){0,5}+),"
+_DATA_URL = r"data:([\w.+-]{1,60}+/[\w.+-]{1,60}+)?+((?:;[\w.+=\"-]{1,80}+){0,5}+),"
 _MOST_BASE64 = MAX_IMAGES_BYTES * 4 // 3 + 4
 _SPACE = str.maketrans("", "", " \t\r\n")
 _NAME_CHARS = 200
@@ -58,7 +58,7 @@ class Image:
         """A picture out of base64, or of a `data:` URL, whose type counts. Raises InvalidArgumentError."""
         text = data.decode("ascii", "replace") if isinstance(data, bytes) else data
         if text[:5].lower() == "data:":
-            found = re.match(_DATA_URL, text)
+            found = re.match(_DATA_URL, text, re.IGNORECASE)
             if found is None or ";base64" not in found[2].lower():
                 raise InvalidArgumentError("image: a data: URL is taken as data:image/png;base64,... alone")
             mime_type, text = found[1] or mime_type, text[found.end() :]

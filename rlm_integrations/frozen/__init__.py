@@ -20,6 +20,16 @@ from typing import Any, NoReturn, TypeVar, cast, dataclass_transform, overload
 _Class = TypeVar("_Class", bound=type)
 
 
+class _Made:
+    """In a signature, the default of a field that is made anew for each object."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_MADE = _Made()
+
+
 @overload
 def frozen(cls: _Class, /) -> _Class: ...
 @overload
@@ -30,7 +40,8 @@ def frozen(cls: Any = None, /, *, kw_only: bool = False, is_base: bool = False) 
 
     Args:
         kw_only: Whether its fields are passed by name alone.
-        is_base: Whether other `@frozen` classes inherit from it, which dataclasses would refuse otherwise.
+        is_base: Whether other `@frozen` classes inherit from it, which dataclasses would refuse otherwise. From those
+            no frozen dataclass of another kind can.
 
     Raises:
         TypeError: The class has an `__init__` of its own, or is none that `dataclass` takes.
@@ -57,7 +68,7 @@ def _made(cls: type, *, kw_only: bool, is_base: bool) -> Any:
 
 def _init(made: Any, all_fields: Sequence[Field[Any]]) -> Callable[..., None]:
     """`__init__`, compiled among the globals of the class, where its annotations mean something."""
-    known: dict[str, object] = {"__missing": MISSING}
+    known: dict[str, object] = {"__made": _MADE}
     by_place, by_name, body = list[str](), list[str](), list[str]()
     for each in all_fields:
         name, value, factory = each.name, each.name, each.default_factory is not MISSING
@@ -66,7 +77,7 @@ def _init(made: Any, all_fields: Sequence[Field[Any]]) -> Callable[..., None]:
         if each.init:
             default = "" if each.default is MISSING else f"=__default_{name}"
             if factory:
-                default, value = "=__missing", f"__default_{name}() if {name} is __missing else {name}"
+                default, value = "=__made", f"__default_{name}() if {name} is __made else {name}"
             (by_name if each.kw_only else by_place).append(name + default)
         elif factory:
             value = f"__default_{name}()"

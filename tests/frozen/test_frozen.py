@@ -91,8 +91,7 @@ def test_the_class_is_what_dataclass_makes(name: str) -> None:
     assert ours.__slots__ == theirs.__slots__
     assert ours.__match_args__ == theirs.__match_args__
     assert ours.__qualname__ == theirs.__qualname__
-    assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys()
-    assert str(inspect.signature(ours)).count("=") == str(inspect.signature(theirs)).count("=")
+    assert str(inspect.signature(ours)) == str(inspect.signature(theirs))
     assert typing.get_type_hints(ours.__init__) == typing.get_type_hints(theirs.__init__)
 
 
@@ -172,7 +171,7 @@ def test_a_field_that_is_called_as_a_function_inside_is_no_matter() -> None:
     @frozen
     class Odd:
         make: int
-        __missing: int = 2
+        __made: int = 2
         hash: tuple[int, ...] = field(default_factory=lambda: (1, 2))
 
     assert dataclasses.astuple(Odd(1)) == (1, 2, (1, 2))
