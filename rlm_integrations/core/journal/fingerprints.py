@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from hashlib import blake2b
+from operator import attrgetter, methodcaller
 from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
@@ -18,13 +20,14 @@ from rlm_integrations.wire.calls import Call
 _BYTES = 16
 _COUNT = re.compile(r" and [0-9][0-9,]*+ sub-calls?+|[0-9][0-9,.]*+(?: ([a-z-]++))?+")
 """A number, with what there are so many of; of sub-calls, the root LM is told where there are few."""
+_encode = methodcaller("encode", "utf-8", "surrogatepass")
 _PLACE = ("batch", "index")
 """Fields of a call that say where in a batch it stands."""
 
 
 def text_hash(*texts: str) -> str:
     """Of texts in their order. No two lists of texts have one hash."""
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    encoded = [*map(_encode, texts)]
     lengths = ",".join(map(str, map(len, encoded))).encode()
     return blake2b(b"".join((lengths, b";", *encoded)), digest_size=_BYTES).hexdigest()
 
@@ -61,21 +64,25 @@ def question_hash(question: Question) -> str:
     return text_hash(question.text, *asked, *brought)
 
 
-def given_to(call: Call) -> tuple[dict[str, Any], int]:
-    """The fields of the call that say something, but for its place in a batch, and how long its texts are."""
-    given: dict[str, Any] = {}
-    chars = 0
-    for name in call.__match_args__:
-        value = getattr(call, name)
-        if value and name not in _PLACE:
-            given[name] = value
-            if isinstance(value, str):
-                chars += len(value)
-    return given, chars
+@cache
+def _fields(kind: type[Call]) -> tuple[tuple[str, ...], Callable[[Call], tuple[Any, ...]]]:
+    """The names of those that say something of a call, but for its place in a batch; and what takes them all."""
+    names = tuple(name for name in kind.__match_args__ if name not in _PLACE)
+    # With a name that is there twice, there are always several, which come as a tuple.
+    return names, attrgetter(*names, names[0])
 
 
-def given_hash(given: dict[str, Any]) -> str:
-    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in given.values()]
+def text_chars(call: Call) -> int:
+    """How long the texts of the call are."""
+    _, values = _fields(type(call))
+    return sum([len(value) for value in values(call)[:-1] if type(value) is str])
+
+
+def call_hash(call: Call) -> str:
+    """Of what it was given, wherever in a batch it stands."""
+    names, values = _fields(type(call))
+    given = {name: value for name, value in zip(names, values(call), strict=False) if value}
+    texts = [value if type(value) is str else json.dumps(value, sort_keys=True) for value in given.values()]
     return text_hash(*given, *texts)
 
 

@@ -36,18 +36,15 @@ def length_up_to(limit: int, row: Row) -> int:
     length = 0
     parts: list[Any] = [row]
     for part in parts:  # which grows
-        kind = cast("type[object]", type(part))
+        kind = cast("object", type(part))
         if kind is str:
             length += len(part)
-        elif kind is dict:
+        elif kind is dict or kind is list or kind is tuple:
             length += len(part)
             if length <= limit:
                 parts += part
-                parts += part.values()
-        elif kind is list or kind is tuple:
-            length += len(part)
-            if length <= limit:
-                parts += part
+                if kind is dict:
+                    parts += part.values()
         if length > limit:
             break
     return length
@@ -64,6 +61,12 @@ def unpacked(value: bytes) -> Row:
 def hash_of(row: bytes) -> bytes:
     """All that is kept of a row where contents are off."""
     return sha256(row).digest()
+
+
+def entry_values(entry: int, run: int, key: str, row: Row, *, contents: bool) -> tuple[int, int, str, bytes, int]:
+    """What the file has of a row under that id. Without `contents`, its hash alone."""
+    value = encoded(row)
+    return entry, run, key, packed(value) if contents else hash_of(value), len(value)
 
 
 def of_completion(completion: Completion) -> Row:
@@ -106,12 +109,24 @@ def to_completion(row: Row, *, replayed: bool) -> Completion:
     )
 
 
+def completion_chars(completion: Completion) -> int | None:
+    """How long the texts of its row are; None where that takes longer to say."""
+    return None if completion.tool_calls else len(completion.text) + len(completion.thoughts)
+
+
 def of_step(outcome: StepDone | ReplLost) -> Row:
     printed = outcome.output
     output = {"head": printed.head, "tail": printed.tail, "cut_chars": printed.cut_chars}
     if isinstance(outcome, ReplLost):
         return {"reason": outcome.reason, "output": output}
     return {**outcome.to_json(), "output": output}
+
+
+def step_chars(outcome: StepDone | ReplLost) -> int:
+    """How long those texts of its row are that may be long."""
+    printed = outcome.output
+    chars = len(printed.head) + len(printed.tail)
+    return chars if isinstance(outcome, ReplLost) else chars + len(outcome.answer.content)
 
 
 def to_step(row: Row) -> StepDone | ReplLost:

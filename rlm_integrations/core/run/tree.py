@@ -27,7 +27,6 @@ from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import heartbeat
 from rlm_integrations.core.run.journalled import Ended, begin, end_row, ended_before, with_its_fences
 from rlm_integrations.core.run.node import Node
-from rlm_integrations.core.run.opening import read_context
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn, Turns
@@ -47,9 +46,6 @@ from rlm_integrations.core.trace.run_errors import (
     keep_result,
 )
 from rlm_integrations.core.wording import error_words
-
-_QUICK_CALLS = 100
-"""Of a run with more, the trace is written in a thread."""
 
 
 class RunTree:
@@ -171,9 +167,8 @@ class RunTree:
             self._answer = result  # the journal may not take it
             came_to = {"stop_reason": result.stop_reason, "seconds": self._account.seconds()}
             trace = result.trace.model_copy(update=came_to)  # the event that says so comes when this is kept
-            work = partial(end_row, action, trace, self._node.retrieved, self._plan.limits)
-            row = await self._threads.run(work) if result.trace.sub_call_count > _QUICK_CALLS else work()
-            await self._journal.run.keep_end(row)
+            make = partial(end_row, action, trace, self._node.retrieved, self._plan.limits)
+            await self._journal.run.keep_end(make, self._threads)
         return result
 
     async def _begin_journal(self, settings: Journal) -> Ended | None:
@@ -181,8 +176,8 @@ class RunTree:
 
         Raises InvalidArgumentError.
         """
-        corpus = self._context = await self._threads.run(read_context, self._context)
-        journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._attempt, self._say)
+        call = self._plan, self._asked, self._context, self._run_id, self._attempt
+        journal, self._context = await begin(settings, *call, self._say, self._threads)
         self._journal, plan = journal, with_its_fences(self._plan, journal)
         self._shared = replace(self._shared, plan=plan)
         self._node = self._root_node(self._shared)

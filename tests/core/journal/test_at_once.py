@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import Journal, JournalError, RLMEngine
+from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.journal.claims import CallIdentity
 from rlm_integrations.core.journal.file import open_file
 from rlm_integrations.core.journal.run_journal import RunJournal
@@ -30,7 +31,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def run(path: Path) -> AsyncIterator[RunJournal]:
-    begun = await RunJournal.begin(Journal(path), CallIdentity({"question": "?", "context": "a"}), "sub")
+    call = CallIdentity({"question": "?", "context": "a"})
+    begun = await RunJournal.begin(Journal(path), lambda: (call, {"question": "?"}), "sub", RunThreads())
     yield begun
     await begun.release()
 
@@ -46,7 +48,7 @@ def other(path: Path) -> Iterator[sqlite3.Connection]:
 def keys(path: Path) -> list[str]:
     connection = sqlite3.connect(path)
     try:
-        return [key for (key,) in connection.execute("SELECT key FROM entries ORDER BY id")]
+        return [key for (key,) in connection.execute("SELECT key FROM entries WHERE key != 'about' ORDER BY id")]
     finally:
         connection.close()
 
@@ -145,7 +147,7 @@ def test_a_slow_disk_is_left_to_the_thread_the_longer_the_more_often_it_is_slow(
 
     def attempt(takes: float) -> bool:
         disk.takes = takes
-        return writer.attempt(Job([(next(entries), 1, "a", {"text": "x"}, True)]))
+        return writer.attempt(Job((next(entries), 1, "a", b"{}", 2)))
 
     def rest() -> float:
         """How long nothing is written at once."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import InvalidArgumentError, Journal, Message, RLMEngine, RunError, Twice
+from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.journal.claims import CallIdentity
 from rlm_integrations.core.journal.run_journal import RunJournal
 from rlm_integrations.core.session.memory import SessionMemory
@@ -108,16 +109,20 @@ async def test_nothing_goes_on_from_hashes_alone(path: Path) -> None:
 
 
 async def test_a_claim_that_was_cancelled_holds_no_run(path: Path) -> None:
-    settings, call = Journal(path), CallIdentity({"question": "1", "context": "2"}, "monday")
-    first = await RunJournal.begin(settings, call, "")
+    call = CallIdentity({"question": "1", "context": "2"}, "monday")
+
+    async def begin() -> RunJournal:
+        return await RunJournal.begin(Journal(path), lambda: (call, {"question": "?"}), "", RunThreads())
+
+    first = await begin()
     await first.keep("1|root", {"text": "paid for"})
     await first.release()
-    claiming = asyncio.create_task(RunJournal.begin(settings, call, ""))
+    claiming = asyncio.create_task(begin())
     await asyncio.sleep(0)  # it has asked for the run by now
     claiming.cancel()
     with pytest.raises(asyncio.CancelledError):
         await claiming
-    again = await RunJournal.begin(settings, call, "")  # and is not told that it is going on
+    again = await begin()  # and is not told that it is going on
     assert again.find("1|root") == {"text": "paid for"}
     await again.release()
 
