@@ -12,7 +12,7 @@ from typing import Any, cast
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.file import entry_ids
 from rlm_integrations.core.journal.fingerprints import text_hash, value_hash
-from rlm_integrations.core.journal.rows import Row, entry_values
+from rlm_integrations.core.journal.rows import Row, encoded, entry_values
 from rlm_integrations.core.journal.store import Store
 from rlm_integrations.core.journal.writing import insert
 from rlm_integrations.core.surrogates import without_lone_surrogates
@@ -117,7 +117,7 @@ def keep_about(connection: sqlite3.Connection, claimed: Claim, about: Row, *, co
     if ABOUT in claimed.rows:
         return claimed
     entry = max(claimed.last_entry, entry_ids(claimed.id)[0]) + 1
-    connection.execute(insert(1), entry_values(entry, claimed.id, ABOUT, about, contents=contents))
+    connection.execute(insert(1), entry_values(entry, claimed.id, ABOUT, encoded(about), contents=contents))
     return replace(claimed, last_entry=entry)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from operator import attrgetter, methodcaller
+from operator import methodcaller
 from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
@@ -15,7 +14,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.language_model import Message
-from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.calls import Call, LlmQuery
 
 _BYTES = 16
 _COUNT = re.compile(r" and [0-9][0-9,]*+ sub-calls?+|[0-9][0-9,.]*+(?: ([a-z-]++))?+")
@@ -64,26 +63,22 @@ def question_hash(question: Question) -> str:
     return text_hash(question.text, *asked, *brought)
 
 
-@cache
-def _fields(kind: type[Call]) -> tuple[tuple[str, ...], Callable[[Call], tuple[Any, ...]]]:
-    """The names of those that say something of a call, but for its place in a batch; and what takes them all."""
-    names = tuple(name for name in kind.__match_args__ if name not in _PLACE)
-    # With a name that is there twice, there are always several, which come as a tuple.
-    return names, attrgetter(*names, names[0])
-
-
 def text_chars(call: Call) -> int:
     """How long the texts of the call are."""
-    _, values = _fields(type(call))
-    return sum([len(value) for value in values(call)[:-1] if type(value) is str])
+    if type(call) is LlmQuery:  # as most of them are
+        return len(call.prompt)
+    values = (getattr(call, name) for name in call.__match_args__)
+    return sum(len(value) for value in values if isinstance(value, str))
 
 
 def call_hash(call: Call) -> str:
-    """Of what it was given, wherever in a batch it stands."""
-    names, values = _fields(type(call))
-    given = {name: value for name, value in zip(names, values(call), strict=False) if value}
-    texts = [value if type(value) is str else json.dumps(value, sort_keys=True) for value in given.values()]
-    return text_hash(*given, *texts)
+    """Of the fields that say something, but for its place in a batch."""
+    if type(call) is LlmQuery and call.prompt and not call.images:
+        return text_hash("prompt", call.prompt)
+    given = {name: getattr(call, name) for name in call.__match_args__ if name not in _PLACE}
+    said = {name: value for name, value in given.items() if value}
+    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in said.values()]
+    return text_hash(*said, *texts)
 
 
 def opening_hash(messages: Sequence[Message]) -> str:

@@ -6,6 +6,7 @@ there were before.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -45,6 +46,8 @@ Say = Callable[[str], Awaitable[None]]
 
 _SHORT_CHARS = 2_000
 """Of a call whose texts are hashed with those of all others."""
+_MANY_CALLS, _NAMED_AFTER_S = 8, 0.02
+"""So many are named while their models work, once all are sent: when replies come there is enough to do."""
 _ROOT = "root"
 
 
@@ -99,17 +102,24 @@ class NodeJournal:
         """For what the retriever finds for the question, before the first reply."""
         return Request(self, 0, f"{self.path}0|retrieve {text_hash(query)}|1")
 
-    def call(self, iteration: int, call: Call) -> Awaitable[CallJournal]:
-        """For a call of the code in that iteration."""
+    def call(self, iteration: int, call: Call) -> CallJournal:
+        """For a call of the code in that iteration. One that is long is hashed next, before anything else."""
         return self.call_below(self.step_of(iteration), iteration, call)
 
-    async def call_below(self, path: str, iteration: int, call: Call) -> CallJournal:
+    def call_below(self, path: str, iteration: int, call: Call) -> CallJournal:
         """The same, for one that another call comes to, whose path that is."""
-        chars = text_chars(call)
-        hashed = None if chars <= _SHORT_CHARS else await off_loop(chars, call_hash, call)
-        made = CallJournal(self, iteration, f"{path}{call.function} ", call, hashed)
-        self._unnamed.append(made)
+        made = CallJournal(self, iteration, f"{path}{call.function} ", call)
+        if text_chars(call) > _SHORT_CHARS:
+            made.is_long = True
+        else:
+            self.name_later(made)
         return made
+
+    def name_later(self, call: CallJournal) -> None:
+        unnamed = self._unnamed
+        unnamed.append(call)
+        if len(unnamed) == _MANY_CALLS:
+            asyncio.get_running_loop().call_later(_NAMED_AFTER_S, self.name_calls)
 
     def name_calls(self) -> None:
         """Give each call its path. Equal ones are told apart by their order, so all are named that there are."""
@@ -156,16 +166,15 @@ class NodeJournal:
 class Request:
     """One request to a model, to a tool or to a retriever: what came of it, and keeping what comes of it."""
 
-    __slots__ = ("_cache_as", "_call", "_end", "_iteration", "_node", "_run", "replayed")
+    replayed = False
+    """Whether it was answered from the journal."""
+    _cache_as: str | None = None
 
     def __init__(self, node: NodeJournal, iteration: int, key: str, call: CallJournal | None = None) -> None:
         """`call` is the sub-call that it is to answer, if any; the key goes on from its path. For that another run's
         reply will do too, where the user wants that.
         """
         self._node, self._run, self._iteration, self._call, self._end = node, node.run, iteration, call, key
-        self._cache_as: str | None = None
-        self.replayed = False
-        """Whether it was answered from the journal."""
 
     @property
     def _key(self) -> str:
@@ -245,8 +254,6 @@ class Request:
 class RootRequest(Request):
     """One to a root LM, with what that is shown."""
 
-    __slots__ = ("_opening", "_shown")
-
     def __init__(self, node: NodeJournal, iteration: int, key: str, messages: Sequence[Message]) -> None:
         super().__init__(node, iteration, key)
         self._shown = messages[-1].content
@@ -279,16 +286,22 @@ class RootRequest(Request):
 class CallJournal:
     """One call of the code, with the requests that it comes to: one, or more where the first has no whole reply."""
 
-    __slots__ = ("_node", "_requests", "_tools", "hashed", "iteration", "kind", "made", "named")
+    is_long = False
+    """Whether to hash it may take a while: then `hash_long` comes before all that needs its path."""
+    hashed: str | None = None
+    """The hash of what a long one was given."""
+    named: str | None = None
+    """Its path, once that was asked for."""
+    _requests = 0
+    _tools: dict[str, int] | None = None
 
-    def __init__(self, node: NodeJournal, iteration: int, kind: str, made: Call, hashed: str | None = None) -> None:
-        """`kind` is what the paths of all calls of its function begin with, and `hashed` is of what it was given."""
-        self.iteration, self.kind, self.made, self.hashed = iteration, kind, made, hashed
-        self.named: str | None = None
-        """Its path, once that was asked for."""
-        self._node = node
-        self._requests = 0
-        self._tools: dict[str, int] | None = None
+    def __init__(self, node: NodeJournal, iteration: int, kind: str, made: Call) -> None:
+        """`kind` is what the paths of all calls of its function begin with."""
+        self._node, self.iteration, self.kind, self.made = node, iteration, kind, made
+
+    async def hash_long(self) -> None:
+        self.hashed = await off_loop(text_chars(self.made), call_hash, self.made)
+        self._node.name_later(self)
 
     @property
     def path(self) -> str:
@@ -298,10 +311,15 @@ class CallJournal:
         return self.named
 
     @property
+    def is_resumed(self) -> bool:
+        """Whether the run was begun before, so that something may be known of the call."""
+        return self._node.run.resumed
+
+    @property
     def refused(self) -> Row | None:
         """How it was refused, where it came to nothing else."""
         run = self._node.run
-        return run.find(self.path + REFUSED) if run.resumed and not run.has_below(self.path) else None
+        return None if run.has_below(self.path) else run.find(self.path + REFUSED)
 
     def refuse(self, row: Row) -> None:
         """It was answered by a refusal, which is kept with the end of the step."""
@@ -314,7 +332,10 @@ class CallJournal:
 
     async def part(self, call: Call) -> CallJournal:
         """For a sub-call that the host makes to answer it."""
-        return await self._node.call_below(self.path, self.iteration, call)
+        part = self._node.call_below(self.path, self.iteration, call)
+        if part.is_long:
+            await part.hash_long()
+        return part
 
     def tool(self, name: str, arguments: Any) -> Request:
         """For a tool that the sub-LM calls while it answers."""

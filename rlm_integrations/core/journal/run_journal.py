@@ -103,7 +103,9 @@ class RunJournal:
         """It is in the file when this returns, together with what else comes in this turn of the loop, where it does
         not come `alone`. `chars` is how long its texts are, about, where that is known. Raises JournalError.
         """
-        await self._write([self._entry(key, row)], length_up_to(SHORT_CHARS, row) if chars is None else chars, alone)
+        if chars is None:
+            chars = length_up_to(SHORT_CHARS, row)
+        await self._write([(next(self._entry_ids), key, row)], chars, alone)
         if cache_as is not None:
             kept = packed(encoded(row))
             insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
@@ -130,8 +132,11 @@ class RunJournal:
         self._stepped.add(step)
         await self._write(entries, chars, alone=True)
 
-    async def keep_end(self, make: Callable[[], Row], threads: RunThreads) -> None:
-        """What the run came to, which `make` says: an equal call is answered by it. Raises JournalError."""
+    async def keep_end(self, make: Callable[[], bytes], threads: RunThreads) -> None:
+        """What the run came to, by which an equal call is answered. `make` gives its JSON, in a thread.
+
+        Raises JournalError, and what `make` raises.
+        """
         if self.has_ended:  # and was gone through again, for checks that may be others now
             self.has_ended = False
             await self.forget([END])
@@ -144,9 +149,9 @@ class RunJournal:
             raise self._failed(error) from error
         self.has_ended = True
 
-    def _end_with(self, make: Callable[[], Row], told: Told[None]) -> bool:
+    def _end_with(self, make: Callable[[], bytes], told: Told[None]) -> bool:
         """In a thread: whether all is done, else who waits is told."""
-        values = self._values([self._entry(END, make())])
+        values = entry_values(next(self._entry_ids), self._run, END, make(), contents=self.settings.contents)
         job = Job(values, told)
         if not self.settings.has_bounds:  # else others go with it
             job.work, job.done = lambda file: release(file, self._run, ended=True), self._is_let_go
@@ -277,7 +282,7 @@ class RunJournal:
         """Those that the file has of them."""
         values: list[Any] = []
         for entry, key, row in entries:
-            values += entry_values(entry, self._run, key, row, contents=self.settings.contents)
+            values += entry_values(entry, self._run, key, encoded(row), contents=self.settings.contents)
         return values
 
     def _check(self) -> None:

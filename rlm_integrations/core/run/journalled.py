@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -15,7 +14,7 @@ from rlm_integrations.core.journal.claims import END, CallIdentity
 from rlm_integrations.core.journal.documents import from_kept, to_kept
 from rlm_integrations.core.journal.fingerprints import corpus_hash, question_hash, text_hash, value_hash
 from rlm_integrations.core.journal.node_journal import NodeJournal
-from rlm_integrations.core.journal.rows import Row
+from rlm_integrations.core.journal.rows import Row, trace_json, with_json
 from rlm_integrations.core.journal.run_journal import RunJournal
 from rlm_integrations.core.journal.samples import current_sample
 from rlm_integrations.core.journal.settings import Journal
@@ -112,7 +111,7 @@ def ended_before(journal: NodeJournal, plan: RunPlan) -> Ended | None:
         return None
     if plan.answer_type.misfit(action.text, action.is_json) is not None:  # its rules may be others now, too
         return None
-    trace = RLMTrace.model_validate_json(row["trace"])
+    trace = RLMTrace.model_validate_json(trace_json(row))
     _mark_replayed(trace)
     return Ended(action, trace, tuple(from_kept(row["retrieved"])))
 
@@ -133,11 +132,7 @@ def _mark_replayed(trace: RLMTrace) -> None:
                 host_call.replayed = True
 
 
-def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[Document], limits: RLMLimits) -> dict[str, Any]:
-    """All that an equal call is to be answered with. May take a while."""
-    return {
-        "action": asdict(action),
-        "limits": limits.model_dump(mode="json"),
-        "trace": trace.model_dump_json(),
-        "retrieved": to_kept(retrieved),
-    }
+def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[Document], limits: RLMLimits) -> bytes:
+    """The JSON of all that an equal call is to be answered with. May take a while."""
+    row = {"action": asdict(action), "limits": limits.model_dump(mode="json"), "retrieved": to_kept(retrieved)}
+    return with_json(row, "trace", trace.model_dump_json())
