@@ -117,7 +117,7 @@ def keep_about(connection: sqlite3.Connection, claimed: Claim, about: Row, *, co
     if ABOUT in claimed.rows:
         return claimed
     entry = max(claimed.last_entry, entry_ids(claimed.id)[0]) + 1
-    connection.execute(insert(1), entry_values(entry, claimed.id, ABOUT, encoded(about), contents=contents))
+    insert(connection, entry_values(entry, claimed.id, ABOUT, encoded(about), contents=contents))
     return replace(claimed, last_entry=entry)
 
 

@@ -105,7 +105,7 @@ class RunJournal:
         """
         if chars is None:
             chars = length_up_to(SHORT_CHARS, row)
-        await self._write([(next(self._entry_ids), key, row)], chars, alone)
+        await self._write([self._entry(key, row)], chars, alone)
         if cache_as is not None:
             kept = packed(encoded(row))
             insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlm_integrations.core.journal.told import Told
-from rlm_integrations.core.journal.writing import ROW_VALUES, ROWS_AT_ONCE, SHORT_CHARS
+from rlm_integrations.core.journal.writing import SHORT_CHARS, VALUES_AT_ONCE
 
 
 class Together:
@@ -34,7 +34,7 @@ class Together:
     @property
     def is_short(self) -> bool:
         """Whether the loop may wait until all is written, where nobody else writes."""
-        return len(self.values) <= ROWS_AT_ONCE * ROW_VALUES and self._chars <= SHORT_CHARS
+        return len(self.values) <= VALUES_AT_ONCE and self._chars <= SHORT_CHARS
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop

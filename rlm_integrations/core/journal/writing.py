@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ from functools import cache
 from itertools import chain
 from typing import Any, Protocol
 
-ROW_VALUES = 5
+_ROW_VALUES = 5
 """Of an entry: its id, the run, the key, JSON or its hash, and bytes of the JSON."""
-ROWS_AT_ONCE = 199
-"""In one statement, which old versions of SQLite give 999 values at most."""
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 199)
+"""Rows of a statement. SQLite takes longer to read one than to do it, so there are few, which it knows by their text.
+
+Old versions of it give a statement 999 values at most.
+"""
+VALUES_AT_ONCE = _SIZES[-1] * _ROW_VALUES
 SHORT_CHARS = 64_000
 """Of entries that an event loop may wait for: to encode, pack and write them takes a millisecond at most."""
 
@@ -57,45 +62,32 @@ class Job:
 
 
 @cache
-def insert(rows: int) -> str:
-    """One text for so many, by which SQLite's statement is found again."""
-    return f"INSERT INTO entries VALUES {', '.join(['(?, ?, ?, ?, ?)'] * rows)}"
+def _statement(size: int) -> str:
+    """For so many rows, of which those of NULL are none."""
+    rows = ", ".join(["(?, ?, ?, ?, ?)"] * size)
+    if size == 1:
+        return f"INSERT INTO entries VALUES {rows}"
+    return f"INSERT INTO entries SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
 
 
-def _insert_all(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
-    """Each statement is a transaction of its own where none is going on."""
-    # Each statement is a turn of the interpreter's lock, for which another thread may have to be waited for.
-    most = ROWS_AT_ONCE * ROW_VALUES
-    if 0 < len(values) <= most:
-        connection.execute(insert(len(values) // ROW_VALUES), values)
-        return
-    for start in range(0, len(values), most):
-        some = values[start : start + most]
-        connection.execute(insert(len(some) // ROW_VALUES), some)
+def insert(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
+    """The entries with these values, `VALUES_AT_ONCE` at most: a transaction of its own where none is going on."""
+    # It is one statement: each is a turn of the interpreter's lock, for which another thread may have to be waited for.
+    rows = len(values) // _ROW_VALUES
+    size = _SIZES[bisect_left(_SIZES, rows)]
+    missing = (size - rows) * _ROW_VALUES
+    connection.execute(_statement(size), [*values, *[None] * missing] if missing else values)
 
 
 def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> int:
     """All in one. What cannot be written fails all of them. Returns how many bytes the entries have."""
-    begun = False
+    values = jobs[0].values if len(jobs) == 1 else [*chain.from_iterable(job.values for job in jobs)]
     try:
-        values = jobs[0].values if len(jobs) == 1 else [*chain.from_iterable(job.values for job in jobs)]
-        works = [(job, job.work) for job in jobs if job.work is not None]
-        if works or len(values) > ROWS_AT_ONCE * ROW_VALUES:
-            connection.execute("BEGIN IMMEDIATE")
-            begun = True
-        _insert_all(connection, values)
-        for job, work in works:
-            try:
-                job.result = work(connection)
-            except sqlite3.Error:
-                raise
-            except Exception as error:
-                job.error = error
-        if begun:
-            connection.execute("COMMIT")
-        for job in jobs:
-            if job.done is not None and job.error is None:
-                job.done()
+        first = jobs[0]
+        if len(jobs) == 1 and first.work is None and first.done is None and 0 < len(values) <= VALUES_AT_ONCE:
+            insert(connection, values)
+        elif values or any(job.work for job in jobs):
+            _in_several_statements(connection, jobs, values)
     except BaseException as error:
         if connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):
@@ -103,7 +95,25 @@ def in_transaction(connection: sqlite3.Connection, jobs: Sequence[Job]) -> int:
         for job in jobs:
             job.error = job.error or error
         return 0
-    return sum(map(len, values[3::ROW_VALUES]))
+    return sum(map(len, values[3::_ROW_VALUES]))
+
+
+def _in_several_statements(connection: sqlite3.Connection, jobs: Sequence[Job], values: Sequence[Any]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for start in range(0, len(values), VALUES_AT_ONCE):
+        insert(connection, values[start : start + VALUES_AT_ONCE])
+    for job in jobs:
+        if job.work is not None:
+            try:
+                job.result = job.work(connection)
+            except sqlite3.Error:
+                raise
+            except Exception as error:
+                job.error = error
+    connection.execute("COMMIT")
+    for job in jobs:
+        if job.done is not None and job.error is None:
+            job.done()
 
 
 def make_all(jobs: Sequence[Job]) -> list[Job]:
