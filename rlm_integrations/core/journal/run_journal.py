@@ -63,7 +63,9 @@ class RunJournal:
         self._cached: Counter[str] = Counter()
         self._entry_ids = itertools.count(max(claimed.last_entry, entry_ids(self._run)[0]) + 1)
         self._turn: Together | None = None
-        """What came in this turn of the loop after the first; None where nothing did yet."""
+        """What came in this turn of the loop; None where nothing did yet."""
+        self._crowded = False
+        """Whether several came in the turn before that: then the first waits for others too, else it is kept itself."""
         self._failure: JournalError | None = None
         self._let_go = self._released = False
         self.has_ended = END in claimed.rows
@@ -232,30 +234,43 @@ class RunJournal:
     async def _write(self, entries: list[_Entry], chars: int, alone: bool) -> None:
         self._check()
         told: Told[None] | None = None
+        at_once = alone or (self._turn is None and not self._crowded)
         try:
             if chars > SHORT_CHARS:
                 told = Told()
                 self._store.ask(Job((), told, make=partial(self._values, entries)))
-            elif alone or self._turn is None:
-                if not alone:
-                    loop = asyncio.get_running_loop()
-                    self._turn = Together(loop)
-                    loop.call_soon(self._turn_over)
-                job = Job(self._values(entries))
+                return await told
+            values = self._values(entries)
+            if not alone:
+                turn = self._in_turn()
+                turn.came += 1
+                if not at_once:
+                    told = turn.add(values, chars)
+            if at_once:
+                job = Job(values)
                 if not self._store.attempt(job):
                     job.told = told = Told()
                     self._store.ask(job)
-            else:
-                told = self._turn.add(self._values(entries), chars)
             if told is not None:
                 await told
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
+    def _in_turn(self) -> Together:
+        """What comes in this turn of the loop."""
+        if self._turn is None:
+            loop = asyncio.get_running_loop()
+            self._turn = Together(loop)
+            loop.call_soon(self._turn_over)
+        return self._turn
+
     def _turn_over(self) -> None:
-        """Keep together what came in one turn of the loop, after the first of it."""
+        """Keep together what waits of one turn of the loop."""
         turn, self._turn = self._turn, None
-        if turn is None or not turn.values:
+        if turn is None:
+            return
+        self._crowded = turn.came > 1
+        if not turn.values:
             return
         job = Job(turn.values)
         try:

@@ -14,11 +14,13 @@ from rlm_integrations.core.journal.writing import SHORT_CHARS, VALUES_AT_ONCE
 class Together:
     """Those of one turn, from the first of them on. Its loop calls `tell` or `fail`, once."""
 
-    __slots__ = ("_chars", "_loop", "_waiting", "values")
+    __slots__ = ("_chars", "_loop", "_waiting", "came", "values")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.values: list[Any] = []
-        """As the file has them, all in one list."""
+        """Of those that wait, as the file has them, all in one list."""
+        self.came = 0
+        """How many times something came, to wait or not."""
         self._chars = 0
         self._loop = loop
         self._waiting: deque[Told[None]] = deque()
