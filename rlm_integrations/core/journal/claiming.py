@@ -56,7 +56,7 @@ class Claiming:
                 asking.add_done_callback(self._give_back)
             raise
         assert self._store is not None
-        return self._store, self._made[0]
+        return self._store, self._made[-1]
 
     def _ask(self, told: Told[None]) -> bool:
         """Whether it is claimed, else who waits is told."""

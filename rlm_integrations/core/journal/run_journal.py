@@ -68,6 +68,8 @@ class RunJournal:
         """Whether several came in the turn before that: then the first waits for others too, else it is kept itself."""
         self._failure: JournalError | None = None
         self._let_go = self._released = False
+        self._ending: asyncio.Future[bool] | None = None
+        """What keeps its end, in a thread."""
         self.has_ended = END in claimed.rows
 
     @classmethod
@@ -145,7 +147,8 @@ class RunJournal:
         self._check()
         told: Told[None] = Told()
         try:
-            if not await threads.run(self._end_with, make, told):
+            self._ending = asyncio.ensure_future(threads.run(self._end_with, make, told))
+            if not await asyncio.shield(self._ending):
                 await told
         except sqlite3.Error as error:
             raise self._failed(error) from error
@@ -195,6 +198,8 @@ class RunJournal:
             return
         self._turn_to_thread()
         try:
+            if self._ending is not None:  # where that was cancelled: nobody may have the run before it is over
+                await asyncio.wait([self._ending])
             job = self._letting_go()
             with contextlib.suppress(sqlite3.Error):  # what was lost was told; who has a dead owner is free
                 if job is not None and (self.settings.has_bounds or not self._store.attempt(job)):
@@ -209,7 +214,8 @@ class RunJournal:
         if self._released:
             return
         self._turn_to_thread()
-        if (job := self._letting_go()) is not None:
+        job = self._letting_go()
+        if job is not None and (self._ending is None or self._ending.done()):  # else that lets go of it
             self._store.ask(job)
         self._give_back()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -99,6 +100,32 @@ async def test_who_has_the_file_locked_holds_up_no_loop(
     other.execute("COMMIT")
     await asyncio.gather(*waiting)
     assert keys(path) == [str(n) for n in range(rows)]
+
+
+async def test_nobody_has_a_run_before_an_end_is_kept_whose_waiting_was_cancelled(run: RunJournal, path: Path) -> None:
+    """Else two would write into it."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def make() -> bytes:
+        begun.set()
+        assert go_on.wait(30)
+        return b"{}"
+
+    ending = asyncio.create_task(run.keep_end(make, RunThreads()))
+    await asyncio.to_thread(begun.wait, 30)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    releasing = asyncio.create_task(run.release())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not releasing.done()
+    go_on.set()
+    await releasing
+    assert keys(path) == ["end"]
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT ended, owner FROM runs").fetchall() == [(1, None)]
+    connection.close()
 
 
 async def test_a_run_ends_while_another_has_the_file_locked(run: RunJournal, other: sqlite3.Connection) -> None:
