@@ -2,7 +2,7 @@ PYTHON ?= python3
 OLDEST ?= python3.11
 NEWEST ?= python3.13
 BIN := .venv/bin
-# As many at once as there are cores: worksteal leaves the tests of a file together, and with them what they share.
+# How many at once: see tests/conftest.py. worksteal leaves the tests of a file together, and with them what they share.
 PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # What can differ between versions: what touches a framework, and what bears on CPython's internals.
 FACES := langchain llama_index openai otel cli terminal contracts files
@@ -53,14 +53,14 @@ conformance: .venv-conformance/.installed
 release-check: .venv-release/.installed component
 	.venv-release/bin/python release/check.py
 
-bench: .venv/.installed-dev .venv-bench/.installed component
+bench: .venv/.installed-dev .venv-bench/.installed .venv-bench-recursive-llm/.installed component
 	$(BIN)/python -m benchmarks $(ARGS)
 
 evals: .venv-evals/.installed
 	.venv-evals/bin/python -m evals $(ARGS)
 
 clean:
-	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-evals .venv-conformance .venv-release .venv-recipes .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
+	rm -rf build .venv .venv-lowest .venv-newest .venv-bench .venv-bench-recursive-llm .venv-evals .venv-conformance .venv-release .venv-recipes .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache
 
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -94,6 +94,12 @@ clean:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv-bench/bin/python -m pip install --quiet --group bench
+	touch $@
+
+.venv-bench-recursive-llm/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-bench-recursive-llm
+	.venv-bench-recursive-llm/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-bench-recursive-llm/bin/python -m pip install --quiet --group bench-recursive-llm
 	touch $@
 
 .venv-evals/.installed: pyproject.toml

@@ -1,4 +1,7 @@
-"""A chart a group, of rows.json and of the history: python -m benchmarks.charts FOLDER. Needs matplotlib."""
+"""A chart a group, and one of the runs that were kept: python -m benchmarks.charts FOLDER, which has a rows.json.
+
+Needs matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from typing import Any
 
 import matplotlib
 
-from benchmarks.history import kept
+from benchmarks.history import FOLDER, kept
+from benchmarks.history_chart import draw_history
 from benchmarks.report import Report
 from benchmarks.row import OURS, Row
 
@@ -60,13 +64,16 @@ def _dress(axis: Any, ticks: list[tuple[float, str]], title: str) -> None:
     axis.set_xlabel(textwrap.fill(title, 100), fontsize=8)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, history: Path = FOLDER) -> None:
     report = Report.from_json(json.loads((folder / "rows.json").read_text(encoding="utf-8")))
     # a run that was just kept is the last one itself
-    earlier = [each for each in kept(report.machine) if each.at != report.at]
+    earlier = [each for each in kept(report.machine, history) if each.at != report.at]
     for name, rows in report.groups.items():
         if any((row.ours or 0) > 0 for row in rows):
             sys.stdout.write(f"{draw(name, report, earlier, folder)}\n")
+    over_runs = draw_history([*earlier, report], folder)
+    if over_runs:
+        sys.stdout.write(f"{over_runs}\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Runs that were kept, for each kind of machine, and what became worse since the last of them."""
+"""Runs that were kept, for each kind of machine: what became worse since the last, and the course of each row."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.report import Report
@@ -67,3 +68,55 @@ def _worse_by(row: Row, was: Row) -> tuple[float, str]:
     if not was.ours:
         return (float("inf") if row.ours else 1.0), "in itself"
     return (row.ours or 0.0) / was.ours, "in itself"
+
+
+@dataclass(frozen=True)
+class Course:
+    """A row over several runs, the oldest first."""
+
+    row: str
+    unit: str
+    beside: str | None
+    """What stood beside it in all of these runs, and what its ratios are to; None: the figures are its own."""
+    at: Sequence[int]
+    """Which of the runs measured it."""
+    figures: Sequence[float]
+    """This engine's, in `unit`."""
+    times: Sequence[float]
+    """How many times what it was in the first of these runs: the ratio, or the figure where nothing stands beside."""
+
+    @property
+    def moved(self) -> bool:
+        """Whether it did, either way, by more than is told from noise."""
+        return max(self.times) / min(self.times) > WORSE and max(self.figures) - min(self.figures) > LEAST[self.unit]
+
+
+def courses(reports: Sequence[Report]) -> dict[str, list[Course]]:
+    """By groups, of each row that was measured in two runs at least; what became worst comes first."""
+    points: dict[str, dict[str, list[tuple[int, Row]]]] = {}
+    for at, report in enumerate(reports):
+        for name, rows in report.groups.items():
+            for row in rows:
+                if row.ours is not None:
+                    points.setdefault(name, {}).setdefault(row.name, []).append((at, row))
+    found = {name: [_course(each) for each in of.values() if len(each) > 1] for name, of in points.items()}
+    return {name: sorted(of, key=lambda course: -course.times[-1]) for name, of in found.items() if of}
+
+
+def most_moved(of: Sequence[Course], count: int) -> list[Course]:
+    """Those that moved, in their order; where they are more than `count`, those that did so most."""
+    moved = sorted((course for course in of if course.moved), key=lambda course: max(course.times) / min(course.times))
+    chosen = {course.row for course in moved[-count:]}
+    return [course for course in of if course.row in chosen]
+
+
+def _course(points: Sequence[tuple[int, Row]]) -> Course:
+    rows = [row for _, row in points]
+    figures = [row.ours or 0.0 for row in rows]
+    first_beside = {next(iter(row.beside), None) for row in rows}
+    beside = first_beside.pop() if len(first_beside) == 1 and all(row.ratio for row in rows) else None
+    # a nought has no ratio to what it becomes: it counts as the least that is told from it
+    scale = [row.ratio or 0.0 if beside else row.ours or LEAST[row.unit] for row in rows]
+    return Course(
+        rows[0].name, rows[0].unit, beside, [at for at, _ in points], figures, [each / scale[0] for each in scale]
+    )

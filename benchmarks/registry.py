@@ -48,6 +48,7 @@ NAMES = (
     "journal",
     "sandboxes",
     "ray_machines",
+    "deepagents",
     "tracer",
 )
 """Of the groups, as they are measured and written."""

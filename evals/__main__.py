@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evals.clock import Latency
-from evals.grid import LENGTHS, QUICK, Plan, Row, run, write_rows
+from evals.grid import LENGTHS, QUICK, WEAK, Plan, Row, run, write_rows
 from evals.models.recorded import Recorded, Replayed
 from evals.models.simulated import Simulated
 from evals.table import markdown
@@ -60,7 +60,7 @@ async def _simulated(plan: Plan) -> list[Row]:
     rows = await run(plan, Simulated(), latency=Latency(), tell=_tell)
     weak = Simulated(lost=_LOST)
     chosen = [RLM(1), RLM(1, "auto")]
-    return rows + await run(plan, weak, chosen=chosen, called=", weak coder", latency=Latency(), tell=_tell)
+    return rows + await run(plan, weak, chosen=chosen, called=WEAK, latency=Latency(), tell=_tell)
 
 
 def _tell(line: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.grid import Row
+from evals.grid import WEAK, Row
 from evals.table import BY_CODE, BY_READING, Cell, cells
 
 _MARKERS = "osD^vXP<>"
@@ -89,13 +89,14 @@ def _lines(
     *,
     bars: bool,
 ) -> None:
-    """A line for each method; whiskers are the interval over seeds, and hollow marks texts that were cut."""
+    """A line for each method, a weak coder's dashed; whiskers: the interval over seeds; hollow: texts that were cut."""
     for place, method in enumerate(methods):
         own = sorted((tokens, cell) for (of, tokens, name), cell in found.items() if (of, name) == (family, method))
         if not own:
             continue
         lengths, values = [tokens for tokens, _ in own], [value(cell) for _, cell in own]
-        [line] = axis.plot(lengths, values, label=method, linewidth=1.3)
+        style = "--" if method.endswith(WEAK) else "-"
+        [line] = axis.plot(lengths, values, label=method, linewidth=1.3, linestyle=style)
         color = line.get_color()
         for tokens, cell in own:
             filled = "white" if cell.truncated else color

@@ -6,10 +6,13 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rlm_integrations import RLMTrace
+from rlm_integrations import RLMLimits, RLMTrace
 from rlm_integrations.compare.attempt import Attempt
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.usage import Usage
+
+REPLS: int = RLMLimits().max_repls
+"""Of children, at once."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,7 @@ def seconds_of_run(trace: RLMTrace, latency: Latency, at_once: int) -> float:
     for iteration in trace.iterations:
         seconds += latency.of(iteration.root_usage)
         calls = [] if iteration.execution is None else iteration.execution.sub_calls
-        seconds += sum(
-            side_by_side((_of_call(call, latency, at_once) for call in batch), at_once) for batch in _batches(calls)
-        )
+        seconds += sum(_seconds_of_batch(batch, latency, at_once) for batch in _batches(calls))
     return seconds
 
 
@@ -56,6 +57,15 @@ def side_by_side(durations: Iterable[float], at_once: int) -> float:
         heapq.heappush(free, end)
         last = max(last, end)
     return last
+
+
+def _seconds_of_batch(batch: Sequence[SubCall], latency: Latency, at_once: int) -> float:
+    """Children are open side by side, so many at most as have a REPL, and share the places of their calls."""
+    children = sum(call.child is not None for call in batch)
+    if not children:
+        return side_by_side((latency.of(call.usage) for call in batch), at_once)
+    open_ = min(children, REPLS)
+    return side_by_side((_of_call(call, latency, max(1, at_once // open_)) for call in batch), open_)
 
 
 def _of_call(call: SubCall, latency: Latency, at_once: int) -> float:

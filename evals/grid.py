@@ -22,6 +22,8 @@ LONG_TOKENS = 2_000_000
 _MOST_BM25_TOKENS = 2_000_000
 """Its index has a table for each passage."""
 PART_CHARS = 60_000
+WEAK = ", weak coder"
+"""Behind the names of methods whose root LM gives up on some questions."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,13 @@ def methods() -> list[Method]:
     """Those that are compared, in the order of the legends."""
     return [
         Direct(truncate=True),
+        TopK(4),
         TopK(20),
         TopK(100),
         MapReduce(part_chars=PART_CHARS),
         RLM(0),
         RLM(1),
+        RLM(2),
         RLM(1, "auto"),
     ]
 

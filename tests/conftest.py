@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,8 +56,18 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000, 20, 10)  # thousands of short tests make more of what stays than of garbage
 
 
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One more than there are cores: for a third of its time a test waits for what it has started."""
+    return (yield) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in the sandbox `wasi` has its component, or is skipped."""
+    """What runs in the sandbox `wasi` has its component, or is skipped.
+
+    What runs on Ray comes first, so that one process does it all, and no other starts a cluster for a rest of it.
+    """
+    items.sort(key=lambda item: "ray" not in item.path.parts)
     for item in items:
         case = getattr(item, "callspec", None)
         if case is not None and case.params.get("sandbox") == "wasi":

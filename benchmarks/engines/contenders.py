@@ -10,6 +10,7 @@ from benchmarks.fresh_process import ENGINE_LIMIT_S, ROOT, printed_by
 from benchmarks.row import OURS
 
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+_RECURSIVE_LLM_PYTHON = ROOT / ".venv-bench-recursive-llm" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -46,5 +47,13 @@ PEERS = (
     ),
     Contender(
         "dspy local", "dspy_rlm", environment=(("RLM_BENCH_INTERPRETER", "local"),), largest_mb=100, is_slow=True
+    ),
+    Contender("droste native", "droste_native"),
+    Contender("predict-rlm local", "predict_rlm_local", largest_mb=100, is_slow=True),
+    Contender(
+        "recursive-llm",
+        "recursive_llm",
+        _RECURSIVE_LLM_PYTHON,
+        environment=(("LITELLM_LOCAL_MODEL_COST_MAP", "True"),),  # else it looks for prices in the network
     ),
 )

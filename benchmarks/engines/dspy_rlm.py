@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreterError
@@ -24,19 +25,22 @@ _REPLY = "[[ ## reasoning ## ]]\n-\n\n[[ ## code ## ]]\n```python\n{}\n```\n\n[[
 class _Scripted:
     """An engine as dspy.LM takes it."""
 
-    def __init__(self, replies: TimedReplies, reply: str) -> None:
-        self._replies, self._reply = replies, reply
+    def __init__(self, replies: TimedReplies, dress: Callable[[str], str]) -> None:
+        self._replies, self._dress = replies, dress
 
     def complete(self, request: dspy.lm15.Request) -> dspy.lm15.Response:
         return dspy.lm15.Response(
             id=None,
             model="scripted",
-            message=dspy.lm15.Message.assistant(
-                [dspy.lm15.TextPart(self._reply.format(self._replies.next(_chars(request))))]
-            ),
+            message=dspy.lm15.Message.assistant([dspy.lm15.TextPart(self._dress(self._replies.next(_chars(request))))]),
             finish_reason="stop",
             usage=dspy.lm15.Usage(input_tokens=0, output_tokens=0, total_tokens=0),
         )
+
+
+class _ScriptedAsync(_Scripted):
+    async def complete(self, request: dspy.lm15.Request) -> dspy.lm15.Response:  # type: ignore[override]
+        return super().complete(request)
 
 
 def _chars(request: dspy.lm15.Request) -> int:
@@ -45,8 +49,10 @@ def _chars(request: dspy.lm15.Request) -> int:
     return len(request.system or "") + sum(len(part.text) for part in parts)
 
 
-def _lm(replies: TimedReplies, reply: str) -> dspy.LM:
-    return dspy.LM("openai/scripted", engine=_Scripted(replies, reply), cache=False)
+def scripted(replies: TimedReplies, dress: Callable[[str], str]) -> dspy.LM:
+    """`dress` makes of what the script has a reply as the adapter of dspy reads it."""
+    engine, async_engine = _Scripted(replies, dress), _ScriptedAsync(replies, dress)
+    return dspy.LM("openai/scripted", engine=engine, async_engine=async_engine, cache=False)
 
 
 def _deno_says() -> str:
@@ -66,11 +72,11 @@ class Dspy:
             "context, question -> answer",
             max_iters=10_000,
             max_llm_calls=100_000,
-            sub_lm=_lm(sub, "{}"),
+            sub_lm=scripted(sub, str),
             interpreter_factory=INTERPRETERS[os.environ["RLM_BENCH_INTERPRETER"]],
         )
         try:
-            with dspy.context(lm=_lm(root, _REPLY)):
+            with dspy.context(lm=scripted(root, _REPLY.format)):
                 answer = engine(context=context, question="?").answer
         except CodeInterpreterError as error:
             raise RuntimeError(_deno_says() or str(error)) from error

@@ -17,11 +17,13 @@ class TimedReplies:
         self.sent_chars = 0
 
     def next(self, sent_chars: int) -> str:
-        """The next reply, to a request of so many characters."""
+        """The next reply, to a request of so many characters. Raises RuntimeError where there is none."""
         if self._replied_at is not None:
             self.gaps.append((time.perf_counter() - self._replied_at) * 1_000)
         self.sent_chars += sent_chars
-        reply = next(self._replies)
+        reply = next(self._replies, None)
+        if reply is None:
+            raise RuntimeError(f"the model was asked beyond the end of its script, which is {len(self.gaps)} long")
         self._replied_at = time.perf_counter()
         return reply
 

@@ -161,14 +161,14 @@ async def an_opening(sandbox: Sandbox, wait_s: float) -> float:
         return (time.perf_counter() - began) * 1_000
 
 
-async def a_batch(sandbox: Sandbox) -> float:
+async def a_batch(sandbox: Sandbox, calls: int = CALLS) -> float:
     async with _opened(sandbox, SMALL) as session:
-        return await _took(session.run(f"llm_query_batched(['x'] * {CALLS})"))
+        return await _took(session.run(f"llm_query_batched(['x'] * {calls})"))
 
 
-async def a_host_call(sandbox: Sandbox) -> float:
+async def a_host_call(sandbox: Sandbox, calls: int = CALLS) -> float:
     async with _opened(sandbox, SMALL) as session:
-        return await _took(session.run(f"for n in range({CALLS}): llm_query('x' * 1000)")) / CALLS
+        return await _took(session.run(f"for n in range({calls}): llm_query('x' * 1000)")) / calls
 
 
 async def open_and_close(sandbox: Sandbox) -> float:

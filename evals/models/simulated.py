@@ -4,9 +4,9 @@ The reader is the same for every method. It overlooks items, and takes some for 
 its prompt is and the more items there are in it; it refuses what exceeds its window. How fast it gets worse is made up:
 what it shows is how methods behave with *a* reader that gets worse, and nothing of any model by name.
 
-The root LM sees exactly the messages of a root LM: it finds the question there, and whether it may call sub-LMs. The
-code it writes is what a good programmer would write who knows this kind of question; now and then it has a slip, which
-it mends when it sees the error.
+The root LM sees exactly the messages of a root LM: it finds the question there, and whether it may call sub-LMs, or
+child RLMs. The code it writes is what a good programmer would write who knows this kind of question; now and then it
+has a slip, which it mends when it sees the error.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def coded(messages: Sequence[Message], prompt: str, slips: float, lost: float) -
     _, question = asked_in(messages[1].content)
     if Random(_digest(f"{question} lost?")).random() < lost:
         return "FINAL(I do not know.)"
-    depth = int("llm_query" in messages[0].content)
+    depth = 2 if "rlm_query" in messages[0].content else int("llm_query" in messages[0].content)
     slipped = Random(_digest(f"{prompt} slips?")).random() < slips
     slip = "print(no_such_name)\n" if slipped else ""
     return f"```repl\n{slip}{family_of(question).code(question, depth)}\n```"

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Any
 
 from evals.scoring import oolong
@@ -77,7 +78,12 @@ class Counting:
         return _most(counts) if "which kind" in question else _compared(counts[kinds[0]], counts[kinds[1]])
 
     def code(self, question: str, depth: int) -> str:
-        return f"{count_code(labelled=self.labelled, depth=depth)}\n{_answer_code(question)}"
+        if question.startswith(LABEL[:40]):  # a child RLM's, over its share
+            end = """answer["content"] = "\\n".join(f"{n}: {kind}" for n, kind in sorted(kinds.items()))
+answer["ready"] = True"""
+        else:
+            end = _answer_code(question)
+        return f"{count_code(labelled=self.labelled, depth=depth)}\n{end}"
 
 
 def labels_read(text: str, eye: Eye) -> list[tuple[int, str]]:
@@ -90,7 +96,10 @@ def labels_read(text: str, eye: Eye) -> list[tuple[int, str]]:
 
 
 def count_code(*, labelled: bool, depth: int) -> str:
-    """Code that fills `kinds`, by the record's number. What has no label must be read: without sub-LMs it guesses."""
+    """Code that fills `kinds`, by the record's number. What has no label must be read: without sub-LMs it guesses.
+
+    With child RLMs it gives each of up to eight a share of a long log, to have that read as it would itself.
+    """
     texts = "texts = [d['text'] for d in context]"
     if labelled:
         return rf"""import re
@@ -102,10 +111,18 @@ kinds = {{int(n): kind for t in texts for n, kind in re.findall(r"^Record (\d+) 
 guesses = {{"Who": "person", "Where": "place", "How": "number", "Why": "reason"}}
 lines = [found for t in texts for found in re.findall(r"^Record (\d+) .*\| (\w+) [^|]*$", t, re.M)]
 kinds = {{int(n): guesses.get(word, "thing") for n, word in lines}}"""
+    looks = r"""parts = chunks(size=6_000)
+replies = llm_query_batched([f"{part}\n\nQuestion:\n{ask}" for part in parts])"""
+    if depth > 1:
+        looks = f"""size = max(16, -(-len(context) // 8))
+shares = [context[at : at + size] for at in range(0, len(context), size)]
+if len(shares) > 1:
+    replies = rlm_query_batched([(ask, share) for share in shares])
+else:
+{indent(looks, "    ")}"""
     return rf"""import re
 ask = {LABEL!r}
-parts = chunks(size=6_000)
-replies = llm_query_batched([f"{{part}}\n\nQuestion:\n{{ask}}" for part in parts])
+{looks}
 kinds = {{int(n): kind for r in replies for n, kind in re.findall(r"(\d+): (\w+)", r)}}
 numbers = {{int(m.groups[0]) for m in search(r"^Record (\d+) ", limit=None)}}
 missing = numbers - kinds.keys()

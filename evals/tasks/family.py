@@ -64,7 +64,7 @@ class Family(Protocol):
         ...
 
     def code(self, question: str, depth: int) -> str:
-        """What a root LM runs for the question, that may (`depth` above 0) or may not call sub-LMs."""
+        """What a root LM runs for the question: it may call nobody (`depth` 0), sub-LMs (1), child RLMs too (2)."""
         ...
 
 

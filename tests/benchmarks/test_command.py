@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.engines.contenders import Contender
+from benchmarks.engines.timed_replies import TimedReplies
 from benchmarks.fresh_process import CouldNotRunError, rows_of
 from benchmarks.processes import ONLY_ROOT
 from benchmarks.registry import Scale
@@ -48,6 +49,14 @@ def test_a_peer_that_is_not_installed_says_so(tmp_path: Path) -> None:
     contender = Contender("a peer", "rlms_local", tmp_path / "python")
     with pytest.raises(CouldNotRunError, match=r"^it is not installed; `make bench` does that$"):
         contender.measure("one_turn", 0.01, 1)
+
+
+def test_a_model_that_is_asked_beyond_its_script_says_so() -> None:
+    replies = TimedReplies(["x"])
+    assert replies.next(10) == "x"
+    with pytest.raises(RuntimeError, match=r"^the model was asked beyond the end of its script, which is 1 long$"):
+        replies.next(5)
+    assert replies.sent_chars == 15
 
 
 def test_this_engine_is_measured_in_a_process_of_its_own() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.history import keep, kept, regressions
+from benchmarks.history import courses, keep, kept, most_moved, regressions
 from benchmarks.report import Report
 from benchmarks.row import OURS, Row
 from benchmarks.table import BEGINS, ENDS, tables, with_figures
@@ -104,3 +106,64 @@ def test_the_page_has_each_group_as_it_was_measured_last() -> None:
     assert (written.partition(BEGINS)[0], written.partition(ENDS)[2]) == ("Before\n", "\nAfter\n")
     with pytest.raises(ValueError, match="lacks"):
         with_figures("no marks", [older])
+
+
+def test_a_row_has_a_course_over_the_runs_that_measured_it() -> None:
+    runs = [
+        report(Row("a", "ms", 10.0), Row("steady", "ms", 5.0), Row("once", "ms", 1.0)),
+        report(Row("files only", "s", 1.0), group="files"),
+        report(Row("a", "ms", 20.0), Row("steady", "ms", 5.5), Row("failed", "", None)),
+    ]
+    found = courses(runs)
+    assert list(found) == ["imports"], "a row that was measured once has no course"
+    a, steady = found["imports"]
+    assert (a.row, a.unit, a.beside, a.at, a.figures, a.times) == ("a", "ms", None, [0, 2], [10.0, 20.0], [1.0, 2.0])
+    assert (a.moved, steady.moved) == (True, False)
+
+
+def test_a_course_is_of_ratios_where_the_same_stood_beside_it_each_time() -> None:
+    slow_machine = [Row("a", "ms", 10.0, {"bare": 5.0}), Row("a", "ms", 30.0, {"bare": 15.0})]
+    [course] = courses([report(each) for each in slow_machine])["imports"]
+    assert (course.beside, course.times, course.moved) == ("bare", [1.0, 1.0], False)
+    [course] = courses([report(each) for each in [*slow_machine, Row("a", "ms", 10.0, {"other": 5.0})]])["imports"]
+    assert (course.beside, course.times, course.moved) == (None, [1.0, 3.0, 1.0], True)
+
+
+def test_a_course_from_nought_and_one_within_the_noise() -> None:
+    runs = [report(Row("lost", "", 0), Row("tiny", "ms", 0.01)), report(Row("lost", "", 2), Row("tiny", "ms", 0.05))]
+    tiny, lost = courses(runs)["imports"]
+    assert (lost.times, lost.moved) == ([1.0, 4.0], True)
+    assert (tiny.times, tiny.moved) == ([1.0, 5.0], False)
+
+
+def test_of_a_hundred_rows_those_that_moved_most_are_named_the_worst_first() -> None:
+    def rows(times: int) -> list[Row]:
+        return [Row(f"row {n}", "ms", 100.0 + times * (n - 30 if n < 10 or n >= 90 else 0)) for n in range(100)]
+
+    of = courses([report(*rows(0)), report(*rows(2))])["imports"]
+    assert len(of) == 100
+    assert [course.row for course in most_moved(of, 4)] == ["row 99", "row 98", "row 1", "row 0"]
+    assert len(most_moved(of, 100)) == 20
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="charts need matplotlib (make bench has it)")
+def test_the_charts_of_a_run_and_one_of_all_runs_that_were_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import charts, history_chart
+
+    def drawn() -> list[str]:
+        charts.main(tmp_path, tmp_path / "history")
+        return [Path(line).name for line in capsys.readouterr().out.splitlines()]
+
+    first = report(Row("a", "ms", 10.0, {"bare": 5.0}), Row("b", "MB", 1.0))
+    keep(first, tmp_path / "history")
+    (tmp_path / "rows.json").write_text(json.dumps(first.to_json()))
+    assert drawn() == ["imports.png"], "a run that was just kept is one run"
+    last = report(Row("a", "ms", 30.0, {"bare": 5.0}), Row("b", "MB", 1.0), at="2026-12-01T12:00:00+00:00", load=2.0)
+    (tmp_path / "rows.json").write_text(json.dumps(last.to_json()))
+    assert drawn() == ["imports.png", "history.png"]
+    assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
+    a, _ = courses([first, last])["imports"]
+    assert history_chart.told(a) == "3.00 times: a (10.0 ms to 30.0 ms, beside bare)"
+    assert history_chart.run_named(last) == "2026-12-01 12:00\n0.1\n(busy)"

@@ -28,7 +28,7 @@ def test_the_quick_form_has_a_row_for_each_task_and_method(tmp_path: Path, capsy
     main(["--quick", "--without-charts", "--out", str(tmp_path), "--lengths", "2000"])
     rows = read_rows(tmp_path / "rows.jsonl")
     assert len({row.family for row in rows}) == 7
-    assert len(rows) == 7 * (7 + 2)
+    assert len(rows) == 7 * (9 + 2)
     assert {row.status for row in rows} == {"answered"}
     assert all(0.0 <= row.score <= 1.0 and row.seconds > 0.4 and row.calls > 0 for row in rows)
     table = (tmp_path / "table.md").read_text()
@@ -113,7 +113,7 @@ def test_a_live_evaluation_keeps_to_its_cap_and_is_replayed(
     live = ["live", "-m", "loopback", "--base-url", server, "--price", "1,2", "--record", str(kept)]
     main([*quick, "--max-input-tokens", "100000", "--out", str(tmp_path / "live"), *live, "--max-cost", "1"])
     rows = read_rows(tmp_path / "live" / "rows.jsonl")
-    assert [row.score for row in rows] == [1.0] * 7
+    assert [row.score for row in rows] == [1.0] * 9
     assert all(row.cost_usd is not None and row.cost_usd > 0 for row in rows)
     main([*quick, "--max-input-tokens", "100000", "--out", str(tmp_path / "again"), "replay", str(kept)])
     again = read_rows(tmp_path / "again" / "rows.jsonl")

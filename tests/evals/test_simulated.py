@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -20,7 +21,7 @@ from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing import ScriptedModel
 
 ROOT = Path(__file__).parents[2]
-READ_ALL = [Direct(), MapReduce(part_chars=20_000), RLM(1)]
+READ_ALL = [Direct(), MapReduce(part_chars=20_000), RLM(1), RLM(2)]
 PLAN = Plan(lengths=(6_000,), seeds=2, trials=1)
 
 
@@ -35,6 +36,23 @@ async def test_code_alone_is_right_but_where_only_reading_tells() -> None:
     wrong = {row.family for row in rows if row.score < 1.0}
     assert wrong == {"counting by meaning", "pairs by meaning"}
     assert {row.calls for row in rows} == {1}
+
+
+async def test_at_depth_2_children_read_shares_of_what_only_reading_tells() -> None:
+    plan = Plan(lengths=(24_000,), seeds=1, trials=1)
+    rows = await run(plan, Simulated(PERFECT, slips=0.0), chosen=[RLM(1), RLM(2)])
+    calls = {(row.family, row.method): row.calls for row in rows}
+    assert [(row.family, row.method) for row in rows if row.score < 1.0] == []
+    more = {family.name for family in FAMILIES if calls[family.name, "RLM depth 2"] > calls[family.name, "RLM depth 1"]}
+    assert more == {"counting by meaning", "pairs by meaning"}
+    task = FAMILIES[3].make(24_000, 0)
+    result = await RLMEngine(Simulated(PERFECT, slips=0.0), limits={"max_depth": 2}).arun(task.question, task.documents)
+    execution = result.trace.iterations[0].execution
+    assert execution is not None
+    children = [call.child for call in execution.sub_calls]
+    assert len(children) == 2
+    assert all(child is not None and child.iteration_count == 1 for child in children)
+    assert result.text == str(task.truth)
 
 
 async def test_a_permuted_truth_gives_chance() -> None:
@@ -135,3 +153,22 @@ def test_the_virtual_seconds_of_a_run_are_those_of_its_calls() -> None:
     latency = Latency(base=1.0, input_tokens_a_second=1_000.0, output_tokens_a_second=100.0)
     assert seconds_of_run(trace, latency, 32) == pytest.approx(3.0 + 2 * 3.0 + 3.0)
     assert seconds_of_run(trace, latency, 40) == pytest.approx(3.0 + 3.0 + 3.0)
+
+
+def test_children_share_the_places_of_their_calls() -> None:
+    usage = Usage(input_tokens=1_000, output_tokens=100)
+    root = "```repl\nrlm_query_batched([('a', 'x')] * 4)\nFINAL('x')\n```"
+    child = "```repl\nllm_query_batched(['b'] * 10)\nFINAL('x')\n```"
+
+    def of_sub_lm(messages: Sequence[Message]) -> str:
+        return child if "```repl" in messages[0].content else "ok"
+
+    engine = RLMEngine(
+        ScriptedModel([root], usage=usage),
+        sub_llm=ScriptedModel(always=of_sub_lm, usage=usage),
+        limits={"max_depth": 2},
+    )
+    trace = engine.run("?", "text").trace
+    latency = Latency(base=1.0, input_tokens_a_second=1_000.0, output_tokens_a_second=100.0)
+    assert seconds_of_run(trace, latency, 40) == pytest.approx(3.0 + 3.0 + 3.0)
+    assert seconds_of_run(trace, latency, 20) == pytest.approx(3.0 + 3.0 + 2 * 3.0)

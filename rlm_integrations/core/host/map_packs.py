@@ -1,8 +1,8 @@
 """Items of a map packed into prompts, each below a mark of its own, and replies read against the marks. Pure.
 
 A mark holds a hash of its item, and occurs in none of the texts that it is sent with. So nothing that an item says
-passes for another item, and a model that counts by itself, or leaves one out and counts on, answers for nobody. The
-hash has no secret key: equal maps have equal prompts, in another process too, which caches and recordings need.
+passes for another item, and a model that leaves one out and counts on answers for nobody. The hash has no secret key:
+equal maps have equal prompts, in another process too, which caches and recordings need.
 """
 
 from __future__ import annotations

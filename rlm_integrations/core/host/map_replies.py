@@ -10,6 +10,9 @@ from typing import cast
 NO_REPLY = "no reply for this item"
 TWICE = "it was answered twice, each time otherwise"
 
+_MOST_NUMBERED = 5
+"""Items that a model numbers without leaving one out and making one up."""
+
 _MARK = r"(?P<number>\d{1,16}+)\s?+[-–—‐‑]\s?+(?P<tag>[0-9a-fA-F]{4}+(?:[0-9a-fA-F]{4}+)?+)(?![0-9A-Za-z])"
 _BEFORE = r"[\s,;|>#*_\-•\"'`({\[]{0,40}+"
 _MARKED = re.compile(
@@ -20,6 +23,7 @@ _MARKED = re.compile(
 for else it is the sign of a number."""
 _ANY_MARK = re.compile(rf"(?<!\d)(?={_MARK})")
 """Also those that overlap."""
+_NUMBERED = re.compile(r"[*_]{0,2}+[\[(]?+(?P<number>\d{1,16}+)[\])}.:][\]*_:]{0,4}+\s++(?P<words>\S.*+)")
 _FENCE_LINE = re.compile(r"^[ \t]*+```[^\n`]*+$\n?+", re.MULTILINE)
 _BLANK_LINE = re.compile(r"\n[ \t]*+\n")
 
@@ -38,11 +42,12 @@ def marked_replies(reply: str, marks: Mapping[str, int]) -> tuple[dict[int, str]
     """The words for each item, by the place that its mark stands for, and those that were answered twice, differently.
 
     Words without a mark belong to the mark before. What comes before the first is nobody's, and so is what stands
-    behind another mark in brackets at the beginning of a line: it was copied amiss, or is of another pack.
+    behind another mark in brackets at the beginning of a line: it was copied amiss, or is of another pack. Where there
+    is no mark at all, the numbers of a few items will do, if the reply is a line for each, in order, and nothing else.
     """
     found: dict[int, str] = {}
     twice: set[int] = set()
-    for place, words in _object(reply, marks) or _marked(reply, marks):
+    for place, words in _object(reply, marks) or _marked(reply, marks) or _numbered(reply, marks):
         if words and found.setdefault(place, words) != words:
             twice.add(place)
     return {place: words for place, words in found.items() if place not in twice}, twice
@@ -62,6 +67,17 @@ def _marked(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]]:
         for (match, place), end in zip(heads, ends, strict=False)
         if place is not None
     ]
+
+
+def _numbered(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]]:
+    """Of a reply to a few items that has all their numbers, in order, without the tags, and no other line."""
+    if len(marks) > _MOST_NUMBERED:
+        return []
+    lines = [line.strip() for line in _FENCE_LINE.sub("", reply).splitlines() if line.strip()]
+    found = [_NUMBERED.fullmatch(line) for line in lines]
+    if [match and match["number"] for match in found] != [mark.partition("-")[0] for mark in marks]:
+        return []
+    return [(place, match["words"]) for match, place in zip(found, marks.values(), strict=True) if match]
 
 
 def _mark(match: re.Match[str]) -> str:

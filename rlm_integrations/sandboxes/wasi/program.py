@@ -26,7 +26,18 @@ def command_of(module: str, *arguments: str | Path) -> list[str]:
     """What runs the `main` of a module with arguments."""
     package = str(Path(__file__).resolve().parents[2])
     paths = json.dumps([os.path.abspath(path) for path in sys.path])
-    return [sys.executable, "-I", "-X", "utf8", "-c", _BOOT.format(module=module), paths, package, *map(str, arguments)]
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        "-X",
+        "utf8",
+        "-c",
+        _BOOT.format(module=module),
+        paths,
+        package,
+        *map(str, arguments),
+    ]
 
 
 def environment() -> dict[str, str]:

@@ -162,6 +162,53 @@ async def test_replies_in_other_forms_are_read(form: str) -> None:
     assert len(maps.prompts) == 1
 
 
+@pytest.mark.parametrize(
+    "form", ["[1] one\n[2] two", "1. one\n2. two\n", "**1:** one\n\n**2:** two", "(1) one\n(2) two"]
+)
+async def test_numbers_will_do_where_a_few_items_have_a_line_each(form: str) -> None:
+    maps = Maps(lambda _: form)
+    assert await maps.ask(["x", "y"]) == ({0: "one", 1: "two"}, {})
+    assert len(maps.prompts) == 1
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "[1] ONE",
+        "[1] one\n[2] two\n[3] three",
+        "[2] two\n[1] one",
+        "[1] one\n[1] two",
+        "Here they are:\n[1] one\n[2] two",
+        "[1] one\nfor it says\n[2] two",
+        "[{a}] one\n[2] two",
+        "1 one\n2 two",
+    ],
+)
+async def test_numbers_will_not_do_where_it_is_not_plain_whose_a_line_is(form: str) -> None:
+    def reply(prompt: str) -> str:
+        asked = entries(prompt)
+        return form.format(a=asked[0][0]) if len(asked) > 1 else asked[0][1].upper()
+
+    maps = Maps(reply)
+    values, left = await maps.ask(["x", "y"])
+    assert values[1] == "Y"
+    assert left == {}
+
+
+async def test_numbers_will_not_do_for_many_items() -> None:
+    """One may have been left out, and another made up."""
+
+    def reply(prompt: str) -> str:
+        asked = entries(prompt)
+        if len(asked) == 1:
+            return asked[0][1].upper()
+        return "\n".join(f"[{number}] misplaced" for number, _ in enumerate(asked, 1)) if len(asked) > 5 else ""
+
+    maps = Maps(reply)
+    values, _ = await maps.ask([f"item {n}" for n in range(6)])
+    assert values == {n: f"ITEM {n}" for n in range(6)}
+
+
 SCHEMAS: list[tuple[dict[str, Any], str, Any]] = [
     ({"type": "integer"}, "1,234", 1234),
     ({"type": "integer"}, "-5", -5),
