@@ -1,4 +1,7 @@
-"""What a journal costs: an iteration, a batch of 200 sub-calls whose model takes 50 ms, and what begins and ends a run.
+"""What a journal costs: an iteration, a batch of 200 sub-calls, and what begins and ends a run.
+
+The batch is sent at once to a model that takes 50 ms, which leaves least time for all that is not the model, and as
+many at a time as are by default to one that takes 100 ms.
 
 Runs with and without one take turns, each pair in the other order than the pair before it. What counts is the
 difference within a pair, by the median of all: of the time that passed, and of the host's CPU time, all its threads
@@ -13,15 +16,17 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.registry import Group, Scale
 from benchmarks.row import Row
-from rlm_integrations import Completion, Message, RLMEngine, Usage
+from rlm_integrations import Completion, Message, RLMEngine, RLMLimits, Usage
 from rlm_integrations.testing import ScriptedModel
 
-ITERATIONS, FIRST, CALLS, MODEL_S, PAIRS = 60, 10, 200, 0.05, 25
+ITERATIONS, FIRST, CALLS, PAIRS = 60, 10, 200, 25
 DONE = "answer['content'] = 'done'\nanswer['ready'] = True"
 BATCH = f"replies = llm_query_batched([f'prompt {{n}}' for n in range({CALLS})])\n{DONE}"
 SPENT = Usage(input_tokens=1)
@@ -43,17 +48,29 @@ class Clocks(NamedTuple):
         return Clocks(self.passed - before.passed, self.cpu - before.cpu)
 
 
+@dataclass(frozen=True)
 class SlowModel:
+    """It takes so many seconds, and is asked so many times at once."""
+
+    seconds: float
+    at_once: int
+
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        await asyncio.sleep(MODEL_S)
+        await asyncio.sleep(self.seconds)
         return Completion("ok", SPENT)
+
+
+ALL_AT_ONCE = SlowModel(0.05, CALLS)
+AS_USUAL = SlowModel(0.1, RLMLimits().max_concurrency)
 
 
 Measured = Callable[[Path | None], Awaitable[Clocks]]
 """With the journal, or without one."""
 
 
-async def _run(journal: Path | None, codes: Sequence[str]) -> tuple[Clocks, list[Clocks]]:
+async def _run(
+    journal: Path | None, codes: Sequence[str], sub_llm: SlowModel = ALL_AT_ONCE
+) -> tuple[Clocks, list[Clocks]]:
     """What the whole run takes, and when each reply of its root LM was asked for."""
     asked: list[Clocks] = []
 
@@ -61,9 +78,9 @@ async def _run(journal: Path | None, codes: Sequence[str]) -> tuple[Clocks, list
         asked.append(Clocks.now())
         return f"```repl\n{codes[len(asked) - 1]}\n```"
 
-    limits = {"max_iterations": len(codes) + 1, "max_concurrency": CALLS}
+    limits = {"max_iterations": len(codes) + 1, "max_concurrency": sub_llm.at_once}
     llm = ScriptedModel(always=reply, usage=SPENT)
-    engine = RLMEngine(llm, sub_llm=SlowModel(), journal=journal, limits=limits)
+    engine = RLMEngine(llm, sub_llm=sub_llm, journal=journal, limits=limits)
     began = Clocks.now()
     await engine.arun(f"Question {next(_numbers)}?", "Some text.")  # another run each time
     return Clocks.now().since(began), asked
@@ -79,8 +96,8 @@ async def one_turn(journal: Path | None) -> Clocks:
     return (await _run(journal, [DONE]))[0]
 
 
-async def batch(journal: Path | None) -> Clocks:
-    return (await _run(journal, [BATCH]))[0]
+async def batch(journal: Path | None, sub_llm: SlowModel = ALL_AT_ONCE) -> Clocks:
+    return (await _run(journal, [BATCH], sub_llm))[0]
 
 
 class Cost(NamedTuple):
@@ -113,10 +130,17 @@ def an_iteration(scale: Scale) -> list[Row]:
     return [*_rows(name, cost), Row("an iteration: what a journal adds", "ms", cost.more.passed, bound=0.2)]
 
 
-def a_batch(scale: Scale) -> list[Row]:
-    return _rows(
-        f"a batch of {CALLS} sub-calls of {MODEL_S * 1000:.0f} ms with a journal", _measured(batch, scale), 1.05
-    )
+def a_batch_at_once(scale: Scale) -> list[Row]:
+    return _batch_rows("all at once", ALL_AT_ONCE, scale)
+
+
+def a_batch_as_usual(scale: Scale) -> list[Row]:
+    return _batch_rows(f"{AS_USUAL.at_once} at once", AS_USUAL, scale)
+
+
+def _batch_rows(how: str, sub_llm: SlowModel, scale: Scale) -> list[Row]:
+    name = f"a batch of {CALLS} sub-calls of {sub_llm.seconds * 1000:.0f} ms, {how}, with a journal"
+    return _rows(name, _measured(partial(batch, sub_llm=sub_llm), scale), 1.05)
 
 
 def a_run_of_one_turn(scale: Scale) -> list[Row]:
@@ -139,4 +163,4 @@ def _rows(name: str, cost: Cost, ratio_bound: float | None = None) -> list[Row]:
     ]
 
 
-GROUP = Group("The journal", (an_iteration, a_batch, a_run_of_one_turn))
+GROUP = Group("The journal", (an_iteration, a_batch_at_once, a_batch_as_usual, a_run_of_one_turn))

@@ -234,10 +234,10 @@ async def test_a_journal_that_cannot_be_written_ends_the_job(tmp_path: Path, mon
     engine = RLMEngine(llm, journal=tmp_path / "runs.sqlite")
     keep_end = RunJournal.keep_end
 
-    async def full(journal: RunJournal, row: Any) -> None:
+    async def full(journal: RunJournal, *end: Any) -> None:
         if len(llm.requests) == 3:
             raise JournalError("journal: the disk is full")
-        await keep_end(journal, row)
+        await keep_end(journal, *end)
 
     monkeypatch.setattr(RunJournal, "keep_end", full)
     with pytest.raises(JournalError) as caught:

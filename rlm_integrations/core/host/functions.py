@@ -60,9 +60,11 @@ class HostFunctions:
             return Refusal("failed", "the run is ending")
         if step.over:  # what it had reserved is given back by now
             return Refusal("failed", STEP_OVER)
-        kept = None if self._journal is None else await self._journal.call(step.iteration, call)
+        kept = None if self._journal is None else self._journal.call(step.iteration, call)
+        if kept is not None and kept.is_long:
+            await kept.hash_long()
         try:
-            if kept is not None:
+            if kept is not None and kept.is_resumed:
                 _refuse_again(kept)
             return Reply(await self._do(call, step, kept))
         except asyncio.CancelledError:

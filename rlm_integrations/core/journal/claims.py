@@ -6,18 +6,25 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, cast
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.file import entry_ids
 from rlm_integrations.core.journal.fingerprints import text_hash, value_hash
+from rlm_integrations.core.journal.rows import Row, encoded, entry_values
 from rlm_integrations.core.journal.store import Store
+from rlm_integrations.core.journal.writing import insert
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.wording import shortened
 from rlm_integrations.frozen import frozen
 
 SECRET_BYTES = 32
+
+ABOUT = "about"
+"""The key of what a run is about, for whoever looks into the file."""
+END = "end"
+"""That of what it ended with."""
 
 _OWN = ("question", "context")
 """What a run that is named is of: another one cannot be meant. Of the rest, some may change on the way."""
@@ -106,9 +113,17 @@ def claim(connection: sqlite3.Connection, store: Store, call: CallIdentity, secr
     return found
 
 
-def release(connection: sqlite3.Connection, store: Store, run: int, *, ended: bool) -> None:
-    """Nobody works on it any more."""
-    store.live.discard(run)
+def keep_about(connection: sqlite3.Connection, claimed: Claim, about: Row, *, contents: bool) -> Claim:
+    """Keep what the run is about, once. Returns the claim as it is then."""
+    if ABOUT in claimed.rows:
+        return claimed
+    entry = max(claimed.last_entry, entry_ids(claimed.id)[0]) + 1
+    insert(connection, entry_values(entry, claimed.id, ABOUT, encoded(about), contents=contents))
+    return replace(claimed, last_entry=entry)
+
+
+def release(connection: sqlite3.Connection, run: int, *, ended: bool) -> None:
+    """Nobody works on it any more, once it is out of the store's `live` too."""
     now = time.time()
     connection.execute("UPDATE runs SET owner = NULL, ended = ?, updated = ? WHERE id = ?", (ended, now, run))
 

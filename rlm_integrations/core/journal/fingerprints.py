@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from operator import methodcaller
 from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
@@ -13,18 +14,19 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.language_model import Message
-from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.calls import Call, LlmQuery
 
 _BYTES = 16
 _COUNT = re.compile(r" and [0-9][0-9,]*+ sub-calls?+|[0-9][0-9,.]*+(?: ([a-z-]++))?+")
 """A number, with what there are so many of; of sub-calls, the root LM is told where there are few."""
+_encode = methodcaller("encode", "utf-8", "surrogatepass")
 _PLACE = ("batch", "index")
 """Fields of a call that say where in a batch it stands."""
 
 
 def text_hash(*texts: str) -> str:
     """Of texts in their order. No two lists of texts have one hash."""
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    encoded = [*map(_encode, texts)]
     lengths = ",".join(map(str, map(len, encoded))).encode()
     return blake2b(b"".join((lengths, b";", *encoded)), digest_size=_BYTES).hexdigest()
 
@@ -61,22 +63,22 @@ def question_hash(question: Question) -> str:
     return text_hash(question.text, *asked, *brought)
 
 
-def given_to(call: Call) -> tuple[dict[str, Any], int]:
-    """The fields of the call that say something, but for its place in a batch, and how long its texts are."""
-    given: dict[str, Any] = {}
-    chars = 0
-    for name in call.__match_args__:
-        value = getattr(call, name)
-        if value and name not in _PLACE:
-            given[name] = value
-            if isinstance(value, str):
-                chars += len(value)
-    return given, chars
+def text_chars(call: Call) -> int:
+    """How long the texts of the call are."""
+    if type(call) is LlmQuery:  # as most of them are
+        return len(call.prompt)
+    values = (getattr(call, name) for name in call.__match_args__)
+    return sum(len(value) for value in values if isinstance(value, str))
 
 
-def given_hash(given: dict[str, Any]) -> str:
-    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in given.values()]
-    return text_hash(*given, *texts)
+def call_hash(call: Call) -> str:
+    """Of the fields that say something, but for its place in a batch."""
+    if type(call) is LlmQuery and call.prompt and not call.images:
+        return text_hash("prompt", call.prompt)
+    given = {name: getattr(call, name) for name in call.__match_args__ if name not in _PLACE}
+    said = {name: value for name, value in given.items() if value}
+    texts = [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in said.values()]
+    return text_hash(*said, *texts)
 
 
 def opening_hash(messages: Sequence[Message]) -> str:

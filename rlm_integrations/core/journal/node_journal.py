@@ -6,6 +6,7 @@ there were before.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -15,14 +16,23 @@ from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.journal.fingerprints import (
-    given_hash,
-    given_to,
+    call_hash,
     message_texts,
     opening_hash,
+    text_chars,
     text_hash,
     value_hash,
 )
-from rlm_integrations.core.journal.rows import Row, differences, of_completion, of_step, to_completion, to_step
+from rlm_integrations.core.journal.rows import (
+    Row,
+    completion_chars,
+    differences,
+    of_completion,
+    of_step,
+    step_chars,
+    to_completion,
+    to_step,
+)
 from rlm_integrations.core.journal.run_journal import REFUSED, STEP, RunJournal
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.recorded_failure import RecordedFailureError
@@ -36,6 +46,8 @@ Say = Callable[[str], Awaitable[None]]
 
 _SHORT_CHARS = 2_000
 """Of a call whose texts are hashed with those of all others."""
+_MANY_CALLS, _NAMED_AFTER_S = 8, 0.02
+"""So many are named while their models work, once all are sent: when replies come there is enough to do."""
 _ROOT = "root"
 
 
@@ -90,23 +102,31 @@ class NodeJournal:
         """For what the retriever finds for the question, before the first reply."""
         return Request(self, 0, f"{self.path}0|retrieve {text_hash(query)}|1")
 
-    def call(self, iteration: int, call: Call) -> Awaitable[CallJournal]:
-        """For a call of the code in that iteration."""
+    def call(self, iteration: int, call: Call) -> CallJournal:
+        """For a call of the code in that iteration. One that is long is hashed next, before anything else."""
         return self.call_below(self.step_of(iteration), iteration, call)
 
-    async def call_below(self, path: str, iteration: int, call: Call) -> CallJournal:
+    def call_below(self, path: str, iteration: int, call: Call) -> CallJournal:
         """The same, for one that another call comes to, whose path that is."""
-        given, chars = given_to(call)
-        hashed = None if chars <= _SHORT_CHARS else await off_loop(chars, given_hash, given)
-        made = CallJournal(self, iteration, f"{path}{call.function} ", given, hashed)
-        self._unnamed.append(made)
+        made = CallJournal(self, iteration, f"{path}{call.function} ", call)
+        if text_chars(call) > _SHORT_CHARS:
+            made.is_long = True
+        else:
+            self.name_later(made)
         return made
+
+    def name_later(self, call: CallJournal) -> None:
+        unnamed = self._unnamed
+        unnamed.append(call)
+        if len(unnamed) == _MANY_CALLS:
+            asyncio.get_running_loop().call_later(_NAMED_AFTER_S, self.name_calls)
 
     def name_calls(self) -> None:
         """Give each call its path. Equal ones are told apart by their order, so all are named that there are."""
+        calls = self._calls
         for call in self._unnamed:
-            made = call.kind + (call.hashed or given_hash(call.given))
-            self._calls[made] = number = self._calls.get(made, 0) + 1
+            made = call.kind + (call.hashed or call_hash(call.made))
+            calls[made] = number = calls.get(made, 0) + 1
             call.named = f"{made}.{number}|"
         self._unnamed.clear()
 
@@ -118,7 +138,7 @@ class NodeJournal:
         step, row = self.step_of(iteration), of_step(outcome)
         then = self.run.find(step + STEP)
         if then is None:
-            await self.run.keep_step(step, row)
+            await self.run.keep_step(step, row, step_chars(outcome))
             return outcome
         if other := differences(then, row):
             await self.diverged(
@@ -146,16 +166,15 @@ class NodeJournal:
 class Request:
     """One request to a model, to a tool or to a retriever: what came of it, and keeping what comes of it."""
 
+    replayed = False
+    """Whether it was answered from the journal."""
+    _cache_as: str | None = None
+
     def __init__(self, node: NodeJournal, iteration: int, key: str, call: CallJournal | None = None) -> None:
         """`call` is the sub-call that it is to answer, if any; the key goes on from its path. For that another run's
         reply will do too, where the user wants that.
         """
-        self._caches = call is not None and node.run.settings.cache_sub_calls
-        self._node, self._run, self._iteration = node, node.run, iteration
-        self._call, self._end = call, key
-        self._cache_as: str | None = None
-        self.replayed = False
-        """Whether it was answered from the journal."""
+        self._node, self._run, self._iteration, self._call, self._end = node, node.run, iteration, call, key
 
     @property
     def _key(self) -> str:
@@ -167,10 +186,10 @@ class Request:
         `messages` are what is sent, where another run may have sent the same. Raises RecordedFailureError where there
         was none, and JournalError.
         """
-        row = await self._find()
+        row = await self._find() if self._run.resumed else None
         if row is not None:
             return to_completion(row, replayed=True)
-        if messages is None or not self._caches:
+        if messages is None or self._call is None or not self._run.settings.cache_sub_calls:
             return None
         self._cache_as = self._run.cache_key([text for each in messages for text in message_texts(each)])
         row = await self._run.find_cached(self._cache_as)
@@ -185,16 +204,19 @@ class Request:
         cache_as = self._cache_as
         if cache_as is not None and unfinished(completion):
             cache_as = None
+        row, chars = of_completion(completion), completion_chars(completion)
+        if (beside := self._beside()) is not None:
+            row |= beside
+            chars = None if chars is None else chars + sum([len(text) for text in beside.values() if text])
         try:
-            row = of_completion(completion) | self._beside()
-            await self._run.keep(self._key, row, cache_as=cache_as, alone=self._call is None)
+            await self._run.keep(self._key, row, chars=chars, cache_as=cache_as, alone=self._call is None)
         except JournalError as error:
             error.unkept = completion
             raise
 
     async def value(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """The JSON value that came before, or that `work` returns, which is kept. Raises what `work` raises."""
-        row = await self._find()
+        row = await self._find() if self._run.resumed else None
         if row is not None:
             return row["value"]
         try:
@@ -210,13 +232,12 @@ class Request:
         row = {"failure": error_words(error), "too_long": is_overflow(error)}
         self._run.keep_with_step(self._node.step_of(self._iteration), self._key, row)
 
-    def _beside(self) -> Row:
+    def _beside(self) -> dict[str, str | None] | None:
         """What is kept beside a reply."""
-        return {}
+        return None
 
     async def _find(self) -> Row | None:
-        if not self._run.resumed:
-            return None
+        """In a run that is gone on with."""
         row = self._run.find(self._key)
         if row is None:
             if self._node.knows(self._iteration):
@@ -250,7 +271,7 @@ class RootRequest(Request):
             parent = self._node.path[: self._node.path.rindex("|", 0, -1) + 1]
             self._run.keep_with_step(parent, self._key, {"failure": error_words(error), "too_long": is_overflow(error)})
 
-    def _beside(self) -> Row:
+    def _beside(self) -> dict[str, str | None]:
         return {"shown": self._shown, "opening": self._opening}
 
     async def _find(self) -> Row | None:
@@ -265,19 +286,22 @@ class RootRequest(Request):
 class CallJournal:
     """One call of the code, with the requests that it comes to: one, or more where the first has no whole reply."""
 
-    __slots__ = ("_node", "_requests", "_tools", "given", "hashed", "iteration", "kind", "named")
+    is_long = False
+    """Whether to hash it may take a while: then `hash_long` comes before all that needs its path."""
+    hashed: str | None = None
+    """The hash of what a long one was given."""
+    named: str | None = None
+    """Its path, once that was asked for."""
+    _requests = 0
+    _tools: dict[str, int] | None = None
 
-    def __init__(
-        self, node: NodeJournal, iteration: int, kind: str, given: dict[str, Any], hashed: str | None = None
-    ) -> None:
-        """`kind` is what the paths of all calls of its function begin with, and `hashed` is of what it was given."""
-        self.iteration = iteration
-        self.kind, self.given, self.hashed = kind, given, hashed
-        self.named: str | None = None
-        """Its path, once that was asked for."""
-        self._node = node
-        self._requests = 0
-        self._tools: dict[str, int] | None = None
+    def __init__(self, node: NodeJournal, iteration: int, kind: str, made: Call) -> None:
+        """`kind` is what the paths of all calls of its function begin with."""
+        self._node, self.iteration, self.kind, self.made = node, iteration, kind, made
+
+    async def hash_long(self) -> None:
+        self.hashed = await off_loop(text_chars(self.made), call_hash, self.made)
+        self._node.name_later(self)
 
     @property
     def path(self) -> str:
@@ -287,10 +311,15 @@ class CallJournal:
         return self.named
 
     @property
+    def is_resumed(self) -> bool:
+        """Whether the run was begun before, so that something may be known of the call."""
+        return self._node.run.resumed
+
+    @property
     def refused(self) -> Row | None:
         """How it was refused, where it came to nothing else."""
         run = self._node.run
-        return run.find(self.path + REFUSED) if run.resumed and not run.has_below(self.path) else None
+        return None if run.has_below(self.path) else run.find(self.path + REFUSED)
 
     def refuse(self, row: Row) -> None:
         """It was answered by a refusal, which is kept with the end of the step."""
@@ -303,7 +332,10 @@ class CallJournal:
 
     async def part(self, call: Call) -> CallJournal:
         """For a sub-call that the host makes to answer it."""
-        return await self._node.call_below(self.path, self.iteration, call)
+        part = self._node.call_below(self.path, self.iteration, call)
+        if part.is_long:
+            await part.hash_long()
+        return part
 
     def tool(self, name: str, arguments: Any) -> Request:
         """For a tool that the sub-LM calls while it answers."""

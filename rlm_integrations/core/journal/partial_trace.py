@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.journal.claims import ABOUT, END
 from rlm_integrations.core.journal.reading import KeptRow
-from rlm_integrations.core.journal.rows import Row, to_step
-from rlm_integrations.core.journal.run_journal import ABOUT, END, REFUSED, STEP
+from rlm_integrations.core.journal.rows import Row, to_step, trace_json
+from rlm_integrations.core.journal.run_journal import REFUSED, STEP
 from rlm_integrations.core.language_model import ToolCall
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.code_calls import code_of
@@ -60,7 +61,7 @@ def trace_of(rows: Iterable[KeptRow], *, contents: bool) -> RLMTrace:
 
 
 def _whole(end: Row) -> RLMTrace:
-    trace = RLMTrace.model_validate_json(end["trace"])
+    trace = RLMTrace.model_validate_json(trace_json(end))
     trace.answer = str(end["action"]["text"])  # which stands there once
     return trace
 

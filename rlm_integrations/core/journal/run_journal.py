@@ -6,36 +6,36 @@ import asyncio
 import contextlib
 import itertools
 import re
-import secrets
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.journal.claims import SECRET_BYTES, CallIdentity, Claim, claim, release
+from rlm_integrations.core.journal.claiming import Claiming, Find
+from rlm_integrations.core.journal.claims import ABOUT, END, Claim, release
 from rlm_integrations.core.journal.file import entry_ids
 from rlm_integrations.core.journal.fingerprints import text_hash
 from rlm_integrations.core.journal.retention import sweep
-from rlm_integrations.core.journal.rows import Row, encoded, packed, unpacked
+from rlm_integrations.core.journal.rows import Row, encoded, entry_values, length_up_to, packed, unpacked
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.journal.store import Store
-from rlm_integrations.core.journal.stores import give_back, take
+from rlm_integrations.core.journal.stores import give_back
+from rlm_integrations.core.journal.together import Together
 from rlm_integrations.core.journal.told import Told
-from rlm_integrations.core.journal.writing import EntryRow
+from rlm_integrations.core.journal.writing import SHORT_CHARS, Job
 from rlm_integrations.core.trace.run_errors import JournalError
 
 T = TypeVar("T")
+_Entry = tuple[int, str, Row]
+"""Its id, the key and what is kept."""
 
 _BAR = re.compile(r"\|")
 
-END = "end"
-"""The key of what a run ended with."""
-ABOUT = "about"
-"""That of what it is about, for whoever looks into the file."""
 STEP, REFUSED = "step", "refused"
 
 
@@ -58,48 +58,32 @@ class RunJournal:
         """Whether something of the run was there."""
         self._below = _prefixes(key for key in claimed.rows if not key.endswith(f"|{REFUSED}"))
         self._stepped = {key[: -len(STEP)] for key in claimed.rows if key.endswith(f"|{STEP}")}
-        self._waiting: list[tuple[str, Row]] = []
+        self._with_step: list[tuple[str, Row]] = []
         """Failures of steps that go on: by key."""
         self._cached: Counter[str] = Counter()
         self._entry_ids = itertools.count(max(claimed.last_entry, entry_ids(self._run)[0]) + 1)
-        self._turn: list[tuple[list[EntryRow], Told[None]]] | None = None
-        """What came in this turn of the loop after the first; None where nothing did yet."""
+        self._turn: Together | None = None
+        """What came in this turn of the loop; None where nothing did yet."""
+        self._crowded = False
+        """Whether several came in the turn before that: then the first waits for others too, else it is kept itself."""
         self._failure: JournalError | None = None
-        self._released = False
+        self._let_go = self._released = False
+        self._ending: asyncio.Future[bool] | None = None
+        """What keeps its end, in a thread."""
         self.has_ended = END in claimed.rows
 
     @classmethod
-    async def begin(cls, settings: Journal, call: CallIdentity, sub_llm: str) -> RunJournal:
+    async def begin(cls, settings: Journal, find: Find, sub_llm: str, threads: RunThreads) -> RunJournal:
         """Go on with the run that the call is, or begin it. `release` it in any case.
 
-        Raises InvalidArgumentError where the file cannot be a journal, or cannot be written; and for a `run_id` that is
-        another run's, or of one that is going on.
+        `find` is called in a thread. Raises what it raises, and InvalidArgumentError where the file cannot be a journal
+        or cannot be written, and for a `run_id` that is another run's, or of one that is going on.
         """
-        store = await _taken(settings)
-        secret = secrets.token_bytes(SECRET_BYTES)
-        made: list[Claim] = []
-
-        def work(file: sqlite3.Connection) -> None:
-            made.append(claim(file, store, call, secret, afresh=not settings.contents))
-
-        def undo(file: sqlite3.Connection) -> None:
-            for each in made:  # it may be made although nobody waits for it any more
-                release(file, store, each.id, ended=END in each.rows)
-
         try:
-            await store.do(work)
-        except BaseException as error:
-            store.do_later(undo)
-            give_back(store)
-            if isinstance(error, sqlite3.Error):
-                raise InvalidArgumentError(str(_unwritable(store.path, error))) from error
-            raise
-        return cls(settings, store, made[0], sub_llm)
-
-    def describe(self, row: Row) -> None:
-        """Keep what the run is about, once. Nothing waits for it."""
-        if ABOUT not in self._found:
-            self._write_soon([self._entry(ABOUT, row)])
+            store, claimed = await Claiming(settings, find).claimed(threads)
+        except sqlite3.Error as error:
+            raise InvalidArgumentError(str(_unwritable(settings.file, error))) from error
+        return cls(settings, store, claimed, sub_llm)
 
     def seed(self, of: str) -> str:
         """What chance in the run comes from. Nobody who does not read the file can know it."""
@@ -117,39 +101,69 @@ class RunJournal:
         """Whether the end of the step was kept whose keys begin with that: what it asked for then is known."""
         return prefix in self._stepped
 
-    async def keep(self, key: str, row: Row, *, cache_as: str | None = None, alone: bool = False) -> None:
+    async def keep(
+        self, key: str, row: Row, *, chars: int | None = None, cache_as: str | None = None, alone: bool = False
+    ) -> None:
         """It is in the file when this returns, together with what else comes in this turn of the loop, where it does
-        not come `alone`. Raises JournalError.
+        not come `alone`. `chars` is how long its texts are, about, where that is known. Raises JournalError.
         """
-        await self._write([self._entry(key, row)], alone=alone)
+        if chars is None:
+            chars = length_up_to(SHORT_CHARS, row)
+        await self._write([self._entry(key, row)], chars, alone)
         if cache_as is not None:
             kept = packed(encoded(row))
             insert = "INSERT OR IGNORE INTO cache VALUES (?, ?, ?)"
-            self._store.do_later(lambda file: file.execute(insert, (cache_as, kept, time.time())))
+            self._store.ask(Job(work=lambda file: file.execute(insert, (cache_as, kept, time.time()))))
 
     def keep_with_step(self, step: str, key: str, row: Row) -> None:
         """Once the end of the step is kept whose keys begin with `step`: a kill before that forgets it."""
-        if self.is_stepped(step):
-            self._write_soon([self._entry(key, row)])
-        else:
-            self._waiting.append((key, row))
+        if not self.is_stepped(step):
+            self._with_step.append((key, row))
+            return
+        with contextlib.suppress(sqlite3.Error):  # nobody waits for it: the next one hears of that who writes
+            job = Job(self._values([self._entry(key, row)]))
+            if not self._store.attempt(job):
+                self._store.ask(job)
 
-    async def keep_step(self, step: str, row: Row) -> None:
+    async def keep_step(self, step: str, row: Row, chars: int) -> None:
         """The end of a step, with the failures in it and in the children below it. Raises JournalError."""
-        rows = [self._entry(step + STEP, row)]
-        if self._waiting:
-            rows += [self._entry(*waiting) for waiting in self._waiting if waiting[0].startswith(step)]
-            self._waiting = [waiting for waiting in self._waiting if not waiting[0].startswith(step)]
+        entries = [self._entry(step + STEP, row)]
+        if self._with_step:
+            its = [kept for kept in self._with_step if kept[0].startswith(step)]
+            self._with_step = [kept for kept in self._with_step if not kept[0].startswith(step)]
+            entries += [self._entry(*kept) for kept in its]
+            chars += sum(length_up_to(SHORT_CHARS, failure) for _, failure in its)
         self._stepped.add(step)
-        await self._write(rows, alone=True)
+        await self._write(entries, chars, alone=True)
 
-    async def keep_end(self, row: Row) -> None:
-        """What the run came to: an equal call is answered by it. Raises JournalError."""
+    async def keep_end(self, make: Callable[[], bytes], threads: RunThreads) -> None:
+        """What the run came to, by which an equal call is answered. `make` gives its JSON, in a thread.
+
+        Raises JournalError, and what `make` raises.
+        """
         if self.has_ended:  # and was gone through again, for checks that may be others now
             self.has_ended = False
             await self.forget([END])
-        await self._write([self._entry(END, row)], by_thread=True)  # its REPL ends meanwhile, and it may be long
+        self._check()
+        told: Told[None] = Told()
+        try:
+            self._ending = asyncio.ensure_future(threads.run(self._end_with, make, told))
+            if not await asyncio.shield(self._ending):
+                await told
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
         self.has_ended = True
+
+    def _end_with(self, make: Callable[[], bytes], told: Told[None]) -> bool:
+        """In a thread: whether all is done, else who waits is told."""
+        values = entry_values(next(self._entry_ids), self._run, END, make(), contents=self.settings.contents)
+        job = Job(values, told)
+        if not self.settings.has_bounds:  # else others go with it
+            job.work, job.done = lambda file: release(file, self._run, ended=True), self._is_let_go
+        if len(values[3]) <= SHORT_CHARS and self._store.attempt(job):
+            return True
+        self._store.ask(job)
+        return False
 
     async def forget(self, keys: list[str]) -> None:
         def work(file: sqlite3.Connection) -> None:
@@ -182,84 +196,122 @@ class RunJournal:
         """The run has ended: the next who makes the call may have it. What is over its bounds is deleted."""
         if self._released:
             return
-        self._turn_over()
+        self._turn_to_thread()
         try:
+            if self._ending is not None:  # where that was cancelled: nobody may have the run before it is over
+                await asyncio.wait([self._ending])
+            job = self._letting_go()
             with contextlib.suppress(sqlite3.Error):  # what was lost was told; who has a dead owner is free
-                if self.settings.has_bounds or not self._store.do_now(self._let_go):
-                    await self._store.do(self._let_go)
+                if job is not None and (self.settings.has_bounds or not self._store.attempt(job)):
+                    job.told = told = Told[None]()
+                    self._store.ask(job)
+                    await told
         finally:
             self._give_back()
 
     def release_later(self) -> None:
         """The same, where the loop is closed over the run and nothing can be awaited."""
-        if not self._released:
-            for rows, _ in self._turn or ():
-                self._store.write(rows)
-            self._store.do_later(self._let_go)
-            self._give_back()
+        if self._released:
+            return
+        self._turn_to_thread()
+        job = self._letting_go()
+        if job is not None and (self._ending is None or self._ending.done()):  # else that lets go of it
+            self._store.ask(job)
+        self._give_back()
 
-    def _let_go(self, file: sqlite3.Connection) -> None:
-        release(file, self._store, self._run, ended=self.has_ended)
+    def _letting_go(self) -> Job | None:
+        """None where that was done."""
+        return None if self._let_go else Job(work=self._let_go_in, done=self._is_let_go)
+
+    def _let_go_in(self, file: sqlite3.Connection) -> None:
+        release(file, self._run, ended=self.has_ended)
         if self.settings.has_bounds:
             sweep(file, self._store, self.settings)
+
+    def _is_let_go(self) -> None:
+        self._let_go = True
+        self._store.live.discard(self._run)
 
     def _give_back(self) -> None:
         if not self._released:
             self._released = True
             give_back(self._store)
 
-    async def _write(self, rows: list[EntryRow], *, alone: bool = False, by_thread: bool = False) -> None:
-        if self._failure is not None:
-            raise JournalError(str(self._failure))
+    async def _write(self, entries: list[_Entry], chars: int, alone: bool) -> None:
+        self._check()
+        told: Told[None] | None = None
+        at_once = alone or (self._turn is None and not self._crowded)
         try:
-            told: Told[None] = Told()
-            if by_thread:
-                self._store.write(rows, told)
-            elif alone or self._turn is None:
-                if not alone:
-                    self._turn = []
-                    told.get_loop().call_soon(self._turn_over)
-                if self._store.write_now(rows):
-                    return
-                self._store.write(rows, told)
-            else:
-                self._turn.append((rows, told))
-            await told
+            if chars > SHORT_CHARS:
+                told = Told()
+                self._store.ask(Job((), told, make=partial(self._values, entries)))
+                return await told
+            values = self._values(entries)
+            if not alone:
+                turn = self._in_turn()
+                turn.came += 1
+                if not at_once:
+                    told = turn.add(values, chars)
+            if at_once:
+                job = Job(values)
+                if not self._store.attempt(job):
+                    job.told = told = Told()
+                    self._store.ask(job)
+            if told is not None:
+                await told
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def _write_soon(self, rows: list[EntryRow]) -> None:
-        """Nobody waits for it, nor hears that it failed: the next one does who writes."""
-        with contextlib.suppress(sqlite3.Error):
-            if not self._store.write_now(rows):
-                self._store.write(rows)
+    def _in_turn(self) -> Together:
+        """What comes in this turn of the loop."""
+        if self._turn is None:
+            loop = asyncio.get_running_loop()
+            self._turn = Together(loop)
+            loop.call_soon(self._turn_over)
+        return self._turn
 
     def _turn_over(self) -> None:
-        """Keep together what came in one turn of the loop, after the first of it."""
+        """Keep together what waits of one turn of the loop."""
         turn, self._turn = self._turn, None
-        if not turn:
+        if turn is None:
             return
-        error: sqlite3.Error | None = None
-        written = False
+        self._crowded = turn.came > 1
+        if not turn.values:
+            return
+        job = Job(turn.values)
         try:
-            written = self._store.write_now([row for rows, _ in turn for row in rows])
-        except sqlite3.Error as problem:
-            error = problem
-        for rows, told in turn:
-            # Each goes on in a turn of its own, so that one that waits for another one in it is no deadlock.
-            if error is not None:
-                told.get_loop().call_soon(told.fail, error)
-            elif written:
-                told.get_loop().call_soon(told.tell, None)
-            else:
-                self._store.write(rows, told)
+            written = turn.is_short and self._store.attempt(job)
+        except sqlite3.Error as error:
+            turn.fail(error)
+            return
+        if written:
+            turn.tell()
+        else:
+            job.told = turn
+            self._store.ask(job)
 
-    def _entry(self, key: str, row: Row) -> EntryRow:
-        return next(self._entry_ids), self._run, key, row, self.settings.contents
+    def _turn_to_thread(self) -> None:
+        """The same amid a turn."""
+        turn, self._turn = self._turn, None
+        if turn is not None and turn.values:
+            self._store.ask(Job(turn.values, turn))
 
-    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _entry(self, key: str, row: Row) -> _Entry:
+        return next(self._entry_ids), key, row
+
+    def _values(self, entries: Sequence[_Entry]) -> list[Any]:
+        """Those that the file has of them."""
+        values: list[Any] = []
+        for entry, key, row in entries:
+            values += entry_values(entry, self._run, key, encoded(row), contents=self.settings.contents)
+        return values
+
+    def _check(self) -> None:
         if self._failure is not None:
             raise JournalError(str(self._failure))
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._check()
         try:
             return await self._store.do(work)
         except sqlite3.Error as error:
@@ -272,21 +324,6 @@ class RunJournal:
 
 def _prefixes(keys: Iterable[str]) -> set[str]:
     return {key[: bar.end()] for key in keys for bar in _BAR.finditer(key)}
-
-
-async def _taken(settings: Journal) -> Store:
-    """In a thread, for it asks the file system. Give it back."""
-    taking = asyncio.ensure_future(in_thread(lambda: take(settings.file)))
-    try:
-        return await asyncio.shield(taking)
-    except asyncio.CancelledError:
-        taking.add_done_callback(_given_back)
-        raise
-
-
-def _given_back(taken: asyncio.Future[Store]) -> None:
-    if not taken.cancelled() and taken.exception() is None:
-        give_back(taken.result())
 
 
 def _unwritable(path: str, error: sqlite3.Error) -> JournalError:

@@ -10,14 +10,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.file import file_id, hash_seed, open_file
 from rlm_integrations.core.journal.owners import Owners
 from rlm_integrations.core.journal.told import Told
 from rlm_integrations.core.journal.writer import Writer
-from rlm_integrations.core.journal.writing import EntryRow, Job, are_short, hand_over
+from rlm_integrations.core.journal.writing import Job, hand_over, make_all
 
 T = TypeVar("T")
 
@@ -76,26 +76,15 @@ class Store:
         where it cannot be written, and what `work` raises before it changes anything.
         """
         told: Told[T] = Told()
-        self._ask(Job((), told, work))
+        self.ask(Job((), told, work))
         return await told
 
-    def write_now(self, rows: Sequence[EntryRow]) -> bool:
-        """Keep the entries before this returns, on the caller's loop.
+    def attempt(self, job: Job) -> bool:
+        """Do it before this returns, in the caller's thread. Who waits for it is told nothing.
 
-        False, with nothing written, where that may take more than a fraction of a millisecond: then `write` them.
-        Raises sqlite3.Error where the file cannot be written.
+        False, with nothing done, where somebody else would have to be waited for: then `ask` for it. Raises
+        sqlite3.Error where the file cannot be written.
         """
-        return are_short(rows) and self._attempt(Job(rows))
-
-    def do_now(self, work: Callable[[sqlite3.Connection], Any]) -> bool:
-        """The same for other work of some microseconds, within a transaction: else have it done by `do`."""
-        return self._attempt(Job((), None, work))
-
-    def _ask(self, job: Job) -> None:
-        self._undone.append(job)
-        self._jobs.put(job)
-
-    def _attempt(self, job: Job) -> bool:
         if self._undone or not self._at_work.acquire(blocking=False):
             return False
         try:
@@ -103,20 +92,17 @@ class Store:
             if writer is None or not writer.attempt(job):
                 return False
             if writer.log_is_long:
-                self._ask(Job(()))
+                self.ask(Job())
             return True
         finally:
             self._at_work.release()
 
-    def write(self, rows: Sequence[EntryRow], told: Told[None] | None = None) -> None:
-        """Keep the entries, together with those of whoever else writes now. Who waits is told when they are in the
-        file, or with what error they are not.
+    def ask(self, job: Job) -> None:
+        """Have the thread do it, together with what others ask for. Who waits is told when it is in the file, or with
+        what error it is not.
         """
-        self._ask(Job(rows, told))
-
-    def do_later(self, work: Callable[[sqlite3.Connection], Any]) -> None:
-        """The same, for one who cannot wait: whether it was done is not told."""
-        self._ask(Job((), None, work))
+        self._undone.append(job)
+        self._jobs.put(job)
 
     def close(self) -> None:
         """Once all is done that was asked for."""
@@ -167,15 +153,16 @@ class Store:
         self._at_work.release()
 
     def _perform(self, jobs: Sequence[Job]) -> None:
+        made = make_all(jobs)
         with self._at_work:
             try:
                 if self._writer is None:
                     self._writer = Writer(open_file(self.path))
             except BaseException as error:
-                for job in jobs:
+                for job in made:
                     job.error = error
             else:
-                self._writer.perform(jobs)
+                self._writer.perform(made)
         for _ in jobs:
             self._undone.popleft()
         hand_over(jobs)

@@ -17,17 +17,17 @@ class Told(Generic[T]):
     of the futures of others, as far as a task does that awaits one.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_context", "_done", "_error", "_go_on", "_loop", "_result")
+    # What most have is the class's: to set it costs as much as a third of all else.
+    _asyncio_future_blocking = False
+    _done = False
+    _go_on: Callable[[Told[T]], object] | None = None
+    _context: Context | None = None
+    _error: BaseException | None = None
+    _result: Any = None
 
     def __init__(self) -> None:
         """Call it in a coroutine."""
-        self._asyncio_future_blocking = False
         self._loop = asyncio.get_running_loop()
-        self._go_on: Callable[[Told[T]], object] | None = None
-        self._context: Context | None = None
-        self._done = False
-        self._error: BaseException | None = None
-        self._result: Any = None
 
     def tell(self, result: T) -> None:
         """Nobody waits any more where it was cancelled."""

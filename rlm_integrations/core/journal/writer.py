@@ -76,6 +76,8 @@ class Writer:
 
     def perform(self, jobs: Sequence[Job]) -> None:
         """All of them, in one transaction, after whoever writes now. Each has then its result or its error."""
+        if not jobs:
+            return
         self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         try:
             self._pages += _COMMIT_PAGES * len(jobs) + in_transaction(self._connection, jobs) // _PAGE_BYTES

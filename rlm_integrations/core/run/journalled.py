@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
+from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.question import Question
-from rlm_integrations.core.journal.claims import CallIdentity
+from rlm_integrations.core.journal.claims import END, CallIdentity
 from rlm_integrations.core.journal.documents import from_kept, to_kept
 from rlm_integrations.core.journal.fingerprints import corpus_hash, question_hash, text_hash, value_hash
 from rlm_integrations.core.journal.node_journal import NodeJournal
-from rlm_integrations.core.journal.run_journal import END, RunJournal
+from rlm_integrations.core.journal.rows import Row, trace_json, with_json
+from rlm_integrations.core.journal.run_journal import RunJournal
 from rlm_integrations.core.journal.samples import current_sample
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import LanguageModel
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import Finish
+from rlm_integrations.core.run.opening import read_context
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.records import RLMTrace
@@ -38,19 +40,28 @@ class Ended:
 
 
 async def begin(
-    settings: Journal, plan: RunPlan, question: Question, corpus: Corpus, run_id: str | None, attempt: int, say: Say
-) -> NodeJournal:
-    """The journal of the run that the call is. Raises InvalidArgumentError."""
-    call = CallIdentity(_parts(plan, question, corpus), run_id, attempt, current_sample())
-    run = await RunJournal.begin(settings, call, model_words(plan.sub))
-    run.describe(
-        {
-            "question": without_lone_surrogates(question.text),
-            "context": corpus_line(corpus),
-            "limits": plan.limits.model_dump(mode="json"),
-        }
-    )
-    return NodeJournal(run, say)
+    settings: Journal,
+    plan: RunPlan,
+    question: Question,
+    context: object,
+    run_id: str | None,
+    attempt: int,
+    say: Say,
+    threads: RunThreads,
+) -> tuple[NodeJournal, Corpus]:
+    """The journal of the run that the call is, and the corpus that it is over. Raises InvalidArgumentError."""
+    read: list[Corpus] = []
+
+    def find() -> tuple[CallIdentity, Row]:
+        corpus = read_context(context)
+        read.append(corpus)
+        call = CallIdentity(_parts(plan, question, corpus), run_id, attempt, current_sample())
+        asked = without_lone_surrogates(question.text)
+        limits = plan.limits.model_dump(mode="json")
+        return call, {"question": asked, "context": corpus_line(corpus), "limits": limits}
+
+    run = await RunJournal.begin(settings, find, model_words(plan.sub), threads)
+    return NodeJournal(run, say), read[0]
 
 
 def with_its_fences(plan: RunPlan, journal: NodeJournal) -> RunPlan:
@@ -92,7 +103,7 @@ def ended_before(journal: NodeJournal, plan: RunPlan) -> Ended | None:
         return None
     if plan.answer_type.misfit(action.text, action.is_json) is not None:  # its rules may be others now, too
         return None
-    trace = RLMTrace.model_validate_json(row["trace"])
+    trace = RLMTrace.model_validate_json(trace_json(row))
     _mark_replayed(trace)
     return Ended(action, trace, tuple(from_kept(row["retrieved"])))
 
@@ -113,11 +124,7 @@ def _mark_replayed(trace: RLMTrace) -> None:
                 host_call.replayed = True
 
 
-def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[Document], limits: RLMLimits) -> dict[str, Any]:
-    """All that an equal call is to be answered with. May take a while."""
-    return {
-        "action": action._asdict(),
-        "limits": limits.model_dump(mode="json"),
-        "trace": trace.model_dump_json(),
-        "retrieved": to_kept(retrieved),
-    }
+def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[Document], limits: RLMLimits) -> bytes:
+    """The JSON of all that an equal call is to be answered with. May take a while."""
+    row = {"action": action._asdict(), "limits": limits.model_dump(mode="json"), "retrieved": to_kept(retrieved)}
+    return with_json(row, "trace", trace.model_dump_json())

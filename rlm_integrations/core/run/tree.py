@@ -24,7 +24,6 @@ from rlm_integrations.core.loop.unresolved import unresolved_warning
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.heartbeat import Heartbeat
 from rlm_integrations.core.run.node import Node
-from rlm_integrations.core.run.opening import read_off_loop
 from rlm_integrations.core.run.plan import LONG_TEXT_CHARS, RunPlan
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn, Turns
@@ -48,9 +47,6 @@ from rlm_integrations.core.wording import error_words
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import NodeJournal
     from rlm_integrations.core.run.journalled import Ended
-
-_QUICK_CALLS = 100
-"""Of a run with more, the trace is written in a thread."""
 
 
 class RunTree:
@@ -178,9 +174,8 @@ class RunTree:
             self._answer = result  # the journal may not take it
             came_to = {"stop_reason": result.stop_reason, "seconds": self._account.seconds()}
             trace = result.trace.model_copy(update=came_to)  # the event that says so comes when this is kept
-            work = partial(end_row, action, trace, self._node.retrieved, self._plan.limits)
-            row = await self._threads.run(work) if result.trace.sub_call_count > _QUICK_CALLS else work()
-            await self._journal.run.keep_end(row)
+            make = partial(end_row, action, trace, self._node.retrieved, self._plan.limits)
+            await self._journal.run.keep_end(make, self._threads)
         return result
 
     async def _begin_journal(self, settings: Journal) -> Ended | None:
@@ -190,8 +185,8 @@ class RunTree:
         """
         from rlm_integrations.core.run.journalled import begin, ended_before, with_its_fences  # as above
 
-        corpus = self._context = await read_off_loop(self._context, self._threads)
-        journal = await begin(settings, self._plan, self._asked, corpus, self._run_id, self._attempt, self._say)
+        call = self._plan, self._asked, self._context, self._run_id, self._attempt
+        journal, self._context = await begin(settings, *call, self._say, self._threads)
         self._journal, plan = journal, with_its_fences(self._plan, journal)
         self._shared = self._shared._replace(plan=plan)
         self._node = self._root_node(self._shared)

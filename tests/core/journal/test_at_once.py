@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import Journal, JournalError, RLMEngine
+from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.journal.claims import CallIdentity
 from rlm_integrations.core.journal.file import open_file
 from rlm_integrations.core.journal.run_journal import RunJournal
@@ -30,7 +32,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def run(path: Path) -> AsyncIterator[RunJournal]:
-    begun = await RunJournal.begin(Journal(path), CallIdentity({"question": "?", "context": "a"}), "sub")
+    call = CallIdentity({"question": "?", "context": "a"})
+    begun = await RunJournal.begin(Journal(path), lambda: (call, {"question": "?"}), "sub", RunThreads())
     yield begun
     await begun.release()
 
@@ -46,7 +49,7 @@ def other(path: Path) -> Iterator[sqlite3.Connection]:
 def keys(path: Path) -> list[str]:
     connection = sqlite3.connect(path)
     try:
-        return [key for (key,) in connection.execute("SELECT key FROM entries ORDER BY id")]
+        return [key for (key,) in connection.execute("SELECT key FROM entries WHERE key != 'about' ORDER BY id")]
     finally:
         connection.close()
 
@@ -99,6 +102,32 @@ async def test_who_has_the_file_locked_holds_up_no_loop(
     assert keys(path) == [str(n) for n in range(rows)]
 
 
+async def test_nobody_has_a_run_before_an_end_is_kept_whose_waiting_was_cancelled(run: RunJournal, path: Path) -> None:
+    """Else two would write into it."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def make() -> bytes:
+        begun.set()
+        assert go_on.wait(30)
+        return b"{}"
+
+    ending = asyncio.create_task(run.keep_end(make, RunThreads()))
+    await asyncio.to_thread(begun.wait, 30)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    releasing = asyncio.create_task(run.release())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not releasing.done()
+    go_on.set()
+    await releasing
+    assert keys(path) == ["end"]
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT ended, owner FROM runs").fetchall() == [(1, None)]
+    connection.close()
+
+
 async def test_a_run_ends_while_another_has_the_file_locked(run: RunJournal, other: sqlite3.Connection) -> None:
     other.execute("BEGIN IMMEDIATE")
     releasing = asyncio.create_task(run.release())
@@ -145,7 +174,7 @@ def test_a_slow_disk_is_left_to_the_thread_the_longer_the_more_often_it_is_slow(
 
     def attempt(takes: float) -> bool:
         disk.takes = takes
-        return writer.attempt(Job([(next(entries), 1, "a", {"text": "x"}, True)]))
+        return writer.attempt(Job((next(entries), 1, "a", b"{}", 2)))
 
     def rest() -> float:
         """How long nothing is written at once."""

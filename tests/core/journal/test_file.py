@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 
 from rlm_integrations import InvalidArgumentError, Journal, JournalError, Message, RLMEngine
+from rlm_integrations.core.journal.partial_trace import trace_of
+from rlm_integrations.core.journal.reading import JournalReader
+from rlm_integrations.core.journal.rows import encoded, packed, unpacked
 from rlm_integrations.testing import ScriptedModel
 
 ASK = "```repl\nanswer['content'] = llm_query('x')\nanswer['ready'] = True\n```"
@@ -291,6 +294,40 @@ async def test_a_file_that_breaks_amid_a_run_keeps_the_result(path: Path) -> Non
     (iteration,) = raised.value.result.trace.iterations
     assert iteration.execution is not None
     assert [call.reply for call in iteration.execution.sub_calls] == [f"{SECRET} 1"]
+
+
+async def test_an_end_that_is_not_taken_leaves_the_run_to_whoever_makes_the_call_again(path: Path) -> None:
+    def break_it(event: object) -> None:
+        if type(event).__name__ == "CodeEnded":
+            rows(path, "ALTER TABLE entries RENAME TO away")
+
+    models = Models()
+    with pytest.raises(JournalError, match="journal: ") as raised:
+        await models.engine(path, on_event=break_it).arun("?")
+    assert raised.value.result is not None
+    assert raised.value.result.trace.sub_call_count == 1
+    assert rows(path, "SELECT ended, owner FROM runs") == [(0, None)]
+    rows(path, "ALTER TABLE away RENAME TO entries")
+    again = await models.engine(path).arun("?")
+    assert (again.answer, again.trace.journal) == (f"{SECRET} 1", "resumed")
+
+
+async def test_an_end_of_an_older_file_is_answered_from(path: Path) -> None:
+    """Its trace was a text within the JSON."""
+    models = Models()
+    first = await models.engine(path).arun("?")
+    (value,) = rows(path, "SELECT value FROM entries WHERE key = 'end'")[0]
+    end = unpacked(value)
+    end["trace"] = json.dumps(end["trace"])
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE entries SET value = ? WHERE key = 'end'", (packed(encoded(end)),))
+    connection.commit()
+    connection.close()
+    again = await models.engine(path).arun("?")
+    assert (again.answer, again.trace.journal, models.asked) == (first.answer, "finished", 1)
+    with JournalReader(path) as reader:
+        (run,) = reader.runs()
+        assert trace_of(reader.rows(run), contents=True).answer == first.answer
 
 
 async def test_a_run_without_contents_leaves_hashes_and_sizes(path: Path) -> None:

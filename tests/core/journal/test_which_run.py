@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import InvalidArgumentError, Journal, Message, RLMEngine, RunError, Twice
+from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.journal.claims import CallIdentity
 from rlm_integrations.core.journal.run_journal import RunJournal
 from rlm_integrations.core.session.memory import SessionMemory
@@ -107,17 +109,23 @@ async def test_nothing_goes_on_from_hashes_alone(path: Path) -> None:
         await root.engine(path).arun("?", TEXT, run_id="monday")
 
 
-async def test_a_claim_that_was_cancelled_holds_no_run(path: Path) -> None:
-    settings, call = Journal(path), CallIdentity({"question": "1", "context": "2"}, "monday")
-    first = await RunJournal.begin(settings, call, "")
+@pytest.mark.parametrize("turns", [1, 2, 20, 200])
+async def test_a_claim_that_was_cancelled_holds_no_run(path: Path, turns: int) -> None:
+    call = CallIdentity({"question": "1", "context": "2"}, "monday")
+
+    async def begin() -> RunJournal:
+        return await RunJournal.begin(Journal(path), lambda: (call, {"question": "?"}), "", RunThreads())
+
+    first = await begin()
     await first.keep("1|root", {"text": "paid for"})
     await first.release()
-    claiming = asyncio.create_task(RunJournal.begin(settings, call, ""))
-    await asyncio.sleep(0)  # it has asked for the run by now
+    claiming = asyncio.create_task(begin())
+    for _ in range(turns):
+        await asyncio.sleep(0)  # it asks for the run, or has it by now
     claiming.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await claiming
-    again = await RunJournal.begin(settings, call, "")  # and is not told that it is going on
+    with contextlib.suppress(asyncio.CancelledError):
+        await (await claiming).release()
+    again = await begin()  # and is not told that it is going on
     assert again.find("1|root") == {"text": "paid for"}
     await again.release()
 
