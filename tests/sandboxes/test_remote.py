@@ -37,25 +37,33 @@ class ThreadPool:
         self.thread.start()
         self.called: list[tuple[str, Any]] = []
         self.silent = self.killed = False
+        self._lock = threading.Lock()
 
     def submit(self, method: str, *arguments: Any) -> Future[Any]:
         self.called.append((method, arguments))
-        if self.killed:
-            raise MachineLostError("was lost")
-        if self.silent:
-            return Future()
-        return asyncio.run_coroutine_threadsafe(getattr(self.pool, method)(*arguments), self.loop)
+        with self._lock:
+            if self.killed:
+                raise MachineLostError("was lost")
+            if self.silent:
+                return Future()
+            return asyncio.run_coroutine_threadsafe(getattr(self.pool, method)(*arguments), self.loop)
 
     def end(self) -> None:
         self.killed = True
 
     def stop(self) -> None:
-        """Close what is open there."""
+        """Close what is open there, when what was asked for until now has begun: nothing is asked for any more."""
 
         async def close() -> None:
             for repl in [*self.pool._repls]:
                 await self.pool.close(repl)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
+        with self._lock:
+            self.killed = True
         asyncio.run_coroutine_threadsafe(close(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
