@@ -116,6 +116,7 @@ class NodeJournal:
         return made
 
     def name_later(self, call: CallJournal) -> None:
+        """When its path is asked for, or a little later where there are many."""
         unnamed = self._unnamed
         unnamed.append(call)
         if len(unnamed) == _MANY_CALLS:
@@ -287,7 +288,7 @@ class CallJournal:
     """One call of the code, with the requests that it comes to: one, or more where the first has no whole reply."""
 
     is_long = False
-    """Whether to hash it may take a while: then `hash_long` comes before all that needs its path."""
+    """Whether to hash it may take a while: then `hash_long` is awaited before all that needs its path."""
     hashed: str | None = None
     """The hash of what a long one was given."""
     named: str | None = None
@@ -300,6 +301,7 @@ class CallJournal:
         self._node, self.iteration, self.kind, self.made = node, iteration, kind, made
 
     async def hash_long(self) -> None:
+        """In a thread where that takes some milliseconds."""
         self.hashed = await off_loop(text_chars(self.made), call_hash, self.made)
         self._node.name_later(self)
 
