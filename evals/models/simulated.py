@@ -107,7 +107,7 @@ class Simulated:
 
 def unfenced(prompt: str) -> str:
     """The prompt without the tags of its fences, which are a chance of the process."""
-    return re.sub(r"<(/?)(documents|text|part|notes|output|check) [0-9a-f]{8}", r"<\1\2", prompt)
+    return re.sub(r"<(/?)(documents?|text|part|notes|output|check) [0-9a-f]{8}", r"<\1\2", prompt)
 
 
 def asked_in(text: str) -> tuple[str, str]:

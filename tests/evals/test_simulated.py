@@ -98,15 +98,21 @@ PRINTS = """
 import asyncio
 from evals.models.simulated import Simulated
 from evals.tasks import FAMILIES
+from rlm_integrations import RLMEngine
 from rlm_integrations.compare.reading import direct_messages
 from rlm_integrations.core.corpus.corpus import Corpus
 task = FAMILIES[3].make(20_000, 0)
 key = __import__("os").urandom(8)
 print(asyncio.run(Simulated().complete(direct_messages(task.question, Corpus.of(task.documents), key))).text)
+for family in FAMILIES[:3]:
+    task = family.make(2_000, 1)
+    print(len(RLMEngine(Simulated(slips=0.7)).run(task.question, task.documents).trace.iterations))
 """
 
 
 def test_a_reply_is_a_function_of_the_prompt_in_every_process() -> None:
+    """Of a reader, and of a root LM, whose slips are chosen by what it sees."""
+
     def reply(seed: str) -> str:
         command = [sys.executable, "-c", PRINTS]
         environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
