@@ -119,7 +119,7 @@ async def read_off_loop(context: object, threads: RunThreads) -> Corpus:
 
 
 def read_context(context: object) -> Corpus:
-    """The same; it may take a while."""
+    """The corpus that the user passed, looked through once; may take a while. Raises InvalidArgumentError."""
     corpus = Corpus.of(context)
     study(corpus)
     return corpus
