@@ -1,7 +1,8 @@
 """Nothing that others wrote keeps the host: what reads texts of documents, replies or the REPL is linear and bounded.
 
 `READERS` feeds each such function its worst shapes, and counts lines of the package that are executed and characters
-that methods of str look at. Patterns are not seen by that: each of the host is proven apart.
+that methods of str look at. Patterns are not seen by that: tests/test_patterns.py proves each of
+the host.
 
 Not repeated here: `parse_reply` (tests/core/loop/test_reply_parser.py), what `mark_citations` looks at
 (tests/llama_index/test_citation_marks.py, test_prefixes.py), `find_evidence` over one corpus
@@ -10,12 +11,8 @@ Not repeated here: `parse_reply` (tests/core/loop/test_reply_parser.py), what `m
 
 from __future__ import annotations
 
-import ast
-import importlib
 import json
-import pkgutil
 import random
-import re
 import struct
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,6 +29,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 import rlm_integrations
 from rlm_integrations import Completion, Message, RLMEngine, RLMLimits
+from rlm_integrations.compare.agreement import words_of
 from rlm_integrations.core.calls.model_calls import MAX_REPLY_CHARS
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.system_role import refuses_system_messages
@@ -48,10 +46,12 @@ from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.happenings import CodeRan
 from rlm_integrations.core.loop.observation import StepContext, observe
 from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.run.direct_evidence import proven
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.anchors import AnchorIndex
 from rlm_integrations.core.trace.call_records import HostFunctionCall, ModelCall
 from rlm_integrations.core.trace.citations import Citation, that_fit
+from rlm_integrations.core.trace.data_flow import DataFlow
 from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.heads import found_lines_in, heads_in
 from rlm_integrations.core.trace.own_text import OwnTextFinder
@@ -69,6 +69,7 @@ from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
 from rlm_integrations.llama_index.overlaps import overlap_of_neighbours, overlaps_by_text
 from rlm_integrations.llama_index.response import bounded
 from rlm_integrations.openai.reply import completion_of
+from rlm_integrations.openai.streaming import Folded
 from rlm_integrations.repl.bounded_repr import bounded_repr
 from rlm_integrations.sandboxes.channel.inbound import Messages, ProtocolError, read_inbound
 from rlm_integrations.sandboxes.channel.long_texts import ReceivedTexts
@@ -141,6 +142,12 @@ class Counted(str):
         """Of a search, given what to search for, where to begin and where to end."""
         start, end = (*arguments[1:], *(0, len(self))[len(arguments) - 1 :])
         return min(start, len(self)), min(end, len(self))
+
+    def __add__(self, other: str) -> Counted:
+        return self._copied(super().__add__(other))
+
+    def __radd__(self, other: str) -> Counted:
+        return self._copied(other + str(self))
 
     def __getitem__(self, key: Any) -> Counted:
         return self._copied(super().__getitem__(key))
@@ -260,6 +267,15 @@ def refuse_page(page: str) -> None:
         completion_of(page, "http://localhost")
 
 
+def fold(text: str) -> None:
+    """The arguments of one call, as a server streams them."""
+    folded = Folded()
+    for start in range(0, len(text), 10):
+        called = {"index": 0, "function": {"arguments": text[start : start + 10]}}
+        folded.add(SimpleNamespace(choices=[{"index": 0, "delta": {"tool_calls": [called]}}]))
+    folded.completion()
+
+
 def leaf_nodes(text: str) -> None:
     """Chunks beside the node that holds them all, as a hierarchy of nodes has them."""
     root = _placed("root", text, 0)
@@ -296,6 +312,7 @@ def model_path(text: str) -> None:
         path._sendable(tuple(messages[-1:]))  # pyright: ignore[reportPrivateUsage]
 
 
+CONTRACT_7 = Corpus.of({"contract 7": "The city agrees."})
 READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]]]] = {
     "Quotations.hold": (
         lambda text: Quotations([Message("user", text)]).hold(["```repl", "x", "```"]),
@@ -358,9 +375,30 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
         {
             "choices": lambda n: "[" + "'A'," * (n // 4) + "]",
             "brackets": lambda n: "[" * n,
+            "braces": lambda n: "{" * n,
+            "keys": lambda n: '{"' * (n // 2),
             "lines": lambda n: "\n" * n,
         },
     ),
+    "AnswerType.misfit": (
+        lambda text: AnswerType(list[int]).misfit(text, False),
+        {"braces": lambda n: "{" * n, "objects": lambda n: "{} " * (n // 3)},
+    ),
+    "DataFlow": (
+        lambda text: DataFlow().follow(text),
+        {
+            "targets": lambda n: "".join(f"x{k}," for k in range(n // 8)) + "=0",
+            "statements": lambda n: "".join(f"x{k}=context\n" for k in range(n // 14)),
+        },
+    ),
+    "proven": (
+        lambda text: proven(text, CONTRACT_7),
+        {
+            "brackets": lambda n: "<evidence>\n[" + "]" * n,
+            "brackets behind a name": lambda n: "<evidence>\n[" + " | " * (n // 6) + "]" * (n // 2),
+        },
+    ),
+    "words_of": (words_of, {"figures": lambda n: "1,0" * (n // 3), "articles": lambda n: "a " * (n // 2)}),
     "read_answer": (
         lambda text: read_answer(Said(text, cut=False), 0, 1_000),
         {
@@ -437,6 +475,7 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
     "Messages": (read_frames, {"small frames": lambda n: "x" * n, "escapes": lambda n: "\0" * n}),
     "read_call": (read_tool_call, {"small values": lambda n: "x" * n}),
     "ReceivedTexts": (read_texts, {"pieces of a character": lambda n: "x" * (n // 2)}),
+    "Folded": (fold, {"calls of tools": lambda n: "x" * n}),
     "completion_of": (refuse_page, {"a page of spaces": lambda n: "x \n" * (n // 3)}),
     "refuses_system_messages": (
         lambda text: refuses_system_messages(ValueError(text)),
@@ -621,77 +660,6 @@ async def test_a_reply_that_no_model_writes_is_refused_before_it_is_kept() -> No
     assert "the reply has 10,000,001 characters, and at most 10,000,000 are taken" in result.text
     assert result.trace.executions[0].sub_calls[0].reply is None
     assert result.trace.usage.output_tokens >= 7
-
-
-# -- patterns
-
-NO_HOST = {
-    "rlm_integrations.repl.": "runs in the confined worker; the host uses `bounded_repr` of it, which has no pattern",
-    "rlm_integrations.testing.": "for tests",
-    "rlm_integrations.demo.": "reads the demo's own data",
-    "rlm_integrations.sandboxes.wasi_guest.": "runs in the component",
-    "rlm_integrations.sandboxes.wasi_worker.": "runs in a process of its own, and has no pattern",
-    "rlm_integrations.sandboxes.process_worker.": "runs in the helper, over text of its own",
-}
-NOT_POSSESSIVE = {
-    r"^(?=\s*citations\s*:)": "at the beginning of a line's text, one way to match",
-    "_REFUSED": "bounded: of an error, 4,000 characters are looked at",
-    r"^### (\w+)\n(.*?)(?=\n### |\Z)": "reads prompts of this package",
-    "_FENCED": "reads prompts of this package, and the user's",
-    r"\{sub_calls\}\n?": "one character at most",
-}
-
-
-def host_modules() -> list[Any]:
-    names = [each.name for each in pkgutil.walk_packages(rlm_integrations.__path__, "rlm_integrations.")]
-    return [
-        importlib.import_module(name)
-        for name in names
-        if not f"{name}.".startswith(tuple(NO_HOST)) and not name.endswith("__main__")
-    ]
-
-
-def patterns_of(module: Any) -> Iterator[tuple[str, str]]:
-    """Its patterns with their names, and those that stand in calls of `re`, or are named there."""
-    for name, value in vars(module).items():
-        if isinstance(value, re.Pattern):
-            yield name, str(value.pattern)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
-        match node:
-            case ast.Call(ast.Attribute(ast.Name("re"), function), [ast.Constant(str() as pattern), *_]):
-                yield (pattern, pattern) if function != "compile" else ("", "")
-            case ast.Call(ast.Attribute(ast.Name("re"), _), [ast.Name(name), *_]) if isinstance(
-                named := vars(module).get(name), str
-            ):
-                yield name, named
-            case _:
-                pass
-
-
-def gives_back(pattern: str) -> list[str]:
-    """Quantifiers that are not possessive."""
-    heads = r"\\.|\[\^?\]?(?:\\.|[^]])*\]|\(\?(?:P<\w+>|:|<?[=!])"
-    plain = re.sub(heads, "c", pattern)  # escapes, sets and the heads of groups
-    return re.findall(r"(?:[*+?]|\{\d+,?\d*\})(?!\+)", re.sub(r"(?:[*+?]|\})\+", "", plain))
-
-
-def test_no_pattern_of_the_host_backtracks() -> None:
-    found = {name: pattern for module in host_modules() for name, pattern in patterns_of(module)}
-    assert len(found) > 10
-    backtracking = {name for name, pattern in found.items() if gives_back(pattern)}
-    allowed = {name for name in found if name in NOT_POSSESSIVE or found[name] in NOT_POSSESSIVE}
-    assert backtracking <= allowed
-    assert {name for name in NOT_POSSESSIVE if not any(name in each for each in found.items())} == set()
-
-
-@pytest.mark.parametrize("pattern", [r"\w+x", r"(?:a|b)*", r"a{1,3}", r"[a-z]+?", r"(?P<n>a?)"])
-def test_the_check_of_patterns_finds_quantifiers(pattern: str) -> None:
-    assert gives_back(pattern)
-
-
-@pytest.mark.parametrize("pattern", [r"\w++x", r"(?:a|b)*+", r"a{1,3}+", r"[*+?]", r"\*\+", r"(?<!\w)x", r"(?P<n>a)"])
-def test_the_check_of_patterns_lets_others_pass(pattern: str) -> None:
-    assert not gives_back(pattern)
 
 
 # -- a whole run over documents of one form

@@ -18,7 +18,10 @@ def words_of(answer: str) -> list[str]:
 
 def token_f1(one: str, other: str) -> float:
     """From 0 to 1: the share of words that two answers have in common, as SQuAD counts it."""
-    first, second = Counter(words_of(one)), Counter(words_of(other))
+    return _shared(Counter(words_of(one)), Counter(words_of(other)))
+
+
+def _shared(first: Counter[str], second: Counter[str]) -> float:
     if not first or not second:
         return float(first == second)
     shared = sum((first & second).values())
@@ -27,11 +30,12 @@ def token_f1(one: str, other: str) -> float:
 
 def agreements(answers: Sequence[str]) -> list[float | None]:
     """For each answer how far the others agree with it, on average; None where there is no other."""
+    if len(answers) < 2:
+        return [None] * len(answers)
+    counted = [Counter(words_of(answer)) for answer in answers]
     return [
-        None
-        if len(answers) < 2
-        else sum(token_f1(answer, other) for at, other in enumerate(answers) if at != place) / (len(answers) - 1)
-        for place, answer in enumerate(answers)
+        sum(_shared(words, other) for at, other in enumerate(counted) if at != place) / (len(counted) - 1)
+        for place, words in enumerate(counted)
     ]
 
 

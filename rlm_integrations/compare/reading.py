@@ -10,6 +10,7 @@ from pathlib import Path
 from rlm_integrations.compare.asking import BYTES_PER_TOKEN, Asker, Models, TooLongError, tokens_of
 from rlm_integrations.compare.attempt import Answered
 from rlm_integrations.compare.pieces import parts
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.language_model import Message
@@ -42,9 +43,10 @@ def direct_messages(question: str, corpus: Corpus, fence_key: bytes = PROCESS_KE
     return Message("system", direct_part("system", example=example)), Message("user", asked)
 
 
-def answered(reply: str, corpus: Corpus, *, truncated: bool = False) -> Answered:
-    """The answer of a reply, with those of its quotes that stand in the corpus."""
-    return Answered(read_direct(reply).answer, proven(reply, corpus).citations, truncated)
+async def answered(reply: str, corpus: Corpus, *, truncated: bool = False) -> Answered:
+    """The answer of a reply, with those of its quotes that stand in the corpus. Looked for in a thread."""
+    evidence = await in_thread(proven, reply, corpus)
+    return Answered(read_direct(reply).answer, evidence.citations, truncated)
 
 
 def room_of(models: Models) -> int:
@@ -70,14 +72,14 @@ class Direct:
         """Raises TooLongError where the texts do not fit, and what `Asker.ask` raises."""
         room, tokens = room_of(models), _tokens(corpus)
         if tokens <= _SURE_TIMES * room:  # else it cannot fit, and need not be written
-            messages = direct_messages(question, corpus)
+            messages = await in_thread(direct_messages, question, corpus)
             tokens = sum(tokens_of(message.content) for message in messages)
             if tokens <= room:
-                return answered(await asker.ask(messages), corpus)
+                return await answered(await asker.ask(messages), corpus)
         if not self.truncate:
             raise TooLongError(f"about {number(tokens)} tokens, and {number(room)} fit")
         left = _beginning(corpus, room - tokens_of(question) - 1_000)
-        return answered(await asker.ask(direct_messages(question, left)), corpus, truncated=True)
+        return await answered(await asker.ask(await in_thread(direct_messages, question, left)), corpus, truncated=True)
 
     def estimated(self, corpus: Corpus, models: Models) -> tuple[int, int]:
         """About how many calls and input tokens a question takes."""
@@ -97,7 +99,7 @@ class MapReduce:
 
     async def answer(self, question: str, corpus: Corpus, models: Models, asker: Asker) -> Answered:
         """Raises what `Asker.ask` raises."""
-        texts = parts(corpus, self._size(models))
+        texts = await in_thread(parts, corpus, self._size(models))
         read = await asker.ask_all([_map_messages(question, text, n, len(texts)) for n, text in enumerate(texts, 1)])
         notes = [note for note in read if note.strip().strip(".").lower() != _NOTHING]
         most = room_of(models) * BYTES_PER_TOKEN // 2
@@ -107,7 +109,7 @@ class MapReduce:
                 break
             asked = [_map_messages(question, "\n\n".join(group), n, len(groups)) for n, group in enumerate(groups, 1)]
             notes = await asker.ask_all(asked)
-        return answered(await asker.ask(_reduce_messages(question, notes, corpus)), corpus)
+        return await answered(await asker.ask(_reduce_messages(question, notes, corpus)), corpus)
 
     def estimated(self, corpus: Corpus, models: Models) -> tuple[int, int]:
         """About how many calls and input tokens a question takes."""

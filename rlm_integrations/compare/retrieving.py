@@ -52,7 +52,7 @@ class TopK:
         else:
             hits = await _called(_function_of(self.retriever), question, self.k)
             found = list(Corpus.of(list(hits)[: self.k]).documents) if hits else []
-        return answered(await asker.ask(direct_messages(question, Corpus(found))), corpus)
+        return await answered(await asker.ask(direct_messages(question, Corpus(found))), corpus)
 
     def estimated(self, corpus: Corpus, models: Models) -> tuple[int, int]:
         """About how many calls and input tokens a question takes."""

@@ -9,6 +9,7 @@ from typing import Any
 from rlm_integrations.compare.asking import Asker, Models
 from rlm_integrations.compare.attempt import Answered
 from rlm_integrations.compare.pieces import parts
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import MissingExtraError
 from rlm_integrations.core.language_model import Message
@@ -41,7 +42,7 @@ class TreeSummarize:
 
         window = models.window(models.sub_llm) or _WINDOW_TOKENS
         synthesizer = Synthesizer(llm=_llm(asker, window), use_async=True)
-        reply = await synthesizer.aget_response(question, parts(corpus, _PART_CHARS))
+        reply = await synthesizer.aget_response(question, await in_thread(parts, corpus, _PART_CHARS))
         return Answered(str(reply))
 
     def estimated(self, corpus: Corpus, models: Models) -> tuple[int, int]:

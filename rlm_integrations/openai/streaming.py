@@ -125,14 +125,16 @@ def _fields(holder: object) -> dict[str, Any]:
 def _calls(pieces: object) -> list[dict[str, Any]]:
     """Calls of tools, whose arguments come piece by piece; of all else about them what is said first holds."""
     calls: dict[object, dict[str, Any]] = {}
+    written: dict[object, dict[str, list[str]]] = {}
     for piece in cast("list[object]", pieces) if isinstance(pieces, list) else []:
         fields = _fields(piece)
-        call = calls.setdefault(fields.pop("index", None), {"function": {"name": "", "arguments": ""}})
-        function: object = fields.pop("function", None)
-        for name in call["function"]:
-            said: object = field_of(function, name)
-            call["function"][name] += said if isinstance(said, str) else ""
-        call.update({name: value for name, value in fields.items() if value is not None and name not in call})
+        index, function = fields.pop("index", None), fields.pop("function", None)
+        call = calls.setdefault(index, {})
+        call |= {name: value for name, value in fields.items() if value is not None and name not in call}
+        for name, said in written.setdefault(index, {"name": [], "arguments": []}).items():
+            said += [more] if isinstance(more := field_of(function, name), str) else []
+    for index, call in calls.items():
+        call["function"] = {name: "".join(said) for name, said in written[index].items()}
     return list(calls.values())
 
 

@@ -28,4 +28,9 @@ def read_direct(reply: str) -> DirectReply:
     end, after = (len(text), len(text)) if closing is None else (closing.start(), closing.end())
     answer = "\n\n".join(filter(None, (text[: opening.start()].strip(), text[after:].strip())))
     lines = (line.strip() for line in text[opening.end() : end].split("\n"))
-    return DirectReply(answer, tuple(_BULLET.sub("", line, count=1) for line in lines if line))
+    return DirectReply(answer, tuple(_without_bullet(line) for line in lines if line))
+
+
+def _without_bullet(line: str) -> str:
+    bullet = _BULLET.match(line)
+    return line if bullet is None else line[bullet.end() :]

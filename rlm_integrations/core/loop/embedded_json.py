@@ -11,6 +11,19 @@ _UNENDED = "Unterminated string"
 _READINGS = 4
 """A text is read over at most so many times: brackets that open again and again are no answer."""
 
+
+class _Unnumbered(str):
+    """A text whose lines are not counted: each JSONDecodeError counts them up to its place, to tell a person."""
+
+    __slots__ = ()
+
+    def count(self, *_: object) -> int:
+        return 0
+
+    def rfind(self, *_: object) -> int:
+        return -1
+
+
 _decode = JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False).raw_decode  # only where it ends
 
 
@@ -26,11 +39,12 @@ def embedded_json(text: str) -> list[str]:
 
 def _enclosed(text: str) -> list[str]:
     found: list[str] = []
+    unnumbered = _Unnumbered(text)
     place, left = 0, _READINGS * len(text)
     while left > 0 and (opening := _OPENING.search(text, place)) is not None:
         start = opening.start()
         try:
-            _, place = _decode(text, start)
+            _, place = _decode(unnumbered, start)
             found.append(text[start:place])
         except JSONDecodeError as error:
             stopped = len(text) if error.msg.startswith(_UNENDED) else error.pos

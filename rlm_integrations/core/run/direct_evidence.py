@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import shown_id
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.quotes import find_quote
+from rlm_integrations.core.corpus.quotes import QuotedText
 from rlm_integrations.core.loop.direct_reply import read_direct
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.events import Cited, Event, Warned
@@ -27,46 +27,70 @@ class Proven(NamedTuple):
 
 
 def proven(reply: str, corpus: Corpus) -> Proven:
-    """The quotes of a reply that stand in the corpus. May take a while over long texts."""
+    """The quotes of a reply that stand in the corpus. May take a while over long texts, which are read once each."""
+    names = _Names(corpus.documents)
+    lines = [names.read(line) for line in read_direct(reply).evidence[:_MOST_QUOTES]]
+    places: dict[int, tuple[Document, int, int]] = {}
+    for named in {id(line.document): line.document for line in lines if line.document is not None}.values():
+        _look(lines, places, named, lambda line, named=named: line.document is named)
+    for document in corpus.documents:
+        if len(places) == len(lines):
+            break
+        _look(lines, places, document, lambda line, document=document: line.document is not document)
     citations: dict[tuple[str, int, int], Citation] = {}
-    by_name = {shown_id(document): document for document in corpus.documents}
-    lines = read_direct(reply).evidence[:_MOST_QUOTES]
-    unfound = 0
-    for line in lines:
-        place = next(_places(line, by_name, corpus.documents), None)
-        if place is None:
-            unfound += 1
-            continue
-        document, start, end = place
+    for _, (document, start, end) in sorted(places.items()):
         citations[document.id, start, end] = Citation(
             cited_text=document.text[start:end], start_index=start, end_index=end, document_id=document.id
         )
-    return Proven(tuple(citations.values()), unfound)
+    return Proven(tuple(citations.values()), len(lines) - len(places))
 
 
-def _places(
-    line: str, by_name: dict[str, Document], documents: Sequence[Document]
-) -> Iterator[tuple[Document, int, int]]:
-    """Where the words of a line of evidence stand: in the document that it names, or else in any."""
-    named, words = _named(line, by_name)
-    forms = [words] if named is not None or not line.startswith("[") else [line, line.partition("]")[2]]
-    for document in ([named] if named is not None else []) + [each for each in documents if each is not named]:
-        for form in forms:
-            found = find_quote(form[:_QUOTE_CHARS], document.text)
+class _Line(NamedTuple):
+    """A line of evidence: the document that it names, if any, and what its words may be."""
+
+    document: Document | None
+    forms: tuple[str, ...]
+
+
+def _look(
+    lines: Sequence[_Line],
+    places: dict[int, tuple[Document, int, int]],
+    document: Document,
+    meant: Callable[[_Line], bool],
+) -> None:
+    """Add where in the document those of the lines stand that have no place yet."""
+    text = QuotedText(document.text)
+    for number, line in enumerate(lines):
+        if number not in places and meant(line):
+            found = next((found for form in line.forms if (found := text.find(form)) is not None), None)
             if found is not None:
-                yield document, *found
+                places[number] = (document, *found)
 
 
-def _named(line: str, by_name: dict[str, Document]) -> tuple[Document | None, str]:
-    """The document that a line begins with, in brackets, and its words."""
-    at = line.find("]") if line.startswith("[") else -1
-    while at > 0:
-        name = line[1:at].split(" | ")[0]  # with the metadata that stand beside it
-        for candidate in (line[1:at], name):
-            if candidate in by_name:
-                return by_name[candidate], line[at + 1 :]
-        at = line.find("]", at + 1)
-    return None, line
+class _Names:
+    """The documents by what they are called above their texts."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._by_name = {shown_id(document): document for document in documents}
+        self._longest = max(map(len, self._by_name), default=0)
+
+    def read(self, line: str) -> _Line:
+        """A line that may begin with the name of a document, in brackets."""
+        document, words = self._named(line)
+        forms = [words] if document is not None or not line.startswith("[") else [line, line.partition("]")[2]]
+        return _Line(document, tuple(form[:_QUOTE_CHARS] for form in forms))
+
+    def _named(self, line: str) -> tuple[Document | None, str]:
+        at = line.find("]") if line.startswith("[") else -1
+        bar = line.find(" | ", 0, self._longest + 4)  # metadata that stand beside a name begin there
+        beside = self._by_name.get(line[1:bar]) if bar > 0 else None
+        while at > 0 and (at <= self._longest + 1 or beside is not None):
+            named = self._by_name.get(line[1:at]) if at <= self._longest + 1 else None
+            named = named or (beside if at > bar else None)
+            if named is not None:
+                return named, line[at + 1 :]
+            at = line.find("]", at + 1)
+        return None, line
 
 
 async def tell_of_evidence(

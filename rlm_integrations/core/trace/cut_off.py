@@ -53,6 +53,7 @@ def cut_off(
         continued: What is known of open sub-calls, by node and number.
         at: When the run ends, in its seconds.
     """
+    calling = {(each.node, each.sub_call) for each in opened if isinstance(each, HostCallStarted)}
     for started in sorted(opened, key=_inner_first):
         seconds = at - started.at
         match started:
@@ -78,7 +79,7 @@ def cut_off(
                     error=_CUT_OFF,
                     start=started.at,
                     seconds=seconds,
-                    **_so_far(started, opened, continued),
+                    **_so_far(started, calling, continued),
                 )
                 yield SubCallEnded(started.iteration, call, node=started.node, at=at, run=started.run)
             case HostCallStarted():
@@ -100,18 +101,15 @@ def cut_off(
 
 def _so_far(
     started: SubCallStarted,
-    opened: Collection[Started],
+    calling: Collection[tuple[tuple[int, ...], int | None]],
     continued: Mapping[tuple[tuple[int, ...], int], Continued],
 ) -> dict[str, Any]:
-    """What a sub-call that is cut off has consumed, for its record."""
-    known = continued.get((started.node, started.number))
+    """What a sub-call that is cut off has consumed, for its record; `calling` are those that wait for tools."""
+    place = started.node, started.number
+    known = continued.get(place)
     if known is None:
         return {}
-    calling = any(
-        isinstance(each, HostCallStarted) and (each.node, each.sub_call) == (started.node, started.number)
-        for each in opened
-    )
-    return {"usage": known.usage, "requests": known.replies + (not calling)}
+    return {"usage": known.usage, "requests": known.replies + (place not in calling)}
 
 
 def _inner_first(started: Started) -> tuple[int, bool]:

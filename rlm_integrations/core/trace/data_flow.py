@@ -53,7 +53,7 @@ class DataFlow:
         if reads:
             self.from_corpus |= named
         elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            self.from_corpus -= {name for name in named if not _is_changed(statement, name)}
+            self.from_corpus -= named - _changed(statement)
         for setter, values in _answers(statement):
             added_to = isinstance(setter, ast.AugAssign) and self.answer_from_corpus
             self.answer_from_corpus = added_to or any(self._comes_of_it(value, known) for value in values)
@@ -63,7 +63,7 @@ class DataFlow:
         return reads
 
     def _comes_of_it(self, node: ast.AST, known: frozenset[str]) -> bool:
-        return not self.from_corpus.union(known).isdisjoint(_read(node))
+        return any(name in self.from_corpus or name in known for name in _read(node))
 
 
 def _parsed(code: str) -> ast.Module | None:
@@ -83,7 +83,7 @@ def _parsed(code: str) -> ast.Module | None:
 
 def _read(node: ast.AST) -> Iterator[str]:
     """Names whose values it takes: not those that it only changes."""
-    changed = {id(base) for target in ast.walk(node) for base in _changed_bases(target)}
+    changed = {id(base) for child in ast.walk(node) for base in _changed_bases(child)}
     for child in ast.walk(node):
         if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load) and id(child) not in changed:
             yield child.id
@@ -114,9 +114,9 @@ def _base(node: ast.expr) -> Iterator[ast.Name]:
         yield node
 
 
-def _is_changed(statement: ast.stmt, name: str) -> bool:
-    """Whether it stays what it was otherwise: `x[0] = ...`."""
-    return any(base.id == name for child in ast.walk(statement) for base in _changed_bases(child))
+def _changed(statement: ast.stmt) -> set[str]:
+    """Names of what stays what it was otherwise: `x[0] = ...`."""
+    return {base.id for child in ast.walk(statement) for base in _changed_bases(child)}
 
 
 def _answers(statement: ast.stmt) -> Iterator[tuple[ast.AST, list[ast.expr]]]:

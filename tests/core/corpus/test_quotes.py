@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations.core.corpus.quotes import find_quote
+from rlm_integrations.core.corpus.quotes import QuotedText
 
 LETTER = "Dear Ada,\n\n  the bridge\tis closed.\nYours, “Bo”"
 
@@ -23,7 +23,7 @@ LETTER = "Dear Ada,\n\n  the bridge\tis closed.\nYours, “Bo”"
     ],
 )
 def test_where_a_quote_stands(quote: str, found: str | None) -> None:
-    place = find_quote(quote, LETTER)
+    place = QuotedText(LETTER).find(quote)
     assert (None if place is None else LETTER[place[0] : place[1]]) == found
 
 
@@ -37,6 +37,6 @@ def test_white_space_never_hides_a_quote(text: list[str], data: st.DataObject) -
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
     quote = " ".join(text[start:end])
-    place = find_quote(quote, spaced)
+    place = QuotedText(spaced).find(quote)
     assert place is not None
     assert spaced[place[0] : place[1]].split() == quote.split()

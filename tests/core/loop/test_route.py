@@ -92,6 +92,7 @@ def test_other_questions(question: str) -> None:
     [
         ("Ada.", "Ada.", ()),
         ("Ada.\n\n<evidence>\n[a] signed by Ada\n- [b] Ada\n</evidence>\n", "Ada.", ("[a] signed by Ada", "[b] Ada")),
+        ("Ada.\n<evidence>\nAda - the mayor - left\n* 5 - 4\n</evidence>", "Ada.", ("Ada - the mayor - left", "5 - 4")),
         ("Ada.\r\n<evidence>[a] signed by Ada</evidence>", "Ada.", ("[a] signed by Ada",)),
         ("<evidence>\n[a] Ada\n</evidence>\n\nAda.", "Ada.", ("[a] Ada",)),
         ("Ada.\n<evidence>\n[a] cut o", "Ada.", ("[a] cut o",)),
