@@ -20,7 +20,7 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.wording import number
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.printable import printable_json
-from rlm_integrations.terminal.streams import say, write_out
+from rlm_integrations.terminal.streams import say, say_whole, write_out
 
 if TYPE_CHECKING:
     from rlm_integrations.compare import Attempt, Comparison, Estimate, Method
@@ -73,22 +73,39 @@ def compare_methods(asked: Compare) -> None:
     )
     try:
         comparison = run_until_signal(comparing)
-    except RunInterruptedError as interrupt:
-        if made:
+    except Exception as error:
+        if made:  # and paid for
             names = tuple(dict.fromkeys(attempt.method for attempt in made))
-            estimate = Estimate(0, 0, None)
-            _hand_over(Comparison(tuple(asked.questions), names, tuple(made), {}, estimate), asked)
-        raise ended_by(interrupt.signal_number, as_json=asked.as_json and not made) from None
-    _hand_over(comparison, asked)
-    if not any(attempt.has_answer for attempt in comparison.attempts):
+            _hand_over(Comparison(tuple(asked.questions), names, tuple(made), {}, Estimate(0, 0, None)), asked)
+        if isinstance(error, RunInterruptedError):
+            raise ended_by(error.signal_number, as_json=asked.as_json and not made) from None
+        raise
+    delivered = _hand_over(comparison, asked)
+    if not delivered or not any(attempt.has_answer for attempt in comparison.attempts):
         raise typer.Exit(FAILED)
 
 
-def _hand_over(comparison: Comparison, asked: Compare) -> None:
-    if asked.html is not None:
-        comparison.to_html(asked.html)
-        say(f"Written: {asked.html}")
-    write_out(printable_json(json.dumps(comparison.as_json(), indent=2)) if asked.as_json else comparison.table())
+def _hand_over(comparison: Comparison, asked: Compare) -> bool:
+    """Print the table and write the page. Whether both came to where they belong; else stderr has the table."""
+    html = asked.html
+    page = None if html is None else _problem_of(lambda: comparison.to_html(html))
+    told = printable_json(json.dumps(comparison.as_json(), indent=2)) if asked.as_json else comparison.table()
+    table = _problem_of(lambda: write_out(told))
+    if html is not None:
+        say(f"Written: {html}" if page is None else f"The page was not written: {page}")
+    if table is not None:
+        say(f"The table was not printed: {table}")
+        if html is None or page is not None:
+            say_whole(told)
+    return page is None and table is None
+
+
+def _problem_of(write: Callable[[], None]) -> str | None:
+    try:
+        write()
+    except (OSError, UnicodeError) as error:
+        return str(error)
+    return None
 
 
 def _confirm(asked: Compare) -> Callable[[Estimate], bool]:

@@ -16,6 +16,10 @@ import pytest
 
 from rlm_integrations.testing import ScriptedModel
 
+from .conftest import command_environment
+from .test_terminal import CITES as CITES_EVIL
+from .test_terminal import EVIL, EVIL_NAME, assert_harmless
+
 COUNT = (
     "```repl\nn = globals().get('n', 0) + 1\nanswer['content'] = f'answer {n} of {len(context)} documents'\n"
     "answer['ready'] = True\n```"
@@ -195,8 +199,6 @@ class Terminal:
 
 @pytest.fixture
 def terminal(start_main: Any, corpus: Path, model_server: Any) -> Callable[..., Terminal]:
-    from .conftest import command_environment
-
     def start(replies: list[Any], *more: str, **environment: str) -> Terminal:
         model_server.models["root"] = ScriptedModel(replies)
         arguments = (*CHAT, model_server.url, *more)
@@ -216,6 +218,19 @@ def test_a_prompt_asks_until_quit(terminal: Callable[..., Terminal]) -> None:
     assert chat.end() == 0, chat.written
     assert "/quit or the end of input ends the session" in chat.written
     assert "Traceback" not in chat.written
+
+
+def test_nothing_that_a_model_wrote_steers_the_terminal(terminal: Callable[..., Terminal], corpus: Path) -> None:
+    (corpus / EVIL_NAME).write_bytes((f"The key: {EVIL} ends here.\n" * 20).encode())
+    chat = terminal([CITES_EVIL, ValueError(f"{EVIL}\nforged")], "-v")
+    chat.wait_for("> ")
+    chat.type("How many?\n")
+    chat.wait_for("Citations:")
+    chat.type("And now?\n")
+    chat.wait_for("the root LM failed", times=2)
+    chat.type("/quit\n")
+    chat.end()
+    assert_harmless(chat.written, "pwned")
 
 
 def test_the_end_of_input_ends_a_prompt_and_a_question_that_failed_does_not(terminal: Callable[..., Terminal]) -> None:

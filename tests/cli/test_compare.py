@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rlm_integrations import Message
+from rlm_integrations import InvalidArgumentError, Message
 from rlm_integrations.cli.app import app
 from rlm_integrations.testing import ScriptedModel
 
@@ -113,3 +113,35 @@ def test_ctrl_c_keeps_what_was_answered_by_then(start_command: Any, model_server
     assert done.returncode == 130
     assert "| direct | 1 of 1 |" in done.stdout
     assert "RLM" not in done.stdout
+
+
+@pytest.mark.parametrize("stdout", ["whole", "full"])
+@pytest.mark.parametrize("page", ["page.html", "/dev/full", None])
+def test_what_was_paid_for_is_handed_over_where_there_is_room(
+    start_command: Any, model_server: Any, corpus: Path, tmp_path: Path, stdout: str, page: str | None
+) -> None:
+    model_server.models["root"] = ScriptedModel(always=reads)
+    arguments = ["compare", "notes", "-q", "What does the red key open?", "-m", "root", "--base-url", model_server.url]
+    arguments += ["--max-tokens", "100000", "--methods", "direct", "--yes", *(["--html", page] if page else [])]
+    with open("/dev/full" if stdout == "full" else os.devnull, "wb", buffering=0) as full:
+        done = start_command(arguments, **({"stdout": full.fileno()} if stdout == "full" else {})).end()
+    written = page == "page.html"
+    assert done.returncode == (0 if stdout == "whole" and page != "/dev/full" else 1)
+    assert ("The page was not written: [Errno 28]" in done.stderr) == (page == "/dev/full")
+    assert ("The table was not printed: [Errno 28]" in done.stderr) == (stdout == "full")
+    assert ("| direct | The cellar." in done.stdout) == (stdout == "whole")
+    assert ("| direct | The cellar." in done.stderr) == (stdout == "full" and not written)
+    assert (tmp_path / "page.html").exists() == written
+
+
+def test_a_fault_of_a_later_method_keeps_what_was_answered_by_then(
+    compare: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object) -> object:
+        raise InvalidArgumentError("top: broken")
+
+    monkeypatch.setattr("rlm_integrations.compare.TopK.answer", refused)
+    done = compare("--max-tokens", "100000", "--methods", "direct,top2", "--yes")
+    assert done.exit_code == 2
+    assert "| direct | 1 of 1 |" in done.stdout
+    assert "top: broken" in done.stderr

@@ -149,6 +149,33 @@ def test_the_name_of_a_trace(ask: RunOnTerminal, tmp_path: Path) -> None:
     assert_harmless(written)
 
 
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_comparison(run_on_terminal: RunOnTerminal, model_server: Any, corpus: Path, more: list[str]) -> None:
+    """The table, and what is told of each attempt: an answer, and an error that quotes the server."""
+    (corpus / EVIL_NAME).write_bytes(EVIL.encode())
+
+    def reply(messages: Any) -> str:
+        if "```repl" in messages[0].content:
+            raise ValueError(f"{EVIL}\nforged")
+        return f"{EVIL}\nforged\n[2] forged"
+
+    model_server.models["root"] = ScriptedModel(always=reply)
+    arguments = ("-q", EVIL, "--model", "root", "--base-url", model_server.url, "--max-tokens", "900000", "--yes")
+    code, written = run_on_terminal("compare", "notes", *arguments, "--methods", "direct,map,rlm0", *more)
+    assert code == 0, written
+    assert_harmless(written, "pwned")
+
+
+def test_what_a_server_tells_the_doctor(run_on_terminal: RunOnTerminal, model_server: Any) -> None:
+    model_server.models |= {
+        "root": ScriptedModel([ValueError(f"{EVIL}\nforged")]),
+        EVIL: ScriptedModel(["ok"]),
+    }
+    for model in ("root", EVIL):
+        _, written = run_on_terminal("doctor", "--base-url", model_server.url, "--model", model)
+        assert_harmless(written, "pwned")
+
+
 def test_warnings_and_tracebacks_of_other_code(run_on_terminal: RunOnTerminal, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import atexit, warnings, logging\n"
