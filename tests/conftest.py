@@ -31,6 +31,8 @@ import pytest
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings, echo, until_true
 from rlm_integrations.wire.settings import ReplSettings
 
+sys.path.append(str(Path(__file__).parents[1]))  # `benchmarks` and `evals` are no part of the package
+
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from benchmarks.forged import FORGED
 from benchmarks.registry import Group, Scale
 from benchmarks.repls import LINE, MB, contract
 from benchmarks.row import Row
@@ -28,17 +29,6 @@ FULL_MB, QUICK_MB = 100, 1
 LIMITS = {"max_sub_calls": 100_000, "timeout_s": 40}
 THREADS = "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(16)\n"
 DONE = "answer['content'] = 'x'\nanswer['ready'] = True"
-
-FORGED = """
-import fcntl, json, os, struct
-for channel in range(3, 64):
-    try: fcntl.fcntl(channel, fcntl.F_GETFD)
-    except OSError: continue
-    break
-def frame(**fields):
-    body = json.dumps(fields).encode()
-    return struct.pack(">I", len(body)) + body
-"""
 
 
 def scripted(*codes: str) -> ScriptedModel:

@@ -31,7 +31,7 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.trace.records import RLMTrace
-from rlm_integrations.core.trace.redaction import error_name
+from rlm_integrations.core.trace.redaction import error_kind
 from rlm_integrations.otel.attributes import (
     Attributes,
     chat_with,
@@ -329,4 +329,4 @@ class RunSpans:
 
     def _error(self, words: str) -> str:
         """An error may quote what a document or a model said."""
-        return words if self._contents else error_name(words) or "an error"
+        return words if self._contents else error_kind(words)

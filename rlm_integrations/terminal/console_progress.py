@@ -19,7 +19,7 @@ from rlm_integrations.core.trace.events import (
     RunStarted,
     SubCallEnded,
 )
-from rlm_integrations.core.trace.redaction import error_name
+from rlm_integrations.core.trace.redaction import error_kind
 from rlm_integrations.core.wording import one_line
 from rlm_integrations.terminal.console import TerminalConsole, progress_console, sentence
 from rlm_integrations.terminal.redrawn_lines import RedrawnLines
@@ -126,12 +126,8 @@ def _without_words(event: Event) -> Event:
         case RunStarted():
             return replace(event, question=f"a question of {len(event.question):,} characters")
         case SubCallEnded(call=call) if call.error is not None:
-            return replace(event, call=call.model_copy(update={"error": _name_of(call.error)}))
+            return replace(event, call=call.model_copy(update={"error": error_kind(call.error)}))
         case RunFailed():
-            return replace(event, error=_name_of(event.error))
+            return replace(event, error=error_kind(event.error))
         case _:
             return event
-
-
-def _name_of(error: str) -> str:
-    return error_name(error) or "an error"

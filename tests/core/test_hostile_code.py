@@ -7,21 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
+from benchmarks.forged import FORGED
 from rlm_integrations import Completion, RLMEngine, Usage
 from rlm_integrations.core.trace.events import Event, IterationStarted, SubCallsReserved
 from rlm_integrations.testing import ScriptedModel
 
 CORPUS = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
 
-FORGE = """
-import fcntl, json, os, struct
-for channel in range(3, 64):
-    try: fcntl.fcntl(channel, fcntl.F_GETFD)
-    except OSError: continue
-    break
-def frame(**fields):
-    body = json.dumps(fields).encode()
-    return struct.pack(">I", len(body)) + body
+FORGE = (
+    FORGED
+    + """
 def end(step):
     return frame(t="done", step=step, output={"tail": "", "cut_chars": 0}, error=None, variables=[],
                  answer={"ready": False, "content": "", "is_json": False, "refused": None})
@@ -34,6 +29,7 @@ def calls(count):
 def seen():
     cite("line 0:")  # the host begins calls in their order, so when this one is answered it has begun those before
 """
+)
 
 
 def repl(code: str) -> str:

@@ -204,6 +204,8 @@ class ModelCalls:
         if usage is completion.usage and text == completion.text:
             return completion
         thoughts = "\n\n".join(filter(None, (completion.thoughts, thoughts)))
+        if type(completion) is not Completion:  # a model's own class, which may hold more
+            return replace(completion, text=text, usage=usage, thoughts=thoughts)
         return Completion(  # not by `replace`, which takes over twice as long: of some models each reply comes here
             text,
             usage,

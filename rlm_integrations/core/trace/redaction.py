@@ -90,6 +90,11 @@ def error_name(error: str) -> str | None:
     return next((word for word in _WORD.findall(error[:_NAME_WITHIN]) if word in _ERROR_NAMES), None)
 
 
+def error_kind(error: str) -> str:
+    """The same in words, where something is to stand there."""
+    return error_name(error) or "an error"
+
+
 class _Redaction:
     def __init__(self, key: bytes, tools: frozenset[str]) -> None:
         self._key = key
