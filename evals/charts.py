@@ -10,6 +10,8 @@ from evals.grid import WEAK, Row
 from evals.table import BY_CODE, BY_READING, Cell, cells
 
 _MARKERS = "osD^vXP<>"
+_ASIDE = 1.06
+"""Of lengths, on their log scale, from one method to the next."""
 
 
 def draw(rows: Sequence[Row], reader: str, folder: Path) -> list[Path]:
@@ -89,19 +91,23 @@ def _lines(
     *,
     bars: bool,
 ) -> None:
-    """A line for each method, a weak coder's dashed; whiskers: the interval over seeds; hollow: texts that were cut."""
+    """A line for each method, a weak coder's dashed; whiskers: the interval over seeds; hollow: texts that were cut.
+
+    Scores are often equal, above all at 1.0: each method stands a little beside the length, so that none hides another.
+    """
     for place, method in enumerate(methods):
         own = sorted((tokens, cell) for (of, tokens, name), cell in found.items() if (of, name) == (family, method))
         if not own:
             continue
-        lengths, values = [tokens for tokens, _ in own], [value(cell) for _, cell in own]
+        aside = _ASIDE ** (place - (len(methods) - 1) / 2) if bars else 1.0
+        lengths, values = [tokens * aside for tokens, _ in own], [value(cell) for _, cell in own]
         style = "--" if method.endswith(WEAK) else "-"
         [line] = axis.plot(lengths, values, label=method, linewidth=1.3, linestyle=style)
         color = line.get_color()
-        for tokens, cell in own:
+        for length, (_, cell) in zip(lengths, own, strict=True):
             filled = "white" if cell.truncated else color
             axis.plot(
-                tokens,
+                length,
                 value(cell),
                 marker=_MARKERS[place % len(_MARKERS)],
                 color=color,
@@ -109,7 +115,7 @@ def _lines(
                 markersize=5,
             )
             if bars and cell.score.interval is not None:
-                axis.vlines(tokens, *cell.score.interval, color=color, alpha=0.35, linewidth=1)
+                axis.vlines(length, *cell.score.interval, color=color, alpha=0.35, linewidth=1)
     axis.set_xscale("log")
     axis.set_xlabel("tokens of the corpus", fontsize=8)
     axis.grid(alpha=0.25)
