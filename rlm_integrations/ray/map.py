@@ -13,7 +13,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.ray.api import exceptions, ray
 from rlm_integrations.ray.job_record import JobRecord
-from rlm_integrations.ray.open_work import OpenWork, Question
+from rlm_integrations.ray.open_work import OpenQuestion, OpenWork
 from rlm_integrations.sandboxes.own_thread import in_own_thread
 
 _WAYS_TO_ASK = ("arun", "ainvoke", "aquery", "achat")
@@ -139,7 +139,7 @@ class _Job:
                 return
             raise
 
-    async def _ask(self, actor: Any, question: Question) -> None:
+    async def _ask(self, actor: Any, question: OpenQuestion) -> None:
         kept = self._kept(question)
         if kept is None:
             question.tries += 1
@@ -159,7 +159,7 @@ class _Job:
         self.outcomes.put_nowait((question.number, outcome))
         await self._work.end(question)
 
-    def _kept(self, question: Question) -> tuple[Any] | None:
+    def _kept(self, question: OpenQuestion) -> tuple[Any] | None:
         if self._record is None:
             return None
         if question.number not in self._keys:

@@ -9,7 +9,9 @@ from typing import Any
 
 
 @dataclass
-class Question:
+class OpenQuestion:
+    """One that is asked, or is to be asked again."""
+
     number: int
     asked: Any
     tries: int = 0
@@ -20,11 +22,11 @@ class OpenWork:
 
     def __init__(self, questions: Iterable[Any]) -> None:
         self._questions = enumerate(questions)
-        self._again: list[Question] = []
+        self._again: list[OpenQuestion] = []
         self._in_flight = 0
         self._changed = asyncio.Condition()
 
-    async def take(self) -> Question | None:
+    async def take(self) -> OpenQuestion | None:
         """The next one; None when all have come to something. Waits while some may have to be asked again."""
         async with self._changed:
             while True:
@@ -33,7 +35,7 @@ class OpenWork:
                     break
                 following = next(self._questions, None)
                 if following is not None:
-                    question = Question(*following)
+                    question = OpenQuestion(*following)
                     break
                 if not self._in_flight:
                     return None
@@ -41,7 +43,7 @@ class OpenWork:
             self._in_flight += 1
             return question
 
-    async def end(self, question: Question, *, again: bool = False) -> None:
+    async def end(self, question: OpenQuestion, *, again: bool = False) -> None:
         """One that was taken has come to something, or is to be asked again."""
         async with self._changed:
             self._in_flight -= 1

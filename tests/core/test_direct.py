@@ -113,6 +113,13 @@ def test_a_quote_that_stands_nowhere_is_no_citation_and_is_told_of() -> None:
     assert "1 quote of the direct answer do" in result.trace.warnings[0]
 
 
+def test_quotes_are_citations_in_their_order_from_the_document_they_name_or_else_from_any() -> None:
+    quotes = "[letter-9] arch 9\nLetter 3.\n[letter-5 | year: 1] arch 5\n[letter-5] over arch 7"
+    with wide([f"Many.\n<evidence>\n{quotes}\n</evidence>"]) as llm:
+        result = engine(llm).run(QUESTION, LETTERS)
+    assert [each.document_id for each in result.citations] == ["letter-9", "letter-3", "letter-5", "letter-7"]
+
+
 def test_a_conversation_keeps_its_roles() -> None:
     asked = [Message("user", "Hello"), Message("assistant", "Yes?"), Message("user", QUESTION)]
     with wide([SAYS]) as llm:

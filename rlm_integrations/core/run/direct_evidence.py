@@ -32,11 +32,11 @@ def proven(reply: str, corpus: Corpus) -> Proven:
     lines = [names.read(line) for line in read_direct(reply).evidence[:_MOST_QUOTES]]
     places: dict[int, tuple[Document, int, int]] = {}
     for named in {id(line.document): line.document for line in lines if line.document is not None}.values():
-        _look(lines, places, named, lambda line, named=named: line.document is named)
+        _look(lines, places, named, is_named=True)
     for document in corpus.documents:
         if len(places) == len(lines):
             break
-        _look(lines, places, document, lambda line, document=document: line.document is not document)
+        _look(lines, places, document, is_named=False)
     citations: dict[tuple[str, int, int], Citation] = {}
     for _, (document, start, end) in sorted(places.items()):
         citations[document.id, start, end] = Citation(
@@ -56,12 +56,14 @@ def _look(
     lines: Sequence[_Line],
     places: dict[int, tuple[Document, int, int]],
     document: Document,
-    meant: Callable[[_Line], bool],
+    *,
+    is_named: bool,
 ) -> None:
-    """Add where in the document those of the lines stand that have no place yet."""
+    """Add where in the document those of the lines stand that have no place yet: of those that name it, or of the
+    others."""
     text = QuotedText(document.text)
     for number, line in enumerate(lines):
-        if number not in places and meant(line):
+        if number not in places and (line.document is document) == is_named:
             found = next((found for form in line.forms if (found := text.find(form)) is not None), None)
             if found is not None:
                 places[number] = (document, *found)
