@@ -110,6 +110,12 @@ def count_tells(completion: Completion) -> bool:
     )
 
 
+def counts_too_few(completion: Completion, chars: int) -> bool:
+    """Whether the count is lower than that of most prompts of so many characters: then their words are counted."""
+    few = completion.usage.input_tokens * _MOST_CHARS_PER_TOKEN < chars
+    return few and chars >= _LEAST_CHARS and count_tells(completion)
+
+
 def silently_cut(messages: Sequence[Message], chars: int, completion: Completion) -> str | None:
     """In words how much of the prompt the server read, where it counts too few tokens to have read all; else None.
 
@@ -117,9 +123,7 @@ def silently_cut(messages: Sequence[Message], chars: int, completion: Completion
     words, and of these each is a token at least. `chars` are the characters of all messages.
     """
     read = completion.usage.input_tokens
-    if not count_tells(completion):
-        return None
-    if chars < _LEAST_CHARS or read * _MOST_CHARS_PER_TOKEN >= chars:
+    if not counts_too_few(completion, chars):
         return None
     words = (word for message in messages for word in re.finditer(_WORD, message.content) if len(set(word[0])) > 2)
     if next(islice(words, read, None), None) is None:
