@@ -150,6 +150,25 @@ def test_long_texts_are_written_in_pieces(monkeypatch):
     reader.close()
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
+def test_documents_that_are_written_together_are_read_one_by_one(monkeypatch, count):
+    monkeypatch.setattr(document_file, "TOGETHER", 3)
+    monkeypatch.setattr(document_file, "TOGETHER_CHARS", 30)
+    monkeypatch.setattr(document_file, "PIECE_CHARS", 40)
+    texts = ["", "x", "y" * 35, "z" * 100, "w", ODD, "v" * 41][:count]
+    pictures = [{"id": "p", "bytes": 1}]
+    writer = RecordWriter("test")
+    writer.documents(count, ((str(n), text, {"n": n}, pictures * (n % 2)) for n, text in enumerate(texts)))
+    writer.value("what comes next")
+    reader = RecordReader(writer.finish())
+    assert reader.documents() == [
+        {"id": str(n), "text": text, "metadata": {"n": n}} | ({"images": pictures} if n % 2 else {})
+        for n, text in enumerate(texts)
+    ]
+    assert reader.value() == "what comes next"
+    reader.close()
+
+
 async def test_a_large_corpus_is_sent_once_for_all_sessions(open_session, holders, until):
     corpus = Corpus.of([f"document {i} " * 100 for i in range(3_000)])
     before = set(holders())

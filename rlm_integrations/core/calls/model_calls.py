@@ -155,16 +155,21 @@ class ModelCalls:
             await started()
             return await self._send(model, messages, rounds, kept)
 
-    async def _send(
+    def _send(
         self,
         model: ModelPath,
         messages: Sequence[Message],
         rounds: Sequence[ToolRound] | None,
         kept: KeptRequest | None,
-    ) -> Completion:
-        """The reply: the one that the journal has, or else one that is sent for, and kept before it is used."""
+    ) -> Awaitable[Completion]:
         if kept is None:
-            return await self._reply(model, messages, rounds)
+            return self._reply(model, messages, rounds)
+        return self._kept_reply(model, messages, rounds, kept)
+
+    async def _kept_reply(
+        self, model: ModelPath, messages: Sequence[Message], rounds: Sequence[ToolRound] | None, kept: KeptRequest
+    ) -> Completion:
+        """The reply that the journal has, or else one that is sent for, and kept before it is used."""
         before = await kept.reply(messages if rounds is None else None)
         if before is not None:
             if not before.cached:

@@ -63,20 +63,20 @@ class ModelPath:
             return None
         return f"{unknown_cost(self.prices, completion.model)}: what a run cost is without them"
 
-    async def call(self, messages: Sequence[Message], seconds: float) -> Completion:
+    def call(self, messages: Sequence[Message], seconds: float) -> Awaitable[Completion]:
         """The model's reply.
 
         Raises TimeoutError, TypeError for something that is no reply, and what the model raises.
         """
-        return await self._within(seconds, self._asked(self._model, self._sendable(tuple(messages))))
+        return self._within(seconds, self._asked(self._model, self._sendable(tuple(messages))))
 
-    async def call_with_tools(
+    def call_with_tools(
         self, messages: Sequence[Message], rounds: Sequence[ToolRound], seconds: float
-    ) -> Completion:
+    ) -> Awaitable[Completion]:
         """The reply after these rounds of calls of tools, which may call some again. Raises as `call` does."""
         assert self._with_tools is not None, "tools are offered to a model that was given none"
         sent = self._sendable(tuple(messages))
-        return await self._within(seconds, self._asked(self._with_tools, sent, tuple(rounds)))
+        return self._within(seconds, self._asked(self._with_tools, sent, tuple(rounds)))
 
     async def _within(self, seconds: float, reply: Awaitable[Any]) -> Completion:
         deadline = asyncio.timeout(seconds if seconds != float("inf") else None)
@@ -107,11 +107,11 @@ class ModelPath:
         remember_refusal(self._served_by)
         return await self._complete(model, without_system(messages), *rounds)
 
-    async def _complete(self, model: Any, *asked: object) -> Any:
+    def _complete(self, model: Any, *asked: object) -> Awaitable[Any]:
         complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
         if self._threads is not None and complete_sync is not None:
-            return await self._threads.run(complete_sync, *asked)
-        return await contained(model.complete(*asked))
+            return self._threads.run(complete_sync, *asked)
+        return contained(model.complete(*asked))
 
     def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """In the form that all servers take, without lone surrogates.

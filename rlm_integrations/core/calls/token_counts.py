@@ -43,10 +43,11 @@ class PromptSize(NamedTuple):
 
 def prompt_size(messages: Sequence[Message]) -> PromptSize:
     """Of all messages."""
-    return PromptSize(prompt_chars(messages), sum([len(message.images) for message in messages]))
-
-
-_EMPTY = PromptSize()
+    chars = images = 0
+    for message in messages:
+        chars += len(message.content)
+        images += len(message.images)
+    return PromptSize(chars, images)
 
 
 class GrowingPrompt:
@@ -54,16 +55,18 @@ class GrowingPrompt:
 
     def __init__(self) -> None:
         self._counted: tuple[Message, ...] = ()
-        self._size = _EMPTY
+        self._size = PromptSize()
 
     def size(self, messages: Sequence[Message]) -> PromptSize:
         """As `prompt_size`, of any conversation."""
-        messages, counted, before = tuple(messages), len(self._counted), self._size
-        if len(messages) <= counted or messages[:counted] != self._counted:
-            counted, before = 0, _EMPTY
-        new = prompt_size(messages[counted:])
-        self._counted, self._size = messages, PromptSize(before.chars + new.chars, before.images + new.images)
-        return self._size
+        messages, counted = tuple(messages), len(self._counted)
+        if len(messages) > counted and messages[:counted] == self._counted:
+            before, new = self._size, prompt_size(messages[counted:])
+            size = PromptSize(before.chars + new.chars, before.images + new.images)
+        else:
+            size = prompt_size(messages)
+        self._counted, self._size = messages, size
+        return size
 
 
 def with_estimates(
@@ -96,18 +99,31 @@ def with_estimates(
     )
 
 
+def count_tells(completion: Completion) -> bool:
+    """Whether the server's count of tokens can show that a prompt was cut.
+
+    One that a cache may have lessened proves nothing, and no window is so small that it makes for a very low one.
+    """
+    usage = completion.usage
+    return usage.input_tokens >= _LEAST_TOKENS and not (
+        completion.cached or usage.cached_tokens or usage.estimated_tokens
+    )
+
+
+def counts_too_few(completion: Completion, chars: int) -> bool:
+    """Whether the count is lower than that of most prompts of so many characters: then their words are counted."""
+    few = completion.usage.input_tokens * _MOST_CHARS_PER_TOKEN < chars
+    return few and chars >= _LEAST_CHARS and count_tells(completion)
+
+
 def silently_cut(messages: Sequence[Message], chars: int, completion: Completion) -> str | None:
     """In words how much of the prompt the server read, where it counts too few tokens to have read all; else None.
 
     Nothing that tokenizers compress is held against it: runs of spaces, of punctuation and of one character are no
-    words, and of these each is a token at least. A count that a cache may have lessened proves nothing. `chars` are the
-    characters of all messages.
+    words, and of these each is a token at least. `chars` are the characters of all messages.
     """
-    usage = completion.usage
-    read = usage.input_tokens
-    if completion.cached or usage.cached_tokens or usage.estimated_tokens or read < _LEAST_TOKENS:
-        return None
-    if chars < _LEAST_CHARS or read * _MOST_CHARS_PER_TOKEN >= chars:
+    read = completion.usage.input_tokens
+    if not counts_too_few(completion, chars):
         return None
     words = (word for message in messages for word in re.finditer(_WORD, message.content) if len(set(word[0])) > 2)
     if next(islice(words, read, None), None) is None:

@@ -56,7 +56,7 @@ def read_documents(context: object) -> ReadContext:
 def _documents(context: object, files: PathReader) -> list[Document] | Rows:
     if (mapping := _mapping(context)) is not None:
         return [_named(str(name), text) for name, text in mapping.items()]
-    if (alone := _known_document(context, "doc-1")) is not None:
+    if (alone := _known_document(context, 1)) is not None:
         return [alone]
     if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable):
         raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; {_remedy(cast(Any, context))}")
@@ -77,12 +77,11 @@ def document_of(item: object, number: int) -> Document:
 
     `number` is its place, from 1: it names the item in errors and in the id of a document without one.
     """
-    default_id = f"doc-{number}"
     if isinstance(item, str):
-        return Document(default_id, item)
+        return Document(_id(None, number), item)
     if (mapping := _mapping(item)) is not None:
-        return _from_dict(mapping, number, default_id)
-    if (document := _known_document(item, default_id)) is not None:
+        return _from_dict(mapping, number)
+    if (document := _known_document(item, number)) is not None:
         return document
     raise InvalidArgumentError(
         f"context: item {number} is {type(item).__name__}, which is not a document; {_remedy(item)}"
@@ -95,29 +94,29 @@ def _remedy(given: object) -> str:
         return "decode it: data.decode()"
     if isroutine(given):
         return "call the function, and pass what it returns"
-    if isinstance(given, tuple) and any(_known_document(part, "") for part in cast("tuple[object, ...]", given)):
+    if isinstance(given, tuple) and any(_known_document(part, 1) for part in cast("tuple[object, ...]", given)):
         return "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
     if isinstance(given, list):
         return "pass one flat list of documents, not a list of lists"
     return f"pass {_FORMS}"
 
 
-def _known_document(item: object, default_id: str) -> Document | None:
+def _known_document(item: object, number: int) -> Document | None:
     """The document that an object of the core or of a framework is, if it is one."""
     if isinstance(item, Document):
         return item
     if isinstance(item, Image):
-        return Document(_id(item.name, default_id), "", {}, named([item]))
+        return Document(_id(item.name, number), "", {}, named([item]))
     page_content = getattr(item, "page_content", None)  # a LangChain Document
     if isinstance(page_content, str):
-        name = _id(getattr(item, "id", None), default_id)
+        name = _id(getattr(item, "id", None), number)
         left, images = images_in(_mapping(getattr(item, "metadata", None)) or {}, name)
         return Document(name, page_content, visible_metadata(left, (), name), images)
     node = getattr(item, "node", item)  # a LlamaIndex NodeWithScore carries its node
     get_content, node_id = getattr(node, "get_content", None), getattr(node, "node_id", None)
     if callable(get_content) and isinstance(node_id, str):
         hidden = getattr(node, "excluded_llm_metadata_keys", ())
-        name = _id(node_id, default_id)
+        name = _id(node_id, number)
         left, images = images_in(_mapping(getattr(node, "metadata", None)) or {}, name)
         own, refused = images_of_node(node)
         if refused:
@@ -126,8 +125,8 @@ def _known_document(item: object, default_id: str) -> Document | None:
     return None
 
 
-def _id(value: object, default_id: str) -> str:
-    return default_id if value is None or value == "" else str(value)
+def _id(value: object, number: int) -> str:
+    return f"doc-{number}" if value is None or value == "" else str(value)
 
 
 def checked_text(text: str) -> str:
@@ -138,8 +137,9 @@ def checked_text(text: str) -> str:
 
 
 def _mapping(value: object) -> Mapping[Any, Any] | None:
-    # a dict first: to ask an abstract class takes several times as long, and there may be a million documents
-    return cast("Mapping[Any, Any]", value) if isinstance(value, (dict, Mapping)) else None
+    # None and dict first: to ask an abstract class takes several times as long, and there may be a million documents
+    known = value is not None and isinstance(value, (dict, Mapping))
+    return cast("Mapping[Any, Any]", value) if known else None
 
 
 def _named(name: str, text: object) -> Document:
@@ -153,7 +153,7 @@ def _named(name: str, text: object) -> Document:
     return Document(name, text)
 
 
-def _from_dict(item: Mapping[Any, Any], number: int, default_id: str) -> Document:
+def _from_dict(item: Mapping[Any, Any], number: int) -> Document:
     """A dict's document. Where it has no "metadata" of its own, its other keys are that."""
     text_key = _text_key(item)
     if text_key is None:
@@ -161,15 +161,18 @@ def _from_dict(item: Mapping[Any, Any], number: int, default_id: str) -> Documen
             f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}. Only a list of '
             "nothing but such dicts is read as the rows of a table: give each a text, or none"
         )
-    name = _id(item.get("id"), default_id)
+    name = _id(item.get("id"), number)
     metadata = _mapping(item.get("metadata"))
     given: tuple[Image, ...] = ()
     if metadata is None:
-        metadata = {key: value for key, value in item.items() if key not in ("id", text_key, "metadata")}
+        metadata = dict(item)
+        for key in ("id", text_key, "metadata"):
+            metadata.pop(key, None)
     elif item.get(IMAGES):
         given = images_of(item[IMAGES], name)
     left, images = images_in(metadata, name)
-    return Document(name, item[text_key], visible_metadata(left, (), name), named([*given, *images]))
+    all_images = named([*given, *images]) if given else images
+    return Document(name, item[text_key], visible_metadata(left, (), name), all_images)
 
 
 def _text_key(item: Mapping[Any, Any]) -> str | None:
@@ -179,14 +182,16 @@ def _text_key(item: Mapping[Any, Any]) -> str | None:
     return None
 
 
-def visible_metadata(metadata: object, hidden: object, document_id: str) -> dict[str, Any]:
+def visible_metadata(metadata: Mapping[Any, Any], hidden: object, document_id: str) -> dict[str, Any]:
     """Metadata as plain JSON values, without the keys that are kept from the model.
 
     Raises InvalidArgumentError, which names the document, for values that cannot be that.
     """
-    kept_out = frozenset(cast("Iterable[object]", hidden)) if isinstance(hidden, (list, tuple, set)) else _NOTHING
+    kept_out = _NOTHING
+    if hidden and isinstance(hidden, (list, tuple, set)):
+        kept_out = frozenset(cast("Iterable[object]", hidden))
     try:
-        return {str(key): plain(value) for key, value in (_mapping(metadata) or {}).items() if key not in kept_out}
+        return {str(key): plain(value) for key, value in metadata.items() if key not in kept_out}
     except NotPlainError as error:
         raise InvalidArgumentError(
             f"context: the metadata of document {document_id!r:.200} holds {error}; pass plainer metadata"

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 _NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
 _DEEPEST = 100
+_PLAIN_TYPES = frozenset({str, bool, float, type(None)})
+_INTEGERS = (int, numbers.Integral)  # int first: to ask an abstract class takes several times as long
 
 
 class NotPlainError(ValueError):
@@ -19,12 +21,11 @@ def plain(value: object, _depth: int = 0) -> Any:
 
     Raises NotPlainError for numbers too long to be written, and for what is nested too deeply to be read.
     """
-    kind = type(value)
-    if value is None or kind is str or kind is bool or kind is float:
+    if type(value) in _PLAIN_TYPES:
         return value
     if isinstance(value, str):
         return str.__str__(value)  # an enum's value, not its name
-    if isinstance(value, (int, numbers.Integral)):
+    if isinstance(value, _INTEGERS):
         number = int(value)
         if number.bit_length() > _NUMBER_BITS:
             raise NotPlainError("an integer of more than 4,000 digits")

@@ -6,6 +6,7 @@ Every request is hostile. Each is answered once, whatever happens.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import BudgetError
@@ -88,24 +89,24 @@ class HostFunctions:
             kept.refuse({"kind": refusal.kind, "message": refusal.message, "why": why})
         return refusal
 
-    async def _do(self, call: Call, step: StepRecord, kept: CallJournal | None) -> Any:
+    def _do(self, call: Call, step: StepRecord, kept: CallJournal | None) -> Awaitable[Any]:
         match call:
             case Reserve():
-                return await self._reservations.reserve(call, step)
+                return self._reservations.reserve(call, step)
             case LlmQuery():
-                return await self._sub_calls.query(call, step, kept)
+                return self._sub_calls.query(call, step, kept)
             case RlmQuery():
-                return await self._children.query(call, step, kept)
+                return self._children.query(call, step, kept)
             case LlmMap():
-                return await self._maps.ask(call, step, kept)
+                return self._maps.ask(call, step, kept)
             case MapLeft():
-                return await self._maps.set_left(call)
+                return self._maps.set_left(call)
             case Retrieve():
-                return await self._retrieval.fetch(call, step, kept)
+                return self._retrieval.fetch(call, step, kept)
             case Cite():
-                return await self._citations.add(call, step)
+                return self._citations.add(call, step)
             case CallTool():
-                return await self._tools.call(call, step, kept)
+                return self._tools.call(call, step, kept)
 
 
 def _refuse_again(kept: CallJournal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Awaitable
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.estimates import Estimates
@@ -36,7 +37,7 @@ class Reservations:
         await self.tell(step, call.n, call.chars)
         return batch_id
 
-    async def tell(self, step: StepRecord, count: int, chars: int) -> None:
+    def tell(self, step: StepRecord, count: int, chars: int) -> Awaitable[None]:
         """Tell the user of sub-calls that are reserved, whose prompts have so many characters in all; 0: not known.
 
         What they cost about is said of a batch alone.
@@ -44,7 +45,7 @@ class Reservations:
         cost = None
         if self._estimates is not None and chars and count > 1:
             cost = self._estimates.cost_usd(count, chars)
-        await self._emit(SubCallsReserved(step.iteration, count, cost))
+        return self._emit(SubCallsReserved(step.iteration, count, cost))
 
     def take(self, call: LlmQuery | RlmQuery, step: StepRecord) -> None:
         """One of its batch, or one of its own. Raises BudgetError and RefusedCallError."""

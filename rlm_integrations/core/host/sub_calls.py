@@ -16,6 +16,7 @@ from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import (
     USAGE_ESTIMATED,
     WINDOW_ADVICE,
+    count_tells,
     pieces_advice,
     prompt_chars,
     silently_cut,
@@ -72,22 +73,17 @@ class SubCalls:
         """Whether the user was told that tokens are estimated."""
 
     async def query(self, call: LlmQuery, step: StepRecord, kept: CallJournal | None = None) -> str:
-        """The sub-LM's reply. `kept` is what the journal has of it. Raises RefusedCallError, BudgetError."""
+        """The sub-LM's reply. `kept` is what the journal has of it. Raises RefusedCallError, BudgetError.
+
+        A reply that is no whole one fails the call. It is asked for once more where that can help and the budget has
+        room; that is a sub-call of its own.
+        """
         self._reservations.check_depth(1)
         if len(call.prompt) > self._prompt_chars:
             chars = f"the prompt has {len(call.prompt):,} characters"
             raise RefusedCallError("value", f"{chars}; a sub-call takes {self._prompt_chars:,}")
         pictures = self._pictures.named(call.images)
         self._reservations.take(call, step)
-        return await self._send(call, pictures, step, kept)
-
-    async def _send(
-        self, call: LlmQuery, pictures: Sequence[Picture], step: StepRecord, kept: CallJournal | None
-    ) -> str:
-        """The reply to a call that is reserved. A reply that is no whole one fails the call.
-
-        It is asked for once more where that can help and the budget has room; that is a sub-call of its own.
-        """
         record, again = await self._attempt(call, pictures, step, kept, tell=call.batch is None)
         if again and self._reservations.one_more():
             with suppress(BudgetError):  # it was not sent after all: the first failure stands
@@ -118,8 +114,9 @@ class SubCalls:
                 said = await self._asked(asked, step, sent)
                 record, completion = sent.sent_record, said.completion
                 unknown = self._model.unpriced(completion)
-                chars = prompt_chars(said.messages)
-                cut = await off_loop(chars, silently_cut, said.messages, chars, completion)
+                if count_tells(completion):
+                    chars = prompt_chars(said.messages)
+                    cut = await off_loop(chars, silently_cut, said.messages, chars, completion)
                 if cut is not None:
                     record.error = f"{cut}; {pieces_advice(completion)}, as its reply counts for nothing"
                 elif (problem := unfinished(completion)) is not None:
@@ -155,12 +152,23 @@ class SubCalls:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
         return record, again
 
-    async def _asked(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
+    def _asked(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Awaitable[Said]:
         if self._tools is None:
-            return await self._ask(asked, step, sent)
+            return self._ask(asked, step, sent)
         if self._around is None:
-            return await self._tools.ask(asked, step, sent)
-        tools, said, failure = self._tools, list[Said](), list[BaseException]()
+            return self._tools.ask(asked, step, sent)
+        return self._ask_within(self._around, self._tools, asked, step, sent)
+
+    async def _ask(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
+        messages = asked.messages()
+        completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin, kept=sent.request())
+        take_reply(sent.sent_record, completion)
+        return Said(completion, messages)
+
+    async def _ask_within(
+        self, around: AroundSubCall, tools: ToolLoop, asked: Asked, step: StepRecord, sent: ReservedCall
+    ) -> Said:
+        said, failure = list[Said](), list[BaseException]()
 
         async def execute() -> str:
             try:
@@ -172,7 +180,7 @@ class SubCalls:
 
         try:
             with boundary("around_sub_call"):
-                await contained(self._around(asked.prompt, execute))
+                await contained(around(asked.prompt, execute))
         except Exception:
             if failure:
                 raise failure[0] from None
@@ -180,12 +188,6 @@ class SubCalls:
         if not said:
             raise RunError("around_sub_call: returned without awaiting execute()")
         return said[0]
-
-    async def _ask(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
-        messages = asked.messages()
-        completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin, kept=sent.request())
-        take_reply(sent.sent_record, completion)
-        return Said(completion, messages)
 
 
 def _failure_words(error: Exception, prompt_chars: int) -> str:

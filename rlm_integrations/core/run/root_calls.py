@@ -9,7 +9,7 @@ from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
-from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, silently_cut
+from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, counts_too_few, silently_cut
 from rlm_integrations.core.language_model import CodeProtocol, Completion
 from rlm_integrations.core.loop.actions import CallRootLM
 from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallFailed
@@ -71,7 +71,10 @@ class RootCalls:
         self.cause = None
         called = completion if completion.tool_calls and self._protocol == "tool" else None
         await self._tell(iteration, completion, called)
-        if cut := await off_loop(chars, silently_cut, action.messages, chars, completion):
+        cut = None
+        if counts_too_few(completion, chars):
+            cut = await off_loop(chars, silently_cut, action.messages, chars, completion)
+        if cut is not None:
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         problem = unfinished(completion, called=called is not None)
         usage = Usage() if completion.cached or completion.usage.estimated_tokens else completion.usage

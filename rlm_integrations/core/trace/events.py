@@ -29,9 +29,12 @@ class _Moment:
     def happened(self, at: float, node: tuple[int, ...], run: int) -> None:
         """Say when and where. For the account alone, before anybody sees the event: each call of a model has several,
         and a changed copy takes ten times as long."""
-        object.__setattr__(self, "at", at)
-        object.__setattr__(self, "node", node)
-        object.__setattr__(self, "run", run)
+        _set_at(self, at)
+        _set_node(self, node)
+        _set_run(self, run)
+
+
+_set_at, _set_node, _set_run = [vars(_Moment)[name].__set__ for name in ("at", "node", "run")]
 
 
 @frozen

@@ -26,7 +26,7 @@ MAX_VALUES = 40_000  # more than a frame of pieces has characters, which may all
 """Values in a frame of a worker, at most: three bytes of "[]," become a hundred of memory, and each takes its time."""
 
 _header = struct.Struct(">I")
-_pack, _unpack, _HEADER_BYTES = _header.pack, _header.unpack, _header.size
+_pack, _unpack, _unpack_from, _HEADER_BYTES = _header.pack, _header.unpack, _header.unpack_from, _header.size
 _read, _write = os.read, os.write
 _READ_BYTES = 1 << 20
 
@@ -129,18 +129,19 @@ class FrameBuffer:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The bodies of the frames that are complete now. Raises FrameTooLongError for one over the limit."""
-        self._bytes += data
-        start = 0
+        held = self._bytes
+        held += data
+        size, start, body = len(held), 0, _HEADER_BYTES
         try:
-            while len(self._bytes) - start >= _HEADER_BYTES:
-                (length,) = _unpack(self._bytes[start : start + _HEADER_BYTES])
+            while body <= size:
+                (length,) = _unpack_from(held, start)
                 if length > self._limit:
                     raise FrameTooLongError(f"{length:,} bytes")
-                end = start + _HEADER_BYTES + length
-                if len(self._bytes) < end:
+                end = body + length
+                if size < end:
                     return
-                body = bytes(self._bytes[start + _HEADER_BYTES : end])
-                start = end
-                yield body
+                frame = bytes(held[body:end])
+                start, body = end, end + _HEADER_BYTES
+                yield frame
         finally:
-            del self._bytes[:start]
+            del held[:start]

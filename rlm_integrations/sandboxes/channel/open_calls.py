@@ -11,30 +11,18 @@ MAX_OPEN_CALLS = 10_000
 MAX_OPEN_CALL_BYTES = 256 << 20
 
 
-_VALUE_BYTES = 32
-"""Of a number, about."""
-_EMPTY_BYTES = sys.getsizeof(dict[str, object]())
-
-
 def held_bytes(payload: dict[str, Any]) -> int:
     """Memory that a call takes: of a text up to four bytes for each character, where a frame has one."""
-    held = 0
+    held = sys.getsizeof(payload)
     containers: list[Any] = [payload]
     container: dict[str, object] | list[object]
     for container in containers:  # which grow as they are looked at
-        held += sys.getsizeof(container) + _VALUE_BYTES * len(container)
         values = container
         if isinstance(container, dict):
             held += sum(map(sys.getsizeof, container))
             values = container.values()
-        for value in values:
-            if isinstance(value, str):
-                held += sys.getsizeof(value)
-            elif isinstance(value, (dict, list)):
-                if value:
-                    containers.append(value)
-                else:
-                    held += _EMPTY_BYTES
+        held += sum(map(sys.getsizeof, values))
+        containers += [value for value in values if value and isinstance(value, (dict, list))]
     return held
 
 

@@ -90,7 +90,9 @@ def _renamed(corpus: Corpus) -> list[tuple[int, str]]:
 def _add(writer: RecordWriter, documents: Sequence[Document], *, rows: bool = False) -> None:
     try:
         writer.documents(
-            len(documents), ((each.id, each.text, each.metadata, each.handles) for each in documents), rows=rows
+            len(documents),
+            ((each.id, each.text, each.metadata, each.handles if each.images else ()) for each in documents),
+            rows=rows,
         )
     except UnreadableMetadataError as error:
         raise InvalidArgumentError(f"context: {error}; pass flatter metadata") from None

@@ -1,9 +1,9 @@
 """Documents and settings on their way into a worker: a memory file that the host writes and the worker reads.
 
-A file is a row of records, each eight bytes of length and a marshalled value. Marshal keeps every str as it
-is (CRLF, NUL, lone surrogates), and one record at a time is in memory. Long texts for a holder stand in a
-TextFile beside it. Only the host writes such files, so reading one trusts it. Standard library only: the helper
-imports it.
+A file is a row of records, each eight bytes of length and a marshalled value, which may be a few documents. Marshal
+keeps every str as it is (CRLF, NUL, lone surrogates), and one record at a time is in memory. Long texts for a holder
+stand in a TextFile beside it. Only the host writes such files, so reading one trusts it. Standard library only: the
+helper imports it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ PIECE_CHARS = 128 << 20
 """A longer text is written in pieces: marshal takes at most 2 GiB, and needs a copy of what it writes."""
 
 _length = struct.Struct("<Q")
+TOGETHER, TOGETHER_CHARS = 100, 1 << 20
+"""Documents in a record, and characters of their texts, at most about: one by one, each takes twice as long."""
+
+_STR = frozenset({str})
 _EXACT = frozenset({type(None), bool, int, float, str})
 """What marshal writes as it is. Of their subclasses it refuses some (enums), and writes others as bytes (numpy's)."""
 
@@ -59,29 +63,29 @@ class RecordWriter:
         Raises UnreadableMetadataError.
         """
         self.value((count, rows))
+        together: list[tuple[Any, ...]] = []
+        chars = 0
         for id_, text, metadata, images in documents:
             id_, text = str.__str__(id_), str.__str__(text)
-            if self._texts is not None and len(text) >= SHARED_MIN_CHARS:
-                self._document(id_, metadata, images, 1, self._texts.add(text))
-                continue
-            pieces = -(-len(text) // PIECE_CHARS) or 1
-            self._document(id_, metadata, images, pieces, text if pieces == 1 else text[:PIECE_CHARS])
+            held, pieces = self._held(text)
+            plain: Any = dict(metadata)
+            if not (_STR.issuperset(map(type, plain)) and _EXACT.issuperset(map(type, plain.values()))):
+                plain = _exact(plain, id_)
+            together.append((id_, plain, held, pieces, _exact(images, id_) if images else None))
+            chars += len(text)
+            if pieces > 1 or chars >= TOGETHER_CHARS or len(together) == TOGETHER:
+                self.value(together)
+                together, chars = [], 0
             for piece in range(1, pieces):
                 self.value(text[piece * PIECE_CHARS : (piece + 1) * PIECE_CHARS])
+        if together:
+            self.value(together)
 
-    def _document(
-        self,
-        id_: str,
-        metadata: Mapping[str, Any],
-        images: Sequence[Mapping[str, Any]],
-        pieces: int,
-        text: str | Place,
-    ) -> None:
-        plain: Any = dict(metadata)
-        if not all(type(key) is str and type(value) in _EXACT for key, value in plain.items()):
-            plain = _exact(plain, id_)
-        with_images = (_exact(images, id_),) if images else ()
-        self.value((id_, plain, pieces, text, *with_images))
+    def _held(self, text: str) -> tuple[str | Place, int]:
+        """What stands for the text in its record, and in how many pieces it is written."""
+        if self._texts is not None and len(text) >= SHARED_MIN_CHARS:
+            return self._texts.add(text), 1
+        return text[:PIECE_CHARS], -(-len(text) // PIECE_CHARS) or 1
 
     def finish(self) -> int:
         """A descriptor of the whole file, at its beginning. The caller closes it."""
@@ -111,14 +115,15 @@ class RecordReader:
         return Table(self._documents(count)) if rows else list(self._documents(count))
 
     def _documents(self, count: int) -> Iterator[PlainDocument]:
-        for _ in range(count):
-            id_, metadata, pieces, text, *images = self.value()
-            if pieces > 1:
-                text = "".join([text, *(self.value() for _ in range(pieces - 1))])
-            elif self._long_text is not None and not isinstance(text, str):
-                text = self._long_text(text)
-            document = {"id": id_, "text": text, "metadata": metadata}
-            yield document | {IMAGES: images[0]} if images else document
+        while count:
+            for id_, metadata, text, pieces, images in self.value():
+                if pieces > 1:  # then it is the last one of its record
+                    text = "".join([text, *(self.value() for _ in range(pieces - 1))])
+                elif self._long_text is not None and not isinstance(text, str):
+                    text = self._long_text(text)
+                document = {"id": id_, "text": text, "metadata": metadata}
+                yield document | {IMAGES: images} if images else document
+                count -= 1
 
     def close(self) -> None:
         self._file.close()
