@@ -31,6 +31,8 @@ import pytest
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings, echo, until_true
 from rlm_integrations.wire.settings import ReplSettings
 
+from .forked_worker import IMPORTED, ForkedWorkers
+
 sys.path.append(str(Path(__file__).parents[1]))  # `benchmarks` and `evals` are no part of the package
 
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
@@ -187,9 +189,12 @@ class Program:
 
     def kill(self) -> None:
         """Ends it, if it has not ended."""
-        if self._ended is None and not self._has_ended_within(0):
+        if not self.has_ended():
             os.kill(self.pid, signal.SIGKILL)
         self.wait()
+
+    def has_ended(self) -> bool:
+        return self._ended is not None or self._has_ended_within(0)
 
     def _has_ended_within(self, seconds: float) -> bool:
         return bool(select.select([self._report], [], [], seconds)[0])
@@ -338,8 +343,11 @@ def nothing_rests() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def wasi_component() -> None:
-    """The component of the WASI sandbox as the sources have it, compiled: both are kept for the next time."""
+def wasi_component(program_parent: Callable[..., ProgramParent]) -> Iterator[None]:
+    """The component of the WASI sandbox as the sources have it, compiled: both are kept for the next time.
+
+    Its workers are forks: see `forked_worker.py`, and `workers_of_their_own`.
+    """
     pytest.importorskip("wasmtime", reason="wasmtime is not installed")
     root = Path(__file__).parents[1]
     spec = importlib.util.spec_from_file_location("release_component", root / "release" / "component.py")
@@ -357,6 +365,25 @@ def wasi_component() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             compiled_component()
+    from rlm_integrations.sandboxes.wasi import worker_process
+    from rlm_integrations.sandboxes.wasi.spare import spares
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_process, "subprocess", ForkedWorkers(program_parent(*IMPORTED)))
+        yield
+        spares.end()
+
+
+@pytest.fixture
+def workers_of_their_own(wasi_component: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers of the WASI sandbox are started as users have them."""
+    from rlm_integrations.sandboxes.wasi import worker_process
+    from rlm_integrations.sandboxes.wasi.spare import spares
+
+    spares.end()
+    monkeypatch.setattr(worker_process, "subprocess", subprocess)
+    yield
+    spares.end()
 
 
 @dataclass(frozen=True)

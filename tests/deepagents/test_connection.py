@@ -26,13 +26,13 @@ pytest.importorskip("deepagents", reason="deepagents is not installed: pip insta
 LONG = 200_000  # characters: more than a command carries either way
 
 
-def over(backend: Any) -> BackendSandbox:
-    return BackendSandbox(backend, python=sys.executable, unconfined=True)
+def over(backend: Any, python: str = sys.executable) -> BackendSandbox:
+    return BackendSandbox(backend, python=python, unconfined=True)
 
 
 @pytest.mark.parametrize("fault", ["loses commands", "loses answers", "cuts", "slow", "twice"])
-async def test_a_session_over_a_bad_connection(backend: Any, fault: str) -> None:
-    repl = await over(Unreliable(backend, fault)).open(Corpus.of("a" * 1_000), contract_settings())
+async def test_a_session_over_a_bad_connection(backend: Any, warm_python: str, fault: str) -> None:
+    repl = await over(Unreliable(backend, fault), warm_python).open(Corpus.of("a" * 1_000), contract_settings())
     session = OpenRepl(repl, lambda call: "x" * LONG if call.prompt == "long" else echo(call))
     try:
         assert await session.value("n = len(context); n") == "1000"

@@ -32,8 +32,8 @@ class TestBackend(SandboxContract):
     calls_one_by_one = 40  # each is two commands
 
     @pytest.fixture
-    def sandbox(self, local: Sandbox) -> Sandbox:
-        return local
+    def sandbox(self, warm: Sandbox) -> Sandbox:
+        return warm
 
     def kill(self, repl: Any) -> None:
         os.kill(worker_of(repl), signal.SIGKILL)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class LocalCluster:
             "object_store_memory": STORE_BYTES,
             "node_ip_address": address,
             "include_dashboard": False,
+            "include_log_monitor": False,
+            "no_monitor": True,  # which would look for machines to start
         }
 
 
@@ -103,10 +105,11 @@ def short_folder() -> Iterator[str]:
         yield folder
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[LocalCluster]:
-    """The one of all tests, which this program is connected to."""
-    ray = pytest.importorskip("ray")
+@contextmanager
+def _connected() -> Generator[LocalCluster]:
+    """A cluster that this program is connected to."""
+    import ray
+
     with _folder() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)
         cluster = LocalCluster()
@@ -118,12 +121,48 @@ def cluster() -> Iterator[LocalCluster]:
         cluster.close()
 
 
-@pytest.fixture(scope="session")
+class _Running:
+    """The cluster of all tests here, while there is one."""
+
+    def __init__(self) -> None:
+        self._end = ExitStack()
+        self.cluster: LocalCluster | None = None
+        self.elsewhere: Sandbox | None = None
+
+    def start(self) -> LocalCluster:
+        if self.cluster is None:
+            self.cluster = self._end.enter_context(_connected())
+        return self.cluster
+
+    def end(self) -> None:
+        self.cluster = self.elsewhere = None
+        self._end.close()
+
+
+_running = _Running()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """End the cluster with the last test here: its ten processes would go on computing to the end of the session."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        _running.end()
+
+
+@pytest.fixture
+def cluster() -> LocalCluster:
+    """The one of all tests, which this program is connected to."""
+    pytest.importorskip("ray")
+    return _running.start()
+
+
+@pytest.fixture
 def elsewhere(cluster: LocalCluster) -> Sandbox:
     """A sandbox with the other machine alone."""
     from rlm_integrations.ray import RaySandbox
 
-    return RaySandbox(resources={"other": 1})
+    _running.elsewhere = _running.elsewhere or RaySandbox(resources={"other": 1})
+    return _running.elsewhere
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.wasi import cache, component
 from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 
-pytestmark = pytest.mark.usefixtures("wasi_component")
+pytestmark = pytest.mark.usefixtures("workers_of_their_own")
 
 
 def _counting(monkeypatch) -> list[Path]:

@@ -17,7 +17,7 @@ from rlm_integrations.sandboxes.wasi import open_worker
 from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 from rlm_integrations.sandboxes.wasi.spare import spares
 
-pytestmark = pytest.mark.usefixtures("wasi_component")
+pytestmark = pytest.mark.usefixtures("workers_of_their_own")
 
 ENDS = {
     "closed": "1",
