@@ -70,9 +70,12 @@ class Interpreter:
         self._awaiting = Awaiting()
         if context is None and settings.retriever:
             context = []
-        self._helpers = self._functions(CorpusView(context, settings.said_columns), settings)
-        self._namespace.update(self._helpers)
-        self._namespace.update({names.CONTEXT: context, names.ANSWER: fresh_answer()})
+        self._given = {
+            **self._functions(CorpusView(context, settings.said_columns), settings),
+            names.CONTEXT: context,
+        }
+        self._namespace.update(self._given)
+        self._namespace[names.ANSWER] = fresh_answer()
         self._variables = VariableWatch(self._namespace)
 
     @property
@@ -92,7 +95,7 @@ class Interpreter:
         """
         self._steps += 1
         self._interpreter.begin_step()
-        self._put_helpers_back()
+        self._give_again()
         self._loop.begin_step(blocks)
         self._awaiting.begin_step(blocks)
         self._output.begin_step()
@@ -169,10 +172,10 @@ class Interpreter:
                 self._output.write(f"\n{value.note()}")
         self._output.write("\n")
 
-    def _put_helpers_back(self) -> None:
+    def _give_again(self) -> None:
         """What the model deleted of ours is there again; what it bound anew is its own and stays."""
-        for name, helper in self._helpers.items():
-            self._namespace.setdefault(name, helper)
+        for name, given in self._given.items():
+            self._namespace.setdefault(name, given)
 
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""

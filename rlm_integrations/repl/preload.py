@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import concurrent.futures
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
@@ -36,10 +37,9 @@ logging.handlers mimetypes optparse pickletools plistlib profile pstats quopri s
 tarfile timeit tomllib tracemalloc urllib.error urllib.request urllib.response urllib.robotparser xml.dom xml.parsers
 xml.sax
 """
+_ONE_PROCESS = "there is one process here: use concurrent.futures.ThreadPoolExecutor"
 _INSTEAD = {
-    "there is one process here: use concurrent.futures.ThreadPoolExecutor": (
-        "multiprocessing concurrent.futures.process joblib dask ray"
-    ),
+    _ONE_PROCESS: "multiprocessing concurrent.futures.process joblib dask ray",
     "there is no network here: all there is stands in the variables of this session": (
         "requests httpx aiohttp urllib3 ssl smtplib ftplib imaplib poplib telnetlib xmlrpc websocket websockets boto3 "
         "openai anthropic litellm"
@@ -63,6 +63,16 @@ _RARE = tuple(_SELDOM_USED.split())
 _NO_PART_OF_A_LIBRARY = frozenset({"__main__", "conftest", "setup", "test", "tests"})
 
 
+class _NoProcesses:
+    """In place of the pool that its module has when asked."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        raise RuntimeError(_ONE_PROCESS)
+
+
+_NoProcesses.__name__ = _NoProcesses.__qualname__ = "ProcessPoolExecutor"
+
+
 class UnimportableError(Exception):
     """A module that was asked for cannot be imported. The message is "NAME: why"."""
 
@@ -80,6 +90,7 @@ def preload(*, whole: bool = False) -> list[str]:
         _present(name)
     keep_time_zones()
     builtins.help = importlib.import_module("pydoc").help  # `site` has not run, which would put it there
+    setattr(concurrent.futures, _NoProcesses.__name__, _NoProcesses)  # many import it and never use it
     return [name for name in PRELOADED if _is_there(name)]
 
 

@@ -127,6 +127,13 @@ def test_a_recursion_limit_that_code_has_raised_stays_for_its_later_steps(repl):
     assert repl.value("sys.getrecursionlimit() < limit, depth(200)") == "(True, 200)"
 
 
+def test_a_corpus_that_code_unbound_is_there_again_and_one_that_it_bound_anew_is_its_own(library):
+    library.step("try: 1 / 0\nexcept ZeroDivisionError as context: pass")
+    assert library.value("len(context)") == "3"
+    library.step("context = context[:1]")
+    assert library.value("len(context)") == "1"
+
+
 WORDS = {
     "pip install tqdm": "SyntaxError: invalid syntax (this is plain Python: it has no ! or % commands, and nothing can",
     "files = !ls": "it has no ! or % commands",

@@ -200,7 +200,7 @@ REFUSED = {
     "import numpy": "No module named 'numpy': not available in the REPL; available: __future__, abc, ",
     "import requests": "No module named 'requests': there is no network here: all there is stands in the variables of ",
     "import multiprocessing": "there is one process here: use concurrent.futures.ThreadPoolExecutor",
-    "from concurrent.futures import ProcessPoolExecutor": "use concurrent.futures.ThreadPoolExecutor",
+    "from concurrent.futures import ProcessPoolExecutor; ProcessPoolExecutor(4)": "use concurrent.futures.Thread",
     "import nest_asyncio": "`await` works at top level here: await it, without asyncio.run",
     "import pdb; pdb.set_trace()": "nobody can answer here: print what you want to see",
 }
