@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from errno import EPERM
 from types import TracebackType
@@ -11,17 +12,31 @@ from rlm_integrations.wire.steps import MESSAGE_CHARS, CodeError, ErrorKind
 
 _SOURCE_CHARS = 200
 _INNER_SHOWN = 10
-_NO_NAMES = "Temporary failure in name resolution"  # it would not be temporary
 _NO_COMMANDS = " (this is plain Python: it has no ! or % commands, and nothing can be installed)"
+_COMMAND = re.compile(r"(?:[A-Za-z_]\w*\s*=\s*)?[!%]|(?:pip3?|conda|uv|apt|apt-get)\s+\w")
+"""How a line begins that only a notebook takes."""
 
 # Straight from the C level: a class of the model's may redefine these names. For the same reason its type
 # is asked for by `type`, never by `isinstance`.
 _traceback_of: Callable[[BaseException], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
 _errno_of: Callable[[BaseException], object] = OSError.__dict__["errno"].__get__
+_attributes_of: Callable[[BaseException], dict[str, object]] = BaseException.__dict__["__dict__"].__get__
 _name_of_type: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 NOT_HERE = " (this session has no files, network or other processes: all there is stands in its variables)"
 """What an error says besides, where code asked for one of them."""
+
+_MEANT = {
+    "Temporary failure in name resolution": NOT_HERE,  # it would not be temporary
+    "Name or service not known": NOT_HERE,
+    "unknown url type: https": NOT_HERE,  # there is no ssl
+    "has no attribute 'HTTPSConnection'": NOT_HERE,
+    "unable to open database file": NOT_HERE,
+    "No usable temporary directory": NOT_HERE,
+    "asyncio.run() cannot be called from a running event loop": " (await it instead)",
+    "This event loop is already running": " (await it instead)",
+}
+"""What an error means here, by words of its own."""
 
 INTERRUPTED = "stopped after the step's time limit"
 """The error of code that was interrupted; the host knows better why."""
@@ -45,6 +60,13 @@ def code_error(
     return error_in("raised", message, block, source, _line_in(error, filename) or last_line)
 
 
+def is_clean_exit(error: BaseException) -> bool:
+    """Whether it is `exit()`, or `sys.exit(0)`: code that ends, as code does."""
+    if type(error) is not SystemExit:
+        return False
+    return error.code is None or (type(error.code) is int and error.code == 0)
+
+
 def uncompiled(error: Exception, message: str, *, block: int, source: str) -> CodeError:
     """The same for a block that did not compile."""
     if isinstance(error, SyntaxError):
@@ -58,7 +80,7 @@ def message_of(error: BaseException) -> str:
     Runs the exception's own `__str__`, and survives what it raises.
     An interrupt comes through.
     """
-    text = f"{type_name(error)}{_text_of(error)}"
+    text = f"{type_name(error)}{_text_of(error)}{_notes_of(error)}"
     if issubclass(type(error), BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         inner = [f"{type_name(one)}{_text_of(one)}" for one in group.exceptions[:_INNER_SHOWN]]
@@ -74,15 +96,25 @@ def _text_of(error: BaseException) -> str:
     except BaseException:
         return ": (its text cannot be read)"
     # EPERM is what a filter of system calls answers; for a file of another user's it would be EACCES
-    denied = (issubclass(type(error), PermissionError) and _errno_of(error) == EPERM) or _NO_NAMES in text
-    return (f": {text[:MESSAGE_CHARS]}" if text else "") + (NOT_HERE if denied else "")
+    denied = issubclass(type(error), PermissionError) and _errno_of(error) == EPERM
+    text = text[:MESSAGE_CHARS]
+    meant = NOT_HERE if denied else next((words for said, words in _MEANT.items() if said in text), "")
+    return (f": {text}" if text else "") + meant
+
+
+def _notes_of(error: BaseException) -> str:
+    """What was said by `add_note`, a line each."""
+    notes: object = _attributes_of(error).get("__notes__")
+    if type(notes) is not list:
+        return ""
+    return "".join(f"\n{note}" for note in cast("list[object]", notes)[:_INNER_SHOWN] if type(note) is str)
 
 
 def error_in(kind: ErrorKind, message: str, block: int, source: str, line: int | None) -> CodeError:
     """An error in a line of a block, with its source."""
     lines = source.split("\n")
     text = lines[line - 1].strip()[:_SOURCE_CHARS] if line is not None and 0 < line <= len(lines) else ""
-    if kind == "syntax" and text.startswith(("!", "%")):
+    if kind == "syntax" and _COMMAND.match(text):
         message += _NO_COMMANDS
     return CodeError(block, line, text, message[:MESSAGE_CHARS], kind)
 

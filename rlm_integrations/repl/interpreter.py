@@ -12,7 +12,7 @@ from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.bounded_repr import bounded_repr
 from rlm_integrations.repl.chunks import Chunks
 from rlm_integrations.repl.cite import Cite
-from rlm_integrations.repl.code_error import code_error, message_of, type_name, uncompiled
+from rlm_integrations.repl.code_error import code_error, is_clean_exit, message_of, type_name, uncompiled
 from rlm_integrations.repl.corpus_view import CorpusView, DocumentDict
 from rlm_integrations.repl.event_loop import ReplLoop
 from rlm_integrations.repl.execute import Block, compile_block, run_block
@@ -32,7 +32,7 @@ from rlm_integrations.repl.sub_calls import FailedSubCall, SubCalls
 from rlm_integrations.repl.variables import VariableWatch
 from rlm_integrations.wire import names
 from rlm_integrations.wire.settings import ReplSettings
-from rlm_integrations.wire.steps import AnswerState, Output, StepDone
+from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 
 class Interpreter:
@@ -70,9 +70,12 @@ class Interpreter:
         self._awaiting = Awaiting()
         if context is None and settings.retriever:
             context = []
-        self._helpers = self._functions(CorpusView(context, settings.said_columns), settings)
-        self._namespace.update(self._helpers)
-        self._namespace.update({names.CONTEXT: context, names.ANSWER: fresh_answer()})
+        self._given = {
+            **self._functions(CorpusView(context, settings.said_columns), settings),
+            names.CONTEXT: context,
+        }
+        self._namespace.update(self._given)
+        self._namespace[names.ANSWER] = fresh_answer()
         self._variables = VariableWatch(self._namespace)
 
     @property
@@ -92,13 +95,13 @@ class Interpreter:
         """
         self._steps += 1
         self._interpreter.begin_step()
-        self._put_helpers_back()
+        self._give_again()
         self._loop.begin_step(blocks)
         self._awaiting.begin_step(blocks)
         self._output.begin_step()
         step = StepSoFar()
         for number, source in enumerate(blocks, 1):
-            self._run_block(step, number, source)
+            self._run_block(step, number, source, last=number == len(blocks))
             if step.ended:
                 break
         if not blocks:
@@ -107,8 +110,9 @@ class Interpreter:
         variables = self._variables.changed(self._namespace, step.loop_names)
         return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(variables))
 
-    def _run_block(self, step: StepSoFar, number: int, source: str) -> None:
+    def _run_block(self, step: StepSoFar, number: int, source: str, *, last: bool) -> None:
         filename = f"<step {self._steps} block {number}>"
+        left: CodeError | None = None
         try:
             block = compile_block(source, filename, self._rewrite)
         except Exception as error:
@@ -117,7 +121,7 @@ class Interpreter:
             step.loop_names |= block.loop_names
             _, raised = self._time.run(lambda: self._run_code(block))
             if raised is not None:
-                step.error = code_error(
+                error = code_error(
                     raised,
                     self._message(raised),
                     block=number,
@@ -125,9 +129,16 @@ class Interpreter:
                     filename=filename,
                     last_line=block.last_line,
                 )
+                if is_clean_exit(raised):
+                    left = error
+                else:
+                    step.error = error
         self._read_answer(step)
+        if left is not None and not (last or step.answer.ready):  # blocks that follow are not run, which is to be told
+            step.error = left
 
     def _run_code(self, block: Block) -> None:
+        self._interpreter.resume()
         run_block(block, self._namespace, self._loop, self._show)
         if self._at_block_end is not None:
             self._at_block_end()
@@ -161,10 +172,10 @@ class Interpreter:
                 self._output.write(f"\n{value.note()}")
         self._output.write("\n")
 
-    def _put_helpers_back(self) -> None:
+    def _give_again(self) -> None:
         """What the model deleted of ours is there again; what it bound anew is its own and stays."""
-        for name, helper in self._helpers.items():
-            self._namespace.setdefault(name, helper)
+        for name, given in self._given.items():
+            self._namespace.setdefault(name, given)
 
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
         """What the model finds in its namespace besides `context` and `answer`."""

@@ -77,12 +77,19 @@ class InterpreterState:
         self._kept_stream = _KeptStream(stream)
         self._stdin = NoInput()
         self._builtins = _builtins_as_found()
-        self._recursion_limit = _getrecursionlimit()
+        self._recursion_limit = self._raised_limit = _getrecursionlimit()
+
+    def resume(self) -> None:
+        """Give the model's code the recursion limit that it has set, unless that is lower than the REPL's own."""
+        if self._raised_limit > self._recursion_limit:
+            _setrecursionlimit(self._raised_limit)
 
     def straighten(self) -> None:
         """Undo what would hurt the REPL's own work. Called whenever model code has run."""
-        if _getrecursionlimit() != self._recursion_limit:
+        limit = _getrecursionlimit()
+        if limit != self._recursion_limit:
             _setrecursionlimit(self._recursion_limit)
+            self._raised_limit = limit
         for name, value in self._builtins:
             if _builtins.get(name) is not value:
                 _builtins[name] = value

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, SupportsIndex, overload
 
 _LINE_SLACK = 120  # how far a shown line may reach beyond what was asked for
 _LISTED_IDS = 12
+_ATTRIBUTES = ".id, .start, .end, .text, .groups, .line and .metadata"
 _MATCH_CHARS = 1_000  # of each end of a longer match
 
 
@@ -95,11 +96,17 @@ class Match:
     def group(self, *names: int | str) -> Any:
         return self.re_match.group(*names)
 
+    def span(self) -> tuple[int, int]:
+        return self.re_match.span()
+
     def groupdict(self) -> dict[str, Any]:
         return self.re_match.groupdict()
 
     def __getitem__(self, name: int | str) -> Any:
-        return self.re_match[name]
+        try:
+            return self.re_match[name]
+        except IndexError:
+            raise IndexError(f"no group {name!r:.100}; a match is no dict: it has {_ATTRIBUTES}") from None
 
     def __repr__(self) -> str:
         return f"Match({self.id}@{self.start}: {self.line.strip()})"

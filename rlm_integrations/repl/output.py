@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Callable
-from io import TextIOBase, UnsupportedOperation
+from io import RawIOBase, TextIOBase, UnsupportedOperation
 from threading import RLock
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rlm_integrations.repl.matches import Matches, PrintedMatches
 from rlm_integrations.repl.shown_passages import ShownPassages
@@ -152,6 +153,14 @@ class OutputStream(TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(s).__name__}")
         return self._write(str.__str__(s))
 
+    @property
+    def buffer(self) -> OutputBytes:
+        """For code that prints bytes, or wraps them in a text stream of its own."""
+        return OutputBytes(self)
+
+    def reconfigure(self, **options: object) -> None:
+        """Takes what a terminal's stream takes; all of Unicode can be printed as it is."""
+
     def flush(self) -> None:
         self._flush()
 
@@ -163,3 +172,23 @@ class OutputStream(TextIOBase):
 
     def close(self) -> None:
         """Stays open for the next step."""
+
+
+class OutputBytes(RawIOBase):
+    """Bytes of UTF-8 on their way to the output."""
+
+    def __init__(self, stream: OutputStream) -> None:
+        super().__init__()
+        self._stream = stream
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data)
+        self._stream.write(self._decoder.decode(view.tobytes()))
+        return view.nbytes
+
+    def flush(self) -> None:
+        self._stream.flush()

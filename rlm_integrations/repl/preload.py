@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import concurrent.futures
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
@@ -31,18 +32,24 @@ encodings.utf_8_sig
 _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _lsprof _multibytecodec
 """
 _SELDOM_USED = """
-argparse cProfile cmd colorsys configparser email encodings getopt graphlib http importlib logging.handlers mimetypes
-optparse pickletools plistlib profile pstats quopri sched symtable tarfile timeit tomllib tracemalloc urllib.error
-urllib.request urllib.response xml.dom xml.parsers xml.sax
+_pylong argparse cProfile cmd colorsys configparser email encodings getopt graphlib http importlib logging.config
+logging.handlers mimetypes optparse pickletools plistlib profile pstats quopri sched socketserver sqlite3.dump symtable
+tarfile timeit tomllib tracemalloc urllib.error urllib.request urllib.response urllib.robotparser xml.dom xml.parsers
+xml.sax
 """
 _ONE_PROCESS = "there is one process here: use concurrent.futures.ThreadPoolExecutor"
-_NO_NETWORK = "there is no network here"
 _INSTEAD = {
-    "multiprocessing": _ONE_PROCESS,
-    "concurrent.futures.process": _ONE_PROCESS,
-    "requests": _NO_NETWORK,
-    "httpx": _NO_NETWORK,
+    _ONE_PROCESS: "multiprocessing concurrent.futures.process joblib dask ray",
+    "there is no network here: all there is stands in the variables of this session": (
+        "requests httpx aiohttp urllib3 ssl smtplib ftplib imaplib poplib telnetlib xmlrpc websocket websockets boto3 "
+        "openai anthropic litellm"
+    ),
+    "`await` works at top level here: await it, without asyncio.run": "nest_asyncio",
+    "nobody can answer here: print what you want to see": "pdb ipdb",
+    "this is plain Python: print what you want to see": "IPython",
+    "nothing can be installed here": "pip ensurepip",
 }
+"""What to do without modules of which that is known: words to the modules' names."""
 
 PRELOADED: tuple[str, ...] = tuple(_IMPORTABLE.split())
 """What the model is told that it can import, of the standard library."""
@@ -54,6 +61,16 @@ _RARE = tuple(_SELDOM_USED.split())
 """With all below them. Their code runs when somebody imports them, for together they take long."""
 
 _NO_PART_OF_A_LIBRARY = frozenset({"__main__", "conftest", "setup", "test", "tests"})
+
+
+class _NoProcesses:
+    """In place of the pool that its module has when asked."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        raise RuntimeError(_ONE_PROCESS)
+
+
+_NoProcesses.__name__ = _NoProcesses.__qualname__ = "ProcessPoolExecutor"
 
 
 class UnimportableError(Exception):
@@ -73,6 +90,7 @@ def preload(*, whole: bool = False) -> list[str]:
         _present(name)
     keep_time_zones()
     builtins.help = importlib.import_module("pydoc").help  # `site` has not run, which would put it there
+    setattr(concurrent.futures, _NoProcesses.__name__, _NoProcesses)  # many import it and never use it
     return [name for name in PRELOADED if _is_there(name)]
 
 
@@ -115,10 +133,9 @@ class _ImportGuard:
     ) -> ModuleSpec | None:
         if (spec := kept(fullname)) is not None:
             return spec
-        reason = _INSTEAD.get(fullname, "not available in the REPL")
-        raise ModuleNotFoundError(
-            f"No module named {fullname!r}: {reason}; available: {self._available}", name=fullname
-        )
+        instead = next((words for words, names in _INSTEAD.items() if fullname in names.split()), None)
+        reason = instead or f"not available in the REPL; available: {self._available}"
+        raise ModuleNotFoundError(f"No module named {fullname!r}: {reason}", name=fullname)
 
 
 def _present(name: str) -> None:

@@ -84,8 +84,12 @@ def test_names_and_output_before_an_exception_are_kept(repl):
     ("code", "message"),
     [
         ("import sys; sys.exit(3)", "SystemExit: 3"),
-        ("exit()", "SystemExit: None"),
-        ("quit()", "SystemExit: None"),
+        ("exit('no year found')", "SystemExit: no year found"),
+        (
+            "e = ValueError('bad row')\ne.add_note('in line 7')\ne.add_note('of a.csv')\nraise e",
+            "ValueError: bad row\nin line 7\nof a.csv",
+        ),
+        ("e = ValueError()\ne.__notes__ = 7\nraise e", "ValueError"),
         ("raise GeneratorExit", "GeneratorExit"),
         ("raise BaseException('odd')", "BaseException: odd"),
         ("assert 1 == 2, 'no year found'", "AssertionError: no year found"),
@@ -99,6 +103,48 @@ def test_names_and_output_before_an_exception_are_kept(repl):
 def test_any_exception_is_an_ordinary_error_of_the_step(repl, code, message):
     assert repl.failure(code) == message
     assert repl.value("'alive'") == "alive"
+
+
+@pytest.mark.parametrize("leave", ["exit()", "quit()", "import sys; sys.exit()", "import sys; sys.exit(0)"])
+def test_code_that_leaves_has_ended_and_not_failed(repl, leave):
+    done = repl.step("x = 1", f"print(x)\n{leave}\nprint(2)")
+    assert (done.output, done.error) == ("1\n", None)
+    done = repl.step(f"FINAL(x)\n{leave}", "x = 2")
+    assert (done.error, done.answer.ready, done.answer.content) == (None, True, "1")
+
+
+def test_blocks_that_were_not_run_since_one_left_are_told(repl):
+    done = repl.step("exit()", "x = 2")
+    assert done.error is not None
+    assert (done.error.block, done.error.line, done.error.message) == (1, 1, "SystemExit: None")
+
+
+def test_a_recursion_limit_that_code_has_raised_stays_for_its_later_steps(repl):
+    repl.step("import sys\nsys.setrecursionlimit(sys.getrecursionlimit() + 4_000)")
+    repl.step("def depth(n): return n and 1 + depth(n - 1)")
+    assert repl.value("depth(3_000)") == "3000"
+    repl.step("limit = sys.getrecursionlimit()\nsys.setrecursionlimit(100)")
+    assert repl.value("sys.getrecursionlimit() < limit, depth(200)") == "(True, 200)"
+
+
+def test_a_corpus_that_code_unbound_is_there_again_and_one_that_it_bound_anew_is_its_own(library):
+    library.step("try: 1 / 0\nexcept ZeroDivisionError as context: pass")
+    assert library.value("len(context)") == "3"
+    library.step("context = context[:1]")
+    assert library.value("len(context)") == "1"
+
+
+WORDS = {
+    "pip install tqdm": "SyntaxError: invalid syntax (this is plain Python: it has no ! or % commands, and nothing can",
+    "files = !ls": "it has no ! or % commands",
+    "import asyncio\nasync def f(): pass\nasked = f()\nasync def g():\n    try: asyncio.run(asked)\n"
+    "    finally: asked.close()\nawait g()": "from a running event loop (await it instead)",
+}
+
+
+@pytest.mark.parametrize("code", WORDS)
+def test_what_is_not_so_in_a_notebook_is_told(repl, code):
+    assert WORDS[code] in repl.failure(code)
 
 
 def test_the_error_line_is_the_innermost_of_the_models_own_code_in_this_block(repl):

@@ -226,3 +226,14 @@ print()
 print("\\x1b[32mdone\\x1b[0m")
 """
     assert repl.value(code) == "100%\ndone"
+
+
+def test_bytes_can_be_printed_and_streams_be_told_what_terminals_are(repl):
+    code = (
+        "import io, sys\nsys.stdout.reconfigure(encoding='utf-8', line_buffering=True)\n"
+        "n = sys.stdout.buffer.write('né '.encode())\n"
+        "out = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')\nout.write('wrapped')\nout.flush()\n"
+        "bytes_out = sys.stdout.buffer\nfor byte in ' €'.encode(): bytes_out.write(bytes([byte]))\nn"
+    )
+    assert repl.value(code) == "né wrapped €4"
+    assert repl.value("del out, bytes_out\nprint('still open')") == "still open"

@@ -73,6 +73,9 @@ def shown_by(steps):
                 value = None if last is None else eval(compile(ast.Expression(last.value), "<step>", "eval"), space)
                 if value is not None:
                     print(value if isinstance(value, str) else repr(value))
+            except SystemExit as error:
+                if error.code:
+                    print("RAISED SystemExit:", error)
             except BaseException as error:
                 print("RAISED", ": ".join(filter(None, [type(error).__name__, str(error)])))
     return out.getvalue()
@@ -184,16 +187,22 @@ REFUSED = {
     "import os; os.listdir()": HERE,
     "import subprocess; subprocess.run(['ls'])": HERE,
     "import urllib.request; urllib.request.urlopen('http://example.com')": HERE,
-    "import tempfile; tempfile.NamedTemporaryFile()": "No usable temporary directory found",
-    "import sqlite3; sqlite3.connect('a.db')": "unable to open database file",
+    "import tempfile; tempfile.NamedTemporaryFile()": HERE,
+    "import sqlite3; sqlite3.connect('a.db')": f"unable to open database file {HERE}",
+    "import os; os.system('ls')": f"Operation not permitted {HERE}",
+    "import urllib.request; urllib.request.urlopen('https://example.com')": f"unknown url type: https> {HERE}",
+    "import http.client; http.client.HTTPSConnection('example.com')": HERE,
+    "import socket; socket.gethostbyname('example.com')": HERE,
     "input('name? ')": "EOFError: there is no input in this session: write the value into the code",
     "!pip install tqdm": "(this is plain Python: it has no ! or % commands, and nothing can be installed)",
     "%timeit 1": "it has no ! or % commands",
     "from tqdm import tqdm": "No module named 'tqdm': not available in the REPL; available: __future__, abc, ",
     "import numpy": "No module named 'numpy': not available in the REPL; available: __future__, abc, ",
-    "import requests": "No module named 'requests': there is no network here; ",
-    "import multiprocessing": "there is one process here: use concurrent.futures.ThreadPoolExecutor; ",
-    "from concurrent.futures import ProcessPoolExecutor": "use concurrent.futures.ThreadPoolExecutor; ",
+    "import requests": "No module named 'requests': there is no network here: all there is stands in the variables of ",
+    "import multiprocessing": "there is one process here: use concurrent.futures.ThreadPoolExecutor",
+    "from concurrent.futures import ProcessPoolExecutor; ProcessPoolExecutor(4)": "use concurrent.futures.Thread",
+    "import nest_asyncio": "`await` works at top level here: await it, without asyncio.run",
+    "import pdb; pdb.set_trace()": "nobody can answer here: print what you want to see",
 }
 REFUSED_WITH_PANDAS = {
     "import pandas as pd; pd.read_csv('/data/x.csv')": f"Operation not permitted: '/data/x.csv' {HERE}",

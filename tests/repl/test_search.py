@@ -259,3 +259,11 @@ def test_a_space_before_what_white_space_can_be_gives_way(open_repl):
 def test_a_match_has_the_metadata_of_its_document(library):
     assert library.value("[m.metadata for m in search('plot')]") == "[{'year': 2009}, {'year': 2011}, {}]"
     assert library.value("search('a', docs='a b')[0].metadata.get('year')") == ""
+
+
+def test_a_match_that_is_taken_for_a_dict_says_what_it_has(repl):
+    repl.step("m = search('l(.)st', {'id': 'd', 'text': 'all is lost'})[0]")
+    assert repl.value("m.span() == (m.start, m.end), m[1]") == "(True, 'o')"
+    assert repl.failure("m['text']") == (
+        "IndexError: no group 'text'; a match is no dict: it has .id, .start, .end, .text, .groups, .line and .metadata"
+    )

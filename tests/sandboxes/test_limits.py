@@ -26,6 +26,15 @@ INTERRUPTIBLE = {
     "a loop of asyncio": "import asyncio\nasyncio.run(asyncio.sleep(1000))",
     "a loop that swallows exceptions": "while True:\n    try: 1 / 0\n    except Exception: pass",
     "printing": "while True: print('x' * 100)",
+    "a loop that swallows interrupts": (
+        "def spin():\n    while True: abs(1)\nwhile True:\n    try: spin()\n    except BaseException: pass"
+    ),
+    "sleeps that go on": "import time\nfor _ in range(1_000):\n    try: time.sleep(10)\n    except: continue",
+    "a function that swallows interrupts": (
+        "import re\ndef found(text):\n    try: return re.match('(a+)+$', text)\n    except: return None\n"
+        "[found('a' * 40 + 'b') for _ in range(1_000)]"
+    ),
+    "a destructor": ("import time\nclass Slow:\n    def __del__(self): time.sleep(0.2)\nfor _ in range(1_000): Slow()"),
 }
 
 
@@ -107,9 +116,6 @@ async def test_an_answer_that_takes_for_ever_to_read_is_interrupted(open_session
 STUBBORN = {
     "a call of C code": "import itertools\nsum(itertools.repeat(1))",
     "a range": "max(range(10**12))",
-    "a loop that swallows interrupts": (
-        "def spin():\n    while True: abs(1)\nwhile True:\n    try: spin()\n    except BaseException: pass"
-    ),
     "ignored signals": "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
 }
 
@@ -210,6 +216,26 @@ async def test_too_much_memory_raises_and_the_session_survives(open_session, kin
     assert await session.value("len('b' * (32 << 20))") == str(32 << 20)
 
 
+async def test_memory_that_ran_out_in_one_step_after_the_other_can_be_freed(open_session):
+    session = await open_session(memory_mb=64)
+    await session.run("kept, eaten = 42, {}")
+    for _ in range(4):
+        assert (await session.error("while True: eaten[len(eaten)] = 'x' * 600")).startswith(
+            "MemoryError: over the 64 MB"
+        )
+    assert await session.value("del eaten\nkept, len('b' * (32 << 20))") == f"(42, {32 << 20})"
+
+
+async def test_a_session_that_never_frees_its_memory_is_lost_in_the_end(open_session):
+    session = await open_session(memory_mb=64)
+    await session.run("eaten = {}")
+    for _ in range(10):
+        done = await session.run("while True: eaten[len(eaten)] = [len(eaten)]")
+        if isinstance(done, ReplLost):
+            break
+    assert "it used more than 64 MB of memory" in done.reason
+
+
 @pytest.mark.parametrize("corpus_mb", [1, 100])
 @pytest.mark.parametrize("kind", ["text", "documents"])
 async def test_the_memory_is_on_top_of_the_corpus(open_session, corpus_mb, kind):
@@ -238,6 +264,16 @@ async def test_too_many_threads_are_an_error_that_names_the_limit(open_session):
     )
     assert "at most 64 at once" in message
     assert await session.value("hold.set()\nprint(llm_query('x'))") == "x"
+
+
+async def test_a_pool_of_more_workers_than_may_run_makes_do_with_fewer(open_session):
+    session = await open_session(memory_mb=1024)
+    pooled = "with ThreadPoolExecutor(200) as pool: print(len(set(pool.map(llm_query, map(str, range(300))))))"
+    assert await session.value(f"from concurrent.futures import ThreadPoolExecutor\n{pooled}") == "300"
+    hold = "import threading\nhold = threading.Event()\nfor _ in range(64): threading.Thread(target=hold.wait).start()"
+    await session.run(hold)
+    assert "at most 64 at once" in await session.error("ThreadPoolExecutor(2).submit(print)")
+    await session.run("hold.set()")
 
 
 RAW_THREADS = """

@@ -179,6 +179,7 @@ PRINTED = {
     "os.environ": "{}",
     "threads (50)": "started",
     "inherited fds": r"\[0, 1, 2\]",
+    "modules of the host below the library": r"\['site'\]",
     "frames of the server below its own": r"\['<module>', .*'step', 'step'\]",
 }
 """What else comes of an attempt than that it raises."""

@@ -25,6 +25,33 @@ async def test_it_knows_the_time_and_draws_its_own_chance(open_wasi):
     assert len(draws) == 2
 
 
+REFUSED = {
+    "import socket\nsocket.gethostbyname('example.com')": "Operation not permitted: 'example.com' (this session has no",
+    "import socket\nsocket.getfqdn()": "Operation not permitted (this session has no files, network",
+    "import os\nos.system('ls')": "Operation not permitted: 'ls' (this session has no files",
+    "import signal\nsignal.raise_signal(signal.SIGINT)": "Operation not permitted (this session has no",
+    "import asyncio\nawait asyncio.create_subprocess_exec('ls')": "Operation not permitted (this session has no files,",
+    "import asyncio\nawait asyncio.create_subprocess_shell('ls')": "Operation not permitted (this session has no",
+}
+
+
+async def test_what_it_has_not_is_refused_in_words_and_loses_no_session(open_wasi):
+    session = await open_wasi()
+    await session.value("kept = 42")
+    for code, words in REFUSED.items():
+        assert words in await session.error(code), code
+    assert await session.value("import uuid\nlen(str(uuid.uuid1())), kept") == "(36, 42)"
+
+
+async def test_its_warnings_are_shown_as_anywhere(open_wasi):
+    session = await open_wasi()
+    code = "import warnings\nfor _ in range(3): warnings.warn('careful')\nwarnings.warn('kept', DeprecationWarning)"
+    assert await session.value(code) == (
+        "<step 1 block 1>:2: UserWarning: careful\n  for _ in range(3): warnings.warn('careful')\n"
+        "<step 1 block 1>:3: DeprecationWarning: kept\n  warnings.warn('kept', DeprecationWarning)"
+    )
+
+
 THERE = "csv dataclasses decimal difflib enum fractions hashlib heapq json sqlite3 statistics unicodedata zlib zoneinfo"
 
 

@@ -24,7 +24,7 @@ from rlm_integrations.wire.steps import ReplLost, StepDone
 MAX_UNREAD_BYTES = 256 << 20
 """A worker that leaves more of the host's messages unread than this is killed."""
 
-_NOT_OPEN = "no step of the code is running any more"
+_NOT_OPEN = "no step of the code is running any more: ask again, and wait for the reply within the step"
 
 
 class Channel(Protocol):

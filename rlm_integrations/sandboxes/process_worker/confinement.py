@@ -12,8 +12,9 @@ import struct
 from rlm_integrations.sandboxes.process_worker import seccomp, thread_limit
 from rlm_integrations.sandboxes.process_worker.namespaces import Namespaces, enter_empty_folder
 
-_RELIEF, _RESERVE = 16 << 20, 16 << 20
-"""Bytes above the model's limit: for code that is to free memory after it ran out, and for reporting that it did."""
+_RELIEF, _RESERVE = 4 << 20, 16 << 20
+"""Bytes above the model's limit: for code that is to free memory after it ran out, once more for each step that ran out
+again, and for reporting that it did."""
 
 _OWN_MEMORY = 24 << 20  # bytes for the reader thread's stack and what a REPL allocates of its own
 _MAX_OPEN_FILES = 64
@@ -40,6 +41,9 @@ class MemoryLimit:
     corpus would have its address space to fill.
     """
 
+    RELIEFS = 4
+    """How many steps one after the other that run out of memory each leave some to the next."""
+
     def __init__(self, memory_mb: int) -> None:
         more = _OWN_MEMORY + (memory_mb << 20)
         address_space, private = _memory_in_use()
@@ -49,10 +53,11 @@ class MemoryLimit:
         ]
         self._set = resource.setrlimit  # kept, so that model code which patches the module does not reach it
 
-    def for_model(self, *, relieved: bool) -> None:
-        """Bound the model's code; with some relief in the step after one that ran out of memory."""
+    def for_model(self, *, after: int) -> None:
+        """Bound the model's code, with some relief for each of the steps just before that ran out of memory."""
+        relief = min(after, self.RELIEFS) * _RELIEF
         for limit, (soft, hard) in self._bounds:
-            self._set(limit, (soft + _RELIEF if relieved else soft, hard))
+            self._set(limit, (soft + relief, hard))
 
     def open_reserve(self) -> None:
         """Everything for the work between the steps."""
@@ -63,10 +68,11 @@ class MemoryLimit:
 def _bounds(limit: int, soft: int) -> tuple[int, int]:
     """Soft and hard bytes of a limit of this process, within what it may have at all."""
     _, ceiling = resource.getrlimit(limit)
-    hard = soft + _RELIEF + _RESERVE
+    above = MemoryLimit.RELIEFS * _RELIEF + _RESERVE
+    hard = soft + above
     if ceiling != resource.RLIM_INFINITY:
         hard = min(hard, ceiling)
-        soft = min(soft, hard - _RELIEF - _RESERVE)
+        soft = min(soft, hard - above)
     return soft, hard
 
 

@@ -8,6 +8,7 @@ the model's code are the host's folders on its path.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import itertools
 import os
@@ -44,6 +45,7 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
     os.environ.clear()
     sys.argv[:] = [""]
     guard_threads()
+    os.system = _no_commands
     guard_imports(modules)
     confinement = None if namespaces is None else Confinement(namespaces)
     rehearse()
@@ -64,6 +66,11 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
         _freeze()
         server = ForkServer(job.control)
         server.ready()
+
+
+def _no_commands(command: object) -> NoReturn:
+    """In place of what would fail, and not say so: a shell that cannot start is a number."""
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def _become_quiet() -> None:

@@ -7,7 +7,8 @@ import ctypes
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 MAX_THREADS = 64
 
@@ -27,8 +28,14 @@ def end_threads(keep: set[int]) -> None:
 
 
 def guard_threads() -> None:
-    """Make starting more than MAX_THREADS threads raise RuntimeError, with the limit and the remedy."""
+    """Make starting more than MAX_THREADS threads raise RuntimeError, with the limit and the remedy.
+
+    A pool makes do with those that it has: its work has begun, and what that has cost would be lost.
+    """
     running = _thread._count  # pyright: ignore[reportPrivateUsage]
+
+    pool = cast(Any, ThreadPoolExecutor)
+    pool._adjust_thread_count = _with_fewer(pool._adjust_thread_count)
 
     def check() -> None:
         # the reader of the channel is one, the main thread is not counted
@@ -46,6 +53,17 @@ def guard_threads() -> None:
         start = getattr(module, name, None)
         if start is not None:
             setattr(module, name, _checked(start, check))
+
+
+def _with_fewer(start_another: Callable[[Any], None]) -> Callable[[Any], None]:
+    def start_if_possible(pool: Any) -> None:
+        try:
+            start_another(pool)
+        except RuntimeError:
+            if not pool._threads:
+                raise
+
+    return start_if_possible
 
 
 def _checked(start: Any, check: Any) -> Any:

@@ -10,10 +10,8 @@ import builtins
 import gc
 import os
 import random
-import signal
 import sys
 import threading
-import types
 from typing import Any, NoReturn
 
 from rlm_integrations.repl.interpreter import Interpreter
@@ -28,8 +26,8 @@ from rlm_integrations.sandboxes.process_worker.confinement import (
     die_with_parent,
 )
 from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
+from rlm_integrations.sandboxes.process_worker.interrupts import Interrupts
 from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
-from rlm_integrations.sandboxes.process_worker.thread_guard import end_threads
 from rlm_integrations.sandboxes.process_worker.thread_limit import words
 from rlm_integrations.sandboxes.process_worker.worker_port import WorkerPort
 from rlm_integrations.wire.images import under_id
@@ -40,9 +38,7 @@ globals()["__builtins__"] = vars(builtins).copy()
 
 _STACK_BYTES = 8 << 20  # smaller ones crash in a RecursionError of C code
 _SWITCH_INTERVAL_S = 0.005
-_INTERRUPTS_BEFORE_THREADS_END = 10  # by then, half a second, those that wait for the host are done
-_exit, _signal, _set_switch_interval = os._exit, signal.signal, sys.setswitchinterval
-_SIGINT = signal.SIGINT
+_exit, _set_switch_interval = os._exit, sys.setswitchinterval
 
 
 def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: Confinement | None) -> NoReturn:
@@ -88,12 +84,13 @@ def _how_to_go_on(message: str, memory_mb: int) -> str:
 
 
 class _Steps:
-    """Runs steps in the main thread. Interrupts reach the model's code only."""
+    """Runs steps in the main thread."""
 
     def __init__(self, interpreter: Interpreter, port: WorkerPort, memory: MemoryLimit, memory_mb: int) -> None:
         self._interpreter, self._port, self._memory, self._memory_mb = interpreter, port, memory, memory_mb
-        self._interrupts = 0
-        self._ran_out_of_memory = False
+        self._interrupts = Interrupts(interpreter, port)
+        self._ran_out_of_memory = 0
+        """How many of the last steps did, one after the other."""
 
     def run(self) -> NoReturn:
         while True:
@@ -106,11 +103,9 @@ class _Steps:
                 _exit(EXIT_BROKEN)
 
     def _run(self, step: dict[str, Any]) -> None:
-        # model code may have changed both
-        _signal(_SIGINT, self._on_interrupt)
-        _set_switch_interval(_SWITCH_INTERVAL_S)
-        self._interrupts = 0
-        self._memory.for_model(relieved=self._ran_out_of_memory)
+        self._interrupts.begin_step()
+        _set_switch_interval(_SWITCH_INTERVAL_S)  # model code may have changed it
+        self._memory.for_model(after=self._ran_out_of_memory)
         done: StepDone
         try:
             done = self._interpreter.run(step["blocks"])
@@ -119,27 +114,16 @@ class _Steps:
             self._memory.open_reserve()
             done = self._interpreter.run([]).with_error(_NO_MEMORY_LEFT)
         error = done.error
-        self._ran_out_of_memory = error is not None and error.message.startswith("MemoryError")
+        if error is None or not error.message.startswith("MemoryError"):
+            self._ran_out_of_memory = 0
+        elif error.line is None and self._ran_out_of_memory >= MemoryLimit.RELIEFS:
+            _exit(EXIT_MEMORY)  # no code runs any more, not even what would free some
+        else:
+            self._ran_out_of_memory += 1
         if error is not None:
             message = error.message + _how_to_go_on(error.message, self._memory_mb)
             done = done.with_error(CodeError(error.block, error.line, error.source, message, error.kind))
         self._port.send({**done.to_json(), "t": "done", "step": step["step"]})
-
-    def _on_interrupt(self, number: int, frame: types.FrameType | None) -> None:
-        if self._port.main_sends:
-            self._port.when_sent = self._interrupt
-        else:
-            self._interrupt()
-
-    def _interrupt(self) -> None:
-        # The host repeats the signal until the step ends, so one that comes at a bad moment may pass.
-        if not self._interpreter.interruptible:
-            return
-        self._interrupts += 1
-        if self._interrupts == 1:
-            raise KeyboardInterrupt
-        if self._interrupts > _INTERRUPTS_BEFORE_THREADS_END:
-            end_threads(keep=self._port.own_threads)  # the code waits for them before it ends, as a pool does
 
 
 def _context(

@@ -135,7 +135,6 @@ def _rehearse() -> None:
 
 
 def _prepare() -> None:
-    warnings.simplefilter("ignore")
     threads.install()
     surroundings.keep_time_zones()
     twins.keep(asked_map, host_calls, llm_map, llm_reduce, port, rlm_query, sub_calls)
@@ -148,4 +147,6 @@ def _prepare() -> None:
     gc.freeze()
 
 
-_prepare()
+with warnings.catch_warnings():  # of the build
+    warnings.simplefilter("ignore")
+    _prepare()

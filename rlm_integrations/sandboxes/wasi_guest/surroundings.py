@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import importlib
 import io
+import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +16,11 @@ import zoneinfo
 from typing import Any, NoReturn, cast
 
 _EPERM = 63  # WASI's; `repl/` has words for it
-_FILES = "open listdir scandir stat lstat mkdir rmdir rename unlink remove readlink link access chdir chmod write read"
+_CALLS = """
+open listdir scandir stat lstat mkdir rmdir rename unlink remove readlink link access chdir chmod write read
+system fork execv execve kill
+"""
+_NAMES = "getaddrinfo getnameinfo gethostbyname gethostbyname_ex gethostbyaddr getfqdn"
 
 
 def keep_time_zones() -> None:
@@ -25,11 +32,16 @@ def keep_time_zones() -> None:
 def deny() -> None:
     """Refuse files, sockets and processes in words. Nothing of it is there, and to try it would end the instance."""
     builtins.open = io.open = cast(Any, _denied)
-    for owner, name in ((socket.socket, "__init__"), (socket, "getaddrinfo"), (subprocess.Popen, "__init__")):
-        setattr(owner, name, _denied)
-    for name in _FILES.split():
-        setattr(os, name, _denied)
-        setattr(sys.modules["posix"], name, _denied)
+    loop, modules = asyncio.BaseEventLoop, sys.modules
+    for owners, names in (
+        ((socket.socket, subprocess.Popen), "__init__"),
+        ((loop,), "subprocess_exec subprocess_shell"),
+        ((socket, modules["_socket"]), _NAMES),
+        ((signal, modules["_signal"]), "raise_signal"),
+        ((os, modules["posix"]), _CALLS),
+    ):
+        for owner, name in itertools.product(owners, names.split()):
+            setattr(owner, name, _denied)
     os.isatty = lambda fd, /: False
 
 
