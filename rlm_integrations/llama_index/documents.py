@@ -163,7 +163,7 @@ def merge_nodes(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | N
 
     A position is one in the text that a parser was given: where parsers worked one after the other, in what the one
     before had made of the source. Then positions contradict each other, or are missing, and only those chunks are put
-    together that are known to follow one another; what begins anew is a document of its own.
+    together that are known to follow one another, and what overlaps; what begins anew is a document of its own.
 
     In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `ancestors` are nodes by
     id that are not part of the corpus themselves, but tell where their children stood. Without them the children of two
