@@ -66,7 +66,7 @@ from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.llama_index.citation_marks import mark_citations
 from rlm_integrations.llama_index.documents import merge_nodes
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
-from rlm_integrations.llama_index.overlaps import overlap_of_neighbours, overlaps_by_text
+from rlm_integrations.llama_index.overlaps import overlap_of_neighbours, overlapping, overlaps_by_text
 from rlm_integrations.llama_index.response import bounded
 from rlm_integrations.openai.reply import completion_of
 from rlm_integrations.openai.streaming import Folded
@@ -636,6 +636,17 @@ def test_overlaps_of_long_texts_that_repeat_themselves_are_found_in_linear_time(
         return looking.done
 
     assert work(20_000) < 11 * work(2_000)
+
+
+@pytest.mark.parametrize("text", ["a" * 500, "ab" * 250, "".join(f"{number:07}" for number in range(70))])
+def test_texts_that_go_on_each_other_are_found_in_linear_time_however_they_are_alike(text: str) -> None:
+    def work(count: int) -> int:
+        with Work() as looking:
+            found = list(overlapping([text + f" {number}." for number in range(count)] + [text] * count))
+            assert not any(each.sure for each in found)
+        return looking.done
+
+    assert work(300) < 11 * work(30)
 
 
 def test_a_span_over_all_others_makes_none_of_them_slow_to_find() -> None:

@@ -5,26 +5,45 @@ LangChain's own bindings pass a method on to what they bind, which forgets the b
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, Self, TypeVar, cast
 
-from langchain_core.runnables import RunnableBinding, RunnableSequence
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 from pydantic import PrivateAttr
+from typing_extensions import TypedDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.outputs import SourcesOutput
 from rlm_integrations.langchain.structured_output import StructuredOutput
+from rlm_integrations.langchain.wrapped import GivesNoText
 
 T = TypeVar("T")
 
 
-class RLMWithSources(RunnableBinding[RLMInput, dict[str, Any]]):
+class SourcedAnswer(TypedDict):
+    """What it gives, as `get_output_jsonschema` tells."""
+
+    answer: Any
+    context: list[Document]
+    message: AIMessage
+
+
+class RLMWithSources(GivesNoText[RLMInput, dict[str, Any]], RunnableBinding[RLMInput, dict[str, Any]]):
     """Gives `{"answer": ..., "context": [...], "message": AIMessage}`."""
+
+    @classmethod
+    def of(cls, rlm: Runnable[Any, Any], output: SourcesOutput) -> Self:
+        return cls(bound=rlm, kwargs={"output": output}, custom_output_type=cast(Any, SourcedAnswer))
+
+    def over(self, rlm: Runnable[Any, Any]) -> Self:
+        return self.model_copy(update={"bound": rlm})
 
     def with_structured_output(self, schema: Any, *, include_raw: bool = False, **kwargs: Any) -> RLMWithSources:
         """The same with a validated value as the "answer"; `include_raw` adds "parsing_error", as RLMRunnable's."""
         typed = cast(Any, self.bound).with_structured_output(schema, include_raw=include_raw, **kwargs)
-        return typed.with_sources()
+        return self.model_copy(update={"bound": typed.with_sources(), "kwargs": {}})
 
     def with_sources(self) -> RLMWithSources:
         return self
@@ -37,7 +56,7 @@ class RLMWithSources(RunnableBinding[RLMInput, dict[str, Any]]):
         )
 
 
-class TypedRLM(RunnableSequence[RLMInput, T]):
+class TypedRLM(GivesNoText[RLMInput, T], RunnableSequence[RLMInput, T]):
     """Gives a validated value, or that beside the message."""
 
     _rlm: Any = PrivateAttr()
@@ -49,8 +68,11 @@ class TypedRLM(RunnableSequence[RLMInput, T]):
         super().__init__(first=rlm.bind(output=output), last=structured.maker(output), name="RunnableSequence")
         self._rlm, self._structured, self._include_raw = rlm, structured, include_raw
 
+    def over(self, rlm: Runnable[Any, Any]) -> TypedRLM[T]:
+        return TypedRLM(rlm, self._structured, self._include_raw)
+
     def with_sources(self) -> RLMWithSources:
         """As RLMRunnable's, with the validated value as the "answer"."""
         structured = self._structured
         output = SourcesOutput(structured.answer_type, structured.make, self._include_raw)
-        return RLMWithSources(bound=self._rlm, kwargs={"output": output})
+        return RLMWithSources.of(self._rlm, output)

@@ -12,7 +12,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackMa
 from langchain_core.language_models import LanguageModelLike
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import run_in_executor, set_config_context
 from pydantic import ConfigDict, model_validator
 from typing_extensions import Unpack
@@ -34,14 +34,14 @@ from rlm_integrations.langchain.inputs import RLMInput
 from rlm_integrations.langchain.language_model import LangChainModel
 from rlm_integrations.langchain.listeners import hearing_whole
 from rlm_integrations.langchain.named_runs import run_name
-from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, NodeOutput, Output, SourcesOutput, read_output
+from rlm_integrations.langchain.outputs import EndedRun, MessageOutput, Output, SourcesOutput, read_output
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.langchain.run_input import RunInput, holds_blocks, read_run_input
 from rlm_integrations.langchain.sessions import Session, session_id
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.sub_tools import as_sub_tools
 from rlm_integrations.langchain.tools import as_functions
-from rlm_integrations.langchain.wrapped import KeepsTool
+from rlm_integrations.langchain.wrapped import KeepsMethods
 
 if TYPE_CHECKING:
     from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
@@ -51,7 +51,7 @@ T = TypeVar("T")
 
 class RLMRunnable(
     BoundedBatches[RLMInput, AIMessage],
-    KeepsTool[RLMInput, AIMessage],
+    KeepsMethods[RLMInput, AIMessage],
     EngineArguments,
     RunnableSerializable[RLMInput, AIMessage],
 ):
@@ -224,17 +224,7 @@ class RLMRunnable(
         """
         from rlm_integrations.langchain.chained_outputs import RLMWithSources
 
-        return RLMWithSources(bound=cast(Any, self), kwargs={"output": SourcesOutput()})
-
-    def as_node(self) -> Runnable[Any, dict[str, Any]]:
-        """A node for a LangGraph graph with messages in its state: `graph.add_node("rlm", rlm.as_node())`.
-
-        The last human message is the question, the others are its history; a `context` in the state counts as that of
-        a call. What it adds is `{"messages": [AIMessage]}`. That message is bounded, for checkpoints keep it for good:
-        it carries no trace (see `collect_rlm_traces`), and the citations as far as they fit 8 KB. With
-        `stream_mode="custom"` each iteration writes `{"rlm_iteration": {...}}`.
-        """
-        return cast(Runnable[Any, dict[str, Any]], self.bind(output=NodeOutput()))
+        return RLMWithSources.of(self, SourcesOutput())
 
     def _read(self, value: object, keywords: Mapping[str, Any]) -> tuple[Output, RunInput]:
         output = read_output(keywords)

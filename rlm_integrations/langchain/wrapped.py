@@ -1,17 +1,17 @@
-"""RLMRunnable with a config, keywords, listeners, retries, fallbacks or fields to choose: what it is a tool with.
+"""RLMRunnable with a config, keywords, listeners, retries, fallbacks or fields to choose: it has its methods there too.
 
-LangChain's own `as_tool` makes a tool of the schemas of a runnable, which says nothing of a corpus. So what the
-methods of RLMRunnable wrap it in has ours.
+LangChain's own wrappers have none of them, or pass them on to what they wrap and forget themselves: the config, or
+which alternative is chosen. So what the methods of RLMRunnable wrap it in is ours, and wraps what the method gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from langchain_core.runnables import Runnable, RunnableSerializable, RunnableWithFallbacks
-from langchain_core.runnables.base import RunnableBinding, RunnableBindingBase
+from langchain_core.runnables.base import RunnableBinding
 from langchain_core.runnables.configurable import RunnableConfigurableAlternatives, RunnableConfigurableFields
 from langchain_core.runnables.retry import RunnableRetry
 from langchain_core.tools import BaseTool
@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import TraceDetail
 from rlm_integrations.langchain.documents import PreparedContext
-from rlm_integrations.langchain.outputs import ToolOutput
+from rlm_integrations.langchain.outputs import NodeOutput, ToolOutput
 from rlm_integrations.langchain.reading import UnreadContext
 
 InputT = TypeVar("InputT")
@@ -34,8 +34,14 @@ class _AnsweringRunnable(Protocol):
     trace: TraceDetail
 
 
-class KeepsTool(Runnable[InputT, OutputT]):
-    """A runnable whose tool is that of the RLMRunnable which it is, or wraps."""
+Make = Callable[[Any], Any]
+
+_HOLD_RUNNABLES = ("bound", "runnable", "fallbacks", "default", "alternatives")
+"""The fields of LangChain's wrappers in which there are runnables."""
+
+
+class KeepsMethods(Runnable[InputT, OutputT]):
+    """A runnable whose tool, node, sources and typed answers are those of the RLMRunnable which it is, or wraps."""
 
     if not TYPE_CHECKING:  # checkers see LangChain's own signatures, which these have
 
@@ -75,6 +81,16 @@ class KeepsTool(Runnable[InputT, OutputT]):
         def configurable_alternatives(self, *args: Any, **kwargs: Any) -> Any:
             return _kept(super().configurable_alternatives(*args, **kwargs))
 
+    def as_node(self) -> Runnable[Any, dict[str, Any]]:
+        """A node for a LangGraph graph with messages in its state: `graph.add_node("rlm", rlm.as_node())`.
+
+        The last human message is the question, the others are its history; a `context` in the state counts as that of
+        a call. What it adds is `{"messages": [AIMessage]}`. That message is bounded, for checkpoints keep it for good:
+        it carries no trace (see `collect_rlm_traces`), and the citations as far as they fit 8 KB. With
+        `stream_mode="custom"` each iteration writes `{"rlm_iteration": {...}}`.
+        """
+        return cast(Runnable[Any, dict[str, Any]], self.bind(output=NodeOutput()))
+
     def as_tool(
         self,
         args_schema: type[BaseModel] | None = None,
@@ -107,29 +123,75 @@ class KeepsTool(Runnable[InputT, OutputT]):
         return QuestionTool(
             name=name or CORPUS_TOOL_NAME,
             description=description or tool_description(answering.context.describe()),
-            runnable=_told_to_a_tool(self),
+            runnable=self.around(_told_to_a_tool),
             trace="none" if answering.trace == "none" else "summary",
         )
 
+    def around(self, make: Make) -> Any:
+        """The same, around what is made of each runnable that it wraps."""
+        return make(self)
 
-class _Binding(KeepsTool[Any, Any], RunnableBinding):  # pyright: ignore[reportMissingTypeArgument] - a class of its own for [Any, Any] takes long to make
+
+class GivesNoText(KeepsMethods[InputT, OutputT]):
+    """One whose output is a value, or a dict."""
+
+    def over(self, rlm: Runnable[Any, Any]) -> GivesNoText[InputT, OutputT]:
+        """The same output, of another runnable."""
+        raise NotImplementedError
+
+
+class _Wrapping(KeepsMethods[Any, Any]):
+    """What wraps an RLMRunnable, or what its methods give."""
+
+    def with_sources(self) -> Any:
+        return self.around(_calling("with_sources"))
+
+    def with_structured_output(self, schema: Any, **options: Any) -> Any:
+        return self.around(_calling("with_structured_output", schema, **options))
+
+    def as_node(self) -> Any:
+        return self.around(_calling("as_node"))
+
+    def around(self, make: Make) -> Any:
+        wrapper: Any = self
+        held = {name: getattr(wrapper, name) for name in _HOLD_RUNNABLES if name in wrapper.__class__.model_fields}
+        return wrapper.model_copy(update={name: _around(value, make) for name, value in held.items()})
+
+
+class _Binding(_Wrapping, RunnableBinding):  # pyright: ignore[reportMissingTypeArgument] - a class of its own for [Any, Any] takes long to make
     pass
 
 
-class _Retry(KeepsTool[Any, Any], RunnableRetry):  # pyright: ignore[reportMissingTypeArgument] - as above
+class _Retry(_Wrapping, RunnableRetry):  # pyright: ignore[reportMissingTypeArgument] - as above
     pass
 
 
-class _Fallbacks(KeepsTool[Any, Any], RunnableWithFallbacks):  # pyright: ignore[reportMissingTypeArgument] - as above
+class _Fallbacks(_Wrapping, RunnableWithFallbacks):  # pyright: ignore[reportMissingTypeArgument] - as above
     pass
 
 
-class _Fields(KeepsTool[Any, Any], RunnableConfigurableFields):  # pyright: ignore[reportMissingTypeArgument] - at run time it takes none
+class _Alternatives(_Wrapping, RunnableConfigurableAlternatives):  # pyright: ignore[reportMissingTypeArgument] - at run time it takes none
     pass
 
 
-class _Alternatives(KeepsTool[Any, Any], RunnableConfigurableAlternatives):  # pyright: ignore[reportMissingTypeArgument] - as above
-    pass
+class _Fields(KeepsMethods[Any, Any], RunnableConfigurableFields):  # pyright: ignore[reportMissingTypeArgument] - as above
+    """What it wraps is made in each call, so the output that a method asks for goes by way of it."""
+
+    def with_sources(self) -> Any:
+        return self._chosen_in("with_sources")
+
+    def with_structured_output(self, schema: Any, **options: Any) -> Any:
+        return self._chosen_in("with_structured_output", schema, **options)
+
+    def _chosen_in(self, method: str, *args: Any, **options: Any) -> Any:
+        wrapped: Any = cast(Any, self).default
+        made = _calling(method, *args, **options)(wrapped)
+        if not isinstance(made, GivesNoText):
+            raise InvalidArgumentError(
+                f"{method}: the fields are those of a {type(wrapped).__name__}; let those of RLMRunnable be "
+                "chosen, by its configurable_fields, and then wrap it"
+            )
+        return cast("GivesNoText[Any, Any]", made).over(self)
 
 
 _KEPT: dict[type, type[Runnable[Any, Any]]] = {
@@ -142,7 +204,7 @@ _KEPT: dict[type, type[Runnable[Any, Any]]] = {
 
 
 def _kept(wrapped: Runnable[Any, Any]) -> Runnable[Any, Any]:
-    """The same runnable, of a class that keeps the tool."""
+    """The same runnable, of a class that keeps the methods."""
     keeping = _KEPT.get(type(wrapped))
     if keeping is None:
         return wrapped
@@ -150,33 +212,47 @@ def _kept(wrapped: Runnable[Any, Any]) -> Runnable[Any, Any]:
     return cast(Any, keeping)(**{name: getattr(wrapped, name) for name in fields})
 
 
+def _calling(method: str, *args: Any, **options: Any) -> Make:
+    """Makes what a method of a runnable gives."""
+
+    def make(runnable: Any) -> Any:
+        found = getattr(runnable, method, None)
+        if found is None:
+            raise InvalidArgumentError(
+                f"{method}: {type(runnable).__name__} is among the runnables to fall back on or to choose between, and "
+                "has no such method; leave it out, or put one that gives the same in its place"
+            )
+        return found(*args, **options)
+
+    return make
+
+
+def _around(wrapped: Any, make: Make) -> Any:
+    """`wrapped`: what a wrapper holds: a runnable, several, or a function that makes one when it is chosen."""
+    if isinstance(wrapped, KeepsMethods):
+        return cast("KeepsMethods[Any, Any]", wrapped).around(make)
+    if isinstance(wrapped, Runnable):
+        return make(wrapped)
+    if isinstance(wrapped, Mapping):
+        alternatives = cast("Mapping[Any, Any]", wrapped)
+        return {key: _around(each, make) for key, each in alternatives.items()}
+    if isinstance(wrapped, Sequence):
+        return [_around(each, make) for each in cast("Sequence[Any]", wrapped)]
+    return lambda: _around(wrapped(), make)
+
+
 def _inside(runnable: Any) -> _AnsweringRunnable:
-    while not isinstance(getattr(runnable, "context", None), (PreparedContext, UnreadContext)):
-        runnable = getattr(runnable, "bound", None) or getattr(runnable, "runnable", None) or runnable.default
-    return runnable
+    """Raises InvalidArgumentError where there is what gives an agent no text."""
+    if isinstance(runnable, GivesNoText):
+        raise InvalidArgumentError(
+            "as_tool: a tool tells an agent the answer as text; use RLMRunnable(...).as_tool(), whose artifact is the "
+            "AIMessage, or write a tool that says what it makes of the output"
+        )
+    held = next((getattr(runnable, name) for name in _HOLD_RUNNABLES if name in runnable.__class__.model_fields), None)
+    return runnable if held is None else _inside(held)
 
 
-def _told_to_a_tool(runnable: Runnable[Any, Any]) -> Runnable[Any, Any]:
+def _told_to_a_tool(runnable: Any) -> Any:
     """With the output that a tool takes. A fallback that is no RLM knows of no outputs."""
-    if isinstance(runnable, RunnableWithFallbacks):
-        chosen = {
-            "runnable": _told_to_a_tool(runnable.runnable),
-            "fallbacks": [*map(_told_to_a_tool, runnable.fallbacks)],
-        }
-        return runnable.model_copy(update=chosen)
-    if isinstance(runnable, RunnableConfigurableAlternatives):
-        chosen = {
-            "default": _told_to_a_tool(runnable.default),
-            "alternatives": {key: _told_when_made(each) for key, each in runnable.alternatives.items()},
-        }
-        return runnable.model_copy(update=chosen)
-    if isinstance(runnable, RunnableBindingBase):
-        return runnable.model_copy(update={"bound": _told_to_a_tool(runnable.bound)})
-    return runnable.bind(output=ToolOutput()) if isinstance(runnable, KeepsTool) else runnable
-
-
-def _told_when_made(alternative: Runnable[Any, Any] | Callable[[], Runnable[Any, Any]]) -> Any:
-    """An alternative may be a function that makes it, when it is chosen."""
-    if isinstance(alternative, Runnable):
-        return _told_to_a_tool(cast("Runnable[Any, Any]", alternative))
-    return lambda: _told_to_a_tool(alternative())
+    known = isinstance(runnable, KeepsMethods)
+    return cast(Any, runnable).bind(output=ToolOutput()) if known else runnable

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, Self, Unpack, cast
 
+from llama_index.core import Settings
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.schema import BaseNode, NodeWithScore
@@ -106,7 +107,8 @@ class QueryEngineConstructors:
         honoured, ignored = read_keyword_arguments(options, QueryEngineOptions.__annotations__, read_before)
         if ignored:
             warn_caller(ignored_warning(ignored))
-        if llm_callback_manager is not None:
+        # An index has the settings' manager of when it was made.
+        if llm_callback_manager is not None and not Settings.callback_manager.handlers:
             for name in ("llm", "sub_llm"):
                 if honoured.get(name) is not None:
                     honoured[name] = choose_llm(honoured[name], name, llm_callback_manager)

@@ -18,7 +18,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.joining import Fit, Joiner, MergedDocument
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
-from rlm_integrations.llama_index.overlaps import LEAST_OVERLAP
+from rlm_integrations.llama_index.overlaps import LEAST_OVERLAP, overlapping
 from rlm_integrations.llama_index.placing import Placed, are_linked, in_order_of_parsing, place
 from rlm_integrations.llama_index.read_node import ReadNode, ReadNodes, Row
 
@@ -163,7 +163,7 @@ def merge_nodes(nodes: Iterable[BaseNode], ancestors: Mapping[str, BaseNode] | N
 
     A position is one in the text that a parser was given: where parsers worked one after the other, in what the one
     before had made of the source. Then positions contradict each other, or are missing, and only those chunks are put
-    together that are known to follow one another; what begins anew is a document of its own.
+    together that are known to follow one another, and what overlaps; what begins anew is a document of its own.
 
     In a hierarchy of nodes (HierarchicalNodeParser) a position is one in the parent's text. `ancestors` are nodes by
     id that are not part of the corpus themselves, but tell where their children stood. Without them the children of two
@@ -206,7 +206,7 @@ def _merge_group(source_id: str, group: Sequence[Placed]) -> list[MergedDocument
     loose = [each for each in group if each.start is None]
     joined = None if loose and are_linked(group) else _join([each for each in group if each.start is not None])
     if joined is None:
-        joined, loose = _without_repeated(_join_proven(group), group), []
+        joined, loose = _join_overlapping(_without_repeated(_join_proven(group), group)), []
     one_id = source_id if len(joined) == 1 and not loose else None
     merged = [document for joiner in joined for document in joiner.documents(one_id)]
     return merged + [_alone(each.node) for each in loose]
@@ -216,7 +216,7 @@ def _alone(node: ReadNode) -> MergedDocument:
     return MergedDocument(Document(node.node_id, node.text, node.metadata), (NodeSpan(0, len(node.text), node.row),))
 
 
-def _join(group: Sequence[Placed]) -> list[Joiner] | None:
+def _join(group: Sequence[Placed], *, sure: bool = False) -> list[Joiner] | None:
     """The texts that chunks of one source make up; None where their positions contradict each other."""
     joined: list[Joiner] = []
     for each in sorted(group, key=lambda each: (each.start or 0, len(each.node.text))):
@@ -224,7 +224,7 @@ def _join(group: Sequence[Placed]) -> list[Joiner] | None:
         if fit is Fit.CONFLICT:
             return None
         if fit is Fit.APART:
-            joined.append(Joiner())
+            joined.append(Joiner(sure=sure))
             joined[-1].add(each)
     return joined
 
@@ -239,6 +239,33 @@ def _join_proven(group: Sequence[Placed]) -> list[Joiner]:
             joined[-1].add(each)
             joined[-1].guesses += unknown  # it follows on another one, and nothing says on which
     return joined
+
+
+def _join_overlapping(joined: list[Joiner]) -> list[Joiner]:
+    """With those that overlap put together: what the first of several parsers made of the source overlaps too.
+
+    Which of them say the same, and whether the source does, is not known: that is a guess.
+    """
+    if len(joined) < 2:
+        return joined
+    texts = [each.text for each in joined]
+    made: dict[int, Joiner | None] = {}
+    for found in overlapping(texts):
+        parts = [joined[number] for number in found.places]
+        placed = [each for number, place in found.places.items() for each in joined[number].placed_from(place)]
+        whole = _join(placed, sure=True) if found.sure else None
+        if whole is None or len(whole) > 1:
+            for part in parts[1:]:
+                part.guesses += 1
+        else:
+            whole[0].guesses += sum(part.guesses for part in parts)
+            made |= dict.fromkeys(found.places) | {min(found.places): whole[0]}
+    seen: set[str] = set()
+    for each, text in zip(joined, texts, strict=True):
+        each.guesses += text in seen and len(text) > LEAST_OVERLAP
+        seen.add(text)
+    every = (made.get(number, each) for number, each in enumerate(joined))
+    return [each for each in every if each is not None]
 
 
 def _without_repeated(joined: Sequence[Joiner], group: Sequence[Placed]) -> list[Joiner]:

@@ -73,11 +73,13 @@ class Joiner:
     """Puts chunks together, in the order of their positions.
 
     `proven`: a chunk must be known to follow, by a link to the one before it or by a text that they share, since the
-    positions contradict each other. Otherwise they are believed where no text contradicts them.
+    positions contradict each other. Otherwise they are believed where no text contradicts them; `sure`: also where a
+    text that repeats itself might stand elsewhere.
     """
 
-    def __init__(self, *, proven: bool = False) -> None:
+    def __init__(self, *, proven: bool = False, sure: bool = False) -> None:
         self._proven = proven
+        self._sure = sure
         self._parts: list[str] = []
         self._length = 0
         self._spans: list[NodeSpan] = []
@@ -93,6 +95,14 @@ class Joiner:
     @property
     def chars(self) -> int:
         return self._length
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def placed_from(self, start: int) -> Iterator[Placed]:
+        """Its chunks, where they stand in a text in which this one begins at `start`."""
+        return (Placed(each.node, start + span.start) for each, span in zip(self.placed, self._spans, strict=True))
 
     def add(self, placed: Placed) -> Fit:
         """Nothing is added unless it is joined. The first chunk always is."""
@@ -126,7 +136,7 @@ class Joiner:
         if overlap < LEAST_OVERLAP:
             most = _MOST_STRIPPED if linked else _MOST_STRIPPED_UNSURE if before is None else None
             return (Fit.APART, 0) if most is None or -overlap > most else (Fit.JOINED, overlap)
-        if linked or (before is None and placed.node.parent_id is None):
+        if not self._sure and (linked or (before is None and placed.node.parent_id is None)):
             overlap, guessed = overlap_of_neighbours(self._furthest, text, overlap, linked=linked)
             self.guesses += guessed
         return Fit.JOINED, overlap
@@ -175,7 +185,7 @@ class Joiner:
         two what stands at their border: then it is one document, and says of each range what holds for it. The one
         document of a source has its id; otherwise, and where it is None, the first node's is taken.
         """
-        text = "".join(self._parts)
+        text = self.text
         first = self._runs[0]
         if len(self._runs) == 1 or self._is_one():
             metadata = dict(first.node.metadata) if len(self._runs) == 1 else self._metadata_by_chunk()

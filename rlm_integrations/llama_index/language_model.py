@@ -171,7 +171,12 @@ def _resolved(llm: LLMLike, callback_manager: CallbackManager | None) -> LLM:
     """As `resolve_llm`, which imports LangChain where that is installed, whatever it is given: half a second."""
     if not isinstance(llm, LLM):
         return resolve_llm(llm, callback_manager=callback_manager)
-    llm.callback_manager = callback_manager or llm.callback_manager or Settings.callback_manager
+    # LlamaIndex's own engines hand the settings' manager to whatever LLM they are given. One without handlers, as each
+    # LLM has from the start, hears nothing.
+    for manager in (callback_manager, Settings.callback_manager):
+        if manager is not None and manager.handlers:
+            llm.callback_manager = manager
+            break
     return llm
 
 

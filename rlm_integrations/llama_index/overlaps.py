@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+
+from rlm_integrations.frozen import frozen
 
 LEAST_OVERLAP = 16
 """Characters. Less than so many are alike by chance."""
 _TRIED = 16
+_MOST_OVERLAP = 10_000
+"""Characters. A splitter has chunks overlap by a few hundred."""
 
 
 def overlap_of_neighbours(before: str, text: str, claimed: int, *, linked: bool) -> tuple[int, bool]:
@@ -71,3 +75,52 @@ def _shared(before: str, text: str) -> Iterator[int]:
     while length:
         yield length
         length = shorter[length - 1]
+
+
+@frozen
+class Overlapping:
+    """Texts that overlap, by their numbers, with the place where each stands in what they make up together."""
+
+    places: Mapping[int, int]
+    sure: bool
+    """Whether each overlap agrees with all others; where texts repeat themselves they do not."""
+
+
+def overlapping(texts: Sequence[str]) -> Iterator[Overlapping]:
+    """Those that begin with the end of another one, and those others."""
+    apart: dict[int, dict[int, int]] = {}
+    doubtful: set[int] = set()
+    for before, after, distance in _continued(texts):
+        doubtful.update((before,) if apart.setdefault(before, {}).get(after, distance) != distance else ())
+        apart[before][after] = distance
+        apart.setdefault(after, {})[before] = -distance
+    while apart:
+        places = {next(iter(apart)): 0}
+        waiting, sure = [*places], True
+        while waiting:
+            at = waiting.pop()
+            sure = sure and at not in doubtful
+            for other, distance in apart.pop(at).items():
+                if other not in places:
+                    places[other] = places[at] + distance
+                    waiting.append(other)
+                sure = sure and places[other] == places[at] + distance
+        first = min(places.values())
+        yield Overlapping({number: place - first for number, place in places.items()}, sure)
+
+
+def _continued(texts: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """A text, another that begins with its end, and how far after the one the other begins."""
+    beginning: dict[str, list[int]] = {}
+    for number, text in enumerate(texts):
+        if len(text) > LEAST_OVERLAP and any(map(str.isalnum, text[:LEAST_OVERLAP])):
+            beginning.setdefault(text[:LEAST_OVERLAP], []).append(number)
+    for before, text in enumerate(texts):
+        tries = _TRIED * _TRIED  # of a text that repeats itself, which is in doubt long before
+        for at in range(max(1, len(text) - _MOST_OVERLAP), len(text) - LEAST_OVERLAP + 1):
+            for after in beginning.get(text[at : at + LEAST_OVERLAP], ())[:_TRIED]:
+                tries -= 1
+                if after != before and len(texts[after]) > len(text) - at and texts[after].startswith(text[at:]):
+                    yield before, after, at
+            if tries <= 0:
+                break

@@ -252,6 +252,49 @@ def test_what_parsers_in_a_chain_made_counts_once():
     assert not any(each.guesses for each in merged)
 
 
+CHAINS = {
+    "tokens, sentences": [
+        TokenTextSplitter(chunk_size=300, chunk_overlap=50),
+        SentenceSplitter(chunk_size=64, chunk_overlap=20),
+    ],
+    "sentences, tokens": [
+        SentenceSplitter(chunk_size=256, chunk_overlap=40),
+        TokenTextSplitter(chunk_size=70, chunk_overlap=15),
+    ],
+    "three": [
+        TokenTextSplitter(chunk_size=300, chunk_overlap=50),
+        SentenceSplitter(chunk_size=128, chunk_overlap=32),
+        TokenTextSplitter(chunk_size=70, chunk_overlap=15),
+    ],
+}
+
+
+@pytest.mark.parametrize("extracted", [False, True])
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("parsers", CHAINS.values(), ids=CHAINS)
+def test_what_overlapping_parsers_in_a_chain_made_counts_once(parsers, shuffled, extracted, recwarn):
+    text = " ".join(f"Entry {i} was made by the clerk on day {i * 7 % 30}." for i in range(300))
+    nodes = IngestionPipeline(transformations=parsers).run(documents=[Document(text=text, doc_id="ledger")])
+    for number, node in enumerate(nodes):
+        node.metadata |= {"section_summary": f"Chunk {number}."} if extracted else {}
+    ordered = sorted(nodes, key=lambda node: node.text[::-1]) if shuffled else nodes
+    corpus = NodeCorpus.of_nodes(ordered)
+    (document,) = corpus.corpus.documents
+    assert (document.id, words(document.text)) == ("ledger", words(text))
+    spans = corpus.spans_of("ledger")
+    assert {span.node_id for span in spans} == {node.node_id for node in nodes}
+    assert all(document.text[span.start : span.end] == span.node.text for span in spans)
+    assert not recwarn.list
+
+
+def test_of_overlapping_parsers_what_cannot_be_put_together_is_told():
+    text = "".join(f"Entry {i} was made by the clerk on day {i * 7 % 30}.   " for i in range(300))
+    parsers = [SentenceSplitter(chunk_size=256, chunk_overlap=40), SentenceWindowNodeParser.from_defaults()]
+    nodes = IngestionPipeline(transformations=parsers).run(documents=[Document(text=text, doc_id="ledger")])
+    with pytest.warns(UserWarning, match=rf"the place of \d+ of the {len(nodes)} chunks is a guess"):
+        NodeCorpus.of_nodes(nodes)
+
+
 def test_small_nodes_that_point_at_larger_ones_count_with_them():
     document = Document(text=HANDBOOK, doc_id="handbook")
     large = SentenceSplitter(chunk_size=1024).get_nodes_from_documents([document])

@@ -7,7 +7,7 @@ import inspect
 from collections import Counter
 
 import pytest
-from llama_index.core import Document, Settings
+from llama_index.core import Document, Settings, SummaryIndex
 from llama_index.core.callbacks import (
     CallbackManager,
     CBEventType,
@@ -123,6 +123,35 @@ def test_settings_callback_manager_counts_where_none_is_passed(long_text, script
     Settings.llm = scripted(["```repl\nanswer['content'] = 1\nanswer['ready'] = True\n```"])
     RLMQueryEngine.from_documents([Document(text=long_text)]).query("q?")
     assert len(counter.llm_token_counts) == 1
+
+
+@pytest.mark.parametrize("index_first", [True, False])
+@pytest.mark.parametrize("own", [None, CallbackManager([])])
+def test_settings_callback_manager_counts_an_llm_that_is_passed_as_with_any_engine(index_first, own, scripted):
+    code = "```repl\nanswer['content'] = llm_query('x')\nanswer['ready'] = True\n```"
+    models = [scripted(always=lambda messages, reply=reply: reply, callback_manager=own) for reply in (code, "read")]
+    documents, counter = [Document(text="a")], TokenCountingHandler(tokenizer=str.split)
+    index = SummaryIndex.from_documents(documents) if index_first else None
+    Settings.callback_manager = CallbackManager([counter])
+    index = index or SummaryIndex.from_documents(documents)
+    llm, sub_llm = models
+    index.as_query_engine(engine="rlm", llm=llm, sub_llm=sub_llm).query("q?")
+    assert len(counter.llm_token_counts) == 2
+    later = TokenCountingHandler(tokenizer=str.split)
+    Settings.callback_manager = CallbackManager([later])
+    RLMQueryEngine.from_documents(documents, llm=llm, sub_llm=sub_llm).query("q?")
+    assert (len(counter.llm_token_counts), len(later.llm_token_counts)) == (2, 2)
+
+
+def test_a_manager_that_is_passed_goes_before_that_of_the_settings_and_the_llms_own_stays_where_there_is_none(scripted):
+    code = "```repl\nanswer['content'] = 1\nanswer['ready'] = True\n```"
+    own, of_settings, passed = (TokenCountingHandler(tokenizer=str.split) for _ in range(3))
+    llm = scripted(always=lambda messages: code, callback_manager=CallbackManager([own]))
+    RLMQueryEngine.from_documents([Document(text="a")], llm=llm).query("q?")
+    Settings.callback_manager = CallbackManager([of_settings])
+    options = {"llm": llm, "callback_manager": CallbackManager([passed])}
+    RLMQueryEngine.from_documents([Document(text="a")], **options).query("q?")
+    assert [len(each.llm_token_counts) for each in (own, of_settings, passed)] == [1, 0, 1]
 
 
 async def test_on_event_hears_the_run_as_well(build):
