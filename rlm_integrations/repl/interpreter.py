@@ -62,6 +62,8 @@ class Interpreter:
         self._max_output_chars, self._printed_chars = settings.max_output_chars, settings.printed_chars
         self._null_answers = settings.null_answers
         self._steps = 0
+        self._was_ready = False
+        """Whether the answer of the step before was, and was not taken."""
         self._output = StepOutput(settings.max_output_chars, host.print_head)
         self._interpreter = InterpreterState(self._main, OutputStream(self._output))
         self._time = ModelTime(self._interpreter.straighten)
@@ -103,12 +105,14 @@ class Interpreter:
                 break
         if not blocks:
             self._read_answer(step)
+        self._was_ready = step.answer.ready
         tail, cut_chars = self._output.end_step()
         variables = self._variables.changed(self._namespace, step.loop_names)
         return StepDone(Output(tail=tail, cut_chars=cut_chars), step.error, step.answer, tuple(variables))
 
     def _run_block(self, step: StepSoFar, number: int, source: str) -> None:
         filename = f"<step {self._steps} block {number}>"
+        left = False
         try:
             block = compile_block(source, filename, self._rewrite)
         except Exception as error:
@@ -117,6 +121,7 @@ class Interpreter:
             step.loop_names |= block.loop_names
             _, raised = self._time.run(lambda: self._run_code(block))
             if raised is not None:
+                left = _is_exit(raised) and not self._was_ready
                 step.error = code_error(
                     raised,
                     self._message(raised),
@@ -125,15 +130,16 @@ class Interpreter:
                     filename=filename,
                     last_line=block.last_line,
                 )
-        self._read_answer(step)
+        self._read_answer(step, left=left)
 
     def _run_code(self, block: Block) -> None:
         run_block(block, self._namespace, self._loop, self._show)
         if self._at_block_end is not None:
             self._at_block_end()
 
-    def _read_answer(self, step: StepSoFar) -> None:
-        raised = step.error is not None
+    def _read_answer(self, step: StepSoFar, *, left: bool = False) -> None:
+        """`left`: whether the block ended by exit(), which is no fault where the answer is ready."""
+        raised = step.error is not None and not left
         reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised, null=self._null_answers))
         if reading is None:
             assert error is not None
@@ -143,6 +149,8 @@ class Interpreter:
         if reading.refused is None and earlier is not None and not reading.ready:
             reading = AnswerState(content=reading.content, is_json=reading.is_json, refused=earlier)
         step.answer = reading
+        if left and reading.ready:
+            step.error = None
 
     def _message(self, error: BaseException) -> str:
         message, _ = self._time.run(lambda: message_of(error))
@@ -162,8 +170,13 @@ class Interpreter:
         self._output.write("\n")
 
     def _put_helpers_back(self) -> None:
-        """What the model deleted of ours is there again; what it bound anew is its own and stays."""
+        """What the model deleted of ours is there again; what it bound anew is its own and stays, but for how it ends.
+
+        `FINAL = "text"` is meant as a call, and must not keep it from making one.
+        """
         for name, helper in self._helpers.items():
+            if name in ("FINAL", "FINAL_VAR") and not callable(self._namespace.get(name)):
+                self._namespace[name] = helper
             self._namespace.setdefault(name, helper)
 
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
@@ -205,9 +218,12 @@ class Interpreter:
         """Your variables, one a line: `name: type size`."""
         return "\n".join(self._variables.all(self._namespace)) or "(none)"
 
-    def _final(self, content: Any) -> None:
+    def _final(self, *values: Any, **named: Any) -> None:
         """Set the answer and finish."""
-        set_answer(self._namespace, content)
+        if len(values) + len(named) != 1:
+            given = len(values) + len(named)
+            raise TypeError(f"FINAL takes one value, and {given} were given: FINAL(text), with an f-string for several")
+        set_answer(self._namespace, *values, *named.values())
 
     def _final_var(self, variable: Any) -> None:
         """Finish with the value of a variable, given by its name (or itself)."""
@@ -221,6 +237,11 @@ class Interpreter:
 
 def _exit(code: object = None) -> NoReturn:
     raise SystemExit(code)
+
+
+def _is_exit(raised: BaseException) -> bool:
+    """Whether it is what exit() raises, or sys.exit(0)."""
+    return type(raised) is SystemExit and (raised.code is None or (type(raised.code) is int and raised.code == 0))
 
 
 def _is_list_of_matches(value: object) -> bool:
