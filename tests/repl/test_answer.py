@@ -128,12 +128,16 @@ def test_final_and_final_var(repl):
     assert repl.step("FINAL(answer='c')").answer.content == "c"
 
 
-@pytest.mark.parametrize("call", ["FINAL(answer)", "FINAL_VAR('answer')", "FINAL_VAR(answer)", "FINAL(answer['content'])"])
+@pytest.mark.parametrize(
+    "call", ["FINAL(answer)", "FINAL_VAR('answer')", "FINAL_VAR(answer)", "FINAL(answer['content'])"]
+)
 def test_answer_itself_stands_for_its_content(repl, call):
     assert repl.step(f"answer['content'] = 'There are 3.'\n{call}").answer == AnswerState(True, "There are 3.")
 
 
-@pytest.mark.parametrize(("call", "given"), [("FINAL('There are', 3)", 2), ("FINAL()", 0), ("FINAL('x', sure=True)", 2)])
+@pytest.mark.parametrize(
+    ("call", "given"), [("FINAL('There are', 3)", 2), ("FINAL()", 0), ("FINAL('x', sure=True)", 2)]
+)
 def test_final_takes_one_value_and_says_so(repl, call, given):
     assert f"TypeError: FINAL takes one value, and {given} were given" in repl.step(call).error.message
 
