@@ -23,7 +23,7 @@ _TAGS = re.compile(
     r"(?P<before>[^<\n]*+)(?:<pre(?:\s[^<>\n]{0,80}+)?+>\s*+(?=<code))?+<(?P<tag>code|pre|execute|execute_python"
     r"|execute_ipython|execute_code|run_python|run_code|python-execute|python|repl|tool_code|py|ipython|interpreter"
     r"|python_interpreter|code_interpreter|code_block|\|python_tag\||\|python_start\||\|action_start\|><\|interpreter\|"
-    r"|tool|action|execute_command|tool_call|tool_calls|function_call|tool_use|\|START_ACTION\|"
+    r"|tool|action|tool_call|tool_calls|function_call|tool_use|\|START_ACTION\|"
     r"|\|tool_call\||function=\w{1,40}+)(?:\s[^<>\n]{0,80}+)?+>",
     re.IGNORECASE,
 )

@@ -238,7 +238,7 @@ class ReplyReader:
             below += 1
         if tag.lower().startswith("function="):
             body = f"<{tag}>{body}"
-        kind = "code tag" if tag.lower() == "code" else "fence" if tag.lower() == "pre" else "tag"
+        kind = "code tag" if tag.lower() == "code" else "fence" if tag.lower() in ("pre", "tool", "action") else "tag"
         if begin and self.lines[at][:begin].strip():
             self.parts.append(Part("prose", [self.lines[at][:begin]]))
         self.parts.append(
