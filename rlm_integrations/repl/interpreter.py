@@ -193,7 +193,7 @@ class Interpreter:
             "chunks": Chunks(corpus, settings.chunk_chars).chunks,
             "cite": Cite(self._host, corpus).cite,
             "SHOW_VARS": self._show_vars,
-            "FINAL": self._final,
+            "FINAL": self._call_final,
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
@@ -218,12 +218,16 @@ class Interpreter:
         """Your variables, one a line: `name: type size`."""
         return "\n".join(self._variables.all(self._namespace)) or "(none)"
 
-    def _final(self, *values: Any, **named: Any) -> None:
+    def _final(self, content: Any) -> None:
         """Set the answer and finish."""
+        set_answer(self._namespace, content)
+
+    def _call_final(self, *values: Any, **named: Any) -> None:
+        """Set the answer to the one value, by whatever name it is given, and finish."""
         if len(values) + len(named) != 1:
             given = len(values) + len(named)
             raise TypeError(f"FINAL takes one value, and {given} were given: FINAL(text), with an f-string for several")
-        set_answer(self._namespace, *values, *named.values())
+        self._final(*values, *named.values())
 
     def _final_var(self, variable: Any) -> None:
         """Finish with the value of a variable, given by its name (or itself)."""
