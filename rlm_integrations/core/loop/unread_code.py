@@ -8,7 +8,7 @@ from itertools import islice
 from rlm_integrations.core.loop.quotations import Quotations
 
 _OF_THE_SESSION = re.compile(
-    r"(?<![\w.`])(?:FINAL(?:_VAR)?+|llm_(?:query(?:_batched)?+|map|filter|pairs|reduce)|rlm_query(?:_batched)?+|SHOW_VARS)\("
+    r"(?:(?<![\w.`])|(?<=\\n))(?:FINAL(?:_VAR)?+|llm_(?:query(?:_batched)?+|map|filter|pairs|reduce)|rlm_query(?:_batched)?+|SHOW_VARS)\("
     r"|\banswer\[(?=\\?+[\"'](?:ready|content)\\?+[\"']\]\s*+=(?!=))|\bprint\((?=(?:context|search\(|len\(context)\b)"
 )
 _MOST_CHARS = 200_000

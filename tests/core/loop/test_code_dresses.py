@@ -375,6 +375,7 @@ def test_code_in_another_dress_runs_and_is_never_the_answer(dress: str) -> None:
         "<do>answer['content'] = str(3)",
         "[>>] print(len(context)) [<<]",
         "I will then call FINAL(3) and be done",
+        '{"response": "```repl\\nFINAL(context.count("well"))\\n```"}',
     ],
 )
 @pytest.mark.parametrize("context", ["A well on plot 5.", LONG])
