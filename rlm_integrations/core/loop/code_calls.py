@@ -11,7 +11,7 @@ from collections.abc import Collection
 from rlm_integrations.core.calls.reply_fields import arguments_of
 from rlm_integrations.core.calls.tool_rounds import CallingMessage
 from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolResult
-from rlm_integrations.core.loop.code_dresses import unfenced
+from rlm_integrations.core.loop.code_in_json import unfenced
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import ParsedReply, read_fences, with_final
 from rlm_integrations.core.loop.written_code import as_meant

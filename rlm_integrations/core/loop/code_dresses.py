@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from itertools import islice
 from typing import Any, Literal, cast
 
 from rlm_integrations.core.loop.call_markup import is_marked_up, json_values, marked_up_calls
+from rlm_integrations.core.loop.code_in_json import codes_in_json, unfenced
 from rlm_integrations.core.loop.near_json import mended_json
 from rlm_integrations.core.loop.session_code import PythonCode, read_python
 from rlm_integrations.core.loop.written_code import as_meant
@@ -37,10 +37,6 @@ _TOKENS = re.compile(r"\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)")
 _END_TOKENS = re.compile(r"<\|(?:python_end|action_end|END_ACTION|eom_id)\|>\s*+\Z", re.IGNORECASE)
 _NAMES = ("name", "tool", "tool_name", "recipient_name", "action")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
-_CODE_KEYS = re.compile(
-    r"code|python|repl|script|source|program|cell|block|body|content|input|command|cmd|text", re.IGNORECASE
-)
-"""In names of what holds code in JSON."""
 _CODES = ("code", "python", "python_code", "script", "source", "query", "input", "command", "cmd", "content", "__arg1")
 _RUNNERS = re.compile(r"python|ipython|repl|code|exec|interpret|sandbox|jupyter|^run|^py$", re.IGNORECASE)
 _REACT = re.compile(
@@ -64,11 +60,7 @@ _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"', "&#39;": "'"
 _ENTITY = re.compile("|".join(_ENTITIES))
 _MARK_ALONE = re.compile(r"\s*+(?:repl|python3?+|py)[ \t]*+\n", re.IGNORECASE)
 _LAST_CHARS = 100
-_MOST_STRINGS, _MOST_DEEP = 200, 6
-_FENCE_IN_JSON = re.compile(r"(?:```|~~~)(?:repl|python)\\n")
-_FENCE_IN_TEXT = re.compile(r"^(?:```|~~~)(?:repl|python)\n", re.MULTILINE)
 _FENCE_LINE = re.compile(r"^[ \t]*+(?:```|~~~)", re.MULTILINE)
-_FENCES = ("```", "~~~")
 _FINISHERS = ("FINAL", "final_answer")
 _FUNCTIONS = OWN_NAMES - {"context", "answer", "exit", "quit"}
 _MOST_CALLS = 50
@@ -107,8 +99,10 @@ def undressed(dressed: Dressed, variables: Collection[str]) -> Undressed:
     if (word in _CALL_TAGS and not is_fence) or word.startswith("function="):
         return _calls(dressed.text) or Undressed((), unread=dressed.kind == "tag")
     may_be_call = not is_fence or word in _CALL_WORDS or word in _CALL_TAGS
-    if may_be_call and (calls := _calls(dressed.text) or _in_json(dressed.text, variables)) is not None:
+    if may_be_call and (calls := _calls(dressed.text)) is not None:
         return calls
+    if may_be_call and (codes := codes_in_json(dressed.text, variables)):
+        return Undressed(tuple(codes)) if len(codes) == 1 else Undressed((), unread=True)  # nobody knows which is meant
     text, code, cut = _read(dressed.text)
     if is_fence and word not in _PLAIN_WORDS and not _PYTHONISH.search(word):
         return Undressed((text,), cut=cut) if code is not None and code.only_for_session else NOTHING
@@ -220,61 +214,6 @@ def _structured(reply: dict[str, object]) -> str | None:
     code = unfenced(code)
     read = read_python(code)
     return code if read is not None and read.for_session(()) else None
-
-
-def unfenced(code: str) -> str:
-    """Code without the fence that some models put around it where it stands in JSON."""
-    lines = code.replace("\r\n", "\n").strip("\n").split("\n")
-    if len(lines) > 1 and lines[0].startswith(_FENCES) and lines[-1].strip() == lines[0][:3]:
-        lines = lines[1:-1]
-    return "\n".join(lines)
-
-
-def _in_json(text: str, variables: Collection[str]) -> Undressed | None:
-    """The code in a text that is JSON of whatever form; where there are several pieces, nobody knows what is meant."""
-    if text.lstrip()[:1] not in ("{", "["):
-        return None
-    try:
-        value: object = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return None
-    found = [code for key, string in _strings(value) if _CODE_KEYS.search(key) for code in (unfenced(string),)]
-    codes = [code for code in found if (read := read_python(code)) is not None and read.for_session(variables)]
-    return Undressed(tuple(codes[:1]) if len(codes) == 1 else (), unread=len(codes) > 1) if codes else None
-
-
-def out_of_json(reply: str) -> str:
-    """The text that a reply holds as JSON, where that is the only one with a marked fence; else the reply.
-
-    So write models that were told to answer in JSON.
-    """
-    if _FENCE_IN_JSON.search(reply) is None or reply.lstrip()[:1] not in ("{", '"'):
-        return reply
-    try:
-        value: object = json.loads(reply, strict=False)
-    except (ValueError, RecursionError):
-        return reply
-    found = [(key, text) for key, text in _strings(value) if _FENCE_IN_TEXT.search(text)]
-    if len(found) != 1 or (_CODE_KEYS.search(found[0][0]) and found[0][1].startswith(_FENCES)):
-        return reply  # code by itself is looked for there as any other is
-    return found[0][1]
-
-
-def _strings(value: object) -> list[tuple[str, str]]:
-    """The first strings in it, each with the key that it stands at, or that the list stands at in which it does."""
-    found: list[tuple[str, str]] = []
-    waiting: list[tuple[str, object, int]] = [("", value, 0)]
-    while waiting and len(found) < _MOST_STRINGS:
-        key, each, depth = waiting.pop()
-        if isinstance(each, str):
-            found.append((key, each))
-        elif depth < _MOST_DEEP and isinstance(each, dict):
-            waiting += [
-                (inner, of, depth + 1) for inner, of in islice(cast("dict[str, object]", each).items(), _MOST_STRINGS)
-            ]
-        elif depth < _MOST_DEEP and isinstance(each, list):
-            waiting += [(key, of, depth + 1) for of in islice(cast("list[object]", each), _MOST_STRINGS)]
-    return found
 
 
 def _code_of(call: object) -> str | None:

@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from rlm_integrations.core.loop.bare_code import code_among, with_fences
-from rlm_integrations.core.loop.code_dresses import Dressed, is_call_head, out_of_json, react_call, undressed
+from rlm_integrations.core.loop.code_dresses import Dressed, is_call_head, react_call, undressed
+from rlm_integrations.core.loop.code_in_json import out_of_json
 from rlm_integrations.core.loop.final_text import Final, final_of
 from rlm_integrations.core.loop.imagined_output import without_unseen
 from rlm_integrations.core.loop.quotations import Quotations
