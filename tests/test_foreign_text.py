@@ -46,6 +46,7 @@ from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.happenings import CodeRan
 from rlm_integrations.core.loop.observation import StepContext, observe
 from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.unread_code import meant_to_run
 from rlm_integrations.core.run.direct_evidence import proven
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.anchors import AnchorIndex
@@ -415,6 +416,17 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "tags that close": lambda n: "a</think>" * (n // 9),
             "channels": lambda n: "<|channel|>analysis<|message|>" * (n // 30),
             "stop tokens": lambda n: "</s>" * (n // 4),
+        },
+    ),
+    "meant_to_run": (
+        lambda text: meant_to_run(
+            text, "How many?", Quotations([Message("user", f"<output 6f>\n{text}\n</output 6f>")])
+        ),
+        {
+            "names": lambda n: "FINAL" * (n // 5),
+            "calls in a line": lambda n: "llm_query(" * (n // 10),
+            "calls in lines": lambda n: "print(context\n" * (n // 14),
+            "items": lambda n: "answer['" * (n // 8),
         },
     ),
     "read_question": (

@@ -15,7 +15,9 @@ from rlm_integrations.core.calls.reply_fields import field_of
 _READ_CHARS = 4_000
 _OF_STREAMS = re.compile(r"\bstream(?:s|ed|ing)?+\b|\bnon-?+stream", re.IGNORECASE)
 _ARE_NEEDED = re.compile(
-    r"\bonly\b|\bmust\b|\brequire[sd]?+\b|\benable\b|\bset\b|\btrue\b|non[- _]?+stream|\bwithout\b", re.IGNORECASE
+    r"\bonly\b|\bmust\b|\bmandatory\b|\brecommended\b|\bnot allowed\b"
+    r"|\brequire[sd]?+\b|\benable\b|\bset\b|\btrue\b|non[- _]?+stream|\bwithout\b",
+    re.IGNORECASE,
 )
 _OPTIONS_REFUSED = re.compile(r"stream_options|include_usage", re.IGNORECASE)
 _EVENTS = ("data:", "event:", ":")
@@ -99,18 +101,25 @@ class Folded:
             fields = _fields(choice)
             if fields.get("index"):
                 continue
-            delta = _fields(fields.pop("delta", None))
+            delta, whole = _fields(fields.pop("delta", None)), _fields(fields.pop("message", None))
+            if not self._pieces:
+                delta = whole | delta  # some servers end with all of it once more
             self._choice |= {name: value for name, value in fields.items() if value is not None}
             for name, piece in delta.items():
                 if isinstance(piece, (str, list)) and name != "role":
                     self._pieces.setdefault(name, []).append(piece)
 
     def completion(self) -> object:
-        """What the server would have sent at once; without any choice where it streamed none."""
+        """What the server would have sent at once; without any choice where it streamed none.
+
+        A stream that says nothing of how it ended has broken off.
+        """
         folded = {name: _joined(pieces) for name, pieces in self._pieces.items()}
         if "tool_calls" in folded:
             folded["tool_calls"] = _calls(folded["tool_calls"])
         message = SimpleNamespace(**folded)
+        if self._pieces and "finish_reason" not in self._choice and "usage" not in self._told:
+            self._choice["finish_reason"] = "error"  # it broke off: the connection was closed amid the reply
         choices = [SimpleNamespace(**self._choice, message=message)] if self._choice or self._pieces else []
         return SimpleNamespace(choices=choices, **self._told)
 

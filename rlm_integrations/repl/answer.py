@@ -11,6 +11,9 @@ from rlm_integrations.wire.steps import MAX_ANSWER_CHARS, AnswerState
 
 _DRAFT_CHARS = 10_000
 _HOW_TO_FINISH = 'set answer["ready"] = True to finish'
+_NOT_READY = ("false", "no", "0", "none", "null", "not ready", "")
+_PLACEHOLDERS = ("...", "…", "your answer", "your answer here", "<your answer>", "[your answer]", "<answer>")
+"""What stands for an answer where models are shown how to give one."""
 
 # `answer` may be of a subclass of dict that redefines these
 _get: Callable[[dict[str, Any], str], Any] = dict[str, Any].get
@@ -35,7 +38,7 @@ def read_answer(namespace: dict[str, Any], *, raised: bool, null: bool = False) 
     if isinstance(content, Iterator):  # it cannot be read again
         content = listed(content)  # pyright: ignore[reportUnknownArgumentType]
         _update(answer, content=content)
-    if not _get(answer, "ready"):
+    if not _is_ready(_get(answer, "ready")):
         return _draft(content, refused)
     reading = AnswerState(refused="the block raised") if raised else _final(content, null)
     if reading.refused is None:
@@ -45,10 +48,16 @@ def read_answer(namespace: dict[str, Any], *, raised: bool, null: bool = False) 
 
 
 def set_answer(namespace: dict[str, Any], content: Any) -> None:
-    """Set the content and ready, as FINAL does."""
+    """Set the content and ready, as FINAL does. `answer` itself stands for the content that it has."""
     if not isinstance(namespace.get("answer"), dict):
         namespace["answer"] = fresh_answer()
-    _update(namespace["answer"], content=content, ready=True)
+    answer = namespace["answer"]
+    _update(answer, content=_get(answer, "content") if content is answer else content, ready=True)
+
+
+def _is_ready(ready: Any) -> bool:
+    """As models write it: "true" is, and so is 1; "false" is not."""
+    return ready.strip().lower() not in _NOT_READY if type(ready) is str else bool(ready)
 
 
 def _make_dict(namespace: dict[str, Any]) -> str | None:
@@ -71,6 +80,8 @@ def _final(content: Any, null: bool) -> AnswerState:
     """Content that is said to be ready: taken, or refused with the reason."""
     if (content is None and not null) or (isinstance(content, str) and not content.strip()):
         return AnswerState(refused='answer["content"] is empty')
+    if content is ... or (isinstance(content, str) and len(content) < 30 and content.strip().lower() in _PLACEHOLDERS):
+        return AnswerState(refused='answer["content"] only holds the place of an answer')
     if isinstance(content, FailedSubCall):
         return AnswerState(refused=f'answer["content"] is a sub-call that failed ({content.error[:200]})')
     try:

@@ -173,8 +173,13 @@ class Interpreter:
         self._output.write("\n")
 
     def _give_again(self) -> None:
-        """What the model deleted of ours is there again; what it bound anew is its own and stays."""
+        """What the model deleted of ours is there again; what it bound anew is its own and stays, but for how it ends.
+
+        `FINAL = "text"` is meant as a call, and must not keep it from making one.
+        """
         for name, given in self._given.items():
+            if name in ("FINAL", "FINAL_VAR") and not callable(self._namespace.get(name)):
+                self._namespace[name] = given
             self._namespace.setdefault(name, given)
 
     def _functions(self, corpus: CorpusView, settings: ReplSettings) -> dict[str, Any]:
@@ -191,7 +196,7 @@ class Interpreter:
             "chunks": Chunks(corpus, settings.chunk_chars).chunks,
             "cite": Cite(self._host, corpus).cite,
             "SHOW_VARS": self._show_vars,
-            "FINAL": self._final,
+            "FINAL": self._call_final,
             "FINAL_VAR": self._final_var,
             "exit": _exit,
             "quit": _exit,
@@ -219,6 +224,13 @@ class Interpreter:
     def _final(self, content: Any) -> None:
         """Set the answer and finish."""
         set_answer(self._namespace, content)
+
+    def _call_final(self, *values: Any, **named: Any) -> None:
+        """Set the answer to the one value, by whatever name it is given, and finish."""
+        if len(values) + len(named) != 1:
+            given = len(values) + len(named)
+            raise TypeError(f"FINAL takes one value, and {given} were given: FINAL(text), with an f-string for several")
+        self._final(*values, *named.values())
 
     def _final_var(self, variable: Any) -> None:
         """Finish with the value of a variable, given by its name (or itself)."""

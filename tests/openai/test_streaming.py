@@ -27,6 +27,9 @@ REFUSALS = [
     "parameter.enable_thinking must be set to false for non-streaming calls",
     "Non-streaming requests are not supported by this model.",
     "Streaming is required for this model",
+    "Streaming is strongly recommended for operations that may take longer than 10 minutes",
+    "stream mode is mandatory",
+    "stream=false is not allowed",
 ]
 
 
@@ -181,3 +184,22 @@ def test_calls_that_are_streamed_are_answered_by_their_ids(chat_server: Any) -> 
     *_, called, result = asked[-1]["messages"]
     assert (called["tool_calls"][0]["id"], result["tool_call_id"]) == ("a", "a")
     assert json.loads(called["tool_calls"][0]["function"]["arguments"]) == {"plot": 7}
+
+
+@pytest.mark.parametrize("with_done", [True, False])
+def test_a_stream_that_breaks_off_is_no_whole_reply(chat_server: Any, ask: Any, with_done: bool) -> None:
+    whole = events(PIECES, with_usage=False).split("\n\n")
+    broken = "\n\n".join([*whole[: len(PIECES)], *(["data: [DONE]"] if with_done else []), ""])
+    chat_server.will_answer(lambda handler: chat_server.send(handler, 200, broken, "text/event-stream"))
+    reply = ask(OpenAIModel("tiny", chat_server.url, max_retries=0, extra_body={"stream": True}))
+    assert (reply.text, reply.finish) == ("Fine.", "error")
+
+
+def test_a_stream_that_ends_with_the_whole_message_says_it_once(chat_server: Any, ask: Any) -> None:
+    last = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "tiny-2"}
+    last |= {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Fine."}, "finish_reason": "stop"}]}
+    for pieces in (PIECES, []):
+        said = events(pieces, with_usage=True).replace("data: [DONE]", f"data: {json.dumps(last)}\n\ndata: [DONE]")
+        chat_server.will_answer(lambda handler, said=said: chat_server.send(handler, 200, said, "text/event-stream"))
+        reply = ask(OpenAIModel("tiny", chat_server.url, max_retries=0, extra_body={"stream": True}))
+        assert (reply.text, reply.finish) == ("Fine.", "stop")

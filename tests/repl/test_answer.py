@@ -125,6 +125,57 @@ def test_final_and_final_var(repl):
     assert done.error is not None
     assert done.error.message == "NameError: FINAL_VAR: no variable 'bset'; SHOW_VARS() lists them"
     assert repl.step("answer = 3\nFINAL('b')").answer.content == "b"
+    assert repl.step("FINAL(answer='c')").answer.content == "c"
+
+
+@pytest.mark.parametrize(
+    "call", ["FINAL(answer)", "FINAL_VAR('answer')", "FINAL_VAR(answer)", "FINAL(answer['content'])"]
+)
+def test_answer_itself_stands_for_its_content(repl, call):
+    assert repl.step(f"answer['content'] = 'There are 3.'\n{call}").answer == AnswerState(True, "There are 3.")
+
+
+@pytest.mark.parametrize(
+    ("call", "given"), [("FINAL('There are', 3)", 2), ("FINAL()", 0), ("FINAL('x', sure=True)", 2)]
+)
+def test_final_takes_one_value_and_says_so(repl, call, given):
+    assert f"TypeError: FINAL takes one value, and {given} were given" in repl.step(call).error.message
+
+
+def test_what_is_bound_to_the_name_of_final_does_not_keep_it_from_being_called(repl):
+    assert not repl.step("FINAL = 'There are 3.'\nFINAL_VAR = 3").answer.ready
+    assert repl.step("FINAL('a')").answer.content == "a"
+    assert repl.step("def FINAL(text): return text + '!'\nFINAL_VAR('FINAL')").answer.refused is not None
+    assert repl.step("FINAL('b')").answer.ready is False
+
+
+@pytest.mark.parametrize(
+    ("ready", "is_ready"),
+    [
+        *((value, True) for value in ("'true'", "'True'", "'yes'", "1")),
+        *((value, False) for value in ("'false'", "'False'", "'no'", "' FALSE '", "0", "None", "''")),
+    ],
+)
+def test_ready_may_be_said_in_words(repl, ready, is_ready):
+    assert repl.step(f"answer['content'] = 'x'\nanswer['ready'] = {ready}").answer.ready is is_ready
+
+
+@pytest.mark.parametrize("content", ["'...'", "'…'", "...", "' Your answer here'", "'<your answer>'"])
+def test_what_only_holds_the_place_of_an_answer_is_none(repl, content):
+    done = repl.step(f"answer['content'] = {content}", READY)
+    assert done.answer.refused == 'answer["content"] only holds the place of an answer'
+
+
+@pytest.mark.parametrize("leave", ["exit()", "quit()", "import sys; sys.exit(0)", "raise SystemExit"])
+def test_code_that_leaves_once_its_answer_is_ready_has_ended_well(repl, leave):
+    done = repl.step(f"FINAL('a')\n{leave}", "FINAL('b')")
+    assert (done.error, done.answer) == (None, AnswerState(True, "a"))
+
+
+@pytest.mark.parametrize("leave", ["sys.exit(1)", "sys.exit('no')", "exit(True)"])
+def test_code_that_leaves_with_a_fault_has_failed(repl, leave):
+    done = repl.step(f"import sys\nFINAL('a')\n{leave}")
+    assert (done.answer.ready, done.answer.refused) == (False, "the block raised")
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,19 @@ async def test_a_system_message_that_is_refused_in_other_words_becomes_the_users
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize(
+    "body", [{"error": {"message": "The model is overloaded", "code": 503}}, {"detail": "The model is overloaded"}]
+)
+async def test_an_error_that_comes_as_a_reply_is_told_in_the_servers_words(
+    server: Any, face: Any, body: dict[str, Any]
+) -> None:
+    server.respond = lambda messages, number: body
+    with pytest.raises(RLMError) as failed:
+        await face.ask()
+    says = "detail" if face.name == "langchain" and "detail" in body else "The model is overloaded"
+    assert says in str(failed.value)  # ChatOpenAI names the keys of what came
+
+
 @pytest.mark.parametrize("name", ["openai", "langchain"])  # LlamaIndex itself refuses parts
 @pytest.mark.parametrize(
     "parts",

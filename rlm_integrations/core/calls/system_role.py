@@ -13,7 +13,8 @@ from rlm_integrations.core.language_model import Message
 _REFUSED = (
     r"(system|developer).{0,30}(role|message|prompt|instruction)s?.{0,30}(not|n't|un)\W?"
     r"(supported|support|enabled|allowed|accepted|permitted)"
-    r"|(not support|unsupported|not allowed|invalid|only accepts?|unknown|unexpected|unrecognized)\b.{0,40}\bsystem\b"
+    r"|((?:not|n't) support|unsupported|not allowed|invalid|only accepts?|unknown|unexpected|unrecognized)\b"
+    r".{0,40}\bsystem\b"
     r"|\brole\b.{0,20}\bnot supported\b.{0,10}\bsystem\b"
     r"|\bsystem\b.{0,20}\bnot (one of|an? (valid|allowed|supported)|valid|supported|allowed)\b"
     r"|only\b.{0,50}\broles? (is|are) (supported|allowed|accepted)"
@@ -22,7 +23,7 @@ _REFUSED = (
     r"|(first message|conversation)\b.{0,20}\b(should|must)\b.{0,30}\buser\b"
     r"|\brole\b.{0,90}\buser\b\W{1,8}assistant\b(?!.{0,40}\bsystem\b)|expected\b.{0,40}\brole\b.{0,12}\bgot system\b"
     r"|\bno system role\b|\brole information is incorrect|角色信息不正确|system.{0,12}不支持"
-    r"|non-consecutive system message|roles must alternate"
+    r"|non-consecutive system message|roles (must )?alternate"
 )
 """As chat templates say it (Gemma's, Mistral's), OpenAI's API for o1-mini, Google's, Anthropic's, and servers that
 check the roles of messages against a list. For errors alone, so it is left to `re` to compile it then."""

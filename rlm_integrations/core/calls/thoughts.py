@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from rlm_integrations.core.calls.reply_fields import call_text
+from rlm_integrations.core.language_model import ToolCall
+
 _MOST_CHARS = 2_000_000
 """Of a reply that is looked through. A longer one is no reasoning model's."""
 
@@ -22,23 +25,32 @@ _MARK = re.compile(
 )
 _SURE = ("think", "thinking")
 """Tags for thoughts alone: models put their name before them, as in <seed:think>."""
-_LIKELY = ("thought", "thoughts", "reasoning", "reasoning_scratchpad", "reflection", "scratchpad", "inner_monologue")
+_LIKELY = (
+    *("thought", "thoughts", "reasoning", "reasoning_scratchpad", "reflection", "scratchpad", "monologue", "cot"),
+    *("analysis", "planning", "chain_of_thought"),
+)
 """Tags that answers have for other things too: they count at the start of a reply alone."""
 _BEGINNINGS, _ENDINGS = ("start_thinking", "begin_of_thought"), ("end_thinking", "end_of_thought")
 _QUOTES = "\"'`"
 _TO_CLOSE = re.compile(r"[ \t]*+(?:$|```|~~~|<\|)", re.MULTILINE)
 _HARMONY = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
 _BARE_ANALYSIS = re.compile(r"analysis(?=[^\w\s]|[A-Z])")
-_BARE_CHANNEL = re.compile(r"assistant(?:final|commentary(?:[ \t]++to=[\w.]++)?+(?:[ \t]*+(?:code|json)\b)?+)")
+_BARE_CHANNEL = re.compile(
+    r"assistant(?:final|commentary(?:[ \t]++to=(?P<to>[\w.]++))?+(?:[ \t]*+(?:code|json(?=\{)))?+)"
+)
+_TO = re.compile(r"\bto=(?P<to>[\w.]{1,60}+)")
 """What is left of harmony where a server drops its special tokens."""
 _SPOKEN_THOUGHTS = re.compile(r"\s*+(?:Here is|Here's) my thought process:", re.IGNORECASE)
 _SPOKEN_REPLY = re.compile(r"^(?:Here is|Here's) my response:", re.IGNORECASE | re.MULTILINE)
 """As Granite puts it."""
+_CLI_THOUGHTS, _CLI_REPLY = re.compile(r"\s*+Thinking\.\.\.\n"), re.compile(r"^\.\.\.done thinking\.$", re.MULTILINE)
+"""As the command line of Ollama prints them."""
 _FRAMES = re.compile(r"<\|(?:start_response|end_response|begin_of_solution|end_of_solution)\|>", re.IGNORECASE)
-_ANSWER, _ANSWER_END = "<answer>", "</answer>"
+_FRAMED = (("<answer>", "</answer>"), ("<response>", "</response>"))
 """What models put around the reply that follows their thoughts."""
 _STOP_TOKEN = (
-    r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end)\|>|<end_of_turn>|<turn\|>|</s>|<｜end▁of▁sentence｜>)"
+    r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end)\|>|<end_of_turn>|<turn\|>|</s>|<｜end▁of▁sentence｜>"
+    r"|\[/INST\])"
 )
 _STOP_TOKENS = re.compile(rf"(?:\s*+{_STOP_TOKEN})++\s*+\Z")
 _NEXT_TURN = re.compile(
@@ -51,7 +63,10 @@ _HEAD = re.compile(
     r"|<start_of_turn>model|<\|turn>model|<\|assistant\|>)\s*+"
 )
 _LAST_CHARS = 200
-_SIGNS = ("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "my response:")
+_SIGNS = (
+    *("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "assistantcommentary", "my response:"),
+    *("done thinking.", "[/INST]"),
+)
 """One of them stands in every text that has any of the marks above."""
 
 
@@ -65,18 +80,22 @@ def split_thoughts(text: str) -> tuple[str, str]:
     text = _own_turn(text)
     if text.lstrip().startswith(("<|channel|>", "<|start|>")) or "<|channel|>analysis" in text:
         said, thoughts = _channels(text)
-        return "".join(said).strip(), _joined(thoughts)
-    said, thoughts = _bare(text) or _tagged(text)
-    if not thoughts:
+        return "\n".join(map(str.strip, said)).strip(), _joined(thoughts)
+    bare = _bare(text)
+    said, thoughts = bare or _tagged(text)
+    if bare is None and not thoughts:
         return text, ""
     reply = _FRAMES.sub("", "".join(said)).strip()
-    return reply.removeprefix(_ANSWER).removesuffix(_ANSWER_END).strip() if _is_framed(reply) else reply, _joined(
-        thoughts
-    )
+    return _unframed(reply), _joined(thoughts)
 
 
-def _is_framed(reply: str) -> bool:
-    return reply.startswith(_ANSWER) and reply.endswith(_ANSWER_END) and reply.count(_ANSWER) == 1
+def _unframed(reply: str) -> str:
+    """The reply without the tags around it, of which the second may be missing."""
+    for opening, closing in _FRAMED:
+        if reply.startswith(opening) and reply.count(opening) == 1:
+            said = reply.removeprefix(opening).removesuffix(closing)
+            return reply if closing in said else said.strip()
+    return reply
 
 
 def _joined(thoughts: list[str]) -> str:
@@ -99,11 +118,16 @@ def _own_turn(text: str) -> str:
 
 def _bare(text: str) -> tuple[list[str], list[str]] | None:
     """Thoughts that words alone set apart; None where none do."""
+    if (channel := _BARE_CHANNEL.match(text)) and channel["to"]:
+        return [_called(channel["to"], text[channel.end() :])], []
     if analysis := _BARE_ANALYSIS.match(text):
         channel = _BARE_CHANNEL.search(text)
         if channel is None:
             return [], [text[analysis.end() :]]
-        return [text[channel.end() :]], [text[analysis.end() : channel.start()]]
+        said = text[channel.end() :]
+        return [_called(channel["to"], said) if channel["to"] else said], [text[analysis.end() : channel.start()]]
+    if (cli := _CLI_THOUGHTS.match(text)) and (reply := _CLI_REPLY.search(text, cli.end())):
+        return [text[reply.end() :]], [text[cli.end() : reply.start()]]
     if (spoken := _SPOKEN_THOUGHTS.match(text)) and (reply := _SPOKEN_REPLY.search(text, spoken.end())):
         return [text[reply.end() :]], [text[spoken.end() : reply.start()]]
     return None
@@ -154,14 +178,19 @@ def _tagged(text: str) -> tuple[list[str], list[str]]:
                 thoughts.append(text[at:start])
                 at, inside = mark.end(), None
         elif not tag.closes:
-            if mark["line"] is not None and not in_fence and (tag.sure or start == begin):
+            at_margin = mark["line"] is not None
+            ends_line = tag.sure and text.startswith("\n", mark.end()) and not _is_spoken_of(text, start, mark.end())
+            if (at_margin or ends_line) and not in_fence and (tag.sure or start == begin):
                 said.append(text[at:start])
                 at, inside = mark.end(), tag
         elif tag.sure and not _is_spoken_of(text, start, mark.end()) and _may_close(text, mark.end(), in_fence):
             thoughts += [*said, text[at:start]]  # the opening one stood in the prompt
             said, at, in_fence = [], mark.end(), False
-    (said if inside is None else thoughts).append(text[at:])
-    return said, thoughts
+    if inside is None:
+        return [*said, text[at:]], thoughts
+    if any("```" in piece for piece in said):
+        return said, [*thoughts, text[at:]]
+    return [], [*said, *thoughts, text[at:]]  # cut while it thought: words above are no answer yet
 
 
 def _is_spoken_of(text: str, start: int, end: int) -> bool:
@@ -178,21 +207,45 @@ def _may_close(text: str, end: int, in_fence: bool) -> bool:
 
 
 def _channels(text: str) -> tuple[list[str], list[str]]:
-    """Harmony's messages: <|channel|>analysis<|message|>...<|end|> and so on. What no channel is named for is said."""
+    """Harmony's messages: <|channel|>analysis<|message|>...<|end|> and so on. What no channel is named for is said.
+
+    What is said to a tool stands as a call of it, in whatever channel; and words on the way to a final message are
+    thoughts beside it.
+    """
     said: list[str] = []
     thoughts: list[str] = []
-    into, at, header = said, 0, ""
+    preamble: list[str] = []
+    into, at, header, to = said, 0, "", ""
     for token in _HARMONY.finditer(text):
         piece = text[at : token.start()]
         at = token.end()
         if header:  # a role, a channel's name, or what its content is
-            header = token[1] if token[1] in ("start", "channel", "constrain") else ""
-            if piece.lstrip().startswith("analysis"):
-                into = thoughts
+            if addressed := _TO.search(piece):
+                to = addressed["to"]
+            name = piece.lstrip()
+            into = thoughts if name.startswith("analysis") else preamble if name.startswith("commentary") else into
         else:
-            into.append(piece)
-            into = said
-            header = token[1] if token[1] in ("start", "channel", "constrain") else ""
+            _say(piece, to, into, said)
+            into, to = said, ""
+        header = token[1] if token[1] in ("start", "channel", "constrain") else ""
     if not header:
-        into.append(text[at:])
-    return said, thoughts
+        _say(text[at:], to, into, said)
+    if any(map(str.strip, said)):
+        return said, thoughts + preamble
+    return preamble, thoughts
+
+
+def _say(piece: str, to: str, into: list[str], said: list[str]) -> None:
+    if to and to != "assistant":
+        said.append(_called(to, piece))
+    else:
+        into.append(piece)
+
+
+def _called(to: str, content: str) -> str:
+    """What is said to a tool, as text that calls it. Code for Python stands as it is."""
+    name = to.rpartition(".")[2] if to.startswith("functions.") else to
+    content = content.strip()
+    if name in ("python", "repl") and content[:1] != "{":
+        return content
+    return call_text([ToolCall(name, content)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
+from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -32,7 +33,7 @@ from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.trace.run_errors import JournalError, RunError, boundary
-from rlm_integrations.core.wording import error_words, number
+from rlm_integrations.core.wording import number
 from rlm_integrations.wire.calls import LlmQuery
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class SubCalls:
 
 def _failure_words(error: Exception, prompt_chars: int) -> str:
     """Why there is no reply, in words for the root LM and the trace."""
-    words = error_words(error)
+    words = failure_words(error)
     if not is_overflow(error):
         return words
     return f"the prompt of {number(prompt_chars)} characters is too long for the sub-LM: send smaller pieces; {words}"

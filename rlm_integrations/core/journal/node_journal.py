@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from rlm_integrations.core.calls.endings import unfinished
+from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.corpus.plain_values import plain
@@ -37,7 +38,7 @@ from rlm_integrations.core.journal.run_journal import REFUSED, STEP, RunJournal
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.recorded_failure import RecordedFailureError
 from rlm_integrations.core.trace.run_errors import JournalError
-from rlm_integrations.core.wording import error_words, listed
+from rlm_integrations.core.wording import listed
 from rlm_integrations.wire.calls import Call
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
@@ -230,7 +231,7 @@ class Request:
 
     def failed(self, error: Exception) -> None:
         """There is no reply: that is kept with the end of the step. Before that, a kill leaves it to be tried again."""
-        row = {"failure": error_words(error), "too_long": is_overflow(error)}
+        row = {"failure": failure_words(error), "too_long": is_overflow(error)}
         self._run.keep_with_step(self._node.step_of(self._iteration), self._key, row)
 
     def _beside(self) -> dict[str, str | None] | None:
@@ -270,7 +271,9 @@ class RootRequest(Request):
         """It is asked again, by whoever makes the call again."""
         if self._node.path:  # of a child, that is a sub-call that failed
             parent = self._node.path[: self._node.path.rindex("|", 0, -1) + 1]
-            self._run.keep_with_step(parent, self._key, {"failure": error_words(error), "too_long": is_overflow(error)})
+            self._run.keep_with_step(
+                parent, self._key, {"failure": failure_words(error), "too_long": is_overflow(error)}
+            )
 
     def _beside(self) -> dict[str, str | None]:
         return {"shown": self._shown, "opening": self._opening}

@@ -11,15 +11,15 @@ from collections.abc import Collection
 from rlm_integrations.core.calls.reply_fields import arguments_of
 from rlm_integrations.core.calls.tool_rounds import CallingMessage
 from rlm_integrations.core.language_model import Completion, Message, ToolCall, ToolResult
+from rlm_integrations.core.loop.code_in_json import unfenced
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import ParsedReply, read_fences, with_final
-from rlm_integrations.core.loop.reply_parts import outdented
+from rlm_integrations.core.loop.written_code import as_meant
 from rlm_integrations.core.prompts.texts import PYTHON_TOOL, protocol_part
 from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.wording import one_line
 
 _EXCERPT_CHARS = 200
-_FENCES = ("```", "~~~")
 _LOOKUP = re.compile(r"""FINAL(?:_VAR)?+\(["']?+[^\W\d]\w*+["']?+\)""")
 
 
@@ -102,10 +102,7 @@ def code_of(call: ToolCall) -> str | None:
     code = (arguments or {}).get("code")
     if not isinstance(code, str) or not code.strip():
         return None
-    lines = code.replace("\r\n", "\n").strip("\n").split("\n")
-    if len(lines) > 1 and lines[0].startswith(_FENCES) and lines[-1].strip() == lines[0][:3]:
-        lines = lines[1:-1]  # some models put a fence around it
-    return outdented("\n".join(lines))
+    return as_meant(unfenced(code)).code
 
 
 def _no_code(call: ToolCall) -> str:

@@ -12,39 +12,55 @@ from contextlib import suppress
 from typing import Any, Literal, cast
 
 from rlm_integrations.core.loop.call_markup import is_marked_up, json_values, marked_up_calls
+from rlm_integrations.core.loop.code_in_json import codes_in_json, unfenced
+from rlm_integrations.core.loop.near_json import mended_json
 from rlm_integrations.core.loop.session_code import PythonCode, read_python
+from rlm_integrations.core.loop.written_code import as_meant
 from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.names import OWN_NAMES
 
 _TAGS = re.compile(
     r"(?P<before>[^<\n]*+)(?:<pre(?:\s[^<>\n]{0,80}+)?+>\s*+(?=<code))?+<(?P<tag>code|pre|execute|execute_python"
     r"|execute_ipython|execute_code|run_python|run_code|python-execute|python|repl|tool_code|py|ipython|interpreter"
-    r"|python_interpreter|code_interpreter|code_block|\|python_tag\||tool_call|tool_calls|function_call|tool_use"
+    r"|python_interpreter|code_interpreter|code_block|\|python_tag\||\|python_start\||\|action_start\|><\|interpreter\|"
+    r"|tool|action|tool_call|tool_calls|function_call|tool_use|\|START_ACTION\|"
     r"|\|tool_call\||function=\w{1,40}+)(?:\s[^<>\n]{0,80}+)?+>",
     re.IGNORECASE,
 )
-_CALL_TAGS = ("tool_call", "tool_calls", "function_call", "tool_use", "|tool_call|")
+_CALL_TAGS = ("tool_call", "tool_calls", "function_call", "tool_use", "|tool_call|", "|start_action|")
 _CALL_WORDS = ("", "json", "xml")
 _CALL_HEAD = re.compile(
-    r'\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)?+\s*+\[?+\s*+\{\s*+"(?:name|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
-    r'|arguments|parameters|thoughts?+|reasoning|code)"\s*+:'
+    r'\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)?+\s*+\[?+\s*+\{\s*+["\'](?:name|tool_call_id|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
+    r'|arguments|parameters|thoughts?+|reasoning|code)["\']\s*+:'
 )
 _TOKENS = re.compile(r"\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)")
+_END_TOKENS = re.compile(r"<\|(?:python_end|action_end|END_ACTION|eom_id)\|>\s*+\Z", re.IGNORECASE)
 _NAMES = ("name", "tool", "tool_name", "recipient_name", "action")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
 _CODES = ("code", "python", "python_code", "script", "source", "query", "input", "command", "cmd", "content", "__arg1")
 _RUNNERS = re.compile(r"python|ipython|repl|code|exec|interpret|sandbox|jupyter|^run|^py$", re.IGNORECASE)
-_REACT = re.compile(r"^[ \t]*+Action:[ \t]*+(?P<name>[\w .-]{1,60}+)\n\s*+Action Input:", re.MULTILINE)
+_REACT = re.compile(
+    r"^[ \t*_]*+Action[*_]*+:[ \t*_]*+(?P<name>[\w .-]{1,60}+)[*_]*+\n\s*+[*_]*+Action[ _]Input[*_]*+:[*_]*+",
+    re.MULTILINE | re.IGNORECASE,
+)
+_REACT_BRACKET = re.compile(r"^[ \t]*+Action:[ \t]*+(?P<name>\w{1,60}+)\[", re.MULTILINE)
+_OBSERVED = re.compile(r"\n[ \t*_]*+Observation\b", re.IGNORECASE)
+_QWEN_AGENT = re.compile(r"\s*+✿FUNCTION✿: ?+(?P<name>\w{1,60}+)\s*+✿ARGS✿:\s*+(?=\{)")
 _PYTHONIC = re.compile(
     r"\s*+\[?+(?:functions\.)?+(?P<name>\w{1,60}+)\(\s*+(?:code|query|script|source|input|command)=\s*+['\"]"
 )
 """A call as Python writes it, of what the session has not."""
-_PLAIN_WORDS = ("", "code", "text", "txt", "plaintext", "pycon", "jupyter", "notebook", "script")
-"""Of fences that may hold code for the session."""
+_PLAIN_WORDS = ("", "code", "text", "txt", "plaintext", "pycon", "jupyter", "notebook", "script", "tool", "starlark")
+"""Of fences that may hold code for the session, as may those that say something like Python."""
+_PYTHONISH = re.compile(
+    r"py|phy?+t[ho]{1,2}+n|exec|^run|repl|interpret|sandbox|jupyter|ipynb|tool_call|^sage$", re.IGNORECASE
+)
+_WORDS_FOR_TEXT = (*_PLAIN_WORDS, "markdown", "md", "plain", "answer", "final", "json")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"', "&#39;": "'", "&#x27;": "'", "&apos;": "'"}
 _ENTITY = re.compile("|".join(_ENTITIES))
 _MARK_ALONE = re.compile(r"\s*+(?:repl|python3?+|py)[ \t]*+\n", re.IGNORECASE)
-_PROMPT = re.compile(r"[ \t]*+(?:>>>|\.\.\.)(?: |$)")
+_LAST_CHARS = 100
+_FENCE_LINE = re.compile(r"^[ \t]*+(?:```|~~~)", re.MULTILINE)
 _FINISHERS = ("FINAL", "final_answer")
 _FUNCTIONS = OWN_NAMES - {"context", "answer", "exit", "quit"}
 _MOST_CALLS = 50
@@ -69,6 +85,8 @@ class Undressed:
     codes: tuple[str, ...]
     unread: bool = False
     """Whether it asks for a call that cannot be made out."""
+    cut: bool = False
+    """Whether it shows a session, and more code stands below what that is said to have printed."""
 
 
 NOTHING = Undressed(())
@@ -77,37 +95,49 @@ NOTHING = Undressed(())
 def undressed(dressed: Dressed, variables: Collection[str]) -> Undressed:
     """The code in it; nothing where it is no code, or an example that works without the session."""
     word = dressed.word.lower()
-    if word in _CALL_TAGS or word.startswith("function="):
+    is_fence = dressed.kind == "fence"
+    if (word in _CALL_TAGS and not is_fence) or word.startswith("function="):
         return _calls(dressed.text) or Undressed((), unread=dressed.kind == "tag")
-    may_be_call = dressed.kind != "fence" or word in _CALL_WORDS
+    may_be_call = not is_fence or word in _CALL_WORDS or word in _CALL_TAGS
     if may_be_call and (calls := _calls(dressed.text)) is not None:
         return calls
-    if dressed.kind == "fence" and word not in _PLAIN_WORDS:
-        return NOTHING
-    text, code = _read(dressed.text)
+    if may_be_call and (codes := codes_in_json(dressed.text, variables)):
+        return Undressed(tuple(codes)) if len(codes) == 1 else Undressed((), unread=True)  # nobody knows which is meant
+    text, code, cut = _read(dressed.text)
+    if is_fence and word not in _PLAIN_WORDS and not _PYTHONISH.search(word):
+        return Undressed((text,), cut=cut) if code is not None and code.only_for_session else NOTHING
     if dressed.kind == "tag":
-        return Undressed((text,)) if code is None or code.acts else NOTHING
+        return Undressed((text,), cut=cut) if code is None or code.acts else NOTHING
     if code is None or not code.acts or (dressed.kind == "bare" and code.only_final):
         return NOTHING
     if code.for_session(variables) or dressed.kind == "code tag":
-        return Undressed((text,))
+        return Undressed((text,), cut=cut)
     call = _PYTHONIC.match(text)
     return Undressed((), unread=call is not None and _RUNNERS.search(call["name"]) is not None)
 
 
-def _read(text: str) -> tuple[str, PythonCode | None]:
-    """The code without what stands around it: a word that marks it, a REPL's prompts and what it printed, entities."""
+def is_other_code(dressed: Dressed) -> bool:
+    """Whether a fence is marked as something else than text, so that no FINAL counts in it unless it begins so."""
+    other = dressed.kind == "fence" and dressed.word.lower() not in _WORDS_FOR_TEXT
+    return other and not dressed.text.lstrip().startswith("FINAL")
+
+
+def _read(text: str) -> tuple[str, PythonCode | None, bool]:
+    """The code without what stands around it: a word that marks it, a REPL's prompts and what it printed, entities.
+
+    And whether there is more, below what it printed.
+    """
     if mark := _MARK_ALONE.match(text):
         text = text[mark.end() :]
-    if text.lstrip().startswith(">>> "):
-        lines = (line for line in text.split("\n") if _PROMPT.match(line))
-        text = "\n".join(line.lstrip()[4:] for line in lines)
+    if end := _END_TOKENS.search(text, max(0, len(text) - _LAST_CHARS)):
+        text = text[: end.start()]
+    text, cut = as_meant(text)
     code = read_python(text)
     if code is None and "&" in text:
         unescaped = _ENTITY.sub(lambda entity: _ENTITIES[entity[0]], text)
         code = read_python(unescaped)
         text = text if code is None else unescaped
-    return text, code
+    return text, code, cut
 
 
 def tag_of(line: str) -> tuple[str, int, int] | None:
@@ -116,6 +146,11 @@ def tag_of(line: str) -> tuple[str, int, int] | None:
     if found is None or (found["before"].strip() and line[found.end() :].strip()):
         return None
     return found["tag"], found.start("tag") - 1, found.end()
+
+
+def may_enclose(tag: str, body: str) -> bool:
+    """Whether a tag's content may be code, or a call: a fence in it says otherwise, unless amid a line of a call."""
+    return ("```" not in body and "~~~" not in body) or (tag.lower() in _CALL_TAGS and not _FENCE_LINE.search(body))
 
 
 def is_call_head(lines: Sequence[str], at: int) -> bool:
@@ -127,11 +162,17 @@ def is_call_head(lines: Sequence[str], at: int) -> bool:
 
 def react_call(text: str) -> Dressed | None:
     """The call of a tool in a reply that is written as "Action: python", "Action Input: ..."."""
-    found = _REACT.search(text)
+    found = _REACT.search(text) or _REACT_BRACKET.search(text)
     if found is None or not _RUNNERS.search(found["name"]):
         return None
-    code = text[found.end() :].partition("\nObservation")[0]
-    return Dressed("tag", code.strip().strip("`").strip(), "action")
+    observed = _OBSERVED.search(text, found.end())
+    code = text[found.end() : len(text) if observed is None else observed.start()].strip()
+    if found[0].endswith("["):
+        code = code.removesuffix("]")
+    with suppress(ValueError, RecursionError):
+        if code.startswith('"') and isinstance(quoted := json.loads(code, strict=False), str):
+            code = quoted
+    return Dressed("tag", code.strip("`").strip(), "action")
 
 
 def _calls(text: str) -> Undressed | None:
@@ -139,10 +180,16 @@ def _calls(text: str) -> Undressed | None:
     if calls := marked_up_calls(text):
         codes = tuple(code for call in calls if (code := _code_of(call)) is not None)
         return Undressed(codes, unread=len(codes) < len(calls))
+    if agent := _QWEN_AGENT.match(text):
+        given = json_values(text[agent.end() :])
+        code = _code_of({"name": agent["name"], "arguments": given[0] if given else None})
+        return Undressed((), unread=True) if code is None else Undressed((code,))
     if _CALL_HEAD.match(text) is None:
         return Undressed((), unread=True) if is_marked_up(text) else None
     at, codes = text.find("[" if "functools[" in text[:40] else "{") if _TOKENS.match(text) else 0, list[str]()
     values = json_values(text[at:])
+    if not values and (mended := mended_json(text[at:])) is not None:
+        values = json_values(mended)
     if not values:
         return Undressed((), unread=True) if '"arguments"' in text or '"parameters"' in text else None
     value = values[0] if len(values) == 1 else values
@@ -164,6 +211,7 @@ def _structured(reply: dict[str, object]) -> str | None:
     code = reply.get("code")
     if not isinstance(code, str):
         return None
+    code = unfenced(code)
     read = read_python(code)
     return code if read is not None and read.for_session(()) else None
 
@@ -191,7 +239,10 @@ def _code_of(call: object) -> str | None:
     if name in _FUNCTIONS and all(key.isidentifier() for key in given):
         return f"{name}({', '.join(f'{key}={value!r}' for key, value in given.items())})"
     code = _first(given, _CODES)
-    return code if isinstance(code, str) and _RUNNERS.search(name) else None
+    if code is None:  # by another name, where it can be but one
+        texts = [each for each in given.values() if isinstance(each, str) and "\n" in each]
+        code = texts[0] if len(texts) == 1 else next(iter(given.values())) if len(given) == 1 else None
+    return unfenced(code) if isinstance(code, str) and _RUNNERS.search(name) else None
 
 
 def _is_call(value: object) -> bool:

@@ -16,14 +16,16 @@ _OPENING = re.compile(
     r"(?P<before>(?:[^`~]++|`{1,2}+(?!`)|~{1,2}+(?!~))*+)(?P<run>`{3,}+|~{3,}+)[ \t]*+(?P<info>.*+)", re.DOTALL
 )
 _MARK = re.compile(
-    r"(?:lang(?:uage)?+[-=:])?+\{?+\.?+(?P<mark>repl|i?+python[\d.]*+|py[23]?+|tool_code|python_repl|(?:code|python)_interpreter"
+    r"[\u200b\u2060\ufeff]*+(?:lang(?:uage)?+[-=:])?+\{?+\.?+(?P<mark>repl|i?+python[\d.]*+|py[23]?+|tool_code|python_repl|(?:code|python)_interpreter"
     r"|(?:run|execute|exec)_python|jupyter-python)\b(?P<rest>.*+)",
     re.IGNORECASE | re.DOTALL,
 )
 _LIST_MARKER = re.compile(r"[ \t]*+(?:[-*+•]|\d{1,4}+[.)])[ \t]++")
-_LEADING = re.compile(r"[ \t]*+(?P<run>`{3,}+|~{3,}+)(?P<after>.*+)", re.DOTALL)
+_LEADING = re.compile(r"[ \t\u00a0\u200b\u2060\ufeff]*+(?P<run>`{3,}+|~{3,}+)(?P<after>.*+)", re.DOTALL)
 _STOP_TOKENS = re.compile(r"(?:\s*+(?:<[^<>\n]{1,40}+>|\[/INST\]))*+\s*+")
 """What models and servers write at the end of a turn."""
+_NEARLY = re.compile(r"[ \t]*+(?:`{1,}+|~{2,}+|</\w{1,20}+>|\[/\w{1,20}+\])[ \t]*+")
+"""A line that is meant to close a fence of another kind."""
 _WORD = re.compile(r"[\w+#.-]++")
 
 
@@ -68,6 +70,12 @@ def without_closing(rest: str, run: str) -> str | None:
     """What stands on the line between an opening fence and the closing one at its end; None where there is none."""
     before, fence, after = rest.rpartition(run)
     return before.rstrip(run[0]).strip() if fence and _STOP_TOKENS.fullmatch(after) else None
+
+
+def without_nearly_closing(lines: list[str]) -> list[str]:
+    """The lines of a fence that is never closed, without a last one that is meant to close it; else all."""
+    last = next((at for at in range(len(lines) - 1, -1, -1) if lines[at].strip()), None)
+    return lines if last is None or not _NEARLY.fullmatch(lines[last]) else lines[:last]
 
 
 class End(NamedTuple):

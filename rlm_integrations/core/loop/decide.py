@@ -31,6 +31,7 @@ from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
 from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
+from rlm_integrations.core.loop.unread_code import meant_to_run
 from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
 from rlm_integrations.core.loop.window import Window
 from rlm_integrations.core.prompts.texts import nudge
@@ -95,14 +96,15 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
         state = state._replace(codeless=0, empty=0, uncalled=0)
         return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
     said = "" if cut or replied.called else (reply if parsed.final is None else parsed.final).strip()
-    if parsed.unread and not (rules.typed and rules.misfit(said, False) is None):
-        said = ""  # a call of something that is not there is no answer
+    unread = parsed.unread or (parsed.final is None and _meant_to_run(rules, state, said))
+    if unread and not (rules.typed and rules.misfit(said, False) is None):
+        said = ""  # code that cannot be made out is no answer, nor is a call of something that is not there
     if state.last_call is not None:
         return state, last_answer(rules, state, said)
     if problem is not None:
         unsaid = 0 if cut and replied.finish == "length" else state.empty + 1
         return _unfinished(rules, state._replace(empty=unsaid), replied.budget)
-    spoke = bool(said) or parsed.unread or replied.called is not None
+    spoke = bool(said) or unread or replied.called is not None
     uncalled = state.uncalled + 1 if rules.protocol == "tool" and parsed.unread else 0
     state = state._replace(codeless=state.codeless + 1, empty=0 if spoke else state.empty + 1, uncalled=uncalled)
     if uncalled >= MOST_UNCALLED:
@@ -115,6 +117,10 @@ def _parsed(rules: Rules, state: State, replied: Replied, *, cut: bool) -> Parse
     if rules.protocol == "tool":
         return read_calls(replied.text, replied.called, quotations, state.variables, cut=replied.unfinished is not None)
     return (whole_blocks if cut else parse_reply)(replied.text, quotations, state.variables)
+
+
+def _meant_to_run(rules: Rules, state: State, said: str) -> bool:
+    return meant_to_run(said, rules.question, Quotations(state.quotable, state.fenced))
 
 
 def _on_refusal(rules: Rules, state: State, replied: Replied) -> Decision:

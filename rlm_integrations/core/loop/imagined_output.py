@@ -32,6 +32,9 @@ def without_unseen(parts: Sequence[Part]) -> int:
             if made_up:
                 part.kind = "unseen"
                 unseen += 1
+            elif part.cut:
+                made_up = True
+                unseen += 1
             ran = True
         elif ran and not made_up:
             made_up = any(_SAYS_SO.match(line) for line in part.lines)

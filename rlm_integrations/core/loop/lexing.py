@@ -6,6 +6,7 @@ The tokenizer of Python 3.11 takes the square of a line's length, and this takes
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 _TOKEN = re.compile(r"""#|'''|\"\"\"|['"]|[()\[\]{}]|\\\n?+""")
 _STRING_ENDS = {
@@ -69,6 +70,17 @@ def without_strings(code: str, most_depth: int) -> tuple[str, frozenset[str]] | 
         elif token[0] != "#":
             pieces.append(token[0])
     return "".join([*pieces, code[at:]]), frozenset(names)
+
+
+def translated(code: str, table: Mapping[int, str | None]) -> str:
+    """The code with characters outside of its strings and comments replaced, as `str.translate` does."""
+    pieces: list[str] = []
+    at = 0
+    while token := _TOKEN.search(code, at):
+        pieces.append(code[at : token.start()].translate(table))
+        at = min(_end(code, token, len(code)), len(code))
+        pieces.append(code[token.start() : at])
+    return "".join([*pieces, code[at:].translate(table)])
 
 
 def _depth_after(depth: int, token: str) -> int:

@@ -6,16 +6,19 @@ pattern here backtracks: every quantifier is possessive.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from rlm_integrations.core.loop.bare_code import code_among, with_fences
 from rlm_integrations.core.loop.code_dresses import Dressed, is_call_head, react_call, undressed
+from rlm_integrations.core.loop.code_in_json import out_of_json
 from rlm_integrations.core.loop.final_text import Final, final_of
 from rlm_integrations.core.loop.imagined_output import without_unseen
 from rlm_integrations.core.loop.quotations import Quotations
-from rlm_integrations.core.loop.reply_parts import Part, ReplyReader, outdented
+from rlm_integrations.core.loop.reply_parts import Part, ReplyReader
 from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.core.loop.written_code import as_meant, outdented
 from rlm_integrations.frozen import frozen
 
 _MOST_DRESSED = 50
@@ -85,7 +88,8 @@ def plain_reply(reply: str, quotations: Quotations | None) -> ParsedReply | None
         return None
     if quotations is not None and quotations.hold([opening[:-1], *code.split("\n"), closing[1:]]):
         return None
-    return ParsedReply((outdented(code),), prose=prose[:-1])
+    written = as_meant(code)
+    return None if written.cut else ParsedReply((written.code,), prose=prose[:-1])
 
 
 def read_reply(reply: str, quotations: Quotations | None, variables: Collection[str] | None) -> ParsedReply:
@@ -98,6 +102,7 @@ def read_fences(
     reply: str, quotations: Quotations | None, variables: Collection[str] | None
 ) -> tuple[ParsedReply, Final | None]:
     """The code in a reply, and apart from it what FINAL(...) or FINAL_VAR(...) in its prose says, unless quoted."""
+    reply = out_of_json(reply)
     if "```" not in reply and "~~~" not in reply:
         reply = "\n".join(with_fences(reply.split("\n")))
     reader = ReplyReader(reply, quotations)
@@ -122,7 +127,8 @@ def read_fences(
         example=bool(prose.strip()) and _are_examples(blocks, variables or ()),
         ends_in_words=bool(blocks) and last != "block",
     )
-    final = final_of(prose, "\n".join(line for part in others for line in part.own_lines()))
+    own = "\n".join(line for part in others for line in part.own_lines())
+    final = final_of(prose, own, other_forms=not blocks)
     if final is None or (quotations is not None and quotations.hold_code(final.written)):
         return parsed, None
     return parsed, final
@@ -135,11 +141,16 @@ def with_final(reply: ParsedReply, final: Final, variables: Collection[str] | No
     if not final.all_names.issubset(("context", "answer", *(variables or ()))):
         return reply._replace(final=final.text)
     is_word = final.text is not None and final.text.isidentifier()
-    if final.code is None or (is_word and variables is None and not reply.blocks):
+    if final.code is None or (is_word and variables is None and not reply.blocks and not _is_set(reply.prose, final)):
         return reply._replace(final=final.text)
     return reply._replace(
         blocks=(*reply.blocks, final.code), final=final.text, looked_up=final.text is not None, example=False
     )
+
+
+def _is_set(prose: str, final: Final) -> bool:
+    """Whether the prose seems to give the name in a FINAL(...) a value: code that could not be made out."""
+    return re.search(rf"^[ \t]*+{final.text}[ \t]*+=(?!=)", prose, re.MULTILINE) is not None
 
 
 def _are_examples(blocks: Sequence[Part], variables: Collection[str]) -> bool:
@@ -192,11 +203,11 @@ class _Undressing:
         """Make a block of the part if it is code. Returns whether it asks for a call that cannot be made out."""
         assert part.dressed is not None
         found = undressed(part.dressed, self.variables)
-        code = "\n".join(map(outdented, found.codes))
+        code = "\n".join(as_meant(code).code for code in found.codes)
         if code and self._shown(code, part.dressed.text):
             part.kind = "quotation"
         elif found.codes:
-            part.kind, part.code = "block", code
+            part.kind, part.code, part.cut = "block", code, found.cut
             part.mark = "code" if part.dressed.kind == "code tag" else "unmarked"
         return found.unread
 

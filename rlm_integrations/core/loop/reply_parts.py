@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
 
-from rlm_integrations.core.loop.code_dresses import Dressed, tag_of
-from rlm_integrations.core.loop.code_fences import End, Ends, Opening, opening_of, without_closing
+from rlm_integrations.core.loop.code_dresses import Dressed, is_other_code, may_enclose, tag_of
+from rlm_integrations.core.loop.code_fences import (
+    End,
+    Ends,
+    Opening,
+    opening_of,
+    without_closing,
+    without_nearly_closing,
+)
 from rlm_integrations.core.loop.final_text import final_end, final_opening
 from rlm_integrations.core.loop.lexing import Allowance, CodeReader
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.core.loop.written_code import as_meant, outdented
 
 _READ_TIMES = 4
 """How many times the length of a reply is read at most to find where blocks are whole. Beyond that a block ends at its
 first closing fence."""
-_ATTRIBUTES = re.compile(r"(?!(?:import|from|pass|del|assert)\b)(?:(?:[\w.-]++(?:=\S++)?+|\{[^{}]*+\}?+)\s*+)++")
+_ATTRIBUTES = re.compile(
+    r"(?!(?:import|from|pass|del|assert)\b)(?:(?:[\w.-]++(?:=\S++)?+|\{[^{}]*+\}?+|\([\w .-]{0,40}+\))\s*+)++"
+)
 """What is written behind the mark of a fence for who renders it."""
 
 
@@ -32,12 +41,16 @@ class Part:
     """What a block holds."""
     mark: str = ""
     """The word by which a block is known as code, in lower case."""
+    cut: bool = False
+    """Whether a block that shows a session went on below what that is said to have printed."""
     dressed: Dressed | None = None
     """What lines of the kind "dressed" hold."""
 
     def own_lines(self) -> list[str]:
         """The lines as long as they are, without what a FINAL that counts may not begin in."""
         kept = {"quotation": 0, "unseen": 0, "final": 1}.get(self.kind, len(self.lines))
+        if self.kind == "dressed" and self.dressed is not None and is_other_code(self.dressed):
+            kept = 0
         return self.lines[:kept] + ["\0" * len(line) for line in self.lines[kept:]]
 
 
@@ -119,8 +132,8 @@ class ReplyReader:
         self.fence_open = end is None
         if opening.before:
             self.parts.append(Part("prose", [line[: opening.column].rstrip()]))
-        code = self._code(at, opening, end)
-        return self._take(at, end, Part("block", [], code, opening.mark), opening)
+        code = as_meant(self._code(at, opening, end))
+        return self._take(at, end, Part("block", [], code.code, opening.mark, code.cut), opening)
 
     def _on_one_line(self, at: int, opening: Opening, inside: str) -> int | None:
         if not inside or (opening.before and not _acts(inside)):
@@ -151,7 +164,13 @@ class ReplyReader:
         """The first end of the fence, and that where its code is whole: else the first again."""
         ends = self._ends_below(at)
         first = ends.first_sure(at, opening.run)
-        if first is not None and ends.has_only(first, at, opening.run):
+        miscounted = first is None and len(opening.run) > 3
+        if miscounted:  # it may be closed by a shorter one
+            opening = opening._replace(run=opening.run[:3])
+            first = ends.first_sure(at, opening.run)
+            if first is None or first.kind == "opening":
+                return None, None
+        if first is not None and not miscounted and ends.has_only(first, at, opening.run):
             return first, first
         start = self.starts[at + 1]
         if opening.rest and not _is_for_renderers(opening):
@@ -163,7 +182,7 @@ class ReplyReader:
                 return first if first is not None and first.line < end.line else end, end
             if self.allowance.left <= 0:
                 break
-        return first, first
+        return (None, None) if miscounted else (first, first)
 
     def _quoted(self, at: int, opening: Opening, end: End) -> bool:
         if self.quotations is None:
@@ -178,15 +197,18 @@ class ReplyReader:
         body = self.lines[at + 1 : len(self.lines) if end is None else end.line]
         if end is not None and end.kind == "glued":
             body.append(self.lines[end.line][: end.column])
-        written = "\n".join(line.removeprefix(opening.indent) for line in body)
+        if end is None and (closed := without_nearly_closing(body)) is not body and _acts("\n".join(closed)):
+            body, self.fence_open = closed, False
+        indent = opening.indent if next(filter(str.strip, body), "").startswith(opening.indent) else ""
+        written = "\n".join(line.removeprefix(indent) for line in body)
         rest = opening.rest
         if not rest or (_is_for_renderers(opening) and (written.strip() or "=" not in rest)):
-            return outdented(written)
+            return written
         if not written.strip():
             return rest
         return next(
             (code for code in (f"{rest}\n{written}", f"{rest}\n{outdented(written)}") if _acts(code)),
-            outdented(written),
+            written,
         )
 
     def _other_fence(self, at: int, opening: Opening) -> int | None:
@@ -208,7 +230,7 @@ class ReplyReader:
         if closing < 0:
             closing = len(self.text)
         body = self.text[start:closing]
-        if "```" in body or "~~~" in body:
+        if not may_enclose(tag, body):
             self.tags_left -= 1
             return None
         below = at + 1
@@ -216,7 +238,7 @@ class ReplyReader:
             below += 1
         if tag.lower().startswith("function="):
             body = f"<{tag}>{body}"
-        kind = "code tag" if tag.lower() == "code" else "fence" if tag.lower() == "pre" else "tag"
+        kind = "code tag" if tag.lower() == "code" else "fence" if tag.lower() in ("pre", "tool", "action") else "tag"
         if begin and self.lines[at][:begin].strip():
             self.parts.append(Part("prose", [self.lines[at][:begin]]))
         self.parts.append(
@@ -239,11 +261,3 @@ def _is_for_renderers(opening: Opening) -> bool:
     if not _ATTRIBUTES.fullmatch(opening.rest):
         return False
     return "=" not in opening.rest or opening.mark.startswith("py")
-
-
-def outdented(code: str) -> str:
-    """Code without the indentation that its lines share (a fence in a list item is indented as a whole).
-
-    Code that begins further in is no Python as it stands.
-    """
-    return textwrap.dedent(code) if code.lstrip("\n")[:1] in (" ", "\t") else code

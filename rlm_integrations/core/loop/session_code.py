@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import keyword
+import re
 import textwrap
 from collections.abc import Collection
 
@@ -15,6 +16,10 @@ from rlm_integrations.wire.names import OWN_NAMES
 _MOST_CHARS = 50_000
 _MOST_DEPTH = 20
 _OF_THE_SESSION = OWN_NAMES - {"exit", "quit"}
+_OF_IT_ALONE = _OF_THE_SESSION - {"context", "answer", "search", "chunks", "cite", "retrieve"}
+"""Names that code for something else has no use for."""
+_SETS_ANSWER = re.compile(r"\banswer\[[\"'](?:content|ready)[\"']\]\s*+=(?!=)")
+_FINALS = ("final", "final_var", "final_answer")
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -32,10 +37,17 @@ class PythonCode:
     """Whether it is one expression that calls something, or takes something out of a value."""
     computes: bool
     """Whether it is one expression that makes a value of names."""
+    sets_answer: bool
+    """Whether it sets `answer["content"]` or `answer["ready"]`."""
 
     def for_session(self, variables: Collection[str]) -> bool:
         """Whether it works on what only the session has: its functions, `context`, `answer`, or these variables."""
         return self.acts and not self.free_names.isdisjoint(_OF_THE_SESSION.union(variables))
+
+    @property
+    def only_for_session(self) -> bool:
+        """Whether it cannot be meant for anything else, in whatever language."""
+        return self.acts and (self.sets_answer or not self.free_names.isdisjoint(_OF_IT_ALONE))
 
     @property
     def self_contained(self) -> bool:
@@ -58,7 +70,18 @@ def read_python(text: str) -> PythonCode | None:
     used = bare[1].difference(keyword.kwlist)
     used |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)}
     acting = [statement for statement in body if _acts(statement)]
-    return PythonCode(bool(acting), used - _given(nodes), all(map(_is_final, acting)), _looks_up(body), _computes(body))
+    return PythonCode(
+        bool(acting),
+        used - _given(nodes),
+        all(map(_is_final, acting)),
+        _looks_up(body),
+        _computes(body),
+        "answer" in used and _SETS_ANSWER.search(text) is not None,
+    )
+
+
+_WORDS = (ast.In, ast.NotIn, ast.Is, ast.IsNot)
+"""Comparisons that may as well be words."""
 
 
 def _looks_up(body: list[ast.stmt]) -> bool:
@@ -73,6 +96,10 @@ def _computes(body: list[ast.stmt]) -> bool:
     match body:
         case [ast.Expr(ast.BinOp() | ast.Dict() | ast.List() | ast.ListComp() | ast.DictComp() | ast.JoinedStr())]:
             return True
+        case [ast.Expr(ast.IfExp())]:
+            return True
+        case [ast.Expr(ast.Compare(ops=ops))]:
+            return not any(isinstance(op, _WORDS) for op in ops)
         case _:
             return False
 
@@ -103,9 +130,7 @@ def _given(nodes: list[ast.AST]) -> set[str]:
 
 def _is_final(statement: ast.stmt) -> bool:
     match statement:
-        case ast.Expr(ast.Call(ast.Name("FINAL" | "FINAL_VAR"))):
-            return True
-        case ast.Expr(ast.UnaryOp(_, ast.Call(ast.Name("FINAL" | "FINAL_VAR")))):  # an item of a list
-            return True
+        case ast.Expr(ast.Call(ast.Name(name)) | ast.UnaryOp(_, ast.Call(ast.Name(name)))):  # or an item of a list
+            return name.lower() in _FINALS
         case _:
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from rlm_integrations.core.calls.endings import unfinished
+from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.token_counts import prompt_chars
@@ -16,7 +17,6 @@ from rlm_integrations.core.trace.call_records import Fold, ModelCall
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import Event, FoldEnded, FoldStarted
 from rlm_integrations.core.trace.run_errors import JournalError
-from rlm_integrations.core.wording import error_words
 
 
 class Folds:
@@ -52,7 +52,7 @@ class Folds:
             raise
         except Exception as error:
             let_through(error, self._ends_run)
-            call.error, call.seconds = error_words(error), self._clock() - call.start
+            call.error, call.seconds = failure_words(error), self._clock() - call.start
             await self._emit(FoldEnded(iteration, fold))
             return RootCallFailed(call.error, self._view(), is_overflow(error))
         _take(completion, fold)

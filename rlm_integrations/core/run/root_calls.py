@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from rlm_integrations.core.calls.endings import unfinished
+from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
@@ -19,7 +20,6 @@ from rlm_integrations.core.trace.ends_run import let_through
 from rlm_integrations.core.trace.events import Event, IterationStarted, RootFailed, RootReplied, Warned
 from rlm_integrations.core.trace.run_errors import JournalError
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.core.wording import error_words
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import RootRequest
@@ -65,7 +65,7 @@ class RootCalls:
             raise
         except Exception as error:
             let_through(error, self._shared.plan.ends_run)
-            self.cause, words = error, with_key_remedy(error_words(error))
+            self.cause, words = error, with_key_remedy(failure_words(error))
             problem = f"the root LM failed in iteration {iteration}: {words}"
             return Asked(RootCallFailed(problem, self._view(), is_overflow(error)), RootFailed(iteration, words))
         self.cause = None

@@ -41,6 +41,8 @@ FOLDED = (Message("user", "Be brief.\n\nHow many?"),)
         ("Expected 'user' or 'assistant' role, got system", True),
         ("message[0].role value error, must in ['user','assistant','function']", True),
         ("The role information is incorrect", True),
+        ("This model doesn't support the system prompt that you provided.", True),
+        ("Please ensure that the message roles alternate between user and model: roles must alternate", True),
         ("'messages[3].role' must be one of: user, assistant, system", False),
         ("This model doesn't accept a role other than user", False),
         ("Rate limit reached for system fingerprint fp_1", False),

@@ -42,9 +42,34 @@ DRAFT = "```repl\nFINAL('a guess')\n```"
         (
             "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary to=python "
             "<|constrain|>json<|message|>{}<|call|>",
-            "{}",
+            '<tool_call>\n{"name": "python", "arguments": {}}\n</tool_call>',
             "a",
         ),
+        (
+            "<|channel|>commentary to=container.exec <|constrain|>json<|message|>{}<|call|>",
+            '<tool_call>\n{"name": "container.exec", "arguments": {}}\n</tool_call>',
+            "",
+        ),
+        (
+            "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>analysis to=python code<|message|>"
+            f"{CODE}<|call|>",
+            CODE,
+            "a",
+        ),
+        (
+            "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>final<|message|>b",
+            "b",
+            "I look.",
+        ),
+        ("<|channel|>commentary<|message|>I look.<|end|>", "I look.", ""),
+        (f"assistantcommentary to=python code{CODE}", CODE, ""),
+        ("analysisI count.assistantcommentary to=python codetotal = 1", "total = 1", "I count."),
+        ("<analysis>\na\n</analysis>\nb", "b", "a"),
+        ("<think>a</think><response>\nb", "b", "a"),
+        ("<think>a</think><answer>\nx < 3 </answer>", "x < 3", "a"),
+        ("Thinking...\na\n...done thinking.\n\nb", "b", "a"),
+        ("Sure. <think>\nPlot 4 or", "", "Sure.\n\nPlot 4 or"),
+        (f"{CODE}\n<think>\nPlot 4 or", CODE, "Plot 4 or"),
         ("analysisI count.assistantfinalEleven.", "Eleven.", "I count."),
         (f"analysisI count.assistantcommentary to=python code{CODE}", CODE, "I count."),
         ("analysisWe need to count. It may be 5", "", "We need to count. It may be 5"),

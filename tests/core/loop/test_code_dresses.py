@@ -107,6 +107,7 @@ def test_a_fence_inside_of_a_longer_one_of_another_kind_is_shown_not_run() -> No
 # -- no marked fence
 
 TOOL_CALL = {"name": "python", "arguments": {"code": COUNT}}
+FENCED_CALL = {"name": "python", "arguments": {"code": f"```python\n{COUNT}\n```"}}
 DRESSES = {
     "an unmarked fence": f"I count.\n```\n{COUNT}\n```",
     "tags": f"Thought: count.\n<code>\n{COUNT}\n</code>",
@@ -161,6 +162,7 @@ DRESSES = {
     "a tool call before words": f"{json.dumps(TOOL_CALL)}\nI wait for the output.",
     "JSON with more than code": json.dumps({"thought": "I count.", "code": COUNT, "done": False}),
     "HTML": f'<pre><code class="language-python">\n{COUNT}\n</code></pre>'.replace("'", "&#39;"),
+    "a tag for any action": f"<action>\n{COUNT}\n</action>",
     "preformatted HTML": f'<pre lang="python">\n{COUNT}\n</pre>',
     "a tag with an attribute": f"<code lang=python>\n{COUNT}\n</code>",
     "a tag of another runner": f"<interpreter>\n{COUNT}\n</interpreter>",
@@ -176,6 +178,30 @@ DRESSES = {
     "nothing but an indentation": "I count:\n\n" + "\n".join(f"    {line}" for line in COUNT.split("\n")),
     "nothing, behind a heading": f"Thought: I count.\nCode:\n{COUNT}\n",
     "fields of a template": f"[[ ## reasoning ## ]]\nI count.\n\n[[ ## code ## ]]\n{COUNT}\n\n[[ ## completed ## ]]",
+    "a fence for something like Python": f"```pyrepl\n{COUNT}\n```",
+    "a fence for a tool": f"```tool_call\n{COUNT}\n```",
+    "a fence with a slip in its mark": f"```pyhton\n{COUNT}\n```",
+    "a fence with the name of a file": f"```count.py\n{COUNT}\n```",
+    "a tool call with a fence in its code": f"<tool_call>\n{json.dumps(FENCED_CALL)}\n</tool_call>",
+    "a tool call as a literal of Python": f"<tool_call>\n{TOOL_CALL}\n</tool_call>",
+    "a tool call with code by another name": json.dumps({"name": "python", "arguments": {"cell": COUNT}}),
+    "tool uses": json.dumps({"tool_uses": [{"recipient_name": "functions.python", "parameters": {"code": COUNT}}]}),
+    "JSON of a kind of its own": json.dumps({"thoughts": {"plan": "count"}, "command": {"args": {"code": COUNT}}}),
+    "JSON with a word for Python": json.dumps({"python": COUNT}),
+    "JSON of thought and a fence": json.dumps({"thought": "I count.", "code": f"```python\n{COUNT}\n```"}),
+    "tokens of Llama 4": f"<|python_start|>{COUNT}<|python_end|>",
+    "tokens of InternLM": f"<|action_start|><|interpreter|>\n{COUNT}<|action_end|>",
+    "tokens of Command R7B": f"<|START_ACTION|>{json.dumps([{'tool_call_id': '0', **TOOL_CALL}])}<|END_ACTION|>",
+    "words of Qwen-Agent": f"✿FUNCTION✿: python\n✿ARGS✿: {json.dumps({'code': COUNT})}",
+    "markup of DeepSeek": (
+        f'<｜DSML｜function_calls>\n<｜DSML｜invoke name="python">\n<｜DSML｜parameter name="code" string="true">'
+        f"{COUNT}</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>"
+    ),
+    "an action in bold lines": f"**Action:** python\n**Action Input:** {COUNT}\n**Observation:** 3",
+    "an action in small letters": f"thought: count.\naction: python\naction_input: {COUNT}",
+    "an action in brackets": f"Thought: count.\nAction: python[{COUNT}]",
+    "an action in quotes": f"Thought: count.\nAction: python\nAction Input: {json.dumps(COUNT)}",
+    "a session": "```pycon\n" + "\n".join(f">>> {line}" for line in COUNT.split("\n")) + "\n3\n```\nSo 3.",
     "an action in lines": f"Thought: count.\nAction: python_repl\nAction Input: {COUNT}\nObservation: 3",
 }
 
@@ -186,6 +212,37 @@ def test_code_in_another_dress_is_a_block(dress: str) -> None:
     assert [block.strip() for block in parsed.blocks] == [COUNT]
     assert parsed.unmarked
     assert not parsed.unread
+
+
+def test_a_reply_that_is_json_around_words_and_a_fence_is_what_it_holds() -> None:
+    said = f"I count.\n```repl\n{COUNT}\n```"
+    for reply in ({"response": said}, {"role": "assistant", "content": said}, said, {"a": {"b": [said]}}):
+        parsed = parse_reply(json.dumps(reply))
+        assert (parsed.blocks, parsed.prose, parsed.unmarked) == ((COUNT,), "I count.", False)
+    assert parse_reply(json.dumps([said, said])).blocks == ()
+
+
+def test_in_a_fence_for_another_language_runs_what_only_the_session_has() -> None:
+    for code in ("n = search('a').total\nFINAL(n)", "print(llm_query('a'))", "n = 1\nanswer['content'] = n"):
+        assert blocks(f"```bash\n{code}\n```") == (code,)
+
+
+def test_of_several_pieces_of_code_in_json_none_is_guessed_to_be_meant() -> None:
+    parsed = parse_reply(json.dumps({"steps": [{"code": COUNT}, {"code": "FINAL(n)"}]}))
+    assert (parsed.blocks, parsed.unread) == ((), True)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "```js\nconst n = context.length;\ncontext.search(n);\n```",
+        "```bash\ncount=3\necho $count\n```",
+        '{"note": "search (twice) in the context"}',
+        '{"code": "import os\\nprint(os.name)"}',
+    ],
+)
+def test_what_is_for_something_else_does_not_run(reply: str) -> None:
+    assert parse_reply(reply) == ParsedReply((), None, reply)
 
 
 @pytest.mark.parametrize("shown", ["```\n{}\n```", "{}", "<code>\n{}\n</code>"])
@@ -237,7 +294,7 @@ def test_several_calls_run_in_order() -> None:
         "<function_calls>\n<invoke",
         "[TOOL_CALLS]browse{",
         "<|tool_call_begin|>functions.browse:0<|tool_call_argument_begin|>{}<|tool_call_end|>",
-        "<tool_call>{'name': 'python', 'arguments': {'code': 'x'}}</tool_call>",
+        "<tool_call>{'name': python, 'arguments': {'code': 'x'}}</tool_call>",
         "python(code='print(1)')",
         "[functions.repl(code='print(1)')]",
     ],
@@ -256,6 +313,8 @@ def test_a_call_that_cannot_be_made_out_is_known_as_one(reply: str) -> None:
         "```\nentry 5: open (see context)\n```",
         "Set <code>x = 1</code> in the file.",
         "<code>pip install acme</code>",
+        "<action>Call the office.</action>",
+        "<tool>print(1)</tool>",
         "context",
         "answer",
         "Topic: context",
@@ -306,6 +365,47 @@ def test_code_in_another_dress_runs_and_is_never_the_answer(dress: str) -> None:
     assert result.answer == "settled"
     assert "\n2\n</output" in llm.requests[1][-1].content
     assert "\nThis ran as code. A step is Python in a fence that opens with ```repl" in llm.requests[1][-1].content
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "```ruby\nn = 3; FINAL(n) if n\n```",
+        "I run it.\nllm_query('how many?') in the second part",
+        "<do>answer['content'] = str(3)",
+        "[>>] print(len(context)) [<<]",
+        "I will then call FINAL(3) and be done",
+        '{"response": "```repl\\nFINAL(context.count("well"))\\n```"}',
+    ],
+)
+@pytest.mark.parametrize("context", ["A well on plot 5.", LONG])
+def test_code_that_cannot_be_made_out_is_never_the_answer(reply: str, context: str) -> None:
+    with ScriptedModel([reply, reply, DONE]) as llm:
+        result = RLMEngine(llm).run("How many?", context=context)
+    assert (result.answer, result.stop_reason) == ("settled", "answer")
+    assert "no code ran" in llm.requests[1][-1].content
+
+
+def test_whoever_asks_about_functions_of_the_session_or_shows_them_is_told_of_them() -> None:
+    reply = "It calls llm_query('x') once."
+    for question, context in (("What does llm_query() do?", "None."), ("What is there?", f"Note: {reply}")):
+        with ScriptedModel([reply]) as llm:
+            assert RLMEngine(llm).run(question, context=context).answer == reply
+
+
+@pytest.mark.parametrize("dress", ["```pycon\n{}\n```", "```repl\n{}\n```", "```\n{}\n```"])
+@pytest.mark.parametrize("prompt", [">>> {}", "In [1]: {}", "In [1]:\n{}"])
+def test_what_stands_below_an_output_in_a_session_that_was_made_up_does_not_run(dress: str, prompt: str) -> None:
+    lines = [
+        prompt.format("n = context.count('well')"),
+        prompt.format("print(n)"),
+        "Out[1]: 3",
+        prompt.format("FINAL(3)"),
+    ]
+    with ScriptedModel([dress.format("\n".join(lines)), "FINAL(n)"]) as llm:
+        assert RLMEngine(llm).run("How many?", context=LONG).answer == "4000"
+    assert "\nNot run, since it stands below an output that you made up: 1 block." in llm.requests[1][-1].content
+    assert "\n4000\n</output" in llm.requests[1][-1].content
 
 
 @pytest.mark.parametrize("reply", ['{"name": "browse", "arguments": {"url": "x"}}', "<tool_call>count</tool_call>"])

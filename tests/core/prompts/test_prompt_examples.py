@@ -55,17 +55,20 @@ def test_the_nudge_shows_a_call_that_finishes() -> None:
     def as_shown(messages: Sequence[Message]) -> PythonCalls:
         shown = re.findall(r"^    (.*)$", messages[-1].content, re.MULTILINE)
         assert len(shown) == 2
-        return PythonCalls("\n".join(shown))
+        return PythonCalls("\n".join(shown).replace("...", "Three."))
 
     with ScriptedModel(["Thinking.", as_shown]) as llm:
         reply = RLMEngine(llm, limits={"max_iterations": 2}, protocol="tool").run("?", WITHOUT * 500)
-    assert (reply.answer, reply.stop_reason) == ("...", "answer")
+    assert (reply.answer, reply.stop_reason) == ("Three.", "answer")
 
 
 def test_the_nudge_shows_a_reply_that_finishes() -> None:
-    with ScriptedModel(["Thinking.", lambda messages: FENCE.findall(messages[-1].content)[0]]) as llm:
+    def filled_in(messages: Sequence[Message]) -> str:
+        return FENCE.findall(messages[-1].content)[0].replace("...", "Three.")
+
+    with ScriptedModel(["Thinking.", filled_in]) as llm:
         reply = RLMEngine(llm, limits={"max_iterations": 2}).run("?", WITHOUT * 500)
-    assert (reply.answer, reply.stop_reason) == ("...", "answer")
+    assert (reply.answer, reply.stop_reason) == ("Three.", "answer")
     nudge = llm.requests[1][-1].content
     [code] = FENCE.findall(nudge)
     assert code == 'answer["content"] = "..."\nanswer["ready"] = True\n'

@@ -1,0 +1,48 @@
+"""Why a model's call failed, in words that say what the server sent where its client only stumbled over that. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from json import JSONDecodeError
+
+from rlm_integrations.core.wording import error_words, one_line
+
+_STUMBLES = (TypeError, IndexError, KeyError, AttributeError)
+"""What clients raise that take a reply for a chat completion which is none."""
+_READ_CHARS, _SHOWN_CHARS = 3_000, 300
+_NAME = "response"
+"""What the SDKs and the frameworks call a reply while they read it."""
+
+
+def failure_words(error: BaseException) -> str:
+    """An exception of a model's call in one line, with the start of the reply that could not be read."""
+    words = error_words(error)
+    reply = one_line(_unread(error)[:_READ_CHARS])[:_SHOWN_CHARS]
+    if not reply or reply in words:
+        return words
+    what = f"the server did not reply with a chat completion but with {reply!r}"
+    return f"{words}: {what}; check the base URL, which usually ends in /v1"
+
+
+def _unread(error: BaseException) -> str:
+    if isinstance(error, JSONDecodeError):
+        return error.doc if error.doc.strip() else "(nothing)"
+    if not isinstance(error, _STUMBLES):
+        return ""
+    return next((text for reply in _replies(error) if (text := _text(reply))), "")
+
+
+def _replies(error: BaseException) -> Iterator[object]:
+    """What the functions were reading that the exception came through."""
+    step = error.__traceback__
+    while step is not None:
+        reply: object = step.tb_frame.f_locals.get(_NAME)
+        yield reply
+        step = step.tb_next
+
+
+def _text(reply: object) -> str:
+    if isinstance(reply, str):
+        return reply
+    dump = getattr(reply, "model_dump_json", None)
+    return str(dump(exclude_none=True)) if callable(dump) and hasattr(reply, "choices") else ""

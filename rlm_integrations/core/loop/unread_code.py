@@ -1,0 +1,29 @@
+"""Whether a reply that is no code as far as it can be read was meant to be some, and so is no answer. Pure; linear."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from rlm_integrations.core.loop.quotations import Quotations
+
+_OF_THE_SESSION = re.compile(
+    r"(?:(?<![\w.`])|(?<=\\n))(?:FINAL(?:_VAR)?+|llm_(?:query(?:_batched)?+|map|filter|pairs|reduce)|rlm_query(?:_batched)?+|SHOW_VARS)\("
+    r"|\banswer\[(?=\\?+[\"'](?:ready|content)\\?+[\"']\]\s*+=(?!=))|\bprint\((?=(?:context|search\(|len\(context)\b)"
+)
+_MOST_CHARS = 200_000
+"""Of a reply that is looked through: longer ones are long answers."""
+
+
+_MOST_SIGNS = 20
+
+
+def meant_to_run(reply: str, question: str, quotations: Quotations) -> bool:
+    """Whether it calls functions of the REPL, or sets `answer`, though nobody asked about those or showed them."""
+    if len(reply) > _MOST_CHARS:
+        return False
+    for found in islice(_OF_THE_SESSION.finditer(reply), _MOST_SIGNS):
+        line = reply[reply.rfind("\n", 0, found.start()) + 1 : found.end()]
+        if found[0][:-1] not in question and not quotations.hold_code(line):
+            return True
+    return False
