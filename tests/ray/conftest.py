@@ -7,13 +7,16 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rlm_integrations.core.sandbox import Sandbox
+
+from ..shared_in_folder import SharedInFolder  # noqa: TID252 - of the tests, which are no package
 
 STORE_BYTES = 200 << 20
 
@@ -41,6 +44,13 @@ class LocalCluster:
     def remove(self, node: Any) -> None:
         """As one that loses its power."""
         self._cluster.remove_node(node, allow_graceful=False)
+
+    @cached_property
+    def elsewhere(self) -> Sandbox:
+        """A sandbox with the other machine alone."""
+        from rlm_integrations.ray import RaySandbox
+
+        return RaySandbox(resources={"other": 1})
 
     def close(self) -> None:
         self._cluster.shutdown()
@@ -121,48 +131,24 @@ def _connected() -> Generator[LocalCluster]:
         cluster.close()
 
 
-class _Running:
-    """The cluster of all tests here, while there is one."""
-
-    def __init__(self) -> None:
-        self._end = ExitStack()
-        self.cluster: LocalCluster | None = None
-        self.elsewhere: Sandbox | None = None
-
-    def start(self) -> LocalCluster:
-        if self.cluster is None:
-            self.cluster = self._end.enter_context(_connected())
-        return self.cluster
-
-    def end(self) -> None:
-        self.cluster = self.elsewhere = None
-        self._end.close()
-
-
-_running = _Running()
+_cluster: SharedInFolder[LocalCluster] = SharedInFolder(__file__)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """End the cluster with the last test here: its ten processes would go on computing to the end of the session."""
-    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
-        _running.end()
+    _cluster.end_unless_wanted(nextitem)
 
 
 @pytest.fixture
 def cluster() -> LocalCluster:
-    """The one of all tests, which this program is connected to."""
+    """The one of all tests here, which this program is connected to."""
     pytest.importorskip("ray")
-    return _running.start()
+    return _cluster.get(_connected)
 
 
 @pytest.fixture
 def elsewhere(cluster: LocalCluster) -> Sandbox:
-    """A sandbox with the other machine alone."""
-    from rlm_integrations.ray import RaySandbox
-
-    _running.elsewhere = _running.elsewhere or RaySandbox(resources={"other": 1})
-    return _running.elsewhere
+    return cluster.elsewhere
 
 
 @pytest.fixture

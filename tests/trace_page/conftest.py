@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import pytest
 
 from rlm_integrations import Completion, Message, RLMEngine, RLMTrace, RunError, Twice, Usage
 from rlm_integrations.testing import ScriptedModel
+
+from ..shared_in_folder import SharedInFolder  # noqa: TID252 - of the tests, which are no package
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
@@ -179,14 +181,21 @@ class Tab:
         self._browser.send("Target.closeTarget", targetId=self._target)
 
 
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+_chromium: SharedInFolder[Chromium] = SharedInFolder(__file__)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    _chromium.end_unless_wanted(nextitem)
+
+
+@pytest.fixture
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Chromium:
+    """The one of all tests here."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip("no Chromium is installed here (Debian: apt-get install chromium): the page is not tried")
-    browser = Chromium(program, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
+    return _chromium.get(lambda: closing(Chromium(program, tmp_path_factory.mktemp("profile"))))
 
 
 OpenTab = Callable[..., Tab]
