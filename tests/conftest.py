@@ -49,14 +49,13 @@ _one_authority.flush()
 os.environ["SSL_CERT_FILE"] = _one_authority.name
 
 
-gc.disable()  # until all is collected: of what is imported until then next to nothing is garbage
+gc.disable()  # until all is collected: of what is imported until then next to nothing is garbage, and not looked for
 
 
 def pytest_collection_finish() -> None:
     """Leave what is imported out of later garbage collections: tests that look for what is left would wait for them."""
-    gc.enable()
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 10)  # thousands of short tests make more of what stays than of garbage
 
 
@@ -83,13 +82,34 @@ Post = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 class _Server(ThreadingHTTPServer):
+    """One that waits for connections alone: `serve_forever` looks many times a second whether it is to end."""
+
     request_queue_size = 128  # the default of 5 resets connections that come at once
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self._ends = False
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._ends:
+            self.handle_request()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        return not self._ends
+
+    def end(self) -> None:
+        self._ends = True
+        socket.create_connection(self.server_address[:2]).close()  # wakes it
+        self._thread.join()
+        self.server_close()
 
 
 @pytest.fixture
 def serve_posts() -> Iterator[Callable[[Post], str]]:
     """Starts a loopback HTTP server for the time of a test. Returns the base URL that an OpenAI client takes."""
-    servers: list[tuple[_Server, threading.Thread]] = []
+    servers: list[_Server] = []
 
     def serve(post: Post) -> str:
         class Handler(BaseHTTPRequestHandler):
@@ -102,17 +122,12 @@ def serve_posts() -> Iterator[Callable[[Post], str]]:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        server = _Server(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.002})
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}/v1"
+        servers.append(_Server(Handler))
+        return f"http://127.0.0.1:{servers[-1].server_port}/v1"
 
     yield serve
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    for server in servers:
+        server.end()
 
 
 class ProgramParent:

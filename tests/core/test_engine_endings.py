@@ -30,6 +30,8 @@ DONE = "```repl\nanswer.update(content='done', ready=True)\n```"
 def a_new_helper() -> None:
     """One that holds no corpora of other tests: what it has forked between two runs is the spare for the next one."""
     helper_client().shut_down()
+    gc.collect()
+    gc.freeze()  # what other tests left, and each collection here would look at again
 
 
 def processes(of: int) -> set[int]:
