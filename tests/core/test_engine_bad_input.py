@@ -150,11 +150,19 @@ def test_a_fence_inside_a_string_does_not_cut_the_block() -> None:
         assert RLMEngine(llm).run("?", LONG).answer == "Use this form:\n```\nname: value\n```\n"
 
 
-@pytest.mark.parametrize("code", ["import sys\nsys.exit()", "raise SystemExit(3)", "exit()"])
-def test_code_that_exits_ends_its_step_only(code: str) -> None:
-    told, _ = told_after(f"kept = 1\n{code}")
-    assert "SystemExit" in told
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("import sys\nsys.exit()", "Step 1 of 20: ok"),
+        ("exit()", "Step 1 of 20: ok"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_code_that_exits_ends_its_step_only(code: str, status: str) -> None:
+    told, _ = told_after(f"kept = 1\n{code}\nmore = 2")
+    assert status in told
     assert "kept: int" in told
+    assert "more" not in told
 
 
 @pytest.mark.parametrize("code", ["import os\nos._exit(0)", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"])
