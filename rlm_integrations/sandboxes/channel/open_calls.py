@@ -11,18 +11,30 @@ MAX_OPEN_CALLS = 10_000
 MAX_OPEN_CALL_BYTES = 256 << 20
 
 
+_VALUE_BYTES = 32
+"""Of a number, about."""
+_EMPTY_BYTES = sys.getsizeof(dict[str, object]())
+
+
 def held_bytes(payload: dict[str, Any]) -> int:
     """Memory that a call takes: of a text up to four bytes for each character, where a frame has one."""
-    held = sys.getsizeof(payload)
+    held = 0
     containers: list[Any] = [payload]
     container: dict[str, object] | list[object]
     for container in containers:  # which grow as they are looked at
+        held += sys.getsizeof(container) + _VALUE_BYTES * len(container)
         values = container
         if isinstance(container, dict):
             held += sum(map(sys.getsizeof, container))
             values = container.values()
-        held += sum(map(sys.getsizeof, values))
-        containers += [value for value in values if value and isinstance(value, (dict, list))]
+        for value in values:
+            if isinstance(value, str):
+                held += sys.getsizeof(value)
+            elif isinstance(value, (dict, list)):
+                if value:
+                    containers.append(value)
+                else:
+                    held += _EMPTY_BYTES
     return held
 
 
