@@ -30,8 +30,6 @@ DONE = "```repl\nanswer.update(content='done', ready=True)\n```"
 def a_new_helper() -> None:
     """One that holds no corpora of other tests: what it has forked between two runs is the spare for the next one."""
     helper_client().shut_down()
-    gc.collect()
-    gc.freeze()  # what other tests left, and each collection here would look at again
 
 
 def processes(of: int) -> set[int]:
@@ -55,9 +53,12 @@ def held() -> tuple[int, int, set[str]]:
 
 
 async def settles(expected: tuple[int, int, set[str]]) -> None:
-    """Fails unless what is held comes down to what is expected, soon."""
+    """Fails unless what is held comes down to what is expected, soon.
+
+    What an earlier test has left may close meanwhile, so fewer descriptors are as well.
+    """
     async with asyncio.timeout(20):
-        while held() != expected:
+        while (now := held())[0] > expected[0] or now[1:] != expected[1:]:
             await asyncio.sleep(0.01)
 
 
