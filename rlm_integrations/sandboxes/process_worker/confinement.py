@@ -65,6 +65,12 @@ class MemoryLimit:
             self._set(limit, (hard, hard))
 
 
+def _bound_open_files() -> None:
+    _, ceiling = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MAX_OPEN_FILES if ceiling == resource.RLIM_INFINITY else min(_MAX_OPEN_FILES, ceiling)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _bounds(limit: int, soft: int) -> tuple[int, int]:
     """Soft and hard bytes of a limit of this process, within what it may have at all."""
     _, ceiling = resource.getrlimit(limit)
@@ -114,7 +120,7 @@ class Confinement:
             raise ConfinementError(self._reason)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_OPEN_FILES, _MAX_OPEN_FILES))
+        _bound_open_files()
         try:
             threads = self._bound_threads()
             die_with_parent(parent)  # becoming another user has undone it
