@@ -222,7 +222,7 @@ def test_a_prompt_asks_until_quit(terminal: Callable[..., Terminal]) -> None:
 
 def test_nothing_that_a_model_wrote_steers_the_terminal(terminal: Callable[..., Terminal], corpus: Path) -> None:
     (corpus / EVIL_NAME).write_bytes((f"The key: {EVIL} ends here.\n" * 20).encode())
-    chat = terminal([CITES_EVIL, ValueError(f"{EVIL}\nforged")], "-v")
+    chat = terminal([CITES_EVIL, ValueError(EVIL)], "-v")
     chat.wait_for("> ")
     chat.type("How many?\n")
     chat.wait_for("Citations:")
