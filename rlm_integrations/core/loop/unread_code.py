@@ -11,11 +11,8 @@ _OF_THE_SESSION = re.compile(
     r"(?:(?<![\w.`])|(?<=\\n))(?:FINAL(?:_VAR)?+|llm_(?:query(?:_batched)?+|map|filter|pairs|reduce)|rlm_query(?:_batched)?+|SHOW_VARS)\("
     r"|\banswer\[(?=\\?+[\"'](?:ready|content)\\?+[\"']\]\s*+=(?!=))|\bprint\((?=(?:context|search\(|len\(context)\b)"
 )
-_MOST_CHARS = 200_000
+_MOST_CHARS, _MOST_SIGNS = 200_000, 20
 """Of a reply that is looked through: longer ones are long answers."""
-
-
-_MOST_SIGNS = 20
 
 
 def meant_to_run(reply: str, question: str, quotations: Quotations) -> bool:
