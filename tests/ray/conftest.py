@@ -80,12 +80,17 @@ def below(pid: int) -> list[int]:
     return found
 
 
-def is_of_sandbox(pid: int) -> bool:
-    """Whether it is a helper, a holder or a REPL."""
+def runs(pid: int, program: bytes) -> bool:
+    """Whether a process has this in its command line, and not whether it has ended since it was found."""
     try:
-        return b"process_worker.helper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return program in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def is_of_sandbox(pid: int) -> bool:
+    """Whether it is a helper, a holder or a REPL."""
+    return runs(pid, b"process_worker.helper")
 
 
 def state(pid: int) -> str:

@@ -25,7 +25,7 @@ from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings
 from rlm_integrations.wire.calls import HostCall
 
-from .conftest import LocalCluster, below, helpers_on, raylet
+from .conftest import LocalCluster, below, helpers_on, raylet, runs
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'rlm-integrations[ray]'")
 pytestmark = pytest.mark.filterwarnings(
@@ -140,7 +140,7 @@ def test_a_run_goes_on_elsewhere_where_its_pool_is_killed_and_the_root_is_told(
         (address,) = (host.machine.address for host in sandbox._placement.hosts() if host.taken)
         node = cluster.head if address == "127.0.0.2" else cluster.other
         for pid in below(raylet(node)):
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::NodePool"):
+            if runs(pid, b"ray::NodePool"):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
         return "reply"

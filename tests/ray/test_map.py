@@ -13,7 +13,7 @@ import pytest
 
 from rlm_integrations.core.errors import InvalidArgumentError
 
-from .conftest import LocalCluster, below, raylet
+from .conftest import LocalCluster, below, raylet, runs
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'rlm-integrations[ray]'")
 pytestmark = pytest.mark.filterwarnings(
@@ -50,7 +50,7 @@ def maker(log: Path, *, slow: str = "") -> Callable[[], Any]:
 def actors(cluster: LocalCluster) -> list[int]:
     """The processes of those on the other machine."""
     pids = below(raylet(cluster.other))
-    return [pid for pid in pids if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::RunActor")]
+    return [pid for pid in pids if runs(pid, b"ray::RunActor")]
 
 
 async def outcomes(stream: Any) -> dict[int, str]:
