@@ -43,6 +43,7 @@ from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.host.map_replies import marked_replies, marks_in
 from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.loop.final_argument import final_for
 from rlm_integrations.core.loop.happenings import CodeRan
 from rlm_integrations.core.loop.observation import StepContext, observe
 from rlm_integrations.core.loop.quotations import Quotations
@@ -416,6 +417,17 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "tags that close": lambda n: "a</think>" * (n // 9),
             "channels": lambda n: "<|channel|>analysis<|message|>" * (n // 30),
             "stop tokens": lambda n: "</s>" * (n // 4),
+        },
+    ),
+    "final_for": (
+        lambda text: final_for(text, ("n",)),
+        {
+            "finals": lambda n: ")FINAL(" * (n // 7),
+            "braces": lambda n: "{n}" * (n // 3),
+            "dollars": lambda n: "$n" * (n // 2),
+            "angles": lambda n: "<n>" * (n // 3),
+            "values": lambda n: "'a'," * (n // 4),
+            "words": lambda n: "<a" + " a" * (n // 2),
         },
     ),
     "meant_to_run": (

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import builtins
-import keyword
 import re
+from collections.abc import Collection
 
-from rlm_integrations.core.loop.lexing import without_strings
-from rlm_integrations.core.loop.session_code import read_python
-from rlm_integrations.frozen import frozen
+from rlm_integrations.core.loop.final_argument import Final, final_for
 
 _MARKUP = r"[*`_]*+"
 _WORDS = r"^(?P<words>(?:(?!FINAL)[^\n]){0,400}+)"
@@ -39,50 +35,16 @@ _LEADS_UP = re.compile(
     re.IGNORECASE,
 )
 """How words end that a call follows on the same line. Other words speak of it."""
-_PLACEHOLDER = re.compile(
-    r"\.\.\.|…|[<\[{]?+(?:your|the|final|my)[ _](?:final[ _])?+answer(?: (?:goes )?+here)?+[>\]}]?+"
-    r"|[<\[](?:answer|result|value|text|content)[>\]]|answer (?:goes )?+here"
-    r"|[<\[](?:insert|put) [^<>\[\]\n]{1,60}+[>\]]",
-    re.IGNORECASE,
-)
-"""How talk of FINAL names what it will hold."""
-_BRACED = re.compile(r"\{{1,2}+\s*+(?P<name>[^\W\d]\w*+)\s*+\}{1,2}+")
-_FIELD = re.compile(r"\{(?P<name>[^\W\d]\w*+)(?:![rsa])?+(?::[^{}\n]{1,20}+)?+\}")
-_COMPUTED = re.compile(
-    r"(?:str|len|sum|sorted|int|float|round|max|min|repr|list|set|dict|json\.dumps|search|chunks|retrieve|SHOW_VARS"
-    r"|llm_\w{1,20}+|rlm_query\w{0,10}+)\((?!\))|[^\W\d]\w*+\[(?:[\"']|-?+\d)|[\"'][^\"'\n]{0,40}+[\"']\.(?:join|format)\("
-)
-"""How an expression begins that nobody would write for a text, whatever the REPL holds."""
-_QUOTES = {"“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
-_SEVERAL = re.compile(r"''\s*+,\s*+(?:''|\w{1,40}+\s*+(?:=|$|,))")
 _MOST_FINALS = 50
 _TRIPLE = re.compile(r"\s*+[rRuUfF]{0,2}+('''|\"\"\")")
 _EMPTY_TO_END = re.compile(r"\s*+\)" + _AFTER, re.MULTILINE)
-_F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
-_LITERALS = re.compile(r"(?:[rRfFuU]{0,2}+''\s*+)++")
 
 
-@frozen
-class Final:
-    """What prose says is the answer."""
-
-    text: str | None
-    """The text that it gives; None for a variable alone."""
-    code: str | None = None
-    """What the REPL makes the answer of, where it can."""
-    names: frozenset[str] | None = None
-    """Names of which the REPL must hold one, for the code to be more than words; None where that is sure."""
-    all_names: frozenset[str] = frozenset()
-    """Names of which it must hold all."""
-    written: str = ""
-    """All of it, as it was written."""
-
-
-def final_of(prose: str, own: str, *, other_forms: bool = False) -> Final | None:
+def final_of(prose: str, own: str, known: Collection[str] = (), *, other_forms: bool = False) -> Final | None:
     """FINAL_VAR(...), or else the last FINAL(...) in the prose.
 
-    `own` is as long, with what does not count blotted out. `other_forms`: whether "final_answer(...)" and the like on
-    lines of their own are meant too.
+    `own` is as long, with what does not count blotted out. `known`: names that the session is known to have.
+    `other_forms`: whether "final_answer(...)" and the like on lines of their own are meant too.
     """
     given = prose
     if other_forms:
@@ -101,7 +63,7 @@ def final_of(prose: str, own: str, *, other_forms: bool = False) -> Final | None
         if opening is None or place is None:
             break
         argument, at = given[opening.end() : place].strip(), place
-    return None if argument is None or _PLACEHOLDER.fullmatch(argument) else _final(argument)
+    return None if argument is None else final_for(argument, known)
 
 
 def _usual_form(found: re.Match[str]) -> str:
@@ -110,42 +72,6 @@ def _usual_form(found: re.Match[str]) -> str:
         return "("
     name = "FINAL_VAR" if found["alias"].lower() == "final_var" else "FINAL"
     return f"{found['before']}{name.rjust(len(found['alias']))}"
-
-
-def _final(argument: str) -> Final:
-    written = f"FINAL({argument})"
-    if argument.isidentifier() and not keyword.iskeyword(argument):
-        return Final(argument, written, written=written)
-    if _F_STRING.match(argument) and _has_fields(argument):
-        return Final(argument, written, written=written)
-    if braced := _BRACED.fullmatch(argument):
-        return Final(argument, f"FINAL({braced['name']})", frozenset((braced["name"],)), written=written)
-    code = read_python(argument)
-    if code is not None and (code.looks_up or code.computes) and _COMPUTED.match(argument):
-        return Final(argument, written, written=written)
-    if code is not None and code.looks_up:
-        return Final(argument, written, code.free_names, written=written)
-    if code is not None and code.computes:
-        return Final(argument, written, code.free_names, code.free_names.difference(dir(builtins)), written)
-    if _is_several(argument):
-        return Final(argument, written, written=written)
-    return _of_text(_unquoted(argument), written)
-
-
-def _of_text(text: str, written: str) -> Final:
-    """A text, whose fields a variable each may be meant to fill."""
-    fields = frozenset(_FIELD.findall(text))
-    if fields and "\\" not in text and not set("{}") & set(_FIELD.sub("", text)):
-        return Final(text, f"FINAL(f{text!r})", fields, fields, written)
-    return Final(text, written=written)
-
-
-def _is_several(argument: str) -> bool:
-    """Whether it is a text in quotes and more arguments, of which FINAL takes but one."""
-    if argument[:1] not in "\"'":
-        return False
-    bare = without_strings(argument, most_depth=5)
-    return bare is not None and _SEVERAL.match(bare[0]) is not None
 
 
 def final_opening(line: str) -> re.Match[str] | None:
@@ -191,22 +117,3 @@ def _even_end(text: str, start: int) -> tuple[int | None, bool]:
         if depth == 0:
             return end, True
     return end, False
-
-
-def _has_fields(argument: str) -> bool:
-    """Whether the text is an f-string alone, with more in it than text."""
-    bare = without_strings(argument, most_depth=1)
-    return bare is not None and bool(_LITERALS.fullmatch(bare[0])) and "{" in argument.replace("{{", "")
-
-
-def _unquoted(argument: str) -> str:
-    """The str that FINAL("...") means; anything else is text as it stands."""
-    if len(argument) > 1 and _QUOTES.get(argument[0]) == argument[-1]:
-        return argument[1:-1]
-    if argument.endswith(")") and argument.count(")") == argument.count("(") + 1 and argument[-2:-1].isalnum():
-        argument = argument[:-1]  # one too many
-    try:
-        value = ast.literal_eval(argument)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return argument
-    return value if isinstance(value, str) else argument

@@ -51,7 +51,7 @@ class StepContext(NamedTuple):
     unseen_final: bool = False
     """Whether FINAL(...) stood beside the code, made before anybody saw what the code prints."""
     no_variable: bool = False
-    """Whether a word in FINAL(...) was taken for a variable, and is none."""
+    """Whether what stands in FINAL(...) was taken for a variable or for code, and is none."""
     unmarked: bool = False
     """Whether the code stood in no marked fence."""
     example: bool = False

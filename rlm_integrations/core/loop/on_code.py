@@ -18,7 +18,13 @@ from rlm_integrations.core.loop.observation import (
     observe,
     output_text,
 )
-from rlm_integrations.core.loop.outcomes import failure, may_be_example, names_set, word_for_no_variable
+from rlm_integrations.core.loop.outcomes import (
+    failure,
+    looked_up_in_vain,
+    may_be_example,
+    names_set,
+    word_for_no_variable,
+)
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import nudge
@@ -42,13 +48,12 @@ def on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: b
         changes |= {"draft": "", "draft_is_json": False, "variables": frozenset()}
     example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
     state = state._replace(example=state.parsed.blocks if example else (), **changes)
-    word = word_for_no_variable(state.parsed, outcome)
     if state.last_call is not None:
-        return state, last_answer(rules, state, word or "")
+        return state, last_answer(rules, state, word_for_no_variable(state.parsed, outcome) or "")
     return go_on(
         rules,
         state,
-        _observation(rules, state, ran, misfit, word is not None, example, refused_for_maps=refused_for_maps),
+        _observation(rules, state, ran, misfit, example, refused_for_maps=refused_for_maps),
         ran.budget,
     )
 
@@ -83,7 +88,6 @@ def _observation(
     state: State,
     ran: CodeRan,
     misfit: str | None = None,
-    no_variable: bool = False,
     example: bool = False,
     objected: str | None = None,
     *,
@@ -105,7 +109,7 @@ def _observation(
         refused_for_maps=refused_for_maps,
         objected=objected,
         unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
-        no_variable=no_variable,
+        no_variable=looked_up_in_vain(state.parsed, ran.outcome),
         unmarked=state.parsed.unmarked,
         example=example,
         protocol=rules.protocol,

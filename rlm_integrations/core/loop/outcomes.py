@@ -6,6 +6,7 @@ from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.wording import number, one_line
 from rlm_integrations.wire.steps import CodeError, ReplLost, StepDone
 
+_NO_CODE = ("NameError: ", "SyntaxError: ")
 _IMPORT_ERRORS = ("ModuleNotFoundError: ", "ImportError: ")
 
 
@@ -14,13 +15,17 @@ def names_set(done: StepDone) -> frozenset[str]:
     return frozenset(name for line in done.variables if (name := line.partition(":")[0]).isidentifier())
 
 
+def looked_up_in_vain(parsed: ParsedReply, outcome: StepDone | ReplLost) -> bool:
+    """Whether a FINAL(...) of the prose was taken for code, and names no variable or is no Python."""
+    if not parsed.looked_up or not isinstance(outcome, StepDone) or outcome.error is None:
+        return False
+    return outcome.error.block == len(parsed.blocks) and outcome.error.message.startswith(_NO_CODE)
+
+
 def word_for_no_variable(parsed: ParsedReply, outcome: StepDone | ReplLost) -> str | None:
     """The word in a FINAL(...) of the prose, where the REPL was asked for a variable of that name and has none."""
-    if not parsed.looked_up or parsed.final is None or not parsed.final.isidentifier():
-        return None
-    if not isinstance(outcome, StepDone) or outcome.error is None or outcome.error.block != len(parsed.blocks):
-        return None
-    return parsed.final if outcome.error.message.startswith("NameError: ") else None
+    word = parsed.final
+    return word if word is not None and word.isidentifier() and looked_up_in_vain(parsed, outcome) else None
 
 
 def may_be_example(outcome: StepDone | ReplLost, explained: bool) -> bool:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from rlm_integrations.core.loop.bare_code import code_among, with_fences
 from rlm_integrations.core.loop.code_dresses import Dressed, is_call_head, react_call, undressed
 from rlm_integrations.core.loop.code_in_json import out_of_json
-from rlm_integrations.core.loop.final_text import Final, final_of
+from rlm_integrations.core.loop.final_argument import Final
+from rlm_integrations.core.loop.final_text import final_of
 from rlm_integrations.core.loop.imagined_output import without_unseen
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parts import Part, ReplyReader
@@ -128,7 +129,7 @@ def read_fences(
         ends_in_words=bool(blocks) and last != "block",
     )
     own = "\n".join(line for part in others for line in part.own_lines())
-    final = final_of(prose, own, other_forms=not blocks)
+    final = final_of(prose, own, _known(variables), other_forms=not blocks)
     if final is None or (quotations is not None and quotations.hold_code(final.written)):
         return parsed, None
     return parsed, final
@@ -136,9 +137,10 @@ def read_fences(
 
 def with_final(reply: ParsedReply, final: Final, variables: Collection[str] | None) -> ParsedReply:
     """The reply with what its prose says is the answer."""
-    if final.names is not None and final.names.isdisjoint(("context", "answer", *(variables or ()))):
+    known = _known(variables)
+    if final.names is not None and final.names.isdisjoint(known):
         return reply._replace(final=final.text)
-    if not final.all_names.issubset(("context", "answer", *(variables or ()))):
+    if not final.all_names.issubset(known):
         return reply._replace(final=final.text)
     is_word = final.text is not None and final.text.isidentifier()
     if final.code is None or (is_word and variables is None and not reply.blocks and not _is_set(reply.prose, final)):
@@ -146,6 +148,10 @@ def with_final(reply: ParsedReply, final: Final, variables: Collection[str] | No
     return reply._replace(
         blocks=(*reply.blocks, final.code), final=final.text, looked_up=final.text is not None, example=False
     )
+
+
+def _known(variables: Collection[str] | None) -> tuple[str, ...]:
+    return ("context", "answer", *(variables or ()))
 
 
 def _is_set(prose: str, final: Final) -> bool:

@@ -128,8 +128,10 @@ def _given(nodes: list[ast.AST]) -> set[str]:
     return names
 
 
-def _is_final(statement: ast.stmt) -> bool:
+def _is_final(statement: ast.AST) -> bool:
     match statement:
+        case ast.Expr(ast.Tuple(values) | ast.BoolOp(_, values)):  # several, or words between them
+            return all(_is_final(ast.Expr(value)) for value in values)
         case ast.Expr(ast.Call(ast.Name(name)) | ast.UnaryOp(_, ast.Call(ast.Name(name)))):  # or an item of a list
             return name.lower() in _FINALS
         case _:

@@ -458,9 +458,8 @@ def test_a_word_that_names_no_variable_is_told_and_in_the_last_call_it_is_the_an
         result = RLMEngine(llm, limits={"max_iterations": 2}).run("Where?", context=LONG)
     assert (result.answer, result.stop_reason) == ("Paris", "max_iterations")
     assert "NameError" in llm.requests[2][-1].content
-    assert "\nFINAL(name) as plain text gives the variable of that name; a text stands in quotes.\n" in (
-        llm.requests[2][-1].content
-    )
+    told = "\nFINAL(name) as plain text gives the variable of that name; a text stands in quotes, in which a name in braces"
+    assert told in llm.requests[2][-1].content
 
 
 def test_an_answer_that_was_made_before_the_output_was_seen_is_not_taken() -> None:

@@ -176,6 +176,8 @@ def test_final_outside_fences_is_the_answer(reply: str, final: str) -> None:
         "FINAL([your final answer])",
         "FINAL(answer here)",
         "FINAL([insert the number here])",
+        "FINAL(<total number of entries>)",
+        "FINAL([the count of entries])",
         "Use it at the end, e.g. FINAL(42)",
         "finally (x)",
     ],
@@ -217,7 +219,8 @@ def test_final_of_what_is_taken_from_a_variable_becomes_a_block_of_its_own(argum
     for argument in ("'There are ' + str(n)", "'%d rows' % n", "{'n': n}", "[n, rows]", "{n}", "{{ n }}"):
         parsed = parse_reply(f"FINAL({argument})", variables=frozenset({"n", "rows"}))
         assert parsed.blocks == (f"FINAL({argument if '{' not in argument or ':' in argument else 'n'})",)
-        assert parse_reply(f"FINAL({argument})", variables=frozenset({"rows"})).blocks == ()
+        other = parse_reply(f"FINAL({argument})", variables=frozenset({"rows"}))
+        assert other.blocks == (("FINAL(n)",) if argument in ("{n}", "{{ n }}") else ())  # no text: the REPL says so
     assert parse_reply("FINAL(not rows)", variables=frozenset({"rows"})).final == "not rows"
 
 
@@ -238,6 +241,75 @@ def test_final_of_what_is_taken_from_a_variable_becomes_a_block_of_its_own(argum
 def test_final_of_what_can_only_be_code_is_never_a_text(argument: str, variables: frozenset[str] | None) -> None:
     parsed = parse_reply(f"FINAL({argument})", variables=variables)
     assert (parsed.blocks, parsed.looked_up) == ((f"FINAL({argument})",), True)
+
+
+@pytest.mark.parametrize("argument", ["<n>", "<<n>>", "$n", "${n}", "%n%", "{n}", "{{ n }}"])
+@pytest.mark.parametrize("variables", [None, frozenset[str](), frozenset({"n"})])
+def test_a_name_that_is_marked_as_that_of_a_variable_is_looked_up(
+    argument: str, variables: frozenset[str] | None
+) -> None:
+    parsed = parse_reply(f"FINAL({argument})", variables=variables)
+    assert (parsed.blocks, parsed.looked_up) == (("FINAL(n)",), True)
+    assert parse_reply(f"FINAL_VAR({argument})", variables=variables).blocks == ("FINAL(n)",)
+
+
+@pytest.mark.parametrize("argument", ["`n`", "*n*", "@n", "#n", "(n)", "n.", "the value of n", "variable `n`"])
+def test_words_for_a_variable_are_looked_up_where_there_is_one(argument: str) -> None:
+    assert parse_reply(f"FINAL({argument})", variables=frozenset({"n"})).blocks == ("FINAL(n)",)
+    assert parse_reply(f"FINAL({argument})", variables=frozenset({"x"})) == ParsedReply(
+        (), argument, f"FINAL({argument})"
+    )
+
+
+@pytest.mark.parametrize(
+    "argument", ["667, 'done'", "667, sure=True", "n, 'done'", "f'{n}', 'done'", "'Paris', France", "[n], 'x', 2"]
+)
+def test_several_values_are_no_text(argument: str) -> None:
+    parsed = parse_reply(f"FINAL({argument})", variables=frozenset({"n"}))
+    assert (parsed.blocks, parsed.looked_up) == ((f"FINAL({argument})",), True)
+
+
+@pytest.mark.parametrize("text", ["1,234", "Paris, France", "x = 3, y = 4", "667, of course", "It is 'so', no?"])
+def test_commas_alone_make_no_several_values(text: str) -> None:
+    assert parse_reply(f"FINAL({text})", variables=frozenset({"n"})) == ParsedReply((), text, f"FINAL({text})")
+
+
+@pytest.mark.parametrize("between", [" ", "; ", ", ", ""])
+@pytest.mark.parametrize("form", ["FINAL({})", "FINAL('{}')", "final_answer({})", "FINAL(answer={})"])
+def test_a_final_that_is_said_twice_counts_once_and_two_that_differ_are_refused(between: str, form: str) -> None:
+    said = between.join([form.format("6 (of 9)"), form.format("6 (of 9)")])
+    parsed = parse_reply(said)
+    assert (parsed.final, parsed.blocks) == ("6 (of 9)", ())
+    differ = parse_reply(between.join([form.format("6 of 9"), form.format("7 of 9")]))
+    assert (differ.blocks, differ.looked_up) == (("FINAL('6 of 9', '7 of 9')",), True)
+
+
+def test_a_final_in_a_text_is_part_of_it() -> None:
+    for text in ("Use f(x) FINAL(3)", "It says: FINAL(1) FINAL(2"):
+        assert parse_reply(f"FINAL('{text}')").final == text
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("There are <n>.", "There are {n}."),
+        ("There are {{n}} of {x:,}.", "There are {n} of {x:,}."),
+        ("There are %(n)s.", "There are {n}."),
+        ("There are %n%.", "There are {n}."),
+        ("There are {len(rows)} in {n}.", "There are {len(rows)} in {n}."),
+        ("<b>{n}</b>", "<b>{n}</b>"),
+    ],
+)
+def test_fields_of_other_forms_are_filled_too(text: str, filled: str) -> None:
+    parsed = parse_reply(f"FINAL({text})", variables=frozenset({"n", "x"}))
+    assert (parsed.blocks, parsed.looked_up) == ((f"FINAL(f'{filled}')",), True)
+
+
+def test_a_dollar_sign_before_the_name_of_a_variable_is_for_the_root_lm_to_explain() -> None:
+    for text in ("There are $n.", "'There are $n.'"):
+        parsed = parse_reply(f"FINAL({text})", variables=frozenset({"n"}))
+        assert (parsed.blocks, parsed.looked_up) == (("FINAL(There are $n.)",), True)
+    assert parse_reply("FINAL(It costs $5, or $x)", variables=frozenset({"n"})).blocks == ()
 
 
 def test_fields_of_a_text_that_variables_fill_are_filled() -> None:

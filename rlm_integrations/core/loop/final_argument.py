@@ -1,0 +1,180 @@
+"""What stands in a FINAL(...) of prose: a text, a variable, code, or what can be no answer. Linear in it."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+from collections.abc import Collection
+
+from rlm_integrations.core.loop.lexing import without_strings
+from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.frozen import frozen
+
+_NAME = r"[^\W\d]\w{0,60}+"
+_PLACEHOLDER = re.compile(
+    r"\.\.\.|…|[<\[{]?+(?:your|the|final|my)[ _](?:final[ _])?+answer(?: (?:goes )?+here)?+[>\]}]?+"
+    r"|[<\[](?:answer|result|value|text|content)[>\]]|answer (?:goes )?+here"
+    r"|[<\[](?:insert|put) [^<>\[\]\n]{1,60}+[>\]]"
+    r"|<[^\W\d][\w'’/-]*+ [\w'’/ -]{1,80}+>"
+    r"|\[(?:the |your |final |total )*+(?:answer|result|value|number|count|total|name|date|list|summary|report)"
+    r"(?: (?:of|from|in|here)\b[^\[\]\n]{0,80}+)?+\]",
+    re.IGNORECASE,
+)
+"""How talk of FINAL names what it will hold."""
+_MARKED = re.compile(
+    rf"(?:<{{1,2}}+|\$\{{{{0,2}}+|%|\{{{{1,2}}+)\s*+(?P<name>{_NAME})\s*+(?:>{{1,2}}+|\}}{{1,2}}+|%)?+"
+)
+"""A name alone, marked as that of a variable."""
+_SPOKEN = re.compile(
+    r"(?:(?:the )?+(?:value|contents?+|variable)(?: (?:of|in))?+(?: the)?+(?: variable)?+ [`'\"]?+|[(*`@#]{1,3}+)?+"
+    rf"(?P<name>{_NAME})[`'\").*]{{0,3}}+",
+    re.IGNORECASE,
+)
+"""One that may as well be words."""
+_FIELD = re.compile(rf"\{{(?P<name>{_NAME})(?:![rsa])?+(?::[^{{}}\n]{{1,20}}+)?+\}}")
+_OTHER_FIELD = re.compile(
+    rf"<(?P<angle>{_NAME})>|\{{\{{ ?+(?P<double>{_NAME}) ?+\}}\}}|%\((?P<format>{_NAME})\)[sdr]|%(?P<percent>{_NAME})%"
+)
+_DOLLAR = re.compile(rf"\$(?P<name>{_NAME})")
+_ANY_FIELD = re.compile(r"\{([^{}\n]{1,200}+)\}")
+_COMPUTED = re.compile(
+    r"(?:str|len|sum|sorted|int|float|round|max|min|repr|list|set|dict|json\.dumps|search|chunks|retrieve|SHOW_VARS"
+    r"|llm_\w{1,20}+|rlm_query\w{0,10}+)\((?!\))|[^\W\d]\w*+\[(?:[\"']|-?+\d)|[\"'][^\"'\n]{0,40}+[\"']\.(?:join|format)\("
+)
+"""How an expression begins that nobody would write for a text, whatever the REPL holds."""
+_NEXT = re.compile(
+    r"\)[\s;,.*`]{0,6}+(?:FINAL|[fF]inal)(?:[_ ](?:ANSWER|VAR|[aA]nswer|[vV]ar))?+\("
+    r"(?:(?:answer|content|value|result|text)[^\S\n]*+=(?!=))?+"
+)
+"""Between one FINAL(...) and another that follows it on its line."""
+_QUOTES = {"“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
+_F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
+_LITERALS = re.compile(r"(?:[rRfFuU]{0,2}+''\s*+)++")
+_MOST_CHARS = 50_000
+
+
+@frozen
+class Final:
+    """What prose says is the answer."""
+
+    text: str | None
+    """The text that it gives; None for a variable alone."""
+    code: str | None = None
+    """What the REPL makes the answer of, where it can, or refuses with the reason."""
+    names: frozenset[str] | None = None
+    """Names of which the REPL must hold one, for the code to be more than words; None where that is sure."""
+    all_names: frozenset[str] = frozenset()
+    """Names of which it must hold all."""
+    written: str = ""
+    """All of it, as it was written."""
+
+
+def final_for(argument: str, known: Collection[str]) -> Final | None:
+    """What FINAL(argument) means in a session with these names; None for talk of it, which gives nothing."""
+    finals = _finals_in(argument)
+    if len(set(finals)) > 1:  # nobody knows which is meant, and the REPL says so
+        return Final(argument, f"FINAL({', '.join(map(repr, map(_unquoted, finals)))})", written=f"FINAL({argument})")
+    argument = finals[0]
+    if _PLACEHOLDER.fullmatch(argument):
+        return None
+    written = f"FINAL({argument})"
+    return _variable(argument, written) or _code(argument, written) or _of_text(_unquoted(argument), written, known)
+
+
+def _finals_in(argument: str) -> list[str]:
+    """The argument, or those of all the FINALs where others stand behind it on its line."""
+    pieces = _NEXT.split(argument)
+    return [piece.strip() for piece in pieces] if len(pieces) > 1 and all(map(_is_whole, pieces)) else [argument]
+
+
+def _is_whole(piece: str) -> bool:
+    piece = piece.strip()
+    quote = piece[:1] if piece[:1] in "\"'" else ""
+    return piece.count("(") == piece.count(")") and piece.endswith(quote) and (not quote or len(piece) > 1)
+
+
+def _variable(argument: str, written: str) -> Final | None:
+    """A name alone: that of a variable, or words where there is none of that name."""
+    if argument.isidentifier() and not keyword.iskeyword(argument):
+        return Final(argument, written, written=written)
+    if marked := _MARKED.fullmatch(argument):
+        return Final(argument, f"FINAL({marked['name']})", written=written)
+    if spoken := _SPOKEN.fullmatch(argument):
+        names = frozenset((spoken["name"],))
+        return Final(argument, f"FINAL({spoken['name']})", names, names, written)
+    return None
+
+
+def _code(argument: str, written: str) -> Final | None:
+    """What makes a value of others, and several values, which the REPL refuses."""
+    if _F_STRING.match(argument) and _has_fields(argument):
+        return Final(argument, written, written=written)
+    code = read_python(argument)
+    if code is not None and (code.looks_up or code.computes) and _COMPUTED.match(argument):
+        return Final(argument, written, written=written)
+    if code is not None and code.looks_up:
+        return Final(argument, written, code.free_names, written=written)
+    if code is not None and code.computes:
+        return Final(argument, written, code.free_names, code.free_names.difference(dir(builtins)), written)
+    return Final(argument, written, written=written) if _is_several(argument) else None
+
+
+def _of_text(text: str, written: str, known: Collection[str]) -> Final:
+    """A text, whose fields a variable each may be meant to fill, or an expression."""
+    if any(found["name"] in known for found in _DOLLAR.finditer(text)):
+        return Final(text, f"FINAL({text})", written=written)  # a variable, or dollars: no Python, so it is told
+    filled = _OTHER_FIELD.sub(lambda found: _usual_field(found, known), text)
+    fields = frozenset(_FIELD.findall(filled))
+    if fields and "\\" not in filled and not set("{}") & set(_FIELD.sub("", filled)):
+        return Final(text, f"FINAL(f{filled!r})", fields, fields, written)
+    expressions: list[str] = _ANY_FIELD.findall(filled)
+    if any(_COMPUTED.match(each) for each in expressions) and read_python(f"f{filled!r}") is not None:
+        return Final(text, f"FINAL(f{filled!r})", written=written)
+    return Final(text, written=written)
+
+
+def _usual_field(found: re.Match[str], known: Collection[str]) -> str:
+    """As Python writes the field, where it names a variable; else as it stands."""
+    name = found[found.lastgroup or 0]
+    return f"{{{name}}}" if name in known else found[0]
+
+
+def _is_several(argument: str) -> bool:
+    """Whether a call takes it as several values, one of them in quotes or behind a name, and not as words with commas."""
+    bare = without_strings(argument, most_depth=5) if len(argument) <= _MOST_CHARS else None
+    if bare is None or "," not in bare[0]:
+        return False
+    try:
+        call = ast.parse(f"FINAL({bare[0]}\n)", mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    if not isinstance(call, ast.Call) or not call.args or len(call.args) + len(call.keywords) < 2:
+        return False
+    return bool(call.keywords) or any(
+        isinstance(each, (ast.Constant, ast.JoinedStr)) and _is_str(each) for each in call.args
+    )
+
+
+def _is_str(value: ast.Constant | ast.JoinedStr) -> bool:
+    return isinstance(value, ast.JoinedStr) or isinstance(value.value, str)
+
+
+def _has_fields(argument: str) -> bool:
+    """Whether the text is an f-string alone, with more in it than text."""
+    bare = without_strings(argument, most_depth=1)
+    return bare is not None and bool(_LITERALS.fullmatch(bare[0])) and "{" in argument.replace("{{", "")
+
+
+def _unquoted(argument: str) -> str:
+    """The str that FINAL("...") means; anything else is text as it stands."""
+    if len(argument) > 1 and _QUOTES.get(argument[0]) == argument[-1]:
+        return argument[1:-1]
+    if argument.endswith(")") and argument.count(")") == argument.count("(") + 1 and argument[-2:-1].isalnum():
+        argument = argument[:-1]  # one too many
+    try:
+        value = ast.literal_eval(argument)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return argument
+    return value if isinstance(value, str) else argument
