@@ -416,6 +416,8 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "tags that open": lambda n: "<think>\n" * (n // 8),
             "tags that close": lambda n: "a</think>" * (n // 9),
             "channels": lambda n: "<|channel|>analysis<|message|>" * (n // 30),
+            "fences": lambda n: "```think\n" * (n // 9),
+            "fences that close": lambda n: "```think\n```\n" * (n // 13),
             "stop tokens": lambda n: "</s>" * (n // 4),
         },
     ),

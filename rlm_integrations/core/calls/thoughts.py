@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from rlm_integrations.core.calls.fenced_thoughts import has_fenced_thoughts, without_fenced_thoughts
 from rlm_integrations.core.calls.reply_fields import call_text
 from rlm_integrations.core.language_model import ToolCall
 
@@ -20,7 +21,8 @@ _MARK = re.compile(
     r"(?P<fence>^[ \t]*+(?:`{3,}+|~{3,}+)(?P<info>[^\n`<]*+)$)"
     r"|(?P<line>^[ \t]*+)?+(?:(?P<channel><\|channel>thought\b|<unused94>thought\b)"
     r"|(?P<channel_end><channel\|>|<unused95>)"
-    r"|[<\[◁]\|?+(?P<slash>/?+)\|?+(?P<name>[\w:.-]{1,40}+)(?P<attributes>\s[^<>\n]{0,80}+)?+\|?+[>\]▷])",
+    r"|(?:[<\[◁]|&lt;) ?+\|?+(?P<slash>/?+) ?+\|?+(?P<name>[\w:.-]{1,40}+)(?P<attributes>\s[^<>&\n]{0,80}+)?+\|?+"
+    r"(?:[>\]▷]|&gt;))",
     re.MULTILINE,
 )
 _SURE = ("think", "thinking")
@@ -65,7 +67,7 @@ _HEAD = re.compile(
 _LAST_CHARS = 200
 _SIGNS = (
     *("<", "THINK]", "[think]", "◁", "analysis", "assistantfinal", "assistantcommentary", "my response:"),
-    *("done thinking.", "[/INST]"),
+    *("done thinking.", "[/INST]", "&lt;"),
 )
 """One of them stands in every text that has any of the marks above."""
 
@@ -75,16 +77,18 @@ def split_thoughts(text: str) -> tuple[str, str]:
 
     Stop tokens that a server left at its end go too. A text without any of these comes back as it is.
     """
-    if len(text) > _MOST_CHARS or not any(map(text.__contains__, _SIGNS)):
+    if len(text) > _MOST_CHARS or not (any(map(text.__contains__, _SIGNS)) or has_fenced_thoughts(text)):
         return text, ""
     text = _own_turn(text)
     if text.lstrip().startswith(("<|channel|>", "<|start|>")) or "<|channel|>analysis" in text:
         said, thoughts = _channels(text)
         return "\n".join(map(str.strip, said)).strip(), _joined(thoughts)
     bare = _bare(text)
+    text, fenced = without_fenced_thoughts(text) if bare is None else (text, [])
     said, thoughts = bare or _tagged(text)
-    if bare is None and not thoughts:
+    if bare is None and not thoughts and not fenced:
         return text, ""
+    thoughts = [*fenced, *thoughts]
     reply = _FRAMES.sub("", "".join(said)).strip()
     return _unframed(reply), _joined(thoughts)
 

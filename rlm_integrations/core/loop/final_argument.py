@@ -142,7 +142,7 @@ def _usual_field(found: re.Match[str], known: Collection[str]) -> str:
 
 
 def _is_several(argument: str) -> bool:
-    """Whether a call takes it as several values, one of them in quotes or behind a name, and not as words with commas."""
+    """Whether a call takes it as several values, one of them quoted or named: other commas are those of words."""
     bare = without_strings(argument, most_depth=5) if len(argument) <= _MOST_CHARS else None
     if bare is None or "," not in bare[0]:
         return False

@@ -40,6 +40,8 @@ class StepContext(NamedTuple):
     """How many blocks of the reply were quotations of what the root LM was shown, and not run."""
     unseen: int = 0
     """How many blocks stood below an output that the root LM made up, and were not run."""
+    drafts: int = 0
+    """How many blocks stood in thoughts, and were not run."""
     unfinished: str | None = None
     """Why the reply is no whole one, where it is none."""
     misfit: str | None = None
@@ -89,6 +91,8 @@ def _about_the_reply(at: StepContext) -> list[str]:
     lines: list[str] = []
     if at.unseen:
         lines.append(observation_part("unseen", blocks=plural(at.unseen, "block")))
+    if at.drafts:
+        lines.append(observation_part("drafts", blocks=plural(at.drafts, "block")))
     if at.unseen_final:
         lines.append(observation_part("final_unseen"))
     if at.no_variable:

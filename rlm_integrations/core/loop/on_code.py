@@ -103,6 +103,7 @@ def _observation(
         fence_open=state.parsed.fence_open,
         quoted=state.parsed.quoted,
         unseen=state.parsed.unseen,
+        drafts=state.parsed.drafts,
         unfinished=state.unfinished,
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(ran.outcome.output)),
         misfit=misfit,

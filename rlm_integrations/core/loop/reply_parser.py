@@ -13,6 +13,7 @@ from typing import NamedTuple
 from rlm_integrations.core.loop.bare_code import code_among, with_fences
 from rlm_integrations.core.loop.code_dresses import Dressed, is_call_head, react_call, undressed
 from rlm_integrations.core.loop.code_in_json import out_of_json
+from rlm_integrations.core.loop.drafts import without_drafts
 from rlm_integrations.core.loop.final_argument import Final
 from rlm_integrations.core.loop.final_text import final_of
 from rlm_integrations.core.loop.imagined_output import without_unseen
@@ -41,6 +42,8 @@ class ParsedReply(NamedTuple):
     """Whether the last fence was never closed."""
     unseen: int = 0
     """How many blocks stand below an output that the root LM made up, and are not to run."""
+    drafts: int = 0
+    """How many blocks stand in thoughts, above the code that is meant, and are not to run."""
     quoted: int = 0
     """How many fenced blocks are quotations of what the root LM was shown, and so no code."""
     looked_up: bool = False
@@ -112,7 +115,7 @@ def read_fences(
     unread = False
     if not marked:
         parts, unread = _Undressing(quotations, variables or ()).of(parts, reader.lines)
-    unseen = without_unseen(parts)
+    drafts, unseen = without_drafts(parts), without_unseen(parts)
     blocks = [part for part in parts if part.kind == "block"]
     others = [part for part in parts if part.kind != "block"]
     prose = "\n".join(line for part in others for line in part.lines)
@@ -122,6 +125,7 @@ def read_fences(
         prose=prose,
         fence_open=reader.fence_open and not unseen,
         unseen=unseen,
+        drafts=drafts,
         quoted=sum(part.kind == "quotation" for part in parts),
         unread=unread,
         unmarked=bool(blocks) and not marked,

@@ -35,7 +35,7 @@ _ATTRIBUTES = re.compile(
 class Part:
     """Lines of a reply."""
 
-    kind: Literal["prose", "block", "quotation", "dressed", "final", "unseen"]
+    kind: Literal["prose", "block", "quotation", "dressed", "final", "unseen", "draft"]
     lines: list[str]
     code: str = ""
     """What a block holds."""
@@ -48,7 +48,7 @@ class Part:
 
     def own_lines(self) -> list[str]:
         """The lines as long as they are, without what a FINAL that counts may not begin in."""
-        kept = {"quotation": 0, "unseen": 0, "final": 1}.get(self.kind, len(self.lines))
+        kept = {"quotation": 0, "unseen": 0, "draft": 0, "final": 1}.get(self.kind, len(self.lines))
         if self.kind == "dressed" and self.dressed is not None and is_other_code(self.dressed):
             kept = 0
         return self.lines[:kept] + ["\0" * len(line) for line in self.lines[kept:]]

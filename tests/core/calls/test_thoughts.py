@@ -19,6 +19,12 @@ CODE = "```repl\nFINAL(len(context))\n```"
 DRAFT = "```repl\nFINAL('a guess')\n```"
 
 
+SPELT = (
+    *(("< think >", "</ think >"), ("<think >", "< /think>"), ("&lt;think&gt;", "&lt;/think&gt;")),
+    *(("&lt; thinking &gt;", "</thinking>"), ("< reasoning >", "< / reasoning >")),
+)
+
+
 @pytest.mark.parametrize(
     ("text", "said", "thoughts"),
     [
@@ -104,6 +110,12 @@ DRAFT = "```repl\nFINAL('a guess')\n```"
         (f"Sure. <think>{DRAFT}</think>\n{CODE}", CODE, f"Sure. <think>{DRAFT}"),
         (f'<think>\nI could say "5"</think>\n{CODE}', CODE, 'I could say "5"'),
         ("<think>\nhm\n</think>\n\n<answer>\nPlot 5.\n</answer>", "Plot 5.", "hm"),
+        *((f"{tag}\n{DRAFT}\n{end}\n{CODE}", CODE, DRAFT) for tag, end in SPELT),
+        *((f"```{mark}\nHm.\n```\n{CODE}", CODE, "Hm.") for mark in ("think", "Thinking", " thoughts", "reasoning")),
+        (f"I think.\n```think\n{DRAFT}\nNo.\n```\n{CODE}", f"I think.\n\n{CODE}", f"{DRAFT}\nNo."),
+        (f"~~~~think\n{DRAFT}\nNo.\n~~~~\n{CODE}", CODE, f"{DRAFT}\nNo."),
+        (f"```think\n```repl\nx = (\n```\nNo.\n{CODE}", CODE, "```repl\nx = (\n```\nNo."),
+        ("```think\nIt may be 3", "", "It may be 3"),
         ("Here is my thought process:\nIt may be 3.\nHere is my response:\nIt is 4.", "It is 4.", "It may be 3."),
         (f"<|im_start|>assistant\n<think>\n{DRAFT}\n</think>\n{CODE}<|im_end|>", CODE, DRAFT),
     ],
@@ -126,6 +138,8 @@ def test_thoughts_are_taken_out(text: str, said: str, thoughts: str) -> None:
         "<details>\nMore.\n</details>\nPlot 5.",
         "<b>[think]</b> is a tag, and so is <rethinking of it>",
         "I think so.",
+        "```repl\nprompt = '''\n```think\nkept\n'''\n```",
+        "```json\n{}\n```\nThink of 3 < 4.",
         "",
     ],
 )

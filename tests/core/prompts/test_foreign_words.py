@@ -213,6 +213,7 @@ OURS = names("""
     tool_protocol.unfinished: why
     tool_protocol.together: n
     observation.quoted: blocks
+    observation.drafts: blocks
     observation.unseen: blocks
     observation.few_steps: left
     observation.few_tokens: percent
