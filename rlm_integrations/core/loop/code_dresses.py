@@ -5,6 +5,7 @@ They are read only in a reply without a marked fence: who marks one block means 
 
 from __future__ import annotations
 
+import builtins
 import json
 import re
 from collections.abc import Collection, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Literal, cast
 
 from rlm_integrations.core.loop.call_markup import is_marked_up, json_values, marked_up_calls
 from rlm_integrations.core.loop.code_in_json import codes_in_json, unfenced
+from rlm_integrations.core.loop.handed_over import called_code, commanded_code, inner_code, is_call
 from rlm_integrations.core.loop.near_json import mended_json
 from rlm_integrations.core.loop.session_code import PythonCode, read_python
 from rlm_integrations.core.loop.written_code import as_meant
@@ -22,7 +24,7 @@ from rlm_integrations.wire.names import OWN_NAMES
 _TAGS = re.compile(
     r"(?P<before>[^<\n]*+)(?:<pre(?:\s[^<>\n]{0,80}+)?+>\s*+(?=<code))?+<(?P<tag>code|pre|execute|execute_python"
     r"|execute_ipython|execute_code|run_python|run_code|python-execute|python|repl|tool_code|py|ipython|interpreter"
-    r"|python_interpreter|code_interpreter|code_block|\|python_tag\||\|python_start\||\|action_start\|><\|interpreter\|"
+    r"|python_interpreter|code_interpreter|code_block|execute_command|run_command|\|python_tag\||\|python_start\||\|action_start\|><\|interpreter\|"
     r"|tool|action|tool_call|tool_calls|function_call|tool_use|\|START_ACTION\|"
     r"|\|tool_call\||function=\w{1,40}+)(?:\s[^<>\n]{0,80}+)?+>",
     re.IGNORECASE,
@@ -46,10 +48,6 @@ _REACT = re.compile(
 _REACT_BRACKET = re.compile(r"^[ \t]*+Action:[ \t]*+(?P<name>\w{1,60}+)\[", re.MULTILINE)
 _OBSERVED = re.compile(r"\n[ \t*_]*+Observation\b", re.IGNORECASE)
 _QWEN_AGENT = re.compile(r"\s*+✿FUNCTION✿: ?+(?P<name>\w{1,60}+)\s*+✿ARGS✿:\s*+(?=\{)")
-_PYTHONIC = re.compile(
-    r"\s*+\[?+(?:functions\.)?+(?P<name>\w{1,60}+)\(\s*+(?:code|query|script|source|input|command)=\s*+['\"]"
-)
-"""A call as Python writes it, of what the session has not."""
 _PLAIN_WORDS = ("", "code", "text", "txt", "plaintext", "pycon", "jupyter", "notebook", "script", "tool", "starlark")
 """Of fences that may hold code for the session, as may those that say something like Python."""
 _PYTHONISH = re.compile(
@@ -103,8 +101,19 @@ def undressed(dressed: Dressed, variables: Collection[str]) -> Undressed:
         return calls
     if may_be_call and (codes := codes_in_json(dressed.text, variables)):
         return Undressed(tuple(codes)) if len(codes) == 1 else Undressed((), unread=True)  # nobody knows which is meant
+    if (commanded := commanded_code(dressed.text)) is not None:
+        return _as_python(Dressed("fence", commanded, "code"), variables)
+    if _calls_a_runner(dressed.text, variables):
+        called = called_code(dressed.text)
+        return Undressed((), unread=True) if called is None else Undressed((called,))
+    return _as_python(dressed, variables)
+
+
+def _as_python(dressed: Dressed, variables: Collection[str]) -> Undressed:
+    """The same of what is neither a call nor a command."""
     text, code, cut = _read(dressed.text)
-    if is_fence and word not in _PLAIN_WORDS and not _PYTHONISH.search(word):
+    word = dressed.word.lower()
+    if dressed.kind == "fence" and word not in _PLAIN_WORDS and not _PYTHONISH.search(word):
         return Undressed((text,), cut=cut) if code is not None and code.only_for_session else NOTHING
     if dressed.kind == "tag":
         return Undressed((text,), cut=cut) if code is None or code.acts else NOTHING
@@ -112,8 +121,7 @@ def undressed(dressed: Dressed, variables: Collection[str]) -> Undressed:
         return NOTHING
     if code.for_session(variables) or dressed.kind == "code tag":
         return Undressed((text,), cut=cut)
-    call = _PYTHONIC.match(text)
-    return Undressed((), unread=call is not None and _RUNNERS.search(call["name"]) is not None)
+    return NOTHING
 
 
 def is_other_code(dressed: Dressed) -> bool:
@@ -122,11 +130,20 @@ def is_other_code(dressed: Dressed) -> bool:
     return other and not dressed.text.lstrip().startswith("FINAL")
 
 
+def _calls_a_runner(text: str, variables: Collection[str] = ()) -> bool:
+    """Whether it begins as a call of what the session has not does, as Python writes it: `python(code="...")`."""
+    call = is_call(text)
+    if call is None or call["name"] in variables or hasattr(builtins, call["name"]):
+        return False
+    return _RUNNERS.search(call["name"]) is not None
+
+
 def _read(text: str) -> tuple[str, PythonCode | None, bool]:
     """The code without what stands around it: a word that marks it, a REPL's prompts and what it printed, entities.
 
     And whether there is more, below what it printed.
     """
+    text = inner_code(text)
     if mark := _MARK_ALONE.match(text):
         text = text[mark.end() :]
     if end := _END_TOKENS.search(text, max(0, len(text) - _LAST_CHARS)):
@@ -157,7 +174,7 @@ def is_call_head(lines: Sequence[str], at: int) -> bool:
     """Whether the call of a tool may begin in the line: its JSON, or the markup around it."""
     if lines[at].lstrip()[:1] in ("{", "[") and _CALL_HEAD.match("\n".join(lines[at : at + 4])) is not None:
         return True
-    return is_marked_up(lines[at])
+    return is_marked_up(lines[at]) or _calls_a_runner(lines[at])
 
 
 def react_call(text: str) -> Dressed | None:

@@ -6,11 +6,17 @@ import re
 from itertools import islice
 
 from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.session_code import read_python
 
 _OF_THE_SESSION = re.compile(
     r"(?:(?<![\w.`])|(?<=\\n))(?:FINAL(?:_VAR)?+|llm_(?:query(?:_batched)?+|map|filter|pairs|reduce)|rlm_query(?:_batched)?+|SHOW_VARS)\("
     r"|\banswer\[(?=\\?+[\"'](?:ready|content)\\?+[\"']\]\s*+=(?!=))|\bprint\((?=(?:context|search\(|len\(context)\b)"
 )
+_BLOCK_QUOTE = re.compile(
+    r"^[ \t]*+> ?+(?:```|~~~)[^\n]*+\n(?P<code>(?:[ \t]*+>(?! ?+(?:```|~~~))[^\n]*+(?:\n|\Z))++)", re.MULTILINE
+)
+"""A fence in a block quote, as others quote words: it never runs."""
+_QUOTE_MARK = re.compile(r"^[ \t]*+> ?+", re.MULTILINE)
 _MOST_CHARS, _MOST_SIGNS = 200_000, 20
 """Of a reply that is looked through: longer ones are long answers."""
 
@@ -23,4 +29,13 @@ def meant_to_run(reply: str, question: str, quotations: Quotations) -> bool:
         line = reply[reply.rfind("\n", 0, found.start()) + 1 : found.end()]
         if found[0][:-1] not in question and not quotations.hold_code(line):
             return True
-    return False
+    return any(
+        _is_for_session(found["code"], quotations) for found in islice(_BLOCK_QUOTE.finditer(reply), _MOST_SIGNS)
+    )
+
+
+def _is_for_session(quoted: str, quotations: Quotations) -> bool:
+    """Whether lines of a block quote are code for the session, of the root LM's own."""
+    code = _QUOTE_MARK.sub("", quoted)
+    read = read_python(code)
+    return read is not None and read.for_session(()) and not quotations.hold_code(code)

@@ -9,6 +9,7 @@ import re
 import textwrap
 from typing import NamedTuple
 
+from rlm_integrations.core.loop.handed_over import called_in_a_space
 from rlm_integrations.core.loop.lexing import translated
 from rlm_integrations.core.loop.session_code import read_python
 
@@ -19,6 +20,11 @@ _PROMPT = re.compile(r"[ \t]*+(?:>>>|\.\.\.)(?: |$)|In ?+\[\d{0,5}+\]:(?: |$)|[ 
 _FIRST_PROMPT = re.compile(r"\s*+(?:>>> |In ?+\[\d{0,5}+\]:)")
 _BLANK_LINES = re.compile(r"(?:[ \t]*+\n)++")
 _OUT = re.compile(r"Out ?+\[\d{0,5}+\]:")
+_PRINTS = re.compile(
+    r"(?P<before>^[ \t]*+(?:(?:for|if|elif|else|while|try)\b[^\n:]{0,200}+:[ \t]*+)?+)"
+    r"print[ \t]++(?P<printed>[^\s=(][^\n]*+)$",
+    re.MULTILINE,
+)
 _GOES_ON = re.compile(r"[:,(\[{\\]\s*+(?:#.*+)?+$")
 
 
@@ -29,13 +35,16 @@ class WrittenCode(NamedTuple):
 
 
 def as_meant(code: str) -> WrittenCode:
-    """The code without a session's prompts and what it printed, at the margin, with spaces that Python knows."""
+    """The code without a session's prompts and what it printed, at the margin, with spaces that Python knows.
+
+    A call of a tool alone is what that would run, and `print x` of Python 2 a call.
+    """
     cut = False
     if not code.isascii():
         code = translated(code, _ODD)
     if _FIRST_PROMPT.match(code):
         code, cut = _without_prompts(code)
-    return WrittenCode(outdented(code), cut)
+    return WrittenCode(_with_calls_of_print(called_in_a_space(outdented(code))), cut)
 
 
 def outdented(code: str) -> str:
@@ -57,6 +66,14 @@ def outdented(code: str) -> str:
         moved = f"{code[: len(code) - len(body)]}{first}\n{textwrap.dedent(below)}"
         return moved if read_python(moved) is not None else code
     return code
+
+
+def _with_calls_of_print(code: str) -> str:
+    """Code of Python 2 that prints, with calls for that; other code as it is."""
+    if "print " not in code or _PRINTS.search(code) is None or read_python(code) is not None:
+        return code
+    calling = _PRINTS.sub(r"\g<before>print(\g<printed>)", code)
+    return code if read_python(calling) is None else calling
 
 
 def _indentation(text: str) -> str:

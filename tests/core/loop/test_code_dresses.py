@@ -202,6 +202,22 @@ DRESSES = {
     "an action in brackets": f"Thought: count.\nAction: python[{COUNT}]",
     "an action in quotes": f"Thought: count.\nAction: python\nAction Input: {json.dumps(COUNT)}",
     "a session": "```pycon\n" + "\n".join(f">>> {line}" for line in COUNT.split("\n")) + "\n3\n```\nSo 3.",
+    "a call": f"python(code={COUNT!r})",
+    "a call in a fence": f"```\npython({COUNT!r})\n```",
+    "a call behind words": f"I count.\n\nrun_python(code={COUNT!r}, timeout=30)",
+    "a call in a space of tools": f"default_api.python(code={COUNT!r})",
+    "a call that is printed": f"print(default_api.run(code={COUNT!r}))",
+    "a call in brackets": f"[functions.repl(code={COUNT!r})]",
+    "a call with a long string": f'python("""\n{COUNT}\n""")',
+    "a command in tags": (
+        f"<execute_command>\n<command>{COUNT}</command>\n<requires_approval>false</requires_approval>\n"
+        "</execute_command>"
+    ),
+    "code in tags in tags": f"<run_code>\n<language>python</language>\n<code>\n{COUNT}\n</code>\n</run_code>",
+    "a command line": f'```bash\n$ python3 -c "{COUNT}"\n```',
+    "a document of a command line": f"```sh\npython3 - <<'EOF'\n{COUNT}\nEOF\n```",
+    "Python 2": COUNT.replace("print(n)", "print n"),
+    "Python 2 in a fence": f"```\n{COUNT.replace('print(n)', 'print n')}\n```",
     "an action in lines": f"Thought: count.\nAction: python_repl\nAction Input: {COUNT}\nObservation: 3",
 }
 
@@ -277,6 +293,30 @@ def test_functions_of_the_session_may_be_called_as_tools() -> None:
     assert blocks(json.dumps({"name": "final_answer", "arguments": {"answer": "It's 3."}})) == ('FINAL("It\'s 3.")',)
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("default_api.python(code='x = 1')", "x = 1"),
+        ("print(default_api.run(code='x = 1'))", "x = 1"),
+        ("default_api.python(code='re.findall(\"\\d+\\\\n\", a)')", 're.findall("\\d+\\n", a)'),
+        ("print 'a', n", "print('a', n)"),
+        ("for a in b: print a", "for a in b: print(a)"),
+        ("if a:\n    print '%d' % n\nelse:\n    print n", "if a:\n    print('%d' % n)\nelse:\n    print(n)"),
+        ("print (n), 2", "print (n), 2"),
+        ("python(code='x = 1')", "python(code='x = 1')"),
+        ("run_sql(code='x = 1')", "run_sql(code='x = 1')"),
+        ("print n of (", "print n of ("),
+        ("'''\nprint n\n'''", "'''\nprint n\n'''"),
+    ],
+)
+def test_in_a_marked_fence_runs_what_is_meant(written: str, meant: str) -> None:
+    assert blocks(f"```repl\n{written}\n```") == (meant,)
+
+
+def test_a_function_of_the_session_is_called_and_its_argument_is_not_run() -> None:
+    assert blocks("run_it(code='print(1)')", "run_it") == ("run_it(code='print(1)')",)
+
+
 def test_several_calls_run_in_order() -> None:
     calls = [{"name": "python", "arguments": {"code": f"x{n} = 1"}} for n in range(2)]
     assert blocks("\n".join(f"<tool_call>\n{json.dumps(call)}\n</tool_call>" for call in calls)) == ("x0 = 1", "x1 = 1")
@@ -295,8 +335,9 @@ def test_several_calls_run_in_order() -> None:
         "[TOOL_CALLS]browse{",
         "<|tool_call_begin|>functions.browse:0<|tool_call_argument_begin|>{}<|tool_call_end|>",
         "<tool_call>{'name': python, 'arguments': {'code': 'x'}}</tool_call>",
-        "python(code='print(1)')",
-        "[functions.repl(code='print(1)')]",
+        "python(code='print(1')",
+        "[functions.repl(code='print(1)', x=y(1))]",
+        "python(code='print(1)')\nI wait for the output.",
     ],
 )
 def test_a_call_that_cannot_be_made_out_is_known_as_one(reply: str) -> None:
@@ -374,6 +415,8 @@ def test_code_in_another_dress_runs_and_is_never_the_answer(dress: str) -> None:
         "I run it.\nllm_query('how many?') in the second part",
         "<do>answer['content'] = str(3)",
         "[>>] print(len(context)) [<<]",
+        "I run it:\n\n> ```repl\n> n = search('well').total\n> print(n)\n> ```",
+        ">```\n>print(context)",
         "I will then call FINAL(3) and be done",
         '{"response": "```repl\\nFINAL(context.count("well"))\\n```"}',
     ],
