@@ -26,6 +26,7 @@ from rlm_integrations.core.language_model import Completion, Message, ToolCaller
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.langchain.cache_hits import came_from_cache
+from rlm_integrations.langchain.empty_replies import broke_off, empty_replies_named
 from rlm_integrations.langchain.tool_calling import bind_tools, round_messages, with_calls
 
 NO_STREAM_TAG = "nostream"
@@ -92,10 +93,12 @@ class LangChainModel:
         return said.pop() if len(said) == 1 else None
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        return self.completion(await self.served_by.ainvoke(to_langchain(messages), self.config()))
+        with empty_replies_named():
+            return self.completion(await self.served_by.ainvoke(to_langchain(messages), self.config()))
 
     def complete_sync(self, messages: Sequence[Message]) -> Completion:
-        return self.completion(self.served_by.invoke(to_langchain(messages), self.config()))
+        with empty_replies_named():
+            return self.completion(self.served_by.invoke(to_langchain(messages), self.config()))
 
     def with_tools(self, tools: Sequence[ToolSpec]) -> ToolCaller:
         """The model with the tools. Raises InvalidArgumentError where it cannot call any."""
@@ -103,7 +106,10 @@ class LangChainModel:
 
     def completion(self, reply: object) -> Completion:
         """What the model replied."""
-        return replace(completion_of(reply), cached=came_from_cache(reply, self.served_by))
+        completion = completion_of(reply)
+        if isinstance(reply, AIMessage) and broke_off(reply, token_counter(self.served_by)):
+            completion = replace(completion, finish="error")
+        return replace(completion, cached=came_from_cache(reply, self.served_by))
 
     def config(self) -> RunnableConfig:
         """That of a call which is made now."""
@@ -121,11 +127,13 @@ class LangChainToolCaller:
 
     async def complete(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
         sent = [*to_langchain(messages), *round_messages(rounds)]
-        return self._completion(await self._bound.ainvoke(sent, self._model.config()))
+        with empty_replies_named():
+            return self._completion(await self._bound.ainvoke(sent, self._model.config()))
 
     def complete_sync(self, messages: Sequence[Message], rounds: Sequence[ToolRound]) -> Completion:
         sent = [*to_langchain(messages), *round_messages(rounds)]
-        return self._completion(self._bound.invoke(sent, self._model.config()))
+        with empty_replies_named():
+            return self._completion(self._bound.invoke(sent, self._model.config()))
 
     def _completion(self, reply: object) -> Completion:
         return with_calls(self._model.completion(reply), reply)

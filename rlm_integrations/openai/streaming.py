@@ -10,7 +10,9 @@ from typing import Any, cast
 
 import openai
 
+from rlm_integrations.core.calls.model_calls import MAX_REPLY_CHARS
 from rlm_integrations.core.calls.reply_fields import field_of
+from rlm_integrations.core.errors import RLMError
 
 _READ_CHARS = 4_000
 _OF_STREAMS = re.compile(r"\bstream(?:s|ed|ing)?+\b|\bnon-?+stream", re.IGNORECASE)
@@ -88,40 +90,69 @@ class Folded:
     """The chunks of one reply, put together as they come."""
 
     def __init__(self) -> None:
-        self._pieces: dict[str, list[Any]] = {}
-        self._choice: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {}
         self._told: dict[str, Any] = {}
+        self._chars = 0
 
     def add(self, chunk: object) -> None:
-        """Take a chunk: the text of its first choice's delta goes on, of all else the last that is said holds."""
+        """Take a chunk: the text of a choice's delta goes on, of all else the last that is said holds.
+
+        Raises RLMError when there is more of it than any model writes: a server may stream without an end.
+        """
         for name in ("model", "usage"):
             if (value := getattr(chunk, name, None)) is not None:
                 self._told[name] = value
         for choice in cast("list[object]", getattr(chunk, "choices", None) or []):
             fields = _fields(choice)
-            if fields.get("index"):
-                continue
-            delta, whole = _fields(fields.pop("delta", None)), _fields(fields.pop("message", None))
-            if not self._pieces:
-                delta = whole | delta  # some servers end with all of it once more
-            self._choice |= {name: value for name, value in fields.items() if value is not None}
-            for name, piece in delta.items():
-                if isinstance(piece, (str, list)) and name != "role":
-                    self._pieces.setdefault(name, []).append(piece)
+            index = fields.get("index")
+            self._chars += self._choices.setdefault(index if isinstance(index, int) else 0, _Choice()).add(fields)
+        if self._chars > MAX_REPLY_CHARS:
+            raise RLMError(
+                f"the stream was ended at {self._chars:,} characters, since at most {MAX_REPLY_CHARS:,} are taken of a "
+                "reply; the model repeats itself, or the server streams without an end: set max_tokens"
+            )
 
     def completion(self) -> object:
-        """What the server would have sent at once; without any choice where it streamed none.
+        """What the server would have sent at once, of the first choice, which some servers number 1; without any
+        where it streamed none.
 
         A stream that says nothing of how it ended has broken off.
         """
+        first = self._choices[min(self._choices)] if self._choices else _Choice()
+        folded = first.whole(ended="usage" in self._told)
+        return SimpleNamespace(choices=[] if folded is None else [folded], **self._told)
+
+
+class _Choice:
+    """What has come of one choice."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, list[Any]] = {}
+        self._said: dict[str, Any] = {}
+
+    def add(self, fields: dict[str, Any]) -> int:
+        """Take its part of a chunk. Returns how many characters that has, about."""
+        delta, whole = _fields(fields.pop("delta", None)), _fields(fields.pop("message", None))
+        if not self._pieces:
+            delta = whole | delta  # some servers end with all of it once more
+        self._said |= {name: value for name, value in fields.items() if value is not None}
+        chars = 0
+        for name, piece in delta.items():
+            if isinstance(piece, (str, list)) and name != "role":
+                self._pieces.setdefault(name, []).append(piece)
+                chars += len(piece if isinstance(piece, str) else str(cast("list[object]", piece)))
+        return chars
+
+    def whole(self, *, ended: bool) -> object:
+        """The choice as it would have come at once; None where nothing came. `ended`: whether more says that it did."""
         folded = {name: _joined(pieces) for name, pieces in self._pieces.items()}
         if "tool_calls" in folded:
             folded["tool_calls"] = _calls(folded["tool_calls"])
-        message = SimpleNamespace(**folded)
-        if self._pieces and "finish_reason" not in self._choice and "usage" not in self._told:
-            self._choice["finish_reason"] = "error"  # it broke off: the connection was closed amid the reply
-        choices = [SimpleNamespace(**self._choice, message=message)] if self._choice or self._pieces else []
-        return SimpleNamespace(choices=choices, **self._told)
+        if self._pieces and "finish_reason" not in self._said and not ended:
+            self._said["finish_reason"] = "error"  # it broke off: the connection was closed amid the reply
+        if not self._said and not self._pieces:
+            return None
+        return SimpleNamespace(**self._said, message=SimpleNamespace(**folded))
 
 
 def _fields(holder: object) -> dict[str, Any]:

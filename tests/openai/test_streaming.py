@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -203,3 +204,31 @@ def test_a_stream_that_ends_with_the_whole_message_says_it_once(chat_server: Any
         chat_server.will_answer(lambda handler, said=said: chat_server.send(handler, 200, said, "text/event-stream"))
         reply = ask(OpenAIModel("tiny", chat_server.url, max_retries=0, extra_body={"stream": True}))
         assert (reply.text, reply.finish) == ("Fine.", "stop")
+
+
+def test_a_server_that_counts_its_choices_from_one_is_read(chat_server: Any, ask: Any) -> None:
+    said = events(PIECES, with_usage=True).replace('"index": 1', '"index": 2').replace('"index": 0', '"index": 1')
+    chat_server.will_answer(lambda handler: chat_server.send(handler, 200, said, "text/event-stream"))
+    reply = ask(OpenAIModel("tiny", chat_server.url, max_retries=0, extra_body={"stream": True}))
+    assert (reply.text, reply.finish) == ("Fine.", "stop")
+
+
+def test_a_stream_without_an_end_is_ended(chat_server: Any, ask: Any) -> None:
+    chunk = events([{"content": "again and " * 10_000}], with_usage=False).partition("\n\n")[0]
+    sent = 0
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal sent
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        with contextlib.suppress(OSError):  # the client hangs up
+            while sent < 1_000:
+                sent += 1
+                handler.wfile.write(f"{chunk}\n\n".encode())
+        handler.close_connection = True
+
+    chat_server.will_answer(answer)
+    with pytest.raises(RLMError, match=r"the stream was ended at 10,\d{3},\d{3} characters, .* set max_tokens"):
+        ask(OpenAIModel("tiny", chat_server.url, max_retries=0, extra_body={"stream": True}))
+    assert sent < 1_000

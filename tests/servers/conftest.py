@@ -23,8 +23,8 @@ from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.openai import OpenAIModel
 
 Body = dict[str, Any]
-Respond = Callable[[list[dict[str, Any]], int], "str | Body | Refused"]
-"""(messages of the request, its number from 1) -> a reply's text, a whole body, or a refusal."""
+Respond = Callable[[list[dict[str, Any]], int], "str | Body | Refused | Streamed"]
+"""(messages of the request, its number from 1) -> a reply's text, a whole body, a stream, or a refusal."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,23 @@ class Refused:
 
     words: str
     status: int = 400
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A reply in pieces, as events."""
+
+    pieces: Sequence[str]
+    finish: str | None = "stop"
+    """None for a stream that breaks off, or that never says so."""
+    index: int = 0
+
+    def events(self) -> str:
+        head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "served"}
+        choices: list[Body] = [{"index": self.index, "delta": {"content": piece}} for piece in self.pieces]
+        choices += [{"index": self.index, "delta": {}, "finish_reason": self.finish}] if self.finish else []
+        chunks = [json.dumps({**head, "choices": [choice]}) for choice in choices]
+        return "".join(f"data: {chunk}\n\n" for chunk in [*chunks, "[DONE]"])
 
 
 @dataclass
@@ -59,9 +76,10 @@ class Server:
             status, said = said.status, {"error": {"message": said.words, "type": "invalid_request_error"}}
         elif isinstance(said, str):
             said = completion(said)
-        data = json.dumps(said).encode()
+        streamed = isinstance(said, Streamed)
+        data = (said.events() if isinstance(said, Streamed) else json.dumps(said)).encode()
         handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Type", "text/event-stream" if streamed else "application/json")
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         handler.wfile.write(data)
@@ -168,6 +186,12 @@ def face(request: pytest.FixtureRequest, name: str, open_face: Callable[[str, bo
 def reply() -> Callable[..., Body]:
     """Makes the body of a chat completion."""
     return completion
+
+
+@pytest.fixture
+def streamed() -> type[Streamed]:
+    """A reply that comes in pieces."""
+    return Streamed
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import RunError
+from rlm_integrations.openai import OpenAIModel
 
 DONE = "```repl\nFINAL('settled')\n```"
 SHORT = "branch 3 open, branch 9 open, branch 12 open"
@@ -89,3 +90,62 @@ async def test_a_sub_call_without_a_whole_reply_has_failed(
 async def test_an_empty_reply_of_the_root_lm_is_asked_for_again(server: Any, face: Any) -> None:
     server.respond = lambda messages, number: "" if number == 1 else DONE
     assert (await face.ask()).text == "settled"
+
+
+async def test_a_completion_without_a_choice_fails_the_run_with_a_remedy(server: Any, face: Any, reply: Any) -> None:
+    server.respond = lambda messages, number: {**reply("?"), "choices": []}
+    with pytest.raises(RunError, match=r"(no choices|did not reply with a chat completion).*the base URL|base_url"):
+        await face.ask()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+async def test_whichever_choice_comes_is_the_reply(server: Any, face: Any, reply: Any, index: int) -> None:
+    body = reply(DONE)
+    body["choices"][0]["index"] = index
+    server.respond = lambda messages, number: body
+    assert (await face.ask()).text == "settled"
+
+
+@pytest.fixture(params=[True, False], ids=["sync", "async"])
+def sync(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.fixture(params=["openai", "langchain"])  # LlamaIndex's own `chat` never asks for a stream
+def streaming_face(request: pytest.FixtureRequest, sync: bool, open_face: Any) -> Any:
+    """A face that asks its server for streams."""
+    face = open_face(request.param, sync)
+    if request.param == "openai":
+        face.model = OpenAIModel("m", face.model.base_url, max_retries=0, extra_body={"stream": True})
+    else:
+        face.model.streaming = True
+    return face
+
+
+@pytest.mark.parametrize("index", [0, 1])
+async def test_a_streamed_reply_is_read(server: Any, streaming_face: Any, streamed: Any, index: int) -> None:
+    server.respond = lambda messages, number: streamed((DONE[:20], DONE[20:]), index=index)
+    assert (await streaming_face.ask()).text == "settled"
+
+
+async def test_a_stream_that_breaks_off_is_no_whole_reply(server: Any, streaming_face: Any, streamed: Any) -> None:
+    half = streamed(("The open entries are those of branch 3", " and"), finish=None)
+    server.respond = lambda messages, number: half if number == 1 else streamed((DONE,))
+    answered = await streaming_face.ask(context=SHORT)
+    assert answered.text == "settled"
+    assert [iteration.call.finish for iteration in answered.trace.iterations] == ["error", "stop"]
+    assert "broke off" in server.requests[1][-1]["content"]
+
+
+async def test_a_server_whose_streams_never_say_how_they_end_fails_the_run_with_the_remedy(
+    server: Any, streaming_face: Any, streamed: Any
+) -> None:
+    server.respond = lambda messages, number: streamed(("Branch 3.",), finish=None)
+    with pytest.raises(RunError, match=r"ended its stream with no finish_reason and no usage .*without streaming"):
+        await streaming_face.ask(context=SHORT)
+
+
+async def test_a_stream_of_nothing_fails_the_run_with_a_remedy(server: Any, streaming_face: Any, streamed: Any) -> None:
+    server.respond = lambda messages, number: streamed((), finish=None)
+    with pytest.raises(RunError, match=r"the base URL, which|check base_url"):
+        await streaming_face.ask()

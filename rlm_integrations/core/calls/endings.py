@@ -33,7 +33,10 @@ def unfinished(completion: Completion, *, called: bool = False) -> str | None:
         case "refusal":
             return f"the model refused: {shown(completion.text)}" if said else "the model refused, and did not say why"
         case "error":
-            return "the server failed amid the reply"
+            return (
+                "the reply broke off: the server failed amid it, or ended its stream with no finish_reason and no "
+                "usage (where it never sends one: ask for whole replies, without streaming)"
+            )
         case _ if said:
             return None
         case _ if completion.tool_calls:

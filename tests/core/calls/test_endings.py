@@ -28,7 +28,7 @@ REASONED = Usage(output_tokens=900, reasoning_tokens=900)
         (Completion("", finish="content_filter"), "a content filter withheld the reply", False),
         (Completion("I\nwon't.", finish="refusal"), 'the model refused: "I won\'t."', False),
         (Completion("", finish="refusal"), "the model refused, and did not say why", False),
-        (Completion("It is", finish="error"), "the server failed amid the reply", True),
+        (Completion("It is", finish="error"), "the reply broke off: the server failed amid it, or", True),
         (Completion("", finish="stop"), "the reply is empty", True),
         (Completion(" \n"), "the reply is empty", True),
         (Completion("", thoughts="hm"), "the model ended with its reasoning", True),
