@@ -10,6 +10,7 @@ from typing import Any
 from rlm_integrations.frozen import frozen
 
 TEXT_COLUMNS = ("text", "page_content", "content")
+_MOST_DIGITS = 4_000  # Python writes integers of up to 4,300
 _MIDNIGHT = " 00:00:00"
 _ARROW_NUMBERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 _ARROW_TYPES = {
@@ -106,9 +107,12 @@ def cells_of(values: Iterable[Any]) -> list[Any]:
 def _cell(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return f"<{len(value):,} bytes>"
-    if not isinstance(value, Decimal):
-        return value
-    if not value.is_finite():
+    return decimal_number(value) if isinstance(value, Decimal) else value
+
+
+def decimal_number(value: Decimal) -> int | float | str:
+    """The same number, without a digit more or less; its str where there is none."""
+    if not value.is_finite() or value.adjusted() > _MOST_DIGITS:
         return str(value)
     if value == value.to_integral_value():
         return int(value)

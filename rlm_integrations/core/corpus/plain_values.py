@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from enum import Enum
 from typing import Any, cast
+
+from rlm_integrations.files.rows import decimal_number
 
 _NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
 _DEEPEST = 100
@@ -17,7 +21,8 @@ class NotPlainError(ValueError):
 
 
 def plain(value: object, _depth: int = 0) -> Any:
-    """The value with everything that is not JSON as its str. Numbers of other libraries become Python's own.
+    """The value with everything that is not JSON as its str. Numbers, booleans and arrays of other libraries become
+    Python's own, and an enum's member its value; a Decimal is a number where a float holds all its digits.
 
     Raises NotPlainError for numbers too long to be written, and for what is nested too deeply to be read.
     """
@@ -36,7 +41,29 @@ def plain(value: object, _depth: int = 0) -> Any:
         raise NotPlainError(f"values nested more than {_DEEPEST} deep")
     if isinstance(value, Mapping):
         mapping = cast("Mapping[Any, Any]", value)
-        return {str(key): plain(inner, _depth + 1) for key, inner in mapping.items()}
+        return {_key(key): plain(inner, _depth + 1) for key, inner in mapping.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(inner, _depth + 1) for inner in cast("Iterable[object]", value)]
-    return str(value)
+    if isinstance(value, Enum):
+        return plain(value.value, _depth + 1)
+    if isinstance(value, Decimal):
+        return decimal_number(value)
+    native = _native(value)
+    return str(value) if native is value else plain(native, _depth + 1)
+
+
+def _key(key: object) -> str:
+    return str(key.value if isinstance(key, Enum) and not isinstance(key, str) else key)
+
+
+def _native(value: object) -> object:
+    """What a scalar or an array of numpy, or of a library that is like it, holds; any other value as it is.
+
+    Not of its dates, which that would make numbers of an unknown unit.
+    """
+    dtype, to_list = getattr(value, "dtype", None), getattr(value, "tolist", None)
+    if dtype is None or not callable(to_list):
+        return value
+    if getattr(dtype, "kind", "") not in ("M", "m"):
+        return to_list()
+    return [str(each) for each in cast("Iterable[object]", value)] if getattr(value, "ndim", 0) else value

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -18,11 +19,13 @@ from langchain_core.documents import Document as LangChainDocument
 from llama_index.core.schema import Document as LlamaDocument
 from llama_index.core.schema import NodeWithScore, TextNode
 
+from rlm_integrations import RLMEngine
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.testing import ScriptedModel
 
 ODD = "CR\r\nLF\n, NUL \0, a lone surrogate \ud800, \u2028, \ufeff and \U0001f600"
 
@@ -316,6 +319,10 @@ class Colour(str, Enum):  # noqa: UP042 - unlike a StrEnum, its str() is its nam
     RED = "red"
 
 
+class Kind(Enum):
+    OF = False
+
+
 class Level(IntEnum):
     HIGH = 3
 
@@ -351,25 +358,41 @@ def test_metadata_becomes_plain_json() -> None:
         1: [None, True, 2, 2.5, "s"],
         "date": datetime.datetime(2020, 5, 1, 12, 30),
         "nested": {"tuple": (1, {2}), "path": Path("a/b")},
-        "enums": [Colour.RED, Level.HIGH],
-        "numbers": [OtherNumber(1, 4), Decimal("1.10")],
+        "enums": [Colour.RED, Level.HIGH, Kind.OF, {Kind.OF: 1}],
+        "uuid": UUID(int=7),
+        "numbers": [OtherNumber(1, 4), *map(Decimal, ("1.10", "7", "1.0000000000000000001", "NaN", "1E+99999"))],
     }
     made = plain(value)
     assert made == {
         "1": [None, True, 2, 2.5, "s"],
         "date": "2020-05-01 12:30:00",
         "nested": {"tuple": [1, [2]], "path": "a/b"},
-        "enums": ["red", 3],
-        "numbers": [0.25, "1.10"],
+        "enums": ["red", 3, False, {"False": 1}],
+        "uuid": "00000000-0000-0000-0000-000000000007",
+        "numbers": [0.25, 1.1, 7, "1.0000000000000000001", "NaN", "1E+99999"],
     }
-    assert [type(item) for item in made["enums"]] == [str, int]
+    assert [type(item) for item in made["enums"]] == [str, int, bool, dict]
 
 
 def test_numbers_of_numpy_stay_numbers() -> None:
     numpy = pytest.importorskip("numpy")
-    made = [plain(numpy.int64(2021)), plain(numpy.float64(0.5)), plain(numpy.float32(0.5))]
-    assert made == [2021, 0.5, 0.5]
-    assert [type(item) for item in made] == [int, float, float]
+    made = [plain(numpy.int64(2021)), plain(numpy.float64(0.5)), plain(numpy.float32(0.5)), plain(numpy.bool_(False))]
+    assert made == [2021, 0.5, 0.5, False]
+    assert [type(item) for item in made] == [int, float, float, bool]
+    assert plain({"a": numpy.array([[1, 2], [3, 4]]), "b": numpy.array(True), "c": numpy.array(["x"])}) == {
+        "a": [[1, 2], [3, 4]],
+        "b": True,
+        "c": ["x"],
+    }
+    day = numpy.datetime64("2020-05-01", "ns")  # as a number it would count nanoseconds
+    assert plain([day, numpy.array([day])]) == [str(day), [str(day)]]
+
+
+def test_a_boolean_of_numpy_is_one_in_the_repl() -> None:
+    numpy = pytest.importorskip("numpy")
+    documents = [LangChainDocument(f"letter {n}", metadata={"open": numpy.bool_(n == 2)}) for n in range(5)]
+    with ScriptedModel(["```repl\nFINAL(str(sum(1 for d in context if d['metadata']['open'])))\n```"]) as llm:
+        assert RLMEngine(llm).run("How many are open?", context=documents).answer == "1"
 
 
 def test_a_document_without_an_id_is_named_by_its_place() -> None:
