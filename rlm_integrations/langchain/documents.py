@@ -150,6 +150,7 @@ def prepare_context(context: object) -> PreparedContext:
     items = _each_once(cast(Iterable[object], context))
     if (joined := join_splits(items)) is not None:
         documents, made_of = joined
+        warn_of_overlaps(made_of)
         return PreparedContext(Corpus(unique_ids(documents)), tuple(made_of))
     warn_of_overlaps(items)
     corpus = Corpus.of(items)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 from langchain_core.documents import Document as LangChainDocument
 
@@ -20,6 +20,8 @@ from rlm_integrations.langchain.caller_warning import warn_caller
 
 START = "start_index"
 SOURCE = "source"
+_LEAST_WORDS = 12
+"""Letters and digits. Fewer are no overlap of words."""
 
 
 def join_splits(items: Sequence[object]) -> tuple[list[Document], list[object]] | None:
@@ -63,19 +65,33 @@ def join_splits(items: Sequence[object]) -> tuple[list[Document], list[object]] 
 
 
 def warn_of_overlaps(items: Sequence[object]) -> None:
-    """Warn where neighbours of one source overlap, and their positions are not known."""
-    overlaps = [
-        shared
-        for before, after in pairwise(items)
-        if _may_be_splits(before, after)
-        and (shared := shared_ends(cast(Any, before).page_content, cast(Any, after).page_content))
-    ]
+    """Warn where neighbours that may be of one source overlap, and are not put together."""
+    overlaps = [shared for before, after in pairwise(items) if (shared := _overlap(before, after))]
     if overlaps:
         warn_caller(
             f"context: {len(overlaps):,} of {len(items):,} documents begin with the end of the one before them, "
             f"{sum(overlaps):,} characters in all, so what is counted there counts twice; pass documents rather than "
-            f"splits, or split with add_start_index=True, by which overlap is taken out"
+            f"splits, or split with add_start_index=True and number no splits in their metadata, by which overlap is "
+            "taken out"
         )
+
+
+def _overlap(before: object, after: object) -> int:
+    """Characters that two splits of one source have in common; 0 where they are none, as far as one can tell.
+
+    Where nothing says that they are of one source, documents that are alike as a whole are no splits, and so are those
+    that share a line of signs.
+    """
+    if not isinstance(before, LangChainDocument) or not isinstance(after, LangChainDocument):
+        return 0
+    sources = before.metadata.get(SOURCE), after.metadata.get(SOURCE)
+    if sources[0] != sources[1]:
+        return 0
+    shared = shared_ends(before.page_content, after.page_content)
+    if sources[0] is not None and before.metadata == after.metadata:
+        return shared
+    words = sum(map(str.isalnum, after.page_content[:shared]))
+    return shared if words >= _LEAST_WORDS and shared < min(len(before.page_content), len(after.page_content)) else 0
 
 
 def _unjoined(joined: Joined[object], places: dict[int, int]) -> tuple[Document, object]:
@@ -90,12 +106,3 @@ def _unjoined(joined: Joined[object], places: dict[int, int]) -> tuple[Document,
 def _start(item: object) -> int | None:
     start = item.metadata.get(START) if isinstance(item, LangChainDocument) else None
     return start if isinstance(start, int) and start >= 0 else None
-
-
-def _may_be_splits(before: object, after: object) -> bool:
-    return (
-        isinstance(before, LangChainDocument)
-        and isinstance(after, LangChainDocument)
-        and after.metadata.get(SOURCE) is not None
-        and before.metadata == after.metadata
-    )

@@ -117,10 +117,34 @@ def test_overlap_that_cannot_be_taken_out_is_said_with_the_count():
         prepare_brought(splits)
 
 
+def numbered(splits: list[Document]) -> list[Document]:
+    """The splits, each with its number, as some splitters and many programs add it."""
+    return [Document(each.page_content, metadata={**each.metadata, "chunk": n}) for n, each in enumerate(splits)]
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        split([Document(prose(300, 1))], starts=False),
+        split([Document(prose(300, 1), metadata={"title": "A"})], starts=False),
+        numbered(split(SOURCES, starts=False)),
+        numbered(split(SOURCES)),
+        numbered(split([Document(prose(300, 1))])),
+    ],
+    ids=["no source", "a title", "numbers", "numbers and positions", "numbers and positions, no source"],
+)
+def test_overlap_of_splits_of_which_nothing_says_whence_they_are_is_said_too(splits):
+    with pytest.warns(UserWarning, match=r"context: \d+ of \d+ documents begin with the end .* number no splits"):
+        assert len(prepare_context(splits).corpus.documents) == len(splits)
+
+
 @pytest.mark.parametrize(
     "documents",
     [
         split(SOURCES, overlap=0, starts=False),
+        [Document("kind: letter, hand: of a clerk", metadata={"source": "a.csv", "row": n}) for n in range(5)],
+        [Document(f"{'-' * 40}\nLetter {n}.\n{'-' * 40}") for n in range(5)],
+        [Document("Kind regards to all\nof you", metadata={"source": f"{n}"}) for n in range(5)],
         [Document("The same head for all. " * 3, metadata={"source": f"{n}.txt"}) for n in range(5)],
         [Document(f"row: {n}\nname: {n}", metadata={"source": "a.csv", "row": n}) for n in range(5)],
         [Document("no source " * 9), Document("no source " * 9)],
