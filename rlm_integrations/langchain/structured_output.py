@@ -17,6 +17,7 @@ from typing_extensions import is_typeddict
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.outputs import RawTypedOutput, TypedOutput
+from rlm_integrations.langchain.typed_dicts import rebuilt
 
 _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
 _KEYWORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties"})
@@ -46,7 +47,10 @@ class StructuredOutput:
             model = cast(Any, schema)
             return cls(_checked_by(model.schema()), model.parse_obj, True)
         if _is_plain_typeddict(schema):
-            return cls(_checked_by(_as_json_schema(convert_to_json_schema(schema))), _same, True)
+            converted = _converted(schema)
+            if converted is None:
+                return cls(rebuilt(schema), _same, False)
+            return cls(_checked_by(converted), _same, True)
         return cls(schema, _same, is_typeddict(schema) or (isinstance(schema, type) and is_basemodel_subclass(schema)))
 
     def output(self, *, include_raw: bool) -> TypedOutput | RawTypedOutput:
@@ -98,6 +102,14 @@ def _as_json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
             f"schema: a dict with the keys {list(schema)[:10]} is no JSON schema of an object; pass "
             '{"title": ..., "type": "object", "properties": {...}}, a pydantic model or a type'
         ) from error
+
+
+def _converted(schema: Any) -> dict[str, Any] | None:
+    """A TypedDict's schema as LangChain makes it; None where keys may be missing, of which that knows nothing."""
+    try:
+        return None if schema.__optional_keys__ else convert_to_json_schema(schema)
+    except TypeError:
+        return None
 
 
 def _checked_by(schema: Mapping[str, Any]) -> Any:

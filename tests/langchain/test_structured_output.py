@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import typing
 from typing import Annotated, Any, Literal
 
@@ -127,6 +128,47 @@ def test_a_typed_dict_of_typing_is_a_schema_under_every_python(face, root_model)
     llm = root_model(*(f"answer['content'] = {each}\nanswer['ready'] = True" for each in (wrong, place)))
     assert face(llm=llm, context="c").with_structured_output(Place).invoke("q") == place
     assert "streets" in llm.requests[1][-1].content
+
+
+class Letter(typing.TypedDict):
+    sender: Annotated[str, ..., "as signed"]
+    places: typing.NotRequired[list[Place] | None]
+    seals: typing.NotRequired[dict[str, typing.Optional[Street]]]  # noqa: UP045 - as users write it
+
+
+class Tree(typing.TypedDict):
+    name: typing.NotRequired[str]
+    below: list[Tree]
+
+
+class Partial(typing.TypedDict, total=False):
+    sender: typing.Required[str]
+
+
+@pytest.mark.parametrize("face", [RLMRunnable, ChatRLM])
+@pytest.mark.parametrize(
+    ("schema", "value", "wrong"),
+    [
+        (Letter, {"sender": "Ann"}, {"places": []}),
+        (Letter, {"sender": "Ann", "places": [{}], "seals": {"a": None}}, {"sender": "Ann", "places": [{"city": 7}]}),
+        (Partial, {"sender": "Ann"}, {}),
+    ],
+)
+def test_keys_that_may_be_missing_may_be_missing(face, root_model, schema, value, wrong):
+    llm = root_model(*(f"answer['content'] = {each}\nanswer['ready'] = True" for each in (wrong, value)))
+    assert face(llm=llm, context="c").with_structured_output(schema).invoke("q") == value
+    assert "does not fit the schema" in llm.requests[1][-1].content
+    if schema is Letter:
+        assert "as signed" in llm.requests[0][-1].content
+
+
+def test_a_typed_dict_that_holds_itself_is_read_or_refused_with_the_remedy(root_model):
+    rlm = RLMRunnable(llm=root_model("answer.update(content={'below': []}, ready=True)"), context="c")
+    if sys.version_info >= (3, 12):
+        assert rlm.with_structured_output(Tree).invoke("q") == {"below": []}
+        return
+    with pytest.raises(InvalidArgumentError, match=r"schema: the TypedDict Tree .*holds itself.* typing_extensions"):
+        rlm.with_structured_output(Tree)
 
 
 @pytest.mark.parametrize(("schema", "named"), [(None, "None"), (len, "a function"), (lambda city: city, "a function")])
