@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.prompts.texts import fill
 from rlm_integrations.langchain.arguments import EngineOptions
-from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, QuestionTool
+from rlm_integrations.langchain.question_tool import QuestionTool, tool_name_of
 from rlm_integrations.langchain.question_tool import tool_description as describe_tool
 from rlm_integrations.langchain.runnable import RLMRunnable
 
@@ -59,7 +59,8 @@ class RLMMiddleware(_Middleware):
     Args:
         context: What RLMRunnable takes as context: documents, texts, paths, a loader or a retriever. Read once, here.
         llm: The root LM. None: the agent's own model, as it was when it called the tool.
-        tool_name: What the agent calls the tool. Several corpora of one agent need several names.
+        tool_name: What the agent calls the tool; without one, it is made of the option `name`: "ask_letters" of
+            "letters", "ask_corpus" without that. Several corpora of one agent need several names.
         tool_description: What the agent is told of the tool; without one, it tells of the context.
         agent_prompt: Added to the agent's system prompt; without one, a few lines on when to call the tool. "": none.
         **options: The other arguments of RLMRunnable: `sub_llm`, `limits`, `tools` and so on. Its `system_prompt` and
@@ -75,12 +76,13 @@ class RLMMiddleware(_Middleware):
         context: object = None,
         *,
         llm: LanguageModelLike | str | None = None,
-        tool_name: str = CORPUS_TOOL_NAME,
+        tool_name: str | None = None,
         tool_description: str | None = None,
         agent_prompt: str | None = None,
         **options: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
+        tool_name = tool_name or tool_name_of(options.get("name"))
         self._own_model = llm is None
         self._rlm = RLMRunnable(llm=RunnableLambda(_unknown_model) if llm is None else llm, context=context, **options)
         self._of_state = context is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, ToolMessage
@@ -13,7 +14,18 @@ from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.langchain.response import bounded_message
 
 CORPUS_TOOL_NAME = "ask_corpus"
+_NAME_CHARS = 60
+"""Providers take 64."""
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]++")
 _EMPTY_QUESTION = "question: is empty; ask one whole question in plain words"
+
+
+def tool_name_of(runnable_name: str | None) -> str:
+    """What agents call the tool of a runnable of that name: several corpora of one agent are several tools."""
+    name = _NO_NAME.sub("_", runnable_name or "").strip("_-")[:_NAME_CHARS]
+    if not name:
+        return CORPUS_TOOL_NAME
+    return name if name.lower().startswith("ask") else f"ask_{name}"
 
 
 class ToolArguments(BaseModel):

@@ -41,7 +41,7 @@ from rlm_integrations.langchain.sessions import Session, session_id
 from rlm_integrations.langchain.structured_output import StructuredOutput, refuse_unknown
 from rlm_integrations.langchain.sub_tools import as_sub_tools
 from rlm_integrations.langchain.tools import as_functions
-from rlm_integrations.langchain.wrapped import KeepsMethods
+from rlm_integrations.langchain.wrapped import KeepsMethods, gives_runnable
 
 if TYPE_CHECKING:
     from rlm_integrations.langchain.chained_outputs import RLMWithSources, TypedRLM
@@ -192,6 +192,7 @@ class RLMRunnable(
     @overload
     def with_structured_output(self, schema: object, *, include_raw: bool = False, **kwargs: Any) -> TypedRLM[Any]: ...
 
+    @gives_runnable
     def with_structured_output(self, schema: Any, *, include_raw: bool = False, **kwargs: Any) -> TypedRLM[Any]:
         """A runnable whose output is a validated value; its own `with_sources` gives documents beside it.
 
@@ -214,6 +215,7 @@ class RLMRunnable(
 
         return TypedRLM(self, structured, include_raw)
 
+    @gives_runnable
     def with_sources(self) -> RLMWithSources:
         """A runnable that gives the user's own documents beside the answer.
 

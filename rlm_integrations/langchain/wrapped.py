@@ -32,12 +32,25 @@ class _AnsweringRunnable(Protocol):
 
     context: PreparedContext | UnreadContext
     trace: TraceDetail
+    name: str | None
 
 
 Make = Callable[[Any], Any]
 
 _HOLD_RUNNABLES = ("bound", "runnable", "fallbacks", "default", "alternatives")
 """The fields of LangChain's wrappers in which there are runnables."""
+
+
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
+
+
+def gives_runnable(method: MethodT) -> MethodT:
+    """Says so in the method's annotations: LangChain looks there when a RunnableWithFallbacks has no such method.
+
+    It would stumble over the name of a class that is not loaded until the method is called.
+    """
+    method.__annotations__["return"] = Runnable
+    return method
 
 
 class KeepsMethods(Runnable[InputT, OutputT]):
@@ -107,7 +120,8 @@ class KeepsMethods(Runnable[InputT, OutputT]):
 
         Args:
             args_schema: Must be None, as `arg_types`: the arguments' schema is fixed.
-            name: What agents call it; "ask_corpus" without one.
+            name: What agents call it; without one, it is made of the runnable's own `name`: "ask_letters" of "letters",
+                "ask_corpus" without that.
             description: What agents are told of it; without one, it tells of the context.
             arg_types: Must be None.
 
@@ -117,11 +131,11 @@ class KeepsMethods(Runnable[InputT, OutputT]):
         if args_schema is not None or arg_types is not None:
             given = "arg_types" if args_schema is None else "args_schema"
             raise InvalidArgumentError(f"{given}: the tool takes one argument, question: str; leave it out")
-        from rlm_integrations.langchain.question_tool import CORPUS_TOOL_NAME, QuestionTool, tool_description
+        from rlm_integrations.langchain.question_tool import QuestionTool, tool_description, tool_name_of
 
         answering = _inside(self)
         return QuestionTool(
-            name=name or CORPUS_TOOL_NAME,
+            name=name or tool_name_of(answering.name),
             description=description or tool_description(answering.context.describe()),
             runnable=self.around(_told_to_a_tool),
             trace="none" if answering.trace == "none" else "summary",

@@ -115,6 +115,17 @@ def test_a_retriever_is_a_corpus_and_several_corpora_are_several_tools():
     assert [message.text for message in state["messages"][2:4]] == ["f=found", "a=A, b=B"]
 
 
+def test_middleware_with_a_name_has_a_tool_with_that_name():
+    model = own_model(NAMES)
+    middleware = [RLMMiddleware({"a": "A"}, name="letters"), RLMMiddleware({"b": "B"}, name="Notes of the clerk!")]
+    state = create_agent(model, middleware=middleware).invoke(ASKED)
+    assert model.offered == [["ask_letters", "ask_Notes_of_the_clerk"]]
+    assert [message.text for message in state["messages"][2:4]] == ["a=A", "b=B"]
+    assert RLMMiddleware({"a": "A"}, name="letters", tool_name="find").tools[0].name == "find"
+    for name in (None, "", "手紙"):
+        assert RLMMiddleware({"a": "A"}, name=name).tools[0].name == "ask_corpus"
+
+
 class Files(AgentMiddleware):
     """Keeps files in the state, as other middleware does."""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import openai
 import pytest
+from langchain_core.documents import Document
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import ConfigurableField, RunnablePassthrough
+from langchain_core.runnables import ConfigurableField, RunnablePassthrough, RunnableWithFallbacks
 from langchain_openai import ChatOpenAI
+from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import RootModelError
@@ -176,3 +179,43 @@ def test_the_input_schema_has_the_forms_of_a_chat_model_and_a_dict(root_model):
     schema = RLMRunnable(llm=root_model("say:x")).get_input_schema().model_json_schema()
     kinds = {form.get("type", "a message") for form in schema["anyOf"]}
     assert {"string", "array", "object"} <= kinds
+
+
+class Count(BaseModel):
+    n: int
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_fallbacks_that_were_put_together_by_hand_have_the_methods_too(root_model: Any, broken: bool) -> None:
+    code = "cite('a line')\nanswer['content'], answer['ready'] = {'n': 3}, True"
+
+    def by_hand() -> Any:
+        first = ScriptedChatModel([RuntimeError("down")]) if broken else root_model(code)
+        made = [RLMRunnable(llm=llm, context=[Document("a line", id="a")]) for llm in (first, root_model(code))]
+        return RunnableWithFallbacks(runnable=made[0], fallbacks=[made[1]])
+
+    given = by_hand().with_sources().invoke("q")
+    assert (json.loads(given["answer"]), [document.id for document in given["context"]]) == ({"n": 3}, ["a"])
+    assert by_hand().with_structured_output(Count).invoke("q") == Count(n=3)
+    [message] = by_hand().as_node().invoke({"messages": [("user", "q")]})["messages"]
+    assert json.loads(message.text) == {"n": 3}
+
+
+def test_every_method_of_a_runnable_may_be_asked_what_it_gives(root_model: Any) -> None:
+    rlm = RLMRunnable(llm=root_model("say:x"))
+    for runnable in (rlm, rlm.with_sources(), rlm.with_structured_output(Count), rlm.bind()):
+        own = [name for kind in type(runnable).__mro__ if kind.__module__.startswith("rlm_") for name in vars(kind)]
+        asked_for = [name for name in own if name[0] != "_" and not hasattr(RunnableWithFallbacks, name)]
+        methods = [getattr(runnable, name) for name in asked_for]
+        for method in filter(inspect.ismethod, methods):
+            assert "return" in get_type_hints(method) or not method.__annotations__
+
+
+def test_a_tool_is_called_by_the_name_of_its_runnable(root_model: Any) -> None:
+    rlm = RLMRunnable(llm=root_model("say:x"), name="letters")
+    assert [rlm.as_tool().name, rlm.bind().as_tool().name, rlm.as_tool(name="find").name] == [
+        "ask_letters",
+        "ask_letters",
+        "find",
+    ]
+    assert RLMRunnable(llm=root_model("say:x")).as_tool().name == "ask_corpus"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from inspect import isroutine
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.frames import Rows, read_rows, rows_of_dicts
 from rlm_integrations.core.corpus.image_blocks import images_in, images_of, images_of_node, named
 from rlm_integrations.core.corpus.names import check_is_text
+from rlm_integrations.core.corpus.nearly_a_corpus import has_fields_alone, named_kind, remedy_for
 from rlm_integrations.core.corpus.plain_values import NotPlainError, plain
 from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -58,8 +58,9 @@ def _documents(context: object, files: PathReader) -> list[Document] | Rows:
         return [_named(str(name), text) for name, text in mapping.items()]
     if (alone := _known_document(context, 1)) is not None:
         return [alone]
-    if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable):
-        raise InvalidArgumentError(f"context: {type(context).__name__} is not a corpus; {_remedy(cast(Any, context))}")
+    given = cast(Any, context)  # its type is known in part where it is an Iterable
+    if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable) or has_fields_alone(given):
+        raise InvalidArgumentError(f"context: {named_kind(given)} is not a corpus; {_remedy(given)}")
     documents: list[Document] = []
     rows: list[Mapping[Any, Any]] = []
     for number, item in enumerate(cast("Iterable[object]", context), 1):
@@ -84,21 +85,15 @@ def document_of(item: object, number: int) -> Document:
     if (document := _known_document(item, number)) is not None:
         return document
     raise InvalidArgumentError(
-        f"context: item {number} is {type(item).__name__}, which is not a document; {_remedy(item)}"
+        f"context: item {number} is {named_kind(item)}, which is not a document; {_remedy(item)}"
     )
 
 
 def _remedy(given: object) -> str:
     """What to pass in place of what is nearly a corpus, or a document of one."""
-    if isinstance(given, (bytes, bytearray)):
-        return "decode it: data.decode()"
-    if isroutine(given):
-        return "call the function, and pass what it returns"
     if isinstance(given, tuple) and any(_known_document(part, 1) for part in cast("tuple[object, ...]", given)):
         return "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
-    if isinstance(given, list):
-        return "pass one flat list of documents, not a list of lists"
-    return f"pass {_FORMS}"
+    return remedy_for(cast(Any, given)) or f"pass {_FORMS}"
 
 
 def _known_document(item: object, number: int) -> Document | None:

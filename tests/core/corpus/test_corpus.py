@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import datetime
 import gc
+import re
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
 from enum import Enum, IntEnum
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +17,9 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.document_loaders import BaseLoader, Blob
 from langchain_core.documents import Document as LangChainDocument
+from llama_index.core.readers.base import BaseReader
 from llama_index.core.schema import Document as LlamaDocument
 from llama_index.core.schema import NodeWithScore, TextNode
 
@@ -397,3 +401,49 @@ def test_a_boolean_of_numpy_is_one_in_the_repl() -> None:
 
 def test_a_document_without_an_id_is_named_by_its_place() -> None:
     assert document_of("text", 7) == Document("doc-7", "text")
+
+
+class Letters(BaseLoader):
+    def lazy_load(self) -> Iterator[LangChainDocument]:
+        yield LangChainDocument("a letter")
+
+
+class Pages(BaseReader):
+    def lazy_load_data(self, *args: Any, **kwargs: Any) -> Iterator[LlamaDocument]:
+        yield LlamaDocument(text="a page")
+
+
+async def streamed() -> AsyncIterator[str]:
+    yield "a"
+
+
+async def fetched() -> list[str]:
+    return ["a"]
+
+
+BLOB = Blob.from_data("abc")
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "remedy"),
+    [
+        (streamed(), "async_generator", "collect it, and pass the list: .document async for"),
+        (BLOB, "Blob", r"pass its text, blob\.as_string\(\)"),
+        (Letters, "the class Letters", r"make an instance, Letters\(\.\.\.\)"),
+        (LangChainDocument, "the class Document", r"make an instance, Document\(\.\.\.\)"),
+        (Pages, "the class Pages", r"make an instance, Pages\(\.\.\.\)"),
+        (Letters(), "Letters", r"pass what it loads: Letters\(\.\.\.\)\.load\(\)"),
+        (Pages(), "Pages", r"pass what it loads: Pages\(\.\.\.\)\.load_data\(\)"),
+        (partial(str, 1), "partial", "call the function, and pass what it returns"),
+    ],
+)
+def test_what_is_nearly_a_corpus_is_refused_with_what_to_pass(given: object, named: str, remedy: str) -> None:
+    assert re.fullmatch(f"context: {named} is not a corpus; .*{remedy}.*", refused(given))
+    assert re.fullmatch(f"context: item 2 is {named}, which is not a document; .*{remedy}.*", refused(["a", given]))
+
+
+async def test_what_was_not_awaited_is_refused_with_the_remedy() -> None:
+    one, other = fetched(), fetched()
+    assert refused(one) == "context: coroutine is not a corpus; await it, and pass what it gives"
+    assert "item 1 is coroutine, which is not a document; await it" in refused([other])
+    assert await one == await other == ["a"]
