@@ -58,7 +58,7 @@ def continued(form: tuple[Message, ...], new: Sequence[Message]) -> tuple[Messag
         if message.role == "system" or message.role == last or _empty(message):
             return None
         last = message.role
-    return (*form, *new) if last == "user" else None
+    return form + tuple(new) if last == "user" else None
 
 
 def _has_form(messages: Sequence[Message]) -> bool:

@@ -47,7 +47,7 @@ def with_shown(state: State, said: Sequence[Message], **changes: Any) -> State:
     """The state with these changes, and with what code may be quoted from in further messages to the root LM."""
     shown = quotable(said)
     if shown:
-        changes |= {"quotable": (*state.quotable, *shown), "fenced": (*state.fenced, *fenced(shown))}
+        changes |= {"quotable": state.quotable + shown, "fenced": state.fenced + fenced(shown)}
     return state._replace(**changes)
 
 
