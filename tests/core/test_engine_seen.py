@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
@@ -12,6 +13,7 @@ from rlm_integrations import RLMEngine, RLMTrace, Usage
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.trace.events import (
     CodeEnded,
+    Event,
     IterationStarted,
     RunEnded,
     RunStarted,
@@ -19,6 +21,7 @@ from rlm_integrations.core.trace.events import (
     SubCallsReserved,
 )
 from rlm_integrations.core.trace.run_errors import RootModelError, RunError
+from rlm_integrations.core.trace.watching import watch_runs
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.testing import ScriptedModel
 
@@ -43,6 +46,24 @@ def test_events_tell_the_run_in_order() -> None:
     assert kinds.count(IterationStarted) == 2
     assert kinds.count(SubCallEnded) == 2
     assert kinds.index(SubCallsReserved) < kinds.index(SubCallEnded) < kinds.index(CodeEnded)
+
+
+def test_who_watches_all_runs_sees_what_a_handler_is_told() -> None:
+    def run(on_event: Callable[[Event], None] | None = None) -> None:
+        root = ScriptedModel([repl("r = llm_query('a')\nr = llm_query_batched(['b', 'c'])"), finish("'x'")])
+        RLMEngine(root, sub_llm=ScriptedModel(always=lambda messages: "y"), on_event=on_event).run("?", LONG)
+
+    told: list[Event] = []
+    watched: list[Event] = []
+    run(told.append)
+    stop = watch_runs(lambda question: watched.append)
+    try:
+        run()
+    finally:
+        stop()
+    reserved = [event.count for event in watched if isinstance(event, SubCallsReserved)]
+    assert reserved == [1, 2]
+    assert Counter(map(type, watched)) == Counter(map(type, told))
 
 
 async def test_astream_gives_events_and_last_the_result() -> None:

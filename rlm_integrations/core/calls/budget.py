@@ -102,11 +102,12 @@ class Budget:
         return self._spent() or ("max_sub_calls" if used_up else None)
 
     def _spent(self) -> StopReason | None:
-        if self.seconds_left() <= 0:
+        limits = self.limits
+        if limits.timeout_s is not None and self.seconds_left() <= 0:
             return "timeout"
-        if self.limits.max_total_tokens is not None and self.tokens >= self.limits.max_total_tokens:
+        if limits.max_total_tokens is not None and self.tokens >= limits.max_total_tokens:
             return "max_total_tokens"
-        if self.limits.max_cost_usd is not None and self.cost_usd >= self.limits.max_cost_usd:
+        if limits.max_cost_usd is not None and self.cost_usd >= limits.max_cost_usd:
             return "max_cost"
         return None
 

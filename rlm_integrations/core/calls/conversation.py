@@ -24,6 +24,8 @@ def conversation(messages: Sequence[Message]) -> tuple[Message, ...]:
 
     A conversation in this form that goes on by turns is the same with more at its end, so that prompt caches hit.
     """
+    if _has_form(messages):
+        return tuple(messages)
     system: list[Message] = []
     turns: list[Message] = []
     for message in messages:
@@ -56,7 +58,20 @@ def continued(form: tuple[Message, ...], new: Sequence[Message]) -> tuple[Messag
         if message.role == "system" or message.role == last or _empty(message):
             return None
         last = message.role
-    return (*form, *new) if last == "user" else None
+    return form + tuple(new) if last == "user" else None
+
+
+def _has_form(messages: Sequence[Message]) -> bool:
+    """Whether nothing is to be done. Most conversations have it, those of all plain sub-calls among them."""
+    turn = "user"
+    for place, message in enumerate(messages):
+        if message.role == turn:
+            turn = "assistant" if turn == "user" else "user"
+        elif place or message.role != "system":
+            return False
+        if _empty(message):
+            return False
+    return turn == "assistant"
 
 
 def _joined(messages: Sequence[Message]) -> Message:

@@ -108,9 +108,10 @@ class ModelPath:
         return await self._complete(model, without_system(messages), *rounds)
 
     def _complete(self, model: Any, *asked: object) -> Awaitable[Any]:
-        complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
-        if self._threads is not None and complete_sync is not None:
-            return self._threads.run(complete_sync, *asked)
+        if self._threads is not None:
+            complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
+            if complete_sync is not None:
+                return self._threads.run(complete_sync, *asked)
         return contained(model.complete(*asked))
 
     def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:

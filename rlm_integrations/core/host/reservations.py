@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.estimates import Estimates
@@ -15,9 +14,12 @@ from rlm_integrations.wire.calls import LlmQuery, Reserve, RlmQuery
 
 
 class Reservations:
-    """`depth` is how many levels of calls there are below the node; `estimates` are those of its sub-LM."""
+    """`depth` is how many levels of calls there are below the node; `estimates` are those of its sub-LM.
 
-    def __init__(self, budget: Budget, depth: int, emit: Emit, estimates: Estimates | None = None) -> None:
+    `emit` tells the user, and is None where nobody listens: the trace has those that are sent.
+    """
+
+    def __init__(self, budget: Budget, depth: int, emit: Emit | None, estimates: Estimates | None = None) -> None:
         self._budget = budget
         self._depth = depth
         self._emit = emit
@@ -37,15 +39,17 @@ class Reservations:
         await self.tell(step, call.n, call.chars)
         return batch_id
 
-    def tell(self, step: StepRecord, count: int, chars: int) -> Awaitable[None]:
+    async def tell(self, step: StepRecord, count: int, chars: int) -> None:
         """Tell the user of sub-calls that are reserved, whose prompts have so many characters in all; 0: not known.
 
         What they cost about is said of a batch alone.
         """
+        if self._emit is None:
+            return
         cost = None
         if self._estimates is not None and chars and count > 1:
             cost = self._estimates.cost_usd(count, chars)
-        return self._emit(SubCallsReserved(step.iteration, count, cost))
+        await self._emit(SubCallsReserved(step.iteration, count, cost))
 
     def take(self, call: LlmQuery | RlmQuery, step: StepRecord) -> None:
         """One of its batch, or one of its own. Raises BudgetError and RefusedCallError."""

@@ -90,10 +90,12 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
         return _on_refusal(rules, state._replace(window=window), replied)
     cut = problem is not None and (bool(reply.strip()) or replied.called is not None)
     parsed = _parsed(rules, state, replied, cut=cut)
-    said = state.saying(as_message(replied.text, replied.called, parsed))
-    state = state._replace(**said, window=window, reply=reply, parsed=parsed, unfinished=problem, shortenings=0)
+    changes = state.saying(as_message(replied.text, replied.called, parsed))
+    changes |= {"window": window, "reply": reply, "parsed": parsed, "unfinished": problem, "shortenings": 0}
     if parsed.blocks:
-        state = state._replace(codeless=0, empty=0, uncalled=0)
+        changes |= {"codeless": 0, "empty": 0, "uncalled": 0}
+    state = state._replace(**changes)
+    if parsed.blocks:
         return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
     said = "" if cut or replied.called else (reply if parsed.final is None else parsed.final).strip()
     unread = parsed.unread or (parsed.final is None and _meant_to_run(rules, state, said))

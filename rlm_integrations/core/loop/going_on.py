@@ -33,13 +33,13 @@ def where_it_is(rules: Rules, state: State, quoted: str) -> dict[str, object]:
     }
 
 
-def go_on(rules: Rules, state: State, observation: str, budget: BudgetView) -> Decision:
-    """Show the observation and ask again, or for the last time where a limit is met."""
+def go_on(rules: Rules, state: State, observation: str, budget: BudgetView, **changes: Any) -> Decision:
+    """Show the observation and ask again, or for the last time where a limit is met. `changes`: what else changes."""
     limit = limit_met(rules, state, budget)
     if limit is not None:
-        return last_call_for(rules, state, observation, limit)
+        return last_call_for(rules, state._replace(**changes), observation, limit)
     shown = Message("user", observation)
-    state = with_shown(state, [shown], **state.saying(shown), iteration=state.iteration + 1)
+    state = with_shown(state, [shown], **changes, **state.saying(shown), iteration=state.iteration + 1)
     return fold_due(rules, state, budget) or (state, CallRootLM(state.messages, state.iteration))
 
 
@@ -47,7 +47,7 @@ def with_shown(state: State, said: Sequence[Message], **changes: Any) -> State:
     """The state with these changes, and with what code may be quoted from in further messages to the root LM."""
     shown = quotable(said)
     if shown:
-        changes |= {"quotable": (*state.quotable, *shown), "fenced": (*state.fenced, *fenced(shown))}
+        changes |= {"quotable": state.quotable + shown, "fenced": state.fenced + fenced(shown)}
     return state._replace(**changes)
 
 

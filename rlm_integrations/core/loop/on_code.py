@@ -47,15 +47,12 @@ def on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: b
     elif state.last_call is None:
         changes |= {"draft": "", "draft_is_json": False, "variables": frozenset()}
     example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
-    state = state._replace(example=state.parsed.blocks if example else (), **changes)
+    changes["example"] = state.parsed.blocks if example else ()
     if state.last_call is not None:
+        state = state._replace(**changes)
         return state, last_answer(rules, state, word_for_no_variable(state.parsed, outcome) or "")
-    return go_on(
-        rules,
-        state,
-        _observation(rules, state, ran, misfit, example, refused_for_maps=refused_for_maps),
-        ran.budget,
-    )
+    told = _observation(rules, state, ran, misfit, example, refused_for_maps=refused_for_maps)
+    return go_on(rules, state, told, ran.budget, **changes)
 
 
 def on_verified(rules: Rules, state: State, verified: Verified) -> Decision:

@@ -25,13 +25,13 @@ _BETWEEN_TEXTS = "\0"
 
 
 def quotable(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Those that show the root LM text that it may quote code from."""
-    return tuple(message for message in messages if message.role == "user" and any(_foreign(message.content)))
+    """Those that may show the root LM text that it quotes code from: whether they do is not looked for in each step."""
+    return tuple([message for message in messages if message.role == "user"])
 
 
 def fenced(messages: Iterable[Message]) -> tuple[Message, ...]:
     """Those of `quotable` messages that a fenced block may be quoted from. They are few."""
-    return tuple(message for message in messages if _has_fence(message.content))
+    return tuple([message for message in messages if _has_fence(message.content) and any(_foreign(message.content))])
 
 
 class Quotations:
@@ -83,7 +83,7 @@ class Quotations:
 
 
 def _texts(messages: Iterable[Message]) -> Iterator[str]:
-    return (text for message in messages for text in _foreign(message.content))
+    return (text for message in messages for text in _foreign(message.content) if text)
 
 
 def _has_fence(text: str) -> bool:

@@ -132,7 +132,8 @@ class State(NamedTuple):
 
     def saying(self, *said: Message) -> dict[str, Any]:
         """What changes where the conversation goes on by these messages."""
-        return {"messages": (*self.messages, *said), "chars": self.chars + prompt_chars(said)}
+        # by +, which copies the conversation once, where a display with stars makes a list first
+        return {"messages": self.messages + said, "chars": self.chars + prompt_chars(said)}
 
 
 def conversation_of(messages: tuple[Message, ...]) -> dict[str, Any]:

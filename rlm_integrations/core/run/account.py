@@ -43,6 +43,11 @@ class Account:
         return self._closed
 
     @property
+    def is_heard(self) -> bool:
+        """Whether anybody but the trace is told of events."""
+        return self._on_event is not None or bool(self._watchers.watches)
+
+    @property
     def trace(self) -> RLMTrace:
         return self._recorder.trace
 

@@ -43,7 +43,8 @@ def host_side(
     plan, calls, chars = shared.plan, shared.calls, settings.sub_call_chars
     foreign = ForeignCalls(calls, emit, plan.ends_run)
     retrieval = Retrieval(corpus, shared.threads if shared.sync else None, foreign)
-    reservations = Reservations(calls.budget, settings.depth, emit, shared.sub.estimates)
+    tell = emit if shared.account.is_heard else None
+    reservations = Reservations(calls.budget, settings.depth, tell, shared.sub.estimates)
     sub_calls = sub_calls_of(shared, retrieval, reservations, foreign, emit, chars)
     maps = OpenMaps()
     functions = HostFunctions(

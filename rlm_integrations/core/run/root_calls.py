@@ -19,7 +19,6 @@ from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.trace.ends_run import let_through
 from rlm_integrations.core.trace.events import Event, IterationStarted, RootFailed, RootReplied, Warned
 from rlm_integrations.core.trace.run_errors import JournalError
-from rlm_integrations.core.usage import Usage
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import RootRequest
@@ -46,6 +45,8 @@ class RootCalls:
         self._shared, self._emit, self._ask, self._view, self._protocol = shared, emit, ask, view, protocol
         self.cause: Exception | None = None
         """What the root LM last raised."""
+        self._warned = False
+        """Whether the user was told that tokens are estimated."""
 
     async def ask(self, action: CallRootLM, chars: int, kept: RootRequest | None) -> Asked:
         """Its reply, or how it failed. `chars` are those of all messages.
@@ -77,7 +78,7 @@ class RootCalls:
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         problem = unfinished(completion, called=called is not None)
-        usage = Usage() if completion.cached or completion.usage.estimated_tokens else completion.usage
+        counted = not completion.cached and not completion.usage.estimated_tokens
         return Asked(
             Replied(
                 completion.text,
@@ -85,7 +86,7 @@ class RootCalls:
                 completion.finish,
                 problem,
                 called,
-                usage.input_tokens,
+                completion.usage.input_tokens if counted else 0,
                 chars,
                 cut is not None,
             )
@@ -105,7 +106,8 @@ class RootCalls:
                 completion.replayed,
             )
         )
-        if completion.usage.estimated_tokens:
+        if completion.usage.estimated_tokens and not self._warned:
+            self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
         if (unknown := self._shared.root.unpriced(completion)) is not None:
             await self._emit(Warned("cost_unknown", unknown))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from rlm_integrations.core.loop.actions import Action, CallRootLM, FoldConversation
+from rlm_integrations.core.loop.actions import Action, CallRootLM, FoldConversation, RunCode
 from rlm_integrations.core.loop.state import Decision, State
 from rlm_integrations.core.trace.events import Event, Folded, IterationEnded, PromptShortened, RootFailed
 
@@ -29,7 +29,8 @@ class Tellings:
         self._refusal = failure or self._refusal
         if before.folding is not None and state.folds > before.folds:
             await self._emit(Folded(before.folding.iteration, state.folded, state.chars))
-        await self._next(action, state)
+        if self._refusal is not None or not isinstance(action, RunCode):
+            await self._next(action, state)
 
     async def _next(self, action: Action, state: State) -> None:
         match action:

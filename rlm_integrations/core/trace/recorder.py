@@ -91,7 +91,8 @@ class Recorder:
         continued = self._continued.pop((event.node, event.call.number), None)
         if continued is not None:
             event.call.tool_calls = continued.tool_calls
-        self._end_child(event)
+        if len(self._traces) > 1:  # there are child RLMs
+            self._end_child(event)
         _execution(trace, event.iteration).sub_calls.append(event.call)
 
     def _host_call_started(self, trace: RLMTrace, event: HostCallStarted) -> None:

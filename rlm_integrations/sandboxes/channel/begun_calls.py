@@ -72,5 +72,6 @@ class BegunCalls:
     def _end(self, clock: StepClock, calls: int) -> None:
         if self._began is not None:
             spent, self._began = time.thread_time() - self._began, None
-            clock.charge(max(0.0, spent - calls * CALL_COST_S))
+            if spent > calls * CALL_COST_S:  # which they were charged when they came
+                clock.charge(spent - calls * CALL_COST_S)
             self._most = max(1, min(CALLS_A_TURN, int(calls * TURN_S / max(spent, 1e-9))))

@@ -87,7 +87,7 @@ def last_message(action: Action) -> str:
 def test_a_run_begins_with_a_call_of_the_root() -> None:
     started, action = decide(rules(), State(), Opened(OPENING))
     assert action == CallRootLM(OPENING, 1)
-    assert started == State(OPENING, prompt_chars(OPENING), opening=len(OPENING), head=OPENING)
+    assert started == State(OPENING, prompt_chars(OPENING), opening=len(OPENING), head=OPENING, quotable=OPENING[1:])
 
 
 def test_code_is_run_and_the_counts_of_other_replies_begin_anew() -> None:
