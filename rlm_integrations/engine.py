@@ -215,7 +215,8 @@ class RLMEngine(Generic[AnswerT]):
 
         A question that fails ends no other one: MapError is raised at the end, with what came of each in `.results`.
         What ends the job is raised at once: InvalidArgumentError, a JournalError, what `ends_run` lets through or
-        `on_result` raises, and Ctrl-C, as in `run`. It has `.results` too, with None where there was no result yet.
+        `on_result` raises, and Ctrl-C, as in `run`. It has `.results` too: where a run was cut off,
+        a RunError whose `.result` is what it had come to, and None where none had begun.
         """
         return run_blocking(BulkRun(self._plan, questions, context, concurrency, on_result, sync=True).perform)
 
