@@ -260,8 +260,7 @@ class RLMEngine(Generic[AnswerT]):
             return self.run(question, context, run_id=run_id)
         checked_run_id(run_id, self._plan.journal)
         check_sessions(self._plan)
-        with session.asking() as asking:
-            return run_blocking(lambda: answer_in(session, self._plan, question, context, asking, sync=True))
+        return run_blocking(lambda: answer_in(session, self._plan, question, context, sync=True))
 
     async def aask_in(
         self,
@@ -276,8 +275,7 @@ class RLMEngine(Generic[AnswerT]):
             return await self.arun(question, context, run_id=run_id)
         checked_run_id(run_id, self._plan.journal)
         check_sessions(self._plan)
-        with session.asking() as asking:
-            return await answer_in(session, self._plan, question, context, asking, sync=False)
+        return await answer_in(session, self._plan, question, context, sync=False)
 
     def astream(
         self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None
