@@ -30,7 +30,7 @@ REFUSED = {
     "import socket\nsocket.getfqdn()": "Operation not permitted (this session has no files, network",
     "import os\nos.system('ls')": "Operation not permitted: 'ls' (this session has no files",
     "import signal\nsignal.raise_signal(signal.SIGINT)": "Operation not permitted (this session has no",
-    "import hashlib\nhashlib.scrypt(b'a', salt=b'b', n=16, r=8, p=1)": "hashlib.sha256 and its like are here, and hmac)",
+    "import hashlib\nhashlib.scrypt(b'a', salt=b'b', n=16, r=8, p=1)": "hashlib.sha256 and its like are here",
     "import hashlib\nhashlib.pbkdf2_hmac('sha256', b'a', b'b', 10)": "(this Python has no OpenSSL: hashlib.sha256",
     "import resource": "nothing here tells what a process takes: time.perf_counter tells how long",
     "import asyncio\nawait asyncio.create_subprocess_exec('ls')": "Operation not permitted (this session has no files,",
