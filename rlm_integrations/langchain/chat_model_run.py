@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import patch_config, run_in_executor, set_config_context
 from langchain_core.utils.uuid import uuid7
 
-from rlm_integrations.core.trace.run_errors import KeptResult
+from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.outputs import MessageOutput
 from rlm_integrations.langchain.run_input import holds_blocks, read_run_input

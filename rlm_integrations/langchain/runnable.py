@@ -20,8 +20,9 @@ from typing_extensions import Unpack
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import KeptResult, LimitReachedError
+from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.langchain.arguments import EngineArguments, SessionOptions
 from rlm_integrations.langchain.batches import BoundedBatches

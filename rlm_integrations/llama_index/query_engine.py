@@ -34,8 +34,8 @@ from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.events import Event
+from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
-from rlm_integrations.core.trace.run_errors import KeptResult
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.arguments import (
     checked_callback_manager,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Completion
@@ -27,23 +26,6 @@ class RunError(RLMError):
 def keep_result(end: BaseException, result: RLMResult[Any]) -> None:
     """Give an exception that is not ours a `result`, as a RunError has one."""
     vars(end)["result"] = result
-
-
-class KeptResult:
-    """The result of a run that is over, which whatever is raised before the caller has it carries as well.
-
-    A context manager. A failed run's error has a `result` of its own, which stays.
-    """
-
-    def __init__(self) -> None:
-        self.result: RLMResult[Any] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is not None and self.result is not None and getattr(error, "result", None) is None:
-            keep_result(error, self.result)
 
 
 class RootModelError(RunError):
