@@ -215,7 +215,8 @@ class RLMEngine(Generic[AnswerT]):
 
         A question that fails ends no other one: MapError is raised at the end, with what came of each in `.results`.
         What ends the job is raised at once: InvalidArgumentError, a JournalError, what `ends_run` lets through or
-        `on_result` raises, and Ctrl-C, as in `run`. It has `.results` too, with None where there was no result yet.
+        `on_result` raises, and Ctrl-C, as in `run`. It has `.results` too: where a run was cut off,
+        a RunError whose `.result` is what it had come to, and None where none had begun.
         """
         return run_blocking(BulkRun(self._plan, questions, context, concurrency, on_result, sync=True).perform)
 
@@ -259,8 +260,7 @@ class RLMEngine(Generic[AnswerT]):
             return self.run(question, context, run_id=run_id)
         checked_run_id(run_id, self._plan.journal)
         check_sessions(self._plan)
-        with session.asking() as asking:
-            return run_blocking(lambda: answer_in(session, self._plan, question, context, asking, sync=True))
+        return run_blocking(lambda: answer_in(session, self._plan, question, context, sync=True))
 
     async def aask_in(
         self,
@@ -275,8 +275,7 @@ class RLMEngine(Generic[AnswerT]):
             return await self.arun(question, context, run_id=run_id)
         checked_run_id(run_id, self._plan.journal)
         check_sessions(self._plan)
-        with session.asking() as asking:
-            return await answer_in(session, self._plan, question, context, asking, sync=False)
+        return await answer_in(session, self._plan, question, context, sync=False)
 
     def astream(
         self, question: str | Sequence[Message], context: object = None, *, run_id: str | None = None

@@ -54,9 +54,17 @@ from rlm_integrations.core.trace.anchors import AnchorIndex
 from rlm_integrations.core.trace.call_records import HostFunctionCall, ModelCall
 from rlm_integrations.core.trace.citations import Citation, that_fit
 from rlm_integrations.core.trace.data_flow import DataFlow
+from rlm_integrations.core.trace.events import (
+    CodeStarted,
+    HostCallStarted,
+    IterationStarted,
+    RootReplied,
+    SubCallStarted,
+)
 from rlm_integrations.core.trace.evidence import Evidence
 from rlm_integrations.core.trace.heads import found_lines_in, heads_in
 from rlm_integrations.core.trace.own_text import OwnTextFinder
+from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
@@ -549,6 +557,30 @@ def test_reading_takes_work_in_proportion_to_the_text(name: str, shape: str) -> 
     assert len(long) >= LONG * 0.4
     work_of(read, short)  # what is made once
     assert work_of(read, long) <= 1.3 * len(long) / len(short) * work_of(read, short) + 4_000
+
+
+def with_open_calls(count: int) -> Recorder:
+    """Of a run that ends while so many sub-calls, and a call of a tool by each of them, are open."""
+    recorder = Recorder("?", RLMLimits())
+    recorder.record(IterationStarted(1, 20, model="root"))
+    recorder.record(RootReplied(1, "code", Usage()))
+    recorder.record(CodeStarted(1, ("llm_query_batched(prompts)",)))
+    for number in range(1, count + 1):
+        recorder.record(SubCallStarted(1, number, "?", model="sub"))
+        recorder.record(HostCallStarted(1, number, "tool", "()", sub_call=number))
+    return recorder
+
+
+def test_the_ends_of_calls_that_are_cut_off_take_work_in_proportion_to_them() -> None:
+    done: dict[int, int] = {}
+    for count in (250, 1_000):
+        recorder = with_open_calls(count)
+        with Work() as work:
+            for end in recorder.cut_off(1.0):
+                recorder.record(end)
+        done[count] = work.done
+        assert all(call.tool_calls for call in recorder.trace.executions[0].sub_calls)
+    assert done[1_000] <= 1.1 * 4 * done[250]
 
 
 # -- what is kept and looked at is bounded

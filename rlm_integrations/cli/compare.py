@@ -48,16 +48,10 @@ class Compare:
 
 def compare_methods(asked: Compare) -> None:
     """Ask, print the table, and write the page where one is asked for. Raises typer.Exit where nothing was answered."""
-    from rlm_integrations.compare import Comparison, Estimate, acompare
+    from rlm_integrations.compare import acompare
 
     with ended_by_signals():
         corpus = asked.files.read()
-    made: list[Attempt] = []
-
-    def made_one(attempt: Attempt) -> None:
-        made.append(attempt)
-        _tell(attempt)
-
     comparing = acompare(
         asked.questions,
         corpus,
@@ -69,16 +63,16 @@ def compare_methods(asked: Compare) -> None:
         max_cost_usd=asked.max_cost,
         max_total_tokens=asked.max_tokens,
         confirm=_confirm(asked),
-        on_attempt=made_one,
+        on_attempt=_tell,
     )
     try:
         comparison = run_until_signal(comparing)
     except Exception as error:
-        if made:  # and paid for
-            names = tuple(dict.fromkeys(attempt.method for attempt in made))
-            _hand_over(Comparison(tuple(asked.questions), names, tuple(made), {}, Estimate(0, 0, None)), asked)
+        so_far: Comparison | None = getattr(error, "result", None)
+        if so_far is not None:
+            _hand_over(so_far, asked)
         if isinstance(error, RunInterruptedError):
-            raise ended_by(error.signal_number, as_json=asked.as_json and not made) from None
+            raise ended_by(error.signal_number, as_json=asked.as_json and so_far is None) from None
         raise
     delivered = _hand_over(comparison, asked)
     if not delivered or not any(attempt.has_answer for attempt in comparison.attempts):

@@ -9,8 +9,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
-from rlm_integrations.core.trace.result import RLMResult
-
 T = TypeVar("T")
 _ENDS = {"SIGINT": "Interrupted.", "SIGTERM": "Terminated.", "SIGHUP": "Hung up."}
 
@@ -23,7 +21,7 @@ def end_words(signal_number: int) -> str:
 class RunInterruptedError(Exception):
     """A signal ended the run. `result` is what there was, None where the run had not begun."""
 
-    def __init__(self, signal_number: int, result: RLMResult[Any] | None) -> None:
+    def __init__(self, signal_number: int, result: Any) -> None:
         super().__init__(end_words(signal_number))
         self.signal_number = signal_number
         self.result = result
@@ -61,7 +59,7 @@ def run_until_signal(run: Coroutine[Any, Any, T]) -> T:
     and what the run raises.
     """
     received: list[int] = []
-    partial: list[RLMResult[Any]] = []
+    partial: list[Any] = []
 
     async def perform() -> T:
         task = asyncio.current_task()

@@ -23,9 +23,11 @@ from rlm_integrations.core.calls.prices import PricesOption
 from rlm_integrations.core.calls.sync_bridge import run_blocking
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError, RLMError
+from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RunError
+from rlm_integrations.core.trace.records import RLMTrace
+from rlm_integrations.core.trace.result import RLMResult
+from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words
 
@@ -100,6 +102,9 @@ async def acompare(
     Raises:
         InvalidArgumentError: An argument is wrong, or `confirm` said no.
         MissingExtraError: A method needs a package that is not installed.
+
+    Whatever ends it after something was asked (Ctrl-C, a CancelledError, a fault of `on_attempt`) has a `.result`: the
+    Comparison of what there was by then.
     """
     asked = [questions] if isinstance(questions, str) else list(questions)
     if not asked or not all(isinstance(each, str) and each.strip() for each in asked):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -125,12 +130,17 @@ async def acompare(
         raise InvalidArgumentError("confirm: it said no, and nothing was sent")
     bounds = Bounds(max_cost_usd, max_total_tokens)
     attempts: list[Attempt] = []
-    for question in asked:
-        for method in chosen:
-            attempt = await bounds.attempt(method, question, corpus, models)
-            attempts.append(attempt)
-            if on_attempt is not None:
-                on_attempt(attempt)
+    try:
+        for question in asked:
+            for method in chosen:
+                await bounds.attempt(method, question, corpus, models, attempts.append)
+                if on_attempt is not None:
+                    on_attempt(attempts[-1])
+    except BaseException as end:
+        if attempts:
+            tried = tuple(dict.fromkeys(each.method for each in attempts))
+            vars(end)["result"] = Comparison(tuple(asked), tried, tuple(attempts), dict(expected or {}), estimate)
+        raise
     return Comparison(tuple(asked), tuple(names), tuple(attempts), dict(expected or {}), estimate)
 
 
@@ -170,33 +180,48 @@ class Bounds:
     def __init__(self, cost_usd: float | None, tokens: int) -> None:
         self._cost, self._tokens = cost_usd, tokens
 
-    async def attempt(self, method: Method, question: str, corpus: Corpus, models: Models) -> Attempt:
-        calls, tokens = method.estimated(corpus, models)
-        cost = _cost(models, calls, tokens)
-        if tokens > self._tokens or self._tokens <= 0:
-            return Attempt(
-                question, method.name, "skipped", note=f"about {tokens:,} tokens, {max(0, self._tokens):,} are left"
-            )
-        if self._cost is not None and (self._cost <= 0 or (cost or 0.0) > self._cost):
-            told = f"about ${cost:.4f}" if cost is not None else "it"
-            return Attempt(
-                question, method.name, "skipped", note=f"{told} is beyond the ${max(0.0, self._cost):.4f} that are left"
-            )
+    async def attempt(
+        self, method: Method, question: str, corpus: Corpus, models: Models, keep: Callable[[Attempt], None]
+    ) -> None:
+        """Make the attempt, unless it would take more than is left; keep what came of it, cut off or not."""
+        if (why := self._beyond(method, corpus, models)) is not None:
+            keep(Attempt(question, method.name, "skipped", note=why))
+            return
         limits = models.limits
         within: dict[str, Any] = {"max_total_tokens": min(limits.max_total_tokens or self._tokens, self._tokens)}
         if self._cost is not None:
             within["max_cost_usd"] = min(limits.max_cost_usd or self._cost, self._cost)
         bounded = replace(models, limits=limits.model_copy(update=within))
-        made = await attempt(method, question, corpus, bounded)
-        self._tokens -= made.usage.total_tokens
-        if self._cost is not None:
-            self._cost -= made.usage.cost_usd or 0.0
-        return made
+
+        def made(attempt: Attempt) -> None:
+            self._tokens -= attempt.usage.total_tokens
+            if self._cost is not None:
+                self._cost -= attempt.usage.cost_usd or 0.0
+            keep(attempt)
+
+        await attempt(method, question, corpus, bounded, made)
+
+    def _beyond(self, method: Method, corpus: Corpus, models: Models) -> str | None:
+        """Why it would take more than is left; None where it does not."""
+        calls, tokens = method.estimated(corpus, models)
+        cost = _cost(models, calls, tokens)
+        if tokens > self._tokens or self._tokens <= 0:
+            return f"about {tokens:,} tokens, {max(0, self._tokens):,} are left"
+        if self._cost is not None and (self._cost <= 0 or (cost or 0.0) > self._cost):
+            told = f"about ${cost:.4f}" if cost is not None else "it"
+            return f"{told} is beyond the ${max(0.0, self._cost):.4f} that are left"
+        return None
 
 
-async def attempt(method: Method, question: str, corpus: Corpus, models: Models) -> Attempt:
-    """One question by one method. Whatever a model or a retriever raises is what came of it."""
+async def attempt(
+    method: Method, question: str, corpus: Corpus, models: Models, keep: Callable[[Attempt], None]
+) -> None:
+    """One question by one method, kept as it ends. Whatever a model or a retriever raises is what came of it.
+
+    What ends the whole comparison is raised, and what the attempt had come to is kept before.
+    """
     asker, began = Asker(models), time.monotonic()
+    end: BaseException | None = None
     done: Answered | None = None
     status: Status = "answered"
     note, trace = "", None
@@ -209,17 +234,19 @@ async def attempt(method: Method, question: str, corpus: Corpus, models: Models)
         trace = _trace_of(error)
     except NoReplyError as error:
         status, note = "failed", str(error)
-    except (asyncio.CancelledError, InvalidArgumentError):
-        raise
-    except (RLMError, Exception) as error:
+    except BaseException as error:
         status, note = ("too_long" if is_overflow(error) else "failed"), error_words(error)
         trace = _trace_of(error)
+        if isinstance(error, asyncio.CancelledError):
+            note = "cut off"
+        if isinstance(error, InvalidArgumentError) or not isinstance(error, Exception):
+            end = error
     if done is not None:
         trace = done.trace
         status = "limit" if done.limit else "truncated" if done.truncated or asker.cut else "answered"
         note = f"reached {done.limit}" if done.limit else asker.cut or ("cut to fit" if done.truncated else "")
     calls = asker.calls if trace is None else trace.iteration_count + trace.fold_count + trace.sub_call_count
-    return Attempt(
+    ended = Attempt(
         question,
         method.name,
         status,
@@ -232,8 +259,12 @@ async def attempt(method: Method, question: str, corpus: Corpus, models: Models)
         tuple(asker.rounds),
         trace,
     )
+    if end is None or ended.calls:
+        keep(ended)
+    if end is not None:
+        raise end
 
 
-def _trace_of(error: BaseException) -> Any:
-    result = getattr(error, "result", None) if isinstance(error, RunError) else None
-    return None if result is None else result.trace
+def _trace_of(error: BaseException) -> RLMTrace | None:
+    result: object = vars(error).get("result")
+    return result.trace if isinstance(result, RLMResult) else None

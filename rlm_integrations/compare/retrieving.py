@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -13,6 +12,7 @@ from rlm_integrations.compare.asking import Asker, Models
 from rlm_integrations.compare.attempt import Answered
 from rlm_integrations.compare.pieces import PASSAGE_CHARS, passages
 from rlm_integrations.compare.reading import answered, direct_messages
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
@@ -48,11 +48,12 @@ class TopK:
     async def answer(self, question: str, corpus: Corpus, models: Models, asker: Asker) -> Answered:
         """Raises what the retriever raises, and what `Asker.ask` raises."""
         if self.retriever is None:
-            found = await asyncio.to_thread(_best, corpus, question, self.k)
+            found = await in_thread(_best, corpus, question, self.k)
         else:
             hits = await _called(_function_of(self.retriever), question, self.k)
-            found = list(Corpus.of(list(hits)[: self.k]).documents) if hits else []
-        return await answered(await asker.ask(direct_messages(question, Corpus(found))), corpus)
+            found = list((await in_thread(Corpus.of, hits[: self.k])).documents) if hits else []
+        messages = await in_thread(direct_messages, question, Corpus(found))
+        return await answered(await asker.ask(messages), corpus)
 
     def estimated(self, corpus: Corpus, models: Models) -> tuple[int, int]:
         """About how many calls and input tokens a question takes."""
@@ -101,7 +102,7 @@ def _function_of(retriever: Any) -> Retrieve:
 
 
 async def _called(function: Retrieve, question: str, k: int) -> list[Any]:
-    hits = await asyncio.to_thread(function, question, k)
+    hits = await in_thread(function, question, k)
     if inspect.isawaitable(hits):
         hits = await cast("Awaitable[Iterable[Any]]", hits)
     return [getattr(hit, "node", hit) for hit in cast("Iterable[Any]", hits)]

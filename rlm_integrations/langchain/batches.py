@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -30,8 +31,10 @@ class BoundedBatches(Runnable[InputT, OutputT]):
     """The batch methods of a runnable whose runs are large.
 
     Each has at most `max_concurrency` of the config open at once, or 8. Where a batch ends early (one run failed,
-    its consumer stopped, a signal handler raised) the runs that are still open are ended. With a journal, equal inputs
-    are samples of their own: the third of five stays the third when the batch is made again.
+    its consumer stopped, a signal handler raised) the runs that are still open are ended, and what is raised has in
+    `.results` what came of each input: its output, the exception that ended it, None where it had not begun.
+    With a journal, equal inputs are samples of their own: the third of five stays the third when the batch is made
+    again.
     """
 
     def batch(
@@ -69,31 +72,34 @@ class BoundedBatches(Runnable[InputT, OutputT]):
         def answer(place: int) -> tuple[int, Any]:
             try:
                 with sample(numbers[place]):
-                    return place, self.invoke(inputs[place], configs[place], **kwargs)
-            except Exception as error:
-                if return_exceptions:
-                    return place, error
-                raise
+                    ended[place] = self.invoke(inputs[place], configs[place], **kwargs)
+            except BaseException as error:
+                ended[place] = error
+                if not (return_exceptions and isinstance(error, Exception)):
+                    raise
+            return place, ended[place]
 
+        ended: dict[int, Any] = {}
         configs = get_config_list(config, len(inputs))
         numbers = samples(inputs, configs, journal=self._has_journal())
         if len(inputs) == 1:
             yield answer(0)
         if len(inputs) <= 1:
             return
-        given_up = threading.Event()
-        with ContextThreadPoolExecutor(_at_once(configs)) as executor:
-            with given_up_together(given_up):
-                open_runs: set[Future[tuple[int, Any]]] = {executor.submit(answer, n) for n in range(len(inputs))}
+        with _handing_back(ended, len(inputs)), ContextThreadPoolExecutor(_at_once(configs)) as executor:
+            given_up = threading.Event()
+            open_runs: set[Future[tuple[int, Any]]] = set()
             try:
+                with given_up_together(given_up):
+                    for place in range(len(inputs)):
+                        open_runs.add(executor.submit(answer, place))
                 while open_runs:
                     done, open_runs = wait(open_runs, _GLANCE_S, FIRST_COMPLETED)
                     while done:
                         yield done.pop().result()
             finally:
                 given_up.set()
-                for run in open_runs:
-                    run.cancel()
+                executor.shutdown(wait=False, cancel_futures=True)
 
     async def abatch(
         self,
@@ -122,27 +128,42 @@ class BoundedBatches(Runnable[InputT, OutputT]):
             async with slots:
                 try:
                     with sample(numbers[place]):
-                        return place, await self.ainvoke(inputs[place], configs[place], **kwargs)
-                except Exception as error:
-                    if return_exceptions:
-                        return place, error
-                    raise
+                        ended[place] = await self.ainvoke(inputs[place], configs[place], **kwargs)
+                except BaseException as error:
+                    ended[place] = error
+                    if not (return_exceptions and isinstance(error, Exception)):
+                        raise
+                return place, ended[place]
 
+        ended: dict[int, Any] = {}
         configs = get_config_list(config, len(inputs))
         number = partial(samples, inputs, configs, journal=self._has_journal())
         numbers = await in_thread(number) if self._has_journal() else number()
         slots = asyncio.Semaphore(_at_once(configs))
         runs = [asyncio.create_task(answer(place)) for place in range(len(inputs))]
-        try:
-            for run in asyncio.as_completed(runs):
-                yield await run
-        finally:
-            for run in runs:
-                run.cancel()
-            await asyncio.gather(*runs, return_exceptions=True)
+        with _handing_back(ended, len(inputs)):
+            try:
+                for run in asyncio.as_completed(runs):
+                    yield await run
+            finally:
+                for run in runs:
+                    run.cancel()
+                await asyncio.gather(*runs, return_exceptions=True)
 
     def _has_journal(self) -> bool:
         return cast(Any, self).journal is not None
+
+
+@contextmanager
+def _handing_back(ended: Mapping[int, Any], inputs: int) -> Generator[None]:
+    """What ends the batch has what came of each input by then."""
+    try:
+        yield
+    except GeneratorExit:  # the consumer has had enough
+        raise
+    except BaseException as end:
+        vars(end)["results"] = [ended.get(place) for place in range(inputs)]
+        raise
 
 
 def _at_once(configs: Sequence[RunnableConfig]) -> int:

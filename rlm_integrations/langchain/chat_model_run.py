@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import patch_config, run_in_executor, set_config_context
 from langchain_core.utils.uuid import uuid7
 
+from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.outputs import MessageOutput
 from rlm_integrations.langchain.run_input import holds_blocks, read_run_input
@@ -61,8 +62,8 @@ class RLMWithinChatModel(RLMRunnable):
 
     def answer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
         asked = read_run_input(messages, self.context.read())
-        with set_config_context(run.child_config) as context:
-            return context.run(self._run, asked, output, run.run_id, run.child_config).message
+        with set_config_context(run.child_config) as context, KeptResult() as kept:
+            return context.run(self._run, asked, output, run.run_id, run.child_config, kept).message
 
     async def aanswer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
         prepared = await self.context.aread()
@@ -70,8 +71,8 @@ class RLMWithinChatModel(RLMRunnable):
             asked = await run_in_executor(None, read_run_input, messages, prepared)
         else:
             asked = read_run_input(messages, prepared)
-        with set_config_context(run.child_config) as context:
-            answering = self._arun(asked, output, lambda ended: ended.message, run.run_id, run.child_config)
+        with set_config_context(run.child_config) as context, KeptResult() as kept:
+            answering = self._arun(asked, output, lambda ended: ended.message, run.run_id, run.child_config, kept)
             return await asyncio.create_task(answering, context=context)
 
 

@@ -20,6 +20,7 @@ from typing_extensions import Unpack
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.trace.run_errors import LimitReachedError
 from rlm_integrations.engine import RLMEngine
@@ -128,31 +129,34 @@ class RLMRunnable(
             warn_of_lost_answer(input, currentframe())
 
         def run(_view: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
-            return output.whole(self._run(asked, output, run_manager.run_id, config))
+            return output.whole(self._run(asked, output, run_manager.run_id, config, kept))
 
         view, config = self._recorded(asked, config)
-        return self._call_with_config(run, view, config)
+        with KeptResult() as kept:
+            return self._call_with_config(run, view, config)
 
     async def ainvoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Answer, on the caller's event loop: the models' async methods are called."""
         output, asked = await self._aread(input, kwargs)
 
         async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
-            return await self._arun(asked, output, output.whole, run_manager.run_id, config)
+            return await self._arun(asked, output, output.whole, run_manager.run_id, config, kept)
 
         view, config = self._recorded(asked, config)
-        return await self._acall_with_config(run, view, config)
+        with KeptResult() as kept:
+            return await self._acall_with_config(run, view, config)
 
     def stream(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
         """The answer in pieces, when the run is over; `rlm_iteration` events tell of it while it goes on."""
         output, asked = self._read(input, kwargs)
 
         def run(_views: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Iterator[Any]:
-            yield from output.pieces(self._run(asked, output, run_manager.run_id, config))
+            yield from output.pieces(self._run(asked, output, run_manager.run_id, config, kept))
 
         view, config = self._recorded(asked, config)
-        pieces = self._transform_stream_with_config(iter([view]), run, config)
-        yield from cast(Iterator[AIMessageChunk], pieces)
+        with KeptResult() as kept:
+            pieces = self._transform_stream_with_config(iter([view]), run, config)
+            yield from cast(Iterator[AIMessageChunk], pieces)
 
     async def astream(
         self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any
@@ -167,12 +171,15 @@ class RLMRunnable(
         async def run(
             _views: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
         ) -> AsyncIterator[Any]:
-            pieces = await self._arun(asked, output, lambda ended: [*output.pieces(ended)], run_manager.run_id, config)
-            for piece in pieces:
+            def made(ended: EndedRun) -> list[Any]:
+                return [*output.pieces(ended)]
+
+            for piece in await self._arun(asked, output, made, run_manager.run_id, config, kept):
                 yield piece
 
-        async for piece in self._atransform_stream_with_config(views(), run, config):
-            yield cast(AIMessageChunk, piece)
+        with KeptResult() as kept:
+            async for piece in self._atransform_stream_with_config(views(), run, config):
+                yield cast(AIMessageChunk, piece)
 
     @overload
     def with_structured_output(
@@ -244,7 +251,7 @@ class RLMRunnable(
         view = asked.view(self.limits.message_chars)
         return view, hearing_whole(config, view, asked.whole())
 
-    def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig) -> EndedRun:
+    def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig, kept: KeptResult) -> EndedRun:
         session = self._session(asked, config)
         context: RunContext = session.context
         check_within_graph((*self.tools, *self.sub_tools))
@@ -254,13 +261,19 @@ class RLMRunnable(
         ask = partial(engine.ask_in, run_id=self._run_id(config))
         try:
             with set_config_context(config) as within:
-                result = within.run(ask, session.memory, asked.question, context.corpus)
+                kept.result = result = within.run(ask, session.memory, asked.question, context.corpus)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)
 
     async def _arun(
-        self, asked: RunInput, output: Output, made: Callable[[EndedRun], T], run_id: UUID, config: RunnableConfig
+        self,
+        asked: RunInput,
+        output: Output,
+        made: Callable[[EndedRun], T],
+        run_id: UUID,
+        config: RunnableConfig,
+        kept: KeptResult,
     ) -> T:
         """What is made of the run, in one thread: each that is started takes 50 µs."""
         waits = session_id(config, self.session_by) is not None  # for others, and compares documents
@@ -270,8 +283,9 @@ class RLMRunnable(
         callbacks = self._callbacks(config, output, sync=False)
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         try:
-            result = await engine.aask_in(session.memory, asked.question, context.corpus, run_id=self._run_id(config))
-            end = partial(self._ended, result)
+            name = self._run_id(config)
+            kept.result = await engine.aask_in(session.memory, asked.question, context.corpus, run_id=name)
+            end = partial(self._ended, kept.result)
         except LimitReachedError as error:
             end = partial(self._unfit, error)
         return await in_thread(lambda: made(end(context, output, run_id)))  # what it cited and recorded may be large

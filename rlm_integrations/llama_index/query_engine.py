@@ -34,6 +34,7 @@ from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.events import Event
+from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.llama_index.arguments import (
@@ -219,9 +220,11 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         messages: tuple[Message, ...] = (),
     ) -> RESPONSE_TYPE:
         asked = take_asked(self) if session is None else False
-        with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
-            result = self._engine.ask_in(session, messages or question_in(query_bundle), context.core_context)
-            response = self._respond(result, context, "stream", asked)
+        payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
+        with KeptResult() as kept, self.callback_manager.event(kind, payload=payload) as event:
+            question = messages or question_in(query_bundle)
+            kept.result = self._engine.ask_in(session, question, context.core_context)
+            response = self._respond(kept.result, context, "stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
@@ -234,11 +237,12 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         messages: tuple[Message, ...] = (),
     ) -> RESPONSE_TYPE:
         asked = take_asked(self) if session is None else False
-        with self.callback_manager.event(kind, payload={EventPayload.QUERY_STR: query_bundle.query_str}) as event:
+        payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
+        with KeptResult() as kept, self.callback_manager.event(kind, payload=payload) as event:
             question = messages or question_in(query_bundle)
-            result = await self._async_engine.aask_in(session, question, context.core_context)
+            kept.result = await self._async_engine.aask_in(session, question, context.core_context)
             # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
-            response = await in_thread(self._respond, result, context, "async_stream", asked)
+            response = await in_thread(self._respond, kept.result, context, "async_stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 

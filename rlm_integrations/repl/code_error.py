@@ -26,6 +26,8 @@ _name_of_type: Callable[[type], str] = type.__dict__["__name__"].__get__
 NOT_HERE = " (this session has no files, network or other processes: all there is stands in its variables)"
 """What an error says besides, where code asked for one of them."""
 
+_NO_OPENSSL = " (this Python has no OpenSSL: hashlib.sha256 and its like are here, and hmac)"
+
 _MEANT = {
     "Temporary failure in name resolution": NOT_HERE,  # it would not be temporary
     "Name or service not known": NOT_HERE,
@@ -33,6 +35,8 @@ _MEANT = {
     "has no attribute 'HTTPSConnection'": NOT_HERE,
     "unable to open database file": NOT_HERE,
     "No usable temporary directory": NOT_HERE,
+    "module 'hashlib' has no attribute 'scrypt'": _NO_OPENSSL,
+    "module 'hashlib' has no attribute 'pbkdf2_hmac'": _NO_OPENSSL,
     "asyncio.run() cannot be called from a running event loop": " (await it instead)",
     "This event loop is already running": " (await it instead)",
 }

@@ -27,6 +27,11 @@ def kept(name: str) -> ModuleSpec | None:
     return _kept.get(name)
 
 
+def kept_specs() -> list[ModuleSpec]:
+    """Of all that is kept."""
+    return [*_kept.values()]
+
+
 def take_kept() -> list[str]:
     """The names of all that is kept, which is no longer."""
     names = [*_kept]

@@ -48,6 +48,13 @@ _INSTEAD = {
     "nobody can answer here: print what you want to see": "pdb ipdb",
     "this is plain Python: print what you want to see": "IPython",
     "nothing can be installed here": "pip ensurepip",
+    "there is no test runner here: call what you want to try, and use `assert`": "unittest doctest pytest hypothesis",
+    "nobody watches here: leave the progress bar out": "tqdm",
+    "use html.parser, or re": "bs4 lxml html5lib",
+    "use re": "regex",
+    "use datetime.strptime, or re": "dateutil",
+    "use difflib": "rapidfuzz fuzzywuzzy thefuzz Levenshtein jellyfish",
+    "nothing here tells what a process takes: time.perf_counter tells how long": "resource psutil",
 }
 """What to do without modules of which that is known: words to the modules' names."""
 

@@ -112,7 +112,7 @@ def test_ctrl_c_keeps_what_was_answered_by_then(start_command: Any, model_server
     done = running.end()
     assert done.returncode == 130
     assert "| direct | 1 of 1 |" in done.stdout
-    assert "RLM" not in done.stdout
+    assert "| RLM depth 0 |  | failed: cut off |" in done.stdout
 
 
 @pytest.mark.parametrize("stdout", ["whole", "full"])

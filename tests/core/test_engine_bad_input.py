@@ -263,3 +263,16 @@ def test_a_prompt_that_is_no_str_is_refused_before_anything_is_sent(code: str) -
     assert "TypeError" in told
     assert "nothing was sent" in told
     assert "0 made" in told
+
+
+async def test_what_a_model_of_the_users_keeps_to_itself_stands_in_no_error() -> None:
+    """A reply that could not be read is quoted: what readers of replies call so, in the packages that read them."""
+
+    class Own:
+        async def complete(self, messages: Sequence[Message]) -> Completion:
+            response = "a secret of the caller's"
+            return Completion(response.choices[0])  # type: ignore[attr-defined]
+
+    with pytest.raises(RootModelError, match="has no attribute 'choices'") as caught:
+        await RLMEngine(Own()).arun("?", "a text")
+    assert "secret" not in str(caught.value)

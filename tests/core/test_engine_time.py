@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
-from rlm_integrations import Completion, Message, RLMEngine
+from rlm_integrations import Completion, Message, ProcessSandbox, RLMEngine
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError
 from rlm_integrations.testing import ScriptedModel
 
@@ -71,6 +72,33 @@ def test_where_the_last_call_hangs_too_the_draft_is_the_answer(hung: threading.E
         RLMEngine(llm, limits={"timeout_s": 1}).run("?", LONG)
     assert caught.value.result is not None
     assert caught.value.result.stop_reason == "timeout"
+
+
+@pytest.mark.parametrize("at", [1, 2])
+async def test_a_repl_that_does_not_open_in_time_leads_to_the_last_call(at: int) -> None:
+    """Also the one that takes the place of a lost one."""
+    given_up: list[int] = []
+
+    class Slow(ProcessSandbox):
+        opened = 0
+
+        async def open(self, *arguments: Any, **options: Any) -> Any:
+            self.opened += 1
+            if self.opened < at:
+                return await super().open(*arguments, **options)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.append(self.opened)
+
+    lost = [repl("import os\nos._exit(1)")] * (at - 1)
+    with ScriptedModel([*lost, repl("FINAL('never')"), "By heart."]) as llm:
+        result = await RLMEngine(llm, limits={"timeout_s": 1.5}, sandbox=Slow()).arun("?", LONG)
+    assert (result.answer, result.stop_reason) == ("By heart.", "timeout")
+    assert given_up == [at]
+    last = result.trace.iterations[at - 1].execution
+    assert last is not None
+    assert last.lost == "it did not start within the time of the run"
 
 
 async def test_a_root_call_that_hangs_is_given_up_after_its_own_timeout() -> None:

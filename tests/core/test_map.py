@@ -14,13 +14,16 @@ import pytest
 from rlm_integrations import (
     Completion,
     Document,
+    Event,
     InvalidArgumentError,
     JournalError,
     MapError,
     Message,
     RLMEngine,
     RLMResult,
+    RunEnded,
     RunError,
+    Usage,
 )
 from rlm_integrations.core.journal.run_journal import RunJournal
 from rlm_integrations.testing import ScriptedModel
@@ -162,7 +165,42 @@ async def test_cancelling_ends_the_runs_that_are_open() -> None:
         await job
     assert sorted(ended) == ["002", "003"]
     results = caught.value.results  # type: ignore[attr-defined]
-    assert [result and result.answer for result in results] == ["to 000", "to 001"] + [None] * 10
+    assert [result.answer for result in results[:2]] == ["to 000", "to 001"]
+    assert [str(result) for result in results[2:4]] == ["the run was cancelled"] * 2
+    assert results[4:] == [None] * 8
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_runs_that_are_cut_off_had_come_to_is_handed_back(end: type[BaseException]) -> None:
+    """Also a run that was over, whose end was just being told."""
+    drafted, over = threading.Event(), threading.Event()
+
+    class Model:
+        def complete_sync(self, messages: Sequence[Message]) -> Completion:
+            if "Question 000" in str(messages):
+                assert drafted.wait(30)
+                return Completion("whole", Usage(input_tokens=5))
+            if len(messages) == 2:
+                return Completion("```repl\nanswer['content'] = 'a draft'\n```", Usage(input_tokens=7))
+            drafted.set()
+            return Completion(str(over.wait()))
+
+        async def complete(self, messages: Sequence[Message]) -> Completion:
+            raise AssertionError
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, RunEnded):
+            raise end
+
+    with pytest.raises(end) as caught:
+        RLMEngine(Model(), on_event=on_event).map(QUESTIONS[:3], "A text.", concurrency=2)
+    over.set()
+    whole, cut_off, not_begun = caught.value.results  # type: ignore[attr-defined]
+    assert (whole.answer, whole.usage.input_tokens) == ("whole", 5)
+    assert isinstance(cut_off, RunError)
+    assert cut_off.result is not None
+    assert (cut_off.result.answer, cut_off.result.usage.input_tokens) == ("a draft", 7)
+    assert not_begun is None
 
 
 def test_ctrl_c_hands_back_what_there_is() -> None:
@@ -246,4 +284,5 @@ async def test_a_journal_that_cannot_be_written_ends_the_job(tmp_path: Path, mon
     assert caught.value.result is not None
     assert caught.value.result.answer == "to 002"
     results = caught.value.results  # type: ignore[attr-defined]
-    assert [result and result.answer for result in results[:3]] == ["to 000", "to 001", None]
+    assert [result.answer for result in results[:2]] == ["to 000", "to 001"]
+    assert results[2:] == [caught.value, *[None] * 9]

@@ -13,6 +13,7 @@ import pytest
 
 from rlm_integrations import (
     Completion,
+    InvalidArgumentError,
     Message,
     RLMEngine,
     RLMResult,
@@ -149,7 +150,9 @@ def test_what_starts_ends_and_time_never_goes_back() -> None:
 
 
 @pytest.mark.parametrize(("kind", "count"), BREAKS)
-@pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError, SystemExit, pytest.fail.Exception])
+@pytest.mark.parametrize(
+    "error", [LookupError, asyncio.CancelledError, SystemExit, pytest.fail.Exception, InvalidArgumentError]
+)
 @pytest.mark.parametrize("way", ["function", "coroutine"])
 def test_a_handler_that_raises(way: str, error: type[BaseException], kind: type, count: int) -> None:
     seen: list[Event] = []

@@ -25,6 +25,7 @@ from rlm_integrations import (
     RunStarted,
     Twice,
     Usage,
+    Warned,
     collect_rlm_traces,
 )
 from rlm_integrations.testing import ScriptedModel
@@ -188,6 +189,17 @@ async def test_cancelling_carries_it_too() -> None:
     with pytest.raises(asyncio.CancelledError) as cancelled:
         await task
     assert cancelled.value.result.answers == ("heron",)  # type: ignore[attr-defined]
+
+
+def test_what_comes_between_two_runs_carries_it_too() -> None:
+    def handle(event: Event) -> None:
+        if isinstance(event, Warned) and event.kind == "differed":
+            raise LookupError("broken handler")
+
+    with model(LOOK, "heron") as llm, pytest.warns(RuntimeWarning), pytest.raises(RunError, match="broken") as raised:
+        RLMEngine(llm, limits={"max_cost_usd": 0.01}, verify=Twice(), on_event=handle).run(QUESTION, CORPUS)
+    assert raised.value.result is not None
+    assert (raised.value.result.answer, raised.value.result.answers) == ("heron", ("heron",))
 
 
 async def test_events_of_the_runs_follow_each_other_in_one_time_and_end_once() -> None:

@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from rlm_integrations import collect_rlm_traces
+from rlm_integrations import Message, Usage, collect_rlm_traces
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import ChatRLM, RLMRunnable
+from rlm_integrations.testing.langchain import ScriptedChatModel
 
 INPUTS = [f"q{n}" for n in range(24)]
 
@@ -174,6 +176,46 @@ def test_runs_of_a_batch_that_ended_early_spend_no_more(end: str, out_of_time: C
         assert not thread.is_alive(), thread
     assert len(llm.asked) == asked == len(traces)
     assert {trace.error for trace in traces} == {"the run was cancelled"}
+
+
+@pytest.mark.parametrize("end", [TimeoutError, KeyboardInterrupt])
+def test_a_batch_that_ended_early_hands_back_what_was_paid(end: type[BaseException]) -> None:
+    """What was answered, and of the others how far they had come."""
+    over = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        raise end("out of time")
+
+    def reply(messages: Sequence[Message]) -> str:
+        if any("Alpha?" in str(message.content) for message in messages):
+            return "```repl\nFINAL('one')\n```"
+        if len(messages) > 2:
+            os.kill(os.getpid(), signal.SIGALRM)
+            over.wait(20)
+        return "```repl\nanswer['content'] = 'a draft'\n```"
+
+    before = signal.signal(signal.SIGALRM, handle)
+    rlm = RLMRunnable(llm=ScriptedChatModel(always=reply, usage=Usage(input_tokens=7)), context="a line\n" * 20_000)
+    try:
+        with pytest.raises(end, match="out of time") as caught:
+            rlm.batch(["Alpha?", "Beta?", "Gamma?"], {"max_concurrency": 1})
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        over.set()
+    done, cut_off, not_begun = caught.value.results  # type: ignore[attr-defined]
+    assert done.content == "one"
+    assert isinstance(cut_off, CancelledError)
+    assert (cut_off.result.answer, cut_off.result.usage.input_tokens) == ("a draft", 7)  # type: ignore[attr-defined]
+    assert not_begun is None
+
+
+async def test_an_async_batch_that_ended_early_hands_back_what_was_paid(root_model: Any) -> None:
+    rlm = RLMRunnable(llm=root_model("say:one", "say:two"))
+    with pytest.raises(InvalidArgumentError, match="question: is empty") as caught:
+        await rlm.abatch(["q", "", "q"], {"max_concurrency": 1})
+    done, failed, _ = caught.value.results  # type: ignore[attr-defined]
+    assert done.content == "one"
+    assert failed is caught.value
 
 
 async def test_async_runs_of_a_batch_that_ended_early_are_ended(hanging: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
@@ -65,6 +66,38 @@ Ask = Callable[[Any, RunnableConfig], Any]
 @pytest.fixture
 def options(root_model: Callable[..., Any], sub_model: Any) -> dict[str, Any]:
     return {"llm": root_model(CODE), "sub_llm": sub_model, "tools": [lookup], "context": "a line\n" * 20_000}
+
+
+class BreaksAtTheEnd(BaseCallbackHandler):
+    raise_error = True
+
+    def on_chain_end(self, outputs: Any, *, parent_run_id: UUID | None = None, **more: Any) -> None:
+        if parent_run_id is None:
+            raise LookupError("broken handler")
+
+
+async def _ainvoke(rlm: Any, config: RunnableConfig) -> None:
+    await rlm.ainvoke("q", config)
+
+
+async def _astream(rlm: Any, config: RunnableConfig) -> None:
+    async for _ in rlm.astream("q", config):
+        pass
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda rlm, c: rlm.invoke("q", c),
+        lambda rlm, c: list(rlm.stream("q", c)),
+        lambda rlm, c: asyncio.run(_ainvoke(rlm, c)),
+        lambda rlm, c: asyncio.run(_astream(rlm, c)),
+    ],
+)
+def test_a_handler_that_raises_when_all_is_done_loses_no_answer(ask: Ask, options: dict[str, Any]) -> None:
+    with pytest.raises(LookupError, match="broken handler") as caught:
+        ask(RLMRunnable(**options), {"callbacks": [BreaksAtTheEnd()]})
+    assert caught.value.result.answer.startswith("x: len=")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("face", [RLMRunnable, ChatRLM])

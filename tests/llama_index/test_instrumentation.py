@@ -53,6 +53,20 @@ def build(long_text, scripted):
     return build
 
 
+class BreaksAtTheEnd(LlamaDebugHandler):
+    def on_event_end(self, event_type, payload=None, event_id="", **more):
+        if event_type is CBEventType.QUERY:
+            raise LookupError("broken handler")
+
+
+@pytest.mark.parametrize("path", ["sync", "async"])
+async def test_a_handler_that_raises_when_all_is_done_loses_no_answer(path, build):
+    engine = build(callback_manager=CallbackManager([BreaksAtTheEnd(print_trace_on_end=False)]))
+    with pytest.raises(LookupError, match="broken handler") as caught:
+        await ask(engine, path)
+    assert caught.value.result.answer == "one two"
+
+
 async def ask(engine, path):
     return engine.query("q?") if path == "sync" else await engine.aquery("q?")
 

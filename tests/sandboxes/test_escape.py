@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,6 +191,37 @@ async def test_an_exception_of_a_thread_is_printed_without_the_paths_of_the_mach
     assert 'File "<step 1 block 1>", line ' in printed
     assert printed.endswith("RuntimeError: not read")
     assert "/" not in printed
+
+
+PATHS = """
+import json, logging, sys, threading, traceback, types, warnings
+try: json.loads('[')
+except ValueError: traceback.print_exc()
+traceback.print_stack()
+warnings.warn_explicit('old', DeprecationWarning, json.loads.__code__.co_filename, 1)
+try: json.loads('[')
+except ValueError: logging.exception('not read')
+print(json, json.__spec__, json.__path__, json.__loader__.path, sys.modules['__main__'], sys.implementation)
+print({name: value for name, value in vars(sys).items() if type(value) in (str, list, tuple) and name != 'modules'})
+print([(module, vars(module).get('__file__')) for module in sys.modules.values()])
+def named(code):
+    yield code.co_filename
+    for each in code.co_consts:
+        if isinstance(each, types.CodeType): yield from named(each)
+functions = [each for module in sys.modules.values() for each in vars(module).values()]
+print({name for each in functions if isinstance(each, types.FunctionType) for name in named(each.__code__)})
+"""
+
+
+async def test_the_folders_of_the_machine_are_nowhere(open_session):
+    """In nothing that code commonly prints. `encodings` and what names the others are loaded before."""
+    printed = await (await open_session(max_output_chars=1_000_000)).value(PATHS)
+    for folder in (sys.prefix, sys.base_prefix, str(Path(json.__file__).parents[1]), str(Path(__file__).parents[2])):
+        found = re.findall(rf"{re.escape(folder)}[^'\"]*", printed)
+        assert [
+            each for each in found if not each.endswith(("/encodings/__init__.py", "/utf_8.py", "/file_names.py"))
+        ] == []
+    assert 'File "json/decoder.py", line ' in printed
 
 
 STANDARD_LIBRARY = {

@@ -342,6 +342,26 @@ async def test_calls_of_threads_that_a_step_leaves_behind_fail(open_session):
     assert "no step of the code is running any more" in await session.value("thread.join()\nerrors")
 
 
+LEFT_BEHIND = """
+import threading
+threads = [threading.Thread(target=lambda: llm_query('q')) for _ in range(30)]
+for thread in threads: thread.start()
+"""
+
+
+async def test_of_many_threads_that_a_step_left_behind_one_is_shown(open_session):
+    session = await open_session(answer=lambda call: None)
+    await session.run(LEFT_BEHIND)
+    shown = await session.value("for thread in threads: thread.join()\nprint('next')")
+    assert shown.count("no step of the code is running any more: ask again") <= 2
+    assert "the same (further threads that end so are not shown)\n" in shown
+    assert shown.endswith("next")
+    assert len(shown) < 2_000
+    again = "def fail(): raise KeyError('x')\nthread = threading.Thread(target=fail)\nthread.start()\nthread.join()"
+    for _ in range(2):  # each step tells of its own
+        assert (await session.value(again)).endswith("KeyError: 'x'")
+
+
 async def test_the_loop_goes_on_while_a_long_message_comes(open_session):
     session = await open_session(memory_mb=1024, sub_call_chars=100_000_000)
     loop, turns = asyncio.get_running_loop(), 0

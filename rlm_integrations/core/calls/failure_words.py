@@ -12,6 +12,8 @@ _STUMBLES = (TypeError, IndexError, KeyError, AttributeError)
 _READ_CHARS, _SHOWN_CHARS = 3_000, 300
 _NAME = "response"
 """What the SDKs and the frameworks call a reply while they read it."""
+_READERS = ("openai", "langchain_", "llama_index", "rlm_integrations")
+"""How the packages begin whose functions read replies: what others, a user's own model, call so may be anything."""
 
 
 def failure_words(error: BaseException) -> str:
@@ -36,8 +38,9 @@ def _replies(error: BaseException) -> Iterator[object]:
     """What the functions were reading that the exception came through."""
     step = error.__traceback__
     while step is not None:
-        reply: object = step.tb_frame.f_locals.get(_NAME)
-        yield reply
+        if str(step.tb_frame.f_globals.get("__name__")).startswith(_READERS):
+            reply: object = step.tb_frame.f_locals.get(_NAME)
+            yield reply
         step = step.tb_next
 
 

@@ -41,6 +41,7 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         concurrent.futures.CancelledError: What waits for this run was given up.
     """
     outcome: Future[T] = Future()
+    results: list[T] = []
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
     outer, given_up = _OUTER.get(), threading.Event()
 
@@ -49,9 +50,11 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         assert task is not None
         started.set_result((asyncio.get_running_loop(), task))
         if given_up.is_set():
-            task.cancel()
+            outcome.set_exception(asyncio.CancelledError())
+            return
         try:
-            outcome.set_result(await make())
+            results.append(await make())
+            outcome.set_result(results[0])
         except BaseException as error:
             outcome.set_exception(error)
 
@@ -98,6 +101,8 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if latest is end:
             raise
         raise latest from end
+    if results:
+        return results[0]  # no call, amid which a signal handler could raise
     return outcome.result()
 
 

@@ -110,7 +110,7 @@ class Account:
 
 
 async def _tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:
-    with boundary("on_event"):
+    with boundary("on_event", known=()):
         await contained(tell(on_event, event, sync=sync))
 
 

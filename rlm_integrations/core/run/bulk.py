@@ -54,7 +54,7 @@ class BulkRun:
         """The results, in the order of the questions.
 
         Raises MapError where some failed, once all have ended, and at once what ends the job, which has in `.results`
-        what there was by then.
+        what there was by then, of runs that were cut off too.
         """
         with boundary("context"):  # for all: it may be one that can be read once
             self._context = await in_thread(Corpus.of, self._context)
@@ -80,12 +80,15 @@ class BulkRun:
                 with sample(self._samples[place]):
                     run = new_run(self._plan, self._questions[place], self._context, sync=self._sync)
                     self._outcomes[place] = await run.perform()
-            except JournalError:  # no other run can keep what it pays for either
-                raise
             except RunError as error:
                 self._outcomes[place] = error
+                if isinstance(error, JournalError):  # no other run can keep what it pays for either
+                    raise
+            except BaseException as end:
+                self._outcomes[place] = _cut_off(end)
+                raise
             if self._on_result is not None:
-                with boundary("on_result"):
+                with boundary("on_result", known=()):
                     await contained(self._tell(self._on_result, place))
 
     async def _tell(self, on_result: OnResult, place: int) -> None:
@@ -95,6 +98,15 @@ class BulkRun:
         told = await ask_caller(tell) if self._sync and not inspect.iscoroutinefunction(on_result) else tell()
         if inspect.isawaitable(told):
             await told
+
+
+def _cut_off(end: BaseException) -> Outcome | None:
+    """What a run had come to when it was ended from without."""
+    result = vars(end).get("result")
+    if not isinstance(result, RLMResult):  # it had not begun
+        return None
+    had = cast("RLMResult[Any]", result)
+    return had if had.trace.error is None else RunError(had.trace.error, had)
 
 
 def _check_concurrency(given: object) -> None:

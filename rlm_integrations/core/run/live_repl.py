@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
+from math import inf
 from typing import Any
 
 from rlm_integrations.core.host.answers import Reply
@@ -61,13 +62,18 @@ class LiveRepl:
 
     async def step(self, blocks: tuple[str, ...], seconds: float, record: StepRecord) -> StepDone | ReplLost:
         """Run the blocks. After ReplLost the next step has a new REPL. Raises SandboxError."""
+        loop, context = asyncio.get_running_loop(), copy_context()
+        last_moment = loop.time() + seconds
         if self._repl is None:
-            self._repl = await (self._opening or self._open_repl())
-            self._opening, self._told = None, False
+            opened = await self._opened_within(seconds)
+            if isinstance(opened, ReplLost):
+                self.lost = opened.reason
+                return opened
+            self._repl, self._opening, self._told = opened, None, False
         if not self._told:
             self._told = True
             await self._opened()
-        repl, loop, context = self._repl, asyncio.get_running_loop(), copy_context()
+        repl = self._repl
         self.lost = _CUT_SHORT
 
         def begin(call: HostCall) -> None:
@@ -77,13 +83,31 @@ class LiveRepl:
             answering = self._answer(call, repl, record)
             self._calls.add(loop.create_task(answering, context=context.copy()))
 
-        running = repl.step(blocks, begin, seconds)
+        running = repl.step(blocks, begin, last_moment - loop.time())
         stays = self._outlives and hasattr(repl, "interrupt")  # a sandbox of somebody's own may know no sessions
         outcome = await (self._interruptible(repl, running) if stays else running)
         if isinstance(outcome, ReplLost):
             self._repl, self.lost = None, outcome.reason
             await repl.close()
         return outcome
+
+    async def _opened_within(self, seconds: float) -> Repl | ReplLost:
+        """The REPL that is on its way, or a new one. One that does not come in time is given up."""
+        if self._opening is None:
+            self.open_early()
+        opening = self._opening
+        assert opening is not None
+        timeout = asyncio.timeout(None if seconds == inf else seconds)
+        try:
+            async with timeout:
+                return await opening
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            if opening.cancelled() or opening.exception() is not None:
+                self._opening = None
+                return ReplLost("it did not start within the time of the run")
+            return opening.result()  # it came in the last moment
 
     async def lose(self, reason: str) -> None:
         """End the REPL, if it lives: the next step has a new one."""

@@ -65,10 +65,12 @@ class TwiceRun:
         result: RLMResult[Any] | None = None
         try:
             ended = result = await self._agreed()
-            with boundary("on_event"):
+            with boundary("on_event", known=()):
                 await self._tell(RunEnded(result, at=self._seconds(), run=self._number))
         except BaseException as error:
             partial = getattr(error, "result", None)
+            if partial is None and self._done:  # it came between two runs
+                partial = self._done[0]
             if result is not None:
                 keep_result(error, result)
             elif isinstance(partial, RLMResult):
@@ -187,7 +189,7 @@ class TwiceRun:
         self._warnings.append(message)
         with suppress(Warning):  # a filter that makes errors of warnings must not end what goes well
             warnings.warn(message, RuntimeWarning, stacklevel=2)
-        with boundary("on_event"):
+        with boundary("on_event", known=()):
             await self._tell(Warned("differed", message, at=self._seconds(), run=self._number))
 
     async def _tell(self, event: Event) -> None:

@@ -9,7 +9,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.tree import RunTree
-from rlm_integrations.core.session.memory import Asking, SessionMemory
+from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.result import RLMResult
 
 
@@ -32,11 +32,15 @@ async def answer_in(
     plan: RunPlan,
     question: str | Sequence[Message],
     context: object,
-    asking: Asking,
     *,
     sync: bool,
 ) -> RLMResult[Any]:
-    """The answer, when it is this question's turn."""
-    async with asking.turn():
-        session.check()
-        return await RunTree(plan, question, context, sync=sync, session=session).perform()
+    """The answer, when it is this question's turn. Raises as `SessionMemory.asking` does.
+
+    In a sync run all of it is done in the run's thread, where nothing that a signal handler raises can leave the
+    session half asked.
+    """
+    with session.asking() as asking:
+        async with asking.turn():
+            session.check()
+            return await RunTree(plan, question, context, sync=sync, session=session).perform()

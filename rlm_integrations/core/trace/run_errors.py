@@ -94,11 +94,14 @@ def _of_both(kind: type[RunError], other: type[Exception], message: str) -> RunE
 
 
 @contextmanager
-def boundary(argument: str) -> Generator[None]:
-    """Around code that the user passed as an argument: what it raises ends the run as a RunError that names it."""
+def boundary(argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> Generator[None]:
+    """Around code that the user passed as an argument: what it raises ends the run as a RunError that names it.
+
+    `known`: what runs within it raises these too, which say for themselves what is wrong.
+    """
     try:
         yield
-    except RLMError:
+    except known:
         raise
     except Exception as error:
         raise RunError(f"{argument}: it raised {error_words(error)}") from error

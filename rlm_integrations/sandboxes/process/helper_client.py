@@ -45,15 +45,17 @@ _END_AT_ONCE = "sandbox: the processes that start REPLs end at once; see the mac
 # some hundred modules, among which nothing is garbage. What imports ssl does without: it takes long to link, and there
 # is no network here.
 _BOOT = """
-import gc, sys, types
+import gc, sys
 gc.disable()
-package = types.ModuleType("rlm_integrations")
+package = type(sys)("rlm_integrations")
 package.__path__ = [sys.argv[1]]
 sys.modules["rlm_integrations"] = package
+from rlm_integrations.sandboxes.process_worker.file_names import shorten_code  # before all else
+shorten_code(sys.argv[1])
 import json
 sys.modules["ssl"] = None
 from rlm_integrations.sandboxes.process_worker.helper import main
-main(int(sys.argv[2]), **json.loads(sys.argv[3]))
+main(int(sys.argv[2]), sys.argv[1], **json.loads(sys.argv[3]))
 """
 _FOR_THE_LOADER = ("LD_LIBRARY_PATH", "TZ")
 # Libraries that start threads when they are loaded, or used, hang where none can be started or after a fork.

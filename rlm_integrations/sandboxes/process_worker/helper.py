@@ -19,12 +19,14 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
+from rlm_integrations.repl.kept_code import kept_specs
 from rlm_integrations.repl.preload import UnimportableError, guard_imports, preload, preload_named
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
 from rlm_integrations.sandboxes.channel.fork_server import MESSAGE_BYTES, ForkServer, HolderJob
 from rlm_integrations.sandboxes.channel.own_signals import take_own_signals
 from rlm_integrations.sandboxes.process_worker.confinement import Confinement
 from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
+from rlm_integrations.sandboxes.process_worker.file_names import forget_folders
 from rlm_integrations.sandboxes.process_worker.immortal import make_immortal
 from rlm_integrations.sandboxes.process_worker.namespaces import enter_namespaces
 from rlm_integrations.sandboxes.process_worker.rehearsal import rehearse
@@ -34,8 +36,11 @@ from rlm_integrations.sandboxes.process_worker.thread_guard import guard_threads
 from rlm_integrations.sandboxes.process_worker.worker import run_worker
 
 
-def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined: bool) -> NoReturn:
-    """Serve the control socket until the host is gone, with `modules` imported from the folders of `path`."""
+def main(control: int, package: str, modules: Sequence[str], path: Sequence[str], *, confined: bool) -> NoReturn:
+    """Serve the control socket until the host is gone, with `modules` imported from the folders of `path`.
+
+    `package` is this package's folder.
+    """
     _become_quiet()
     namespaces = enter_namespaces() if confined else None  # before an import may have started a thread
     preload()
@@ -47,6 +52,8 @@ def main(control: int, modules: Sequence[str], path: Sequence[str], *, confined:
     guard_threads()
     os.system = _no_commands
     guard_imports(modules)
+    if confined:
+        forget_folders(package, path, kept_specs())
     confinement = None if namespaces is None else Confinement(namespaces)
     rehearse()
     documents: list[PlainDocument] | None = None

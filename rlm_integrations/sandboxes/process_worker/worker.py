@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.repl.table import Table
-from rlm_integrations.repl.thread_errors import show_thread_error
+from rlm_integrations.repl.thread_errors import ThreadErrors
 from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_BROKEN, EXIT_MEMORY
 from rlm_integrations.sandboxes.channel.fork_server import WorkerJob
 from rlm_integrations.sandboxes.process_worker.confinement import (
@@ -89,6 +89,7 @@ class _Steps:
     def __init__(self, interpreter: Interpreter, port: WorkerPort, memory: MemoryLimit, memory_mb: int) -> None:
         self._interpreter, self._port, self._memory, self._memory_mb = interpreter, port, memory, memory_mb
         self._interrupts = Interrupts(interpreter, port)
+        self._thread_errors = ThreadErrors()
         self._ran_out_of_memory = 0
         """How many of the last steps did, one after the other."""
 
@@ -104,6 +105,8 @@ class _Steps:
 
     def _run(self, step: dict[str, Any]) -> None:
         self._interrupts.begin_step()
+        self._thread_errors.begin_step()
+        threading.excepthook = self._thread_errors.show
         _set_switch_interval(_SWITCH_INTERVAL_S)  # model code may have changed it
         self._memory.for_model(after=self._ran_out_of_memory)
         done: StepDone
@@ -184,4 +187,3 @@ def _start_afresh(seed: str) -> None:
         numpy_random.seed(int(seed[:8], 16) if seed else None)
     gc.enable()
     threading.stack_size(_STACK_BYTES)
-    threading.excepthook = show_thread_error

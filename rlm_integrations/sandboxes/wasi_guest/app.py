@@ -17,7 +17,7 @@ from typing import Any
 from rlm_integrations.repl import asked_map, host_calls, llm_map, llm_reduce, preload, rlm_query, sub_calls
 from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.repl.table import Table
-from rlm_integrations.repl.thread_errors import show_thread_error
+from rlm_integrations.repl.thread_errors import ThreadErrors
 from rlm_integrations.sandboxes.wasi_guest import port, surroundings, threads, twins
 from rlm_integrations.sandboxes.wasi_guest.host import Host, from_json, to_json
 from rlm_integrations.sandboxes.wasi_guest.port import GuestPort
@@ -45,6 +45,7 @@ class _Session:
         self._host = Host(call)
         self._tasks = Tasks(self._host, lambda: self._ticks.check())
         threads.use(self._tasks)
+        self._thread_errors = ThreadErrors()
         port = GuestPort(self._tasks)
         self._interpreter = Interpreter(context, port, settings, rewrite=instrument, at_block_end=self._tasks.run_ready)
         self._ticks = Ticks(self._interpreter.namespace, self._host.is_over, lambda: self._interpreter.interruptible)
@@ -56,6 +57,8 @@ class _Session:
 
     def step(self, blocks: list[str]) -> StepDone:
         self._ticks.begin_step()
+        self._thread_errors.begin_step()
+        threading.excepthook = self._thread_errors.show
         try:
             done = self._interpreter.run(blocks)
         except MemoryError:
@@ -138,7 +141,6 @@ def _prepare() -> None:
     threads.install()
     surroundings.keep_time_zones()
     twins.keep(asked_map, host_calls, llm_map, llm_reduce, port, rlm_query, sub_calls)
-    threading.excepthook = show_thread_error
     preload.preload(whole=True)  # into the image
     preload.guard_imports()
     surroundings.deny()  # before any session takes what it finds for what is to be

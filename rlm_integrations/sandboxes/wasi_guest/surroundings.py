@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import zoneinfo
 from typing import Any, NoReturn, cast
 
@@ -43,6 +44,7 @@ def deny() -> None:
         for owner, name in itertools.product(owners, names.split()):
             setattr(owner, name, _denied)
     os.isatty = lambda fd, /: False
+    time.thread_time, time.thread_time_ns = time.process_time, time.process_time_ns  # of its one thread
 
 
 def _denied(*args: object, **kwargs: object) -> NoReturn:
