@@ -11,7 +11,7 @@ from typing import Any
 from evals.clock import Latency, seconds_of
 from evals.tasks import FAMILIES, Family, Task
 from rlm_integrations import LanguageModel, RLMLimits
-from rlm_integrations.compare import RLM, Direct, MapReduce, Method, TopK
+from rlm_integrations.compare import RLM, Attempt, Direct, MapReduce, Method, TopK
 from rlm_integrations.compare.asking import Models
 from rlm_integrations.compare.comparison import Bounds
 from rlm_integrations.core.calls.prices import PricesOption
@@ -121,7 +121,9 @@ async def run(
         for method in methods() if chosen is None else chosen:
             if not fits(method, task):
                 continue
-            attempt = await bounds.attempt(method, task.question, corpus, models)
+            made: list[Attempt] = []
+            await bounds.attempt(method, task.question, corpus, models, made.append)
+            (attempt,) = made
             seconds = attempt.seconds if latency is None else seconds_of(attempt, latency, limits.max_concurrency)
             score = family.score(truth_of(task), attempt.answer) if attempt.has_answer else 0.0
             rows.append(

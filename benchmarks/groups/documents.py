@@ -36,7 +36,7 @@ def dicts(scale: Scale) -> list[Row]:
 
 def langchain_documents(scale: Scale) -> list[Row]:
     given = [
-        Document(piece, id=f"d{number}")
+        Document(piece, id=f"d{number}", metadata={"source": f"{number}.txt"})
         for number, piece in enumerate(pieces_of(scale.of(MB_IN_ALL, 0.1), scale.of(DOCUMENTS, 100)))
     ]
     made: list[RLMRunnable] = []
