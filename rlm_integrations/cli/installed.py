@@ -16,8 +16,8 @@ OURS = "rlm-integrations"
 _SECONDS = 120
 # Next to nothing of what an import leaves is garbage, and nothing of it need be taken apart at the end.
 _IMPORT = "import gc, os; gc.disable(); import {module}; os._exit(0)"
-_requirement = re.compile(r"([\w.-]++)(?:\[[^\]]*+\])?+([^;]*+)")
-_bound = re.compile(r"(>=|<)\s*+(\d++(?:\.\d++)*+)")
+_requirement = re.compile(r"([\w.-]++)(?>(?:\[[^\]]*+\])?)([^;]*+)")
+_bound = re.compile(r"(>=|<)\s*+(\d++(?>(?:\.\d++)*))")
 
 
 @dataclass(frozen=True)
@@ -114,5 +114,5 @@ def _requirements() -> dict[str, str]:
 
 
 def _release(text: str) -> tuple[int, ...]:
-    found = re.match(r"\d++(?:\.\d++)*+", text)
+    found = re.match(r"\d++(?>(?:\.\d++)*)", text)
     return tuple(map(int, found[0].split("."))) if found else ()

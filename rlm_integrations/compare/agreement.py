@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-_TOKEN = re.compile(r"[^\W\d_]++|\d++(?:[.,]\d++)*+")
+_TOKEN = re.compile(r"[^\W\d_]++|\d++(?>(?:[.,]\d++)*)")
 _ARTICLES = {"a", "an", "the"}
 
 

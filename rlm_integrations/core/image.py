@@ -15,7 +15,7 @@ IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """MIME types that providers take."""
 
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
-_DATA_URL = r"data:([\w.+-]{1,60}+/[\w.+-]{1,60}+)?+((?:;[\w.+=\"-]{1,80}+){0,5}+),"
+_DATA_URL = r"data:(?>([\w.+-]{1,60}+/[\w.+-]{1,60}+)?)((?>(?:;[\w.+=\"-]{1,80}+){0,5})),"
 _MOST_BASE64 = MAX_IMAGES_BYTES * 4 // 3 + 4
 _SPACE = str.maketrans("", "", " \t\r\n")
 _NAME_CHARS = 200

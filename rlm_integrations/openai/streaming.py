@@ -15,7 +15,7 @@ from rlm_integrations.core.calls.reply_fields import field_of
 from rlm_integrations.core.errors import RLMError
 
 _READ_CHARS = 4_000
-_OF_STREAMS = re.compile(r"\bstream(?:s|ed|ing)?+\b|\bnon-?+stream", re.IGNORECASE)
+_OF_STREAMS = re.compile(r"\bstream(?>(?:s|ed|ing)?)\b|\bnon-?+stream", re.IGNORECASE)
 _ARE_NEEDED = re.compile(
     r"\bonly\b|\bmust\b|\bmandatory\b|\brecommended\b|\bnot allowed\b"
     r"|\brequire[sd]?+\b|\benable\b|\bset\b|\btrue\b|non[- _]?+stream|\bwithout\b",

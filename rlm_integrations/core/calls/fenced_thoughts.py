@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 _THOUGHTS = (
-    r"<?+(?:(?:inner|internal|my|chain[_ -]of)[_ -])?+"
+    r"<?+(?>(?:(?:inner|internal|my|chain[_ -]of)[_ -])?)"
     r"(?:thinking|think|thoughts?+|reasoning|scratchpad|monologue)>?+[ \t]*+"
 )
 _FENCE = re.compile(

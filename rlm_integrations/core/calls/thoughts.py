@@ -19,9 +19,9 @@ _MOST_CHARS = 2_000_000
 
 _MARK = re.compile(
     r"(?P<fence>^[ \t]*+(?:`{3,}+|~{3,}+)(?P<info>[^\n`<]*+)$)"
-    r"|(?P<line>^[ \t]*+)?+(?:(?P<channel><\|channel>thought\b|<unused94>thought\b)"
+    r"|(?>(?P<line>^[ \t]*+)?)(?:(?P<channel><\|channel>thought\b|<unused94>thought\b)"
     r"|(?P<channel_end><channel\|>|<unused95>)"
-    r"|(?:[<\[◁]|&lt;) ?+\|?+(?P<slash>/?+) ?+\|?+(?P<name>[\w:.-]{1,40}+)(?P<attributes>\s[^<>&\n]{0,80}+)?+\|?+"
+    r"|(?:[<\[◁]|&lt;) ?+\|?+(?P<slash>/?+) ?+\|?+(?P<name>[\w:.-]{1,40}+)(?>(?P<attributes>\s[^<>&\n]{0,80}+)?)\|?+"
     r"(?:[>\]▷]|&gt;))",
     re.MULTILINE,
 )
@@ -38,7 +38,7 @@ _TO_CLOSE = re.compile(r"[ \t]*+(?:$|```|~~~|<\|)", re.MULTILINE)
 _HARMONY = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
 _BARE_ANALYSIS = re.compile(r"analysis(?=[^\w\s]|[A-Z])")
 _BARE_CHANNEL = re.compile(
-    r"assistant(?:final|commentary(?:[ \t]++to=(?P<to>[\w.]++))?+(?:[ \t]*+(?:code|json(?=\{)))?+)"
+    r"assistant(?:final|commentary(?>(?:[ \t]++to=(?P<to>[\w.]++))?)(?>(?:[ \t]*+(?:code|json(?=\{)))?))"
 )
 _TO = re.compile(r"\bto=(?P<to>[\w.]{1,60}+)")
 """What is left of harmony where a server drops its special tokens."""
@@ -54,14 +54,14 @@ _STOP_TOKEN = (
     r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end)\|>|<end_of_turn>|<turn\|>|</s>|<｜end▁of▁sentence｜>"
     r"|\[/INST\])"
 )
-_STOP_TOKENS = re.compile(rf"(?:\s*+{_STOP_TOKEN})++\s*+\Z")
+_STOP_TOKENS = re.compile(rf"(?>(?:\s*+{_STOP_TOKEN})+)\s*+\Z")
 _NEXT_TURN = re.compile(
     rf"{_STOP_TOKEN}\s*+(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|turn>|<\|user\|>|<\|system\|>|\[INST\]"
     r"|<｜User｜>)"
 )
 """Where a server missed the end of the turn, and the model went on with an invented one."""
 _HEAD = re.compile(
-    r"\s*+(?:<s>|<bos>)?+(?:<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>"
+    r"\s*+(?>(?:<s>|<bos>)?)(?:<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>"
     r"|<start_of_turn>model|<\|turn>model|<\|assistant\|>)\s*+"
 )
 _LAST_CHARS = 200

@@ -13,11 +13,11 @@ TWICE = "it was answered twice, each time otherwise"
 _MOST_NUMBERED = 5
 """Items that a model numbers without leaving one out and making one up."""
 
-_MARK = r"(?P<number>\d{1,16}+)\s?+[-–—‐‑]\s?+(?P<tag>[0-9a-fA-F]{4}+(?:[0-9a-fA-F]{4}+)?+)(?![0-9A-Za-z])"
+_MARK = r"(?P<number>\d{1,16}+)\s?+[-–—‐‑]\s?+(?P<tag>[0-9a-fA-F]{4}+(?>(?:[0-9a-fA-F]{4}+)?))(?![0-9A-Za-z])"
 _BEFORE = r"[\s,;|>#*_\-•\"'`({\[]{0,40}+"
 _MARKED = re.compile(
     rf"(?P<before>{_BEFORE})(?<![0-9A-Za-z]){_MARK}"
-    r"[\])}\"'`*_]{0,10}+[ \t]*+(?:[:=|]|->|=>|→|[-–—.](?=\s))?+[ \t]*+(?:\*\*(?=[ \t]))?+"
+    r"[\])}\"'`*_]{0,10}+[ \t]*+(?>(?:[:=|]|->|=>|→|[-–—.](?=\s))?)[ \t]*+(?>(?:\*\*(?=[ \t]))?)"
 )
 """A mark in brackets or quotes, bold or in a list; what stands between it and the words is a dash only before a space,
 for else it is the sign of a number."""

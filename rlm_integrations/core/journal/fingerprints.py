@@ -17,7 +17,7 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.wire.calls import Call, LlmQuery
 
 _BYTES = 16
-_COUNT = re.compile(r" and [0-9][0-9,]*+ sub-calls?+|[0-9][0-9,.]*+(?: ([a-z-]++))?+")
+_COUNT = re.compile(r" and [0-9][0-9,]*+ sub-calls?+|[0-9][0-9,.]*+(?>(?: ([a-z-]++))?)")
 """A number, with what there are so many of; of sub-calls, the root LM is told where there are few."""
 _encode = methodcaller("encode", "utf-8", "surrogatepass")
 _PLACE = ("batch", "index")

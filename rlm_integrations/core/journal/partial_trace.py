@@ -33,7 +33,7 @@ _MOST_BYTES = 1 << 30
 """Of what is packed in one row."""
 _RESULT_CHARS = 2_000
 _NO_END = "CancelledError: the run ended first"
-_ITERATION = re.compile(r"([0-9]{1,6}+)( last)?+")
+_ITERATION = re.compile(r"([0-9]{1,6}+)(?>( last)?)")
 _SUB_CALLS = ("llm_query", "rlm_query")
 _HOST_CALLS = ("tool", "retrieve")
 

@@ -15,7 +15,7 @@ _BEGINS = re.compile(
 )
 _GOES_ON = re.compile(r"[ \t]|[)\]}#@]|(?:else|elif|except|finally)\b")
 _MOST_STARTS, _MOST_ENDS = 4, 4
-_FENCE_LIKE = re.compile(r"[ \t]*+(?P<run>'''|\"\"\"|‘‘‘|’’’|´´´|``(?!`))[ \t]*+(?:repl|python3?+|py)?+[ \t]*+")
+_FENCE_LIKE = re.compile(r"[ \t]*+(?P<run>'''|\"\"\"|‘‘‘|’’’|´´´|``(?!`))[ \t]*+(?>(?:repl|python3?+|py)?)[ \t]*+")
 _MARKED = re.compile(r"[ \t]*+(?:'''|\"\"\"|‘‘‘|’’’|´´´|``(?!`))[ \t]*+(?:repl|python3?+|py)[ \t]*+", re.IGNORECASE)
 
 

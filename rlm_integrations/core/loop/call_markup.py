@@ -8,28 +8,29 @@ from json import JSONDecoder
 from typing import Any
 
 _HEAD = re.compile(
-    r"\s*+(?:<(?:\w{1,20}+:|｜DSML｜)?+(?:function_calls|tool_calls?+)>|<(?:\w{1,20}+:|｜DSML｜)?+invoke\s|<function=|<\|tool_calls?+_"
+    r"\s*+(?:<(?>(?:\w{1,20}+:|｜DSML｜)?)(?:function_calls|tool_calls?+)>|<(?>(?:\w{1,20}+:|｜DSML｜)?)invoke\s|<function=|<\|tool_calls?+_"
     r"|<\|tool_call>|<｜tool▁call|<longcat_tool_call>|\[TOOL_CALLS\]\w|functools\[)"
 )
 _INVOKE = re.compile(
-    r"<(?:\w{1,20}+:|｜DSML｜)?+(?:invoke\s++name|function)=[\"']?+(?P<name>[\w.:-]{1,60}+)[\"']?+\s*+>\s*+", re.ASCII
+    r"<(?>(?:\w{1,20}+:|｜DSML｜)?)(?:invoke\s++name|function)=[\"']?+(?P<name>[\w.:-]{1,60}+)[\"']?+\s*+>\s*+",
+    re.ASCII,
 )
 _PARAMETER = re.compile(
-    r"<(?:\w{1,20}+:|｜DSML｜)?+parameter(?:\s++name)?+=[\"']?+(?P<key>\w{1,60}+)[\"']?+[^<>\n]*+>\n?+"
-    r"(?P<value>(?:[^<]++|<(?!/(?:\w{1,20}+:|｜DSML｜)?+parameter>))*+)</"
+    r"<(?>(?:\w{1,20}+:|｜DSML｜)?)parameter(?>(?:\s++name)?)=[\"']?+(?P<key>\w{1,60}+)[\"']?+[^<>\n]*+>\n?+"
+    r"(?P<value>(?>(?:[^<]++|<(?!/(?>(?:\w{1,20}+:|｜DSML｜)?)parameter>))*))</"
 )
 _ARGUMENT = re.compile(
-    r"<arg_key>\s*+(?P<key>\w{1,60}+)\s*+</arg_key>\s*+<arg_value>\n?+(?P<value>(?:[^<]++|<(?!/arg_value>))*+)</"
+    r"<arg_key>\s*+(?P<key>\w{1,60}+)\s*+</arg_key>\s*+<arg_value>\n?+(?P<value>(?>(?:[^<]++|<(?!/arg_value>))*))</"
 )
 _NAMED = re.compile(
-    r"(?:\[TOOL_CALLS\]|<\|tool_call_begin\|>|<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?+)\s*+(?:functions\.)?+"
+    r"(?:\[TOOL_CALLS\]|<\|tool_call_begin\|>|<｜tool▁call▁begin｜>(?>(?:function<｜tool▁sep｜>)?))\s*+(?>(?:functions\.)?)"
     r"(?P<name>\w{1,60}+)[^{\n]{0,80}+\n?+\s*+(?=\{)"
 )
 _IN_BRACES = re.compile(
-    r'<\|tool_call>call:(?P<name>\w{1,60}+)\{(?P<key>\w{1,60}+):<\|"\|>(?P<value>(?:[^<]++|<(?!\|"\|>))*+)<\|"\|>'
+    r'<\|tool_call>call:(?P<name>\w{1,60}+)\{(?P<key>\w{1,60}+):<\|"\|>(?P<value>(?>(?:[^<]++|<(?!\|"\|>))*))<\|"\|>'
 )
 _WORDLIKE = re.compile(r"\s*+(?P<name>[\w.-]{1,60}+)\s*+(?=<arg_key>)")
-_END_OF_FUNCTION = re.compile(r"</(?:\w{1,20}+:|｜DSML｜)?+(?:function|invoke)>")
+_END_OF_FUNCTION = re.compile(r"</(?>(?:\w{1,20}+:|｜DSML｜)?)(?:function|invoke)>")
 _BETWEEN = re.compile(r"[\s;,]*+")
 _MOST_CALLS = 50
 

@@ -20,7 +20,7 @@ from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.wording import one_line
 
 _EXCERPT_CHARS = 200
-_LOOKUP = re.compile(r"""FINAL(?:_VAR)?+\(["']?+[^\W\d]\w*+["']?+\)""")
+_LOOKUP = re.compile(r"""FINAL(?>(?:_VAR)?)\(["']?+[^\W\d]\w*+["']?+\)""")
 
 
 def read_calls(

@@ -22,17 +22,17 @@ from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.names import OWN_NAMES
 
 _TAGS = re.compile(
-    r"(?P<before>[^<\n]*+)(?:<pre(?:\s[^<>\n]{0,80}+)?+>\s*+(?=<code))?+<(?P<tag>code|pre|execute|execute_python"
+    r"(?P<before>[^<\n]*+)(?>(?:<pre(?>(?:\s[^<>\n]{0,80}+)?)>\s*+(?=<code))?)<(?P<tag>code|pre|execute|execute_python"
     r"|execute_ipython|execute_code|run_python|run_code|python-execute|python|repl|tool_code|py|ipython|interpreter"
     r"|python_interpreter|code_interpreter|code_block|execute_command|run_command|\|python_tag\||\|python_start\||\|action_start\|><\|interpreter\|"
     r"|tool|action|tool_call|tool_calls|function_call|tool_use|\|START_ACTION\|"
-    r"|\|tool_call\||function=\w{1,40}+)(?:\s[^<>\n]{0,80}+)?+>",
+    r"|\|tool_call\||function=\w{1,40}+)(?>(?:\s[^<>\n]{0,80}+)?)>",
     re.IGNORECASE,
 )
 _CALL_TAGS = ("tool_call", "tool_calls", "function_call", "tool_use", "|tool_call|", "|start_action|")
 _CALL_WORDS = ("", "json", "xml")
 _CALL_HEAD = re.compile(
-    r'\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)?+\s*+\[?+\s*+\{\s*+["\'](?:name|tool_call_id|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
+    r'\s*+(?>(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)?)\s*+\[?+\s*+\{\s*+["\'](?:name|tool_call_id|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
     r'|arguments|parameters|thoughts?+|reasoning|code)["\']\s*+:'
 )
 _TOKENS = re.compile(r"\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)")

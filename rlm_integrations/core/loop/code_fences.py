@@ -13,16 +13,16 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 _OPENING = re.compile(
-    r"(?P<before>(?:[^`~]++|`{1,2}+(?!`)|~{1,2}+(?!~))*+)(?P<run>`{3,}+|~{3,}+)[ \t]*+(?P<info>.*+)", re.DOTALL
+    r"(?P<before>(?>(?:[^`~]++|`{1,2}+(?!`)|~{1,2}+(?!~))*))(?P<run>`{3,}+|~{3,}+)[ \t]*+(?P<info>.*+)", re.DOTALL
 )
 _MARK = re.compile(
-    r"[\u200b\u2060\ufeff]*+(?:lang(?:uage)?+[-=:])?+\{?+\.?+(?P<mark>repl|i?+python[\d.]*+|py[23]?+|tool_code|python_repl|(?:code|python)_interpreter"
+    r"[\u200b\u2060\ufeff]*+(?>(?:lang(?>(?:uage)?)[-=:])?)\{?+\.?+(?P<mark>repl|i?+python[\d.]*+|py[23]?+|tool_code|python_repl|(?:code|python)_interpreter"
     r"|(?:run|execute|exec)_python|jupyter-python)\b(?P<rest>.*+)",
     re.IGNORECASE | re.DOTALL,
 )
 _LIST_MARKER = re.compile(r"[ \t]*+(?:[-*+•]|\d{1,4}+[.)])[ \t]++")
 _LEADING = re.compile(r"[ \t\u00a0\u200b\u2060\ufeff]*+(?P<run>`{3,}+|~{3,}+)(?P<after>.*+)", re.DOTALL)
-_STOP_TOKENS = re.compile(r"(?:\s*+(?:<[^<>\n]{1,40}+>|\[/INST\]))*+\s*+")
+_STOP_TOKENS = re.compile(r"(?>(?:\s*+(?:<[^<>\n]{1,40}+>|\[/INST\]))*)\s*+")
 """What models and servers write at the end of a turn."""
 _NEARLY = re.compile(r"[ \t]*+(?:`{1,}+|~{2,}+|</\w{1,20}+>|\[/\w{1,20}+\])[ \t]*+")
 """A line that is meant to close a fence of another kind."""

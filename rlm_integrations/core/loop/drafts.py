@@ -14,24 +14,25 @@ from rlm_integrations.core.loop.reply_parts import Part
 from rlm_integrations.core.loop.session_code import read_python
 
 _THINKING = (
-    r"(?:(?:my|initial|inner|internal|chain of|train of)[ _-])?+"
-    r"(?:thinking|thoughts?+|reasoning|reflections?+|scratch ?+pad|monologue|brainstorm(?:ing)?+|draft)"
+    r"(?>(?:(?:my|initial|inner|internal|chain of|train of)[ _-])?)"
+    r"(?:thinking|thoughts?+|reasoning|reflections?+|scratch ?+pad|monologue|brainstorm(?>(?:ing)?)|draft)"
 )
 _HEAD_OF_THOUGHTS = re.compile(
-    rf"[ \t]*+(?:#{{1,6}}+[ \t]*+)?+[*_]{{0,3}}+{_THINKING}(?: (?:process|time|step|aloud|out loud))?+"
+    rf"[ \t]*+(?>(?:#{{1,6}}+[ \t]*+)?)[*_]{{0,3}}+{_THINKING}(?>(?: (?:process|time|step|aloud|out loud))?)"
     r"(?:[ \t]*+:[*_]*+|[*_]{0,3}+[ \t]*+:?+[ \t]*+$)",
     re.IGNORECASE,
 )
 _OTHER_HEAD = re.compile(
     r"[ \t]*+(?:#{1,6}+[ \t]++\S|(?:\*{1,3}+|_{1,2}+)[^*_\n]{1,60}+(?:\*{1,3}+|_{1,2}+)[ \t]*+:?+[ \t]*+$"
     r"|\*\*[^*\n]{1,60}+(?::\*\*|\*\*[ \t]*+:)"
-    r"|(?:final |my |the |actual |real )*+(?:actions?+|answer|code|response|reply|final|solution|conclusion|decision)"
+    r"|(?>(?:final |my |the |actual |real )*)"
+    r"(?:actions?+|answer|code|response|reply|final|solution|conclusion|decision)"
     r"[ \t]*+:)",
     re.IGNORECASE,
 )
 _TAG = re.compile(
     r"[ \t]*+(?:<|&lt;|\[)[ \t]*+(?P<slash>/?+)[ \t]*+(?:details>[ \t]*+<summary|(?P<name>[\w:.-]{1,40}+))"
-    r"(?:[ \t][^<>\n]{0,80}+)?+[ \t]*+(?:>|&gt;|\])(?P<rest>[^<\n]{0,80}+)",
+    r"(?>(?:[ \t][^<>\n]{0,80}+)?)[ \t]*+(?:>|&gt;|\])(?P<rest>[^<\n]{0,80}+)",
     re.IGNORECASE,
 )
 _TAG_ENDINGS = (

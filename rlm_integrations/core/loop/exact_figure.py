@@ -8,12 +8,12 @@ _LOOKED_AT_CHARS = 20_000
 
 _WORDS = r"""\b(?:
         how\ (?:many|often|frequently) | number\ of | counts?+ | totals?+ | in\ total | sum | averages?+ | mean\ of
-        | median | percent(?:age)?+ | proportion | share\ of | ratio
-        | (?:most|least|more|less|fewer)\ (?:often|frequent(?:ly)?+|common) | ha(?:s|ve)\ the\ (?:most|fewest|least)
-        | rank(?:ing)?+
-        | wie\ (?:viele|oft) | anzahl | summe | insgesamt | durchschnitt(?:lich)?+ | prozent | anteil
+        | median | percent(?>(?:age)?) | proportion | share\ of | ratio
+        | (?:most|least|more|less|fewer)\ (?:often|frequent(?>(?:ly)?)|common) | ha(?:s|ve)\ the\ (?:most|fewest|least)
+        | rank(?>(?:ing)?)
+        | wie\ (?:viele|oft) | anzahl | summe | insgesamt | durchschnitt(?>(?:lich)?) | prozent | anteil
         | am\ häufigsten
-        | combien | nombre\ d(?:es?+|u)?+ | somme | moyenne | pourcent(?:age)?+ | au\ total
+        | combien | nombre\ d(?>(?:es?+|u)?) | somme | moyenne | pourcent(?>(?:age)?) | au\ total
         | cuánt[oa]s | número\ de | suma | promedio | porcentaje
         | quant[ie] | numero\ di | somma | percentuale
         | quant[oa]s | soma | média | percentagem

@@ -14,26 +14,27 @@ from rlm_integrations.frozen import frozen
 
 _NAME = r"[^\W\d]\w{0,60}+"
 _PLACEHOLDER = re.compile(
-    r"\.\.\.|…|[<\[{]?+(?:your|the|final|my)[ _](?:final[ _])?+answer(?: (?:goes )?+here)?+[>\]}]?+"
-    r"|[<\[](?:answer|result|value|text|content)[>\]]|answer (?:goes )?+here"
+    r"\.\.\.|…|[<\[{]?+(?:your|the|final|my)[ _](?>(?:final[ _])?)answer(?>(?: (?>(?:goes )?)here)?)[>\]}]?+"
+    r"|[<\[](?:answer|result|value|text|content)[>\]]|answer (?>(?:goes )?)here"
     r"|[<\[](?:insert|put) [^<>\[\]\n]{1,60}+[>\]]"
     r"|<[^\W\d][\w'’/-]*+ [\w'’/ -]{1,80}+>"
-    r"|\[(?:the |your |final |total )*+(?:answer|result|value|number|count|total|name|date|list|summary|report)"
-    r"(?: (?:of|from|in|here)\b[^\[\]\n]{0,80}+)?+\]",
+    r"|\[(?>(?:the |your |final |total )*)(?:answer|result|value|number|count|total|name|date|list|summary|report)"
+    r"(?>(?: (?:of|from|in|here)\b[^\[\]\n]{0,80}+)?)\]",
     re.IGNORECASE,
 )
 """How talk of FINAL names what it will hold."""
 _MARKED = re.compile(
-    rf"(?:<{{1,2}}+|\$\{{{{0,2}}+|%|\{{{{1,2}}+)\s*+(?P<name>{_NAME})\s*+(?:>{{1,2}}+|\}}{{1,2}}+|%)?+"
+    rf"(?:<{{1,2}}+|\$\{{{{0,2}}+|%|\{{{{1,2}}+)\s*+(?P<name>{_NAME})\s*+(?>(?:>{{1,2}}+|\}}{{1,2}}+|%)?)"
 )
 """A name alone, marked as that of a variable."""
 _SPOKEN = re.compile(
-    r"(?:(?:the )?+(?:value|contents?+|variable)(?: (?:of|in))?+(?: the)?+(?: variable)?+ [`'\"]?+|[(*`@#]{1,3}+)?+"
+    r"(?>(?:(?>(?:the )?)(?:value|contents?+|variable)(?>(?: (?:of|in))?)(?>(?: the)?)(?>(?: variable)?) [`'\"]?+"
+    r"|[(*`@#]{1,3}+)?)"
     rf"(?P<name>{_NAME})[`'\").*]{{0,3}}+",
     re.IGNORECASE,
 )
 """One that may as well be words."""
-_FIELD = re.compile(rf"\{{(?P<name>{_NAME})(?:![rsa])?+(?::[^{{}}\n]{{1,20}}+)?+\}}")
+_FIELD = re.compile(rf"\{{(?P<name>{_NAME})(?>(?:![rsa])?)(?>(?::[^{{}}\n]{{1,20}}+)?)\}}")
 _OTHER_FIELD = re.compile(
     rf"<(?P<angle>{_NAME})>|\{{\{{ ?+(?P<double>{_NAME}) ?+\}}\}}|%\((?P<format>{_NAME})\)[sdr]|%(?P<percent>{_NAME})%"
 )
@@ -45,13 +46,13 @@ _COMPUTED = re.compile(
 )
 """How an expression begins that nobody would write for a text, whatever the REPL holds."""
 _NEXT = re.compile(
-    r"\)[\s;,.*`]{0,6}+(?:FINAL|[fF]inal)(?:[_ ](?:ANSWER|VAR|[aA]nswer|[vV]ar))?+\("
-    r"(?:(?:answer|content|value|result|text)[^\S\n]*+=(?!=))?+"
+    r"\)[\s;,.*`]{0,6}+(?:FINAL|[fF]inal)(?>(?:[_ ](?:ANSWER|VAR|[aA]nswer|[vV]ar))?)\("
+    r"(?>(?:(?:answer|content|value|result|text)[^\S\n]*+=(?!=))?)"
 )
 """Between one FINAL(...) and another that follows it on its line."""
 _QUOTES = {"“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
 _F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
-_LITERALS = re.compile(r"(?:[rRfFuU]{0,2}+''\s*+)++")
+_LITERALS = re.compile(r"(?>(?:[rRfFuU]{0,2}+''\s*+)+)")
 _MOST_CHARS = 50_000
 
 

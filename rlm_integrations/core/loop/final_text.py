@@ -8,17 +8,18 @@ from collections.abc import Collection
 from rlm_integrations.core.loop.final_argument import Final, final_for
 
 _MARKUP = r"[*`_]*+"
-_WORDS = r"^(?P<words>(?:(?!FINAL)[^\n]){0,400}+)"
-_AFTER = _MARKUP + r"[.!;。！；」』]{0,2}+" + _MARKUP + r"(?: ?+[✅✔☑🎉\ufe0f]++)?+[^\S\n]*+$"
+_WORDS = r"^(?P<words>(?>(?:(?!FINAL)[^\n]){0,400}))"
+_AFTER = _MARKUP + r"[.!;。！；」』]{0,2}+" + _MARKUP + r"(?>(?: ?+[✅✔☑🎉\ufe0f]++)?)[^\S\n]*+$"
 _FINAL_VAR = re.compile(
-    _WORDS + r"FINAL_VAR\(\s*+(?:\w{1,40}+\s*+=\s*+)?+[\"'`*“”‘’]{0,2}+(?P<name>\w++)[\"'`*“”‘’]{0,2}+\s*+\)" + _AFTER,
+    _WORDS + r"FINAL_VAR\(\s*+(?>(?:\w{1,40}+\s*+=\s*+)?)[\"'`*“”‘’]{0,2}+"
+    r"(?P<name>\w++)[\"'`*“”‘’]{0,2}+\s*+\)" + _AFTER,
     re.MULTILINE,
 )
 _FINAL = re.compile(
-    _WORDS + r"FINAL(?:_VAR)?+\((?:[^\S\n]*+(?:answer|content|value|result|text)[^\S\n]*+=(?!=))?+", re.MULTILINE
+    _WORDS + r"FINAL(?>(?:_VAR)?)\((?>(?:[^\S\n]*+(?:answer|content|value|result|text)[^\S\n]*+=(?!=))?)", re.MULTILINE
 )
 _FINAL_END = re.compile(r"\)" + _AFTER, re.MULTILINE)
-_SPACED = re.compile(r"(?<![\w(])(FINAL(?:_VAR)?+) \(")
+_SPACED = re.compile(r"(?<![\w(])(FINAL(?>(?:_VAR)?)) \(")
 _OTHER_FORM = re.compile(
     r"(?P<before>^[ \t*`_#]*+)(?P<alias>[fF]inal_[aA]nswer|FINAL[_ ]ANSWER|[fF]inal_[vV]ar|[fF]inal)(?=\()"
     r"|(?<=FINAL)（|(?<=FINAL_VAR)（",

@@ -12,23 +12,23 @@ from itertools import islice
 from rlm_integrations.core.loop.session_code import read_python
 
 _CALL = re.compile(
-    r"\s*+(?:print\(\s*+)?+\[?+\s*+(?P<space>(?:\w{1,40}+\.){0,3}+)(?P<name>\w{1,60}+)\(\s*+"
-    r"(?:(?:code|query|script|source|input|command|cmd|python_code)\s*+=\s*+)?+(?=[rR]?+['\"])"
+    r"\s*+(?>(?:print\(\s*+)?)\[?+\s*+(?P<space>(?>(?:\w{1,40}+\.){0,3}))(?P<name>\w{1,60}+)\(\s*+"
+    r"(?>(?:(?:code|query|script|source|input|command|cmd|python_code)\s*+=\s*+)?)(?=[rR]?+['\"])"
 )
-_REST = re.compile(r"(?:,?+\s*+(?:\w{1,40}+\s*+=\s*+[\w.'\"-]{1,40}+\s*+)?+)*+\)\s*+\]?+\s*+\)?+\s*+;?+\s*+")
+_REST = re.compile(r"(?>(?:,?+\s*+(?>(?:\w{1,40}+\s*+=\s*+[\w.'\"-]{1,40}+\s*+)?))*)\)\s*+\]?+\s*+\)?+\s*+;?+\s*+")
 _STRING = re.compile(
-    r"[rR]?+(?:'''(?:[^'\\]++|\\.|'(?!''))*+'''|\"\"\"(?:[^\"\\]++|\\.|\"(?!\"\"))*+\"\"\""
-    r"|'(?:[^'\\\n]++|\\.)*+'|\"(?:[^\"\\\n]++|\\.)*+\")",
+    r"[rR]?+(?:'''(?>(?:[^'\\]++|\\.|'(?!''))*)'''|\"\"\"(?>(?:[^\"\\]++|\\.|\"(?!\"\"))*)\"\"\""
+    r"|'(?>(?:[^'\\\n]++|\\.)*)'|\"(?>(?:[^\"\\\n]++|\\.)*)\")",
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _KNOWN_ESCAPES = "\\'\"abfnrtvxuUN01234567\n"
 _SPACES = ("default_api.", "functions.", "tools.", "api.")
 """What models put before the names of tools. No tool of the user's is called so."""
-_COMMAND = re.compile(r"\s*+(?:\$ ?+)?+(?:!|uv run )?+python[\d.]{0,5}+ ++-c ++(?P<quote>['\"])")
-_DOCUMENT = re.compile(r"\s*+(?:\$ ?+)?+python[\d.]{0,5}+ *+-?+ *+<<-?+ *+['\"]?+(?P<end>\w{1,40}+)['\"]?+[ \t]*+\n")
+_COMMAND = re.compile(r"\s*+(?>(?:\$ ?+)?)(?>(?:!|uv run )?)python[\d.]{0,5}+ ++-c ++(?P<quote>['\"])")
+_DOCUMENT = re.compile(r"\s*+(?>(?:\$ ?+)?)python[\d.]{0,5}+ *+-?+ *+<<-?+ *+['\"]?+(?P<end>\w{1,40}+)['\"]?+[ \t]*+\n")
 _KEYS = r"(?:python_code|python|code|command|cmd|script|source|content|input)"
-_INNER = re.compile(rf"<{_KEYS}>\n?+(?P<code>(?:[^<]++|<(?!/{_KEYS}>))*+)</{_KEYS}>")
+_INNER = re.compile(rf"<{_KEYS}>\n?+(?P<code>(?>(?:[^<]++|<(?!/{_KEYS}>))*))</{_KEYS}>")
 
 
 def is_call(line: str) -> re.Match[str] | None:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rlm_integrations.core.loop.reply_parts import Part
 
 _SAYS_SO = re.compile(
-    r"[ \t>]*+[*_#`\[(]*+[ \t]*+(?:The[ \t]++)?+"
-    r"(?:(?:actual|console|repl|execution|code|program|python|printed|tool)[ \t_]++)?+"
+    r"[ \t>]*+[*_#`\[(]*+[ \t]*+(?>(?:The[ \t]++)?)"
+    r"(?>(?:(?:actual|console|repl|execution|code|program|python|printed|tool)[ \t_]++)?)"
     r"(?:(?:output|stdout|observation|response)s?+[*_`\])]*+[ \t]*+(?::|$|(?:is|was|shows?+)\b)"
     r"|Step \d++ of \d++:|result[*_`\])]*+:[*_]*+[ \t]*+$)"
     r"|[ \t]*+(?:```|~~~)[ \t]*+(?:output|stdout|observation|results?+)\b"

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 _TOKEN = re.compile(r"""#|'''|\"\"\"|['"]|[()\[\]{}]|\\\n?+""")
 _STRING_ENDS = {
-    "'''": re.compile(r"(?:[^'\\]++|\\.|'(?!''))*+'''", re.DOTALL),
-    '"""': re.compile(r'(?:[^"\\]++|\\.|"(?!""))*+"""', re.DOTALL),
-    "'": re.compile(r"(?:[^'\\\n]++|\\.)*+'", re.DOTALL),
-    '"': re.compile(r'(?:[^"\\\n]++|\\.)*+"', re.DOTALL),
+    "'''": re.compile(r"(?>(?:[^'\\]++|\\.|'(?!''))*)'''", re.DOTALL),
+    '"""': re.compile(r'(?>(?:[^"\\]++|\\.|"(?!""))*)"""', re.DOTALL),
+    "'": re.compile(r"(?>(?:[^'\\\n]++|\\.)*)'", re.DOTALL),
+    '"': re.compile(r'(?>(?:[^"\\\n]++|\\.)*)"', re.DOTALL),
 }
 _F_PREFIX = re.compile(r"(?<!\w)(?:[fF][rR]?+|[rR][fF])$")
 _PREFIX_CHARS = 3

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import cast
 
 _TOKEN = re.compile(
-    r"(?P<comment>//[^\n]*+|#[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/)"
-    r"|(?P<string>\"(?:[^\"\\]++|\\.)*+\"|'(?:[^'\\]++|\\.)*+')"
+    r"(?P<comment>//[^\n]*+|#[^\n]*+|/\*(?>(?:[^*]++|\*(?!/))*)\*/)"
+    r"|(?P<string>\"(?>(?:[^\"\\]++|\\.)*)\"|'(?>(?:[^'\\]++|\\.)*)')"
     r"|(?P<comma>,)|(?P<closing>[\]}])|(?P<opening>[\[{])|(?P<word>\b(?:None|True|False)\b)|(?P<space>\s++)|(?P<other>.)",
     re.DOTALL,
 )
@@ -26,10 +26,10 @@ _ESCAPES = re.compile(
 _AMBIGUOUS = re.compile(r"(?<!\\)\\[xU][0-9a-fA-F]{2}+")
 """In double quotes: an escape of Python, or a path that should have been escaped. JSON has neither."""
 _MOST_CHARS = 200_000
-_THOUSANDS = re.compile(r"[-+]?+\d{1,3}+(?:,\d{3}+)++(?:\.\d++)?+")
+_THOUSANDS = re.compile(r"[-+]?+\d{1,3}+(?>(?:,\d{3}+)+)(?>(?:\.\d++)?)")
 _WRAPPERS = ("answer", "final_answer", "result", "results", "response", "output", "value", "data", "items", "content")
-_LABEL = re.compile(r"(?:the\s++)?+(?:final\s++)?+answer\s*+(?:is\b|[:=])\s*+", re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\{(?:\\text\{)?+(?P<value>[^{}\n]*+)\}{1,2}+")
+_LABEL = re.compile(r"(?>(?:the\s++)?)(?>(?:final\s++)?)answer\s*+(?:is\b|[:=])\s*+", re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\{(?>(?:\\text\{)?)(?P<value>[^{}\n]*+)\}{1,2}+")
 
 
 def mended_json(text: str) -> str | None:

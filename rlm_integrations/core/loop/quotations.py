@@ -17,7 +17,7 @@ _FENCE_OPENING = re.compile(
 )
 _ESCAPE = re.compile(r"(?<!\\)\\++(?:(x[0-9a-fA-F]{2}+|u[0-9a-fA-F]{4}+|U[0-9a-fA-F]{8}+)|[abfnrtv])")
 """Of a str literal, or of a literal in one."""
-_MARGIN = re.compile(r"[>|\s]*+(?:\d{1,7}+[:.)\]|]*+\s[>|\s]*+)?+")
+_MARGIN = re.compile(r"[>|\s]*+(?>(?:\d{1,7}+[:.)\]|]*+\s[>|\s]*+)?)")
 """What quoting and numbering put before a line."""
 _NOTHING = re.compile(r"""[\s'",\\]++""")
 _MOST_LOOKUPS = 100

@@ -26,7 +26,7 @@ _READ_TIMES = 4
 """How many times the length of a reply is read at most to find where blocks are whole. Beyond that a block ends at its
 first closing fence."""
 _ATTRIBUTES = re.compile(
-    r"(?!(?:import|from|pass|del|assert)\b)(?:(?:[\w.-]++(?:=\S++)?+|\{[^{}]*+\}?+|\([\w .-]{0,40}+\))\s*+)++"
+    r"(?!(?:import|from|pass|del|assert)\b)(?>(?:(?:[\w.-]++(?>(?:=\S++)?)|\{[^{}]*+\}?+|\([\w .-]{0,40}+\))\s*+)+)"
 )
 """What is written behind the mark of a fence for who renders it."""
 

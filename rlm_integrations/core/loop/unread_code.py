@@ -9,11 +9,11 @@ from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.session_code import read_python
 
 _OF_THE_SESSION = re.compile(
-    r"(?:(?<![\w.`])|(?<=\\n))(?:FINAL(?:_VAR)?+|llm_(?:query(?:_batched)?+|map|filter|pairs|reduce)|rlm_query(?:_batched)?+|SHOW_VARS)\("
+    r"(?:(?<![\w.`])|(?<=\\n))(?:FINAL(?>(?:_VAR)?)|llm_(?:query(?>(?:_batched)?)|map|filter|pairs|reduce)|rlm_query(?>(?:_batched)?)|SHOW_VARS)\("
     r"|\banswer\[(?=\\?+[\"'](?:ready|content)\\?+[\"']\]\s*+=(?!=))|\bprint\((?=(?:context|search\(|len\(context)\b)"
 )
 _BLOCK_QUOTE = re.compile(
-    r"^[ \t]*+> ?+(?:```|~~~)[^\n]*+\n(?P<code>(?:[ \t]*+>(?! ?+(?:```|~~~))[^\n]*+(?:\n|\Z))++)", re.MULTILINE
+    r"^[ \t]*+> ?+(?:```|~~~)[^\n]*+\n(?P<code>(?>(?:[ \t]*+>(?! ?+(?:```|~~~))[^\n]*+(?:\n|\Z))+))", re.MULTILINE
 )
 """A fence in a block quote, as others quote words: it never runs."""
 _QUOTE_MARK = re.compile(r"^[ \t]*+> ?+", re.MULTILINE)

@@ -18,14 +18,14 @@ _ODD = {**dict.fromkeys(map(ord, _SPACES), " "), **dict.fromkeys(map(ord, _NOTHI
 """White space that Python does not know, and characters that nobody sees."""
 _PROMPT = re.compile(r"[ \t]*+(?:>>>|\.\.\.)(?: |$)|In ?+\[\d{0,5}+\]:(?: |$)|[ \t]{2,}+\.{3,6}+:(?: |$)")
 _FIRST_PROMPT = re.compile(r"\s*+(?:>>> |In ?+\[\d{0,5}+\]:)")
-_BLANK_LINES = re.compile(r"(?:[ \t]*+\n)++")
+_BLANK_LINES = re.compile(r"(?>(?:[ \t]*+\n)+)")
 _OUT = re.compile(r"Out ?+\[\d{0,5}+\]:")
 _PRINTS = re.compile(
-    r"(?P<before>^[ \t]*+(?:(?:for|if|elif|else|while|try)\b[^\n:]{0,200}+:[ \t]*+)?+)"
+    r"(?P<before>^[ \t]*+(?>(?:(?:for|if|elif|else|while|try)\b[^\n:]{0,200}+:[ \t]*+)?))"
     r"print[ \t]++(?P<printed>[^\s=(][^\n]*+)$",
     re.MULTILINE,
 )
-_GOES_ON = re.compile(r"[:,(\[{\\]\s*+(?:#.*+)?+$")
+_GOES_ON = re.compile(r"[:,(\[{\\]\s*+(?>(?:#.*+)?)$")
 
 
 class WrittenCode(NamedTuple):

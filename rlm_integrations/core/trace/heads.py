@@ -11,7 +11,7 @@ _OPENING = "[document "
 _SEPARATOR = " | "
 _IDS = 4
 """An id may hold the separator itself; so many readings are tried."""
-_PLACES = re.compile(r"\d{1,15}+(?:, \d{1,15}+)*+:")
+_PLACES = re.compile(r"\d{1,15}+(?>(?:, \d{1,15}+)*):")
 _PRINTED_MATCH = "Match("
 _ID_CHARS = 1_000
 _CUT = "…"

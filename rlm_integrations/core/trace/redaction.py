@@ -37,7 +37,7 @@ _KEPT = frozenset(
 """Fields whose words are ours, or a model's name."""
 _ERRORS = ("error", "lost")
 _IMAGE_TYPES = frozenset(f"image/{kind}" for kind in ("png", "jpeg", "gif", "webp", "bmp", "tiff", "svg+xml", "heic"))
-_WITHHELD = re.compile(r"\A(?:[A-Za-z]++ )?+\[[0-9,]++ (?:character|byte)s?+, hash [0-9a-f]{16}+\]\Z")
+_WITHHELD = re.compile(r"\A(?>(?:[A-Za-z]++ )?)\[[0-9,]++ (?:character|byte)s?+, hash [0-9a-f]{16}+\]\Z")
 _CORPUS = re.compile(r"\A(?:no corpus|one str, [0-9,]++ characters|[0-9,]++ documents?+, [0-9,]++ characters)")
 _WORD = re.compile(r"[A-Za-z]++")
 _NAME_WITHIN = 500

@@ -23,7 +23,7 @@ _NUMBER_BITS = 10_000
 _SNIFFED_CHARS = 1 << 16
 _INT = re.compile(r"-?+(?:0|[1-9][0-9]{0,17}+)")
 _as_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one for each row
-_FLOAT = re.compile(r"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,300}+)?+(?:[eE][+-]?+[0-9]{1,2}+)?+")
+_FLOAT = re.compile(r"-?+(?:0|[1-9][0-9]{0,17}+)(?>(?:\.[0-9]{1,300}+)?)(?>(?:[eE][+-]?+[0-9]{1,2}+)?)")
 
 
 def rows_of_csv(data: bytes, note: Note) -> Parts:
