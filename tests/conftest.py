@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +25,7 @@ from typing import IO, Any, cast
 
 import certifi
 import filelock
+import httpx
 import hypothesis
 import pytest
 
@@ -104,6 +105,14 @@ class _Server(ThreadingHTTPServer):
         socket.create_connection(self.server_address[:2]).close()  # wakes it
         self._thread.join()
         self.server_close()
+
+
+@pytest.fixture
+async def http_clients() -> AsyncIterator[tuple[httpx.Client, httpx.AsyncClient]]:
+    """Closed with the test. The frameworks' own stay open, LangChain's of a URL until it has seen 128 others."""
+    with httpx.Client() as client:
+        async with httpx.AsyncClient() as async_client:
+            yield client, async_client
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.documents import Document
@@ -66,7 +67,9 @@ def history(tmp_path: Any) -> SQLHistory:
 
 
 @pytest.fixture
-def served(serve_posts: Callable[..., str]) -> tuple[ChatOpenAI, list[list[dict[str, Any]]]]:
+def served(
+    serve_posts: Callable[..., str], http_clients: tuple[httpx.Client, httpx.AsyncClient]
+) -> tuple[ChatOpenAI, list[list[dict[str, Any]]]]:
     """A root LM behind HTTP that answers each question with its number, and the messages that it was sent."""
     requests: list[list[dict[str, Any]]] = []
 
@@ -82,7 +85,8 @@ def served(serve_posts: Callable[..., str]) -> tuple[ChatOpenAI, list[list[dict[
         handler.end_headers()
         handler.wfile.write(data)
 
-    return ChatOpenAI(model="m", base_url=serve_posts(post), api_key="none", max_retries=0), requests
+    clients: Any = {"http_client": http_clients[0], "http_async_client": http_clients[1]}
+    return ChatOpenAI(model="m", base_url=serve_posts(post), api_key="none", max_retries=0, **clients), requests
 
 
 YES = "answer = {'content': 'yes', 'ready': True}"

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
+import httpx
 import openai
 import pytest
 from langchain_core.documents import Document
@@ -42,7 +43,7 @@ def test_the_runnable_itself_falls_back(root_model):
 
 
 @pytest.fixture
-def limited(serve_posts: Callable[..., str]) -> ChatOpenAI:
+def limited(serve_posts: Callable[..., str], http_clients: tuple[httpx.Client, httpx.AsyncClient]) -> ChatOpenAI:
     """A model whose server refuses its first request as too many, and answers the others."""
     requests: list[bytes] = []
 
@@ -59,7 +60,8 @@ def limited(serve_posts: Callable[..., str]) -> ChatOpenAI:
         handler.end_headers()
         handler.wfile.write(data)
 
-    return ChatOpenAI(model="m", base_url=serve_posts(post), api_key="none", max_retries=0)
+    clients: Any = {"http_client": http_clients[0], "http_async_client": http_clients[1]}
+    return ChatOpenAI(model="m", base_url=serve_posts(post), api_key="none", max_retries=0, **clients)
 
 
 @pytest.mark.parametrize("face", [RLMRunnable, ChatRLM])

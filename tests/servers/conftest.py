@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -151,24 +151,24 @@ def server(serve_posts: Callable[..., str]) -> Server:
 
 
 @pytest.fixture
-async def open_face(server: Server) -> AsyncIterator[Callable[[str, bool], Face]]:
+async def open_face(
+    server: Server, http_clients: tuple[httpx.Client, httpx.AsyncClient]
+) -> Callable[[str, bool], Face]:
     """Makes a face over the server."""
-    # The frameworks leave connections to the garbage collector, LangChain those of a URL until it has seen 128 others.
-    with httpx.Client() as client:
-        async with httpx.AsyncClient() as async_client:
-            given = {"http_client": client, "api_key": "none", "max_retries": 0}
+    client, async_client = http_clients
+    given = {"http_client": client, "api_key": "none", "max_retries": 0}
 
-            def make(name: str, sync: bool) -> Face:
-                if name == "openai":
-                    model: Any = OpenAIModel("m", server.url, max_retries=0)
-                elif name == "langchain":
-                    model = ChatOpenAI(model="m", base_url=server.url, http_async_client=async_client, **given)
-                else:
-                    own: Any = {"api_base": server.url, "async_http_client": async_client, "is_chat_model": True}
-                    model = OpenAILike(model="m", is_function_calling_model=True, **own, **given)
-                return Face(name, sync, model)
+    def make(name: str, sync: bool) -> Face:
+        if name == "openai":
+            model: Any = OpenAIModel("m", server.url, max_retries=0)
+        elif name == "langchain":
+            model = ChatOpenAI(model="m", base_url=server.url, http_async_client=async_client, **given)
+        else:
+            own: Any = {"api_base": server.url, "async_http_client": async_client, "is_chat_model": True}
+            model = OpenAILike(model="m", is_function_calling_model=True, **own, **given)
+        return Face(name, sync, model)
 
-            yield make
+    return make
 
 
 @pytest.fixture(params=["openai", "langchain", "llama_index"])
