@@ -255,16 +255,18 @@ async def test_machines_of_other_versions_are_refused_in_words(
         match=r"127\.0\.0\..* cannot be used: it has rlm-integrations .*, and this program "
         r"rlm-integrations 9\.9\.9; install the same on both",
     ):
-        await make(num_cpus=0).open(Corpus.of("text"), contract_settings())
+        await make(num_cpus=0, resources={"other": 1}).open(Corpus.of("text"), contract_settings())
 
 
 async def test_modules_are_those_of_the_machines(make: Callable[..., Any]) -> None:
-    sandbox = make(num_cpus=0, imports=["numpy"])
+    sandbox = make(num_cpus=0, resources={"other": 1}, imports=["numpy"])
     repl = await sandbox.open(Corpus.of("text"), contract_settings(memory_mb=1024))
     assert await OpenRepl(repl).value("import numpy\nint(numpy.arange(4).sum())") == "6"
     await repl.close()
     with pytest.raises(InvalidArgumentError, match="cannot import no_such_module: it is not installed"):
-        await make(num_cpus=0, imports=["no_such_module"]).open(Corpus.of("text"), contract_settings())
+        await make(num_cpus=0, resources={"other": 1}, imports=["no_such_module"]).open(
+            Corpus.of("text"), contract_settings()
+        )
 
 
 async def test_what_cannot_be_is_refused_in_words(make: Callable[..., Any]) -> None:
