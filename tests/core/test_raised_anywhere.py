@@ -53,7 +53,7 @@ def raising_at(moment: int) -> Any:
 def test_what_is_raised_at_any_call_of_the_waiting_thread(ask: Ask) -> None:
     def replies(messages: Sequence[Message]) -> str:
         asked.append(True)
-        return "done"
+        return "done" if messages[-1].content.startswith("Step 1 ") else "```repl\nx = 1\n```"
 
     asked: list[bool] = []
     engine = RLMEngine(ScriptedModel(always=replies))
@@ -79,6 +79,7 @@ def test_what_is_raised_at_any_call_of_the_waiting_thread(ask: Ask) -> None:
             for thread in {*threading.enumerate()} - others:
                 if thread.ident is not None:
                     thread.join(10)
-            assert len(asked) == by_then + 1, f"the run goes on that was given up at {moment}"
+            # One call may have been on its way to its thread; a run that goes on makes two, as that of "And?" does.
+            assert len(asked) - (by_then + 2) in (0, 1), f"the run goes on that was given up at {moment}"
     assert len(ends) > 5
     assert any(vars(end) for end in ends), "some of them came when there was something to keep"
