@@ -7,8 +7,6 @@ PYTEST := -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # What can differ between versions: what touches a framework, and what bears on CPython's internals.
 FACES := langchain llama_index openai otel cli terminal contracts files
 INSIDES := frozen repl sandboxes wire
-# What `re` reads, which has had faults.
-PATTERNS := core/loop core/calls core/host test_patterns.py
 # Those of them that need a model's or a store's package besides, which only the main environment has.
 NEEDS := langchain_openai|llama_index\.llms\.openai_like|llama_index\.vector_stores\.
 WITHOUT = $(addprefix --ignore=,$(shell grep -rlE --include='test_*.py' "^ *from ($(NEEDS))" tests))
@@ -25,7 +23,7 @@ test: component
 	$(BIN)/python $(PYTEST)
 
 test-lowest: .venv-lowest/.installed
-	.venv-lowest/bin/python $(PYTEST) $(addprefix tests/,$(FACES) $(PATTERNS)) $(WITHOUT)
+	.venv-lowest/bin/python $(PYTEST) $(addprefix tests/,$(FACES)) $(WITHOUT)
 
 test-newest: .venv-newest/.installed
 	.venv-newest/bin/python $(PYTEST) $(addprefix tests/,$(FACES) $(INSIDES)) $(WITHOUT)

@@ -17,7 +17,7 @@ from typing_extensions import is_typeddict
 from rlm_integrations.core.errors import InvalidArgumentError, MissingExtraError
 from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.outputs import RawTypedOutput, TypedOutput
-from rlm_integrations.langchain.typed_dicts import rebuilt
+from rlm_integrations.langchain.typed_dicts import may_lack_keys, rebuilt
 
 _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
 _KEYWORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties"})
@@ -107,7 +107,7 @@ def _as_json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _converted(schema: Any) -> dict[str, Any] | None:
     """A TypedDict's schema as LangChain makes it; None where keys may be missing, of which that knows nothing."""
     try:
-        return None if schema.__optional_keys__ else convert_to_json_schema(schema)
+        return None if may_lack_keys(schema) else convert_to_json_schema(schema)
     except TypeError:
         return None
 

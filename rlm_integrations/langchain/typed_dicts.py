@@ -13,6 +13,15 @@ from rlm_integrations.core.errors import InvalidArgumentError
 _QUALIFIERS = (Required, NotRequired)
 
 
+def may_lack_keys(schema: Any) -> bool:
+    """Whether it says so of some. `__optional_keys__` does not know where annotations are strings."""
+    try:
+        hints = get_type_hints(schema, include_extras=True)
+    except (NameError, TypeError):
+        hints = {}
+    return bool(schema.__optional_keys__) or any(get_origin(hint) in _QUALIFIERS for hint in hints.values())
+
+
 def rebuilt(schema: Any, _within: tuple[Any, ...] = ()) -> Any:
     """The same TypedDict, and those in its fields, as pydantic reads it: which keys may be missing, what each means.
 
