@@ -51,7 +51,9 @@ class StructuredOutput:
             if converted is None:
                 return cls(rebuilt(schema), _same, False)
             return cls(_checked_by(converted), _same, True)
-        return cls(schema, _same, is_typeddict(schema) or (isinstance(schema, type) and is_basemodel_subclass(schema)))
+        if is_typeddict(schema):
+            return cls(schema, _same, not may_lack_keys(schema))
+        return cls(schema, _same, isinstance(schema, type) and is_basemodel_subclass(schema))
 
     def output(self, *, include_raw: bool) -> TypedOutput | RawTypedOutput:
         return RawTypedOutput(self.answer_type) if include_raw else TypedOutput(self.answer_type)

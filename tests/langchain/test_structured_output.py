@@ -158,7 +158,7 @@ def test_keys_that_may_be_missing_may_be_missing(face, root_model, schema, value
     llm = root_model(*(f"answer['content'] = {each}\nanswer['ready'] = True" for each in (wrong, value)))
     assert face(llm=llm, context="c").with_structured_output(schema).invoke("q") == value
     assert "does not fit the schema" in llm.requests[1][-1].content
-    if schema is Letter:
+    if schema is Letter and sys.version_info < (3, 12):  # from then on pydantic reads it, and no such notes
         assert "as signed" in llm.requests[0][-1].content
 
 
