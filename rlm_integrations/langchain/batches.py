@@ -70,13 +70,8 @@ class BoundedBatches(Runnable[InputT, OutputT]):
         """As `batch`, but yields each output with the place of its input as soon as it is there."""
 
         def answer(place: int) -> tuple[int, Any]:
-            try:
-                with sample(numbers[place]):
-                    ended[place] = self.invoke(inputs[place], configs[place], **kwargs)
-            except BaseException as error:
-                ended[place] = error
-                if not (return_exceptions and isinstance(error, Exception)):
-                    raise
+            with _kept(ended, place, as_output=return_exceptions), sample(numbers[place]):
+                ended[place] = self.invoke(inputs[place], configs[place], **kwargs)
             return place, ended[place]
 
         ended: dict[int, Any] = {}
@@ -126,13 +121,8 @@ class BoundedBatches(Runnable[InputT, OutputT]):
 
         async def answer(place: int) -> tuple[int, Any]:
             async with slots:
-                try:
-                    with sample(numbers[place]):
-                        ended[place] = await self.ainvoke(inputs[place], configs[place], **kwargs)
-                except BaseException as error:
-                    ended[place] = error
-                    if not (return_exceptions and isinstance(error, Exception)):
-                        raise
+                with _kept(ended, place, as_output=return_exceptions), sample(numbers[place]):
+                    ended[place] = await self.ainvoke(inputs[place], configs[place], **kwargs)
                 return place, ended[place]
 
         ended: dict[int, Any] = {}
@@ -152,6 +142,17 @@ class BoundedBatches(Runnable[InputT, OutputT]):
 
     def _has_journal(self) -> bool:
         return cast(Any, self).journal is not None
+
+
+@contextmanager
+def _kept(ended: dict[int, Any], place: int, *, as_output: bool) -> Generator[None]:
+    """What ends the run at that place stands there, and is raised unless it is an Exception that is its output."""
+    try:
+        yield
+    except BaseException as error:
+        ended[place] = error
+        if not (as_output and isinstance(error, Exception)):
+            raise
 
 
 @contextmanager
