@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Callable
 from functools import cache
+from operator import is_, itemgetter
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ _builtins: dict[str, Any] = builtins.__dict__
 _setrecursionlimit = sys.setrecursionlimit
 _getrecursionlimit = sys.getrecursionlimit
 _set = object.__setattr__
+_all, _map, _zip, _NotThere = all, map, zip, KeyError
 
 
 class NoInput(io.TextIOBase):
@@ -57,13 +59,29 @@ def _restore(holder: object, kept: dict[str, Any], set_: Callable[..., None], de
             set_(holder, name, value)
 
 
-@cache
-def _builtins_as_found() -> tuple[tuple[str, Any], ...]:
+class _Builtins:
     """As the first REPL of this process found them, or of the one that forked it.
 
-    A copy for each REPL would count references to all of them, and so have each worker copy the pages they lie in.
+    A copy for each REPL would count references to all of them, and so have each worker copy the pages they lie in. Nor
+    does looking at them touch their names, which lie scattered, or need pairs of both.
     """
-    return tuple(_builtins.items())
+
+    def __init__(self) -> None:
+        self._names, self._values = tuple(_builtins), tuple(_builtins.values())
+        self._now = itemgetter(*self._names)
+
+    def put_back(self) -> None:
+        try:
+            if _all(_map(is_, self._now(_builtins), self._values)):
+                return
+        except _NotThere:
+            pass
+        for name, value in _zip(self._names, self._values):
+            if _builtins.get(name) is not value:
+                _builtins[name] = value
+
+
+_builtins_as_found = cache(_Builtins)
 
 
 class InterpreterState:
@@ -90,9 +108,7 @@ class InterpreterState:
         if limit != self._recursion_limit:
             _setrecursionlimit(self._recursion_limit)
             self._raised_limit = limit
-        for name, value in self._builtins:
-            if _builtins.get(name) is not value:
-                _builtins[name] = value
+        self._builtins.put_back()
 
     def begin_step(self) -> None:
         """Straighten, and give the step its module and its streams back; a step may rebind them for itself."""
