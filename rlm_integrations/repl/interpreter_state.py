@@ -17,7 +17,8 @@ _builtins: dict[str, Any] = builtins.__dict__
 _setrecursionlimit = sys.setrecursionlimit
 _getrecursionlimit = sys.getrecursionlimit
 _set = object.__setattr__
-_all, _map, _zip, _NotThere = all, map, zip, KeyError
+_all, _zip, _NotThere = all, zip, KeyError
+_map: Any = map
 
 
 class NoInput(io.TextIOBase):
@@ -68,7 +69,7 @@ class _Builtins:
 
     def __init__(self) -> None:
         self._names, self._values = tuple(_builtins), tuple(_builtins.values())
-        self._now = itemgetter(*self._names)
+        self._now: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*self._names)
 
     def put_back(self) -> None:
         try:

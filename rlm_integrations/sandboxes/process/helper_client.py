@@ -53,9 +53,13 @@ sys.modules["rlm_integrations"] = package
 from rlm_integrations.sandboxes.process_worker.file_names import shorten_code  # before all else
 shorten_code(sys.argv[1])
 import json
+options = json.loads(sys.argv[3])
+if options["confined"]:
+    from rlm_integrations.sandboxes.process_worker.fork_hooks import leave_out_fork_hooks
+    leave_out_fork_hooks()
 sys.modules["ssl"] = None
 from rlm_integrations.sandboxes.process_worker.helper import main
-main(int(sys.argv[2]), sys.argv[1], **json.loads(sys.argv[3]))
+main(int(sys.argv[2]), sys.argv[1], **options)
 """
 _FOR_THE_LOADER = ("LD_LIBRARY_PATH", "TZ")
 # Libraries that start threads when they are loaded, or used, hang where none can be started or after a fork.

@@ -27,6 +27,7 @@ from rlm_integrations.sandboxes.channel.own_signals import take_own_signals
 from rlm_integrations.sandboxes.process_worker.confinement import Confinement
 from rlm_integrations.sandboxes.process_worker.document_file import PlainDocument, RecordReader
 from rlm_integrations.sandboxes.process_worker.file_names import forget_folders
+from rlm_integrations.sandboxes.process_worker.fork_hooks import take_fork_hooks
 from rlm_integrations.sandboxes.process_worker.immortal import make_immortal
 from rlm_integrations.sandboxes.process_worker.namespaces import enter_namespaces
 from rlm_integrations.sandboxes.process_worker.rehearsal import rehearse
@@ -44,6 +45,7 @@ def main(control: int, package: str, modules: Sequence[str], path: Sequence[str]
     _become_quiet()
     namespaces = enter_namespaces() if confined else None  # before an import may have started a thread
     preload()
+    take_fork_hooks()
     sys.modules.pop("ssl", None)  # what the user named may import it
     _preload_named(modules, path)
     time.tzset()  # reads the local time zone while files can be read

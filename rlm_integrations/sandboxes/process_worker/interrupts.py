@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -17,7 +18,10 @@ globals()["__builtins__"] = vars(builtins).copy()
 _BEFORE_THREADS_END = 10  # by then, half a second, those that wait for the host are done
 _BEFORE_ANOTHER = 20  # code that cleans up, or that waits in its own handler, has had a second
 _DEEPEST = 100
-_signal, _settrace, _getframe, _handled = signal.signal, sys.settrace, sys._getframe, sys.exc_info  # pyright: ignore[reportPrivateUsage]
+_settrace, _getframe, _handled = sys.settrace, sys._getframe, sys.exc_info  # pyright: ignore[reportPrivateUsage]
+_signal: Callable[..., Any] = getattr(
+    signal.signal, "__wrapped__", signal.signal
+)  # without what makes enums of numbers
 _SIGINT = signal.SIGINT
 
 

@@ -9,21 +9,39 @@ from __future__ import annotations
 import linecache
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 
 from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.process_worker.confinement import ConfinementError, MemoryLimit
 from rlm_integrations.sandboxes.process_worker.document_file import RecordReader, RecordWriter
+from rlm_integrations.sandboxes.process_worker.gathered_code import code_that_runs, gather_code
 from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
 from rlm_integrations.sandboxes.process_worker.worker_port import WorkerPort
 from rlm_integrations.wire.settings import ReplSettings
+
+_forget_lookups: Callable[[], None] = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # pyright: ignore[reportPrivateUsage]
 
 _TIMES = 10
 """CPython specializes a function that was called about eight times."""
 
 _SETTINGS = ReplSettings(depth=1, sub_call_chars=1_000, max_output_chars=1_000, step_timeout_s=1.0, memory_mb=1)
+_NOT_REHEARSED = {
+    f"rlm_integrations.{name}"
+    for name in (
+        "repl.thread_errors",
+        "sandboxes.channel.fork_server",
+        "sandboxes.channel.host_messages",
+        "sandboxes.process_worker.confinement",
+        "sandboxes.process_worker.interrupts",
+        "sandboxes.process_worker.thread_limit",
+        "sandboxes.process_worker.worker",
+        "sandboxes.process_worker.worker_port",
+    )
+}
+"""Modules of which workers run more than is run here."""
+
 _STEP = "n = len(context)\nprint(n)"
 
 
@@ -31,6 +49,8 @@ def rehearse() -> None:
     """Open some REPLs, with a step in each, and leave the interpreter as it was. Call it with a single thread."""
     can_seal()  # a fact of the kernel, which no worker need ask for again
     with _streams_and_main_kept():
+        gather_code(code_that_runs(_repl), _NOT_REHEARSED)
+        _forget_lookups()  # which took place while modules were imported: each worker would replace some of them
         for _ in range(_TIMES):
             _repl()
 

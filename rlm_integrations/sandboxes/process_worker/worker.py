@@ -179,9 +179,8 @@ def _keep_only(job: WorkerJob) -> int:
 
 
 def _start_afresh(seed: str) -> None:
-    """Undo what all children of one parent would share; `random` sees to itself. Chance comes of the seed, if any."""
-    if seed:
-        random.seed(seed)
+    """Undo what all children of one parent would share. Chance comes of the seed, if any."""
+    random.seed(seed or None)
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed(int(seed[:8], 16) if seed else None)
