@@ -141,6 +141,7 @@ async def test_metadata_nested_too_deeply_is_an_error_that_names_the_document(ov
 
 
 def test_long_texts_are_written_in_pieces(monkeypatch):
+    monkeypatch.setattr(document_file, "SHARED_MIN_CHARS", 10)
     monkeypatch.setattr(document_file, "PIECE_CHARS", 10)
     texts = ["", "x" * 9, "x" * 10, "x" * 11, ODD, "y" * 100]
     writer = RecordWriter("test")
@@ -154,6 +155,7 @@ def test_long_texts_are_written_in_pieces(monkeypatch):
 def test_documents_that_are_written_together_are_read_one_by_one(monkeypatch, count):
     monkeypatch.setattr(document_file, "TOGETHER", 3)
     monkeypatch.setattr(document_file, "TOGETHER_CHARS", 30)
+    monkeypatch.setattr(document_file, "SHARED_MIN_CHARS", 35)
     monkeypatch.setattr(document_file, "PIECE_CHARS", 40)
     texts = ["", "x", "y" * 35, "z" * 100, "w", ODD, "v" * 41][:count]
     pictures = [{"id": "p", "bytes": 1}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rlm_integrations.core.image import Image
@@ -38,3 +38,17 @@ class Document:
         """The document as code has it: a dict of plain values."""
         plain = {"id": self.id, "text": self.text, "metadata": dict(self.metadata)}
         return plain | {IMAGES: self.handles} if self.images else plain
+
+
+_new = object.__new__
+_set_id, _set_text, _set_metadata, _set_images = (vars(Document)[each.name].__set__ for each in fields(Document))
+
+
+def document_with(id_: str, text: str, metadata: Mapping[str, Any], images: tuple[Image, ...]) -> Document:
+    """What `Document(...)` makes, in a third of the time: a corpus may have a million."""
+    document = _new(Document)
+    _set_id(document, id_)
+    _set_text(document, text)
+    _set_metadata(document, metadata)
+    _set_images(document, images)
+    return document

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.document import Document, document_with
 from rlm_integrations.core.corpus.frames import Rows, read_rows, rows_of_dicts
 from rlm_integrations.core.corpus.image_blocks import images_in, images_of, images_of_node, named
 from rlm_integrations.core.corpus.names import check_is_text
 from rlm_integrations.core.corpus.nearly_a_corpus import has_fields_alone, named_kind, remedy_for
-from rlm_integrations.core.corpus.plain_values import NotPlainError, plain
+from rlm_integrations.core.corpus.plain_values import PLAIN_TYPES, NotPlainError, plain
 from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.image import Image
@@ -69,7 +69,10 @@ def _documents(context: object, files: PathReader) -> list[Document] | Rows:
             continue
         for row in rows:  # they are no table, so the first of them is no document
             document_of(row, 1)
-        documents += files.read(item) if isinstance(item, Path) else [document_of(item, number)]
+        if isinstance(item, Path):
+            documents += files.read(item)
+        else:
+            documents.append(document_of(item, number))
     return rows_of_dicts(rows) if any(rows) else documents
 
 
@@ -78,6 +81,8 @@ def document_of(item: object, number: int) -> Document:
 
     `number` is its place, from 1: it names the item in errors and in the id of a document without one.
     """
+    if type(item) is dict:
+        return _from_dict(cast("dict[Any, Any]", item), number)
     if isinstance(item, str):
         return Document(_id(None, number), item)
     if (mapping := _mapping(item)) is not None:
@@ -106,7 +111,7 @@ def _known_document(item: object, number: int) -> Document | None:
     if isinstance(page_content, str):
         name = _id(getattr(item, "id", None), number)
         left, images = images_in(_mapping(getattr(item, "metadata", None)) or {}, name)
-        return Document(name, page_content, visible_metadata(left, (), name), images)
+        return document_with(name, page_content, visible_metadata(left, (), name), images)
     node = getattr(item, "node", item)  # a LlamaIndex NodeWithScore carries its node
     get_content, node_id = getattr(node, "get_content", None), getattr(node, "node_id", None)
     if callable(get_content) and isinstance(node_id, str):
@@ -161,13 +166,14 @@ def _from_dict(item: Mapping[Any, Any], number: int) -> Document:
     given: tuple[Image, ...] = ()
     if metadata is None:
         metadata = dict(item)
-        for key in ("id", text_key, "metadata"):
-            metadata.pop(key, None)
+        metadata.pop(text_key, None)
+        metadata.pop("id", None)
+        metadata.pop("metadata", None)
     elif item.get(IMAGES):
         given = images_of(item[IMAGES], name)
     left, images = images_in(metadata, name)
     all_images = named([*given, *images]) if given else images
-    return Document(name, item[text_key], visible_metadata(left, (), name), all_images)
+    return document_with(name, item[text_key], visible_metadata(left, (), name), all_images)
 
 
 def _text_key(item: Mapping[Any, Any]) -> str | None:
@@ -186,7 +192,11 @@ def visible_metadata(metadata: Mapping[Any, Any], hidden: object, document_id: s
     if hidden and isinstance(hidden, (list, tuple, set)):
         kept_out = frozenset(cast("Iterable[object]", hidden))
     try:
-        return {str(key): plain(value) for key, value in metadata.items() if key not in kept_out}
+        return {
+            str(key): value if type(value) in PLAIN_TYPES else plain(value)
+            for key, value in metadata.items()
+            if key not in kept_out
+        }
     except NotPlainError as error:
         raise InvalidArgumentError(
             f"context: the metadata of document {document_id!r:.200} holds {error}; pass plainer metadata"

@@ -12,7 +12,8 @@ from rlm_integrations.files.rows import decimal_number
 
 _NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
 _DEEPEST = 100
-_PLAIN_TYPES = frozenset({str, bool, float, type(None)})
+PLAIN_TYPES = frozenset({str, bool, float, type(None)})
+"""Types of values that are as JSON has them, whatever they are."""
 _INTEGERS = (int, numbers.Integral)  # int first: to ask an abstract class takes several times as long
 
 
@@ -26,7 +27,7 @@ def plain(value: object, _depth: int = 0) -> Any:
 
     Raises NotPlainError for numbers too long to be written, and for what is nested too deeply to be read.
     """
-    if type(value) in _PLAIN_TYPES:
+    if type(value) in PLAIN_TYPES or (type(value) is int and value.bit_length() <= _NUMBER_BITS):
         return value
     if isinstance(value, str):
         return str.__str__(value)  # an enum's value, not its name

@@ -1,9 +1,9 @@
 """Documents and settings on their way into a worker: a memory file that the host writes and the worker reads.
 
-A file is a row of records, each eight bytes of length and a marshalled value, which may be a few documents. Marshal
-keeps every str as it is (CRLF, NUL, lone surrogates), and one record at a time is in memory. Long texts for a holder
-stand in a TextFile beside it. Only the host writes such files, so reading one trusts it. Standard library only: the
-helper imports it.
+A file is a row of records, each eight bytes of length and a marshalled value. Documents as model code sees them stand
+in lists of some, one with a long text in records of its own. Marshal keeps every str as it is (CRLF, NUL, lone
+surrogates), and one record at a time is in memory. Long texts for a holder stand in a TextFile beside it. Only the host
+writes such files, so reading one trusts it. Standard library only: the helper imports it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import marshal
 import numbers
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, cast
 
 from rlm_integrations.repl.table import Table
 from rlm_integrations.sandboxes.process_worker.text_file import SHARED_MIN_CHARS, Place, TextFile
@@ -63,29 +63,38 @@ class RecordWriter:
         Raises UnreadableMetadataError.
         """
         self.value((count, rows))
-        together: list[tuple[Any, ...]] = []
+        together: list[PlainDocument] = []
         chars = 0
         for id_, text, metadata, images in documents:
             id_, text = str.__str__(id_), str.__str__(text)
-            held, pieces = self._held(text)
             plain: Any = dict(metadata)
             if not (_STR.issuperset(map(type, plain)) and _EXACT.issuperset(map(type, plain.values()))):
                 plain = _exact(plain, id_)
-            together.append((id_, plain, held, pieces, _exact(images, id_) if images else None))
+            document = {"id": id_, "text": text, "metadata": plain}
+            if images:
+                document[IMAGES] = _exact(images, id_)
+            together.append(document)
             chars += len(text)
-            if pieces > 1 or chars >= TOGETHER_CHARS or len(together) == TOGETHER:
-                self.value(together)
+            if chars >= TOGETHER_CHARS or len(together) == TOGETHER:
+                self._documents(together)
                 together, chars = [], 0
-            for piece in range(1, pieces):
-                self.value(text[piece * PIECE_CHARS : (piece + 1) * PIECE_CHARS])
         if together:
-            self.value(together)
+            self._documents(together)
 
-    def _held(self, text: str) -> tuple[str | Place, int]:
-        """What stands for the text in its record, and in how many pieces it is written."""
-        if self._texts is not None and len(text) >= SHARED_MIN_CHARS:
-            return self._texts.add(text), 1
-        return text[:PIECE_CHARS], -(-len(text) // PIECE_CHARS) or 1
+    def _documents(self, documents: list[PlainDocument]) -> None:
+        """Of which the last alone may have a long text."""
+        text: str = documents[-1]["text"]
+        if len(text) < SHARED_MIN_CHARS:
+            self.value(documents)
+            return
+        long = documents.pop()
+        if documents:
+            self.value(documents)
+        place = None if self._texts is None else self._texts.add(text)
+        pieces = range(0, len(text), PIECE_CHARS) if place is None else range(0)
+        self.value((long | {"text": ""}, place, len(pieces)))
+        for start in pieces:
+            self.value(text[start : start + PIECE_CHARS])
 
     def finish(self) -> int:
         """A descriptor of the whole file, at its beginning. The caller closes it."""
@@ -112,18 +121,22 @@ class RecordReader:
 
     def documents(self) -> list[PlainDocument]:
         count, rows = self.value()
-        return Table(self._documents(count)) if rows else list(self._documents(count))
+        documents: list[PlainDocument] = []
+        while len(documents) < count:
+            record = self.value()
+            if isinstance(record, list):
+                documents += cast("list[PlainDocument]", record)
+            else:
+                document, place, pieces = record
+                documents.append(document)
+                document["text"] = self._text(place, pieces)
+        return Table(documents) if rows else documents
 
-    def _documents(self, count: int) -> Iterator[PlainDocument]:
-        while count:
-            for id_, metadata, text, pieces, images in self.value():
-                if pieces > 1:  # then it is the last one of its record
-                    text = "".join([text, *(self.value() for _ in range(pieces - 1))])
-                elif self._long_text is not None and not isinstance(text, str):
-                    text = self._long_text(text)
-                document = {"id": id_, "text": text, "metadata": metadata}
-                yield document | {IMAGES: images} if images else document
-                count -= 1
+    def _text(self, place: Place | None, pieces: int) -> str:
+        if place is None:
+            return "".join([self.value() for _ in range(pieces)])
+        assert self._long_text is not None, "a file with a TextFile beside it is read together with that"
+        return self._long_text(place)
 
     def close(self) -> None:
         self._file.close()
