@@ -256,6 +256,8 @@ HARM = [
     "print = None",
     "import builtins\nbuiltins.print = builtins.isinstance = builtins.repr = builtins.len = None",
     "import builtins\nvars(builtins).clear()",
+    "import builtins\nbuiltins.len, builtins.repr = builtins.repr, builtins.len",
+    "import builtins\nbuiltins.of_the_model = builtins.__dict__.pop('sorted')",
     "import sys; sys.setrecursionlimit(10**6)",
     "import sys; sys.setrecursionlimit(60)",
     "import sys; sys.settrace(lambda *a: 1/0)",
