@@ -19,9 +19,7 @@ _BEFORE_THREADS_END = 10  # by then, half a second, those that wait for the host
 _BEFORE_ANOTHER = 20  # code that cleans up, or that waits in its own handler, has had a second
 _DEEPEST = 100
 _settrace, _getframe, _handled = sys.settrace, sys._getframe, sys.exc_info  # pyright: ignore[reportPrivateUsage]
-_signal: Callable[..., Any] = getattr(
-    signal.signal, "__wrapped__", signal.signal
-)  # without what makes enums of numbers
+_signal: Callable[..., Any] = sys.modules["_signal"].signal  # signal.signal makes enums of numbers, which takes longer
 _SIGINT = signal.SIGINT
 
 
