@@ -53,8 +53,9 @@ class _KeptStream:
 
 def _restore(holder: object, kept: dict[str, Any], set_: Callable[..., None], delete: Callable[..., None]) -> None:
     now = vars(holder)
-    for name in [name for name in now if name not in kept]:
-        delete(holder, name)
+    for name in [*now]:
+        if name not in kept:
+            delete(holder, name)
     for name, value in kept.items():
         if now.get(name) is not value:
             set_(holder, name, value)

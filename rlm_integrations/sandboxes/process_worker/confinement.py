@@ -98,6 +98,8 @@ class Confinement:
         self._reason = seccomp.why_unavailable()
         if self._reason is not None:
             return
+        for name in ("prctl", "capset", "syscall"):
+            getattr(_libc, name)  # ctypes makes a function of each when it is first asked for: not in each worker
         self._filter = seccomp.Filter(platform.machine())
         self._count_apart = thread_limit.find_way()
         _drop_bounding_set()
@@ -197,10 +199,11 @@ def _memory_in_use() -> tuple[int, int]:
     try:
         file = os.open("/proc/self/statm", os.O_RDONLY)
         try:
-            pages = [int(figure) for figure in os.read(file, 200).split()]
+            pages = os.read(file, 200).split()
         finally:
             os.close(file)
     except OSError as error:
         raise ConfinementError(f"its memory cannot be limited: /proc/self/statm: {error.strerror}") from error
-    address_space, private = pages[0], pages[5] or pages[0]  # some kernels leave the second out
+    address_space = int(pages[0])
+    private = int(pages[5]) or address_space  # some kernels leave it out
     return address_space * resource.getpagesize(), private * resource.getpagesize()

@@ -45,6 +45,10 @@ _NOT_REHEARSED = {
 _STEP = "n = len(context)\nprint(n)"
 
 
+_kept: list[object] = []
+"""The streams of the helper, which each worker would take apart when it has its own."""
+
+
 def rehearse() -> None:
     """Open some REPLs, with a step in each, and leave the interpreter as it was. Call it with a single thread."""
     can_seal()  # a fact of the kernel, which no worker need ask for again
@@ -78,6 +82,7 @@ def _streams_and_main_kept() -> Generator[None]:
     main, lines = sys.modules["__main__"], linecache.cache.copy()
     names = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
     streams = {name: getattr(sys, name) for name in names}
+    _kept.append(streams)
     try:
         yield
     finally:

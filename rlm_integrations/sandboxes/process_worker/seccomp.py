@@ -164,11 +164,11 @@ class Filter:
             0,
             ctypes.create_string_buffer(header, len(header)),
         )
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._syscall = ctypes.CDLL(None, use_errno=True).syscall
 
     def install(self) -> None:
         """Put it on the calling process, which must be single-threaded and have no_new_privs. Raises OSError."""
-        if self._libc.syscall(*self._arguments) != 0:
+        if self._syscall(*self._arguments) != 0:
             raise OSError(ctypes.get_errno(), "seccomp refused the filter")
 
 
