@@ -39,8 +39,10 @@ sys.path.append(str(Path(__file__).parents[1]))  # `benchmarks` and `evals` are 
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-hypothesis.settings.register_profile("without deadlines", deadline=None)  # a busy machine is no fault
-hypothesis.settings.load_profile("without deadlines")
+# A busy machine is no fault: there are no deadlines. In CI a commit is tested, and not chance.
+hypothesis.settings.register_profile("in CI", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("at hand", deadline=None, max_examples=30)
+hypothesis.settings.load_profile("in CI" if os.environ.get("CI") else "at hand")
 
 
 # No test meets an authority: a client that reads all that there are takes 30 ms for it.
@@ -354,8 +356,15 @@ def until() -> Callable[[Callable[[], bool]], Any]:
     return until_true
 
 
+@pytest.fixture(scope="module")
+def young_heap() -> None:
+    """Garbage collections of this module's tests look through what these have made, and not all that was imported."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def nothing_rests() -> Iterator[None]:
+def nothing_rests(young_heap: None) -> Iterator[None]:
     """No test leaves a REPL of a session behind, once threads have ended that may still hold the session."""
     yield
     from rlm_integrations.core.session.idle_repls import idle_repls
