@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import warnings
+import zlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -142,15 +143,42 @@ def serve_posts() -> Iterator[Callable[[Post], str]]:
 
 
 class ProgramParent:
-    """Starts programs as forks of one process that has imported these modules: see `program_parent.py`."""
+    """Starts programs as forks of one process that has imported these modules: see `program_parent.py`.
+
+    All processes that run tests at the same time have it in common.
+    """
 
     def __init__(self, imported: Sequence[str]) -> None:
-        self._requests, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        name = f"rlm-tests-{run}-{zlib.crc32(' '.join(imported).encode())}"
+        with filelock.FileLock(Path(tempfile.gettempdir(), f"rlm-program-parent-{os.getuid()}.lock")):
+            self._requests = self._connected(name) or self._started(name, imported)
+
+    @staticmethod
+    def _connected(name: str) -> socket.socket | None:
+        """To the one that another process has started, if it has not ended."""
+        requests = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            requests.connect("\0" + name)
+            if requests.recv(1):
+                return requests
+        except OSError:
+            pass
+        requests.close()
+        return None
+
+    @classmethod
+    def _started(cls, name: str, imported: Sequence[str]) -> socket.socket:
         options = [part for option in ("error", *FRAMEWORKS_OWN) for part in ("-W", option)]
         script = str(Path(__file__).with_name("program_parent.py"))
         command = [sys.executable, "-P", *options, script, *imported]
-        self._parent = subprocess.Popen(command, stdin=far, env=program_environment())
-        far.close()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listens:
+            listens.bind("\0" + name)
+            listens.listen()
+            subprocess.run(command, stdin=listens, env=program_environment(), check=True)
+            requests = cls._connected(name)
+        assert requests is not None, "the parent of programs has ended"
+        return requests
 
     def start(
         self,
@@ -190,7 +218,6 @@ class ProgramParent:
 
     def close(self) -> None:
         self._requests.close()
-        self._parent.wait(30)
 
 
 class Program:
