@@ -1,7 +1,7 @@
 """Code that every worker runs, gathered in memory. Standard library only: the helper does this before it forks.
 
-Until Python 3.12 running a function counts a reference in its code, and in a forked process the first such write copies
-the page. As modules are loaded, a page holds what is run beside what is not; gathered, it takes a quarter of the pages.
+Running a function counts a reference in its code, and in a forked process the first such write copies the page. As
+modules are loaded, a page holds what is run beside what is not; gathered, it takes a quarter of the pages.
 """
 
 from __future__ import annotations
