@@ -13,7 +13,7 @@ _PART_CHARS = 500_000
 """Of the texts that are read together."""
 _NOT_IN_A_SCRIPT = re.compile("[<\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 """What ends a script, and what a parser of HTML or JavaScript may read as something else than it is."""
-_LIKE_A_PLACE = re.compile(r"\$+text")
+_LIKE_A_PLACE = re.compile(r"\$++text")
 
 
 class LongTexts:
