@@ -104,9 +104,9 @@ def test_a_cost_that_the_server_reports_is_read(chat_server: Any, ask: Any) -> N
 def test_a_server_cannot_lift_the_limit_in_money_by_a_cost_that_is_no_amount(chat_server: Any, cost: float) -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11, "cost": cost}
     chat_server.will_answer(*[chat_server.completion("```repl\nprint(1)\n```", usage=usage)] * 3)
+    engine = RLMEngine(OpenAIModel("t", chat_server.url), prices={"llm": "reported"}, limits={"max_cost_usd": 1})
     with pytest.raises(RLMError, match="max_cost_usd is set, but the model does not report its cost"):
-        llm = OpenAIModel("t", chat_server.url)
-        RLMEngine(llm, prices={"llm": "reported"}, limits={"max_cost_usd": 1}).run("?", "text")
+        engine.run("?", "text")
     assert len(chat_server.requests) == 1
 
 

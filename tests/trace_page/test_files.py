@@ -44,14 +44,16 @@ def test_half_a_page_is_not_left_where_the_disk_is_full(tmp_path: Path, small_tr
     program = (
         "import resource, sys\nfrom rlm_integrations import RLMTrace\n"
         "trace = RLMTrace.model_validate_json(sys.stdin.read())\n"
-        "trace.to_html('run.html')\n"
+        "run, other = sys.argv[1:]\n"
+        "trace.to_html(run)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))\n"
-        "for path in ('run.html', 'other.html', '/dev/full'):\n"
+        "for path in (run, other, '/dev/full'):\n"
         "    try: trace.to_html(path)\n"
         "    except OSError as error: print(error.strerror)\n"
     )
     trace = small_trace.model_dump_json()
-    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, input=trace, capture_output=True, text=True)
+    pages = [str(tmp_path / name) for name in ("run.html", "other.html")]
+    ran = subprocess.run([sys.executable, "-c", program, *pages], input=trace, capture_output=True, text=True)
     assert ran.stdout.splitlines() == ["File too large", "File too large", "No space left on device"], ran.stderr
     assert list(tmp_path.iterdir()) == []
     assert Path("/dev/full").exists()
