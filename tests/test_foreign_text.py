@@ -334,6 +334,16 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "backslashes": lambda n: "<output a>\n```" + "\\n" * (n // 2),
         },
     ),
+    "Quotations.hold_commented": (
+        lambda text: Quotations([Message("user", f"<output a>\n{text}")]).hold_commented(text + "x"),
+        {
+            "comments": lambda n: "#\n" * (n // 2),
+            "margins": lambda n: "> | " * (n // 4),
+            "margins of lines": lambda n: "> \n" * (n // 3),
+            "lines left out": lambda n: "x\n...\n" * (n // 6),
+            "backslashes": lambda n: "\\n" * (n // 2),
+        },
+    ),
     "observe, an output": (lambda text: observed(step(text)), {"lines": lambda n: "\n" * n}),
     "observe, an error": (
         lambda text: observed(step(error=text, variables=(text,))),

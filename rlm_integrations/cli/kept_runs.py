@@ -21,6 +21,7 @@ _SUFFIXES = (".json", ".sqlite", ".sqlite3", ".db")
 _TEXT_CHARS = 1_000
 """Of a question, an answer and an error."""
 _MOST_NUMBERS = 8
+_LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 @frozen
@@ -134,7 +135,8 @@ def _runs_of(path: Path, listing: Listing, *, redact: bool) -> Iterator[KeptRun]
         raise InvalidArgumentError(f"PATH: {str(path)!r} cannot be read ({error.strerror}); name another") from error
     if not in_journal:
         trace = read_trace(path)
-        yield _kept(trace, str(path), datetime.fromtimestamp(path.stat().st_mtime, UTC), redact=redact)
+        written = min(max(path.stat().st_mtime, 0), _LAST_TIME)  # a file may say that it is of any year
+        yield _kept(trace, str(path), datetime.fromtimestamp(written, UTC), redact=redact)
         return
     with JournalReader(path) as journal:
         for run in journal.runs():

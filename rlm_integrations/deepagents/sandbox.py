@@ -73,6 +73,8 @@ class _Backend:
     def run(self, command: str, seconds: int) -> Said:
         timeout: dict[str, int] = {"timeout": seconds} if self._takes_timeout else {}
         response = self._backend.execute(command, **timeout)
+        if not isinstance(response.output, str):
+            raise TypeError(f"execute() gave an output that is {type(response.output).__name__}, not str")
         return Said(response.output, bool(response.truncated))
 
     def bring(self, path: str, data: bytes) -> None:

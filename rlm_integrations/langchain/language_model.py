@@ -15,6 +15,7 @@ from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.reply_fields import (
     calls_in,
     cost_of,
+    count_of,
     finish_of,
     refusal_in,
     text_in,
@@ -207,10 +208,10 @@ def _usage(reply: AIMessage) -> Usage:
     if counts is None or "input_tokens" not in counts:  # a cache hit's may say its cost alone
         return Usage()
     return Usage(
-        input_tokens=counts["input_tokens"],
-        output_tokens=counts["output_tokens"],
-        cached_tokens=counts.get("input_token_details", {}).get("cache_read") or 0,
-        reasoning_tokens=counts.get("output_token_details", {}).get("reasoning") or 0,
+        input_tokens=count_of(counts["input_tokens"]),
+        output_tokens=count_of(counts["output_tokens"]),
+        cached_tokens=count_of(counts.get("input_token_details", {}).get("cache_read")),
+        reasoning_tokens=count_of(counts.get("output_token_details", {}).get("reasoning")),
         cost_usd=cost_of(reply.response_metadata.get("token_usage")),
     )
 

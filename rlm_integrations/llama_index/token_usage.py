@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rlm_integrations.core.calls.reply_fields import cost_of, field_of
+from rlm_integrations.core.calls.reply_fields import cost_of, count_of, field_of
 from rlm_integrations.core.usage import Usage
 
 _INPUT = ("prompt_tokens", "input_tokens", "prompt_token_count", "inputTokens", "prompt_eval_count")
@@ -30,8 +30,8 @@ def _read(usage: object) -> Usage:
     thoughts = _count(usage, "thoughts_token_count")  # Gemini counts them beside the candidates
     cached = _count(input_details, "cached_tokens") + anthropic_cached + _count(usage, "cached_content_token_count")
     return Usage(
-        input_tokens=(_first(usage, _INPUT) or 0) + beside_input,
-        output_tokens=(_first(usage, _OUTPUT) or 0) + thoughts,
+        input_tokens=count_of(_first(usage, _INPUT)) + beside_input,
+        output_tokens=count_of(_first(usage, _OUTPUT)) + thoughts,
         cached_tokens=cached,
         reasoning_tokens=_count(output_details, "reasoning_tokens") + thoughts,
         cost_usd=cost_of(usage),
@@ -43,5 +43,4 @@ def _first(holder: object, names: tuple[str, ...]) -> int | None:
 
 
 def _count(holder: object, name: str) -> int:
-    value = field_of(holder, name)
-    return value if isinstance(value, int) else 0
+    return count_of(field_of(holder, name))

@@ -6,6 +6,7 @@ from typing import cast
 
 from rlm_integrations.core.calls.reply_fields import (
     cost_of,
+    count_of,
     field_of,
     finish_of,
     refusal_in,
@@ -61,8 +62,7 @@ def _usage(usage: object) -> Usage:
 
 
 def _count(counts: object, name: str) -> int:
-    value = field_of(counts, name)
-    return value if isinstance(value, int) and value > 0 else 0
+    return count_of(field_of(counts, name))
 
 
 def _excerpt(response: object) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from opentelemetry.util.types import AttributeValue
 
+from rlm_integrations.core.surrogates import without_lone_surrogates
 from rlm_integrations.core.trace.call_records import ModelCall
 from rlm_integrations.core.trace.events import RootReplied
+from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.usage import Usage
 
 Attributes = dict[str, AttributeValue]
@@ -56,7 +58,7 @@ def of_reply(
     if model:
         told |= {"gen_ai.request.model": model, "gen_ai.response.model": model}
     if finish:
-        told["gen_ai.response.finish_reasons"] = (finish,)
+        told["gen_ai.response.finish_reasons"] = (fit(finish),)
     if cached:
         told["rlm.cached"] = True
     return told
@@ -67,14 +69,43 @@ def of_root_reply(said: RootReplied | ModelCall) -> Attributes:
     return of_reply(said.model, paid, said.finish, cached=said.cached, replayed=replayed)
 
 
-def message(role: str, content: str) -> str:
-    """Messages of one text, as `gen_ai.input.messages` and `gen_ai.output.messages` want them."""
-    return json.dumps([{"role": role, "parts": [{"type": "text", "content": cut(content)}]}], ensure_ascii=False)
+def message(role: str, content: str, finish: str | None = None) -> str:
+    """Messages of one text, as `gen_ai.input.messages` wants them, and with `finish` `gen_ai.output.messages`."""
+    said: dict[str, object] = {"role": role, "parts": [{"type": "text", "content": fit(content)}]}
+    if finish is not None:
+        said["finish_reason"] = fit(finish)
+    return json.dumps([said], ensure_ascii=False)
 
 
-def cut(text: str) -> str:
+def fit(text: str) -> str:
+    """At most `CONTENT_CHARS` of it, as valid Unicode: an exporter drops all that it was to send for one lone half."""
     left = len(text) - CONTENT_CHARS
-    return text if left <= 0 else f"{text[:CONTENT_CHARS]} [{left:,} more characters]"
+    return without_lone_surrogates(text if left <= 0 else f"{text[:CONTENT_CHARS]} [{left:,} more characters]")
+
+
+def fitting(told: Attributes) -> Attributes:
+    """The same of all texts that attributes say. Messages, which are JSON, were made to fit before."""
+    return {
+        name: fit(value) if isinstance(value, str) and not name.endswith(".messages") else value
+        for name, value in told.items()
+    }
+
+
+def of_trace(trace: RLMTrace) -> Attributes:
+    """Of a run, or of a child RLM, that has ended."""
+    replayed = trace.replayed_usage
+    journal: Attributes = {} if trace.journal is None else {"rlm.journal": trace.journal}
+    return {
+        **of_usage(trace.usage - replayed),
+        **(of_replayed(replayed) if replayed.total_tokens else {}),
+        **journal,
+        "rlm.iterations": trace.iteration_count,
+        "rlm.sub_calls": trace.sub_call_count,
+        "rlm.failed_sub_calls": trace.failed_sub_call_count,
+        "rlm.citations": len(trace.citations),
+        "rlm.stop_reason": trace.stop_reason or "failed",
+        "rlm.route": trace.route,
+    }
 
 
 def layers(isolation: Mapping[str, str]) -> Attributes:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
+from rlm_integrations.core.wording import error_words, one_line
 from rlm_integrations.ray.api import exceptions, ray
 from rlm_integrations.ray.job_record import JobRecord
 from rlm_integrations.ray.open_work import OpenQuestion, OpenWork
@@ -150,6 +151,8 @@ class _Job:
                     await self._work.end(question, again=True)
                     return
                 outcome = SandboxError(f"the machine that ran it was lost, {self._tries} times")
+            except exceptions.RayError as error:  # an exception of a run is a result, and comes as one
+                outcome = SandboxError(f"what came of it cannot be brought here: {_words(error)}")
             record = self._record
             if record is not None and not isinstance(outcome, Exception):
                 key = self._keys[question.number]
@@ -177,6 +180,12 @@ async def _ready(actor: Any) -> None:
             await asyncio.sleep(_AGAIN_S)
         else:
             return
+
+
+def _words(error: Any) -> str:
+    """Without Ray's tracebacks."""
+    cause = error.cause if isinstance(error, exceptions.RayTaskError) else error
+    return one_line(error_words(cause).partition("\n")[0])
 
 
 def _sendable(error: Exception) -> Exception:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -51,10 +52,19 @@ def _passage(cited: Mapping[str, Any], documents: Mapping[str, str]) -> dict[str
 
 
 def write_page(trace: Mapping[str, Any], path: str | os.PathLike[str], documents: Mapping[str, str] = _NONE) -> None:
-    """Write the page of a trace; a new file is its owner's alone. Raises OSError where it cannot be written."""
+    """Write the page of a trace; a new file is its owner's alone. Raises OSError where it cannot be written: what is
+    there of it then is removed, for half a page shows nothing.
+    """
     page = page_of(trace, documents)
-    with open(path, "w", encoding="utf-8", newline="\n", opener=_for_its_owner) as file:
-        file.write(page)
+    begun = False
+    try:
+        with open(path, "w", encoding="utf-8", newline="\n", opener=_for_its_owner) as file:
+            begun = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            file.write(page)
+    except OSError:
+        if begun:
+            os.unlink(path)
+        raise
 
 
 def _for_its_owner(path: str, flags: int) -> int:

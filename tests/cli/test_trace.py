@@ -163,6 +163,17 @@ def test_what_is_no_trace_is_refused_with_what_to_pass(
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("command", ["show", "list", "html"])
+def test_a_number_that_is_none_is_refused(kept: tuple[Path, Any], command: str, number: str) -> None:
+    path, _ = kept
+    held = json.loads(path.read_text(encoding="utf-8")) | {"seconds": 77.25}
+    path.write_text(json.dumps(held).replace("77.25", number), encoding="utf-8")
+    ended = invoke(command, path)
+    assert ended.exit_code == 2
+    assert "is not of this version (seconds: Input should be a finite number)" in ended.stderr
+
+
 def test_nothing_that_a_terminal_obeys_is_printed(kept: tuple[Path, Any]) -> None:
     path, _ = kept
     trace = RLMTrace.of(read(path))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sqlite3
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -221,3 +222,14 @@ def test_ask_writes_a_trace_without_contents(model_server: Any, corpus: Path, ru
     done = run_cli(*arguments, "--redact")
     assert done.returncode == 2
     assert "add --trace FILE" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a file system whose times have 64 bits")
+def test_a_file_of_a_year_that_python_does_not_know_is_listed_with_the_others() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        trace = engine(["```repl\nFINAL(1)\n```"]).run("When?", "A key.").trace
+        for name, seconds in (("a", 1e14), ("b", -1e14), ("c", 1e9)):
+            write(Path(folder, f"{name}.json"), trace, seconds)
+        told = invoke("list", folder).stdout
+    dates = re.findall(r"^(\S+) .*/(\w)\.json", told, re.MULTILINE)
+    assert dates == [("1970-01-01", "b"), ("2001-09-09", "c"), ("9999-01-01", "a")]

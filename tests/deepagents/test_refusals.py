@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rlm_integrations import InvalidArgumentError, SandboxUnavailableError
+from rlm_integrations import InvalidArgumentError, SandboxError, SandboxUnavailableError
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.deepagents import BackendSandbox
 from rlm_integrations.testing.sandbox_contract import contract_settings
@@ -45,6 +47,8 @@ def test_one_of_a_provider_is_said_to_confine() -> None:
     ("says", "words"),
     [
         ("exit 127", "does not run"),
+        ("echo rlm-python cpython 3 ² linux", "does not run"),
+        ("echo rlm-python cpython 3 $(printf '%05000d' 7) linux", "does not run"),
         ("echo rlm-python cpython 3 10 linux", "cpython 3.10 on linux; it needs CPython 3.11"),
     ],
 )
@@ -54,3 +58,36 @@ async def test_a_python_that_will_not_do(backend: Any, tmp_path: Path, says: str
     python.chmod(0o755)
     with pytest.raises(SandboxUnavailableError, match=words):
         await BackendSandbox(backend, python=str(python), unconfined=True).open(Corpus.of("a"), contract_settings())
+
+
+class Odd:
+    """A backend whose commands come to something else than the protocol says."""
+
+    id = "box-1"
+
+    def __init__(self, output: object) -> None:
+        self.output = output
+
+    def execute(self, command: str) -> Any:
+        if isinstance(self.output, BaseException):
+            raise self.output
+        return SimpleNamespace(output=self.output, exit_code=0, truncated=False)
+
+    def upload_files(self, files: list[Any]) -> list[Any]:
+        return [SimpleNamespace(error=None)] * len(files)
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (None, "output that is NoneType, not str"),
+        (b"rlm-root /tmp", "output that is bytes, not str"),
+        (SystemExit("the client ends"), "SystemExit: the client ends"),
+        (asyncio.CancelledError("closed"), "CancelledError: closed"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+    ],
+)
+async def test_a_backend_that_breaks_its_protocol_ends_no_host(output: object, words: str) -> None:
+    sandbox = BackendSandbox(Odd(output))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(SandboxError, match=f"Odd box-1 cannot be reached: .*{words}"):
+        await sandbox.open(Corpus.of("a"), contract_settings())

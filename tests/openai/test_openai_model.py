@@ -100,6 +100,16 @@ def test_a_cost_that_the_server_reports_is_read(chat_server: Any, ask: Any) -> N
     assert ask(OpenAIModel("t", chat_server.url)).usage.cost_usd == 0.0125
 
 
+@pytest.mark.parametrize("cost", [float("nan"), -1000.0])
+def test_a_server_cannot_lift_the_limit_in_money_by_a_cost_that_is_no_amount(chat_server: Any, cost: float) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11, "cost": cost}
+    chat_server.will_answer(*[chat_server.completion("```repl\nprint(1)\n```", usage=usage)] * 3)
+    engine = RLMEngine(OpenAIModel("t", chat_server.url), prices={"llm": "reported"}, limits={"max_cost_usd": 1})
+    with pytest.raises(RLMError, match="max_cost_usd is set, but the model does not report its cost"):
+        engine.run("?", "text")
+    assert len(chat_server.requests) == 1
+
+
 def test_a_limit_in_money_needs_prices_before_anything_is_sent(chat_server: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="what a call of llm costs is unknown"):
         RLMEngine(OpenAIModel("t", chat_server.url), limits={"max_cost_usd": 1})

@@ -32,12 +32,14 @@ def test_a_run_arrives_whole(serve_posts: Callable[..., str]) -> None:
         f"{serve_posts(take)}/traces", compression=exporters.Compression.NoCompression
     )
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    instrument(provider)
+    instrument(provider, contents=True)
+    code = ["raise ValueError(chr(0xd800))", "FINAL(chr(0xd800) * len(context))"]
     try:
-        RLMEngine(ScriptedModel(["```repl\nFINAL(len(context))\n```"], model="root")).run("How long?", "some text")
+        RLMEngine(ScriptedModel([f"```repl\n{each}\n```" for each in code], model="root")).run("How long?", "some text")
     finally:
         uninstrument()
         provider.shutdown()
-    assert sorted(span.name for span in arrived) == ["chat root", "execute_tool python", "invoke_agent rlm"]
+    names = sorted(span.name for span in arrived)
+    assert names == [*["chat root"] * 2, *["execute_tool python"] * 2, "invoke_agent rlm"]
     [run] = [span for span in arrived if span.name == "invoke_agent rlm"]
     assert {span.parent_span_id for span in arrived if span is not run} == {run.span_id}

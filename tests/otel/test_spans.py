@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import StatusCode, get_current_span
 
-from rlm_integrations import Completion, Message, RLMEngine, RootModelError, Usage
+from rlm_integrations import Completion, InvalidArgumentError, Message, RLMEngine, RootModelError, Usage
 from rlm_integrations.core.language_model import ToolCall
 from rlm_integrations.otel import instrument, is_instrumented, uninstrument
 from rlm_integrations.testing import ScriptedModel
@@ -93,6 +94,8 @@ async def test_with_contents_they_do(spans: Any) -> None:
     [run], [python] = spans.named("invoke_agent rlm"), spans.named("execute_tool python")
     asked = json.loads(run.attributes["gen_ai.input.messages"])
     assert asked == [{"role": "user", "parts": [{"type": "text", "content": "Was it warm?"}]}]
+    [said] = json.loads(run.attributes["gen_ai.output.messages"])
+    assert (said["role"], said["finish_reason"]) == ("assistant", "stop")
     assert "llm_query_batched" in python.attributes["gen_ai.tool.call.arguments"]
     assert "3 secret kilograms" in python.attributes["gen_ai.tool.call.result"]
     [tool] = spans.named("execute_tool weigh")
@@ -197,6 +200,106 @@ async def test_a_run_that_is_cancelled_leaves_no_span_open(spans: Any) -> None:
     assert spans.lines() == ["invoke_agent rlm", "  chat root", *step]
     [run] = spans.named("invoke_agent rlm")
     assert run.status.status_code is StatusCode.ERROR
+
+
+async def test_a_call_that_is_refused_is_no_run_and_leaves_no_span_open() -> None:
+    provider, open_spans = TracerProvider(), Open()
+    provider.add_span_processor(open_spans)
+    instrument(provider)
+    try:
+        with pytest.raises(InvalidArgumentError):
+            await engine().arun("Was it warm?", {"letter": 5})
+    finally:
+        uninstrument()
+        provider.shutdown()
+    assert (open_spans.begun, open_spans.open) == (0, set())
+
+
+async def test_tools_that_children_call_at_once_keep_apart(spans: Any) -> None:
+    both = threading.Barrier(3)
+
+    def weigh(kilograms: int) -> str:
+        both.wait(30)
+        return str(kilograms)
+
+    root = '```repl\nFINAL(rlm_query_batched([("1", "letter"), ("2", "note"), ("3", "note")]))\n```'
+    sub = ScriptedModel(always=lambda messages: "```repl\nFINAL(weigh(1))\n```", model="sub")
+    llm = ScriptedModel([root], model="root")
+    await RLMEngine(llm, sub_llm=sub, tools=[weigh], limits={"max_depth": 2}).arun("Was it warm?", CORPUS)
+    child = ["    invoke_agent rlm", "      chat sub", "      execute_tool python", "        execute_tool weigh"]
+    assert spans.lines() == ["invoke_agent rlm", "  chat root", "  execute_tool python", *child * 3]
+
+
+async def test_what_no_exporter_can_send_is_made_fit(spans: Any) -> None:
+    instrument(spans.provider, contents=True)
+
+    def weigh(half: str) -> str:
+        return f"\udfff{half}"
+
+    code = [
+        "print(weigh(chr(0xd800)), llm_query(chr(0xd800)))\ncite(context[0]['text'][:30], context[0]['id'])",
+        "raise ValueError(chr(0xd800))",
+        "FINAL(chr(0xdc00))",
+    ]
+    llm = ScriptedModel([f"\ud800\n```repl\n{each}\n```" for each in code], model="a\ud800" + "b" * 100_000)
+    sub = ScriptedModel(["\ud800"], model="c\ud800")
+    corpus = {"\ud801": "\udc01 came warm. " * 500}
+    await RLMEngine(llm, sub_llm=sub, tools=[weigh]).arun("Was it \ud800?", corpus)
+    words = spans.all_words()
+    assert len(spans.ended) == 9
+    for span in spans.ended:
+        assert len(span.name) < 17_000
+        said = [*span.attributes.values(), *(value for event in span.events for value in event.attributes.values())]
+        for text in (each for each in [*said, span.status.description] if isinstance(each, str)):
+            text.encode()
+    assert words.count("\\ufffd") > 10
+
+
+async def test_kinds_of_errors_are_told_by_the_names_that_conventions_have(spans: Any) -> None:
+    code = ["raise KeyError('crate')", "class Lovely(Exception): pass\nraise Lovely", "FINAL(1)"]
+    llm = ScriptedModel([f"```repl\n{each}\n```" for each in code])
+    await RLMEngine(llm).arun("Was it warm?", CORPUS)
+    told = [span.attributes.get("error.type") for span in spans.named("execute_tool python")]
+    assert told == ["KeyError", "_OTHER", None]
+
+
+class Open(SpanProcessor):
+    """Knows which spans are open."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.open: set[int] = set()
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        self.begun += 1
+        self.open.add(span.context.span_id)
+
+    def on_end(self, span: Any) -> None:
+        self.open.remove(span.context.span_id)
+
+
+class BreaksOnce(SpanProcessor):
+    def on_end(self, span: Any) -> None:
+        if span.name == "execute_tool weigh":
+            raise RuntimeError("no disk")
+
+
+async def test_a_tracer_that_breaks_amid_a_run_leaves_no_span_open_and_none_current() -> None:
+    provider, open_spans = TracerProvider(), Open()
+    provider.add_span_processor(open_spans)
+    provider.add_span_processor(BreaksOnce())
+    instrument(provider)
+    try:
+        before = get_current_span()
+        with pytest.warns(RuntimeWarning, match="what watches this run failed.*no disk"):
+            result = await engine().arun("Was it warm?", CORPUS)
+        assert get_current_span() is before
+    finally:
+        uninstrument()
+        provider.shutdown()
+    assert result.answer == "yes, warm?"
+    assert open_spans.begun == 4
+    assert open_spans.open == set()
 
 
 class Broken(SpanProcessor):

@@ -107,3 +107,33 @@ async def test_what_cannot_be_made_or_asked_is_told(cluster: LocalCluster, tmp_p
     (tmp_path / "text").write_text("no journal" * 1000)
     with pytest.raises(InvalidArgumentError, match=r"journal: .*text cannot be used: file is not a database"):
         await outcomes(rlm_map(broken, ["?"], journal=tmp_path / "text"))
+
+
+async def test_an_outcome_that_cannot_be_brought_here_ends_nothing_else(cluster: LocalCluster) -> None:
+    from rlm_integrations.ray import rlm_map
+
+    def make() -> Any:
+        import threading
+
+        class There:
+            """Of a class that the caller can make none of."""
+
+            def __reduce__(self) -> Any:
+                return __import__, ("no_such_module",)
+
+        class Chain:
+            async def arun(self, question: str) -> Any:
+                if question == "lock":
+                    return threading.Lock()
+                if question == "exit":
+                    raise SystemExit("the server's client ends")
+                return There() if question == "there" else question
+
+        return Chain()
+
+    questions = ["one", "lock", "there", "exit", "two"]
+    came = await outcomes(rlm_map(make, questions, actors=1, at_once=1, num_cpus=0, tries=2))
+    assert (came[0], came[4]) == ("one", "two")
+    assert "cannot pickle" in str(came[1])
+    assert "no_such_module" in str(came[2])
+    assert all(isinstance(came[place], Exception) for place in (1, 2, 3))

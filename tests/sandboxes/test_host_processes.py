@@ -52,6 +52,15 @@ for _ in range(3):
 began.wait()
 print("done")
 """,
+    "by a second Ctrl-C while it waits for what it started": """
+import signal
+from pathlib import Path
+print(run())
+[helper] = map(int, Path("/proc/self/task", str(os.getpid()), "children").read_text().split())
+os.kill(helper, signal.SIGSTOP)  # so that it does not end by itself
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+""",
     "with runs in atexit": """
 atexit.register(lambda: print(run()))
 run()

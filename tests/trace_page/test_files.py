@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -36,6 +38,25 @@ def test_it_replaces_a_file_and_leaves_what_it_may_not_write(tmp_path: Path, sma
     with pytest.raises(OSError, match="No such file"):
         small_trace.to_html(tmp_path / "nowhere" / "run.html")
     assert path.read_bytes() == first
+
+
+def test_half_a_page_is_not_left_where_the_disk_is_full(tmp_path: Path, small_trace: RLMTrace) -> None:
+    program = (
+        "import resource, sys\nfrom rlm_integrations import RLMTrace\n"
+        "trace = RLMTrace.model_validate_json(sys.stdin.read())\n"
+        "run, other = sys.argv[1:]\n"
+        "trace.to_html(run)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))\n"
+        "for path in (run, other, '/dev/full'):\n"
+        "    try: trace.to_html(path)\n"
+        "    except OSError as error: print(error.strerror)\n"
+    )
+    trace = small_trace.model_dump_json()
+    pages = [str(tmp_path / name) for name in ("run.html", "other.html")]
+    ran = subprocess.run([sys.executable, "-c", program, *pages], input=trace, capture_output=True, text=True)
+    assert ran.stdout.splitlines() == ["File too large", "File too large", "No space left on device"], ran.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert Path("/dev/full").exists()
 
 
 def test_a_lone_surrogate_is_no_obstacle(tmp_path: Path, small_trace: RLMTrace) -> None:

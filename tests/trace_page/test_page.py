@@ -170,6 +170,21 @@ def test_the_search_finds_every_text_and_leads_to_it(open_tab: OpenTab, small_tr
     assert tab.evaluate("CSS.highlights.get('sought').size") > 0
 
 
+@pytest.mark.parametrize(
+    "words", ["re-read", "a/b", "x^-]", "{}", "\\", "é-", "🙂-🙂", "$&", "[a-z]", "a.b", "(?:", "-"]
+)
+def test_whatever_is_sought_is_sought_as_it_stands(open_tab: OpenTab, small_trace: RLMTrace, words: str) -> None:
+    trace = small_trace.model_copy(deep=True)
+    trace.executions[1].output = f"before {words} behind"
+    tab = open_tab(trace)
+    tab.evaluate("document.querySelector('input').focus()")
+    tab.type(words)
+    tab.press("Enter")
+    found = tab.evaluate("[...document.querySelectorAll('.results mark')].map(each => each.textContent)")
+    assert words in found
+    assert tab.complaints == []
+
+
 def test_what_failed_and_what_was_asked_twice_is_marked(open_tab: OpenTab, small_trace: RLMTrace) -> None:
     tab = open_tab(small_trace)
     buttons = tab.evaluate("[...document.querySelectorAll('.filters button')].map(each => each.textContent)")

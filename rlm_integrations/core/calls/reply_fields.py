@@ -20,6 +20,7 @@ _TEXTS = ("text", "thinking", "reasoning", "reasoning_content", "summary", "cont
 _THINKING_BLOCKS = ("thinking", "reasoning", "reasoning_content")
 _DEEPEST = 6
 _MOST_CALLS = 50
+_MOST_USD = 1e9
 
 _WORDS: dict[Finish, str] = {
     "stop": "stop end_turn stop_sequence eos eos_token complete completed finish pause_turn tool_calls tool_call "
@@ -55,9 +56,16 @@ def field_of(holder: object, name: str) -> Any:
 
 
 def cost_of(usage: object) -> float | None:
-    """US dollars, as OpenRouter and LiteLLM report them beside the token counts."""
+    """US dollars, as OpenRouter and LiteLLM report them beside the token counts. What is no amount is not known: a sum
+    with NaN in it would never reach `max_cost_usd`.
+    """
     cost = field_of(usage, "cost")
-    return float(cost) if isinstance(cost, (int, float)) else None
+    return float(cost) if type(cost) in (int, float) and 0 <= cost < _MOST_USD else None
+
+
+def count_of(tokens: object) -> int:
+    """Tokens, as they were reported; 0 where that is no count. Some servers say -1 for what they do not know."""
+    return tokens if isinstance(tokens, int) and tokens > 0 else 0
 
 
 def finish_of(*holders: object) -> Finish | None:

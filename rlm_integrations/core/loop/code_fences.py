@@ -21,6 +21,8 @@ _MARK = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _LIST_MARKER = re.compile(r"[ \t]*+(?:[-*+•]|\d{1,4}+[.)])[ \t]++")
+_QUOTED = re.compile(r"(?>(?:[ \t]*+(?:[-*+•]|\d{1,4}+[.)])[ \t])*)[ \t]*+(?:>|\||»|&gt;).*+", re.DOTALL)
+"""What quotes stand behind, be it in a list."""
 _LEADING = re.compile(r"[ \t\u00a0\u200b\u2060\ufeff]*+(?P<run>`{3,}+|~{3,}+)(?P<after>.*+)", re.DOTALL)
 _STOP_TOKENS = re.compile(r"(?>(?:\s*+(?:<[^<>\n]{1,40}+>|\[/INST\]))*)\s*+")
 """What models and servers write at the end of a turn."""
@@ -53,7 +55,7 @@ def opening_of(line: str) -> Opening | None:
     if "```" not in line and "~~~" not in line:
         return None
     found = _OPENING.match(line)
-    if found is None or found["before"].lstrip().startswith(">"):
+    if found is None or _QUOTED.fullmatch(found["before"]):
         return None  # a block quote is no code of the root LM's own
     before, column = found["before"], found.start("run")
     listed = _LIST_MARKER.fullmatch(before)

@@ -26,7 +26,7 @@ from rlm_integrations.core.loop.observation import (
     unfinished_reply,
 )
 from rlm_integrations.core.loop.on_code import on_code_ran, on_verified
-from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.quotations import Quotations, as_foreign
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
@@ -62,7 +62,8 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
         case Opened():
             messages, window = happening.messages, Window(rules.window_tokens)
-            state = with_shown(state, messages, **conversation_of(messages), opening=len(messages), window=window)
+            shown = (*messages, as_foreign(rules.question, rules.fence_key)) if rules.asked_by_code else messages
+            state = with_shown(state, shown, **conversation_of(messages), opening=len(messages), window=window)
             state = state._replace(head=messages, bare_head=happening.bare)
             return state, CallRootLM(messages, state.iteration)
         case Replied() if state.folding is not None:

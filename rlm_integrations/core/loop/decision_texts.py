@@ -13,8 +13,7 @@ def chars_looked_at(state: State, happening: Happening) -> int:
     kept = 0 if state.last_call is None else len(state.draft)
     match happening:
         case Replied():
-            # only code that the root LM did not mark is looked for in all that it was shown
-            shown = state.fenced if "```repl" in happening.text else state.quotable
+            shown = state.fenced if _all_for_the_repl(happening.text) else state.quotable
             calls = () if happening.called is None else happening.called.tool_calls
             written = len(happening.text) + sum([len(call.arguments) for call in calls])
             return kept + written + sum([len(message.content) for message in shown])
@@ -23,6 +22,12 @@ def chars_looked_at(state: State, happening: Happening) -> int:
             return kept + len(answer)
         case _:
             return kept
+
+
+def _all_for_the_repl(reply: str) -> bool:
+    """Whether each fence is marked for the REPL: code in others is looked for in all that the root LM was shown."""
+    marked = reply.count("```repl")
+    return bool(marked) and reply.count("```") <= 2 * marked and "~~~" not in reply
 
 
 def shown_by(decision: Decision) -> str:

@@ -11,16 +11,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from rlm_integrations.core.language_model import Message
+from rlm_integrations.core.prompts.fences import fence_tag
 
 _FENCE_OPENING = re.compile(
-    r"^<(output|document|documents|head|tail|text|draft) (\w{1,32}+)(?:>| id=[^\n]*+)$", re.MULTILINE
+    r"^<(output|document|documents|head|tail|text|draft|check|first|second) (\w{1,32}+)(?:>| id=[^\n]*+)$", re.MULTILINE
 )
 _ESCAPE = re.compile(r"(?<!\\)\\++(?:(x[0-9a-fA-F]{2}+|u[0-9a-fA-F]{4}+|U[0-9a-fA-F]{8}+)|[abfnrtv])")
 """Of a str literal, or of a literal in one."""
 _MARGIN = re.compile(r"[>|\s]*+(?>(?:\d{1,7}+[:.)\]|]*+\s[>|\s]*+)?)")
 """What quoting and numbering put before a line."""
-_NOTHING = re.compile(r"""[\s'",\\]++""")
+_NOTHING = re.compile(r"""[\s'",\\‘’“”]++""")
+_COMMENT = re.compile(r"^[>| \t]*+#(?![ \t]*+(?:\.\.\.|…))[^\n]*+$", re.MULTILINE)
+_LEFT_OUT = re.compile(r"^[ \t]*+#?+[ \t]*+[\[(<]?+[ \t]*+(?:\.\.\.|…)[^\n]{0,80}+$", re.MULTILINE)
+"""A line by which who quotes code says that some of it is left out."""
 _MOST_LOOKUPS = 100
+_MOST_PIECES = 20
 _BETWEEN_TEXTS = "\0"
 
 
@@ -32,6 +37,12 @@ def quotable(messages: Iterable[Message]) -> tuple[Message, ...]:
 def fenced(messages: Iterable[Message]) -> tuple[Message, ...]:
     """Those of `quotable` messages that a fenced block may be quoted from. They are few."""
     return tuple([message for message in messages if _has_fence(message.content) and any(_foreign(message.content))])
+
+
+def as_foreign(text: str, key: bytes) -> Message:
+    """What code may be quoted from, of a text that stands in no fence where it is shown."""
+    tag = fence_tag(key, text)
+    return Message("user", f"<text {tag}>\n{text}\n</text {tag}>")
 
 
 class Quotations:
@@ -53,14 +64,13 @@ class Quotations:
     def hold(self, block: Sequence[str]) -> bool:
         """Whether the lines of a block, both fences included, stand in what was shown.
 
-        White space, quote marks and line numbers may differ, and it may have been shown as a literal: of a str, or of
-        a list of its lines.
+        White space, quote marks and line numbers may differ, a line of dots may stand for lines that are left out, and
+        it may have been shown as a literal: of a str, or of a list of its lines.
         Beyond a hundred questions the answer is yes: nobody writes so many blocks, and each costs a search.
         """
         if not self._with_fences or not self._shown:
             return False
-        self._looked_up += 1
-        return self._looked_up > _MOST_LOOKUPS or _plain("\n".join(block)) in self._shown
+        return self._stands_in(self._shown, "\n".join(block))
 
     def hold_code(self, code: str) -> bool:
         """Whether code stands in what was shown, in whatever dress. To be asked where the root LM did not mark it.
@@ -69,8 +79,25 @@ class Quotations:
         """
         if not self._all_shown:
             return False
+        if self._looked_up >= _MOST_LOOKUPS:
+            return True
         self._looked_up += 1
-        return self._looked_up > _MOST_LOOKUPS or _plain(code) in self._all_shown
+        said = _plain(code)
+        return bool(said) and said in self._all_shown
+
+    def hold_commented(self, code: str) -> bool:
+        """As `hold_code`, of a whole block: comments may differ, and lines may be left out, as in `hold`."""
+        if not self._all_shown:
+            return False
+        return self.hold_code(code) or self._stands_in(self._uncommented, _COMMENT.sub("", code))
+
+    def _stands_in(self, shown: str, quoted: str) -> bool:
+        """Whether all pieces of it stand there, between which lines are left out. Of nothing it is not said."""
+        if self._looked_up >= _MOST_LOOKUPS:
+            return True
+        pieces = [said for piece in _LEFT_OUT.split(quoted, _MOST_PIECES) if (said := _plain(piece))]
+        self._looked_up += max(len(pieces), 1)
+        return bool(pieces) and all(piece in shown for piece in pieces)
 
     @cached_property
     def _shown(self) -> str:
@@ -80,6 +107,10 @@ class Quotations:
     @cached_property
     def _all_shown(self) -> str:
         return _BETWEEN_TEXTS.join(map(_plain, _texts(self._messages)))
+
+    @cached_property
+    def _uncommented(self) -> str:
+        return _BETWEEN_TEXTS.join(_plain(_COMMENT.sub("", text)) for text in _texts(self._messages))
 
 
 def _texts(messages: Iterable[Message]) -> Iterator[str]:

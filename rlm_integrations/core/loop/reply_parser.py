@@ -222,4 +222,6 @@ class _Undressing:
         return found.unread
 
     def _shown(self, *texts: str) -> bool:
-        return self.quotations is not None and any(self.quotations.hold_code(text) for text in texts if text.strip())
+        return self.quotations is not None and any(
+            self.quotations.hold_commented(text) for text in texts if text.strip()
+        )

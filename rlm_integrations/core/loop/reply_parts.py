@@ -129,6 +129,11 @@ class ReplyReader:
             return None
         if first is not None and self._quoted(at, opening, first):
             return self._take(at, first, Part("quotation", []), opening)
+        if opening.mark != "repl":
+            for stop in dict.fromkeys((first, end)):
+                if self._copied(self._code(at, opening, stop)):
+                    self.fence_open = False
+                    return self._take(at, stop, Part("quotation", []), opening)
         self.fence_open = end is None
         if opening.before:
             self.parts.append(Part("prose", [line[: opening.column].rstrip()]))
@@ -139,7 +144,8 @@ class ReplyReader:
         if not inside or (opening.before and not _acts(inside)):
             return None
         line = self.lines[at]
-        if self.quotations is not None and self.quotations.hold([line[opening.column :]]):
+        quoted = self.quotations is not None and self.quotations.hold([line[opening.column :]])
+        if quoted or (opening.mark != "repl" and self._copied(inside)):
             self.parts.append(Part("quotation", [line]))
             return at + 1
         if opening.before:
@@ -191,6 +197,10 @@ class ReplyReader:
         if opening.before:
             lines[0] = lines[0][opening.column :]
         return self.quotations.hold(lines)
+
+    def _copied(self, code: str) -> bool:
+        """Whether code was shown, in whatever dress: in a fence that is not marked for the REPL it is quoted so."""
+        return self.quotations is not None and self.quotations.hold_commented(code)
 
     def _code(self, at: int, opening: Opening, end: End | None) -> str:
         """The block without its fences, and with the code on the line of the first."""

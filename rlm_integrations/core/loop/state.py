@@ -42,6 +42,8 @@ class Rules(NamedTuple):
     """Whether one is kept back for when a limit is met: there is one for a run, and it is not a child's."""
     window_tokens: int | None = None
     """Of the root LM, where it is known."""
+    asked_by_code: bool = False
+    """Whether code composed the question, so that text of documents may stand in it."""
 
 
 class Folding(NamedTuple):

@@ -188,6 +188,7 @@ def rules_of(
         verifies=verifies,
         limits_of_all=plan.limits_of_all,
         has_last_call=is_root,
+        asked_by_code=not is_root,
         window_tokens=window_tokens(plan.root, plan.limits.max_input_tokens),
     )
 

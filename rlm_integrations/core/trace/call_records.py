@@ -12,7 +12,7 @@ from rlm_integrations.core.usage import Usage
 
 
 class Record(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def note(self, **values: Any) -> None:
         """Set these fields, as they are: at once, for pydantic takes as long for each assignment."""

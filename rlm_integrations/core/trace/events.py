@@ -231,7 +231,7 @@ class HostCallStarted(_Moment):
 
     iteration: int
     number: int
-    """Its place among the run's calls of tools and of `retrieve`, from 1."""
+    """Its place among its node's calls of tools and of `retrieve`, from 1."""
     name: str
     arguments: str
     """Their repr, cut at 2,000 characters."""

@@ -16,6 +16,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -281,6 +282,10 @@ def _exit_status(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
+    except BaseException:  # a second Ctrl-C: nobody waits any more
+        process.kill()
+        process.wait()
+        raise
 
 
 def _after_fork() -> None:
@@ -312,7 +317,8 @@ def _at_exit() -> None:
         if threading.active_count() > 1:  # a daemon thread may be amid a run, which would fail loudly
             client.abandon()  # the helper ends with the host
         else:
-            client.shut_down()
+            with suppress(KeyboardInterrupt):  # whoever is ended as an interpreter ends is no fault to be told of
+                client.shut_down()
 
 
 _clients: dict[tuple[_Modules, bool, int | None], HelperClient] = {}

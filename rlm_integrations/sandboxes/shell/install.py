@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import shlex
 import threading
 import uuid
@@ -17,6 +18,7 @@ from rlm_integrations.sandboxes.shell.archive import worker_archive
 from rlm_integrations.sandboxes.shell.machine import Machine, UnreachableError, within
 
 _FOLDER = "/tmp"
+_VERSION = re.compile(r"[0-9]{1,3}+\.[0-9]{1,3}+")
 _TRIES = 3
 _COMMAND_S, _FILE_S = 60, 300
 _MOST_CHARS = 20_000  # of what is said there
@@ -125,7 +127,7 @@ class Installation:
 
     def _check_python(self, said: str) -> None:
         found = _line(said, "rlm-python ").split()
-        if len(found) != 4 or not (found[1] + found[2]).isdigit():
+        if len(found) != 4 or not _VERSION.fullmatch(f"{found[1]}.{found[2]}"):
             raise SandboxUnavailableError(
                 f"sandbox: {self._python} does not run on {self._machine.name}: {_end_of(said)}; it needs CPython 3.11 "
                 "or later there: take an image that has it, or name it (python=...)"

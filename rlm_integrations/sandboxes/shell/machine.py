@@ -48,8 +48,10 @@ def within(seconds: float, work: Callable[[], _T]) -> _T:
     def run() -> None:
         try:
             outcome.set_result(work())
-        except BaseException as error:
+        except Exception as error:
             outcome.set_exception(error)
+        except BaseException as error:  # a cancellation, or an exit, of the machine's client is no end of ours
+            outcome.set_exception(UnreachableError(f"{type(error).__name__}: {error}"[:500]))
 
     threading.Thread(target=run, name="rlm-shell-command", daemon=True).start()
     try:

@@ -135,7 +135,7 @@ function picturesOf({ images }) {
 
 function callRow(each) {
   const { record } = each;
-  const usage = each.child ? added(record.usage, usageOf(record.child)) : record.usage;
+  const usage = each.child ? added([record.usage, usageOf(record.child)]) : record.usage;
   const build = () =>
     [
       repeatOf(each),
@@ -176,7 +176,7 @@ function callRow(each) {
 const OPEN_AT_ONCE = 12;
 
 function groupPart(each) {
-  const usage = added(...each.children.map((call) => (call.child ? usageOf(call.record.child) : call.record.usage)));
+  const usage = added(each.children.map((call) => (call.child ? usageOf(call.record.child) : call.record.usage)));
   const build = () => {
     each.list = paged(each.children, callRow);
     return each.list.element;

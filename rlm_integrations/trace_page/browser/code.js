@@ -12,6 +12,7 @@ const OF_THE_REPL = new Set(
     "recursive_llm retrieve rlm_query rlm_query_batched search"
   ).split(" "),
 );
+const MOST_MARKED = 50_000; // tokens of one code in colours
 const TOKEN = /#[^\n]*|[A-Za-z_]\w*|\d[\w.]*|["']/g;
 const PREFIX = /^[rbfu]{1,2}$/i;
 
@@ -44,7 +45,7 @@ function highlighted(code) {
     shown = end;
   };
   TOKEN.lastIndex = 0;
-  for (let found = TOKEN.exec(code); found; found = TOKEN.exec(code)) {
+  for (let found = TOKEN.exec(code); found && nodes.childElementCount < MOST_MARKED; found = TOKEN.exec(code)) {
     const [token, start, end] = [found[0], found.index, TOKEN.lastIndex];
     if (token === '"' || token === "'") {
       TOKEN.lastIndex = endOfString(code, start, token);
@@ -61,16 +62,24 @@ function highlighted(code) {
   return nodes;
 }
 
-const SHOWN_CHARS = 20000;
+const SHOWN_CHARS = 20_000;
+const MORE_CHARS = 1_000_000;
 
-/** A text in a box of its own, cut where it is very long: `draw` makes nodes of it. */
+/** A text in a box of its own, cut where it is very long, and shown in parts then: `draw` makes nodes of it. */
 function box(text, { label = "", kind = "", draw = words } = {}) {
   const content = whole(text);
   const pre = el("pre", { class: kind, tabindex: 0, role: "region", "aria-label": label || "text" });
-  const show = (chars) => pre.replaceChildren(draw(content.slice(0, chars)));
+  const more = el("button", { type: "button", class: "more", onclick: () => show(shown + MORE_CHARS) });
+  let shown = 0;
+  const show = (chars) => {
+    shown = chars;
+    pre.replaceChildren(draw(content.slice(0, chars)));
+    const left = content.length - chars;
+    if (left <= 0) more.remove();
+    const all = left <= MORE_CHARS ? "all" : `${number(MORE_CHARS)} more of`;
+    more.textContent = `Show ${all} ${plural(content.length, "character")}`;
+  };
   show(SHOWN_CHARS);
-  const more = el("button", { type: "button", class: "more", onclick: () => made.unfold() });
-  more.append(`Show all ${plural(content.length, "character")}`);
   const copy = el("button", { type: "button", class: "copy", "aria-label": `Copy ${label || "text"}` }, "Copy");
   copy.addEventListener("click", async () => {
     const done = await navigator.clipboard.writeText(content).then(
@@ -81,9 +90,11 @@ function box(text, { label = "", kind = "", draw = words } = {}) {
   });
   const bar = el("div", { class: "bar" }, label && el("span", { class: "label" }, label), navigator.clipboard && copy);
   const made = el("div", { class: "box" }, bar, pre, content.length > SHOWN_CHARS && more);
-  made.unfold = () => {
-    show(content.length);
-    more.remove();
+  /** To the first match, unless that is very far: laying out all before it may take a minute. */
+  made.unfoldTo = (pattern) => {
+    pattern.lastIndex = 0;
+    const end = pattern.test(content) ? pattern.lastIndex : 0;
+    if (shown < end && end <= shown + MORE_CHARS) show(end + SHOWN_CHARS);
   };
   return made;
 }

@@ -16,7 +16,7 @@ const found = el("p", { class: "count", role: "status" });
 const panel = el("div", { class: "panel", hidden: true }, found, results);
 let sought = null;
 
-const patternOf = (query) => new RegExp(query.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), "giu");
+const patternOf = (query) => new RegExp(query.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "giu");
 
 function hitOf(each, what, text, at, length) {
   const from = Math.max(0, at - AROUND_HIT);
@@ -79,6 +79,7 @@ function markSought() {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   for (let at = walker.nextNode(); at && ranges.length < COUNTED; at = walker.nextNode()) {
     for (const hit of at.data.matchAll(sought)) {
+      if (ranges.length === COUNTED) break;
       const range = new Range();
       range.setStart(at, hit.index);
       range.setEnd(at, hit.index + hit[0].length);
@@ -93,7 +94,7 @@ function revealSought(element) {
   if (!sought) return;
   for (const cut of element.querySelectorAll(".box:has(> .more)")) {
     sought.lastIndex = 0;
-    if (!sought.test(cut.querySelector("pre").textContent)) cut.unfold();
+    if (!sought.test(cut.querySelector("pre").textContent)) cut.unfoldTo(sought);
   }
   markSought();
   for (const pre of element.querySelectorAll("pre")) {

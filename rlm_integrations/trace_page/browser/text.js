@@ -43,6 +43,7 @@ const UNFIT = new RegExp(
     "\\u{e0000}-\\u{e0fff}\\ud800-\\udfff]+",
   "gu",
 );
+const MOST_ESCAPES = 10_000; // of one text, as elements: further ones are but text
 const JOINS = /^[\u200c\u200d\ufe0e\ufe0f]$/u;
 
 function escapeOf(char) {
@@ -57,6 +58,10 @@ function words(text) {
   const plain = text.replaceAll("\r\n", "\n");
   for (const found of plain.matchAll(UNFIT)) {
     if (JOINS.test(found[0]) && plain.charCodeAt(found.index - 1) > 0x7f) continue;
+    if (nodes.childElementCount === MOST_ESCAPES) {
+      nodes.append(plain.slice(shown).replace(UNFIT, (chars) => [...chars].map(escapeOf).join("")));
+      return nodes;
+    }
     nodes.append(plain.slice(shown, found.index));
     const escaped = [...found[0]].map(escapeOf).join("");
     nodes.append(el("span", { class: "escape", title: "a character that would be invisible or move others" }, escaped));

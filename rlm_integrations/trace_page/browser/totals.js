@@ -2,7 +2,8 @@
 
 const USAGE = ["input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "estimated_tokens"];
 
-function added(...usages) {
+/** An array, never arguments: there may be more calls than a function takes. */
+function added(usages) {
   const sum = { cost_usd: null };
   for (const name of USAGE) sum[name] = usages.reduce((total, usage) => total + (usage?.[name] ?? 0), 0);
   const costs = usages.map((usage) => usage?.cost_usd).filter((cost) => cost !== null && cost !== undefined);
@@ -37,24 +38,24 @@ function failedCount(rlm) {
 /** What was paid for before, and came from a journal. */
 function replayedOf(rlm) {
   const calls = [...rlm.iterations.map((each) => each.call), ...foldsOf(rlm).map((fold) => fold.call)];
-  const of = (call) => added(call.replayed_usage, call.child && replayedOf(call.child));
-  return added(
+  const of = (call) => added([call.replayed_usage, call.child && replayedOf(call.child)]);
+  return added([
     ...calls.filter((call) => call.replayed).map((call) => call.usage),
     ...subCallsOf(rlm).map(of),
     ...executionsOf(rlm).map((each) => each.omitted_sub_calls?.replayed_usage),
     rlm.omitted_iterations?.replayed_usage,
     ...(rlm.beside ?? []).map(replayedOf),
-  );
+  ]);
 }
 
 /** Calls, failures, seconds and usage by the model's name; what a summary left out has a row of its own. */
 function byModel(rlm, rows = new Map()) {
   const add = (name, count, failed, seconds, usage) => {
-    const row = rows.get(name) ?? { name, calls: 0, failed: 0, seconds: 0, usage: added() };
+    const row = rows.get(name) ?? { name, calls: 0, failed: 0, seconds: 0, usage: added([]) };
     row.calls += count;
     row.failed += failed;
     row.seconds += seconds;
-    row.usage = added(row.usage, usage);
+    row.usage = added([row.usage, usage]);
     rows.set(name, row);
   };
   const name = (model) => model ?? "(no name was given)";
@@ -63,7 +64,7 @@ function byModel(rlm, rows = new Map()) {
     for (const each of execution?.sub_calls ?? []) {
       if (!each.child) add(name(each.model), each.requests ?? 1, each.error == null ? 0 : 1, each.seconds, each.usage);
       else {
-        if (added(each.usage).input_tokens) add(name(each.model), 0, 0, 0, each.usage);
+        if (added([each.usage]).input_tokens) add(name(each.model), 0, 0, 0, each.usage);
         byModel(each.child, rows);
       }
     }
@@ -76,15 +77,15 @@ function byModel(rlm, rows = new Map()) {
   const omitted = rlm.omitted_iterations;
   if (omitted) {
     const count = omitted.count + (omitted.folds ?? 0) + omitted.sub_calls;
-    add("(left out of this summary)", count, omitted.failed_sub_calls, 0, added(omitted.root_usage, omitted.sub_usage));
+    add("(left out of this summary)", count, omitted.failed_sub_calls, 0, added([omitted.root_usage, omitted.sub_usage]));
   }
   for (const other of rlm.beside ?? []) byModel(other, rows);
   return rows;
 }
 
-const usageOf = (rlm) => added(...[...byModel(rlm).values()].map((row) => row.usage));
+const usageOf = (rlm) => added([...byModel(rlm).values()].map((row) => row.usage));
 
 function depthOf(rlm) {
   const below = subCallsOf(rlm).map((call) => (call.child ? 1 + depthOf(call.child) : 0));
-  return Math.max(0, ...below, ...(rlm.beside ?? []).map(depthOf));
+  return [...below, ...(rlm.beside ?? []).map(depthOf)].reduce((deepest, depth) => Math.max(deepest, depth), 0);
 }

@@ -11,12 +11,36 @@ from hypothesis import strategies as st
 from rlm_integrations.core.calls.reply_fields import (
     call_text,
     calls_in,
+    cost_of,
+    count_of,
     finish_of,
     refusal_in,
     text_in,
     thoughts_in,
     thoughts_of,
 )
+
+
+@pytest.mark.parametrize(
+    ("said", "cost"),
+    [
+        (0.5, 0.5),
+        (0, 0.0),
+        (float("nan"), None),
+        (float("inf"), None),
+        (-1, None),
+        (10**400, None),
+        (True, None),
+        ("1", None),
+    ],
+)
+def test_a_cost_that_is_no_amount_is_not_known(said: object, cost: float | None) -> None:
+    assert cost_of({"cost": said}) == cost
+    assert cost_of(SimpleNamespace(cost=said)) == cost
+
+
+def test_tokens_that_are_no_count_are_none() -> None:
+    assert [count_of(said) for said in (3, 0, -1, None, 2.5, "3")] == [3, 0, 0, 0, 0, 0]
 
 
 class FinishReason(Enum):
