@@ -17,7 +17,7 @@ from rlm_integrations import LanguageModel, Message, RLMEngine
 from rlm_integrations.ray import RaySandbox
 from rlm_integrations.testing import ScriptedModel
 
-LINES = 400_000
+LINES = 100_000
 LOG = "\n".join(f"{n:06d} host-{n % 16:02d} {'ERROR disk full' if n % 97 == 0 else 'INFO ok'}" for n in range(LINES))
 CODE = """```repl
 answer["content"] = sum("{host}" in line and "ERROR" in line for line in context.splitlines())
@@ -45,14 +45,16 @@ def main(address: str | None) -> None:
     cluster = None
     if address is None:
         machine = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=machine | {"node_ip_address": "127.0.0.2"})
+        head = machine | {"node_ip_address": "127.0.0.2", "include_log_monitor": False, "no_monitor": True}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         cluster.add_node(**machine, node_ip_address="127.0.0.3")
         address = cluster.address
     try:
-        engine = RLMEngine(model(), sandbox=RaySandbox(address))
+        sandbox = RaySandbox(address)
+        engine = RLMEngine(model(), sandbox=sandbox)
         questions = [f"How many errors has host-{n:02d}?" for n in range(16)]
         results = engine.map(questions, LOG, concurrency=8)
-        for layer, words in results[-1].trace.isolation.items():
+        for layer, words in sandbox.capabilities().layers.items():
             print(f"  {layer}: {words}")
         for question, result in zip(questions, results, strict=True):
             print(f"{question} {result.answer}")

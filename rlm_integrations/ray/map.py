@@ -78,8 +78,9 @@ async def rlm_map(
         questions: What `arun`, `ainvoke` or `aquery` takes.
         at_once: Questions in flight in each actor.
         journal: A file in this program's file system that keeps each answer as it comes: the same job, begun again,
-            asks none of these a second time. What failed is asked again. Equal questions are samples of their own.
-            It holds pickled answers: open none that somebody else wrote.
+            asks none of these a second time, and starts actors at the first that it has to ask. What failed is asked
+            again. Equal questions are samples of their own. It holds pickled answers: open none that somebody else
+            wrote.
         actors: How many; None: one for each machine.
         num_cpus: CPUs that Ray gives to an actor.
         resources: Ray's resources that it takes besides.
@@ -96,12 +97,18 @@ async def rlm_map(
     if not ray.is_initialized():
         raise SandboxError("rlm_map: this program is connected to no Ray cluster; call ray.init(address=...) first")
     record = None if journal is None else JobRecord(Path(journal))
-    options = {"num_cpus": num_cpus, "resources": dict(resources or {}), "max_restarts": -1}
-    kind = ray.remote(RunActor).options(**options, scheduling_strategy="SPREAD", max_concurrency=at_once + 1)
-    pool = [kind.remote(make_chain) for _ in range(actors or sum(node["Alive"] for node in ray.nodes()))]
     job = _Job(OpenWork(questions), record, tries)
-    lanes = [asyncio.create_task(job.lane(actor)) for actor in pool for _ in range(at_once)]
+    pool: list[Any] = []
+    lanes: list[asyncio.Task[None]] = []
     try:
+        async for outcome in job.kept_at_the_beginning():
+            yield outcome
+        if job.has_ended:
+            return
+        options = {"num_cpus": num_cpus, "resources": dict(resources or {}), "max_restarts": -1}
+        kind = ray.remote(RunActor).options(**options, scheduling_strategy="SPREAD", max_concurrency=at_once + 1)
+        pool = [kind.remote(make_chain) for _ in range(actors or sum(node["Alive"] for node in ray.nodes()))]
+        lanes = [asyncio.create_task(job.lane(actor)) for actor in pool for _ in range(at_once)]
         while (outcome := await job.outcomes.get()) is not None:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -123,6 +130,19 @@ class _Job:
         self._keys: dict[int, str] = {}
         self.outcomes: asyncio.Queue[tuple[int, Any] | BaseException | None] = asyncio.Queue()
         """None: that was all. An exception: the job cannot go on."""
+
+    @property
+    def has_ended(self) -> bool:
+        return self._work.has_ended
+
+    async def kept_at_the_beginning(self) -> AsyncGenerator[tuple[int, Any], None]:
+        """What was answered before, up to the first question that an actor is needed for."""
+        while (question := await self._work.take()) is not None:
+            kept = self._kept(question)
+            await self._work.end(question, again=kept is None)
+            if kept is None:
+                return
+            yield question.number, kept[0]
 
     async def lane(self, actor: Any) -> None:
         """Ask one question after another, while there are some."""

@@ -24,6 +24,8 @@ class OpenWork:
         self._questions = enumerate(questions)
         self._again: list[OpenQuestion] = []
         self._in_flight = 0
+        self.has_ended = False
+        """All have come to something."""
         self._changed = asyncio.Condition()
 
     async def take(self) -> OpenQuestion | None:
@@ -38,6 +40,7 @@ class OpenWork:
                     question = OpenQuestion(*following)
                     break
                 if not self._in_flight:
+                    self.has_ended = True
                     return None
                 await self._changed.wait()
             self._in_flight += 1

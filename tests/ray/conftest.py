@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -22,24 +23,35 @@ STORE_BYTES = 200 << 20
 
 
 class LocalCluster:
-    """Its machines are addresses of the loopback device. All of it is gone after `close`."""
+    """Its machines are addresses of the loopback device. All of it is gone after `close`.
+
+    Of Ray's processes it has those that REPLs and runs need: no dashboard, and `quiet_agent.py` for agents. Workers of
+    the two machines that last are forks; those that are added, to be lost, start theirs as users have them.
+    """
 
     def __init__(self) -> None:
+        from ray._private import node, services
         from ray.cluster_utils import Cluster
 
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(node.Node, "start_api_server", lambda *_, **__: None)
+        quiet = [sys.executable, str(Path(__file__).with_name("quiet_agent.py"))]
+        self._patch.setattr(services, "_build_python_executable_command_memory_profileable", lambda *_, **__: quiet)
         quick = {  # a raylet that was killed is known in a second or two, instead of 15
             "health_check_initial_delay_ms": 0,
             "health_check_period_ms": 300,
             "health_check_timeout_ms": 1_000,
             "health_check_failure_threshold": 4,
         }
-        self._cluster = Cluster(initialize_head=True, head_node_args={**self._of("127.0.0.2"), "_system_config": quick})
+        warm = {"worker_path": str(Path(__file__).with_name("warm_worker.py")), "env_vars": {"WARM_WORKERS": "1"}}
+        head = self._of("127.0.0.2", lasting=1000.0) | warm
+        self._cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": quick})
         self.address: str = self._cluster.address
         self.head: Any = self._cluster.head_node
-        self.other = self.add("127.0.0.3", other=1000.0)
+        self.other = self._cluster.add_node(**self._of("127.0.0.3", lasting=1000.0, other=1000.0), **warm)
 
     def add(self, address: str, **resources: float) -> Any:
-        return self._cluster.add_node(**self._of(address), resources=resources)
+        return self._cluster.add_node(**self._of(address, **resources))
 
     def remove(self, node: Any) -> None:
         """As one that loses its power."""
@@ -52,11 +64,26 @@ class LocalCluster:
 
         return RaySandbox(resources={"other": 1})
 
+    @cached_property
+    def everywhere(self) -> Sandbox:
+        """One with the two machines that are always there, and ten places on each."""
+        from rlm_integrations.ray import RaySandbox
+
+        return RaySandbox(resources={"lasting": 1}, num_cpus=0, repls_per_node=10)
+
+    def give_away_everywhere(self) -> Any:
+        """For a test that harms it: who asks for it then gets another one."""
+        sandbox = self.everywhere
+        del self.everywhere
+        return sandbox
+
     def close(self) -> None:
         self._cluster.shutdown()
+        self._patch.undo()
 
-    def _of(self, address: str) -> dict[str, Any]:
+    def _of(self, address: str, **resources: float) -> dict[str, Any]:
         return {
+            "resources": resources,
             "num_cpus": 1,  # for each of which Ray starts a process at once
             "object_store_memory": STORE_BYTES,
             "node_ip_address": address,
@@ -154,6 +181,11 @@ def cluster() -> LocalCluster:
 @pytest.fixture
 def elsewhere(cluster: LocalCluster) -> Sandbox:
     return cluster.elsewhere
+
+
+@pytest.fixture
+def everywhere(cluster: LocalCluster) -> Sandbox:
+    return cluster.everywhere
 
 
 @pytest.fixture

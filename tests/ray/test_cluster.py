@@ -17,6 +17,7 @@ import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.sandboxes.remote import engine as remote_engine
@@ -25,7 +26,7 @@ from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings
 from rlm_integrations.wire.calls import HostCall
 
-from .conftest import LocalCluster, below, helpers_on, raylet, runs
+from .conftest import LocalCluster, below, helpers_on, raylet
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'rlm-integrations[ray]'")
 pytestmark = pytest.mark.filterwarnings(
@@ -44,11 +45,15 @@ def where(repl: Any) -> str:
     return repl.host.machine.address
 
 
-async def test_runs_are_spread_evenly_and_none_goes_past_the_bound(make: Callable[..., Any]) -> None:
-    sandbox = make(num_cpus=0, repls_per_node=10)
-    repls = await asyncio.gather(*(sandbox.open(Corpus.of("text"), contract_settings()) for _ in range(20)))
+async def open_all(everywhere: Sandbox) -> list[Any]:
+    """A REPL on each place of it."""
+    return await asyncio.gather(*(everywhere.open(Corpus.of("text"), contract_settings()) for _ in range(20)))
+
+
+async def test_runs_are_spread_evenly_and_none_goes_past_the_bound(everywhere: Sandbox) -> None:
+    repls = await open_all(everywhere)
     assert Counter(map(where, repls)) == {"127.0.0.2": 10, "127.0.0.3": 10}
-    waiting = asyncio.ensure_future(sandbox.open(Corpus.of("text"), contract_settings()))
+    waiting = asyncio.ensure_future(everywhere.open(Corpus.of("text"), contract_settings()))
     assert not (await asyncio.wait([waiting], timeout=0.2))[0]
     left = repls.pop()
     await left.close()
@@ -58,15 +63,12 @@ async def test_runs_are_spread_evenly_and_none_goes_past_the_bound(make: Callabl
     await asyncio.gather(*(repl.close() for repl in repls))
 
 
-async def test_where_all_places_stay_taken_it_says_so(
-    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_where_all_places_stay_taken_it_says_so(everywhere: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placement_module, "PATIENCE_S", 0.0)
-    sandbox = make(num_cpus=0, repls_per_node=1, resources={"other": 1})
-    repl = await sandbox.open(Corpus.of("text"), contract_settings())
-    with pytest.raises(SandboxError, match=r"all 1 machines of the Ray cluster had 1 REPLs .* raise repls_per_node"):
-        await sandbox.open(Corpus.of("text"), contract_settings())
-    await repl.close()
+    repls = await open_all(everywhere)
+    with pytest.raises(SandboxError, match=r"all 2 machines of the Ray cluster had 10 REPLs .* raise repls_per_node"):
+        await everywhere.open(Corpus.of("text"), contract_settings())
+    await asyncio.gather(*(repl.close() for repl in repls))
 
 
 def bytes_held(pids: set[int], name: str) -> int:
@@ -82,15 +84,15 @@ def bytes_held(pids: set[int], name: str) -> int:
 
 
 async def test_a_corpus_crosses_once_is_shared_there_and_freed(
-    make: Callable[..., Any], cluster: LocalCluster, gone: Any, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Sandbox, cluster: LocalCluster, gone: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from rlm_integrations.ray.engine import RayPool
     from rlm_integrations.sandboxes.remote.pool import NodePool
 
-    sandbox = make(num_cpus=0, resources={"other": 1})
-    corpus = Corpus.of(["é" * 40_000_000, "short", "\ud800" * 2_000_000])
-    shared = 40_000_000 + 2 * 2_000_000
+    corpus = Corpus.of(["é" * 20_000_000, "short", "\ud800" * 2_000_000])
+    shared = 20_000_000 + 2 * 2_000_000
     sent = 0
-    submit = type(sandbox._placement.take().pool).submit
+    submit = RayPool.submit
 
     def counted(self: Any, method: str, *arguments: Any) -> Any:
         nonlocal sent
@@ -99,12 +101,12 @@ async def test_a_corpus_crosses_once_is_shared_there_and_freed(
             sent += memoryview(arguments[-1]).nbytes
         return submit(self, method, *arguments)
 
-    monkeypatch.setattr(type(sandbox._placement.hosts()[0].pool), "submit", counted)
+    monkeypatch.setattr(RayPool, "submit", counted)
     before = helpers_on(cluster.other)
-    repls = await asyncio.gather(*(sandbox.open(corpus, contract_settings()) for _ in range(5)))
+    repls = await asyncio.gather(*(elsewhere.open(corpus, contract_settings()) for _ in range(5)))
     for repl in repls:
         seen = await OpenRepl(repl).value("[len(d['text']) for d in context], context[0]['text'][-1]")
-        assert seen == "([40000000, 5, 2000000], 'é')"
+        assert seen == "([20000000, 5, 2000000], 'é')"
     assert shared <= sent < shared * 1.01
     new = helpers_on(cluster.other) - before
     assert shared <= bytes_held(new, "rlm-texts") < shared * 1.01
@@ -120,37 +122,39 @@ async def test_a_corpus_crosses_once_is_shared_there_and_freed(
     await gone(holders)
 
 
-async def test_a_setup_that_is_long_crosses_whole(make: Callable[..., Any]) -> None:
+async def test_a_setup_that_is_long_crosses_whole(elsewhere: Sandbox) -> None:
     from rlm_integrations.core.corpus.document import Document
 
-    sandbox = make(num_cpus=0, resources={"other": 1})
     found = [Document(f"hit-{n}", "x" * 1_000_000, {"n": n}) for n in range(20)]
-    repl = await sandbox.open(Corpus.of({"a": "1"}), contract_settings(), found)
+    repl = await elsewhere.open(Corpus.of({"a": "1"}), contract_settings(), found)
     assert await OpenRepl(repl).value("len(context), sum(len(d['text']) for d in context)") == "(21, 20000001)"
     await repl.close()
 
 
-def test_a_run_goes_on_elsewhere_where_its_pool_is_killed_and_the_root_is_told(
-    make: Callable[..., Any], cluster: LocalCluster
-) -> None:
-    sandbox = make(num_cpus=0)
-    killed: list[int] = []
+def test_a_trace_says_what_confines_code_on_which_machines(everywhere: Sandbox) -> None:
+    result = RLMEngine(ScriptedModel(["```repl\nFINAL('1')\n```"]), sandbox=everywhere).run("?", "text")
+    said = result.trace.model_dump_json()
+    assert "of the Ray cluster" in said
+    assert "allow-list" in said
+
+
+def test_a_run_goes_on_elsewhere_where_its_pool_is_killed_and_the_root_is_told(cluster: LocalCluster) -> None:
+    import ray
+
+    sandbox = cluster.give_away_everywhere()
+    killed: list[str] = []
 
     def kill(_: Any) -> str:
-        (address,) = (host.machine.address for host in sandbox._placement.hosts() if host.taken)
-        node = cluster.head if address == "127.0.0.2" else cluster.other
-        for pid in below(raylet(node)):
-            if runs(pid, b"ray::NodePool"):
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
+        (host,) = (host for host in sandbox._placement.hosts() if host.taken)
+        os.kill(ray.get(host.pool._actor.__ray_call__.remote(lambda _: os.getpid())), signal.SIGKILL)
+        killed.append(host.machine.address)
         return "reply"
 
     replies = ["```repl\nx = 1\nprint(llm_query('now'))\n```", "```repl\nFINAL('x' in globals())\n```"]
     model = ScriptedModel(replies)
     result = RLMEngine(model, sub_llm=ScriptedModel(always=kill), sandbox=sandbox).run("?", "a text " * 20_000)
-    assert killed
     assert result.answer == "false"
-    assert "the machine that ran it (127.0.0." in model.requests[1][-1].content
+    assert f"the machine that ran it ({killed[0]})" in model.requests[1][-1].content
 
 
 async def test_a_frozen_machine_is_given_up_and_one_that_thaws_leaves_nothing(
@@ -244,18 +248,22 @@ async def test_nothing_outlives_a_caller_that_is_killed(cluster: LocalCluster, g
         await gone(on_head | on_other)
 
 
-async def test_machines_of_other_versions_are_refused_in_words(
+async def test_machines_of_other_versions_or_without_a_module_are_refused_in_words(
     make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import rlm_integrations
 
-    monkeypatch.setattr(rlm_integrations, "__version__", "9.9.9")
-    with pytest.raises(
-        SandboxError,
-        match=r"127\.0\.0\..* cannot be used: it has rlm-integrations .*, and this program "
-        r"rlm-integrations 9\.9\.9; install the same on both",
-    ):
-        await make(num_cpus=0, resources={"other": 1}).open(Corpus.of("text"), contract_settings())
+    sandbox = make(num_cpus=0, resources={"other": 1}, imports=["no_such_module"])
+    with monkeypatch.context() as patch:
+        patch.setattr(rlm_integrations, "__version__", "9.9.9")
+        with pytest.raises(
+            SandboxError,
+            match=r"127\.0\.0\..* cannot be used: it has rlm-integrations .*, and this program "
+            r"rlm-integrations 9\.9\.9; install the same on both",
+        ):
+            await sandbox.open(Corpus.of("text"), contract_settings())
+    with pytest.raises(InvalidArgumentError, match="cannot import no_such_module: it is not installed"):
+        await sandbox.open(Corpus.of("text"), contract_settings())
 
 
 async def test_modules_are_those_of_the_machines(make: Callable[..., Any]) -> None:
@@ -263,10 +271,6 @@ async def test_modules_are_those_of_the_machines(make: Callable[..., Any]) -> No
     repl = await sandbox.open(Corpus.of("text"), contract_settings(memory_mb=1024))
     assert await OpenRepl(repl).value("import numpy\nint(numpy.arange(4).sum())") == "6"
     await repl.close()
-    with pytest.raises(InvalidArgumentError, match="cannot import no_such_module: it is not installed"):
-        await make(num_cpus=0, resources={"other": 1}, imports=["no_such_module"]).open(
-            Corpus.of("text"), contract_settings()
-        )
 
 
 async def test_what_cannot_be_is_refused_in_words(make: Callable[..., Any]) -> None:
@@ -278,26 +282,11 @@ async def test_what_cannot_be_is_refused_in_words(make: Callable[..., Any]) -> N
 
 
 async def test_where_nothing_is_free_for_a_pool_it_says_so(
-    make: Callable[..., Any], cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Any], elsewhere: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ray
-
-    class Other:
-        def there(self) -> None: ...
-
-    other: Any = ray.remote(Other).options(num_cpus=0, resources={"other": 600}).remote()
-    ray.get(other.there.remote())
-    monkeypatch.setattr(placement_module, "START_S", 1.0)
-    words = r"127.0.0.3 had not started its pool after 1 s: what that takes \(num_cpus, resources\) may be in use"
-    try:
-        with pytest.raises(SandboxError, match=words):
-            await make(num_cpus=0, resources={"other": 600}).open(Corpus.of("text"), contract_settings())
-    finally:
-        ray.kill(other)
-
-
-def test_a_trace_says_what_confines_code_on_which_machines(make: Callable[..., Any]) -> None:
-    result = RLMEngine(ScriptedModel(["```repl\nFINAL('1')\n```"]), sandbox=make(num_cpus=0)).run("?", "text")
-    said = result.trace.model_dump_json()
-    assert "of the Ray cluster" in said
-    assert "allow-list" in said
+    taking = await elsewhere.open(Corpus.of("text"), contract_settings())
+    monkeypatch.setattr(placement_module, "START_S", 0.2)
+    words = r"127.0.0.3 had not started its pool after 0.2 s: what that takes \(num_cpus, resources\) may be in use"
+    with pytest.raises(SandboxError, match=words):
+        await make(num_cpus=0, resources={"other": 1000}).open(Corpus.of("text"), contract_settings())
+    await taking.close()

@@ -26,4 +26,4 @@ def test_the_example_runs_without_a_key_and_starts_a_cluster_of_its_own(short_fo
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("No OPENAI_API_KEY")
     assert "machines: 127.0.0.2, 127.0.0.3 of the Ray cluster" in ended.stdout
-    assert "all errors: 4,124" in ended.stdout
+    assert "all errors: 1,031" in ended.stdout
