@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -21,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import certifi
 import filelock
@@ -33,14 +31,17 @@ from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_setting
 from rlm_integrations.wire.settings import ReplSettings
 
 from .forked_worker import IMPORTED, ForkedWorkers
+from .programs import ENGINE, EVERYTHING, EndedProgram, ProgramParent, RunningProgram, program_environment
 
 sys.path.append(str(Path(__file__).parents[1]))  # `benchmarks` and `evals` are no part of the package
 
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-hypothesis.settings.register_profile("without deadlines", deadline=None)  # a busy machine is no fault
-hypothesis.settings.load_profile("without deadlines")
+# A busy machine is no fault: there are no deadlines. In CI a commit is tested, and not chance.
+hypothesis.settings.register_profile("in CI", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("at hand", deadline=None, max_examples=30)
+hypothesis.settings.load_profile("in CI" if os.environ.get("CI") else "at hand")
 
 
 # No test meets an authority: a client that reads all that there are takes 30 ms for it.
@@ -163,119 +164,6 @@ def serve_posts() -> Iterator[Callable[[Post], str]]:
         server.end()
 
 
-class ProgramParent:
-    """Starts programs as forks of one process that has imported these modules: see `program_parent.py`."""
-
-    def __init__(self, imported: Sequence[str]) -> None:
-        self._requests, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        options = [part for option in ("error", *FRAMEWORKS_OWN) for part in ("-W", option)]
-        script = str(Path(__file__).with_name("program_parent.py"))
-        command = [sys.executable, "-P", *options, script, *imported]
-        self._parent = subprocess.Popen(command, stdin=far, env=program_environment())
-        far.close()
-
-    def start(
-        self,
-        source: str,
-        argv: Sequence[object],
-        streams: Sequence[int],
-        *,
-        env: dict[str, str],
-        cwd: Path,
-        warnings: Sequence[str] | None = None,
-        closed: Sequence[int] = (),
-        new_session: bool = False,
-        fresh: bool = False,
-        hash_seed: int | None = None,
-    ) -> Program:
-        """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`.
-
-        `warnings` are what an interpreter gets as -W; None leaves those of the parent: all are errors. One that is
-        `fresh` starts a helper when it needs one, and ends as any interpreter: see `program_parent.py`. Others find
-        one of this `hash_seed` running, too, which REPLs of runs with a journal need.
-        """
-        asked = {
-            "source": source,
-            "argv": [*map(str, argv)],
-            "env": env,
-            "cwd": str(cwd),
-            "warnings": warnings,
-            "closed": closed,
-            "new_session": new_session,
-            "fresh": fresh,
-            "hash_seed": hash_seed,
-        }
-        report, far = os.pipe()
-        socket.send_fds(self._requests, [json.dumps(asked).encode()], [*streams, far])
-        os.close(far)
-        return Program(report)
-
-    def close(self) -> None:
-        self._requests.close()
-        self._parent.wait(30)
-
-
-class Program:
-    """One that runs."""
-
-    def __init__(self, report: int) -> None:
-        self._report = report
-        self._ended: int | None = None
-        self.pid = int(os.read(report, 12))
-
-    def wait(self, seconds: float = 60) -> int:
-        """Its exit code. Raises TimeoutError, and then it is killed."""
-        if self._ended is None:
-            in_time = self._has_ended_within(seconds)
-            if not in_time:
-                os.kill(self.pid, signal.SIGKILL)
-            self._ended = int(os.read(self._report, 12))
-            os.close(self._report)
-            if not in_time:
-                raise TimeoutError(f"the program had not ended after {seconds} s")
-        return self._ended
-
-    def kill(self) -> None:
-        """Ends it, if it has not ended."""
-        if not self.has_ended():
-            os.kill(self.pid, signal.SIGKILL)
-        self.wait()
-
-    def has_ended(self) -> bool:
-        return self._ended is not None or self._has_ended_within(0)
-
-    def _has_ended_within(self, seconds: float) -> bool:
-        return bool(select.select([self._report], [], [], seconds)[0])
-
-
-FRAMEWORKS_OWN = [  # warnings of LlamaIndex's RAG engine and agents about themselves
-    "ignore:There is no current event loop:DeprecationWarning",
-    "ignore:The `__fields:DeprecationWarning",
-    "ignore:Accessing the 'model_:DeprecationWarning",
-]
-ENGINE = (
-    "rlm_integrations.engine",
-    "rlm_integrations.sandboxes.process.sandbox",
-    "rlm_integrations.testing",
-)
-EVERYTHING = (
-    *ENGINE,
-    "langchain.agents",
-    "langchain_openai",
-    "langgraph.graph",
-    "llama_index.llms.openai_like",
-    "rlm_integrations.cli.app",
-    "rlm_integrations.testing.langchain",
-    "rlm_integrations.testing.llama_index",
-)
-
-
-def program_environment(**changes: str) -> dict[str, str]:
-    """Without what would choose a model, or the width of what is written."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_", "COLUMNS"))}
-    return kept | {"PYTHONPATH": os.getcwd()} | changes
-
-
 @pytest.fixture(scope="session")
 def program_parent() -> Iterator[Callable[..., ProgramParent]]:
     """The one parent of programs that import these modules."""
@@ -289,33 +177,6 @@ def program_parent() -> Iterator[Callable[..., ProgramParent]]:
     yield of
     for parent in parents.values():
         parent.close()
-
-
-@dataclass
-class EndedProgram:
-    stdout: str
-    stderr: str
-    returncode: int
-
-
-@dataclass
-class RunningProgram:
-    """A program whose stdout can be read while it runs."""
-
-    process: Program
-    stdout: IO[str]
-    stderr: IO[str]
-
-    def end(self, seconds: float = 60) -> EndedProgram:
-        """Waits for it. It is killed if that takes longer."""
-        alarm = threading.Timer(seconds, self.process.kill)
-        alarm.start()
-        printed = self.stdout.read()
-        alarm.cancel()
-        alarm.join()
-        returncode = self.process.wait()
-        self.stderr.seek(0)
-        return EndedProgram(printed, self.stderr.read(), returncode)
 
 
 @pytest.fixture
@@ -378,8 +239,15 @@ def until() -> Callable[[Callable[[], bool]], Any]:
     return until_true
 
 
+@pytest.fixture(scope="module")
+def young_heap() -> None:
+    """Garbage collections of this module's tests look through what these have made, and not all that was imported."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def nothing_rests() -> Iterator[None]:
+def nothing_rests(young_heap: None) -> Iterator[None]:
     """No test leaves a REPL of a session behind, once threads have ended that may still hold the session."""
     yield
     from rlm_integrations.core.session.idle_repls import idle_repls

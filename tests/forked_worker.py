@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .conftest import ProgramParent
+    from .programs import ProgramParent
 
 IMPORTED = ("wasmtime._bindings", "wasmtime.component", "rlm_integrations.sandboxes.wasi_worker.worker")
 FOREVER_S = 1e6

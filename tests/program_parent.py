@@ -1,12 +1,13 @@
 """Runs programs as forks of one process, which has imported what they import: that is most of the time of one.
 
-Where it has imported the process sandbox it has a helper, too, which its programs share, and one for each hash seed
-that they name; and they end without taking apart what was imported. Those that are "fresh" have a helper of their own,
-and end as any interpreter.
+Where it has imported the process sandbox it has a helper, too, for each of its clients, whose programs share it, and
+one for each hash seed that they name; and they end without taking apart what was imported. Those that are "fresh" have
+a helper of their own, and end as any interpreter.
 
-Its arguments are the modules to import. Standard input is a socket. What comes on it is a program with its arguments,
-environment, folder and warning options as JSON, and the descriptors of its three standard streams and of a pipe that
-is told the program's process id, and how it ended, in twelve characters each.
+Its arguments are the modules to import. Standard input is a socket that listens. Each process that runs tests connects
+to it, and is sent a byte once all is imported. What comes on a connection is a program with its arguments, environment,
+folder and warning options as JSON, and the descriptors of its three standard streams and of a pipe that is told the
+program's process id, and how it ended, in twelve characters each. With the last connection it ends.
 """
 
 import atexit
@@ -22,11 +23,14 @@ import threading
 import types
 import warnings
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO
+
+NOBODY_CAME_S = 60.0
 
 
 class SharedHelpers:
-    """Helpers of the process sandbox that all programs use: to start one takes longer than most of them."""
+    """Helpers of the process sandbox that all programs of a client use: to start one takes longer than most of them."""
 
     def __init__(self) -> None:
         self._started: dict[int | None, tuple[Any, int]] = {}
@@ -37,9 +41,12 @@ class SharedHelpers:
             return
         from rlm_integrations.sandboxes.process.helper_client import helper_client
 
-        helper = helper_client(hash_seed=hash_seed)._running_helper()
+        client = helper_client(hash_seed=hash_seed)
+        helper = client._running_helper()
         # A fork closes the socket itself.
         self._started[hash_seed] = helper.process, os.dup(helper.client._control.fileno())
+        client._helper = None  # the next of our clients has another
+        helper.process.returncode = 0  # it ends with the client, and nobody waits for it
 
     def adopt(self) -> None:
         """Have them be the helpers of this fork."""
@@ -56,40 +63,106 @@ class SharedHelpers:
             os.close(number)
 
 
-def next_program(requests: socket.socket, helpers: SharedHelpers) -> tuple[dict[str, Any], list[int]] | None:
-    """Returns in each fork, with what it is to become; and with None where there are to be no more."""
-    selector = selectors.DefaultSelector()
-    selector.register(requests, selectors.EVENT_READ)
-    while True:
-        for key, _ in selector.select():
-            if key.fileobj is not requests:
-                pid, report = key.data
-                selector.unregister(key.fileobj)
-                _, status = os.waitpid(pid, 0)
-                os.close(key.fd)
-                with suppress(BrokenPipeError):  # nobody waits for it any more
-                    os.write(report, b"%12d" % os.waitstatus_to_exitcode(status))
-                os.close(report)
-                continue
-            message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 4)
-            if not message:
-                return None
-            program = json.loads(message)
-            helpers.start(program["hash_seed"])
-            pid = os.fork()
-            *streams, report = descriptors
-            if not pid:
-                for running in selector.get_map().values():
-                    if running.data:
-                        os.close(running.fd)
-                        os.close(running.data[1])
-                selector.close()
-                os.close(report)
-                return program, streams
-            for stream in streams:
-                os.close(stream)
-            os.write(report, b"%12d" % pid)
-            selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, report))
+@dataclass(frozen=True)
+class Client:
+    """A process that runs tests, which has connected."""
+
+    requests: socket.socket
+    helpers: SharedHelpers
+
+    def leave(self) -> None:
+        self.requests.close()
+        self.helpers.leave()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A program that was started. Both are descriptors but the process id."""
+
+    pid: int
+    pidfd: int
+    report: int
+
+    def has_ended(self) -> None:
+        _, status = os.waitpid(self.pid, 0)
+        with suppress(BrokenPipeError):  # nobody waits for it any more
+            os.write(self.report, b"%12d" % os.waitstatus_to_exitcode(status))
+        self.leave()
+
+    def leave(self) -> None:
+        os.close(self.pidfd)
+        os.close(self.report)
+
+
+class Parent:
+    """Serves its clients, and comes back in the forks that they want."""
+
+    def __init__(self, listens: socket.socket) -> None:
+        self._listens = listens
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listens, selectors.EVENT_READ)
+        self._clients = 0
+
+    def next_program(self) -> tuple[dict[str, Any], list[int], SharedHelpers] | None:
+        """Returns in each fork, with what it is to become; and with None where nobody wants any more."""
+        while ready := self._selector.select(None if self._clients else NOBODY_CAME_S):
+            for key, _ in ready:
+                match key.data:
+                    case Running() as running:
+                        self._selector.unregister(key.fileobj)
+                        running.has_ended()
+                    case Client() as client:
+                        if (program := self._asked(client)) is not None:
+                            return program
+                        if not self._clients:
+                            return None
+                    case _:
+                        self._connect()
+        return None
+
+    def _connect(self) -> None:
+        requests, _ = self._listens.accept()
+        helpers = SharedHelpers()
+        helpers.start(None)
+        with suppress(BrokenPipeError):  # it has gone again, which is read next
+            requests.send(b".")
+        self._selector.register(requests, selectors.EVENT_READ, Client(requests, helpers))
+        self._clients += 1
+
+    def _asked(self, client: Client) -> tuple[dict[str, Any], list[int], SharedHelpers] | None:
+        """In the fork, what it is to become; else None."""
+        message, descriptors, _, _ = socket.recv_fds(client.requests, 1 << 20, 4)
+        if not message:
+            self._selector.unregister(client.requests)
+            self._clients -= 1
+            client.leave()
+            return None
+        program = json.loads(message)
+        client.helpers.start(program["hash_seed"])
+        pid = os.fork()
+        *streams, report = descriptors
+        if not pid:
+            self._leave(client.helpers)
+            os.close(report)
+            return program, streams, client.helpers
+        for stream in streams:
+            os.close(stream)
+        os.write(report, b"%12d" % pid)
+        running = Running(pid, os.pidfd_open(pid), report)
+        self._selector.register(running.pidfd, selectors.EVENT_READ, running)
+        return None
+
+    def _leave(self, kept: SharedHelpers) -> None:
+        """In a fork."""
+        for key in self._selector.get_map().values():
+            match key.data:
+                case Client(requests, helpers):
+                    requests.close() if helpers is kept else key.data.leave()
+                case Running():
+                    key.data.leave()
+                case _:
+                    self._listens.close()
+        self._selector.close()
 
 
 def become(program: dict[str, Any], streams: list[int]) -> None:
@@ -155,33 +228,33 @@ def flush(*streams: TextIO | None) -> None:
 
 
 def main() -> None:
+    if os.fork():  # it may outlive the process that started it, and is waited for by none
+        os._exit(0)
+    os.setsid()
     gc.disable()
     for name in sys.argv[1:]:
         with contextlib.suppress(ModuleNotFoundError):  # an environment without it has no program that needs it
             importlib.import_module(name)
-    helpers = SharedHelpers()
-    helpers.start(None)
     gc.collect()
     gc.freeze()
     gc.enable()
-    requests = socket.socket(fileno=os.dup(0))
-    program = next_program(requests, helpers)
-    requests.close()
-    if program is None:
+    asked = Parent(socket.socket(fileno=os.dup(0))).next_program()
+    if asked is None:
         os._exit(0)
-    helpers.leave() if program[0]["fresh"] else helpers.adopt()
-    become(*program)
-    code = compile(program[0]["source"], "<string>", "exec")
+    program, streams, helpers = asked
+    helpers.leave() if program["fresh"] else helpers.adopt()
+    become(program, streams)
+    code = compile(program["source"], "<string>", "exec")
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         exec(code, vars(sys.modules["__main__"]))
     except SystemExit as exit:
-        if program[0]["fresh"] or not isinstance(exit.code, int | None):
+        if program["fresh"] or not isinstance(exit.code, int | None):
             raise
         status = exit.code or 0
     else:
         status = 0
-    if not program[0]["fresh"]:
+    if not program["fresh"]:
         end(status)
 
 

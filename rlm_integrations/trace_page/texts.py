@@ -13,6 +13,7 @@ _PART_CHARS = 500_000
 """Of the texts that are read together."""
 _NOT_IN_A_SCRIPT = re.compile("[<\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 """What ends a script, and what a parser of HTML or JavaScript may read as something else than it is."""
+_LIKE_A_PLACE = re.compile(r"\$++text")
 
 
 class LongTexts:
@@ -25,11 +26,15 @@ class LongTexts:
         self._places: dict[str, dict[str, Any]] = {}
 
     def take_from(self, value: object) -> object:
-        """The same JSON with a place, {"$text": [part, index], "head": ..., "length": ...}, for each long text."""
+        """The same JSON with a place, {"$text": [part, index], "head": ..., "length": ...}, for each long text.
+
+        A name of its own that could be taken for one, "$text" or "$$text" and so on, has one "$" more.
+        """
         if isinstance(value, str):
             return self._place(value) if len(value) > _LONG_CHARS else value
         if isinstance(value, Mapping):
-            return {name: self.take_from(each) for name, each in cast("Mapping[str, object]", value).items()}
+            named = cast("Mapping[str, object]", value).items()
+            return {f"${name}" if _LIKE_A_PLACE.fullmatch(name) else name: self.take_from(each) for name, each in named}
         if isinstance(value, Sequence):
             return [self.take_from(each) for each in cast("Sequence[object]", value)]
         return value

@@ -100,7 +100,7 @@ def in_threads(ask):
 
 @pytest.mark.parametrize("kind", [*RUBBISH, *HARMFUL])
 async def test_rubbish_over_the_one_way_out_harms_nobody_else(open_wasi, kind):
-    other = await open_wasi(step_timeout_s=1)
+    other = await open_wasi()
     session = await open_wasi(step_timeout_s=1, memory_mb=512)
     code = f"call({RUBBISH[kind]!r})" if kind in RUBBISH else HARMFUL[kind]
     done = await session.run(TOOLS + code)

@@ -143,10 +143,13 @@ def test_code_keeps_every_character_in_colours_however_broken_it_is(open_tab: Op
     assert tab.evaluate("document.querySelectorAll('#i1 .py-string').length") > 300
 
 
+NAMES = st.text(max_size=5) | st.sampled_from(["$text", "$$text", "$$$text", "text", "$texts", "$text\n"])
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text() | st.text(min_size=390, max_size=420),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
         max_leaves=6,
     )
 )
@@ -158,14 +161,27 @@ def test_a_trace_is_whole_in_the_page_and_ends_no_script(value: Any) -> None:
     read = json.loads(parts)
 
     def whole(each: Any) -> Any:
-        if isinstance(each, dict) and "$text" in each and isinstance(each["$text"], list):
+        if isinstance(each, dict) and "$text" in each:
             part, index = each["$text"]
             return read[part][index]
         if isinstance(each, dict):
-            return {name: whole(inner) for name, inner in each.items()}
+            return {re.sub(r"^\$(?=\$+text$)", "", name): whole(inner) for name, inner in each.items()}
         return [whole(inner) for inner in each] if isinstance(each, list) else each
 
     assert whole(json.loads(told)) == value
+
+
+@pytest.mark.parametrize("forged", [{"$text": [0, 0]}, {"$text": []}, {"$$text": {"$text": [9, "x"], "head": 1}}])
+def test_what_looks_like_the_place_of_a_text_is_shown_as_it_is(
+    open_tab: OpenTab, small_trace: RLMTrace, forged: dict[str, Any]
+) -> None:
+    dumped = small_trace.model_dump(mode="json")
+    dumped["iterations"][0]["newer"] = [forged, "long " * 200]
+    tab = open_tab(page_of(dumped), "#i1")
+    shown = tab.evaluate(
+        "[...document.querySelectorAll('#i1 dt')].find(e => e.textContent === 'newer').nextSibling.textContent"
+    )
+    assert json.loads(shown) == [forged, "long " * 200]
 
 
 def test_a_long_text_that_is_repeated_stands_in_the_page_once(small_trace: RLMTrace) -> None:

@@ -31,7 +31,7 @@ function factOf(value) {
   if (isText(value)) return whole(value);
   if (typeof value === "number") return number(value);
   if (typeof value !== "object") return String(value);
-  return JSON.stringify(value, (_, each) => (each?.$text ? whole(each) : each), 1);
+  return JSON.stringify(value, (_, each) => (isText(each) ? whole(each) : asNamed(each)), 1);
 }
 
 /** Names and values in two columns; what is empty is left out. */

@@ -22,6 +22,12 @@ function whole(text) {
   return parts.get(part)[index];
 }
 
+/** With the names that it had before one like that of a place was told from it: see texts.py. */
+function asNamed(value) {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name.replace(/^\$(?=\$+text$)/, ""), each]));
+}
+
 const isText = (value) => typeof value === "string" || Boolean(value?.$text);
 const head = (text) => (typeof text === "string" ? text : (text?.head ?? ""));
 const isBlank = (text) => head(text).trim() === "";
