@@ -54,11 +54,31 @@ os.environ["SSL_CERT_FILE"] = _one_authority.name
 gc.disable()  # until all is collected: of what is imported until then next to nothing is garbage, and not looked for
 
 
-def pytest_collection_finish() -> None:
-    """Leave what is imported out of later garbage collections: tests that look for what is left would wait for them."""
-    gc.freeze()
-    gc.enable()
-    gc.set_threshold(10_000, 20, 10)  # thousands of short tests make more of what stays than of garbage
+class _Imported:
+    """Is left out of garbage collections: tests that look for what is left would wait for it."""
+
+    def __init__(self) -> None:
+        self._modules = 0
+
+    def pytest_collection_finish(self) -> None:
+        self._leave_out()
+        gc.enable()
+        gc.set_threshold(10_000, 20, 10)  # thousands of short tests make more of what stays than of garbage
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self) -> None:
+        """Where a test has imported much, that is left out from then on."""
+        if len(sys.modules) > self._modules + 50:
+            gc.collect()
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        gc.freeze()
+        self._modules = len(sys.modules)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Imported())
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
@@ -215,15 +235,8 @@ def until() -> Callable[[Callable[[], bool]], Any]:
     return until_true
 
 
-@pytest.fixture(scope="module")
-def young_heap() -> None:
-    """Garbage collections of this module's tests look through what these have made, and not all that was imported."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture
-def nothing_rests(young_heap: None) -> Iterator[None]:
+def nothing_rests() -> Iterator[None]:
     """No test leaves a REPL of a session behind, once threads have ended that may still hold the session."""
     yield
     from rlm_integrations.core.session.idle_repls import idle_repls

@@ -87,6 +87,18 @@ def model_server(serve_posts: Callable[..., str]) -> Iterator[ModelServer]:
 
 
 MAIN = "from rlm_integrations.cli import main; main()"
+SMALL_DEMO = """
+from functools import partial
+from rlm_integrations.demo import run
+run.make_log = partial(run.make_log, crates_a_day=20, messages_a_day=10)
+"""
+"""Before the command: to make, read and search the log of `demo` takes two seconds else."""
+NOTHING_IMPORTED = """
+from rlm_integrations.cli import doctor
+from rlm_integrations.cli.installed import PARTS, Finding
+doctor.find_installed = lambda: [Finding(part, "1.0") for part in PARTS]
+"""
+"""Likewise: all is installed, and `doctor` takes three seconds to import it else."""
 IMPORTED = (
     "anyio._backends._asyncio",
     "httpcore",
@@ -107,10 +119,11 @@ def command_environment(**changes: str) -> dict[str, str]:
 
 @pytest.fixture
 def start_main(program_parent: Callable[..., Any]) -> Callable[..., Any]:
-    """Starts the console script, given its arguments, streams, environment and folder."""
+    """Starts the console script, given its arguments, streams, environment, folder, and code to run `before`."""
 
-    def start(arguments: Sequence[object], *streams: Any, **options: Any) -> Any:
-        return program_parent(*IMPORTED).start(MAIN, ["rlm-integrations", *arguments], *streams, **options)
+    def start(arguments: Sequence[object], *streams: Any, before: str = "", **options: Any) -> Any:
+        code = f"{before}\n{MAIN}"
+        return program_parent(*IMPORTED).start(code, ["rlm-integrations", *arguments], *streams, **options)
 
     return start
 
@@ -209,18 +222,19 @@ FRESH_MAIN = f"import sys; sys.argv[0] = 'rlm-integrations'; {MAIN}"
 def run_on_terminal(start_main: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Runs the console script on a terminal of its own, in tmp_path: the exit code, and all that it wrote."""
 
-    def run(*arguments: object, **environment: str) -> tuple[int, str]:
+    def run(*arguments: object, before: str = "", **environment: str) -> tuple[int, str]:
         screen, terminal = pty.openpty()
         env = command_environment(**environment)
         try:
             # for an interpreter that starts, but for the encoding, which the parent of programs reads as it does
             if any(name.startswith("PYTHON") for name in environment.keys() - {"PYTHONIOENCODING"}):
+                assert not before
                 argv = [sys.executable, "-c", FRESH_MAIN, *map(str, arguments)]
                 own = subprocess.Popen(argv, env=env, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal)
                 os.close(terminal)
                 written = read_all(screen)
                 return own.wait(30), written
-            command = start_main(arguments, [terminal] * 3, env=env, cwd=tmp_path)
+            command = start_main(arguments, [terminal] * 3, env=env, cwd=tmp_path, before=before)
             os.close(terminal)
             written = read_all(screen)
             return command.wait(30), written

@@ -9,7 +9,7 @@ import pytest
 
 from rlm_integrations.testing import ScriptedModel
 
-MAIN = "from rlm_integrations.cli import main; main()"
+from .conftest import MAIN, SMALL_DEMO
 
 
 @pytest.mark.parametrize(("typed", "status", "asked"), [(b"n\n", 1, 0), (b"y\n", 0, 1)])
@@ -18,7 +18,7 @@ def test_the_demo_asks_before_it_spends(
 ) -> None:
     model = ScriptedModel(always=lambda messages: "```repl\nFINAL('crates: 1')\n```")
     model_server.models["root"] = model
-    code, written = run_code(MAIN, typed, "demo", "--model", "root", "--base-url", model_server.url)
+    code, written = run_code(SMALL_DEMO + MAIN, typed, "demo", "--model", "root", "--base-url", model_server.url)
     assert code == status, written
     assert "300,000. Go on? [y/N]" in written
     assert ("No model was asked." in written) == (not asked)

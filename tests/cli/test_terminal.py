@@ -13,6 +13,8 @@ import pytest
 
 from rlm_integrations.testing import ScriptedModel
 
+from .conftest import NOTHING_IMPORTED, SMALL_DEMO
+
 DANGEROUS = {
     "title": "\x1b]0;pwned\x07",
     "clear": "\x1b[2J",
@@ -172,7 +174,8 @@ def test_what_a_server_tells_the_doctor(run_on_terminal: RunOnTerminal, model_se
         EVIL: ScriptedModel(["ok"]),
     }
     for model in ("root", EVIL):
-        _, written = run_on_terminal("doctor", "--base-url", model_server.url, "--model", model)
+        arguments = ("doctor", "--base-url", model_server.url, "--model", model)
+        _, written = run_on_terminal(*arguments, before=NOTHING_IMPORTED)
         assert_harmless(written, "pwned")
 
 
@@ -193,9 +196,8 @@ def test_the_demo_with_a_model(run_on_terminal: RunOnTerminal, model_server: Any
     code = f"# {IN_CODE}\nprint('{LITERAL}', llm_query('?'))\ncite(context[0]['text'][:30])\nFINAL(\"{answer}\")"
     model_server.models["sub"] = ScriptedModel(always=lambda messages: EVIL)
     model_server.models["root"] = ScriptedModel(always=lambda messages: f"I ask. {EVIL}\n```repl\n{code}\n```")
-    status, written = run_on_terminal(
-        "demo", "--yes", "--model", "root", "--sub-model", "sub", "--base-url", model_server.url, COLUMNS="200"
-    )
+    arguments = ("demo", "--yes", "--model", "root", "--sub-model", "sub", "--base-url", model_server.url)
+    status, written = run_on_terminal(*arguments, before=SMALL_DEMO, COLUMNS="200")
     assert status == 0, written
     for part in ("root LM: ", "sub-calls:", "printed:", "The answer", "wrong", "1 citation"):
         assert part in OURS.sub("", written), part

@@ -30,6 +30,10 @@ from rlm_integrations.testing.langchain import ScriptedChatModel
 from rlm_integrations.testing.llama_index import ScriptedLLM
 
 PROGRAM = "import sys; from rlm_integrations.cli import main; sys.argv[1:1] = ['demo']; main()"
+SMALL = (
+    "from functools import partial; from rlm_integrations.demo import run; "
+    "run.make_log = partial(run.make_log, crates_a_day=20, messages_a_day=10)"
+)
 NO_MODEL = {
     name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_")) and name != "COLUMNS"
 }
@@ -42,10 +46,10 @@ TEMPTED = {
 """What would bill somebody, if it were taken for a wish."""
 
 
-def run_fresh_demo(*arguments: str, before: str = "pass", **environment: str) -> subprocess.CompletedProcess[str]:
+def run_fresh_demo(**environment: str) -> subprocess.CompletedProcess[str]:
     """With an interpreter of its own."""
     return subprocess.run(
-        [sys.executable, "-c", f"{before}; {PROGRAM}", *arguments],
+        [sys.executable, "-c", PROGRAM],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -99,15 +103,13 @@ def test_piped_it_ends_well_and_a_key_in_the_environment_bills_nobody(
     assert "\x1b" not in piped.stdout
 
 
-def test_who_reads_no_further_amid_the_run_ends_it_without_a_word() -> None:
-    pipe = subprocess.PIPE
-    program = [sys.executable, "-c", PROGRAM]
-    with subprocess.Popen(program, stdout=pipe, stderr=pipe, text=True, encoding="utf-8", env=NO_MODEL) as demo:
-        assert demo.stdout is not None
-        assert demo.stderr is not None
-        assert any(line.startswith("root LM: ") for line in demo.stdout)
-        demo.stdout.close()
-        assert (demo.stderr.read(), demo.wait(60)) == ("", 1)
+def test_who_reads_no_further_amid_the_run_ends_it_without_a_word(start_program: Callable[..., Any]) -> None:
+    demo = start_program(PROGRAM, everything=True)
+    assert any(line.startswith("root LM: ") for line in demo.stdout)
+    demo.stdout.close()
+    assert demo.process.wait() == 1
+    demo.stderr.seek(0)
+    assert demo.stderr.read() == ""
 
 
 def test_it_is_read_on_a_few_screens_of_100_columns(piped: subprocess.CompletedProcess[str]) -> None:
@@ -249,7 +251,7 @@ def test_where_nobody_can_agree_nothing_is_asked(
 
 
 def test_a_sandbox_that_is_unknown_is_said_before_anything_else(run_program: Callable[..., Any]) -> None:
-    run = run_program(PROGRAM, "--sandbox", "sandpit")
+    run = run_program(PROGRAM, "--sandbox", "sandpit", everything=True)
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
     assert "sandpit" in run.stderr
 
@@ -257,14 +259,14 @@ def test_a_sandbox_that_is_unknown_is_said_before_anything_else(run_program: Cal
 def test_a_model_that_the_server_does_not_know_is_one_line_and_exit_code_1(
     server: tuple[str, list[str]], run_program: Callable[..., Any]
 ) -> None:
-    run = run_program(PROGRAM, "--base-url", server[0], "--model", "unknown", "--yes", everything=True)
+    run = run_program(f"{SMALL}; {PROGRAM}", "--base-url", server[0], "--model", "unknown", "--yes", everything=True)
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
     assert "404" in run.stderr
 
 
-def test_without_openai_a_live_run_names_the_extra() -> None:
-    run = run_fresh_demo("--model", "m", before="import sys; sys.modules['openai'] = None")
+def test_without_openai_a_live_run_names_the_extra(run_program: Callable[..., Any]) -> None:
+    run = run_program(f"import sys; sys.modules['openai'] = None; {PROGRAM}", "--model", "m", everything=True)
     assert run.returncode == 2
     assert 'pip install "rlm-integrations[openai]"' in run.stderr
     assert len(run.stderr.splitlines()) == 1

@@ -119,9 +119,7 @@ def indexed() -> tuple[list[LlamaIndexDocument], SummaryIndex]:
 
 
 @pytest.fixture
-def llama_index_names(
-    young_heap: None, openai_server: str, indexed: tuple[list[LlamaIndexDocument], SummaryIndex]
-) -> Any:
+def llama_index_names(openai_server: str, indexed: tuple[list[LlamaIndexDocument], SummaryIndex]) -> Any:
     install()
     former, Settings.llm = Settings._llm, OpenAI(model="gpt-5")
     documents, index = indexed

@@ -72,7 +72,7 @@ SNIPPETS = snippets()
 
 
 @pytest.fixture
-def own_settings(young_heap: None) -> Any:
+def own_settings() -> Any:
     """LlamaIndex's settings, as they were before, and no spans."""
     former = Settings._llm
     yield

@@ -140,7 +140,7 @@ WAYS: dict[str, Callable[[], object]] = {
 
 
 @pytest.fixture
-def in_a_folder(young_heap: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """With a folder of letters, and LlamaIndex as its users have it."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.chdir(tmp_path)

@@ -30,7 +30,6 @@ from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.query_context import NodesContext, read_context
 from rlm_integrations.llama_index.read_node import ReadNode, ReadNodes
 
-pytestmark = pytest.mark.usefixtures("young_heap")
 NODES = 500
 
 

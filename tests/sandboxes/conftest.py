@@ -68,7 +68,7 @@ def alive() -> Callable[[int], bool]:
 
 
 @pytest.fixture
-def open_files(young_heap: None) -> Callable[[], int]:
+def open_files() -> Callable[[], int]:
     spares.end()  # one that an earlier test left would end of itself some time
 
     def count() -> int:
