@@ -17,7 +17,8 @@ import rlm_integrations
 
 OF_ONE_CHARACTER = {"LITERAL", "NOT_LITERAL", "IN", "ANY"}
 NO_HOST = {
-    "rlm_integrations.repl.": "runs in the confined worker; the host uses `bounded_repr` of it, which has no pattern",
+    "rlm_integrations.repl.": "runs in the confined worker; the host uses `bounded_repr` of it, which has no "
+    "pattern, and `placeholders`, which stands in `final_argument` as well",
     "rlm_integrations.testing.": "for tests",
     "rlm_integrations.demo.": "reads the demo's own data",
     "rlm_integrations.sandboxes.wasi_guest.": "runs in the component",

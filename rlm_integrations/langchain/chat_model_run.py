@@ -58,20 +58,27 @@ def handed_on(config: RunnableConfig | None) -> RunnableConfig:
 
 
 class RLMWithinChatModel(RLMRunnable):
-    """An RLMRunnable that answers without a run of its own: what it calls are children of a chat model's run."""
+    """An RLMRunnable that answers without a run of its own: what it calls are children of a chat model's run.
 
-    def answer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
+    What is raised after the answer, by a handler that is told of it too, carries the result that `kept` holds.
+    """
+
+    def answer(
+        self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun, kept: KeptResult
+    ) -> AIMessage:
         asked = read_run_input(messages, self.context.read())
-        with set_config_context(run.child_config) as context, KeptResult() as kept:
+        with set_config_context(run.child_config) as context, kept:
             return context.run(self._run, asked, output, run.run_id, run.child_config, kept).message
 
-    async def aanswer(self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun) -> AIMessage:
+    async def aanswer(
+        self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun, kept: KeptResult
+    ) -> AIMessage:
         prepared = await self.context.aread()
         if holds_blocks(messages):
             asked = await run_in_executor(None, read_run_input, messages, prepared)
         else:
             asked = read_run_input(messages, prepared)
-        with set_config_context(run.child_config) as context, KeptResult() as kept:
+        with set_config_context(run.child_config) as context, kept:
             answering = self._arun(asked, output, lambda ended: ended.message, run.run_id, run.child_config, kept)
             return await asyncio.create_task(answering, context=context)
 

@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_vali
 from typing_extensions import Unpack
 
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.trace.kept_result import KeptResult
 from rlm_integrations.langchain.arguments import EngineArguments, RunnableOptions
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.bound_tools import PROFILE, bound_output
@@ -32,7 +33,7 @@ from rlm_integrations.langchain.structured_output import StructuredOutput, refus
 
 T = TypeVar("T")
 
-_RUN = "rlm_run"
+_RUN, _KEPT = "rlm_run", "rlm_kept"
 """The keyword that carries a ChatModelRun from `stream` to `_stream`."""
 
 
@@ -184,11 +185,13 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
 
     def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """As every chat model's; the returned messages carry the usage, which callbacks did not see on them."""
-        return result_with_usage(super().generate(*args, **kwargs))
+        with KeptResult() as kept:
+            return result_with_usage(super().generate(*args, **{**kwargs, _KEPT: kept}))
 
     async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """As `generate`."""
-        return result_with_usage(await super().agenerate(*args, **kwargs))
+        with KeptResult() as kept:
+            return result_with_usage(await super().agenerate(*args, **{**kwargs, _KEPT: kept}))
 
     def invoke(
         self,
@@ -224,8 +227,9 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     ) -> Iterator[AIMessageChunk]:
         """The answer in pieces, when the run is over."""
         run, config = ChatModelRun.to_begin(config)
-        for chunk in super().stream(input, config, stop=stop, **{**kwargs, _RUN: run}):
-            yield with_usage(chunk)
+        with KeptResult() as kept:
+            for chunk in super().stream(input, config, stop=stop, **{**kwargs, _RUN: run, _KEPT: kept}):
+                yield with_usage(chunk)
 
     async def astream(
         self,
@@ -237,8 +241,9 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`. A run whose consumer is cancelled ends at once."""
         run, config = ChatModelRun.to_begin(config)
-        async for chunk in super().astream(input, config, stop=stop, **{**kwargs, _RUN: run}):
-            yield with_usage(chunk)
+        with KeptResult() as kept:
+            async for chunk in super().astream(input, config, stop=stop, **{**kwargs, _RUN: run, _KEPT: kept}):
+                yield with_usage(chunk)
 
     def _should_stream(self, **kwargs: Any) -> bool:
         # `invoke` never goes by way of `_stream`, which LangChain then calls without the run manager.
@@ -246,7 +251,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # Neither says anything to a tracer, which is told of a schema in another way.
-        shown = {name: value for name, value in kwargs.items() if name not in (_RUN, "output")}
+        shown = {name: value for name, value in kwargs.items() if name not in (_RUN, _KEPT, "output")}
         return super()._get_invocation_params(stop, **shown)
 
     def _generate(
@@ -258,7 +263,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     ) -> ChatResult:
         stop = stop or self.stop
         run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
-        message = self._told(self._rlm.answer(messages, _read_output(kwargs, stop), run), stop)
+        message = self._told(self._rlm.answer(messages, _read_output(kwargs, stop), run, _kept(kwargs)), stop)
         if run_manager and super()._should_stream(async_api=False, run_manager=run_manager, **kwargs):
             for piece in self._pieces(message):
                 run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))
@@ -273,7 +278,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     ) -> ChatResult:
         stop = stop or self.stop
         run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
-        message = self._told(await self._rlm.aanswer(messages, _read_output(kwargs, stop), run), stop)
+        message = self._told(await self._rlm.aanswer(messages, _read_output(kwargs, stop), run, _kept(kwargs)), stop)
         if run_manager and super()._should_stream(async_api=True, run_manager=run_manager, **kwargs):
             for piece in self._pieces(message):
                 await run_manager.on_llm_new_token(str(piece.text), chunk=ChatGenerationChunk(message=piece))
@@ -289,7 +294,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
         # LangChain's `stream` passes no run manager, which is what `_RUN` is for; its `stream_events` does.
         stop = stop or self.stop
         run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
-        message = self._rlm.answer(messages, _read_output(kwargs, stop), run)
+        message = self._rlm.answer(messages, _read_output(kwargs, stop), run, _kept(kwargs))
         for piece in message_chunks(self._told(message, stop)):
             yield ChatGenerationChunk(message=piece)
 
@@ -303,7 +308,7 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
         stop = stop or self.stop
         run = kwargs.get(_RUN) or ChatModelRun.managed_by(run_manager)
         for piece in message_chunks(
-            self._told(await self._rlm.aanswer(messages, _read_output(kwargs, stop), run), stop)
+            self._told(await self._rlm.aanswer(messages, _read_output(kwargs, stop), run, _kept(kwargs)), stop)
         ):
             yield ChatGenerationChunk(message=piece)
 
@@ -322,9 +327,14 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
             yield piece
 
 
+def _kept(call: Mapping[str, Any]) -> KeptResult:
+    """What keeps the result until its caller has it."""
+    return call.get(_KEPT) or KeptResult()
+
+
 def _read_output(call: Mapping[str, Any], stop: list[str] | None) -> MessageOutput:
     """What a call's keywords ask for. Raises InvalidArgumentError for those that a chat model's call cannot have."""
-    output = read_output({name: value for name, value in call.items() if name not in ("stream", _RUN)})
+    output = read_output({name: value for name, value in call.items() if name not in ("stream", _RUN, _KEPT)})
     if not isinstance(output, MessageOutput):
         raise InvalidArgumentError("output: a chat model returns a message; use a method of RLMRunnable instead")
     if output.answer_type is not None and stop:

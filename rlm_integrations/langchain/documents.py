@@ -15,6 +15,7 @@ from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.frames import is_table
+from rlm_integrations.core.corpus.nearly_a_corpus import is_no_collection
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.frozen import frozen
@@ -143,7 +144,7 @@ def prepare_context(context: object) -> PreparedContext:
     if (
         is_table(context)
         or isinstance(context, (str, bytes, bytearray, Path, Mapping, Corpus))
-        or not isinstance(context, Iterable)
+        or is_no_collection(context)
     ):
         corpus = Corpus.of(cast(object, context))
         return PreparedContext(corpus, (None,) * len(corpus.as_documents()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from rlm_integrations.core.calls.reply_fields import finish_of
+from rlm_integrations.core.calls.reply_fields import calls_in, finish_of
 from rlm_integrations.core.errors import RLMError
 
 _READERS = "langchain_core.language_models"
@@ -44,7 +44,7 @@ def broke_off(reply: AIMessage, model: object) -> bool:
     Of a reply that came whole ChatOpenAI knows the name of the model at least.
     """
     metadata: Mapping[str, Any] = reply.response_metadata
-    if not reply.content or reply.usage_metadata is not None or finish_of(metadata) is not None:
+    if calls_in(reply) or reply.usage_metadata is not None or finish_of(metadata) is not None:
         return False
     streamed = getattr(model, "streaming", None) is True
     return streamed or (metadata.get("model_provider") == "openai" and "model_name" not in metadata)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import GenericAlias, UnionType
 from typing import Annotated, Any, NotRequired, Required, Union, cast, get_args, get_origin, get_type_hints
 
@@ -13,13 +14,26 @@ from rlm_integrations.core.errors import InvalidArgumentError
 _QUALIFIERS = (Required, NotRequired)
 
 
-def may_lack_keys(schema: Any) -> bool:
-    """Whether it says so of some. `__optional_keys__` does not know where annotations are strings."""
+def may_lack_keys(schema: Any, _within: tuple[Any, ...] = ()) -> bool:
+    """Whether it says so of some, or one in its fields does. `__optional_keys__` does not know where annotations are
+    strings."""
+    if schema in _within:
+        return False
     try:
         hints = get_type_hints(schema, include_extras=True)
     except (NameError, TypeError):
         hints = {}
-    return bool(schema.__optional_keys__) or any(get_origin(hint) in _QUALIFIERS for hint in hints.values())
+    if schema.__optional_keys__ or any(get_origin(hint) in _QUALIFIERS for hint in hints.values()):
+        return True
+    within = (*_within, schema)
+    return any(may_lack_keys(each, within) for hint in hints.values() for each in _typed_dicts_in(hint))
+
+
+def _typed_dicts_in(hint: Any) -> Iterator[Any]:
+    if typing_extensions.is_typeddict(hint):
+        yield hint
+    for each in get_args(hint):
+        yield from _typed_dicts_in(each)
 
 
 def rebuilt(schema: Any, _within: tuple[Any, ...] = ()) -> Any:

@@ -125,6 +125,22 @@ def is_surely_empty(index: AnyIndex) -> bool:
             return False
 
 
+def last_of(index: AnyIndex) -> tuple[int, str | None] | None:
+    """How many nodes it names, and the last of them; None where it names none, for a store alone knows them."""
+    if isinstance(index, (ComposableGraph, PropertyGraphIndex)):
+        return None
+    match index.index_struct:
+        case IndexDict() as struct if index.storage_context.vector_store.stores_text:
+            return None
+        case IndexDict() as struct:
+            named = struct.nodes_dict
+            return len(named), next(reversed(named.values()), None)
+        case IndexList() as struct:
+            return len(struct.nodes), struct.nodes[-1] if struct.nodes else None
+        case _:
+            return None
+
+
 def ancestors_in_docstore(index: AnyIndex, parent_ids: Iterable[str]) -> dict[str, BaseNode]:
     """Those parents, and their ancestors, that the docstore holds, by id: an index over leaves keeps them there."""
     if isinstance(index, ComposableGraph):

@@ -18,12 +18,14 @@ from rlm_integrations.core.calls.once import Once
 from rlm_integrations.core.calls.threads import within_loop
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.frames import is_table
+from rlm_integrations.core.corpus.nearly_a_corpus import is_no_collection
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.caller_warning import for_caller, warn_caller
 from rlm_integrations.llama_index.documents import NodeCorpus
+from rlm_integrations.llama_index.index_changes import IndexChanges
 from rlm_integrations.llama_index.index_nodes import (
     AnyIndex,
     ancestors_in_docstore,
@@ -48,12 +50,16 @@ class NodesContext:
     """The same corpus for every run."""
 
     nodes: NodeCorpus
+    changes: IndexChanges | None = None
+    """Of the index that they were read from."""
 
     def for_run(self) -> NodesContext:
+        if self.changes is not None:
+            self.changes.tell()
         return self
 
     async def afor_run(self) -> NodesContext:
-        return self
+        return self.for_run()
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         """Nothing: it was all read before. Raises InvalidArgumentError where something else is to be asked."""
@@ -89,10 +95,10 @@ class UnreadContext:
         self._read = Once(for_caller(read))
 
     def for_run(self) -> NodesContext:
-        return self._read.get()
+        return self._read.get().for_run()
 
     async def afor_run(self) -> NodesContext:
-        return await self._read.aget()
+        return (await self._read.aget()).for_run()
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return self.for_run().retrieve(query_bundle)
@@ -223,6 +229,7 @@ def _now_or_later(read: Callable[[], NodesContext]) -> NodesContext | UnreadCont
 
 def _read_index(index: AnyIndex, selection: NodeSelection) -> NodesContext:
     nodes, pointers, count = ReadNodes(), Pointers(objects_of_index(index)), 0
+    changes = IndexChanges(index)
     for node in each_node_of_index(index, selection.filters):
         count += 1
         if selection.passes(node):
@@ -233,11 +240,11 @@ def _read_index(index: AnyIndex, selection: NodeSelection) -> NodesContext:
             f"{type(index).__name__}: it holds no nodes, so this engine answers over an empty corpus; an index is "
             "read once for an engine: after nodes were inserted, make a new one"
         )
-        return _EMPTY
+        return NodesContext(_EMPTY.nodes, changes)
     selection.check_some(nodes.count, count)
     pointers.warn()
     nodes.ancestors = ancestors_in_docstore(index, nodes.parent_ids())
-    return NodesContext(NodeCorpus.of(nodes))
+    return NodesContext(NodeCorpus.of(nodes), changes)
 
 
 def _read_items(context: object, selection: NodeSelection) -> NodesContext:
@@ -276,13 +283,9 @@ def _nodes_of(context: object) -> tuple[list[BaseNode] | None, object]:
     """The nodes that the context is made of, or None and the context, read if it could be read only once."""
     if isinstance(context, (BaseNode, NodeWithScore)):
         return _nodes_of([context])
-    if (
-        is_table(context)
-        or isinstance(context, (str, bytes, bytearray, Mapping, Corpus))
-        or not isinstance(context, Iterable)
-    ):
+    if is_table(context) or isinstance(context, (str, bytes, bytearray, Mapping, Corpus)) or is_no_collection(context):
         return None, context  # pyright: ignore[reportUnknownVariableType]
-    items: list[object] = list(context)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+    items = list(cast("Iterable[object]", context))
     nodes = [item.node if isinstance(item, NodeWithScore) else item for item in items]
     if items and all(isinstance(node, BaseNode) for node in nodes):
         return [node for node in nodes if isinstance(node, BaseNode)], items

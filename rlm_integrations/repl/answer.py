@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rlm_integrations.repl.json_text import VALUES, as_text, listed, write_json
+from rlm_integrations.repl.placeholders import PLACEHOLDER
 from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.wire.steps import MAX_ANSWER_CHARS, AnswerState
 
 _DRAFT_CHARS = 10_000
 _HOW_TO_FINISH = 'set answer["ready"] = True to finish'
 _NOT_READY = ("false", "no", "0", "none", "null", "not ready", "")
-_PLACEHOLDERS = ("...", "…", "your answer", "your answer here", "<your answer>", "[your answer]", "<answer>")
-"""What stands for an answer where models are shown how to give one."""
+_PLACE_CHARS = 120
+"""Of a text that may only hold the place of an answer."""
 
-# `answer` may be of a subclass of dict that redefines these
 _get: Callable[[dict[str, Any], str], Any] = dict[str, Any].get
 _update: Callable[..., None] = dict[str, Any].update
 
@@ -80,7 +80,9 @@ def _final(content: Any, null: bool) -> AnswerState:
     """Content that is said to be ready: taken, or refused with the reason."""
     if (content is None and not null) or (isinstance(content, str) and not content.strip()):
         return AnswerState(refused='answer["content"] is empty')
-    if content is ... or (isinstance(content, str) and len(content) < 30 and content.strip().lower() in _PLACEHOLDERS):
+    if content is ... or (
+        isinstance(content, str) and len(content) < _PLACE_CHARS and PLACEHOLDER.fullmatch(content.strip())
+    ):
         return AnswerState(refused='answer["content"] only holds the place of an answer')
     if isinstance(content, FailedSubCall):
         return AnswerState(refused=f'answer["content"] is a sub-call that failed ({content.error[:200]})')

@@ -28,6 +28,8 @@ NOT_HERE = " (this session has no files, network or other processes: all there i
 
 _NO_OPENSSL = " (this Python has no OpenSSL: hashlib.sha256 and its like are here, and hmac)"
 
+_A_DOCUMENT = ' (a document is a dict: document["id"], document["text"], document["metadata"])'
+
 _MEANT = {
     "Temporary failure in name resolution": NOT_HERE,  # it would not be temporary
     "Name or service not known": NOT_HERE,
@@ -37,6 +39,10 @@ _MEANT = {
     "No usable temporary directory": NOT_HERE,
     "module 'hashlib' has no attribute 'scrypt'": _NO_OPENSSL,
     "module 'hashlib' has no attribute 'pbkdf2_hmac'": _NO_OPENSSL,
+    **{
+        f"'dict' object has no attribute '{name}'": _A_DOCUMENT
+        for name in ("text", "id", "metadata", "page_content", "content")
+    },
     "asyncio.run() cannot be called from a running event loop": " (await it instead)",
     "This event loop is already running": " (await it instead)",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set, ValuesView
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
@@ -16,7 +17,7 @@ from typing import Any, cast
 
 _MOST_ITEMS = 5_000_000  # an iterator may have no end
 _LISTS = (Sequence, Set, ValuesView, Iterator)
-_NO_VALUES = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, Awaitable)
+_NO_VALUES = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, Awaitable, re.Match, re.Pattern)
 
 VALUES = (str, bytes, int, float, Decimal, date, time, Enum, Mapping, *_LISTS)
 """What an answer can be, whatever else may be written."""
@@ -186,6 +187,7 @@ def _sorted(items: set[Any] | frozenset[Any]) -> list[Any]:
 
 def _no_value(value: Any) -> str:
     kind = cast("type[Any]", type(value)).__name__
-    return (
-        f"a {kind} is no value; {'await it' if isinstance(value, Awaitable) else 'put a str, a dict or a list there'}"
-    )
+    remedy = "put a str, a dict or a list there"
+    if isinstance(value, (Awaitable, re.Match)):
+        remedy = "await it" if isinstance(value, Awaitable) else "put its .group() there"
+    return f"a {kind} is no value; {remedy}"

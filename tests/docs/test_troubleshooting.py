@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from langchain_openai import ChatOpenAI
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from langgraph.graph import MessagesState, StateGraph
 from llama_index.core import Document, Settings, SummaryIndex
+from pydantic import BaseModel
 
 from rlm_integrations import Completion, RLMEngine, RLMTrace
 from rlm_integrations.core.language_model import Message
@@ -100,8 +102,28 @@ def no_sandbox() -> None:
     raise cannot_confine("it needs seccomp")
 
 
+class Total(BaseModel):
+    """All of whose fields have defaults."""
+
+    count: int | None = None
+
+
+def changed_index() -> None:
+    changed = SummaryIndex.from_documents([Document(text=LONG)])
+    engine = changed.as_query_engine(engine="rlm", llm=ScriptedLLM(["Because.", "Because."]))
+    changed.insert(Document(text="One more."))
+    engine.query("Why?")
+
+
+def unresolved() -> None:
+    code = "```repl\nllm_map('Count.', ['a', 'b'], schema=int)\nFINAL(2)\n```"
+    sub_llm = ScriptedModel(always=lambda messages: "no idea")
+    RLMEngine(ScriptedModel([code]), sub_llm=sub_llm, limits={"max_iterations": 1}).run("Why?", LONG)
+
+
 WAYS: dict[str, Callable[[], object]] = {
     "context: the str": lambda: RLMRunnable(llm=chat(), context="letters"),
+    "context: StringIO": lambda: RLMRunnable(llm=chat(), context=io.StringIO("a line")),
     "input: 'documents'": lambda: RLMRunnable(llm=chat()).invoke({"question": "Why?", "documents": splits()}),
     "input: message 1": lambda: RLMRunnable(llm=chat()).invoke(
         [HumanMessage([{"type": "image", "url": "https://x/y.png"}])]
@@ -125,13 +147,20 @@ WAYS: dict[str, Callable[[], object]] = {
         ScriptedModel(always=failing), limits={"max_iterations": 3}
     ).run("Why?", LONG),
     "…, and the last call gave no answer (": lambda: RLMEngine(ScriptedModel(always=cut)).run("Why?", LONG),
+    "…, and the last call gave no answer that fits": lambda: RLMEngine(
+        ScriptedModel(always=lambda messages: "```repl\nFINAL({'total': 3})\n```"),
+        answer_type=Total,
+        limits={"max_iterations": 1},
+    ).run("Why?", LONG),
+    "unresolved results: ": unresolved,
     "sandbox: ": no_sandbox,
     "rlm_integrations.langchain needs": without_langchain,
     "llm: none given": default_model,
     "as_query_engine: ": lambda: index().as_query_engine(engine="RLM"),
     "the RLM query engine does not": lambda: index().as_query_engine(engine="rlm", similarity_top_k=5),
     "as_chat_engine: ": lambda: index().as_chat_engine(engine="rlm", chat_mode="best"),
-    "SummaryIndex: ": lambda: SummaryIndex([]).as_query_engine(engine="rlm"),
+    "SummaryIndex: its nodes have changed": changed_index,
+    "SummaryIndex: it holds": lambda: SummaryIndex([]).as_query_engine(engine="rlm"),
     "RLMRunnable: it is a node": node_by_itself,
     "tools: ": lambda: ChatRLM(llm=chat()).bind_tools([print]),
     "carrier: ": lambda: RLMTrace.of({}),

@@ -76,6 +76,18 @@ class BreaksAtTheEnd(BaseCallbackHandler):
             raise LookupError("broken handler")
 
 
+class BreaksAtTheEndOfAModel(BaseCallbackHandler):
+    raise_error = True
+    own: UUID | None = None
+
+    def on_chat_model_start(self, *given: Any, run_id: UUID, tags: list[str] | None = None, **more: Any) -> None:
+        self.own = self.own or run_id
+
+    def on_llm_end(self, response: Any, *, run_id: UUID, **more: Any) -> None:
+        if run_id == self.own:
+            raise LookupError("broken handler")
+
+
 async def _ainvoke(rlm: Any, config: RunnableConfig) -> None:
     await rlm.ainvoke("q", config)
 
@@ -94,9 +106,14 @@ async def _astream(rlm: Any, config: RunnableConfig) -> None:
         lambda rlm, c: asyncio.run(_astream(rlm, c)),
     ],
 )
-def test_a_handler_that_raises_when_all_is_done_loses_no_answer(ask: Ask, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("face", "handler"), [(RLMRunnable, BreaksAtTheEnd), (ChatRLM, BreaksAtTheEndOfAModel)], ids=["runnable", "model"]
+)
+def test_a_handler_that_raises_when_all_is_done_loses_no_answer(
+    ask: Ask, face: Any, handler: Any, options: dict[str, Any]
+) -> None:
     with pytest.raises(LookupError, match="broken handler") as caught:
-        ask(RLMRunnable(**options), {"callbacks": [BreaksAtTheEnd()]})
+        ask(face(**options), {"callbacks": [handler()]})
     assert caught.value.result.answer.startswith("x: len=")  # type: ignore[attr-defined]
 
 

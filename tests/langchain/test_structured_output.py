@@ -141,6 +141,11 @@ class Tree(typing.TypedDict):
     below: list[Tree]
 
 
+class Journey(typing.TypedDict):
+    name: str
+    places: list[Place]
+
+
 class Partial(typing.TypedDict, total=False):
     sender: typing.Required[str]
 
@@ -152,6 +157,7 @@ class Partial(typing.TypedDict, total=False):
         (Letter, {"sender": "Ann"}, {"places": []}),
         (Letter, {"sender": "Ann", "places": [{}], "seals": {"a": None}}, {"sender": "Ann", "places": [{"city": 7}]}),
         (Partial, {"sender": "Ann"}, {}),
+        (Journey, {"name": "North", "places": [{}, {"city": "Rome"}]}, {"name": "North", "places": [{"city": 7}]}),
     ],
 )
 def test_keys_that_may_be_missing_may_be_missing(face, root_model, schema, value, wrong):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import pytest
@@ -314,6 +315,22 @@ async def test_an_engine_over_an_empty_index_answers_and_says_that_there_is_noth
         assert (response.response, response.source_nodes) == ("0 documents", [])
     index.insert(documents[0])
     assert len(index.as_query_engine(engine="rlm", **options)._context.core_context.documents) == 1
+
+
+@pytest.mark.parametrize("kind", [VectorStoreIndex, SummaryIndex])
+async def test_an_engine_says_once_that_its_index_has_changed_since_it_was_read(kind, scripted, documents):
+    index = kind.from_documents(documents[:2])
+    code = "```repl\nanswer['content'] = f'{len(context)} documents'\nanswer['ready'] = True\n```"
+    engine = index.as_query_engine(engine="rlm", llm=scripted(always=lambda messages: code))
+    assert engine.query("q?").response == "2 documents"
+    index.insert(documents[2])
+    with pytest.warns(UserWarning, match=rf"{kind.__name__}: its nodes have changed .* \(2 then, 3 now\)"):
+        assert (await engine.aquery("q?")).response == "2 documents"
+    assert engine.query("q?").response == "2 documents"
+    assert pickle.loads(pickle.dumps(engine._context)).core_context.documents == engine._context.core_context.documents
+    index.delete_ref_doc(documents[0].doc_id)
+    with pytest.warns(UserWarning, match=r"\(3 then, 2 now\)"):
+        engine.query("q?")
 
 
 def test_nodes_stored_on_purpose_serve_an_index_loaded_without_saying_so(documents):

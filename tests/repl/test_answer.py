@@ -160,10 +160,19 @@ def test_ready_may_be_said_in_words(repl, ready, is_ready):
     assert repl.step(f"answer['content'] = 'x'\nanswer['ready'] = {ready}").answer.ready is is_ready
 
 
-@pytest.mark.parametrize("content", ["'...'", "'…'", "...", "' Your answer here'", "'<your answer>'"])
+@pytest.mark.parametrize(
+    "content",
+    ["'...'", "'…'", "...", "' Your answer here'", "'<your answer>'", "'<your answer here>'", "'[insert answer]'"],
+)
 def test_what_only_holds_the_place_of_an_answer_is_none(repl, content):
     done = repl.step(f"answer['content'] = {content}", READY)
     assert done.answer.refused == 'answer["content"] only holds the place of an answer'
+
+
+def test_a_match_of_a_pattern_is_no_answer_but_its_text_is(repl):
+    done = repl.step("import re\nfound = re.search('a(.)', 'abc')\nFINAL(found)")
+    assert done.answer.refused.endswith("a Match is no value; put its .group() there")
+    assert repl.step("FINAL(found.group(1))").answer.content == "b"
 
 
 @pytest.mark.parametrize("leave", ["exit()", "quit()", "import sys; sys.exit(0)", "raise SystemExit"])

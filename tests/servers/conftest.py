@@ -43,12 +43,15 @@ class Streamed:
     finish: str | None = "stop"
     """None for a stream that breaks off, or that never says so."""
     index: int = 0
+    hollow: int = 0
+    """How many chunks without a choice come first."""
 
     def events(self) -> str:
         head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "served"}
         choices: list[Body] = [{"index": self.index, "delta": {"content": piece}} for piece in self.pieces]
         choices += [{"index": self.index, "delta": {}, "finish_reason": self.finish}] if self.finish else []
-        chunks = [json.dumps({**head, "choices": [choice]}) for choice in choices]
+        of_chunks = [*([[]] * self.hollow), *([choice] for choice in choices)]
+        chunks = [json.dumps({**head, "choices": each}) for each in of_chunks]
         return "".join(f"data: {chunk}\n\n" for chunk in [*chunks, "[DONE]"])
 
 

@@ -145,6 +145,14 @@ async def test_a_server_whose_streams_never_say_how_they_end_fails_the_run_with_
         await streaming_face.ask(context=SHORT)
 
 
+async def test_a_stream_without_a_choice_fails_the_run_with_the_cause(
+    server: Any, streaming_face: Any, streamed: Any
+) -> None:
+    server.respond = lambda messages, number: streamed((), finish=None, hollow=3)
+    with pytest.raises(RunError, match=r"ended its stream with no finish_reason|check base_url"):
+        await streaming_face.ask()
+
+
 async def test_a_stream_of_nothing_fails_the_run_with_a_remedy(server: Any, streaming_face: Any, streamed: Any) -> None:
     server.respond = lambda messages, number: streamed((), finish=None)
     with pytest.raises(RunError, match=r"the base URL, which|check base_url"):

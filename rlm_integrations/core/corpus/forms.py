@@ -10,7 +10,7 @@ from rlm_integrations.core.corpus.document import Document, document_with
 from rlm_integrations.core.corpus.frames import Rows, read_rows, rows_of_dicts
 from rlm_integrations.core.corpus.image_blocks import images_in, images_of, images_of_node, named
 from rlm_integrations.core.corpus.names import check_is_text
-from rlm_integrations.core.corpus.nearly_a_corpus import has_fields_alone, named_kind, remedy_for
+from rlm_integrations.core.corpus.nearly_a_corpus import is_no_collection, named_kind, remedy_for
 from rlm_integrations.core.corpus.plain_values import PLAIN_TYPES, NotPlainError, plain
 from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -59,7 +59,7 @@ def _documents(context: object, files: PathReader) -> list[Document] | Rows:
     if (alone := _known_document(context, 1)) is not None:
         return [alone]
     given = cast(Any, context)  # its type is known in part where it is an Iterable
-    if isinstance(context, (bytes, bytearray)) or not isinstance(context, Iterable) or has_fields_alone(given):
+    if isinstance(context, (bytes, bytearray)) or is_no_collection(given):
         raise InvalidArgumentError(f"context: {named_kind(given)} is not a corpus; {_remedy(given)}")
     documents: list[Document] = []
     rows: list[Mapping[Any, Any]] = []

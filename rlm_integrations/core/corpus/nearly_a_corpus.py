@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+import io
+from collections.abc import AsyncIterable, Iterable
 from inspect import isawaitable
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -14,15 +15,24 @@ def named_kind(given: object) -> str:
     return f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
 
 
-def has_fields_alone(given: object) -> bool:
-    """Whether it is a model of pydantic that is no collection: to iterate over it gives its fields."""
+def is_no_collection(given: object) -> bool:
+    """Whether it holds no documents to iterate over: an open file gives its lines, a model of pydantic its fields."""
+    if not isinstance(given, Iterable) or is_stream(cast("object", given)):
+        return True
     return isinstance(given, BaseModel) and type(given).__iter__ is BaseModel.__iter__
+
+
+def is_stream(given: object) -> bool:
+    """Whether it is an open file, or what is read as one: to iterate over it gives its lines."""
+    return isinstance(given, io.IOBase) or isinstance(getattr(given, "file", None), io.IOBase)
 
 
 def remedy_for(given: object) -> str | None:
     """What to pass in its place; None where it is nearly nothing that is known."""
     if isinstance(given, (bytes, bytearray)):
         return "decode it: data.decode()"
+    if is_stream(given):
+        return "read it, and pass its text: file.read(); or pass Path(...), which names the document"
     if isinstance(given, type):
         return f"make an instance, {given.__name__}(...), and pass that or what it loads"
     if isawaitable(given):

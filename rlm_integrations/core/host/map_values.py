@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from rlm_integrations.core.host.json_values import MOST_LEVELS, JsonValues, WrongSchemaError
-from rlm_integrations.core.host.map_replies import NO_REPLY, first_paragraph
+from rlm_integrations.core.host.map_replies import NO_REPLY, first_paragraph, takes_back
 from rlm_integrations.core.loop.embedded_json import embedded_json
-from rlm_integrations.core.loop.near_json import mended_json, plain_values, unwrapped
+from rlm_integrations.core.loop.near_json import mended_json, plain_values, unlike_fields, unwrapped
 from rlm_integrations.core.prompts.texts import map_part
 from rlm_integrations.core.wording import one_line
 
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
-_AROUND = " \t\n*_`\"'“”‘’.,;:!|"
+_BEFORE = " \t\n*_`\"'“”‘’.,;:|"
+_AROUND = f"{_BEFORE}!"
 _SHOWN_CHARS = 80
 _MOST_CHARS = 200_000
 """Of a reply that is read as a value."""
@@ -29,7 +30,8 @@ class MapValues:
         self._values = JsonValues({} if schema is None else schema)
         self._choices = _choices(schema)
         self._kind = None if schema is None else schema.get("type")
-        self._strings = _takes_strings(schema)
+        self._strings = _takes(schema, "string")
+        self.takes_objects = _takes(schema, "object")
         self._spellings: dict[int, dict[str, str | None]] = {}
         """Of each enum, by its list: texts by what they are compared as; None where several are alike."""
 
@@ -54,6 +56,8 @@ class MapValues:
         if len(words) > _MOST_CHARS:
             return None, f"the reply has {len(words):,} characters"
         paragraph = first_paragraph(words)
+        if self._schema is not None and not self._strings and takes_back(words):
+            return None, "the reply takes back what it says first; say the last of it alone"
         if self._schema is None:
             return (paragraph, None) if paragraph else (None, NO_REPLY)
         if self._choices:
@@ -85,6 +89,8 @@ class MapValues:
             yield from _embedded(words)
         for text in plain_values(paragraph.partition("\n")[0], whole_numbers=self._kind == "integer"):
             yield from (value for value in _decoded(text) if value is None or isinstance(value, (int, float)))
+        if paragraph == "None":
+            yield None
         if self._strings:
             yield paragraph
 
@@ -132,9 +138,9 @@ def _embedded(words: str) -> Iterator[Any]:
 
 
 def _decoded(text: str) -> Iterator[Any]:
-    """The JSON value of the text, where it is one, and all numbers in it are."""
+    """The JSON value of the text, where it is one, and all numbers in it are, and no field stands in it twice."""
     try:
-        yield json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        yield json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=unlike_fields)
     except (ValueError, RecursionError):
         return
 
@@ -164,14 +170,14 @@ def _choices(schema: dict[str, Any] | None) -> dict[str, str]:
     return by_folded
 
 
-def _takes_strings(schema: Any) -> bool:
-    """Whether words as they stand may be the value."""
+def _takes(schema: Any, kind: str) -> bool:
+    """Whether a value of that kind may fit."""
     if not isinstance(schema, dict):
         return False
     each = cast("dict[str, Any]", schema)
     kinds = each.get("type", ())
-    return "string" in ([kinds] if isinstance(kinds, str) else kinds) or any(
-        _takes_strings(inner) for inner in each.get("anyOf", ())
+    return kind in ([kinds] if isinstance(kinds, str) else kinds) or any(
+        _takes(inner, kind) for inner in each.get("anyOf", ())
     )
 
 
@@ -189,7 +195,7 @@ def _too_deep(value: Any) -> bool:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.split()).strip(_AROUND).casefold()
+    return " ".join(text.split()).lstrip(_BEFORE).rstrip(_AROUND).casefold()
 
 
 def _shown(text: str) -> str:

@@ -203,6 +203,6 @@ def _take(
         if not pack.marks:
             asked.take(items[0], lone_reply(reply), NO_REPLY)
             continue
-        words, twice = marked_replies(reply, pack.marks)
+        words, twice = marked_replies(reply, pack.marks, objects=asked.values.takes_objects)
         for place, item in enumerate(items):
             asked.take(item, words.get(place), TWICE if place in twice else NO_REPLY)

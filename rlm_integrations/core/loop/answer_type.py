@@ -15,7 +15,8 @@ from pydantic_core import SchemaError, SchemaValidator
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop.embedded_json import embedded_json
-from rlm_integrations.core.loop.near_json import mended_json, plain_values, unwrapped
+from rlm_integrations.core.loop.lost_values import lost_value
+from rlm_integrations.core.loop.near_json import mended_json, plain_values, unlike_fields, unwrapped
 from rlm_integrations.core.wording import FOREIGN_CHARS, number, one_line
 
 _SHOWN_PROBLEMS = 3
@@ -28,8 +29,12 @@ _LONG_CHARS = 5_000
 _MOST_CHARS = 4_000_000  # they are read at once, with the interpreter locked
 _MOST_PLAIN_CHARS = 200
 """Of an answer that may be one value in words."""
+_MOST_COMPARED_CHARS = 200_000
+"""Of an answer that is compared with what was read from it."""
 _ITEMS = ("list", "set", "frozenset", "tuple")
 _NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
+_DIGITS = 300
+_MAYBE_LOST = re.compile(r"[{]|true|false")
 _MAYBE_NO_NUMBER = re.compile(r"NaN|Infinity|[eE]\+?+\d\d\d|(?<!\d)\d{309}+")
 
 
@@ -43,6 +48,42 @@ class _Reader(Protocol):
 
 class _WrongAnswerError(ValueError):
     """An answer that the type alone would take. The message is for the root LM."""
+
+
+class _Checked:
+    """A reader that takes nothing which is hardly meant."""
+
+    def __init__(self, reader: _Reader, adapter: TypeAdapter[Any]) -> None:
+        self._reader = reader
+        self._adapter = adapter
+
+    def validate_json(self, data: str) -> Any:
+        value = self._reader.validate_json(data)
+        if len(data) <= _MOST_COMPARED_CHARS and _MAYBE_LOST.search(data):
+            self._compare(data, value)
+        return value
+
+    def validate_python(self, object: Any) -> Any:
+        return self._reader.validate_python(object)
+
+    def _compare(self, data: str, value: Any) -> None:
+        try:
+            given: object = json.loads(data, object_pairs_hook=unlike_fields, parse_int=_whole_number)
+        except RecursionError:
+            return
+        except ValueError as error:
+            raise _WrongAnswerError(str(error)) from None
+        try:
+            taken = self._adapter.dump_python(value, mode="json", exclude_unset=True, by_alias=True, warnings=False)
+        except Exception:  # serializers of the user's own
+            return
+        if (why := lost_value(given, taken)) is not None:
+            raise _WrongAnswerError(why)
+
+
+def _whole_number(written: str) -> int:
+    """Its value does not matter, and a long one would be refused."""
+    return int(written[:_DIGITS])
 
 
 class AnswerType:
@@ -70,7 +111,7 @@ class AnswerType:
         if len(text) > _MOST_CHARS:
             chars, most = number(len(text)), number(_MOST_CHARS)
             return f"answer: {chars} characters; at most {most} are read, so answer with less"
-        reader = self._adapter if len(text) <= _LONG_CHARS else self._brief
+        reader = self._whole if len(text) <= _LONG_CHARS else self._brief
         try:
             self._read(reader, text, is_json)
         except ValidationError as error:
@@ -91,13 +132,19 @@ class AnswerType:
 
     def read(self, text: str, is_json: bool) -> Any:
         """The value of an answer that fits."""
-        return text if self._adapter is None else self._read(self._adapter, text, is_json)
+        return text if self._adapter is None else self._read(self._whole, text, is_json)
 
     def text(self, text: str, is_json: bool) -> str:
         """The answer as text: JSON of the validated value where there is a type."""
         if self._adapter is None:
             return text
-        return self._adapter.dump_json(self._read(self._adapter, text, is_json)).decode()
+        return self._adapter.dump_json(self._read(self._whole, text, is_json)).decode()
+
+    @cached_property
+    def _whole(self) -> _Reader:
+        """Reads all of a value."""
+        assert self._adapter is not None
+        return _Checked(self._adapter, self._adapter)
 
     @cached_property
     def _brief(self) -> _Reader:
@@ -105,11 +152,12 @@ class AnswerType:
         assert self._adapter is not None
         schema = _failing_fast(self._adapter.core_schema)
         try:
-            return SchemaValidator(schema, _use_prebuilt=False)  # of models, which do not fail fast
+            validator = SchemaValidator(schema, _use_prebuilt=False)  # of models, which do not fail fast
         except TypeError:  # pydantic before 2.12 has no such argument
-            return SchemaValidator(schema)
+            validator = SchemaValidator(schema)
         except SchemaError:  # of a schema that the user made, and that says so in a way of its own
-            return self._adapter
+            return self._whole
+        return _Checked(validator, self._adapter)
 
     def _brief_error(self, text: str, is_json: bool) -> ValidationError | None:
         try:

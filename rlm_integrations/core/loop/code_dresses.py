@@ -25,18 +25,18 @@ _TAGS = re.compile(
     r"(?P<before>[^<\n]*+)(?>(?:<pre(?>(?:\s[^<>\n]{0,80}+)?)>\s*+(?=<code))?)<(?P<tag>code|pre|execute|execute_python"
     r"|execute_ipython|execute_code|run_python|run_code|python-execute|python|repl|tool_code|py|ipython|interpreter"
     r"|python_interpreter|code_interpreter|code_block|execute_command|run_command|\|python_tag\||\|python_start\||\|action_start\|><\|interpreter\|"
-    r"|tool|action|tool_call|tool_calls|function_call|tool_use|\|START_ACTION\|"
-    r"|\|tool_call\||function=\w{1,40}+)(?>(?:\s[^<>\n]{0,80}+)?)>",
+    r"|tool|action|tool_call|tool_calls|toolcall|function_call|tool_use|\|START_ACTION\|"
+    r"|\|tool_call\||\|tool_call_start\||function=\w{1,40}+)(?>(?:\s[^<>\n]{0,80}+)?)>",
     re.IGNORECASE,
 )
-_CALL_TAGS = ("tool_call", "tool_calls", "function_call", "tool_use", "|tool_call|", "|start_action|")
+_CALL_TAGS = ("tool_call", "tool_calls", "toolcall", "function_call", "tool_use", "|tool_call|", "|start_action|")
 _CALL_WORDS = ("", "json", "xml")
 _CALL_HEAD = re.compile(
     r'\s*+(?>(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)?)\s*+\[?+\s*+\{\s*+["\'](?:name|tool_call_id|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
     r'|arguments|parameters|thoughts?+|reasoning|code)["\']\s*+:'
 )
 _TOKENS = re.compile(r"\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)")
-_END_TOKENS = re.compile(r"<\|(?:python_end|action_end|END_ACTION|eom_id)\|>\s*+\Z", re.IGNORECASE)
+_END_TOKENS = re.compile(r"<\|(?:python_end|action_end|END_ACTION|eom_id|tool_call_end)\|>\s*+\Z", re.IGNORECASE)
 _NAMES = ("name", "tool", "tool_name", "recipient_name", "action")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "kwargs")
 _CODES = ("code", "python", "python_code", "script", "source", "query", "input", "command", "cmd", "content", "__arg1")
@@ -92,6 +92,8 @@ NOTHING = Undressed(())
 
 def undressed(dressed: Dressed, variables: Collection[str]) -> Undressed:
     """The code in it; nothing where it is no code, or an example that works without the session."""
+    if end := _END_TOKENS.search(dressed.text, max(0, len(dressed.text) - _LAST_CHARS)):
+        dressed = Dressed(dressed.kind, dressed.text[: end.start()], dressed.word)
     word = dressed.word.lower()
     is_fence = dressed.kind == "fence"
     if (word in _CALL_TAGS and not is_fence) or word.startswith("function="):
@@ -146,8 +148,6 @@ def _read(text: str) -> tuple[str, PythonCode | None, bool]:
     text = inner_code(text)
     if mark := _MARK_ALONE.match(text):
         text = text[mark.end() :]
-    if end := _END_TOKENS.search(text, max(0, len(text) - _LAST_CHARS)):
-        text = text[: end.start()]
     text, cut = as_meant(text)
     code = read_python(text)
     if code is None and "&" in text:

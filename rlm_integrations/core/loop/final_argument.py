@@ -11,18 +11,9 @@ from collections.abc import Collection
 from rlm_integrations.core.loop.lexing import without_strings
 from rlm_integrations.core.loop.session_code import read_python
 from rlm_integrations.frozen import frozen
+from rlm_integrations.repl.placeholders import PLACEHOLDER
 
 _NAME = r"[^\W\d]\w{0,60}+"
-_PLACEHOLDER = re.compile(
-    r"\.\.\.|…|[<\[{]?+(?:your|the|final|my)[ _](?>(?:final[ _])?)answer(?>(?: (?>(?:goes )?)here)?)[>\]}]?+"
-    r"|[<\[](?:answer|result|value|text|content)[>\]]|answer (?>(?:goes )?)here"
-    r"|[<\[](?:insert|put) [^<>\[\]\n]{1,60}+[>\]]"
-    r"|<[^\W\d][\w'’/-]*+ [\w'’/ -]{1,80}+>"
-    r"|\[(?>(?:the |your |final |total )*)(?:answer|result|value|number|count|total|name|date|list|summary|report)"
-    r"(?>(?: (?:of|from|in|here)\b[^\[\]\n]{0,80}+)?)\]",
-    re.IGNORECASE,
-)
-"""How talk of FINAL names what it will hold."""
 _MARKED = re.compile(
     rf"(?:<{{1,2}}+|\$\{{{{0,2}}+|%|\{{{{1,2}}+)\s*+(?P<name>{_NAME})\s*+(?>(?:>{{1,2}}+|\}}{{1,2}}+|%)?)"
 )
@@ -78,7 +69,7 @@ def final_for(argument: str, known: Collection[str]) -> Final | None:
     if len(set(finals)) > 1:  # nobody knows which is meant, and the REPL says so
         return Final(argument, f"FINAL({', '.join(map(repr, map(_unquoted, finals)))})", written=f"FINAL({argument})")
     argument = finals[0]
-    if _PLACEHOLDER.fullmatch(argument):
+    if PLACEHOLDER.fullmatch(argument):
         return None
     written = f"FINAL({argument})"
     return _variable(argument, written) or _code(argument, written) or _of_text(_unquoted(argument), written, known)

@@ -9,7 +9,8 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from typing import cast
+from itertools import islice
+from typing import Any, cast
 
 _TOKEN = re.compile(
     r"(?P<comment>//[^\n]*+|#[^\n]*+|/\*(?>(?:[^*]++|\*(?!/))*)\*/)"
@@ -29,6 +30,7 @@ _MOST_CHARS = 200_000
 _THOUSANDS = re.compile(r"[-+]?+\d{1,3}+(?>(?:,\d{3}+)+)(?>(?:\.\d++)?)")
 _WRAPPERS = ("answer", "final_answer", "result", "results", "response", "output", "value", "data", "items", "content")
 _LABEL = re.compile(r"(?>(?:the\s++)?)(?>(?:final\s++)?)answer\s*+(?:is\b|[:=])\s*+", re.IGNORECASE)
+_NOT_BEFORE = re.compile(r"(?:\bnot|n['’]t)[\s$*_({]*+\Z", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\{(?>(?:\\text\{)?)(?P<value>[^{}\n]*+)\}{1,2}+")
 
 
@@ -93,6 +95,15 @@ def unwrapped(text: str) -> Iterator[str]:
             yield json.dumps(inner)
 
 
+def unlike_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where a field stands in it twice, each time otherwise: nobody knows which
+    is meant."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs) and any(fields[name] != value for name, value in pairs):
+        raise ValueError("a field stands in it twice, each time otherwise")
+    return fields
+
+
 def plain_values(text: str, whole_numbers: bool) -> Iterator[str]:
     """What a text may mean as one value: without marks and labels around it, in another case, without separators.
 
@@ -101,8 +112,9 @@ def plain_values(text: str, whole_numbers: bool) -> Iterator[str]:
         whole_numbers: Whether a comma cannot stand for a decimal point.
     """
     bare = text.strip().strip("*_`\"' \n")
-    if boxed := _BOXED.search(bare):
-        bare = boxed["value"]
+    boxes = list(islice(_BOXED.finditer(bare), 2))
+    if len(boxes) == 1 and not _NOT_BEFORE.search(bare, 0, boxes[0].start()):
+        bare = boxes[0]["value"]
     if label := _LABEL.match(bare):
         bare = bare[label.end() :].strip("*_`\"' \n")
     bare = bare.removesuffix(".").strip("*_`\"' ")

@@ -48,6 +48,8 @@ class StepContext(NamedTuple):
     """Why the answer does not fit its schema, where it was ready and does not."""
     refused_for_maps: bool = False
     """Whether the answer was refused since typed maps have unresolved results."""
+    doubt: str | None = None
+    """What is said of the answer, where it is hardly meant."""
     objected: str | None = None
     """What is said of the answer, where the user's checks refused it."""
     unseen_final: bool = False
@@ -176,8 +178,7 @@ def _answer_and_variables(done: StepDone, at: StepContext) -> list[str]:
         lines.append(observation_part("answer_refused", why=one_line(done.answer.refused)))
     if at.misfit is not None:
         lines.append(observation_part("answer_misfit", why=one_line(at.misfit)))
-    if at.objected is not None:
-        lines.append(at.objected)
+    lines += [said for said in (at.doubt, at.objected) if said is not None]
     # Where the output does not tell as much of them
     if done.variables and (done.error is not None or done.output.empty or done.output.cut_chars):
         lines.append(observation_part("variables", variables=one_line("; ".join(done.variables), _VARIABLES_CHARS)))

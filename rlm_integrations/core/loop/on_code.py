@@ -7,6 +7,7 @@ from typing import Any
 from rlm_integrations.core.loop import direct
 from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.code_calls import result_of_refused
+from rlm_integrations.core.loop.doubts import doubt_of, touches_answer
 from rlm_integrations.core.loop.going_on import go_on, last_answer, limit_met, where_it_is
 from rlm_integrations.core.loop.happenings import (
     CodeRan,
@@ -32,8 +33,8 @@ from rlm_integrations.wire.steps import StepDone
 
 
 def on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: bool = False) -> Decision:
-    """An answer ends the run, unless it is `refused_for_maps`; else there is something to show."""
-    outcome, misfit = ran.outcome, None
+    """An answer ends the run, unless it is `refused_for_maps` or hardly meant; else there is something to show."""
+    outcome, misfit, doubt = ran.outcome, None, None
     changes = _failed_so(state, failure(outcome)) | {"unresolved": ran.unresolved}
     if isinstance(outcome, StepDone):
         answer = outcome.answer
@@ -41,17 +42,23 @@ def on_code_ran(rules: Rules, state: State, ran: CodeRan, *, refused_for_maps: b
         changes |= {"draft": answer.content, "draft_is_json": answer.is_json, "variables": variables}
         if answer.ready:
             misfit = rules.misfit(answer.content, answer.is_json)
-            if misfit is None and not refused_for_maps:
+            taken = misfit is None and not refused_for_maps
+            if taken and state.last_call is None:
+                doubt = _doubt(state, outcome, variables)
+                taken = doubt is None and (not state.doubted or touches_answer(state.parsed.blocks))
+            if taken:
                 finish = Finish(answer.content, state.last_call or "answer", answer.is_json)
                 return state._replace(example=(), **changes), finish
     elif state.last_call is None:
         changes |= {"draft": "", "draft_is_json": False, "variables": frozenset()}
+    if doubt is not None:
+        changes["doubted"] = state.parsed.blocks
     example = state.parsed.example and may_be_example(outcome, state.parsed.ends_in_words)
     changes["example"] = state.parsed.blocks if example else ()
     if state.last_call is not None:
         state = state._replace(**changes)
         return state, last_answer(rules, state, word_for_no_variable(state.parsed, outcome) or "")
-    told = _observation(rules, state, ran, misfit, example, refused_for_maps=refused_for_maps)
+    told = _observation(rules, state, ran, misfit, example, doubt=doubt, refused_for_maps=refused_for_maps)
     return go_on(rules, state, told, ran.budget, **changes)
 
 
@@ -80,6 +87,12 @@ def on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
     return go_on(rules, state, told, verified.budget)
 
 
+def _doubt(state: State, done: StepDone, variables: frozenset[str]) -> str | None:
+    """Why the answer is hardly meant, unless the root LM was told of it and sends the same again."""
+    blocks = state.parsed.blocks
+    return None if blocks == state.doubted else doubt_of(blocks, done, variables)
+
+
 def _observation(
     rules: Rules,
     state: State,
@@ -88,6 +101,7 @@ def _observation(
     example: bool = False,
     objected: str | None = None,
     *,
+    doubt: str | None = None,
     refused_for_maps: bool = False,
 ) -> str:
     """What the root LM is shown of the code of its last reply."""
@@ -105,6 +119,7 @@ def _observation(
         tag=fence_tag(rules.fence_key, str(state.iteration), output_text(ran.outcome.output)),
         misfit=misfit,
         refused_for_maps=refused_for_maps,
+        doubt=doubt,
         objected=objected,
         unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
         no_variable=looked_up_in_vain(state.parsed, ran.outcome),

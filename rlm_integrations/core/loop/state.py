@@ -119,6 +119,8 @@ class State(NamedTuple):
     """Those that the REPL is known to hold; None where no code has run in it."""
     example: tuple[str, ...] = ()
     """The blocks of the last step, where they may be an example in an answer: the root LM was told how to give one."""
+    doubted: tuple[str, ...] = ()
+    """The blocks whose answer was refused as hardly meant, until others set one."""
     failure: str = ""
     """Why the last step that ran code failed, in one line; "" where it did not."""
     failures: int = 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import gc
+import io
 import re
 import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -169,10 +170,16 @@ def test_a_retriever_that_is_not_async_is_refused_with_what_is_needed() -> None:
     assert "an object with `async retrieve(query)`" in refused(Blocking())
 
 
+READ_IT = "read it, and pass its text: file.read(); or pass Path(...), which names the document"
+
+
 @pytest.mark.parametrize(
     ("context", "remedy"),
     [
         (b"bytes", "bytes is not a corpus; decode it: data.decode()"),
+        (io.StringIO("a\nb"), f"StringIO is not a corpus; {READ_IT}"),
+        (io.BytesIO(b"a\nb"), f"BytesIO is not a corpus; {READ_IT}"),
+        ([io.StringIO("a\nb")], f"item 1 is StringIO, which is not a document; {READ_IT}"),
         ([bytearray(b"x")], "item 1 is bytearray, which is not a document; decode it: data.decode()"),
         (open, "builtin_function_or_method is not a corpus; call the function, and pass what it returns"),
         (lambda: ["a"], "function is not a corpus; call the function, and pass what it returns"),

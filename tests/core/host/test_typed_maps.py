@@ -150,6 +150,16 @@ async def test_a_lone_item_needs_no_mark() -> None:
         "[{a}] one [{b}] two",
         "[{A}] ONE.\n[{B}] 'Two'",
         "[{a}] one\n[{b}] two\n[{a}] one",
+        "| mark | reply |\n|---|---|\n| {a} | one |\n| {b} | two |",
+        "| reply | mark |\n|:--|--:|\n| one | [{a}] |\n| two | [{b}] |",
+        'Here:\n```json\n[{{"mark": "{a}", "reply": "one"}}, {{"mark": "{b}", "reply": "two"}}]\n```',
+        '[\n  {{"reply": "one", "why": "so", "id": "[{a}]"}},\n  {{"reply": "two", "why": "", "id": "[{b}]"}}\n]',
+        '{{"id": "{a}", "colour": "one"}}\n{{"id": "{b}", "colour": "two"}}',
+        '{{"items": [{{"colour": "one", "id": "{a}"}}, {{"colour": "two", "id": "{b}"}}]}}',
+        '<item id="{a}">one</item>\n<item id="{b}">two</item>',
+        "<{a}>one</{a}>\n<{b}>two</{b}>",
+        "Item [{a}]: one\nItem [{b}]: two",
+        "Item [{a}]\none\nItem [{b}]\ntwo",
     ],
 )
 async def test_replies_in_other_forms_are_read(form: str) -> None:
@@ -195,6 +205,39 @@ async def test_numbers_will_not_do_where_it_is_not_plain_whose_a_line_is(form: s
     assert left == {}
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "one [{a}]\ntwo [{b}]",
+        "one ({a})\ntwo ({b})",
+        "colour,mark\none,{a}\ntwo,{b}",
+        "one [{a}]; two [{b}]",
+        "one [{a}] as it says\ntwo [{b}] as it says",
+        "| mark | reply | sure |\n|---|---|---|\n| {a} | one | yes |\n| {b} | two | no |",
+        '{{"id": "{a}", "colour": "one", "size": "two"}}\n{{"id": "{b}", "colour": "two", "size": "one"}}',
+        "<item><id>{a}</id><colour>one</colour></item>\n<item><id>{b}</id><colour>two</colour></item>",
+    ],
+)
+async def test_a_reply_whose_marks_do_not_stand_before_its_words_is_asked_for_again(form: str) -> None:
+    """Read from mark to mark, each item would have the words of the next."""
+
+    def reply(prompt: str) -> str:
+        marks = [mark for mark, _ in entries(prompt)]
+        return form.format(a=marks[0], b=marks[1]) if len(marks) > 1 else "of its own"
+
+    maps = Maps(reply)
+    assert await maps.ask(["x", "y"]) == ({0: "of its own", 1: "of its own"}, {})
+
+
+async def test_of_objects_that_name_their_items_the_other_fields_are_the_value() -> None:
+    def reply(prompt: str) -> str:
+        return "\n".join(json.dumps({"fee": 5, "id": mark, "sure": True}) for mark, _ in entries(prompt))
+
+    maps = Maps(reply)
+    values, _ = await maps.ask(["x", "y"], {"type": "object", "properties": {"fee": {"type": "integer"}}})
+    assert values == {place: {"fee": 5, "sure": True} for place in range(2)}
+
+
 async def test_numbers_will_not_do_for_many_items() -> None:
     """One may have been left out, and another made up."""
 
@@ -209,6 +252,7 @@ async def test_numbers_will_not_do_for_many_items() -> None:
     assert values == {n: f"ITEM {n}" for n in range(6)}
 
 
+TAKEN_BACK = "the reply takes back what it says first; say the last of it alone"
 SCHEMAS: list[tuple[dict[str, Any], str, Any]] = [
     ({"type": "integer"}, "1,234", 1234),
     ({"type": "integer"}, "-5", -5),
@@ -224,6 +268,8 @@ SCHEMAS: list[tuple[dict[str, Any], str, Any]] = [
     ({"type": "object", "required": ["a"]}, 'Here:\n```json\n{"a": 1,}\n```\nDone.', {"a": 1}),
     ({"type": "object", "properties": {"a": {"enum": ["Yes", "No"]}}}, "{'a': 'yes'}", {"a": "Yes"}),
     ({"type": "object", "required": ["a"]}, '{"answer": {"a": 1}}', {"a": 1}),
+    ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "None", None),
+    ({"type": "integer"}, "So it is $\\boxed{7}$.", 7),
     ({"$ref": "#/$defs/P", "$defs": {"P": {"type": "object", "required": ["x"]}}}, '{"x": 2}', {"x": 2}),
 ]
 
@@ -250,6 +296,12 @@ async def test_values_are_read_as_the_schema_has_them(schema: dict[str, Any], wr
         ({"type": "integer"}, "true", "the reply 'true' does not fit: true is no integer"),
         ({"type": "number"}, "NaN", "the reply 'NaN' does not fit: it is no JSON"),
         ({"enum": ["a", "b"]}, "a and b", "the reply 'a and b' is none of the choices"),
+        ({"enum": ["spam", "not spam"]}, "!spam", "the reply '!spam' is none of the choices"),
+        ({"enum": ["spam", "not spam"]}, "spam\nWait, it is not.", TAKEN_BACK),
+        ({"type": "boolean"}, "No\n\nOn second thought, yes.", TAKEN_BACK),
+        ({"type": "integer"}, "5\n\nActually, 7.", TAKEN_BACK),
+        ({"type": "integer"}, "not \\boxed{7}", "the reply 'not \\\\boxed{7}' does not fit: it is no JSON"),
+        ({"type": "object"}, '{"a": 1, "a": 2}', 'the reply \'{"a": 1, "a": 2}\' does not fit: it is no JSON'),
         ({"type": "boolean"}, "maybe", "the reply 'maybe' does not fit: it is no JSON"),
         ({"type": "object", "required": ["a"]}, "{}", "the reply '{}' does not fit: has no \"a\""),
         (

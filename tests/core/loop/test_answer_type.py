@@ -376,3 +376,54 @@ def test_words_that_a_check_of_the_users_refuses_are_not_put_into_others(kind: A
         return value
 
     assert AnswerType(Annotated[kind, AfterValidator(check)]).misfit("wrong", False) is not None
+
+
+class Counted(BaseModel):
+    count: int | None = None
+    note: str = ""
+
+
+class Notes(TypedDict, total=False):
+    notes: str
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text", "why"),
+    [
+        (Counted, '{"total": 3}', "answer: the schema has none of its fields, which are total"),
+        (list[Counted], '[{"count": 3}, {"total": 3}]', "answer: the schema has none of its fields, which are total"),
+        (Notes, '{"text": "a"}', "answer: the schema has none of its fields, which are text"),
+        (int, "true", "answer: true is no number"),
+        (Counted, '{"count": false}', "answer: false is no number"),
+        (dict[str, list[float]], '{"a": [1.5, true]}', "answer: true is no number"),
+    ],
+)
+def test_what_pydantic_would_take_for_something_else_is_refused(answer_type: Any, text: str, why: str) -> None:
+    assert AnswerType(answer_type).misfit(text, True) == why
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text", "value"),
+    [
+        (Counted, "{}", Counted()),
+        (Counted, '{"total": 3, "note": "three"}', Counted(note="three")),
+        (dict[str, bool], '{"a": true}', {"a": True}),
+        (bool | int, "true", True),
+        (list[Counted], "[]", []),
+    ],
+)
+def test_what_leaves_nothing_out_is_taken(answer_type: Any, text: str, value: Any) -> None:
+    assert AnswerType(answer_type).misfit(text, True) is None
+    assert AnswerType(answer_type).read(text, True) == value
+
+
+def test_a_field_that_stands_twice_with_two_values_says_nothing() -> None:
+    counted = AnswerType(Counted)
+    assert "a field stands in it twice" in str(counted.misfit('{"count": 3, "count": 4}', False))
+    assert counted.read('{"count": 3, "count": 3}', False) == Counted(count=3)
+
+
+@pytest.mark.parametrize("text", ["not \\boxed{7}", "$\\boxed{7}$ or $\\boxed{8}$", "It isn't $\\boxed{7}$"])
+def test_a_box_that_is_not_meant_or_not_the_only_one_is_no_answer(text: str) -> None:
+    assert AnswerType(int).misfit(text, False) is not None
+    assert AnswerType(int).read("So it is $\\boxed{7}$.", False) == 7

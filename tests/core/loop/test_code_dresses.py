@@ -192,6 +192,8 @@ DRESSES = {
     "tokens of Llama 4": f"<|python_start|>{COUNT}<|python_end|>",
     "tokens of InternLM": f"<|action_start|><|interpreter|>\n{COUNT}<|action_end|>",
     "tokens of Command R7B": f"<|START_ACTION|>{json.dumps([{'tool_call_id': '0', **TOOL_CALL}])}<|END_ACTION|>",
+    "tokens of LFM2": f"<|tool_call_start|>[python(code={COUNT!r})]<|tool_call_end|>",
+    "tags of Nemotron": f"<TOOLCALL>{json.dumps([TOOL_CALL])}</TOOLCALL>",
     "words of Qwen-Agent": f"✿FUNCTION✿: python\n✿ARGS✿: {json.dumps({'code': COUNT})}",
     "markup of DeepSeek": (
         f'<｜DSML｜function_calls>\n<｜DSML｜invoke name="python">\n<｜DSML｜parameter name="code" string="true">'

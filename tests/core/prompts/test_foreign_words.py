@@ -26,6 +26,7 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM, FoldConversation
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.decide import decide
+from rlm_integrations.core.loop.doubts import doubt_of
 from rlm_integrations.core.loop.happenings import (
     BudgetView,
     CodeRan,
@@ -104,6 +105,12 @@ def misfit(words: str) -> str:
     content = json.dumps({words: words, "n": words})
     answer = AnswerState(ready=True, content=content, is_json=True)
     return last_message(decide(rules(), state, CodeRan(StepDone(Output(), None, answer), budget=OPEN)))
+
+
+def unfilled(words: str) -> str:
+    field = f"{{n:{words}}}"
+    done = StepDone(Output(), None, AnswerState(ready=True, content=field))
+    return doubt_of([field], done, ("n",)) or ""
 
 
 def open_map(words: str) -> UnresolvedMap:
@@ -213,6 +220,7 @@ OURS = names("""
     tool_protocol.unfinished: why
     tool_protocol.together: n
     observation.quoted: blocks
+    observation.answer_of_several: blocks
     observation.drafts: blocks
     observation.unseen: blocks
     observation.few_steps: left
@@ -305,6 +313,7 @@ FOREIGN: dict[str, Callable[[str], str]] = {
     "observation.answer_refused.why": lambda words: observed(answer=AnswerState(refused=words)),
     "observation.answer_misfit.why": misfit,
     "observation.answer_objected.words": objected,
+    "observation.answer_unfilled.field": unfilled,
     "observation.variables.variables": lambda words: observed(variables=(words, words)),
     "observation.question_again.question": lambda words: observed(step=8, question=words),
     "observation.output.output": cut,

@@ -1,0 +1,141 @@
+"""Answers of code that are hardly meant: one of several, one that was written blindly, one that is not filled in.
+
+Pure. Each is refused once: the same code again is taken at its word.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Collection, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from rlm_integrations.core.loop.lexing import without_strings
+from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.core.prompts.texts import observation_part
+from rlm_integrations.core.wording import one_line, plural
+from rlm_integrations.wire.steps import StepDone
+
+_MOST_BLOCKS, _MOST_FIELDS = 20, 20
+_MOST_DEPTH = 20
+_MOST_CHARS = 50_000
+_ANSWERS = frozenset(("answer", "FINAL", "FINAL_VAR"))
+_BUILTINS = frozenset(dir(builtins))
+_FIELD = re.compile(r"(?<![\\^_}\w{])\{(?P<expression>[^{}\n]{1,100}+)\}(?!\})")
+"""What an f-string would fill in; behind a word, ^ or _ the braces are those of LaTeX."""
+_SHOWN_CHARS = 80
+
+
+class _Answer(NamedTuple):
+    """What a block makes the answer, whatever happens in it."""
+
+    expression: str
+    """As Python writes it, with all strings empty."""
+    names: frozenset[str]
+    """Those that it uses."""
+
+
+def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str]) -> str | None:
+    """Why the answer that these blocks set is hardly meant, in words for the root LM; None where it may be."""
+    if len(blocks) > 1:
+        answers = [_answer_of(block) for block in blocks[:_MOST_BLOCKS]]
+        setting = [place for place, answer in enumerate(answers) if answer is not None]
+        if any(not _is_same(blocks, answers, setting[0], place) for place in setting[1:]):
+            return observation_part("answer_of_several", blocks=plural(len(setting), "block"))
+        if setting and setting[0] and not done.output.empty and _is_blind(blocks, setting[0]):
+            return observation_part("answer_unseen")
+    field = _unfilled(done.answer.content, blocks, variables)
+    return None if field is None else observation_part("answer_unfilled", field=one_line(field, _SHOWN_CHARS))
+
+
+def touches_answer(blocks: Sequence[str]) -> bool:
+    """Whether one of them may set the answer."""
+    codes = map(read_python, blocks)
+    return any(code is None or not code.free_names.isdisjoint(_ANSWERS) for code in codes)
+
+
+def _answer_of(block: str) -> _Answer | None:
+    """Of the last statement of the block that sets it, and stands in no other."""
+    if len(block) > _MOST_CHARS or (body := _body(block)) is None:
+        return None
+    content: ast.expr | None = None
+    found: ast.expr | None = None
+    for statement in body:
+        match statement:
+            case ast.Expr(ast.Call(ast.Name("FINAL" | "FINAL_VAR"), [argument])):
+                found = argument
+            case ast.Assign([ast.Subscript(ast.Name("answer"))], ast.Constant(True)):
+                found = content or ast.Constant(None)
+            case ast.Assign([ast.Subscript(ast.Name("answer"))], value):
+                content = value
+            case ast.Assign([ast.Name("answer")], ast.Dict(values=values) as value) if any(map(_is_true, values)):
+                found = value
+            case _:
+                pass
+    if found is None:
+        return None
+    names = frozenset(node.id for node in ast.walk(found) if isinstance(node, ast.Name))
+    return _Answer(ast.unparse(found), names)
+
+
+def _body(block: str) -> list[ast.stmt] | None:
+    """The statements of a block with all its strings empty; None where it is no Python."""
+    bare = without_strings(block, _MOST_DEPTH)
+    if bare is None or "\0" in bare[0]:
+        return None
+    try:
+        return ast.parse(bare[0].strip("\n")).body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def _is_true(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is True
+
+
+def _is_same(blocks: Sequence[str], answers: Sequence[_Answer | None], one: int, other: int) -> bool:
+    """Whether a block sets the answer that an earlier one has set: so do those who say it twice."""
+    if blocks[one].strip() == blocks[other].strip():
+        return True
+    first, second = answers[one], answers[other]
+    if first is None or second is None or first.expression != second.expression or "'" in first.expression:
+        return False
+    nodes = [node for statement in _body(blocks[other]) or () for node in ast.walk(statement)]
+    given = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return second.names.isdisjoint(given)
+
+
+def _is_blind(blocks: Sequence[str], at: int) -> bool:
+    """Whether a block uses nothing that the session has, and stands below one that prints."""
+    code = read_python(blocks[at])
+    if code is None or not code.free_names - _ANSWERS <= _BUILTINS:
+        return False
+    return any(_prints(_body(block) or []) for block in blocks[:at])
+
+
+def _prints(body: Sequence[ast.stmt]) -> bool:
+    if body and isinstance(body[-1], ast.Expr):
+        return True
+    return any(isinstance(node, ast.Name) and node.id == "print" for each in body for node in ast.walk(each))
+
+
+def _unfilled(content: str, blocks: Sequence[str], variables: Collection[str]) -> str | None:
+    """The first field of the answer that names a variable, and stands in the code as it does in the answer."""
+    if "{" not in content or len(content) > _MOST_CHARS:
+        return None
+    for field in islice(_FIELD.finditer(content), _MOST_FIELDS):
+        written = re.compile(rf"(?<!\{{){re.escape(field[0])}(?!\}})")
+        if _is_expression(field["expression"], variables) and any(map(written.search, blocks)):
+            return field[0]
+    return None
+
+
+def _is_expression(text: str, variables: Collection[str]) -> bool:
+    """Whether it is one that uses variables, with or without how to write its value; no set of several."""
+    for expression in (text, text.partition(":")[0].partition("!")[0]):
+        code = None if "," in expression and not set("([") & set(expression) else read_python(expression)
+        if code is not None:
+            return not code.free_names.isdisjoint(variables) and code.free_names <= _BUILTINS.union(variables)
+    return False
