@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rlm_integrations.repl.json_text import VALUES, as_text, listed, write_json
-from rlm_integrations.repl.placeholders import PLACEHOLDER
+from rlm_integrations.repl.placeholders import MARKED_PLACEHOLDER
 from rlm_integrations.repl.sub_calls import FailedSubCall
 from rlm_integrations.wire.steps import MAX_ANSWER_CHARS, AnswerState
 
@@ -81,7 +81,7 @@ def _final(content: Any, null: bool) -> AnswerState:
     if (content is None and not null) or (isinstance(content, str) and not content.strip()):
         return AnswerState(refused='answer["content"] is empty')
     if content is ... or (
-        isinstance(content, str) and len(content) < _PLACE_CHARS and PLACEHOLDER.fullmatch(content.strip())
+        isinstance(content, str) and len(content) < _PLACE_CHARS and MARKED_PLACEHOLDER.fullmatch(content.strip())
     ):
         return AnswerState(refused='answer["content"] only holds the place of an answer')
     if isinstance(content, FailedSubCall):

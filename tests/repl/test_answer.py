@@ -169,6 +169,11 @@ def test_what_only_holds_the_place_of_an_answer_is_none(repl, content):
     assert done.answer.refused == 'answer["content"] only holds the place of an answer'
 
 
+@pytest.mark.parametrize("content", ["the answer", "My final answer", "Answer: here it is", "value", "[3]"])
+def test_words_that_may_be_a_value_are_an_answer_of_code(repl, content):
+    assert repl.step(f"FINAL({content!r})").answer.content == content
+
+
 def test_a_match_of_a_pattern_is_no_answer_but_its_text_is(repl):
     done = repl.step("import re\nfound = re.search('a(.)', 'abc')\nFINAL(found)")
     assert done.answer.refused.endswith("a Match is no value; put its .group() there")
