@@ -89,7 +89,8 @@ async def rlm_map(
     Yields:
         (number, outcome) as they come: the question's place, from 0, and its result or exception.
 
-    Raises what `make_chain` raises, and InvalidArgumentError for wrong arguments and questions that cannot be sent.
+    Raises what `make_chain` raises, InvalidArgumentError for wrong arguments and questions that cannot be sent, and
+    SandboxError where there is no cluster, or where its machines lack this package.
     """
     for name, number in (("at_once", at_once), ("tries", tries), ("actors", 1 if actors is None else actors)):
         if number < 1:
@@ -196,8 +197,14 @@ async def _ready(actor: Any) -> None:
             await actor.ready.remote()
         except exceptions.RayTaskError as error:
             raise error.cause from None
-        except exceptions.RayActorError:  # Ray starts it again
-            await asyncio.sleep(_AGAIN_S)
+        except exceptions.RayActorError as error:
+            if error.actor_init_failed:  # as it would in each process that Ray starts
+                *_, words = str(error).strip().splitlines()
+                raise SandboxError(
+                    f"rlm_map: an actor could not begin on its machine: {one_line(words)}; install the same version of "
+                    "rlm-integrations there"
+                ) from None
+            await asyncio.sleep(_AGAIN_S)  # Ray starts it again
         else:
             return
 

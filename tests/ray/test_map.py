@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 from collections import Counter
@@ -132,3 +133,20 @@ async def test_an_outcome_that_cannot_be_brought_here_ends_nothing_else(cluster:
     assert "cannot pickle" in str(came[1])
     assert "no_such_module" in str(came[2])
     assert all(isinstance(came[place], Exception) for place in (1, 2, 3))
+
+
+async def test_machines_without_the_package_end_the_job_in_words(
+    cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlm_integrations.core.trace.run_errors import SandboxError
+    from rlm_integrations.ray import map as ray_map
+    from rlm_integrations.ray import rlm_map
+
+    (tmp_path / "only_here.py").write_text(
+        "from rlm_integrations.ray.map import RunActor\nclass Here(RunActor): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(ray_map, "RunActor", importlib.import_module("only_here").Here)
+    options: dict[str, Any] = {"actors": 1, "num_cpus": 0, "resources": {"other": 1}}
+    with pytest.raises(SandboxError, match=r"could not begin on its machine: .*only_here.*install the same version"):
+        await outcomes(rlm_map(maker(tmp_path / "log"), ["Question 1?"], **options))
