@@ -497,7 +497,9 @@ def plain_blocks(reply: str) -> tuple[list[str], str, bool]:
             ends = whole = [end for end in shorter if plain_whole("\n".join(lines[at + 1 : end[0]]))][:1]
         is_open = not ends
         end, closing = (whole or ends or [(len(lines), True)])[0]
-        blocks.append("\n".join(line.removeprefix(opening["indent"]) for line in lines[at + 1 : end]))
+        body = lines[at + 1 : end]
+        indent = opening["indent"] if next(filter(str.strip, body), "").startswith(opening["indent"]) else ""
+        blocks.append("\n".join(line.removeprefix(indent) for line in body))
         at = end + closing
     return blocks, "\n".join(prose), is_open
 
@@ -550,6 +552,7 @@ FINAL_VARS = st.tuples(SPACED, st.just("FINAL_VAR("), SPACED, st.sampled_from(["
         ),
     )
 )
+@example("  ```py\n~~~repl\n  y = (2")
 def test_the_rules_are_those_that_are_plainly_written_down(reply: str) -> None:
     plain, prose, is_open = plain_blocks(reply)
     parsed = parse_reply(reply)
