@@ -123,7 +123,7 @@ def test_quotations_that_did_not_run_are_told() -> None:
     shown = observe(CodeRan(done("x")), PLENTY, at(depth=0, quoted=2)).splitlines()
     assert shown[1] == (
         "Not run, since quoted from what you were shown: 2 fenced blocks. To run such code, write it as a block of "
-        "your own, in a fence that opens with ```repl, below a comment."
+        "your own, in a fence that opens with ```repl, with a comment of yours as its first line."
     )
 
 
