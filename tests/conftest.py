@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import logging
 import os
 import re
 import signal
@@ -126,6 +127,21 @@ class _Server(ThreadingHTTPServer):
         socket.create_connection(self.server_address[:2]).close()  # wakes it
         self._thread.join()
         self.server_close()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What is logged, from warnings on."""
+    messages: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    handler = Kept(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    yield messages
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -142,15 +141,14 @@ async def test_a_handler_that_belongs_to_a_thread(face: Any, ask: Ask, in_loop: 
     assert heard.count("model end") >= 2
 
 
-def test_an_error_of_such_a_handler_is_what_it_was(options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_such_a_handler_is_what_it_was(options: dict[str, Any], logged: list[str]) -> None:
     class Failing(BaseCallbackHandler):
         def on_llm_end(self, *args: Any, **kwargs: Any) -> None:
             raise LookupError("broken handler")
 
-    with caplog.at_level(logging.WARNING):
-        answer = RLMRunnable(**options).invoke("q", {"callbacks": [Failing()]})
+    answer = RLMRunnable(**options).invoke("q", {"callbacks": [Failing()]})
     assert answer.text == "x: len=1"
-    assert "Error in Failing.on_llm_end callback: LookupError('broken handler')" in caplog.text
+    assert "Error in Failing.on_llm_end callback: LookupError('broken handler')" in logged
 
 
 def test_what_a_handler_raises_to_leave_ends_the_run(options: dict[str, Any]) -> None:

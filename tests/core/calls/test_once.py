@@ -85,7 +85,7 @@ async def test_who_gives_up_ends_it_for_nobody() -> None:
     assert await second == "done 1"
 
 
-def test_a_loop_that_was_closed_meanwhile_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_loop_that_was_closed_meanwhile_is_not_told(logged: list[str]) -> None:
     once = Once(work := Work())
 
     async def leave() -> None:
@@ -96,7 +96,7 @@ def test_a_loop_that_was_closed_meanwhile_is_not_told(caplog: pytest.LogCaptureF
     work.go.set()
     assert once.get() == "done 1"
     work.threads[0].join()
-    assert not caplog.records
+    assert not logged
 
 
 def test_ctrl_c_is_raised_where_it_came_and_ends_no_other() -> None:
