@@ -97,11 +97,12 @@ def _table(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]] | None
     is_form = False
     for row in _TABLE_ROW.finditer(reply):
         cells = [cell.strip() for cell in row["cells"].strip().removesuffix("|").split("|")]
-        places = [(at, place) for at, cell in enumerate(cells) if (place := _place(cell, marks)) is not None]
+        placed = [(cell, _place(cell, marks)) for cell in cells]
+        places = [place for _, place in placed if place is not None]
         is_form = is_form or bool(places)
-        others = [cell for at, cell in enumerate(cells) if cell and at not in dict(places)]
+        others = [cell for cell, place in placed if cell and place is None]
         if len(places) == len(others) == 1 and "\\|" not in row["cells"]:
-            found.append((places[0][1], others[0]))
+            found.append((places[0], others[0]))
     return found if is_form else None
 
 
