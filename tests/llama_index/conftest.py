@@ -72,13 +72,18 @@ def _split(text: str, chunk_size: int) -> list[str]:
     return SentenceSplitter()._split_text(text, chunk_size)
 
 
+@pytest.fixture(scope="session")
+def splitter() -> RememberingSplitter:
+    return RememberingSplitter()
+
+
 @pytest.fixture(autouse=True)
-def settings() -> Iterator[None]:
+def settings(splitter: RememberingSplitter) -> Iterator[None]:
     """Offline defaults, put back after each test."""
     before = replace(Settings)
     Settings.llm = MockLLM(max_tokens=8)
     Settings.embed_model = MockEmbedding(embed_dim=8)
-    Settings.node_parser = RememberingSplitter()
+    Settings.node_parser = splitter
     Settings.callback_manager = None  # type: ignore[assignment] - as at the start of a program
     install()
     yield
@@ -86,10 +91,10 @@ def settings() -> Iterator[None]:
     install()
 
 
-@pytest.fixture
-def documents() -> list[Document]:
-    """Five short documents with metadata."""
-    return [
+@pytest.fixture(scope="session")
+def new_documents() -> Callable[[], list[Document]]:
+    """Makes five short documents with metadata."""
+    return lambda: [
         Document(
             text=f"Doc {i}. Alice met Bob number {i}.",
             doc_id=f"d{i}",
@@ -97,6 +102,11 @@ def documents() -> list[Document]:
         )
         for i in range(5)
     ]
+
+
+@pytest.fixture
+def documents(new_documents) -> list[Document]:
+    return new_documents()
 
 
 @pytest.fixture(scope="session")

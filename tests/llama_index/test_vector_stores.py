@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from llama_index.core import Document, StorageContext, VectorStoreIndex
+from llama_index.core.embeddings.mock_embed_model import MockEmbedding
 from llama_index.core.instrumentation.events.query import QueryEndEvent
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
@@ -47,18 +49,27 @@ def qdrant(folder: Path) -> BasePydanticVectorStore:
     return QdrantVectorStore("corpus", client=QdrantClient(":memory:"))
 
 
-@pytest.fixture(params=[chroma, lancedb, qdrant], ids=lambda open_store: open_store.__name__)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BasePydanticVectorStore:
-    """An empty store: two on disk, Qdrant in memory."""
-    return request.param(tmp_path)
+OpenStore = Callable[[Path], BasePydanticVectorStore]
 
 
-@pytest.fixture
-def index(store: BasePydanticVectorStore, documents: list[Document], long_text: str) -> VectorStoreIndex:
-    """Five short documents of two owners, and the ledger."""
-    ledger = Document(text=long_text, doc_id="ledger", metadata={"key": "k"}, excluded_llm_metadata_keys=["key"])
+@pytest.fixture(scope="module", params=[chroma, lancedb, qdrant], ids=lambda open_store: open_store.__name__)
+def open_store(request: pytest.FixtureRequest) -> OpenStore:
+    """Two on disk, Qdrant in memory."""
+    return request.param
+
+
+def index_in(store: BasePydanticVectorStore, documents: list[Document], **options: Any) -> VectorStoreIndex:
     storage = StorageContext.from_defaults(vector_store=store)
-    return VectorStoreIndex.from_documents([*reversed(documents), ledger], storage_context=storage)
+    return VectorStoreIndex.from_documents(documents, storage_context=storage, **options)
+
+
+@pytest.fixture(scope="module")
+def index(open_store: OpenStore, new_documents, long_text: str, splitter, tmp_path_factory) -> VectorStoreIndex:
+    """Five short documents of two owners, and the ledger. All tests have the same one, and change nothing."""
+    ledger = Document(text=long_text, doc_id="ledger", metadata={"key": "k"}, excluded_llm_metadata_keys=["key"])
+    documents = [*reversed(new_documents()), ledger]
+    store = open_store(tmp_path_factory.mktemp("store"))
+    return index_in(store, documents, embed_model=MockEmbedding(8), transformations=[splitter])
 
 
 def corpus_of(engine: RLMQueryEngine) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -73,8 +84,8 @@ def test_the_corpus_is_the_documents_themselves(index, documents, long_text):
     assert list(corpus) == ["d0", "d1", "d2", "d3", "d4", "ledger"]
 
 
-def test_an_index_opened_on_a_store_that_was_filled_before(index, store):
-    opened = VectorStoreIndex.from_vector_store(store)
+def test_an_index_opened_on_a_store_that_was_filled_before(index):
+    opened = VectorStoreIndex.from_vector_store(index.vector_store)
     assert corpus_of(opened.as_query_engine(engine="rlm")) == corpus_of(index.as_query_engine(engine="rlm"))
 
 
@@ -103,7 +114,9 @@ def test_filters_keep_owners_apart_where_the_retriever_is_the_corpus(index, scri
     assert json.loads(QueryEndEvent(query="q?", response=response).model_dump_json())
 
 
-def test_a_deleted_document_is_gone(index, store):
+def test_a_deleted_document_is_gone(open_store, documents, tmp_path):
+    store = open_store(tmp_path)
+    index = index_in(store, [*reversed(documents), Document(text="A ledger.", doc_id="ledger")])
     if type(store).__name__ == "LanceDBVectorStore":
         store.table.delete("doc_id = 'd3'")  # its own `delete` quotes the id as LanceDB quotes a column
     else:
@@ -111,7 +124,8 @@ def test_a_deleted_document_is_gone(index, store):
     assert list(corpus_of(index.as_query_engine(engine="rlm"))) == ["d0", "d1", "d2", "d4", "ledger"]
 
 
-def test_an_empty_store_is_loud(store):
+def test_an_empty_store_is_loud(open_store, tmp_path):
+    store = open_store(tmp_path)
     index = VectorStoreIndex.from_vector_store(store)
     if type(store).__name__ == "ChromaVectorStore":  # the others have no table yet
         with pytest.warns(UserWarning, match="VectorStoreIndex: it holds no nodes"):
@@ -121,8 +135,17 @@ def test_an_empty_store_is_loud(store):
         index.as_query_engine(engine="rlm")
 
 
-def test_a_store_is_asked_for_what_its_listing_leaves_out():
+def test_a_store_is_asked_for_what_its_listing_leaves_out(monkeypatch):
     store = qdrant(Path())
     store.add([TextNode(id_=str(UUID(int=n)), text=f"Note {n}.", embedding=[0.0, 1.0]) for n in range(10_000)])
-    assert len(store.get_nodes()) == 9_999
+    listed: list[int] = []
+    list_nodes = type(store).get_nodes
+
+    def counted(self: BasePydanticVectorStore, *arguments: Any, limit: int | None = None, **keywords: Any):
+        nodes = list_nodes(self, *arguments, limit=limit, **keywords)
+        listed.append(len(nodes))
+        return nodes
+
+    monkeypatch.setattr(type(store), "get_nodes", counted)
     assert len(nodes_of_index(VectorStoreIndex.from_vector_store(store))) == 10_000
+    assert listed == [9_999, 10_000]

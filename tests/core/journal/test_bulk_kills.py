@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-AT_ONCE = 8
+AT_ONCE = 4
 PROGRAM = """
 import asyncio, os, re, signal, sys, warnings
 
@@ -63,7 +63,7 @@ assert answers == [f"to {n:04}" for n in range(most - 3)] + ["to 0000"] * 3
 """.replace("AT_ONCE", str(AT_ONCE))
 
 
-@pytest.mark.parametrize(("way", "most"), [("map", 400), ("amap", 60), ("abatch", 60), ("evaluation", 60)])
+@pytest.mark.parametrize(("way", "most"), [("map", 120), ("amap", 32), ("abatch", 32), ("evaluation", 32)])
 def test_a_job_that_is_killed_twice_pays_for_each_question_once(
     way: str, most: int, start_program: Callable[..., Any], path: Path, hash_seed: int, tmp_path: Path
 ) -> None:
