@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -20,21 +21,30 @@ PACKAGE = Path(rlm_integrations.__path__[0])
 CORE = sorted((PACKAGE / "core").rglob("*.py"))
 
 
-def modules_after(code: str) -> set[str]:
-    """The modules that a fresh interpreter has loaded after the code."""
+@cache
+def modules_after_each(*codes: str) -> list[set[str]]:
+    """The modules that a fresh interpreter has loaded after each of these, which it runs one after the other.
+
+    It takes long to start one, so tests share it.
+    """
+    tell = "import json, sys\nprint(json.dumps(sorted(sys.modules)))"
     child = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"],
+        [sys.executable, "-c", "\n".join(f"{code}\n{tell}" for code in codes)],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    return set(json.loads(child.stdout))
+    return [set(json.loads(line)) for line in child.stdout.splitlines()]
+
+
+def top_level(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
 
 
 def loaded_after(code: str) -> set[str]:
-    """The top-level ones of them."""
-    return {name.partition(".")[0] for name in modules_after(code)}
+    """The top-level ones that a fresh interpreter of its own has loaded after the code."""
+    return top_level(modules_after_each(code)[0])
 
 
 RARE = {
@@ -51,40 +61,55 @@ RARE = {
 """What few runs need: each is imported where it is asked for."""
 
 
+RUN = """
+import asyncio, sys, tempfile
+from rlm_integrations.testing import ScriptedModel
+code = "```repl\\nprint(search('text'))\\nanswer['content'] = 'a'\\nanswer['ready'] = True\\n```"
+with tempfile.TemporaryDirectory() as folder:
+    journal = folder + "/runs.sqlite" if {journal} else None
+    engine = RLMEngine(ScriptedModel([code]), limits={{"inline_chars": 0}}, journal=journal)
+    before = set(sys.modules)
+    assert asyncio.run(engine.arun("Which?", "some text")).answer == "a"
+    assert not set(sys.modules) - before, set(sys.modules) - before
+"""
+ENGINE = (
+    "import rlm_integrations",
+    "from rlm_integrations import RLMEngine",
+    RUN.format(journal=False),
+    RUN.format(journal=True),
+    "from rlm_integrations import *\nassert RLMEngine and RLMResult and Usage",
+)
+RUNNABLE = (
+    "from rlm_integrations.langchain import RLMRunnable",
+    "import rlm_integrations.langchain as face\nassert 'ChatRLM' in dir(face)\n"
+    "from rlm_integrations.langchain import *\nassert ChatRLM and RLMRunnable and ChatRLM is face.ChatRLM",
+)
+
+
 def test_importing_the_package_loads_neither_framework_nor_pydantic() -> None:
-    loaded = loaded_after("import rlm_integrations")
+    loaded = top_level(modules_after_each(*ENGINE)[0])
     assert "rlm_integrations" in loaded
     assert not loaded & {"langchain_core", "langchain", "llama_index", "openai", "pydantic", "typer", "rich", "asyncio"}
 
 
 def test_the_engine_loads_no_framework() -> None:
-    loaded = loaded_after("from rlm_integrations import *\nassert RLMEngine and RLMResult and Usage")
+    loaded = top_level(modules_after_each(*ENGINE)[-1])
     assert "pydantic" in loaded
     assert not loaded & {"langchain_core", "langchain", "llama_index", "openai", "typer", "rich", "numpy"}
 
 
 def test_the_engine_loads_nothing_that_few_runs_need() -> None:
-    assert not modules_after("from rlm_integrations import RLMEngine") & RARE
+    assert not modules_after_each(*ENGINE)[1] & RARE
 
 
 @pytest.mark.parametrize("journal", [False, True])
-def test_a_run_imports_nothing_for_which_its_event_loop_would_wait(journal: bool, tmp_path: Path) -> None:
-    code = f"""
-import asyncio, sys
-from rlm_integrations import RLMEngine
-from rlm_integrations.testing import ScriptedModel
-code = "```repl\\nprint(search('text'))\\nanswer['content'] = 'a'\\nanswer['ready'] = True\\n```"
-journal = {str(tmp_path / "runs.sqlite")!r} if {journal} else None
-engine = RLMEngine(ScriptedModel([code]), limits={{"inline_chars": 0}}, journal=journal)
-before = set(sys.modules)
-assert asyncio.run(engine.arun("Which?", "some text")).answer == "a"
-assert not set(sys.modules) - before, set(sys.modules) - before
-"""
-    assert ("rlm_integrations.core.run.journalled" in modules_after(code)) == journal
+def test_a_run_imports_nothing_for_which_its_event_loop_would_wait(journal: bool) -> None:
+    """That a run imports nothing is said by the program itself."""
+    assert ("rlm_integrations.core.run.journalled" in modules_after_each(*ENGINE)[2 + journal]) == journal
 
 
 def test_the_runnable_loads_nothing_of_langchain_that_it_may_never_need() -> None:
-    loaded = modules_after("from rlm_integrations.langchain import RLMRunnable")
+    loaded, _ = modules_after_each(*RUNNABLE)
     own = {f"rlm_integrations.langchain.{name}" for name in ("chained_outputs", "chat_rlm", "question_tool")}
     heavy = {"langchain_core.document_loaders.base", "langchain_core.vectorstores.base", "langchain_text_splitters"}
     assert "rlm_integrations.langchain.runnable" in loaded
@@ -92,10 +117,7 @@ def test_the_runnable_loads_nothing_of_langchain_that_it_may_never_need() -> Non
 
 
 def test_what_is_loaded_on_use_is_there_as_any_name() -> None:
-    loaded = modules_after(
-        "import rlm_integrations.langchain as face\nassert 'ChatRLM' in dir(face)\n"
-        "from rlm_integrations.langchain import *\nassert ChatRLM and RLMRunnable and ChatRLM is face.ChatRLM"
-    )
+    _, loaded = modules_after_each(*RUNNABLE)
     assert "rlm_integrations.langchain.chat_rlm" in loaded
 
 

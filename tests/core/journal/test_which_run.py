@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,6 @@ from rlm_integrations import RLMEngine, Twice
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.testing import ScriptedModel
 
-path, run_id = sys.argv[1], sys.argv[2] or None
 asked = []
 
 def root(messages):
@@ -52,19 +52,38 @@ def root(messages):
     return f"```repl\\nanswer['content'] = {content!r}\\nanswer['ready'] = True\\n```"
 
 if __name__ == "__main__":
-    engine = RLMEngine(ScriptedModel(always=root), journal=path, verify=Twice())
-    result = engine.run("?", "Nothing of note. " * 500, run_id=run_id)
-    print(json.dumps([result.answer, result.agreement, len(asked), result.trace.paid_usage.total_tokens > 0]))
+    told = []
+    for run_id in sys.argv[2:]:
+        asked.clear()
+        engine = RLMEngine(ScriptedModel(always=root), journal=f"{sys.argv[1]}/of {run_id}", verify=Twice())
+        result = engine.run("?", "Nothing of note. " * 500, run_id=run_id or None)
+        told.append([result.answer, result.agreement, len(asked), result.trace.paid_usage.total_tokens > 0])
+    print(json.dumps(told))
 """
+NAMES = ["", "monday"]
 
 
-@pytest.mark.parametrize("run_id", ["", "monday"])
-def test_a_run_that_reconciled_two_is_the_same_in_another_process(path: Path, run_id: str) -> None:
-    """Each an interpreter of its own: a fork has the keys of its parent."""
-    command = [sys.executable, "-c", RECONCILED, str(path), run_id]
-    first, again = (subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2))
-    assert json.loads(first) == ["answer 2", "reconciled", 3, True]
-    assert json.loads(again) == ["answer 2", "reconciled", 0, False]
+@pytest.fixture(scope="module")
+def reconciled(empty_journal: Any, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[Any]]]:
+    """What came of a run under each name, over a journal of its own, in one process and then in another.
+
+    Each is an interpreter of its own: a fork has the keys of its parent. To start one takes longer than the runs.
+    """
+    folder = tmp_path_factory.mktemp("reconciled")
+    for name in NAMES:
+        shutil.copy(empty_journal.path, folder / f"of {name}")
+    command = [sys.executable, "-c", RECONCILED, str(folder), *NAMES]
+    told = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
+    return [dict(zip(NAMES, json.loads(each), strict=True)) for each in told]
+
+
+@pytest.mark.parametrize("run_id", NAMES)
+def test_a_run_that_reconciled_two_is_the_same_in_another_process(
+    reconciled: list[dict[str, list[Any]]], run_id: str
+) -> None:
+    first, again = reconciled
+    assert first[run_id] == ["answer 2", "reconciled", 3, True]
+    assert again[run_id] == ["answer 2", "reconciled", 0, False]
 
 
 @pytest.mark.filterwarnings("ignore:.*differ:RuntimeWarning")
