@@ -98,7 +98,7 @@ from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 PACKAGE = str(Path(rlm_integrations.__file__).parent)
 CHARS = 100_000
-LONG = 20_000
+LONG = 10_000
 """Characters of what is read with work counted; a quarter of them is what it is held against."""
 LIMITS = RLMLimits()
 
@@ -359,7 +359,7 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
     ),
     "describe": (
         lambda text: describe(Corpus.of({"a": text, "b\n": text}), LIMITS, b"key"),
-        {"lines": lambda n: "[\n" * (n // 2)},
+        {"lines": lambda n: "[\n" * n},
     ),
     "describe, metadata": (
         lambda text: describe(
@@ -465,7 +465,7 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
         },
     ),
     "read_question": (
-        lambda text: read_question([Message("user", text)], 5_000),
+        lambda text: read_question([Message("user", text)], 2_000),
         {"spaces around": lambda n: " " + "x" * n + " ", "lines": lambda n: "\n" * n + "x"},
     ),
     "heads_in": (
@@ -499,7 +499,7 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
         {"heads": lambda n: "[document d0]\nfoo bar\n" * (n // 22)},
     ),
     "own text, a document that repeats itself": (
-        own_text("A kiln that was lit. " * 2_000, "{}"),
+        own_text("A kiln that was lit. " * 500, "{}"),
         {
             "repeated": lambda n: "A kiln that was lit. " * (n // 21),
             "parts": lambda n: "that was lit. A kiln " * (n // 21),
@@ -717,7 +717,7 @@ def test_texts_that_go_on_each_other_are_found_in_linear_time_however_they_are_a
             assert not any(each.sure for each in found)
         return looking.done
 
-    assert work(300) < 11 * work(30)
+    assert work(150) < 11 * work(15)
 
 
 def test_a_span_over_all_others_makes_none_of_them_slow_to_find() -> None:
@@ -762,7 +762,7 @@ def contract(number: int) -> str:
 
 async def test_a_run_over_thousands_of_contracts_of_one_form_takes_work_in_proportion() -> None:
     looked_at: dict[int, int] = {}
-    for count in (500, 2_000, 4_000):
+    for count in (300, 1_200, 2_400):
         engine = RLMEngine(
             ScriptedModel([f"```repl\n{READ_ALL}\n```"]), sub_llm=ScriptedModel(always=lambda messages: "nothing found")
         )
@@ -771,8 +771,8 @@ async def test_a_run_over_thousands_of_contracts_of_one_form_takes_work_in_propo
         found = await result.evidence.find_async()
         assert len(found.sources) == count
         looked_at[count] = found.looked_at
-    assert looked_at[2_000] <= 1.1 * 4 * looked_at[500]
-    assert looked_at[4_000] <= 1.1 * 8 * looked_at[500]
+    assert looked_at[1_200] <= 1.1 * 4 * looked_at[300]
+    assert looked_at[2_400] <= 1.1 * 8 * looked_at[300]
 
 
 # -- what is done on the caller's loop does not grow

@@ -111,9 +111,9 @@ def documents(new_documents) -> list[Document]:
 
 @pytest.fixture(scope="session")
 def long_text() -> str:
-    """120,000 characters whose lines are all different; the passphrase stands once."""
-    lines = [f"Line {i:05d} of the ledger, entry {i * 7919 % 100_003}, kept by clerk {i % 37}." for i in range(2_000)]
-    lines[1_234] = "Line 01234 holds the passphrase: heliotrope under glass."
+    """54,000 characters whose lines are all different; the passphrase stands once."""
+    lines = [f"Line {i:05d} of the ledger, entry {i * 7919 % 100_003}, kept by clerk {i % 37}." for i in range(900)]
+    lines[555] = "Line 00555 holds the passphrase: heliotrope under glass."
     return "\n".join(lines)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 
 import pytest
 from llama_index.core import Document
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.schema import NodeRelationship, NodeWithScore, RelatedNodeInfo, TextNode
+from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, RelatedNodeInfo, TextNode
 from pydantic import BaseModel
 
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -185,12 +186,17 @@ def test_the_same_over_the_nodes_of_one_document(long_text, scripted, reading):
     assert holding in [source.node for source in response.source_nodes[:12]]
 
 
+@cache
+def ledger_nodes(chars: int) -> list[BaseNode]:
+    text = "\n".join(f"Line {n:05} of another ledger, entry {n * 7919 % 100_003}." for n in range(3_000))
+    return SentenceSplitter(chunk_size=256, chunk_overlap=0)([Document(text=text[:chars], doc_id="ledger")])
+
+
 @pytest.mark.parametrize("path", ["sync", "async"])
 @pytest.mark.parametrize("chars", [40_000, 120_000])
-async def test_of_a_long_text_the_nodes_are_sources_that_were_sent(long_text, chars, path, scripted):
+async def test_of_a_long_text_the_nodes_are_sources_that_were_sent(chars, path, scripted):
     """Of much text the async path finds them in a thread."""
-    document = Document(text=long_text[:chars], doc_id="ledger")
-    nodes = SentenceSplitter(chunk_size=256, chunk_overlap=0)([document])
+    nodes = ledger_nodes(chars)
     sent = [node for node in nodes if node.start_char_idx < 9_000 and node.end_char_idx > 5_000]
     code = "answer['content'] = llm_query('Read: ' + context[0]['text'][5_000:9_000])\nanswer['ready'] = True"
     engine = RLMQueryEngine.from_nodes(nodes, llm=scripted([f"```repl\n{code}\n```"]), sub_llm=scripted(["A kiln."]))
