@@ -24,6 +24,7 @@ from rlm_integrations import (
     Usage,
     collect_rlm_traces,
 )
+from rlm_integrations.core.host.sub_tools import sub_tool_of
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace import events as kinds
 from rlm_integrations.core.trace.events import (
@@ -54,6 +55,10 @@ def lookup(name: str) -> str:
     return name
 
 
+LOOKUP = sub_tool_of(lookup, 0)
+"""To make it takes pydantic longer than most of a run."""
+
+
 def content(answer: object, result: object) -> None:
     """A check that has nothing against any answer."""
 
@@ -62,7 +67,7 @@ def engine(watch: Watch) -> RLMEngine[str]:
     root = ScriptedModel([f"```repl\n{code}\n```" for code in (LOOK, FINISH)], usage=Usage(input_tokens=7))
     sub = ScriptedModel(always=reply, usage=Usage())  # a server that counts no tokens
     return RLMEngine(
-        root, sub_llm=sub, tools=[lookup], sub_tools=[lookup], verify=content, route="auto", on_event=watch
+        root, sub_llm=sub, tools=[lookup], sub_tools=[LOOKUP], verify=content, route="auto", on_event=watch
     )
 
 

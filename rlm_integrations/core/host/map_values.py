@@ -80,13 +80,15 @@ class MapValues:
         return None, f"the reply {_shown(paragraph)} does not fit: {first or 'it is no JSON'}"
 
     def _candidates(self, words: str, paragraph: str) -> Iterator[Any]:
-        """What the words may mean, the likeliest first."""
-        yield from _decoded(words.strip())
-        yield from _decoded(paragraph)
+        """What the words may mean, the likeliest first. To check one takes long, so none is there for one text twice."""
+        whole = words.strip()
+        yield from _decoded(whole)
+        if paragraph != whole:
+            yield from _decoded(paragraph)
         if self._kind == "boolean" and _folded(paragraph) in _YES_NO:
             yield _YES_NO[_folded(paragraph)]
         if self._kind not in ("boolean", "integer", "number", "string"):
-            yield from _embedded(words)
+            yield from _embedded(words, known=(whole, paragraph))
         for text in plain_values(paragraph.partition("\n")[0], whole_numbers=self._kind == "integer"):
             yield from (value for value in _decoded(text) if value is None or isinstance(value, (int, float)))
         if paragraph == "None":
@@ -125,14 +127,15 @@ class MapValues:
         return known
 
 
-def _embedded(words: str) -> Iterator[Any]:
-    """The one object or array among words; of several it is not known which is meant."""
+def _embedded(words: str, known: tuple[str, ...]) -> Iterator[Any]:
+    """The one object or array among words, unless its text is known; of several it is not known which is meant."""
     found = embedded_json(words)
     if len(found) > 1:
         return
     mended = mended_json(words)
-    for text in [*found, *([] if mended is None else [mended])]:
-        yield from _decoded(text)
+    for text in dict.fromkeys([*found, *([] if mended is None else [mended])]):
+        if text not in known:
+            yield from _decoded(text)
         for inner in unwrapped(text):
             yield from _decoded(inner)
 

@@ -364,12 +364,12 @@ async def test_huge_schemas_and_values_take_no_time() -> None:
 
 
 WIDE: list[tuple[dict[str, Any], Any]] = [
-    ({"type": "array", "items": {"enum": [f"tag {n}" for n in range(1_500)]}}, ["tag 1499"] * 15_000),
-    ({"type": "array", "items": {"enum": [[n] for n in range(2_500)]}}, [[2_499]] * 15_000),
+    ({"type": "array", "items": {"enum": [f"tag {n}" for n in range(1_500)]}}, ["tag 1499"] * 5_000),
+    ({"type": "array", "items": {"enum": [[n] for n in range(2_500)]}}, [[2_499]] * 5_000),
     ({"type": "array", "items": {"type": "array", "items": {"enum": ["a", "b"]}}}, [["A"] * 9_000] * 3),
-    ({"anyOf": [{"type": "string"}] * 900}, list(range(20_000))),
-    ({"allOf": [{"uniqueItems": True}] * 700}, list(range(20_000))),
-    ({"allOf": [{"enum": [1, list(range(20_000)), [2]]}] * 400}, list(range(20_000))),
+    ({"anyOf": [{"type": "string"}] * 900}, list(range(5_000))),
+    ({"allOf": [{"uniqueItems": True}] * 700}, list(range(5_000))),
+    ({"allOf": [{"enum": [1, list(range(5_000)), [2]]}] * 400}, list(range(5_000))),
 ]
 
 
@@ -387,7 +387,7 @@ def test_the_work_for_one_value_is_bounded(schema: dict[str, Any], value: Any, m
     monkeypatch.setattr(json, "dumps", written)
     with cProfile.Profile() as calls:
         values.read(words)
-    assert done + sum(entry.callcount for entry in calls.getstats()) < 5_000_000
+    assert done + sum(entry.callcount for entry in calls.getstats()) < 3_000_000
 
 
 # -- the law
@@ -449,7 +449,7 @@ texts = st.lists(
 
 
 @given(st.lists(texts, min_size=1, max_size=70), st.randoms(use_true_random=False), st.floats(0, 0.9), st.booleans())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=settings().max_examples * 3 // 2)
 def test_no_value_goes_to_another_item_and_what_is_missing_is_said(
     items: list[str], chance: Random, share: float, choices: bool
 ) -> None:
