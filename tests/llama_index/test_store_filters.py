@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core import StorageContext, VectorStoreIndex
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import BaseNode, TextNode
 from llama_index.core.vector_stores import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 from llama_index.core.vector_stores.simple import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
@@ -55,6 +55,11 @@ def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return VectorStoreIndex(nodes, storage_context=storage, embed_model=MockEmbedding(4))
 
 
+@pytest.fixture(scope="module")
+def everything(index) -> list[BaseNode]:
+    return nodes_of_index(index)
+
+
 def one(value: object, operator: FilterOperator = FilterOperator.EQ, key: str = "k") -> MetadataFilter:
     return MetadataFilter(key=key, value=value, operator=operator)
 
@@ -74,10 +79,10 @@ SINGLE = [
 @pytest.mark.parametrize("condition", [None, *FilterCondition])
 @pytest.mark.parametrize("first", SINGLE, ids=lambda each: f"{each.key} {each.operator.value} {each.value!r}")
 @pytest.mark.parametrize("second", [one("x", key="other"), one("x", FilterOperator.NE, key="other")], ids=["eq", "ne"])
-def test_the_nodes_are_those_that_pass_in_python(index, condition, first, second):
+def test_the_nodes_are_those_that_pass_in_python(index, everything, condition, first, second):
     parts = [first] if condition is None else [first, MetadataFilters(filters=[second])]
     filters = MetadataFilters(filters=parts, condition=condition or FilterCondition.AND)
-    selection, everything = NodeSelection(filters), nodes_of_index(index)
+    selection = NodeSelection(filters)
     expected = [node.node_id for node in everything if selection.passes(node)]
     listed = nodes_of_index(index, filters)
     assert [node.node_id for node in listed if selection.passes(node)] == expected

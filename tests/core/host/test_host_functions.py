@@ -281,7 +281,7 @@ class Play:
 
 @pytest.mark.parametrize("slow_handler", [False, True])
 @given(chance=st.randoms(use_true_random=True))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 2)
 def test_whatever_comes_when_what_is_not_sent_is_given_back_once(slow_handler: bool, chance: Random) -> None:
     async def play() -> None:
         played = Play(chance, slow_handler=slow_handler)

@@ -653,7 +653,7 @@ def steps_of(reply: str) -> int:
 
 @pytest.mark.parametrize("wearing", WEARING)
 def test_reading_a_reply_takes_time_in_proportion_to_its_length(wearing: str) -> None:
-    short, long = WEARING[wearing](40), WEARING[wearing](160)
+    short, long = WEARING[wearing](30), WEARING[wearing](120)
     assert steps_of(long) <= 1.3 * len(long) / len(short) * steps_of(short)
 
 
