@@ -25,6 +25,7 @@ FRAMEWORKS_OWN = [  # warnings of LlamaIndex's RAG engine and agents about thems
     "ignore:Accessing the 'model_:DeprecationWarning",
 ]
 ENGINE = (
+    "rlm_integrations.core.run.journalled",
     "rlm_integrations.engine",
     "rlm_integrations.sandboxes.process.sandbox",
     "rlm_integrations.testing",

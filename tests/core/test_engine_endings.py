@@ -205,7 +205,7 @@ Nested = Callable[[int], Awaitable[str]]
 
 @pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
 def test_engines_in_tools_of_engines_do_not_wait_for_each_other(sync: bool) -> None:
-    """Three deep, 32 at once, at the narrowest concurrency below the top."""
+    """Three deep, 16 at once, at the narrowest concurrency below the top."""
 
     def engine(depth: int, width: int) -> RLMEngine[str]:
         code = f"from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor({width}) as pool:\n"
@@ -223,7 +223,7 @@ def test_engines_in_tools_of_engines_do_not_wait_for_each_other(sync: bool) -> N
         deeper_async.__name__ = "deeper"
         return RLMEngine(model, tools=[deeper if sync else deeper_async], limits={"max_concurrency": width})
 
-    outer = engine(2, 32)
+    outer = engine(2, 16)
     answer = (outer.run("?", CORPUS) if sync else asyncio.run(outer.arun("?", CORPUS))).answer
     assert answer == "leaf"
 

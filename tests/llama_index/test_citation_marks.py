@@ -156,7 +156,7 @@ def reference(text: str, made: list[Citation], sources: list[list[int]]) -> str:
 
 
 @given(TEXTS, MADE)
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 def test_marks_are_those_of_the_reference(text, made):
     citations = [
         Citation(cited_text=quote, start_index=n, end_index=n + len(quote), document_id="d")

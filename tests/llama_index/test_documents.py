@@ -439,7 +439,7 @@ TEXT = "".join(f"{n:02d}ab \n"[: 3 + n % 4] for n in range(50))
 """No stretch of it stands twice that could be taken for an overlap."""
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 2)
 @given(cuts=st.lists(st.tuples(st.integers(0, 199), st.integers(1, 60)), min_size=1, max_size=12))
 def test_any_true_chunks_give_back_what_they_cover_in_order(cuts):
     nodes = [chunk(TEXT[start : start + size], start) for start, size in cuts if TEXT[start : start + size]]

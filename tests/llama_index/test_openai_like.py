@@ -61,7 +61,7 @@ async def test_one_llm_object_on_the_sync_and_the_async_path_in_turn(llm, long_t
         assert trace.iterations[0].call.model == "served-1"
 
 
-RUNS, SUB_CALLS = 8, 6
+RUNS, SUB_CALLS = 5, 6
 FAN_OUT = f"""```repl
 names = [f"{{run}}/{{n}}" for run in [QUESTION] for n in range({SUB_CALLS})]
 answer["content"] = " ".join(llm_query_batched(names))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -86,7 +86,6 @@ def _planted(kind: Any, metadata: Any, draw: Any, secrets: Iterator[int], depth:
     return {} if kind.__name__ == "RLMLimits" else None
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_nothing_that_was_planted_in_any_text_of_any_record_is_left(data: st.DataObject) -> None:
     secrets = count(1000)

@@ -112,7 +112,7 @@ TRACES = st.builds(
     error=NAMES,
     seconds=st.floats(0, 1e6),
 )
-LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+LAW = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def totals(trace: RLMTrace) -> tuple[Any, ...]:
