@@ -37,6 +37,7 @@ EVERYTHING = (
     "langgraph.graph",
     "llama_index.llms.openai_like",
     "rlm_integrations.cli.app",
+    "rlm_integrations.langchain.runnable",
     "rlm_integrations.testing.langchain",
     "rlm_integrations.testing.llama_index",
 )

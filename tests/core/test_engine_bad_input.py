@@ -184,7 +184,7 @@ def test_a_lost_session_begins_anew() -> None:
 
 
 def test_an_endless_loop_is_stopped_and_variables_stay() -> None:
-    told, _ = told_after("kept = 7\nwhile True:\n    pass", step_timeout_s=0.5)
+    told, _ = told_after("kept = 7\nwhile True:\n    pass", step_timeout_s=0.3)
     assert "the limit of a step" in told
     assert "kept: int" in told
 

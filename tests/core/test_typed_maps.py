@@ -108,7 +108,7 @@ def test_a_check_that_never_ends_is_ended_with_its_step_and_loses_nothing_else()
     sub = ScriptedModel(always=lambda messages: "7")
     loop = "kept = 5\nfound = llm_map('Count.', ['a'], schema=int, check=lambda n: [0 for _ in iter(int, 1)])"
     replies = [f"```repl\n{loop}\n```", "```repl\nFINAL(kept)\n```"]
-    result: Any = RLMEngine(ScriptedModel(replies), sub_llm=sub, limits={"step_timeout_s": 0.4}).run("?", "a text")
+    result: Any = RLMEngine(ScriptedModel(replies), sub_llm=sub, limits={"step_timeout_s": 0.3}).run("?", "a text")
     first = result.trace.iterations[0].execution
     assert result.answer == "5"
     assert first.error is not None

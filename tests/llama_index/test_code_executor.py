@@ -94,10 +94,10 @@ def test_it_is_confined(executor, tmp_path, monkeypatch):
 
 
 def test_output_is_bounded(executor):
-    told = executor("for i in range(100_000): print(i)")
+    told = executor("for i in range(30_000): print(i)")
     assert len(told) < 1_500
     assert told.startswith("0\n1\n")
-    assert told.endswith("99999")
+    assert told.endswith("29999")
     assert "characters cut here" in told
 
 
@@ -111,7 +111,7 @@ def test_a_session_that_was_lost_is_said_to_be_and_a_new_one_goes_on(executor):
 
 
 def test_code_that_never_ends_is_interrupted():
-    with get_code_executor(limits={"step_timeout_s": 0.5}) as executor:
+    with get_code_executor(limits={"step_timeout_s": 0.3}) as executor:
         executor("n = 1")
         assert "Error" in executor("while True: pass")
         assert executor("n") == "1"
