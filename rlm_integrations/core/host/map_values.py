@@ -80,7 +80,7 @@ class MapValues:
         return None, f"the reply {_shown(paragraph)} does not fit: {first or 'it is no JSON'}"
 
     def _candidates(self, words: str, paragraph: str) -> Iterator[Any]:
-        """What the words may mean, the likeliest first. To check one takes long, so none is there for one text twice."""
+        """What the words may mean, the likeliest first. Checking takes long, so none comes of one text twice."""
         whole = words.strip()
         yield from _decoded(whole)
         if paragraph != whole:
@@ -133,7 +133,9 @@ def _embedded(words: str, known: tuple[str, ...]) -> Iterator[Any]:
     if len(found) > 1:
         return
     mended = mended_json(words)
-    for text in dict.fromkeys([*found, *([] if mended is None else [mended])]):
+    if mended is not None and mended not in found:
+        found.append(mended)
+    for text in found:
         if text not in known:
             yield from _decoded(text)
         for inner in unwrapped(text):

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -137,29 +137,25 @@ def test_where_contents_are_off_sizes_and_hashes_are_told(path: Path) -> None:
     assert trace.redacted().iterations == trace.iterations
 
 
-def test_who_is_still_at_work_is_known(path: Path) -> None:
+def test_who_is_still_at_work_is_known(path: Path, start_program: Callable[..., Any], hash_seed: int) -> None:
     program = f"""
-import asyncio, sys
+import threading
 from rlm_integrations import RLMEngine
 from rlm_integrations.testing import ScriptedModel
 
 def hold(messages):
     print("at work", flush=True)
-    sys.stdin.readline()
-    raise SystemExit
+    threading.Event().wait()
 
 RLMEngine(ScriptedModel(["```repl\\nprint(1)\\n```", hold]), journal={str(path)!r}).run("Which?", "text " * 9)
 """
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as other:
-        assert other.stdout is not None
-        assert other.stdin is not None
-        assert other.stdout.readline() == b"at work\n"
-        before = path.read_bytes()
-        [(run, trace)] = read(path)
-        assert (run.state, len(trace.iterations)) == ("going on", 1)
-        assert path.read_bytes() == before
-        other.kill()
+    other = start_program(program, hash_seed=hash_seed)
+    assert other.stdout.readline() == "at work\n"
+    before = path.read_bytes()
+    [(run, trace)] = read(path)
+    assert (run.state, len(trace.iterations)) == ("going on", 1)
+    assert path.read_bytes() == before
+    other.process.kill()
     [(run, _)] = read(path)
     assert run.state == "unfinished"
 

@@ -68,8 +68,11 @@ class Answer(BaseModel):
         raise ValueError(f"{value} is wrong")
 
 
+TYPED = AnswerType(Answer)
+
+
 def rules(question: str = "how many?") -> Rules:
-    return Rules(RLMLimits(max_iterations=20), question, 1, False, AnswerType(Answer).misfit, KEY)
+    return Rules(RLMLimits(max_iterations=20), question, 1, False, TYPED.misfit, KEY)
 
 
 def last_message(decision: Decision) -> str:
