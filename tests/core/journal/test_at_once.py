@@ -62,7 +62,7 @@ async def test_a_row_is_in_the_file_without_a_turn_of_the_loop(run: RunJournal, 
 
 
 @pytest.mark.parametrize("text", ["x", "long " * 20_000])
-@pytest.mark.parametrize("rows", [2, 50, 500])
+@pytest.mark.parametrize("rows", [2, 50, 250])
 async def test_rows_of_one_turn_are_all_kept_in_their_order(run: RunJournal, path: Path, rows: int, text: str) -> None:
     found: list[int] = []
 
