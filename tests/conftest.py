@@ -260,6 +260,8 @@ def nothing_rests() -> Iterator[None]:
     end = time.monotonic() + 10
     while idle_repls._idle and time.monotonic() < end:
         gc.collect()
+        with idle_repls._changed:
+            idle_repls._changed.wait_for(lambda: not idle_repls._idle, 0.01)
     assert not idle_repls._idle
 
 

@@ -4,10 +4,11 @@ Where it has imported the process sandbox it has a helper, too, for each of its 
 one for each hash seed that they name; and they end without taking apart what was imported. Those that are "fresh" have
 a helper of their own, and end as any interpreter.
 
-Its arguments are the modules to import. Standard input is a socket that listens. Each process that runs tests connects
-to it, and is sent a byte once all is imported. What comes on a connection is a program with its arguments, environment,
-folder and warning options as JSON, and the descriptors of its three standard streams and of a pipe that is told the
-program's process id, and how it ended, in twelve characters each. With the last connection it ends.
+Its arguments are the modules to import, and files to run besides. Standard input is a socket that listens. Each
+process that runs tests connects to it, and is sent a byte once all is imported. What comes on a connection is a
+program with its arguments, environment, folder and warning options as JSON, and the descriptors of its three
+standard streams and of a pipe that is told the program's process id, and how it ended, in twelve characters each.
+With the last connection it ends.
 """
 
 import atexit
@@ -16,6 +17,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import selectors
 import socket
 import sys
@@ -234,7 +236,7 @@ def main() -> None:
     gc.disable()
     for name in sys.argv[1:]:
         with contextlib.suppress(ModuleNotFoundError):  # an environment without it has no program that needs it
-            importlib.import_module(name)
+            runpy.run_path(name) if name.endswith(".py") else importlib.import_module(name)
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -31,10 +31,10 @@ def _run(began: float) -> None:
                 'pip install "rlm-integrations[cli]" (in a clone: pip install ".[cli]")'
             )
             raise SystemExit(2)
-    from rlm_integrations.cli.app import app
+    from rlm_integrations.cli.app import command
 
     try:
-        app(prog_name="rlm-integrations", obj=began)
+        command(prog_name="rlm-integrations", obj=began)
     except OSError as error:  # stdout is gone or full; a run's answer is seen to elsewhere
         say(f"Error: {error}")
         raise SystemExit(1) from None

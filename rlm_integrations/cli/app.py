@@ -303,3 +303,7 @@ def demo(
 
         wanted = Wanted(recorded, live, model, sub_model, base_url)
         run_demo(wanted, sandbox, lambda cost: None if yes else agree(cost))
+
+
+command = typer.main.get_group(app)
+"""What runs them. Typer makes it anew for each call of `app`."""

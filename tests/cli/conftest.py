@@ -78,6 +78,16 @@ def _calls(completion: Completion) -> dict[str, Any]:
     return {"tool_calls": calls} if calls else {}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def made_once() -> Iterator[None]:
+    """Typer's runner takes the commands that the program takes, and does not make them anew for each call."""
+    from rlm_integrations.cli.app import command
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", lambda _: command)
+        yield
+
+
 @pytest.fixture
 def model_server(serve_posts: Callable[..., str]) -> Iterator[ModelServer]:
     server = ModelServer()
@@ -101,13 +111,25 @@ doctor.find_installed = lambda: [Finding(part, "1.0") for part in PARTS]
 """Likewise: all is installed, and `doctor` takes three seconds to import it else."""
 IMPORTED = (
     "anyio._backends._asyncio",
+    "encodings.utf_8_sig",
     "httpcore",
+    "pathspec",
+    "rlm_integrations.cli.agreement",
     "rlm_integrations.cli.app",
     "rlm_integrations.cli.ask",
+    "rlm_integrations.cli.chat",
+    "rlm_integrations.cli.compare",
     "rlm_integrations.cli.delivery",
+    "rlm_integrations.cli.doctor",
+    "rlm_integrations.cli.kept_runs",
+    "rlm_integrations.cli.run_list",
+    "rlm_integrations.cli.settings",
+    "rlm_integrations.demo.run",
+    "rlm_integrations.files.reading",
     "rlm_integrations.openai",
     "rlm_integrations.sandboxes.process.sandbox",
     "rlm_integrations.terminal.live_view",
+    str(Path(__file__).with_name("rehearsed.py")),
 )
 
 

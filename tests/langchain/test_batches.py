@@ -20,8 +20,6 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import ChatRLM, RLMRunnable
 from rlm_integrations.testing.langchain import ScriptedChatModel
 
-INPUTS = [f"q{n}" for n in range(24)]
-
 
 class Counting(BaseChatModel):
     """Answers when `at_once` of its calls are open, so fewer would hang, and keeps how many ever were."""
@@ -62,22 +60,22 @@ class Counting(BaseChatModel):
 LOCK = threading.Lock()
 
 
-async def _batch(rlm: Any, config: Any) -> list[Any]:
-    return await asyncio.to_thread(rlm.batch, INPUTS, config)
+async def _batch(rlm: Any, inputs: list[str], config: Any) -> list[Any]:
+    return await asyncio.to_thread(rlm.batch, inputs, config)
 
 
-async def _batch_as_completed(rlm: Any, config: Any) -> list[Any]:
-    answers = dict(await asyncio.to_thread(lambda: list(rlm.batch_as_completed(INPUTS, config))))
-    return [answers[place] for place in range(len(INPUTS))]
+async def _batch_as_completed(rlm: Any, inputs: list[str], config: Any) -> list[Any]:
+    answers = dict(await asyncio.to_thread(lambda: list(rlm.batch_as_completed(inputs, config))))
+    return [answers[place] for place in range(len(inputs))]
 
 
-async def _abatch(rlm: Any, config: Any) -> list[Any]:
-    return await rlm.abatch(INPUTS, config)
+async def _abatch(rlm: Any, inputs: list[str], config: Any) -> list[Any]:
+    return await rlm.abatch(inputs, config)
 
 
-async def _abatch_as_completed(rlm: Any, config: Any) -> list[Any]:
-    answers = {place: answer async for place, answer in rlm.abatch_as_completed(INPUTS, config)}
-    return [answers[place] for place in range(len(INPUTS))]
+async def _abatch_as_completed(rlm: Any, inputs: list[str], config: Any) -> list[Any]:
+    answers = {place: answer async for place, answer in rlm.abatch_as_completed(inputs, config)}
+    return [answers[place] for place in range(len(inputs))]
 
 
 @pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])
@@ -85,8 +83,9 @@ async def _abatch_as_completed(rlm: Any, config: Any) -> list[Any]:
 @pytest.mark.parametrize(("config", "at_once"), [(None, 8), ({"max_concurrency": 3}, 3)])
 async def test_so_many_runs_are_open_at_once_and_no_more(kind: Any, call: Any, config: Any, at_once: int) -> None:
     llm = Counting(at_once=at_once)
-    answers = await call(kind(llm=llm), config)
-    assert [answer.content for answer in answers] == ["ok"] * 24
+    inputs = [f"q{n}" for n in range(2 * at_once)]
+    answers = await call(kind(llm=llm), inputs, config)
+    assert [answer.content for answer in answers] == ["ok"] * len(inputs)
     assert llm.most == at_once
 
 

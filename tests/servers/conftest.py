@@ -118,7 +118,7 @@ class Face:
     async def ask(
         self,
         question: Any = "How many?",
-        context: str = "a line\n" * 20_000,
+        context: str = "a line\n" * 2_000,
         *,
         sub_tools: Sequence[Any] = (),
         protocol: CodeProtocol = "fence",

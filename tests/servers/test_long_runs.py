@@ -1,4 +1,4 @@
-"""Sixty iterations against a server with a window of 16,000 tokens, by all three faces."""
+"""Forty iterations against a server with a window of 16,000 tokens, by all three faces."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 WINDOW = 16_000
-STEPS = 60
+STEPS = 40
 LEDGER = "".join(
-    f"entry {n}: {n * 7 % 101} pounds{', the word is plover' if n == 101 else ''} {'. ' * 20}\n" for n in range(6_000)
+    f"entry {n}: {n * 7 % 101} pounds{', the word is plover' if n == 101 else ''} {'. ' * 20}\n" for n in range(4_000)
 )
 STEP = """\
 ledger = context if isinstance(context, str) else context[0]["text"]
@@ -19,8 +19,8 @@ total = {total} + sum(int(line.split()[2]) for line in part)
 print("\\n".join(part))
 print("next part:", {n} + 1)"""
 DONE = 'answer["content"] = f"{{total}} {word}"\nanswer["ready"] = True'
-RIGHT = f"{sum(n * 7 % 101 for n in range(6_000))} plover"
-"""The sum is in a variable; the word was printed in the second of sixty steps, and stands in no variable."""
+RIGHT = f"{sum(n * 7 % 101 for n in range(4_000))} plover"
+"""The sum is in a variable; the word was printed in the second of forty steps, and stands in no variable."""
 
 
 def text_of(message: dict[str, Any]) -> str:
@@ -68,11 +68,11 @@ class LongRun:
         return self.reply(None, "tool_calls", tool_calls=[call])
 
 
-async def test_sixty_iterations_under_a_window_that_is_known_end_with_the_right_answer(
+async def test_forty_iterations_under_a_window_that_is_known_end_with_the_right_answer(
     server: Any, open_face: Any, name: str, refused: Any, reply: Any
 ) -> None:
     server.respond = root = LongRun(refused, reply, by_tool=False)
-    answered = await open_face(name, True).ask(context=LEDGER, max_iterations=80, max_input_tokens=WINDOW)
+    answered = await open_face(name, True).ask(context=LEDGER, max_iterations=50, max_input_tokens=WINDOW)
     assert answered.text == RIGHT
     trace = answered.trace
     assert root.refusals == 0
@@ -84,12 +84,12 @@ async def test_sixty_iterations_under_a_window_that_is_known_end_with_the_right_
     assert [iteration.number for iteration in trace.iterations] == list(range(1, STEPS + 2))
 
 
-async def test_sixty_iterations_by_the_tool_where_the_server_alone_knows_its_window(
+async def test_forty_iterations_by_the_tool_where_the_server_alone_knows_its_window(
     server: Any, open_face: Any, name: str, refused: Any, reply: Any
 ) -> None:
     server.respond = root = LongRun(refused, reply, by_tool=True)
     face = open_face(name, False)
-    answered = await face.ask(context=LEDGER, max_iterations=80, protocol="tool")
+    answered = await face.ask(context=LEDGER, max_iterations=50, protocol="tool")
     assert answered.text == RIGHT
     assert root.refusals == 1
     assert root.summaries > 2
