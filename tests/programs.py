@@ -35,6 +35,7 @@ EVERYTHING = (
     "langchain_openai",
     "langgraph.graph",
     "llama_index.llms.openai_like",
+    "nltk",  # which LlamaIndex imports for stop words
     "rlm_integrations.cli.app",
     "rlm_integrations.testing.langchain",
     "rlm_integrations.testing.llama_index",
