@@ -214,7 +214,7 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     _chromium.end_unless_wanted(nextitem)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Chromium:
     """The one of all tests here."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
