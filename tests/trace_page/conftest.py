@@ -32,6 +32,9 @@ _FLAGS = (
     "--no-first-run",
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
+    "--disable-extensions",
+    "--disable-features=BackForwardCache,ProactivelySwapBrowsingInstance,RenderDocument",  # a process for each page
+    "--disable-threaded-compositing",  # nobody looks at the screen
     "--remote-debugging-pipe",
 )
 _WITH_A_PIPE = """
