@@ -20,6 +20,13 @@ from ..shared_in_folder import SharedInFolder  # noqa: TID252 - of the tests, wh
 from .quiet_ray import make_quiet
 
 STORE_BYTES = 200 << 20
+IMPORTED = (
+    "ray.cluster_utils",
+    "rlm_integrations.engine",
+    "rlm_integrations.ray",
+    "rlm_integrations.testing.sandbox_contract",
+)
+"""By the process that programs here are forks of."""
 
 
 class LocalCluster:
