@@ -20,9 +20,9 @@ QUESTION = "How many shifts lost time, and what was the most frequent cause?"
 CAUSES = ["a flooded level", "a broken winch", "a flooded level", "gas"]
 SHIFTS = [
     Document(
-        text=f"Shift {n}. {'The crew went down at six, and the pumps ran. ' * 30}"
+        text=f"Shift {n}. {'The crew went down at six, and the pumps ran. ' * 15}"
         f"{f'Time was lost to {CAUSES[n // 17 % 4]}. ' if n % 17 == 0 else ''}"
-        f"{'Nothing else is to be noted. ' * 30}",
+        f"{'Nothing else is to be noted. ' * 15}",
         doc_id=f"shift-{n}",
     )
     for n in range(1, 201)

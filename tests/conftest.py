@@ -195,8 +195,8 @@ def program_parent() -> Iterator[Callable[..., ProgramParent]]:
 def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Callable[..., RunningProgram]]:
     """Starts the source of a program as `python -c` would, in a fork of a process that has imported the engine.
 
-    With `everything` it has imported both frameworks, too. `warnings`, `fresh` and `hash_seed` are as in
-    `ProgramParent.start`. A program is killed at the end of the test.
+    With `everything` it has imported both frameworks, too, and with `imported` those modules instead. `warnings`,
+    `fresh` and `hash_seed` are as in `ProgramParent.start`. A program is killed at the end of the test.
     """
     running: list[RunningProgram] = []
     with ExitStack() as files:
@@ -206,10 +206,11 @@ def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Call
             *arguments: object,
             warnings: Sequence[str] | None = ("default",),
             everything: bool = False,
+            imported: Sequence[str] = ENGINE,
             fresh: bool = False,
             hash_seed: int | None = None,
         ) -> RunningProgram:
-            parent = program_parent(*(EVERYTHING if everything else ENGINE))
+            parent = program_parent(*(EVERYTHING if everything else imported))
             near, far = os.pipe()
             null = files.enter_context(open(os.devnull, "rb"))
             stderr = files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))

@@ -237,6 +237,8 @@ def main() -> None:
     for name in sys.argv[1:]:
         with contextlib.suppress(ModuleNotFoundError):  # an environment without it has no program that needs it
             runpy.run_path(name) if name.endswith(".py") else importlib.import_module(name)
+    if "llama_index.core" in sys.modules:
+        sys.modules["llama_index.core"].utils.get_tokenizer()  # it is read from a file, a quarter of a second long
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -36,6 +36,7 @@ EVERYTHING = (
     "langchain_openai",
     "langgraph.graph",
     "llama_index.llms.openai_like",
+    "nltk",  # which LlamaIndex imports for stop words
     "rlm_integrations.cli.app",
     "rlm_integrations.langchain.runnable",
     "rlm_integrations.testing.langchain",

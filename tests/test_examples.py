@@ -8,10 +8,13 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .small_embeddings import write_package
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ATTRIBUTE = next(
@@ -53,7 +56,7 @@ SAYS = {
     "llama_index_agent": ["from October to March [1].\n  [1] house-12\nThe agent: Yes, from October to March."],
     "llama_index_documents": [f"  from the log of {year}, 23,449 characters" for year in (1874, 1883, 1892, 1901)],
     "llama_index_router": ["RAG: From Graz.", "RLM: Graz, with 180 of them."],
-    "llama_index_summary_index": ["tree_summarize   5 calls   123,", "RLM              3 calls     3,"],
+    "llama_index_summary_index": ["tree_summarize   3 calls    60,", "RLM              3 calls     3,"],
     "llama_index_swap_engine": ["RAG: 10, of those shown.", "RLM: 134 of 400 tickets ask for a refund."],
 }
 CODE = """```repl
@@ -74,7 +77,8 @@ SAYS_SERVED = {
 RUN = """
 import runpy, sys
 from pathlib import Path
-names, sys.argv[1:] = sys.argv[1].split("|"), sys.argv[2:]
+names, packages, sys.argv[1:] = sys.argv[1].split("|"), sys.argv[2], sys.argv[3:]
+sys.path.insert(1, packages)
 for name in names:
     sys.argv[0], sys.path[0] = name, str(Path(name).parent)
     runpy.run_path(name, run_name="__main__")
@@ -85,11 +89,11 @@ Run = Callable[..., list[str]]
 
 @pytest.fixture
 def run(run_program: Callable[..., Any]) -> Run:
-    """What each of the examples prints, all in one process, with these arguments."""
+    """What each of the examples prints, all in one process, with these arguments. Packages are found there first."""
 
-    def run_in_one(*names: str, arguments: Sequence[str] = ()) -> list[str]:
+    def run_in_one(*names: str, arguments: Sequence[str] = (), packages: Path = EXAMPLES) -> list[str]:
         paths = "|".join(str(EXAMPLES / f"{name}.py") for name in names)
-        ended = run_program(RUN, paths, *arguments, everything=True, warnings=None)
+        ended = run_program(RUN, paths, packages, *arguments, everything=True, warnings=None)
         assert (ended.returncode, ended.stderr) == (0, ""), names
         *printed, after = ended.stdout.split("===\n")
         assert not after
@@ -130,8 +134,11 @@ def test_an_example_without_its_packages_says_so_in_a_line(run_program: Callable
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_an_example_runs_without_a_key_and_says_so_first(run: Run, name: str) -> None:
-    [printed] = run(name)
+def test_an_example_runs_without_a_key_and_says_so_first(run: Run, name: str, tmp_path: Path) -> None:
+    example = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    if "static_model" in example and find_spec("static_model"):
+        write_package(tmp_path, example)
+    [printed] = run(name, packages=tmp_path)
     assert printed.startswith("No OPENAI_API_KEY")
     for said in SAYS[name]:
         assert said in printed

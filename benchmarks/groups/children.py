@@ -28,7 +28,7 @@ def over_40_mb(scale: Scale) -> list[Row]:
 
 
 def _measured(mb: int, scale: Scale) -> list[Row]:
-    corpus = _corpus_of(scale.of(mb, 4))
+    corpus = _corpus_of(*scale.of((mb, DOCUMENTS), (1, 2 * PART)))
     _plain_run(corpus)  # the first use lays out the corpus
     plain = median_of(lambda: milliseconds(lambda: _plain_run(corpus)), scale.of(TIMES, 1))
     children = ScriptedModel(always=lambda messages: DONE)
@@ -43,9 +43,9 @@ def _measured(mb: int, scale: Scale) -> list[Row]:
     ]
 
 
-def _corpus_of(mb: int) -> Corpus:
-    each = mb * 1_000_000 // DOCUMENTS
-    return Corpus.of({f"d{n}": (f"{n} " + "x" * 98 + "\n") * (each // 100) for n in range(DOCUMENTS)})
+def _corpus_of(mb: int, documents: int) -> Corpus:
+    each = mb * 1_000_000 // documents
+    return Corpus.of({f"d{n}": (f"{n} " + "x" * 98 + "\n") * (each // 100) for n in range(documents)})
 
 
 def _plain_run(corpus: Corpus) -> None:

@@ -10,7 +10,17 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 
-from benchmarks.groups.sandboxes import PROCESS, Measure, a_batch, a_host_call, a_step, beside, one_turn, open_and_close
+from benchmarks.groups.sandboxes import (
+    PROCESS,
+    STEPS,
+    Measure,
+    a_batch,
+    a_host_call,
+    a_step,
+    beside,
+    one_turn,
+    open_and_close,
+)
 from benchmarks.registry import Group, Scale
 from benchmarks.repeats import median_of
 from benchmarks.row import Row, not_measured
@@ -28,9 +38,9 @@ def local_backend(scale: Scale) -> list[Row]:
         return NO_DEEPAGENTS
     measures: dict[str, tuple[Measure, int, float | None]] = {
         "a run of one turn, warm": (one_turn, 7, None),
-        "a step, `x = 1`": (a_step, 7, 25),
+        "a step, `x = 1`": (partial(a_step, steps=scale.of(STEPS, 2)), 7, 25),
         "a host call, one by one, 1 KB": (partial(a_host_call, calls=scale.of(CALLS, 2)), 5, 25),
-        f"a batch of {CALLS}": (partial(a_batch, calls=CALLS), 9, 80),
+        f"a batch of {CALLS}": (partial(a_batch, calls=scale.of(CALLS, 2)), 9, 80),
         "the next open of a backend, and its close": (open_and_close, 9, 200),
     }
     with _new_backend() as sandbox, asyncio.Runner() as loop:

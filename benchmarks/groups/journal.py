@@ -107,13 +107,14 @@ class Cost(NamedTuple):
     more: Clocks
 
 
-async def _cost(measured: Measured, journal: Path, pairs: int) -> Cost:
+async def _cost(measured: Measured, journal: Path, first: int, pairs: int) -> Cost:
+    """The first pairs are not counted."""
     without: list[Clocks] = []
     more: list[Clocks] = []
-    for pair in range(pairs + 2):
+    for pair in range(first + pairs):
         order = (None, journal) if pair % 2 else (journal, None)
         took = {each: await measured(each) for each in order}
-        if pair > 1:
+        if pair >= first:
             without.append(took[None])
             more.append(took[journal].since(took[None]))
     return Cost(_median(without), _median(more))
@@ -149,7 +150,8 @@ def a_run_of_one_turn(scale: Scale) -> list[Row]:
 
 def _measured(measured: Measured, scale: Scale) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
-        cost = asyncio.run(_cost(measured, Path(folder) / "runs.sqlite", scale.of(PAIRS, 1)))
+        first, pairs = scale.of((2, PAIRS), (0, 1))
+        cost = asyncio.run(_cost(measured, Path(folder) / "runs.sqlite", first, pairs))
         time.sleep(scale.of(2, 0.1))  # until the file is closed
     return cost
 

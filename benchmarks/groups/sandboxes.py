@@ -54,9 +54,9 @@ def costs(scale: Scale) -> list[Row]:
     measures: dict[str, tuple[Measure, int, float | None]] = {
         "a run of one turn, warm": (one_turn, 9, None),
         "an opening, with a spare": (partial(an_opening, wait_s=scale.of(0.5, 0)), 9, 30),
-        "a step, `x = 1`": (a_step, 9, None),
-        "a host call, one by one, 1 KB": (a_host_call, 5, None),
-        f"a batch of {CALLS}": (a_batch, 5, None),
+        "a step, `x = 1`": (partial(a_step, steps=scale.of(STEPS, 2)), 9, None),
+        "a host call, one by one, 1 KB": (partial(a_host_call, calls=scale.of(CALLS, 2)), 5, None),
+        f"a batch of {CALLS}": (partial(a_batch, calls=scale.of(CALLS, 2)), 5, None),
         "first open over a str of 100 MB": (partial(first_open, mb=scale.of(100, 0.1)), 3, None),
     }
     sandbox = WasiSandbox()
@@ -145,13 +145,13 @@ async def one_turn(sandbox: Sandbox) -> float:
     return await _took(engine.arun("?", "Some text."))
 
 
-async def a_step(sandbox: Sandbox) -> float:
+async def a_step(sandbox: Sandbox, steps: int = STEPS) -> float:
     async with _opened(sandbox, SMALL) as session:
         await session.run("x = 1")
         began = time.perf_counter()
-        for _ in range(STEPS):
+        for _ in range(steps):
             await session.run("x = 1")
-        return (time.perf_counter() - began) / STEPS * 1_000
+        return (time.perf_counter() - began) / steps * 1_000
 
 
 async def an_opening(sandbox: Sandbox, wait_s: float) -> float:

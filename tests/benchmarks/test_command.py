@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,13 @@ from benchmarks.row import OURS
 ROOT = Path(__file__).parents[2]
 
 
-def test_groups_are_measured_printed_as_tables_and_written(tmp_path: Path) -> None:
+def test_groups_are_measured_printed_as_tables_and_written(
+    tmp_path: Path, run_program: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
     asked = ["--quick", "--without-peers", "--out", str(tmp_path), "--group", "memory", "imports", "tracer"]
-    done = subprocess.run([sys.executable, "-m", "benchmarks", *asked], cwd=ROOT, capture_output=True, text=True)
+    as_a_command = "import runpy; runpy.run_module('benchmarks', run_name='__main__', alter_sys=True)"
+    done = run_program(as_a_command, *asked, everything=True, fresh=True)  # its REPLs are processes below it
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("### ")] == [
         "### Memory",

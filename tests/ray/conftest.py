@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -18,25 +17,30 @@ import pytest
 from rlm_integrations.core.sandbox import Sandbox
 
 from ..shared_in_folder import SharedInFolder  # noqa: TID252 - of the tests, which are no package
+from .quiet_ray import make_quiet
 
 STORE_BYTES = 200 << 20
+IMPORTED = (
+    "ray.cluster_utils",
+    "rlm_integrations.engine",
+    "rlm_integrations.ray",
+    "rlm_integrations.testing.sandbox_contract",
+)
+"""By the process that programs here are forks of."""
 
 
 class LocalCluster:
     """Its machines are addresses of the loopback device. All of it is gone after `close`.
 
-    Of Ray's processes it has those that REPLs and runs need: no dashboard, and `quiet_agent.py` for agents. Workers of
-    the two machines that last are forks; those that are added, to be lost, start theirs as users have them.
+    Of Ray's processes it has those that REPLs and runs need: see `quiet_ray.py`. Workers of the two machines that last
+    are forks; those that are added, to be lost, start theirs as users have them.
     """
 
     def __init__(self) -> None:
-        from ray._private import node, services
         from ray.cluster_utils import Cluster
 
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(node.Node, "start_api_server", lambda *_, **__: None)
-        quiet = [sys.executable, str(Path(__file__).with_name("quiet_agent.py"))]
-        self._patch.setattr(services, "_build_python_executable_command_memory_profileable", lambda *_, **__: quiet)
+        make_quiet(self._patch.setattr)
         quick = {  # a raylet that was killed is known in a second or two, instead of 15
             "health_check_initial_delay_ms": 0,
             "health_check_period_ms": 300,

@@ -6,8 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +24,7 @@ from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings
 from rlm_integrations.wire.calls import HostCall
 
-from .conftest import LocalCluster, below, helpers_on, raylet
+from .conftest import IMPORTED, LocalCluster, below, helpers_on, raylet
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'rlm-integrations[ray]'")
 pytestmark = pytest.mark.filterwarnings(
@@ -233,19 +231,17 @@ asyncio.run(main())
 """
 
 
-async def test_nothing_outlives_a_caller_that_is_killed(cluster: LocalCluster, gone: Any) -> None:
+async def test_nothing_outlives_a_caller_that_is_killed(
+    cluster: LocalCluster, gone: Any, start_program: Callable[..., Any]
+) -> None:
     before = helpers_on(cluster.head) | helpers_on(cluster.other)
-    environment = os.environ | {"PYTHONPATH": os.getcwd()}
-    with subprocess.Popen(
-        [sys.executable, "-c", DRIVER, cluster.address], stdout=subprocess.PIPE, env=environment
-    ) as driver:
-        assert driver.stdout is not None
-        assert await asyncio.to_thread(driver.stdout.readline) == b"ready\n"
-        on_head, on_other = (helpers_on(node) - before for node in (cluster.head, cluster.other))
-        assert on_head
-        assert on_other
-        driver.kill()
-        await gone(on_head | on_other)
+    driver = start_program(DRIVER, cluster.address, imported=IMPORTED)
+    assert await asyncio.to_thread(driver.stdout.readline) == "ready\n"
+    on_head, on_other = (helpers_on(node) - before for node in (cluster.head, cluster.other))
+    assert on_head
+    assert on_other
+    driver.process.kill()
+    await gone(on_head | on_other)
 
 
 async def test_machines_of_other_versions_or_without_a_module_are_refused_in_words(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from .conftest import IMPORTED
 
 
 def test_without_ray_its_absence_has_one_clear_error(run_program: Callable[..., Any]) -> None:
@@ -19,7 +19,7 @@ def test_without_ray_its_absence_has_one_clear_error(run_program: Callable[..., 
     assert ended.stdout == 'rlm_integrations.ray needs ray; run: pip install "rlm-integrations[ray]"\n'
 
 
-def test_without_a_cluster_it_says_what_to_do() -> None:
+def test_without_a_cluster_it_says_what_to_do(run_program: Callable[..., Any]) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'rlm-integrations[ray]'")
     program = (
         "import os; os.environ.pop('RAY_ADDRESS', None); os.environ['RAY_TMPDIR'] = '/nonexistent'\n"
@@ -29,6 +29,6 @@ def test_without_a_cluster_it_says_what_to_do() -> None:
         "from rlm_integrations.ray import RaySandbox\n"
         "try: RaySandbox()\nexcept RLMError as error: print(error)"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    ended = run_program(program, imported=IMPORTED)
     assert ended.stdout.startswith("sandbox: no Ray cluster could be reached at auto: "), ended.stderr
     assert "pass its address, or start one (ray start --head)" in ended.stdout

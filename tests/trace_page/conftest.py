@@ -32,6 +32,9 @@ _FLAGS = (
     "--no-first-run",
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
+    "--disable-extensions",
+    "--disable-features=BackForwardCache,ProactivelySwapBrowsingInstance,RenderDocument",  # a process for each page
+    "--disable-threaded-compositing",  # nobody looks at the screen
     "--remote-debugging-pipe",
 )
 _WITH_A_PIPE = """
@@ -214,7 +217,7 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     _chromium.end_unless_wanted(nextitem)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Chromium:
     """The one of all tests here."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,8 @@ from rlm_integrations import RLMTrace
 from rlm_integrations.core.trace.call_records import SentImage
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.trace_page.page import page_of
+
+from .conftest import Chromium, Tab
 
 OpenTab = Callable[..., Any]
 
@@ -56,14 +58,15 @@ def test_it_opens_without_a_complaint_or_a_request_and_says_what_the_run_came_to
 def test_its_sums_are_those_of_the_trace_with_children_and_in_a_summary_too(
     open_tab: OpenTab, deep_trace: RLMTrace
 ) -> None:
-    for trace in (deep_trace, summarise(deep_trace)):
-        shown = figures(open_tab(trace))
+    tabs = [open_tab(trace) for trace in (deep_trace, summarise(deep_trace))]
+    for tab in tabs:
+        shown = figures(tab)
         assert shown["Sub-calls"].startswith(
             f"{deep_trace.sub_call_count:,}; {deep_trace.failed_sub_call_count} failed;"
         )
         assert f"{deep_trace.usage.total_tokens:,};" in shown["Tokens"]
         assert shown["Iterations"].startswith("2;")
-    assert "A summary" in text_of(open_tab(summarise(deep_trace)), "#overview")
+    assert "A summary" in text_of(tabs[1], "#overview")
 
 
 def test_a_trace_of_thousands_of_calls_keeps_few_of_them_in_the_document(
@@ -170,14 +173,28 @@ def test_the_search_finds_every_text_and_leads_to_it(open_tab: OpenTab, small_tr
     assert tab.evaluate("CSS.highlights.get('sought').size") > 0
 
 
-@pytest.mark.parametrize(
-    "words", ["re-read", "a/b", "x^-]", "{}", "\\", "é-", "🙂-🙂", "$&", "[a-z]", "a.b", "(?:", "-"]
-)
-def test_whatever_is_sought_is_sought_as_it_stands(open_tab: OpenTab, small_trace: RLMTrace, words: str) -> None:
+SOUGHT = ["re-read", "a/b", "x^-]", "{}", "\\", "é-", "🙂-🙂", "$&", "[a-z]", "a.b", "(?:", "-"]
+
+
+@pytest.fixture(scope="module")
+def tab_of_all_sought(
+    chromium: Chromium, small_trace: RLMTrace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tab]:
+    """One page, of a trace in which all of them stand."""
     trace = small_trace.model_copy(deep=True)
-    trace.executions[1].output = f"before {words} behind"
-    tab = open_tab(trace)
-    tab.evaluate("document.querySelector('input').focus()")
+    trace.executions[1].output = "".join(f"before {words} behind\n" for words in SOUGHT)
+    path = tmp_path_factory.mktemp("sought") / "page.html"
+    trace.to_html(path)
+    tab = Tab.of(chromium, path.as_uri(), 1440, 900, "light")
+    yield tab
+    tab.close()
+
+
+@pytest.mark.parametrize("words", SOUGHT)
+def test_whatever_is_sought_is_sought_as_it_stands(tab_of_all_sought: Tab, words: str) -> None:
+    tab = tab_of_all_sought
+    tab.send("Page.bringToFront")
+    tab.evaluate("document.querySelector('input').value = ''; document.querySelector('input').focus()")
     tab.type(words)
     tab.press("Enter")
     found = tab.evaluate("[...document.querySelectorAll('.results mark')].map(each => each.textContent)")
