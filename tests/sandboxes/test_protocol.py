@@ -205,7 +205,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_flood_ends_with_its_step_and_reaches_nobody_else(open_session, bystander, flood, monkeypatch):
-    monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.3)
+    monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.15)
     session = await open_session(answer=lambda call: call.query, step_timeout_s=0.2)
     code = f"import itertools\n{FORGE.replace('STEP', '1')}\n{FLOODS[flood]}"
     first = await session.run(code)
