@@ -43,7 +43,7 @@ class TestWasi(SandboxContract):
     @pytest.fixture(autouse=True)
     def short_grace(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Code that no interrupt reaches is killed soon: it spins until then."""
-        monkeypatch.setattr(wasi_repl, "INTERRUPT_GRACE_S", 0.3)
+        monkeypatch.setattr(wasi_repl, "INTERRUPT_GRACE_S", 0.5)
 
     @pytest.fixture
     def sandbox(self, wasi_component: None) -> Sandbox:

@@ -127,7 +127,7 @@ async def other(resting, attach):
 
 @pytest.mark.parametrize("kind", [*RUBBISH, *HARMFUL])
 async def test_rubbish_over_the_one_way_out_harms_nobody_else(open_wasi, other, kind):
-    session = await open_wasi(step_timeout_s=0.3 if kind == "a call without an end" else 1, memory_mb=512)
+    session = await open_wasi(step_timeout_s=0.5 if kind == "a call without an end" else 1, memory_mb=512)
     code = f"call({RUBBISH[kind]!r})" if kind in RUBBISH else HARMFUL[kind]
     done = await session.run(TOOLS + code)
     if isinstance(done, StepDone):  # and then it is a session like any other

@@ -28,7 +28,7 @@ STOPPED = {
 
 @pytest.mark.parametrize("kind", STOPPED)
 async def test_code_that_is_stopped_at_its_time_limit_keeps_its_variables_and_draft(open_wasi, kind):
-    session = await open_wasi(step_timeout_s=0.2)
+    session = await open_wasi(step_timeout_s=0.3)
     await session.run("n = 0\nanswer['content'] = 'a draft'")
     done = await session.run(f"n += 1\n{STOPPED[kind]}")
     assert isinstance(done, StepDone)
