@@ -31,7 +31,7 @@ import pytest
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings, echo, until_true
 from rlm_integrations.wire.settings import ReplSettings
 
-from .forked_worker import IMPORTED, ForkedWorkers
+from .forked_worker import COMPONENT_VARIABLE, IMPORTED, ForkedWorkers
 from .programs import ENGINE, EVERYTHING, EndedProgram, ProgramParent, RunningProgram, program_environment
 
 sys.path.append(str(Path(__file__).parents[1]))  # `benchmarks` and `evals` are no part of the package
@@ -288,12 +288,15 @@ def wasi_component(program_parent: Callable[..., ProgramParent]) -> Iterator[Non
             release.build(preset=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            compiled_component()
+            compiled = compiled_component()
     from rlm_integrations.sandboxes.wasi import worker_process
     from rlm_integrations.sandboxes.wasi.spare import spares
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker_process, "subprocess", ForkedWorkers(program_parent(*IMPORTED)))
+        with patch.context() as started:
+            started.setenv(COMPONENT_VARIABLE, str(compiled))
+            parent = program_parent(*IMPORTED)
+        patch.setattr(worker_process, "subprocess", ForkedWorkers(parent))
         yield
         spares.end()
 

@@ -1,4 +1,4 @@
-"""Workers of the WASI sandbox as forks of one process that has imported wasmtime: that is most of their start."""
+"""Workers of the WASI sandbox as forks of one process that has loaded their component: that is most of their start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .programs import ProgramParent
 
-IMPORTED = ("wasmtime._bindings", "wasmtime.component", "rlm_integrations.sandboxes.wasi_worker.worker")
+IMPORTED = ("wasmtime._bindings", "wasmtime.component", "tests.loaded_component")
+COMPONENT_VARIABLE = "COMPONENT_OF_TESTS"
+"""Names the compiled component to that process."""
+
 FOREVER_S = 1e6
 
 

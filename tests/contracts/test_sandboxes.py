@@ -11,6 +11,7 @@ import pytest
 
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.sandboxes.choose import resolve_sandbox
+from rlm_integrations.sandboxes.wasi import repl as wasi_repl
 from rlm_integrations.testing.sandbox_contract import SandboxContract
 
 GAPS_OF_WASI = {
@@ -38,6 +39,11 @@ class TestProcess(SandboxContract):
 
 class TestWasi(SandboxContract):
     gaps = GAPS_OF_WASI
+
+    @pytest.fixture(autouse=True)
+    def short_grace(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Code that no interrupt reaches is killed soon: it spins until then."""
+        monkeypatch.setattr(wasi_repl, "INTERRUPT_GRACE_S", 0.5)
 
     @pytest.fixture
     def sandbox(self, wasi_component: None) -> Sandbox:

@@ -14,6 +14,7 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
+from rlm_integrations.sandboxes.wasi import repl as wasi_repl
 from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 from rlm_integrations.sandboxes.wasi.spare import spares
 from rlm_integrations.wire.settings import ReplSettings
@@ -52,6 +53,12 @@ async def open_wasi(settings: Callable[..., ReplSettings], attach: Attach) -> As
     yield open_
     for repl in opened:
         await repl.close()
+
+
+@pytest.fixture
+def short_wasi_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that no interrupt reaches is killed soon: it spins until then."""
+    monkeypatch.setattr(wasi_repl, "INTERRUPT_GRACE_S", 0.2)
 
 
 @pytest.fixture

@@ -145,6 +145,7 @@ def main() -> int:
     sys.stdout.flush()
     import pytest
 
+    os.environ["RLM_MANY_ATTEMPTS_A_SESSION"] = "1"  # see test_escape.py, which tries each in a session of its own, too
     return pytest.main(["-p", "no:cacheprovider", *options.pytest])
 
 

@@ -7,12 +7,16 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.sandbox import Repl, Sandbox
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.sandboxes.process_worker.seccomp import allowed_calls
+from rlm_integrations.testing.sandbox_contract import OpenRepl
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 CHANNEL = """
@@ -53,14 +57,55 @@ def _read_attempts() -> dict[str, tuple[str, str, str]]:
 
 
 ATTEMPTS = _read_attempts()
+MANY_A_SESSION = "RLM_MANY_ATTEMPTS_A_SESSION"
+"""Where it is set, a session is used for the next attempts, too: other_machine.py has it so."""
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return ProcessSandbox()
+
+
+@pytest.fixture
+def many_a_session() -> bool:
+    return MANY_A_SESSION in os.environ
+
+
+@pytest.fixture(scope="module")
+def resting() -> Iterator[list[Repl]]:
+    """The session of the last attempt, unless each has its own."""
+    kept: list[Repl] = []
+    yield kept
+    for repl in kept:
+        repl.end()
+
+
+async def _is_as_it_began(session: OpenRepl, attempt: str) -> bool:
+    """Whether nothing of the attempt is left: a descriptor, writable code, or an object that will close its channel."""
+    touches = re.search("CHANNEL|mprotect", ATTEMPTS[attempt][0])
+    return not touches and len((await session.value(CHANNEL)).split()) == 1
+
+
+@pytest.fixture
+async def session(sandbox, many_a_session, resting, attach, settings, attempt) -> AsyncIterator[OpenRepl]:
+    if resting:
+        repl = resting.pop()
+        repl.join_loop()
+    else:
+        repl = await sandbox.open(Corpus.of(None), settings(memory_mb=1024))
+    session = attach(repl)
+    yield session
+    if many_a_session and await _is_as_it_began(session, attempt) and repl.leave_loop():
+        resting.append(repl)
+    else:
+        await repl.close()
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
-async def test_an_attempt_fails(open_session, listener, attempt):
+async def test_an_attempt_fails(session, listener, attempt):
     code, kind, pattern = ATTEMPTS[attempt]
     if "libc.syscall(" in code and os.uname().machine != "x86_64":
         pytest.skip("the numbers are those of x86_64")
-    session = await open_session(memory_mb=1024)
     places = {"HOST": os.getpid(), "PORT": listener.getsockname()[1]}
     if "CHANNEL" in code:
         places["CHANNEL"] = await session.value(CHANNEL)

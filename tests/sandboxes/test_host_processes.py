@@ -136,19 +136,25 @@ def test_a_fork_amid_the_starts_of_other_threads_runs(ends: Ends) -> None:
     """Whatever locks other threads hold at that moment, nobody releases them in the child."""
     printed, complaints, status = ends("""
 run()  # Python's own import locks are not in question
-stop = threading.Event()
+stop, goes_on, runs = threading.Event(), threading.Event(), threading.Semaphore(0)
 def busy():
     while not stop.is_set():
+        goes_on.wait()
         run()
+        runs.release()
 threads = [threading.Thread(target=busy) for _ in range(3)]
 for thread in threads: thread.start()
 for _ in range(5):
+    goes_on.set()
+    for _ in threads: runs.acquire()
     child = os.fork()
     if not child:
         print(run(), flush=True)
         os._exit(0)
+    goes_on.clear()  # else the threads take more time than the child
     assert os.waitpid(child, 0)[1] == 0
 stop.set()
+goes_on.set()
 for thread in threads: thread.join()
 """)
     assert (printed, complaints, status) == ("done\n" * 5, "", 0)
@@ -165,8 +171,8 @@ def one(number):
 if __name__ == "__main__":
     import multiprocessing
     one(0)
-    for method in ("fork", "spawn"):
-        with multiprocessing.get_context(method).Pool(2) as pool:
+    for method, processes in (("fork", 2), ("spawn", 1)):
+        with multiprocessing.get_context(method).Pool(processes) as pool:
             print(method, *pool.map(one, range(4)))
 """
     )
@@ -190,6 +196,7 @@ from rlm_integrations.sandboxes.process.helper_client import helper_client
 run()
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 for started in (True, False):
+    succeeded = 0
     for spare in range(20):
         if not started:
             helper_client().shut_down()
@@ -198,13 +205,19 @@ for started in (True, False):
         words = told()
         print(words)
         resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))
-    print(run())
+        succeeded = succeeded + 1 if words == "done" else 0
+        if succeeded == 3:
+            break
+    print("recovered:", run())
 """)
-    lines = printed.splitlines()
-    assert (complaints, status, len(lines)) == ("", 0, 42)
-    assert all(line == "done" or "Too many open files" in line for line in lines), lines
+    assert (complaints, status) == ("", 0)
+    *rounds, rest = printed.split("recovered: done\n")
+    assert (len(rounds), rest) == (2, "")
+    for lines in map(str.splitlines, rounds):
+        assert all(line == "done" or "Too many open files" in line for line in lines), lines
+        assert lines[0] != "done"
+        assert lines[-3:] == ["done"] * 3
     assert "raise the limit (ulimit -n) or run fewer at once" in printed
-    assert lines[19] == lines[20] == lines[40] == lines[41] == "done"
 
 
 def test_a_host_that_can_start_no_thread_says_so_and_recovers(ends: Ends) -> None:
@@ -239,6 +252,6 @@ SET = "```repl\\nkept = 41\\n```"
 SLOW = "```repl\\nkept += 1\\nwhile True: pass\\n```"
 TELL = "```repl\\nFINAL(kept)\\n```"
 from rlm_integrations import RLMLimits
-print(run(SET, SLOW, TELL, sandbox={sandbox!r}, limits=RLMLimits(step_timeout_s=0.3)))
+print(run(SET, SLOW, TELL, sandbox={sandbox!r}, limits=RLMLimits(step_timeout_s=0.2)))
 """)
     assert (printed, complaints, status) == ("42\n", "", 0)

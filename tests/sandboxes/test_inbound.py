@@ -167,7 +167,7 @@ def test_any_json(frames, data):
     read(data.draw(pieces_of(b"".join(map(framed, frames)))))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_conversation_with_messages_changed(data):
     place = data.draw(st.integers(0, len(CONVERSATION) - 1))
@@ -178,7 +178,7 @@ def test_a_conversation_with_messages_changed(data):
     assert error is None or len(str(error)) < 200, "it is shown to the root LM"
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_conversation_with_bytes_changed(data):
     stream = bytearray(b"".join(map(framed, CONVERSATION)))

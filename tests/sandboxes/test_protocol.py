@@ -12,7 +12,7 @@ import pytest
 from rlm_integrations.sandboxes.channel import open_calls
 from rlm_integrations.sandboxes.channel.begun_calls import CALLS_A_TURN
 from rlm_integrations.sandboxes.process import repl as repl_module
-from rlm_integrations.wire.calls import CallTool, HostCall, Reserve
+from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 FORGE = """
@@ -125,13 +125,22 @@ ATTACKS = {
 
 
 class Bystander:
-    """A run that asks its host one question after the other while another run is hostile."""
+    """A run that asks its host one question after the other while another run is hostile.
+
+    Each is answered a moment later: at once, and the two would take as much time as the other run.
+    """
 
     def __init__(self, session, until) -> None:
         self._session, self._until = session, until
         self._stopping = False
-        session.answer = lambda call: "stop" if self._stopping else call.prompt
+        session.answer = self._answer_soon
         self._step = asyncio.ensure_future(session.run(BYSTANDER))
+
+    def _answer_soon(self, call: LlmQuery) -> None:
+        asyncio.get_running_loop().call_later(0.003, self._answer, self._session.calls[-1].id, call.prompt)
+
+    def _answer(self, number: int, prompt: str) -> None:
+        self._session.repl.reply(number, "stop" if self._stopping else prompt)
 
     async def is_right(self) -> None:
         """It goes on from here, and comes to the right end."""
@@ -196,7 +205,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_flood_ends_with_its_step_and_reaches_nobody_else(open_session, bystander, flood, monkeypatch):
-    monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.3)
+    monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.15)
     session = await open_session(answer=lambda call: call.query, step_timeout_s=0.2)
     code = f"import itertools\n{FORGE.replace('STEP', '1')}\n{FLOODS[flood]}"
     first = await session.run(code)

@@ -28,7 +28,7 @@ STOPPED = {
 
 @pytest.mark.parametrize("kind", STOPPED)
 async def test_code_that_is_stopped_at_its_time_limit_keeps_its_variables_and_draft(open_wasi, kind):
-    session = await open_wasi(step_timeout_s=0.5)
+    session = await open_wasi(step_timeout_s=0.3)
     await session.run("n = 0\nanswer['content'] = 'a draft'")
     done = await session.run(f"n += 1\n{STOPPED[kind]}")
     assert isinstance(done, StepDone)
@@ -59,10 +59,10 @@ async def test_an_interrupt_from_the_host_reaches_code_that_computes(open_wasi):
     assert await session.value("1 + 1") == "2"
 
 
-async def test_what_spins_in_one_call_of_c_is_ended(open_wasi):
-    session = await open_wasi(step_timeout_s=0.3)
+async def test_what_spins_in_one_call_of_c_is_ended(open_wasi, short_wasi_grace):
+    session = await open_wasi(step_timeout_s=0.2)
     reason = await session.death("import itertools\nsum(itertools.repeat(0))")
-    assert "it ran for 0.3 s, the limit of a step" in reason
+    assert "it ran for 0.2 s, the limit of a step" in reason
     assert "could not be interrupted" in reason
 
 

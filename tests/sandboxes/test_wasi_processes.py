@@ -27,9 +27,9 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_the_worker_ends_and_no_file_stays_open(open_wasi, open_files, alive, until, end):
+async def test_the_worker_ends_and_no_file_stays_open(open_wasi, open_files, alive, until, end, short_wasi_grace):
     files = open_files()
-    session = await open_wasi(step_timeout_s=0.3)
+    session = await open_wasi(step_timeout_s=0.2)
     pid = session.repl.pid
     await session.run(ENDS[end])
     await session.repl.close()

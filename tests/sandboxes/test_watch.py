@@ -85,7 +85,7 @@ KEPT_LOOPS = {
 async def test_bounds_hold_while_other_code_keeps_the_loop(open_session, monkeypatch, bound):
     monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.1)
     code, words = KEPT_LOOPS[bound]
-    session = await open_session(step_timeout_s=0.5 if bound == "time" else 20.0, memory_mb=2048)
+    session = await open_session(step_timeout_s=0.2 if bound == "time" else 20.0, memory_mb=2048)
     step = asyncio.ensure_future(session.run(code))
     await asyncio.sleep(0)  # it has begun
     ended, _, _ = select.select([session.repl._worker.pidfd], [], [], 10)  # the loop does not turn meanwhile
