@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -70,10 +70,11 @@ class BoundedBatches(Runnable[InputT, OutputT]):
         """As `batch`, but yields each output with the place of its input as soon as it is there."""
 
         def answer(place: int) -> tuple[int, Any]:
-            with _kept(ended, place, as_output=return_exceptions), sample(numbers[place]):
+            with runs.one(), _kept(ended, place, as_output=return_exceptions), sample(numbers[place]):
                 ended[place] = self.invoke(inputs[place], configs[place], **kwargs)
             return place, ended[place]
 
+        runs = _Runs()
         ended: dict[int, Any] = {}
         configs = get_config_list(config, len(inputs))
         numbers = samples(inputs, configs, journal=self._has_journal())
@@ -82,10 +83,9 @@ class BoundedBatches(Runnable[InputT, OutputT]):
         if len(inputs) <= 1:
             return
         with _handing_back(ended, len(inputs)), ContextThreadPoolExecutor(_at_once(configs)) as executor:
-            given_up = threading.Event()
             open_runs: set[Future[tuple[int, Any]]] = set()
             try:
-                with given_up_together(given_up):
+                with given_up_together(runs.given_up):
                     for place in range(len(inputs)):
                         open_runs.add(executor.submit(answer, place))
                 while open_runs:
@@ -93,8 +93,9 @@ class BoundedBatches(Runnable[InputT, OutputT]):
                     while done:
                         yield done.pop().result()
             finally:
-                given_up.set()
+                runs.given_up.set()
                 executor.shutdown(wait=False, cancel_futures=True)
+                runs.wait()
 
     async def abatch(
         self,
@@ -142,6 +143,35 @@ class BoundedBatches(Runnable[InputT, OutputT]):
 
     def _has_journal(self) -> bool:
         return cast(Any, self).journal is not None
+
+
+class _Runs:
+    """Those of a batch. None begins once they are given up, and those that have begun can be waited for.
+
+    An executor does not wait for a thread amid whose start a signal handler raised.
+    """
+
+    def __init__(self) -> None:
+        self.given_up = threading.Event()
+        self._ended = threading.Condition()
+        self._open = 0
+
+    @contextmanager
+    def one(self) -> Generator[None]:
+        with self._ended:
+            if self.given_up.is_set():
+                raise CancelledError("the batch was given up")
+            self._open += 1
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._open -= 1
+                self._ended.notify_all()
+
+    def wait(self) -> None:
+        with self._ended:
+            self._ended.wait_for(lambda: not self._open)
 
 
 @contextmanager

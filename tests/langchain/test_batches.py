@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -175,6 +176,49 @@ def test_runs_of_a_batch_that_ended_early_spend_no_more(end: str, out_of_time: C
         assert not thread.is_alive(), thread
     assert len(llm.asked) == asked == len(traces)
     assert {trace.error for trace in traces} == {"the run was cancelled"}
+
+
+def _of_the_batch(thread: threading.Thread, *places: int) -> bool:
+    return thread.name.startswith("ThreadPoolExecutor-") and int(thread.name.rpartition("_")[2]) in places
+
+
+class Watched(BaseCallbackHandler):
+    """Says that a run has begun. The end of the last one waits for the others' threads."""
+
+    run_inline = True
+
+    def __init__(self, begun: threading.Barrier, place: int) -> None:
+        self._begun, self._place = begun, place
+
+    def on_chain_start(self, *_: Any, parent_run_id: Any = None, **__: Any) -> None:
+        if parent_run_id is None:
+            self._begun.wait(20)
+
+    def on_chain_error(self, *_: Any, **__: Any) -> None:
+        for thread in threading.enumerate() if self._place == 2 else ():
+            if _of_the_batch(thread, 0, 1):
+                thread.join(20)
+
+
+def test_a_signal_amid_the_start_of_a_thread_loses_nothing_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its handler raises there, an executor knows nothing of the thread."""
+    begun = threading.Barrier(4)
+
+    def start(thread: threading.Thread, original: Callable[[Any], None] = threading.Thread.start) -> None:
+        original(thread)
+        if _of_the_batch(thread, 2):
+            begun.wait(20)
+            raise TimeoutError("soft time limit")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    llm = Slow(asked=[], go_on=threading.Event(), begun=lambda: None)
+    configs: list[Any] = [{"callbacks": [Watched(begun, place)]} for place in range(3)]
+    with pytest.raises(TimeoutError, match="soft time limit") as caught:
+        RLMRunnable(llm=llm, context="a line\n" * 20_000).batch(["slow"] * 3, configs)
+    llm.go_on.set()
+    results: list[Any] = caught.value.results  # type: ignore[attr-defined]
+    assert [type(result) for result in results] == [CancelledError] * 3
+    assert [result.result.trace.error for result in results] == ["the run was cancelled"] * 3
 
 
 @pytest.mark.parametrize("end", [TimeoutError, KeyboardInterrupt])
