@@ -361,6 +361,7 @@ for thread in threads: thread.start()
 async def test_of_many_threads_that_a_step_left_behind_one_is_shown(open_session):
     session = await open_session(answer=lambda call: None)
     await session.run(LEFT_BEHIND)
+    session.answer = lambda call: "a reply"  # to a thread that comes to ask in the next step
     shown = await session.value("for thread in threads: thread.join()\nprint('next')")
     assert shown.count("no step of the code is running any more: ask again") <= 2
     assert "the same (further threads that end so are not shown)\n" in shown
