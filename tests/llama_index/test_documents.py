@@ -51,7 +51,7 @@ def chunk(text: str, start: int, source: str = "s", **metadata: object) -> TextN
 
 @pytest.fixture(scope="module")
 def long_text(long_text: str) -> str:
-    """Two thirds of it: LlamaIndex's splitters take most of the time here."""
+    """Three quarters of it: LlamaIndex's splitters take most of the time here."""
     return long_text[:40_000].rpartition("\n")[0]
 
 
