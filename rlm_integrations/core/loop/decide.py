@@ -45,13 +45,15 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
     says so.
     """
     after, action = _decide(rules, state, happening)
-    if isinstance(action, Finish) and after.unresolved:
+    if not isinstance(action, Finish):
+        return after, action
+    if after.unresolved:
         if isinstance(happening, Replied | CodeRan) and _may_be_mended(rules, after, action, happening.budget):
             if isinstance(happening, CodeRan):
                 return on_code_ran(rules, state, happening, refused_for_maps=True)
             return _refused_for_maps(rules, after, happening.budget)
         action = action._replace(unresolved=unresolved_words(after.unresolved))
-    if isinstance(action, Finish) and rules.verifies and not isinstance(happening, Verified):
+    if rules.verifies and not isinstance(happening, Verified):
         ran = happening if isinstance(happening, CodeRan) else None
         after = after._replace(to_verify=action, ran=ran, draft=action.text, draft_is_json=action.is_json)
         return after, Verify(action)
@@ -60,26 +62,26 @@ def decide(rules: Rules, state: State, happening: Happening) -> Decision:
 
 def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
     match happening:
+        case Replied():
+            if state.folding is not None:
+                return _on_summary(rules, state, happening)
+            if rules.direct and happening.finish != "refusal":
+                return on_direct_reply(rules, state, happening)
+            return _on_reply(rules, state, happening)
+        case CodeRan():
+            return on_code_ran(rules, state, happening)
+        case RootCallFailed():
+            if state.folding is not None:
+                return _on_no_summary(rules, state, happening)
+            if rules.direct and happening.too_long and not limit_met(rules, state, happening.budget):
+                return state, GoOverToCode(TOO_LONG)
+            return _on_root_failed(rules, state, happening)
         case Opened():
             messages, window = happening.messages, Window(rules.window_tokens)
             shown = (*messages, as_foreign(rules.question, rules.fence_key)) if rules.asked_by_code else messages
             state = with_shown(state, shown, **conversation_of(messages), opening=len(messages), window=window)
             state = state._replace(head=messages, bare_head=happening.bare)
             return state, CallRootLM(messages, state.iteration)
-        case Replied() if state.folding is not None:
-            return _on_summary(rules, state, happening)
-        case RootCallFailed() if state.folding is not None:
-            return _on_no_summary(rules, state, happening)
-        case Replied() if rules.direct and happening.finish != "refusal":
-            return on_direct_reply(rules, state, happening)
-        case RootCallFailed() if rules.direct and happening.too_long and not limit_met(rules, state, happening.budget):
-            return state, GoOverToCode(TOO_LONG)
-        case Replied():
-            return _on_reply(rules, state, happening)
-        case CodeRan():
-            return on_code_ran(rules, state, happening)
-        case RootCallFailed():
-            return _on_root_failed(rules, state, happening)
         case Verified():
             return on_verified(rules, state, happening)
 

@@ -86,9 +86,9 @@ def plain_reply(reply: str, quotations: Quotations | None) -> ParsedReply | None
     """
     prose, opening, rest = reply.partition("```repl\n")
     code, closing, below = rest.rpartition("\n```")
-    if not opening or not closing or below or "```" in code or (prose and not prose.endswith("\n")):
+    if not opening or not closing or below or "```" in code:
         return None
-    if any(sign in prose for sign in ("```", "~~~", "<", "FINAL")):
+    if prose and (not prose.endswith("\n") or any(sign in prose for sign in ("```", "~~~", "<", "FINAL"))):
         return None
     if quotations is not None and quotations.hold([opening[:-1], *code.split("\n"), closing[1:]]):
         return None
