@@ -13,6 +13,8 @@ import pytest
 from rlm_integrations import Message, RLMEngine
 from rlm_integrations.testing import ScriptedModel
 
+from .attempts import ATTEMPTS
+
 CORPUS = {f"d{n}": f"Document {n}. " * 1_500 for n in range(4)}
 PREPARED = """
 import ctypes, fcntl, os
@@ -55,19 +57,8 @@ FAMILY = {
 }
 
 
-def _some_attempts() -> dict[str, tuple[str, str, str]]:
-    """Of those that all REPLs are tried with, each eighth: code, whether it raises or prints, and a pattern of what."""
-    attempts: dict[str, tuple[str, str, str]] = {}
-    text = Path(__file__).with_name("escape_attempts.txt").read_text()
-    for section in re.split(r"^=== ", text, flags=re.MULTILINE)[1::8]:
-        name, _, rest = section.partition("\n")
-        code, _, outcome = rest.partition("--> ")
-        kind, _, pattern = (outcome.strip() or r"raises \[Errno 1\] Operation not permitted").partition(" ")
-        attempts[name] = code, kind, pattern
-    return attempts
-
-
-TRIED = _some_attempts() | FAMILY
+TRIED = dict([*ATTEMPTS.items()][::8]) | FAMILY
+"""Of those that all REPLs are tried with, each eighth."""
 
 
 def _repl(code: str) -> str:

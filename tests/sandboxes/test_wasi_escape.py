@@ -18,6 +18,8 @@ from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 from rlm_integrations.testing.sandbox_contract import contract_settings
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
+from .attempts import ATTEMPTS
+
 pytestmark = pytest.mark.usefixtures("wasi_component")
 
 ASK = '{"id":%s,"name":"llm_query","payload":{"prompt":%s,"batch":null,"index":null,"images":[]}}'
@@ -195,9 +197,7 @@ async def test_nothing_of_the_machine_can_be_reached(open_wasi, kind):
 
 def _attempts() -> dict[str, str]:
     """Those on the process sandbox that need no library of C: there is none here."""
-    sections = re.split(r"^=== ", Path(__file__).with_name("escape_attempts.txt").read_text(), flags=re.MULTILINE)[1:]
-    attempts = {name: rest.partition("--> ")[0] for name, _, rest in (each.partition("\n") for each in sections)}
-    return {name: code for name, code in attempts.items() if "libc" not in code and "ctypes" not in code}
+    return {name: code for name, (code, _, _) in ATTEMPTS.items() if "libc" not in code and "ctypes" not in code}
 
 
 PRINTED = {
