@@ -6,12 +6,16 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.channel import long_texts, open_calls
 from rlm_integrations.sandboxes.channel.begun_calls import CALLS_A_TURN
 from rlm_integrations.sandboxes.process import repl as repl_module
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
@@ -142,6 +146,9 @@ class Bystander:
     def _answer(self, number: int, prompt: str) -> None:
         self._session.repl.reply(number, "stop" if self._stopping else prompt)
 
+    def has_ended(self) -> bool:
+        return self._step.done()
+
     async def is_right(self) -> None:
         """It goes on from here, and comes to the right end."""
         so_far = len(self._session.calls)
@@ -157,9 +164,28 @@ class Bystander:
 BYSTANDER = "n = 0\nwhile llm_query(str(n)) == str(n): n += 1\nprint(n)"
 
 
+@pytest.fixture(scope="module")
+def resting() -> Iterator[list[Repl]]:
+    """The session of the last bystander."""
+    kept: list[Repl] = []
+    yield kept
+    for repl in kept:
+        repl.end()
+
+
 @pytest.fixture
-async def bystander(open_session, until) -> Bystander:
-    return Bystander(await open_session("cab"), until)
+async def bystander(resting, settings, attach, until) -> AsyncIterator[Bystander]:
+    if resting:
+        repl = resting.pop()
+        repl.join_loop()
+    else:
+        repl = await ProcessSandbox().open(Corpus.of("cab"), settings())
+    bystander = Bystander(attach(repl), until)
+    yield bystander
+    if bystander.has_ended() and repl.leave_loop():
+        resting.append(repl)
+    else:
+        await repl.close()
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
