@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import marshal
+import os
+import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pkgutil import iter_modules
-from types import CodeType, ModuleType
-from typing import Any, cast
+from typing import Any
 
 _kept: dict[str, ModuleSpec] = {}
 
@@ -43,22 +47,33 @@ def _keep(name: str, path: Sequence[str] | None) -> None:
     spec = PathFinder.find_spec(name, path)
     if spec is None or not isinstance(spec.loader, SourceFileLoader):
         return
-    if name not in sys.modules and (code := spec.loader.get_code(name)) is not None:
-        spec.loader = cast(Any, _CodeLoader(code))
+    if name not in sys.modules:
+        spec.loader = _KeptLoader(spec.loader)
         _kept[name] = spec
     below = spec.submodule_search_locations
     for part in iter_modules(below) if below else ():
         _keep(f"{name}.{part.name}", below)
 
 
-class _CodeLoader:
-    """A loader whose modules come of code that is there. `importlib.abc`, which has a base for it, is kept itself."""
+class _KeptLoader(SourceFileLoader):
+    """Has read what it needs: the code as it lies in the cache, for to make it takes longer than to read it."""
 
-    def __init__(self, code: CodeType) -> None:
-        self._code = code
+    def __init__(self, loader: SourceFileLoader) -> None:
+        super().__init__(loader.name, loader.path)
+        self._facts = loader.path_stats(loader.path)
+        of_source = (int(self._facts[name]) & 0xFFFFFFFF for name in ("mtime", "size"))
+        header = MAGIC_NUMBER + struct.pack("<3I", 0, *of_source)  # of what this Python has made of the file as it is
+        try:
+            self._compiled = loader.get_data(cache_from_source(loader.path))
+        except (OSError, NotImplementedError):  # there is no cache
+            self._compiled = b""
+        if not self._compiled.startswith(header):
+            self._compiled = header + marshal.dumps(loader.get_code(loader.name))
 
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Any module will do."""
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        return self._facts
 
-    def exec_module(self, module: ModuleType) -> None:
-        exec(self._code, vars(module))
+    def get_data(self, path: str) -> bytes:
+        if path == self.path:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self._compiled

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import py_compile
 import subprocess
 import sys
 from encodings.aliases import aliases
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import rlm_integrations
+from rlm_integrations.repl import kept_code
 
 ROOT = Path(rlm_integrations.__file__).parent.parent
 
@@ -170,3 +173,23 @@ def test_a_module_that_is_not_there_is_refused_in_words(confined):
 def test_preload_tells_what_can_be_imported(confined):
     assert {"re", "json", "datetime", "asyncio", "collections", "math"} <= set(confined["names"])
     assert len(confined["names"]) > 70
+
+
+@pytest.mark.parametrize("cached", [None, b"", b"of another Python"])
+def test_what_is_kept_is_the_code_as_it_is_now(tmp_path, monkeypatch, cached):
+    """Whatever lies in the cache, and however the file is changed afterwards."""
+    file = tmp_path / "kept_for_now.py"
+    file.write_text("said = 'before'")
+    compiled = Path(py_compile.compile(str(file)))
+    file.write_text("said = 'after all'")
+    if cached is not None:
+        compiled.write_bytes(cached)
+    monkeypatch.syspath_prepend(tmp_path)
+    kept_code.keep(file.stem)
+    spec = kept_code.kept(file.stem)
+    file.unlink()
+    compiled.unlink()
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.said == "after all"
+    kept_code.take_kept()

@@ -1,17 +1,12 @@
-"""Runs pytest as on a poorer machine: by an ordinary user, or where a container forbids what confines.
+"""Has a process be as on a poorer machine: of an ordinary user, or in a container that forbids what confines.
 
-    python other_machine.py [--ordinary-user] [--no-namespaces] [--no-landlock ERRNO] -- ARGUMENTS OF PYTEST
-
-Each of them is proved to be in force. Prints the layers of a REPL there, as a line of JSON, before pytest runs.
-Exit status 77: this cannot be had here, and a line says why.
+Each of them can be proved to be in force. Where it cannot be had here, the process says why and exits with `CANNOT`.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import errno
-import json
 import os
 import platform
 import stat
@@ -20,6 +15,7 @@ from pathlib import Path
 
 from rlm_integrations.sandboxes.process_worker import seccomp
 
+CANNOT = 77
 NOBODY = 65534
 ALLOW, DENY = 0x7FFF0000, 0x00050000
 NAMESPACES = 0x7E020080
@@ -36,7 +32,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def cannot(reason: str) -> None:
     sys.stdout.write(f"{reason}\n")
-    sys.exit(77)
+    sys.exit(CANNOT)
 
 
 def forbid(*, namespaces: bool, landlock: int) -> None:
@@ -52,9 +48,11 @@ def forbid(*, namespaces: bool, landlock: int) -> None:
         program += [(0x15, 0, 1, CLONE3), (0x06, 0, 0, DENY | errno.ENOSYS)]
         program += [(0x15, 0, 3, clone), (0x20, 0, 0, 16), (0x45, 0, 1, NAMESPACES & ~0xFF)]
         program += [(0x06, 0, 0, DENY | errno.EPERM)]
+    build_filter = seccomp.build_filter
     seccomp.build_filter = lambda machine: [*program, (0x06, 0, 0, ALLOW)]
     assert libc.prctl(38, 1, 0, 0, 0) == 0
     seccomp.Filter(platform.machine()).install()
+    seccomp.build_filter = build_filter
 
 
 def prove_no_namespaces() -> None:
@@ -114,40 +112,3 @@ def hidden_by(folder: Path) -> Path | None:
         if not above.stat().st_mode & stat.S_IXOTH:
             return above
     return None
-
-
-def layers() -> dict[str, str]:
-    from rlm_integrations.sandboxes.choose import resolve_sandbox
-
-    return resolve_sandbox("auto").capabilities().layers
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--ordinary-user", action="store_true")
-    parser.add_argument("--no-namespaces", action="store_true")
-    parser.add_argument("--no-landlock", default="")
-    parser.add_argument("pytest", nargs="+")
-    options = parser.parse_args()
-    landlock = getattr(errno, options.no_landlock) if options.no_landlock else 0
-    if options.ordinary_user:
-        become_nobody()
-        prove_nobody()
-    build_filter = seccomp.build_filter
-    if options.no_namespaces or landlock:
-        forbid(namespaces=options.no_namespaces, landlock=landlock)
-        seccomp.build_filter = build_filter
-    if options.no_namespaces:
-        prove_no_namespaces()
-    if landlock:
-        prove_no_landlock(landlock)
-    sys.stdout.write(f"{json.dumps(layers())}\n")
-    sys.stdout.flush()
-    import pytest
-
-    os.environ["RLM_MANY_ATTEMPTS_A_SESSION"] = "1"  # see test_escape.py, which tries each in a session of its own, too
-    return pytest.main(["-p", "no:cacheprovider", *options.pytest])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -55,7 +55,7 @@ async def test_a_worker_that_does_not_read_is_killed(open_session, monkeypatch):
 async def test_large_calls_wait_while_the_host_holds_too_much(open_session, until, monkeypatch):
     monkeypatch.setattr(open_calls, "MAX_OPEN_CALL_BYTES", 1 << 20)
     session = await open_session(answer=lambda call: 1 if isinstance(call, Reserve) else None)
-    step = asyncio.ensure_future(session.run("print(len(llm_query_batched(['x' * 400_000] * 40)))"))
+    step = asyncio.ensure_future(session.run("print(len(llm_query_batched(['x' * 400_000] * 12)))"))
     await until(lambda: not session.repl._channel.reads)
     assert 2 < len(session.calls) < 10
     session.answer = lambda call: getattr(call, "prompt", 1)
@@ -63,4 +63,4 @@ async def test_large_calls_wait_while_the_host_holds_too_much(open_session, unti
         session.repl.reply(call.id, getattr(call.call, "prompt", 1))
     done = await step
     assert isinstance(done, StepDone)
-    assert done.output.head == "40\n"
+    assert done.output.head == "12\n"

@@ -108,8 +108,8 @@ except SandboxUnavailableError as error:
 """
 
 
-def test_a_kernel_that_refuses_the_filter_means_no_repl():
-    host = subprocess.run([sys.executable, "-c", NO_FILTERS], capture_output=True, text=True, timeout=30)
+def test_a_kernel_that_refuses_the_filter_means_no_repl(run_program):
+    host = run_program(NO_FILTERS, fresh=True)
     assert "cannot be confined here: seccomp refused the filter (EPERM)" in host.stdout, host.stderr
 
 

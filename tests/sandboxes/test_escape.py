@@ -17,48 +17,15 @@ from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.sandboxes.process_worker.seccomp import allowed_calls
 from rlm_integrations.testing.sandbox_contract import OpenRepl
-from rlm_integrations.wire.steps import ReplLost, StepDone
+from rlm_integrations.wire.steps import ReplLost
 
-CHANNEL = """
-import fcntl
-for fd in range(3, 64):
-    try: fcntl.fcntl(fd, fcntl.F_GETFD)
-    except OSError: continue
-    print(fd)
-"""
-LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+from .attempts import ATTEMPTS, LIBC, assert_fails, is_as_it_began, is_for_this_machine, listening
 
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
+    with listening() as server:
         yield server
-
-
-CHECK = f"""{LIBC}
-def check(result):
-    if result == -1:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-"""
-
-
-def _read_attempts() -> dict[str, tuple[str, str, str]]:
-    """Each attempt's code, whether it raises, prints or dies, and a pattern for with what."""
-    attempts: dict[str, tuple[str, str, str]] = {}
-    file = Path(__file__).with_name("escape_attempts.txt")
-    for section in re.split(r"^=== ", file.read_text(), flags=re.MULTILINE)[1:]:
-        name, _, rest = section.partition("\n")
-        code, _, outcome = rest.partition("--> ")
-        kind, _, pattern = (outcome.strip() or r"raises \[Errno 1\] Operation not permitted").partition(" ")
-        assert name not in attempts, name
-        attempts[name] = (code, kind, pattern)
-    return attempts
-
-
-ATTEMPTS = _read_attempts()
-MANY_A_SESSION = "RLM_MANY_ATTEMPTS_A_SESSION"
-"""Where it is set, a session is used for the next attempts, too: other_machine.py has it so."""
 
 
 @pytest.fixture
@@ -68,7 +35,8 @@ def sandbox() -> Sandbox:
 
 @pytest.fixture
 def many_a_session() -> bool:
-    return MANY_A_SESSION in os.environ
+    """Whether a session is used for the next attempts, too."""
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +48,6 @@ def resting() -> Iterator[list[Repl]]:
         repl.end()
 
 
-async def _is_as_it_began(session: OpenRepl, attempt: str) -> bool:
-    """Whether nothing of the attempt is left: a descriptor, writable code, or an object that will close its channel."""
-    touches = re.search("CHANNEL|mprotect", ATTEMPTS[attempt][0])
-    return not touches and len((await session.value(CHANNEL)).split()) == 1
-
-
 @pytest.fixture
 async def session(sandbox, many_a_session, resting, attach, settings, attempt) -> AsyncIterator[OpenRepl]:
     if resting:
@@ -95,7 +57,7 @@ async def session(sandbox, many_a_session, resting, attach, settings, attempt) -
         repl = await sandbox.open(Corpus.of(None), settings(memory_mb=1024))
     session = attach(repl)
     yield session
-    if many_a_session and await _is_as_it_began(session, attempt) and repl.leave_loop():
+    if many_a_session and await is_as_it_began(session, attempt) and repl.leave_loop():
         resting.append(repl)
     else:
         await repl.close()
@@ -103,27 +65,9 @@ async def session(sandbox, many_a_session, resting, attach, settings, attempt) -
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
 async def test_an_attempt_fails(session, listener, attempt):
-    code, kind, pattern = ATTEMPTS[attempt]
-    if "libc.syscall(" in code and os.uname().machine != "x86_64":
+    if not is_for_this_machine(attempt):
         pytest.skip("the numbers are those of x86_64")
-    places = {"HOST": os.getpid(), "PORT": listener.getsockname()[1]}
-    if "CHANNEL" in code:
-        places["CHANNEL"] = await session.value(CHANNEL)
-    for place, value in places.items():
-        code = code.replace(place, str(value))
-    done = await session.run(CHECK + code)
-    match kind, done:
-        case "raises", StepDone(error=error):
-            assert error is not None, f"it succeeded: {done.output}"
-            assert re.search(pattern, error.message), error.message
-        case "prints", StepDone(error=None, output=output):
-            assert re.fullmatch(pattern, (output.head + output.tail).strip()), output
-        case _:
-            raise AssertionError(f"it should have: {kind} {pattern}, but: {done}")
-    assert not Path("/tmp/rlm-pwned").exists()
-    with pytest.raises(BlockingIOError):
-        listener.accept()
-    assert await session.value("1 + 1") == "2", "the session lives on"
+    await assert_fails(attempt, session, listener)
 
 
 ALL_CALLS = """

@@ -13,6 +13,8 @@ import pytest
 from rlm_integrations import Message, RLMEngine
 from rlm_integrations.testing import ScriptedModel
 
+from .attempts import ATTEMPTS
+
 CORPUS = {f"d{n}": f"Document {n}. " * 1_500 for n in range(4)}
 PREPARED = """
 import ctypes, fcntl, os
@@ -55,19 +57,10 @@ FAMILY = {
 }
 
 
-def _some_attempts() -> dict[str, tuple[str, str, str]]:
-    """Of those that all REPLs are tried with, each eighth: code, whether it raises or prints, and a pattern of what."""
-    attempts: dict[str, tuple[str, str, str]] = {}
-    text = Path(__file__).with_name("escape_attempts.txt").read_text()
-    for section in re.split(r"^=== ", text, flags=re.MULTILINE)[1::8]:
-        name, _, rest = section.partition("\n")
-        code, _, outcome = rest.partition("--> ")
-        kind, _, pattern = (outcome.strip() or r"raises \[Errno 1\] Operation not permitted").partition(" ")
-        attempts[name] = code, kind, pattern
-    return attempts
-
-
-TRIED = _some_attempts() | FAMILY
+A_CHILD = 8
+"""Children of each child of the run, all at the same time."""
+TRIED = dict([*ATTEMPTS.items()][::8]) | FAMILY
+"""Of those that all REPLs are tried with, each eighth."""
 
 
 def _repl(code: str) -> str:
@@ -84,15 +77,17 @@ def test_no_attempt_of_a_grandchild_succeeds() -> None:
         def node(messages: Sequence[Message]) -> str:
             if len(messages) > 2:
                 return end
-            asked = re.search(r"attempt (\d+)( deeper)?", messages[1].content)
+            if some := re.search(r"attempts from (\d+)", messages[1].content):
+                attempts = [f"attempt {n}" for n in range(len(names))[int(some[1]) :][:A_CHILD]]
+                return _repl(f"rlm_query_batched([(each, context) for each in {attempts}])")
+            asked = re.search(r"attempt (\d+)", messages[1].content)
             assert asked is not None
-            if asked[2]:
-                return _repl(f"rlm_query('attempt {asked[1]}', context)")
             code = TRIED[names[int(asked[1])]][0]
             code = code.replace("HOST", str(os.getpid())).replace("PORT", str(listener.getsockname()[1]))
             return _repl(PREPARED + code)
 
-        batch = f"rlm_query_batched([(f'attempt {{n}} deeper', context[:2]) for n in range({len(names)})])"
+        firsts = range(0, len(names), A_CHILD)
+        batch = f"rlm_query_batched([(f'attempts from {{n}}', context[:2]) for n in {firsts}])"
         limits = {"max_depth": 3, "memory_mb": 1024}
         with ScriptedModel([_repl(batch), end]) as llm:
             trace = RLMEngine(llm, sub_llm=ScriptedModel(always=node), limits=limits).run("?", CORPUS).trace

@@ -92,15 +92,15 @@ async def test_one_helper_serves_a_set_of_modules_in_any_order():
     [("shop_broken", "RuntimeError: no licence was found"), ("shop_script", "SystemExit: 3")],
 )
 async def test_a_module_that_cannot_be_imported_is_an_error_when_the_first_repl_starts(name, why, open_with, shop):
-    for _ in range(2):
-        with pytest.raises(InvalidArgumentError) as caught:
-            await open_with(name)
+    with pytest.raises(InvalidArgumentError) as first:
+        await open_with(name)
+    with pytest.raises(InvalidArgumentError) as again:
+        RLMEngine(ScriptedModel(["```repl\n1\n```"]), sandbox=ProcessSandbox(imports=[name])).run("Q", "text")
+    for caught in (first, again):
         assert str(caught.value) == (
             f"imports: cannot import {name}: {why}. The REPL has what {sys.executable} can import: "
             f"run `{sys.executable} -m pip install {name}`, or leave it out"
         )
-    with pytest.raises(InvalidArgumentError, match=f"cannot import {name}: "):
-        RLMEngine(ScriptedModel(["```repl\n1\n```"]), sandbox=ProcessSandbox(imports=[name])).run("Q", "text")
 
 
 def test_a_module_that_is_not_installed_is_an_error_at_once():
@@ -130,12 +130,12 @@ def test_a_module_made_by_hand_cannot_be_had(monkeypatch):
 
 async def test_two_runs_draw_different_random_numbers(open_with):
     draw = "import random, numpy\nrandom.random(), numpy.random.rand(), numpy.random.default_rng().random()"
-    first, second = [(await (await open_with("numpy")).value(draw)).split() for _ in range(2)]
+    first, second = [(await (await open_with("numpy", "shlex")).value(draw)).split() for _ in range(2)]
     assert all(one != other for one, other in zip(first, second, strict=True))
 
 
 async def test_numpy_is_bounded_and_confined_as_all_code(open_with):
-    session = await open_with("numpy", memory_mb=128)
+    session = await open_with("numpy", "shlex", memory_mb=128)
     assert "MemoryError: Unable to allocate" in await session.error(
         "import numpy as np\nnp.ones(200 << 20, dtype='u1')"
     )

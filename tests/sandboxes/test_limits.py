@@ -209,23 +209,23 @@ MEMORY_EATERS = {
 
 @pytest.mark.parametrize("kind", MEMORY_EATERS)
 async def test_too_much_memory_raises_and_the_session_survives(open_session, kind):
-    session = await open_session(memory_mb=64)
+    session = await open_session(memory_mb=32)
     await session.run("kept = 42")
     assert await session.error(MEMORY_EATERS[kind]) == (
-        "MemoryError: over the 64 MB on top of the corpus; `del` what is not needed, and keep less at once"
+        "MemoryError: over the 32 MB on top of the corpus; `del` what is not needed, and keep less at once"
     )
     assert await session.value("eaten = None\nkept") == "42"
-    assert await session.value("len('b' * (32 << 20))") == str(32 << 20)
+    assert await session.value("len('b' * (16 << 20))") == str(16 << 20)
 
 
 async def test_memory_that_ran_out_in_one_step_after_the_other_can_be_freed(open_session):
-    session = await open_session(memory_mb=64)
+    session = await open_session(memory_mb=32)
     await session.run("kept, eaten = 42, {}")
     for _ in range(4):
         assert (await session.error("while True: eaten[len(eaten)] = 'x' * 600")).startswith(
-            "MemoryError: over the 64 MB"
+            "MemoryError: over the 32 MB"
         )
-    assert await session.value("del eaten\nkept, len('b' * (32 << 20))") == f"(42, {32 << 20})"
+    assert await session.value("del eaten\nkept, len('b' * (16 << 20))") == f"(42, {16 << 20})"
 
 
 async def test_a_session_that_never_frees_its_memory_is_lost_in_the_end(open_session):

@@ -6,12 +6,16 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from rlm_integrations.sandboxes.channel import open_calls
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.sandboxes.channel import long_texts, open_calls
 from rlm_integrations.sandboxes.channel.begun_calls import CALLS_A_TURN
 from rlm_integrations.sandboxes.process import repl as repl_module
+from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
@@ -99,7 +103,7 @@ ATTACKS = {
     "a cite of a wrong place": (
         "message(t='call', id=1, name='cite', payload={'document_id': 'x', 'start': -1, 'end': 1, 'text': 'x'})"
     ),
-    "60 MB in one frame": 'frame(b\'{"t": "output", "text": "\' + b\'x\' * 60_000_000 + b\'"}\')',
+    "6 MB in one frame": 'frame(b\'{"t": "output", "text": "\' + b\'x\' * 6_000_000 + b\'"}\')',
     "a frame behind a whole one in the same write": (
         'body = b\'{"t": "output", "text": ""}\'\nraw(struct.pack(\'>I\', len(body)) + body + b\'\\xff\' * 4)'
     ),
@@ -109,8 +113,8 @@ ATTACKS = {
     "texts without end": "while True: message(t='texts', texts=['x' * 30_000] * 8)",
     "small texts without end": "while True: message(t='texts', texts=['x'] * 30_000)",
     "texts that grow when they are joined": (
-        "for _ in range(1_000): message(t='texts', texts=['x' * 30_000])\n"
-        "message(t='texts', texts=['\\U0001F600'])\nmessage(t='output', text='', pieces=[1_001])"
+        "for _ in range(100): message(t='texts', texts=['x' * 30_000])\n"
+        "message(t='texts', texts=['\\U0001F600'])\nmessage(t='output', text='', pieces=[101])"
     ),
     "writing from many threads at once": (
         "import threading\n"
@@ -142,6 +146,9 @@ class Bystander:
     def _answer(self, number: int, prompt: str) -> None:
         self._session.repl.reply(number, "stop" if self._stopping else prompt)
 
+    def has_ended(self) -> bool:
+        return self._step.done()
+
     async def is_right(self) -> None:
         """It goes on from here, and comes to the right end."""
         so_far = len(self._session.calls)
@@ -157,13 +164,33 @@ class Bystander:
 BYSTANDER = "n = 0\nwhile llm_query(str(n)) == str(n): n += 1\nprint(n)"
 
 
+@pytest.fixture(scope="module")
+def resting() -> Iterator[list[Repl]]:
+    """The session of the last bystander."""
+    kept: list[Repl] = []
+    yield kept
+    for repl in kept:
+        repl.end()
+
+
 @pytest.fixture
-async def bystander(open_session, until) -> Bystander:
-    return Bystander(await open_session("cab"), until)
+async def bystander(resting, settings, attach, until) -> AsyncIterator[Bystander]:
+    if resting:
+        repl = resting.pop()
+        repl.join_loop()
+    else:
+        repl = await ProcessSandbox().open(Corpus.of("cab"), settings())
+    bystander = Bystander(attach(repl), until)
+    yield bystander
+    if bystander.has_ended() and repl.leave_loop():
+        resting.append(repl)
+    else:
+        await repl.close()
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_a_broken_protocol_loses_the_session_and_nothing_else(open_session, bystander, attack):
+async def test_a_broken_protocol_loses_the_session_and_nothing_else(open_session, bystander, attack, monkeypatch):
+    monkeypatch.setattr(long_texts, "MAX_TEXT_BYTES", 8 << 20)
     session = await open_session(answer=lambda call: None)
     lost = await session.run(f"{FORGE.replace('STEP', '1')}\n{ATTACKS[attack]}\nwhile True: pass")
     assert isinstance(lost, ReplLost), lost
@@ -188,7 +215,6 @@ FLOODS = {
         "    if i == (1 << 20) + 50: max(range(10**12))"
     ),
     "output from threads that outlive the step": (
-        "import threading\n"
         "def write():\n    while True: message(t='output', text='')\n"
         "for _ in range(4): threading.Thread(target=write, daemon=True).start()"
     ),
@@ -198,7 +224,7 @@ FLOODS = {
         "message(**done)\n"
         "for i in itertools.count(1 << 20): message(t='call', id=i, name='retrieve', payload={'query': ''})"
     ),
-    "half a frame, and nothing more": "raw(struct.pack('>I', 1000) + b'half')\nwhile True: pass",
+    "half a frame, and nothing more": "raw(struct.pack('>I', 1000) + b'half')\nthreading.Event().wait()",
     "a byte at a time": "for byte in itertools.cycle(struct.pack('>I', 2) + b'  '): os.write(channel, bytes([byte]))",
 }
 
@@ -207,7 +233,7 @@ FLOODS = {
 async def test_a_flood_ends_with_its_step_and_reaches_nobody_else(open_session, bystander, flood, monkeypatch):
     monkeypatch.setattr(repl_module, "INTERRUPT_GRACE_S", 0.15)
     session = await open_session(answer=lambda call: call.query, step_timeout_s=0.2)
-    code = f"import itertools\n{FORGE.replace('STEP', '1')}\n{FLOODS[flood]}"
+    code = f"import itertools, threading\n{FORGE.replace('STEP', '1')}\n{FLOODS[flood]}"
     first = await session.run(code)
     assert isinstance(first, (StepDone, ReplLost))
     assert len(first.output.head) <= 8192
@@ -309,7 +335,7 @@ def _answer_all(repl, open_, shuffle):
 
 async def test_a_batch_larger_than_the_open_calls_waits_its_turn(open_session):
     session = await open_session()
-    assert await session.value("sum(map(int, llm_query_batched([str(i) for i in range(15_000)])))") == "112492500"
+    assert await session.value("sum(map(int, llm_query_batched([str(i) for i in range(10_500)])))") == "55119750"
 
 
 async def test_refusals_raise_in_the_code(open_session):

@@ -19,6 +19,8 @@ from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.wasi import cache, component
 from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 
+from .other_machine import CANNOT
+
 pytestmark = pytest.mark.usefixtures("workers_of_their_own")
 
 
@@ -97,7 +99,7 @@ print(result.answer, result.trace.sandbox, __import__("rlm_integrations").__file
 def test_a_run_where_there_is_no_fork_no_process_group_and_a_path_with_spaces(tmp_path):
     home = tmp_path / "Müller & Söhne"
     package = home / "site packages" / "rlm_integrations"
-    shutil.copytree(component.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(component.PACKAGE, package)
     environment = os.environ | {"PYTHONPATH": str(package.parent), "LOCALAPPDATA": str(home / "App Data")}
     program = [sys.executable, "-c", ELSEWHERE, str(cache.compiled_path())]
     done = subprocess.run(program, env=environment, cwd=home, capture_output=True, text=True, check=False)
@@ -110,6 +112,8 @@ def test_a_run_where_there_is_no_fork_no_process_group_and_a_path_with_spaces(tm
 ORDINARY = f"""
 import os, shutil, stat, sys, tempfile
 from pathlib import Path
+sys.dont_write_bytecode = True
+os.environ.pop({cache.FOLDER_VARIABLE!r}, None)
 from rlm_integrations.engine import RLMEngine
 from rlm_integrations.sandboxes.wasi import cache
 from rlm_integrations.testing import ScriptedModel
@@ -153,12 +157,9 @@ with tempfile.TemporaryDirectory() as made:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can become another user")
-def test_an_ordinary_user_runs_it_with_no_rights_and_where_nothing_can_be_kept_is_told_what_to_do():
-    program = [sys.executable, "-W", "ignore", "-c", ORDINARY, str(cache.compiled_path())]
-    environment = {name: value for name, value in os.environ.items() if name != cache.FOLDER_VARIABLE}
-    environment |= {"PYTHONPATH": str(component.PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode == 77:
+def test_an_ordinary_user_runs_it_with_no_rights_and_where_nothing_can_be_kept_is_told_what_to_do(run_program):
+    done = run_program(ORDINARY, cache.compiled_path(), fresh=True, warnings=["ignore"])
+    if done.returncode == CANNOT:
         pytest.skip(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     answer, *refusals = done.stdout.splitlines()

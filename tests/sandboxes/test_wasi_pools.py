@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
 from rlm_integrations.wire.steps import StepDone
@@ -14,11 +16,27 @@ from rlm_integrations.wire.steps import StepDone
 AT_ONCE = 8
 
 
+@pytest.fixture(scope="module")
+def resting(wasi_component) -> Iterator[list[Repl]]:
+    """The session of the last test, unless it was lost."""
+    kept: list[Repl] = []
+    yield kept
+    for repl in kept:
+        repl.end()
+
+
 @pytest.fixture
-async def session(wasi_component, settings, attach):
-    repl = await WasiSandbox().open(Corpus.of(None), settings(tools=("lookup",)))
+async def session(resting, settings, attach):
+    if resting:
+        repl = resting.pop()
+        repl.join_loop()
+    else:
+        repl = await WasiSandbox().open(Corpus.of(None), settings(tools=("lookup",)))
     yield attach(repl)
-    await repl.close()
+    if repl.leave_loop():
+        resting.append(repl)
+    else:
+        await repl.close()
 
 
 async def _shown_where_all_are_open(session, code: str, waves: int = 1) -> str:

@@ -15,11 +15,11 @@ _left: list[CodeType] = []
 """The code as it was loaded, which stays: workers would make objects in the places that it left, here and there."""
 
 
-def code_that_runs(run: Callable[[], None]) -> set[CodeType]:
-    """In this thread."""
-    found: set[CodeType] = set()
+def code_that_runs(run: Callable[[], None]) -> dict[int, CodeType]:
+    """In this thread, by its `id`: the hash of code takes long."""
+    found: dict[int, CodeType] = {}
     before = sys.getprofile()
-    sys.setprofile(lambda frame, _event, _argument: found.add(frame.f_code))
+    sys.setprofile(lambda frame, _event, _argument: found.setdefault(id(frame.f_code), frame.f_code))
     try:
         run()
     finally:
@@ -27,13 +27,13 @@ def code_that_runs(run: Callable[[], None]) -> set[CodeType]:
     return found
 
 
-def gather_code(ran: Collection[CodeType], modules: Collection[str]) -> None:
-    """Have functions whose code ran, and all of these modules, run copies of it that lie side by side.
+def gather_code(ran: Collection[int], modules: Collection[str]) -> None:
+    """Have functions whose code ran, by its `id`, and all of these modules, run copies of it that lie side by side.
 
     What was learnt by running the code is to be learnt again.
     """
     for each in gc.get_objects():
-        if type(each) is FunctionType and (each.__code__ in ran or each.__module__ in modules):
+        if type(each) is FunctionType and (id(each.__code__) in ran or each.__module__ in modules):
             _left.append(each.__code__)
             each.__code__ = _copy(each.__code__)
 
