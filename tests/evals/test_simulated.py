@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -113,12 +116,13 @@ for family in FAMILIES[:3]:
 def test_a_reply_is_a_function_of_the_prompt_in_every_process() -> None:
     """Of a reader, and of a root LM, whose slips are chosen by what it sees."""
 
-    def reply(seed: str) -> str:
-        command = [sys.executable, "-c", PRINTS]
-        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-
-    assert reply("1") == reply("2") != ""
+    command = [sys.executable, "-c", PRINTS]
+    environment = {"PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1", "PYTHONPATH": str(ROOT)}
+    child = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+    here = io.StringIO()
+    with redirect_stdout(here):
+        exec(PRINTS, {})
+    assert child.stdout == here.getvalue() != ""
 
 
 async def test_the_root_lm_sees_its_messages_alone_and_mends_what_raised() -> None:
