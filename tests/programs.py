@@ -100,6 +100,7 @@ class ProgramParent:
         closed: Sequence[int] = (),
         new_session: bool = False,
         fresh: bool = False,
+        whole_end: bool = False,
         hash_seed: int | None = None,
     ) -> Program:
         """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`.
@@ -117,6 +118,7 @@ class ProgramParent:
             "closed": closed,
             "new_session": new_session,
             "fresh": fresh,
+            "whole_end": fresh or whole_end,
             "hash_seed": hash_seed,
         }
         report, far = os.pipe()

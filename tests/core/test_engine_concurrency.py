@@ -180,7 +180,7 @@ def test_ctrl_c_ends_a_sync_run_whose_model_hangs(start_program: Callable[..., A
         except KeyboardInterrupt:
             print("interrupted", flush=True)
     """
-    running = start_program(textwrap.dedent(program), fresh=True)
+    running = start_program(textwrap.dedent(program), whole_end=True)
     assert running.stdout.readline() == "hanging\n"
     os.kill(running.process.pid, signal.SIGINT)
     ended = running.end(30)

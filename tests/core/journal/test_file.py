@@ -269,9 +269,10 @@ except JournalError as error:
 
 @pytest.mark.parametrize(("prompt", "sub_calls"), [("x", 1), ("y", 2)])
 def test_a_disk_that_is_full_ends_the_run_with_what_was_paid_for(
-    path: Path, run_program: Callable[..., Any], prompt: str, sub_calls: int
+    new_journal: Callable[[str], Path], hash_seed: int, run_program: Callable[..., Any], prompt: str, sub_calls: int
 ) -> None:
-    ended = run_program(FULL, path, prompt, fresh=True)
+    path = new_journal("runs.sqlite")
+    ended = run_program(FULL, path, prompt, hash_seed=hash_seed)
     assert ended.returncode == 0, ended.stderr
     kind, words, kept = ended.stdout.strip().split("\n")
     assert kind == "JournalError"
