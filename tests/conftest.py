@@ -234,8 +234,8 @@ def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Call
             null = files.enter_context(open(os.devnull, "rb"))
             stderr = files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
             streams = [null.fileno(), far, stderr.fileno()]
-            options: dict[str, Any] = {"fresh": fresh, "whole_end": whole_end, "hash_seed": hash_seed}
-            options["warnings"] = warnings
+            ends: dict[str, Any] = {"fresh": fresh, "whole_end": whole_end}
+            options = ends | {"warnings": warnings, "hash_seed": hash_seed}
             env, cwd = program_environment(), Path.cwd()
             process = parent.start(source, ["-c", *arguments], streams, env=env, cwd=cwd, **options)
             os.close(far)

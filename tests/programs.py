@@ -106,8 +106,9 @@ class ProgramParent:
         """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`.
 
         `warnings` are what an interpreter gets as -W; None leaves those of the parent: all are errors. One that is
-        `fresh` starts a helper when it needs one, and ends as any interpreter: see `program_parent.py`. Others find
-        one of this `hash_seed` running, too, which REPLs of runs with a journal need.
+        `fresh` starts a helper when it needs one. Others find one running, and one of this `hash_seed`, too, which
+        REPLs of runs with a journal need. Those that are fresh, or have a `whole_end`, end as any interpreter: see
+        `program_parent.py`.
         """
         asked = {
             "source": source,
