@@ -214,7 +214,7 @@ def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Call
     """Starts the source of a program as `python -c` would, in a fork of a process that has imported the engine.
 
     With `everything` it has imported both frameworks, too, and with `imported` those modules instead. `warnings`,
-    `fresh` and `hash_seed` are as in `ProgramParent.start`. A program is killed at the end of the test.
+    `fresh`, `whole_end` and `hash_seed` are as in `ProgramParent.start`. A program is killed at the end of the test.
     """
     running: list[RunningProgram] = []
     with ExitStack() as files:
@@ -226,6 +226,7 @@ def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Call
             everything: bool = False,
             imported: Sequence[str] = ENGINE,
             fresh: bool = False,
+            whole_end: bool = False,
             hash_seed: int | None = None,
         ) -> RunningProgram:
             parent = program_parent(*(EVERYTHING if everything else imported))
@@ -233,7 +234,8 @@ def start_program(program_parent: Callable[..., ProgramParent]) -> Iterator[Call
             null = files.enter_context(open(os.devnull, "rb"))
             stderr = files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
             streams = [null.fileno(), far, stderr.fileno()]
-            options: dict[str, Any] = {"warnings": warnings, "fresh": fresh, "hash_seed": hash_seed}
+            ends: dict[str, Any] = {"fresh": fresh, "whole_end": whole_end}
+            options = ends | {"warnings": warnings, "hash_seed": hash_seed}
             env, cwd = program_environment(), Path.cwd()
             process = parent.start(source, ["-c", *arguments], streams, env=env, cwd=cwd, **options)
             os.close(far)

@@ -2,7 +2,7 @@
 
 Where it has imported the process sandbox it has a helper, too, for each of its clients, whose programs share it, and
 one for each hash seed that they name; and they end without taking apart what was imported. Those that are "fresh" have
-a helper of their own, and end as any interpreter.
+a helper of their own, and they and those with a "whole end" end as any interpreter.
 
 Its arguments are the modules to import, and files to run besides. Standard input is a socket that listens. Each
 process that runs tests connects to it, and is sent a byte once all is imported. What comes on a connection is a
@@ -253,12 +253,12 @@ def main() -> None:
     try:
         exec(code, vars(sys.modules["__main__"]))
     except SystemExit as exit:
-        if program["fresh"] or not isinstance(exit.code, int | None):
+        if program["whole_end"] or not isinstance(exit.code, int | None):
             raise
         status = exit.code or 0
     else:
         status = 0
-    if not program["fresh"]:
+    if not program["whole_end"]:
         end(status)
 
 

@@ -100,13 +100,15 @@ class ProgramParent:
         closed: Sequence[int] = (),
         new_session: bool = False,
         fresh: bool = False,
+        whole_end: bool = False,
         hash_seed: int | None = None,
     ) -> Program:
         """`streams` are descriptors for its stdin, stdout and stderr; it begins without those in `closed`.
 
         `warnings` are what an interpreter gets as -W; None leaves those of the parent: all are errors. One that is
-        `fresh` starts a helper when it needs one, and ends as any interpreter: see `program_parent.py`. Others find
-        one of this `hash_seed` running, too, which REPLs of runs with a journal need.
+        `fresh` starts a helper when it needs one. Others find one running, and one of this `hash_seed`, too, which
+        REPLs of runs with a journal need. Those that are fresh, or have a `whole_end`, end as any interpreter: see
+        `program_parent.py`.
         """
         asked = {
             "source": source,
@@ -117,6 +119,7 @@ class ProgramParent:
             "closed": closed,
             "new_session": new_session,
             "fresh": fresh,
+            "whole_end": fresh or whole_end,
             "hash_seed": hash_seed,
         }
         report, far = os.pipe()

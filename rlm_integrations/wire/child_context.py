@@ -55,9 +55,9 @@ class ChildContext:
 
 def write_child_context(context: ChildContext) -> str:
     """Raises TypeError and ValueError for metadata that is no plain data, WrongCallError where there is too much."""
-    lines = [_AS_TEXT if context.as_text else _AS_DOCUMENTS, *map(_line, context.pieces), "", ""]
     if len(context.pieces) > MAX_PIECES:
         raise WrongCallError(f"its context has {len(context.pieces):,} pieces, at most {MAX_PIECES:,} are taken")
+    lines = [_AS_TEXT if context.as_text else _AS_DOCUMENTS, *map(_line, context.pieces), "", ""]
     if max(map(len, lines)) > MAX_LINE_CHARS or sum(map(len, lines)) + len(lines) > MAX_LINES_CHARS:
         raise WrongCallError(
             f"ids and metadata of its context are too long: at most {MAX_LINE_CHARS:,} characters for each piece and "

@@ -62,13 +62,13 @@ def test_runs_in_threads_stay_apart() -> None:
         list(pool.map(one, range(8)))
 
 
-async def test_forty_gathered_in_one_loop_stay_apart() -> None:
+async def test_twenty_gathered_in_one_loop_stay_apart() -> None:
     async def one(n: int) -> None:
         root = script(f"run{n}", n % 7 + 1)
         engine = RLMEngine(root, sub_llm=ScriptedModel(always=echo), limits={"max_sub_calls": 50})
         check(f"run{n}", n % 7 + 1, await engine.arun("?", CORPUS), root)
 
-    await asyncio.gather(*map(one, range(40)))
+    await asyncio.gather(*map(one, range(20)))
 
 
 async def test_a_sync_run_inside_a_running_loop() -> None:
@@ -180,7 +180,7 @@ def test_ctrl_c_ends_a_sync_run_whose_model_hangs(start_program: Callable[..., A
         except KeyboardInterrupt:
             print("interrupted", flush=True)
     """
-    running = start_program(textwrap.dedent(program), fresh=True)
+    running = start_program(textwrap.dedent(program), whole_end=True)
     assert running.stdout.readline() == "hanging\n"
     os.kill(running.process.pid, signal.SIGINT)
     ended = running.end(30)

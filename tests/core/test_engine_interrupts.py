@@ -80,7 +80,7 @@ def interrupted(start_program: Callable[..., Any]) -> Interrupted:
     """What a program prints that gets a SIGINT when it says "hanging", its stderr and exit status."""
 
     def run(program: str, **options: Any) -> tuple[str, str, int]:
-        running = start_program(textwrap.dedent(program), fresh=True, **options)
+        running = start_program(textwrap.dedent(program), whole_end=True, **options)
         line = running.stdout.readline()
         while line and line != "hanging\n":
             line = running.stdout.readline()

@@ -63,7 +63,9 @@ RARE = {
 
 RUN = """
 import asyncio, sys, tempfile
+from rlm_integrations.core.trace.call_records import Record
 from rlm_integrations.testing import ScriptedModel
+assert not [kind for kind in Record.__subclasses__() if not kind.__pydantic_complete__]
 code = "```repl\\nprint(search('text'))\\nanswer['content'] = 'a'\\nanswer['ready'] = True\\n```"
 with tempfile.TemporaryDirectory() as folder:
     journal = folder + "/runs.sqlite" if {journal} else None
@@ -104,7 +106,7 @@ def test_the_engine_loads_nothing_that_few_runs_need() -> None:
 
 @pytest.mark.parametrize("journal", [False, True])
 def test_a_run_imports_nothing_for_which_its_event_loop_would_wait(journal: bool) -> None:
-    """That a run imports nothing is said by the program itself."""
+    """That a run imports nothing, and finds its records complete, is said by the program itself."""
     assert ("rlm_integrations.core.run.journalled" in modules_after_each(*ENGINE)[2 + journal]) == journal
 
 

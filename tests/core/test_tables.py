@@ -86,7 +86,7 @@ except AttributeError as error:
 
 @pytest.mark.parametrize("held", [False, True])
 def test_rows_are_told_from_what_a_call_brought_beside_them(held: bool) -> None:
-    rows = [{"n": n, "pad": "x" * (2_000 if held else 1)} for n in range(3_000 if held else 3)]
+    rows = [{"n": n, "pad": "x" * (2_000 if held else 1)} for n in range(200 if held else 3)]
     corpus = Corpus.of(rows).preceded_by([Document("message-1", "long", {"role": "user"})])
     code = 'answer["content"] = f\'{len(context)} {len(context.df)} {context.df.n.sum()}\'\nanswer["ready"] = True'
     count = len(rows)

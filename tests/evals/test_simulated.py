@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,12 +25,12 @@ from rlm_integrations.testing import ScriptedModel
 
 ROOT = Path(__file__).parents[2]
 READ_ALL = [Direct(), MapReduce(part_chars=20_000), RLM(1), RLM(2)]
-PLAN = Plan(lengths=(6_000,), seeds=2, trials=1)
+PLAN = Plan(lengths=(6_000,), seeds=1, trials=1)
 
 
 async def test_a_perfect_reader_is_right_wherever_it_fits() -> None:
     rows = await run(PLAN, Simulated(PERFECT, slips=0.3), chosen=READ_ALL)
-    assert len(rows) == 2 * len(FAMILIES) * len(READ_ALL)
+    assert len(rows) == len(FAMILIES) * len(READ_ALL)
     assert [(row.family, row.method, row.answer) for row in rows if row.score < 1.0] == []
 
 
@@ -113,12 +116,13 @@ for family in FAMILIES[:3]:
 def test_a_reply_is_a_function_of_the_prompt_in_every_process() -> None:
     """Of a reader, and of a root LM, whose slips are chosen by what it sees."""
 
-    def reply(seed: str) -> str:
-        command = [sys.executable, "-c", PRINTS]
-        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-
-    assert reply("1") == reply("2") != ""
+    command = [sys.executable, "-c", PRINTS]
+    environment = {"PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1", "PYTHONPATH": str(ROOT)}
+    child = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+    here = io.StringIO()
+    with redirect_stdout(here):
+        exec(PRINTS, {})
+    assert child.stdout == here.getvalue() != ""
 
 
 async def test_the_root_lm_sees_its_messages_alone_and_mends_what_raised() -> None:

@@ -469,7 +469,7 @@ def test_a_bomb_meets_the_bound_of_memory(tmp_path: Path) -> None:
         "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
         '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
         'officeDocument" Target="word/document.xml"/></Relationships>',
-        "word/document.xml": f'<w:document xmlns:w="{word}"><w:body>{" " * (200 << 20)}</w:body></w:document>',
+        "word/document.xml": f'<w:document xmlns:w="{word}"><w:body>{" " * (100 << 20)}</w:body></w:document>',
     }
     (tmp_path / "bomb.docx").write_bytes(zipped(bomb))
     with Converter(memory_bytes=220 << 20) as converter, pytest.raises(NotConvertedError, match="memory"):

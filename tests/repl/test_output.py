@@ -214,7 +214,7 @@ def test_redrawing_takes_memory_that_does_not_grow(piece, monkeypatch):
 
     monkeypatch.setattr(terminal_lines, "_SLICE", 4_096)
     monkeypatch.setattr(output_module, "_COMPACT_CHARS", 4_096)
-    assert peak(40_000) < peak(14_000) + 24_000  # what is kept of each of the 26,000 would show
+    assert peak(27_000) < peak(14_000) + 12_000  # what is kept of each of the 13,000 would show
 
 
 def test_logs_and_bars_of_a_step(repl):

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -55,11 +54,12 @@ for _file in sorted(Path(__file__).with_name("programs").glob("*.txt")):
     PROGRAMS |= _programs(_file)
 
 PLAIN = """
-import ast, contextlib, io, json, os, sys, types
+import ast, contextlib, io, json, sys, types
 import numpy, pandas
 TEXT, DOCUMENTS, PROGRAMS = json.load(sys.stdin)
 
 def shown_by(steps):
+    sys.stdin = io.StringIO()  # some close it
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     space = vars(main)
     space.update(context=TEXT, documents=DOCUMENTS, llm_query=lambda p: "reply to " + p)
@@ -80,16 +80,7 @@ def shown_by(steps):
                 print("RAISED", ": ".join(filter(None, [type(error).__name__, str(error)])))
     return out.getvalue()
 
-shown = {}
-for name, steps in PROGRAMS.items():  # each in a process of its own: some bend the interpreter
-    ours, theirs = os.pipe()
-    if os.fork() == 0:
-        with open(theirs, "w") as pipe:
-            json.dump(shown_by(steps), pipe)
-        os._exit(0)
-    os.close(theirs)
-    with open(ours) as pipe:
-        shown[name] = json.load(pipe)
+shown = {name: shown_by(steps) for name, steps in PROGRAMS.items()}
 json.dump(shown, sys.stdout)
 """
 
@@ -144,35 +135,27 @@ async def shown_in_one(repl: Repl, programs: dict[str, list[str]]) -> dict[str, 
     return shown
 
 
-@pytest.fixture
-async def run_steps(sandboxes) -> Callable[..., Any]:
-    """Runs the steps in a confined REPL of their own: `shown_by`."""
-
-    async def run(steps: list[str], *, named: bool) -> str:
-        sandbox, corpus = sandboxes[named]
-        repl = await sandbox.open(corpus, SETTINGS)
-        shown = await shown_by(repl, steps)
-        await repl.close()
-        return shown
-
-    return run
-
-
 def is_named(program: str) -> bool:
     """Whether it needs the modules that are named."""
     return program.startswith("numpy_pandas")
 
 
 @pytest.fixture(scope="module")
-def confined(sandboxes) -> dict[str, str]:
-    """What each program shows in a confined REPL."""
+def show(sandboxes) -> Callable[..., dict[str, str]]:
+    """What these programs show in one confined REPL, with the named modules or without."""
 
-    async def of(named: bool) -> dict[str, str]:
+    async def shown(programs: dict[str, list[str]], *, named: bool) -> dict[str, str]:
         sandbox, corpus = sandboxes[named]
-        programs = {name: steps for name, steps in PROGRAMS.items() if is_named(name) is named}
         return await shown_in_one(await sandbox.open(corpus, SETTINGS), programs)
 
-    return {name: shown for named in (False, True) for name, shown in asyncio.run(of(named)).items()}
+    return lambda programs, *, named: asyncio.run(shown(programs, named=named))
+
+
+@pytest.fixture(scope="module")
+def confined(show) -> dict[str, str]:
+    """What each program shows in a confined REPL."""
+    programs = [{name: PROGRAMS[name] for name in PROGRAMS if is_named(name) is named} for named in (False, True)]
+    return show(programs[0], named=False) | show(programs[1], named=True)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -220,14 +203,21 @@ REFUSED_WITH_PANDAS = {
 }
 
 
+@pytest.fixture(scope="module")
+def refused(show) -> dict[str, str]:
+    """What each of them shows."""
+    plain, with_pandas = ({code: [code] for code in codes} for codes in (REFUSED, REFUSED_WITH_PANDAS))
+    return show(plain, named=False) | show(with_pandas, named=True)
+
+
 @pytest.mark.parametrize("code", REFUSED)
-async def test_what_a_session_has_not_is_refused_in_words(code, run_steps):
-    assert REFUSED[code] in await run_steps([code], named=False)
+def test_what_a_session_has_not_is_refused_in_words(code, refused):
+    assert REFUSED[code] in refused[code]
 
 
 @pytest.mark.parametrize("code", REFUSED_WITH_PANDAS)
-async def test_named_modules_refuse_in_words_too(code, run_steps):
-    assert REFUSED_WITH_PANDAS[code] in await run_steps([code], named=True)
+def test_named_modules_refuse_in_words_too(code, refused):
+    assert REFUSED_WITH_PANDAS[code] in refused[code]
 
 
 WASI_GAPS = {

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlm_integrations.wire import typed_maps
 from rlm_integrations.wire.calls import LARGEST_COUNT, WrongCallError
 from rlm_integrations.wire.typed_maps import (
     MAX_SCHEMA_CHARS,
@@ -58,6 +59,10 @@ def _map(lines: str, texts: str = "") -> str:
     return f'["map", "Do it.", "null"]\n{lines}\n{texts}'
 
 
+MOST = 2_000
+"""As many items as a map has at most, where that is tried: to read all that it may have takes most of a second."""
+
+
 @pytest.mark.parametrize(
     ("sent", "problem"),
     [
@@ -76,11 +81,13 @@ def _map(lines: str, texts: str = "") -> str:
         (_map('[0, 2, "", ""]\n', "a"), "its texts are not as long as it says"),
         (_map('[0, 1, "", ""]\n', "ab"), "its texts are not as long as it says"),
         (_map('[0, 0, "", ""]\n[0, 0, "", ""]\n'), "an item stands there twice"),
-        (_map('[0, 0, "", ""]\n' * 200_001), "too many items"),
+        (_map('[0, 0, "", ""]\n' * (MOST + 1)), "too many items"),
     ],
     ids=range(16),
 )
-def test_what_is_no_map_is_refused(sent: str, problem: str):
+def test_what_is_no_map_is_refused(sent: str, problem: str, monkeypatch: pytest.MonkeyPatch):
+    assert typed_maps.MAX_ITEMS == 200_000
+    monkeypatch.setattr(typed_maps, "MAX_ITEMS", MOST)
     with pytest.raises(WrongCallError, match=f"^llm_map: {problem}$"):
         read_map(sent)
 

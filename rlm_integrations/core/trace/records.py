@@ -338,4 +338,5 @@ class RLMTrace(Record):
         )
 
 
-SubCall.model_rebuild()
+for _kind in (SubCall, CodeExecution, Iteration):  # pydantic would do it amid the first run
+    _kind.model_rebuild()

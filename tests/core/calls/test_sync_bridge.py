@@ -283,7 +283,7 @@ except KeyboardInterrupt:
     ids=["model hangs", "thread hangs", "loop hangs"],
 )
 def test_ctrl_c_ends_a_hung_run(start_program: Callable[..., Any], wait: str, said: str) -> None:
-    running = start_program(HUNG.format(wait=wait), fresh=True)
+    running = start_program(HUNG.format(wait=wait), whole_end=True)
     assert running.stdout.readline() == "begun\n"
     os.kill(running.process.pid, signal.SIGINT)
     ended = running.end(20)

@@ -126,7 +126,7 @@ asyncio.run(main())
 def test_a_disk_that_gets_full_amid_a_turn_is_told_to_all_who_wait_and_has_none(
     run_program: Callable[..., Any], path: Path
 ) -> None:
-    ended = run_program(FULL, path, fresh=True)
+    ended = run_program(FULL, path)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == "('JournalError', 30)"
     with closing(sqlite3.connect(path)) as file:

@@ -51,30 +51,33 @@ def root(messages):
     content = f"answer {len(asked)}" if len(asked) < 3 else json.dumps({"verdict": "second", "why": "It says so."})
     return f"```repl\\nanswer['content'] = {content!r}\\nanswer['ready'] = True\\n```"
 
+def told(folder, run_id):
+    asked.clear()
+    engine = RLMEngine(ScriptedModel(always=root), journal=f"{folder}/of {run_id}", verify=Twice())
+    result = engine.run("?", "Nothing of note. " * 500, run_id=run_id or None)
+    return [result.answer, result.agreement, len(asked), result.trace.paid_usage.total_tokens > 0]
+
 if __name__ == "__main__":
-    told = []
-    for run_id in sys.argv[2:]:
-        asked.clear()
-        engine = RLMEngine(ScriptedModel(always=root), journal=f"{sys.argv[1]}/of {run_id}", verify=Twice())
-        result = engine.run("?", "Nothing of note. " * 500, run_id=run_id or None)
-        told.append([result.answer, result.agreement, len(asked), result.trace.paid_usage.total_tokens > 0])
-    print(json.dumps(told))
+    print(json.dumps([told(sys.argv[1], run_id) for run_id in sys.argv[2:]]))
 """
 NAMES = ["", "monday"]
 
 
 @pytest.fixture(scope="module")
 def reconciled(empty_journal: Any, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[Any]]]:
-    """What came of a run under each name, over a journal of its own, in one process and then in another.
+    """What came of a run under each name, over a journal of its own, in this process and then in another.
 
-    Each is an interpreter of its own: a fork has the keys of its parent. To start one takes longer than the runs.
+    That is an interpreter of its own: a fork has the keys of its parent. To start one takes longer than the runs.
     """
     folder = tmp_path_factory.mktemp("reconciled")
     for name in NAMES:
         shutil.copy(empty_journal.path, folder / f"of {name}")
     command = [sys.executable, "-c", RECONCILED, str(folder), *NAMES]
-    told = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
-    return [dict(zip(NAMES, json.loads(each), strict=True)) for each in told]
+    here: dict[str, Any] = {}
+    exec(RECONCILED, here)
+    first = {name: here["told"](folder, name) for name in NAMES}
+    again = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return [first, dict(zip(NAMES, again, strict=True))]
 
 
 @pytest.mark.parametrize("run_id", NAMES)

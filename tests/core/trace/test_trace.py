@@ -206,9 +206,9 @@ def test_a_small_trace_is_summarised_without_a_loss() -> None:
 
 
 def test_the_largest_trace_fits_too() -> None:
-    text = "\U0001f600" * 50_000  # twelve bytes each, in JSON of ASCII alone
+    text = "\U0001f600" * 10_000  # twelve bytes each, in JSON of ASCII alone
     call = HostFunctionCall(name=text, arguments=text, result=text, error=text)
-    trace = big_trace(100, sub_calls=50)
+    trace = big_trace(60, sub_calls=30)
     trace.question = trace.context = trace.sandbox = trace.answer = trace.error = text
     trace.opening = [TraceMessage(role="user", content=text)] * 50
     for iteration in trace.iterations:
