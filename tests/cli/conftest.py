@@ -197,25 +197,6 @@ def run_cli(start_command: StartCommand) -> Callable[..., Ended]:
     return run
 
 
-@pytest.fixture
-def run_fresh_cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The same with an interpreter of its own, where what it is started with matters."""
-
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", FRESH_MAIN, *map(str, arguments)],
-            env=command_environment(**environment),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-
-    return run
-
-
 FRESH_MAIN = f"import sys; sys.argv[0] = 'rlm-integrations'; {MAIN}"
 
 
