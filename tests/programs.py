@@ -42,6 +42,28 @@ EVERYTHING = (
     "rlm_integrations.testing.langchain",
     "rlm_integrations.testing.llama_index",
 )
+COMMAND_LINE = (
+    "anyio._backends._asyncio",
+    "encodings.utf_8_sig",
+    "httpcore",
+    "pathspec",
+    "rlm_integrations.cli.agreement",
+    "rlm_integrations.cli.app",
+    "rlm_integrations.cli.ask",
+    "rlm_integrations.cli.chat",
+    "rlm_integrations.cli.compare",
+    "rlm_integrations.cli.delivery",
+    "rlm_integrations.cli.doctor",
+    "rlm_integrations.cli.kept_runs",
+    "rlm_integrations.cli.run_list",
+    "rlm_integrations.cli.settings",
+    "rlm_integrations.demo.run",
+    "rlm_integrations.files.reading",
+    "rlm_integrations.openai",
+    "rlm_integrations.sandboxes.process.sandbox",
+    "rlm_integrations.terminal.live_view",
+    str(Path(__file__).parent / "cli" / "rehearsed.py"),
+)
 
 
 def program_environment(**changes: str) -> dict[str, str]:

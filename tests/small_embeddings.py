@@ -6,9 +6,12 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
+_SHORT = 12
+
 
 def write_package(folder: Path, text: str) -> None:
     """Write it as `static_model`. Whatever is embedded of the text is embedded as by the whole model."""
+    import orjson  # as langsmith does: json takes five times as long
     from safetensors.numpy import load_file, save_file  # which is there where the package is in use
 
     spec = find_spec("static_model")
@@ -18,10 +21,15 @@ def write_package(folder: Path, text: str) -> None:
     model.mkdir(parents=True)
     (model.parent / "__init__.py").touch()
     (model / "config.json").write_bytes((whole / "config.json").read_bytes())
-    tokenizer = json.loads((whole / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer = orjson.loads((whole / "tokenizer.json").read_bytes())
     vocabulary = tokenizer["model"]["vocab"]
     first = range(tokenizer["model"]["unk_id"] + 1)  # which are known by their numbers
-    found = [n for n, (token, _) in enumerate(vocabulary) if n in first or token.strip("▁") in text]
+    short = {text[at : at + length] for length in range(_SHORT) for at in range(len(text))}
+    found = [
+        number
+        for number, (token, _) in enumerate(vocabulary)
+        if number in first or (word := token.strip("▁")) in short or (len(word) >= _SHORT and word in text)
+    ]
     tokenizer["model"]["vocab"] = [vocabulary[number] for number in found]
     (model / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     arrays = load_file(whole / "model.safetensors")

@@ -28,7 +28,6 @@ from rlm_integrations.testing import ScriptedModel
 
 ITERATIONS, FIRST, CALLS, PAIRS = 60, 10, 200, 25
 DONE = "answer['content'] = 'done'\nanswer['ready'] = True"
-BATCH = f"replies = llm_query_batched([f'prompt {{n}}' for n in range({CALLS})])\n{DONE}"
 SPENT = Usage(input_tokens=1)
 WITHOUT = "without one"
 _numbers = itertools.count()
@@ -86,9 +85,9 @@ async def _run(
     return Clocks.now().since(began), asked
 
 
-async def iteration(journal: Path | None) -> Clocks:
-    _, asked = await _run(journal, ["n = len(context)"] * ITERATIONS + [DONE])
-    took, times = asked[-1].since(asked[FIRST]), ITERATIONS - FIRST
+async def iteration(journal: Path | None, iterations: int) -> Clocks:
+    _, asked = await _run(journal, ["n = len(context)"] * iterations + [DONE])
+    took, times = asked[-1].since(asked[FIRST]), iterations - FIRST
     return Clocks(took.passed / times, took.cpu / times)
 
 
@@ -96,8 +95,9 @@ async def one_turn(journal: Path | None) -> Clocks:
     return (await _run(journal, [DONE]))[0]
 
 
-async def batch(journal: Path | None, sub_llm: SlowModel = ALL_AT_ONCE) -> Clocks:
-    return (await _run(journal, [BATCH], sub_llm))[0]
+async def batch(journal: Path | None, sub_llm: SlowModel, calls: int) -> Clocks:
+    code = f"replies = llm_query_batched([f'prompt {{n}}' for n in range({calls})])\n{DONE}"
+    return (await _run(journal, [code], sub_llm))[0]
 
 
 class Cost(NamedTuple):
@@ -125,7 +125,7 @@ def _median(clocks: Sequence[Clocks]) -> Clocks:
 
 
 def an_iteration(scale: Scale) -> list[Row]:
-    cost = _measured(iteration, scale)
+    cost = _measured(partial(iteration, iterations=scale.of(ITERATIONS, FIRST + 2)), scale)
     name = "an iteration with a journal"
     # what it may take longer is a bound of its own
     return [*_rows(name, cost), Row("an iteration: what a journal adds", "ms", cost.more.passed, bound=0.2)]
@@ -141,7 +141,7 @@ def a_batch_as_usual(scale: Scale) -> list[Row]:
 
 def _batch_rows(how: str, sub_llm: SlowModel, scale: Scale) -> list[Row]:
     name = f"a batch of {CALLS} sub-calls of {sub_llm.seconds * 1000:.0f} ms, {how}, with a journal"
-    return _rows(name, _measured(partial(batch, sub_llm=sub_llm), scale), 1.05)
+    return _rows(name, _measured(partial(batch, sub_llm=sub_llm, calls=scale.of(CALLS, 10)), scale), 1.05)
 
 
 def a_run_of_one_turn(scale: Scale) -> list[Row]:

@@ -16,7 +16,8 @@ _DOTALL, _VERBOSE, _DEBUG = re.DOTALL, re.VERBOSE, re.DEBUG
 _ESCAPE_CLASS_OR_SPACES = _compile(r"(\\[^ ]|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?\#[^)]*\))|((?:\\? )+)([*+?{]?)", re.DOTALL)
 
 # White space, or line breaks with the margin of a comment, a quotation or a list: "# ", "// ", "* ", "> ", "- ".
-ANY_SPACE = r"(?:\s+|(?>(?:\s*\n[^\S\n]*+(?:#++|//++|\*++|>(?>(?:[^\S\n]?>)*)|-)(?=\s))+)\s++)"
+# Both begin with one `\s`, which is written before them, so that `re` looks for it alone.
+ANY_SPACE = r"\s(?:\s*|(?>(?:\s*(?<=\n)[^\S\n]*+(?:#++|//++|\*++|>(?>(?:[^\S\n]?>)*)|-)(?=\s))+)\s++)"
 
 # A pattern that begins with any text of the line: `.*`, `.{0,80}`, lazy or not, in a group or not.
 _ANY_TEXT_FIRST = _compile(r"(?:\((?:\?:|\?P<\w+>)?)?\.(?:\*|\{0?,(?P<reach>\d+)\})\??\)?(?![+*?{])")

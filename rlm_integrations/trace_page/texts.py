@@ -32,12 +32,18 @@ class LongTexts:
         """
         if isinstance(value, str):
             return self._place(value) if len(value) > _LONG_CHARS else value
-        if isinstance(value, Mapping):
+        if value is None or isinstance(value, (int, float)):  # most are; whether they are a mapping takes longer
+            return value
+        if isinstance(value, (dict, Mapping)):
             named = cast("Mapping[str, object]", value).items()
-            return {f"${name}" if _LIKE_A_PLACE.fullmatch(name) else name: self.take_from(each) for name, each in named}
-        if isinstance(value, Sequence):
+            return {self._name(name): self.take_from(each) for name, each in named}
+        if isinstance(value, (list, Sequence)):
             return [self.take_from(each) for each in cast("Sequence[object]", value)]
         return value
+
+    @staticmethod
+    def _name(name: str) -> str:
+        return f"${name}" if name.startswith("$") and _LIKE_A_PLACE.fullmatch(name) else name
 
     def _place(self, text: str) -> dict[str, Any]:
         if text not in self._places:

@@ -20,6 +20,7 @@ import pytest
 
 from rlm_integrations.core.language_model import Completion, Message, ToolSpec
 from rlm_integrations.testing import ScriptedModel
+from tests.programs import COMMAND_LINE
 
 
 class ModelServer:
@@ -109,28 +110,6 @@ from rlm_integrations.cli.installed import PARTS, Finding
 doctor.find_installed = lambda: [Finding(part, "1.0") for part in PARTS]
 """
 """Likewise: all is installed, and `doctor` takes three seconds to import it else."""
-IMPORTED = (
-    "anyio._backends._asyncio",
-    "encodings.utf_8_sig",
-    "httpcore",
-    "pathspec",
-    "rlm_integrations.cli.agreement",
-    "rlm_integrations.cli.app",
-    "rlm_integrations.cli.ask",
-    "rlm_integrations.cli.chat",
-    "rlm_integrations.cli.compare",
-    "rlm_integrations.cli.delivery",
-    "rlm_integrations.cli.doctor",
-    "rlm_integrations.cli.kept_runs",
-    "rlm_integrations.cli.run_list",
-    "rlm_integrations.cli.settings",
-    "rlm_integrations.demo.run",
-    "rlm_integrations.files.reading",
-    "rlm_integrations.openai",
-    "rlm_integrations.sandboxes.process.sandbox",
-    "rlm_integrations.terminal.live_view",
-    str(Path(__file__).with_name("rehearsed.py")),
-)
 
 
 def command_environment(**changes: str) -> dict[str, str]:
@@ -145,7 +124,7 @@ def start_main(program_parent: Callable[..., Any]) -> Callable[..., Any]:
 
     def start(arguments: Sequence[object], *streams: Any, before: str = "", **options: Any) -> Any:
         code = f"{before}\n{MAIN}"
-        return program_parent(*IMPORTED).start(code, ["rlm-integrations", *arguments], *streams, **options)
+        return program_parent(*COMMAND_LINE).start(code, ["rlm-integrations", *arguments], *streams, **options)
 
     return start
 
@@ -218,25 +197,6 @@ def run_cli(start_command: StartCommand) -> Callable[..., Ended]:
     return run
 
 
-@pytest.fixture
-def run_fresh_cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The same with an interpreter of its own, where what it is started with matters."""
-
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", FRESH_MAIN, *map(str, arguments)],
-            env=command_environment(**environment),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-
-    return run
-
-
 FRESH_MAIN = f"import sys; sys.argv[0] = 'rlm-integrations'; {MAIN}"
 
 
@@ -290,7 +250,7 @@ def run_code(program_parent: Callable[..., Any], tmp_path: Path) -> Callable[...
         near, far = os.pipe() if typed is None else pty.openpty()
         with open(os.devnull, "rb") as null:
             streams = [null.fileno() if typed is None else far, far, far]
-            parent = program_parent(*IMPORTED)
+            parent = program_parent(*COMMAND_LINE)
             started = parent.start(code, ["-c", *arguments], streams, env=command_environment(), cwd=tmp_path)
         os.close(far)
         if typed:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,13 +97,13 @@ def test_it_says_why_process_is_out(monkeypatch: pytest.MonkeyPatch, capsys: Any
     assert "works: model-written code is confined here; pass --sandbox wasi" in shown
 
 
-def test_with_few_descriptors_it_ends_without_a_traceback(tmp_path: Path) -> None:
-    for name in ("langchain_core", "llama_index", "openai"):  # an import takes a second, and no more descriptors
+def test_with_few_descriptors_it_ends_without_a_traceback(start_command: Callable[..., Any], tmp_path: Path) -> None:
+    # an import takes a second, and no more descriptors
+    for name in ("langchain_core", "llama_index", "openai", "ray", "wasmtime"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('half installed')\n")
-    program = [sys.executable, "-m", "rlm_integrations", "doctor"]
-    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))  # noqa: E731
-    env = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}
-    done = subprocess.run(program, capture_output=True, text=True, preexec_fn=few, check=False, env=env)
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))"
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}
+    done = start_command(["doctor"], before=few, environment=environment, fresh=True).end()
     assert "Traceback" not in done.stdout + done.stderr
     assert "model-written code is" in done.stdout
 

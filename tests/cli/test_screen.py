@@ -54,7 +54,7 @@ class Screen:
         deadline = time.monotonic() + 30
         while not what(shown := self.shown()):
             assert time.monotonic() < deadline, shown
-            select.select([], [], [], 0.05)
+            select.select([], [], [], 0.1)  # each look is a process
         return shown
 
     def command_pid(self) -> int:

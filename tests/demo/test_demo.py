@@ -6,11 +6,11 @@ import io
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -28,15 +28,13 @@ from rlm_integrations.terminal.console import TerminalConsole
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.langchain import ScriptedChatModel
 from rlm_integrations.testing.llama_index import ScriptedLLM
+from tests.programs import COMMAND_LINE, program_environment
 
 PROGRAM = "import sys; from rlm_integrations.cli import main; sys.argv[1:1] = ['demo']; main()"
 SMALL = (
     "from functools import partial; from rlm_integrations.demo import run; "
-    "run.make_log = partial(run.make_log, crates_a_day=20, messages_a_day=10)"
+    "run.make_log = partial(run.make_log, crates_a_day=5, messages_a_day=5)"
 )
-NO_MODEL = {
-    name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "RLM_")) and name != "COLUMNS"
-}
 TEMPTED = {
     "OPENAI_API_KEY": "sk-test",
     "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
@@ -46,36 +44,37 @@ TEMPTED = {
 """What would bill somebody, if it were taken for a wish."""
 
 
-def run_fresh_demo(**environment: str) -> subprocess.CompletedProcess[str]:
-    """With an interpreter of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        env=NO_MODEL | environment,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="session")
-def piped(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> subprocess.CompletedProcess[str]:
-    """One run of the whole demo, also for tests that run in several processes."""
+def piped(
+    program_parent: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> tuple[int, str, str]:
+    """One run of the whole demo, also for tests that run in several processes: its exit code, stdout and stderr."""
     if worker_id == "master":
-        return run_fresh_demo(COLUMNS="100", **TEMPTED)
+        return whole_demo(program_parent)
     kept = tmp_path_factory.getbasetemp().parent / "demo.json"
     with FileLock(f"{kept}.lock"):
         if not kept.exists():
-            run = run_fresh_demo(COLUMNS="100", **TEMPTED)
-            kept.write_text(json.dumps([run.args, run.returncode, run.stdout, run.stderr]), "utf-8")
-        return subprocess.CompletedProcess(*json.loads(kept.read_text("utf-8")))
+            kept.write_text(json.dumps(whole_demo(program_parent)), "utf-8")
+        code, stdout, stderr = json.loads(kept.read_text("utf-8"))
+        return code, stdout, stderr
+
+
+def whole_demo(program_parent: Callable[..., Any]) -> tuple[int, str, str]:
+    with TemporaryFile() as stdout, TemporaryFile() as stderr, open(os.devnull, "rb") as null:
+        streams = [each.fileno() for each in (null, stdout, stderr)]
+        env = program_environment(COLUMNS="100", **TEMPTED)
+        parent = program_parent(*COMMAND_LINE)
+        program = parent.start(PROGRAM, ["-c"], streams, env=env, cwd=Path.cwd(), warnings=["default"], fresh=True)
+        code = program.wait(120)
+        for file in (stdout, stderr):
+            file.seek(0)
+        return code, stdout.read().decode(), stderr.read().decode()
 
 
 @pytest.fixture(scope="module")
 def small() -> DeliveryLog:
     """The same question over less."""
-    return make_log(crates_a_day=20, messages_a_day=10)
+    return make_log(crates_a_day=5, messages_a_day=5)
 
 
 def scripted() -> DemoModels:
@@ -94,17 +93,17 @@ def rows(output: str) -> dict[str, list[str]]:
     return {first: others for first, *others in cells}
 
 
-def test_piped_it_ends_well_and_a_key_in_the_environment_bills_nobody(
-    piped: subprocess.CompletedProcess[str],
-) -> None:
-    assert piped.returncode == 0, piped.stderr
-    assert piped.stderr == ""
-    assert piped.stdout.startswith("No model is asked here, and nothing billed: a script plays it")
-    assert "\x1b" not in piped.stdout
+def test_piped_it_ends_well_and_a_key_in_the_environment_bills_nobody(piped: tuple[int, str, str]) -> None:
+    code, stdout, stderr = piped
+    assert (code, stderr) == (0, "")
+    assert stdout.startswith("No model is asked here, and nothing billed: a script plays it")
+    assert "\x1b" not in stdout
 
 
 def test_who_reads_no_further_amid_the_run_ends_it_without_a_word(start_program: Callable[..., Any]) -> None:
-    demo = start_program(PROGRAM, everything=True)
+    """The pipe is as small as it can be, so that the run cannot end before it is read."""
+    smallest = "import fcntl; fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 4096)"
+    demo = start_program(f"{smallest}; {SMALL}; {PROGRAM}", imported=COMMAND_LINE)
     assert any(line.startswith("root LM: ") for line in demo.stdout)
     demo.stdout.close()
     assert demo.process.wait() == 1
@@ -112,14 +111,14 @@ def test_who_reads_no_further_amid_the_run_ends_it_without_a_word(start_program:
     assert demo.stderr.read() == ""
 
 
-def test_it_is_read_on_a_few_screens_of_100_columns(piped: subprocess.CompletedProcess[str]) -> None:
-    lines = piped.stdout.splitlines()
+def test_it_is_read_on_a_few_screens_of_100_columns(piped: tuple[int, str, str]) -> None:
+    lines = piped[1].splitlines()
     assert len(lines) <= 150
     assert max(map(len, lines)) <= 100
 
 
-def test_no_window_holds_the_corpus_and_no_top_k_has_the_evidence(piped: subprocess.CompletedProcess[str]) -> None:
-    found = rows(piped.stdout)
+def test_no_window_holds_the_corpus_and_no_top_k_has_the_evidence(piped: tuple[int, str, str]) -> None:
+    found = rows(piped[1])
     tokens = {way: int(cells[0].replace(",", "")) for way, cells in found.items() if re.match("stuff|top-|RLM", way)}
     assert tokens["stuff it all in"] > 10_000_000
     assert tokens["top-4, BM25"] < tokens["top-20, BM25"] < tokens["top-100, BM25"]
@@ -131,7 +130,7 @@ def test_no_window_holds_the_corpus_and_no_top_k_has_the_evidence(piped: subproc
 
 
 def test_it_shows_code_what_it_printed_sub_calls_citations_and_what_to_do_next(
-    piped: subprocess.CompletedProcess[str],
+    piped: tuple[int, str, str],
 ) -> None:
     for line in (
         "result = RLMEngine(llm, sub_llm=sub_llm).run(question, log)",
@@ -142,8 +141,8 @@ def test_it_shows_code_what_it_printed_sub_calls_citations_and_what_to_do_next(
         "RLMRunnable(",
         'engine="rlm"',
     ):
-        assert line in piped.stdout
-    assert piped.stdout.splitlines()[-2].strip() == "rlm-integrations demo --live"
+        assert line in piped[1]
+    assert piped[1].splitlines()[-2].strip() == "rlm-integrations demo --live"
 
 
 @pytest.mark.parametrize("sandbox", ["process", "wasi"])
@@ -174,7 +173,7 @@ def test_a_terminal_is_not_overrun_and_all_is_readable_on_light_and_dark(
     assert max(map(len, lines)) <= width
     if width == 60:
         assert re.search(r"\n  names = .*\n  wrote = \[\n      \(m", plain)
-        assert re.search(r"\n      for m in [^\n]*\n          limit=None\)", plain)  # it goes on further in
+        assert re.search(r"\n      for m in [^\n]*\n          \S[^\n]* limit=None\)", plain)  # it goes on further in
     assert all(f"iteration {n} of 20: 1 code block" in plain for n in (1, 2, 3))
 
 
@@ -244,14 +243,14 @@ def test_options_that_do_not_fit_are_refused(wanted: Wanted, option: str) -> Non
 def test_where_nobody_can_agree_nothing_is_asked(
     server: tuple[str, list[str]], run_program: Callable[..., Any]
 ) -> None:
-    run = run_program(PROGRAM, "--base-url", server[0], "--model", "big", everything=True)
+    run = run_program(PROGRAM, "--base-url", server[0], "--model", "big", imported=COMMAND_LINE)
     assert run.returncode == 2
     assert re.search(r"--yes: .*300,000.* Add --yes", run.stderr)
     assert (len(run.stderr.splitlines()), run.stdout, server[1]) == (1, "", [])
 
 
 def test_a_sandbox_that_is_unknown_is_said_before_anything_else(run_program: Callable[..., Any]) -> None:
-    run = run_program(PROGRAM, "--sandbox", "sandpit", everything=True)
+    run = run_program(PROGRAM, "--sandbox", "sandpit", imported=COMMAND_LINE)
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
     assert "sandpit" in run.stderr
 
@@ -259,7 +258,9 @@ def test_a_sandbox_that_is_unknown_is_said_before_anything_else(run_program: Cal
 def test_a_model_that_the_server_does_not_know_is_one_line_and_exit_code_1(
     server: tuple[str, list[str]], run_program: Callable[..., Any]
 ) -> None:
-    run = run_program(f"{SMALL}; {PROGRAM}", "--base-url", server[0], "--model", "unknown", "--yes", everything=True)
+    run = run_program(
+        f"{SMALL}; {PROGRAM}", "--base-url", server[0], "--model", "unknown", "--yes", imported=COMMAND_LINE
+    )
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
     assert "404" in run.stderr

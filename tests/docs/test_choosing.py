@@ -73,7 +73,7 @@ def describe(messages: Sequence[Message]) -> str:
 @pytest.fixture(scope="module")
 def long_documents() -> dict[str, Any]:
     """What LlamaIndex makes of long documents, once: its splitter takes a second for them."""
-    long = [LlamaIndexDocument(text=" ".join(f"Word {n}-{m}." for m in range(900)), doc_id=str(n)) for n in range(3)]
+    long = [LlamaIndexDocument(text=" ".join(f"Word {n}-{m}." for m in range(300)), doc_id=str(n)) for n in range(3)]
     nodes = SentenceSplitter(chunk_size=256, chunk_overlap=0).get_nodes_from_documents(long)
     return {"index": SummaryIndex.from_documents(long), "nodes": nodes}
 

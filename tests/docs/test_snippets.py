@@ -69,6 +69,8 @@ def snippets() -> list[Snippet]:
 
 
 SNIPPETS = snippets()
+PRINTED_BY: dict[str, list[str]] = {}
+"""Lines by code: some stand on several pages."""
 
 
 @pytest.fixture
@@ -103,8 +105,10 @@ def test_a_snippet_runs_on_its_own_and_prints_what_it_says(
         monkeypatch.chdir(tmp_path)
     if "from fastapi" in snippet.code:
         pytest.importorskip("fastapi")
-    execute(snippet)
-    lines = capsys.readouterr().out.splitlines()
+    if snippet.code not in PRINTED_BY:
+        execute(snippet)
+        PRINTED_BY[snippet.code] = capsys.readouterr().out.splitlines()
+    lines = PRINTED_BY[snippet.code]
     assert snippet.printed, "it says nothing of what it prints"
     assert [line[: len(said)] for line, said in zip(lines, snippet.printed, strict=False)] == snippet.printed
 
