@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,19 @@ from .unreliable import Unreliable
 
 pytest.importorskip("deepagents", reason="deepagents is not installed: pip install 'rlm-integrations[deepagents]'")
 
-LONG = 200_000  # characters: more than a command carries either way
+LONG = 60_000  # characters: more than a command carries either way
+
+Over = Callable[[Any], BackendSandbox]
 
 
-def over(backend: Any, python: str = sys.executable) -> BackendSandbox:
-    return BackendSandbox(backend, python=python, unconfined=True)
+@pytest.fixture
+def over(warm_python: str) -> Over:
+    return lambda backend: BackendSandbox(backend, python=warm_python, unconfined=True)
 
 
 @pytest.mark.parametrize("fault", ["loses commands", "loses answers", "cuts", "slow", "twice"])
-async def test_a_session_over_a_bad_connection(backend: Any, warm_python: str, fault: str) -> None:
-    repl = await over(Unreliable(backend, fault), warm_python).open(Corpus.of("a" * 1_000), contract_settings())
+async def test_a_session_over_a_bad_connection(backend: Any, over: Over, fault: str) -> None:
+    repl = await over(Unreliable(backend, fault)).open(Corpus.of("a" * 1_000), contract_settings())
     session = OpenRepl(repl, lambda call: "x" * LONG if call.prompt == "long" else echo(call))
     try:
         assert await session.value("n = len(context); n") == "1000"
@@ -44,7 +47,9 @@ async def test_a_session_over_a_bad_connection(backend: Any, warm_python: str, f
         await repl.close()
 
 
-async def test_a_cut_connection_loses_the_repl_in_words(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cut_connection_loses_the_repl_in_words(
+    backend: Any, over: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(exchange, "LOST_S", 0.5)
     unreliable = Unreliable(backend)
     repl = await over(unreliable).open(Corpus.of("text"), contract_settings())
@@ -60,7 +65,7 @@ async def test_a_cut_connection_loses_the_repl_in_words(backend: Any, monkeypatc
     await repl.close()
 
 
-async def test_the_run_goes_on_in_a_new_repl(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_run_goes_on_in_a_new_repl(backend: Any, over: Over, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "LOST_S", 0.5)
     unreliable = Unreliable(backend)
 
@@ -81,7 +86,7 @@ async def test_the_run_goes_on_in_a_new_repl(backend: Any, monkeypatch: pytest.M
     assert result.trace.isolation["confinement"] == "none: unconfined=True was passed"
 
 
-async def test_a_relay_that_is_killed_is_missed_at_once(backend: Any) -> None:
+async def test_a_relay_that_is_killed_is_missed_at_once(backend: Any, over: Over) -> None:
     repl: Any = await over(backend).open(Corpus.of("text"), contract_settings())
     os.kill(relay_of(repl), signal.SIGKILL)
     end = await repl.step(["1"], lambda call: None)
@@ -90,7 +95,9 @@ async def test_a_relay_that_is_killed_is_missed_at_once(backend: Any) -> None:
     await repl.close()
 
 
-async def test_a_repl_that_nobody_asks_for_ends_by_itself(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_repl_that_nobody_asks_for_ends_by_itself(
+    backend: Any, over: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(install, "SILENCE_S", 0.5)
     monkeypatch.setattr(process, "HEARTBEAT_S", 1_000.0)
     repl: Any = await over(backend).open(Corpus.of("text"), contract_settings())
@@ -100,7 +107,7 @@ async def test_a_repl_that_nobody_asks_for_ends_by_itself(backend: Any, monkeypa
     await repl.close()
 
 
-async def test_a_closed_repl_leaves_nothing(backend: Any) -> None:
+async def test_a_closed_repl_leaves_nothing(backend: Any, over: Over) -> None:
     repl: Any = await over(backend).open(Corpus.of("text"), contract_settings())
     folder, relay = Path(repl.folder), relay_of(repl)
     code = "import subprocess\nsubprocess.Popen(['sleep', '100']).pid"
@@ -119,7 +126,9 @@ def runs(pid: int) -> bool:
         return False
 
 
-async def test_the_worker_is_brought_once_and_secrets_never(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_worker_is_brought_once_and_secrets_never(
+    backend: Any, over: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-this-program")
     recorded = Unreliable(backend)
     sandbox = over(recorded)

@@ -29,7 +29,7 @@ GAPS = {
 
 class TestBackend(SandboxContract):
     gaps = GAPS
-    calls_one_by_one = 40  # each is two commands
+    calls_one_by_one = 15  # each is two commands
 
     @pytest.fixture
     def sandbox(self, warm: Sandbox) -> Sandbox:

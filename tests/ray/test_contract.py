@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 class TestRay(SandboxContract):
-    calls_one_by_one = 200
+    calls_one_by_one = 80
 
     @pytest.fixture
     def sandbox(self, elsewhere: Sandbox, cluster: LocalCluster) -> Sandbox:

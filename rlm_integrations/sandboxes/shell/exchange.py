@@ -15,6 +15,9 @@ from rlm_integrations.sandboxes.channel.inbound import ProtocolError, parse
 from rlm_integrations.sandboxes.shell.machine import Machine, Said, UnreachableError, within
 from rlm_integrations.sandboxes.shell_worker.relay import MARK
 
+WAIT_S = 5.0
+"""Seconds that a command waits for news: longer ones are fewer, but keep an answer that got lost for as long."""
+
 LOST_S = 20.0
 """Seconds after which a REPL is given up that no command reaches."""
 
@@ -26,7 +29,7 @@ _LEAST_BYTES = 512  # to which an output that is cut is shortened
 _ANSWER_S = 10.0  # more than a command that waits for nothing takes
 _PAUSE_S = (0.1, 2.0)
 
-_CLIENT = """
+CLIENT = """
 import _socket, os, sys
 try:
     os.chdir(sys.argv[1])
@@ -40,6 +43,7 @@ s.shutdown(_socket.SHUT_WR)
 while d := s.recv(1 << 18):
     sys.stdout.write(d.decode())
 """
+"""A program that makes one exchange. Its arguments are the folder of the REPL and what is asked."""
 
 
 class LostError(Exception):
@@ -57,6 +61,8 @@ class Answer:
     """CPU seconds of the worker so far."""
     memory: int
     threads: int
+    held: float
+    """Seconds from when the relay was asked until it answered."""
 
 
 class Exchanges:
@@ -64,14 +70,14 @@ class Exchanges:
 
     def __init__(self, machine: Machine, python: str, folder: str) -> None:
         self._machine, self.folder = machine, folder
-        self._command = f"{python} -I -S -c {shlex.quote(_CLIENT)} {shlex.quote(folder)} "
+        self._command = f"{python} -I -S -c {shlex.quote(CLIENT)} {shlex.quote(folder)} "
         self._lock = threading.Lock()
         self._number = 0
         self._most = INLINE_BYTES
-        self.mode = "run"
-        """What the worker is to do: run, rest, be interrupted, or end."""
-        self.gives_up = threading.Event()
-        """Set where nobody wants an answer any more."""
+        self.wanted: tuple[str, int] = "run", 0
+        """What the worker is to do until so many steps are over: "run", or be interrupted ("interrupt")."""
+        self.ends = threading.Event()
+        """Set where it is to end, and nobody wants an answer any more."""
 
     def make(self, *, at: int, have: int, data: bytes = b"", wait: float = 0.0, read: bool = False) -> Answer:
         """Bring bytes, which have this place among all, and get those behind the ones that are here; blocks.
@@ -83,31 +89,24 @@ class Exchanges:
             try:
                 return self._try(at, have, data, wait, read)
             except UnreachableError as error:
-                if time.monotonic() > end or self.gives_up.is_set():
+                if time.monotonic() > end or self.ends.is_set():
                     raise LostError(f"was out of reach for {LOST_S:g} s: {error}") from error
-            self.gives_up.wait(pause)
+            self.ends.wait(pause)
             pause = min(2 * pause, _PAUSE_S[1])
 
     def _try(self, at: int, have: int, data: bytes, wait: float, read: bool) -> Answer:
         file = ""
         with self._lock:
             self._number += 1
-            number, mode, most = self._number, self.mode, self._most if read else 0
+            number, (mode, steps), most = self._number, self.wanted, self._most if read else 0
+        if self.ends.is_set():
+            mode = "end"
         if len(data) > INLINE_BYTES:
             file = f"{self.folder}-{number}"
             name = f"/tmp/{file.rpartition('/')[2]}"
             within(LOST_S, lambda: self._machine.bring(name, data))
-        asked = {
-            "number": number,
-            "mode": mode,
-            "at": at,
-            "end": at + len(data),
-            "have": have,
-            "most": most,
-            "wait": wait,
-        }
-        asked |= {"file": file, "crc": crc32(data), "data": "" if file else base64.b64encode(data).decode()}
-        command = self._command + shlex.quote(json.dumps(asked))
+        asked = _request(number, mode, steps, at=at, data=data, file=file, have=have, most=most, wait=wait)
+        command = self._command + shlex.quote(asked)
         said = within(wait + _ANSWER_S, lambda: self._machine.run(command, int(wait + _ANSWER_S)))
         answer = read_answer(said, have, most)
         if answer is None:
@@ -116,6 +115,37 @@ class Exchanges:
                     self._most = max(_LEAST_BYTES, most // 2)
             raise UnreachableError(f"its answer was cut short, or is none: {said.text[-200:]}")
         return answer
+
+
+def first_request() -> str:
+    """By the command that starts a REPL, for the word that it is ready."""
+    return _request(0, "run", 0, have=0, most=INLINE_BYTES, wait=WAIT_S)
+
+
+def first_words(text: str) -> bytes:
+    """What that command brought of what the REPL says. What came of it in no whole answer is asked for again."""
+    try:
+        answer = read_answer(Said(text, cut=False), 0, INLINE_BYTES)
+    except LostError:
+        return b""
+    return answer.data if answer else b""
+
+
+def _request(
+    number: int,
+    mode: str,
+    steps: int,
+    *,
+    at: int = 0,
+    data: bytes = b"",
+    file: str = "",
+    have: int,
+    most: int,
+    wait: float,
+) -> str:
+    asked = {"number": number, "mode": mode, "steps": steps, "have": have, "most": most, "wait": wait}
+    asked |= {"at": at, "end": at + len(data), "file": file, "crc": crc32(data)}
+    return json.dumps(asked | {"data": "" if file else base64.b64encode(data).decode()})
 
 
 def read_answer(said: Said, have: int, most: int) -> Answer | None:
@@ -140,6 +170,7 @@ def read_answer(said: Said, have: int, most: int) -> Answer | None:
             float(told["cpu"]),
             int(told["memory"]),
             int(told["threads"]),
+            float(told["held"]),
         )
     except (ProtocolError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -15,6 +15,7 @@ from zlib import crc32
 from rlm_integrations.core.errors import SandboxUnavailableError
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.shell.archive import worker_archive
+from rlm_integrations.sandboxes.shell.exchange import CLIENT, first_request, first_words
 from rlm_integrations.sandboxes.shell.machine import Machine, UnreachableError, within
 
 _FOLDER = "/tmp"
@@ -53,12 +54,14 @@ if hashlib.sha256(open(packed, "rb").read()).hexdigest() == digest:
         shutil.rmtree(new)
 """
 
-_START = """
+# It is also the first that asks the REPL: whether it is ready.
+_START = f"""
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, sys.argv.pop(1))
 from rlm_integrations.sandboxes.shell_worker.start import main
-main(*sys.argv[2:])
-print("rlm-started")
+main(sys.argv[1], *sys.argv[3:])
+print("rlm-started", flush=True)
+{CLIENT}
 """
 
 
@@ -76,8 +79,11 @@ class Installation:
         self.python_version = ""
         """Of its Python, once that is known."""
 
-    def start(self, setup: int, hash_seed: int | None) -> str:
-        """Have a REPL over a setup file; blocks. Returns its folder. Raises SandboxError, SandboxUnavailableError."""
+    def start(self, setup: int, hash_seed: int | None) -> tuple[str, bytes]:
+        """Have a REPL over a setup file; blocks. Returns its folder, and what came with that of what it says.
+
+        Raises SandboxError, SandboxUnavailableError.
+        """
         checked = [str(SILENCE_S), str(os.fstat(setup).st_size), str(_crc(setup))]
         seed = "" if hash_seed is None else f"PYTHONHASHSEED={hash_seed} "  # which -I would not look for
         python = f"{_ENVIRONMENT}{seed}{self._python} -s -P -S -X utf8 -c {shlex.quote(_START)}"
@@ -86,10 +92,11 @@ class Installation:
             name = f"rlm-{uuid.uuid4().hex[:12]}"
             pieces = self._bring_pieces(name, setup)
             root = self._installed()
-            paths = [f"{root}/{piece}" for piece in pieces]
-            said = self._say(f"{python} {shlex.join([root + self._name(), f'{root}/{name}', *checked, *paths])}")
+            folder, paths = f"{root}/{name}", [f"{root}/{piece}" for piece in pieces]
+            arguments = [root + self._name(), folder, first_request(), *checked, *paths]
+            said = self._say(f"{python} {shlex.join(arguments)}")
             if "rlm-started" in said:
-                return f"{root}/{name}"
+                return folder, first_words(said)
             with self._lock:  # it may have been cleared away
                 self._root = None
         raise SandboxError(f"sandbox: {self._machine.name} did not start the REPL: {_end_of(said)}")

@@ -23,14 +23,14 @@ class ShellRepl(PipedRepl):
     """A worker that is interrupted from outside.
 
     Its clock runs from when the machine has what was sent until news of it come, both as seen from here: so the way
-    there and back is not the code's time.
+    there and back is not the code's time. Only of the command that brings a step the machine says how long it had it.
     """
 
     def __init__(self, worker: ShellProcess, settings: ReplSettings) -> None:
         """Take over a worker that is ready."""
-        super().__init__(worker, settings)
+        worker.rest()
         self._worker = worker
-        self._rest()
+        super().__init__(worker, settings)
 
     @property
     def folder(self) -> str:
@@ -56,17 +56,23 @@ class ShellRepl(PipedRepl):
             self._step.clock.pause(time.monotonic())
 
     def _all_sent(self) -> None:
+        head_start = self._worker.take_head_start()
         step = self._step
         if step is not None and not self._open_calls and step.overrun is None:
-            step.clock.resume(time.monotonic())
+            step.clock.resume(time.monotonic() - head_start)
             self._keep_time()
 
+    def _read(self, data: bytes) -> None:
+        head_start = self._worker.take_head_start()  # where what soon came of a step is here before `_all_sent`
+        if head_start and self._step is not None:
+            self._step.clock.resume(time.monotonic() - head_start)
+        super()._read(data)
+
     def _wake(self) -> None:
-        self._worker.steer("run")
+        self._worker.begin_step()
 
     def _rest(self) -> None:
-        self._worker.steer("rest")
-        self._channel.write(b"")
+        self._worker.rest()
 
     def _enforce_time(self, step: RunningStep) -> float | None:
         """Interrupt it, then refuse its calls too, and kill it if neither has an effect."""
@@ -79,7 +85,7 @@ class ShellRepl(PipedRepl):
             if step.overrun is None:
                 return min(step.clock.next_check(now, self._cpu_seconds(), cores=1), _LOOK_S)
             step.kill_at = now + INTERRUPT_GRACE_S
-            self._worker.steer("interrupt")
+            self._worker.interrupt()
             self._channel.write(b"")
         elif not step.refuses_calls and now >= step.kill_at - INTERRUPT_GRACE_S + _REFUSE_AFTER_S:
             step.refuses_calls = True

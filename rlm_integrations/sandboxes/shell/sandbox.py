@@ -62,10 +62,10 @@ class ShellSandbox:
     def _open(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> ShellProcess:
         setup = write_setup(corpus, settings, retrieved, held=False)
         try:
-            folder = self._installation.start(setup, settings.hash_seed)
+            folder, said = self._installation.start(setup, settings.hash_seed)
         finally:
             os.close(setup)
-        worker = ShellProcess(Exchanges(self._machine, self._python, folder))
+        worker = ShellProcess(Exchanges(self._machine, self._python, folder), said)
         try:
             _wait_until_ready(worker, settings.memory_mb)
         except BaseException:

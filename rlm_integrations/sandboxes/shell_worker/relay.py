@@ -1,7 +1,10 @@
 """Between commands and a worker: two streams of bytes, of which each exchange says how far it has come.
 
 An exchange is a request and its answer over a local socket, made by a command that lasts as long. It may be lost,
-cut short, come late or twice: bytes have places, and what was received before is passed. Standard library only.
+cut short, come late or twice: bytes have places, and what was received before is passed.
+
+Between steps the worker is stopped, as soon as it says that one is over: what a step left behind is to use no time. So
+each exchange says how many steps the host has begun. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, decode
 from rlm_integrations.sandboxes.channel.worker_usage import cpu_seconds, memory_bytes, thread_count
 
 SOCKET = "s"
@@ -33,6 +37,7 @@ _MOST_HELD_BYTES = 4 << 20
 
 _READ_BYTES = 256 << 10
 _INTERRUPT_EVERY_S = 0.05  # the worker lets a signal pass that comes outside of the model's code
+_MORE_S = 0.002  # an answer amid a step waits so long for more: what is said at once comes in pieces
 _CLIENT_S = 5.0
 
 
@@ -45,7 +50,24 @@ def seal(body: bytes) -> bytes:
 class _Waiting:
     client: socket.socket
     most: int
+    since: float
     until: float
+
+
+class _StepsOver:
+    """How many steps are over, by what the worker says; -1 until it is ready."""
+
+    def __init__(self) -> None:
+        self.count = -1
+        self._frames = FrameBuffer()
+
+    def look_at(self, data: bytes) -> None:
+        try:
+            for body in self._frames.feed(data):
+                if (b'"done"' in body or b'"ready"' in body) and decode(body)["t"] in ("done", "ready"):
+                    self.count += 1
+        except (FrameTooLongError, ValueError, StopIteration, LookupError, TypeError, RecursionError):
+            pass  # the code wrote it: the host ends what breaks the protocol
 
 
 class Relay:
@@ -58,8 +80,11 @@ class Relay:
         """What the worker has not read yet, and how many bytes have come for it."""
         self._to_host, self._had = bytearray(), 0
         """What the host does not have yet, and how many bytes before it the host has."""
+        self._said_at = 0.0
+        """When it began to have something again that the host does not have."""
         self._waiting: list[_Waiting] = []
-        self._newest, self._mode = -1, "run"
+        self._newest, self._mode, self._steps = -1, "run", 0
+        self._over = _StepsOver()
         worker.setblocking(False)
 
     def serve(self, silence_s: float) -> None:
@@ -69,11 +94,19 @@ class Relay:
             while self._mode != "end" and time.monotonic() < heard + silence_s:
                 if self._wait(silence_s / 4):
                     heard = time.monotonic()
-                if self._mode == "interrupt" and self._status is None:
+                if self._interrupts and self._status is None:
                     os.kill(self._pid, signal.SIGINT)
                 self._answer_those_who_wait()
         finally:
             self._end()
+
+    @property
+    def _rests(self) -> bool:
+        return self._over.count >= self._steps
+
+    @property
+    def _interrupts(self) -> bool:
+        return self._mode == "interrupt" and not self._rests
 
     def _wait(self, seconds: float) -> bool:
         """Until something can be done. Whether somebody asked."""
@@ -82,10 +115,10 @@ class Relay:
         if self._status is None:
             wanted = select.POLLIN if len(self._to_host) < _MOST_HELD_BYTES else 0
             poll.register(self._worker, wanted | (select.POLLOUT if self._to_worker else 0))
-        if self._mode == "interrupt":
+        if self._interrupts:
             seconds = _INTERRUPT_EVERY_S
         if self._waiting:
-            seconds = min(seconds, max(0.0, min(each.until for each in self._waiting) - time.monotonic()))
+            seconds = min(seconds, max(0.0, min(map(self._due, self._waiting)) - time.monotonic()))
         asked = False
         for descriptor, what in poll.poll(seconds * 1000):
             if descriptor == self._listener.fileno():
@@ -102,9 +135,14 @@ class Relay:
                 del self._to_worker[: self._worker.send(self._to_worker[:_READ_BYTES])]
             if what & ~select.POLLOUT:
                 data = self._worker.recv(_READ_BYTES)
-                self._to_host += data
                 if not data:
                     self._reap()
+                    return
+                if not self._to_host:
+                    self._said_at = time.monotonic()
+                self._to_host += data
+                self._over.look_at(data)
+                self._rest_or_run()
         except BlockingIOError:
             pass
         except OSError:
@@ -141,7 +179,8 @@ class Relay:
             self._steer(asked)
             self._take(asked)
             self._forget(asked["have"])
-            self._waiting.append(_Waiting(client, asked["most"], time.monotonic() + asked["wait"]))
+            now = time.monotonic()
+            self._waiting.append(_Waiting(client, asked["most"], now, now + asked["wait"]))
         except (OSError, ValueError, KeyError, TypeError):  # the command was ended amid it, or is none of ours
             client.close()
 
@@ -149,9 +188,12 @@ class Relay:
         """What the host wants of the worker, unless it has said something newer."""
         if asked["number"] <= self._newest:
             return
-        self._newest, self._mode = asked["number"], asked["mode"]
+        self._newest, self._mode, self._steps = asked["number"], asked["mode"], asked["steps"]
+        self._rest_or_run()
+
+    def _rest_or_run(self) -> None:
         if self._status is None:
-            os.killpg(self._pid, signal.SIGSTOP if self._mode == "rest" else signal.SIGCONT)
+            os.killpg(self._pid, signal.SIGSTOP if self._rests else signal.SIGCONT)
 
     def _take(self, asked: dict[str, Any]) -> None:
         """What is new of the bytes that came, if there is room."""
@@ -175,10 +217,16 @@ class Relay:
             del self._to_host[:more]
             self._had += more
 
+    def _due(self, asker: _Waiting) -> float:
+        """When it is to be answered, as things are."""
+        if self._status is not None or self._mode == "end" or (self._to_host and self._rests):
+            return 0.0
+        return min(asker.until, self._said_at + _MORE_S) if self._to_host else asker.until
+
     def _answer_those_who_wait(self) -> None:
         now, left = time.monotonic(), list[_Waiting]()
         for each in self._waiting:
-            if now >= each.until or self._to_host or self._status is not None or self._mode == "end":
+            if now >= self._due(each):
                 self._answer(each)
             else:
                 left.append(each)
@@ -191,6 +239,7 @@ class Relay:
             "from": self._had,
             "data": base64.b64encode(self._to_host[: asker.most]).decode(),
             "status": self._status if over else None,
+            "held": time.monotonic() - asker.since,
             "cpu": cpu_seconds(self._pid),
             "memory": memory_bytes(self._pid),
             "threads": thread_count(self._pid),

@@ -63,6 +63,8 @@ def _relay(listener: socket.socket, setup: int, silence_s: float) -> None:
     worker = os.fork()
     if worker == 0:
         _become_worker(theirs, setup, relay, (listener.fileno(), ours.fileno()))
+    with contextlib.suppress(OSError):  # it does so itself, maybe later than it is asked for the first time
+        os.setpgid(worker, worker)
     theirs.close()
     os.close(setup)
     Relay(listener, ours, worker).serve(silence_s)

@@ -188,10 +188,9 @@ class HostCallContract(Contract):
             helper_names(contract_settings(**kind)),
             helper_names(contract_settings(depth=1, retriever=True)),
         )
-        for name in all_names:
-            done = await session.run(f"_ = {name}")
-            assert isinstance(done, StepDone)
-            assert (done.error is None) == (name in offered), (name, done.error)
+        tries = [f"try: {name}; there.append({name!r})\nexcept NameError: pass\n" for name in all_names]
+        there = (await session.value(f"there = []\n{''.join(tries)}print(*there)")).split()
+        assert there == [name for name in all_names if name in offered]
 
     async def test_replies_that_nobody_waits_for_do_no_harm(self, open_session: OpenSession) -> None:
         session = await open_session(answer=lambda call: object(), tools=("look_up",))
