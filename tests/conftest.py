@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -86,6 +87,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """One more than there are cores: for a third of its time a test waits for what it has started."""
     return (yield) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
+    """Processes that run tests are forks of the one that programs of tests are forks of: see `xdist_worker.py`."""
+    parent = ProgramParent(EVERYTHING)
+    config.add_cleanup(parent.close)
+    for spec in specs:
+        spec.python = shlex.join([sys.executable, str(Path(__file__).with_name("xdist_worker.py"))])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
