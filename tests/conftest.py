@@ -28,6 +28,7 @@ import filelock
 import httpx
 import hypothesis
 import pytest
+from _pytest.runner import runtestprotocol
 
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings, echo, until_true
 from rlm_integrations.wire.settings import ReplSettings
@@ -79,8 +80,23 @@ class _Imported:
         self._modules = len(sys.modules)
 
 
+class _OneReport:
+    """Of a test that passed the process that shows it is told once: pytest-xdist has six messages for each, and takes
+    longer to send and read them than most tests take."""
+
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        for report in runtestprotocol(item, log=False, nextitem=nextitem):
+            if report.when == "call" or not report.passed:
+                item.ihook.pytest_runtest_logreport(report=report)
+        return True
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Imported())
+    option = config.option
+    all_is_shown = option.verbose > 0 or option.durations is not None or option.xmlpath
+    if hasattr(config, "workerinput") and not all_is_shown:
+        config.pluginmanager.register(_OneReport())
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
