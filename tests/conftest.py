@@ -171,6 +171,24 @@ def logged() -> Iterator[list[str]]:
 
 
 @pytest.fixture
+def handle_signal() -> Iterator[Callable[[int, Callable[[int, Any], Any]], None]]:
+    """Sets the handler of a signal for the time of a test.
+
+    Meanwhile nothing is collected: what a handler raises amid a destructor is lost, as everywhere in Python.
+    """
+    before: dict[int, Any] = {}
+
+    def handle(number: int, handler: Callable[[int, Any], Any]) -> None:
+        before[number] = signal.signal(number, handler)
+
+    gc.disable()
+    yield handle
+    gc.enable()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 async def http_clients() -> AsyncIterator[tuple[httpx.Client, httpx.AsyncClient]]:
     """Closed with the test. The frameworks' own stay open, LangChain's of a URL until it has seen 128 others."""
     with httpx.Client() as client:

@@ -7,7 +7,7 @@ import os
 import signal
 import textwrap
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -173,15 +173,14 @@ USAGE = Usage(input_tokens=10, output_tokens=5)
 
 
 @pytest.fixture
-def out_of_time() -> Iterator[Callable[[], None]]:
+def out_of_time(handle_signal: Callable[..., None]) -> Callable[[], None]:
     """Sends the signal of a soft time limit to the process, whose handler raises in the main thread."""
 
     def handle(number: int, frame: object) -> None:
         raise SoftTimeLimitError
 
-    before = signal.signal(signal.SIGALRM, handle)
-    yield lambda: os.kill(os.getpid(), signal.SIGALRM)
-    signal.signal(signal.SIGALRM, before)
+    handle_signal(signal.SIGALRM, handle)
+    return lambda: os.kill(os.getpid(), signal.SIGALRM)
 
 
 @pytest.mark.parametrize("amid", ["root call", "sub-call"])

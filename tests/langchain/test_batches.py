@@ -135,15 +135,14 @@ class Slow(BaseChatModel):
 
 
 @pytest.fixture
-def out_of_time() -> Iterator[Callable[[], None]]:
+def out_of_time(handle_signal: Callable[..., None]) -> Callable[[], None]:
     """Sends the signal of a soft time limit to the process; its handler raises TimeoutError in the main thread."""
 
     def handle(number: int, frame: object) -> None:
         raise TimeoutError("soft time limit")
 
-    before = signal.signal(signal.SIGALRM, handle)
-    yield lambda: os.kill(os.getpid(), signal.SIGALRM)
-    signal.signal(signal.SIGALRM, before)
+    handle_signal(signal.SIGALRM, handle)
+    return lambda: os.kill(os.getpid(), signal.SIGALRM)
 
 
 @pytest.mark.parametrize("end", ["a signal", "a failed input", "the consumer stops"])
@@ -222,7 +221,9 @@ def test_a_signal_amid_the_start_of_a_thread_loses_nothing_of_its_run(monkeypatc
 
 
 @pytest.mark.parametrize("end", [TimeoutError, KeyboardInterrupt])
-def test_a_batch_that_ended_early_hands_back_what_was_paid(end: type[BaseException]) -> None:
+def test_a_batch_that_ended_early_hands_back_what_was_paid(
+    end: type[BaseException], handle_signal: Callable[..., None]
+) -> None:
     """What was answered, and of the others how far they had come."""
     over = threading.Event()
 
@@ -237,13 +238,12 @@ def test_a_batch_that_ended_early_hands_back_what_was_paid(end: type[BaseExcepti
             over.wait(20)
         return "```repl\nanswer['content'] = 'a draft'\n```"
 
-    before = signal.signal(signal.SIGALRM, handle)
+    handle_signal(signal.SIGALRM, handle)
     rlm = RLMRunnable(llm=ScriptedChatModel(always=reply, usage=Usage(input_tokens=7)), context="a line\n" * 20_000)
     try:
         with pytest.raises(end, match="out of time") as caught:
             rlm.batch(["Alpha?", "Beta?", "Gamma?"], {"max_concurrency": 1})
     finally:
-        signal.signal(signal.SIGALRM, before)
         over.set()
     done, cut_off, not_begun = caught.value.results  # type: ignore[attr-defined]
     assert done.content == "one"

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
 
@@ -87,16 +87,15 @@ async def test_async_runs_tell_on_their_own_loop_even_inside_of_a_sync_one() -> 
 
 
 @pytest.fixture
-def soft_limit() -> Iterator[type[Exception]]:
+def soft_limit(handle_signal: Callable[..., None]) -> type[Exception]:
     class SoftTimeLimitError(Exception):
         """As job queues raise it, in a signal handler."""
 
     def handle(number: int, frame: object) -> None:
         raise SoftTimeLimitError("soft limit")
 
-    before = signal.signal(signal.SIGUSR1, handle)
-    yield SoftTimeLimitError
-    signal.signal(signal.SIGUSR1, before)
+    handle_signal(signal.SIGUSR1, handle)
+    return SoftTimeLimitError
 
 
 def test_what_a_signal_raises_amid_a_handler_is_no_fault_of_the_handler(soft_limit: type[Exception]) -> None:

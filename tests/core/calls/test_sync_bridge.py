@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from contextvars import ContextVar
@@ -134,19 +134,19 @@ class SoftTimeLimitError(Exception):
     """As job queues raise it, in a signal handler."""
 
 
+Raised = tuple[Callable[[], None], type[BaseException]]
+
+
 @pytest.fixture(params=[KeyboardInterrupt, SoftTimeLimitError, SystemExit], ids=lambda error: error.__name__)
-def raised_by_a_signal(request: pytest.FixtureRequest) -> Iterator[tuple[Callable[[], None], type[BaseException]]]:
+def raised_by_a_signal(request: pytest.FixtureRequest, handle_signal: Callable[..., None]) -> Raised:
     """What sends a signal to the waiting thread, and what its handler raises there."""
 
     def handle(number: int, frame: object) -> None:
         raise request.param("from the handler")
 
-    main, before = threading.get_ident(), signal.signal(signal.SIGUSR1, handle)
-    yield lambda: signal.pthread_kill(main, signal.SIGUSR1), request.param
-    signal.signal(signal.SIGUSR1, before)
-
-
-Raised = tuple[Callable[[], None], type[BaseException]]
+    main = threading.get_ident()
+    handle_signal(signal.SIGUSR1, handle)
+    return lambda: signal.pthread_kill(main, signal.SIGUSR1), request.param
 
 
 def test_what_a_signal_handler_raises_cancels_the_run(raised_by_a_signal: Raised) -> None:
@@ -171,14 +171,15 @@ def test_what_a_signal_handler_raises_cancels_the_run(raised_by_a_signal: Raised
     assert caught.value.__notes__ == ["a handler failed"]
 
 
-def test_a_second_one_while_the_run_winds_up_loses_nothing() -> None:
+def test_a_second_one_while_the_run_winds_up_loses_nothing(handle_signal: Callable[..., None]) -> None:
     handled: list[int] = []
 
     def handle(number: int, frame: object) -> None:
         handled.append(number)
         raise KeyboardInterrupt(len(handled))
 
-    main, before = threading.get_ident(), signal.signal(signal.SIGUSR1, handle)
+    main = threading.get_ident()
+    handle_signal(signal.SIGUSR1, handle)
 
     async def run() -> None:
         signal.pthread_kill(main, signal.SIGUSR1)
@@ -191,11 +192,8 @@ def test_a_second_one_while_the_run_winds_up_loses_nothing() -> None:
             end.result = "so far"  # type: ignore[attr-defined]
             raise
 
-    try:
-        with pytest.raises(KeyboardInterrupt, match="2") as caught:
-            run_blocking(run)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(KeyboardInterrupt, match="2") as caught:
+        run_blocking(run)
     assert caught.value.result == "so far"  # type: ignore[attr-defined]
 
 
