@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ import filelock
 import httpx
 import hypothesis
 import pytest
+from _pytest.runner import runtestprotocol
 
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings, echo, until_true
 from rlm_integrations.wire.settings import ReplSettings
@@ -78,14 +80,38 @@ class _Imported:
         self._modules = len(sys.modules)
 
 
+class _OneReport:
+    """Of a test that passed the process that shows it is told once: pytest-xdist has six messages for each, and takes
+    longer to send and read them than most tests take."""
+
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        for report in runtestprotocol(item, log=False, nextitem=nextitem):
+            if report.when == "call" or not report.passed:
+                item.ihook.pytest_runtest_logreport(report=report)
+        return True
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Imported())
+    option = config.option
+    all_is_shown = option.verbose > 0 or option.durations is not None or option.xmlpath
+    if hasattr(config, "workerinput") and not all_is_shown:
+        config.pluginmanager.register(_OneReport())
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """One more than there are cores: for a third of its time a test waits for what it has started."""
     return (yield) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
+    """Processes that run tests are forks of the one that programs of tests are forks of: see `xdist_worker.py`."""
+    parent = ProgramParent(EVERYTHING)
+    config.add_cleanup(parent.close)
+    for spec in specs:
+        spec.python = shlex.join([sys.executable, str(Path(__file__).with_name("xdist_worker.py"))])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

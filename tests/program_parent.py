@@ -124,11 +124,9 @@ class Parent:
 
     def _connect(self) -> None:
         requests, _ = self._listens.accept()
-        helpers = SharedHelpers()
-        helpers.start(None)
         with suppress(BrokenPipeError):  # it has gone again, which is read next
             requests.send(b".")
-        self._selector.register(requests, selectors.EVENT_READ, Client(requests, helpers))
+        self._selector.register(requests, selectors.EVENT_READ, Client(requests, SharedHelpers()))
         self._clients += 1
 
     def _asked(self, client: Client) -> tuple[dict[str, Any], list[int], SharedHelpers] | None:
@@ -140,7 +138,9 @@ class Parent:
             client.leave()
             return None
         program = json.loads(message)
-        client.helpers.start(program["hash_seed"])
+        if not program["fresh"]:
+            client.helpers.start(None)
+            client.helpers.start(program["hash_seed"])
         pid = os.fork()
         *streams, report = descriptors
         if not pid:

@@ -79,7 +79,7 @@ class ProgramParent:
     """
 
     def __init__(self, imported: Sequence[str]) -> None:
-        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        run = os.environ.setdefault("PARENT_OF_PROGRAMS", str(os.getpid()))  # processes below this one read it
         name = f"rlm-tests-{run}-{zlib.crc32(' '.join(imported).encode())}"
         with filelock.FileLock(Path(tempfile.gettempdir(), f"rlm-program-parent-{os.getuid()}.lock")):
             self._requests = self._connected(name) or self._started(name, imported)
@@ -161,8 +161,8 @@ class Program:
         self._ended: int | None = None
         self.pid = int(os.read(report, 12))
 
-    def wait(self, seconds: float = 60) -> int:
-        """Its exit code. Raises TimeoutError, and then it is killed."""
+    def wait(self, seconds: float | None = 60) -> int:
+        """Its exit code. Raises TimeoutError after so long, and then it is killed."""
         if self._ended is None:
             in_time = self._has_ended_within(seconds)
             if not in_time:
@@ -182,7 +182,7 @@ class Program:
     def has_ended(self) -> bool:
         return self._ended is not None or self._has_ended_within(0)
 
-    def _has_ended_within(self, seconds: float) -> bool:
+    def _has_ended_within(self, seconds: float | None) -> bool:
         return bool(select.select([self._report], [], [], seconds)[0])
 
 

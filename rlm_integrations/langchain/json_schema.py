@@ -79,8 +79,13 @@ class JsonSchema:
 
     def _problems(self, value: Any) -> list[tuple[tuple[str | int, ...], str]]:
         """(place, reason) of the first misfits."""
-        with counting(value):
-            return [_problem(error) for error in islice(self._validator.iter_errors(value), _MOST_PROBLEMS)]
+        try:
+            with counting(value):
+                return [_problem(error) for error in islice(self._validator.iter_errors(value), _MOST_PROBLEMS)]
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # Python's stack has ended amid jsonschema's maps, in Rust
+                raise RecursionError from None
+            raise
 
 
 def _kind(schema: Mapping[str, Any]) -> Any:
