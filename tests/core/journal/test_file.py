@@ -475,18 +475,21 @@ sub = ScriptedModel(always=lambda messages: "x")
 
 
 def fork(event):
-    if type(event).__name__ == "CodeStarted" and not os.fork():
-        llm = ScriptedModel(always=lambda messages: ask)
-        RLMEngine(llm, sub_llm=sub, journal=sys.argv[1], sandbox="process").run("?")
-        print(len(sub.requests), flush=True)
-        os._exit(0)
+    if type(event).__name__ != "CodeStarted":
+        return
+    if child := os.fork():
+        os.waitpid(child, 0)  # amid this run: the fork would find one that has ended
+        return
+    llm = ScriptedModel(always=lambda messages: ask)
+    RLMEngine(llm, sub_llm=sub, journal=sys.argv[1], sandbox="process").run("?")
+    print(len(sub.requests), flush=True)
+    os._exit(0)
 
 
 engine = RLMEngine(
     ScriptedModel(always=lambda messages: ask), sub_llm=sub, journal=sys.argv[1], on_event=fork, sandbox="process"
 )
 engine.run("?")
-os.wait()
 print(len(sub.requests), engine.run("?").trace.journal)
 """
     ended = run_program(source, path, warnings=["ignore"], hash_seed=hash_seed)
