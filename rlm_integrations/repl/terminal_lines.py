@@ -95,7 +95,7 @@ class TerminalLines:
             self._hand_on(text, len(text))
 
     def _write_tokens(self, text: str) -> None:
-        last = text.rfind("\x1b", len(text) - _ESCAPE_CHARS)
+        last = text.rfind("\x1b", max(0, len(text) - _ESCAPE_CHARS))
         if last >= 0 and _UNENDED.fullmatch(text, last):  # the rest of it comes with the next write
             text, self._escape = text[:last], text[last:]
         for match in _TOKEN.finditer(text):

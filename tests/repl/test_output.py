@@ -146,6 +146,7 @@ DRAWN = {
     "far to the right": (["a\x1b[9999Cb\rc"], f"a{' ' * 4_095}b\nc"),
     "line ends of Windows": (["one\r\n", "two\r", "\nthree"], "one\ntwo\nthree"),
     "an escape in two writes": (["a\x1b[3", "1mb\x1b", "[0mc"], "abc"),
+    "an escape in two writes of some length": (["a" * 61 + "\x1b[", "1mb"], "a" * 61 + "b"),
     "an escape that never ends": (["a\x1b[31"], "a"),
     "no escape": (["a\x1b", "\x1b\nb"], "a\nb"),
     "lines before it": (["one\ntwo\n10%", "\r20%\nthree"], "one\ntwo\n20%\nthree"),
