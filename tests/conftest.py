@@ -30,6 +30,7 @@ import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
+from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.testing.sandbox_contract import OpenRepl, contract_settings, echo, until_true
 from rlm_integrations.wire.settings import ReplSettings
 
@@ -310,6 +311,15 @@ def nothing_rests() -> Iterator[None]:
         with idle_repls._changed:
             idle_repls._changed.wait_for(lambda: not idle_repls._idle, 0.01)
     assert not idle_repls._idle
+
+
+@pytest.fixture(scope="module")
+def resting() -> Iterator[list[Repl]]:
+    """The REPL that a test has left for the next of its module, if any."""
+    kept: list[Repl] = []
+    yield kept
+    for repl in kept:
+        repl.end()
 
 
 @pytest.fixture(scope="session")

@@ -9,28 +9,25 @@ from typing import Any
 
 import pytest
 
+from benchmarks.forged import FORGED
 from rlm_integrations import Message, RLMEngine, RLMResult
 from rlm_integrations.core.trace.events import Event, SubCallEnded
 from rlm_integrations.testing import ScriptedModel
 
 CORPUS = {f"d{n}": f"Document {n}. " * 1_500 for n in range(4)}
-FORGE = """
-import fcntl, json, os, struct, time
-for channel in range(3, 64):
-    try:
-        fcntl.fcntl(channel, fcntl.F_GETFD)
-        break
-    except OSError:
-        pass
+FORGE = (
+    FORGED
+    + """
+import time
 def message(**fields):
-    body = json.dumps(fields).encode()
-    data = struct.pack('>I', len(body)) + body
+    data = frame(**fields)
     while data:
         data = data[os.write(channel, data):]
 def child(number, context=None, batch=None, index=None):
     payload = dict(prompt='leaf', context=context, batch=batch, index=index)
     message(t='call', id=(1 << 20) + number, name='rlm_query', payload=payload)
 """
+)
 LEAF = r"""
 assert all('RUN' in d['text'] for d in context)
 [found] = search(r'secret-\d+-\d')

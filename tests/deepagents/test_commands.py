@@ -54,6 +54,18 @@ async def test_a_step_is_one_command_and_a_call_two_more(
     assert take(backend) == 2
 
 
+async def test_a_step_that_has_to_be_brought_again_is_read_once(backend: Any, warm_python: str) -> None:
+    """Of what goes as a file every second one arrives as its half."""
+    unreliable: Any = Unreliable(backend, "cuts")
+    sandbox = BackendSandbox(unreliable, python=warm_python, unconfined=True)
+    session = OpenRepl(await sandbox.open(Corpus.of("text"), contract_settings()))
+    files = len(unreliable.files)
+    for n in range(4):
+        assert await session.value(f"{n} + 1  # {'long ' * 12_000}") == str(n + 1)
+    assert len(unreliable.files) > files + 4
+    await session.repl.close()
+
+
 def state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 

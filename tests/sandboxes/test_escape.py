@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl, Sandbox
+from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.sandboxes.process_worker.seccomp import allowed_calls
 from rlm_integrations.testing.sandbox_contract import OpenRepl
@@ -37,15 +37,6 @@ def sandbox() -> Sandbox:
 def many_a_session() -> bool:
     """Whether a session is used for the next attempts, too."""
     return False
-
-
-@pytest.fixture(scope="module")
-def resting() -> Iterator[list[Repl]]:
-    """The session of the last attempt, unless each has its own."""
-    kept: list[Repl] = []
-    yield kept
-    for repl in kept:
-        repl.end()
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.channel import long_texts
 from rlm_integrations.sandboxes.process import repl as repl_module
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
@@ -141,15 +140,6 @@ class Bystander:
 
 
 BYSTANDER = "n = 0\nwhile llm_query(str(n)) == str(n): n += 1\nprint(n)"
-
-
-@pytest.fixture(scope="module")
-def resting() -> Iterator[list[Repl]]:
-    """The session of the last bystander."""
-    kept: list[Repl] = []
-    yield kept
-    for repl in kept:
-        repl.end()
 
 
 @pytest.fixture

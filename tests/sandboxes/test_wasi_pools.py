@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
 from rlm_integrations.wire.calls import CallTool, HostCall, LlmQuery, Reserve
 from rlm_integrations.wire.steps import StepDone
@@ -16,17 +14,8 @@ from rlm_integrations.wire.steps import StepDone
 AT_ONCE = 8
 
 
-@pytest.fixture(scope="module")
-def resting(wasi_component) -> Iterator[list[Repl]]:
-    """The session of the last test, unless it was lost."""
-    kept: list[Repl] = []
-    yield kept
-    for repl in kept:
-        repl.end()
-
-
 @pytest.fixture
-async def session(resting, settings, attach):
+async def session(wasi_component, resting, settings, attach):
     if resting:
         repl = resting.pop()
         repl.join_loop()

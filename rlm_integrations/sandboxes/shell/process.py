@@ -90,7 +90,11 @@ class ShellProcess:
         while not self.killed and not self.lost:
             piece = bytes(rest[:PIECE_BYTES])
             last = len(piece) == len(rest)
-            answer = self._begin(piece) if begins and last else self._exchange(data=piece)
+            if begins and last:
+                begins = False  # what is brought again does not read: the reader does by then
+                answer = self._begin(piece)
+            else:
+                answer = self._exchange(data=piece)
             if answer is None:
                 return
             taken = min(max(0, answer.got - self._written), len(piece))
@@ -117,7 +121,8 @@ class ShellProcess:
         began = time.monotonic()
         answer = self._exchange(data=data, read=True, wait=_SOON_S)
         if answer is not None:
-            self._head_start = max(0.0, min(answer.held, time.monotonic() - began))
+            if answer.got >= self._written + len(data):
+                self._head_start = max(0.0, min(answer.held, time.monotonic() - began))
             self._had += len(answer.data)
             self._said = answer.data
             self._awake.set()
