@@ -75,14 +75,31 @@ def alive() -> Callable[[int], bool]:
 
 
 @pytest.fixture
-def open_files() -> Callable[[], int]:
+def open_files() -> Callable[[], set[str]]:
+    """What this process has open: each descriptor with what it stands for, which no later file has."""
     spares.end()  # one that an earlier test left would end of itself some time
 
-    def count() -> int:
+    def read() -> set[str]:
         gc.collect()  # holders of corpora that earlier tests left behind end with these
-        return len(os.listdir("/proc/self/fd"))
+        found: set[str] = set()
+        for descriptor in os.listdir("/proc/self/fd"):
+            with suppress(FileNotFoundError):  # the one of the listing itself
+                found.add(f"{descriptor} {os.readlink(f'/proc/self/fd/{descriptor}')}")
+        return found
 
-    return count
+    return read
+
+
+@pytest.fixture
+def until_closed(until: Callable[..., Any], open_files: Callable[[], set[str]]) -> Callable[[set[str]], Any]:
+    """Waits until no file is open that was not before. (What an earlier test left open may be closed meanwhile.)"""
+
+    async def wait(before: set[str]) -> None:
+        with suppress(TimeoutError):  # the assertion names what is open
+            await until(lambda: open_files() <= before)
+        assert open_files() <= before
+
+    return wait
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ async def test_fifty_runs_leave_no_file_and_no_process(settings, attach, open_fi
     assert await asyncio.gather(*map(one_run, range(40))) == [f"corpus {number}" for number in range(40)]
     for number in range(10):
         await one_run(number)
-    assert open_files() == files
+    assert open_files() <= files
     await until(lambda: len(set(children(helper_pid())) - processes) <= SPARES)
 
 
@@ -93,7 +93,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
             continue
         with pytest.raises(asyncio.CancelledError):
             await opening
-    await until(lambda: open_files() == files and len(set(children(helper_pid())) - processes) <= SPARES)
+    await until(lambda: open_files() <= files and len(set(children(helper_pid())) - processes) <= SPARES)
 
 
 async def test_a_killed_helper_is_started_again(open_session, helper_pid, until):
