@@ -12,8 +12,10 @@ import pytest
 from rlm_integrations import RLMEngine, RLMTrace, Usage
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.trace.events import (
+    CheckEnded,
     CodeEnded,
     Event,
+    HostCallEnded,
     IterationStarted,
     RunEnded,
     RunStarted,
@@ -64,6 +66,41 @@ def test_who_watches_all_runs_sees_what_a_handler_is_told() -> None:
     reserved = [event.count for event in watched if isinstance(event, SubCallsReserved)]
     assert reserved == [1, 2]
     assert Counter(map(type, watched)) == Counter(map(type, told))
+
+
+def test_what_a_handler_changes_in_a_record_is_nothing_to_the_run() -> None:
+    """As one that withholds words from a log does, before it writes it."""
+
+    def secret() -> str:
+        """The word that is kept."""
+        return "Sesame"
+
+    def withhold(event: Event) -> None:
+        withheld.append(type(event))
+        match event:
+            case SubCallEnded(call=call):
+                call.prompt = call.reply = "[withheld]"
+            case HostCallEnded(call=call):
+                call.result = "[withheld]"
+            case CodeEnded(execution=execution):
+                execution.output = "[withheld]"
+            case CheckEnded(check=check):
+                check.objection = "[withheld]"
+            case _:
+                withheld.pop()
+
+    withheld: list[type] = []
+    root = ScriptedModel([finish("llm_query('Who?') + ', ' + llm_query_batched(['Who?'])[0] + ', ' + secret()")])
+    result = RLMEngine(
+        root,
+        sub_llm=ScriptedModel(always=lambda messages: "Alice"),
+        tools=[secret],
+        verify=lambda answer, result: None,
+        on_event=withhold,
+    ).run("?", LONG)
+    assert withheld == [SubCallEnded, SubCallEnded, HostCallEnded, CodeEnded, CheckEnded]
+    assert result.answer == "Alice, Alice, Sesame"
+    assert "[withheld]" not in result.trace.model_dump_json()
 
 
 async def test_astream_gives_events_and_last_the_result() -> None:

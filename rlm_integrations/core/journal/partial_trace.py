@@ -13,15 +13,13 @@ from pydantic import ValidationError
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import ABOUT, END
+from rlm_integrations.core.journal.kept_code import KeptCode
 from rlm_integrations.core.journal.reading import KeptRow
 from rlm_integrations.core.journal.rows import Row, to_step, trace_json
 from rlm_integrations.core.journal.run_journal import REFUSED, STEP
-from rlm_integrations.core.language_model import ToolCall
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.loop.code_calls import code_of
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.outcomes import error_line
-from rlm_integrations.core.loop.reply_parser import parse_reply
 from rlm_integrations.core.trace.call_records import Fold, HostFunctionCall, ModelCall, TraceMessage
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.trace.redaction import withheld_words
@@ -98,10 +96,14 @@ class _Reading:
         """Of an RLM: that of the run, or of a child, which has no row about it."""
         told = self._row(about)
         steps = sorted(_iterations(tree).items())
-        made = [self._iteration(number, *each) for number, each in steps]
         shown = [self._shown(each) for _, (each, _) in steps]
-        for iteration, then in zip(made, shown[1:], strict=False):
-            iteration.observation = then
+        code = KeptCode(by_tool=any(self._root(each).get("tool_calls") for _, (each, _) in steps))
+        made: list[Iteration] = []
+        for (number, (each, last_call)), then in zip(steps, shown, strict=True):
+            code.show(then)
+            if made:
+                made[-1].observation = then
+            made.append(self._iteration(number, each, code, last_call=last_call, is_last=len(made) + 1 == len(steps)))
         return RLMTrace(
             question=told.get("question", self._withheld(about)),
             context=told.get("context", ""),
@@ -112,15 +114,15 @@ class _Reading:
             contents=self._contents,
         )
 
-    def _iteration(self, number: int, tree: _Tree, last_call: bool) -> Iteration:
+    def _iteration(self, number: int, tree: _Tree, code: KeptCode, *, last_call: bool, is_last: bool) -> Iteration:
         kept = tree.below.get("root", _Tree()).row
         row = self._row(kept)
         reply = row.get("text", self._withheld(kept))
         calls = self._sub_calls(tree)
-        blocks = [code for each in row.get("tool_calls", ()) if (code := code_of(ToolCall(**each)))]
-        blocks = blocks or list(parse_reply(row.get("text", "")).blocks)
         step = tree.below.get(STEP, _Tree()).row
-        execution = self._execution(blocks, step) if blocks or step or calls else None
+        ran = step is not None or bool(calls)
+        blocks = code.blocks(row) if ran or is_last else []  # the end of a step is kept before the next reply is
+        execution = self._execution(blocks, step, code) if blocks or ran else None
         if execution is not None:
             for place, call in enumerate(calls, 1):
                 call.number = place
@@ -135,13 +137,14 @@ class _Reading:
             folds=[Fold(call=_model_call(self._row(each)), up_to=number - 1, reply=self._text(each)) for each in folds],
         )
 
-    def _execution(self, blocks: list[str], step: KeptRow | None) -> CodeExecution:
+    def _execution(self, blocks: list[str], step: KeptRow | None, code: KeptCode) -> CodeExecution:
         if step is None:
             return CodeExecution(blocks=blocks, error=_NO_END)
         row = self._row(step)
         if not row:
             return CodeExecution(blocks=blocks, output=self._withheld(step))
         outcome = to_step(row)
+        code.end(outcome)
         output = output_text(outcome.output)
         if isinstance(outcome, ReplLost):
             return CodeExecution(blocks=blocks, output=output, lost=outcome.reason)
@@ -204,7 +207,11 @@ class _Reading:
 
     def _shown(self, tree: _Tree) -> str:
         """What the root LM was shown before the iteration."""
-        return self._row(tree.below.get("root", _Tree()).row).get("shown") or ""
+        return self._root(tree).get("shown") or ""
+
+    def _root(self, tree: _Tree) -> Row:
+        """The root LM's reply."""
+        return self._row(tree.below.get("root", _Tree()).row)
 
     def _answer(self, tree: _Tree) -> str:
         """What stood in the answer when the step ended."""

@@ -196,6 +196,8 @@ class ReplyReader:
         lines = self.lines[at : end.line if end.kind == "opening" else end.line + 1]
         if opening.before:
             lines[0] = lines[0][opening.column :]
+        if end.kind == "closing" and end.after:
+            lines[-1] = lines[-1][: lines[-1].rindex(end.after)]
         return self.quotations.hold(lines)
 
     def _copied(self, code: str) -> bool:

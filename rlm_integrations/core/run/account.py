@@ -7,13 +7,22 @@ import inspect
 import time
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.run.plan import OnEvent
-from rlm_integrations.core.trace.events import Event, Warned
+from rlm_integrations.core.trace.events import (
+    CheckEnded,
+    CodeEnded,
+    Event,
+    FoldEnded,
+    HostCallEnded,
+    SubCallEnded,
+    Warned,
+)
 from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.run_errors import boundary
@@ -111,7 +120,22 @@ class Account:
 
 async def _tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:
     with boundary("on_event", known=()):
-        await contained(tell(on_event, event, sync=sync))
+        await contained(tell(on_event, _as_told(event), sync=sync))
+
+
+def _as_told(event: Event) -> Event:
+    """The event with a record of its own: what a handler does to that is nothing to the run and its trace."""
+    match event:
+        case SubCallEnded(call=call) | HostCallEnded(call=call):
+            return replace(event, call=call.model_copy())
+        case FoldEnded(fold=fold):
+            return replace(event, fold=fold.model_copy())
+        case CodeEnded(execution=execution):
+            return replace(event, execution=execution.model_copy())
+        case CheckEnded(check=check):
+            return replace(event, check=check.model_copy())
+        case _:
+            return event
 
 
 async def tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:

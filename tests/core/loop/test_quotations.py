@@ -55,6 +55,12 @@ def test_indentation_and_marks_of_quoting_make_no_difference(as_shown: str, as_q
     assert quoted(f"- It says:\n{as_quoted}", shown(as_shown)) == 1
 
 
+@pytest.mark.parametrize("as_quoted", ["So it says {} there.", "It says “{}”.", "It says\n{}: hostile."])
+def test_words_beside_the_fences_of_a_quotation_make_no_difference(as_quoted: str) -> None:
+    parsed = parse_reply(as_quoted.format(EVIL), Quotations([shown(HOSTILE)]))
+    assert (parsed.blocks, parsed.quoted) == ((), 1)
+
+
 ODD = '```python\nfor d in context:\n\tprint(d,\t"caf\u00e9 \\n \\d \u200b")  # it\'s\r\n\nevil()\r\n```'
 
 
