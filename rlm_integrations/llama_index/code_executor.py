@@ -65,7 +65,8 @@ def get_code_executor(
 
     Args:
         sandbox: As of RLMEngine.
-        limits: Of these, `max_output_chars`, `memory_mb` and `step_timeout_s` mean something here.
+        limits: Of these, `max_output_chars`, `memory_mb` and `step_timeout_s` mean something here, and for the calls of
+            tools in one call of this `call_timeout_s`, `max_tool_calls` and `max_concurrency`.
         tools: What the agent's own `tools` are, once more, for its code to call. They run in this process.
 
     Raises InvalidArgumentError for arguments that are wrong, SandboxUnavailableError where nothing can confine a REPL.
@@ -81,7 +82,7 @@ def get_code_executor(
         memory_mb=bounds.memory_mb or _MEMORY_MB,
         tools=tuple(functions),
     )
-    return CodeExecutor(ReplSession(resolve_sandbox(sandbox), settings, functions))
+    return CodeExecutor(ReplSession(resolve_sandbox(sandbox), settings, functions, bounds))
 
 
 def _checked(code: object) -> str:

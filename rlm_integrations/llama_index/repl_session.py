@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
 
-from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.budget import Budget
+from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.core.host.answers import RefusedCallError
+from rlm_integrations.core.host.foreign_calls import ForeignCalls
+from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.host.tools import Tool
+from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.sandbox import Repl, Sandbox
+from rlm_integrations.core.trace.events import Event
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.calls import CallTool, HostCall
 from rlm_integrations.wire.settings import ReplSettings
@@ -27,9 +34,13 @@ _WIND_UP_S = 5.0
 class ReplSession:
     """Runs code in one REPL, a step at a time, and answers the calls of tools in it."""
 
-    def __init__(self, sandbox: Sandbox, settings: ReplSettings, tools: Mapping[str, Tool]) -> None:
+    def __init__(self, sandbox: Sandbox, settings: ReplSettings, tools: Mapping[str, Tool], limits: RLMLimits) -> None:
+        """`limits` are those of a step's calls of tools, and of none other: of how long one takes, how many there are,
+        and how many at once.
+        """
         self._sandbox = sandbox
         self._settings = settings
+        self._limits = limits.model_copy(update={"timeout_s": None, "max_total_tokens": None, "max_cost_usd": None})
         self._tools = tools
         self._corpus = Corpus((), "none")
         self._repl: Repl | None = None
@@ -72,9 +83,12 @@ class ReplSession:
             repl, calls = self._repl, set[asyncio.Task[None]]()
             outcome: StepDone | ReplLost | None = None
             context = copy_context()
+            step = StepRecord(0, time.monotonic)
+            foreign = ForeignCalls(ModelCalls(Budget(self._limits, time.monotonic)), _unheard)
+            tools = ToolCalls(self._tools, self._threads, foreign)
 
             def begin(call: HostCall) -> None:
-                task = asyncio.create_task(self._answer(call, repl), context=context.copy())
+                task = asyncio.create_task(_answer(call, repl, tools, step), context=context.copy())
                 calls.add(task)
                 task.add_done_callback(calls.discard)
 
@@ -82,27 +96,12 @@ class ReplSession:
                 outcome = await repl.step((code,), begin)
                 return outcome
             finally:
+                step.end()
                 for task in [*calls]:
                     task.cancel()
                 if not isinstance(outcome, StepDone):
                     self._repl = None
                     await repl.close()
-
-    async def _answer(self, event: HostCall, repl: Repl) -> None:
-        call = event.call
-        if not isinstance(call, CallTool) or call.name not in self._tools:
-            repl.refuse(event.id, "failed", "there is no corpus here, and no sub-calls")
-            return
-        tool = self._tools[call.name]
-        try:
-            if tool.is_async:
-                value = plain(await contained(tool.function(*call.args, **call.kwargs)))
-            else:
-                value = await self._threads.run(lambda: plain(tool.function(*call.args, **call.kwargs)))
-        except Exception as error:
-            repl.refuse(event.id, "failed", error_words(error))
-        else:
-            repl.reply(event.id, value)
 
     async def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -115,6 +114,24 @@ class ReplSession:
         finally:
             self._threads.close()
             loop.stop()
+
+
+async def _answer(event: HostCall, repl: Repl, tools: ToolCalls, step: StepRecord) -> None:
+    if not isinstance(event.call, CallTool):
+        repl.refuse(event.id, "failed", "there is no corpus here, and no sub-calls")
+        return
+    try:
+        value = await tools.call(event.call, step)
+    except RefusedCallError as refusal:
+        repl.refuse(event.id, refusal.kind, str(refusal))
+    except Exception as error:  # a call that is not answered would hang the code for ever
+        repl.refuse(event.id, "failed", error_words(error))
+    else:
+        repl.reply(event.id, value)
+
+
+async def _unheard(event: Event) -> None:
+    """Nobody is told of it, and there is no trace."""
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
