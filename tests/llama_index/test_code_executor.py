@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -81,6 +82,40 @@ async def test_an_agents_tools_are_called_from_its_code(scripted):
     assert answer == "Done."
     assert content.startswith("5 HI\n")
     assert "out of order" in content
+
+
+def test_a_tool_that_never_returns_is_given_up():
+    returns = threading.Event()
+
+    def wait() -> None:
+        returns.wait()
+
+    with get_code_executor(tools=[wait], limits={"call_timeout_s": 0.1}) as executor:
+        assert "wait: TimeoutError: it took too long" in executor("wait()")
+        assert executor("1 + 1") == "2"
+    returns.set()
+
+
+def test_tools_are_called_no_more_often_and_no_more_at_once_than_the_limits_say():
+    together, running, most = threading.Barrier(2), set[int](), list[int]()
+
+    def meet() -> int:
+        running.add(threading.get_ident())
+        most.append(len(running))
+        place = together.wait(10)
+        running.discard(threading.get_ident())
+        return place
+
+    limits = {"max_concurrency": 2, "max_tool_calls": 4}
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(4) as pool:
+    print(sorted(pool.map(lambda n: meet(), range(4))))
+"""
+    with get_code_executor(tools=[meet], limits=limits) as executor:
+        assert executor(code) == executor(code) == "[0, 0, 1, 1]"
+        assert max(most) == 2
+        assert "meet: the 4 calls of tools and `retrieve` of this run are made" in executor(f"{code}\nmeet()")
 
 
 def test_it_is_confined(executor, tmp_path, monkeypatch):
