@@ -193,7 +193,7 @@ async def test_cancelling_carries_it_too() -> None:
 
 def test_what_comes_between_two_runs_carries_it_too() -> None:
     def handle(event: Event) -> None:
-        if isinstance(event, Warned) and event.kind == "differed":
+        if isinstance(event, Warned) and event.kind == "one_opinion":
             raise LookupError("broken handler")
 
     with model(LOOK, "heron") as llm, pytest.warns(RuntimeWarning), pytest.raises(RunError, match="broken") as raised:
@@ -276,8 +276,23 @@ def test_where_nothing_is_left_for_a_second_run_that_is_said() -> None:
 
 def test_a_second_run_out_of_a_cache_is_no_second_opinion() -> None:
     cached = Completion(finish("heron"), SPENT, "m", cached=True)
+    seen: list[Event] = []
     with model(finish("heron"), cached) as llm, pytest.warns(RuntimeWarning, match="came from a cache"):
-        RLMEngine(llm, verify=Twice()).run(QUESTION, CORPUS)
+        result = RLMEngine(llm, verify=Twice(), on_event=seen.append).run(QUESTION, CORPUS)
+    assert result.agreement == "agreed"
+    assert [event.kind for event in seen if isinstance(event, Warned)] == ["one_opinion"]
+
+
+@pytest.mark.parametrize("end", [SystemExit, asyncio.CancelledError, GeneratorExit])
+def test_a_handler_that_would_end_the_loop_at_the_end_leaves_both_answers(end: type[BaseException]) -> None:
+    async def handle(event: Event) -> None:
+        if isinstance(event, RunEnded):
+            raise end
+
+    with model(finish("heron"), finish("heron")) as llm, pytest.raises(RunError, match=end.__name__) as raised:
+        RLMEngine(llm, verify=Twice(), on_event=handle).run(QUESTION, CORPUS)
+    assert raised.value.result is not None
+    assert (raised.value.result.agreement, raised.value.result.answers) == ("agreed", ("heron", "heron"))
 
 
 def test_an_overlong_question_keeps_its_place_and_the_answers_are_seen_whole() -> None:

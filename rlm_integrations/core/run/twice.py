@@ -13,8 +13,9 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
+from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import read_question
@@ -91,12 +92,13 @@ class TwiceRun:
         first = await self._performed(self._run(self._question, self._share(2 + reconcile)))
         limits = self._share(1 + reconcile)
         if limits is None:
-            await self._warn("nothing was left of the limits to ask a second time: the answer is that of one run")
+            why = "nothing was left of the limits to ask a second time: the answer is that of one run"
+            await self._warn("one_opinion", why)
             return self._joined(first)
         second = await self._performed(self._run(self._question, limits))
         calls = [iteration.call for iteration in second.trace.iterations]
         if calls and all(call.cached for call in calls):
-            await self._warn("the second run's replies came from a cache: it is no second opinion")
+            await self._warn("one_opinion", "the second run's replies came from a cache: it is no second opinion")
         if same_answer(first, second):
             return self._joined(first, "agreed")
         return await self._reconciled(first, second) if reconcile else await self._differed(first)
@@ -138,7 +140,8 @@ class TwiceRun:
         asked = one_line(self._question if isinstance(self._question, str) else first.trace.question, _QUESTION_CHARS)
         because = "" if why is None else f", and {why}"
         await self._warn(
-            f"the two runs for “{asked}” differ{because}: the answer is the first one's; both are in result.answers"
+            "differed",
+            f"the two runs for “{asked}” differ{because}: the answer is the first one's; both are in result.answers",
         )
         return self._joined(first, "differed")
 
@@ -185,16 +188,16 @@ class TwiceRun:
             return atold
         return lambda event: None if (told := shown(event)) is None else on_event(told)
 
-    async def _warn(self, message: str) -> None:
+    async def _warn(self, kind: Literal["differed", "one_opinion"], message: str) -> None:
         self._warnings.append(message)
         with suppress(Warning):  # a filter that makes errors of warnings must not end what goes well
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         with boundary("on_event", known=()):
-            await self._tell(Warned("differed", message, at=self._seconds(), run=self._number))
+            await self._tell(Warned(kind, message, at=self._seconds(), run=self._number))
 
     async def _tell(self, event: Event) -> None:
         if self._plan.on_event is not None:
-            await tell(self._plan.on_event, event, sync=self._sync)
+            await contained(tell(self._plan.on_event, event, sync=self._sync))
 
     async def _tell_badly(self, last: Event, cause: BaseException) -> None:
         try:
