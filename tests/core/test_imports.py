@@ -179,20 +179,28 @@ def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
         rlm_integrations.RLMEngin  # noqa: B018
 
 
-def imported(source: str) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0
-            names.add(node.module or "")
-    return names
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, wherever in it, by name too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                found |= {alias.name for alias in names}
+            case ast.ImportFrom(module=str(module), level=0):
+                found.add(module)
+            case ast.Call(
+                func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(module)), *_],
+            ):
+                found.add(module)
+            case _:
+                pass
+    return found
 
 
 @pytest.mark.parametrize("module", CORE, ids=lambda module: module.stem)
 def test_the_core_imports_the_standard_library_and_pydantic_and_itself(module: Path) -> None:
-    for name in imported(module.read_text(encoding="utf-8")):
+    for name in imported(module):
         top = name.partition(".")[0]
         if top == "rlm_integrations":
             assert name.startswith(
@@ -200,3 +208,64 @@ def test_the_core_imports_the_standard_library_and_pydantic_and_itself(module: P
             )
         else:
             assert top in sys.stdlib_module_names | {"pydantic", "pydantic_core"}
+
+
+FOREIGN: dict[str, set[str]] = {
+    "cli": {"openai", "pydantic", "rich", "typer"},
+    "compare": {"llama_index", "rank_bm25"},
+    "core": {"pydantic", "pydantic_core"},
+    "deepagents": {"deepagents"},
+    "demo": {"pygments", "rich"},
+    "engine": {"typing_extensions"},
+    "files": {"charset_normalizer", "docx", "openpyxl", "pathspec", "pptx", "pyarrow", "pypdf", "striprtf"},
+    "langchain": {
+        "jsonschema",
+        "langchain",
+        "langchain_core",
+        "langgraph",
+        "pydantic",
+        "pydantic_core",
+        "referencing",
+        "typing_extensions",
+    },
+    "llama_index": {"llama_index", "llama_index_instrumentation", "pydantic"},
+    "openai": {"openai"},
+    "otel": {"opentelemetry"},
+    "pricing": {"genai_prices"},
+    "ray": {"ray"},
+    "sandboxes/wasi_guest": {"tzdata", "wit_world"},
+    "sandboxes/wasi_worker": {"wasmtime"},
+    "terminal": {"markdown_it", "rich"},
+    "testing": {"langchain_core", "llama_index", "pydantic", "pytest", "pytest_asyncio"},
+}
+"""What each room imports beside the standard library and this package: the others nothing."""
+
+PURE = {
+    *("__future__", "ast", "bisect", "builtins", "collections", "contextlib", "dataclasses", "functools", "itertools"),
+    *("json", "keyword", "math", "pydantic", "pydantic_core", "re", "rlm_integrations", "sys", "textwrap", "typing"),
+}
+"""What the rules of a run may import: no clock, no chance, nothing of the machine, and nothing that waits."""
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "/".join(parts[: 2 if parts[0] == "sandboxes" else 1])
+
+
+def test_each_room_imports_the_packages_that_are_its_own() -> None:
+    foreign: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        known = {*sys.stdlib_module_names, "rlm_integrations"}
+        if theirs := top_level(imported(path)) - known:
+            foreign.setdefault(room_of(path), set()).update(theirs)
+    assert foreign == FOREIGN
+
+
+def test_the_rules_of_a_run_know_no_clock_no_chance_and_no_waiting() -> None:
+    files = sorted((PACKAGE / "core" / "loop").rglob("*.py"))
+    assert len(files) > 30
+    for path in files:
+        names = imported(path)
+        assert top_level(names) <= PURE, path
+        assert not {name for name in names if name.endswith((".model_calls", ".model_path", ".threads"))}, path
+        assert not re.search(r"^\s*(async def|await) ", path.read_text(encoding="utf-8"), re.MULTILINE), path
