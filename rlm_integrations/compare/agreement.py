@@ -16,12 +16,8 @@ def words_of(answer: str) -> list[str]:
     return [token.replace(",", "") if token[0].isdecimal() else token for token in found if token not in _ARTICLES]
 
 
-def token_f1(one: str, other: str) -> float:
-    """From 0 to 1: the share of words that two answers have in common, as SQuAD counts it."""
-    return _shared(Counter(words_of(one)), Counter(words_of(other)))
-
-
 def _shared(first: Counter[str], second: Counter[str]) -> float:
+    """From 0 to 1: the share of words that two answers have in common, as SQuAD counts it (F1 of tokens)."""
     if not first or not second:
         return float(first == second)
     shared = sum((first & second).values())

@@ -34,12 +34,11 @@ class Chunk(Generic[ItemT]):
 
 @frozen
 class Span(Generic[ItemT]):
-    """`document.text[start:end]` came from this item, where it begins at `item_start` of the item's own text."""
+    """`document.text[start:end]` came from this item."""
 
     start: int
     end: int
     item: ItemT
-    item_start: int = 0
 
 
 @frozen
@@ -127,7 +126,7 @@ class _Joiner(Generic[ItemT]):
             number = bisect_right(starts, span.start) - 1
             while number < len(starts) and starts[number] < span.end:
                 begin, end = max(span.start, starts[number]), min(span.end, ends[number])
-                spans[number].append(Span(begin - starts[number], end - starts[number], span.item, begin - span.start))
+                spans[number].append(Span(begin - starts[number], end - starts[number], span.item))
                 number += 1
         return [
             Joined(

@@ -297,8 +297,8 @@ class Warned(_Moment):
     "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read", "limit_met" and
     "unverified" come last: no code ran, though the root LM has not seen all of the corpus; the answer came after a
     limit, and `on_limit` is "answer"; so it is, and `verify` refused the answer that is handed back. With Twice,
-    "differed" says that nothing tells which of its runs is right, and "one_opinion" that there was no second one: nothing
-    was left of the limits, or its replies came from a cache.
+    "differed" says that nothing tells which of its runs is right, and "one_opinion" that there was no second one:
+    nothing was left of the limits, or its replies came from a cache.
     """
 
     kind: Literal[
