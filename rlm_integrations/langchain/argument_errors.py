@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from rlm_integrations.core.errors import InvalidArgumentError, RLMError
 from rlm_integrations.core.limits import limit_meant
+from rlm_integrations.repl.bounded_repr import bounded_repr
 
 _WANTED = {
     "string_type": "a str",
@@ -80,4 +81,11 @@ def _explain(name: str, problems: Sequence[Any], names: list[str]) -> str:
         _WANTED.get(problem["type"]) or problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
         for problem in problems
     )
-    return f"{name}={first['input']!r:.80}: pass {' or '.join(dict.fromkeys(wanted))}"
+    return f"{name}={_shown(first['input'])}: pass {' or '.join(dict.fromkeys(wanted))}"
+
+
+def _shown(value: object) -> str:
+    try:
+        return bounded_repr(value, 80)[:80]
+    except Exception:  # a number too long to be written, or what is nested too deeply
+        return type(value).__name__

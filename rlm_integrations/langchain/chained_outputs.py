@@ -71,6 +71,13 @@ class TypedRLM(GivesNoText[RLMInput, T], RunnableSequence[RLMInput, T]):
     def over(self, rlm: Runnable[Any, Any]) -> TypedRLM[T]:
         return TypedRLM(rlm, self._structured, self._include_raw)
 
+    def as_node(self) -> NoReturn:
+        """Raises InvalidArgumentError: what a node adds to the state is a message."""
+        raise InvalidArgumentError(
+            "as_node: a node adds a message alone, and this gives a value; use RLMRunnable(...).as_node(), or write "
+            'one for a state of your own: lambda state: {"answer": rlm.with_structured_output(...).invoke(...)}'
+        )
+
     def with_sources(self) -> RLMWithSources:
         """As RLMRunnable's, with the validated value as the "answer"."""
         structured = self._structured

@@ -9,7 +9,8 @@ from typing import Any, Literal, cast
 
 from langchain_core.language_models import BaseLanguageModel, LanguageModelLike
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
+from langchain_core.prompts import BasePromptTemplate, MessagesPlaceholder
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSequence, ensure_config
 
 from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.reply_fields import (
@@ -55,6 +56,11 @@ def resolve_model(value: object, name: str) -> LanguageModelLike:
             if with_key_remedy(said) == said:
                 raise
             raise InvalidArgumentError(with_key_remedy(said)) from error
+    if isinstance(value, RunnableSequence) and _has_no_place_for_messages(cast(Any, value).first):
+        raise InvalidArgumentError(
+            f"{name}: a chain that begins with a prompt of one text, into which the whole conversation would go as "
+            "Python shows it; pass the model alone, and what the prompt says as instructions="
+        )
     if isinstance(value, Runnable):
         return cast(LanguageModelLike, value)
     given = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
@@ -62,6 +68,13 @@ def resolve_model(value: object, name: str) -> LanguageModelLike:
         f"{name}: {given} is not a LangChain model; pass one, for instance ChatOpenAI(model=...), "
         "or a str for init_chat_model, for instance 'openai:gpt-5'"
     )
+
+
+def _has_no_place_for_messages(first: object) -> bool:
+    if not isinstance(first, BasePromptTemplate):
+        return False
+    parts: Sequence[object] = getattr(cast(object, first), "messages", ())
+    return not any(isinstance(part, MessagesPlaceholder) for part in parts)
 
 
 class LangChainModel:

@@ -10,7 +10,7 @@ from rlm_integrations.core.calls.threads import in_thread
 
 T = TypeVar("T")
 
-_WARNINGS = CallerWarnings("llama_index.core.")
+_WARNINGS = CallerWarnings("llama_index.core.", "llama_index_instrumentation.")
 warn_caller = _WARNINGS.warn
 for_caller = _WARNINGS.for_caller
 

@@ -12,6 +12,7 @@ from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
+from llama_index.core.llms.mock import MockLLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.llms.utils import resolve_llm  # pyright: ignore[reportUnknownVariableType]
 from llama_index.core.settings import Settings
@@ -158,6 +159,7 @@ def choose_llm(llm: LLMLike | None, argument: str, callback_manager: CallbackMan
             remedy = f"pass {argument}=, or set llama_index.core.Settings.llm"
             raise InvalidArgumentError(with_key_remedy(problem + remedy)) from error
         _warn_of_small_window(default, argument)
+        _warn_of_mock(default, argument)
         return default
     try:
         return _resolved(llm, callback_manager)
@@ -188,6 +190,14 @@ def _warn_of_small_window(llm: LLM, argument: str) -> None:
             f"{argument}: none given, so it is Settings.llm ({metadata.model_name}), which takes {left:,} tokens; "
             f"a root LM reads what its code prints, step after step, and soon needs more: pass as {argument}= one that "
             "takes more, or this one itself to keep it"
+        )
+
+
+def _warn_of_mock(llm: LLM, argument: str) -> None:
+    if type(llm) is MockLLM and llm.max_tokens is None:  # else it says that word so many times
+        warn_caller(
+            f"{argument}: none given, so it is MockLLM, as with `Settings.llm = None`: it repeats its prompt, and with "
+            "it the examples of code that a root LM is given, whose answer is none to the question; pass an LLM"
         )
 
 

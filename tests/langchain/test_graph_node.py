@@ -249,3 +249,9 @@ async def test_a_state_that_is_a_list_of_messages_takes_the_runnable_itself(root
     graph.add_node("rlm", RLMRunnable(llm=root_model("say:x", "say:x"), context="c")).set_entry_point("rlm")
     for messages in (graph.compile().invoke([HumanMessage("q")]), await graph.compile().ainvoke([HumanMessage("q")])):
         assert [message.content for message in messages] == ["q", "x"]
+
+
+def test_what_gives_a_value_is_no_node():
+    typed = RLMRunnable(llm=ScriptedChatModel([]), context="c").with_structured_output(dict[str, int])
+    with pytest.raises(InvalidArgumentError, match="as_node: a node adds a message alone, and this gives a value; use"):
+        typed.as_node()

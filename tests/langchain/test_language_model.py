@@ -7,6 +7,7 @@ import sys
 import pytest
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_openai import ChatOpenAI
 
 from rlm_integrations.core.calls.missing_key import KEY_REMEDY
@@ -26,6 +27,27 @@ async def test_messages_go_out_and_come_back_in_sync_and_async_calls():
     assert model.complete_sync(HELLO) == Completion("one", counted, "m-1")
     assert await model.complete(HELLO) == Completion("two", counted, "m-1")
     assert chat.requests == [HELLO, HELLO]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        PromptTemplate.from_template("Be brief. {text}"),
+        ChatPromptTemplate([("system", "Be brief."), ("user", "{text}")]),
+    ],
+)
+def test_a_chain_that_would_show_the_conversation_as_python_does_is_refused(prompt):
+    with pytest.raises(InvalidArgumentError, match="llm: a chain that begins with a prompt of one text"):
+        resolve_model(prompt | ScriptedChatModel([]), "llm")
+
+
+def test_a_chain_that_has_a_place_for_messages_is_a_model():
+    chat = ScriptedChatModel(["one"])
+    model = LangChainModel(
+        resolve_model(ChatPromptTemplate([("system", "Brief."), ("placeholder", "{m}")]) | chat, "llm"), "root"
+    )
+    assert model.complete_sync(HELLO).text == "one"
+    assert [message.content for message in chat.requests[0]] == ["Brief.", "s", "u", "a"]
 
 
 def test_a_completion_model_answers_in_str():

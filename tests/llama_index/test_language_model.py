@@ -256,6 +256,13 @@ def test_settings_llm_is_the_default():
     assert choose_llm(None, "llm") is llm
 
 
+def test_a_default_that_repeats_its_prompt_warns(documents):
+    Settings.llm = None
+    with pytest.warns(UserWarning, match="llm: none given, so it is MockLLM") as caught:
+        SummaryIndex.from_documents(documents).as_query_engine(engine="rlm")
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_a_default_llm_with_a_small_window_warns_and_one_that_was_passed_does_not(scripted, documents):
     index = SummaryIndex.from_documents(documents)
     Settings.llm = small = scripted([], model="small-1", context_window=16_385)

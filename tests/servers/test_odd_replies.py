@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,18 @@ async def test_what_more_models_think_is_never_run(server: Any, face: Any, thoug
     answered = await face.ask()
     assert answered.text == "settled"
     assert answered.trace.iterations[0].call.thoughts == GUESS
+
+
+async def test_a_page_that_there_is_not_is_named_without_its_password(
+    server: Any, open_face: Any, name: str, refused: Any
+) -> None:
+    server.respond = lambda messages, number: refused("no such page", 404)
+    server.url = server.url.replace("http://", "http://me:secret@").removesuffix("/v1") + "/v2"
+    with pytest.raises(RLMError) as raised:
+        await open_face(name, True).ask(context=SHORT)
+    told = str(raised.value)
+    assert re.search(r"404.*\(http://127\.0\.0\.1:\d+/v2/chat/completions\); check the base URL", told)
+    assert "secret" not in told
 
 
 async def test_an_invented_turn_is_no_part_of_an_answer(server: Any, face: Any) -> None:

@@ -57,6 +57,7 @@ class Waiting:
             await slots.acquire()
         finally:
             self._tasks.discard(task)
+            del task  # or the error of one that is given up holds it, and it the error
 
 
 class Slot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -112,7 +113,13 @@ class ModelPath:
             complete_sync: Callable[..., Completion] | None = getattr(model, "complete_sync", None)
             if complete_sync is not None:
                 return self._threads.run(complete_sync, *asked)
-        return contained(model.complete(*asked))
+        reply = model.complete(*asked)
+        if not inspect.isawaitable(reply):
+            raise TypeError(
+                f"{self._argument}: complete() returned {type(reply).__name__}, which cannot be awaited; it must be "
+                "`async def complete(...)`, and what is not async is `complete_sync`"
+            )
+        return contained(reply)
 
     def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """In the form that all servers take, without lone surrogates.
@@ -148,8 +155,10 @@ def check_model(model: object, argument: str) -> None:
     """Raises InvalidArgumentError where the argument is not a LanguageModel."""
     if model is None:
         raise InvalidArgumentError(f"{argument}: no model given; pass one, for instance OpenAIModel('gpt-5')")
-    if not callable(getattr(model, "complete", None)) or isinstance(model, type):
+    complete = getattr(model, "complete", None)
+    of_llama_index = callable(getattr(model, "acomplete", None)) and not inspect.iscoroutinefunction(complete)
+    if not callable(complete) or isinstance(model, type) or of_llama_index:
         raise InvalidArgumentError(
-            f"{argument}: {model!r:.80} is not a LanguageModel (no complete(messages)); pass OpenAIModel(...), or use "
-            "RLMRunnable for LangChain models and RLMQueryEngine for LlamaIndex LLMs"
+            f"{argument}: {model!r:.80} is not a LanguageModel (no async complete(messages)); pass OpenAIModel(...), "
+            "or use RLMRunnable for LangChain models and RLMQueryEngine for LlamaIndex LLMs"
         )

@@ -54,6 +54,8 @@ def plain(value: object, _depth: int = 0) -> Any:
 
 
 def _key(key: object) -> str:
+    if isinstance(key, int) and key.bit_length() > _NUMBER_BITS:
+        raise NotPlainError("a key that is an integer of more than 4,000 digits")
     return str(key.value if isinstance(key, Enum) and not isinstance(key, str) else key)
 
 

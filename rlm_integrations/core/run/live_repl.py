@@ -146,6 +146,9 @@ class LiveRepl:
             raise
         finally:
             self._calls.discard(task)  # not in a callback of the task, which would have the loop turn once more
+            del (
+                task
+            )  # it holds the error whose traceback holds this frame, and so what the call sent, until a collection
         if isinstance(answer, Reply):
             repl.reply(event.id, answer.value)
         else:

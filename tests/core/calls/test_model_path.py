@@ -139,7 +139,7 @@ def test_only_lone_surrogates_are_replaced(text: str) -> None:
     ("model", "problem"),
     [
         (None, "llm: no model given; pass one, for instance OpenAIModel('gpt-5')"),
-        ("gpt-5", "llm: 'gpt-5' is not a LanguageModel (no complete(messages)); pass OpenAIModel(...), or use "),
+        ("gpt-5", "llm: 'gpt-5' is not a LanguageModel (no async complete(messages)); pass OpenAIModel(...), "),
         (AsyncOnly, "llm: <class "),
     ],
 )
@@ -147,6 +147,28 @@ def test_what_is_no_model_is_refused(model: object, problem: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         check_model(model, "llm")
     assert str(caught.value).startswith(problem)
+
+
+class LikeLlamaIndex:
+    def complete(self, prompt: str) -> str:
+        return prompt
+
+    async def acomplete(self, prompt: str) -> str:
+        return prompt
+
+
+def test_an_llm_of_llama_index_is_refused_before_it_is_asked() -> None:
+    with pytest.raises(InvalidArgumentError, match="RLMQueryEngine for LlamaIndex LLMs"):
+        check_model(LikeLlamaIndex(), "llm")
+
+
+async def test_a_reply_that_cannot_be_awaited_says_what_to_write() -> None:
+    class NotAsync:
+        def complete(self, messages: object) -> Completion:
+            return Completion("yes")
+
+    with pytest.raises(TypeError, match=r"sub_llm: complete\(\) returned Completion, .* `async def complete"):
+        await ModelPath(NotAsync(), "sub_llm", None).call(ASKED, 5.0)  # type: ignore[arg-type]
 
 
 def test_a_model_is_known_by_its_method() -> None:
