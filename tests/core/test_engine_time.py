@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from rlm_integrations import Completion, Message, ProcessSandbox, RLMEngine
+from rlm_integrations.core.loop.decide import decide
+from rlm_integrations.core.loop.happenings import Happening, Replied
+from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.run import node
 from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError
 from rlm_integrations.testing import ScriptedModel
 
@@ -18,6 +22,21 @@ LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
 
 def repl(code: str) -> str:
     return f"```repl\n{code}\n```"
+
+
+async def test_a_long_reply_is_read_off_the_callers_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+    loop_thread = threading.get_ident()
+
+    def noted(rules: Rules, state: State, happening: Happening) -> Decision:
+        if isinstance(happening, Replied):
+            threads.append(threading.get_ident() == loop_thread)
+        return decide(rules, state, happening)
+
+    monkeypatch.setattr(node, "decide", noted)
+    finish = repl("answer['content'] = 'x'\nanswer['ready'] = True")
+    await RLMEngine(ScriptedModel(["\n" * 100_000 + repl("print(1)"), finish])).arun("?", LONG)
+    assert threads == [False, True]
 
 
 @pytest.fixture

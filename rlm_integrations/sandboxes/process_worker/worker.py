@@ -64,7 +64,8 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
     threads = layers.pop("threads", words("not bounded by the kernel"))
-    freed = "" if sealed else "; code that unmaps a long corpus gets its size more, for this kernel has no mseal"
+    corpus = "many documents" if sealed else "a corpus (this kernel has no mseal)"
+    freed = f"; code that unmaps or overwrites {corpus} gets that size more"
     layers |= {"memory": f"address space limited for each run{freed}", "threads": threads}
     interpreter = Interpreter(context, port, settings)
     port.start_reading()

@@ -17,7 +17,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.trace.call_records import ModelCall
 from rlm_integrations.core.trace.citations import Citation
-from rlm_integrations.core.trace.evidence import Evidence, find_evidence
+from rlm_integrations.core.trace.evidence import Evidence, Found, find_evidence
 from rlm_integrations.core.trace.own_text import STRETCH_CHARS, Place
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
@@ -378,8 +378,16 @@ def test_a_result_can_be_pickled() -> None:
 
 
 async def test_an_event_loop_waits_in_a_thread_where_much_was_read() -> None:
+    class Noted(Evidence):
+        def find(self) -> Found:
+            threads.append(threading.current_thread())
+            return super().find()
+
     for texts in ([KILN], [KILN * 2_000]):
-        evidence = Evidence(trace(prompts=texts), CORPUS)
+        threads = list[threading.Thread]()
+        evidence = Noted(trace(prompts=texts), CORPUS)
         assert evidence.quick is (len(texts[0]) < 1_000)
+        assert threads == []
         assert (await evidence.find_async()).sources == ("kiln",)
+        assert (threads == [threading.current_thread()]) is (len(texts[0]) < 1_000)
         assert evidence.quick
