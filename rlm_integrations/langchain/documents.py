@@ -54,9 +54,23 @@ class PreparedContext:
             raise InvalidArgumentError(
                 "context: the call brings a retriever and the constructor has one; pass one of them"
             )
+        brought = brought.without(self)
         alone = self.corpus.kind == "none"
         corpus = brought.corpus if alone else self.corpus.preceded_by(brought.corpus.as_documents())
         return PreparedContext(corpus, (*brought.items, *self.items), brought.retriever or self.retriever)
+
+    def without(self, known: PreparedContext) -> PreparedContext:
+        """This context without documents that the other one has: by their ids, as `_each_once` knows them."""
+        there = known.corpus.by_id
+        kept = [
+            (document, item)
+            for document, item in zip(self.corpus.as_documents(), self.items, strict=True)
+            if not (isinstance(item, LangChainDocument) and item.id and there.get(item.id) == document)
+        ]
+        if len(kept) == len(self.items):
+            return self
+        documents, items = zip(*kept, strict=True) if kept else ((), ())
+        return PreparedContext(Corpus(documents), items, self.retriever)
 
     def is_like(self, other: PreparedContext) -> bool:
         """Whether the other was made of equal documents, and of the same retriever."""

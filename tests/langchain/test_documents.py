@@ -12,10 +12,12 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.runnables import RunnableLambda
 from langchain_core.vectorstores import InMemoryVectorStore
 
+from rlm_integrations import RLMTrace
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.langchain import RLMRunnable
 from rlm_integrations.langchain.documents import RunContext, prepare_brought, prepare_context
+from rlm_integrations.testing.langchain import ScriptedChatModel
 
 
 class TwoPages(BaseLoader):
@@ -70,6 +72,25 @@ def test_a_call_context_goes_first_and_the_constructors_is_shared():
     joined = base.preceded_by(prepare_brought("brought"))
     assert [d.text for d in joined.corpus.documents] == ["brought", "shared"]
     assert joined.corpus.shared is base.corpus
+
+
+def test_a_document_that_a_call_brings_again_counts_once():
+    own = [Document(f"Letter {n}.", id=f"letter-{n}", metadata={"year": n}) for n in range(3)]
+    base = prepare_context(own)
+    again = [Document(own[1].page_content, id=own[1].id, metadata={"year": 1}), Document("Another.", id="other")]
+    joined = base.preceded_by(prepare_brought(again))
+    assert [document.id for document in joined.corpus.documents] == ["other", "letter-0", "letter-1", "letter-2"]
+    assert base.preceded_by(prepare_brought(own)).corpus is base.corpus
+    changed = Document(own[1].page_content, id=own[1].id, metadata={"year": 2})  # it is another one
+    assert len(base.preceded_by(prepare_brought([changed])).corpus.documents) == 4
+
+
+@pytest.mark.parametrize("found", [[], "", " \n"])
+def test_a_search_that_found_nothing_is_warned_of(found):
+    rlm = RLMRunnable(llm=ScriptedChatModel(["There are 12."]))
+    with pytest.warns(RuntimeWarning, match="context: it holds no text, as where a search has found nothing"):
+        message = rlm.invoke({"question": "How many?", "context": found})
+    assert RLMTrace.of(message).warnings[0].startswith("context: it holds no text")
 
 
 def test_alone_a_brought_str_stays_a_str():

@@ -7,7 +7,7 @@ import sys
 import pytest
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from langchain_openai import ChatOpenAI
 
 from rlm_integrations.core.calls.missing_key import KEY_REMEDY
@@ -44,7 +44,7 @@ def test_a_chain_that_would_show_the_conversation_as_python_does_is_refused(prom
 def test_a_chain_that_has_a_place_for_messages_is_a_model():
     chat = ScriptedChatModel(["one"])
     model = LangChainModel(
-        resolve_model(ChatPromptTemplate([("system", "Brief."), ("placeholder", "{m}")]) | chat, "llm"), "root"
+        resolve_model(ChatPromptTemplate([("system", "Brief."), MessagesPlaceholder("m")]) | chat, "llm"), "root"
     )
     assert model.complete_sync(HELLO).text == "one"
     assert [message.content for message in chat.requests[0]] == ["Brief.", "s", "u", "a"]

@@ -11,6 +11,7 @@ from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.corpus.corpus import NO_CORPUS
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.empty_corpus import empty_corpus_warning
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.host.retrieval import Retrieval
@@ -177,6 +178,8 @@ class Node:
         )
         if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
             await self._emit(Warned("stuffed_reprs", warning))
+        if not self._path and (warning := empty_corpus_warning(self.corpus)) is not None:
+            await self._emit(Warned("empty_corpus", warning))
         if self.journal is not None and not self._path:
             await self.journal.tell_of_changes()
 

@@ -294,17 +294,18 @@ class Warned(_Moment):
     """Something that the user should know, and that does not end the run. Once for each `kind`, but for
     "replay_diverged": a run that goes on from the journal came to something else than before, or asks for more.
 
-    "stuffed_reprs" comes first: a prompt holds documents as Python shows them. "nothing_read", "limit_met" and
-    "unverified" come last: no code ran, though the root LM has not seen all of the corpus; the answer came after a
-    limit, and `on_limit` is "answer"; so it is, and `verify` refused the answer that is handed back. With Twice,
-    "differed" says that nothing tells which of its runs is right, and "one_opinion" that there was no second one:
-    nothing was left of the limits, or its replies came from a cache.
+    "stuffed_reprs" and "empty_corpus" come first: a prompt holds documents as Python shows them, or there is nothing
+    to read. "nothing_read", "limit_met" and "unverified" come last: no code ran, though the root LM has not seen all
+    of the corpus; the answer came after a limit, and `on_limit` is "answer"; so it is, and `verify` refused the
+    answer that is handed back. With Twice, "differed" says that nothing tells which of its runs is right, and
+    "one_opinion" that there was no second one: nothing was left of the limits, or its replies came from a cache.
     """
 
     kind: Literal[
         "usage_estimated",
         "prompt_cut",
         "stuffed_reprs",
+        "empty_corpus",
         "nothing_read",
         "limit_met",
         "unverified",
