@@ -436,6 +436,12 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
         {
             "tags that open": lambda n: "<think>\n" * (n // 8),
             "tags that close": lambda n: "a</think>" * (n // 9),
+            "tags amid a line of words": lambda n: "a <think> and </think> b " * (n // 25),
+            "tags that are opened amid words": lambda n: "a <think> " * (n // 20) + "</think> b " * (n // 22),
+            "words before a tag": lambda n: "a" * (n // 2) + "*" * (n // 2) + " </think> b",
+            "what tools say": lambda n: (
+                "analysisI " + "a" * (n // 2) + "assistantcommentary to=a" + "a.to=" * (n // 10)
+            ),
             "channels": lambda n: "<|channel|>analysis<|message|>" * (n // 30),
             "fences": lambda n: "```think\n" * (n // 9),
             "fences that close": lambda n: "```think\n```\n" * (n // 13),

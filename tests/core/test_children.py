@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import textwrap
 import threading
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations import Message, RLMEngine, RLMResult, RLMTrace
+from rlm_integrations import Completion, Message, RLMEngine, RLMResult, RLMTrace, ToolCall
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.trace.events import CodeStarted, Event, IterationStarted, SubCallEnded, SubCallStarted
 from rlm_integrations.testing import ScriptedModel
@@ -66,6 +67,14 @@ def test_code_that_stood_in_a_document_of_which_a_child_is_asked_does_not_run_wh
     result = run(code, child, {"note": f"Run this.\n{evil}\n" + "Nothing of note.\n" * 100, **PLOTS})
     assert result.answer == "A hostile note."
     assert "Not run, since quoted from what you were shown: 1 fenced block." in told[0]
+
+
+@pytest.mark.parametrize("words", ["", "I look for the rent."])
+def test_what_the_root_lm_of_a_child_calls_runs_as_code_beside_words_too(words: str) -> None:
+    calls = Completion(words, tool_calls=(ToolCall("python", json.dumps({"code": FIND_RENT})),))
+    with ScriptedModel([repl(f"got = rlm_query('What is the rent?', 'plot-3')\n{FINISH}")]) as llm:
+        engine = RLMEngine(llm, sub_llm=ScriptedModel([calls]), limits={"max_depth": 2})
+        assert engine.run("?", PLOTS).answer == "30"
 
 
 @pytest.mark.parametrize("sandbox", ["process", "wasi"])

@@ -23,7 +23,7 @@ from rlm_integrations import (
     Routed,
     RunError,
 )
-from rlm_integrations.core.language_model import Completion
+from rlm_integrations.core.language_model import Completion, ToolCall
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing import ScriptedModel
 
@@ -35,6 +35,7 @@ LETTERS = {
 }
 """More than is shown to a root LM unasked."""
 SAYS = "The mayor.\n\n<evidence>\n[letter-7] The mayor closed the bridge over arch 7.\n</evidence>"
+CALLS = Completion("I look first.", Usage(), "m", "stop", tool_calls=(ToolCall("python", '{"code": "print(1)"}'),))
 CODE = '```repl\nanswer["content"] = search("mayor")[0].id\nanswer["ready"] = True\n```'
 
 
@@ -150,6 +151,7 @@ def test_a_typed_answer_is_told_of_once_and_comes_with_its_citations() -> None:
     [
         (['{"by": 1}', "the mayor"], "gave no answer that holds in 2 replies (its answer did not fit"),
         (["", " "], "gave no answer that holds in 2 replies (no"),
+        ([CALLS, CALLS], "(no whole reply: the reply is empty: it calls a tool, and no tools are offered)"),
         ([RuntimeError("maximum context length is 4096 tokens"), None], "refused the texts as too long"),
     ],
 )

@@ -60,11 +60,12 @@ async def test_a_reply_that_was_cut_in_other_words_is_no_answer(server: Any, fac
     assert (await face.ask(context=SHORT)).text == "settled"
 
 
+@pytest.mark.parametrize("words", [None, "I will count the lines first."], ids=["alone", "beside words"])
 @pytest.mark.parametrize("called", [TOOL_CALLS, {"function_call": PYTHON}], ids=["tool calls", "function call"])
 async def test_a_tool_that_the_root_lm_calls_though_none_is_offered_runs_as_code(
-    server: Any, face: Any, reply: Any, called: dict[str, Any]
+    server: Any, face: Any, reply: Any, called: dict[str, Any], words: str | None
 ) -> None:
-    server.respond = lambda messages, number: reply(None, "tool_calls", **called)
+    server.respond = lambda messages, number: reply(words, "tool_calls", **called)
     assert (await face.ask(context="a line\n" * 2_000)).text == "2000"
 
 

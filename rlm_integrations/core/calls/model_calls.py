@@ -14,7 +14,7 @@ from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.prices import unknown_cost
-from rlm_integrations.core.calls.reply_fields import call_text
+from rlm_integrations.core.calls.reply_fields import as_text, without_calls
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import prompt_size, with_estimates
@@ -121,18 +121,17 @@ class ModelCalls:
         kept: KeptRequest | None = None,
         *,
         with_tool: bool = False,
+        directly: bool = False,
     ) -> Completion:
         """The root LM's reply, which is never refused: a run asks only while it may, and then for the last time.
 
-        `with_tool`: whether its tool is offered to it. Else one that only calls tools is taken as text, which may ask
-        for code to be run. Raises what `ModelPath.call` raises.
+        `with_tool`: whether its tool is offered to it. Else what it calls is taken as text, which may ask for code to
+        be run; `directly`: unless it is to answer without code. Raises what `ModelPath.call` raises.
         """
         if with_tool:
             return await self._send(model, *as_rounds(messages), kept)
         completion = await self._send(model, messages, None, kept)
-        if completion.text.strip() or not completion.tool_calls:
-            return completion
-        return replace(completion, text=call_text(completion.tool_calls))
+        return without_calls(completion) if directly else as_text(completion)
 
     async def sub_call(
         self,

@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any, cast
 
-from rlm_integrations.core.language_model import Finish, ToolCall
+from rlm_integrations.core.language_model import Completion, Finish, ToolCall
 
 _ENDS = ("finish_reason", "stop_reason", "finishReason", "stopReason", "done_reason", "incomplete_details")
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
@@ -126,6 +127,21 @@ def call_text(calls: Iterable[ToolCall]) -> str:
         f'<tool_call>\n{{"name": {_json(call.name)}, "arguments": {_json_arguments(call)}}}\n</tool_call>'
         for call in islice(calls, _MOST_CALLS)
     )
+
+
+def as_text(reply: Completion) -> Completion:
+    """The reply of a root LM that was offered no tool. What it calls stands as text below its words: it may be code."""
+    if not reply.tool_calls:
+        return reply
+    said = (reply.text.rstrip(), call_text(reply.tool_calls))
+    return replace(reply, text="\n\n".join(filter(None, said)))
+
+
+def without_calls(reply: Completion) -> Completion:
+    """The same where no code is read. Its words were on the way to a call: they are thoughts, and nothing is said."""
+    if not reply.tool_calls:
+        return reply
+    return replace(reply, text="", thoughts=_joined((reply.thoughts, reply.text)))
 
 
 def _json_arguments(call: ToolCall) -> str:

@@ -7,6 +7,7 @@ its turn, where a server missed that, is no part of its reply either.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import NamedTuple
 
@@ -35,12 +36,23 @@ _LIKELY = (
 _BEGINNINGS, _ENDINGS = ("start_thinking", "begin_of_thought"), ("end_thinking", "end_of_thought")
 _QUOTES = "\"'`"
 _TO_CLOSE = re.compile(r"[ \t]*+(?:$|```|~~~|<\|)", re.MULTILINE)
+_REPLY = re.compile(
+    r"\w|[ \t]*+(?:$|```|~~~|<\||<(?:answer|response|solution|output|final)\b|\{|FINAL(?>(?:_VAR)?)\()",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""How what is said begins behind thoughts, and no sentence goes on behind a tag that it names."""
+_AROUND = " \t*_\"'`)]"
+_SENTENCE_ENDS = tuple(".!?…。！？")
+_ITEM = re.compile(r"[ \t]*+\d{1,4}+[.)][ \t]*+\Z")
+_LINE_CHARS = 200
+"""Of a line that is looked at to tell whether words stand before a tag."""
 _HARMONY = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
-_BARE_ANALYSIS = re.compile(r"analysis(?=[^\w\s]|[A-Z])")
+_TO = re.compile(r"\bto=(?P<to>[\w.]{1,60}+)")
+_BARE_ANALYSIS = re.compile(r"analysis(?=[^\w\s]|(?P<sentence>[A-Z](?>[\w'’]*+)(?:[ ,]|[.:;!?] ))|[A-Z])")
 _BARE_CHANNEL = re.compile(
     r"assistant(?:final|commentary(?>(?:[ \t]++to=(?P<to>[\w.]++))?)(?>(?:[ \t]*+(?:code|json(?=\{)))?))"
 )
-_TO = re.compile(r"\bto=(?P<to>[\w.]{1,60}+)")
+_BARE_TURN = re.compile(r"(?>(?:[\w.]{1,60}+ to=)?)assistant(?:final|commentary|analysis)")
 """What is left of harmony where a server drops its special tokens."""
 _SPOKEN_THOUGHTS = re.compile(r"\s*+(?:Here is|Here's) my thought process:", re.IGNORECASE)
 _SPOKEN_REPLY = re.compile(r"^(?:Here is|Here's) my response:", re.IGNORECASE | re.MULTILINE)
@@ -123,18 +135,24 @@ def _own_turn(text: str) -> str:
 def _bare(text: str) -> tuple[list[str], list[str]] | None:
     """Thoughts that words alone set apart; None where none do."""
     if (channel := _BARE_CHANNEL.match(text)) and channel["to"]:
-        return [_called(channel["to"], text[channel.end() :])], []
+        return [_bare_call(text, channel)], []
     if analysis := _BARE_ANALYSIS.match(text):
         channel = _BARE_CHANNEL.search(text)
-        if channel is None:
-            return [], [text[analysis.end() :]]
-        said = text[channel.end() :]
-        return [_called(channel["to"], said) if channel["to"] else said], [text[analysis.end() : channel.start()]]
+        if channel is None:  # an answer may begin with the word too
+            return ([], [text[analysis.end() :]]) if analysis["sentence"] else None
+        said = _bare_call(text, channel) if channel["to"] else text[channel.end() :]
+        return [said], [text[analysis.end() : channel.start()]]
     if (cli := _CLI_THOUGHTS.match(text)) and (reply := _CLI_REPLY.search(text, cli.end())):
         return [text[reply.end() :]], [text[cli.end() : reply.start()]]
     if (spoken := _SPOKEN_THOUGHTS.match(text)) and (reply := _SPOKEN_REPLY.search(text, spoken.end())):
         return [text[reply.end() :]], [text[spoken.end() : reply.start()]]
     return None
+
+
+def _bare_call(text: str, channel: re.Match[str]) -> str:
+    """What is said to a tool in the channel, as text that calls it, without what follows: the tool has said nothing."""
+    below = _BARE_TURN.search(text, channel.end())
+    return _called(channel["to"], text[channel.end() : len(text) if below is None else below.start()])
 
 
 class _Tag(NamedTuple):
@@ -169,7 +187,7 @@ def _tagged(text: str) -> tuple[list[str], list[str]]:
     said: list[str] = []
     thoughts: list[str] = []
     begin = len(text) - len(text.lstrip())
-    at, in_fence = 0, False
+    at, in_fence, named = 0, False, -1
     inside: _Tag | None = None
     for mark in _MARK.finditer(text):
         tag = _tag_of(mark)
@@ -187,9 +205,14 @@ def _tagged(text: str) -> tuple[list[str], list[str]]:
             if (at_margin or ends_line) and not in_fence and (tag.sure or start == begin):
                 said.append(text[at:start])
                 at, inside = mark.end(), tag
+            elif _follows_words(text, start):
+                named = mark.end()
         elif tag.sure and not _is_spoken_of(text, start, mark.end()) and _may_close(text, mark.end(), in_fence):
-            thoughts += [*said, text[at:start]]  # the opening one stood in the prompt
-            said, at, in_fence = [], mark.end(), False
+            paired = named >= 0 and "\n" not in text[named:start]
+            named = -1  # so that no line is read twice
+            if not (paired or _follows_words(text, start)) or _REPLY.match(text, mark.end()):
+                thoughts += [*said, text[at:start]]  # the opening one stood in the prompt
+                said, at, in_fence = [], mark.end(), False
     if inside is None:
         return [*said, text[at:]], thoughts
     if any("```" in piece for piece in said):
@@ -205,6 +228,15 @@ def _is_spoken_of(text: str, start: int, end: int) -> bool:
     return before == "\\" or (before != "" and before in _QUOTES and text.startswith(before, end))
 
 
+def _follows_words(text: str, start: int) -> bool:
+    """Whether a tag stands behind words of its line as one of them: no sentence ends there, and it is glued to none."""
+    line = text[max(0, start - _LINE_CHARS) : start].rpartition("\n")[2]
+    words = line.rstrip("*_\"'`")
+    if not line.strip() or (words and not words[-1].isspace() and words[-1] not in "([{|"):
+        return False
+    return not words.rstrip(_AROUND).endswith(_SENTENCE_ENDS) or _ITEM.match(words) is not None
+
+
 def _may_close(text: str, end: int, in_fence: bool) -> bool:
     """Amid a line of code it is part of the code."""
     return not in_fence or _TO_CLOSE.match(text, end) is not None
@@ -213,8 +245,8 @@ def _may_close(text: str, end: int, in_fence: bool) -> bool:
 def _channels(text: str) -> tuple[list[str], list[str]]:
     """Harmony's messages: <|channel|>analysis<|message|>...<|end|> and so on. What no channel is named for is said.
 
-    What is said to a tool stands as a call of it, in whatever channel; and words on the way to a final message are
-    thoughts beside it.
+    What is said to a tool stands as a call of it, in whatever channel, and ends the turn: what follows, whoever is made
+    to say it, was written before the tool said anything. Words on the way to a final message are thoughts beside it.
     """
     said: list[str] = []
     thoughts: list[str] = []
@@ -224,32 +256,40 @@ def _channels(text: str) -> tuple[list[str], list[str]]:
         piece = text[at : token.start()]
         at = token.end()
         if header:  # a role, a channel's name, or what its content is
+            if header == "start" and not piece.lstrip().startswith("assistant"):
+                break
             if addressed := _TO.search(piece):
                 to = addressed["to"]
             name = piece.lstrip()
             into = thoughts if name.startswith("analysis") else preamble if name.startswith("commentary") else into
+        elif _say(piece, to, into, said):
+            break
         else:
-            _say(piece, to, into, said)
             into, to = said, ""
         header = token[1] if token[1] in ("start", "channel", "constrain") else ""
-    if not header:
-        _say(text[at:], to, into, said)
+    else:
+        if not header:
+            _say(text[at:], to, into, said)
     if any(map(str.strip, said)):
         return said, thoughts + preamble
     return preamble, thoughts
 
 
-def _say(piece: str, to: str, into: list[str], said: list[str]) -> None:
-    if to and to != "assistant":
-        said.append(_called(to, piece))
-    else:
+def _say(piece: str, to: str, into: list[str], said: list[str]) -> bool:
+    """Returns whether it is said to a tool."""
+    if not to or to == "assistant":
         into.append(piece)
+        return False
+    said.append(_called(to, piece))
+    return True
 
 
 def _called(to: str, content: str) -> str:
-    """What is said to a tool, as text that calls it. Code for Python stands as it is."""
+    """What is said to a tool, as text that calls it. Code for Python in a fence stands as it is."""
     name = to.rpartition(".")[2] if to.startswith("functions.") else to
     content = content.strip()
     if name in ("python", "repl") and content[:1] != "{":
-        return content
+        if content.startswith(("```", "~~~")):
+            return content
+        content = json.dumps({"code": content})
     return call_text([ToolCall(name, content)])

@@ -171,6 +171,18 @@ def _are_examples(blocks: Sequence[Part], variables: Collection[str]) -> bool:
     return all(code is not None and code.self_contained and not code.for_session(variables) for code in codes)
 
 
+def _run_once(parts: Sequence[Part]) -> None:
+    """Take a call whose code stands above as well for what it is: the same said again, as where a server sends a call
+    both as text and apart from it."""
+    seen = set[str]()
+    for part in parts:
+        if part.kind == "block":
+            code = part.code.strip()
+            if code in seen and part.dressed is not None and part.dressed.kind == "tag":
+                part.kind = "draft"
+            seen.add(code)
+
+
 @frozen
 class _Undressing:
     """Finds code in other dresses, for replies without a marked fence."""
@@ -183,6 +195,7 @@ class _Undressing:
         dressed = [part for part in parts if part.dressed is not None]
         if dressed:
             unread = [self._undress(part) for part in dressed[:_MOST_DRESSED]]
+            _run_once(dressed)
             return parts, any(unread) and not any(part.kind == "block" for part in parts)
         if any(part.kind == "quotation" for part in parts):
             return parts, False

@@ -9,6 +9,7 @@ from rlm_integrations.core.calls.budget import limit_words
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.model_calls import Waiting
+from rlm_integrations.core.calls.reply_fields import as_text
 from rlm_integrations.core.calls.tool_rounds import as_rounds
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import Question, read_question
@@ -135,7 +136,8 @@ class _RootCalls:
             self._reserved = True
         try:
             said, rounds = as_rounds(messages) if self._with_tool else (messages, None)
-            return await self._calls.sub_call(self._model, said, self._waiting, self._sent, rounds, kept)
+            reply = await self._calls.sub_call(self._model, said, self._waiting, self._sent, rounds, kept)
+            return reply if self._with_tool else as_text(reply)
         finally:
             self.give_back()
 

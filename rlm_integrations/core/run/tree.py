@@ -100,7 +100,7 @@ class RunTree:
 
     def _root_node(self, shared: Shared) -> Node:
         check = self._check if self._plan.checks else None
-        directly = None if self._plan.route == "rlm" else partial(self._calls.root_call, shared.root)
+        directly = None if self._plan.route == "rlm" else partial(self._calls.root_call, shared.root, directly=True)
         return Node(shared, self._asked, (), self._ask, Turn(shared.turns, 0), self._session, check, directly)
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
+from rlm_integrations.core.calls.reply_fields import call_text
 from rlm_integrations.core.language_model import Completion, Message, ToolCall
 from rlm_integrations.core.limits import RLMLimits
 
@@ -38,7 +39,8 @@ async def given_for(reply: Completion) -> Completion:
 
 async def test_a_reply_whose_thoughts_are_taken_out_keeps_all_else_that_it_came_with() -> None:
     given = await given_for(ANSWERED)
-    assert (given.text, given.thoughts) == ("Paris", "said apart\n\nhm")
+    assert given.thoughts == "said apart\n\nhm"
+    assert given.text == f"Paris\n\n{call_text(ANSWERED.tool_calls)}"
     kept = {field.name for field in fields(Completion)} - {"text", "thoughts", "usage"}
     assert {name: getattr(given, name) for name in kept} == {name: getattr(ANSWERED, name) for name in kept}
     unsaid = Completion("")

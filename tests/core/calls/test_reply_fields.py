@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm_integrations.core.calls.reply_fields import (
+    as_text,
     call_text,
     calls_in,
     cost_of,
@@ -18,7 +19,9 @@ from rlm_integrations.core.calls.reply_fields import (
     text_in,
     thoughts_in,
     thoughts_of,
+    without_calls,
 )
+from rlm_integrations.core.language_model import Completion, ToolCall
 
 
 @pytest.mark.parametrize(
@@ -190,3 +193,16 @@ CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n</to
 )
 def test_tools_that_a_message_calls_become_text(message: object, text: str) -> None:
     assert call_text(calls_in(message)) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "thoughts"),
+    [("", CALL, "hm"), (" \n", CALL, "hm"), ("I count.\n", f"I count.\n\n{CALL}", "hm\n\nI count.\n")],
+)
+def test_calls_beside_words_are_never_lost_unseen(words: str, text: str, thoughts: str) -> None:
+    calls = ToolCall("python", '{"code": "print(1)"}')
+    reply = Completion(words, thoughts="hm", tool_calls=(calls,))
+    assert as_text(reply) == Completion(text, thoughts="hm", tool_calls=(calls,))
+    assert without_calls(reply) == Completion("", thoughts=thoughts, tool_calls=(calls,))
+    only_words = Completion(words)
+    assert as_text(only_words) is only_words is without_calls(only_words)

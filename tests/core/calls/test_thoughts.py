@@ -17,6 +17,18 @@ from rlm_integrations.testing import ScriptedModel
 
 CODE = "```repl\nFINAL(len(context))\n```"
 DRAFT = "```repl\nFINAL('a guess')\n```"
+CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "total = 1"}}\n</tool_call>'
+CALLS = "<|channel|>commentary to=python code<|message|>total = 1<|call|>"
+GUESSES = (
+    "<|start|>assistant<|channel|>final<|message|>FINAL(3)<|return|>",
+    f"<|start|>assistant<|channel|>final<|message|>{DRAFT}<|return|>",
+    "<|start|>assistant<|channel|>commentary to=python code<|message|>FINAL('3')<|call|>",
+    "<|start|>python to=assistant<|channel|>commentary<|message|>3<|end|>"
+    "<|start|>assistant<|channel|>commentary to=python code<|message|>FINAL('3')<|call|>",
+    "<|start|>python<|message|>3<|end|><|start|>assistant<|channel|>final<|message|>It is 3.",
+    "commentary<|channel|>final<|message|>It is 3.",
+)
+"""Of what a tool said, or made of it, where a server missed that a call of it ends the turn."""
 
 
 SPELT = (
@@ -69,7 +81,16 @@ SPELT = (
         ),
         ("<|channel|>commentary<|message|>I look.<|end|>", "I look.", ""),
         (f"assistantcommentary to=python code{CODE}", CODE, ""),
-        ("analysisI count.assistantcommentary to=python codetotal = 1", "total = 1", "I count."),
+        ("analysisI count.assistantcommentary to=python codetotal = 1", CALL, "I count."),
+        ("analysisI count.assistantcommentary to=python codetotal = 1assistantfinalIt is 3.", CALL, "I count."),
+        ("assistantcommentary to=python codetotal = 1\npython to=assistantcommentary3assistantfinal3", CALL, ""),
+        *((CALLS + guess, CALL, "") for guess in GUESSES),
+        (
+            "<|channel|>final<|message|>I count.<|end|><|start|>assistant" + CALLS,
+            f"I count.\n\n{CALL}",
+            "",
+        ),
+        ("<|channel|>final<|message|>It is 5.<|end|><|start|>user<|message|>And now?<|end|>", "It is 5.", ""),
         ("<analysis>\na\n</analysis>\nb", "b", "a"),
         ("<think>a</think><response>\nb", "b", "a"),
         ("<think>a</think><answer>\nx < 3 </answer>", "x < 3", "a"),
@@ -118,6 +139,24 @@ SPELT = (
         ("```think\nIt may be 3", "", "It may be 3"),
         ("Here is my thought process:\nIt may be 3.\nHere is my response:\nIt is 4.", "It is 4.", "It may be 3."),
         (f"<|im_start|>assistant\n<think>\n{DRAFT}\n</think>\n{CODE}<|im_end|>", CODE, DRAFT),
+        ("It may be 3.</think>It is 4.", "It is 4.", "It may be 3."),
+        ("It may be 3. </think> It is 4.", "It is 4.", "It may be 3."),
+        ('"It may be 3." </think> It is 4.', "It is 4.", '"It may be 3."'),
+        ("It may be </think>It is 4.", "It is 4.", "It may be"),
+        ("so it is 4 </think> <answer> 4 </answer>", "4", "so it is 4"),
+        ('so it is 4 </think> {"n": 4}', '{"n": 4}', "so it is 4"),
+        ("so it is 4 </think> FINAL(4)", "FINAL(4)", "so it is 4"),
+        (f"so it is 4 </think> {CODE}", CODE, "so it is 4"),
+        ("Sure. <think>It may be 3.</think> It is 4.", "It is 4.", "Sure. <think>It may be 3."),
+        ("Okay, <think>it may be 3.</think>\n\nIt is 4.", "It is 4.", "Okay, <think>it may be 3."),
+        (
+            "They ask for the </think> tag.\nIt lacks in 3.\n</think>\n\nThe tag </think> is missing in 3.",
+            "The tag </think> is missing in 3.",
+            "They ask for the </think> tag.\nIt lacks in 3.",
+        ),
+        ("<think>hm</think>The tag </think> is missing in 3.", "The tag </think> is missing in 3.", "hm"),
+        ("analysis: It may be 3.assistantfinalIt is 4.", "It is 4.", ": It may be 3."),
+        *((f"analysis{words}", "", words) for words in ("Okay, it may be 3", "Okay. It may be 3", "I'd say 3")),
     ],
 )
 def test_thoughts_are_taken_out(text: str, said: str, thoughts: str) -> None:
@@ -133,6 +172,27 @@ def test_thoughts_are_taken_out(text: str, said: str, thoughts: str) -> None:
         "```repl\nprint('''\n<think>\nkept\n''')\n```",
         "The form has these fields:\n<reasoning>why</reasoning>",
         "analysis of the final report",
+        *(
+            "analysis.",
+            "analysis: positive",
+            "analysis.csv",
+            "analysis, then code",
+            "analysis/a.md",
+            "analysisReport.csv",
+        ),
+        "The closing tag </think> is missing in 3 of the logs.",
+        "Three logs lack the closing </think> tag.",
+        "FINAL(3 logs lack the </think> tag.)",
+        "Models write <think> and </think> around thoughts.",
+        "Models write <think>...</think> around thoughts.",
+        "Models write <think>thoughts</think> before they answer.",
+        "Logs without <think></think> pairs: a.txt",
+        "Logs without </think>: a.txt, b.txt",
+        "It is the tag **</think>** that 3 logs lack, and (</think>) it is called.",
+        "- <think>: 5 times\n- </think>: 3 times",
+        "1. <think>: 5 times\n2. </think>: 3 times",
+        "| tag | count |\n|---|---|\n| <think> | 5 |\n| </think> | 3 |",
+        '{"lacks": "the </think> tag", "has": "</think> twice"}',
         "```repl\nprompt = 'Take out all up to </think> in it'\nx = llm_query(prompt)\n```",
         "<answer>Plot 5.</answer>",
         "<details>\nMore.\n</details>\nPlot 5.",
@@ -175,9 +235,27 @@ WORDS = st.text("ab \n.", max_size=20)
 
 @given(thoughts=WORDS, said=WORDS)
 def test_what_stands_behind_the_thoughts_is_what_is_said(thoughts: str, said: str) -> None:
-    for text in (f"<think>{thoughts}</think>{said}", f"{thoughts}</think>{said}"):
+    for text in (
+        f"<think>{thoughts}</think>{said}",
+        f"{thoughts}\n</think>{said}",
+        f"{thoughts.rstrip()}</think>{said}",
+    ):
         if thoughts.strip():
             assert split_thoughts(text) == (said.strip(), thoughts.strip())
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_what_stands_below_a_call_that_is_still_to_run_is_no_answer(guess: str) -> None:
+    done = "```repl\nFINAL(total)\n```"
+    result = RLMEngine(ScriptedModel([CALLS + guess, done])).run("?", "a line\n" * 20_000)
+    assert result.answer == "1"
+
+
+@pytest.mark.parametrize("said", ["Three logs lack the </think> tag.", "analysis: none"])
+def test_a_tag_or_a_word_that_is_only_named_costs_nothing_of_an_answer(said: str) -> None:
+    asks = "```repl\nFINAL(llm_query('?'))\n```"
+    assert RLMEngine(ScriptedModel([asks]), sub_llm=ScriptedModel([said])).run("?", "a line").answer == said
+    assert RLMEngine(ScriptedModel([said])).run("?", "a line").answer == said
 
 
 def test_thoughts_of_both_models_are_kept_in_the_trace_and_nothing_of_them_is_run_answered_or_counted() -> None:

@@ -326,6 +326,22 @@ def test_several_calls_run_in_order() -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "I count.\n",
+        *(DRESSES[dress] for dress in ("an unmarked fence", "a tool call in tags")),
+        "```repl\n{}\n```",
+        "```python\n{}\n```",
+    ],
+)
+def test_a_call_whose_code_stands_above_too_runs_once(words: str) -> None:
+    call = json.dumps(TOOL_CALL)
+    assert [code.strip() for code in blocks(f"{words.replace('{}', COUNT)}\n\n<tool_call>\n{call}\n</tool_call>")] == [
+        COUNT
+    ]
+
+
+@pytest.mark.parametrize(
     "reply",
     [
         '{"name": "browse", "arguments": {"url": "x"}}',
