@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlm_integrations.core.calls.endings import unfinished
+from rlm_integrations.core.calls.reply_fields import as_text
 from rlm_integrations.core.journal.rows import Row, to_completion
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.code_calls import code_of
@@ -34,9 +35,10 @@ class KeptCode:
 
     def blocks(self, row: Row) -> list[str]:
         """What was to run of a reply."""
-        completion = to_completion({"model": None, "usage": {}, "text": "", **row}, replayed=True)
+        reply = to_completion({"model": None, "usage": {}, "text": "", **row}, replayed=True)
         if self._by_tool:
-            return [code for call in completion.tool_calls if (code := code_of(call))]
+            return [code for call in reply.tool_calls if (code := code_of(call))]
+        completion = as_text(reply)
         if completion.finish == "refusal":
             return []
         cut = unfinished(completion) is not None

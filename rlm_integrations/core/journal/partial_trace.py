@@ -91,13 +91,16 @@ def _read(row: KeptRow) -> Row:
 class _Reading:
     def __init__(self, contents: bool) -> None:
         self._contents = contents
+        self._by_tool = False
 
     def trace(self, tree: _Tree, about: KeptRow | None = None) -> RLMTrace:
         """Of an RLM: that of the run, or of a child, which has no row about it."""
         told = self._row(about)
+        if about is not None:
+            self._by_tool = told.get("protocol") == "tool"
         steps = sorted(_iterations(tree).items())
         shown = [self._shown(each) for _, (each, _) in steps]
-        code = KeptCode(by_tool=any(self._root(each).get("tool_calls") for _, (each, _) in steps))
+        code = KeptCode(by_tool=self._by_tool)
         made: list[Iteration] = []
         for (number, (each, last_call)), then in zip(steps, shown, strict=True):
             code.show(then)
@@ -207,11 +210,7 @@ class _Reading:
 
     def _shown(self, tree: _Tree) -> str:
         """What the root LM was shown before the iteration."""
-        return self._root(tree).get("shown") or ""
-
-    def _root(self, tree: _Tree) -> Row:
-        """The root LM's reply."""
-        return self._row(tree.below.get("root", _Tree()).row)
+        return self._row(tree.below.get("root", _Tree()).row).get("shown") or ""
 
     def _answer(self, tree: _Tree) -> str:
         """What stood in the answer when the step ended."""

@@ -58,7 +58,7 @@ async def begin(
         call = CallIdentity(_parts(plan, question, corpus), run_id, attempt, current_sample())
         asked = without_lone_surrogates(question.text)
         limits = plan.limits.model_dump(mode="json")
-        return call, {"question": asked, "context": corpus_line(corpus), "limits": limits}
+        return call, {"question": asked, "context": corpus_line(corpus), "limits": limits, "protocol": plan.protocol}
 
     run = await RunJournal.begin(settings, find, model_words(plan.sub), threads)
     return NodeJournal(run, say), read[0]
