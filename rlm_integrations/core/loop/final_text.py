@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -70,7 +71,7 @@ def final_of(
         return None
     if prose.count("\n", 0, len(prose.strip())) == 0 and _SPACED.match(prose.strip(_MARKS + "\n")):
         given = prose = own = _SPACED.sub(r"\1(", prose)  # "FINAL (2024)" among other lines may be a heading
-    variable = max(filter(_begins, _FINAL_VAR.finditer(own)), key=re.Match.start, default=None)
+    variable = next(iter(deque(filter(_begins, _FINAL_VAR.finditer(own)), maxlen=1)), None)
     opening, end = _last_opening(prose, own)
     if variable is not None and (opening is None or opening.start() <= variable.start()):
         opening, end = variable, variable.end()

@@ -72,13 +72,13 @@ _LINE_CHARS, _MOST_ITEMS = 400, 50
 
 def is_denied(words: str, below: str) -> bool:
     """Whether the words that lead up to an answer say that it is none, or words below it take it back."""
-    said = _last_sentence(words)
+    said = _leading_up(words)
     return any(each.search(said) for each in (_DENIED, _WRONG, _FORM)) or _TAKES_BACK.search(below) is not None
 
 
 def is_unsure(words: str, below: str) -> bool:
     """Whether they make it hang on something, or words below it say that it is still to be verified."""
-    said = _last_sentence(words)
+    said = _leading_up(words)
     condition = _CONDITION.search(said)
     if _GUESS.search(said) or (condition is not None and _FOLLOWS.search(said, condition.end())):
         return True
@@ -105,6 +105,11 @@ def words_before(line: str, above: str) -> str:
 def takes_back(above: str, below: str) -> bool:
     """Whether the line above code says that it is not to run, or words below take back what it does."""
     return _DENIED.search(_last_sentence(words_before("", above))) is not None or _TAKES_BACK.search(below) is not None
+
+
+def _leading_up(words: str) -> str:
+    """The last sentence of the words, as long as it goes on: one that has ended is of something else."""
+    return "" if words.rstrip(_MARKS).endswith((".", "!", "?", "。", "！", "？")) else _last_sentence(words)
 
 
 def _last_sentence(words: str) -> str:
