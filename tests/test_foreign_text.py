@@ -43,10 +43,12 @@ from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.host.map_replies import marked_replies, marks_in
 from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.loop.answer_type import AnswerType
+from rlm_integrations.core.loop.doubts import unfilled
 from rlm_integrations.core.loop.final_argument import final_for
 from rlm_integrations.core.loop.happenings import CodeRan
 from rlm_integrations.core.loop.observation import StepContext, observe
 from rlm_integrations.core.loop.quotations import Quotations
+from rlm_integrations.core.loop.talk_of_final import is_denied, is_planned, is_unsure, takes_back
 from rlm_integrations.core.loop.unread_code import meant_to_run
 from rlm_integrations.core.run.direct_evidence import proven
 from rlm_integrations.core.surrogates import without_lone_surrogates
@@ -468,7 +470,24 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "calls in a line": lambda n: "llm_query(" * (n // 10),
             "calls in lines": lambda n: "print(context\n" * (n // 14),
             "items": lambda n: "answer['" * (n // 8),
+            "intents": lambda n: "I will search. " * (n // 15),
+            "commands": lambda n: "```bash\n" * (n // 8),
         },
+    ),
+    "talk of an answer": (
+        lambda text: (is_denied(text, text), is_unsure(text, text), is_planned("1. ", text), takes_back(text, text)),
+        {
+            "denials": lambda n: "I do not " * (n // 9),
+            "conditions": lambda n: "if I, " * (n // 6),
+            "items of a plan": lambda n: "1. a\n" * (n // 5),
+            "sentences": lambda n: "Wait. Let me. " * (n // 14),
+            "spaces": lambda n: " " * n,
+            "formats": lambda n: "the final answer " * (n // 17),
+        },
+    ),
+    "unfilled": (
+        lambda text: unfilled(text, ("n",), text),
+        {"fields": lambda n: "{n!}" * (n // 4), "braces": lambda n: "{" * n, "words": lambda n: "n " * (n // 2)},
     ),
     "read_question": (
         lambda text: read_question([Message("user", text)], 2_000),

@@ -30,6 +30,7 @@ def read_calls(
     variables: Collection[str] | None = frozenset(),
     *,
     cut: bool = False,
+    last: bool = False,
 ) -> ParsedReply:
     """The code of the calls, in order; of a reply without calls, what its text says.
 
@@ -39,10 +40,11 @@ def read_calls(
         quotations: What the root LM was shown. No FINAL that stands there counts.
         variables: Those that the session is known to have; None where no code has run.
         cut: Whether the reply did not come whole. Its last call may be half of one then, even where it can be read.
+        last: As for `parse_reply`.
     """
     reply = reply.replace("\r\n", "\n")
     if called is None:
-        return _of_text(reply, quotations, variables, cut=cut)
+        return _of_text(reply, quotations, variables, cut=cut, last=last)
     blocks: list[str] = []
     told: list[str | None] = []
     for place, call in enumerate(called.tool_calls, 1):
@@ -82,13 +84,16 @@ def result_of_refused(parsed: ParsedReply, told: str) -> str:
     return "\n".join(filter(None, (why[-1], told))) if why else told
 
 
-def _of_text(reply: str, quotations: Quotations | None, variables: Collection[str] | None, *, cut: bool) -> ParsedReply:
+def _of_text(
+    reply: str, quotations: Quotations | None, variables: Collection[str] | None, *, cut: bool, last: bool
+) -> ParsedReply:
     """An answer as prose or FINAL(...). Code in it does not run, and is no answer, unless as an example in one."""
     if cut:
         return ParsedReply((), prose=reply)
-    parsed, final = read_fences(reply, quotations, variables)
+    parsed, final = read_fences(reply, quotations, variables, last=last)
     meant_to_run = bool(parsed.blocks) and not parsed.example
-    plain = ParsedReply((), prose=reply, unread=meant_to_run or parsed.unread)
+    unread = meant_to_run or parsed.unread
+    plain = ParsedReply((), prose=reply, unread=unread, talk_of_final=parsed.talk_of_final)
     if final is None or meant_to_run:
         return plain
     read = with_final(plain, final, variables)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Literal, cast
 
 from rlm_integrations.core.loop.call_markup import is_marked_up, json_values, marked_up_calls
-from rlm_integrations.core.loop.code_in_json import codes_in_json, unfenced
+from rlm_integrations.core.loop.code_in_json import answer_in_json, codes_in_json, unfenced
 from rlm_integrations.core.loop.handed_over import called_code, commanded_code, inner_code, is_call
 from rlm_integrations.core.loop.near_json import mended_json
 from rlm_integrations.core.loop.session_code import PythonCode, read_python
@@ -46,6 +46,7 @@ _REACT = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _REACT_BRACKET = re.compile(r"^[ \t]*+Action:[ \t]*+(?P<name>\w{1,60}+)\[", re.MULTILINE)
+_THOUGHT = re.compile(r"^[ \t*_]*+Thought[*_]*+:", re.MULTILINE | re.IGNORECASE)
 _OBSERVED = re.compile(r"\n[ \t*_]*+Observation\b", re.IGNORECASE)
 _QWEN_AGENT = re.compile(r"\s*+✿FUNCTION✿: ?+(?P<name>\w{1,60}+)\s*+✿ARGS✿:\s*+(?=\{)")
 _PLAIN_WORDS = ("", "code", "text", "txt", "plaintext", "pycon", "jupyter", "notebook", "script", "tool", "starlark")
@@ -101,6 +102,9 @@ def undressed(dressed: Dressed, variables: Collection[str]) -> Undressed:
     may_be_call = not is_fence or word in _CALL_WORDS or word in _CALL_TAGS
     if may_be_call and (calls := _calls(dressed.text)) is not None:
         return calls
+    if may_be_call and (answer := answer_in_json(dressed.text)) is not None:
+        is_set = answer["ready"] and answer["content"] not in (None, "")
+        return Undressed((f"FINAL({answer['content']!r})",)) if is_set else Undressed((), unread=True)
     if may_be_call and (codes := codes_in_json(dressed.text, variables)):
         return Undressed(tuple(codes)) if len(codes) == 1 else Undressed((), unread=True)  # nobody knows which is meant
     if (commanded := commanded_code(dressed.text)) is not None:
@@ -177,19 +181,26 @@ def is_call_head(lines: Sequence[str], at: int) -> bool:
     return is_marked_up(lines[at]) or _calls_a_runner(lines[at])
 
 
-def react_call(text: str) -> Dressed | None:
-    """The call of a tool in a reply that is written as "Action: python", "Action Input: ..."."""
+def react_call(text: str) -> tuple[Dressed, str] | None:
+    """The call of a tool in a reply that is written as "Action: python", "Action Input: ...", and how it is written."""
     found = _REACT.search(text) or _REACT_BRACKET.search(text)
-    if found is None or not _RUNNERS.search(found["name"]):
+    if found is None:
         return None
     observed = _OBSERVED.search(text, found.end())
-    code = text[found.end() : len(text) if observed is None else observed.start()].strip()
+    end = len(text) if observed is None else observed.start()
+    given = text[found.end() : end].strip()
     if found[0].endswith("["):
-        code = code.removesuffix("]")
+        given = given.removesuffix("]")
+    name, code = found["name"].strip(" *_`"), given
     with suppress(ValueError, RecursionError):
-        if code.startswith('"') and isinstance(quoted := json.loads(code, strict=False), str):
+        if given.startswith('"') and isinstance(quoted := json.loads(given, strict=False), str):
             code = quoted
-    return Dressed("tag", code.strip("`").strip(), "action")
+    if _RUNNERS.search(name):
+        return Dressed("tag", code.strip("`").strip(), "action"), text[found.start() : end]
+    if name not in _FUNCTIONS and (found[0].endswith("[") or not _THOUGHT.search(text, 0, found.start())):
+        return None  # words may say so too
+    call = json.dumps({"name": name, "arguments": code})
+    return Dressed("tag", call, "tool_call"), text[found.start() : end]
 
 
 def _calls(text: str) -> Undressed | None:
@@ -247,6 +258,8 @@ def _code_of(call: object) -> str | None:
     if not isinstance(name, str):
         return None
     if isinstance(arguments, str):
+        if name in _FUNCTIONS:
+            return f"{name}({arguments!r})"
         return arguments if _RUNNERS.search(name) else None
     if not isinstance(arguments, dict):
         return None

@@ -18,6 +18,7 @@ _FENCE_IN_JSON = re.compile(r"(?:```|~~~)(?:repl|python)\\n")
 _FENCE_IN_TEXT = re.compile(r"^(?:```|~~~)(?:repl|python)\n", re.MULTILINE)
 _FENCES = ("```", "~~~")
 _MOST_STRINGS, _MOST_DEEP = 200, 6
+_MOST_CHARS = 200_000
 
 
 def codes_in_json(text: str, variables: Collection[str]) -> list[str]:
@@ -30,6 +31,22 @@ def codes_in_json(text: str, variables: Collection[str]) -> list[str]:
         return []
     found = [unfenced(string) for key, string in _strings(value) if _CODE_KEYS.search(key)]
     return [code for code in found if (read := read_python(code)) is not None and read.for_session(variables)]
+
+
+def answer_in_json(text: str) -> dict[str, object] | None:
+    """What a text says of `answer` that is but what stands in that, as JSON; None for any other text."""
+    if text.lstrip()[:1] != "{" or len(text) > _MOST_CHARS:
+        return None
+    try:
+        value: object = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict) and list(cast("dict[str, object]", value)) == ["answer"]:
+        value = cast("dict[str, object]", value)["answer"]
+    if not isinstance(value, dict) or set(cast("dict[str, object]", value)) != {"content", "ready"}:
+        return None
+    given = cast("dict[str, object]", value)
+    return given if isinstance(given["ready"], bool) else None
 
 
 def out_of_json(reply: str) -> str:

@@ -34,7 +34,7 @@ from rlm_integrations.core.loop.state import Decision, Rules, State, conversatio
 from rlm_integrations.core.loop.unread_code import meant_to_run
 from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
 from rlm_integrations.core.loop.window import Window
-from rlm_integrations.core.prompts.texts import nudge
+from rlm_integrations.core.prompts.texts import nudge, observation_part
 from rlm_integrations.core.wording import one_line
 
 
@@ -101,7 +101,7 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     if parsed.blocks:
         return state, _answer_with_an_example(rules, state) or RunCode(parsed.blocks)
     said = "" if cut or replied.called else (reply if parsed.final is None else parsed.final).strip()
-    unread = parsed.unread or (parsed.final is None and _meant_to_run(rules, state, said))
+    unread = parsed.unread or parsed.talk_of_final or (parsed.final is None and _meant_to_run(rules, state, said))
     if unread and not (rules.typed and rules.misfit(said, False) is None):
         said = ""  # code that cannot be made out is no answer, nor is a call of something that is not there
     if state.last_call is not None:
@@ -118,10 +118,13 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
 
 
 def _parsed(rules: Rules, state: State, replied: Replied, *, cut: bool) -> ParsedReply:
-    quotations = Quotations(state.quotable, state.fenced)
+    quotations, last = Quotations(state.quotable, state.fenced), state.last_call is not None
     if rules.protocol == "tool":
-        return read_calls(replied.text, replied.called, quotations, state.variables, cut=replied.unfinished is not None)
-    return (whole_blocks if cut else parse_reply)(replied.text, quotations, state.variables)
+        half = replied.unfinished is not None
+        return read_calls(replied.text, replied.called, quotations, state.variables, cut=half, last=last)
+    if cut:
+        return whole_blocks(replied.text, quotations, state.variables)
+    return parse_reply(replied.text, quotations, state.variables, last=last)
 
 
 def _meant_to_run(rules: Rules, state: State, said: str) -> bool:
@@ -242,6 +245,8 @@ def _codeless(rules: Rules, state: State, said: str, budget: BudgetView) -> Deci
     final = state.parsed.final is not None
     quoted = quoted_blocks(state.parsed.quoted) if state.parsed.quoted else ""
     plain_reply_answers = rules.plain_reply_answers and not quoted  # what was meant to run is no answer
+    if state.parsed.talk_of_final:
+        quoted = observation_part("final_talk")
     if said and misfit is None and (final or plain_reply_answers or state.codeless > 1):
         nothing_read = state.variables is None and not rules.plain_reply_answers
         return state, Finish(said, "answer" if final else "plain_reply", nothing_read=nothing_read)

@@ -21,10 +21,19 @@ from rlm_integrations.wire.steps import StepDone
 _MOST_BLOCKS, _MOST_FIELDS = 20, 20
 _MOST_DEPTH = 20
 _MOST_CHARS = 50_000
+_AROUND = 10
+"""Characters before an empty field by which it is known."""
 _ANSWERS = frozenset(("answer", "FINAL", "FINAL_VAR"))
 _BUILTINS = frozenset(dir(builtins))
 _FIELD = re.compile(r"(?<![\\^_}\w{])\{(?P<expression>[^{}\n]{1,100}+)\}(?!\})")
 """What an f-string would fill in; behind a word, ^ or _ the braces are those of LaTeX."""
+_EMPTY_FIELD = re.compile(r"(?<!['\"]: )(?<!= )(?<![^\s($€£\"'“])\{\}(?![\w{}])")
+"""What `format` would fill in, as it stands among words: in JSON and in code it is empty."""
+_NAME_ALONE = re.compile(
+    r"\s*+(?>(?:FINAL(?>(?:_VAR)?)\(\s*+['\"]?+|<{1,2}+|\$\{{0,2}+|\{{1,2}+|%|`)?)\s*+(?P<name>[^\W\d]\w{0,60}+)"
+    r"\s*+(?>(?:['\"]?+\s*+\)|>{1,2}+|\}{1,2}+|%|`)?)\s*+"
+)
+_WORD = re.compile(r"\w++")
 _SHOWN_CHARS = 80
 
 
@@ -46,14 +55,32 @@ def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str]) 
             return observation_part("answer_of_several", blocks=plural(len(setting), "block"))
         if setting and setting[0] and not done.output.empty and _is_blind(blocks, setting[0]):
             return observation_part("answer_unseen")
-    field = _unfilled(done.answer.content, blocks, variables)
+    if (name := _named(done.answer.content, blocks, variables)) is not None:
+        return observation_part("answer_named", name=name)
+    field = _unfilled(done, blocks, variables)
     return None if field is None else observation_part("answer_unfilled", field=one_line(field, _SHOWN_CHARS))
+
+
+def unfilled(said: str, variables: Collection[str], question: str) -> str | None:
+    """Why words are hardly an answer: they are but the name of a variable, or hold one to be filled in.
+
+    Unless the question has the same.
+    """
+    if len(said) > _MOST_CHARS:
+        return None
+    alone = _NAME_ALONE.fullmatch(said)
+    if alone is not None and alone["name"] in variables and alone["name"] not in _WORD.findall(question):
+        return f"the reply was but {alone['name']!r}, the name of a variable"
+    for field in islice(_FIELD.finditer(said), _MOST_FIELDS):
+        if _is_expression(field["expression"], variables) and field[0] not in question:
+            return f"{one_line(field[0], _SHOWN_CHARS)} in the reply was not filled in"
+    return None
 
 
 def touches_answer(blocks: Sequence[str]) -> bool:
     """Whether one of them may set the answer."""
     codes = map(read_python, blocks)
-    return any(code is None or not code.free_names.isdisjoint(_ANSWERS) for code in codes)
+    return any(code is None or code.sets_answer or not code.free_names.isdisjoint(_ANSWERS) for code in codes)
 
 
 def _answer_of(block: str) -> _Answer | None:
@@ -121,13 +148,29 @@ def _prints(body: Sequence[ast.stmt]) -> bool:
     return any(isinstance(node, ast.Name) and node.id == "print" for each in body for node in ast.walk(each))
 
 
-def _unfilled(content: str, blocks: Sequence[str], variables: Collection[str]) -> str | None:
-    """The first field of the answer that names a variable, and stands in the code as it does in the answer."""
+def _named(content: str, blocks: Sequence[str], variables: Collection[str]) -> str | None:
+    """The variable that the answer is but the name of, where it stands so in the code that sets it."""
+    alone = _NAME_ALONE.fullmatch(content)
+    if alone is None or alone["name"] not in variables:
+        return None
+    written = re.compile(
+        rf"(?:\bFINAL\(|\bcontent['\"]\s*+\]\s*+=|\bcontent['\"]\s*+:)\s*+['\"]{{1,3}}+{re.escape(content)}['\"]"
+    )
+    return alone["name"] if any(map(written.search, blocks)) else None
+
+
+def _unfilled(done: StepDone, blocks: Sequence[str], variables: Collection[str]) -> str | None:
+    """The first field of the answer that names a variable, or nothing, and stands in the code as in the answer."""
+    content = done.answer.content
     if "{" not in content or len(content) > _MOST_CHARS:
         return None
     for field in islice(_FIELD.finditer(content), _MOST_FIELDS):
         written = re.compile(rf"(?<!\{{){re.escape(field[0])}(?!\}})")
         if _is_expression(field["expression"], variables) and any(map(written.search, blocks)):
+            return field[0]
+    for field in () if done.answer.is_json else islice(_EMPTY_FIELD.finditer(content), 1):
+        around = re.escape(content[max(0, field.start() - _AROUND) : field.end()].rpartition("\n")[2])
+        if any(re.search(around, block) for block in blocks):
             return field[0]
     return None
 

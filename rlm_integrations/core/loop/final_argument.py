@@ -37,7 +37,8 @@ _COMPUTED = re.compile(
 )
 """How an expression begins that nobody would write for a text, whatever the REPL holds."""
 _NEXT = re.compile(
-    r"\)[\s;,.*`]{0,6}+(?:FINAL|[fF]inal)(?>(?:[_ ](?:ANSWER|VAR|[aA]nswer|[vV]ar))?)\("
+    r"\)[\s;,.*`/&|]{0,6}+(?>(?:(?:and|or|then|but|not|rather|else|also|vs|versus)\b[\s,.*`]{1,6}+){0,3})"
+    r"(?:FINAL|[fF]inal)(?>(?:[_ ](?:ANSWER|VAR|[aA]nswer|[vV]ar))?)\("
     r"(?>(?:(?:answer|content|value|result|text)[^\S\n]*+=(?!=))?)"
 )
 """Between one FINAL(...) and another that follows it on its line."""
@@ -61,6 +62,8 @@ class Final:
     """Names of which it must hold all."""
     written: str = ""
     """All of it, as it was written."""
+    talk: bool = False
+    """Whether it is only spoken of: planned, doubted, denied or taken back."""
 
 
 def final_for(argument: str, known: Collection[str]) -> Final | None:
@@ -72,7 +75,8 @@ def final_for(argument: str, known: Collection[str]) -> Final | None:
     if PLACEHOLDER.fullmatch(argument):
         return None
     written = f"FINAL({argument})"
-    return _variable(argument, written) or _code(argument, written) or _of_text(_unquoted(argument), written, known)
+    final = _variable(argument, written) or _code(argument, written)
+    return final or _of_text(_unquoted(argument), written, known)
 
 
 def _finals_in(argument: str) -> list[str]:
@@ -110,11 +114,14 @@ def _code(argument: str, written: str) -> Final | None:
         return Final(argument, written, code.free_names, written=written)
     if code is not None and code.computes:
         return Final(argument, written, code.free_names, code.free_names.difference(dir(builtins)), written)
-    return Final(argument, written, written=written) if _is_several(argument) else None
+    several = _several(argument)
+    return None if several is None else Final(argument, written, several or None, several, written)
 
 
 def _of_text(text: str, written: str, known: Collection[str]) -> Final:
-    """A text, whose fields a variable each may be meant to fill, or an expression."""
+    """A text, whose fields a variable each may be meant to fill, an expression, or the name of a variable in quotes."""
+    if text.isidentifier() and text in known:
+        return Final(text, f"FINAL({text!r})", written=written)  # hardly meant, and the REPL's answer is looked at
     if any(found["name"] in known for found in _DOLLAR.finditer(text)):
         return Final(text, f"FINAL({text})", written=written)  # a variable, or dollars: no Python, so it is told
     filled = _OTHER_FIELD.sub(lambda found: _usual_field(found, known), text)
@@ -133,20 +140,24 @@ def _usual_field(found: re.Match[str], known: Collection[str]) -> str:
     return f"{{{name}}}" if name in known else found[0]
 
 
-def _is_several(argument: str) -> bool:
-    """Whether a call takes it as several values, one of them quoted or named: other commas are those of words."""
+def _several(argument: str) -> frozenset[str] | None:
+    """The variables that must be there for a call to take it as several values: none, where one is quoted or named.
+
+    None where its commas are those of words.
+    """
     bare = without_strings(argument, most_depth=5) if len(argument) <= _MOST_CHARS else None
     if bare is None or "," not in bare[0]:
-        return False
+        return None
     try:
         call = ast.parse(f"FINAL({bare[0]}\n)", mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return False
+        return None
     if not isinstance(call, ast.Call) or not call.args or len(call.args) + len(call.keywords) < 2:
-        return False
-    return bool(call.keywords) or any(
-        isinstance(each, (ast.Constant, ast.JoinedStr)) and _is_str(each) for each in call.args
-    )
+        return None
+    if call.keywords or any(isinstance(each, (ast.Constant, ast.JoinedStr)) and _is_str(each) for each in call.args):
+        return frozenset()
+    names = frozenset(each.id for each in call.args if isinstance(each, ast.Name))
+    return names if len(call.args) == sum(isinstance(each, ast.Name) for each in call.args) else None
 
 
 def _is_str(value: ast.Constant | ast.JoinedStr) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from rlm_integrations.core.loop.final_argument import Final, final_for
+from rlm_integrations.core.loop.talk_of_final import is_denied, is_planned, is_unsure, words_before
 
 _MARKUP = r"[*`_]*+"
 _WORDS = r"^(?P<words>(?>(?:(?!FINAL)[^\n]){0,400}))"
@@ -41,11 +44,24 @@ _TRIPLE = re.compile(r"\s*+[rRuUfF]{0,2}+('''|\"\"\")")
 _EMPTY_TO_END = re.compile(r"\s*+\)" + _AFTER, re.MULTILINE)
 
 
-def final_of(prose: str, own: str, known: Collection[str] = (), *, other_forms: bool = False) -> Final | None:
-    """FINAL_VAR(...), or else the last FINAL(...) in the prose.
+def final_of(
+    prose: str,
+    own: str,
+    known: Collection[str] = (),
+    *,
+    other_forms: bool = False,
+    breaks: Sequence[int] = (0,),
+    last: bool = False,
+) -> Final | None:
+    """The last FINAL(...) or FINAL_VAR(...) in the prose.
 
-    `own` is as long, with what does not count blotted out. `known`: names that the session is known to have.
-    `other_forms`: whether "final_answer(...)" and the like on lines of their own are meant too.
+    Args:
+        prose: What stands outside of code.
+        own: As long, with what does not count blotted out.
+        known: Names that the session is known to have.
+        other_forms: Whether "final_answer(...)" and the like on lines of their own are meant too.
+        breaks: Places in the prose above which something else stood, in order.
+        last: Whether nobody can be asked again, so that an answer that is not sure is taken too.
     """
     given = prose
     if other_forms:
@@ -55,16 +71,39 @@ def final_of(prose: str, own: str, known: Collection[str] = (), *, other_forms: 
         return None
     if prose.count("\n", 0, len(prose.strip())) == 0 and _SPACED.match(prose.strip(_MARKS + "\n")):
         given = prose = own = _SPACED.sub(r"\1(", prose)  # "FINAL (2024)" among other lines may be a heading
-    if variable := next(filter(_begins, _FINAL_VAR.finditer(own)), None):
-        return Final(None, f"FINAL_VAR({variable['name']!r})", None, written=variable[0].strip())
-    argument, at = None, 0
+    variable = next(iter(deque(filter(_begins, _FINAL_VAR.finditer(own)), maxlen=1)), None)
+    opening, end = _last_opening(prose, own)
+    if variable is not None and (opening is None or opening.start() <= variable.start()):
+        opening, end = variable, variable.end()
+        final = Final(None, f"FINAL_VAR({variable['name']!r})", None, written=variable[0].strip())
+    elif opening is not None:
+        final = final_for(given[opening.end() : end].strip(), known)
+    else:
+        return None
+    if final is not None and _is_talk(prose, opening, end, breaks, last=last):
+        return replace(final, talk=True)
+    return final
+
+
+def _last_opening(prose: str, own: str) -> tuple[re.Match[str] | None, int]:
+    """The last FINAL(, and where what it holds ends."""
+    last, at = None, 0
     for _ in range(_MOST_FINALS):
         opening = _opening(own, at)
         place = None if opening is None else _argument(prose, opening.end())
         if opening is None or place is None:
             break
-        argument, at = given[opening.end() : place].strip(), place
-    return None if argument is None else final_for(argument, known)
+        last, at = opening, place
+    return last, at
+
+
+def _is_talk(prose: str, opening: re.Match[str], end: int, breaks: Sequence[int], *, last: bool) -> bool:
+    """Whether the words around a FINAL(...) say that it is not the answer, or not yet."""
+    above = prose[max(place for place in breaks if place <= opening.start()) : opening.start()]
+    words, below = words_before(opening["words"], above), prose[end:]
+    if is_denied(words, below) or is_planned(opening["words"], above):
+        return True
+    return not last and is_unsure(words, below)
 
 
 def _usual_form(found: re.Match[str]) -> str:

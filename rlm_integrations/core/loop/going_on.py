@@ -9,6 +9,7 @@ from rlm_integrations.core.calls.budget import limit_with_its_name, limit_words
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish
+from rlm_integrations.core.loop.doubts import unfilled
 from rlm_integrations.core.loop.folding import fold_due
 from rlm_integrations.core.loop.happenings import (
     BudgetView,
@@ -96,6 +97,8 @@ def last_answer(rules: Rules, state: State, said: str = "", problem: str | None 
     misfits: list[str] = []
     for content, is_json, is_draft in ((said, False, False), (state.draft, state.draft_is_json, True)):
         misfit = rules.misfit(content.strip(), is_json) if content.strip() else None
+        if misfit is None and not is_draft and not rules.typed:
+            misfit = unfilled(content, state.variables or (), rules.question)
         if misfit is not None:
             misfits.append(one_line(misfit))
         elif content.strip():

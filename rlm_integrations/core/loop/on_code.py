@@ -28,7 +28,7 @@ from rlm_integrations.core.loop.outcomes import (
 )
 from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.prompts.fences import fence_tag
-from rlm_integrations.core.prompts.texts import nudge
+from rlm_integrations.core.prompts.texts import nudge, observation_part
 from rlm_integrations.wire.steps import StepDone
 
 
@@ -90,7 +90,10 @@ def on_verified(rules: Rules, state: State, verified: Verified) -> Decision:
 def _doubt(state: State, done: StepDone, variables: frozenset[str]) -> str | None:
     """Why the answer is hardly meant, unless the root LM was told of it and sends the same again."""
     blocks = state.parsed.blocks
-    return None if blocks == state.doubted else doubt_of(blocks, done, variables)
+    if blocks == state.doubted:
+        return None
+    taken_back = observation_part("answer_taken_back") if state.parsed.taken_back else None
+    return doubt_of(blocks, done, variables) or taken_back
 
 
 def _observation(
@@ -121,7 +124,7 @@ def _observation(
         refused_for_maps=refused_for_maps,
         doubt=doubt,
         objected=objected,
-        unseen_final=state.parsed.final is not None and not state.parsed.looked_up,
+        unseen_final=state.parsed.talk_of_final or (state.parsed.final is not None and not state.parsed.looked_up),
         no_variable=looked_up_in_vain(state.parsed, ran.outcome),
         unmarked=state.parsed.unmarked,
         example=example,

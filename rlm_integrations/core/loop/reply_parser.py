@@ -6,6 +6,7 @@ pattern here backtracks: every quantifier is possessive.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from rlm_integrations.core.loop.imagined_output import without_unseen
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parts import Part, ReplyReader
 from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.core.loop.talk_of_final import takes_back
 from rlm_integrations.core.loop.written_code import as_meant, outdented
 from rlm_integrations.frozen import frozen
 
@@ -56,6 +58,10 @@ class ParsedReply(NamedTuple):
     """Whether the code may be an example in an answer: words stand beside it, and it would do the same anywhere."""
     ends_in_words: bool = False
     """Whether words stand below the last block."""
+    talk_of_final: bool = False
+    """Whether the last FINAL(...) of the prose is but spoken of, and so not taken."""
+    taken_back: bool = False
+    """Whether words around the last block take back what it does, or say that it is not to run."""
     refused_calls: tuple[str | None, ...] = ()
     """For each call of a tool why nothing of it runs; None where its code is one of the blocks."""
 
@@ -64,6 +70,8 @@ def parse_reply(
     reply: str,
     quotations: Quotations | None = None,
     variables: Collection[str] | None = frozenset(),
+    *,
+    last: bool = False,
 ) -> ParsedReply:
     """Its code, in marked fences or in another dress, and FINAL(...) or FINAL_VAR(...) as plain text.
 
@@ -74,9 +82,10 @@ def parse_reply(
         reply: What the root LM wrote.
         quotations: What it was shown. Code that stands there is prose, and no FINAL in it counts.
         variables: Those that the session is known to have; None where no code has run, so that it has none.
+        last: Whether nobody can be asked again, so that an answer that is a guess is taken too.
     """
     reply = reply.replace("\r\n", "\n")
-    return plain_reply(reply, quotations) or read_reply(reply, quotations, variables)
+    return plain_reply(reply, quotations) or read_reply(reply, quotations, variables, last=last)
 
 
 def plain_reply(reply: str, quotations: Quotations | None) -> ParsedReply | None:
@@ -93,17 +102,19 @@ def plain_reply(reply: str, quotations: Quotations | None) -> ParsedReply | None
     if quotations is not None and quotations.hold([opening[:-1], *code.split("\n"), closing[1:]]):
         return None
     written = as_meant(code)
-    return None if written.cut else ParsedReply((written.code,), prose=prose[:-1])
+    return None if written.cut else ParsedReply((written.code,), prose=prose[:-1], taken_back=takes_back(prose, ""))
 
 
-def read_reply(reply: str, quotations: Quotations | None, variables: Collection[str] | None) -> ParsedReply:
+def read_reply(
+    reply: str, quotations: Quotations | None, variables: Collection[str] | None, *, last: bool = False
+) -> ParsedReply:
     """As `parse_reply`, of a reply whose lines end with line feeds alone, and whatever it holds."""
-    parsed, final = read_fences(reply, quotations, variables)
+    parsed, final = read_fences(reply, quotations, variables, last=last)
     return parsed if final is None else with_final(parsed, final, variables)
 
 
 def read_fences(
-    reply: str, quotations: Quotations | None, variables: Collection[str] | None
+    reply: str, quotations: Quotations | None, variables: Collection[str] | None, *, last: bool = False
 ) -> tuple[ParsedReply, Final | None]:
     """The code in a reply, and apart from it what FINAL(...) or FINAL_VAR(...) in its prose says, unless quoted."""
     reply = out_of_json(reply)
@@ -119,7 +130,7 @@ def read_fences(
     blocks = [part for part in parts if part.kind == "block"]
     others = [part for part in parts if part.kind != "block"]
     prose = "\n".join(line for part in others for line in part.lines)
-    last = next((part.kind for part in reversed(parts) if any(map(str.strip, part.lines))), "block")
+    end = next((part.kind for part in reversed(parts) if any(map(str.strip, part.lines))), "block")
     parsed = ParsedReply(
         tuple(part.code for part in blocks),
         prose=prose,
@@ -130,13 +141,39 @@ def read_fences(
         unread=unread,
         unmarked=bool(blocks) and not marked,
         example=bool(prose.strip()) and _are_examples(blocks, variables or ()),
-        ends_in_words=bool(blocks) and last != "block",
+        ends_in_words=bool(blocks) and end != "block",
+        taken_back=_taken_back(parts),
     )
     own = "\n".join(line for part in others for line in part.own_lines())
-    final = final_of(prose, own, _known(variables), other_forms=not blocks)
+    final = final_of(prose, own, _known(variables), other_forms=not blocks, breaks=_breaks(parts), last=last)
     if final is None or (quotations is not None and quotations.hold_code(final.written)):
         return parsed, None
-    return parsed, final
+    return (parsed._replace(talk_of_final=True), None) if final.talk else (parsed, final)
+
+
+def _breaks(parts: Sequence[Part]) -> list[int]:
+    """Where words stand below a block, in what all others come to."""
+    breaks, at = [0], 0
+    for part in parts:
+        if part.kind == "block":
+            breaks.append(at)
+        else:
+            at += sum(len(line) + 1 for line in part.lines)
+    return breaks
+
+
+def _taken_back(parts: Sequence[Part]) -> bool:
+    """Whether words right above the last block, or below it, take it back."""
+    at = next((at for at in range(len(parts) - 1, -1, -1) if parts[at].kind == "block"), None)
+    if at is None:
+        return False
+    above, below = itertools.takewhile(_is_prose, reversed(parts[:at])), itertools.takewhile(_is_prose, parts[at + 1 :])
+    lines = [line for part in reversed(list(above)) for line in part.lines]
+    return takes_back("\n".join(lines), "\n".join(line for part in below for line in part.lines))
+
+
+def _is_prose(part: Part) -> bool:
+    return part.kind == "prose"
 
 
 def with_final(reply: ParsedReply, final: Final, variables: Collection[str] | None) -> ParsedReply:
@@ -205,8 +242,8 @@ class _Undressing:
         """The same where nothing encloses code: the whole reply may be code, or what follows the head of a call."""
         head = next((at for at in range(len(lines)) if is_call_head(lines, at)), 0)
         part = Part("prose", lines[head:], dressed=Dressed("bare", "\n".join(lines[head:])))
-        if not head and (call := react_call("\n".join(lines))) is not None:
-            part.dressed = call
+        if not head and (call := react_call("\n".join(lines))) is not None and not self._shown(call[1]):
+            part.dressed = call[0]
         unread = self._undress(part)
         if part.kind == "prose" and not unread and (place := code_among(lines, self.variables)):
             return self._among(lines, *place), False

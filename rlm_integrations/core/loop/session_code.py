@@ -19,6 +19,7 @@ _OF_THE_SESSION = OWN_NAMES - {"exit", "quit"}
 _OF_IT_ALONE = _OF_THE_SESSION - {"context", "answer", "search", "chunks", "cite", "retrieve"}
 """Names that code for something else has no use for."""
 _SETS_ANSWER = re.compile(r"\banswer\[[\"'](?:content|ready)[\"']\]\s*+=(?!=)")
+_ANSWER_KEY = re.compile(r"[\"'](?:content|ready)[\"']\s*+:")
 _FINALS = ("final", "final_var", "final_answer")
 _BUILTINS = frozenset(dir(builtins))
 
@@ -38,11 +39,11 @@ class PythonCode:
     computes: bool
     """Whether it is one expression that makes a value of names."""
     sets_answer: bool
-    """Whether it sets `answer["content"]` or `answer["ready"]`."""
+    """Whether it sets `answer["content"]` or `answer["ready"]`, or `answer` to a dict of them."""
 
     def for_session(self, variables: Collection[str]) -> bool:
         """Whether it works on what only the session has: its functions, `context`, `answer`, or these variables."""
-        return self.acts and not self.free_names.isdisjoint(_OF_THE_SESSION.union(variables))
+        return self.acts and (self.sets_answer or not self.free_names.isdisjoint(_OF_THE_SESSION.union(variables)))
 
     @property
     def only_for_session(self) -> bool:
@@ -76,8 +77,17 @@ def read_python(text: str) -> PythonCode | None:
         all(map(_is_final, acting)),
         _looks_up(body),
         _computes(body),
-        "answer" in used and _SETS_ANSWER.search(text) is not None,
+        ("answer" in used and _SETS_ANSWER.search(text) is not None)
+        or (any(map(_is_answer_of_dict, body)) and _ANSWER_KEY.search(text) is not None),
     )
+
+
+def _is_answer_of_dict(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Assign([ast.Name("answer")], ast.Dict()):
+            return True
+        case _:
+            return False
 
 
 _WORDS = (ast.In, ast.NotIn, ast.Is, ast.IsNot)

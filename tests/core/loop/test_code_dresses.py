@@ -447,6 +447,69 @@ def test_code_that_cannot_be_made_out_is_never_the_answer(reply: str, context: s
     assert "no code ran" in llm.requests[1][-1].content
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Okay. I'll count the wells using code.",
+        "First, let me search the context. Then I will count them.",
+        "```bash\npython3 count.py context.txt\n```",
+        '```json\n{"content": "", "ready": false}\n```',
+        '{"content": "One well", "ready": false}',
+        "Thought: I look.\nAction: browse\nAction Input: well",
+    ],
+)
+def test_what_was_meant_to_run_or_to_come_is_never_the_answer(reply: str) -> None:
+    for context in ("A well on plot 5.", LONG):
+        with ScriptedModel([reply, reply, DONE]) as llm:
+            assert RLMEngine(llm).run("How many?", context=context).answer == "settled"
+        assert "no code ran" in llm.requests[1][-1].content
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I'll go to town.",
+        "```bash\npip install wells\n```",
+        '{"content": "One well"}',
+        "She says: I will search the context. That is all.",
+        "Action: none\nAction Input: none",
+    ],
+)
+def test_words_and_commands_that_say_something_are_answers(reply: str) -> None:
+    with ScriptedModel([reply]) as llm:
+        assert RLMEngine(llm).run("How many?", context="A well on plot 5.").answer == reply
+
+
+@pytest.mark.parametrize("form", ["{}", "```\n{}\n```", "```json\n{}\n```", "So it is.\n```json\n{}\n```"])
+@pytest.mark.parametrize(
+    "answer", ['answer = {"content": "Two wells.", "ready": True}', '{"content": "Two wells.", "ready": true}']
+)
+def test_an_answer_that_is_written_as_a_dict_is_what_that_holds(form: str, answer: str) -> None:
+    for context, limits in (("A well on plot 5.", {}), (LONG, {"max_iterations": 1})):
+        with ScriptedModel([*(["```repl\nx = 1\n```"] if limits else []), form.format(answer)]) as llm:
+            assert RLMEngine(llm, limits=limits).run("How many?", context=context).answer == "Two wells."
+
+
+@pytest.mark.parametrize(
+    "reply", ["Thought: I look.\nAction: search\nAction Input: well", '{"name": "search", "arguments": "well"}']
+)
+def test_a_call_of_a_function_of_the_session_with_a_text_alone_is_that_call(reply: str) -> None:
+    assert blocks(reply) == ("search('well')",)
+
+
+def test_a_final_that_is_only_spoken_of_is_told_to_be_sent_alone() -> None:
+    talk = "Once I have verified this, I will output: FINAL(500)"
+    for context in ("A well on plot 5.", LONG):
+        with ScriptedModel([talk, talk, DONE]) as llm:
+            assert RLMEngine(llm).run("How many?", context=context).answer == "settled"
+        assert "If it is your answer, send it alone." in llm.requests[1][-1].content
+    with ScriptedModel([f"```repl\nx = 1\n```\n{talk}", DONE]) as llm:
+        assert RLMEngine(llm).run("How many?", context=LONG).answer == "settled"
+    assert "\nFINAL(...) beside code is not taken" in llm.requests[1][-1].content
+    with ScriptedModel(["```repl\nx = 1\n```", talk]) as llm:
+        assert RLMEngine(llm, limits={"max_iterations": 1}).run("How many?", context=LONG).answer == "500"
+
+
 def test_whoever_asks_about_functions_of_the_session_or_shows_them_is_told_of_them() -> None:
     reply = "It calls llm_query('x') once."
     for question, context in (("What does llm_query() do?", "None."), ("What is there?", f"Note: {reply}")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations import RLMEngine, RLMResult
+from rlm_integrations import RLMEngine, RLMError, RLMResult
 from rlm_integrations.testing import PythonCalls, ScriptedModel
 
 LEDGER = "\n".join(f"entry {n}: {'paid' if n % 3 else 'open'}" for n in range(2_000))
@@ -103,10 +103,105 @@ def test_braces_that_are_meant_are_taken(final: str) -> None:
     assert "{" in asked(fenced(f"{COUNT}\n{final}")).answer
 
 
+@pytest.mark.parametrize(
+    "final",
+    [
+        "FINAL('report')",
+        'FINAL("report")',
+        "answer['content'] = 'report'\nanswer['ready'] = True",
+        "answer = {'content': 'report', 'ready': True}",
+        "answer['content'] = 'FINAL_VAR(report)'\nanswer['ready'] = True",
+        "answer['content'] = '<report>'\nanswer['ready'] = True",
+        "FINAL('{{report}}')",
+    ],
+)
+def test_an_answer_that_is_but_the_name_of_a_variable_is_refused_once(final: str) -> None:
+    code = f"report = 'There are 667.'\n{final}"
+    result = asked(fenced(code), fenced("FINAL(report)"))
+    assert result.answer == "There are 667."
+    assert "the name of a variable, in quotes; `FINAL(report)` gives" in result.trace.iterations[0].observation
+    assert "report" in asked(fenced(code), fenced(code)).answer
+
+
+def test_a_name_of_a_variable_that_code_finds_is_taken() -> None:
+    assert asked(fenced("counts = {'pears': 2}\npears = 2\nbest = max(counts)\nFINAL(best)")).answer == "pears"
+
+
+def test_the_name_of_a_variable_in_quotes_is_refused_in_prose_too() -> None:
+    report = fenced("report = 'There are 667.'")
+    assert asked(report, "FINAL('report')", "FINAL(report)").answer == "There are 667."
+    assert asked(report, "FINAL('report')", "FINAL('report')").answer == "report"
+    assert asked(report, 'FINAL_VAR("report")').answer == "There are 667."
+
+
+@pytest.mark.parametrize("text", ["There are {} open", "Total: {}", "${} in all", "{}"])
+def test_an_answer_with_a_field_that_format_has_not_filled_in_is_refused_once(text: str) -> None:
+    code = f"FINAL({text!r})"
+    result = asked(fenced(code), fenced("FINAL('667')"))
+    assert result.answer == "667"
+    assert "answer not accepted: {} stands in it as it is written" in result.trace.iterations[0].observation
+    assert asked(fenced(code), fenced(code)).answer == text
+
+
+@pytest.mark.parametrize(
+    "final",
+    ["FINAL({'a': {}})", "FINAL('{\"a\": {}}')", "FINAL('x = {} is empty, f{} and `{}`')", "FINAL('a ' + '{' + '}')"],
+)
+def test_empty_braces_that_are_meant_are_taken(final: str) -> None:
+    assert "}" in asked(fenced(final)).answer
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"{fenced('FINAL(500)')}\n\nActually, wait: that is wrong, I must recount.",
+        f"{fenced('FINAL(500)')}\nHmm, no.",
+        f"I will NOT run this:\n{fenced('FINAL(500)')}",
+        f"First I count.\n{fenced(COUNT)}\nDo not run this yet:\n{fenced('FINAL(500)')}",
+    ],
+)
+def test_an_answer_that_words_beside_its_code_take_back_is_refused_once(reply: str) -> None:
+    result = asked(reply, fenced("FINAL('667')"))
+    assert result.answer == "667"
+    assert "answer not accepted: words beside the code say" in result.trace.iterations[0].observation
+    assert asked(reply, reply).answer == "500"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "I do not run the whole search again:\n{}",
+        "{}\nWait for the output.",
+        "{}\nLet me check the result.",
+        "{}\nNo, it is not stated. That is wrong in the text.",
+    ],
+)
+def test_other_words_beside_the_code_of_an_answer_are_none_of_its(words: str) -> None:
+    assert asked(words.format(fenced("FINAL('667')"))).answer == "667"
+
+
 def test_an_answer_that_was_refused_is_not_taken_for_code_that_says_nothing_of_it() -> None:
     twice = fenced("FINAL('500')", f"{COUNT}\nFINAL(n)")
     result = asked(twice, fenced("print(1)"), fenced("FINAL('667')"))
     assert result.answer == "667"
+
+
+@pytest.mark.parametrize("said", ["There are {n} entries.", "n", "`n`", "{n}", "<n>"])
+def test_at_a_limit_words_that_name_a_variable_give_way_to_the_draft(said: str) -> None:
+    for draft, answer in (("answer['content'] = 'At least 600.'", "At least 600."), ("", None)):
+        llm = ScriptedModel([fenced(f"{COUNT}\n{draft}"), said])
+        engine = RLMEngine(llm, limits={"max_iterations": 1})
+        if answer is None:
+            with pytest.raises(RLMError, match=r"the name of a variable|was not filled in"):
+                engine.run("How many are open?", LEDGER)
+        else:
+            assert engine.run("How many are open?", LEDGER).answer == answer
+
+
+def test_at_a_limit_a_word_of_the_question_is_an_answer() -> None:
+    llm = ScriptedModel([fenced("pears, apples = 3, 4"), "pears"])
+    result = RLMEngine(llm, limits={"max_iterations": 1}).run("Which are more, pears or apples?", LEDGER)
+    assert result.answer == "pears"
 
 
 def test_at_a_limit_an_answer_is_taken_as_it_is() -> None:

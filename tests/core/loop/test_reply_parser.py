@@ -186,6 +186,118 @@ def test_talk_of_final_is_no_answer(reply: str) -> None:
     assert parse_reply(reply) == ParsedReply((), None, reply)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "If the count were 500, I would answer: FINAL(500)\nBut I have not counted yet.",
+        "Once I have verified this, I will output: FINAL(500)",
+        "Once verified, I'll answer:\n\nFINAL(500)",
+        "Then, if it is 667, I finish with:\nFINAL_VAR(n)",
+        "My first guess is FINAL(500).\nLet me verify it with code before answering.",
+        "FINAL(500)\n\nLet me double-check this.",
+        "FINAL_VAR(n)\nI still need to check the branches.",
+    ],
+)
+def test_a_final_that_is_not_sure_is_taken_only_where_nobody_can_be_asked_again(reply: str) -> None:
+    known = frozenset({"n"})
+    assert parse_reply(reply, variables=known) == ParsedReply((), None, reply, talk_of_final=True)
+    last = parse_reply(reply, variables=known, last=True)
+    assert (last.final, last.blocks) in (("500", ()), (None, ("FINAL_VAR('n')",)))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "FINAL(500)\n\nWait, I need to verify this. Let me run the code first.",
+        "FINAL(500)\n\nActually no, that is the number of paid ones.",
+        "FINAL(500)\n\nThose are the paid ones. Hmm, no.",
+        "FINAL(500)\n\nSorry, I misread the question.",
+        "The wrong answer would be FINAL(500).",
+        "FINAL(667)\n\nThe wrong answer would be FINAL(500).",
+        "Don't answer yet: FINAL(500)",
+        "We must not yet send:\nFINAL(500)",
+        "I am not ready to answer: FINAL(500)",
+        "I can't return FINAL_VAR(n)",
+        "Format: FINAL(42)",
+        "The expected format is FINAL(42)",
+        "For example: FINAL(42)",
+        "Plan:\n1. Count the open entries.\n2. Check the branches.\n3. FINAL(The number of open entries)",
+        "Next I will:\n- count\n- FINAL_VAR(n)",
+        "The possible answers are:\n1. FINAL(5)\n2. FINAL(6)",
+    ],
+)
+def test_a_final_that_words_deny_or_take_back_is_no_answer(reply: str) -> None:
+    for last in (False, True):
+        parsed = parse_reply(reply, variables=frozenset({"n"}), last=last)
+        assert parsed == ParsedReply((), None, reply, talk_of_final=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The answer is: {}",
+        "So my final answer:\n{}\nI counted all entries.",
+        "I will now give the final answer.\n\n{}",
+        "I will return the final answer:\n\n{}",
+        "I don't need to look further. {}",
+        "The answer is not 500 but this: {}",
+        "The contract doesn't say when it ends, so: {}",
+        "I cannot give a number, since the texts do not say: {}",
+        "After reviewing all entries, I will now give: {}",
+        "If I count only the open ones, the answer is: {}",
+        "My earlier guess was wrong. The answer is {}",
+        "If there were more, I would say so. {}",
+        "I cannot say.\n\n{}",
+        "This was more than a guess.\n{}",
+        "In the requested format: {}",
+        "1. I counted.\n2. I checked.\n\n{}",
+        "{}\n\nLet me know if you need anything else!",
+        "{}\nBut note that entries without a date are left out.",
+        "{}\n\nNo, it is not stated anywhere. That is not correct.",
+        "{}\n\nSorry, I could not find more.",
+    ],
+)
+def test_a_final_that_plain_words_stand_beside_is_the_answer(words: str) -> None:
+    for final in ("FINAL(42)", "FINAL_VAR(n)"):
+        parsed = parse_reply(words.format(final), variables=frozenset({"n"}))
+        assert (parsed.final, parsed.blocks) == (("42", ()) if final == "FINAL(42)" else (None, ("FINAL_VAR('n')",)))
+
+
+def test_words_above_code_do_not_lead_up_to_a_final_below_it() -> None:
+    reply = "If there are open ones, I will return them:\n```repl\nn = 1\n```\nFINAL_VAR(n)"
+    assert parse_reply(reply).blocks == ("n = 1", "FINAL_VAR('n')")
+    reply = "```repl\nn = 1\n```\nIf that is so, I will return:\nFINAL_VAR(n)"
+    assert (parse_reply(reply).blocks, parse_reply(reply).talk_of_final) == (("n = 1",), True)
+
+
+def test_the_last_final_is_the_answer_whatever_it_holds() -> None:
+    known = frozenset({"rows", "report"})
+    for other in ("FINAL_VAR(rows)", "FINAL(3)", "FINAL(rows)"):
+        for last in ("FINAL_VAR(report)", "FINAL(report)"):
+            block = last.replace("_VAR(report)", "_VAR('report')")
+            assert parse_reply(f"{other}\n\nSorry, I meant:\n{last}", variables=known).blocks == (block,)
+    assert parse_reply("FINAL_VAR(rows)\n\nOr rather:\nFINAL(3)", variables=known).final == "3"
+
+
+@pytest.mark.parametrize(
+    ("reply", "block"),
+    [
+        ("FINAL(500) or FINAL(667)", "FINAL('500', '667')"),
+        ("FINAL_VAR(report) and FINAL_VAR(rows)", "FINAL('report', 'rows')"),
+        ("FINAL(report, rows)", "FINAL(report, rows)"),
+        ("FINAL_VAR(report, rows)", "FINAL(report, rows)"),
+    ],
+)
+def test_of_several_finals_on_one_line_none_is_taken(reply: str, block: str) -> None:
+    parsed = parse_reply(reply, variables=frozenset({"rows", "report"}))
+    assert (parsed.blocks, parsed.looked_up) == ((block,), True)
+
+
+def test_words_with_commas_between_and_the_same_final_twice_are_one_answer() -> None:
+    assert parse_reply("FINAL(pears, apples)", variables=frozenset({"pears"})).final == "pears, apples"
+    assert parse_reply("FINAL(5) and then FINAL(5)").final == "5"
+
+
 @pytest.mark.parametrize("final", ["FINAL(512)", "FINAL(It's \\ done)", 'FINAL("first\nsecond")', "FINAL(f'512')"])
 @pytest.mark.parametrize("below", [True, False])
 def test_final_of_a_text_beside_code_is_no_code(final: str, below: bool) -> None:
@@ -558,8 +670,10 @@ def test_the_rules_are_those_that_are_plainly_written_down(reply: str) -> None:
     parsed = parse_reply(reply)
     assume(not parsed.unmarked)  # a reply that is code as a whole
     code = list(parsed.blocks)
-    if variable := PLAIN_FINAL_VAR.search(prose):
-        assert code.pop() == f"FINAL_VAR({variable[1]!r})"
+    assume(not parsed.looked_up)
+    if found := list(PLAIN_FINAL_VAR.finditer(prose)):
+        assume("FINAL" not in prose[found[-1].end() :])
+        assert code.pop() == f"FINAL_VAR({found[-1][1]!r})"
     assume(not (is_open and reply.rstrip().endswith(("`", "~"))))  # nearly closed
     assert code == [as_meant(block).code for block in plain]
     assert (parsed.prose, parsed.fence_open) == (prose, is_open)
@@ -607,6 +721,8 @@ WEARING: dict[str, Callable[[int], str]] = {
     "thoughts below heads": lambda n: "**Thinking:**\n```repl\nFINAL(1)\n```\n**Code:**\n" * n,
     "thoughts in tags": lambda n: "<plan>\n```repl\nx\n```\n</plan>\nFINAL(3)\n" * n,
     "tags of thoughts that are never closed": lambda n: "<plan>\n" * n + "```repl\nFINAL(1)\n```\n" * n,
+    "answers that are taken back": lambda n: "FINAL(1)\nno, but so\n" * n + "Wait",
+    "a plan of answers": lambda n: "Plan:\n" + "1. FINAL(1)\n" * n,
     "answers on one line": lambda n: "FINAL(1) " * n,
     "tags in a tag": lambda n: "<run_code>" + "<code>\n" * n + "</code></run_code>",
     "commands in commands": lambda n: "```\n" + "python -c 'x = " * n + "'\n```",
