@@ -33,6 +33,11 @@ _TAKES_BACK = re.compile(
 """How models begin to think better of what they said. Words of a document begin so too, but seldom a line below."""
 _WORD = re.compile(r"\w")
 _DIGITS = re.compile(r"\d++")
+_SIGNS = " \t\r\n,;.|*_`"
+"""They are no words."""
+_HEADING = re.compile(r":[*_]{0,4}+\Z")
+_ADJACENT = re.compile(r"[^\n]*+\n[^\n]*+")
+"""What stands between a line of words and a mark on the line below it."""
 _BLANK_LINE = re.compile(r"\n[ \t]*+\n")
 
 
@@ -52,7 +57,8 @@ def marked_replies(reply: str, marks: Mapping[str, int], *, objects: bool = Fals
     Words without a mark belong to the mark before. What comes before the first is nobody's, and so is what stands
     behind another mark in brackets at the beginning of a line: it was copied amiss, or is of another pack. Where there
     is no mark at all, the numbers of a few items will do, if the reply is a line for each, in order, and nothing else.
-    Marks behind the words say nothing: read as marks before them, each item would have the words of the next.
+    Marks behind the words say nothing: read as marks before them, each item would have the words of the next. Nor do
+    marks that stand in groups, each below a heading: the last of a group would have the next heading.
     `objects`: whether a value may be an object.
     """
     found: dict[int, str] = {}
@@ -84,11 +90,35 @@ def _marked(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]]:
     if _stand_behind([match for match, place in heads if place is not None], reply):
         return []
     ends = [*(_end(match) for match, _ in heads[1:]), len(reply)]
-    return [
-        (place, reply[match.end() : end].strip().removeprefix("```").strip())
+    spans = [
+        (match, place, reply[match.end() : end])
         for (match, place), end in zip(heads, ends, strict=False)
         if place is not None
     ]
+    grouped = _grouped(reply, [(match, words) for match, _, words in spans])
+    return [
+        (place, words.strip().removeprefix("```").strip())
+        for _, place, words in spans
+        if words.strip(_SIGNS) and not (grouped and _below(words))
+    ]
+
+
+def _grouped(reply: str, spans: Sequence[tuple[re.Match[str], str]]) -> bool:
+    """Whether the words below a mark may be the heading of the next marks: some mark has none, or words end in a
+    colon, or the line above the first mark is like them."""
+    below = [words for _, words in spans if _below(words)]
+    if not below:
+        return False
+    if any(not words.strip(_SIGNS) for _, words in spans) or any(_HEADING.search(words.rstrip()) for words in below):
+        return True
+    first = spans[0][0]
+    above = reply[max(0, first.start() - 1) : first.start()]
+    return len(below) == len(spans) and above not in ("", ":") and _ADJACENT.fullmatch(first["before"]) is not None
+
+
+def _below(words: str) -> bool:
+    """Whether the words of a mark begin on a line below it."""
+    return "\n" in words and not words.partition("\n")[0].strip(_SIGNS) and words.strip(_SIGNS) != ""
 
 
 def _stand_behind(heads: Sequence[re.Match[str]], reply: str) -> bool:

@@ -160,6 +160,8 @@ async def test_a_lone_item_needs_no_mark() -> None:
         "<{a}>one</{a}>\n<{b}>two</{b}>",
         "Item [{a}]: one\nItem [{b}]: two",
         "Item [{a}]\none\nItem [{b}]\ntwo",
+        "Here you go:\n[{a}]\none\n[{b}]\ntwo",
+        "As asked.\n\n[{a}]\n**one**\n\n[{b}]\n**two**\n\nI hope that helps!",
     ],
 )
 async def test_replies_in_other_forms_are_read(form: str) -> None:
@@ -227,6 +229,30 @@ async def test_a_reply_whose_marks_do_not_stand_before_its_words_is_asked_for_ag
 
     maps = Maps(reply)
     assert await maps.ask(["x", "y"]) == ({0: "of its own", 1: "of its own"}, {})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "one:\n- [{a}]\n- [{b}]\n\ntwo:\n- [{c}]\n- [{d}]",
+        "**one**\n[{a}]\n[{b}]\n**two**\n[{c}]\n[{d}]",
+        "### one\n- [{a}]\n- [{b}]\n\n### two\n- [{c}]\n- [{d}]\n\nI hope that helps!",
+        "one: [{a}], [{b}]\ntwo: [{c}], [{d}]",
+        "one\n[{a}]; [{b}];\ntwo\n[{c}]; [{d}].",
+        "one:\n[{a}]\n\ntwo:\n[{b}]\n\none:\n[{c}]\n\ntwo:\n[{d}]\n\nI hope that helps!",
+        "one\n[{a}]\ntwo\n[{b}]\none\n[{c}]\ntwo\n[{d}]\nI hope that helps!",
+    ],
+)
+@pytest.mark.parametrize("schema", [None, {"enum": ["one", "two"]}])
+async def test_marks_in_groups_below_headings_are_asked_for_again(form: str, schema: dict[str, Any] | None) -> None:
+    """The last of each group would have the heading of the next."""
+
+    def reply(prompt: str) -> str:
+        asked = entries(prompt)
+        return form.format(**dict(zip("abcd", [mark for mark, _ in asked], strict=False))) if len(asked) > 1 else "one"
+
+    values, left = await Maps(reply).ask(["w", "x", "y", "z"], schema)
+    assert (values, left) == (dict.fromkeys(range(4), "one"), {})
 
 
 async def test_of_objects_that_name_their_items_the_other_fields_are_the_value() -> None:
