@@ -37,6 +37,12 @@ _LEFT_OUT = re.compile(
     r"\.\.\.|…|\b(?:more|rest|others?|omitted|left out|remaining|truncated|shortened|etc|and so on|continue[sd]?)\b",
     re.IGNORECASE,
 )
+_GOES_ON = re.compile(
+    r"[\s`]{0,40}+[/#*(,]{0,3}+\s{0,40}+"
+    r"(?:\.\.\.|…|(?:and|plus)\s(?>(?:\d{1,9}+\s)?)(?:more|others?|so on|the rest)\b)",
+    re.IGNORECASE,
+)
+"""Right behind a value: there are more of them."""
 _NUMBERS = re.compile(r"\[[\d\s,]++\]")
 _COMES_TO = re.compile(r"(?:[:=>→]|\b(?:is|are|be|was|were|answer)|['’]s)[\s*_`]*+\Z", re.IGNORECASE)
 _BEFORE_CHARS = 200
@@ -80,7 +86,7 @@ def json_among(text: str) -> list[str]:
                 value, place = mended, stopped
             elif mended is None and stopped < len(text):  # some was left out
                 place = stopped
-        if (alike or at in strict) and not _is_citation(text, at, place):
+        if (alike or at in strict) and not _is_citation(text, at, place) and not _GOES_ON.match(text, place):
             found.setdefault(alike or value, value)
     return list(dict.fromkeys([*found.values(), *fenced_words(text)]))
 
