@@ -128,9 +128,7 @@ def _marked(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]]:
     ]
     grouped = _grouped(reply, [(match, words) for match, _, words in spans])
     return [
-        (place, words.strip())
-        for _, place, words in spans
-        if words.strip(_SIGNS) and not (grouped and _below(words))
+        (place, words.strip()) for _, place, words in spans if words.strip(_SIGNS) and not (grouped and _below(words))
     ]
 
 

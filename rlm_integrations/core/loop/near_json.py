@@ -22,6 +22,8 @@ _TOKEN = re.compile(
 )
 _WORDS = {"None": "null", "True": "true", "False": "false"}
 _OPENING = re.compile(r"[\[{]")
+_BEGINS = re.compile(r"\[\s*+[\[\]{\"'/#\-\dtfnTFN]|\{\s*+[}\"'/#]")
+"""An array or an object, and not words in brackets."""
 _ESCAPES = re.compile(
     r"\\(?P<same>[\"\\/bfnrt]|u[0-9a-fA-F]{4}+)|\\(?:x(?P<two>[0-9a-fA-F]{2}+)|U(?P<eight>[0-9a-fA-F]{8}+))"
     r"|(?P<needless>\\)(?=['\n])|(?P<bare>[\"\x00-\x1f])|\\"
@@ -31,8 +33,6 @@ _AMBIGUOUS = re.compile(r"(?<!\\)\\[xU][0-9a-fA-F]{2}+")
 _MOST_CHARS = 200_000
 _THOUSANDS = re.compile(r"[-+]?+\d{1,3}+(?>(?:,\d{3}+)+)(?>(?:\.\d++)?)")
 _WRAPPERS = ("answer", "final_answer", "result", "results", "response", "output", "value", "data", "items", "content")
-_READINGS = 2
-"""A text is read over at most so many times."""
 _LEFT_OUT = re.compile(
     r"\.\.\.|…|\b(?:more|rest|others?|omitted|left out|remaining|truncated|shortened|etc|and so on|continue[sd]?)\b",
     re.IGNORECASE,
@@ -73,13 +73,13 @@ def json_among(text: str) -> list[str]:
     """
     found: dict[str, str] = {}
     strict = dict(json_spans(text))
-    place, left = 0, _READINGS * len(text) if len(text) <= _MOST_CHARS else 0
+    place, left = 0, len(text) if len(text) <= _MOST_CHARS else 0  # characters that may be read in vain
     while (opening := _OPENING.search(text, place)) is not None:
         at = opening.start()
         place = strict.get(at, at + 1)
         value = text[at:place]
-        alike = _alike(value)
-        if not alike and left > 0:  # a line break in a string, for instance
+        alike = _alike(value) if at in strict else ""
+        if not alike and left > 0 and _BEGINS.match(text, at):  # a line break in a string, for instance
             mended, stopped = _mended(text, at)
             left -= stopped - at
             if mended is not None and (alike := _alike(mended)):
