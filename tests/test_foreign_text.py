@@ -40,12 +40,13 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import read_documents
 from rlm_integrations.core.corpus.question import read_question
 from rlm_integrations.core.errors import RLMError
-from rlm_integrations.core.host.map_replies import marked_replies, marks_in
+from rlm_integrations.core.host.map_replies import marked_replies, marks_in, stray_end
 from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.doubts import unfilled
 from rlm_integrations.core.loop.final_argument import final_for
 from rlm_integrations.core.loop.happenings import CodeRan
+from rlm_integrations.core.loop.near_json import json_among
 from rlm_integrations.core.loop.observation import StepContext, observe
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.talk_of_final import is_denied, is_planned, is_unsure, takes_back
@@ -392,6 +393,16 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "a row of marks": lambda n: "|" + "1-abcd|" * (n // 7),
             "tags of marks": lambda n: "<a 1-abcd>" * (n // 10),
             "objects of marks": lambda n: '{"1-abcd": "a"}' * (n // 15),
+            "headings": lambda n: "a:\n[1-abcd]\n" * (n // 12),
+        },
+    ),
+    "stray_end": (
+        lambda text: stray_end({0: "a", 1: text}),
+        {
+            "lines": lambda n: "\n" * n,
+            "rules": lambda n: "\n---" * (n // 4),
+            "half sentences": lambda n: "\n- if you" * (n // 9),
+            "fences": lambda n: "```\n" * (n // 4),
         },
     ),
     "marks_in": (marks_in, {"marks": lambda n: "1-abcd" * (n // 6), "digits": lambda n: "1" * n}),
@@ -403,11 +414,46 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "braces": lambda n: "{" * n,
             "keys": lambda n: '{"' * (n // 2),
             "lines": lambda n: "\n" * n,
+            "near objects": lambda n: "{'a': 1,} " * (n // 10),
+            "comments": lambda n: "[1, # a\n" * (n // 8),
+        },
+    ),
+    "MapValues.read of a number": (
+        lambda text: MapValues({"type": "integer"}).read(f"5\n{text}"),
+        {
+            "numbers": lambda n: "5\n" * (n // 2),
+            "other numbers": lambda n: "".join(f"{k}.5\n" for k in range(n // 8)),
+            "labels": lambda n: "answer: " * (n // 8),
+            "half labels": lambda n: "answer" + " " * n,
+            "bullets": lambda n: "- " * (n // 2),
+            "conclusions": lambda n: "so " * (n // 3),
+        },
+    ),
+    "MapValues.read of a text": (
+        lambda text: MapValues({"type": "string"}).read(text),
+        {"fences": lambda n: "```\n" * (n // 4), "words": lambda n: "answer: " * (n // 8)},
+    ),
+    "json_among": (
+        json_among,
+        {
+            "brackets": lambda n: "[" * n,
+            "objects": lambda n: "{} " * (n // 3),
+            "near objects": lambda n: "{'a': [1],} " * (n // 12),
+            "words in brackets": lambda n: "[a] " * (n // 4),
+            "nests of words": lambda n: "[a" * (n // 4) + "]" * (n // 4),
+            "citations": lambda n: "a [1] " * (n // 6),
+            "what goes on": lambda n: "[1]" + " " * n,
+            "comments": lambda n: "[1, // more\n" * (n // 12),
+            "fences": lambda n: "```\n1\n" * (n // 6),
         },
     ),
     "AnswerType.misfit": (
         lambda text: AnswerType(list[int]).misfit(text, False),
-        {"braces": lambda n: "{" * n, "objects": lambda n: "{} " * (n // 3)},
+        {
+            "braces": lambda n: "{" * n,
+            "objects": lambda n: "{} " * (n // 3),
+            "thousands": lambda n: "[" + '"12.000",' * (n // 9) + "1]",
+        },
     ),
     "DataFlow": (
         lambda text: DataFlow().follow(text),

@@ -27,7 +27,7 @@ _NOTES = frozenset(
 )
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
-    "integer": lambda value: _is_number(value) and value == int(value),
+    "integer": lambda value: _is_number(value) and value == int(value) and not isinstance(value, MaybeThousands),
     "number": lambda value: _is_number(value),
     "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
@@ -51,6 +51,10 @@ _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
     "minProperties": ("object", lambda value, most: len(value) >= most, "has fewer than {} fields"),
     "maxProperties": ("object", lambda value, most: len(value) <= most, "has more than {} fields"),
 }
+
+
+class MaybeThousands(float):
+    """A number that is written as some write thousands, `12.000`: it is not known whether it is a whole number."""
 
 
 class WrongSchemaError(ValueError):
@@ -108,7 +112,8 @@ class JsonValues:
                 kinds = _listed(bound) or [bound]
                 if any(_TYPES[kind](value) for kind in kinds):
                     return None
-                return _said(at, f"{_shown(value)} is no {' or '.join(kinds)}")
+                maybe = ", or thousands, with a point" if isinstance(value, MaybeThousands) else ""
+                return _said(at, f"{_shown(value)} is no {' or '.join(kinds)}{maybe}")
             case "enum" | "const":
                 return self._choice(value, bound if key == "enum" else [bound], at)
             case "$ref":

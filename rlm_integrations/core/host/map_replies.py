@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from rlm_integrations.core.host.map_records import MARK, in_records, mark_of
 
 NO_REPLY = "no reply for this item"
+STRAY = "more than a line stands below its mark, and it is not plain where the reply ends"
 TWICE = "it was answered twice, each time otherwise"
 
 _MOST_NUMBERED = 5
@@ -24,16 +26,21 @@ _ANY_MARK = re.compile(rf"(?<!\d)(?={MARK})")
 """Also those that overlap."""
 _NUMBERED = re.compile(r"[*_]{0,2}+[\[(]?+(?P<number>\d{1,16}+)[\])}.:][\]*_:]{0,4}+\s++(?P<words>\S.*+)")
 _FENCE_LINE = re.compile(r"^[ \t]*+```[^\n`]*+$\n?+", re.MULTILINE)
-_TAKES_BACK = re.compile(
-    r"\n[\s*_>#(\-–—]*+(?:wait\b(?! for\b| until\b)|actually[ ,:]|no, (?:wait|actually|it|that)\b|hmm\b|correction\b"
-    r"|on (?:second thought|reflection)\b|scratch that\b|let me (?:re-?+(?:read|think|consider|check)|double)"
-    r"|i mean[ ,:]|(?:sorry|oops),|edit:|rather[:,])",
-    re.IGNORECASE,
-)
-"""How models begin to think better of what they said. Words of a document begin so too, but seldom a line below."""
 _WORD = re.compile(r"\w")
 _DIGITS = re.compile(r"\d++")
+_SIGNS = " \t\r\n,;.|*_`"
+"""They are no words."""
+_HEADING = re.compile(r":[*_]{0,4}+\Z")
+_ADJACENT = re.compile(r"[^\n]*+\n[^\n]*+")
+"""What stands between a line of words and a mark on the line below it."""
 _BLANK_LINE = re.compile(r"\n[ \t]*+\n")
+_BREAK = re.compile(r"\n[ \t]*+(?>(?:[-*_=]{3,}+[ \t]*+)?)\n")
+_TO_READER = re.compile(
+    r"\n[\s*_>#\-–—]*+(?:let me know\b|(?>(?:i )?)hope (?:this|that|it)\b|feel free\b|please (?:let me|note|tell me)\b"
+    r"|if you(?: need|['’]d like| want| would like| have)\b|(?:would|do) you (?:like|want)\b|is there anything\b)",
+    re.IGNORECASE,
+)
+"""How a model begins to speak to its reader, below what it was to say."""
 
 
 def marks_in(text: str) -> set[str]:
@@ -52,7 +59,8 @@ def marked_replies(reply: str, marks: Mapping[str, int], *, objects: bool = Fals
     Words without a mark belong to the mark before. What comes before the first is nobody's, and so is what stands
     behind another mark in brackets at the beginning of a line: it was copied amiss, or is of another pack. Where there
     is no mark at all, the numbers of a few items will do, if the reply is a line for each, in order, and nothing else.
-    Marks behind the words say nothing: read as marks before them, each item would have the words of the next.
+    Marks behind the words say nothing: read as marks before them, each item would have the words of the next. Nor do
+    marks that stand in groups, each below a heading: the last of a group would have the next heading.
     `objects`: whether a value may be an object.
     """
     found: dict[int, str] = {}
@@ -63,14 +71,43 @@ def marked_replies(reply: str, marks: Mapping[str, int], *, objects: bool = Fals
     return {place: words for place, words in found.items() if place not in twice}, twice
 
 
-def first_paragraph(words: str) -> str:
-    """Without lines of fences, and without what a model adds below an empty line."""
-    return _BLANK_LINE.split(_FENCE_LINE.sub("", words).strip(), maxsplit=1)[0].strip()
+def unfenced(words: str) -> str:
+    """Without lines of fences."""
+    return _FENCE_LINE.sub("", words).strip()
 
 
-def takes_back(words: str) -> bool:
-    """Whether a line below the first says that what stands above it is wrong."""
-    return _TAKES_BACK.search(words) is not None
+def first_paragraph(text: str) -> str:
+    """Without what a model adds below an empty line."""
+    return _BLANK_LINE.split(text, maxsplit=1)[0].strip()
+
+
+def whole_text(words: str) -> str:
+    """All that a reply says, which may stand in a fence."""
+    text = words.strip()
+    fences = list(islice(_FENCE_LINE.finditer(text), 3))
+    if len(fences) == 2 and fences[0].start() == 0 and fences[1].end() == len(text):
+        return text[fences[0].end() : fences[1].start()].strip("\n")
+    return text
+
+
+def marked_text(words: str) -> str | None:
+    """The text behind a mark, without a sentence to the reader below it. None where more stands below an empty line:
+    it is another paragraph of it, or words on all of the reply."""
+    text = unfenced(words)
+    if (talk := _TO_READER.search(text)) is not None:
+        text = text[: talk.start()].rstrip()
+    return None if _BREAK.search(text) else text
+
+
+def stray_end(words: Mapping[int, str]) -> int | None:
+    """The place of the item that was spoken of last, if it alone has more than a line: what stands below may be words
+    on all of the reply."""
+    if len(words) < 2:
+        return None
+    *others, last = words
+    if any("\n" in words[other] for other in others) or "\n" not in (marked_text(words[last]) or ""):
+        return None
+    return last
 
 
 def _read(reply: str, marks: Mapping[str, int], objects: bool) -> list[tuple[int, str]]:
@@ -84,11 +121,39 @@ def _marked(reply: str, marks: Mapping[str, int]) -> list[tuple[int, str]]:
     if _stand_behind([match for match, place in heads if place is not None], reply):
         return []
     ends = [*(_end(match) for match, _ in heads[1:]), len(reply)]
-    return [
-        (place, reply[match.end() : end].strip().removeprefix("```").strip())
-        for (match, place), end in zip(heads, ends, strict=False)
+    spans = [
+        (match, place, _own(reply[match.end() : end], after))
+        for (match, place), end, after in zip(heads, ends, [*(match for match, _ in heads[1:]), None], strict=False)
         if place is not None
     ]
+    grouped = _grouped(reply, [(match, words) for match, _, words in spans])
+    return [
+        (place, words.strip()) for _, place, words in spans if words.strip(_SIGNS) and not (grouped and _below(words))
+    ]
+
+
+def _own(words: str, after: re.Match[str] | None) -> str:
+    """The words between two marks, without those that begin the line of the second: its number in a list, for
+    instance."""
+    return words.rpartition("\n")[0] if after and "\n" in words and "\n" not in after["before"] else words
+
+
+def _grouped(reply: str, spans: Sequence[tuple[re.Match[str], str]]) -> bool:
+    """Whether the words below a mark may be the heading of the next marks: some mark has none, or words end in a
+    colon, or the line above the first mark is like them."""
+    below = [words for _, words in spans if _below(words)]
+    if not below:
+        return False
+    if any(not words.strip(_SIGNS) for _, words in spans) or any(_HEADING.search(words.rstrip()) for words in below):
+        return True
+    first = spans[0][0]
+    above = reply[max(0, first.start() - 1) : first.start()]
+    return len(below) == len(spans) and above not in ("", ":") and _ADJACENT.fullmatch(first["before"]) is not None
+
+
+def _below(words: str) -> bool:
+    """Whether the words of a mark begin on a line below it."""
+    return "\n" in words and not words.partition("\n")[0].strip(_SIGNS) and words.strip(_SIGNS) != ""
 
 
 def _stand_behind(heads: Sequence[re.Match[str]], reply: str) -> bool:

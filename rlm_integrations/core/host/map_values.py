@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any, cast
 
-from rlm_integrations.core.host.json_values import MOST_LEVELS, JsonValues, WrongSchemaError
-from rlm_integrations.core.host.map_replies import NO_REPLY, first_paragraph, takes_back
-from rlm_integrations.core.loop.embedded_json import embedded_json
-from rlm_integrations.core.loop.near_json import mended_json, plain_values, unlike_fields, unwrapped
+from rlm_integrations.core.host.json_values import JsonValues, MaybeThousands, WrongSchemaError
+from rlm_integrations.core.host.later_lines import named_below, takes_back
+from rlm_integrations.core.host.map_replies import NO_REPLY, STRAY, first_paragraph, marked_text, unfenced, whole_text
+from rlm_integrations.core.host.reply_json import as_floats, decoded, embedded, too_deep
+from rlm_integrations.core.loop.near_json import json_among, plain_values, unlabelled
 from rlm_integrations.core.prompts.texts import map_part
 from rlm_integrations.core.wording import one_line
 
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
 _BEFORE = " \t\n*_`\"'“”‘’.,;:|"
 _AROUND = f"{_BEFORE}!"
+_NOTHING = ("none", "null")
+_ANOTHER = "the reply names more than one value; say the one that is meant, alone"
 _SHOWN_CHARS = 80
+_MOST_WORDS = 8
+"""Of a value in a line of words."""
+_MOST_OTHERS = 50
+"""Of values beside one that was read."""
 _MOST_CHARS = 200_000
 """Of a reply that is read as a value."""
 
@@ -31,7 +37,12 @@ class MapValues:
         self._choices = _choices(schema)
         self._kind = None if schema is None else schema.get("type")
         self._strings = _takes(schema, "string")
+        self._booleans = _takes(schema, "boolean")
         self.takes_objects = _takes(schema, "object")
+        self.takes_words = _takes_words(schema)
+        """Whether a value may be any text."""
+        self._structured = self.takes_objects or _takes(schema, "array") or _refers(schema) or not self.takes_words
+        self._most_words = max((len(choice.split()) for choice in self._choices), default=_MOST_WORDS)
         self._spellings: dict[int, dict[str, str | None]] = {}
         """Of each enum, by its list: texts by what they are compared as; None where several are alike."""
 
@@ -49,57 +60,113 @@ class MapValues:
             what = map_part("form_schema", schema=json.dumps(self._schema, ensure_ascii=False))
         return map_part("form", whose="The" if lone else "Each", what=what)
 
-    def read(self, words: str) -> tuple[Any, str | None]:
-        """The value that the words mean, and why they mean none."""
+    def read(self, words: str, *, lone: bool = True) -> tuple[Any, str | None]:
+        """The value that the words mean, and why they mean none. `lone`: whether they are all of a reply."""
         if not words.strip():
             return None, NO_REPLY
         if len(words) > _MOST_CHARS:
             return None, f"the reply has {len(words):,} characters"
-        paragraph = first_paragraph(words)
-        if self._schema is not None and not self._strings and takes_back(words):
+        text = unfenced(words)
+        if self.takes_words:
+            all_of_it = whole_text(words) if lone else marked_text(words)
+            if all_of_it is None:
+                return None, STRAY
+            text = all_of_it
+        elif takes_back(words):
             return None, "the reply takes back what it says first; say the last of it alone"
         if self._schema is None:
-            return (paragraph, None) if paragraph else (None, NO_REPLY)
-        if self._choices:
-            lines = [paragraph, *paragraph.splitlines()[:1]]
-            chosen = [self._choices[_folded(line)] for line in lines if _folded(line) in self._choices]
-            return (chosen[0], None) if chosen else (None, f"the reply {_shown(paragraph)} is none of the choices")
-        return self._typed(words, paragraph)
+            return (text, None) if text else (None, NO_REPLY)
+        return self._first(words, text)
 
-    def _typed(self, words: str, paragraph: str) -> tuple[Any, str | None]:
-        first: str | None = None
-        for value in self._candidates(words, paragraph):
-            if _too_deep(value):  # it could not be handed on
-                first = first or "it is nested too deeply"
-                continue
-            value = self._mended(value)
-            why = self._values.misfit(value)
+    def _first(self, words: str, text: str) -> tuple[Any, str | None]:
+        """The likeliest that fits, if nothing below it is another."""
+        paragraph = first_paragraph(text)
+        misfit: str | None = None
+        for value, below in self._candidates(words, text, paragraph):
+            value, why = self._checked(value)
             if why is None:
-                return value, None
-            first = first or why
-        return None, f"the reply {_shown(paragraph)} does not fit: {first or 'it is no JSON'}"
+                return (None, _ANOTHER) if self._another(value, words, below) else (as_floats(value), None)
+            misfit = misfit or why
+        if self._choices:
+            return None, f"the reply {_shown(paragraph)} is none of the choices"
+        return None, f"the reply {_shown(paragraph)} does not fit: {misfit or 'it is no JSON'}"
 
-    def _candidates(self, words: str, paragraph: str) -> Iterator[Any]:
-        """What the words may mean, the likeliest first. Checking takes long, so none comes of one text twice."""
+    def _checked(self, value: Any) -> tuple[Any, str | None]:
+        if too_deep(value):  # it could not be handed on
+            return None, "it is nested too deeply"
+        value = self._mended(value)
+        return value, self._values.misfit(value)
+
+    def _candidates(self, words: str, text: str, paragraph: str) -> Iterator[tuple[Any, str]]:
+        """What the words may mean, the likeliest first, and what of them stands below it. Checking takes long, so none
+        comes of one text twice."""
+        heads = [paragraph] if self.takes_words else list(dict.fromkeys((paragraph, paragraph.partition("\n")[0])))
+        if self._choices:
+            yield from ((chosen, text[len(head) :]) for head in heads for chosen in self._scalars(head))
+            return
         whole = words.strip()
-        yield from _decoded(whole)
-        if paragraph != whole:
-            yield from _decoded(paragraph)
-        if self._kind == "boolean" and _folded(paragraph) in _YES_NO:
-            yield _YES_NO[_folded(paragraph)]
-        if self._kind not in ("boolean", "integer", "number", "string"):
-            yield from _embedded(words, known=(whole, paragraph))
-        for text in plain_values(paragraph.partition("\n")[0], whole_numbers=self._kind == "integer"):
-            yield from (value for value in _decoded(text) if value is None or isinstance(value, (int, float)))
-        if paragraph == "None":
-            yield None
-        if self._strings:
-            yield paragraph
+        yield from ((value, "") for value in decoded(whole))
+        if text != whole and self.takes_words:
+            yield from ((value, "") for value in decoded(text))
+        if paragraph != whole and not self.takes_words:
+            yield from ((value, text[len(paragraph) :]) for value in decoded(paragraph))
+        if self._kind not in ("boolean", "integer", "number", "string") and self._structured:
+            yield from (
+                (value, "") for value in embedded(words, known=(whole,) if self.takes_words else (whole, paragraph))
+            )
+        for head in heads:
+            if not self.takes_words or head == text:
+                yield from ((value, text[len(head) :]) for value in self._scalars(head))
+            if _folded(head) in _NOTHING:
+                yield None, text[len(head) :]
+        if self.takes_words:
+            yield text, ""
+
+    def _scalars(self, text: str) -> Iterator[Any]:
+        """What a text may mean as one value, without marks and labels around it."""
+        folded = _folded(text)
+        bare = _folded(unlabelled(folded))
+        if self._choices:
+            yield from (self._choices[each] for each in (folded, bare) if each in self._choices)
+            return
+        if self._booleans and not self.takes_words and bare in _YES_NO:
+            yield _YES_NO[bare]
+        if "\n" not in text and self._kind != "string":
+            for each in plain_values(text, whole_numbers=self._kind == "integer"):
+                yield from (value for value in decoded(each) if value is None or isinstance(value, (int, float)))
+        if self._strings and not self.takes_words:
+            yield from dict.fromkeys((text, unlabelled(text.strip(_AROUND)).strip(_AROUND)))
+
+    def _another(self, value: Any, words: str, below: str) -> bool:
+        """Whether another value is named below the one that was read."""
+        if not below.strip():
+            return False
+        if isinstance(value, (list, dict)):
+            found = json_among(words)
+            others = (other for each in found[:_MOST_OTHERS] for other in decoded(each))
+            return len(found) > _MOST_OTHERS or any(self._is_other(other, value) for other in others)
+        if self.takes_words:  # it is None
+            return any(labelled and _folded(named) not in _NOTHING for named, labelled in named_below(below))
+        return any(self._names_other(named, labelled, value) for named, labelled in named_below(below))
+
+    def _names_other(self, named: str, labelled: bool, value: Any) -> bool:
+        """Whether a text is another value, or begins with one."""
+        words = named.split()[: self._most_words] if labelled else []
+        for text in [" ".join(words[:end]).strip(_AROUND) for end in range(len(words), 0, -1)] or [named]:
+            for other in self._scalars(text):
+                checked, misfit = self._checked(other)
+                if misfit is None:
+                    return checked != value
+        return False
+
+    def _is_other(self, other: Any, value: Any) -> bool:
+        other, misfit = self._checked(other)
+        return misfit is None and other != value
 
     def _mended(self, value: Any) -> Any:
         """A whole number as int; choices within it as they are spelled in the schema."""
         if self._kind == "integer" and isinstance(value, float) and value.is_integer():
-            return int(value)
+            return value if isinstance(value, MaybeThousands) else int(value)
         return self._respelled(value, self._schema)
 
     def _respelled(self, value: Any, schema: Any) -> Any:
@@ -127,40 +194,6 @@ class MapValues:
         return known
 
 
-def _embedded(words: str, known: tuple[str, ...]) -> Iterator[Any]:
-    """The one object or array among words, unless its text is known; of several it is not known which is meant."""
-    found = embedded_json(words)
-    if len(found) > 1:
-        return
-    mended = mended_json(words)
-    if mended is not None and mended not in found:
-        found.append(mended)
-    for text in found:
-        if text not in known:
-            yield from _decoded(text)
-        for inner in unwrapped(text):
-            yield from _decoded(inner)
-
-
-def _decoded(text: str) -> Iterator[Any]:
-    """The JSON value of the text, where it is one, and all numbers in it are, and no field stands in it twice."""
-    try:
-        yield json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=unlike_fields)
-    except (ValueError, RecursionError):
-        return
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _finite(written: str) -> float:
-    value = float(written)
-    if not math.isfinite(value):
-        raise ValueError(written)
-    return value
-
-
 def _choices(schema: dict[str, Any] | None) -> dict[str, str]:
     """The texts that a schema takes alone, by what a reply is compared as."""
     texts: Any = None if schema is None else schema.get("enum")
@@ -181,22 +214,27 @@ def _takes(schema: Any, kind: str) -> bool:
         return False
     each = cast("dict[str, Any]", schema)
     kinds = each.get("type", ())
-    return kind in ([kinds] if isinstance(kinds, str) else kinds) or any(
-        _takes(inner, kind) for inner in each.get("anyOf", ())
+    return (
+        kind in each
+        or kind in ([kinds] if isinstance(kinds, str) else kinds)
+        or any(_takes(inner, kind) for inner in each.get("anyOf", ()))
     )
 
 
-def _too_deep(value: Any) -> bool:
-    """Whether lists and objects stand in each other in more levels than a schema can have."""
-    level = [value]
-    for _ in range(MOST_LEVELS + 1):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, (list, dict))
-            for inner in (cast("dict[str, Any]", each).values() if isinstance(each, dict) else cast("list[Any]", each))
-        ]
-    return bool(level)
+def _takes_words(schema: Any) -> bool:
+    """Whether any text fits, of some length."""
+    if not isinstance(schema, dict):
+        return schema is None
+    each = cast("dict[str, Any]", schema)
+    if any(_takes_words(inner) for inner in each.get("anyOf", ())):
+        return True
+    return not each.keys() & {"enum", "const", "format"} and _takes({"type": each.get("type", ())}, "string")
+
+
+def _refers(schema: dict[str, Any] | None) -> bool:
+    """Whether one of its definitions is a value, or one of those that may be."""
+    each = schema or {}
+    return "$ref" in each or any("$ref" in inner for inner in each.get("anyOf", ()) if isinstance(inner, dict))
 
 
 def _folded(text: str) -> str:

@@ -12,7 +12,7 @@ from rlm_integrations.core.calls.threads import in_thread, off_loop
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.json_values import WrongSchemaError
 from rlm_integrations.core.host.map_packs import ITEMS_A_CALL, Pack, TooLongItemError, pack_of, packed
-from rlm_integrations.core.host.map_replies import NO_REPLY, TWICE, lone_reply, marked_replies
+from rlm_integrations.core.host.map_replies import NO_REPLY, STRAY, TWICE, lone_reply, marked_replies, stray_end
 from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.host.open_maps import OpenMaps
 from rlm_integrations.core.host.own_task import in_own_task
@@ -46,9 +46,9 @@ class _Map:
     kept: CallJournal | None = None
     """What the journal has of it."""
 
-    def take(self, item: MapItem, words: str | None, why: str) -> None:
-        """What was said of an item; where it is no value, it is to be asked again."""
-        value, misfit = (None, why) if words is None else self.values.read(words)
+    def take(self, item: MapItem, words: str | None, why: str, *, lone: bool = False) -> None:
+        """What was said of an item, alone or in a pack; where it is no value, it is to be asked again."""
+        value, misfit = (None, why) if words is None else self.values.read(words, lone=lone)
         if misfit is None:
             self.found[item.index] = value
             del self.left[item.index]
@@ -201,8 +201,12 @@ def _take(
             continue
         pack, reply = outcome
         if not pack.marks:
-            asked.take(items[0], lone_reply(reply), NO_REPLY)
+            asked.take(items[0], lone_reply(reply), NO_REPLY, lone=True)
             continue
         words, twice = marked_replies(reply, pack.marks, objects=asked.values.takes_objects)
+        stray = stray_end(words) if asked.values.takes_words else None
         for place, item in enumerate(items):
-            asked.take(item, words.get(place), TWICE if place in twice else NO_REPLY)
+            if place == stray:
+                asked.take(item, None, STRAY)
+            else:
+                asked.take(item, words.get(place), TWICE if place in twice else NO_REPLY)

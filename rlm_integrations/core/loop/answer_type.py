@@ -14,9 +14,8 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import SchemaError, SchemaValidator
 
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.core.loop.embedded_json import embedded_json
-from rlm_integrations.core.loop.lost_values import lost_value
-from rlm_integrations.core.loop.near_json import mended_json, plain_values, unlike_fields, unwrapped
+from rlm_integrations.core.loop.lost_values import THOUSANDS, lost_value
+from rlm_integrations.core.loop.near_json import json_among, plain_values, unlike_fields, unwrapped
 from rlm_integrations.core.wording import FOREIGN_CHARS, number, one_line
 
 _SHOWN_PROBLEMS = 3
@@ -31,10 +30,11 @@ _MOST_PLAIN_CHARS = 200
 """Of an answer that may be one value in words."""
 _MOST_COMPARED_CHARS = 200_000
 """Of an answer that is compared with what was read from it."""
+_NO_VALUES = ("null", "None")
 _ITEMS = ("list", "set", "frozenset", "tuple")
 _NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
 _DIGITS = 300
-_MAYBE_LOST = re.compile(r"[{]|true|false")
+_MAYBE_LOST = re.compile(r"[{\d]|true|false")
 _MAYBE_NO_NUMBER = re.compile(r"NaN|Infinity|[eE]\+?+\d\d\d|(?<!\d)\d{309}+")
 
 
@@ -64,26 +64,39 @@ class _Checked:
         return value
 
     def validate_python(self, object: Any) -> Any:
-        return self._reader.validate_python(object)
+        value = self._reader.validate_python(object)
+        if isinstance(object, str) and len(object) <= _MOST_PLAIN_CHARS and (why := self._lost(object, value)):
+            raise _WrongAnswerError(why)
+        return value
 
     def _compare(self, data: str, value: Any) -> None:
         try:
-            given: object = json.loads(data, object_pairs_hook=unlike_fields, parse_int=_whole_number)
+            given: object = json.loads(
+                data, object_pairs_hook=unlike_fields, parse_int=_whole_number, parse_float=_number
+            )
         except RecursionError:
             return
         except ValueError as error:
             raise _WrongAnswerError(str(error)) from None
+        if (why := self._lost(given, value)) is not None:
+            raise _WrongAnswerError(why)
+
+    def _lost(self, given: object, value: Any) -> str | None:
         try:
             taken = self._adapter.dump_python(value, mode="json", exclude_unset=True, by_alias=True, warnings=False)
         except Exception:  # serializers of the user's own
-            return
-        if (why := lost_value(given, taken)) is not None:
-            raise _WrongAnswerError(why)
+            return None
+        return lost_value(given, taken)
 
 
 def _whole_number(written: str) -> int:
     """Its value does not matter, and a long one would be refused."""
     return int(written[:_DIGITS])
+
+
+def _number(written: str) -> float | str:
+    """As it is written, where that may be thousands."""
+    return written if THOUSANDS.fullmatch(written) else float(written)
 
 
 class AnswerType:
@@ -177,6 +190,8 @@ class AnswerType:
         if is_json:
             return _read_json(reader, text)
         try:
+            if self._takes_words and text.strip() in _NO_VALUES and self.takes_null:
+                return reader.validate_python(None)
             value = reader.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
         except Exception:  # the user's own validators raise what they will
             return _read_text(reader, text, self._takes_words)
@@ -197,7 +212,7 @@ def _read_text(reader: _Reader, text: str, takes_words: bool) -> Any:
         return _read_json(reader, text.strip())
     except Exception as whole:
         problem = whole
-    candidates = [each for each in embedded_json(text) if each != text.strip()]
+    candidates = [each for each in json_among(text) if each != text.strip()]
     fitting: list[Any] = []
     for each in candidates:
         try:
@@ -213,19 +228,18 @@ def _read_text(reader: _Reader, text: str, takes_words: bool) -> Any:
 
 
 def _nearly(reader: _Reader, text: str, candidates: list[str], takes_words: bool) -> list[Any]:
-    """The value that a text means which is no JSON of the type, where it can mean but one; else nothing."""
-    mended = mended_json(text)
-    whole = [text.strip(), *candidates, *([] if mended is None else [mended])]
-    for each in (*whole[len(candidates) + 1 :], *(inner for outer in whole for inner in unwrapped(outer))):
+    """The values that a text may mean which is no JSON of the type: those in other JSON, or the one in words."""
+    fitting: list[Any] = []
+    for each in dict.fromkeys(inner for outer in (text.strip(), *candidates) for inner in unwrapped(outer)):
         with suppress(Exception):
-            return [_read_json(reader, each)]
-    if len(text) > _MOST_PLAIN_CHARS:
-        return []
+            fitting.append(_read_json(reader, each))
+    if fitting or len(text) > _MOST_PLAIN_CHARS:
+        return fitting
     for each in () if takes_words else plain_values(text, whole_numbers=not _takes(reader, "1.5")):
         if _takes(reader, each):
             return [reader.validate_python(each)]
     with suppress(Exception):
-        return [_read_json(reader, "null")] if text.strip() == "None" else []
+        return [_read_json(reader, "null")] if text.strip() in _NO_VALUES else []
     return []
 
 

@@ -32,20 +32,26 @@ def embedded_json(text: str) -> list[str]:
 
     Such a text may turn out to be no JSON. Linear in the text.
     """
-    found = _enclosed(text)
+    found = [text[start:end] for start, end in json_spans(text)]
+    return list(dict.fromkeys([*found, *fenced_words(text)]))
+
+
+def fenced_words(text: str) -> list[str]:
+    """What stands in fences without a bracket that opens."""
     fenced = (part.strip() for part in _FENCE.split(text)[1::2])
-    return list(dict.fromkeys([*found, *(part for part in fenced if part and not _OPENING.search(part))]))
+    return [part for part in fenced if part and not _OPENING.search(part)]
 
 
-def _enclosed(text: str) -> list[str]:
-    found: list[str] = []
+def json_spans(text: str) -> list[tuple[int, int]]:
+    """Where the outermost objects and arrays begin and end."""
+    found: list[tuple[int, int]] = []
     unnumbered = _Unnumbered(text)
     place, left = 0, _READINGS * len(text)
     while left > 0 and (opening := _OPENING.search(text, place)) is not None:
         start = opening.start()
         try:
             _, place = _decode(unnumbered, start)
-            found.append(text[start:place])
+            found.append((start, place))
         except JSONDecodeError as error:
             stopped = len(text) if error.msg.startswith(_UNENDED) else error.pos
             left -= stopped - start

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, cast
 
+from rlm_integrations.core.loop.embedded_json import fenced_words, json_spans
+
 _TOKEN = re.compile(
     r"(?P<comment>//[^\n]*+|#[^\n]*+|/\*(?>(?:[^*]++|\*(?!/))*)\*/)"
     r"|(?P<string>\"(?>(?:[^\"\\]++|\\.)*)\"|'(?>(?:[^'\\]++|\\.)*)')"
@@ -20,6 +22,8 @@ _TOKEN = re.compile(
 )
 _WORDS = {"None": "null", "True": "true", "False": "false"}
 _OPENING = re.compile(r"[\[{]")
+_BEGINS = re.compile(r"\[\s*+[\[\]{\"'/#\-\dtfnTFN]|\{\s*+[}\"'/#]")
+"""An array or an object, and not words in brackets."""
 _ESCAPES = re.compile(
     r"\\(?P<same>[\"\\/bfnrt]|u[0-9a-fA-F]{4}+)|\\(?:x(?P<two>[0-9a-fA-F]{2}+)|U(?P<eight>[0-9a-fA-F]{8}+))"
     r"|(?P<needless>\\)(?=['\n])|(?P<bare>[\"\x00-\x1f])|\\"
@@ -29,8 +33,27 @@ _AMBIGUOUS = re.compile(r"(?<!\\)\\[xU][0-9a-fA-F]{2}+")
 _MOST_CHARS = 200_000
 _THOUSANDS = re.compile(r"[-+]?+\d{1,3}+(?>(?:,\d{3}+)+)(?>(?:\.\d++)?)")
 _WRAPPERS = ("answer", "final_answer", "result", "results", "response", "output", "value", "data", "items", "content")
-_LABEL = re.compile(r"(?>(?:the\s++)?)(?>(?:final\s++)?)answer\s*+(?:is\b|[:=])\s*+", re.IGNORECASE)
+_LEFT_OUT = re.compile(
+    r"\.\.\.|…|\b(?:more|rest|others?|omitted|left out|remaining|truncated|shortened|etc|and so on|continue[sd]?)\b",
+    re.IGNORECASE,
+)
+_GOES_ON = re.compile(
+    r"[\s`]{0,40}+[/#*(,]{0,3}+\s{0,40}+"
+    r"(?:\.\.\.|…|(?:and|plus)\s(?>(?:\d{1,9}+\s)?)(?:more|others?|so on|the rest)\b)",
+    re.IGNORECASE,
+)
+"""Right behind a value: there are more of them."""
+_NUMBERS = re.compile(r"\[[\d\s,]++\]")
+_COMES_TO = re.compile(r"(?:[:=>→]|\b(?:is|are|be|was|were|answer)|['’]s)[\s*_`]*+\Z", re.IGNORECASE)
+_BEFORE_CHARS = 200
+_LABEL = re.compile(
+    r"(?>(?:(?:the|my)\s++)?)(?>(?:(?:final|correct)\s++)?)answer[\s*_]*+(?:is\b|[:=])\s*+", re.IGNORECASE
+)
 _NOT_BEFORE = re.compile(r"(?:\bnot|n['’]t)[\s$*_({]*+\Z", re.IGNORECASE)
+_TURNS = re.compile(
+    r"\b(?:but|however|wait|actually|although|though|yet|instead|rather|so|correct(?:ed|ion))\b", re.IGNORECASE
+)
+"""Behind a box: what follows may be another value."""
 _BOXED = re.compile(r"\\boxed\{(?>(?:\\text\{)?)(?P<value>[^{}\n]*+)\}{1,2}+")
 
 
@@ -39,10 +62,52 @@ def mended_json(text: str) -> str | None:
     opening = _OPENING.search(text)
     if opening is None or len(text) > _MOST_CHARS:
         return None
+    return _mended(text, opening.start())[0]
+
+
+def json_among(text: str) -> list[str]:
+    """The outermost objects and arrays among words, as JSON or nearly so, and what else stands alone in a fence.
+
+    Each value once, in order. A citation is none of them, nor is what says that some of it was left out. Linear in the
+    text.
+    """
+    found: dict[str, str] = {}
+    strict = dict(json_spans(text))
+    place, left = 0, len(text) if len(text) <= _MOST_CHARS else 0  # characters that may be read in vain
+    while (opening := _OPENING.search(text, place)) is not None:
+        at = opening.start()
+        place = strict.get(at, at + 1)
+        value = text[at:place]
+        alike = _alike(value) if at in strict else ""
+        if not alike and left > 0 and _BEGINS.match(text, at):  # a line break in a string, for instance
+            mended, stopped = _mended(text, at)
+            left -= stopped - at
+            if mended is not None and (alike := _alike(mended)):
+                value, place = mended, stopped
+            elif mended is None and stopped < len(text):  # some was left out
+                place = stopped
+        if (alike or at in strict) and not _is_citation(text, at, place) and not _GOES_ON.match(text, place):
+            found.setdefault(alike or value, value)
+    return list(dict.fromkeys([*found.values(), *fenced_words(text)]))
+
+
+def _is_citation(text: str, start: int, end: int) -> bool:
+    """Whether it is numbers in brackets that stand in a sentence, and are not what the sentence comes to."""
+    if _NUMBERS.fullmatch(text, start, end) is None:
+        return False
+    before = text[max(0, start - _BEFORE_CHARS) : start].rpartition("\n")[2]
+    return re.search(r"\w", before) is not None and _COMES_TO.search(before) is None
+
+
+def _mended(text: str, start: int) -> tuple[str | None, int]:
+    """What begins there as strict JSON, None where it does not end or says that some was left out, and where reading
+    stopped."""
     written: list[str] = []
     depth, comma = 0, False
-    for token in _TOKEN.finditer(text, opening.start()):
+    for token in _TOKEN.finditer(text, start):
         kind = token.lastgroup
+        if kind == "comment" and _LEFT_OUT.search(token[0]):
+            return None, token.end()
         if kind in ("comment", "space"):
             written.append(" ")
             continue
@@ -56,8 +121,16 @@ def mended_json(text: str) -> str | None:
             written.append(_strict(token))
         depth += (kind == "opening") - (kind == "closing")
         if depth == 0:
-            return "".join(written)
-    return None
+            return "".join(written), token.end()
+    return None, len(text)
+
+
+def _alike(text: str) -> str:
+    """A text that JSON of one value has alone; "" for what is no JSON."""
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _strict(token: re.Match[str]) -> str:
@@ -104,6 +177,12 @@ def unlike_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
+def unlabelled(text: str) -> str:
+    """Without a label for an answer before it."""
+    label = _LABEL.match(text)
+    return text if label is None else text[label.end() :]
+
+
 def plain_values(text: str, whole_numbers: bool) -> Iterator[str]:
     """What a text may mean as one value: without marks and labels around it, in another case, without separators.
 
@@ -114,9 +193,8 @@ def plain_values(text: str, whole_numbers: bool) -> Iterator[str]:
     bare = text.strip().strip("*_`\"' \n")
     boxes = list(islice(_BOXED.finditer(bare), 2))
     if len(boxes) == 1 and not _NOT_BEFORE.search(bare, 0, boxes[0].start()):
-        bare = boxes[0]["value"]
-    if label := _LABEL.match(bare):
-        bare = bare[label.end() :].strip("*_`\"' \n")
+        bare = bare if _TURNS.search(bare, boxes[0].end()) else boxes[0]["value"]
+    bare = unlabelled(bare).strip("*_`\"' \n")
     bare = bare.removesuffix(".").strip("*_`\"' ")
     if _THOUSANDS.fullmatch(bare) and (whole_numbers or bare.count(",") > 1 or "." in bare):
         yield bare.replace(",", "")

@@ -160,6 +160,8 @@ async def test_a_lone_item_needs_no_mark() -> None:
         "<{a}>one</{a}>\n<{b}>two</{b}>",
         "Item [{a}]: one\nItem [{b}]: two",
         "Item [{a}]\none\nItem [{b}]\ntwo",
+        "Here you go:\n[{a}]\none\n[{b}]\ntwo",
+        "As asked.\n\n[{a}]\n**one**\n\n[{b}]\n**two**\n\nI hope that helps!",
     ],
 )
 async def test_replies_in_other_forms_are_read(form: str) -> None:
@@ -229,6 +231,30 @@ async def test_a_reply_whose_marks_do_not_stand_before_its_words_is_asked_for_ag
     assert await maps.ask(["x", "y"]) == ({0: "of its own", 1: "of its own"}, {})
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "one:\n- [{a}]\n- [{b}]\n\ntwo:\n- [{c}]\n- [{d}]",
+        "**one**\n[{a}]\n[{b}]\n**two**\n[{c}]\n[{d}]",
+        "### one\n- [{a}]\n- [{b}]\n\n### two\n- [{c}]\n- [{d}]\n\nI hope that helps!",
+        "one: [{a}], [{b}]\ntwo: [{c}], [{d}]",
+        "one\n[{a}]; [{b}];\ntwo\n[{c}]; [{d}].",
+        "one:\n[{a}]\n\ntwo:\n[{b}]\n\none:\n[{c}]\n\ntwo:\n[{d}]\n\nI hope that helps!",
+        "one\n[{a}]\ntwo\n[{b}]\none\n[{c}]\ntwo\n[{d}]\nI hope that helps!",
+    ],
+)
+@pytest.mark.parametrize("schema", [None, {"enum": ["one", "two"]}])
+async def test_marks_in_groups_below_headings_are_asked_for_again(form: str, schema: dict[str, Any] | None) -> None:
+    """The last of each group would have the heading of the next."""
+
+    def reply(prompt: str) -> str:
+        asked = entries(prompt)
+        return form.format(**dict(zip("abcd", [mark for mark, _ in asked], strict=False))) if len(asked) > 1 else "one"
+
+    values, left = await Maps(reply).ask(["w", "x", "y", "z"], schema)
+    assert (values, left) == (dict.fromkeys(range(4), "one"), {})
+
+
 async def test_of_objects_that_name_their_items_the_other_fields_are_the_value() -> None:
     def reply(prompt: str) -> str:
         return "\n".join(json.dumps({"fee": 5, "id": mark, "sure": True}) for mark, _ in entries(prompt))
@@ -270,6 +296,32 @@ SCHEMAS: list[tuple[dict[str, Any], str, Any]] = [
     ({"type": "object", "required": ["a"]}, '{"answer": {"a": 1}}', {"a": 1}),
     ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "None", None),
     ({"type": "integer"}, "So it is $\\boxed{7}$.", 7),
+    ({"type": "integer"}, "12.0", 12),
+    ({"type": "integer"}, "12\n- 5 in May\n- 7 in June\nTotal: 12", 12),
+    ({"type": "integer"}, "12\n\nThere are 5 in May and 7 in June, so 12.", 12),
+    ({"type": "number"}, "12.000", 12.0),
+    ({"type": "number"}, "0.50\nThat is 0.5 of them.\n\n**Final answer: 0.5**", 0.5),
+    ({"type": "boolean"}, "Answer: yes", True),
+    ({"type": "boolean"}, "**Answer:** No.", False),
+    ({"type": "boolean"}, "Yes\nIt says so, and no other clause takes it back.", True),
+    ({"anyOf": [{"type": "boolean"}, {"type": "null"}]}, "Yes.", True),
+    ({"enum": ["spam", "not spam"]}, "Answer: spam", "spam"),
+    ({"enum": ["spam", "not spam"]}, "The answer is **not spam**.", "not spam"),
+    (
+        {"enum": ["spam", "not spam"]},
+        "Not spam\nA friend wrote it: no spam words.\n\nFinal answer: not spam",
+        "not spam",
+    ),
+    ({"type": "string", "enum": ["spam", "ham"]}, "Spam\n\nReason: it sells pills.", "spam"),
+    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "none", None),
+    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "None.", None),
+    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "None of them", "None of them"),
+    ({"anyOf": [{"enum": ["none", "a"], "type": "string"}, {"type": "null"}]}, "none", "none"),
+    ({"type": "string", "format": "date"}, "2024-01-31\n(signed)", "2024-01-31"),
+    ({"type": "array", "items": {"type": "string"}}, '["a", "b"]\n\nSource: [1]', ["a", "b"]),
+    ({"type": "array", "items": {"type": "integer"}}, "The pages are [3, 5].", [3, 5]),
+    ({"type": "object", "required": ["a"]}, '{"a": 2.000, "b": "12.000"}', {"a": 2.0, "b": "12.000"}),
+    ({"type": "object", "required": ["a"]}, "{'a': 1} as [3] says", {"a": 1}),
     ({"$ref": "#/$defs/P", "$defs": {"P": {"type": "object", "required": ["x"]}}}, '{"x": 2}', {"x": 2}),
 ]
 
@@ -326,6 +378,123 @@ async def test_what_is_no_value_is_asked_again_with_the_reason(schema: dict[str,
     maps = Maps(lambda prompt: written)
     assert await maps.ask(["x"], schema) == ({}, {0: why})
     assert [why in prompt for prompt in maps.prompts] == [False, True, True, True, True]
+
+
+ANOTHER = "the reply names more than one value; say the one that is meant, alone"
+SPAM: dict[str, Any] = {"enum": ["spam", "ham", "not spam"]}
+NAMED: dict[str, Any] = {"type": "object", "required": ["name"]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "written"),
+    [
+        ({"type": "integer"}, "12\n\nEntries 3 and 9 were missing.\n\n**Final answer: 14**"),
+        ({"type": "integer"}, "120\n+ 35\n= 155"),
+        ({"type": "integer"}, "12\nTotal: 17"),
+        ({"type": "integer"}, "12\n\nThe corrected total is 17, since two were missing."),
+        ({"type": "integer"}, "12\n15\n18"),
+        ({"type": "integer"}, "12\n\n5 more were in June, so 17."),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "12\n- 15"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "None\n\nFinal answer: 12"),
+        ({"type": "number"}, "0.5\n0.7"),
+        ({"type": "boolean"}, "No.\n\nClause 7 covers it after all, so the final answer is yes."),
+        ({"type": "boolean"}, "Yes\n\nFinal answer: No"),
+        ({"type": "boolean"}, "True\nFalse"),
+        ({"type": "boolean"}, "Yes\nNo"),
+        ({"type": "boolean"}, "Yes.\n\nThe sender is known, so no."),
+        (SPAM, "spam\n\nA friend wrote it.\n\n**Final answer: ham**"),
+        (SPAM, "spam\n\nFinal answer: not spam, for a friend wrote it."),
+        (SPAM, "Spam\nHam"),
+        ({**SPAM, "type": "string"}, "spam\n> ham"),
+        ({"anyOf": [{**SPAM, "type": "string"}, {"type": "null"}]}, "spam\n\nCorrected: **ham**"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "None\n\nFinal answer: Ann"),
+        ({"type": "string", "format": "date"}, "2024-01-31\n2024-02-01"),
+        (NAMED, '{"name": "Ann"}\n\nCorrected version:\n{"name": "Bo"}'),
+        (NAMED, "{\"name\": \"Ann\"}\n\nCorrected:\n{'name': 'Bo'}"),
+        (NAMED, '```json\n{"name": "Ann"}\n```\n\nFinal:\n```json\n{"name": "Bo"}\n```'),
+    ],
+)
+async def test_a_reply_that_names_another_value_below_is_asked_again(schema: dict[str, Any], written: str) -> None:
+    assert await Maps(lambda prompt: written).ask(["x"], schema) == ({}, {0: ANOTHER})
+
+
+@pytest.mark.parametrize(
+    ("schema", "written"),
+    [
+        ({"type": "integer"}, "12.000"),
+        ({"type": "integer"}, "Answer: **-1.000**"),
+        ({"type": "integer"}, "I first got \\boxed{7}, but that counts twice, so 6."),
+        ({"type": "object", "properties": {"n": {"type": "integer"}}}, '{"n": 330.000}'),
+        (SPAM, "spam or ham"),
+        (SPAM, "The answer is spam, or ham."),
+        ({**SPAM, "type": "string"}, "spam\n\nActually, a friend wrote it: ham"),
+        ({"anyOf": [{**SPAM, "type": "string"}, {"type": "null"}]}, "spam\n\nActually, a friend wrote it."),
+        (NAMED, "{'name': 'Ann'}\nCorrected: {'name': 'Bo'}"),
+        (NAMED, "{\"name\": \"Ann\"}\nCorrected: {'name': 'Bo'}"),
+        ({"type": "array"}, "['a'] or ['b']"),
+        ({"type": "array"}, '["Ann", "Bo", // ... and 14 more\n]'),
+        ({"type": "array"}, '["Ann", "Bo"  # rest omitted\n]'),
+        ({"type": "array"}, '["Ann", "Bo"]\n// ... and 14 more'),
+        ({"type": "array"}, '["Ann", "Bo"] and 14 more'),
+        ({"type": "array", "items": {"type": "integer"}}, "No page numbers are given [3]."),
+    ],
+)
+async def test_what_is_not_plainly_one_value_is_asked_again(schema: dict[str, Any], written: str) -> None:
+    values, left = await Maps(lambda prompt: written).ask(["x"], schema)
+    assert (values, list(left)) == ({}, [0])
+
+
+WORDS: list[dict[str, Any] | None] = [None, {"type": "string"}, {"anyOf": [{"type": "string"}, {"type": "null"}]}]
+
+
+@pytest.mark.parametrize("schema", WORDS)
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("First.\n\nSecond.\n\nThird.", "First.\n\nSecond.\n\nThird."),
+        ("Here is the translation:\n\nBonjour", "Here is the translation:\n\nBonjour"),
+        ("```python\nprint(1)\n\nprint(2)\n```", "print(1)\n\nprint(2)"),
+        ("So:\n```\na\n\nb\n```\nThat is it.", "So:\n```\na\n\nb\n```\nThat is it."),
+        ("Actually 5\n\nActually, no.", "Actually 5\n\nActually, no."),
+        ("12\n\nFinal answer: 14", "12\n\nFinal answer: 14"),
+    ],
+)
+async def test_a_text_is_all_of_a_lone_reply(schema: dict[str, Any] | None, written: str, value: str) -> None:
+    assert await Maps(lambda prompt: written).ask(["x"], schema, kind="query") == ({0: value}, {})
+
+
+@pytest.mark.parametrize("schema", WORDS)
+@pytest.mark.parametrize(
+    ("form", "values", "calls"),
+    [
+        ("[{a}] Ann\n[{b}] Bo\nLet me know if you need anything else!", ("Ann", "Bo"), 1),
+        ("[{a}] Ann\n[{b}] Bo\n\nI hope that helps!\n\nThere are two.", ("Ann", "Bo"), 1),
+        ("1. [{a}] Ann\n2. [{b}] Bo", ("Ann", "Bo"), 1),
+        ("```\n[{a}] Ann\n[{b}] Bo\n```", ("Ann", "Bo"), 1),
+        ("[{a}] Roses\nare red\n[{b}] Violets\nare blue", ("Roses\nare red", "Violets\nare blue"), 1),
+        ("[{a}] Ann\n[{b}] Bo\nBoth are names.", ("Ann", "alone"), 2),
+        ("[{a}] Ann\n[{b}] Bo\n\nBoth are names.", ("Ann", "alone"), 2),
+        ("[{a}] Ann\n[{b}] Bo\n---\nNote: Bo is a guess.", ("Ann", "alone"), 2),
+        ("[{a}]\nFirst.\n\nSecond.\n\n[{b}]\nBo", ("alone", "Bo"), 2),
+    ],
+)
+async def test_in_a_pack_no_text_is_cut_and_none_has_what_stands_below_it(
+    schema: dict[str, Any] | None, form: str, values: tuple[str, str], calls: int
+) -> None:
+    def reply(prompt: str) -> str:
+        marks = [mark for mark, _ in entries(prompt)]
+        return form.format(a=marks[0], b=marks[1]) if len(marks) > 1 else "alone"
+
+    maps = Maps(reply)
+    assert await maps.ask(["x", "y"], schema) == (dict(enumerate(values)), {})
+    assert len(maps.prompts) == calls
+
+
+async def test_numbers_of_a_list_are_no_values_in_it() -> None:
+    def reply(prompt: str) -> str:
+        return "\n".join(f"{n}. [{mark}] {n * 7}" for n, (mark, _) in enumerate(entries(prompt), 1))
+
+    assert await Maps(reply).ask(["x", "y", "z"], {"type": "integer"}) == ({0: 7, 1: 14, 2: 21}, {})
 
 
 @pytest.mark.parametrize(

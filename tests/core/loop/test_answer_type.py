@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from typing_extensions import TypedDict
 
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -326,6 +326,22 @@ def test_strings_in_it_say_what_they_said(text: str, name: str, n: int | None) -
         (int | None, "None", None),
         (list[str], "['a', \"b\",]", ["a", "b"]),
         (list[str], '{"items": ["a", "b"]}', ["a", "b"]),
+        (list[str], "['a', 'b',] and again ['a', 'b']", ["a", "b"]),
+        (list[str], "['a', 'b'] [3]", ["a", "b"]),
+        (list[str], "['a', # the first of the list\n 'b']", ["a", "b"]),
+        (Well, "As [3] has it: {'name': 'a', 'n': 3} [4]", Well(name="a", n=3)),
+        (list[int], "The pages are [3, 5].", [3, 5]),
+        (list[int], "Pages:\n[3, 5]", [3, 5]),
+        (list[int], "**Pages:** [3, 5]", [3, 5]),
+        (int, "12.0", 12),
+        (int, "0.000", 0),
+        (float, "12.000", 12.0),
+        (Decimal, "12.000", Decimal("12.000")),
+        (str | None, "null", None),
+        (str | None, "None\n", None),
+        (str | None, "none of them", "none of them"),
+        (int | str, "330.000", "330.000"),
+        (int, "The answer is $\\boxed{7}$, and not 8.", 7),
     ],
 )
 def test_one_value_in_words_or_marks_is_that_value(answer_type: Any, text: str, value: object) -> None:
@@ -347,6 +363,24 @@ def test_one_value_in_words_or_marks_is_that_value(answer_type: Any, text: str, 
         (Well, '{"name": "a", "n": 1,234}'),
         (Well, '{"name": "C:\\xab", "n": 3,}'),
         (Well, '{"note": {"name": "a", "n": 3}}'),
+        (Well, '{\'note\': {"name": "a", "n": 3}}'),
+        (Well, "{'name': 'a', 'n': 3}\nCorrected: {'name': 'a', 'n': 4}"),
+        (Well, "{\"name\": \"a\", \"n\": 3}\nCorrected: {'name': 'a', 'n': 4}"),
+        (Well, "{'answer': {'name': 'a', 'n': 3}} or {'answer': {'name': 'b', 'n': 3}}"),
+        (Well, '```json\n{"name": "a", "n": 3}\n```\n\nFinal:\n```json\n{"name": "a", "n": 4}\n```'),
+        (list[str], "['a'] or ['b']"),
+        (list[str], '["a", "b", // ... and 12 more\n]'),
+        (list[str], '["a", "b"  # rest omitted\n]'),
+        (list[str], '["a", /* 12 others */ "b"]'),
+        (list[int], "No matching entries were found [3]."),
+        (list[int], "Nobody [1, 2] says so."),
+        (int, "12.000"),
+        (int, "-1.000"),
+        (int, "Answer: **12.000**"),
+        (int, '"12.000"'),
+        (Well, '{"name": "a", "n": "330.000"}'),
+        (Well, '{"name": "a", "n": 330.000}'),
+        (list[int], "[1, 12.000]"),
     ],
 )
 def test_what_could_mean_two_things_or_is_half_of_one_does_not_fit(answer_type: Any, text: str) -> None:
@@ -423,7 +457,64 @@ def test_a_field_that_stands_twice_with_two_values_says_nothing() -> None:
     assert counted.read('{"count": 3, "count": 3}', False) == Counted(count=3)
 
 
-@pytest.mark.parametrize("text", ["not \\boxed{7}", "$\\boxed{7}$ or $\\boxed{8}$", "It isn't $\\boxed{7}$"])
+class Event(BaseModel):
+    when: datetime.datetime
+    seen: list[datetime.date] = []
+    lasts: datetime.timedelta | None = None
+    code: str = ""
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text", "form"),
+    [
+        (datetime.datetime, "2024", "no datetime; send one such as 2024-01-31T14:30:00"),
+        (datetime.datetime, "20240102", "no datetime"),
+        (datetime.datetime, "1704153600", "no datetime"),
+        (datetime.datetime, "1704153600000", "no datetime"),
+        (datetime.datetime, "Answer: 2024", "no datetime"),
+        (datetime.time, "1430", "no time; send one such as 14:30:00"),
+        (datetime.date, "0", "no date; send one such as 2024-01-31"),
+        (Event, '{"when": "2024"}', "no datetime"),
+        (Event, '{"when": 2024.5}', "no datetime"),
+        (Event, '{"when": "2024-01-02T00:00:00", "seen": [86400]}', "no date"),
+    ],
+)
+def test_bare_digits_are_no_date_and_no_time(answer_type: Any, text: str, form: str) -> None:
+    """pydantic takes them for seconds since 1970, or since midnight."""
+    for is_json in {text[0] in "{[" or text.isdecimal(), False}:
+        why = AnswerType(answer_type).misfit(text, is_json)
+        assert why is not None
+        assert form in why or text.startswith("Answer")
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "text", "value"),
+    [
+        (datetime.datetime, "2024-01-02", datetime.datetime(2024, 1, 2)),
+        (datetime.datetime, "1970-01-01T00:00:05", datetime.datetime(1970, 1, 1, 0, 0, 5)),
+        (datetime.time, "14:30", datetime.time(14, 30)),
+        (datetime.timedelta, "PT90S", datetime.timedelta(seconds=90)),
+        (Annotated[datetime.date, BeforeValidator(lambda _: "2024-01-02")], "20240102", datetime.date(2024, 1, 2)),
+        (
+            Event,
+            '{"when": "2024-01-02T14:30:00", "lasts": 90, "code": "0000"}',
+            Event(when=datetime.datetime(2024, 1, 2, 14, 30), lasts=datetime.timedelta(seconds=90), code="0000"),
+        ),
+    ],
+)
+def test_dates_and_times_in_a_form_of_theirs_are_read(answer_type: Any, text: str, value: object) -> None:
+    assert AnswerType(answer_type).read(text, False) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I first got \\boxed{7}, but that counts twice, so 6.",
+        "not \\boxed{7}",
+        "$\\boxed{7}$ or $\\boxed{8}$",
+        "It isn't $\\boxed{7}$",
+    ],
+)
 def test_a_box_that_is_not_meant_or_not_the_only_one_is_no_answer(text: str) -> None:
     assert AnswerType(int).misfit(text, False) is not None
     assert AnswerType(int).read("So it is $\\boxed{7}$.", False) == 7
