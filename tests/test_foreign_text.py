@@ -40,13 +40,14 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import read_documents
 from rlm_integrations.core.corpus.question import read_question
 from rlm_integrations.core.errors import RLMError
+from rlm_integrations.core.host import later_lines
 from rlm_integrations.core.host.map_replies import marked_replies, marks_in, stray_end
 from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.doubts import unfilled
 from rlm_integrations.core.loop.final_argument import final_for
 from rlm_integrations.core.loop.happenings import CodeRan
-from rlm_integrations.core.loop.near_json import json_among
+from rlm_integrations.core.loop.near_json import json_among, mended_json
 from rlm_integrations.core.loop.observation import StepContext, observe
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.talk_of_final import is_denied, is_planned, is_unsure, takes_back
@@ -529,6 +530,25 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "sentences": lambda n: "Wait. Let me. " * (n // 14),
             "spaces": lambda n: " " * n,
             "formats": lambda n: "the final answer " * (n // 17),
+        },
+    ),
+    "lines below a value": (
+        later_lines.takes_back,
+        {
+            "lines": lambda n: "1" + "\n" * n + "x",
+            "quoted lines": lambda n: "1" + "\n> " * (n // 3) + "x",
+            "rules": lambda n: "1" + "\n---" * (n // 4) + "x",
+            "spaces": lambda n: "1\n" + " " * n + "x",
+        },
+    ),
+    "mended_json": (
+        mended_json,
+        {
+            "quotes": lambda n: "[" + '"' * n,
+            "escaped quotes": lambda n: "[" + '\\"' * (n // 2),
+            "escaped apostrophes": lambda n: "[" + "\\'" * (n // 2),
+            "comments that never end": lambda n: "[" + "/*" * (n // 2),
+            "lines": lambda n: "[" + "\n" * n,
         },
     ),
     "unfilled": (

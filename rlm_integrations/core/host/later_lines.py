@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 _TAKES_BACK = re.compile(
-    r"\n[\s*_>#(\-–—]*+(?:wait\b(?! for\b| until\b)|actually[ ,:]|no, (?:wait|actually|it|that)\b|hmm\b|correction\b"
+    r"^[ \t\r\u00a0\u3000*_>#(\-–—]*+"
+    r"(?:wait\b(?! for\b| until\b)|actually[ ,:]|no, (?:wait|actually|it|that)\b|hmm\b|correction\b"
     r"|on (?:second thought|reflection)\b|scratch that\b|let me (?:re-?+(?:read|think|consider|check)|double)"
     r"|i mean[ ,:]|(?:sorry|oops),|edit:|rather[:,])",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 """How models begin to think better of what they said. Words of a document begin so too, but seldom a line below."""
 _LABEL = re.compile(
@@ -32,7 +33,8 @@ _LINE_CHARS = 200
 
 def takes_back(words: str) -> bool:
     """Whether a line below the first says that what stands above it is wrong."""
-    return _TAKES_BACK.search(words) is not None
+    below = words.find("\n") + 1
+    return below > 0 and _TAKES_BACK.search(words, below) is not None
 
 
 def named_below(text: str) -> list[tuple[str, bool]]:

@@ -108,6 +108,8 @@ def _mended(text: str, start: int) -> tuple[str | None, int]:
         kind = token.lastgroup
         if kind == "comment" and _LEFT_OUT.search(token[0]):
             return None, token.end()
+        if kind == "other" and (token[0] in "\"'" or text.startswith("/*", token.start())):
+            return None, len(text)  # what begins there never ends, and each further one would be looked for as far
         if kind in ("comment", "space"):
             written.append(" ")
             continue
