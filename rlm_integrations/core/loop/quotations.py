@@ -45,7 +45,7 @@ def quotable(messages: Iterable[Message]) -> tuple[Message, ...]:
 
 def fenced(messages: Iterable[Message]) -> tuple[Message, ...]:
     """Those of `quotable` messages that a fenced block may be quoted from. They are few."""
-    return tuple([message for message in messages if _has_fence(message.content) and any(_texts(message.content))])
+    return tuple([message for message in messages if any(_fenced_texts(message))])
 
 
 def as_foreign(text: str, key: bytes) -> Message:
@@ -117,8 +117,7 @@ class Quotations:
     @cached_property
     def _shown(self) -> _Shown:
         """What holds a fence, line by line: few texts do."""
-        texts = [text for message in self._with_fences for text in _texts(message.content) if _has_fence(text.text)]
-        return _Shown.of(texts, _in_lines)
+        return _Shown.of((text for message in self._with_fences for text in _fenced_texts(message)), _in_lines)
 
     @cached_property
     def _joined(self) -> _Shown:
@@ -178,6 +177,11 @@ def _ours(form: Callable[[str], str]) -> str:
 
 def _has_fence(text: str) -> bool:
     return "```" in text or "~~~" in text
+
+
+def _fenced_texts(message: Message) -> Iterator[_Text]:
+    if _has_fence(message.content):
+        yield from (text for text in _texts(message.content) if _has_fence(text.text))
 
 
 def _texts(message: str) -> Iterator[_Text]:
@@ -240,10 +244,9 @@ def _plain(text: str) -> str:
     read = _ESCAPE.sub(_escaped, text)
     if _has_fence(read):
         read = _FENCE.sub(lambda fence: "\n```repl\n" if fence["repl"] else "\n```", read)
-    said = [_NOTHING.sub("", line[_MARGIN.match(line).end() :]) for line in read.splitlines()]  # type: ignore[union-attr]
-    return "".join(
-        [f"{line if line.isprintable() else ''.join(filter(str.isprintable, line))}\n" for line in said if line]
-    )
+    said = (_NOTHING.sub("", line[_MARGIN.match(line).end() :]) for line in read.splitlines())  # type: ignore[union-attr]
+    printed = (line if line.isprintable() else "".join(filter(str.isprintable, line)) for line in said)
+    return "".join([f"{line}\n" for line in printed if line])
 
 
 def _escaped(escape: re.Match[str]) -> str:

@@ -285,8 +285,21 @@ REPL_CODE = f"{EVIL_LINE}\nprint(2)"
         f"```repl\n{REPL_CODE}\nprint(3)\n```",
         f"```repl {EVIL_LINE}\nprint(2)\n```",
         repr(f"```repl\n{REPL_CODE}"),
+        f"```repl\n\u200b\n{EVIL_LINE}\n\u2060\nprint(2)",
     ],
-    ids=["open", "tildes", "tag", "longer", "only tildes", "listed", "cut", "longer code", "on its line", "literal"],
+    ids=[
+        "open",
+        "tildes",
+        "tag",
+        "longer",
+        "only tildes",
+        "listed",
+        "cut",
+        "longer code",
+        "on its line",
+        "literal",
+        "unseen",
+    ],
 )
 @pytest.mark.parametrize(
     "as_quoted",
