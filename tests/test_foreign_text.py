@@ -336,6 +336,10 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "tags that others close": lambda n: "```\n" + "<head a>\n</tail a>\n" * (n // 18),
             "an error of many lines": lambda n: "Step 1\nError ```" + "\n    x" * (n // 6),
             "backslashes": lambda n: "<output a>\n```" + "\\n" * (n // 2),
+            "fences": lambda n: "<output a>\n" + "```repl\n" * (n // 8),
+            "fences of no end": lambda n: "<output a>\n" + "```~~~" * (n // 6),
+            "words passed on": lambda n: "Step 1\n```" + "x\n" * (n // 2),
+            "words above a question": lambda n: "```" + "x\n" * (n // 2) + "\nQuestion:\n",
         },
     ),
     "Quotations.hold_commented": (

@@ -39,6 +39,8 @@ class Question:
     """The overlong messages, whole, and those with pictures."""
     shown: tuple[Document, ...] = ()
     """The other messages of the user and the system that may hold a corpus, as a prompt's `{context}`."""
+    cut: tuple[str, ...] = ()
+    """The overlong messages, as the root LM sees them."""
 
 
 def read_question(
@@ -71,6 +73,7 @@ def read_question(
         raise InvalidArgumentError("question: is empty; pass what is to be answered")
     documents: list[Document] = []
     shown: list[Document] = []
+    cut: list[str] = []
     for place, message in enumerate(messages):
         is_short = len(message.content) <= message_chars
         if is_short and not message.images and (message.role == "assistant" or len(message.content) < _CITABLE_CHARS):
@@ -83,6 +86,7 @@ def read_question(
             continue
         documents += [document] * (known_id is None)
         told = message.content if is_short else _shortened(document)
+        cut += [told] * (not is_short)
         if message.images:
             told = "\n\n".join(filter(None, (told, _pictures_told(document))))
         messages[place] = Message(message.role, told)
@@ -93,6 +97,7 @@ def read_question(
         after=tuple(messages[asked + 1 :]),
         documents=tuple(documents),
         shown=tuple(shown),
+        cut=tuple(cut),
     )
 
 

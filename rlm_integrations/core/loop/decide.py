@@ -78,7 +78,8 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
             return _on_root_failed(rules, state, happening)
         case Opened():
             messages, window = happening.messages, Window(rules.window_tokens)
-            shown = (*messages, as_foreign(rules.question, rules.fence_key)) if rules.asked_by_code else messages
+            foreign = (*happening.foreign, *([rules.question] if rules.asked_by_code else []))
+            shown = (*messages, *[as_foreign(text, rules.fence_key) for text in foreign])
             state = with_shown(state, shown, **conversation_of(messages), opening=len(messages), window=window)
             state = state._replace(head=messages, bare_head=happening.bare)
             return state, CallRootLM(messages, state.iteration)

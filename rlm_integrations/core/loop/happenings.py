@@ -54,6 +54,8 @@ class Opened(NamedTuple):
     messages: tuple[Message, ...]
     bare: tuple[Message, ...] = ()
     """The same without what was said before the question; empty where nothing was."""
+    foreign: tuple[str, ...] = ()
+    """What of them may be words of documents, though it stands in no fence."""
 
 
 class Replied(NamedTuple):

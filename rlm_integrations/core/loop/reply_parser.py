@@ -146,7 +146,7 @@ def read_fences(
     )
     own = "\n".join(line for part in others for line in part.own_lines())
     final = final_of(prose, own, _known(variables), other_forms=not blocks, breaks=_breaks(parts), last=last)
-    if final is None or (quotations is not None and quotations.hold_code(final.written)):
+    if final is None or (quotations is not None and not _is_all(prose, final) and quotations.hold_code(final.written)):
         return parsed, None
     return (parsed._replace(talk_of_final=True), None) if final.talk else (parsed, final)
 
@@ -174,6 +174,11 @@ def _taken_back(parts: Sequence[Part]) -> bool:
 
 def _is_prose(part: Part) -> bool:
     return part.kind == "prose"
+
+
+def _is_all(prose: str, final: Final) -> bool:
+    """Whether nothing else is said, and nothing is called: such a FINAL(...) quotes nothing, whoever showed it."""
+    return prose.strip() == final.written and final.written.count("(") == 1
 
 
 def with_final(reply: ParsedReply, final: Final, variables: Collection[str] | None) -> ParsedReply:

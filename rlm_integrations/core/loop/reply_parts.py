@@ -127,7 +127,7 @@ class ReplyReader:
         if opening.before and first is None and not _acts(self._code(at, opening, None)):
             self.talk_of_fences = True
             return None
-        if first is not None and self._quoted(at, opening, first):
+        if self._quoted(at, opening, first):
             return self._take(at, first, Part("quotation", []), opening)
         if opening.mark != "repl":
             for stop in dict.fromkeys((first, end)):
@@ -190,15 +190,22 @@ class ReplyReader:
                 break
         return (None, None) if miscounted else (first, first)
 
-    def _quoted(self, at: int, opening: Opening, end: End) -> bool:
+    def _quoted(self, at: int, opening: Opening, end: End | None) -> bool:
+        """Whether the block is one that was shown, or what would run of it stands below such a fence there."""
         if self.quotations is None:
             return False
-        lines = self.lines[at : end.line if end.kind == "opening" else end.line + 1]
-        if opening.before:
-            lines[0] = lines[0][opening.column :]
-        if end.kind == "closing" and end.after:
+        below = len(self.lines) if end is None else end.line if end.kind == "opening" else end.line + 1
+        lines = self.lines[at:below]
+        lines[0] = lines[0][opening.column :]
+        if end is not None and end.kind == "closing" and end.after:
             lines[-1] = lines[-1][: lines[-1].rindex(end.after)]
-        return self.quotations.hold(lines)
+        elif end is not None and end.kind == "opening":
+            lines.append(opening.run)  # the next fence begins with it
+        if self.quotations.hold(lines):
+            return True
+        if not opening.rest and end is not None:
+            return False
+        return self.quotations.hold([opening.run + opening.mark, *self._code(at, opening, end).split("\n")])
 
     def _copied(self, code: str) -> bool:
         """Whether code was shown, in whatever dress: in a fence that is not marked for the REPL it is quoted so."""

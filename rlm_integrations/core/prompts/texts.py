@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from textwrap import indent
@@ -29,6 +29,11 @@ _FENCED = re.compile(r"^```repl\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 def text(name: str) -> str:
     """The prompt file of that name, without its final newline."""
     return _TEXTS[name]
+
+
+def all_texts() -> Iterable[str]:
+    """All of ours, with their placeholders."""
+    return _TEXTS.values()
 
 
 @cache

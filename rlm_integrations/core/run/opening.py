@@ -166,10 +166,18 @@ def opened(plan: RunPlan, question: Question, corpus: Corpus, settings: ReplSett
     )
     said = Message("user", first), *question.after
     whole = conversation((Message("system", system), *question.before, *said))
+    foreign = _foreign(question, corpus)
     if all(message.role != "assistant" for message in question.before):
-        return Opened(whole)
+        return Opened(whole, foreign=foreign)
     rules = [message for message in question.before if message.role == "system"]
-    return Opened(whole, conversation((Message("system", system), *rules, *said)))
+    return Opened(whole, conversation((Message("system", system), *rules, *said)), foreign)
+
+
+def _foreign(question: Question, corpus: Corpus) -> tuple[str, ...]:
+    """What may be words of documents in messages: those that became documents, and replies that may quote some."""
+    documents = (*corpus.documents, *question.shown) if corpus.in_messages else ()
+    replies = [each.content for each in (*question.before, *question.after) if each.role == "assistant"]
+    return tuple(dict.fromkeys((*question.cut, *(each.text for each in documents), *replies)))
 
 
 def rules_of(
