@@ -38,6 +38,8 @@ class PreparedContext:
 
     def __post_init__(self) -> None:
         _ = self.corpus.chars  # which `describe` says: counted here, where no event loop waits
+        if self.retriever is not None:
+            _ = self.corpus.by_id  # what it finds is told apart from these
 
     def read(self) -> PreparedContext:
         return self
@@ -77,8 +79,8 @@ class RunContext:
 
     def __init__(self, prepared: PreparedContext) -> None:
         self._items = prepared.items
-        self._retriever = None if prepared.retriever is None else LangChainRetriever(prepared.retriever)
         self.corpus = prepared.corpus
+        self._retriever = None if prepared.retriever is None else LangChainRetriever(prepared.retriever, self.corpus)
         if self._retriever is not None and prepared.corpus.kind == "none":
             self.corpus = Corpus((), "none", retriever=self._retriever)
         elif self._retriever is not None:
