@@ -11,7 +11,7 @@ from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
 
 from rlm_integrations.core.corpus.chunks import Joined, Span, Spans
-from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.frames import is_table
@@ -154,7 +154,7 @@ def prepare_context(context: object) -> PreparedContext:
     if (joined := join_splits(items)) is not None:
         documents, made_of = joined
         warn_of_overlaps(made_of)
-        return PreparedContext(Corpus(unique_ids(documents)), tuple(made_of))
+        return PreparedContext(Corpus(documents), tuple(made_of))
     warn_of_overlaps(items)
     corpus = Corpus.of(items)
     # A Path becomes any number of documents, so only items that stand for one document each are kept.

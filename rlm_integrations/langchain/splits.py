@@ -13,6 +13,7 @@ from itertools import pairwise
 from langchain_core.documents import Document as LangChainDocument
 
 from rlm_integrations.core.corpus.chunks import Chunk, Joined, join_chunks, shared_ends
+from rlm_integrations.core.corpus.corpus import unique_ids
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.langchain.caller_warning import warn_caller
@@ -23,30 +24,31 @@ _LEAST_WORDS = 12
 """Letters and digits. Fewer are no overlap of words."""
 
 
-def join_splits(items: Sequence[object]) -> tuple[list[Document], list[object]] | None:
+def join_splits(items: Sequence[object]) -> tuple[Sequence[Document], list[object]] | None:
     """The documents that the splits are of, each with its Joined, or with the item that it was made from.
 
     Splits of one source with the same metadata are put together by their positions; without a source, neighbours whose
     positions grow. Several documents may have one source: see `join_chunks`. Where it is unsure which splits are of the
     same one, the user is warned. A document stands where its first split stood, and a split that is given twice counts
-    once. None where no item is a split with its position.
+    once. Ids are unique. None where no item is a split with its position.
     """
     starts = [_start(item) for item in items]
+    made_up: list[str] = []
     if all(start is None for start in starts):
         return None
     found: list[tuple[int, Document, object]] = []
     unsure = 0
-    for group in _groups(items, starts):
+    for group in _groups(items, starts, made_up):
         if len(group) < 2:
             ((place, _),) = group
-            found.append((place, document_of(items[place], place + 1), items[place]))
+            found.append((place, document_of(items[place], place + 1, made_up), items[place]))
             continue
         places = {id(items[place]): place for place, _ in group}
         chunks = [chunk for _, chunk in group if chunk is not None]
         joined, is_unsure = join_chunks(str(chunks[0].metadata.get(SOURCE) or ""), chunks)
         unsure += len(group) * is_unsure
         for each in joined:
-            found.append((min(places[id(span.item)] for span in each.spans), *_unjoined(each, places)))
+            found.append((min(places[id(span.item)] for span in each.spans), *_unjoined(each, places, made_up)))
     if unsure:
         warn_caller(
             f"context: {unsure:,} of {len(items):,} splits contradict others of the same source, and come in no order "
@@ -54,11 +56,11 @@ def join_splits(items: Sequence[object]) -> tuple[list[Document], list[object]] 
             f"parts; pass splits in the order in which they were made, or each document's with a {SOURCE!r} of its own"
         )
     found.sort(key=lambda each: each[0])
-    return [document for _, document, _ in found], [made_of for _, _, made_of in found]
+    return unique_ids([document for _, document, _ in found], made_up), [made_of for _, _, made_of in found]
 
 
 def _groups(
-    items: Sequence[object], starts: Sequence[int | None]
+    items: Sequence[object], starts: Sequence[int | None], made_up: list[str]
 ) -> Iterable[Sequence[tuple[int, Chunk[object] | None]]]:
     """What may be put together: splits with their places. An item that is none is a group of its own."""
     groups: dict[object, list[tuple[int, Chunk[object] | None]]] = {}
@@ -71,7 +73,7 @@ def _groups(
         if id(item) in seen:
             continue
         seen.add(id(item))
-        document = document_of(item, place + 1)
+        document = document_of(item, place + 1, made_up)
         metadata = {key: value for key, value in document.metadata.items() if key != START}
         alike = repr(sorted(metadata.items()))
         key: object = alike
@@ -113,13 +115,13 @@ def _overlap(before: object, after: object) -> int:
     return shared if words >= _LEAST_WORDS and shared < min(len(before.page_content), len(after.page_content)) else 0
 
 
-def _unjoined(joined: Joined[object], places: dict[int, int]) -> tuple[Document, object]:
+def _unjoined(joined: Joined[object], places: dict[int, int], made_up: list[str]) -> tuple[Document, object]:
     """One split alone is what it was."""
     items = [span.item for span in joined.spans]
     if len(items) > 1:
         images = dict.fromkeys(image for item in items for image in document_of(item, 1).images)
         return replace(joined.document, images=tuple(images)), joined
-    return document_of(items[0], places[id(items[0])] + 1), items[0]
+    return document_of(items[0], places[id(items[0])] + 1, made_up), items[0]
 
 
 def _start(item: object) -> int | None:

@@ -148,6 +148,12 @@ def test_after_a_contradiction_nothing_is_joined_across_a_gap():
         assert [d.text for d in prepare_context(splits).corpus.documents] == [text for text, _ in starts]
 
 
+def test_an_id_that_is_made_up_gives_way_to_a_given_one_among_splits_too():
+    split_alone = Document("a split", metadata={"source": "a", "start_index": 0})
+    given = [Document("plain", id=None), split_alone, Document("x", id="doc-1"), Document("y", id="doc-2")]
+    assert [d.id for d in prepare_context(given).corpus.documents] == ["doc-1#2", "doc-2#2", "doc-1", "doc-2"]
+
+
 def test_a_split_without_text_is_no_part_of_another():
     splits = [Document(text, metadata={"source": "a", "start_index": 0}) for text in ("", "", "a text")]
     assert [d.text for d in prepare_context(splits).corpus.documents] == ["", "", "a text"]
