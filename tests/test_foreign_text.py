@@ -38,6 +38,7 @@ from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import read_documents
+from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.corpus.question import read_question
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.host import later_lines
@@ -387,6 +388,10 @@ READERS: dict[str, tuple[Callable[[str], object], dict[str, Callable[[int], str]
             "one id": lambda n: "word " * (n // 5),
             "ids that are taken": lambda n: "word " * (n // 10) + " ".join(f"word#{k}" for k in range(n // 20)),
         },
+    ),
+    "OwnIds of texts under one id": (
+        lambda text: [*map(OwnIds(Corpus.of(None)).of, [Document("x", each) for each in text.split(" ")])],
+        {"texts": lambda n: " ".join(map(str, range(n // 8)))},
     ),
     "marked_replies": (
         lambda text: marked_replies(text, {"1-abcd": 0, "2-abcd": 1}),

@@ -163,7 +163,8 @@ def _converted(
     if not any(part.text.strip() for part in parts):
         raise _SkippedError("without text", "scanned pages are not recognised" if kind == "pdf" else "")
     for note in notes:
-        report.note(file.path, note)
+        what, _, detail = note.partition(": ")
+        report.note(file.path, what, detail)
     if converted.table is not None:
         report.tables.append(converted.table)
         report.rows += len(parts)

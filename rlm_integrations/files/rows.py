@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -67,7 +68,10 @@ def common_table(tables: Sequence[Table]) -> Table | None:
 
 def repeated_name(names: Sequence[str]) -> str | None:
     """A column's name that another has too."""
-    return next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if len(set(names)) == len(names):
+        return None
+    counts = Counter(names)
+    return next(name for name in names if counts[name] > 1)
 
 
 def pandas_dtype(arrow_type: str, *, holes: bool) -> str:

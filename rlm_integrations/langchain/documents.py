@@ -11,7 +11,7 @@ from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
 
 from rlm_integrations.core.corpus.chunks import Joined, Span, Spans
-from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.frames import is_table
@@ -38,6 +38,8 @@ class PreparedContext:
 
     def __post_init__(self) -> None:
         _ = self.corpus.chars  # which `describe` says: counted here, where no event loop waits
+        if self.retriever is not None:
+            _ = self.corpus.by_id  # what it finds is told apart from these
 
     def read(self) -> PreparedContext:
         return self
@@ -91,8 +93,8 @@ class RunContext:
 
     def __init__(self, prepared: PreparedContext) -> None:
         self._items = prepared.items
-        self._retriever = None if prepared.retriever is None else LangChainRetriever(prepared.retriever)
         self.corpus = prepared.corpus
+        self._retriever = None if prepared.retriever is None else LangChainRetriever(prepared.retriever, self.corpus)
         if self._retriever is not None and prepared.corpus.kind == "none":
             self.corpus = Corpus((), "none", retriever=self._retriever)
         elif self._retriever is not None:
@@ -166,7 +168,7 @@ def prepare_context(context: object) -> PreparedContext:
     if (joined := join_splits(items)) is not None:
         documents, made_of = joined
         warn_of_overlaps(made_of)
-        return PreparedContext(Corpus(unique_ids(documents)), tuple(made_of))
+        return PreparedContext(Corpus(documents), tuple(made_of))
     warn_of_overlaps(items)
     corpus = Corpus.of(items)
     # A Path becomes any number of documents, so only items that stand for one document each are kept.

@@ -10,16 +10,23 @@ from typing import Any, cast
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
 
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import document_of
+from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.errors import InvalidArgumentError
 
 
 class LangChainRetriever:
-    """A LangChain retriever as the core's. Its runs are children of the LangChain run that is going on."""
+    """A LangChain retriever as the core's. Its runs are children of the LangChain run that is going on.
 
-    def __init__(self, retriever: Runnable[str, Any]) -> None:
+    What it finds has an id that means nothing else, here nor in the corpus beside it, so that the core has it under
+    the same one.
+    """
+
+    def __init__(self, retriever: Runnable[str, Any], beside: Corpus) -> None:
         self._retriever = retriever
+        self._ids = OwnIds(beside)
         self.originals: dict[str, LangChainDocument] = {}
 
     async def retrieve(self, query: str) -> Sequence[Document]:
@@ -39,19 +46,10 @@ class LangChainRetriever:
                 raise InvalidArgumentError(
                     f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
                 )
-            document = replace(document_of(item, place), id=self._name(item))
+            document = self._ids.of(replace(document_of(item, place), id=item.id or _content_id(item)))
             self.originals.setdefault(document.id, item)
             documents.setdefault(document.id, document)  # several searches in one find a document several times
         return list(documents.values())
-
-    def _name(self, item: LangChainDocument) -> str:
-        """The id, the same each time the document is found. Another document with the same id has its own."""
-        if not item.id:
-            return _content_id(item)
-        known = self.originals.get(item.id)
-        if known is None or known.page_content == item.page_content:
-            return item.id
-        return f"{item.id}#{_content_id(item)}"
 
 
 def _content_id(document: LangChainDocument) -> str:

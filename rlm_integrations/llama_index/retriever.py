@@ -9,7 +9,9 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.corpus.corpus import NO_CORPUS
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.llama_index.blocking import holds_loop_up
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.node_selection import NodeSelection
@@ -17,7 +19,8 @@ from rlm_integrations.llama_index.node_text import beside_text, text_of_node
 
 
 class NodeRetriever:
-    """The retriever of one run. What it found it keeps, by node id, for the response.
+    """The retriever of one run. What it found it keeps, by node id, for the response: what a postprocessor made of a
+    node that was found before is a node of its own.
 
     Hits that are not of the selection are dropped, before the postprocessors and, where those add nodes, after.
     """
@@ -31,6 +34,7 @@ class NodeRetriever:
         self._retriever = retriever
         self._postprocessors = postprocessors
         self._selection = selection or NodeSelection()
+        self._ids = OwnIds(NO_CORPUS)
         self.found: dict[str, NodeWithScore] = {}
 
     async def retrieve(self, query: str) -> list[Document]:
@@ -68,6 +72,13 @@ class NodeRetriever:
             if untaken:
                 warn_caller(f"retriever: node {hit.node.node_id!r} has a picture that is not taken: {untaken}")
             if (document.text or document.images) and (hit.node.node_id in seen or self._selection.passes(hit.node)):
+                document = self._ids.of(document)
                 documents.setdefault(document.id, document)
-                self.found.setdefault(document.id, hit)
+                self.found.setdefault(document.id, _named(hit, document.id))
         return list(documents.values())
+
+
+def _named(hit: NodeWithScore, name: str) -> NodeWithScore:
+    if hit.node.node_id == name:
+        return hit
+    return NodeWithScore(node=hit.node.model_copy(update={"id_": name}), score=hit.score)

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -128,6 +129,50 @@ def test_office_documents(here: Here, read: Read, tmp_path: Path) -> None:
     }
     assert report.line == "3 documents"
     assert not report.plain
+
+
+def test_formulas_that_nobody_computed_stand_for_their_values_and_are_counted(here: Here, read: Read) -> None:
+    import openpyxl
+
+    here({})
+    book = openpyxl.Workbook()
+    book.active.title = "Prices"
+    for row in (["fruit", "n", "price", "total"], ["pear", 2, 3, "=B2*C2"], ["fig", 5, 4, "=B3*C3"]):
+        book.active.append(row)
+    book.create_sheet("Sum")["B3"] = "=SUM(Prices!D2:D3)"
+    book.create_sheet("Words").append(["=A1"])
+    book["Words"]["A1"].data_type = "s"  # no formula
+    book.save("never.xlsx")
+    texts, report = read("never.xlsx")
+    assert by_id(texts) == {
+        "never.xlsx#sheet=Prices": "fruit\tn\tprice\ttotal\npear\t2\t3\t=B2*C2\nfig\t5\t4\t=B3*C3",
+        "never.xlsx#sheet=Sum": "\t=SUM(Prices!D2:D3)",
+        "never.xlsx#sheet=Words": "=A1",
+    }
+    assert report.missed == (
+        "1 with formulas that were never computed, which stand for their values ('never.xlsx': 2 in 'Prices', 1 in "
+        "'Sum')"
+    )
+
+
+def test_formulas_that_were_computed_are_their_values_also_where_that_is_empty(here: Here, read: Read) -> None:
+    import openpyxl
+
+    here({})
+    book = openpyxl.Workbook()
+    book.active.append(["=1+1", '=""', "end", "=1+2"])
+    book.save("never.xlsx")
+    with zipfile.ZipFile("never.xlsx") as never, zipfile.ZipFile("computed.xlsx", "w") as computed:
+        for name in never.namelist():
+            sheet = never.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                sheet = re.sub(rb"(<f>1\+1</f>)<v(?: ?/>|></v>)", rb"\1<v>2</v>", sheet)
+                sheet = re.sub(rb"(<f>1\+2</f>)<v(?: ?/>|></v>)", rb"\1\n<v>3</v>", sheet)
+                sheet = sheet.replace(b'<c r="B1">', b'<c r="B1" t="str">')
+            computed.writestr(name, sheet)
+    texts, report = read("computed.xlsx")
+    assert by_id(texts) == {"computed.xlsx#sheet=Sheet": "2\t\tend\t3"}
+    assert not report.missed
 
 
 def test_an_epub_is_read_by_chapter(here: Here, read: Read) -> None:

@@ -207,3 +207,24 @@ async def test_sources_of_a_retriever_are_what_it_returned(root_model):
     found = [Document(f"number {word}, a document long enough to be known again", id=name) for name, word in NAMED]
     rlm = RLMRunnable(llm=root_model(CITE), context=RunnableLambda(lambda query: found))
     assert [document.id for document in (await rlm.with_sources().ainvoke("q"))["context"]] == ["b", "c"]
+
+
+@pytest.mark.parametrize("quote", ["Abel pays 900", "Cain pays 1200", "Eve pays 700"])
+def test_a_hit_and_a_document_of_one_id_are_each_the_source_of_what_they_say(quote, root_model):
+    lease = Document("Cain pays 1200 (from the leases).", id="1")
+    mails = {
+        "q": Document("Abel pays 900 (from the mails).", id="1"),
+        "more": Document("Eve pays 700 (from the mails).", id="1"),
+        "again": Document(lease.page_content, id="1"),
+    }
+    code = f"""
+more = retrieve("more") + retrieve("again")
+cite({quote!r})
+answer = {{"content": str([d["text"][:4] for d in more + context]), "ready": True}}
+"""
+    rlm = RLMRunnable(llm=root_model(code), context=[lease]).with_sources()
+    given = rlm.invoke({"question": "q", "context": RunnableLambda(lambda query: [mails[query]])})
+    assert given["answer"] == "['Eve ', 'Cain', 'Abel', 'Cain', 'Eve ']"
+    assert [id(source) for source in given["context"][:1]] == [
+        id(each) for each in (lease, *mails.values()) if quote in each.page_content
+    ][:1]

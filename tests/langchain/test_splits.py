@@ -95,6 +95,70 @@ def test_positions_that_are_not_true_of_the_text_lose_nothing():
     assert [d.text for d in prepare_context(liars).corpus.documents] == ["abcdef", "uvwxyz"]
 
 
+MAILS = [
+    "Tenant Abel. Rent is 900 a month in Rome.",
+    "Tenant Cain. Rent is 1200 a month. The deposit is 3600. Pets are forbidden in the flat.",
+    "Tenant Eve.",
+]
+
+
+@pytest.mark.parametrize("places", [(0, 1), (1, 0), (2, 2, 2), (0, 0, 0), (2, 1, 0), (1, 1, 2, 0)])
+@pytest.mark.parametrize("overlap", [0, 15])
+def test_documents_of_one_source_stay_apart_also_those_that_are_alike(places, overlap):
+    texts = [MAILS[place] for place in places]
+    splits = split([Document(text, metadata={"source": "inbox"}) for text in texts], 40, overlap)
+    documents = prepare_context(splits).corpus.documents
+    assert [document.text.split() for document in documents] == [text.split() for text in texts]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 80), min_size=1, max_size=6),
+    size=st.integers(40, 300),
+    overlap=st.integers(0, 39),
+    seed=st.integers(0, 50),
+)
+def test_any_documents_of_one_source_come_back(lengths, size, overlap, seed):
+    texts = [prose(words, seed + words) for words in lengths]
+    splits = split([Document(text, metadata={"source": "a"}) for text in texts], size, overlap)
+    assert [each.text.split() for each in prepare_context(splits).corpus.documents] == [each.split() for each in texts]
+
+
+def test_a_split_that_is_given_twice_counts_once():
+    splits = split(SOURCES[:1])
+    again = [*splits, *splits[:2], splits[3]]
+    assert [d.text for d in prepare_context(again).corpus.documents] == [SOURCES[0].page_content]
+
+
+@pytest.mark.parametrize("overlap", [0, 80])
+def test_splits_of_several_documents_of_one_source_in_any_order_are_warned_of_and_never_mixed(overlap):
+    texts = [prose(300, seed) for seed in range(3)]
+    splits = split([Document(text, metadata={"source": "inbox"}) for text in texts], 200, overlap)
+    random.Random(1).shuffle(splits)
+    with pytest.warns(UserWarning, match=r"context: (\d+) of \1 splits contradict .* 'source' of its own") as caught:
+        documents = prepare_context(splits).corpus.documents
+    assert caught[0].filename == __file__
+    assert all(any(document.text in text for text in texts) for document in documents)
+    assert all(any(each.page_content in document.text for document in documents) for each in splits)
+
+
+def test_after_a_contradiction_nothing_is_joined_across_a_gap():
+    starts = [("The first lease.", 0), ("The second lease.", 0), ("Of a third lease.", 300)]
+    splits = [Document(text, metadata={"source": "a", "start_index": at}) for text, at in starts]
+    with pytest.warns(UserWarning, match="contradict"):
+        assert [d.text for d in prepare_context(splits).corpus.documents] == [text for text, _ in starts]
+
+
+def test_an_id_that_is_made_up_gives_way_to_a_given_one_among_splits_too():
+    split_alone = Document("a split", metadata={"source": "a", "start_index": 0})
+    given = [Document("plain", id=None), split_alone, Document("x", id="doc-1"), Document("y", id="doc-2")]
+    assert [d.id for d in prepare_context(given).corpus.documents] == ["doc-1#2", "doc-2#2", "doc-1", "doc-2"]
+
+
+def test_a_split_without_text_is_no_part_of_another():
+    splits = [Document(text, metadata={"source": "a", "start_index": 0}) for text in ("", "", "a text")]
+    assert [d.text for d in prepare_context(splits).corpus.documents] == ["", "", "a text"]
+
+
 def test_the_sources_of_an_answer_are_the_users_splits(root_model):
     places = (4, 150)
     splits = split([Document(prose(300, 7, places), metadata={"source": "a.txt"})])

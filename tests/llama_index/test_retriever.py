@@ -8,6 +8,7 @@ import pytest
 from llama_index.core import Document, SummaryIndex, VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.postprocessor import SimilarityPostprocessor
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from rlm_integrations.core.trace.run_errors import RunError
@@ -113,6 +114,36 @@ async def test_postprocessors_are_applied_on_the_async_path_too(scripted):
     cutoff = SimilarityPostprocessor(similarity_cutoff=0.8)
     engine = RLMQueryEngine.from_retriever(PetRetriever(), llm=scripted([MORE]), node_postprocessors=[cutoff])
     assert (await engine.aquery("cats and newts")).response == "['cats'] ['cats', 'dogs']"
+
+
+def test_what_a_postprocessor_makes_of_a_node_for_another_query_is_read_and_cited_as_that(scripted):
+    class OnlyRelevant(BaseNodePostprocessor):
+        def _postprocess_nodes(self, nodes, query_bundle=None):
+            assert query_bundle is not None
+            return [
+                NodeWithScore(node=TextNode(id_="lease", text=f"The {query_bundle.query_str} is in here."), score=0.5)
+                for _ in nodes
+            ]
+
+    class Leases(BaseRetriever):
+        def _retrieve(self, query_bundle):
+            return [NodeWithScore(node=TextNode(id_="lease", text="The rent and the deposit are in here."), score=1.0)]
+
+    code = """```repl
+found = [d["text"] for d in retrieve("deposit") + retrieve("rent") + retrieve("deposit")]
+cite("The deposit")
+answer = {"content": str(found), "ready": True}
+```"""
+    engine = RLMQueryEngine.from_retriever(Leases(), llm=scripted([code]), node_postprocessors=[OnlyRelevant()])
+    response = engine.query("rent")
+    rent, deposit = "The rent is in here.", "The deposit is in here."
+    assert response.response == str([deposit, rent, deposit])
+    assert [(source.node_id, source.text) for source in response.source_nodes] == [
+        ("lease#2", deposit),
+        ("lease", rent),
+    ]
+    (citation,) = response.metadata["rlm"]["citations"]
+    assert [place["node_id"] for place in citation["nodes"]] == ["lease#2"]
 
 
 def test_metadata_kept_from_the_model(scripted):

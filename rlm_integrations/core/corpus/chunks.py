@@ -17,6 +17,8 @@ ItemT = TypeVar("ItemT")
 
 _LEAST_OVERLAP = 16
 """Characters. Less than so many are alike by chance."""
+_MOST_STRIPPED = 64
+"""Characters that a splitter may leave out at the beginning of a text, or between two chunks: it strips white space."""
 _TRIES = 8
 """Places at which two texts are compared that may overlap."""
 
@@ -48,16 +50,34 @@ class Joined(Generic[ItemT]):
     """In order of their start. They overlap where the chunks did."""
 
 
-def join_chunks(source_id: str, chunks: Sequence[Chunk[ItemT]]) -> tuple[list[Joined[ItemT]], list[ItemT]]:
-    """One document for each run of equal metadata, and the items whose overlap does not repeat what stands there.
+def join_chunks(source_id: str, chunks: Sequence[Chunk[ItemT]]) -> tuple[list[Joined[ItemT]], bool]:
+    """The texts that the chunks of one source are of, and whether it is unsure which of them are of the same text.
 
-    Chunks are taken in the order of their starts, and a gap between two becomes a newline. A source that is one run
-    keeps its id.
+    Where each fits at its place, all are of one text, in whatever order they come; a gap between two becomes a newline.
+    Otherwise there are several texts: another one begins, in the order in which the chunks come, where a start falls
+    back, where a chunk does not fit, and after a gap that no splitter leaves. If one then begins amid a text, that is
+    not the order in which they were split: only neighbours that overlap are put together, and that is unsure.
+
+    A text is divided where metadata change. One that is not has the source's id, or without one its first chunk's.
     """
-    joiner = _Joiner[ItemT]()
-    ordered = sorted(chunks, key=lambda chunk: (chunk.start, len(chunk.text)))
-    loose = [chunk.item for chunk in ordered if not joiner.add(chunk)]
-    return joiner.documents(source_id), loose
+    whole = _Joiner[ItemT]()
+    if all(whole.add(chunk) for chunk in sorted(chunks, key=lambda chunk: chunk.start)):
+        return whole.documents(source_id), False
+    texts = _in_their_order(chunks, -_MOST_STRIPPED)
+    unsure = any(text.start > _MOST_STRIPPED for text in texts)
+    if unsure:
+        texts = _in_their_order(chunks, _LEAST_OVERLAP)
+    return [document for text in texts for document in text.documents(source_id)], unsure
+
+
+def _in_their_order(chunks: Sequence[Chunk[ItemT]], least_overlap: int) -> list[_Joiner[ItemT]]:
+    """`least_overlap`: below 0 it is the largest gap."""
+    texts: list[_Joiner[ItemT]] = []
+    for chunk in chunks:
+        if not texts or not texts[-1].add(chunk, least_overlap):
+            texts.append(_Joiner())
+            texts[-1].add(chunk)
+    return texts
 
 
 def shared_ends(before: str, after: str) -> int:
@@ -75,9 +95,12 @@ def shared_ends(before: str, after: str) -> int:
 
 
 class _Joiner(Generic[ItemT]):
-    """Puts the chunks of one source together, in the order of their positions."""
+    """Puts the chunks of one text together, in the order of their positions."""
 
     def __init__(self) -> None:
+        self.start = 0
+        """Where the first chunk stood."""
+        self._last_start = -1
         self._parts: list[str] = []
         self._length = 0
         self._spans: list[Span[ItemT]] = []
@@ -86,16 +109,21 @@ class _Joiner(Generic[ItemT]):
         self._furthest: Chunk[ItemT] | None = None
         """The one that reaches furthest into the source."""
 
-    def add(self, chunk: Chunk[ItemT]) -> bool:
-        """False, and nothing added, for a chunk whose overlap does not repeat what stands there."""
+    def add(self, chunk: Chunk[ItemT], least_overlap: int | None = None) -> bool:
+        """False, and nothing added, for a chunk that does not fit: it starts no later than the one before it, it does
+        not repeat what stands at its place, or it overlaps less.
+        """
         text, furthest = chunk.text, self._furthest
-        overlap = 0 if furthest is None else furthest.start + len(furthest.text) - chunk.start
-        if (
-            furthest is not None
-            and overlap > 0
-            and not furthest.text.startswith(text[:overlap], chunk.start - furthest.start)
-        ):
-            return False
+        overlap = 0
+        if furthest is None:
+            self.start = chunk.start
+        else:
+            overlap = furthest.start + len(furthest.text) - chunk.start
+            repeats = overlap <= 0 or furthest.text.startswith(text[:overlap], chunk.start - furthest.start)
+            too_far = least_overlap is not None and overlap < least_overlap
+            if chunk.start <= self._last_start or not repeats or too_far:
+                return False
+        self._last_start = chunk.start
         new = text[max(overlap, 0) :]
         if new:
             self._begin_run(chunk, gap=overlap < 0)
@@ -130,7 +158,9 @@ class _Joiner(Generic[ItemT]):
                 number += 1
         return [
             Joined(
-                Document(source_id if len(starts) == 1 else first.name, text[start:end], dict(first.metadata)),
+                Document(
+                    source_id if source_id and len(starts) == 1 else first.name, text[start:end], dict(first.metadata)
+                ),
                 tuple(own),
             )
             for (start, first), end, own in zip(self._runs, ends, spans, strict=True)

@@ -137,7 +137,7 @@ class Corpus:
             )
         if files is not None and files.missed:
             warnings.warn(f"context: {files.line}", stacklevel=2)
-        return cls(unique_ids(read.documents), files=files, table=read.table)
+        return cls(unique_ids(read.documents, read.made_up), files=files, table=read.table)
 
 
 NO_CORPUS = Corpus((), "none")
@@ -156,19 +156,29 @@ def once_per_corpus(function: Callable[[Corpus], T]) -> Callable[[Corpus], T]:
     return remembered
 
 
-def unique_ids(documents: Sequence[Document]) -> tuple[Document, ...]:
-    """The documents, equal ids told apart: the second "a" becomes "a#2"."""
+def unique_ids(documents: Sequence[Document], made_up: Sequence[str] = ()) -> tuple[Document, ...]:
+    """The documents, equal ids told apart: the second "a" becomes "a#2".
+
+    `made_up` are the ids, as the very objects, of those that were given none: such a one gives way to a given id.
+    """
     taken = {document.id for document in documents}
     if len(taken) == len(documents):
         return tuple(documents)
+    gives_way = {id(name) for name in made_up}
+    given = {document.id for document in documents if id(document.id) not in gives_way}
+    kept: set[str] = set()
     counts: dict[str, int] = {}
     unique: list[Document] = []
     for document in documents:
-        name, count = document.id, counts.get(document.id, 0) + 1
-        if count > 1:
-            while (name := f"{document.id}#{count}") in taken:
-                count += 1
-            taken.add(name)
-        counts[document.id] = count
-        unique.append(document if name == document.id else replace(document, id=name))
+        name = document.id
+        if name not in kept and not (name in given and id(name) in gives_way):
+            kept.add(name)
+            unique.append(document)
+            continue
+        count = counts.get(name, 1) + 1
+        while (other := f"{name}#{count}") in taken:
+            count += 1
+        taken.add(other)
+        counts[name] = count
+        unique.append(replace(document, id=other))
     return tuple(unique)

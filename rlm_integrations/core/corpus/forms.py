@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +16,17 @@ from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.image import Image
 from rlm_integrations.files.report import FilesReport
-from rlm_integrations.files.rows import TEXT_COLUMNS, Table
+from rlm_integrations.files.rows import TEXT_COLUMNS, Table, repeated_name
 from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.images import IMAGES
 
 _NOTHING = frozenset[object]()
+_TEXT_AND_METADATA = 2
+"""Keys of a dict that has nothing else but an id."""
+_OF_LANGCHAIN = {"type": "Document"}
+"""What a LangChain document that was written down has besides."""
+_OF_LLAMA_INDEX = frozenset({"class_name", "excluded_llm_metadata_keys"})
+"""Some of what a LlamaIndex node that was written down has besides."""
 _FORMS = (
     "a str, a Path or several, a mapping of name to text, an iterable of str, dicts, documents or nodes, a table, "
     "an object with `async retrieve(query)`, or None"
@@ -36,6 +42,8 @@ class ReadContext:
     """None where there was no Path."""
     table: Table | None
     """That they are the rows of, where they are."""
+    made_up: Sequence[str]
+    """The ids, as objects, of documents that were given none: see `unique_ids`."""
 
 
 def read_documents(context: object) -> ReadContext:
@@ -44,19 +52,20 @@ def read_documents(context: object) -> ReadContext:
     Dicts none of which has a text are the rows of a table.
     """
     if (rows := read_rows(context)) is not None:
-        return ReadContext(rows.documents, None, rows.table)
+        return ReadContext(rows.documents, None, rows.table, rows.made_up)
+    made_up: list[str] = []
     with PathReader() as files:
-        read = _documents([context] if isinstance(context, Path) else context, files)
+        read = _documents([context] if isinstance(context, Path) else context, files, made_up)
     report = files.report if files.report.files or files.report.skipped else None
     if isinstance(read, Rows):
-        return ReadContext(read.documents, None, read.table)
-    return ReadContext(read, report, None if report is None else report.table_of(len(read)))
+        return ReadContext(read.documents, None, read.table, read.made_up)
+    return ReadContext(read, report, None if report is None else report.table_of(len(read)), made_up)
 
 
-def _documents(context: object, files: PathReader) -> list[Document] | Rows:
+def _documents(context: object, files: PathReader, made_up: list[str]) -> list[Document] | Rows:
     if (mapping := _mapping(context)) is not None:
         return [_named(str(name), text) for name, text in mapping.items()]
-    if (alone := _known_document(context, 1)) is not None:
+    if (alone := _known_document(context, 1, made_up)) is not None:
         return [alone]
     given = cast(Any, context)  # its type is known in part where it is an Iterable
     if isinstance(context, (bytes, bytearray)) or is_no_collection(given):
@@ -68,26 +77,27 @@ def _documents(context: object, files: PathReader) -> list[Document] | Rows:
             rows.append(row)
             continue
         for row in rows:  # they are no table, so the first of them is no document
-            document_of(row, 1)
+            document_of(row, 1, made_up)
         if isinstance(item, Path):
             documents += files.read(item)
         else:
-            documents.append(document_of(item, number))
+            documents.append(document_of(item, number, made_up))
     return rows_of_dicts(rows) if any(rows) else documents
 
 
-def document_of(item: object, number: int) -> Document:
+def document_of(item: object, number: int, made_up: list[str] | None = None) -> Document:
     """One document from a str, a dict, or a framework's document or node (known by its attributes).
 
-    `number` is its place, from 1: it names the item in errors and in the id of a document without one.
+    `number` is its place, from 1: it names the item in errors and in the id of a document without one, which is added
+    to those that are `made_up`, as the object that it is.
     """
     if type(item) is dict:
-        return _from_dict(cast("dict[Any, Any]", item), number)
+        return _from_dict(cast("dict[Any, Any]", item), number, made_up)
     if isinstance(item, str):
-        return Document(_id(None, number), item)
+        return document_with(_id(None, number, made_up), item, {}, ())
     if (mapping := _mapping(item)) is not None:
-        return _from_dict(mapping, number)
-    if (document := _known_document(item, number)) is not None:
+        return _from_dict(mapping, number, made_up)
+    if (document := _known_document(item, number, made_up)) is not None:
         return document
     raise InvalidArgumentError(
         f"context: item {number} is {named_kind(item)}, which is not a document; {_remedy(item)}"
@@ -96,27 +106,27 @@ def document_of(item: object, number: int) -> Document:
 
 def _remedy(given: object) -> str:
     """What to pass in place of what is nearly a corpus, or a document of one."""
-    if isinstance(given, tuple) and any(_known_document(part, 1) for part in cast("tuple[object, ...]", given)):
+    if isinstance(given, tuple) and any(_known_document(part, 1, None) for part in cast("tuple[object, ...]", given)):
         return "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
     return remedy_for(cast(Any, given)) or f"pass {_FORMS}"
 
 
-def _known_document(item: object, number: int) -> Document | None:
+def _known_document(item: object, number: int, made_up: list[str] | None) -> Document | None:
     """The document that an object of the core or of a framework is, if it is one."""
     if isinstance(item, Document):
         return item
     if isinstance(item, Image):
-        return Document(_id(item.name, number), "", {}, named([item]))
+        return Document(_id(item.name, number, made_up), "", {}, named([item]))
     page_content = getattr(item, "page_content", None)  # a LangChain Document
     if isinstance(page_content, str):
-        name = _id(getattr(item, "id", None), number)
+        name = _id(getattr(item, "id", None), number, made_up)
         left, images = images_in(_mapping(getattr(item, "metadata", None)) or {}, name)
         return document_with(name, page_content, visible_metadata(left, (), name), images)
     node = getattr(item, "node", item)  # a LlamaIndex NodeWithScore carries its node
     get_content, node_id = getattr(node, "get_content", None), getattr(node, "node_id", None)
     if callable(get_content) and isinstance(node_id, str):
         hidden = getattr(node, "excluded_llm_metadata_keys", ())
-        name = _id(node_id, number)
+        name = _id(node_id, number, made_up)
         left, images = images_in(_mapping(getattr(node, "metadata", None)) or {}, name)
         own, refused = images_of_node(node)
         if refused:
@@ -125,8 +135,13 @@ def _known_document(item: object, number: int) -> Document | None:
     return None
 
 
-def _id(value: object, number: int) -> str:
-    return f"doc-{number}" if value is None or value == "" else str(value)
+def _id(value: object, number: int, made_up: list[str] | None) -> str:
+    if value is not None and value != "":
+        return str(value)
+    name = f"doc-{number}"
+    if made_up is not None:
+        made_up.append(name)
+    return name
 
 
 def checked_text(text: str) -> str:
@@ -153,34 +168,78 @@ def _named(name: str, text: object) -> Document:
     return Document(name, text)
 
 
-def _from_dict(item: Mapping[Any, Any], number: int) -> Document:
-    """A dict's document. Where it has no "metadata" of its own, its other keys are that."""
+def _from_dict(item: Mapping[Any, Any], number: int, made_up: list[str] | None) -> Document:
+    """A dict's document. What is neither its id, its text nor its pictures is metadata, beside that in "metadata"."""
     text_key = _text_key(item)
     if text_key is None:
         raise InvalidArgumentError(
             f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}. Only a list of '
             "nothing but such dicts is read as the rows of a table: give each a text, or none"
         )
-    name = _id(item.get("id"), number)
-    metadata = _mapping(item.get("metadata"))
-    given: tuple[Image, ...] = ()
-    if metadata is None:
-        metadata = dict(item)
-        metadata.pop(text_key, None)
-        metadata.pop("id", None)
-        metadata.pop("metadata", None)
-    elif item.get(IMAGES):
-        given = images_of(item[IMAGES], name)
+    name = _id(item.get("id"), number, made_up)
+    given: Any = item.get("metadata")
+    own: Mapping[Any, Any] | None = given if given is None or given.__class__ is dict else _mapping(given)
+    pictures: tuple[Image, ...] = ()
+    if own is not None and len(item) - ("id" in item) == _TEXT_AND_METADATA:
+        metadata = own
+    else:
+        others = dict(item)
+        del others[text_key]
+        others.pop("id", None)
+        if text_key != TEXT_COLUMNS[0]:
+            _drop_blank(others)
+        if own is not None and (shown := others.pop(IMAGES, None)):
+            pictures = images_of(shown, name)
+        if own is not None or given is None:
+            others.pop("metadata", None)
+        metadata = others if own is None else _together(own, others, number)
+    if not metadata:
+        return document_with(name, item[text_key], {}, named(pictures))
     left, images = images_in(metadata, name)
-    all_images = named([*given, *images]) if given else images
+    all_images = named([*pictures, *images]) if pictures else images
     return document_with(name, item[text_key], visible_metadata(left, (), name), all_images)
 
 
 def _text_key(item: Mapping[Any, Any]) -> str | None:
+    """The first that holds words, or else the first that holds a str."""
+    blank = None
     for key in TEXT_COLUMNS:
-        if isinstance(item.get(key), str):
-            return key
-    return None
+        if isinstance(value := item.get(key), str):
+            if value and not value.isspace():
+                return key
+            blank = blank or key
+    return blank
+
+
+def _drop_blank(others: dict[Any, Any]) -> None:
+    """Without what might have been the text, and is empty."""
+    for key in TEXT_COLUMNS:
+        if isinstance(others.get(key), str) and not others[key]:
+            del others[key]
+
+
+def _together(own: Mapping[Any, Any], others: dict[Any, Any], number: int) -> Mapping[Any, Any]:
+    """What a dict has under "metadata", and its other keys. Of a framework's object that was written down, the rest is
+    how the framework handles it.
+
+    Raises InvalidArgumentError for a key that is in both, with another value.
+    """
+    if others == _OF_LANGCHAIN or others.keys() >= _OF_LLAMA_INDEX:
+        return own
+    for key in others.keys() & own.keys():
+        if not _is_alike(own[key], others[key]):
+            raise InvalidArgumentError(
+                f'context: item {number} has {key!r:.200} twice, beside its "metadata" and in it, with different '
+                "values; rename or leave out one of them"
+            )
+    return {**own, **others}
+
+
+def _is_alike(one: object, other: object) -> bool:
+    try:
+        return plain(one) == plain(other)
+    except NotPlainError:
+        return False
 
 
 def visible_metadata(metadata: Mapping[Any, Any], hidden: object, document_id: str) -> dict[str, Any]:
@@ -192,8 +251,8 @@ def visible_metadata(metadata: Mapping[Any, Any], hidden: object, document_id: s
     if hidden and isinstance(hidden, (list, tuple, set)):
         kept_out = frozenset(cast("Iterable[object]", hidden))
     try:
-        return {
-            str(key): value if type(value) in PLAIN_TYPES else plain(value)
+        visible = {
+            key if type(key) is str else str(key): value if type(value) in PLAIN_TYPES else plain(value)
             for key, value in metadata.items()
             if key not in kept_out
         }
@@ -201,3 +260,11 @@ def visible_metadata(metadata: Mapping[Any, Any], hidden: object, document_id: s
         raise InvalidArgumentError(
             f"context: the metadata of document {document_id!r:.200} holds {error}; pass plainer metadata"
         ) from None
+    if len(visible) < len(metadata):
+        name = repeated_name([str(key) for key in metadata if key not in kept_out])
+        if name is not None:
+            raise InvalidArgumentError(
+                f"context: the metadata of document {document_id!r:.200} has two keys that are both written "
+                f"{name!r:.200}; rename one of them"
+            )
+    return visible

@@ -24,6 +24,8 @@ class Rows:
 
     table: Table
     documents: list[Document]
+    made_up: list[str]
+    """The ids, as objects, of rows that have none, where others have."""
 
 
 def is_table(context: object) -> bool:
@@ -46,8 +48,17 @@ def read_rows(context: object) -> Rows | None:
 
 
 def rows_of_dicts(rows: Sequence[Mapping[Any, Any]], names: Sequence[str] | None = None) -> Rows:
-    """Each dict is a row. Columns are in the order in which they are first met, if no names are given."""
+    """Each dict is a row. Columns are in the order in which they are first met, if no names are given.
+
+    Raises InvalidArgumentError for a row of which two columns would be one.
+    """
     by_name = [{str(name): cell for name, cell in row.items()} for row in rows]
+    for number, (row, cells) in enumerate(zip(rows, by_name, strict=True), 1):
+        if len(cells) < len(row):
+            name = repeated_name([str(name) for name in row])
+            raise InvalidArgumentError(
+                f"context: row {number} has two columns that are both called {name!r:.200}; rename one of them"
+            )
     if names is None:
         names = list(dict.fromkeys(name for row in by_name for name in row))
     return _rows(names, [""] * len(names), ([row.get(name) for row in by_name] for name in names), range(len(rows)))
@@ -111,12 +122,16 @@ def _rows(
     table = Table.of([Column(name, dtype) for name, dtype in zip(names, dtypes, strict=True)], texts)
     by_row: Iterable[tuple[Any, ...]] = zip(*cells, strict=True) if cells else ()
     documents: list[Document] = []
+    made_up: list[str] = []
     for label, row in zip(labels, by_row, strict=bool(cells)):
         fields = {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
-        name = fields.get("id")
+        given = fields.get("id")
+        name = f"row-{label}" if given is None or given == "" else str(given)
+        if given is None or given == "":
+            made_up.append(name)
         text, metadata = table.row(fields)
-        documents.append(Document(f"row-{label}" if name is None or name == "" else str(name), text, metadata))
-    return Rows(table, documents)
+        documents.append(Document(name, text, metadata))
+    return Rows(table, documents, made_up)
 
 
 def _plain_cells(name: str, cells: list[Any]) -> list[Any]:

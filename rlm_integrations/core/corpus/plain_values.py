@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, cast
 
-from rlm_integrations.files.rows import decimal_number
+from rlm_integrations.files.rows import decimal_number, repeated_name
 
 _NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
 _DEEPEST = 100
@@ -18,14 +18,15 @@ _INTEGERS = (int, numbers.Integral)  # int first: to ask an abstract class takes
 
 
 class NotPlainError(ValueError):
-    """A value that cannot be written as JSON. The message says what it is."""
+    """A value that cannot be written as JSON without loss. The message says what it is."""
 
 
 def plain(value: object, _depth: int = 0) -> Any:
     """The value with everything that is not JSON as its str. Numbers, booleans and arrays of other libraries become
     Python's own, and an enum's member its value; a Decimal is a number where a float holds all its digits.
 
-    Raises NotPlainError for numbers too long to be written, and for what is nested too deeply to be read.
+    Raises NotPlainError for numbers too long to be written, for what is nested too deeply to be read, and for a mapping
+    of which two keys would be one.
     """
     if type(value) in PLAIN_TYPES or (type(value) is int and value.bit_length() <= _NUMBER_BITS):
         return value
@@ -42,7 +43,10 @@ def plain(value: object, _depth: int = 0) -> Any:
         raise NotPlainError(f"values nested more than {_DEEPEST} deep")
     if isinstance(value, Mapping):
         mapping = cast("Mapping[Any, Any]", value)
-        return {_key(key): plain(inner, _depth + 1) for key, inner in mapping.items()}
+        written = {_key(key): plain(inner, _depth + 1) for key, inner in mapping.items()}
+        if len(written) < len(mapping):
+            raise NotPlainError(f"a mapping with two keys that are both written {_written_twice(mapping)!r:.100}")
+        return written
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(inner, _depth + 1) for inner in cast("Iterable[object]", value)]
     if isinstance(value, Enum):
@@ -51,6 +55,10 @@ def plain(value: object, _depth: int = 0) -> Any:
         return decimal_number(value)
     native = _native(value)
     return str(value) if native is value else plain(native, _depth + 1)
+
+
+def _written_twice(mapping: Mapping[Any, Any]) -> str | None:
+    return repeated_name([_key(key) for key in mapping])
 
 
 def _key(key: object) -> str:

@@ -9,6 +9,7 @@ from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
@@ -27,8 +28,7 @@ class Retrieval:
         self.corpus = corpus
         self._threads = threads
         self._foreign = foreign
-        self.added: dict[str, Document] = {}
-        """By id, what was found and is not in the corpus."""
+        self._ids = OwnIds(corpus)
 
     async def fetch(self, call: Retrieve, step: StepRecord, kept: CallJournal | None = None) -> list[dict[str, Any]]:
         """All hits for the query, as the REPL takes them. Raises RefusedCallError."""
@@ -42,16 +42,18 @@ class Retrieval:
 
         async def work() -> list[dict[str, Any]]:
             found = await retrieve(retriever, call.query, self._threads, request)
-            for document in found:
-                if document.id not in self.corpus.by_id:
-                    self.added.setdefault(document.id, document)
-            return [each.as_plain() for each in found]
+            return [self._ids.of(each).as_plain() for each in found]
 
         return await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
 
+    @property
+    def added(self) -> dict[str, Document]:
+        """By id, what was found and is not in the corpus."""
+        return self._ids.added
+
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
-        return self.corpus.by_id.get(document_id) or self.added.get(document_id)
+        return self._ids.document(document_id)
 
 
 async def retrieve(

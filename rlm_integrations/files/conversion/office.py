@@ -6,8 +6,11 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from rlm_integrations.files.conversion.formulas import formulas_without_value
 from rlm_integrations.files.conversion.parts import Note, Part, Parts, numbered
 
+_TITLE_CHARS = 40
+_NOTE_CHARS = 300
 _BESIDE = {
     "header": "header",
     "footer": "footer",
@@ -106,17 +109,29 @@ def _shape(shape: Any) -> Iterator[str]:
 
 
 def sheets_of_xlsx(data: bytes, note: Note) -> Parts:
-    """Each sheet, a row a line with tabs between the cells: values, not formulas."""
+    """Each sheet, a row a line with tabs between the cells: values, not formulas. Where a program wrote formulas and no
+    spreadsheet program has computed them since, a cell has its formula.
+    """
     from openpyxl import load_workbook
 
     book: Any = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    without: dict[str, int] = {}
     for sheet in book.worksheets:
+        formulas = formulas_without_value(data, getattr(sheet, "_worksheet_path", ""))
         lines: list[str] = []
-        for row in sheet.iter_rows(values_only=True):
+        for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
             cells = ["" if value is None else str(value) for value in row]
+            for column, formula in formulas.get(number, {}).items():
+                cells += [""] * (column - len(cells))
+                cells[column - 1] = cells[column - 1] or formula
             while cells and not cells[-1]:
                 cells.pop()
             if cells:
                 lines.append("\t".join(cells))
+        if formulas:
+            without[sheet.title] = sum(map(len, formulas.values()))
         if lines:
             yield Part("\n".join(lines), f"sheet={sheet.title}", {"sheet": sheet.title})
+    if without:
+        named = ", ".join(f"{count:,} in {title[:_TITLE_CHARS]!r}" for title, count in without.items())
+        note(f"with formulas that were never computed, which stand for their values: {named}"[:_NOTE_CHARS])

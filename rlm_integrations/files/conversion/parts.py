@@ -10,7 +10,9 @@ from rlm_integrations.files.rows import Table
 from rlm_integrations.frozen import frozen
 
 Note = Callable[[str], None]
-"""Told what a user should know of how a file was read."""
+"""Told what a user should know of how a file was read. Files of which the same is to be said are counted together:
+what holds for one alone stands behind ": ".
+"""
 
 
 @frozen

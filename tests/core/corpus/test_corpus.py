@@ -93,10 +93,61 @@ def test_any_iterable_of_texts() -> None:
         ({"text": "same", "label": "same"}, Document("doc-1", "same", {"label": "same"})),
         ({"text": 5, "content": "t"}, Document("doc-1", "t", {"text": 5})),
         ({"text": "t", "metadata": None, "by": "x"}, Document("doc-1", "t", {"by": "x"})),
+        ({"text": "t", "title": "A", "metadata": {"page": 3}}, Document("doc-1", "t", {"page": 3, "title": "A"})),
+        ({"id": "x", "text": "t", "page": 3, "metadata": {"page": 3}}, Document("x", "t", {"page": 3})),
+        ({"text": "t", "metadata": '{"page": 3}'}, Document("doc-1", "t", {"metadata": '{"page": 3}'})),
+        ({"text": "t", "n": 1, "metadata": [2]}, Document("doc-1", "t", {"n": 1, "metadata": [2]})),
+        ({"text": "", "content": "t", "metadata": {}}, Document("doc-1", "t")),
+        ({"text": " ", "page_content": "", "content": "t"}, Document("doc-1", "t", {"text": " "})),
+        ({"text": "", "page_content": ""}, Document("doc-1", "", {"page_content": ""})),
+        (LangChainDocument("t", metadata={"page": 3}).model_dump(), Document("doc-1", "t", {"page": 3})),
+        (LlamaDocument(text="t", metadata={"page": 3}).to_dict(), Document("doc-1", "t", {"page": 3})),
+        (TextNode(text="t", metadata={"page": 3}).to_dict(), Document("doc-1", "t", {"page": 3})),
     ],
 )
 def test_a_dict_is_a_document(item: dict[str, Any], document: Document) -> None:
     assert Corpus.of([item]).documents == (document,)
+
+
+def test_a_key_that_a_dict_has_twice_with_different_values_is_refused() -> None:
+    assert refused(["a", {"text": "t", "page": 4, "metadata": {"page": 3}}]) == (
+        "context: item 2 has 'page' twice, beside its \"metadata\" and in it, with different values; rename or leave "
+        "out one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (
+            {1: "one", "1": "uno"},
+            "the metadata of document 'd' has two keys that are both written '1'; rename one of them",
+        ),
+        (
+            {"a": {None: 1, "None": 2}},
+            "the metadata of document 'd' holds a mapping with two keys that are both written 'None'; pass plainer "
+            "metadata",
+        ),
+    ],
+)
+def test_keys_that_would_become_one_are_refused(metadata: dict[Any, Any], message: str) -> None:
+    for document in (
+        {"id": "d", "text": "t", "metadata": metadata},
+        {"id": "d", "text": "t", **dict(metadata.items())},
+    ):
+        assert refused([document]) == f"context: {message}"
+
+
+def test_rows_of_which_two_columns_would_become_one_are_refused() -> None:
+    assert refused([{"city": "Oslo"}, {2023: "x", "2023": "y"}]) == (
+        "context: row 2 has two columns that are both called '2023'; rename one of them"
+    )
+    assert Corpus.of([{2023: "x"}, {"2023": "y"}]).by_id["row-1"].metadata == {"2023": "y"}
+
+
+def test_keys_that_are_hidden_do_not_clash() -> None:
+    node = TextNode(text="t", id_="n", metadata={"1": "a", "secret": "b"}, excluded_llm_metadata_keys=["secret"])
+    assert Corpus.of([node]).documents == (Document("n", "t", {"1": "a"}),)
 
 
 def test_documents_of_the_core_are_kept_as_they_are() -> None:
@@ -246,6 +297,21 @@ def test_equal_ids_are_told_apart() -> None:
         ("b", "3"),
         ("a#4", "4"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("context", "ids"),
+    [
+        (["first", {"id": "doc-1", "text": "second"}], ["doc-1#2", "doc-1"]),
+        ([{"text": "first"}, "second", {"id": "doc-2", "text": "third"}], ["doc-1", "doc-2#2", "doc-2"]),
+        ([{"id": "doc-2", "text": "first"}, {"text": "second"}], ["doc-2", "doc-2#2"]),
+        ([{"id": "doc-1", "text": "a"}, {"id": "doc-1", "text": "b"}, {"id": "doc-1#2", "text": "c"}], None),
+        ([LangChainDocument("first"), Document("doc-1", "second")], ["doc-1#2", "doc-1"]),
+        ([{"id": None, "n": 1}, {"id": "row-0", "n": 2}], ["row-0#2", "row-0"]),
+    ],
+)
+def test_an_id_that_is_made_up_gives_way_to_a_given_one(context: list[Any], ids: list[str] | None) -> None:
+    assert [document.id for document in Corpus.of(context).documents] == (ids or ["doc-1", "doc-1#3", "doc-1#2"])
 
 
 @given(st.lists(st.sampled_from(["a", "a#2", "a#2#2", "a#3", "b", ""]), max_size=12))

@@ -462,6 +462,24 @@ def test_what_a_retriever_finds_for_a_later_question_is_added_to_the_context(san
     assert "retrieve" not in str(second.trace.executions[0].host_calls)
 
 
+class ByQuery:
+    """A retriever that has the text of its one document by the query."""
+
+    async def retrieve(self, query: str) -> list[Document]:
+        return [Document("lease", f"The lease says of {query}: nothing.")]
+
+
+def test_another_text_under_a_known_id_is_another_document() -> None:
+    texts = "[(d['id'], d['text'].split()[4][:-1]) for d in context]"
+    more = f"[d['id'] for d in retrieve('dogs') + retrieve('rent') + retrieve('dogs')], {texts}"
+    session, llm = begin(finish(f"str([{more}])"), finish(f"str({texts})"), finish(f"str([{more}])"), context=ByQuery())
+    rent, dogs, cats = ("lease", "rent"), ("lease#2", "dogs"), ("lease#3", "cats")
+    with session, llm:
+        assert session.ask("rent").answer == str([["lease#2", "lease", "lease#2"], [rent, dogs]])
+        assert session.ask("cats").answer == str([rent, dogs, cats])
+        assert session.ask("dogs").answer == str([["lease#2", "lease", "lease#2"], [rent, dogs, cats]])
+
+
 def test_a_corpus_is_read_once_for_all_questions() -> None:
     reads = list[int]()
 
