@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.model_calls import ModelCalls
@@ -47,6 +47,8 @@ from rlm_integrations.core.wording import error_words
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import NodeJournal
     from rlm_integrations.core.run.journalled import Ended
+
+T = TypeVar("T")
 
 
 class RunTree:
@@ -139,7 +141,7 @@ class RunTree:
                 raise
             raise failure from error
         else:
-            await self._end(result)
+            await self._after_calls(partial(self._end, result))
             return result
         finally:
             if self._account.closed and not self._is_part:  # not a call that was refused
@@ -236,7 +238,6 @@ class RunTree:
 
     async def _end(self, result: RLMResult[Any]) -> None:
         """The run has its answer. Raises RunError, with that result, where it is not simply to be handed back."""
-        self._calls.close()
         try:
             await self._account.end(RunEnded(result))
         except RunError as error:
@@ -249,7 +250,22 @@ class RunTree:
         """What to raise for an error that ends the run: with what was done and paid for, unless it had not begun."""
         if isinstance(error, RLMError) and not isinstance(error, RunError) and not self._node.started:
             return error
+        return await self._after_calls(partial(self._end_badly, error))
+
+    async def _after_calls(self, end: Callable[[], Awaitable[T]]) -> T:
+        """What `end` returns, once the open calls have ended: replies that come meanwhile are paid for, and recorded.
+
+        Cancelled, it comes to the end at once.
+        """
         self._calls.close()
+        try:
+            await self._node.end_calls()
+        except asyncio.CancelledError:
+            await end()
+            raise
+        return await end()
+
+    async def _end_badly(self, error: BaseException) -> BaseException:
         raised: BaseException = error
         if isinstance(error, asyncio.CancelledError):
             words = "the run was cancelled"
