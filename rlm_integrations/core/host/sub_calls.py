@@ -149,6 +149,7 @@ class SubCalls:
                     raise
                 if isinstance(error, TooLongReplyError):
                     sent.take(error.reply)
+                    record.reply = None
                 record.error = _failure_words(error, len(call.prompt))
         await self._emit(SubCallEnded(step.iteration, record))
         if refusal is not None:  # what it had begun is recorded

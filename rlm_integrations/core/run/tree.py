@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.model_calls import ModelCalls
@@ -47,8 +47,6 @@ from rlm_integrations.core.wording import error_words
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import NodeJournal
     from rlm_integrations.core.run.journalled import Ended
-
-T = TypeVar("T")
 
 
 class RunTree:
@@ -213,7 +211,6 @@ class RunTree:
         warning = limit_warning(action, self._question, self._plan.limits, self._plan.limits_of_all)
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))
-
         if action.objection is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("unverified", unverified_warning(action.objection, self._question)))
 
@@ -252,11 +249,8 @@ class RunTree:
             return error
         return await self._after_calls(partial(self._end_badly, error))
 
-    async def _after_calls(self, end: Callable[[], Awaitable[T]]) -> T:
-        """What `end` returns, once the open calls have ended: replies that come meanwhile are paid for, and recorded.
-
-        Cancelled, it comes to the end at once.
-        """
+    async def _after_calls(self, end: Callable[[], Awaitable[Any]]) -> Any:
+        """What `end` returns, once the open calls have ended: what they reply by then is recorded."""
         self._calls.close()
         try:
             await self._node.end_calls()
