@@ -36,6 +36,8 @@ def deliver(result: RLMResult[str], trace: TraceFile | None, *, as_json: bool, c
             say("The trace has it.")
         _tell_trace(trace, trace_problem)
         return False
+    if trace is not None and trace_problem is not None:
+        _kept(result, contents=trace.contents)
     _tell_trace(trace, trace_problem)
     return trace_problem is None
 
@@ -74,21 +76,27 @@ def _tell_trace(trace: TraceFile | None, problem: str | None) -> None:
 
 def _rescue(result: RLMResult[str]) -> None:
     """The trace, which holds the answer too, in a file for temporary ones; where that fails, the answer on stderr."""
+    if not _kept(result):
+        say_whole(without_lone_surrogates(result.text))
+
+
+def _kept(result: RLMResult[str], *, contents: bool = True) -> bool:
+    """Whether a file for temporary ones has the trace now. Which one is said."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", prefix="rlm-trace-", suffix=".json", delete=False
         ) as file:  # its owner's alone
             path = Path(file.name)
             try:
-                file.write(_trace_text(result))
+                file.write(_trace_text(result, contents=contents))
                 file.flush()
             except BaseException:
                 path.unlink()
                 raise
     except Exception:
-        say_whole(without_lone_surrogates(result.text))
-    else:
-        say(f"The whole run is kept in {path}")
+        return False
+    say(f"The whole run is kept in {path}" if contents else f"The run is kept, without contents, in {path}")
+    return True
 
 
 def _trace_text(result: RLMResult[str], *, contents: bool = True) -> str:

@@ -51,7 +51,7 @@ def error_words(error: BaseException) -> str:
     name = type(error).__name__
     try:
         said = str(error)
-    except Exception:  # a tool may raise whatever it likes
+    except BaseException:  # a tool may raise whatever it likes, whose words may raise that again
         said = "it does not say why"
     if isinstance(error, TimeoutError) and not said:
         said = "it took too long"

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list
 
+from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.calls.sync_bridge import given_up_together
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.journal.samples import sample
@@ -137,9 +138,8 @@ class BoundedBatches(Runnable[InputT, OutputT]):
                 for run in asyncio.as_completed(runs):
                     yield await run
             finally:
-                for run in runs:
-                    run.cancel()
-                await asyncio.gather(*runs, return_exceptions=True)
+                if (again := await end_together(runs)) is not None:
+                    raise again
 
     def _has_journal(self) -> bool:
         return cast(Any, self).journal is not None

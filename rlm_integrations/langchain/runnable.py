@@ -260,7 +260,7 @@ class RLMRunnable(
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=True)
         ask = partial(engine.ask_in, run_id=self._run_id(config))
         try:
-            with set_config_context(config) as within:
+            with kept.run(), set_config_context(config) as within:
                 kept.result = result = within.run(ask, session.memory, asked.question, context.corpus)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
@@ -284,7 +284,8 @@ class RLMRunnable(
         engine = self._engine(callbacks, self._limits(config), output.answer_type, sync=False)
         try:
             name = self._run_id(config)
-            kept.result = await engine.aask_in(session.memory, asked.question, context.corpus, run_id=name)
+            with kept.run():
+                kept.result = await engine.aask_in(session.memory, asked.question, context.corpus, run_id=name)
             end = partial(self._ended, kept.result)
         except LimitReachedError as error:
             end = partial(self._unfit, error)

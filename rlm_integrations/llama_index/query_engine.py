@@ -223,7 +223,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
         with KeptResult() as kept, self.callback_manager.event(kind, payload=payload) as event:
             question = messages or question_in(query_bundle)
-            kept.result = self._engine.ask_in(session, question, context.core_context)
+            with kept.run():
+                kept.result = self._engine.ask_in(session, question, context.core_context)
             response = self._respond(kept.result, context, "stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
@@ -240,7 +241,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
         with KeptResult() as kept, self.callback_manager.event(kind, payload=payload) as event:
             question = messages or question_in(query_bundle)
-            kept.result = await self._async_engine.aask_in(session, question, context.core_context)
+            with kept.run():
+                kept.result = await self._async_engine.aask_in(session, question, context.core_context)
             # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
             response = await in_thread(self._respond, kept.result, context, "async_stream", asked)
             event.on_end(payload={EventPayload.RESPONSE: response})

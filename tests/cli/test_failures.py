@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -147,6 +150,66 @@ def test_a_trace_is_opened_at_once_and_written_at_the_end(tmp_path: Path) -> Non
             file.write("{}")
     with pytest.raises(InvalidArgumentError, match="File name too long"):
         TraceFile(tmp_path / ("n" * 300))
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Files end after 4 KB, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("old", ["the trace of yesterday", None])
+@pytest.mark.usefixtures("small_files")
+def test_a_trace_that_cannot_be_written_whole_leaves_what_stood_there(tmp_path: Path, old: str | None) -> None:
+    path = tmp_path / "run.json"
+    if old is not None:
+        path.write_text(old)
+    with TraceFile(path) as file, pytest.raises(OSError, match="File too large"):
+        file.write("x" * 100_000)
+    assert [each.read_text() for each in tmp_path.iterdir()] == ([] if old is None else [old])
+
+
+@pytest.mark.parametrize("way", ["symbolic link", "hard link", "folder that takes no file", "renamed meanwhile"])
+def test_a_trace_whose_file_cannot_be_replaced_is_written_into_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    path, real = tmp_path / "run.json", tmp_path / "real.json"
+    real.write_text("what stood there, which is longer")
+    if way == "symbolic link":
+        path.symlink_to(real)
+    else:
+        path.hardlink_to(real)
+    if way == "folder that takes no file":
+        real.unlink()
+        real = path
+        monkeypatch.setattr(tempfile, "mkstemp", refused)
+    with TraceFile(path) as file:
+        if way == "renamed meanwhile":
+            path.unlink()
+            path.write_text("another's")
+        file.write("{}")
+    assert real.read_text() == "{}"
+    assert path.is_symlink() == (way == "symbolic link")
+    assert path.read_text() == ("another's" if way == "renamed meanwhile" else "{}")
+    assert {*tmp_path.iterdir()} == {path, real}
+
+
+def refused(*_: object) -> Any:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_trace_is_written_to_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    with TraceFile(tmp_path / "pipe") as file:
+        file.write("{}")
+    reader.join(20)
+    assert read == ["{}"]
 
 
 def test_a_fault_of_the_program_is_one_line_that_says_where(capsys: pytest.CaptureFixture[str]) -> None:

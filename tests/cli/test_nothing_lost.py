@@ -18,6 +18,7 @@ import pytest
 
 from rlm_integrations import RLMLimits, RLMResult, RLMTrace
 from rlm_integrations.cli import delivery
+from rlm_integrations.cli.trace_file import TraceFile
 from rlm_integrations.testing import ScriptedModel
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -70,7 +71,7 @@ BREAKS = [
     Break("stdout gone", 1, stdout="gone", kept=("trace",), says=("Broken pipe", "The trace has it.", SUMMARY)),
     Break("stdout full, JSON", 1, stdout="full", as_json=True, kept=("trace",), says=("No space left", SUMMARY)),
     Break("stdout full, no trace asked for", 1, stdout="full", trace=None, kept=("temporary",), says=(SUMMARY,)),
-    Break("trace full", 1, trace="/dev/full", kept=("stdout",), says=("The trace was not written: ", SUMMARY)),
+    Break("trace full", 1, trace="/dev/full", kept=("stdout", "temporary"), says=("The trace was not written: ",)),
     Break("stdout and trace full", 1, stdout="full", trace="/dev/full", kept=("temporary",), says=(SUMMARY,)),
     Break("all full", 1, stdout="full", stderr="full", trace="/dev/full", kept=("temporary",)),
     Break("run failed", 1, fails=True, kept=("stderr", "trace"), says=FAILED),
@@ -191,6 +192,21 @@ def test_where_no_file_can_be_written_the_answer_goes_to_stderr(
         ANSWER,
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("contents", [True, False])
+def test_a_trace_that_is_kept_elsewhere_holds_no_more_than_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, contents: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    trace = RLMTrace(question="a secret?", context="", limits=RLMLimits(), answer=ANSWER)
+    with TraceFile(Path("/dev/full"), contents=contents) as file:
+        assert not delivery.deliver(RLMResult(ANSWER, ANSWER, (), (), "answer", trace), file, as_json=False)
+    [kept] = tmp_path.iterdir()
+    assert ("a secret?" in kept.read_text()) == contents
+    said = capsys.readouterr()
+    assert said.out == f"{ANSWER}\n"
+    assert str(kept) in said.err
 
 
 def check_trace(file: Path, answer: str, row: Break) -> None:

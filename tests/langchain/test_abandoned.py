@@ -156,3 +156,34 @@ def test_a_sync_graph_tells_of_an_iteration_while_the_root_is_thinking() -> None
             assert part["rlm_iteration"]["iteration"] == 1
             told.set()
     assert part["messages"][-1].content == "done"
+
+
+WAYS: dict[str, Callable[[RLMRunnable], Awaitable[Any]]] = {
+    "ainvoke": lambda rlm: rlm.ainvoke("q"),
+    "astream": lambda rlm: anext(rlm.astream("q")),
+    "with_sources": lambda rlm: rlm.with_sources().ainvoke("q"),
+    "as_tool": lambda rlm: rlm.as_tool().ainvoke("q"),
+    "abatch": lambda rlm: rlm.abatch(["q"]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_run_that_is_cancelled_on_each_turn_of_the_loop_keeps_its_result(
+    way: str, rlm_that_hangs: RLMRunnable
+) -> None:
+    """As cancel scopes of anyio do: while its handlers are told of the end, too."""
+    sub: Any = rlm_that_hangs.sub_llm
+
+    async def ask() -> Any:
+        return await WAYS[way](rlm_that_hangs)
+
+    task = asyncio.create_task(ask())
+    await sub.asked.wait()
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    end: Any = caught.value
+    [end] = end.results if way == "abatch" else [end]
+    assert end.result.trace.error == "the run was cancelled"

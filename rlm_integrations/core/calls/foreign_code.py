@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+from rlm_integrations.core.wording import error_words
+
 T = TypeVar("T")
 
 
@@ -44,6 +46,6 @@ def raisable(error: BaseException) -> Exception:
     """The error as one that a future takes (no StopIteration) and that ends no event loop (no SystemExit)."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
-    wrapped = RuntimeError(f"{type(error).__name__}: {error}")
+    wrapped = RuntimeError(error_words(error))
     wrapped.__cause__ = error
     return wrapped

@@ -25,6 +25,16 @@ from rlm_integrations.core.usage import Usage
 MAX_REPLY_CHARS = 10_000_000
 """Of one reply of a model: some millions of tokens, which no model writes at once."""
 
+
+class TooLongReplyError(ValueError):
+    """A reply is longer than is taken. It was paid for: `reply` is what came, without its text."""
+
+    def __init__(self, completion: Completion, usage: Usage) -> None:
+        chars = f"{len(completion.text):,} characters"
+        super().__init__(f"the reply has {chars}, and at most {MAX_REPLY_CHARS:,} are taken")
+        self.reply = Completion("", usage, completion.model, cached=completion.cached)
+
+
 STEP_OVER = "the step of this call is over; nothing was sent"
 
 
@@ -202,9 +212,7 @@ class ModelCalls:
             self.budget.spend(usage, unknown)
             model.estimates.see(usage, completion.model)
         if len(completion.text) > MAX_REPLY_CHARS:
-            raise ValueError(
-                f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"
-            )
+            raise TooLongReplyError(completion, usage)
         text, thoughts = await off_loop(len(completion.text), split_thoughts, completion.text)
         if usage is completion.usage and text == completion.text:
             return completion

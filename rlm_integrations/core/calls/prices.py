@@ -102,15 +102,13 @@ class FunctionPricing:
     def cost_usd(self, usage: Usage, model: str | None) -> float | None:
         try:
             said: object = self._function(model or "", usage)
-        except Exception as error:
+            if type(said) in (int, float) and 0 <= cast(float, said) < math.inf:
+                return float(cast(float, said))
+            if said is not None:
+                self.wants = f"the function of prices returned {said!r:.80}, which is no price in US dollars"
+        except BaseException as error:  # the reply was paid for: whatever this is, its tokens are still to be counted
             self.wants = f"the function of prices raised {error_words(error)}"
-            return None
-        if said is None:
-            return None
-        if type(said) not in (int, float) or not 0 <= said < math.inf:
-            self.wants = f"the function of prices returned {said!r:.80}, which is no price in US dollars"
-            return None
-        return float(said)
+        return None
 
 
 def unknown_cost(pricing: Pricing, model: str | None) -> str:

@@ -82,10 +82,12 @@ class RunThreads:
                 future.set_result(result)  # type: ignore[arg-type]
 
         def work() -> Callable[[], None]:
+            outcome: tuple[T | None, Exception | None] = (None, RuntimeError("it raised what cannot be told of"))
             try:
-                outcome: tuple[T | None, Exception | None] = (context.run(function, *args), None)
+                outcome = (context.run(function, *args), None)
             except BaseException as error:
-                outcome = (None, raisable(error))
+                with suppress(BaseException):  # its class is foreign code too, and whoever waits is to be told
+                    outcome = (None, raisable(error))
 
             def hand_over() -> None:
                 with suppress(RuntimeError):  # the call was given up, and its loop is closed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from rlm_integrations.core.host.answers import Emit
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
+from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.trace.call_records import SentImage
 from rlm_integrations.core.trace.events import SubCallStarted
 from rlm_integrations.core.trace.records import SubCall
@@ -45,6 +46,8 @@ class ReservedCall:
         self.kept = kept
         self.record: SubCall | None = None
         """None until it begins."""
+        self.untold = False
+        """Whether a reply was taken that no event tells of."""
 
     def request(self) -> Request | None:
         """What the journal has of the next request that it comes to; None where there is no journal."""
@@ -55,6 +58,22 @@ class ReservedCall:
         """The record of a call that has begun."""
         assert self.record is not None, "the call has not begun"
         return self.record
+
+    def take(self, completion: Completion) -> None:
+        """A reply to it came: the last one counts, and what all of them consumed."""
+        record, self.untold = self.sent_record, True
+        first = record.requests == 1
+        if completion.replayed:
+            record.replayed += 1
+            record.replayed_usage += completion.usage
+        record.note(
+            reply=completion.text,
+            model=completion.model or record.model,
+            usage=completion.usage if first else record.usage + completion.usage,
+            thoughts=completion.thoughts,
+            finish=completion.finish,
+            cached=completion.cached and (first or record.cached),
+        )
 
     async def begin(self) -> None:
         """It is sent now. Raises RunError where the user's handler raises."""

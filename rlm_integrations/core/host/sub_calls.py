@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from rlm_integrations.core.calls.budget import BudgetError
 from rlm_integrations.core.calls.endings import shown, unfinished, worth_asking_again
 from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.model_calls import ModelCalls
+from rlm_integrations.core.calls.model_calls import ModelCalls, TooLongReplyError
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
@@ -28,7 +29,8 @@ from rlm_integrations.core.host.pictures import Picture, Pictures
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.host.tool_loop import Asked, Said, ToolLoop, take_reply
+from rlm_integrations.core.host.tool_loop import Asked, Said, ToolLoop
+from rlm_integrations.core.trace.cut_off import CUT_OFF
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
@@ -123,9 +125,14 @@ class SubCalls:
                 elif (problem := unfinished(completion)) is not None:
                     record.error = problem
                     again = record.requests == 1 and worth_asking_again(completion)
+            except asyncio.CancelledError:
+                if sent.untold:  # its reply was paid for
+                    sent.sent_record.error = CUT_OFF
+                    await self._emit(SubCallEnded(step.iteration, sent.sent_record))
+                raise
             except JournalError as error:
                 if error.unkept is not None:
-                    take_reply(sent.sent_record, error.unkept)
+                    sent.take(error.unkept)
                     await self._emit(SubCallEnded(step.iteration, sent.sent_record))
                 raise
             except RunError:  # of the user's handler, and the run ends with it
@@ -140,6 +147,9 @@ class SubCalls:
                 record = sent.record
                 if record is None:
                     raise
+                if isinstance(error, TooLongReplyError):
+                    sent.take(error.reply)
+                    record.reply = None
                 record.error = _failure_words(error, len(call.prompt))
         await self._emit(SubCallEnded(step.iteration, record))
         if refusal is not None:  # what it had begun is recorded
@@ -163,7 +173,7 @@ class SubCalls:
     async def _ask(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
         messages = asked.messages()
         completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin, kept=sent.request())
-        take_reply(sent.sent_record, completion)
+        sent.take(completion)
         return Said(completion, messages)
 
     async def _ask_within(

@@ -22,7 +22,6 @@ from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.prompts.texts import sub_call_messages
 from rlm_integrations.core.trace.events import SubCallContinued
-from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.core.wording import plural
 
 _LEAST_ROOM = 500
@@ -82,8 +81,7 @@ class ToolLoop:
         """
         dialogue = _Dialogue(asked, step, max(self._chars - len(asked.prompt), self._chars // 4), sent)
         said = await self._send(dialogue, sent.begin)
-        record = sent.sent_record
-        take_reply(record, said.completion)
+        sent.take(said.completion)
         again = True
         while said.calls_tools or (again and dialogue.rounds and worth_asking_again(said.completion)):
             again = again and said.calls_tools
@@ -92,20 +90,26 @@ class ToolLoop:
                     self._calls.budget.check()  # for another limit has words of its own
                     raise BudgetError("the sub-LM called tools, and there is no sub-call left for its reply")
                 break
-            said = await self._go_on(dialogue, said, record)
+            said = await self._go_on(dialogue, said)
         return said
 
-    async def _go_on(self, dialogue: _Dialogue, said: Said, record: SubCall) -> Said:
+    async def _go_on(self, dialogue: _Dialogue, said: Said) -> Said:
         """Call the tools, and ask again, which is reserved. It is given back where it is not sent after all."""
-        sent = False
+        sent, record = False, dialogue.sent.sent_record
 
         async def started() -> None:
             nonlocal sent
             sent = True
             record.requests += 1
 
+        async def ask_again() -> Said:  # whoever waits for it may be cancelled in the moment in which it is there
+            said = await self._send(dialogue, started)
+            dialogue.sent.take(said.completion)
+            return said
+
         try:
             completion, step = said.completion, dialogue.step
+            dialogue.sent.untold = False
             await self._emit(
                 SubCallContinued(step.iteration, record.number, completion.usage, len(completion.tool_calls))
             )
@@ -115,12 +119,10 @@ class ToolLoop:
                 )
                 dialogue.rounds.append(ToolRound(completion, results))
                 dialogue.room -= sum(len(result.text) for result in results)
-            said = await in_own_task(self._send(dialogue, started))
+            return await in_own_task(ask_again())
         finally:
             if not sent:
                 self._reservations.give_back()
-        take_reply(record, said.completion)
-        return said
 
     async def _send(self, dialogue: _Dialogue, started: Callable[[], Awaitable[None]]) -> Said:
         rounds, waiting, kept = tuple(dialogue.rounds), dialogue.step.waiting, dialogue.sent.request()
@@ -155,19 +157,3 @@ class _Dialogue:
     room: int
     sent: ReservedCall
     rounds: list[ToolRound] = field(default_factory=list[ToolRound])
-
-
-def take_reply(record: SubCall, completion: Completion) -> None:
-    """Into the record of a sub-call: the last reply counts, and what all of them consumed."""
-    first = record.requests == 1
-    if completion.replayed:
-        record.replayed += 1
-        record.replayed_usage += completion.usage
-    record.note(
-        reply=completion.text,
-        model=completion.model or record.model,
-        usage=completion.usage if first else record.usage + completion.usage,
-        thoughts=completion.thoughts,
-        finish=completion.finish,
-        cached=completion.cached and (first or record.cached),
-    )

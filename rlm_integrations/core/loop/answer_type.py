@@ -16,7 +16,7 @@ from pydantic_core import SchemaError, SchemaValidator
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop.lost_values import THOUSANDS, lost_value
 from rlm_integrations.core.loop.near_json import json_among, plain_values, unlike_fields, unwrapped
-from rlm_integrations.core.wording import FOREIGN_CHARS, number, one_line
+from rlm_integrations.core.wording import FOREIGN_CHARS, error_words, number, one_line
 
 _SHOWN_PROBLEMS = 3
 _PLACE_CHARS = 60  # a name in an answer must not crowd out what is wrong with it
@@ -135,7 +135,7 @@ class AnswerType:
         except _WrongAnswerError as error:
             return f"answer: {error}"
         except Exception as error:  # a validator of the user's own, which did not expect such a value
-            return one_line(f"{type(error).__name__}: {error}")
+            return one_line(error_words(error))
         return None
 
     @cached_property

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
+from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -19,7 +20,7 @@ from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.twice import new_run
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import JournalError, MapError, RunError, boundary
+from rlm_integrations.core.trace.run_errors import JournalError, MapError, RunError, boundary, result_of
 from rlm_integrations.core.wording import number, plural
 
 AskedOnce = str | Sequence[Message]
@@ -66,11 +67,11 @@ class BulkRun:
                 for worker in ended:
                     worker.result()
         except BaseException as end:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-            vars(end)["results"] = self._outcomes
-            raise
+            latest = await end_together(workers) or end
+            vars(latest)["results"] = self._outcomes
+            if latest is end:
+                raise
+            raise latest from end
         return _all_answered(cast("list[Outcome]", self._outcomes))
 
     async def _work(self, places: Iterable[int]) -> None:
@@ -102,10 +103,9 @@ class BulkRun:
 
 def _cut_off(end: BaseException) -> Outcome | None:
     """What a run had come to when it was ended from without."""
-    result = vars(end).get("result")
-    if not isinstance(result, RLMResult):  # it had not begun
+    had = result_of(end)
+    if had is None:  # it had not begun
         return None
-    had = cast("RLMResult[Any]", result)
     return had if had.trace.error is None else RunError(had.trace.error, had)
 
 

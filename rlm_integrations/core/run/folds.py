@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.kept_request import KeptRequest
+from rlm_integrations.core.calls.model_calls import TooLongReplyError
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.language_model import CodeProtocol, Completion
@@ -52,6 +53,8 @@ class Folds:
             raise
         except Exception as error:
             let_through(error, self._ends_run)
+            if isinstance(error, TooLongReplyError):
+                _take(error.reply, fold)
             call.error, call.seconds = failure_words(error), self._clock() - call.start
             await self._emit(FoldEnded(iteration, fold))
             return RootCallFailed(call.error, self._view(), is_overflow(error))

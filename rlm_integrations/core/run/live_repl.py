@@ -18,6 +18,9 @@ from rlm_integrations.wire.steps import ReplLost, StepDone
 _INTERRUPT_S = 0.5
 """Seconds that code has to end when its run is cancelled: whoever waits for that run waits little longer."""
 
+_LET_GO_S = 0.5
+"""Seconds that open calls have to end before the run's end is told. What they come to by then is recorded."""
+
 _CUT_SHORT = "the question before was ended while its code ran"
 
 
@@ -123,9 +126,7 @@ class LiveRepl:
         try:
             return await asyncio.shield(step)
         except asyncio.CancelledError:
-            self._ending = True
-            for task in [*self._calls]:
-                task.cancel()
+            self._cancel_calls()
             repl.interrupt()
             await asyncio.wait([step], timeout=_INTERRUPT_S)
             raise
@@ -162,6 +163,22 @@ class LiveRepl:
         if self._repl is not None and self._closing is None and not self._calls:
             self._closing = asyncio.create_task(self._repl.close())
 
+    def _cancel_calls(self) -> list[asyncio.Task[Any]]:
+        """Have the open calls end, and no other one begin. Returns them.
+
+        Each is cancelled once: what it does then may take a while.
+        """
+        if not self._ending:
+            self._ending = True
+            for task in [*self._calls]:
+                task.cancel()
+        return [*self._calls]
+
+    async def end_calls(self) -> None:
+        """End every call that is still open, but wait no longer than a moment for one that goes on."""
+        if calls := self._cancel_calls():
+            await asyncio.wait(calls, timeout=_LET_GO_S)
+
     async def close(self) -> None:
         """End the REPL and every call that is still open.
 
@@ -171,15 +188,14 @@ class LiveRepl:
 
     async def end(self, keeps: Callable[[Repl], bool]) -> None:
         """The same, but for a REPL that `keeps` takes over. It is asked where there is one, dead or alive."""
-        repl, ending = self._repl, [*self._calls]
+        repl, ending = self._repl, self._cancel_calls()
         if self._opening is not None:
             if not self._opening.done():
+                self._opening.cancel()
                 ending.append(self._opening)
             elif not self._opening.cancelled() and self._opening.exception() is None:
                 repl = self._opening.result()
         self._repl = self._opening = None
-        for task in ending:
-            task.cancel()
         try:
             if self._closing is not None:
                 await self._closing

@@ -183,6 +183,11 @@ class Node:
         if self.journal is not None and not self._path:
             await self.journal.tell_of_changes()
 
+    async def end_calls(self) -> None:
+        """Those of the code that are still open, and all below them."""
+        if self._repl is not None:
+            await self._repl.end_calls()
+
     async def close(self) -> None:
         """End every call that is still open, and the REPL, which a session keeps."""
         if self._repl is not None:

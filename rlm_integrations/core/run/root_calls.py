@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.missing_key import with_key_remedy
+from rlm_integrations.core.calls.model_calls import TooLongReplyError
 from rlm_integrations.core.calls.overflow import is_overflow
 from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, counts_too_few, silently_cut
@@ -66,6 +67,8 @@ class RootCalls:
             raise
         except Exception as error:
             let_through(error, self._shared.plan.ends_run)
+            if isinstance(error, TooLongReplyError):
+                await self._tell(iteration, error.reply, None)
             self.cause, words = error, with_key_remedy(failure_words(error))
             problem = f"the root LM failed in iteration {iteration}: {words}"
             return Asked(RootCallFailed(problem, self._view(), is_overflow(error)), RootFailed(iteration, words))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -139,7 +139,7 @@ class RunTree:
                 raise
             raise failure from error
         else:
-            await self._end(result)
+            await self._after_calls(partial(self._end, result))
             return result
         finally:
             if self._account.closed and not self._is_part:  # not a call that was refused
@@ -211,7 +211,6 @@ class RunTree:
         warning = limit_warning(action, self._question, self._plan.limits, self._plan.limits_of_all)
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))
-
         if action.objection is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("unverified", unverified_warning(action.objection, self._question)))
 
@@ -236,7 +235,6 @@ class RunTree:
 
     async def _end(self, result: RLMResult[Any]) -> None:
         """The run has its answer. Raises RunError, with that result, where it is not simply to be handed back."""
-        self._calls.close()
         try:
             await self._account.end(RunEnded(result))
         except RunError as error:
@@ -249,7 +247,19 @@ class RunTree:
         """What to raise for an error that ends the run: with what was done and paid for, unless it had not begun."""
         if isinstance(error, RLMError) and not isinstance(error, RunError) and not self._node.started:
             return error
+        return await self._after_calls(partial(self._end_badly, error))
+
+    async def _after_calls(self, end: Callable[[], Awaitable[Any]]) -> Any:
+        """What `end` returns, once the open calls have ended: what they reply by then is recorded."""
         self._calls.close()
+        try:
+            await self._node.end_calls()
+        except asyncio.CancelledError:
+            await end()
+            raise
+        return await end()
+
+    async def _end_badly(self, error: BaseException) -> BaseException:
         raised: BaseException = error
         if isinstance(error, asyncio.CancelledError):
             words = "the run was cancelled"

@@ -29,7 +29,7 @@ from rlm_integrations.core.trace.collector import collect
 from rlm_integrations.core.trace.events import Event, RunEnded, RunFailed, RunStarted, Warned
 from rlm_integrations.core.trace.records import Agreement
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import RunError, boundary, keep_result
+from rlm_integrations.core.trace.run_errors import RunError, boundary, keep_result, result_of
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words, one_line
 
@@ -69,13 +69,13 @@ class TwiceRun:
             with boundary("on_event", known=()):
                 await self._tell(RunEnded(result, at=self._seconds(), run=self._number))
         except BaseException as error:
-            partial = getattr(error, "result", None)
+            partial = result_of(error)
             if partial is None and self._done:  # it came between two runs
                 partial = self._done[0]
             if result is not None:
                 keep_result(error, result)
-            elif isinstance(partial, RLMResult):
-                result = self._joined(partial)  # pyright: ignore[reportUnknownArgumentType]
+            elif partial is not None:
+                result = self._joined(partial)
                 keep_result(error, result)
                 if not isinstance(error, GeneratorExit):
                     await self._tell_badly(

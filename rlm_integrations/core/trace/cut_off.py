@@ -27,7 +27,8 @@ from rlm_integrations.core.usage import Usage
 Started = IterationStarted | FoldStarted | SubCallStarted | HostCallStarted | CheckStarted
 """What ends with an event of its own."""
 
-_CUT_OFF = "CancelledError: the run ended first"
+CUT_OFF = "CancelledError: the run ended first"
+"""The error of what was open when its run ended."""
 
 
 @dataclass(slots=True)
@@ -58,12 +59,12 @@ def cut_off(
         seconds = at - started.at
         match started:
             case IterationStarted():
-                yield RootFailed(started.iteration, _CUT_OFF, node=started.node, at=at, run=started.run)
+                yield RootFailed(started.iteration, CUT_OFF, node=started.node, at=at, run=started.run)
             case FoldStarted():
                 call = ModelCall(
                     prompt_chars=started.prompt_chars,
                     model=started.model,
-                    error=_CUT_OFF,
+                    error=CUT_OFF,
                     start=started.at,
                     seconds=seconds,
                 )
@@ -76,7 +77,7 @@ def cut_off(
                     index=started.index,
                     prompt=started.prompt,
                     model=started.model,
-                    error=_CUT_OFF,
+                    error=CUT_OFF,
                     start=started.at,
                     seconds=seconds,
                     **_so_far(started, calling, continued),
@@ -86,7 +87,7 @@ def cut_off(
                 record = HostFunctionCall(
                     name=started.name,
                     arguments=started.arguments,
-                    error=_CUT_OFF,
+                    error=CUT_OFF,
                     start=started.at,
                     seconds=seconds,
                 )
@@ -95,7 +96,7 @@ def cut_off(
                     started.iteration, number, record, sub_call, node=started.node, at=at, run=started.run
                 )
             case CheckStarted():
-                check = AnswerCheck(name=started.name, error=_CUT_OFF, start=started.at, seconds=seconds)
+                check = AnswerCheck(name=started.name, error=CUT_OFF, start=started.at, seconds=seconds)
                 yield CheckEnded(started.iteration, started.number, check, node=started.node, at=at, run=started.run)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import keep_result
+from rlm_integrations.core.trace.run_errors import keep_result, result_of
 
 
 class KeptResult:
@@ -21,6 +23,18 @@ class KeptResult:
     def __enter__(self) -> Self:
         return self
 
+    @contextmanager
+    def run(self) -> Generator[None]:
+        """Around the run: what ends it carries its result, which whatever is raised in place of that carries too.
+
+        A task may be cancelled again, and a handler raise, while the framework tells of the end.
+        """
+        try:
+            yield
+        except BaseException as end:
+            self.result = result_of(end) or self.result
+            raise
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is not None and self.result is not None and getattr(error, "result", None) is None:
+        if error is not None and self.result is not None and result_of(error) is None:
             keep_result(error, self.result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Completion
@@ -25,7 +25,15 @@ class RunError(RLMError):
 
 def keep_result(end: BaseException, result: RLMResult[Any]) -> None:
     """Give an exception that is not ours a `result`, as a RunError has one."""
+    with suppress(Exception):  # its class may have a slot of that name, or a property that is read-only
+        cast(Any, end).result = result
     vars(end)["result"] = result
+
+
+def result_of(end: BaseException) -> RLMResult[Any] | None:
+    """The result that an exception carries."""
+    result = vars(end).get("result")
+    return cast("RLMResult[Any]", result) if isinstance(result, RLMResult) else None
 
 
 class RootModelError(RunError):
@@ -64,9 +72,10 @@ def caused_by(cause: BaseException | None, kind: type[RunError], message: str) -
     error: RunError | None = None
     # An error of ours says what went wrong by itself, and one that ends an iteration must not get a second life.
     if isinstance(cause, Exception) and not isinstance(cause, (RLMError, StopIteration, StopAsyncIteration)):
-        with suppress(TypeError):  # that class is final, has another layout, or is not made of a message
-            error = _of_both(kind, type(cause), message)
-            vars(error).update(vars(cause), result=None)
+        with suppress(Exception):  # that class is final, has another layout, or does not let itself be made like this
+            both = _of_both(kind, type(cause), message)
+            vars(both).update(vars(cause), result=None)
+            error = both
     error = kind(message) if error is None else error
     error.__cause__ = cause
     return error
@@ -79,6 +88,15 @@ class _TwofoldError(RunError):
 
     def __init__(self, message: str) -> None:
         self.args, self.result = (message,), None
+
+    @property
+    def result(self) -> RLMResult[Any] | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Stands before a slot or a property of that name that the second has."""
+        return vars(self).get("result")
+
+    @result.setter
+    def result(self, result: RLMResult[Any] | None) -> None:
+        vars(self)["result"] = result
 
     def __str__(self) -> str:
         return str(self.args[0])

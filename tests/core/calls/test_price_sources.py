@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from typing import Any
 
@@ -101,10 +102,21 @@ def raises(name: str, usage: Usage) -> float:
     raise KeyError(name)
 
 
+def ends(error: BaseException) -> Any:
+    def price(name: str, usage: Usage) -> float:
+        raise error
+
+    return price
+
+
 UNKNOWN: list[tuple[Any, str]] = [
     ("genai", r"prices: what calls of ours cost is unknown \(genai-prices does not know it"),
     (lambda name, usage: None, r"what calls of ours cost is unknown \(the function of prices returned None"),
     (raises, r"what calls of ours cost is unknown \(the function of prices raised KeyError: 'ours'"),
+    *(
+        (ends(error), rf"cost is unknown \(the function of prices raised {type(error).__name__}: ")
+        for error in (SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit())
+    ),
     (lambda name, usage: -1, r"cost is unknown \(the function of prices returned -1, which is no price"),
     (lambda name, usage: "1", r"cost is unknown \(the function of prices returned '1', which is no price"),
 ]
@@ -114,8 +126,9 @@ UNKNOWN: list[tuple[Any, str]] = [
 def test_what_is_unknown_is_said_once_and_costs_are_without_it(prices: Any, words: str) -> None:
     llm = model("```repl\nFINAL(''.join(llm_query_batched(['a', 'b'])))\n```", "x", "y", name="ours")
     with pytest.warns(RuntimeWarning, match=words) as told:
-        result = RLMEngine(llm, prices=prices).run("?", LONG)
+        result = RLMEngine(llm, prices=prices, limits={"max_total_tokens": 10_000_000}).run("?", LONG)
     assert (len(told), result.usage.cost_usd) == (1, None)
+    assert result.usage.total_tokens == 3 * MILLION.total_tokens
     assert len(result.trace.warnings) == 1
 
 

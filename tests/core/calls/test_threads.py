@@ -95,6 +95,44 @@ async def test_what_would_end_the_loop_comes_back_as_a_runtime_error(threads: Ru
     assert await threads.run(sys.intern, "alive") == "alive"
 
 
+class MuteError(BaseException):
+    def __str__(self) -> str:
+        raise MuteError
+
+
+class MuteStop(StopIteration):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+class Nameless(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise MuteError
+
+
+class NamelessError(BaseException, metaclass=Nameless):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MuteError(), "MuteError: it does not say why"),
+        (MuteStop(), "MuteStop: it does not say why"),
+        (NamelessError(), "it raised what cannot be told of"),
+    ],
+    ids=["BaseException", "StopIteration", "no name"],
+)
+async def test_what_has_no_words_reaches_whoever_waits(threads: RunThreads, error: BaseException, words: str) -> None:
+    def function() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match=f"^{words}$"):
+        await asyncio.wait_for(threads.run(function), 20)
+    assert (await threads.run(threading.current_thread)).name == "rlm-test-1", "its thread lives"
+
+
 async def test_a_call_that_was_given_up_keeps_its_thread_and_nothing_else() -> None:
     threads = RunThreads()
     released = threading.Event()
