@@ -42,6 +42,7 @@ from rlm_integrations.core.corpus.question import read_question
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.host.map_replies import marked_replies, marks_in
 from rlm_integrations.core.host.map_values import MapValues
+from rlm_integrations.core.language_model import ToolCall
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.final_argument import final_for
 from rlm_integrations.core.loop.happenings import CodeRan
@@ -735,11 +736,31 @@ def test_a_span_over_all_others_makes_none_of_them_slow_to_find() -> None:
     assert work(16_000) <= 2 * work(1_000)
 
 
-async def test_a_reply_that_no_model_writes_is_refused_before_it_is_kept() -> None:
-    sub = ScriptedModel(always=lambda messages: Completion("x" * (MAX_REPLY_CHARS + 1), Usage(output_tokens=7)))
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (
+            Completion("x" * (MAX_REPLY_CHARS + 1), Usage(output_tokens=7)),
+            "the reply has 10,000,001 characters, and at most 10,000,000 are taken",
+        ),
+        (
+            Completion(
+                "x" * 9, Usage(output_tokens=7), thoughts="x" * 9_000_000, tool_calls=(ToolCall("f", " " * 1_000_000),)
+            ),
+            "the reply has 10,000,010 characters, and at most 10,000,000 are taken",
+        ),
+        (
+            Completion("x", Usage(output_tokens=7), tool_calls=(ToolCall("f"),) * 1_001),
+            "the reply calls 1,001 tools, and at most 1,000 are taken",
+        ),
+    ],
+    ids=["text", "text, thoughts and calls", "calls"],
+)
+async def test_a_reply_that_no_model_writes_is_refused_before_it_is_kept(reply: Completion, words: str) -> None:
+    sub = ScriptedModel(always=lambda messages: reply)
     code = "try: llm_query('q')\nexcept Exception as e: answer['content'] = str(e)\nanswer['ready'] = True"
     result = await RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), sub_llm=sub).arun("?", "x" * 9_000)
-    assert "the reply has 10,000,001 characters, and at most 10,000,000 are taken" in result.text
+    assert words in result.text
     assert result.trace.executions[0].sub_calls[0].reply is None
     assert result.trace.usage.output_tokens >= 7
 

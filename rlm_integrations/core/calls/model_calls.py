@@ -23,7 +23,11 @@ from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.usage import Usage
 
 MAX_REPLY_CHARS = 10_000_000
-"""Of one reply of a model: some millions of tokens, which no model writes at once."""
+"""Of one reply of a model, its text, its thoughts and its calls of tools together: some millions of tokens, which no
+model writes at once.
+"""
+_MAX_CALLS = 1_000
+"""Of tools in one reply."""
 
 STEP_OVER = "the step of this call is over; nothing was sent"
 
@@ -201,10 +205,7 @@ class ModelCalls:
             unknown = None if model.prices is None else unknown_cost(model.prices, completion.model)
             self.budget.spend(usage, unknown)
             model.estimates.see(usage, completion.model)
-        if len(completion.text) > MAX_REPLY_CHARS:
-            raise ValueError(
-                f"the reply has {len(completion.text):,} characters, and at most {MAX_REPLY_CHARS:,} are taken"
-            )
+        _check_size(completion)
         text, thoughts = await off_loop(len(completion.text), split_thoughts, completion.text)
         if usage is completion.usage and text == completion.text:
             return completion
@@ -222,3 +223,14 @@ class ModelCalls:
             completion.native,
             completion.replayed,
         )
+
+
+def _check_size(reply: Completion) -> None:
+    """Raises ValueError where there is more of it than a model writes."""
+    calls, chars = reply.tool_calls, len(reply.text) + len(reply.thoughts)
+    if calls:
+        if len(calls) > _MAX_CALLS:
+            raise ValueError(f"the reply calls {len(calls):,} tools, and at most {_MAX_CALLS:,} are taken")
+        chars += sum([len(call.name) + len(call.arguments) + len(call.id) for call in calls])
+    if chars > MAX_REPLY_CHARS:
+        raise ValueError(f"the reply has {chars:,} characters, and at most {MAX_REPLY_CHARS:,} are taken")
