@@ -23,7 +23,9 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.documents import Document as LangChainDocument
 from langchain_core.messages import AIMessage
+from langchain_core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -613,6 +615,21 @@ def test_citations_that_do_not_fit_are_not_written_to_see_that() -> None:
     assert len(written) <= 3
 
 
+def test_of_metadata_no_more_is_looked_at_than_is_shown() -> None:
+    looked: list[object] = []
+
+    class Odd:
+        def __str__(self) -> str:
+            looked.append(self)
+            return "odd"
+
+    document = Document("a", "x" * 9_000, {f"key {n}": Odd() for n in range(10_000)})
+    corpus = Corpus([document, Document("b", "y")])
+    told = describe(corpus, LIMITS, b"key")
+    assert 'metadata {"key 0": "odd", "key 1": "odd"' in told
+    assert len(looked) < 2_000
+
+
 def test_the_message_of_a_node_is_bounded_whatever_was_cited() -> None:
     trace = trace_of("x")
     trace.citations = [
@@ -865,10 +882,30 @@ def with_the_metadata_of_llama_index(count: int) -> Run:
     return run
 
 
+def with_a_retriever_of_langchain(count: int) -> Run:
+    hits = [LangChainDocument(contract(number), metadata={"source": f"{number}"}) for number in range(count)]
+
+    class Archive(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[LangChainDocument]:
+            return hits
+
+        async def _aget_relevant_documents(self, query: str, *, run_manager: Any) -> list[LangChainDocument]:
+            return hits if query == "more" else hits[:10]
+
+    code = SET.format("len(retrieve('more'))")
+    chain = RLMRunnable(llm=ScriptedChatModel([f"```repl\n{code}\n```"]), context=Archive())
+
+    async def run() -> None:
+        assert (await chain.ainvoke("Which are signed?")).content == str(count)
+
+    return run
+
+
 @pytest.mark.parametrize(
     "prepared",
     [
         over_documents,
+        with_a_retriever_of_langchain,
         with_a_tool,
         with_a_typed_answer,
         with_the_sources_of_langchain,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.calls.threads import RunThreads, off_loop
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.retriever import Retriever
@@ -18,6 +18,9 @@ from rlm_integrations.wire.calls import Retrieve
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import CallJournal, Request
+
+_CHARS_OF_ONE = 50
+"""To take a hit takes as long as to read so many characters."""
 
 
 class Retrieval:
@@ -42,12 +45,15 @@ class Retrieval:
 
         async def work() -> list[dict[str, Any]]:
             found = await retrieve(retriever, call.query, self._threads, request)
-            for document in found:
-                if document.id not in self.corpus.by_id:
-                    self.added.setdefault(document.id, document)
-            return [each.as_plain() for each in found]
+            return await off_loop(_CHARS_OF_ONE * len(found), self._added, found)
 
         return await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
+
+    def _added(self, found: Sequence[Document]) -> list[dict[str, Any]]:
+        for document in found:
+            if document.id not in self.corpus.by_id:
+                self.added.setdefault(document.id, document)
+        return [each.as_plain() for each in found]
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
