@@ -17,6 +17,7 @@ import struct
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType, SimpleNamespace
 from typing import Annotated, Any
 
@@ -844,6 +845,20 @@ def with_a_tool(count: int) -> Run:
     return run
 
 
+def with_a_tool_and_a_journal(count: int) -> Run:
+    async def rows() -> list[int]:
+        """Many rows."""
+        return [1] * (8 * count)
+
+    async def run() -> None:
+        with TemporaryDirectory() as folder:
+            model = ScriptedModel([f"```repl\n{SET.format('len(rows())')}\n```"])
+            engine = RLMEngine(model, tools=[rows], journal=Path(folder, "journal"))
+            assert (await engine.arun("?", "x" * 9_000)).text == str(8 * count)
+
+    return run
+
+
 def with_a_typed_answer(count: int) -> Run:
     class Row(BaseModel):
         place: Annotated[int, BeforeValidator(lambda value: value)]
@@ -907,6 +922,7 @@ def with_a_retriever_of_langchain(count: int) -> Run:
         over_documents,
         with_a_retriever_of_langchain,
         with_a_tool,
+        with_a_tool_and_a_journal,
         with_a_typed_answer,
         with_the_sources_of_langchain,
         with_the_metadata_of_llama_index,
