@@ -89,13 +89,14 @@ def _bodies(items: Any) -> Iterator[list[Any]]:
 
 
 def _units(items: list[Any]) -> set[str]:
-    """Texts that the pattern, or its beginning, may match, and such with a line's end or a word behind."""
+    """Texts that the pattern, or its beginning, may match; such without the last character, and with a line's end or a
+    word behind."""
     chance, found = Random(1), set[str]()
     for _ in range(_TRIES):
         text = ""
         for item in items:
             text += _sample([item], chance)
-            found.update((text, f"{text}\n", f"{text}a "))
+            found.update((text, text[:-1], f"{text}\n", f"{text}a "))
     return {unit for unit in found if 0 < len(unit) < _CHARS // 20}
 
 
