@@ -17,13 +17,16 @@ import struct
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType, SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.documents import Document as LangChainDocument
 from langchain_core.messages import AIMessage
+from langchain_core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -44,6 +47,7 @@ from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.host import later_lines
 from rlm_integrations.core.host.map_replies import marked_replies, marks_in, stray_end
 from rlm_integrations.core.host.map_values import MapValues
+from rlm_integrations.core.language_model import ToolCall
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.doubts import unfilled
 from rlm_integrations.core.loop.final_argument import final_for
@@ -712,6 +716,21 @@ def test_citations_that_do_not_fit_are_not_written_to_see_that() -> None:
     assert len(written) <= 3
 
 
+def test_of_metadata_no_more_is_looked_at_than_is_shown() -> None:
+    looked: list[object] = []
+
+    class Odd:
+        def __str__(self) -> str:
+            looked.append(self)
+            return "odd"
+
+    document = Document("a", "x" * 9_000, {f"key {n}": Odd() for n in range(10_000)})
+    corpus = Corpus([document, Document("b", "y")])
+    told = describe(corpus, LIMITS, b"key")
+    assert 'metadata {"key 0": "odd", "key 1": "odd"' in told
+    assert len(looked) < 2_000
+
+
 def test_the_message_of_a_node_is_bounded_whatever_was_cited() -> None:
     trace = trace_of("x")
     trace.citations = [
@@ -835,11 +854,31 @@ def test_a_span_over_all_others_makes_none_of_them_slow_to_find() -> None:
     assert work(16_000) <= 2 * work(1_000)
 
 
-async def test_a_reply_that_no_model_writes_is_refused_before_it_is_kept() -> None:
-    sub = ScriptedModel(always=lambda messages: Completion("x" * (MAX_REPLY_CHARS + 1), Usage(output_tokens=7)))
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (
+            Completion("x" * (MAX_REPLY_CHARS + 1), Usage(output_tokens=7)),
+            "the reply has 10,000,001 characters, and at most 10,000,000 are taken",
+        ),
+        (
+            Completion(
+                "x" * 9, Usage(output_tokens=7), thoughts="x" * 9_000_000, tool_calls=(ToolCall("f", " " * 1_000_000),)
+            ),
+            "the reply has 10,000,010 characters, and at most 10,000,000 are taken",
+        ),
+        (
+            Completion("x", Usage(output_tokens=7), tool_calls=(ToolCall("f"),) * 1_001),
+            "the reply calls 1,001 tools, and at most 1,000 are taken",
+        ),
+    ],
+    ids=["text", "text, thoughts and calls", "calls"],
+)
+async def test_a_reply_that_no_model_writes_is_refused_before_it_is_kept(reply: Completion, words: str) -> None:
+    sub = ScriptedModel(always=lambda messages: reply)
     code = "try: llm_query('q')\nexcept Exception as e: answer['content'] = str(e)\nanswer['ready'] = True"
     result = await RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), sub_llm=sub).arun("?", "x" * 9_000)
-    assert "the reply has 10,000,001 characters, and at most 10,000,000 are taken" in result.text
+    assert words in result.text
     assert result.trace.executions[0].sub_calls[0].reply is None
     assert result.trace.usage.output_tokens >= 7
 
@@ -906,6 +945,20 @@ def with_a_tool(count: int) -> Run:
     return run
 
 
+def with_a_tool_and_a_journal(count: int) -> Run:
+    async def rows() -> list[int]:
+        """Many rows."""
+        return [1] * (8 * count)
+
+    async def run() -> None:
+        with TemporaryDirectory() as folder:
+            model = ScriptedModel([f"```repl\n{SET.format('len(rows())')}\n```"])
+            engine = RLMEngine(model, tools=[rows], journal=Path(folder, "journal"))
+            assert (await engine.arun("?", "x" * 9_000)).text == str(8 * count)
+
+    return run
+
+
 def with_a_typed_answer(count: int) -> Run:
     class Row(BaseModel):
         place: Annotated[int, BeforeValidator(lambda value: value)]
@@ -944,11 +997,32 @@ def with_the_metadata_of_llama_index(count: int) -> Run:
     return run
 
 
+def with_a_retriever_of_langchain(count: int) -> Run:
+    hits = [LangChainDocument(contract(number), metadata={"source": f"{number}"}) for number in range(count)]
+
+    class Archive(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[LangChainDocument]:
+            return hits
+
+        async def _aget_relevant_documents(self, query: str, *, run_manager: Any) -> list[LangChainDocument]:
+            return hits if query == "more" else hits[:10]
+
+    code = SET.format("len(retrieve('more'))")
+    chain = RLMRunnable(llm=ScriptedChatModel([f"```repl\n{code}\n```"]), context=Archive())
+
+    async def run() -> None:
+        assert (await chain.ainvoke("Which are signed?")).content == str(count)
+
+    return run
+
+
 @pytest.mark.parametrize(
     "prepared",
     [
         over_documents,
+        with_a_retriever_of_langchain,
         with_a_tool,
+        with_a_tool_and_a_journal,
         with_a_typed_answer,
         with_the_sources_of_langchain,
         with_the_metadata_of_llama_index,

@@ -1,4 +1,6 @@
-"""No pattern of the host backtracks: what it is matched against may be text that others wrote."""
+"""No pattern of the host backtracks, and none that searches reads a text again from each of many openings: what they
+are matched against may be text that others wrote.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 import rlm_integrations
+from tests.scanned_patterns import rereads
 
 OF_ONE_CHARACTER = {"LITERAL", "NOT_LITERAL", "IN", "ANY"}
 NO_HOST = {
@@ -26,12 +29,20 @@ NO_HOST = {
     "rlm_integrations.sandboxes.process_worker.": "runs in the helper, over text of its own",
 }
 NOT_POSSESSIVE = {
-    r"^(?=\s*citations\s*:)": "at the beginning of a line's text, one way to match",
     "_REFUSED": "bounded: of an error, 4,000 characters are looked at",
     r"^### (\w+)\n(.*?)(?=\n### |\Z)": "reads prompts of this package",
     "_FENCED": "reads prompts of this package, and the user's",
     r"\{sub_calls\}\n?": "one character at most",
 }
+
+
+NOT_SCANNED_FAR = {
+    "rlm_integrations.core.calls.thoughts._STOP_TOKENS": "over the last 200 characters of a text",
+    "rlm_integrations.core.host.map_replies._TAKES_BACK": "to be mended: line breaks in a row",
+    "rlm_integrations.core.loop.near_json._TOKEN": "to be mended: comments that nothing ends",
+}
+AT_A_PLACE = {"match", "fullmatch"}
+"""Methods that look at one place of a text. The others try each place, as long as nothing is found."""
 
 
 def host_modules() -> list[Any]:
@@ -58,6 +69,35 @@ def patterns_of(module: Any) -> Iterator[tuple[str, str]]:
                 yield name, named
             case _:
                 pass
+
+
+def searching_patterns() -> dict[str, re.Pattern[str]]:
+    """Those that are used otherwise than to match at a place, by module and name; all that are in calls of `re`."""
+    modules, at_places, uses = host_modules(), dict[str, int](), dict[str, int]()
+    found: dict[str, re.Pattern[str]] = {}
+    for module in modules:
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        held = {name: value for name, value in vars(module).items() if isinstance(value, re.Pattern)}
+        for node in ast.walk(tree):
+            match node:
+                case ast.Name(name, ast.Load()) if name in held:
+                    key = f"{held[name].pattern}{held[name].flags}"
+                    uses[key] = uses.get(key, 0) + 1
+                case ast.Attribute(ast.Name(name), method) if name in held and method in AT_A_PLACE:
+                    key = f"{held[name].pattern}{held[name].flags}"
+                    at_places[key] = at_places.get(key, 0) + 1
+                case ast.Call(ast.Attribute(ast.Name("re"), method), [ast.Constant(str() as pattern), *_]) if (
+                    method not in AT_A_PLACE | {"compile", "escape"}
+                ):
+                    found[pattern] = re.compile(pattern, re.MULTILINE)
+                case _:
+                    pass
+        found |= {f"{module.__name__}.{name}": value for name, value in held.items()}
+    return {
+        name: value
+        for name, value in found.items()
+        if uses.get(f"{value.pattern}{value.flags}", 1) > at_places.get(f"{value.pattern}{value.flags}", 0)
+    }
 
 
 def repeats(pattern: str) -> Iterator[str]:
@@ -106,12 +146,55 @@ def test_no_pattern_of_the_host_backtracks() -> None:
     assert {name for name in NOT_POSSESSIVE if not any(name in each for each in found.items())} == set()
 
 
+def test_no_pattern_of_the_host_that_searches_reads_a_text_again_from_each_opening() -> None:
+    found = searching_patterns()
+    assert len(found) > 50
+    again = {name: unit for name, value in found.items() if (unit := rereads(value.pattern, value.flags)) is not None}
+    assert {name: unit for name, unit in again.items() if name not in NOT_SCANNED_FAR} == {}
+    assert set(again) == set(NOT_SCANNED_FAR)
+
+
 def test_every_promised_python_matches_a_pattern_alike() -> None:
     names = {each.name for each in pkgutil.walk_packages(rlm_integrations.__path__, "rlm_integrations.")}
     modules = [importlib.import_module(name) for name in names if not name.endswith(("__main__", "wasi_guest.app"))]
     found = [(module.__name__, *each) for module in modules for each in patterns_of(module)]
     assert len(found) > 100
     assert [(*where, pattern) for *where, pattern in found if "a possessive group" in repeats(pattern)] == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"<a>[^b]*+b",
+        r"<a>(?>(?:[^<]++|<(?!/a>))*)</a>",
+        r"(?:x|<a>)(?P<n>[^b]*+)(?:b|c)",
+        r"\s*+x",
+        r"\n\s*+(?:x|y)",
+        r"^(?=\s*+x)",
+        r"a(?![^b]*+b)",
+        r"a.{0,3000}+b",
+        r"(?>(?:a(?=[^b]*+))*)",
+    ],
+)
+def test_the_check_of_patterns_finds_what_reads_again(pattern: str) -> None:
+    assert rereads(pattern, re.DOTALL | re.MULTILINE) is not None
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"<a>[^<]*+b",
+        r"<a>(?P<value>(?>(?:[^<]++|<(?!/a>))*))(?P<closing></|\Z)",
+        r"(?<!\s)\s++x",
+        r"\n[ \t]*+(?:x|y)",
+        r"^(?=[^\S\n]*+x)",
+        r"a[^b]*+",
+        r"a.{0,40}+b",
+        r"\A\s*+x",
+    ],
+)
+def test_the_check_of_patterns_lets_pass_what_reads_once(pattern: str) -> None:
+    assert rereads(pattern, re.DOTALL | re.MULTILINE) is None
 
 
 @pytest.mark.parametrize("pattern", [r"\w+x", r"(?:a|b)*", r"a{1,3}", r"[a-z]+?", r"(?P<n>a?)", r"(?>a*b)", r"(?>a*?)"])

@@ -16,7 +16,7 @@ from rlm_integrations.terminal.printable import one_line, printable_json
 
 _QUOTE_CHARS = 120
 _HEADING = "Citations:"
-_like_the_heading = re.compile(r"^(?=\s*citations\s*:)", re.IGNORECASE | re.MULTILINE)
+_like_the_heading = re.compile(r"^(?=[^\S\n]*+citations\s*+:)", re.IGNORECASE | re.MULTILINE)
 
 
 def answer_text(result: RLMResult[Any], corpus: Corpus | None = None, *, with_iterations: bool = False) -> str:

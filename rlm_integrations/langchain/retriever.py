@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -10,11 +11,17 @@ from typing import Any, cast
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
 
+from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.errors import InvalidArgumentError
+
+_CHARS_OF_ONE, _CHARS_OF_ITEM = 500, 50
+"""To read a hit, or an item of its metadata, takes as long as to read so many characters."""
+_FEW = 100
+"""Of more hits it is not looked at how long each is."""
 
 
 class LangChainRetriever:
@@ -27,10 +34,12 @@ class LangChainRetriever:
     def __init__(self, retriever: Runnable[str, Any], beside: Corpus) -> None:
         self._retriever = retriever
         self._ids = OwnIds(beside)
+        self._lock = threading.Lock()
         self.originals: dict[str, LangChainDocument] = {}
 
     async def retrieve(self, query: str) -> Sequence[Document]:
-        return self._documents(await self._retriever.ainvoke(query))
+        found = await self._retriever.ainvoke(query)
+        return await off_loop(_chars(found), self._documents, found)
 
     def retrieve_sync(self, query: str) -> Sequence[Document]:
         return self._documents(self._retriever.invoke(query))
@@ -40,8 +49,12 @@ class LangChainRetriever:
             raise InvalidArgumentError(
                 f"context: the retriever returned {type(found).__name__}, not a list of Documents"
             )
+        with self._lock:  # several searches may go on at once, and each names what it found by what was found before
+            return self._named(cast(Sequence[object], found))
+
+    def _named(self, found: Sequence[object]) -> list[Document]:
         documents: dict[str, Document] = {}
-        for place, item in enumerate(cast(Sequence[object], found), 1):
+        for place, item in enumerate(found, 1):
             if not isinstance(item, LangChainDocument):
                 raise InvalidArgumentError(
                     f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
@@ -50,6 +63,14 @@ class LangChainRetriever:
             self.originals.setdefault(document.id, item)
             documents.setdefault(document.id, document)  # several searches in one find a document several times
         return list(documents.values())
+
+
+def _chars(found: object) -> int:
+    """It takes as long to read what was found as to read so many characters."""
+    hits = cast("Sequence[object]", found) if isinstance(found, (list, tuple)) else ()
+    first = [hit for hit in hits[:_FEW] if isinstance(hit, LangChainDocument)]
+    held = sum([len(hit.page_content) + _CHARS_OF_ITEM * len(hit.metadata) for hit in first])
+    return _CHARS_OF_ONE * len(hits) + held
 
 
 def _content_id(document: LangChainDocument) -> str:

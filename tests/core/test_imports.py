@@ -241,7 +241,18 @@ FOREIGN: dict[str, set[str]] = {
 """What each room imports beside the standard library and this package: the others nothing."""
 
 PURE = {
-    *("__future__", "ast", "bisect", "builtins", "collections", "contextlib", "dataclasses", "functools", "itertools"),
+    *(
+        "__future__",
+        "ast",
+        "bisect",
+        "builtins",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "functools",
+        "itertools",
+    ),
     *("json", "keyword", "math", "pydantic", "pydantic_core", "re", "rlm_integrations", "sys", "textwrap", "typing"),
 }
 """What the rules of a run may import: no clock, no chance, nothing of the machine, and nothing that waits."""

@@ -152,6 +152,14 @@ async def test_async_tools_run_on_the_loop_of_the_run(sync: bool) -> None:
         (("rent", {"plots": 7}), "plots: Unexpected keyword argument"),
         (("rent", "{'plot': 7}"), "the arguments are no JSON object: \"{'plot': 7}\""),
         (("rent", "[7]"), "the arguments are no JSON object"),
+        (
+            ("rent", {"plot": 7, **dict.fromkeys(map("k{}".format, range(1_500)), 1)}),
+            "1,500 problems; the arguments have another form than the schema",
+        ),
+        (
+            ("rent", '{"plot":' + " " * 500_000 + "7}"),
+            "not called: its arguments have 500,010 characters, and at most 500,000 are taken",
+        ),
         (("rents", {"plot": 7}), "there is no tool 'rents'; the tools are rent"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import threading
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlm_integrations import RLMEngine
 from rlm_integrations.sandboxes.channel import frames as frames_module
 from rlm_integrations.sandboxes.channel import long_texts as long_texts_module
+from rlm_integrations.sandboxes.channel import long_values
+from rlm_integrations.sandboxes.channel.answers import hand_over
 from rlm_integrations.sandboxes.channel.frames import (
     MAX_FRAME_BYTES,
     MAX_VALUES,
@@ -24,6 +28,7 @@ from rlm_integrations.sandboxes.channel.frames import (
     write_frame,
 )
 from rlm_integrations.sandboxes.channel.inbound import Messages
+from rlm_integrations.testing import ScriptedModel
 
 texts = st.text(st.characters(exclude_categories=()), max_size=8)
 values = st.recursive(
@@ -147,3 +152,72 @@ def test_a_blocking_descriptor_carries_long_frames_and_ends():
     assert read_frame(reader) is None
     thread.join()
     os.close(reader)
+
+
+@given(values | st.lists(texts, max_size=9) | st.dictionaries(st.integers() | st.none() | texts, texts, max_size=9))
+def test_long_values_are_written_in_pieces_as_they_would_be_at_once(value):
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(long_values, "_LONG_CHARS", 6)
+        small.setattr(long_values, "_CHARS_OF_VALUE", 1)
+        small.setattr(long_values, "_PIECE_CHARS", 3)
+        small.setattr(long_values, "_PIECE_VALUES", 2)
+        assert long_values.long_frame({"id": 1}, "value", value, 10_000) == encode({"id": 1, "value": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "long"),
+    [
+        ("x" * 200_000, False),
+        ("x" * 200_001, True),
+        ([["x"] * 100] * 100, False),
+        ([["x"] * 100] * 1_000, True),
+        ({"a": {"b": ["x" * 300_000]}}, True),
+        ({"x" * 300_000: 1}, True),
+        ([1] * 20_000, True),
+        (7, False),
+    ],
+)
+async def test_what_is_long_to_write_is_answered_later_and_on_the_loop(value, long):
+    answered: list[tuple[int, bytes, str]] = []
+    came, here = asyncio.Event(), threading.current_thread().name
+
+    def answer(call_id: int, frame: bytes) -> None:
+        answered.append((call_id, frame, threading.current_thread().name))
+        came.set()
+
+    hand_over(asyncio.get_running_loop(), 3, value, answer)
+    assert bool(answered) is not long
+    await came.wait()
+    assert answered == [(3, encode({"t": "reply", "id": 3, "value": value}), here)]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "words"),
+    [
+        ([{1}] * 20_000, "type", "set is not a JSON value"),
+        (["x" * 1_000_000] * 135, "value", "the value has more than 128 MB as JSON; ask for less at once"),
+    ],
+)
+async def test_what_cannot_be_handed_on_is_refused_in_words(value, kind, words):
+    came: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    hand_over(asyncio.get_running_loop(), 3, value, lambda call_id, frame: came.set_result(frame))
+    refusal = decode((await came)[4:])
+    assert refusal == {
+        "t": "refuse",
+        "id": 3,
+        "kind": kind,
+        "message": f"the host's reply cannot be handed on: {words}",
+    }
+
+
+@pytest.mark.parametrize("value", ["x" * 300_000, {str(n): n for n in range(50_000)}])
+async def test_a_long_value_of_a_tool_reaches_the_code_as_it_is(value):
+    def whole() -> object:
+        """All of it."""
+        return value
+
+    code = (
+        "got = whole()\nanswer['content'] = repr((type(got).__name__, len(got), list(got)[-1]))\nanswer['ready'] = True"
+    )
+    result = await RLMEngine(ScriptedModel([f"```repl\n{code}\n```"]), tools=[whole]).arun("?", "x" * 9_000)
+    assert result.text == repr((type(value).__name__, len(value), list(value)[-1]))

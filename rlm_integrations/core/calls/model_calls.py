@@ -23,15 +23,18 @@ from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.usage import Usage
 
 MAX_REPLY_CHARS = 10_000_000
-"""Of one reply of a model: some millions of tokens, which no model writes at once."""
+"""Of one reply of a model, its text, its thoughts and its calls of tools together: some millions of tokens, which no
+model writes at once.
+"""
+_MAX_CALLS = 1_000
+"""Of tools in one reply."""
 
 
 class TooLongReplyError(ValueError):
-    """A reply is longer than is taken. It was paid for: `reply` is what came, without its text."""
+    """There is more of a reply than is taken. It was paid for: `reply` is what came, without its text."""
 
-    def __init__(self, completion: Completion, usage: Usage) -> None:
-        chars = f"{len(completion.text):,} characters"
-        super().__init__(f"the reply has {chars}, and at most {MAX_REPLY_CHARS:,} are taken")
+    def __init__(self, why: str, completion: Completion, usage: Usage) -> None:
+        super().__init__(why)
         self.reply = Completion("", usage, completion.model, cached=completion.cached)
 
 
@@ -211,8 +214,7 @@ class ModelCalls:
             unknown = None if model.prices is None else unknown_cost(model.prices, completion.model)
             self.budget.spend(usage, unknown)
             model.estimates.see(usage, completion.model)
-        if len(completion.text) > MAX_REPLY_CHARS:
-            raise TooLongReplyError(completion, usage)
+        _check_size(completion, usage)
         text, thoughts = await off_loop(len(completion.text), split_thoughts, completion.text)
         if usage is completion.usage and text == completion.text:
             return completion
@@ -230,3 +232,16 @@ class ModelCalls:
             completion.native,
             completion.replayed,
         )
+
+
+def _check_size(reply: Completion, usage: Usage) -> None:
+    """Raises TooLongReplyError where there is more of it than a model writes."""
+    calls, chars, why = reply.tool_calls, len(reply.text) + len(reply.thoughts), None
+    if calls:
+        chars += sum([len(call.name) + len(call.arguments) + len(call.id) for call in calls])
+    if chars > MAX_REPLY_CHARS:
+        why = f"the reply has {chars:,} characters, and at most {MAX_REPLY_CHARS:,} are taken"
+    elif len(calls) > _MAX_CALLS:
+        why = f"the reply calls {len(calls):,} tools, and at most {_MAX_CALLS:,} are taken"
+    if why is not None:
+        raise TooLongReplyError(why, reply, usage)

@@ -22,6 +22,11 @@ _THINKING_BLOCKS = ("thinking", "reasoning", "reasoning_content")
 _DEEPEST = 6
 _MOST_CALLS = 50
 _MOST_USD = 1e9
+_READ_FOR_TEXT = 50_000
+"""Characters of the arguments of calls that become text. Whoever reads that reads longer ones, in a thread."""
+
+MAX_ARGUMENT_CHARS = 500_000
+"""Of the arguments of one call: more than a model writes at once."""
 
 _WORDS: dict[Finish, str] = {
     "stop": "stop end_turn stop_sequence eos eos_token complete completed finish pause_turn tool_calls tool_call "
@@ -122,10 +127,15 @@ def calls_in(message: object) -> tuple[ToolCall, ...]:
 
 
 def call_text(calls: Iterable[ToolCall]) -> str:
-    """The calls as text, at most 50 of them: {"name": ..., "arguments": ...} in tags."""
+    """The calls as text, at most 50 of them: {"name": ..., "arguments": ...} in tags.
+
+    The arguments are an object, or else a str, as many servers have them: where they are none, and where they are long.
+    """
+    taken = list(islice(calls, _MOST_CALLS))
+    long = sum([len(call.arguments) for call in taken]) > _READ_FOR_TEXT
     return "\n".join(
-        f'<tool_call>\n{{"name": {_json(call.name)}, "arguments": {_json_arguments(call)}}}\n</tool_call>'
-        for call in islice(calls, _MOST_CALLS)
+        f'<tool_call>\n{{"name": {_json(call.name)}, "arguments": {_json_arguments(call, long)}}}\n</tool_call>'
+        for call in taken
     )
 
 
@@ -144,13 +154,17 @@ def without_calls(reply: Completion) -> Completion:
     return replace(reply, text="", thoughts=_joined((reply.thoughts, reply.text)))
 
 
-def _json_arguments(call: ToolCall) -> str:
-    given = arguments_of(call)
+def _json_arguments(call: ToolCall, long: bool) -> str:
+    given = None if long else arguments_of(call)
     return _json(call.arguments if given is None else given)
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any] | None:
-    """The arguments of a call; {} where the model wrote none, None where it wrote something else than an object."""
+    """The arguments of a call; {} where the model wrote none, None where it wrote something else than an object, or
+    more than is taken.
+    """
+    if len(call.arguments) > MAX_ARGUMENT_CHARS:
+        return None
     if not call.arguments.strip():
         return {}
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 from weakref import WeakSet
 
@@ -279,7 +280,8 @@ def _spread_of(corpus: Corpus) -> str:
 @once_per_corpus
 def _metadata_of_first(corpus: Corpus) -> str:
     metadata = corpus.documents[0].metadata
-    written = json.dumps(dict(metadata), ensure_ascii=False, default=str)
+    first = dict(islice(metadata.items(), _METADATA_CHARS))  # each is a character at least
+    written = json.dumps(first, ensure_ascii=False, default=str)
     return f"metadata {shortened(written, _METADATA_CHARS)}\n" if metadata else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -17,6 +18,7 @@ class OwnIds:
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
+        self._lock = threading.Lock()
         self.added: dict[str, Document] = {}
         """By id, what was found and is not in the corpus."""
         self._others: dict[tuple[str, str, tuple[Image, ...]], str] = {}
@@ -29,13 +31,14 @@ class OwnIds:
 
     def of(self, found: Document) -> Document:
         """The document, under the id that means it."""
-        if self._is(found, found.id):
-            return found
-        key = found.id, found.text, found.images
-        name = self._others.get(key)
-        if name is None:
-            name = self._others[key] = self._next_name(found)
-        return replace(found, id=name)
+        with self._lock:  # threads may search at once
+            if self._is(found, found.id):
+                return found
+            key = found.id, found.text, found.images
+            name = self._others.get(key)
+            if name is None:
+                name = self._others[key] = self._next_name(found)
+            return replace(found, id=name)
 
     def _next_name(self, found: Document) -> str:
         count = self._counts.get(found.id, 1) + 1
@@ -49,5 +52,5 @@ class OwnIds:
         known = self._corpus.by_id.get(name)
         if known is None:
             named = found if name == found.id else replace(found, id=name)
-            known = self.added.setdefault(name, named)  # in one step: threads may search at once
+            known = self.added.setdefault(name, named)
         return known.text == found.text and known.images == found.images

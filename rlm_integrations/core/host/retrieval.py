@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.calls.threads import RunThreads, off_loop
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.own_ids import OwnIds
@@ -19,6 +19,9 @@ from rlm_integrations.wire.calls import Retrieve
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import CallJournal, Request
+
+_CHARS_OF_ONE = 50
+"""To take a hit takes as long as to read so many characters."""
 
 
 class Retrieval:
@@ -42,7 +45,7 @@ class Retrieval:
 
         async def work() -> list[dict[str, Any]]:
             found = await retrieve(retriever, call.query, self._threads, request)
-            return [self._ids.of(each).as_plain() for each in found]
+            return await off_loop(_CHARS_OF_ONE * len(found), self._named, found)
 
         return await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
 
@@ -50,6 +53,9 @@ class Retrieval:
     def added(self) -> dict[str, Document]:
         """By id, what was found and is not in the corpus."""
         return self._ids.added
+
+    def _named(self, found: Sequence[Document]) -> list[dict[str, Any]]:
+        return [self._ids.of(each).as_plain() for each in found]
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.reply_fields import arguments_of
-from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.calls.reply_fields import MAX_ARGUMENT_CHARS, arguments_of
+from rlm_integrations.core.calls.threads import RunThreads, off_loop
 from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
@@ -35,6 +35,8 @@ _CALLS_AT_ONCE = 50
 """Of one reply."""
 _EXCERPT_CHARS = 200
 _PROBLEMS = 5
+_MOST_PROBLEMS = 1_000
+"""Where there are more, they are not listed to show the first."""
 
 
 class SubToolCalls:
@@ -60,7 +62,12 @@ class SubToolCalls:
         """
         taken = calls[:_CALLS_AT_ONCE]
         chars = min(MOST_RESULT_CHARS, max(_LEAST_RESULT_CHARS, room // len(taken)))
-        tasks = [asyncio.ensure_future(self._result(call, step, sub_call, chars, kept)) for call in taken]
+        written = sum([len(call.arguments) for call in taken])
+        given = await off_loop(written, lambda: [arguments_of(call) for call in taken])
+        tasks = [
+            asyncio.ensure_future(self._result(call, arguments, step, sub_call, chars, kept))
+            for call, arguments in zip(taken, given, strict=True)
+        ]
         try:
             results = await asyncio.gather(*tasks)
         except BaseException:
@@ -72,9 +79,14 @@ class SubToolCalls:
         return (*results, *(ToolResult(call, why, failed=True) for call in calls[_CALLS_AT_ONCE:]))
 
     async def _result(
-        self, call: ToolCall, step: StepRecord, sub_call: int, chars: int, kept: CallJournal | None
+        self,
+        call: ToolCall,
+        arguments: dict[str, Any] | None,
+        step: StepRecord,
+        sub_call: int,
+        chars: int,
+        kept: CallJournal | None,
     ) -> ToolResult:
-        arguments = arguments_of(call)
         shown: dict[str, Any] = {"arguments": call.arguments} if arguments is None else arguments
 
         async def work() -> str:
@@ -94,6 +106,10 @@ class SubToolCalls:
         if tool is None:
             name, names = repr(call.name[:_EXCERPT_CHARS]), ", ".join(self._tools)
             raise LookupError(tool_round_part("unknown", name=name, names=names))
+        if (chars_written := len(call.arguments)) > MAX_ARGUMENT_CHARS:
+            taken = f"and at most {number(MAX_ARGUMENT_CHARS)} are taken"
+            why = f"its arguments have {number(chars_written)} characters, {taken}"
+            raise ValueError(tool_round_part("too_many", why=why))
         if arguments is None:
             raise ValueError(tool_round_part("arguments", excerpt=repr(one_line(call.arguments[:_EXCERPT_CHARS]))))
         try:
@@ -114,6 +130,8 @@ class SubToolCalls:
 
 
 def _problems(error: ValidationError) -> str:
+    if error.error_count() > _MOST_PROBLEMS:
+        return f"{number(error.error_count())} problems; the arguments have another form than the schema"
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems[:_PROBLEMS])
 

@@ -28,6 +28,7 @@ from rlm_integrations.core.journal.rows import (
     Row,
     completion_chars,
     differences,
+    length_up_to,
     of_completion,
     of_step,
     step_chars,
@@ -47,6 +48,8 @@ Say = Callable[[str], Awaitable[None]]
 
 _SHORT_CHARS = 2_000
 """Of a call whose texts are hashed with those of all others."""
+_CHARS_OF_VALUE, _MOST_VALUES = 10, 10_000
+"""To make a value plain takes as long as to read so many characters; of more values it is not looked at how many."""
 _MANY_CALLS, _NAMED_AFTER_S = 8, 0.02
 """So many are named while their models work, once all are sent: when replies come there is enough to do."""
 _ROOT = "root"
@@ -226,7 +229,8 @@ class Request:
         except Exception as error:
             self.failed(error)
             raise
-        await self._run.keep(self._key, {"value": plain(value)})
+        held = 0 if isinstance(value, str) else length_up_to(_MOST_VALUES, {"": value})
+        await self._run.keep(self._key, {"value": await off_loop(_CHARS_OF_VALUE * held, plain, value)})
         return value
 
     def failed(self, error: Exception) -> None:

@@ -1,4 +1,7 @@
-"""Calls of tools as models mark them up, where a server left them in the text. Linear in the text."""
+"""Calls of tools as models mark them up, where a server left them in the text. Linear in the text.
+
+A value that nothing closes goes to the end in a pattern: else the rest would be read again from each opening in it.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ _INVOKE = re.compile(
 )
 _PARAMETER = re.compile(
     r"<(?>(?:\w{1,20}+:|｜DSML｜)?)parameter(?>(?:\s++name)?)=[\"']?+(?P<key>\w{1,60}+)[\"']?+[^<>\n]*+>\n?+"
-    r"(?P<value>(?>(?:[^<]++|<(?!/(?>(?:\w{1,20}+:|｜DSML｜)?)parameter>))*))</"
+    r"(?P<value>(?>(?:[^<]++|<(?!/(?>(?:\w{1,20}+:|｜DSML｜)?)parameter>))*))(?P<closing></|\Z)"
 )
 _ARGUMENT = re.compile(
-    r"<arg_key>\s*+(?P<key>\w{1,60}+)\s*+</arg_key>\s*+<arg_value>\n?+(?P<value>(?>(?:[^<]++|<(?!/arg_value>))*))</"
+    r"<arg_key>\s*+(?P<key>\w{1,60}+)\s*+</arg_key>\s*+<arg_value>\n?+"
+    r"(?P<value>(?>(?:[^<]++|<(?!/arg_value>))*))(?P<closing></|\Z)"
 )
 _NAMED = re.compile(
     r"(?:\[TOOL_CALLS\]|<\|tool_call_begin\|>|<｜tool▁call▁begin｜>(?>(?:function<｜tool▁sep｜>)?))\s*+(?>(?:functions\.)?)"
@@ -48,7 +52,7 @@ def marked_up_calls(text: str) -> list[dict[str, Any]]:
     calls += [_call(found["name"], _value(text, found.end())) for found in _first(_NAMED, text)]
     calls += [_call(found["name"], {found["key"]: found["value"]}) for found in _first(_IN_BRACES, text)]
     if word := _WORDLIKE.match(text):
-        calls.append(_call(word["name"], {found["key"]: found["value"] for found in _first(_ARGUMENT, text)}))
+        calls.append(_call(word["name"], {found["key"]: found["value"] for found in _closed(_ARGUMENT, text)}))
     return calls
 
 
@@ -68,6 +72,10 @@ def _first(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
     return [found for found, _ in zip(pattern.finditer(text), range(_MOST_CALLS), strict=False)]
 
 
+def _closed(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    return [found for found in _first(pattern, text) if found["closing"]]
+
+
 def _call(name: str, arguments: object) -> dict[str, Any]:
     return {"name": name, "arguments": arguments}
 
@@ -77,7 +85,7 @@ def _invoked(text: str, opening: re.Match[str]) -> dict[str, Any]:
     closing = _END_OF_FUNCTION.search(text, opening.end())
     end = len(text) if closing is None else closing.start()
     inner = text[opening.end() : end]
-    given: object = {found["key"]: found["value"].strip("\n") for found in _first(_PARAMETER, inner)}
+    given: object = {found["key"]: found["value"].strip("\n") for found in _closed(_PARAMETER, inner)}
     if not given and inner.strip():
         given = _value(inner, 0) or inner.strip("\n")
     return _call(opening["name"], given)

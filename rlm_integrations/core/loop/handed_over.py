@@ -28,7 +28,8 @@ _SPACES = ("default_api.", "functions.", "tools.", "api.")
 _COMMAND = re.compile(r"\s*+(?>(?:\$ ?+)?)(?>(?:!|uv run )?)python[\d.]{0,5}+ ++-c ++(?P<quote>['\"])")
 _DOCUMENT = re.compile(r"\s*+(?>(?:\$ ?+)?)python[\d.]{0,5}+ *+-?+ *+<<-?+ *+['\"]?+(?P<end>\w{1,40}+)['\"]?+[ \t]*+\n")
 _KEYS = r"(?:python_code|python|code|command|cmd|script|source|content|input)"
-_INNER = re.compile(rf"<{_KEYS}>\n?+(?P<code>(?>(?:[^<]++|<(?!/{_KEYS}>))*))</{_KEYS}>")
+_INNER = re.compile(rf"<{_KEYS}>\n?+(?P<code>(?>(?:[^<]++|<(?!/{_KEYS}>))*))(?P<closing></{_KEYS}>|\Z)")
+"""One that nothing closes goes to the end: else the rest would be read again from each opening in it."""
 
 
 def is_call(line: str) -> re.Match[str] | None:
@@ -76,7 +77,7 @@ def inner_code(body: str) -> str:
     """What stands in the one tag for code inside of another's body, which begins with a tag; else the body."""
     if not body.lstrip().startswith("<"):
         return body
-    found = list(islice(_INNER.finditer(body), 2))
+    found = [each for each in islice(_INNER.finditer(body), 2) if each["closing"]]
     return found[0]["code"] if len(found) == 1 else body
 
 

@@ -17,7 +17,7 @@ _BLOCKS = frozenset({
 })  # fmt: skip
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "object", "iframe", "select"})
 _spaces = re.compile(r"[ \t\r\n\f\v\xa0]++")
-_spaces_before_break = re.compile(r" ++\n")
+_spaces_before_break = re.compile(r"(?<! ) ++\n")
 
 
 class _Text(HTMLParser):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rlm_integrations.sandboxes.channel.answers import refusal_frame, reply_frame
+from rlm_integrations.sandboxes.channel.answers import hand_over, refusal_frame
 from rlm_integrations.sandboxes.channel.begun_calls import CALL_COST_S, BegunCalls, Charged
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
@@ -139,7 +139,7 @@ class WorkerRepl(ABC):
         if call_id not in self._open_calls:
             return
         with self._charged():
-            self._answer(call_id, reply_frame(call_id, value))
+            hand_over(self._loop, call_id, value, self._answer)
 
     def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         if call_id in self._open_calls:
@@ -267,6 +267,8 @@ class WorkerRepl(ABC):
         self._calls.append(call)
 
     def _answer(self, call_id: int, frame: bytes) -> None:
+        if call_id not in self._open_calls:  # its step has ended while the frame was written
+            return
         self._open_calls.close(call_id)
         if not self._open_calls.too_large:
             self._channel.resume_reading()

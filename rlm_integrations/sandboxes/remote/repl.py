@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlm_integrations.sandboxes.channel.answers import refusal_frame, reply_frame
+from rlm_integrations.sandboxes.channel.answers import hand_over, refusal_frame
 from rlm_integrations.sandboxes.remote.engine import MachineLostError, answer
 from rlm_integrations.sandboxes.remote.errands import Errands
 from rlm_integrations.sandboxes.remote.placement import Host, Placement
@@ -66,8 +66,8 @@ class RemoteRepl:
         return end
 
     def reply(self, call_id: int, value: Any) -> None:
-        if call_id in self._open_calls:
-            self._answer(call_id, reply_frame(call_id, value))
+        if call_id in self._open_calls and self._loop is not None:
+            hand_over(self._loop, call_id, value, self._answer)
 
     def refuse(self, call_id: int, kind: RefusalKind, message: str) -> None:
         if call_id in self._open_calls:
@@ -126,6 +126,8 @@ class RemoteRepl:
                 await asyncio.sleep(0)
 
     def _answer(self, call_id: int, frame: bytes) -> None:
+        if call_id not in self._open_calls:  # its step has ended while the frame was written
+            return
         self._open_calls.discard(call_id)
         assert self._loop is not None
         if not self._outbox:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from enum import Enum
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm_integrations.core.calls.reply_fields import (
+    arguments_of,
     as_text,
     call_text,
     calls_in,
@@ -22,6 +24,7 @@ from rlm_integrations.core.calls.reply_fields import (
     without_calls,
 )
 from rlm_integrations.core.language_model import Completion, ToolCall
+from rlm_integrations.core.loop.reply_parser import parse_reply
 
 
 @pytest.mark.parametrize(
@@ -206,3 +209,17 @@ def test_calls_beside_words_are_never_lost_unseen(words: str, text: str, thought
     assert without_calls(reply) == Completion("", thoughts=thoughts, tool_calls=(calls,))
     only_words = Completion(words)
     assert as_text(only_words) is only_words is without_calls(only_words)
+
+
+@pytest.mark.parametrize("times", [1, 40])
+def test_long_arguments_that_become_text_are_not_read_for_it(times: int) -> None:
+    code = "print(1)\n" * (80_000 // 9 // times)
+    text = call_text([ToolCall("python", json.dumps({"code": code}))] * times)
+    called = [json.loads(line) for line in text.split("\n") if line.startswith("{")]
+    assert [json.loads(each["arguments"]) for each in called] == [{"code": code}] * times
+    assert parse_reply(text).blocks == (code.strip(),) * times
+
+
+@pytest.mark.parametrize(("chars", "taken"), [(500_000, True), (500_001, False)])
+def test_longer_arguments_than_a_model_writes_are_none(chars: int, taken: bool) -> None:
+    assert (arguments_of(ToolCall("f", '{"x": 1}'.ljust(chars))) is not None) is taken
