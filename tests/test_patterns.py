@@ -38,8 +38,7 @@ NOT_POSSESSIVE = {
 
 NOT_SCANNED_FAR = {
     "rlm_integrations.core.calls.thoughts._STOP_TOKENS": "over the last 200 characters of a text",
-    "rlm_integrations.core.host.map_replies._TAKES_BACK": "to be mended: line breaks in a row",
-    "rlm_integrations.core.loop.near_json._TOKEN": "to be mended: comments that nothing ends",
+    "rlm_integrations.core.loop.near_json._TOKEN": "reading ends at the first comment or string that nothing ends",
 }
 AT_A_PLACE = {"match", "fullmatch"}
 """Methods that look at one place of a text. The others try each place, as long as nothing is found."""

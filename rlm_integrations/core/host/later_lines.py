@@ -16,7 +16,7 @@ _TAKES_BACK = re.compile(
 _LABEL = re.compile(
     r"(?:\b(?:answer|result|verdict|conclusion|total|sum|label|corrected|correction|revised|updated|final)\b[*_]{0,3}+"
     r"(?>(?: (?:answer|value|count|total|label|result|number|verdict|choice|version)\b[*_]{0,3}+)?)"
-    r"[ \t]*+(?:is(?>(?: now)?)|becomes|(?:should|must) be|[:=]|->|=>|→)|^[\s>*_]*+(?:=>?+|->|→|⇒|≈))[\s*_`:]*+",
+    r"[ \t]*+(?:is(?>(?: now)?)|becomes|(?:should|must) be|[:=]|->|=>|→)|^[ \t\r>*_]*+(?:=>?+|->|→|⇒|≈))[\s*_`:]*+",
     re.IGNORECASE | re.MULTILINE,
 )
 """What stands before a value that is the last word on it."""

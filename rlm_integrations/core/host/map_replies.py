@@ -36,7 +36,7 @@ _ADJACENT = re.compile(r"[^\n]*+\n[^\n]*+")
 _BLANK_LINE = re.compile(r"\n[ \t]*+\n")
 _BREAK = re.compile(r"\n[ \t]*+(?>(?:[-*_=]{3,}+[ \t]*+)?)\n")
 _TO_READER = re.compile(
-    r"\n[\s*_>#\-–—]*+(?:let me know\b|(?>(?:i )?)hope (?:this|that|it)\b|feel free\b|please (?:let me|note|tell me)\b"
+    r"\n[ \t\r*_>#\-–—]*+(?:let me know\b|(?>(?:i )?)hope (?:this|that|it)\b|feel free\b|please (?:let me|note|tell me)\b"
     r"|if you(?: need|['’]d like| want| would like| have)\b|(?:would|do) you (?:like|want)\b|is there anything\b)",
     re.IGNORECASE,
 )
@@ -95,7 +95,10 @@ def marked_text(words: str) -> str | None:
     it is another paragraph of it, or words on all of the reply."""
     text = unfenced(words)
     if (talk := _TO_READER.search(text)) is not None:
-        text = text[: talk.start()].rstrip()
+        lines = text[: talk.start()].split("\n")
+        while lines and not lines[-1].strip(" \t\r*_>#-–—"):  # empty, or a rule
+            lines.pop()
+        text = "\n".join(lines).rstrip()
     return None if _BREAK.search(text) else text
 
 

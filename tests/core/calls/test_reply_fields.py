@@ -213,11 +213,11 @@ def test_calls_beside_words_are_never_lost_unseen(words: str, text: str, thought
 
 @pytest.mark.parametrize("times", [1, 40])
 def test_long_arguments_that_become_text_are_not_read_for_it(times: int) -> None:
-    code = "print(1)\n" * (80_000 // 9 // times)
-    text = call_text([ToolCall("python", json.dumps({"code": code}))] * times)
+    codes = [f"print({n})\n" * (80_000 // 9 // times) for n in range(times)]
+    text = call_text([ToolCall("python", json.dumps({"code": code})) for code in codes])
     called = [json.loads(line) for line in text.split("\n") if line.startswith("{")]
-    assert [json.loads(each["arguments"]) for each in called] == [{"code": code}] * times
-    assert parse_reply(text).blocks == (code.strip(),) * times
+    assert [json.loads(each["arguments"]) for each in called] == [{"code": code} for code in codes]
+    assert parse_reply(text).blocks == tuple(code.strip() for code in codes)
 
 
 @pytest.mark.parametrize(("chars", "taken"), [(500_000, True), (500_001, False)])
