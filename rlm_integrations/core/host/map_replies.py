@@ -36,7 +36,8 @@ _ADJACENT = re.compile(r"[^\n]*+\n[^\n]*+")
 _BLANK_LINE = re.compile(r"\n[ \t]*+\n")
 _BREAK = re.compile(r"\n[ \t]*+(?>(?:[-*_=]{3,}+[ \t]*+)?)\n")
 _TO_READER = re.compile(
-    r"\n[ \t\r*_>#\-–—]*+(?:let me know\b|(?>(?:i )?)hope (?:this|that|it)\b|feel free\b|please (?:let me|note|tell me)\b"
+    r"\n[ \t\r*_>#\-–—]*+"
+    r"(?:let me know\b|(?>(?:i )?)hope (?:this|that|it)\b|feel free\b|please (?:let me|note|tell me)\b"
     r"|if you(?: need|['’]d like| want| would like| have)\b|(?:would|do) you (?:like|want)\b|is there anything\b)",
     re.IGNORECASE,
 )

@@ -11,7 +11,7 @@ from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.trace.call_records import SentImage
-from rlm_integrations.core.trace.events import SubCallStarted
+from rlm_integrations.core.trace.events import SubCallEnded, SubCallStarted
 from rlm_integrations.core.trace.records import SubCall
 from rlm_integrations.wire.calls import LlmQuery, RlmQuery
 
@@ -46,6 +46,7 @@ class ReservedCall:
         self.kept = kept
         self.record: SubCall | None = None
         """None until it begins."""
+        self._closed = False
         self.untold = False
         """Whether a reply was taken that no event tells of."""
 
@@ -95,6 +96,20 @@ class ReservedCall:
             SubCallStarted(step.iteration, number, call.prompt, call.batch, call.index, is_rlm, self._model)
         )
 
+    async def end_amid(self) -> None:
+        """Tell of its end within the block, which an error leaves. Raises RunError where the user's handler raises."""
+        self._close()
+        await self._emit(SubCallEnded(self._step.iteration, self.sent_record))
+
+    def _close(self) -> None:
+        """Note how long it took, once: what was told of is not changed any more."""
+        if self._closed:
+            return
+        self._closed = True
+        now = self._step.clock()
+        self.sent_record.seconds = now - self.sent_record.start
+        self._step.sub_call_closed(now)
+
     def __enter__(self) -> Self:
         return self
 
@@ -104,6 +119,4 @@ class ReservedCall:
         if self.record is None:
             self._reservations.give_back()
             return
-        now = self._step.clock()
-        self.record.seconds = now - self.record.start
-        self._step.sub_call_closed(now)
+        self._close()

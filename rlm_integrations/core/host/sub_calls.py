@@ -128,12 +128,12 @@ class SubCalls:
             except asyncio.CancelledError:
                 if sent.untold:  # its reply was paid for
                     sent.sent_record.error = CUT_OFF
-                    await self._emit(SubCallEnded(step.iteration, sent.sent_record))
+                    await sent.end_amid()
                 raise
             except JournalError as error:
                 if error.unkept is not None:
                     sent.take(error.unkept)
-                    await self._emit(SubCallEnded(step.iteration, sent.sent_record))
+                    await sent.end_amid()
                 raise
             except RunError:  # of the user's handler, and the run ends with it
                 raise

@@ -64,9 +64,9 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
         port.send({"t": "failed", "message": str(error)})
         _exit(1)
     threads = layers.pop("threads", words("not bounded by the kernel"))
-    corpus = "many documents" if sealed else "a corpus (this kernel has no mseal)"
-    freed = f"; code that unmaps or overwrites {corpus} gets that size more"
-    layers |= {"memory": f"address space limited for each run{freed}", "threads": threads}
+    # That of many documents can be unmapped, or written over; a long text only where it is not sealed.
+    freed = "many documents" if sealed else "a corpus that code unmaps, for this kernel has no mseal"
+    layers |= {"memory": f"address space limited for each run, beside {freed}", "threads": threads}
     interpreter = Interpreter(context, port, settings)
     port.start_reading()
     port.send({"t": "ready", "layers": layers})
