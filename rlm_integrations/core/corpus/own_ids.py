@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -18,7 +17,6 @@ class OwnIds:
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
-        self._lock = threading.Lock()
         self.added: dict[str, Document] = {}
         """By id, what was found and is not in the corpus."""
         self._others: dict[tuple[str, str, tuple[Image, ...]], str] = {}
@@ -31,14 +29,13 @@ class OwnIds:
 
     def of(self, found: Document) -> Document:
         """The document, under the id that means it."""
-        with self._lock:  # threads may search at once
-            if self._is(found, found.id):
-                return found
-            key = found.id, found.text, found.images
-            name = self._others.get(key)
-            if name is None:
-                name = self._others[key] = self._next_name(found)
-            return replace(found, id=name)
+        if self._is(found, found.id):
+            return found
+        key = found.id, found.text, found.images
+        name = self._others.get(key)
+        if name is None:
+            name = self._others[key] = self._next_name(found)
+        return replace(found, id=name)
 
     def _next_name(self, found: Document) -> str:
         count = self._counts.get(found.id, 1) + 1
@@ -52,5 +49,5 @@ class OwnIds:
         known = self._corpus.by_id.get(name)
         if known is None:
             named = found if name == found.id else replace(found, id=name)
-            known = self.added.setdefault(name, named)
+            known = self.added.setdefault(name, named)  # in one step: threads may search at once
         return known.text == found.text and known.images == found.images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ class Retrieval:
         self._threads = threads
         self._foreign = foreign
         self._ids = OwnIds(corpus)
+        self._lock = threading.Lock()
 
     async def fetch(self, call: Retrieve, step: StepRecord, kept: CallJournal | None = None) -> list[dict[str, Any]]:
         """All hits for the query, as the REPL takes them. Raises RefusedCallError."""
@@ -55,7 +57,8 @@ class Retrieval:
         return self._ids.added
 
     def _named(self, found: Sequence[Document]) -> list[dict[str, Any]]:
-        return [self._ids.of(each).as_plain() for each in found]
+        with self._lock:  # another search may be named in a thread at the same time
+            return [self._ids.of(each).as_plain() for each in found]
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
