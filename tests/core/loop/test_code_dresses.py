@@ -502,7 +502,10 @@ def test_a_final_that_is_only_spoken_of_is_told_to_be_sent_alone() -> None:
     for context in ("A well on plot 5.", LONG):
         with ScriptedModel([talk, talk, DONE]) as llm:
             assert RLMEngine(llm).run("How many?", context=context).answer == "settled"
-        assert "If it is your answer, send it alone." in llm.requests[1][-1].content
+        assert (
+            "If it is your answer, send FINAL(...) with no other words; else go on with code."
+            in llm.requests[1][-1].content
+        )
     with ScriptedModel([f"```repl\nx = 1\n```\n{talk}", DONE]) as llm:
         assert RLMEngine(llm).run("How many?", context=LONG).answer == "settled"
     assert "\nFINAL(...) beside code is not taken" in llm.requests[1][-1].content

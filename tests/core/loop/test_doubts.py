@@ -119,7 +119,7 @@ def test_an_answer_that_is_but_the_name_of_a_variable_is_refused_once(final: str
     code = f"report = 'There are 667.'\n{final}"
     result = asked(fenced(code), fenced("FINAL(report)"))
     assert result.answer == "There are 667."
-    assert "the name of a variable, in quotes; `FINAL(report)` gives" in result.trace.iterations[0].observation
+    assert "which is the name of a variable; `FINAL(report)` gives" in result.trace.iterations[0].observation
     assert "report" in asked(fenced(code), fenced(code)).answer
 
 
@@ -163,7 +163,7 @@ def test_empty_braces_that_are_meant_are_taken(final: str) -> None:
 def test_an_answer_that_words_beside_its_code_take_back_is_refused_once(reply: str) -> None:
     result = asked(reply, fenced("FINAL('667')"))
     assert result.answer == "667"
-    assert "answer not accepted: words beside the code say" in result.trace.iterations[0].observation
+    assert "answer not accepted: your words beside the code say" in result.trace.iterations[0].observation
     assert asked(reply, reply).answer == "500"
 
 
