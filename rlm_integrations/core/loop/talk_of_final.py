@@ -10,13 +10,15 @@ _VERBS = (
 )
 _DENIED = re.compile(
     r"(?:^|\b(?:I|we|you|so|but|please|and|thus|therefore)\b)[\s,*_]*+"
-    r"(?:(?:do|wo|should|must|would|could|are)(?:n['’]?+t|(?>(?: still)?) not| never)|can(?:not|['’]?+t| not)"
-    r"|(?:will|am|['’]m|may) not|(?>(?:will )?)never)\s++"
-    rf"(?>(?:(?:yet|be|simply|just|really|actually|able|allowed|ready|going|to)\s++){{0,4}}){_VERBS}"
+    r"(?:(?:do|wo|should|must|would)(?:n['’]?+t|(?>(?: still)?) not| never)|(?:will|am|['’]m|are|may) not"
+    r"|(?>(?:will )?)never"
+    r"|can(?:not|['’]?+t| not)(?!\s++(?:be able|answer|give|say|conclude|reply|respond|provide)\b))\s++"
+    rf"(?>(?:(?:yet|be|simply|just|really|actually|allowed|ready|going|to)\s++){{0,4}}){_VERBS}"
     r"(?>(?:\s++(?:yet|now|with|this|that|it|the code|here|just)\b)*)[\W_]*+$",
     re.IGNORECASE,
 )
-"""Only where nothing but the answer follows: "I cannot give a number, so" leads up to one."""
+"""Only where nothing but the answer follows: "I cannot give a number, so" leads up to one. So does "I cannot answer:",
+for it is answered so that the corpus does not say."""
 _WRONG = re.compile(
     r"\b(?:wrong|incorrect|false)\s++(?>(?:final\s++)?)(?:answer|result|reply|response|value|count|output|one)\s++"
     r"(?:is|was|would be|will be|might be|could be)[\W_]*+$",
@@ -29,13 +31,14 @@ _FORM = re.compile(
     re.IGNORECASE,
 )
 _GUESS = re.compile(
-    r"\b(?:my|first|initial|rough|educated|wild|best|a)\s++guess\b|\bplaceholder\b|\bfor now\b"
+    r"\b(?:first|initial|rough|wild)\s++guess\b|\bplaceholder\b|\bfor now\b"
     r"|\b(?:tentative|preliminary|provisional)\s++(?>(?:final\s++)?)answer\b",
     re.IGNORECASE,
 )
 _CONDITION = re.compile(
     r"\b(?:if|unless|once|when|until|as soon as|assuming|suppos(?:e|ing)|after (?:I|we|that|this|it))\b", re.IGNORECASE
 )
+_CONCLUDES = re.compile(r"\b(?:so|thus|hence|therefore)\b[\W_]*+$", re.IGNORECASE)
 _FOLLOWS = re.compile(
     r"\b(?:I|we|it|that)(?:['’](?:ll|d)|\s++(?:will|would|shall))\b|\b(?:answer|result)\s++(?:will|would) be\b"
     rf"|,\s*+(?>(?:then\s++)?)(?:I|we)\s++{_VERBS}\b",
@@ -49,7 +52,10 @@ _ITEM = re.compile(r"[ \t*_]*+(?:[-*•+]|\d{1,4}+[.)])[ \t*_]++")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s++(?=\S)")
 _BEGINS = r"(?:^[ \t*_#>(-]*+|(?<=[.!?…] ))(?>(?:(?:but|however|and|so|oh)\b,?+ ++)?)"
 _TAKES_BACK = re.compile(
-    rf"{_BEGINS}(?:(?:wait|hold on)\b(?=[,.:!…—–-]|$| (?:I|that|this|no)\b)|actually\b|oops\b|hm{{2,}}+\b"
+    rf"{_BEGINS}(?:(?:wait|hold on)\b(?=[,.:!…—–-]|$| (?:I|that|this|no)\b)"
+    r"|actually,?+ (?:no\b|wait\b|I (?:need|must|should|have to|was wrong|mis)"
+    r"|(?:that|this|it)(?:['’]s| is| was) (?:wrong|not\b|incorrect|only the))"
+    r"|oops\b|hm{2,}+\b"
     r"|scratch that\b|on second thoughts?+\b|never ?+mind\b|my mistake\b|correction ?+[:—–-]"
     r"|no[,:!.]?+ (?:wait|actually|sorry|I (?:need|must|should|was|have|mis\w{1,20}+))\b"
     r"|sorry[,:!.]?+ (?:I (?:was|made|mean|meant|mis\w{1,20}+)|wrong|that (?:is|was))\b"
@@ -61,9 +67,10 @@ _LOOKS = r"(?:verify|check|confirm|double|re-?+check|re-?+count|count|make sure|
 _PUTS_OFF = re.compile(
     rf"{_BEGINS}(?:(?>(?:first,?+ ++)?)(?:let me|let['’]s|let us) (?>(?:(?:first|now|just|quickly|still) )?){_LOOKS}\b"
     rf"|I (?>(?:(?:still|first|now) )?)(?:need to|have to|must|should|want to|will|['’]ll)"
-    rf" (?>(?:(?:first|still) )?){_LOOKS}\b"
-    rf"|I (?:have not|haven['’]t|did not|didn['’]t) (?>(?:(?:yet|actually|even|really) )?){_LOOKS}"
-    r"|(?:this|that|it)(?:['’]s| is| was) (?>(?:(?:only|just|merely) )?)a (?:guess|draft|placeholder)\b)",
+    rf" (?>(?:(?:first|still) )?){_LOOKS}\b(?! nothing)"
+    rf"|I (?:have not|haven['’]t) (?>(?:(?:yet|actually|even|really) )?){_LOOKS}\w{{0,3}}+ (?:yet|this|that|it)\b"
+    r"|(?:this|that|it)(?:['’]s| is| was) (?>(?:(?:only|just|merely) )?)a (?:guess|placeholder)\b)"
+    r"[^.!?\n]{0,200}+[.!?:…]*+\s*+\Z",
     re.IGNORECASE | re.MULTILINE,
 )
 _MARKS = " \t*`_#-+>"
@@ -79,7 +86,7 @@ def is_denied(words: str, below: str) -> bool:
 def is_unsure(words: str, below: str) -> bool:
     """Whether they make it hang on something, or words below it say that it is still to be verified."""
     said = _leading_up(words)
-    condition = _CONDITION.search(said)
+    condition = None if _CONCLUDES.search(said) else _CONDITION.search(said)
     if _GUESS.search(said) or (condition is not None and _FOLLOWS.search(said, condition.end())):
         return True
     return _PUTS_OFF.search(below) is not None

@@ -254,8 +254,12 @@ class RunTree:
         self._calls.close()
         try:
             await self._node.end_calls()
-        except asyncio.CancelledError:
-            await end()
+        except asyncio.CancelledError as cancelled:
+            try:
+                await end()
+            except RunError as error:  # the cancellation goes on, with what was done and paid for
+                if error.result is not None:
+                    keep_result(cancelled, error.result)
             raise
         return await end()
 

@@ -28,11 +28,17 @@ def hand_over(loop: asyncio.AbstractEventLoop, call_id: int, value: Any, answer:
         return
 
     def write() -> None:
-        frame = _long_reply(call_id, value)
+        try:
+            frame = _long_reply(call_id, value)
+        except BaseException as error:  # memory, for instance: a call that is not answered holds its step up for ever
+            frame = refusal_frame(call_id, "failed", _not_passed.format(type(error).__name__))
         with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             loop.call_soon_threadsafe(answer, call_id, frame)
 
-    threading.Thread(target=write, name="rlm-reply", daemon=True).start()
+    try:
+        threading.Thread(target=write, name="rlm-reply", daemon=True).start()
+    except RuntimeError:  # there can be no more threads
+        write()
 
 
 def reply_frame(call_id: int, value: Any) -> bytes:
