@@ -91,16 +91,26 @@ def whole_text(words: str) -> str:
     return text
 
 
-def marked_text(words: str) -> str | None:
-    """The text behind a mark, without a sentence to the reader below it. None where more stands below an empty line:
-    it is another paragraph of it, or words on all of the reply."""
+def marked_text(words: str, *, ends_at_mark: bool = False) -> str | None:
+    """The text behind a mark: all of it where another mark follows, and else without a sentence to the reader below it.
+
+    None where more stands below an empty line and nothing follows: it is another paragraph, or words on all of the
+    reply.
+    """
     text = unfenced(words)
+    if ends_at_mark:
+        return _without_rules(text)
     if (talk := _TO_READER.search(text)) is not None:
-        lines = text[: talk.start()].split("\n")
-        while lines and not lines[-1].strip(" \t\r*_>#-–—"):  # empty, or a rule
-            lines.pop()
-        text = "\n".join(lines).rstrip()
+        text = _without_rules(text[: talk.start()])
     return None if _BREAK.search(text) else text
+
+
+def _without_rules(text: str) -> str:
+    """Without empty lines and rules at its end."""
+    lines = text.split("\n")
+    while lines and not lines[-1].strip(" \t\r*_>#-–—"):
+        lines.pop()
+    return "\n".join(lines).rstrip()
 
 
 def stray_end(words: Mapping[int, str]) -> int | None:

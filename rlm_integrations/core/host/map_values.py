@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -17,10 +18,11 @@ from rlm_integrations.core.wording import one_line
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
 _BEFORE = " \t\n*_`\"'“”‘’.,;:|"
 _AROUND = f"{_BEFORE}!"
+_STOP = re.compile(r"[.,;:!?](?=[\s*_]|$)|\(")
+"""What ends a value that more words follow."""
 _NOTHING = ("none", "null")
 _ANOTHER = "the reply names more than one value; say the one that is meant, alone"
 _SHOWN_CHARS = 80
-_MOST_WORDS = 8
 """Of a value in a line of words."""
 _MOST_OTHERS = 50
 """Of values beside one that was read."""
@@ -42,7 +44,6 @@ class MapValues:
         self.takes_words = _takes_words(schema)
         """Whether a value may be any text."""
         self._structured = self.takes_objects or _takes(schema, "array") or _refers(schema) or not self.takes_words
-        self._most_words = max((len(choice.split()) for choice in self._choices), default=_MOST_WORDS)
         self._spellings: dict[int, dict[str, str | None]] = {}
         """Of each enum, by its list: texts by what they are compared as; None where several are alike."""
 
@@ -60,15 +61,17 @@ class MapValues:
             what = map_part("form_schema", schema=json.dumps(self._schema, ensure_ascii=False))
         return map_part("form", whose="The" if lone else "Each", what=what)
 
-    def read(self, words: str, *, lone: bool = True) -> tuple[Any, str | None]:
-        """The value that the words mean, and why they mean none. `lone`: whether they are all of a reply."""
+    def read(self, words: str, *, lone: bool = True, ends_at_mark: bool = False) -> tuple[Any, str | None]:
+        """The value that the words mean, and why they mean none. `lone`: whether they are all of a reply;
+        `ends_at_mark`: whether the mark of another item follows.
+        """
         if not words.strip():
             return None, NO_REPLY
         if len(words) > _MOST_CHARS:
             return None, f"the reply has {len(words):,} characters"
         text = unfenced(words)
         if self.takes_words:
-            all_of_it = whole_text(words) if lone else marked_text(words)
+            all_of_it = whole_text(words) if lone else marked_text(words, ends_at_mark=ends_at_mark)
             if all_of_it is None:
                 return None, STRAY
             text = all_of_it
@@ -150,9 +153,9 @@ class MapValues:
         return any(self._names_other(named, labelled, value) for named, labelled in named_below(below))
 
     def _names_other(self, named: str, labelled: bool, value: Any) -> bool:
-        """Whether a text is another value, or begins with one."""
-        words = named.split()[: self._most_words] if labelled else []
-        for text in [" ".join(words[:end]).strip(_AROUND) for end in range(len(words), 0, -1)] or [named]:
+        """Whether a text is another value, or begins with one that a sign ends: "7 = 3 + 4" and "no doubt" do not."""
+        texts = [named, _STOP.split(named, maxsplit=1)[0].strip(_AROUND)] if labelled else [named]
+        for text in dict.fromkeys(texts):
             for other in self._scalars(text):
                 checked, misfit = self._checked(other)
                 if misfit is None:

@@ -46,9 +46,13 @@ class _Map:
     kept: CallJournal | None = None
     """What the journal has of it."""
 
-    def take(self, item: MapItem, words: str | None, why: str, *, lone: bool = False) -> None:
+    def take(
+        self, item: MapItem, words: str | None, why: str, *, lone: bool = False, ends_at_mark: bool = False
+    ) -> None:
         """What was said of an item, alone or in a pack; where it is no value, it is to be asked again."""
-        value, misfit = (None, why) if words is None else self.values.read(words, lone=lone)
+        value, misfit = None, why
+        if words is not None:
+            value, misfit = self.values.read(words, lone=lone, ends_at_mark=ends_at_mark)
         if misfit is None:
             self.found[item.index] = value
             del self.left[item.index]
@@ -205,8 +209,10 @@ def _take(
             continue
         words, twice = marked_replies(reply, pack.marks, objects=asked.values.takes_objects)
         stray = stray_end(words) if asked.values.takes_words else None
+        last = next(reversed(words), None)
         for place, item in enumerate(items):
             if place == stray:
                 asked.take(item, None, STRAY)
             else:
-                asked.take(item, words.get(place), TWICE if place in twice else NO_REPLY)
+                why = TWICE if place in twice else NO_REPLY
+                asked.take(item, words.get(place), why, ends_at_mark=place != last)

@@ -463,6 +463,21 @@ async def test_a_text_is_all_of_a_lone_reply(schema: dict[str, Any] | None, writ
     assert await Maps(lambda prompt: written).ask(["x"], schema, kind="query") == ({0: value}, {})
 
 
+@pytest.mark.parametrize(
+    ("schema", "words", "value"),
+    [
+        ({"type": "integer"}, "7\n\nThe total is 3 + 4 = 7.", 7),
+        ({"type": "integer"}, "7\n\nResult: 3 red and 4 blue.", 7),
+        ({"type": "integer"}, "7\n=> 3 + 4", 7),
+        ({"type": "number"}, "0.8\n\nConclusion: 8 of 10 agree.", 0.8),
+        ({"type": "boolean"}, "Yes\n\nThe answer is no longer in doubt.", True),
+        ({"enum": ["low", "high"]}, "high\n\nThe result is low visibility and high risk.", "high"),
+    ],
+)
+def test_an_explanation_below_a_value_names_no_other(schema: dict[str, Any], words: str, value: Any) -> None:
+    assert MapValues(schema).read(words) == (value, None)
+
+
 @pytest.mark.parametrize("schema", WORDS)
 @pytest.mark.parametrize(
     ("form", "values", "calls"),
@@ -475,7 +490,8 @@ async def test_a_text_is_all_of_a_lone_reply(schema: dict[str, Any] | None, writ
         ("[{a}] Ann\n[{b}] Bo\nBoth are names.", ("Ann", "alone"), 2),
         ("[{a}] Ann\n[{b}] Bo\n\nBoth are names.", ("Ann", "alone"), 2),
         ("[{a}] Ann\n[{b}] Bo\n---\nNote: Bo is a guess.", ("Ann", "alone"), 2),
-        ("[{a}]\nFirst.\n\nSecond.\n\n[{b}]\nBo", ("alone", "Bo"), 2),
+        ("[{a}]\nFirst.\n\nSecond.\n\n[{b}]\nBo", ("First.\n\nSecond.", "Bo"), 1),
+        ("[{a}]\nFirst.\n\nSecond.\n\n---\n\n[{b}]\nBo", ("First.\n\nSecond.", "Bo"), 1),
     ],
 )
 async def test_in_a_pack_no_text_is_cut_and_none_has_what_stands_below_it(
