@@ -236,6 +236,13 @@ def test_a_final_that_words_deny_or_take_back_is_no_answer(reply: str) -> None:
     "words",
     [
         "The answer is: {}",
+        "I cannot answer:\n\n{}",
+        "I am not able to answer:\n{}",
+        "When we count only signed ones, it would be 3, so {}",
+        "{}\n\nActually, section 3 says so explicitly.",
+        "{}\n\nIt was a draft contract.",
+        "{}\n\nLet me double-check: 40 + 2 = 42. Confirmed.",
+        "{}\n\nI did not verify the appendix, as it is out of scope.",
         "So my final answer:\n{}\nI counted all entries.",
         "I will now give the final answer.\n\n{}",
         "I will return the final answer:\n\n{}",
