@@ -98,19 +98,33 @@ WAITING: ContextVar[CallersThread | None] = ContextVar("rlm_callers_thread", def
 """The thread that waits for the sync run that goes on here."""
 
 
-async def ask_caller(function: Callable[[], T]) -> T:
-    """The function's result, from the thread that waits for this sync run; from this one where none waits any more."""
+async def ask_caller(function: Callable[[], T], *, always: bool = False) -> T:
+    """The function's result, from the thread that waits for this sync run; from this one where none waits any more.
+
+    `always`: it is called even if who asked is cancelled before it was.
+    """
     waiting = WAITING.get()
     done = None if waiting is None else waiting.submit(function)
     if done is None:
         return function()
+    asked = asyncio.wrap_future(done)
     try:
-        return await asyncio.wrap_future(done)
+        return await (asyncio.shield(asked) if always else asked)
     except asyncio.CancelledError:
         task = asyncio.current_task()
-        if task is None or task.cancelling() or not done.cancelled():
+        if task is None or task.cancelling():
+            if always:
+                asked.add_done_callback(lambda asked: asked.cancelled() or asked.exception())  # nobody waits for it
+                done.add_done_callback(lambda done: _call_after_all(function) if done.cancelled() else None)
+            raise
+        if not done.cancelled():
             raise
     return function()
+
+
+def _call_after_all(function: Callable[[], object]) -> None:
+    with suppress(Exception):
+        function()
 
 
 def ask_first_caller(function: Callable[[], T]) -> T:

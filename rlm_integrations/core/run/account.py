@@ -141,6 +141,6 @@ def _as_told(event: Event) -> Event:
 async def tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:
     """Tell a user's handler. In a sync run one that is not async is called in the thread that waits for the run."""
     elsewhere = sync and not inspect.iscoroutinefunction(on_event)
-    told = await ask_caller(lambda: on_event(event)) if elsewhere else on_event(event)
+    told = await ask_caller(lambda: on_event(event), always=True) if elsewhere else on_event(event)
     if inspect.isawaitable(told):
         await told
