@@ -154,6 +154,11 @@ class SubCalls:
         await self._emit(SubCallEnded(step.iteration, record))
         if refusal is not None:  # what it had begun is recorded
             raise refusal
+        await self._warn_of(record, unknown, cut)
+        return record, again
+
+    async def _warn_of(self, record: SubCall, unknown: str | None, cut: str | None) -> None:
+        """Of tokens and costs that nobody counted, and of a prompt that the server has cut."""
         if record.usage.estimated_tokens and not self._warned:
             self._warned = True
             await self._emit(Warned("usage_estimated", USAGE_ESTIMATED))
@@ -161,7 +166,6 @@ class SubCalls:
             await self._emit(Warned("cost_unknown", unknown))
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
-        return record, again
 
     def _asked(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Awaitable[Said]:
         if self._tools is None:
