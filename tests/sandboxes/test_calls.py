@@ -192,6 +192,23 @@ async def test_calls_that_take_the_host_long_are_begun_one_a_turn_and_charged(op
     assert sum(turns.values()) < 200, "0.5 s of the host's time is the limit of the step as well"
 
 
+async def test_short_frames_are_charged_one_by_one(open_session):
+    """They are not measured, so that code that waits between them must not have the host work for nothing."""
+    session = await open_session(step_timeout_s=0.5)
+    code = FORGE.replace("STEP", "1") + (
+        "import struct\n"
+        "body = json.dumps(dict(t='output', text='')).encode()\n"
+        "n = 0\n"
+        "while True:\n"
+        "    raw((struct.pack('>I', len(body)) + body) * 60)\n"
+        "    llm_query('all were read')\n"
+        "    n += 1"
+    )
+    done = await session.run(code)
+    assert done.error.kind == "interrupted"
+    assert 0 < int(await session.value("n")) <= 700
+
+
 async def test_calls_that_nobody_has_begun_are_forgotten_with_their_step(open_session):
     session = await open_session()
     code = FORGE.replace("STEP", "1") + MANY_CALLS.replace("COUNT", "9_990")

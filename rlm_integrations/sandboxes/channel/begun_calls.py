@@ -19,6 +19,14 @@ TURN_S = 2e-3
 CALL_COST_S = 2e-4
 """CPU seconds that are charged for each call in any case, for what is not measured."""
 
+SHORT_BYTES = 4 << 10
+"""Of what is read at once, of a call and of an answer: whatever is done at once for one as short is not measured, which
+would take a tenth of a callback. It takes less than it is charged in any case.
+"""
+
+SHORT_FRAME_COST_S = 5e-5
+"""CPU seconds that are charged for each frame of what is as short."""
+
 
 class Charged:
     """CPU time of the thread while a `with` lasts, charged to a clock if there is one.

@@ -64,6 +64,11 @@ class OpenCalls:
         self._bytes = 0
         return ids
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that they take."""
+        return self._bytes
+
     def __contains__(self, call_id: int) -> bool:
         return call_id in self._sizes
 

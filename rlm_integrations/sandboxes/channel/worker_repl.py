@@ -9,8 +9,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rlm_integrations.sandboxes.channel.answers import hand_over, refusal_frame
-from rlm_integrations.sandboxes.channel.begun_calls import CALL_COST_S, BegunCalls, Charged
+from rlm_integrations.sandboxes.channel.answers import hand_over, refusal_frame, reply_frame
+from rlm_integrations.sandboxes.channel.begun_calls import (
+    CALL_COST_S,
+    SHORT_BYTES,
+    SHORT_FRAME_COST_S,
+    BegunCalls,
+    Charged,
+)
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
 from rlm_integrations.sandboxes.channel.inbound import Finished, Messages, PrintedHead, ProtocolError, read_inbound
@@ -138,6 +144,9 @@ class WorkerRepl(ABC):
     def reply(self, call_id: int, value: Any) -> None:
         if call_id not in self._open_calls:
             return
+        if isinstance(value, str) and len(value) <= SHORT_BYTES:
+            self._answer(call_id, reply_frame(call_id, value))
+            return
         with self._charged():
             hand_over(self._loop, call_id, value, self._answer)
 
@@ -186,7 +195,10 @@ class WorkerRepl(ABC):
     def _begin_calls(self) -> None:
         """Begin as many of the calls as one turn of the loop is to begin; the others in later turns."""
         if self._step is not None and self._on_call is not None and self._calls:
-            self._begun.begin(self._calls, self._on_call, self._step.clock)
+            if len(self._calls) == 1 and self._open_calls.held_bytes <= SHORT_BYTES:
+                self._on_call(self._calls.popleft())  # what that takes was charged when it came
+            else:
+                self._begun.begin(self._calls, self._on_call, self._step.clock)
         self._next_turn = self._loop.call_soon(self._begin_calls) if self._calls else None
 
     def _tell(self, end: StepDone | None) -> None:
@@ -194,16 +206,25 @@ class WorkerRepl(ABC):
             self._ended.set_result(end)
 
     def _read(self, data: bytes) -> None:
-        with self._charged():
-            try:
-                for frame in self._messages.feed(data):
-                    self._receive(frame)
-                    if self._channel.closed:
-                        return
-            except ProtocolError as error:
-                self._kill(f"it broke the protocol with {error}")
-        if self._next_turn is None:
+        if len(data) > SHORT_BYTES:
+            with self._charged():
+                self._take_in(data)
+        else:
+            self._take_in(data, SHORT_FRAME_COST_S)
+        if self._next_turn is None and not self._channel.closed:
             self._begin_calls()
+
+    def _take_in(self, data: bytes, cost_s: float = 0.0) -> None:
+        """Take what was read. The running step is charged `cost_s` for each frame."""
+        try:
+            for frame in self._messages.feed(data):
+                if cost_s and self._step is not None:
+                    self._step.clock.charge(cost_s)
+                self._receive(frame)
+                if self._channel.closed:
+                    return
+        except ProtocolError as error:
+            self._kill(f"it broke the protocol with {error}")
 
     def _charged(self) -> Charged:
         """What is done in here is done for the running step: charge it, unless that is done anyway."""
