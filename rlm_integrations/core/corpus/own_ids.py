@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.image import Image
 
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
 
 class OwnIds:
     """Tells apart what was found beside a corpus: a known id with another text gets an id of its own, as "a#2".
 
-    The same text under the same id is one document, however often it is found.
+    The same text under the same id is one document, however often it is found. Of a run, its core alone names what
+    was found; what a document was made of is asked of the document (`FoundDocument`), never of its id.
     """
 
     def __init__(self, corpus: Corpus) -> None:
@@ -27,7 +32,15 @@ class OwnIds:
         """What has that id in the corpus, or among what was found."""
         return self._corpus.by_id.get(document_id) or self.added.get(document_id)
 
-    def of(self, found: Document) -> Document:
+    def each_once(self, found: Iterable[AnyDocument]) -> list[AnyDocument]:
+        """The documents, each under the id that means it: one that several searches in one have found counts once."""
+        once: dict[str, AnyDocument] = {}
+        for each in found:
+            document = self.of(each)
+            once.setdefault(document.id, document)
+        return list(once.values())
+
+    def of(self, found: AnyDocument) -> AnyDocument:
         """The document, under the id that means it."""
         if self._is(found, found.id):
             return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.threads import RunThreads, off_loop
+from rlm_integrations.core.calls.threads import RunThreads, in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.own_ids import OwnIds
@@ -20,9 +20,6 @@ from rlm_integrations.wire.calls import Retrieve
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import CallJournal, Request
-
-_CHARS_OF_ONE = 50
-"""To take a hit takes as long as to read so many characters."""
 
 
 class Retrieval:
@@ -47,7 +44,7 @@ class Retrieval:
 
         async def work() -> list[dict[str, Any]]:
             found = await retrieve(retriever, call.query, self._threads, request)
-            return await off_loop(_CHARS_OF_ONE * len(found), self._named, found)
+            return await in_thread(self._named, found)
 
         return await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
 
@@ -58,7 +55,7 @@ class Retrieval:
 
     def _named(self, found: Sequence[Document]) -> list[dict[str, Any]]:
         with self._lock:  # another search may be named in a thread at the same time
-            return [self._ids.of(each).as_plain() for each in found]
+            return [document.as_plain() for document in self._ids.each_once(found)]
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
@@ -72,10 +69,15 @@ async def retrieve(
     if kept is None:
         return await _found(retriever, query, threads)
 
-    async def work() -> list[dict[str, Any]]:
-        return to_kept(await _found(retriever, query, threads))
+    brought: Sequence[Document] = ()
 
-    return from_kept(await kept.value(work))
+    async def work() -> list[str]:
+        nonlocal brought
+        brought = await _found(retriever, query, threads)
+        return await in_thread(to_kept, brought)
+
+    value = await kept.value(work)
+    return await in_thread(from_kept, value, brought)
 
 
 async def _found(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:

@@ -112,8 +112,7 @@ async def read_corpus(
 def _new_in(corpus: Corpus, found: Sequence[Document]) -> list[Document]:
     """What was found and the corpus does not have, under ids that mean nothing else there."""
     ids = OwnIds(corpus)
-    for each in found:
-        ids.of(each)
+    ids.each_once(found)
     return list(ids.added.values())
 
 
