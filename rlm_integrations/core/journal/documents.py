@@ -8,12 +8,9 @@ import base64
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
 from typing import Any
 
-from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.found_document import FoundDocument
-from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.image import Image
 
 _AT_ONCE = 200
@@ -24,19 +21,15 @@ _MOST_BYTES = 1 << 30
 """Of what is packed: somebody else may have made the file."""
 
 
-def to_kept(documents: Sequence[Document]) -> list[str]:
+def to_kept(documents: Sequence[FoundDocument]) -> list[str]:
     """Texts, of some documents each."""
     pieces = (documents[start : start + _AT_ONCE] for start in range(0, len(documents), _AT_ONCE))
     return [_packed([*map(_row, piece)]) for piece in pieces]
 
 
-def from_kept(values: Sequence[Any], brought: Sequence[Document] = ()) -> list[Document]:
-    """The documents. `brought` are the same ones, where a retriever has just brought them, with their items.
-
-    So code is given the same now as when the run goes on later.
-    """
-    originals = chain(brought, repeat(None))
-    return [_document(row, original) for row, original in zip(kept_rows(values), originals, strict=False)]
+def from_kept(values: Sequence[Any]) -> list[FoundDocument]:
+    """The documents, without their items."""
+    return [*map(_document, kept_rows(values))]
 
 
 def kept_rows(values: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -53,24 +46,21 @@ def _packed(rows: list[dict[str, Any]]) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 1)).decode()
 
 
-def _row(document: Document) -> dict[str, Any]:
-    row = {
+def _row(document: FoundDocument) -> dict[str, Any]:
+    return {
         "id": document.id,
         "text": document.text,
-        "metadata": plain(document.metadata),
+        "metadata": document.metadata,
         "images": [
             {"data": base64.b64encode(image.data).decode(), "mime_type": image.mime_type, "name": image.name}
             for image in document.images
         ],
+        "item": document.recorded(),
     }
-    return row | {"item": document.recorded()} if isinstance(document, FoundDocument) else row
 
 
-def _document(row: dict[str, Any], original: Document | None) -> Document:
+def _document(row: dict[str, Any]) -> FoundDocument:
     images = tuple(
         [Image(base64.b64decode(image["data"]), image["mime_type"], image["name"]) for image in row["images"]]
     )
-    known = row["id"], row["text"], row["metadata"], images
-    if isinstance(original, FoundDocument):
-        return FoundDocument(*known, original.item, original.record)
-    return FoundDocument(*known, None, row.get("item", "{}"))
+    return FoundDocument(row["id"], row["text"], row["metadata"], images, None, row.get("item", "{}"))
