@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,13 +15,14 @@ from rlm_integrations.core.corpus.chunks import Joined, Span, Spans
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.core.corpus.nearly_a_corpus import is_no_collection
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.frozen import frozen
 from rlm_integrations.langchain.loaded import is_loader, is_vector_store
-from rlm_integrations.langchain.retriever import LangChainRetriever
+from rlm_integrations.langchain.retriever import LangChainRetriever, langchain_document
 from rlm_integrations.langchain.sessions import Sessions
 from rlm_integrations.langchain.splits import join_splits, warn_of_overlaps
 
@@ -89,30 +91,29 @@ class PreparedContext:
 
 
 class RunContext:
-    """The context of one run. It remembers what the retriever brought in this run, and in no other."""
+    """The context of one run, or of one session, with the way back from what was read to the user's own documents."""
 
     def __init__(self, prepared: PreparedContext) -> None:
         self._items = prepared.items
         self.corpus = prepared.corpus
-        self._retriever = None if prepared.retriever is None else LangChainRetriever(prepared.retriever, self.corpus)
-        if self._retriever is not None and prepared.corpus.kind == "none":
-            self.corpus = Corpus((), "none", retriever=self._retriever)
-        elif self._retriever is not None:
-            self.corpus = Corpus((), join_to=prepared.corpus, retriever=self._retriever)
+        retriever = None if prepared.retriever is None else LangChainRetriever(prepared.retriever)
+        if retriever is not None and prepared.corpus.kind == "none":
+            self.corpus = Corpus((), "none", retriever=retriever)
+        elif retriever is not None:
+            self.corpus = Corpus((), join_to=prepared.corpus, retriever=retriever)
 
     def rests_on(self, result: RLMResult[Any]) -> list[LangChainDocument]:
         """The LangChain documents that the answer rests on, cited ones first; of splits, those that hold the places."""
+        original = cache(self._way_back(result.evidence.retrieved))
         splits = {
             document.id: Spans(cast("Joined[LangChainDocument]", item).spans)
             for document, item in zip(self.corpus.documents, self._items, strict=True)
             if isinstance(item, Joined)
         }
-        if not splits:
-            return self.originals(result.sources)
         found: list[LangChainDocument] = []
         for citation in result.citations:
             if (spans := splits.get(citation.document_id)) is None:
-                found += self.originals([citation.document_id])
+                found += original(citation.document_id)
             else:
                 start, end = citation.start_index, citation.end_index
                 touching = spans.touching(start, end)
@@ -120,24 +121,31 @@ class RunContext:
         for place in result.evidence.places:
             spans = splits.get(place.document_id)
             touched = None if spans is None else _items(spans.touching(place.start, place.end))
-            found += self.originals([place.document_id]) if touched is None else touched
+            found += original(place.document_id) if touched is None else touched
         touched_ids = {place.document_id for place in (*result.citations, *result.evidence.places)}
         for name in result.sources:
             if name not in splits:
-                found += self.originals([name])
+                found += original(name)
             elif name not in touched_ids:  # a picture of it was seen, which all splits have
                 found += _items(splits[name].touching(0, 1))
         return list({id(document): document for document in found}.values())
 
-    def originals(self, ids: Iterable[str]) -> list[LangChainDocument]:
-        """The LangChain documents with those ids, in that order. A text that was none becomes one."""
+    def _way_back(self, retrieved: Mapping[str, FoundDocument]) -> Callable[[str], list[LangChainDocument]]:
+        """From an id to the LangChain document that has it in the run; to none where it is a message of the question.
+
+        A text that was no document becomes one.
+        """
         made = dict(zip((document.id for document in self.corpus.documents), self._items, strict=True))
-        retrieved = self._retriever.originals if self._retriever is not None else {}
-        return [
-            original if isinstance(original, LangChainDocument) else _as_langchain(self.corpus.by_id[name])
-            for name in ids
-            if (original := made.get(name, retrieved.get(name))) is not None or name in self.corpus.by_id
-        ]
+
+        def original(name: str) -> list[LangChainDocument]:
+            if name in retrieved:
+                return [langchain_document(retrieved[name])]
+            if name not in made:
+                return []
+            item = made[name]
+            return [item if isinstance(item, LangChainDocument) else _as_langchain(self.corpus.by_id[name])]
+
+        return original
 
 
 def prepare_context(context: object) -> PreparedContext:

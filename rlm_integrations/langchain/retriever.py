@@ -3,74 +3,60 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
 
-from rlm_integrations.core.calls.threads import off_loop
-from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.forms import document_of
-from rlm_integrations.core.corpus.own_ids import OwnIds
+from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.errors import InvalidArgumentError
-
-_CHARS_OF_ONE, _CHARS_OF_ITEM = 500, 50
-"""To read a hit, or an item of its metadata, takes as long as to read so many characters."""
-_FEW = 100
-"""Of more hits it is not looked at how long each is."""
 
 
 class LangChainRetriever:
     """A LangChain retriever as the core's. Its runs are children of the LangChain run that is going on.
 
-    What it finds has an id that means nothing else, here nor in the corpus beside it, so that the core has it under
-    the same one.
+    It remembers nothing: what it finds knows the Document that it was made of.
     """
 
-    def __init__(self, retriever: Runnable[str, Any], beside: Corpus) -> None:
+    def __init__(self, retriever: Runnable[str, Any]) -> None:
         self._retriever = retriever
-        self._ids = OwnIds(beside)
-        self._lock = threading.Lock()
-        self.originals: dict[str, LangChainDocument] = {}
 
-    async def retrieve(self, query: str) -> Sequence[Document]:
-        found = await self._retriever.ainvoke(query)
-        return await off_loop(_chars(found), self._documents, found)
+    async def retrieve(self, query: str) -> list[FoundDocument]:
+        return await in_thread(_documents, await self._retriever.ainvoke(query))
 
-    def retrieve_sync(self, query: str) -> Sequence[Document]:
-        return self._documents(self._retriever.invoke(query))
-
-    def _documents(self, found: object) -> list[Document]:
-        if not isinstance(found, (list, tuple)):
-            raise InvalidArgumentError(
-                f"context: the retriever returned {type(found).__name__}, not a list of Documents"
-            )
-        with self._lock:  # several searches may go on at once, and each names what it found by what was found before
-            return self._named(cast(Sequence[object], found))
-
-    def _named(self, found: Sequence[object]) -> list[Document]:
-        documents: dict[str, Document] = {}
-        for place, item in enumerate(found, 1):
-            if not isinstance(item, LangChainDocument):
-                raise InvalidArgumentError(
-                    f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
-                )
-            document = self._ids.of(replace(document_of(item, place), id=item.id or _content_id(item)))
-            self.originals.setdefault(document.id, item)
-            documents.setdefault(document.id, document)  # several searches in one find a document several times
-        return list(documents.values())
+    def retrieve_sync(self, query: str) -> list[FoundDocument]:
+        return _documents(self._retriever.invoke(query))
 
 
-def _chars(found: object) -> int:
-    """It takes as long to read what was found as to read so many characters."""
-    hits = cast("Sequence[object]", found) if isinstance(found, (list, tuple)) else ()
-    first = [hit for hit in hits[:_FEW] if isinstance(hit, LangChainDocument)]
-    held = sum([len(hit.page_content) + _CHARS_OF_ITEM * len(hit.metadata) for hit in first])
-    return _CHARS_OF_ONE * len(hits) + held
+def langchain_document(found: FoundDocument) -> LangChainDocument:
+    """The Document that the retriever returned; out of a journal, one that is equal to it."""
+    if found.item is not None:
+        return found.item
+    name = json.loads(found.recorded()).get("id", found.id)
+    return LangChainDocument(id=name, page_content=found.text, metadata=dict(found.metadata))
+
+
+def _documents(found: object) -> list[FoundDocument]:
+    if not isinstance(found, (list, tuple)):
+        raise InvalidArgumentError(f"context: the retriever returned {type(found).__name__}, not a list of Documents")
+    return [_document(item, place) for place, item in enumerate(cast("Sequence[object]", found), 1)]
+
+
+def _document(item: object, place: int) -> FoundDocument:
+    if not isinstance(item, LangChainDocument):
+        raise InvalidArgumentError(
+            f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
+        )
+    read = document_of(item, place)
+    return FoundDocument(item.id or _content_id(item), read.text, read.metadata, read.images, item, _record)
+
+
+def _record(item: LangChainDocument) -> dict[str, Any]:
+    return {"id": item.id}
 
 
 def _content_id(document: LangChainDocument) -> str:

@@ -16,9 +16,10 @@ from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 
 from rlm_integrations.core.calls.once import Once
 from rlm_integrations.core.calls.threads import within_loop
-from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.corpus import NO_CORPUS, Corpus
 from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.core.corpus.nearly_a_corpus import is_no_collection
+from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.result import RLMResult
@@ -38,7 +39,7 @@ from rlm_integrations.llama_index.index_retriever import IndexRetriever
 from rlm_integrations.llama_index.node_objects import Pointers, with_objects
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.read_node import ReadNodes
-from rlm_integrations.llama_index.retriever import NodeRetriever
+from rlm_integrations.llama_index.retriever import NodeRetriever, node_with_score
 from rlm_integrations.llama_index.source_nodes import Evidence, corpus_evidence, retrieved_evidence
 
 QueryContext = AnyIndex | BaseRetriever | Iterable[Any] | Path | Corpus
@@ -114,37 +115,28 @@ class UnreadContext:
         return NodesContext, (self.for_run().nodes,)
 
 
+@frozen
 class RetrieverContext:
-    """A retriever that remembers, for each run, what it found."""
+    """The same retriever for every run. What it found in one, that run's result knows."""
 
-    def __init__(
-        self,
-        retriever: BaseRetriever,
-        postprocessors: Sequence[BaseNodePostprocessor],
-        selection: NodeSelection,
-    ) -> None:
-        self._retriever = retriever
-        self._postprocessors = postprocessors
-        self._selection = selection
-        self.core_context = NodeRetriever(retriever, postprocessors, selection)
+    core_context: NodeRetriever
 
     def for_run(self) -> RetrieverContext:
-        return RetrieverContext(self._retriever, self._postprocessors, self._selection)
+        return self
 
     async def afor_run(self) -> RetrieverContext:
-        return self.for_run()
+        return self
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        retriever = self.for_run().core_context
-        retriever.retrieve_sync(query_bundle)
-        return list(retriever.found.values())
+        """What it finds. No run names these, so they are told apart here."""
+        return [*map(node_with_score, OwnIds(NO_CORPUS).each_once(self.core_context.retrieve_sync(query_bundle)))]
 
     def over(self, nodes: Sequence[NodeWithScore], more: Sequence[NodeWithScore]) -> GivenNodes:
         """These hits and no others: where there are none, they may have been dropped because none may be seen."""
         return GivenNodes(_read_given(nodes) if nodes else _EMPTY, nodes, more)
 
     def evidence(self, result: RLMResult[Any]) -> Evidence:
-        return retrieved_evidence(result, self.core_context.found)
+        return retrieved_evidence(result)
 
 
 @frozen
@@ -169,7 +161,7 @@ RunContext = NodesContext | RetrieverContext | GivenNodes
 
 @dataclass(slots=True)
 class Chat:
-    """What the questions of a chat share: their session, and what their retriever found."""
+    """What the questions of a chat share: their session, and what it is over."""
 
     memory: SessionMemory
     context: RunContext | None = None
@@ -193,7 +185,7 @@ def read_context(
     raised when it is read.
     """
     if isinstance(context, IndexRetriever):
-        return RetrieverContext(context.retriever, postprocessors, selection)
+        return RetrieverContext(NodeRetriever(context.retriever, postprocessors, selection))
     if isinstance(context, BaseRetriever):
         if selection.given:
             names = " and ".join(selection.given)
@@ -201,7 +193,7 @@ def read_context(
                 f"{names}: cannot be applied to what a retriever returns without losing hits; set them on the "
                 f"retriever itself, for instance index.as_retriever({selection.given[0]}=...)"
             )
-        return RetrieverContext(context, postprocessors, selection)
+        return RetrieverContext(NodeRetriever(context, postprocessors, selection))
     if postprocessors:
         raise InvalidArgumentError(
             "node_postprocessors: work on the hits of a retriever, and this engine reads a whole corpus; apply them to "

@@ -20,6 +20,7 @@ from rlm_integrations.frozen import frozen
 from rlm_integrations.llama_index.documents import NodeCorpus
 from rlm_integrations.llama_index.node_spans import NodeSpan
 from rlm_integrations.llama_index.node_text import text_of_node
+from rlm_integrations.llama_index.retriever import node_with_score
 
 SOURCE_NODES = 50
 """A response carries at most so many. It travels in events, in chat memories and in prompts of evaluators."""
@@ -84,15 +85,15 @@ def corpus_evidence(result: RLMResult[Any], corpus: NodeCorpus) -> Evidence:
     return replace(evidence, complete=not corpus.has_more_nodes_than(len(evidence.sources)))
 
 
-def retrieved_evidence(result: RLMResult[Any], found: Mapping[str, NodeWithScore]) -> Evidence:
+def retrieved_evidence(result: RLMResult[Any]) -> Evidence:
     """Of an answer over a retriever, with its scores: the nodes that were used, then the others retrieved."""
-    used = [citation.document_id for citation in result.citations]
-    ids = [*used, *result.sources, *found]
+    found = result.evidence.retrieved
+    ids = dict.fromkeys([*(citation.document_id for citation in result.citations), *result.sources, *found])
     places = [
         [NodePlace(cited.document_id, cited.start_index, cited.end_index)] if cited.document_id in found else []
         for cited in result.citations
     ]
-    evidence = _evidence((found[node_id] for node_id in ids if node_id in found), places)
+    evidence = _evidence((node_with_score(found[name]) for name in ids if name in found), places)
     return replace(evidence, complete=not evidence.more_sources)
 
 

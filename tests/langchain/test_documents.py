@@ -26,6 +26,15 @@ class TwoPages(BaseLoader):
         yield Document("second page", metadata={"page": 2})
 
 
+def cite_all(*names: str) -> str:
+    """Code that cites all of these documents, and answers with the ids that there are."""
+    return f"""
+for name in {names}:
+    cite(next(d["text"] for d in context if d["id"] == name), name)
+answer = {{"content": str([d["id"] for d in context]), "ready": True}}
+"""
+
+
 @pytest.mark.parametrize("context", [TwoPages(), TwoPages().lazy_load(), TwoPages().load()])
 def test_loaders_and_lists_of_documents(context):
     corpus = prepare_context(context).corpus
@@ -40,12 +49,12 @@ def test_a_single_document_and_a_str():
     assert prepare_context("a long text").corpus.kind == "str"
 
 
-def test_a_folder_of_files_is_read(tmp_path: Path):
+def test_a_folder_of_files_is_read(tmp_path: Path, root_model):
     (tmp_path / "a.txt").write_text("A")
     (tmp_path / "b.txt").write_text("B")
-    run = RunContext(prepare_context([tmp_path]))
     name = (tmp_path / "b.txt").as_posix()
-    assert [d.page_content for d in run.originals([name])] == ["B"]
+    rlm = RLMRunnable(llm=root_model(cite_all(name)), context=[tmp_path]).with_sources()
+    assert [d.page_content for d in rlm.invoke("q")["context"]] == ["B"]
 
 
 def test_what_is_prepared_is_taken_as_it_is():
@@ -53,18 +62,17 @@ def test_what_is_prepared_is_taken_as_it_is():
     assert prepare_context(prepared) is prepared
 
 
-def test_originals_are_the_users_own_objects_also_with_equal_ids():
+def test_sources_are_the_users_own_objects_also_with_equal_ids(root_model):
     first, second, brought = (Document(text, id="same") for text in ("one", "two", "three"))
-    both = prepare_context([first, second]).preceded_by(prepare_brought([brought]))
-    run = RunContext(both)
-    assert [d.id for d in run.corpus.documents] == ["same", "same#3", "same#2"]
-    found = run.originals(["same#3", "same", "unknown"])
-    assert [id(d) for d in found] == [id(first), id(brought)]
+    rlm = RLMRunnable(llm=root_model(cite_all("same#3", "same")), context=[first, second]).with_sources()
+    given = rlm.invoke({"question": "q", "context": [brought]})
+    assert given["answer"] == "['same', 'same#3', 'same#2']"
+    assert [id(d) for d in given["context"]] == [id(first), id(brought)]
 
 
-def test_a_text_among_the_sources_becomes_a_document():
-    run = RunContext(prepare_context(["plain text"]))
-    assert run.originals(["doc-1"]) == [Document("plain text", id="doc-1")]
+def test_a_text_among_the_sources_becomes_a_document(root_model):
+    rlm = RLMRunnable(llm=root_model(cite_all("doc-1")), context=["plain text"]).with_sources()
+    assert rlm.invoke("q")["context"] == [Document("plain text", id="doc-1")]
 
 
 def test_a_call_context_goes_first_and_the_constructors_is_shared():
@@ -102,7 +110,7 @@ def test_a_search_without_hits_is_an_empty_corpus_and_no_error():
     assert (corpus.kind, corpus.documents) == ("documents", ())
 
 
-async def test_a_retriever_is_asked_in_sync_and_async_and_knows_its_documents_again():
+async def test_a_retriever_is_asked_in_sync_and_async():
     store = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
     store.add_documents([Document(f"text {n}", id=f"v{n}") for n in range(3)])
     run = RunContext(prepare_context(store.as_retriever(search_kwargs={"k": 2})))
@@ -111,7 +119,6 @@ async def test_a_retriever_is_asked_in_sync_and_async_and_knows_its_documents_ag
     ids = [d.id for d in await retriever.retrieve("text 1")]
     assert ids == [d.id for d in retriever.retrieve_sync("text 1")]
     assert len(ids) == 2
-    assert [d.id for d in run.originals(ids)] == ids
 
 
 async def test_retrieved_documents_without_ids_get_the_same_one_each_time():

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.calls.threads import RunThreads, off_loop
+from rlm_integrations.core.calls.threads import RunThreads, in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.corpus.own_ids import OwnIds
+from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
@@ -20,9 +22,6 @@ from rlm_integrations.wire.calls import Retrieve
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import CallJournal, Request
-
-_CHARS_OF_ONE = 50
-"""To take a hit takes as long as to read so many characters."""
 
 
 class Retrieval:
@@ -46,19 +45,19 @@ class Retrieval:
         request = None if kept is None else kept.request()
 
         async def work() -> list[dict[str, Any]]:
-            found = await retrieve(retriever, call.query, self._threads, request)
-            return await off_loop(_CHARS_OF_ONE * len(found), self._named, found)
+            found = await retrieve(retriever, call.query, self._threads, self._named, request)
+            return await in_thread(lambda: [document.as_plain() for document in found])
 
         return await self._foreign.run("retrieve", {"query": call.query}, step, work, kept=request)
 
     @property
-    def added(self) -> dict[str, Document]:
+    def added(self) -> dict[str, FoundDocument]:
         """By id, what was found and is not in the corpus."""
         return self._ids.added
 
-    def _named(self, found: Sequence[Document]) -> list[dict[str, Any]]:
+    def _named(self, found: Sequence[FoundDocument]) -> list[FoundDocument]:
         with self._lock:  # another search may be named in a thread at the same time
-            return [self._ids.of(each).as_plain() for each in found]
+            return self._ids.each_once(found)
 
     def document(self, document_id: str) -> Document | None:
         """The host's own copy of a document."""
@@ -66,19 +65,43 @@ class Retrieval:
 
 
 async def retrieve(
-    retriever: Retriever, query: str, threads: RunThreads | None, kept: Request | None = None
-) -> Sequence[Document]:
-    """The retriever's documents, or those that the journal has; with threads, by its sync method where it has one."""
+    retriever: Retriever,
+    query: str,
+    threads: RunThreads | None,
+    name: Callable[[Sequence[FoundDocument]], list[FoundDocument]],
+    kept: Request | None = None,
+) -> list[FoundDocument]:
+    """The retriever's documents, or those that the journal has, under the ids that `name` gives them.
+
+    What takes a while over many is done in threads. With `threads`, the retriever is asked by its sync method where it
+    has one. The journal keeps the ids too: when the run goes on, hits may come in another order.
+    """
+
+    async def find() -> list[FoundDocument]:
+        brought = await _brought(retriever, query, threads)
+        return await in_thread(lambda: name([*map(_as_found, brought)]))
+
     if kept is None:
-        return await _found(retriever, query, threads)
+        return await find()
+    found: list[FoundDocument] | None = None
 
-    async def work() -> list[dict[str, Any]]:
-        return to_kept(await _found(retriever, query, threads))
+    async def work() -> list[str]:
+        nonlocal found
+        found = await find()
+        return await in_thread(to_kept, found)
 
-    return from_kept(await kept.value(work))
+    value = await kept.value(work)
+    return await in_thread(lambda: name(from_kept(value))) if found is None else found
 
 
-async def _found(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
+def _as_found(document: Document) -> FoundDocument:
+    """What a user's own retriever brings is made of nothing else, and may have any metadata."""
+    if isinstance(document, FoundDocument):
+        return document
+    return FoundDocument(document.id, document.text, plain(document.metadata), document.images, document)
+
+
+async def _brought(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
     fetch_sync: Callable[[str], Sequence[Document]] | None = getattr(retriever, "retrieve_sync", None)
     if threads is not None and fetch_sync is not None:
         return await threads.run(fetch_sync, query)

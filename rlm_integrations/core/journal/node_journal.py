@@ -244,7 +244,7 @@ class Request:
 
     async def _find(self) -> Row | None:
         """In a run that is gone on with."""
-        row = self._run.find(self._key)
+        row = await self._run.read(self._key)
         if row is None:
             if self._node.knows(self._iteration):
                 await self._node.diverged(

@@ -7,12 +7,14 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claims import ABOUT, END
+from rlm_integrations.core.journal.documents import kept_rows
 from rlm_integrations.core.journal.kept_code import KeptCode
 from rlm_integrations.core.journal.reading import KeptRow
 from rlm_integrations.core.journal.rows import Row, to_step, trace_json
@@ -30,6 +32,8 @@ from rlm_integrations.wire.steps import ReplLost
 _MOST_BYTES = 1 << 30
 """Of what is packed in one row."""
 _RESULT_CHARS = 2_000
+_RESULTS = 50
+"""Documents, of which no more are shown in so many characters."""
 _NO_END = "CancelledError: the run ended first"
 _ITERATION = re.compile(r"([0-9]{1,6}+)(?>( last)?)")
 _SUB_CALLS = ("llm_query", "rlm_query")
@@ -199,7 +203,7 @@ class _Reading:
             for kept in [each.row, *(below.row for place, below in each.below.items() if place != REFUSED)]:
                 if kept is not None:
                     row = self._row(kept)
-                    result = repr(row["value"])[:_RESULT_CHARS] if "value" in row else self._withheld(kept)
+                    result = _result_of(function, row) if "value" in row else self._withheld(kept)
                     error = row.get("failure")
                     calls.append(
                         HostFunctionCall(
@@ -228,6 +232,15 @@ class _Reading:
         if kept is None or self._contents:
             return ""
         return withheld_words(plural(kept.size, "byte"), kept.value.hex())
+
+
+def _result_of(function: str, row: Row) -> str:
+    """As code had it: of a document without what is kept beside it."""
+    value = row["value"]
+    if function == "retrieve":
+        first = islice(kept_rows(value), _RESULTS)
+        value = [{name: each[name] for name in each if name != "item"} for each in first]
+    return repr(value)[:_RESULT_CHARS]
 
 
 def _iterations(tree: _Tree) -> dict[int, tuple[_Tree, bool]]:

@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.calls.threads import RunThreads, off_loop
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.claiming import Claiming, Find
 from rlm_integrations.core.journal.claims import ABOUT, END, Claim, release
@@ -34,6 +34,8 @@ T = TypeVar("T")
 _Entry = tuple[int, str, Row]
 """Its id, the key and what is kept."""
 
+_CHARS_OF_BYTE = 5
+"""Of what is packed."""
 _BAR = re.compile(r"\|")
 
 STEP, REFUSED = "step", "refused"
@@ -92,6 +94,11 @@ class RunJournal:
     def find(self, key: str) -> Row | None:
         value = self._found.get(key)
         return None if value is None else unpacked(value)
+
+    async def read(self, key: str) -> Row | None:
+        """The same, in a thread where the row is long."""
+        value = self._found.get(key)
+        return None if value is None else await off_loop(_CHARS_OF_BYTE * len(value), unpacked, value)
 
     def has_below(self, prefix: str) -> bool:
         """Whether something but a refusal was kept whose key begins with that, which ends with a "|"."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line
-from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.journal.claims import END, CallIdentity
 from rlm_integrations.core.journal.documents import from_kept, to_kept
@@ -36,7 +36,7 @@ class Ended:
 
     action: Finish
     trace: RLMTrace
-    retrieved: tuple[Document, ...]
+    retrieved: tuple[FoundDocument, ...]
 
 
 async def begin(
@@ -124,7 +124,7 @@ def _mark_replayed(trace: RLMTrace) -> None:
                 host_call.replayed = True
 
 
-def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[Document], limits: RLMLimits) -> bytes:
+def end_row(action: Finish, trace: RLMTrace, retrieved: Sequence[FoundDocument], limits: RLMLimits) -> bytes:
     """The JSON of all that an equal call is to be answered with. May take a while."""
     row = {"action": action._asdict(), "limits": limits.model_dump(mode="json"), "retrieved": to_kept(retrieved)}
     return with_json(row, "trace", trace.model_dump_json())

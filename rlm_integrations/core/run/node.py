@@ -10,8 +10,8 @@ from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.corpus.corpus import NO_CORPUS
 from rlm_integrations.core.corpus.description import corpus_line, shown_whole
-from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.empty_corpus import empty_corpus_warning
+from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
 from rlm_integrations.core.host.retrieval import Retrieval
@@ -93,7 +93,7 @@ class Node:
         """What is known of it from before, and where it is kept what comes. Set before it answers."""
         self._rules: Rules
         self._retrieval: Retrieval | None = None
-        self._retrieved_before: tuple[Document, ...] = ()
+        self._retrieved_before: tuple[FoundDocument, ...] = ()
         self._steps: Steps
         self._repl: LiveRepl | None = None
         self._root = self._coding = RootCalls(shared, self._emit, ask, self._view, shared.plan.protocol)
@@ -142,7 +142,7 @@ class Node:
                 case Fail():
                     raise self._failure(action)
 
-    async def take_over(self, context: object, retrieved: Sequence[Document]) -> None:
+    async def take_over(self, context: object, retrieved: Sequence[FoundDocument]) -> None:
         """Have the corpus of a run that has ended, and what it had retrieved. Raises as `answer` does."""
         await self._read(context)
         self._retrieved_before = tuple(retrieved)
@@ -199,7 +199,7 @@ class Node:
             self._repl.begin_to_close()
 
     @property
-    def retrieved(self) -> tuple[Document, ...]:
+    def retrieved(self) -> tuple[FoundDocument, ...]:
         """What `retrieve` has added to the corpus."""
         return self._retrieved_before if self._retrieval is None else tuple(self._retrieval.added.values())
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import describe, is_quick_to_describe, is_studied, study
-from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.names import may_be_name
 from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.corpus.question import Question
@@ -87,16 +85,16 @@ async def read_corpus(
     """
     corpus = read = await read_off_loop(context, threads) if before is None else before
     if corpus.retriever is not None:
-        kept = None if journal is None else journal.retrieval(question.query)
+        kept, ids = None if journal is None else journal.retrieval(question.query), OwnIds(corpus)
         try:
             async with asyncio.timeout(seconds):
-                found = await retrieve(corpus.retriever, question.query, threads if sync else None, kept)
-            hits = await threads.run(_new_in, corpus, found)
+                await retrieve(corpus.retriever, question.query, threads if sync else None, ids.each_once, kept)
         except RunError:
             raise
         except Exception as error:
             let_through(error, ends_run)
             raise RunError(f"context: the retriever failed for the question: {error_words(error)}") from error
+        hits = list(ids.added.values())
         if before is not None:
             corpus = before.followed_by(hits)
         else:
@@ -107,14 +105,6 @@ async def read_corpus(
     if corpus is not read:
         await threads.run(study, corpus)
     return corpus
-
-
-def _new_in(corpus: Corpus, found: Sequence[Document]) -> list[Document]:
-    """What was found and the corpus does not have, under ids that mean nothing else there."""
-    ids = OwnIds(corpus)
-    for each in found:
-        ids.of(each)
-    return list(ids.added.values())
 
 
 async def read_off_loop(context: object, threads: RunThreads) -> Corpus:

@@ -10,10 +10,12 @@ import asyncio
 import re
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.trace.anchors import AnchorIndex
 from rlm_integrations.core.trace.own_text import OwnTextFinder, Place
 from rlm_integrations.core.trace.records import CodeExecution, RLMTrace
@@ -43,12 +45,13 @@ class Found:
 class Evidence:
     """What the answer of a run rests on. It is found when it is first asked for, once, by whatever thread asks.
 
-    Until then it holds on to the run's corpus; a copy and a pickle hold what was found.
+    Until then it holds on to the run's corpus, then to what a retriever found; a copy and a pickle hold no documents.
     """
 
     def __init__(self, trace: RLMTrace, corpus: Corpus, retrieved: Sequence[Document] = ()) -> None:
         self._run: tuple[RLMTrace, Corpus, Sequence[Document]] | None = trace, corpus, retrieved
         self._found: Found | None = None
+        self._retrieved: Mapping[str, FoundDocument] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -56,6 +59,7 @@ class Evidence:
         """Evidence that was found before."""
         evidence = cls.__new__(cls)
         evidence._run, evidence._found, evidence._lock = None, found, threading.Lock()
+        evidence._retrieved = {}
         return evidence
 
     @property
@@ -66,12 +70,21 @@ class Evidence:
     def places(self) -> tuple[Place, ...]:
         return self.find().places
 
+    @property
+    def retrieved(self) -> Mapping[str, FoundDocument]:
+        """What a retriever found that the answer could rest on, by the ids that it has in the run."""
+        self.find()
+        return self._retrieved
+
     def find(self) -> Found:
         if (found := self._found) is not None:
             return found
         with self._lock:
             if self._found is None:
                 assert self._run is not None
+                _, corpus, retrieved = self._run
+                documents = chain(corpus.documents, retrieved)
+                self._retrieved = {each.id: each for each in documents if isinstance(each, FoundDocument)}
                 self._found, self._run = find_evidence(*self._run), None
             return self._found
 
