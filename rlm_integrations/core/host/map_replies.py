@@ -18,7 +18,7 @@ _MOST_NUMBERED = 5
 _BEFORE = r"[\s,;|>#*_\-•\"'`({\[]{0,40}+"
 _MARKED = re.compile(
     rf"(?P<before>{_BEFORE})(?<![0-9A-Za-z]){MARK}"
-    r"[\])}\"'`*_]{0,10}+[ \t]*+(?>(?:[:=|]|->|=>|→|[-–—.](?=\s))?)[ \t]*+(?>(?:\*\*(?=[ \t]))?)"
+    r"[\])}\"'`*_]{0,10}+[ \t]*+(?>(?:->|=>|[:：=|,→]|[-–—.](?=\s))?)[ \t]*+(?>(?:\*\*(?=[ \t]))?)"
 )
 """A mark in brackets or quotes, bold or in a list; what stands between it and the words is a dash only before a space,
 for else it is the sign of a number."""

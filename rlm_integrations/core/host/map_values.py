@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from rlm_integrations.core.host.json_values import JsonValues, MaybeThousands, WrongSchemaError
-from rlm_integrations.core.host.later_lines import named_below, takes_back
 from rlm_integrations.core.host.map_replies import NO_REPLY, STRAY, first_paragraph, marked_text, unfenced, whole_text
 from rlm_integrations.core.host.reply_json import as_floats, decoded, embedded, too_deep
-from rlm_integrations.core.loop.near_json import json_among, plain_values, unlabelled
+from rlm_integrations.core.loop.later_lines import named_below, takes_back
+from rlm_integrations.core.loop.near_json import json_among, unwrapped
+from rlm_integrations.core.loop.plain_value import bare, plain_values, value_among
 from rlm_integrations.core.prompts.texts import map_part
 from rlm_integrations.core.wording import one_line
 
@@ -40,6 +41,7 @@ class MapValues:
         self._kind = None if schema is None else schema.get("type")
         self._strings = _takes(schema, "string")
         self._booleans = _takes(schema, "boolean")
+        self._whole_numbers = _takes(schema, "integer") and not _takes(schema, "number")
         self.takes_objects = _takes(schema, "object")
         self.takes_words = _takes_words(schema)
         """Whether a value may be any text."""
@@ -90,6 +92,8 @@ class MapValues:
             if why is None:
                 return (None, _ANOTHER) if self._another(value, words, below) else (as_floats(value), None)
             misfit = misfit or why
+        if not self.takes_words and (found := value_among(text, self._alone)) is not None:
+            return (as_floats(found.value), None) if found.sure else (None, _ANOTHER)
         if self._choices:
             return None, f"the reply {_shown(paragraph)} is none of the choices"
         return None, f"the reply {_shown(paragraph)} does not fit: {misfit or 'it is no JSON'}"
@@ -125,20 +129,31 @@ class MapValues:
         if self.takes_words:
             yield text, ""
 
+    def _alone(self, text: str) -> tuple[Any] | None:
+        """The value that a text is, in a tuple; None where it is none."""
+        for value in (None,) if _folded(text) in _NOTHING else self._scalars(text):
+            checked, misfit = self._checked(value)
+            if misfit is None:
+                return (checked,)
+        return None
+
     def _scalars(self, text: str) -> Iterator[Any]:
         """What a text may mean as one value, without marks and labels around it."""
-        folded = _folded(text)
-        bare = _folded(unlabelled(folded))
+        for inner in unwrapped(text) if text.lstrip().startswith("{") else ():
+            for value in decoded(inner):
+                yield from self._scalars(value) if isinstance(value, str) else (value,)
+        folded, said = _folded(text), bare(text)
         if self._choices:
-            yield from (self._choices[each] for each in (folded, bare) if each in self._choices)
+            known = (self._choices.get(each) for each in (folded, _folded(said), _folded(said.strip("()[]"))))
+            yield from filter(None, known)
             return
-        if self._booleans and not self.takes_words and bare in _YES_NO:
-            yield _YES_NO[bare]
+        if self._booleans and not self.takes_words and _folded(said) in _YES_NO:
+            yield _YES_NO[_folded(said)]
         if "\n" not in text and self._kind != "string":
-            for each in plain_values(text, whole_numbers=self._kind == "integer"):
+            for each in plain_values(text, self._whole_numbers):
                 yield from (value for value in decoded(each) if value is None or isinstance(value, (int, float)))
         if self._strings and not self.takes_words:
-            yield from dict.fromkeys((text, unlabelled(text.strip(_AROUND)).strip(_AROUND)))
+            yield from dict.fromkeys((text, said))
 
     def _another(self, value: Any, words: str, below: str) -> bool:
         """Whether another value is named below the one that was read."""
