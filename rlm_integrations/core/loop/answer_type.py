@@ -253,8 +253,6 @@ def _nearly(reader: _Reader, text: str, candidates: list[str], takes_words: bool
     def alone(words: str) -> tuple[Any] | None:
         return _alone(reader, words, whole_numbers=whole_numbers)
 
-    if (value := alone(text)) is not None:
-        return [*value]
     found = value_among(text, alone)
     if found is not None and not found.sure:
         raise _WrongAnswerError("it names more than one value, or doubts the one it names; send the one meant, alone")

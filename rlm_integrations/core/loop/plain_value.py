@@ -6,7 +6,7 @@ Who reads a value here says what is one. Only what can mean one thing is read, i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -45,6 +45,9 @@ _PIECES = re.compile(r"[.,;:!?](?!\S)|[()\n]|\s[-–—]++\s|—")
 _FIRST_OF_SEVERAL = re.compile(
     r"\s*+(?>(?:(?:and|or|also|then|&)\b\s*+)?)(?P<words>(?>(?:(?!\b(?:and|or)\b|[&/])[^\n])*))", re.IGNORECASE
 )
+_STOP = re.compile(r"[.,;:!?](?=[\s*_]|$)|\(")
+"""What ends a value below a label that more words follow."""
+_BLANK_LINE = re.compile(r"\n[ \t]*+\n")
 _MOST_PIECES = 50
 _WORDS_CHARS, _MOST_WORDS = 300, 3
 _BOXED = re.compile(r"\\boxed\{(?>(?:\\text\{)?)(?P<value>[^{}\n]*+)\}{1,2}+")
@@ -71,6 +74,11 @@ class Found(NamedTuple):
     value: object
     sure: bool
     """Whether no word beside it names another, or takes it back."""
+
+
+def first_paragraph(text: str) -> str:
+    """Without what a model adds below an empty line."""
+    return _BLANK_LINE.split(text, maxsplit=1)[0].strip()
 
 
 def unlabelled(text: str) -> str:
@@ -120,24 +128,38 @@ def _number(text: str, whole_numbers: bool) -> str | None:
 
 
 def value_among(text: str, read: Callable[[str], tuple[object] | None]) -> Found | None:
-    """The value that a text gives below a label of any words, or before an explanation of it; None where it gives none.
+    """The value that a text gives: alone, on its first lines, below a label of any words, or before an explanation.
+
+    None where it gives none.
 
     Args:
         text: All of a reply.
         read: Gives the value that a text alone is, in a tuple; None where it is none.
     """
-    line, _, below = text.strip().partition("\n")
+    text = text.strip()
+    line, _, below = text.partition("\n")
+    for head in dict.fromkeys((text, first_paragraph(text), line)):
+        if (found := read(head)) is not None:
+            others = _strictly_below(text[len(head) :])
+            return Found(found[0], not takes_back(text) and not _names_another(found, others, read))
     for words, why in _splits(line, read):
-        found = read(words)
-        if found is None:
-            continue
-        return Found(found[0], not _another(found, why, below, read) and not takes_back(text))
+        if (found := read(words)) is not None:
+            others = [
+                *_in_explanation(why, found),
+                *(each for each, _ in named_below(below)),
+                *_loosely_below(below, read),
+            ]
+            sure = not _wavers(why, found) and not takes_back(text) and not _names_another(found, others, read)
+            return Found(found[0], sure)
     return None
 
 
+def _names_another(found: tuple[object], texts: Iterable[str], read: Callable[[str], tuple[object] | None]) -> bool:
+    return any(other is not None and other != found for other in map(read, filter(None, texts)))
+
+
 def _splits(line: str, read: Callable[[str], tuple[object] | None]) -> Iterator[tuple[str, str]]:
-    """What may be the value in a line, and what explains it."""
-    yield line, ""
+    """What may be the value in a line that is none as it stands, and what explains it."""
     label = _ANY_LABEL.match(line.strip(_MARKS))
     if label is not None and not (label["words"] and _is_no_label(label["words"], read)):
         below = line.strip(_MARKS)[label.end() :]
@@ -164,17 +186,30 @@ def _explained(line: str) -> tuple[str, str]:
     return "", ""
 
 
-def _another(found: tuple[object], why: str, below: str, read: Callable[[str], tuple[object] | None]) -> bool:
-    """Whether an explanation wavers, or names another value; so do the lines below, in words as loose as the first."""
-    if _WAVERS.search(why) or (found[0] is None and any(map(str.isdigit, why))):
-        return True
+def _wavers(why: str, found: tuple[object]) -> bool:
+    return _WAVERS.search(why) is not None or (found[0] is None and any(map(str.isdigit, why)))
+
+
+def _in_explanation(why: str, found: tuple[object]) -> Iterator[str]:
+    """What may be another value in it: for a text any few words of it."""
     firsts = map(_FIRST_OF_SEVERAL.match, _PIECES.split(why, _MOST_PIECES))
-    texts: list[str] = [first["words"].strip() for first in firsts if first]
-    texts += [named for named, _ in named_below(why)]
+    yield from (first["words"].strip() for first in firsts if first)
+    yield from (named for named, _ in named_below(why))
     if isinstance(found[0], str):
-        texts += _some_words(why[:_WORDS_CHARS])
-    texts += [words for named, _ in named_below(below) for words, _ in _splits(named, read)]
-    return any(other is not None and other != found for other in map(read, filter(None, texts)))
+        yield from _some_words(why[:_WORDS_CHARS])
+
+
+def _strictly_below(below: str) -> Iterator[str]:
+    """What may be another value below one that stands alone: "7 = 3 + 4" and "no doubt" do not."""
+    for named, labelled in named_below(below):
+        yield named
+        if labelled:
+            yield _STOP.split(named, maxsplit=1)[0]
+
+
+def _loosely_below(below: str, read: Callable[[str], tuple[object] | None]) -> Iterator[str]:
+    """The same below one that does not: in words as loose."""
+    yield from (words for named, _ in named_below(below) for words, _ in _splits(named, read))
 
 
 def _some_words(text: str) -> Iterator[str]:
