@@ -147,3 +147,8 @@ def test_marks_in_more_dresses_are_read(reply: str) -> None:
 def test_a_number_behind_a_mark_and_a_comma_is_read() -> None:
     words, _ = marked_replies("1-aaaa,3\n2-bbbb,-4", {"1-aaaa": 0, "2-bbbb": 1})
     assert [MapValues(INTEGER).read(words[place]) for place in (0, 1)] == [(3, None), (-4, None)]
+
+
+def test_a_dict_of_python_gives_texts_without_its_quotes() -> None:
+    reply = "{'1-aaaa': 'It\\'s a pear', '2-bbbb': 'Brick'}"
+    assert marked_replies(reply, {"1-aaaa": 0, "2-bbbb": 1}) == ({0: "It's a pear", 1: "Brick"}, set())
