@@ -12,19 +12,23 @@ from typing import NamedTuple
 
 from rlm_integrations.core.loop.later_lines import named_below, takes_back
 
-_NOUN = (
-    r"(?:answer|result|verdict|conclusion|total(?>(?: (?:number|count|amount|value))?)|sum|count|number|value|label"
-    r"|category|class(?>(?:ification)?)|status|sentiment|choice|option|score|rating|year|date|price|amount|name)"
-    r"(?>(?:\s++of(?>(?:\s++(?!is\b)\w{1,30}+){1,5}))?)"
+_SO = r"(?>(?:(?>(?:sure[,!.] )?)(?:so|thus|therefore|hence)\b,?+\s++|sure[,!.]\s++)?)(?>(?:(?:the|my)\s++)?)"
+_ANSWER = (
+    r"answer|result|verdict|conclusion|total(?>(?: (?:number|count|amount|value))?)|sum|count|label|classification"
 )
+_OF = r"(?>(?:\s++of(?>(?:\s++(?!is\b)\w{1,30}+){1,5}))?)"
 _LABEL = re.compile(
-    r"(?>(?:(?>(?:sure[,!.] )?)(?:so|thus|therefore|hence)\b,?+\s++|sure[,!.]\s++)?)"
-    rf"(?:(?>(?:(?:the|my)\s++)?)(?>(?:(?:final|correct)\s++)?){_NOUN}[\s*_]*+(?:is\b|[:：=])"
-    r"|die antwort (?:ist|lautet)|la réponse est|la respuesta es|答案是|答えは|الجواب هو)[\s:：]*+",
+    rf"{_SO}(?>(?:(?:final|correct)\s++)?)(?:{_ANSWER}){_OF}[\s*_]*+(?:is\b|[:：=])[\s:：]*+"
+    r"|(?:die antwort (?:ist|lautet)|la réponse est|la respuesta es|答案是|答えは|الجواب هو)[\s:：]*+",
     re.IGNORECASE,
 )
 """What stands before an answer and says that it is one."""
-_ANY_LABEL = re.compile(r"(?P<words>[^\W\d_][^\n\d:：=→.?]{0,60}+)[:：=→][\s*_]*+|(?:[=→•]|->|=>)[\s*_]*+")
+_ANY_LABEL = re.compile(
+    r"(?P<words>[^\W\d_][^\n\d:：=→.?]{0,60}+)[:：=→][\s*_]*+|(?:[=→•]|->|=>)[\s*_]*+"
+    rf"|{_SO}(?:number|value|category|class|status|sentiment|choice|option|score|rating|year|date|price|amount|name)"
+    rf"{_OF}[\s*_]*+is\b[\s*_:]*+",
+    re.IGNORECASE,
+)
 """What the answer is of, in the words of whoever gives it."""
 _NO_LABEL = re.compile(
     r"\b(?:no|not|nor|never|without|wrong|incorrect|unlike|except|if|unless|maybe|perhaps|example|format|error|confidence"

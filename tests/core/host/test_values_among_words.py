@@ -54,6 +54,10 @@ PLAIN: list[tuple[dict[str, Any], str, Any]] = [
     (LETTER, "A: because it comes first", "A"),
     (DATE, "2024-03-05 (signed)", "2024-03-05"),
     (MAYBE, "None, since no year is given.", None),
+    # above lines that are of something else
+    (INTEGER, "5\n\nYear: 2024", 5),
+    (INTEGER, "5\n\nThe number of pages is 12.", 5),
+    (INTEGER, "5\n\nMay: 2\nJune: 3", 5),
     # as people write numbers
     (INTEGER, "1 234", 1234),
     (INTEGER, "1\u202f234", 1234),
@@ -95,6 +99,8 @@ DOUBTFUL: list[tuple[dict[str, Any], str]] = [
     (INTEGER, "The text does not say how many of the 12 branches are open."),
     (INTEGER, "unknown, at least 5"),
     (INTEGER, "5 (five)\n\nFinal answer: 6"),
+    (INTEGER, "5\n\nRecount: 6"),
+    (INTEGER, "5\n\nRechecking gives 6."),
     (INTEGER, "1.234"),
     (NUMBER, "1,234"),
     (NUMBER, "3,5"),
