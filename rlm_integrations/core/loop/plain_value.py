@@ -41,10 +41,10 @@ _NUMBERS_GO_ON = re.compile(r"[\s*_]*+[$€£¥]?+[-+−]?+\d")
 _TURNS = r"but|however|wait|actually|although|though|yet|instead|rather|correct(?:ed|ion)"
 _WAVERS = re.compile(
     rf"\b(?:{_TURNS}|if|unless|or|maybe|perhaps|possibly|possible|probably|think|guess|believe|doubt|unsure|unclear"
-    r"|uncertain|sure|certain|depend(?:s|ing)|might)\b|\?",
+    r"|uncertain|sure|certain|depend(?:s|ing)|might|let me|let['’]s|I['’]ll|I (?:will|need|must|should|have to))\b|\?",
     re.IGNORECASE,
 )
-"""In a label or an explanation: another value may be meant."""
+"""In a label or an explanation: another value may be meant, or is still to be found."""
 _PIECES = re.compile(r"[.,;:!?](?!\S)|[()\n]|\s[-–—]++\s|—")
 _FIRST_OF_SEVERAL = re.compile(
     r"\s*+(?>(?:(?:and|or|also|then|&)\b\s*+)?)(?P<words>(?>(?:(?!\b(?:and|or)\b|[&/])[^\n])*))", re.IGNORECASE
@@ -123,8 +123,8 @@ def _number(text: str, whole_numbers: bool) -> str | None:
         return None
     group, point, decimals = amount["group"], amount["point"], amount["decimals"] or ""
     first, *groups = amount["whole"].split(group) if group else [amount["whole"]]
-    if (groups and len(first) > 3) or (point and point in (group, "" if groups else ",")):
-        return None  # "3,5" may be two numbers
+    if (groups and (len(first) > 3 or amount["sign"] == "+")) or (point and point in (group, "" if groups else ",")):
+        return None  # "3,5" may be two numbers, and "+49 123 456" is a telephone's
     if group in (",", ".") and not (point or len(groups) > 1 or (group == "," and whole_numbers)):
         return None
     sign = "-" if (amount["sign"] or amount["inner"]) in ("-", "−") else ""

@@ -102,6 +102,7 @@ DOUBTFUL: list[tuple[dict[str, Any], str]] = [
     (INTEGER, "5\n\nRecount: 6"),
     (INTEGER, "5\n\nRechecking gives 6."),
     (INTEGER, "1.234"),
+    (INTEGER, "+49 123 456"),
     (NUMBER, "1,234"),
     (NUMBER, "3,5"),
     (NUMBER, "$3.5M"),

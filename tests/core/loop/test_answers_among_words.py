@@ -51,6 +51,8 @@ def test_a_plain_answer_among_words_is_taken(answer_type: Any, text: str, value:
         (int, "42\n\nActually, 43."),
         (int, "42 (forty-two)\n\nFinal answer: 43"),
         (bool, "Yes, but actually no."),
+        (bool, "Yes, I will look at the context first."),
+        (bool, "No, let me search before I answer."),
         (Status, "open, later closed"),
         (date, "2024-03-05 (or 2024-03-06)"),
     ],
