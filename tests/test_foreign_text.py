@@ -44,10 +44,10 @@ from rlm_integrations.core.corpus.forms import read_documents
 from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.corpus.question import read_question
 from rlm_integrations.core.errors import RLMError
-from rlm_integrations.core.host import later_lines
 from rlm_integrations.core.host.map_replies import marked_replies, marks_in, stray_end
 from rlm_integrations.core.host.map_values import MapValues
 from rlm_integrations.core.language_model import ToolCall
+from rlm_integrations.core.loop import later_lines
 from rlm_integrations.core.loop.answer_type import AnswerType
 from rlm_integrations.core.loop.doubts import unfilled
 from rlm_integrations.core.loop.final_argument import final_for

@@ -48,7 +48,9 @@ _LINE_CHARS = 200
 """Of a line that is looked at to tell whether words stand before a tag."""
 _HARMONY = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
 _TO = re.compile(r"\bto=(?P<to>[\w.]{1,60}+)")
-_BARE_ANALYSIS = re.compile(r"analysis(?=[^\w\s]|(?P<sentence>[A-Z](?>[\w'’]*+)(?:[ ,]|[.:;!?] ))|[A-Z])")
+_BARE_ANALYSIS = re.compile(
+    r"(?>(?:assistant)?)analysis(?=[^\w\s]|(?P<sentence>[A-Z](?>[\w'’]*+)(?:[ ,]|[.:;!?] ))|[A-Z])"
+)
 _BARE_CHANNEL = re.compile(
     r"assistant(?:final|commentary(?>(?:[ \t]++to=(?P<to>[\w.]++))?)(?>(?:[ \t]*+(?:code|json(?=\{)))?))"
 )
@@ -134,8 +136,8 @@ def _own_turn(text: str) -> str:
 
 def _bare(text: str) -> tuple[list[str], list[str]] | None:
     """Thoughts that words alone set apart; None where none do."""
-    if (channel := _BARE_CHANNEL.match(text)) and channel["to"]:
-        return [_bare_call(text, channel)], []
+    if channel := _BARE_CHANNEL.match(text):
+        return [_bare_call(text, channel) if channel["to"] else text[channel.end() :]], []
     if analysis := _BARE_ANALYSIS.match(text):
         channel = _BARE_CHANNEL.search(text)
         if channel is None:  # an answer may begin with the word too

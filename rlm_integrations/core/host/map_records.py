@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from rlm_integrations.core.loop.embedded_json import embedded_json
+from rlm_integrations.core.loop.near_json import json_among
 
 MARK = r"(?P<number>\d{1,16}+)\s?+[-–—‐‑]\s?+(?P<tag>[0-9a-fA-F]{4}+(?>(?:[0-9a-fA-F]{4}+)?))(?![0-9A-Za-z])"
 
@@ -39,11 +39,11 @@ def in_records(reply: str, marks: Mapping[str, int], *, objects: bool) -> list[t
 
 def _json(reply: str, marks: Mapping[str, int], objects: bool) -> list[tuple[int, str]] | None:
     """Of an object with marks for keys, or of objects that have one for a value."""
-    if '"' not in reply or "{" not in reply:
+    if "{" not in reply:
         return None
     found: list[tuple[int, str]] = []
     is_form = False
-    for record in _objects(embedded_json(reply)):
+    for record in _objects(json_among(reply)):
         keys = {key: place for key, _ in record if (place := _place(key, marks)) is not None}
         if keys:
             is_form = True

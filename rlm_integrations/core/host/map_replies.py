@@ -18,7 +18,7 @@ _MOST_NUMBERED = 5
 _BEFORE = r"[\s,;|>#*_\-•\"'`({\[]{0,40}+"
 _MARKED = re.compile(
     rf"(?P<before>{_BEFORE})(?<![0-9A-Za-z]){MARK}"
-    r"[\])}\"'`*_]{0,10}+[ \t]*+(?>(?:[:=|]|->|=>|→|[-–—.](?=\s))?)[ \t]*+(?>(?:\*\*(?=[ \t]))?)"
+    r"[\])}\"'`*_]{0,10}+[ \t]*+(?>(?:->|=>|[:：=|,→]|[-–—.](?=\s))?)[ \t]*+(?>(?:\*\*(?=[ \t]))?)"
 )
 """A mark in brackets or quotes, bold or in a list; what stands between it and the words is a dash only before a space,
 for else it is the sign of a number."""
@@ -33,7 +33,6 @@ _SIGNS = " \t\r\n,;.|*_`"
 _HEADING = re.compile(r":[*_]{0,4}+\Z")
 _ADJACENT = re.compile(r"[^\n]*+\n[^\n]*+")
 """What stands between a line of words and a mark on the line below it."""
-_BLANK_LINE = re.compile(r"\n[ \t]*+\n")
 _BREAK = re.compile(r"\n[ \t]*+(?>(?:[-*_=]{3,}+[ \t]*+)?)\n")
 _TO_READER = re.compile(
     r"\n[ \t\r*_>#\-–—]*+"
@@ -75,11 +74,6 @@ def marked_replies(reply: str, marks: Mapping[str, int], *, objects: bool = Fals
 def unfenced(words: str) -> str:
     """Without lines of fences."""
     return _FENCE_LINE.sub("", words).strip()
-
-
-def first_paragraph(text: str) -> str:
-    """Without what a model adds below an empty line."""
-    return _BLANK_LINE.split(text, maxsplit=1)[0].strip()
 
 
 def whole_text(words: str) -> str:

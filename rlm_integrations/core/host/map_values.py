@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, cast
 
 from rlm_integrations.core.host.json_values import JsonValues, MaybeThousands, WrongSchemaError
-from rlm_integrations.core.host.later_lines import named_below, takes_back
-from rlm_integrations.core.host.map_replies import NO_REPLY, STRAY, first_paragraph, marked_text, unfenced, whole_text
+from rlm_integrations.core.host.map_replies import NO_REPLY, STRAY, marked_text, unfenced, whole_text
 from rlm_integrations.core.host.reply_json import as_floats, decoded, embedded, too_deep
-from rlm_integrations.core.loop.near_json import json_among, plain_values, unlabelled
+from rlm_integrations.core.loop.later_lines import named_below, takes_back
+from rlm_integrations.core.loop.near_json import json_among, unwrapped
+from rlm_integrations.core.loop.plain_value import bare, first_paragraph, plain_values, value_among
 from rlm_integrations.core.prompts.texts import map_part
 from rlm_integrations.core.wording import one_line
 
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
 _BEFORE = " \t\n*_`\"'“”‘’.,;:|"
 _AROUND = f"{_BEFORE}!"
-_STOP = re.compile(r"[.,;:!?](?=[\s*_]|$)|\(")
-"""What ends a value that more words follow."""
 _NOTHING = ("none", "null")
 _ANOTHER = "the reply names more than one value; say the one that is meant, alone"
 _SHOWN_CHARS = 80
@@ -40,6 +38,7 @@ class MapValues:
         self._kind = None if schema is None else schema.get("type")
         self._strings = _takes(schema, "string")
         self._booleans = _takes(schema, "boolean")
+        self._whole_numbers = _takes(schema, "integer") and not _takes(schema, "number")
         self.takes_objects = _takes(schema, "object")
         self.takes_words = _takes_words(schema)
         """Whether a value may be any text."""
@@ -83,15 +82,20 @@ class MapValues:
 
     def _first(self, words: str, text: str) -> tuple[Any, str | None]:
         """The likeliest that fits, if nothing below it is another."""
-        paragraph = first_paragraph(text)
+        if self.takes_words and (nothing := _nothing_in(text)) is not None and self._values.misfit(None) is None:
+            return None, None if nothing else _ANOTHER
         misfit: str | None = None
-        for value, below in self._candidates(words, text, paragraph):
+        for value in self._candidates(words, text):
             value, why = self._checked(value)
             if why is None:
-                return (None, _ANOTHER) if self._another(value, words, below) else (as_floats(value), None)
+                return (None, _ANOTHER) if self._another(value, words) else (as_floats(value), None)
             misfit = misfit or why
+        if not self.takes_words and (found := value_among(text, self._alone)) is not None:
+            return (as_floats(found.value), None) if found.sure else (None, _ANOTHER)
+        paragraph = first_paragraph(text)
         if self._choices:
             return None, f"the reply {_shown(paragraph)} is none of the choices"
+        misfit = misfit or next((self._checked(each)[1] for each in self._scalars(paragraph)), None)
         return None, f"the reply {_shown(paragraph)} does not fit: {misfit or 'it is no JSON'}"
 
     def _checked(self, value: Any) -> tuple[Any, str | None]:
@@ -100,67 +104,57 @@ class MapValues:
         value = self._mended(value)
         return value, self._values.misfit(value)
 
-    def _candidates(self, words: str, text: str, paragraph: str) -> Iterator[tuple[Any, str]]:
-        """What the words may mean, the likeliest first, and what of them stands below it. Checking takes long, so none
-        comes of one text twice."""
-        heads = [paragraph] if self.takes_words else list(dict.fromkeys((paragraph, paragraph.partition("\n")[0])))
+    def _candidates(self, words: str, text: str) -> Iterator[Any]:
+        """What the words may mean but for a plain value, the likeliest first. Checking takes long, so none comes of one
+        text twice."""
         if self._choices:
-            yield from ((chosen, text[len(head) :]) for head in heads for chosen in self._scalars(head))
             return
-        whole = words.strip()
-        yield from ((value, "") for value in decoded(whole))
+        whole, paragraph = words.strip(), first_paragraph(text)
+        yield from decoded(whole)
         if text != whole and self.takes_words:
-            yield from ((value, "") for value in decoded(text))
+            yield from decoded(text)
         if paragraph != whole and not self.takes_words:
-            yield from ((value, text[len(paragraph) :]) for value in decoded(paragraph))
+            yield from (value for value in decoded(paragraph) if isinstance(value, (list, dict)))
         if self._kind not in ("boolean", "integer", "number", "string") and self._structured:
-            yield from (
-                (value, "") for value in embedded(words, known=(whole,) if self.takes_words else (whole, paragraph))
-            )
-        for head in heads:
-            if not self.takes_words or head == text:
-                yield from ((value, text[len(head) :]) for value in self._scalars(head))
-            if _folded(head) in _NOTHING:
-                yield None, text[len(head) :]
+            yield from embedded(words, known=(whole,) if self.takes_words else (whole, paragraph))
         if self.takes_words:
-            yield text, ""
+            yield from self._scalars(text)
+            yield text
+
+    def _alone(self, text: str) -> tuple[Any] | None:
+        """The value that a text is, in a tuple; None where it is none."""
+        nothing = [None] if _folded(text) in _NOTHING else []
+        for value in (*self._scalars(text), *nothing):
+            checked, misfit = self._checked(value)
+            if misfit is None:
+                return (checked,)
+        return None
 
     def _scalars(self, text: str) -> Iterator[Any]:
         """What a text may mean as one value, without marks and labels around it."""
-        folded = _folded(text)
-        bare = _folded(unlabelled(folded))
+        for inner in unwrapped(text) if text.lstrip().startswith("{") else ():
+            for value in decoded(inner):
+                yield from self._scalars(value) if isinstance(value, str) else (value,)
+        folded, said = _folded(text), bare(text)
         if self._choices:
-            yield from (self._choices[each] for each in (folded, bare) if each in self._choices)
+            known = (self._choices.get(each) for each in (folded, _folded(said), _folded(said.strip("()[]"))))
+            yield from filter(None, known)
             return
-        if self._booleans and not self.takes_words and bare in _YES_NO:
-            yield _YES_NO[bare]
+        if self._booleans and not self.takes_words and _folded(said) in _YES_NO:
+            yield _YES_NO[_folded(said)]
         if "\n" not in text and self._kind != "string":
-            for each in plain_values(text, whole_numbers=self._kind == "integer"):
+            for each in plain_values(text, self._whole_numbers):
                 yield from (value for value in decoded(each) if value is None or isinstance(value, (int, float)))
         if self._strings and not self.takes_words:
-            yield from dict.fromkeys((text, unlabelled(text.strip(_AROUND)).strip(_AROUND)))
+            yield from dict.fromkeys((text, said))
 
-    def _another(self, value: Any, words: str, below: str) -> bool:
-        """Whether another value is named below the one that was read."""
-        if not below.strip():
+    def _another(self, value: Any, words: str) -> bool:
+        """Whether the words hold another list or object than the one that was read."""
+        if not isinstance(value, (list, dict)):
             return False
-        if isinstance(value, (list, dict)):
-            found = json_among(words)
-            others = (other for each in found[:_MOST_OTHERS] for other in decoded(each))
-            return len(found) > _MOST_OTHERS or any(self._is_other(other, value) for other in others)
-        if self.takes_words:  # it is None
-            return any(labelled and _folded(named) not in _NOTHING for named, labelled in named_below(below))
-        return any(self._names_other(named, labelled, value) for named, labelled in named_below(below))
-
-    def _names_other(self, named: str, labelled: bool, value: Any) -> bool:
-        """Whether a text is another value, or begins with one that a sign ends: "7 = 3 + 4" and "no doubt" do not."""
-        texts = [named, _STOP.split(named, maxsplit=1)[0].strip(_AROUND)] if labelled else [named]
-        for text in dict.fromkeys(texts):
-            for other in self._scalars(text):
-                checked, misfit = self._checked(other)
-                if misfit is None:
-                    return checked != value
-        return False
+        found = json_among(words)
+        others = (other for each in found[:_MOST_OTHERS] for other in decoded(each))
+        return len(found) > _MOST_OTHERS or any(self._is_other(other, value) for other in others)
 
     def _is_other(self, other: Any, value: Any) -> bool:
         other, misfit = self._checked(other)
@@ -238,6 +232,15 @@ def _refers(schema: dict[str, Any] | None) -> bool:
     """Whether one of its definitions is a value, or one of those that may be."""
     each = schema or {}
     return "$ref" in each or any("$ref" in inner for inner in each.get("anyOf", ()) if isinstance(inner, dict))
+
+
+def _nothing_in(text: str) -> bool | None:
+    """Whether a text that may be any says null on its first lines, and no value below them; None where it does not."""
+    heads = (first_paragraph(text), text.partition("\n")[0])
+    head = next((head for head in heads if _folded(head) in _NOTHING), None)
+    if head is None:
+        return None
+    return all(not labelled or _folded(named) in _NOTHING for named, labelled in named_below(text[len(head) :]))
 
 
 def _folded(text: str) -> str:

@@ -15,7 +15,8 @@ from pydantic_core import SchemaError, SchemaValidator
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.loop.lost_values import THOUSANDS, lost_value
-from rlm_integrations.core.loop.near_json import json_among, plain_values, unlike_fields, unwrapped
+from rlm_integrations.core.loop.near_json import json_among, unlike_fields, unwrapped
+from rlm_integrations.core.loop.plain_value import plain_values, value_among
 from rlm_integrations.core.wording import FOREIGN_CHARS, error_words, number, one_line
 
 _SHOWN_PROBLEMS = 3
@@ -186,6 +187,15 @@ class AnswerType:
         """Whether any words are of the type, so that those of an answer are what was meant."""
         return self.schema is not None and _is_free_text(self.schema)
 
+    @cached_property
+    def _is_scalar(self) -> bool:
+        """Whether the type is one of single values, so that no answer was meant as JSON that has no bracket."""
+        each = self.schema or {}
+        return all(
+            of.keys() & {"type", "enum", "const"} and of.get("type") not in ("array", "object")
+            for of in each.get("anyOf", [each])
+        )
+
     def _read(self, reader: _Reader, text: str, is_json: bool) -> Any:
         if is_json:
             return _read_json(reader, text)
@@ -193,8 +203,8 @@ class AnswerType:
             if self._takes_words and text.strip() in _NO_VALUES and self.takes_null:
                 return reader.validate_python(None)
             value = reader.validate_python(text)  # a str may be just what is wanted, an enum or a date for instance
-        except Exception:  # the user's own validators raise what they will
-            return _read_text(reader, text, self._takes_words)
+        except Exception as misfit:  # the user's own validators raise what they will
+            return _read_text(reader, text, misfit if self._is_scalar else None, takes_words=self._takes_words)
         if isinstance(value, float) and not isfinite(value):
             raise _WrongAnswerError(_no_number(value))
         return value
@@ -206,12 +216,15 @@ def _is_free_text(schema: dict[str, Any]) -> bool:
     return schema.get("type") == "string" and not schema.keys() & {"enum", "const", "format", "pattern"}
 
 
-def _read_text(reader: _Reader, text: str, takes_words: bool) -> Any:
-    """A text that is JSON, or that holds exactly one JSON value that fits, among words or in a fence."""
+def _read_text(reader: _Reader, text: str, misfit: Exception | None, *, takes_words: bool) -> Any:
+    """A text that is JSON, or that holds exactly one value that fits, among words or in a fence.
+
+    `misfit` says why it is none as it stands, where that tells more than that it is no JSON.
+    """
     try:
         return _read_json(reader, text.strip())
     except Exception as whole:
-        problem = whole
+        problem = whole if misfit is None or isinstance(whole, _WrongAnswerError) else misfit
     candidates = [each for each in json_among(text) if each != text.strip()]
     fitting: list[Any] = []
     for each in candidates:
@@ -233,14 +246,30 @@ def _nearly(reader: _Reader, text: str, candidates: list[str], takes_words: bool
     for each in dict.fromkeys(inner for outer in (text.strip(), *candidates) for inner in unwrapped(outer)):
         with suppress(Exception):
             fitting.append(_read_json(reader, each))
-    if fitting or len(text) > _MOST_PLAIN_CHARS:
+    if fitting or takes_words or len(text) > _LONG_CHARS:
         return fitting
-    for each in () if takes_words else plain_values(text, whole_numbers=not _takes(reader, "1.5")):
+    whole_numbers = _alone(reader, "1.5", whole_numbers=False) is None
+
+    def alone(words: str) -> tuple[Any] | None:
+        return _alone(reader, words, whole_numbers=whole_numbers)
+
+    found = value_among(text, alone)
+    if found is not None and not found.sure:
+        raise _WrongAnswerError("it names more than one value, or doubts the one it names; send the one meant, alone")
+    return [] if found is None else [found.value]
+
+
+def _alone(reader: _Reader, text: str, *, whole_numbers: bool) -> tuple[Any] | None:
+    """The value that a text is, in a tuple; None where it is none."""
+    if len(text) > _MOST_PLAIN_CHARS:
+        return None
+    if text.strip() in _NO_VALUES:
+        with suppress(Exception):
+            return (_read_json(reader, "null"),)
+    for each in plain_values(text, whole_numbers):
         if _takes(reader, each):
-            return [reader.validate_python(each)]
-    with suppress(Exception):
-        return [_read_json(reader, "null")] if text.strip() in _NO_VALUES else []
-    return []
+            return (reader.validate_python(each),)
+    return None
 
 
 def _takes(reader: _Reader, text: str) -> bool:

@@ -75,7 +75,7 @@ def final_for(argument: str, known: Collection[str]) -> Final | None:
     if PLACEHOLDER.fullmatch(argument):
         return None
     written = f"FINAL({argument})"
-    final = _variable(argument, written) or _code(argument, written)
+    final = _variable(argument, written, known) or _code(argument, written)
     return final or _of_text(_unquoted(argument), written, known)
 
 
@@ -91,9 +91,12 @@ def _is_whole(piece: str) -> bool:
     return piece.count("(") == piece.count(")") and piece.endswith(quote) and (not quote or len(piece) > 1)
 
 
-def _variable(argument: str, written: str) -> Final | None:
-    """A name alone: that of a variable, or words where there is none of that name."""
-    if argument.isidentifier() and not keyword.iskeyword(argument):
+def _variable(argument: str, written: str, known: Collection[str]) -> Final | None:
+    """A name alone: that of a variable, or words where there is none of that name.
+
+    Nobody names variables otherwise than in ASCII, and where no spaces are written a sentence may look like one.
+    """
+    if argument.isidentifier() and not keyword.iskeyword(argument) and (argument.isascii() or argument in known):
         return Final(argument, written, written=written)
     if marked := _MARKED.fullmatch(argument):
         return Final(argument, f"FINAL({marked['name']})", written=written)

@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, cast
 
 from rlm_integrations.core.loop.embedded_json import fenced_words, json_spans
@@ -31,8 +30,23 @@ _ESCAPES = re.compile(
 _AMBIGUOUS = re.compile(r"(?<!\\)\\[xU][0-9a-fA-F]{2}+")
 """In double quotes: an escape of Python, or a path that should have been escaped. JSON has neither."""
 _MOST_CHARS = 200_000
-_THOUSANDS = re.compile(r"[-+]?+\d{1,3}+(?>(?:,\d{3}+)+)(?>(?:\.\d++)?)")
-_WRAPPERS = ("answer", "final_answer", "result", "results", "response", "output", "value", "data", "items", "content")
+_WRAPPERS = (
+    *(
+        "answer",
+        "final_answer",
+        "result",
+        "results",
+        "response",
+        "reply",
+        "output",
+        "value",
+        "data",
+        "items",
+        "content",
+    ),
+    *("label", "category", "classification", "class", "status", "sentiment", "verdict", "choice", "count", "total"),
+    *("number", "date", "year"),
+)
 _LEFT_OUT = re.compile(
     r"\.\.\.|…|\b(?:more|rest|others?|omitted|left out|remaining|truncated|shortened|etc|and so on|continue[sd]?)\b",
     re.IGNORECASE,
@@ -46,15 +60,6 @@ _GOES_ON = re.compile(
 _NUMBERS = re.compile(r"\[[\d\s,]++\]")
 _COMES_TO = re.compile(r"(?:[:=>→]|\b(?:is|are|be|was|were|answer)|['’]s)[\s*_`]*+\Z", re.IGNORECASE)
 _BEFORE_CHARS = 200
-_LABEL = re.compile(
-    r"(?>(?:(?:the|my)\s++)?)(?>(?:(?:final|correct)\s++)?)answer[\s*_]*+(?:is\b|[:=])\s*+", re.IGNORECASE
-)
-_NOT_BEFORE = re.compile(r"(?:\bnot|n['’]t)[\s$*_({]*+\Z", re.IGNORECASE)
-_TURNS = re.compile(
-    r"\b(?:but|however|wait|actually|although|though|yet|instead|rather|so|correct(?:ed|ion))\b", re.IGNORECASE
-)
-"""Behind a box: what follows may be another value."""
-_BOXED = re.compile(r"\\boxed\{(?>(?:\\text\{)?)(?P<value>[^{}\n]*+)\}{1,2}+")
 
 
 def mended_json(text: str) -> str | None:
@@ -177,27 +182,3 @@ def unlike_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs) and any(fields[name] != value for name, value in pairs):
         raise ValueError("a field stands in it twice, each time otherwise")
     return fields
-
-
-def unlabelled(text: str) -> str:
-    """Without a label for an answer before it."""
-    label = _LABEL.match(text)
-    return text if label is None else text[label.end() :]
-
-
-def plain_values(text: str, whole_numbers: bool) -> Iterator[str]:
-    """What a text may mean as one value: without marks and labels around it, in another case, without separators.
-
-    Args:
-        text: An answer in words.
-        whole_numbers: Whether a comma cannot stand for a decimal point.
-    """
-    bare = text.strip().strip("*_`\"' \n")
-    boxes = list(islice(_BOXED.finditer(bare), 2))
-    if len(boxes) == 1 and not _NOT_BEFORE.search(bare, 0, boxes[0].start()):
-        bare = bare if _TURNS.search(bare, boxes[0].end()) else boxes[0]["value"]
-    bare = unlabelled(bare).strip("*_`\"' \n")
-    bare = bare.removesuffix(".").strip("*_`\"' ")
-    if _THOUSANDS.fullmatch(bare) and (whole_numbers or bare.count(",") > 1 or "." in bare):
-        yield bare.replace(",", "")
-    yield from dict.fromkeys((bare, bare.lower(), bare.upper(), bare.capitalize(), bare.title()))

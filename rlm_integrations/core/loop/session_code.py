@@ -140,6 +140,8 @@ def _given(nodes: list[ast.AST]) -> set[str]:
 
 def _is_final(statement: ast.AST) -> bool:
     match statement:
+        case ast.Expr(ast.Tuple([ast.Name(), value])):  # "Therefore, FINAL(...)"
+            return _is_final(ast.Expr(value))
         case ast.Expr(ast.Tuple(values) | ast.BoolOp(_, values)):  # several, or words between them
             return all(_is_final(ast.Expr(value)) for value in values)
         case ast.Expr(ast.Call(ast.Name(name)) | ast.UnaryOp(_, ast.Call(ast.Name(name)))):  # or an item of a list

@@ -57,8 +57,8 @@ _TAKES_BACK = re.compile(
     r"|(?:that|this|it)(?:['’]s| is| was) (?:wrong|not\b|incorrect|only the))"
     r"|oops\b|hm{2,}+\b"
     r"|scratch that\b|on second thoughts?+\b|never ?+mind\b|my mistake\b|correction ?+[:—–-]"
-    r"|no[,:!.]?+ (?:wait|actually|sorry|I (?:need|must|should|was|have|mis\w{1,20}+))\b"
-    r"|sorry[,:!.]?+ (?:I (?:was|made|mean|meant|mis\w{1,20}+)|wrong|that (?:is|was))\b"
+    r"|no[,:!.]?+ (?:wait|actually|sorry|I (?:need|must|should|was (?:wrong|mistaken)|have to|mis\w{1,20}+))\b"
+    r"|sorry[,:!.]?+ (?:I (?:was wrong|made|mean|meant|mis\w{1,20}+)|wrong|that (?:is|was))\b"
     r"|I (?:was wrong|was mistaken|miscounted|made a mistake)\b)",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 _TAKES_BACK = re.compile(
     r"^[ \t\r\u00a0\u3000*_>#(\-–—]*+"
     r"(?:wait\b(?! for\b| until\b)|actually[ ,:]|no, (?:wait|actually|it|that)\b|hmm\b|correction\b"
-    r"|on (?:second thought|reflection)\b|scratch that\b|let me (?:re-?+(?:read|think|consider|check)|double)"
+    r"|on (?:second thought|reflection)\b|re-?+(?:count|check)(?>(?:ing|ed)?)\b|scratch that\b"
+    r"|let me (?:re-?+(?:read|think|consider|check)|double)"
     r"|i mean[ ,:]|(?:sorry|oops),|edit:|rather[:,])",
     re.IGNORECASE | re.MULTILINE,
 )
