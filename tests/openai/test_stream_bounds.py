@@ -24,9 +24,13 @@ CHUNKS = 40_000
 )
 def test_more_and_more_that_is_no_text_is_ended(choice: Callable[[int], dict[str, Any]]) -> None:
     folded = Folded()
-    with pytest.raises(RLMError, match="the stream was ended"):
+
+    def stream() -> None:
         for n in range(CHUNKS):
             folded.add(SimpleNamespace(choices=[choice(n)]))
+
+    with pytest.raises(RLMError, match="the stream was ended"):
+        stream()
 
 
 def test_what_is_said_of_each_piece_anew_is_no_part_of_the_reply() -> None:

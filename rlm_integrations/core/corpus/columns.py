@@ -53,8 +53,8 @@ def _values(cells: list[Any], kinds: list[str]) -> str:
 
 
 def _distinct(cells: list[Any], kinds: list[str]) -> Collection[Any]:
-    """Each value once. Numbers are told apart by repr: anybody can choose such that their hashes are alike, and a set of
-    them takes the square of their number.
+    """Each value once. Numbers are told apart by repr: anybody can choose such that their hashes are alike, and a set
+    of them takes the square of their number.
     """
     return set(cells) if kinds == ["str"] else {repr(cell): cell for cell in cells}.values()
 

@@ -303,8 +303,8 @@ def _hashes_numbers(schema: Any) -> bool:
     if not isinstance(schema, dict):
         return False
     given = cast("dict[Any, Any]", schema)
-    hashed = {"dict": given.get("keys_schema"), **dict.fromkeys(_SETS, given.get("items_schema", {}))}
-    held: Any = hashed.get(given.get("type"))
+    kind = given.get("type")
+    held: Any = given.get("keys_schema") if kind == "dict" else given.get("items_schema", {}) if kind in _SETS else None
     if held is not None and held.get("type") != "str":
         return True
     return any(_hashes_numbers(value) for key, value in given.items() if key not in _NO_SCHEMAS)

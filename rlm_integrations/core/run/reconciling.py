@@ -40,8 +40,8 @@ class Verdict(BaseModel):
 
 
 def same_answer(first: RLMResult[Any], second: RLMResult[Any]) -> bool:
-    """Values by value; texts but for case, white space, quotes around them and a full stop at their end, unless they are
-    very long.
+    """Values by value; texts but for case, white space, quotes around them and a full stop at their end, unless they
+    are very long.
     """
     if isinstance(first.answer, str) and isinstance(second.answer, str):
         return _plain(first.answer) == _plain(second.answer)
