@@ -15,6 +15,8 @@ from rlm_integrations.core.calls.reply_fields import field_of
 from rlm_integrations.core.errors import RLMError
 
 _READ_CHARS = 4_000
+_HELD_CHARS = 500
+"""To hold a choice, or another of its fields, takes as much memory as so many characters of text."""
 _OF_STREAMS = re.compile(r"\bstream(?>(?:s|ed|ing)?)\b|\bnon-?+stream", re.IGNORECASE)
 _ARE_NEEDED = re.compile(
     r"\bonly\b|\bmust\b|\bmandatory\b|\brecommended\b|\bnot allowed\b"
@@ -105,7 +107,11 @@ class Folded:
         for choice in cast("list[object]", getattr(chunk, "choices", None) or []):
             fields = _fields(choice)
             index = fields.get("index")
-            self._chars += self._choices.setdefault(index if isinstance(index, int) else 0, _Choice()).add(fields)
+            number = index if isinstance(index, int) else 0
+            if number not in self._choices:
+                self._choices[number] = _Choice()
+                self._chars += _HELD_CHARS
+            self._chars += self._choices[number].add(fields)
         if self._chars > MAX_REPLY_CHARS:
             raise RLMError(
                 f"the stream was ended at {self._chars:,} characters, since at most {MAX_REPLY_CHARS:,} are taken of a "
@@ -131,15 +137,21 @@ class _Choice:
         self._said: dict[str, Any] = {}
 
     def add(self, fields: dict[str, Any]) -> int:
-        """Take its part of a chunk. Returns how many characters that has, about."""
+        """Take its part of a chunk. Returns how many characters it makes this hold more, about."""
         delta, whole = _fields(fields.pop("delta", None)), _fields(fields.pop("message", None))
         if not self._pieces:
             delta = whole | delta  # some servers end with all of it once more
-        self._said |= {name: value for name, value in fields.items() if value is not None}
-        chars = 0
+        said = {name: value for name, value in fields.items() if value is not None}
+        chars = sum(_HELD_CHARS + len(name) + len(str(said[name])) for name in said.keys() - self._said.keys())
+        self._said |= said
         for name, piece in delta.items():
             if isinstance(piece, (str, list)) and name != "role":
-                self._pieces.setdefault(name, []).append(piece)
+                if name not in self._pieces:
+                    self._pieces[name] = []
+                    chars += _HELD_CHARS + len(name)
+                elif not piece:
+                    continue
+                self._pieces[name].append(piece)
                 chars += len(piece if isinstance(piece, str) else str(cast("list[object]", piece)))
         return chars
 

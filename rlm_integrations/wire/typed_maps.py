@@ -44,7 +44,7 @@ class MapItem:
     """An item that is to be answered, or one that is not."""
 
     index: int
-    """Its place among all items of the map, from 0."""
+    """Its place among all items of the map, from 0: less than MAX_ITEMS."""
     text: str = ""
     why: str = ""
     """Why what it was answered with before could not be taken; "" where it is asked for the first time."""
@@ -98,7 +98,8 @@ def read_items(sent: str, at: int = 0) -> list[MapItem]:
         if not line:
             break
         match _json(line):
-            case [int(index), int(chars), str(why), str(label)] if _is_count(index) and _is_count(chars):
+            # Larger ones could be chosen such that a dict of them takes the square of their number to be made.
+            case [int(index), int(chars), str(why), str(label)] if _is_index(index) and _is_count(chars):
                 begun.append((index, chars, why[:_WHY_CHARS], label[:_LABEL_CHARS]))
             case _:
                 raise WrongCallError("llm_map: a line that is no item")
@@ -133,3 +134,7 @@ def _json(line: str) -> object:
 
 def _is_count(value: int) -> bool:
     return type(value) is int and 0 <= value <= LARGEST_COUNT
+
+
+def _is_index(value: int) -> bool:
+    return type(value) is int and 0 <= value < MAX_ITEMS

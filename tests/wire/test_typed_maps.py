@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm_integrations.wire import typed_maps
-from rlm_integrations.wire.calls import LARGEST_COUNT, WrongCallError
+from rlm_integrations.wire.calls import WrongCallError
 from rlm_integrations.wire.typed_maps import (
+    MAX_ITEMS,
     MAX_SCHEMA_CHARS,
     MapItem,
     MapTask,
@@ -22,7 +23,7 @@ from rlm_integrations.wire.typed_maps import (
 
 texts = st.text(st.characters(exclude_categories=()), max_size=8)
 items = st.lists(
-    st.builds(MapItem, st.integers(0, LARGEST_COUNT), texts, texts, texts),
+    st.builds(MapItem, st.integers(0, MAX_ITEMS - 1), texts, texts, texts),
     max_size=6,
     unique_by=lambda item: item.index,
 )
@@ -76,6 +77,7 @@ MOST = 2_000
         (f'["map", "Do it.", "{" " * MAX_SCHEMA_CHARS}{{}}"]\n\n', "its task is none"),
         (_map('[0, 1, ""]\n', "a"), "a line that is no item"),
         (_map('[-1, 1, "", ""]\n', "a"), "a line that is no item"),
+        (_map(f'[{MOST}, 1, "", ""]\n', "a"), "a line that is no item"),  # could be chosen to fill a dict slowly
         (_map('[true, 1, "", ""]\n', "a"), "a line that is no item"),
         (_map('[0, 1e3, "", ""]\n', "a"), "a line that is no item"),
         (_map('[0, 2, "", ""]\n', "a"), "its texts are not as long as it says"),
@@ -83,7 +85,7 @@ MOST = 2_000
         (_map('[0, 0, "", ""]\n[0, 0, "", ""]\n'), "an item stands there twice"),
         (_map('[0, 0, "", ""]\n' * (MOST + 1)), "too many items"),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_what_is_no_map_is_refused(sent: str, problem: str, monkeypatch: pytest.MonkeyPatch):
     assert typed_maps.MAX_ITEMS == 200_000

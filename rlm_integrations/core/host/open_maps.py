@@ -35,20 +35,22 @@ class OpenMaps:
         return map_id
 
     def asked(self, map_id: int, items: Iterable[MapItem], left: Iterable[MapItem]) -> None:
-        """These items were asked, and those are left. Of a map of an earlier question nothing is kept."""
+        """These items were asked, and those are left. Of a map of an earlier question nothing is kept, and of none what
+        is no item of it: code may say what it likes.
+        """
         if map_id not in self._names:
             return
         still = self._left.pop(map_id, {})
         for item in items:
             still.pop(item.index, None)
-        self._keep(map_id, still | _by_index(left))
+        self._keep(map_id, still | self._by_index(map_id, left))
 
     def set_left(self, map_id: int, left: Iterable[MapItem]) -> None:
         """These are all that are left: what code settled or dropped is not. Of ALL_MAPS nothing is."""
         if map_id == ALL_MAPS:
             self._left.clear()
         elif map_id in self._names:
-            self._keep(map_id, _by_index(left))
+            self._keep(map_id, self._by_index(map_id, left))
 
     def forget(self) -> None:
         """The REPL is lost, and with it whatever was answered."""
@@ -67,6 +69,6 @@ class OpenMaps:
         if left:
             self._left[map_id] = left
 
-
-def _by_index(items: Iterable[MapItem]) -> dict[int, tuple[str, str]]:
-    return {item.index: (item.name, item.why) for item in items}
+    def _by_index(self, map_id: int, items: Iterable[MapItem]) -> dict[int, tuple[str, str]]:
+        _, _, count = self._names[map_id]
+        return {item.index: (item.name, item.why) for item in items if item.index < count}

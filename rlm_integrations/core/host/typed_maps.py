@@ -79,6 +79,8 @@ class TypedMaps:
         """
         self._reservations.check_depth(1)
         task, items, values = await off_loop(len(call.sent), _read, call.sent)
+        if not items:  # what is kept of a map is paid for by its sub-calls
+            raise RefusedCallError("value", "llm_map: there are no items; nothing was sent")
         asked = _Map(task, values, left={item.index: item for item in items}, kept=kept)
         sizes = _SIZES if call.map is None else _AGAIN_SIZES
         await self._rounds(asked, _QUERY_SIZES if task.kind == "query" else sizes, step)

@@ -332,7 +332,7 @@ class CallJournal:
 
     def refuse(self, row: Row) -> None:
         """It was answered by a refusal, which is kept with the end of the step."""
-        self._node.run.keep_with_step(self._node.step_of(self.iteration), self.path + REFUSED, row)
+        self._node.run.keep_refusal(self._node.step_of(self.iteration), self.path + REFUSED, row)
 
     def request(self) -> Request:
         """The next one that the call comes to."""

@@ -39,6 +39,8 @@ _CHARS_OF_BYTE = 5
 _BAR = re.compile(r"\|")
 
 STEP, REFUSED = "step", "refused"
+MOST_REFUSALS = 10_000
+"""Of a run that are kept. Beyond them a call is refused, or done, as what it asks is when the run goes on."""
 
 
 class RunJournal:
@@ -62,6 +64,8 @@ class RunJournal:
         self._stepped = {key[: -len(STEP)] for key in claimed.rows if key.endswith(f"|{STEP}")}
         self._with_step: list[tuple[str, Row]] = []
         """Failures of steps that go on: by key."""
+        self._refusals = 0
+        """How many were kept in this process."""
         self._cached: Counter[str] = Counter()
         self._entry_ids = itertools.count(max(claimed.last_entry, entry_ids(self._run)[0]) + 1)
         self._turn: Together | None = None
@@ -131,6 +135,14 @@ class RunJournal:
             job = Job(self._values([self._entry(key, row)]))
             if not self._store.attempt(job):
                 self._store.ask(job)
+
+    def keep_refusal(self, step: str, key: str, row: Row) -> None:
+        """The same of a call that came to nothing else, if it is one of the first: a refused call costs code nothing,
+        and it may make millions.
+        """
+        if self._refusals < MOST_REFUSALS:
+            self._refusals += 1
+            self.keep_with_step(step, key, row)
 
     async def keep_step(self, step: str, row: Row, chars: int) -> None:
         """The end of a step, with the failures in it and in the children below it. Raises JournalError."""

@@ -6,6 +6,7 @@ import json
 import re
 from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from math import isfinite
 from typing import Any, Protocol, cast
 
@@ -32,8 +33,13 @@ _MOST_PLAIN_CHARS = 200
 _MOST_COMPARED_CHARS = 200_000
 """Of an answer that is compared with what was read from it."""
 _NO_VALUES = ("null", "None")
-_ITEMS = ("list", "set", "frozenset", "tuple")
+_SETS = ("set", "frozenset")
+_ITEMS = ("list", *_SETS, "tuple")
 _NO_SCHEMAS = ("default", "metadata", "serialization", "expected", "cls")
+_LONG_DIGITS, _MOST_LONG_NUMBERS = 20, 1_000
+"""Numbers of more than 64 bits can be chosen such that the hashes of all are alike: a set of them takes the square of
+their number to be made."""
+_LONG_NUMBER = re.compile(rf"(?<!\d)\d{{{_LONG_DIGITS},}}+")
 _DIGITS = 300
 _MAYBE_LOST = re.compile(r"[{\d]|true|false")
 _MAYBE_NO_NUMBER = re.compile(r"NaN|Infinity|[eE]\+?+\d\d\d|(?<!\d)\d{309}+")
@@ -125,6 +131,9 @@ class AnswerType:
         if len(text) > _MOST_CHARS:
             chars, most = number(len(text)), number(_MOST_CHARS)
             return f"answer: {chars} characters; at most {most} are read, so answer with less"
+        if self._hashes_numbers and any(islice(_LONG_NUMBER.finditer(text), _MOST_LONG_NUMBERS, None)):
+            many = f"over {number(_MOST_LONG_NUMBERS)} numbers of {_LONG_DIGITS} digits and more"
+            return f"answer: {many} in a set, or as keys, are not read; answer with fewer"
         reader = self._whole if len(text) <= _LONG_CHARS else self._brief
         try:
             self._read(reader, text, is_json)
@@ -138,6 +147,10 @@ class AnswerType:
         except Exception as error:  # a validator of the user's own, which did not expect such a value
             return one_line(error_words(error))
         return None
+
+    @cached_property
+    def _hashes_numbers(self) -> bool:
+        return self._adapter is not None and _hashes_numbers(self._adapter.core_schema)
 
     @cached_property
     def takes_null(self) -> bool:
@@ -310,6 +323,20 @@ def _failing_fast(schema: Any) -> Any:
     given = cast("dict[Any, Any]", schema)
     copy = {key: value if key in _NO_SCHEMAS else _failing_fast(value) for key, value in given.items()}
     return {**copy, "fail_fast": True} if given.get("type") in _ITEMS else copy
+
+
+def _hashes_numbers(schema: Any) -> bool:
+    """Whether there may be numbers among what values of a core schema hold in sets, or as keys."""
+    if isinstance(schema, list):
+        return any(map(_hashes_numbers, cast("list[Any]", schema)))
+    if not isinstance(schema, dict):
+        return False
+    given = cast("dict[Any, Any]", schema)
+    kind = given.get("type")
+    held: Any = given.get("keys_schema") if kind == "dict" else given.get("items_schema", {}) if kind in _SETS else None
+    if held is not None and held.get("type") != "str":
+        return True
+    return any(_hashes_numbers(value) for key, value in given.items() if key not in _NO_SCHEMAS)
 
 
 def _misfit_words(error: ValidationError, *, all_read: bool) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from rlm_integrations.core.loop.lexing import without_strings
 from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.core.parsed_python import parsed
 from rlm_integrations.core.prompts.texts import observation_part
 from rlm_integrations.core.wording import one_line, plural
 from rlm_integrations.wire.steps import StepDone
@@ -110,12 +111,8 @@ def _answer_of(block: str) -> _Answer | None:
 def _body(block: str) -> list[ast.stmt] | None:
     """The statements of a block with all its strings empty; None where it is no Python."""
     bare = without_strings(block, _MOST_DEPTH)
-    if bare is None or "\0" in bare[0]:
-        return None
-    try:
-        return ast.parse(bare[0].strip("\n")).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return None
+    tree = None if bare is None else parsed(bare[0].strip("\n"))
+    return None if tree is None else tree.body
 
 
 def _is_true(value: ast.expr) -> bool:

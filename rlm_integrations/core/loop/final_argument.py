@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from rlm_integrations.core.loop.lexing import without_strings
 from rlm_integrations.core.loop.session_code import read_python
+from rlm_integrations.core.parsed_python import parsed
 from rlm_integrations.frozen import frozen
 from rlm_integrations.repl.placeholders import PLACEHOLDER
 
@@ -45,6 +46,9 @@ _NEXT = re.compile(
 _QUOTES = {"“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
 _F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
 _LITERALS = re.compile(r"(?>(?:[rRfFuU]{0,2}+''\s*+)+)")
+_PLAIN_LITERALS = re.compile(r"\(?+\s*+(?>(?:[rRuU]?+''\s*+)+)\)?+")
+_LITERAL_CHARS = 2_000
+"""Of literals that make one text, beside what stands in them."""
 _MOST_CHARS = 50_000
 
 
@@ -151,12 +155,12 @@ def _several(argument: str) -> frozenset[str] | None:
     bare = without_strings(argument, most_depth=5) if len(argument) <= _MOST_CHARS else None
     if bare is None or "," not in bare[0]:
         return None
-    try:
-        call = ast.parse(f"FINAL({bare[0]}\n)", mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return None
-    if not isinstance(call, ast.Call) or not call.args or len(call.args) + len(call.keywords) < 2:
-        return None
+    tree = parsed(f"FINAL({bare[0]}\n)")
+    match tree and tree.body:
+        case [ast.Expr(ast.Call() as call)] if call.args and len(call.args) + len(call.keywords) > 1:
+            pass
+        case _:
+            return None
     if call.keywords or any(isinstance(each, (ast.Constant, ast.JoinedStr)) and _is_str(each) for each in call.args):
         return frozenset()
     names = frozenset(each.id for each in call.args if isinstance(each, ast.Name))
@@ -179,6 +183,9 @@ def _unquoted(argument: str) -> str:
         return argument[1:-1]
     if argument.endswith(")") and argument.count(")") == argument.count("(") + 1 and argument[-2:-1].isalnum():
         argument = argument[:-1]  # one too many
+    bare = without_strings(argument, most_depth=1)
+    if bare is None or len(bare[0]) > _LITERAL_CHARS or not _PLAIN_LITERALS.fullmatch(bare[0]):
+        return argument
     try:
         value = ast.literal_eval(argument)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -10,10 +10,10 @@ import textwrap
 from collections.abc import Collection
 
 from rlm_integrations.core.loop.lexing import without_strings
+from rlm_integrations.core.parsed_python import MOST_CHARS, parsed
 from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.names import OWN_NAMES
 
-_MOST_CHARS = 50_000
 _MOST_DEPTH = 20
 _OF_THE_SESSION = OWN_NAMES - {"exit", "quit"}
 _OF_IT_ALONE = _OF_THE_SESSION - {"context", "answer", "search", "chunks", "cite", "retrieve"}
@@ -58,16 +58,16 @@ class PythonCode:
 
 def read_python(text: str) -> PythonCode | None:
     """None where the text is no Python, or where it is too long or too nested to tell."""
-    if len(text) > _MOST_CHARS or not text.strip() or "\0" in text:
+    if len(text) > MOST_CHARS or not text.strip():
         return None
     bare = without_strings(textwrap.dedent(text), _MOST_DEPTH)  # else a wrong escape would warn the user
     if bare is None:
         return None
-    try:
-        body = ast.parse(bare[0].strip("\n")).body
-        nodes = [node for statement in body for node in ast.walk(statement)]
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    tree = parsed(bare[0].strip("\n"))
+    if tree is None:
         return None
+    body = tree.body
+    nodes = [node for statement in body for node in ast.walk(statement)]
     used = bare[1].difference(keyword.kwlist)
     used |= {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)}
     acting = [statement for statement in body if _acts(statement)]

@@ -22,6 +22,10 @@ from rlm_integrations.frozen import frozen
 _ANSWER_CHARS = 4_000
 _CITATIONS = 10
 _QUOTE_CHARS = 200
+_NORMALIZED_CHARS = 2_000
+"""Of a text that is normalized: to order the marks of one letter takes the square of their number."""
+_FOLDED_CHARS = 100_000
+"""Of a text whose case and white space are left out of account."""
 _QUOTES = "*_`\"'“”‘’«»"
 
 
@@ -36,7 +40,9 @@ class Verdict(BaseModel):
 
 
 def same_answer(first: RLMResult[Any], second: RLMResult[Any]) -> bool:
-    """Values by value; texts but for case, white space, quotes around them and a full stop at their end."""
+    """Values by value; texts but for case, white space, quotes around them and a full stop at their end, unless they
+    are very long.
+    """
     if isinstance(first.answer, str) and isinstance(second.answer, str):
         return _plain(first.answer) == _plain(second.answer)
     try:
@@ -46,7 +52,10 @@ def same_answer(first: RLMResult[Any], second: RLMResult[Any]) -> bool:
 
 
 def _plain(text: str) -> str:
-    words = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    if len(text) > _FOLDED_CHARS:
+        return text
+    normal = unicodedata.normalize("NFKC", text) if len(text) <= _NORMALIZED_CHARS else text
+    words = " ".join(normal.casefold().split())
     return words.strip(_QUOTES).rstrip(f".! {_QUOTES}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
 from rlm_integrations.core.corpus.document import Document
@@ -34,10 +34,10 @@ class AnchorChoice:
 
     starts: re.Pattern[str]
     """One character."""
-    key: Callable[[str], int]
     mask: int
+    """Bits that the checksum of an anchor has not, so that a part of them are kept."""
     always: frozenset[int]
-    """Keys of anchors that are kept whatever the mask: the beginnings of documents."""
+    """Checksums of those that are kept whatever the mask: the beginnings of documents."""
 
     @classmethod
     def of(cls, documents: Sequence[Document]) -> AnchorChoice:
@@ -49,21 +49,21 @@ class AnchorChoice:
         while chars * share / keep_one_in > _ANCHORS:
             keep_one_in *= 2
         if keep_one_in == 1:
-            return cls(starts, hash, 0, frozenset())
-        # str hashes differ from process to process, and which anchors are kept must not
+            return cls(starts, 0, frozenset())
         beginnings = (_beginning(document.text) for document in islice(documents, _ANCHORS))
         always = frozenset(_checksum(text) for text in beginnings if len(text) == ANCHOR_CHARS)
-        return cls(starts, _checksum, keep_one_in - 1, always)
+        return cls(starts, keep_one_in - 1, always)
 
     def anchors(self, text: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, int]]:
         """Where anchors begin in the text, and their keys."""
-        key, mask, always = self.key, self.mask, self.always
+        mask, always = self.mask, self.always
         last = len(text) if stop is None else min(stop, len(text))
         for found in self.starts.finditer(text, start, max(start, last - ANCHOR_CHARS + 1)):
             at = found.start()
-            known_by = key(text[at : at + ANCHOR_CHARS])
-            if not known_by & mask or known_by in always:
-                yield at, known_by
+            anchor = text[at : at + ANCHOR_CHARS]
+            if mask and (checksum := _checksum(anchor)) & mask and checksum not in always:
+                continue
+            yield at, hash(anchor)
 
 
 class AnchorIndex:
@@ -98,6 +98,9 @@ class AnchorIndex:
 
 
 def _checksum(text: str) -> int:
+    """Says which anchors are kept, the same ones in each process. Their keys are hashes that nobody can foresee: of two
+    texts with one key, neither would be found.
+    """
     return zlib.crc32(text.encode("utf-16-le", "surrogatepass"))
 
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from rlm_integrations.core.parsed_python import MOST_CHARS, parsed
 from rlm_integrations.wire.names import ANSWER, CONTEXT
 
-_MOST_CHARS = 50_000
 _MOST_DEPTH = 40
 _ESCAPED = re.compile(r"\\[\s\S]")
 _BRACKET = re.compile(r"[()\[\]{}]")
@@ -67,7 +67,7 @@ class DataFlow:
 
 
 def _parsed(code: str) -> ast.Module | None:
-    if len(code) > _MOST_CHARS or "\0" in code:
+    if len(code) > MOST_CHARS:
         return None
     bare = _ESCAPED.sub("  ", code)  # else a wrong escape would warn the user
     depth = 0
@@ -75,10 +75,7 @@ def _parsed(code: str) -> ast.Module | None:
         depth = depth + 1 if bracket[0] in "([{" else max(0, depth - 1)
         if depth > _MOST_DEPTH:  # a parser takes long over those
             return None
-    try:
-        return ast.parse(bare)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    return parsed(bare)
 
 
 def _read(node: ast.AST) -> Iterator[str]:
