@@ -27,8 +27,9 @@ class ShownBriefly(dict[str, Any]):
     """A trace as plain JSON, for which the repr of a message has a line in place of kilobytes."""
 
     def __repr__(self) -> str:
-        omitted = (self.get("omitted_iterations") or {}).get("count", 0)
-        return f"<{plural(len(self.get('iterations', ())) + omitted, 'iteration')}: RLMTrace.of(message)>"
+        omitted: dict[str, int] = self.get("omitted_iterations") or {}
+        iterations = len(self.get("iterations", ())) + omitted.get("count", 0)
+        return f"<{plural(iterations, 'iteration')}: RLMTrace.of(message)>"
 
 
 def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, typed: bool) -> AIMessage:
