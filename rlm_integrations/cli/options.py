@@ -60,7 +60,7 @@ AskAbove = Annotated[
     typer.Option(
         metavar="USD",
         min=0,
-        help="Ask before a batch of sub-calls takes the cost above it; where nobody can be asked, stop. Needs --price.",
+        help="Ask before sub-calls take the cost above it; where nobody can be asked, stop. Needs --price.",
     ),
 ]
 Twice = Annotated[

@@ -1,4 +1,4 @@
-"""`--ask-above`: a person is asked before a batch of sub-calls takes what a run costs above a bound."""
+"""`--ask-above`: a person is asked before sub-calls take what a run costs above a bound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rlm_integrations.terminal.live_view import LiveView
 
 
 class Spending:
-    """Pass `see` to an engine as `on_event`, in place of the view's: the batch waits for what the person says.
+    """Pass `see` to an engine as `on_event`, in place of the view's: the calls wait for what the person says.
 
     Args:
         view: It knows what was spent so far, and makes room for the question.
@@ -28,13 +28,15 @@ class Spending:
     async def see(self, event: Event) -> None:
         """Raises RunError, which ends the run, where the person does not agree, or nobody can be asked."""
         self._view.see(event)
-        if not isinstance(event, SubCallsReserved) or event.count < 2:
+        if not isinstance(event, SubCallsReserved):
             return
+        is_batch = event.count > 1
+        estimate = event.cost_usd if is_batch else 0.0  # of a single call there is none: it is asked for one too late
         spent = self._view.view.usage.cost_usd or 0.0
-        will_be = spent + (event.cost_usd or 0.0)
-        if event.cost_usd is not None and will_be <= self._bound:
+        will_be = spent + (estimate or 0.0)
+        if estimate is not None and will_be <= self._bound:
             return
-        words = f"{batch_words(event)} (${spent:.2f} spent so far)"
+        words = f"{batch_words(event) if is_batch else 'another sub-call'} (${spent:.2f} spent so far)"
         if not (sys.stdin.isatty() and progress_console().is_terminal):
             raise RunError(
                 f"--ask-above {self._step:g}: stopped before {words}, for nobody can be asked here; add --yes to go "

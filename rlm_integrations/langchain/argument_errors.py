@@ -27,7 +27,7 @@ _CONTEXT = frozenset(
 )
 """What else a corpus may be called."""
 _TYPES = frozenset(
-    ["answer_type", "output_type", "response_format", "response_model", "output_schema", "schema", "output_parser"]
+    "answer_type output_cls output_type response_format response_model output_schema schema output_parser".split()  # noqa: SIM905
 )
 _OTHERS: dict[str, str] = {
     "model": "the root LM is llm=...",
@@ -35,6 +35,9 @@ _OTHERS: dict[str, str] = {
     "sub_model": "it is sub_llm=...",
     "prompt": "what is added to the root LM's system prompt is instructions=..., and prompt | RLMRunnable(...) asks it",
     "callbacks": "pass them with a call, or bind them: RLMRunnable(...).with_config(callbacks=[...])",
+    "memory": "what was said before goes with each call, as chat_history, or stays in a session",
+    "session_id": 'it goes with each call of RLMRunnable: rlm.invoke(question, {"configurable": {"session_id": ...}})',
+    "verbose": "to see a run go on: on_event=ConsoleProgress() of rlm_integrations.terminal",
     "temperature": "it is the model's: llm=ChatOpenAI(temperature=...)",
     "input_price": 'pass prices={"llm": {"input_price": ..., "output_price": ...}}',
     "output_price": 'pass prices={"llm": {"input_price": ..., "output_price": ...}}',

@@ -38,8 +38,8 @@ NO_STREAM_TAG = "nostream"
 def resolve_model(value: object, name: str) -> LanguageModelLike:
     """The model behind an argument: a LangChain model, or one that `init_chat_model` makes from a str.
 
-    Raises InvalidArgumentError for anything else and where OpenAI's key is missing, MissingExtraError where a str needs
-    the `langchain` package.
+    Raises InvalidArgumentError for anything else and where no provider or OpenAI's key is known, MissingExtraError
+    where a str needs the `langchain` package.
     """
     if isinstance(value, str):
         try:
@@ -53,9 +53,13 @@ def resolve_model(value: object, name: str) -> LanguageModelLike:
             return chat_models.init_chat_model(value)
         except Exception as error:
             said = f"{name}: {value!r} cannot be used: {error_words(error)}"
-            if with_key_remedy(said) == said:
+            if with_key_remedy(said) != said:
+                raise InvalidArgumentError(with_key_remedy(said)) from error
+            if not isinstance(error, ValueError):
                 raise
-            raise InvalidArgumentError(with_key_remedy(said)) from error
+            said = said.partition("\n")[0]  # below it stand all providers
+            remedy = "name its provider, as 'openai:gpt-5', or pass a model object"
+            raise InvalidArgumentError(f"{said}; {remedy}") from error
     if isinstance(value, RunnableSequence) and _has_no_place_for_messages(cast(Any, value).first):
         raise InvalidArgumentError(
             f"{name}: a chain that begins with a prompt of one text, into which the whole conversation would go as "

@@ -12,6 +12,7 @@ from langchain_core.messages.ai import UsageMetadata
 from rlm_integrations.core.trace.citations import that_fit
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.core.wording import plural
 
 CITATIONS_CHARS = 8_192
 """Of the citations that a node's or a tool's message carries: checkpoints keep all messages of a conversation, time
@@ -26,7 +27,9 @@ class ShownBriefly(dict[str, Any]):
     """A trace as plain JSON, for which the repr of a message has a line in place of kilobytes."""
 
     def __repr__(self) -> str:
-        return f"<{len(self.get('iterations', ()))} iterations: RLMTrace.of(message)>"
+        omitted: dict[str, int] = self.get("omitted_iterations") or {}
+        iterations = len(self.get("iterations", ())) + omitted.get("count", 0)
+        return f"<{plural(iterations, 'iteration')}: RLMTrace.of(message)>"
 
 
 def to_message(result: RLMResult[Any], run_id: UUID, trace: TraceDetail, *, typed: bool) -> AIMessage:

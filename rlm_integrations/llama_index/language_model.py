@@ -165,8 +165,16 @@ def choose_llm(llm: LLMLike | None, argument: str, callback_manager: CallbackMan
         return _resolved(llm, callback_manager)
     except (AssertionError, ImportError, ValueError) as error:
         problem = f"{argument}: {llm!r:.80} cannot be used ({_first_line(error) or 'it is not a LlamaIndex LLM'}); "
-        remedy = "pass an LLM of llama_index, for instance OpenAI(model=...)"
-        raise InvalidArgumentError(with_key_remedy(problem + remedy)) from error
+        raise InvalidArgumentError(with_key_remedy(problem + _remedy(llm))) from error
+
+
+def _remedy(no_llm: object) -> str:
+    """For what others' query engines take first, too."""
+    if hasattr(no_llm, "as_query_engine"):
+        return "the engine over an index is RLMQueryEngine.from_index(index, llm=...)"
+    if hasattr(no_llm, "retrieve"):
+        return "the engine over a retriever is RLMQueryEngine.from_retriever(retriever, llm=...)"
+    return "pass an LLM of llama_index, for instance OpenAI(model=...)"
 
 
 def _resolved(llm: LLMLike, callback_manager: CallbackManager | None) -> LLM:

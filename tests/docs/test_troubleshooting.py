@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import re
+import socket
 import subprocess
 import sys
 import warnings
@@ -23,7 +24,7 @@ from langgraph.graph import MessagesState, StateGraph
 from llama_index.core import Document, Settings, SummaryIndex
 from pydantic import BaseModel
 
-from rlm_integrations import Completion, RLMEngine, RLMTrace
+from rlm_integrations import Completion, ProcessSandbox, RLMEngine, RLMTrace
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.langchain import ChatRLM, RLMRunnable
 from rlm_integrations.llama_index import install
@@ -102,6 +103,13 @@ def no_sandbox() -> None:
     raise cannot_confine("it needs seccomp")
 
 
+def below_gevent() -> None:
+    """With sockets as gevent has them, which need not be installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "socket", type("socket", (socket.socket,), {"__module__": "gevent._socket3"}))
+        ProcessSandbox()
+
+
 class Total(BaseModel):
     """All of whose fields have defaults."""
 
@@ -153,7 +161,8 @@ WAYS: dict[str, Callable[[], object]] = {
         limits={"max_iterations": 1},
     ).run("Why?", LONG),
     "unresolved results: ": unresolved,
-    "sandbox: ": no_sandbox,
+    "sandbox: model-written": no_sandbox,
+    "sandbox: gevent": below_gevent,
     "rlm_integrations.langchain needs": without_langchain,
     "llm: none given": default_model,
     "as_query_engine: ": lambda: index().as_query_engine(engine="RLM"),

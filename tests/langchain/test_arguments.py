@@ -34,6 +34,14 @@ def test_a_misspelt_argument_names_the_close_one(root_model):
         ({"docs": ["a"]}, "docs: unknown argument; pass it as context: context=docs"),
         ({"retriever": None}, "retriever: unknown argument; pass it as context: context=retriever"),
         ({"model": "gpt-5"}, "model: unknown argument; the root LM is llm=..."),
+        ({"output_cls": int}, "for a typed answer: RLMRunnable(...).with_structured_output(...)"),
+        (
+            {"memory": 1},
+            "memory: unknown argument; what was said before goes with each call, as chat_history, or stays",
+        ),
+        ({"session_id": "7"}, 'of RLMRunnable: rlm.invoke(question, {"configurable": {"session_id": ...}})'),
+        ({"llm": "nobody-1"}, "llm: 'nobody-1' cannot be used: ValueError: Unable to infer model provider"),
+        ({"sub_llm": "nobody-1"}, "; name its provider, as 'openai:gpt-5', or pass a model object"),
         ({"response_format": int}, "for a typed answer: RLMRunnable(...).with_structured_output(...)"),
         ({"limits": {"max_steps": 5}}, "limits: unknown name 'max_steps'; did you mean 'max_iterations'?"),
         ({"limits": {"timeout": 5}}, "limits: unknown name 'timeout'; did you mean 'timeout_s'?"),
@@ -44,6 +52,12 @@ def test_a_guessed_argument_is_told_what_to_write(kind, given, says, root_model)
     with pytest.raises(InvalidArgumentError) as caught:
         kind(**{"llm": root_model("say:x"), **given})
     assert says in str(caught.value)
+
+
+def test_verbose_is_an_argument_of_chat_models_alone(root_model):
+    assert ChatRLM(llm=root_model("say:x"), verbose=True).verbose
+    with pytest.raises(InvalidArgumentError, match="verbose: unknown argument; to see a run go on: on_event=Console"):
+        RLMRunnable(llm=root_model("say:x"), verbose=True)
 
 
 @pytest.mark.parametrize("kind", [RLMRunnable, ChatRLM])

@@ -11,6 +11,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
+from rlm_integrations import RLMTrace
 from rlm_integrations.core.trace.summary import SUMMARY_BYTES
 from rlm_integrations.langchain import RLMRunnable, collect_rlm_traces
 from rlm_integrations.testing.langchain import ScriptedChatModel
@@ -78,3 +79,12 @@ def test_a_long_run_adds_at_most_a_summary_to_its_message(root_model: Any, sub_m
     assert len(json.dumps(message.response_metadata["rlm"]["trace"])) <= SUMMARY_BYTES
     assert len(traces[0].model_dump_json()) > 10 * SUMMARY_BYTES
     assert traces[0].sub_call_count == 100
+
+
+def test_a_message_shows_how_many_iterations_there_were_though_its_summary_has_fewer():
+    llm = ScriptedChatModel(always=lambda _: "```repl\nanswer['content'] = 'so far'\nprint('x' * 4_000)\n```")
+    with pytest.warns(RuntimeWarning, match="a limit was met"):
+        message = RLMRunnable(llm=llm).invoke("q")
+    trace = RLMTrace.of(message)
+    assert len(trace.iterations) < trace.iteration_count == 21
+    assert "<21 iterations: RLMTrace.of(message)>" in repr(message)

@@ -13,6 +13,7 @@ import pytest
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.sandboxes.wasi import repl as wasi_repl
 from rlm_integrations.sandboxes.wasi.sandbox import WasiSandbox
@@ -115,6 +116,14 @@ def children() -> Callable[[int], list[int]]:
         return found
 
     return of
+
+
+@pytest.fixture
+def holders(children: Callable[[int], list[int]]) -> Callable[[], list[int]]:
+    """The processes that hold documents. The helper begins anew: it keeps no spare before it has forked a worker."""
+    client = helper_client()
+    client.shut_down()
+    return lambda: [] if client._helper is None else children(client._helper.process.pid)
 
 
 @pytest.fixture

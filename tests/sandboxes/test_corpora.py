@@ -14,7 +14,7 @@ import pytest
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
-from rlm_integrations.sandboxes.process.helper_client import HOLDER_MIN_CHARS, helper_client
+from rlm_integrations.sandboxes.process.helper_client import HOLDER_MIN_CHARS
 from rlm_integrations.sandboxes.process.sandbox import ProcessSandbox
 from rlm_integrations.sandboxes.process_worker import document_file
 from rlm_integrations.sandboxes.process_worker.document_file import RecordReader, RecordWriter
@@ -34,18 +34,6 @@ def over(settings, attach):
             await repl.close()
 
     return value
-
-
-@pytest.fixture
-def holders(children):
-    """The processes that hold documents. The helper begins anew: it keeps no spare before it has forked a worker."""
-    client = helper_client()
-    client.shut_down()
-
-    def pids() -> list[int]:
-        return [] if client._helper is None else children(client._helper.process.pid)
-
-    return pids
 
 
 @pytest.mark.parametrize("size", [1, HOLDER_MIN_CHARS])

@@ -12,7 +12,7 @@ from rlm_integrations.core.corpus.description import pictured, whole_text
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.exact_figure import asks_for_figure
-from rlm_integrations.core.loop.happenings import BudgetView, Opened
+from rlm_integrations.core.loop.happenings import Opened
 from rlm_integrations.core.loop.route import Asked, Choice, choose_way, short_tokens
 from rlm_integrations.core.loop.state import Rules
 from rlm_integrations.core.prompts.fences import fence_tag
@@ -31,7 +31,7 @@ _BYTES_PER_TOKEN = 4
 
 
 class Direct:
-    """The direct way of one node. `view` gives what is left of the run's budget, `ask` sends without a tool."""
+    """The direct way of one node. `ask` sends without a tool."""
 
     def __init__(
         self,
@@ -39,10 +39,9 @@ class Direct:
         question: Question,
         emit: Callable[[Event], Awaitable[None]],
         ask: AskRootLM,
-        view: Callable[[], BudgetView],
     ) -> None:
         self._shared, self._question, self._emit = shared, question, emit
-        self.root = RootCalls(shared, emit, ask, view, "fence")
+        self.root = RootCalls(shared, emit, ask, "fence")
 
     async def way(self, corpus: Corpus, *, in_session: bool) -> Choice:
         """Which way the question is to go."""

@@ -19,12 +19,7 @@ from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.decision_texts import chars_looked_at, shown_by
-from rlm_integrations.core.loop.happenings import (
-    BudgetView,
-    Happening,
-    Opened,
-    Verified,
-)
+from rlm_integrations.core.loop.happenings import Happening, Opened, Verified
 from rlm_integrations.core.loop.route import Choice
 from rlm_integrations.core.loop.state import Decision, Rules, State, as_shown
 from rlm_integrations.core.run.children import AskRootLM, Children, Path
@@ -40,10 +35,11 @@ from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.steps import Steps
 from rlm_integrations.core.run.tellings import Tellings
 from rlm_integrations.core.run.turns import Turn
-from rlm_integrations.core.sandbox import Repl
+from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.events import (
     ConversationOpened,
+    Event,
     ReplOpened,
     RootFailed,
     Routed,
@@ -96,12 +92,14 @@ class Node:
         self._retrieved_before: tuple[FoundDocument, ...] = ()
         self._steps: Steps
         self._repl: LiveRepl | None = None
-        self._root = self._coding = RootCalls(shared, self._emit, ask, self._view, shared.plan.protocol)
+        self._root = self._coding = RootCalls(shared, self._emit, ask, shared.plan.protocol)
         self._direct = None
         if ask_directly is not None:
-            self._direct = Direct(shared, question, self._emit, ask_directly, self._view)
+            self._direct = Direct(shared, question, self._emit, ask_directly)
         self._tellings = Tellings(self._emit)
-        self._folds = Folds(ask, self._emit, shared.account.seconds, self._view, shared.plan.ends_run, shared.root.name)
+        self._folds = Folds(
+            ask, self._emit, shared.account.seconds, shared.budget_view, shared.plan.ends_run, shared.root.name
+        )
         self.corpus = NO_CORPUS
         self._whole = False
         """Whether the root LM sees all of it, or there is none."""
@@ -192,6 +190,7 @@ class Node:
         """End every call that is still open, and the REPL, which a session keeps."""
         if self._repl is not None:
             await self._session.close(self._repl, self.corpus, self.retrieved, self._plan.limits)
+        self._check = None  # it holds the run, which holds this
 
     def begin_to_close(self) -> None:
         """It has its answer: the REPL, which no session keeps, ends while what came of it is kept."""
@@ -238,18 +237,15 @@ class Node:
         self._retrieval = host.retrieval
 
         async def open_repl() -> Repl:
-            return await plan.sandbox.open(corpus, settings, self.retrieved)
+            return await plan.sandbox.open(corpus, settings, tuple(host.retrieval.added.values()))
 
-        self._repl = LiveRepl(open_repl, host.functions, self._repl_opened, outlives=self._session.id is not None)
-        self._steps = Steps(shared, self._path, self._emit, self._turn, self._repl, host, self.journal, self._view)
+        tell = partial(_tell_of_repl, plan.sandbox, self._emit)
+        self._repl = LiveRepl(open_repl, host.functions, tell, outlives=self._session.id is not None)
+        self._steps = Steps(shared, self._path, self._emit, self._turn, self._repl, host, self.journal)
         seconds = self._budget.seconds_left()
         await self._session.take_up(self._repl, corpus, plan.sandbox, settings, seconds, early=not self._whole)
         work = partial(opened, plan, self._question, corpus, settings, self._session.words)
         return work() if opens_quickly(corpus, plan.limits) else await shared.threads.run(work)
-
-    async def _repl_opened(self) -> None:
-        capabilities = self._plan.sandbox.capabilities()
-        await self._emit(ReplOpened(capabilities.name, capabilities.layers))
 
     async def _decide(self, state: State, happening: Happening, failure: RootFailed | None = None) -> Decision:
         """Decide, and tell of it. `failure` is that of the call, where one is what happened."""
@@ -260,15 +256,6 @@ class Node:
         self.draft = decision[0].draft
         await self._tellings.decided(state, decision, failure)
         return decision
-
-    def _view(self) -> BudgetView:
-        budget = self._budget
-        return BudgetView(
-            limit=budget.limit_met(),
-            sub_calls_left=budget.sub_calls_left,
-            tokens_left_share=budget.tokens_left_share(),
-            seconds_left=budget.seconds_left(),
-        )
 
     async def _call_root(self, state: State, action: CallRootLM) -> Decision:
         kept: RootRequest | None = None
@@ -288,12 +275,12 @@ class Node:
     def _failure(self, action: Fail) -> RunError:
         self.draft, self.stop_reason = action.draft, action.stop_reason
         kind = RootModelError if action.stop_reason is None else LimitReachedError
-        return caused_by(self._root.cause, kind, action.message)
+        return caused_by(self._root.take_cause(), kind, action.message)
 
     async def _verify(self, state: State, action: Verify) -> Decision:
         assert self._check is not None
         objection, out_of_time = await self._check(action.finish, state.iteration)
-        return await self._decide(state, Verified(objection, self._view(), out_of_time))
+        return await self._decide(state, Verified(objection, self._shared.budget_view(), out_of_time))
 
     # -- running code
 
@@ -318,3 +305,8 @@ class Node:
         if decision is None:
             raise RunError("around_step: returned without awaiting execute()")
         return decision
+
+
+async def _tell_of_repl(sandbox: Sandbox, emit: Callable[[Event], Awaitable[None]]) -> None:
+    capabilities = sandbox.capabilities()
+    await emit(ReplOpened(capabilities.name, capabilities.layers))

@@ -14,7 +14,7 @@ from rlm_integrations.core.calls.threads import off_loop
 from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADVICE, counts_too_few, silently_cut
 from rlm_integrations.core.language_model import CodeProtocol, Completion
 from rlm_integrations.core.loop.actions import CallRootLM
-from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallFailed
+from rlm_integrations.core.loop.happenings import Replied, RootCallFailed
 from rlm_integrations.core.run.children import AskRootLM
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.trace.ends_run import let_through
@@ -33,21 +33,24 @@ class Asked(NamedTuple):
 
 
 class RootCalls:
-    """Those of one node. `view` gives what is left of the run's budget."""
+    """Those of one node."""
 
     def __init__(
         self,
         shared: Shared,
         emit: Callable[[Event], Awaitable[None]],
         ask: AskRootLM,
-        view: Callable[[], BudgetView],
         protocol: CodeProtocol,
     ) -> None:
-        self._shared, self._emit, self._ask, self._view, self._protocol = shared, emit, ask, view, protocol
-        self.cause: Exception | None = None
-        """What the root LM last raised."""
+        self._shared, self._emit, self._ask, self._protocol = shared, emit, ask, protocol
+        self._cause: Exception | None = None
         self._warned = False
         """Whether the user was told that tokens are estimated."""
+
+    def take_cause(self) -> Exception | None:
+        """What the root LM raised last, where nothing came after it. Not kept, for its traceback holds this object."""
+        cause, self._cause = self._cause, None
+        return cause
 
     async def ask(self, action: CallRootLM, chars: int, kept: RootRequest | None) -> Asked:
         """Its reply, or how it failed. `chars` are those of all messages.
@@ -69,10 +72,11 @@ class RootCalls:
             let_through(error, self._shared.plan.ends_run)
             if isinstance(error, TooLongReplyError):
                 await self._tell(iteration, error.reply, None)
-            self.cause, words = error, with_key_remedy(failure_words(error))
+            self._cause, words = error, with_key_remedy(failure_words(error))
             problem = f"the root LM failed in iteration {iteration}: {words}"
-            return Asked(RootCallFailed(problem, self._view(), is_overflow(error)), RootFailed(iteration, words))
-        self.cause = None
+            came = RootCallFailed(problem, self._shared.budget_view(), is_overflow(error))
+            return Asked(came, RootFailed(iteration, words))
+        self._cause = None
         called = completion if completion.tool_calls and self._protocol == "tool" else None
         await self._tell(iteration, completion, called)
         cut = None
@@ -85,7 +89,7 @@ class RootCalls:
         return Asked(
             Replied(
                 completion.text,
-                self._view(),
+                self._shared.budget_view(),
                 completion.finish,
                 problem,
                 called,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.model_path import ModelPath
 from rlm_integrations.core.calls.threads import RunThreads
+from rlm_integrations.core.loop.happenings import BudgetView
 from rlm_integrations.core.run.account import Account
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.turns import Turns
@@ -34,6 +35,15 @@ class Shared(NamedTuple):
         """Raises RunError where the run cannot go on within its budget, whatever is left of it."""
         if self.calls.budget.problem is not None:
             raise RunError(self.calls.budget.problem)
+
+    def budget_view(self) -> BudgetView:
+        budget = self.calls.budget
+        return BudgetView(
+            limit=budget.limit_met(),
+            sub_calls_left=budget.sub_calls_left,
+            tokens_left_share=budget.tokens_left_share(),
+            seconds_left=budget.seconds_left(),
+        )
 
     def for_children(self) -> Shared:
         """The same for child RLMs: their root LM is the sub-LM."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan
+from rlm_integrations.core.loop.happenings import CodeRan
 from rlm_integrations.core.loop.observation import output_text
 from rlm_integrations.core.loop.outcomes import error_line
 from rlm_integrations.core.run.host_side import HostSide
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Steps:
-    """Those of the node at `path`. `view` gives what is left of the run's budget."""
+    """Those of the node at `path`."""
 
     def __init__(
         self,
@@ -33,10 +33,9 @@ class Steps:
         repl: LiveRepl,
         host: HostSide,
         journal: NodeJournal | None,
-        view: Callable[[], BudgetView],
     ) -> None:
         self._shared, self._path, self._emit, self._turn = shared, path, emit, turn
-        self._repl, self._host, self._journal, self._view = repl, host, journal, view
+        self._repl, self._host, self._journal = repl, host, journal
 
     async def run(self, iteration: int, blocks: tuple[str, ...]) -> CodeRan:
         """What came of it. Raises what the run must end with."""
@@ -70,7 +69,7 @@ class Steps:
             failed_batches=step.failed_batches(),
             unresolved=host.maps.unresolved(),
             retrieved=len(host.retrieval.added),
-            budget=self._view(),
+            budget=self._shared.budget_view(),
         )
 
     async def _in_journal(

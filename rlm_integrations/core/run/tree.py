@@ -135,9 +135,12 @@ class RunTree:
             raise await self._failed(ended) from None
         except BaseException as error:
             failure = await self._failed(error)
-            if failure is error:
-                raise
-            raise failure from error
+            try:
+                if failure is error:
+                    raise
+                raise failure from error
+            finally:
+                del failure  # its traceback holds this frame, and so the run and its corpus, until a collection
         else:
             await self._after_calls(partial(self._end, result))
             return result

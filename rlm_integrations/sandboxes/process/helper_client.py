@@ -14,10 +14,9 @@ import socket
 import subprocess
 import sys
 import threading
-import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -32,6 +31,7 @@ from rlm_integrations.sandboxes.channel.fork_client import (
     socket_pair,
 )
 from rlm_integrations.sandboxes.process.corpus_files import write_documents, write_setup
+from rlm_integrations.sandboxes.process.holders import Holders
 from rlm_integrations.sandboxes.process.named_modules import unimportable
 from rlm_integrations.wire.settings import ReplSettings
 
@@ -75,12 +75,6 @@ class _Helper:
     client: ForkClient
 
 
-@dataclass
-class _Holder:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    client: ForkClient | None = None
-
-
 class HelperClient:
     """The way to new workers, confined or not. Safe in any thread."""
 
@@ -90,7 +84,7 @@ class HelperClient:
         self._confined = confined
         self._lock = threading.Lock()
         self._helper: _Helper | None = None
-        self._holders: weakref.WeakKeyDictionary[Corpus, _Holder] = weakref.WeakKeyDictionary()
+        self._holders = Holders(self._start_holder)
 
     def start_worker(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
         """Fork a worker over the corpus; blocks.
@@ -102,7 +96,7 @@ class HelperClient:
             setup_file = write_setup(corpus, settings, retrieved, held=held)
             try:
                 for _ in range(2):
-                    holder = self._holder_of(corpus.shared) if held else None
+                    holder = self._holders.client_of(corpus.shared) if held else None
                     try:
                         return self.start_worker_from(setup_file, holder)
                     except ServerGoneError:
@@ -161,14 +155,6 @@ class HelperClient:
                 self._helper = _start_helper(self._modules, self._hash_seed, confined=self._confined)
             return self._helper
 
-    def _holder_of(self, corpus: Corpus) -> ForkClient:
-        with self._lock:
-            holder = self._holders.setdefault(corpus, _Holder())
-        with holder.lock:  # the others wait for the one that prepares
-            if holder.client is None:
-                holder.client = self._start_holder(corpus)
-            return holder.client
-
     def _start_holder(self, corpus: Corpus) -> ForkClient:
         document_file, text_file = write_documents(corpus)
         try:
@@ -185,9 +171,8 @@ class HelperClient:
                 self._helper = None
             else:
                 helper = None
-            holder = None if corpus is None else self._holders.get(corpus)
-            if holder is not None and holder.client is server:
-                holder.client = None
+        if corpus is not None and server is not None:
+            self._holders.forget(corpus, server)
         if helper is not None:
             _end(helper)
 

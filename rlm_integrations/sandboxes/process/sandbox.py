@@ -11,6 +11,7 @@ from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
 from rlm_integrations.sandboxes.channel.fork_client import WorkerProcess
 from rlm_integrations.sandboxes.own_thread import in_own_thread
+from rlm_integrations.sandboxes.patched_sockets import check_sockets
 from rlm_integrations.sandboxes.process.helper_client import helper_client
 from rlm_integrations.sandboxes.process.named_modules import read_modules
 from rlm_integrations.sandboxes.process.ready_worker import wait_until_ready
@@ -37,11 +38,13 @@ class ProcessSandbox:
             processes raises. Thread pools of numpy and its kin are set to one thread.
         confined: False: the same process keeps this user's rights; only its memory is limited.
 
-    Raises SandboxUnavailableError where this machine cannot confine, and InvalidArgumentError for a module that is
-    not installed. One that cannot be imported for another reason raises it when the first REPL starts.
+    Raises SandboxUnavailableError where this machine cannot confine, or gevent has replaced sockets, and
+    InvalidArgumentError for a module that is not installed. One that cannot be imported for another reason
+    raises it when the first REPL starts.
     """
 
     def __init__(self, *, imports: Iterable[str] = (), confined: bool = True) -> None:
+        check_sockets()
         reason = seccomp.why_unavailable() if confined else None
         if reason is not None:
             raise cannot_confine(reason)

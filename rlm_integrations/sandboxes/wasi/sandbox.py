@@ -14,6 +14,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import MissingExtraError, SandboxUnavailableError
 from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.sandboxes.own_thread import in_own_thread
+from rlm_integrations.sandboxes.patched_sockets import check_sockets
 from rlm_integrations.sandboxes.wasi.cache import compiled_path
 from rlm_integrations.sandboxes.wasi.component import component_digest
 from rlm_integrations.sandboxes.wasi.open_worker import open_worker
@@ -53,7 +54,8 @@ class WasiSandbox:
     """
 
     def __init__(self) -> None:
-        """Raises MissingExtraError."""
+        """Raises MissingExtraError, and SandboxUnavailableError where gevent has replaced sockets."""
+        check_sockets()
         if not is_installed():
             raise MissingExtraError(
                 "sandbox='wasi' needs wasmtime, which is not installed: pip install \"rlm-integrations[wasi]\""
