@@ -4,7 +4,7 @@
 that methods of str look at. Patterns are not seen by that: tests/test_patterns.py proves each of
 the host.
 
-Not repeated here: `parse_reply` (tests/core/loop/test_reply_parser.py), what `mark_citations` looks at
+Not repeated here: `parse_reply` (tests/core/loop/test_reply_parser_cost.py), what `mark_citations` looks at
 (tests/llama_index/test_citation_marks.py, test_prefixes.py), `find_evidence` over one corpus
 (tests/core/trace/test_evidence.py), and frames without end (tests/sandboxes/test_inbound.py).
 """
