@@ -8,8 +8,9 @@ from functools import partial
 
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.description import pictured, whole_text
+from rlm_integrations.core.corpus.facts import pictured
 from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.corpus.whole import whole_text
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.exact_figure import asks_for_figure
 from rlm_integrations.core.loop.happenings import BudgetView, Opened

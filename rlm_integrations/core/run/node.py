@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.corpus.corpus import NO_CORPUS
-from rlm_integrations.core.corpus.description import corpus_line, shown_whole
+from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.empty_corpus import empty_corpus_warning
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
+from rlm_integrations.core.corpus.whole import shown_whole
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, GoOverToCode, RunCode, Verify
