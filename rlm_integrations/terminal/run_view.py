@@ -152,7 +152,7 @@ def _paid_or_not(usage: Usage, *, replayed: bool) -> tuple[Usage, Usage]:
 
 
 def _advanced(view: RunView, event: Event) -> RunView:
-    """The view of the node whose event it is."""
+    """The view of the node whose event it is: a row for each kind of event."""
     match event:
         case RunStarted():
             return replace(
@@ -161,32 +161,13 @@ def _advanced(view: RunView, event: Event) -> RunView:
         case Routed():
             return replace(view, phase="asking the root LM directly" if event.way == "direct" else "starting")
         case IterationStarted():
-            return replace(
-                view,
-                iteration=event.iteration,
-                iterations=view.iterations + 1,
-                max_iterations=event.max_iterations,
-                phase="asking the root LM",
-                blocks=0,
-                raised=False,
-                sub_calls_before=view.sub_calls.done,
-                failed_before=view.sub_calls.failed,
-                objections_before=view.objections,
-                iteration_began=event.at,
-                iteration_usage=Usage(),
-                iteration_replayed=Usage(),
-            )
+            return _in_iteration(view, event)
         case RootReplied():
             return replace(_after_usage(view, event), phase="reading the reply")
         case CodeStarted():
             return replace(view, blocks=len(event.blocks), phase="running code")
         case SubCallsReserved():
-            before = view.sub_calls
-            counts = replace(before, reserved=before.reserved + event.count)
-            batch = view.batch if before.done < before.reserved else Batch(event.at, event.at, before.done)
-            about = batch_words(event) if event.count > 1 and event.cost_usd is not None else ""
-            phase = f"waiting for {about}" if about else "waiting for sub-calls"
-            return replace(view, sub_calls=counts, batch=batch, phase=phase)
+            return _with_reserved(view, event)
         case SubCallEnded():
             return _after_sub_call(view, event)
         case CodeEnded():
@@ -220,6 +201,33 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return view
         case SubCallContinued():  # its usage comes with its end
             return view
+
+
+def _in_iteration(view: RunView, event: IterationStarted) -> RunView:
+    return replace(
+        view,
+        iteration=event.iteration,
+        iterations=view.iterations + 1,
+        max_iterations=event.max_iterations,
+        phase="asking the root LM",
+        blocks=0,
+        raised=False,
+        sub_calls_before=view.sub_calls.done,
+        failed_before=view.sub_calls.failed,
+        objections_before=view.objections,
+        iteration_began=event.at,
+        iteration_usage=Usage(),
+        iteration_replayed=Usage(),
+    )
+
+
+def _with_reserved(view: RunView, event: SubCallsReserved) -> RunView:
+    before = view.sub_calls
+    counts = replace(before, reserved=before.reserved + event.count)
+    batch = view.batch if before.done < before.reserved else Batch(event.at, event.at, before.done)
+    about = batch_words(event) if event.count > 1 and event.cost_usd is not None else ""
+    phase = f"waiting for {about}" if about else "waiting for sub-calls"
+    return replace(view, sub_calls=counts, batch=batch, phase=phase)
 
 
 def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
