@@ -277,11 +277,11 @@ class Node:
         if self.journal is not None:
             kept = self.journal.root_reply(action.iteration, action.messages, last_call=action.last_call)
             state = as_shown(state, kept.shown)
-        asked = await self._root.ask(action, chars, kept)
-        if asked.failed is None:
+        outcome = await self._root.ask(action, chars, kept)
+        if outcome.failed is None:
             self._tellings.replied()
             self._shared.check_budget()
-        decision = await self._decide(state, asked.happening, asked.failed)
+        decision = await self._decide(state, outcome.happening, outcome.failed)
         if self._rules.direct and self._direct is not None and isinstance(decision[1], Finish | Verify):
             await self._direct.tell_of_evidence(decision[0].reply, self.corpus, action.iteration)
         return decision

@@ -28,10 +28,10 @@ from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 _WIND_UP_S = 5.0
-"""Seconds that a session has to end: a tool that holds up its loop is not to hold up the interpreter's exit."""
+"""Seconds that it has to end: a tool that holds up its loop is not to hold up the interpreter's exit."""
 
 
-class ReplSession:
+class KeptRepl:
     """Runs code in one REPL, a step at a time, and answers the calls of tools in it."""
 
     def __init__(self, sandbox: Sandbox, settings: ReplSettings, tools: Mapping[str, Tool], limits: RLMLimits) -> None:
