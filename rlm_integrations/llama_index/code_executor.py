@@ -69,7 +69,9 @@ def get_code_executor(
             tools in one call of this `call_timeout_s`, `max_tool_calls` and `max_concurrency`.
         tools: What the agent's own `tools` are, once more, for its code to call. They run in this process.
 
-    Raises InvalidArgumentError for arguments that are wrong, SandboxUnavailableError where nothing can confine a REPL.
+    Raises:
+        InvalidArgumentError: An argument is wrong.
+        SandboxUnavailableError: Nothing can confine a REPL.
     """
     bounds = RLMLimits.of(limits)
     given = checked_list(tools, "tools", "LlamaIndex tools or functions")

@@ -95,8 +95,9 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         trace: What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
         callback_manager: Default: `Settings.callback_manager`.
 
-    Raises InvalidArgumentError for arguments that are wrong. `query` and `aquery` raise RunError for a run that
-    failed; it carries the partial result.
+    Raises:
+        InvalidArgumentError: An argument is wrong.
+        RunError: By `query` and `aquery`: the run failed. It carries the partial result.
     """
 
     def __init__(
@@ -166,8 +167,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         """What the engine's retriever finds; [] over a corpus, which is read whole.
 
-        Raises InvalidArgumentError over IndexNodes behind which stands what was not read: LlamaIndex would pass that
-        over in silence.
+        Raises:
+            InvalidArgumentError: Behind IndexNodes stands what was not read: LlamaIndex would pass it over in silence.
         """
         return self._context.retrieve(query_bundle)
 

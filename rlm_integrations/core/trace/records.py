@@ -325,7 +325,8 @@ class RLMTrace(Record):
         A message may be a ToolMessage that has it in its artifact, a dict as messages are dumped and kept by
         checkpoints, or within an output that holds one (`with_sources`, `include_raw`).
 
-        Raises InvalidArgumentError where it carries none.
+        Raises:
+            InvalidArgumentError: It carries none.
         """
         trace: object = getattr(carrier, "trace", None)
         if isinstance(trace, RLMTrace):
