@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlm_integrations import Message
-from rlm_integrations.compare import (
-    Comparison,
-)
+from rlm_integrations.compare import Comparison
 from rlm_integrations.testing import ScriptedModel
 
 QUESTION = "Which letter has the word HERON?"

@@ -13,17 +13,7 @@ from typing import Any
 import pytest
 
 from rlm_integrations import Document, InvalidArgumentError, Message
-from rlm_integrations.compare import (
-    RLM,
-    Attempt,
-    Comparison,
-    Direct,
-    Estimate,
-    MapReduce,
-    TopK,
-    acompare,
-    compare,
-)
+from rlm_integrations.compare import RLM, Attempt, Comparison, Direct, Estimate, MapReduce, TopK, acompare, compare
 from rlm_integrations.compare.pieces import parts
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.language_model import Completion

@@ -6,14 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlm_integrations import (
-    Completion,
-    Message,
-    RLMEngine,
-    RLMResult,
-    ToolCall,
-    Usage,
-)
+from rlm_integrations import Completion, Message, RLMEngine, RLMResult, ToolCall, Usage
 from rlm_integrations.core.trace.events import Event
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.scripted_model import Reply

@@ -6,16 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rlm_integrations import (
-    Completion,
-    Message,
-    RLMEngine,
-    RLMResult,
-    ToolCall,
-    ToolRound,
-    ToolSpec,
-    Usage,
-)
+from rlm_integrations import Completion, Message, RLMEngine, RLMResult, ToolCall, ToolRound, ToolSpec, Usage
 from rlm_integrations.testing import ScriptedModel
 from rlm_integrations.testing.scripted_model import Reply
 

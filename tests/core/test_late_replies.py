@@ -8,19 +8,9 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations import (
-    Completion,
-    Message,
-    RLMEngine,
-    RLMResult,
-    RunError,
-    RunFailed,
-    Usage,
-)
+from rlm_integrations import Completion, Message, RLMEngine, RLMResult, RunError, RunFailed, Usage
 from rlm_integrations.core.calls import model_calls
-from rlm_integrations.core.trace.events import (
-    Event,
-)
+from rlm_integrations.core.trace.events import Event
 from rlm_integrations.testing import ScriptedModel
 
 from .cut_off_runs import CORPUS, FINISH, LOOKUP

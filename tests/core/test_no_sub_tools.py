@@ -8,12 +8,7 @@ from typing import Any
 
 import pytest
 
-from rlm_integrations import (
-    Completion,
-    InvalidArgumentError,
-    Message,
-    RLMEngine,
-)
+from rlm_integrations import Completion, InvalidArgumentError, Message, RLMEngine
 from rlm_integrations.testing import ScriptedModel
 
 from .calling_sub_lms import rent, root

@@ -7,13 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rlm_integrations import (
-    Completion,
-    Message,
-    RLMEngine,
-    ToolCall,
-    Usage,
-)
+from rlm_integrations import Completion, Message, RLMEngine, ToolCall, Usage
 from rlm_integrations.testing import ScriptedModel
 
 from .calling_sub_lms import ASK, SPENT, call_of, calling, root, run, saying

@@ -11,12 +11,7 @@ from datetime import date
 
 import pytest
 
-from rlm_integrations import (
-    Completion,
-    Message,
-    RLMEngine,
-    Usage,
-)
+from rlm_integrations import Completion, Message, RLMEngine, Usage
 from rlm_integrations.core.trace.events import Event, HostCallEnded, HostCallStarted, SubCallContinued, SubCallEnded
 from rlm_integrations.core.trace.summary import summarise
 from rlm_integrations.testing import ScriptedModel

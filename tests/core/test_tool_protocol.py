@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations import (
-    RLMEngine,
-    RootModelError,
-)
+from rlm_integrations import RLMEngine, RootModelError
 from rlm_integrations.testing import PythonCalls
 
 from .code_by_tool import DONE, LONG, Rounds, calling, code, last_results, run

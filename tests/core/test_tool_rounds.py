@@ -10,14 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations import (
-    Completion,
-    InvalidArgumentError,
-    LimitReachedError,
-    Message,
-    RLMEngine,
-    RLMResult,
-)
+from rlm_integrations import Completion, InvalidArgumentError, LimitReachedError, Message, RLMEngine, RLMResult
 from rlm_integrations.core.calls.tool_rounds import CallingMessage, as_rounds
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, RunCode

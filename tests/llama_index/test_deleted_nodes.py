@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from llama_index.core import (
-    Document,
-    StorageContext,
-    VectorStoreIndex,
-    load_index_from_storage,
-)
+from llama_index.core import Document, StorageContext, VectorStoreIndex, load_index_from_storage
 from llama_index.core.schema import IndexNode
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQueryResult
 from pydantic import PrivateAttr

@@ -11,19 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llama_index.core import Document
-from llama_index.core.node_parser import (
-    SentenceSplitter,
-    SentenceWindowNodeParser,
-    TokenTextSplitter,
-)
-from llama_index.core.schema import (
-    BaseNode,
-    ImageNode,
-    MediaResource,
-    NodeRelationship,
-    RelatedNodeInfo,
-    TextNode,
-)
+from llama_index.core.node_parser import SentenceSplitter, SentenceWindowNodeParser, TokenTextSplitter
+from llama_index.core.schema import BaseNode, ImageNode, MediaResource, NodeRelationship, RelatedNodeInfo, TextNode
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.errors import InvalidArgumentError

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from llama_index.core import (
-    Document,
-    StorageContext,
-    VectorStoreIndex,
-)
+from llama_index.core import Document, StorageContext, VectorStoreIndex
 from llama_index.core.schema import TextNode
 
 from rlm_integrations.core.errors import InvalidArgumentError

@@ -19,10 +19,7 @@ from llama_index.core.node_parser import (
     TokenTextSplitter,
     get_leaf_nodes,
 )
-from llama_index.core.schema import (
-    BaseNode,
-    IndexNode,
-)
+from llama_index.core.schema import BaseNode, IndexNode
 
 from rlm_integrations.llama_index.documents import NodeCorpus, merge_nodes
 

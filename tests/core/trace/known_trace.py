@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.trace.call_records import (
-    ModelCall,
-    TraceMessage,
-)
+from rlm_integrations.core.trace.call_records import ModelCall, TraceMessage
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.evidence import Evidence, Found
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall

@@ -8,10 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_integrations.core.trace.call_records import (
-    HostFunctionCall,
-    TraceMessage,
-)
+from rlm_integrations.core.trace.call_records import HostFunctionCall, TraceMessage
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.trace.summary import SUMMARY_BYTES, summarise

@@ -12,9 +12,7 @@ import pytest
 from rlm_integrations import Message, RLMEngine
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.trace.call_records import (
-    ModelCall,
-)
+from rlm_integrations.core.trace.call_records import ModelCall
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.usage import Usage
