@@ -30,7 +30,7 @@ class RLMSession(Generic[AnswerT]):
     The REPL is opened by the first question that runs code, and ends with the session: at the end of `with`, by
     `close`, when nobody holds it any more, and with the program. Between questions it rests, and uses memory alone,
     which `limits.max_sessions`, `session_idle_s` and `sessions_memory_mb` bound: where one of them, a crash or a
-    question that was ended in the midst of its code has ended the REPL, the next question begins a new one, and the
+    question that was ended amid its code has ended the REPL, the next question begins a new one, and the
     root LM is told.
     """
 

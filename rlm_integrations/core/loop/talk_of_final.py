@@ -1,4 +1,4 @@
-"""Whether an answer in a reply is but spoken of: denied, planned, guessed, or taken back. Pure; linear in the reply."""
+"""Whether an answer in a reply is only spoken of: denied, planned, guessed, taken back. Pure; linear in the reply."""
 
 from __future__ import annotations
 

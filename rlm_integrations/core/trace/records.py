@@ -256,8 +256,8 @@ class RLMTrace(Record):
 
     @property
     def usage(self) -> Usage:
-        """Of the whole tree, root calls and sub-calls, and of the runs beside it. With what was paid for before, where
-        the run went on."""
+        """Of the whole tree, root calls and sub-calls, and of the runs beside it. What came from a journal, and was
+        paid for before, counts too."""
         return self.root_usage + self.sub_usage
 
     @property
