@@ -94,8 +94,11 @@ class RLMEngine(Generic[AnswerT]):
         journal: A file, or a Journal, in which runs keep what they paid for before they use it: the same call, made
             again after a kill, goes on where it was.
 
-    Raises InvalidArgumentError, and SandboxUnavailableError where nothing can confine the REPL.
     An engine holds no live resource: one serves any number of runs, threads and event loops.
+
+    Raises:
+        InvalidArgumentError: An argument is wrong.
+        SandboxUnavailableError: Nothing can confine the REPL.
     """
 
     def __init__(
@@ -174,12 +177,20 @@ class RLMEngine(Generic[AnswerT]):
 
         The run lives on an event loop in a thread of its own; the models' `complete_sync` is used where there is one.
 
-        `run_id` names the run in the journal, where equal calls are not to be the same run. Raises
-        InvalidArgumentError where it is that of another question or context, or of a run that is going on.
+        Args:
+            question: A text, or messages, of which the user's last one is the question.
+            context: The corpus: a text, texts, documents, paths, rows, a retriever; None for a question without one.
+            run_id: Names the run in the journal, where equal calls are not to be the same run.
 
-        Raises InvalidArgumentError for a wrong question or context, RunError (with `.result`) for a failed run. The
-        KeyboardInterrupt of Ctrl-C, whatever else a signal handler raises (a job queue's soft time limit, for one), and
-        the CancelledError of `arun` have a `.result` as well: what was done so far.
+        Returns:
+            The answer, what it rests on, and the trace of the run.
+
+        Raises:
+            InvalidArgumentError: The question or the context is wrong, or `run_id` is that of another question or
+                context, or of a run that is going on.
+            RunError: The run failed. It has a `.result`, as have the KeyboardInterrupt of Ctrl-C, whatever else a
+                signal handler raises (a job queue's soft time limit, for one), and the CancelledError of `arun`: what
+                was done so far.
         """
         run = new_run(self._plan, question, context, sync=True, run_id=checked_run_id(run_id, self._plan.journal))
         return run_blocking(run.perform)
@@ -213,10 +224,12 @@ class RLMEngine(Generic[AnswerT]):
         Returns:
             The results, in the order of the questions.
 
-        A question that fails ends no other one: MapError is raised at the end, with what came of each in `.results`.
-        What ends the job is raised at once: InvalidArgumentError, a JournalError, what `ends_run` lets through or
-        `on_result` raises, and Ctrl-C, as in `run`. It has `.results` too: where a run was cut off,
-        a RunError whose `.result` is what it had come to, and None where none had begun.
+        Raises:
+            MapError: At the end, where a question failed, which ends no other one; `.results` has what came of each.
+            InvalidArgumentError: An argument is wrong, and nothing was asked.
+            BaseException: What ends the job is raised at once: a JournalError, what `ends_run` lets through or
+                `on_result` raises, and Ctrl-C, as in `run`. It has `.results` too: where a run was cut off, a RunError
+                whose `.result` is what it had come to, and None where none had begun.
         """
         return run_blocking(BulkRun(self._plan, questions, context, concurrency, on_result, sync=True).perform)
 
@@ -239,7 +252,8 @@ class RLMEngine(Generic[AnswerT]):
                 wrong one.
             id: What traces call the session. Default: one is made up.
 
-        Raises InvalidArgumentError where the engine has a journal, which holds no variables of a REPL.
+        Raises:
+            InvalidArgumentError: The engine has a journal, which holds no variables of a REPL.
         """
         check_sessions(self._plan)
         return RLMSession(SessionMemory(context, id or uuid.uuid4().hex), self.ask_in, self.aask_in)

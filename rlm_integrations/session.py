@@ -12,7 +12,7 @@ from rlm_integrations.core.session.memory import SessionMemory
 from rlm_integrations.core.trace.result import RLMResult
 
 AnswerT = TypeVar("AnswerT")
-AskedT = str | Sequence[Message]
+QuestionInput = str | Sequence[Message]
 
 
 class RLMSession(Generic[AnswerT]):
@@ -30,15 +30,15 @@ class RLMSession(Generic[AnswerT]):
     The REPL is opened by the first question that runs code, and ends with the session: at the end of `with`, by
     `close`, when nobody holds it any more, and with the program. Between questions it rests, and uses memory alone,
     which `limits.max_sessions`, `session_idle_s` and `sessions_memory_mb` bound: where one of them, a crash or a
-    question that was ended in the midst of its code has ended the REPL, the next question begins a new one, and the
+    question that was ended amid its code has ended the REPL, the next question begins a new one, and the
     root LM is told.
     """
 
     def __init__(
         self,
         memory: SessionMemory,
-        ask: Callable[[SessionMemory, AskedT, object], RLMResult[AnswerT]],
-        aask: Callable[[SessionMemory, AskedT, object], Awaitable[RLMResult[AnswerT]]],
+        ask: Callable[[SessionMemory, QuestionInput, object], RLMResult[AnswerT]],
+        aask: Callable[[SessionMemory, QuestionInput, object], Awaitable[RLMResult[AnswerT]]],
     ) -> None:
         """Not for users, who have `RLMEngine.session`."""
         self._memory, self._ask, self._aask = memory, ask, aask
@@ -58,14 +58,16 @@ class RLMSession(Generic[AnswerT]):
     def closed(self) -> bool:
         return self._memory.ended
 
-    def ask(self, question: AskedT) -> RLMResult[AnswerT]:
+    def ask(self, question: QuestionInput) -> RLMResult[AnswerT]:
         """Answer the question, from sync code, as `RLMEngine.run` does.
 
-        Raises as that; InvalidArgumentError, too, for a session that is closed, and from within one of its questions.
+        Raises:
+            InvalidArgumentError: As `RLMEngine.run`; or the session is closed, or asked within one of its questions.
+            RunError: As `RLMEngine.run`.
         """
         return self._ask(self._memory, question, self._memory.context)
 
-    async def aask(self, question: AskedT) -> RLMResult[AnswerT]:
+    async def aask(self, question: QuestionInput) -> RLMResult[AnswerT]:
         """Answer the question on the caller's event loop, any at all. Raises as `ask` does."""
         return await self._aask(self._memory, question, self._memory.context)
 

@@ -38,6 +38,8 @@ from .forked_worker import COMPONENT_VARIABLE, IMPORTED, ForkedWorkers
 from .programs import ENGINE, EVERYTHING, EndedProgram, ProgramParent, RunningProgram, program_environment
 
 sys.path.append(str(Path(__file__).parents[1]))  # `benchmarks` and `evals` are no part of the package
+# What the tests of a folder share says as much of a failure as they do.
+pytest.register_assert_rewrite(*(f"tests.{each.name}" for each in Path(__file__).parent.iterdir() if each.is_dir()))
 
 # A shell that runs the tests in the background, or `nohup`, has them ignored, and so would the programs that get them.
 signal.signal(signal.SIGINT, signal.default_int_handler)

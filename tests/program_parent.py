@@ -53,12 +53,13 @@ class SharedHelpers:
     def adopt(self) -> None:
         """Have them be the helpers of this fork."""
         from rlm_integrations.sandboxes.channel import fork_client
-        from rlm_integrations.sandboxes.process.helper_client import _Helper, helper_client
+        from rlm_integrations.sandboxes.process.helper_client import helper_client
+        from rlm_integrations.sandboxes.process.helper_process import Helper
 
         for hash_seed, (process, number) in self._started.items():
             control = fork_client._HostSocket(fileno=number)
             fork_client._open_sockets.add(control)
-            helper_client(hash_seed=hash_seed)._helper = _Helper(process, fork_client.ForkClient(control))
+            helper_client(hash_seed=hash_seed)._helper = Helper(process, fork_client.ForkClient(control))
 
     def leave(self) -> None:
         for _, number in self._started.values():

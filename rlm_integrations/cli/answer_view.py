@@ -20,9 +20,10 @@ def print_answer(text: str) -> None:
     """On stdout: the text as it is, but on a terminal that can draw.
 
     Args:
-        text: an answer as `answer_text` writes it, in which the heading of citations stands once.
+        text: An answer as `answer_text` writes it, in which the heading of citations stands once.
 
-    Raises OSError where it cannot be written.
+    Raises:
+        OSError: It cannot be written.
     """
     if not stdout_is_screen():
         write_out(text)

@@ -126,8 +126,9 @@ def ask(
         prices = read_prices(price, sub_price, sub_model)
         bound = None if yes else check_ask_above(ask_above, price, sub_price, sub_model)
         run = limits, confined, code_protocol, read_route(route)
-        asked = Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound, redact)
-        answer_question(asked, view)
+        answer_question(
+            Ask(question, files, root, sub, *run, as_json, trace, journal, twice, prices, bound, redact), view
+        )
 
 
 @app.command(cls=JsonCommand)

@@ -46,23 +46,23 @@ class Compare:
     html: Path | None
 
 
-def compare_methods(asked: Compare) -> None:
+def compare_methods(compare: Compare) -> None:
     """Ask, print the table, and write the page where one is asked for. Raises typer.Exit where nothing was answered."""
     from rlm_integrations.compare import acompare
 
     with ended_by_signals():
-        corpus = asked.files.read()
+        corpus = compare.files.read()
     comparing = acompare(
-        asked.questions,
+        compare.questions,
         corpus,
-        asked.root,
-        sub_llm=asked.sub,
-        methods=asked.methods,
-        prices=asked.prices,
-        limits=asked.limits,
-        max_cost_usd=asked.max_cost,
-        max_total_tokens=asked.max_tokens,
-        confirm=_confirm(asked),
+        compare.root,
+        sub_llm=compare.sub,
+        methods=compare.methods,
+        prices=compare.prices,
+        limits=compare.limits,
+        max_cost_usd=compare.max_cost,
+        max_total_tokens=compare.max_tokens,
+        confirm=_confirm(compare),
         on_attempt=_tell,
     )
     try:
@@ -70,20 +70,20 @@ def compare_methods(asked: Compare) -> None:
     except Exception as error:
         so_far: Comparison | None = getattr(error, "result", None)
         if so_far is not None:
-            _hand_over(so_far, asked)
+            _hand_over(so_far, compare)
         if isinstance(error, RunInterruptedError):
-            raise ended_by(error.signal_number, as_json=asked.as_json and so_far is None) from None
+            raise ended_by(error.signal_number, as_json=compare.as_json and so_far is None) from None
         raise
-    delivered = _hand_over(comparison, asked)
+    delivered = _hand_over(comparison, compare)
     if not delivered or not any(attempt.has_answer for attempt in comparison.attempts):
         raise typer.Exit(FAILED)
 
 
-def _hand_over(comparison: Comparison, asked: Compare) -> bool:
+def _hand_over(comparison: Comparison, compare: Compare) -> bool:
     """Print the table and write the page. Whether both came to where they belong; else stderr has the table."""
-    html = asked.html
+    html = compare.html
     page = None if html is None else _problem_of(lambda: comparison.to_html(html))
-    told = printable_json(json.dumps(comparison.as_json(), indent=2)) if asked.as_json else comparison.table()
+    told = printable_json(json.dumps(comparison.as_json(), indent=2)) if compare.as_json else comparison.table()
     table = _problem_of(lambda: write_out(told))
     if html is not None:
         say(f"Written: {html}" if page is None else f"The page was not written: {page}")
@@ -102,12 +102,12 @@ def _problem_of(write: Callable[[], None]) -> str | None:
     return None
 
 
-def _confirm(asked: Compare) -> Callable[[Estimate], bool]:
+def _confirm(compare: Compare) -> Callable[[Estimate], bool]:
     def confirm(estimate: Estimate) -> bool:
         cost = "at a cost that is unknown" if estimate.cost_usd is None else f"about ${estimate.cost_usd:.2f}"
-        most = f"{number(asked.max_tokens)} tokens" if asked.max_cost is None else f"${asked.max_cost:.2f}"
+        most = f"{number(compare.max_tokens)} tokens" if compare.max_cost is None else f"${compare.max_cost:.2f}"
         told = f"About {number(estimate.calls)} calls and {number(estimate.tokens)} tokens, {cost}; it stops at {most}."
-        if asked.yes:
+        if compare.yes:
             say(told)
         else:
             agree(told)  # raises where it is not agreed to

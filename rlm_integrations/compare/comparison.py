@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -106,42 +106,60 @@ async def acompare(
     Whatever ends it after something was asked (Ctrl-C, a CancelledError, a fault of `on_attempt`) has a `.result`: the
     Comparison of what there was by then.
     """
-    asked = [questions] if isinstance(questions, str) else list(questions)
-    if not asked or not all(isinstance(each, str) and each.strip() for each in asked):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError("questions: pass one question, or a list of them, each a str that asks something")
+    texts = _read_questions(questions)
     if max_cost_usd is not None and not max_cost_usd > 0:
         raise InvalidArgumentError(f"max_cost_usd: {max_cost_usd!r} given; pass US dollars above 0, or None")
-    chosen = usual_methods() if methods is None else list(methods)
-    names = [method.name for method in chosen]
-    if not names or len(set(names)) < len(names):
-        raise InvalidArgumentError(f"methods: {', '.join(names) or 'none'} given; pass some, each once")
-    corpus = await in_thread(Corpus.of, context)
-    if corpus.retriever is not None or corpus.kind == "none":
-        raise InvalidArgumentError(
-            "context: pass the documents that all methods are to answer from, and a retriever to TopK"
-        )
+    chosen = _read_methods(methods)
+    corpus = await _read_corpus(context)
     root = as_language_model(llm, "llm")
     sub = root if sub_llm is None else as_language_model(sub_llm, "sub_llm")
     models = Models(root, sub, RLMLimits.of(limits), prices)
     if max_cost_usd is not None and models.pricing("llm", root) is None and getattr(root, "prices", None) is None:
         _check_reported(prices, root)
-    estimate = estimated(chosen, corpus, models, len(asked))
+    estimate = estimated(chosen, corpus, models, len(texts))
     if confirm is not None and not confirm(estimate):
         raise InvalidArgumentError("confirm: it said no, and nothing was sent")
     bounds = Bounds(max_cost_usd, max_total_tokens)
     attempts: list[Attempt] = []
+
+    def compared(tried: Iterable[str]) -> Comparison:
+        return Comparison(tuple(texts), tuple(tried), tuple(attempts), dict(expected or {}), estimate)
+
     try:
-        for question in asked:
+        for question in texts:
             for method in chosen:
                 await bounds.attempt(method, question, corpus, models, attempts.append)
                 if on_attempt is not None:
                     on_attempt(attempts[-1])
     except BaseException as end:
         if attempts:
-            tried = tuple(dict.fromkeys(each.method for each in attempts))
-            vars(end)["result"] = Comparison(tuple(asked), tried, tuple(attempts), dict(expected or {}), estimate)
+            vars(end)["result"] = compared(dict.fromkeys(each.method for each in attempts))
         raise
-    return Comparison(tuple(asked), tuple(names), tuple(attempts), dict(expected or {}), estimate)
+    return compared(method.name for method in chosen)
+
+
+def _read_questions(questions: str | Sequence[str]) -> list[str]:
+    texts = [questions] if isinstance(questions, str) else list(questions)
+    if not texts or not all(isinstance(each, str) and each.strip() for each in texts):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError("questions: pass one question, or a list of them, each a str that asks something")
+    return texts
+
+
+def _read_methods(methods: Sequence[Method] | None) -> list[Method]:
+    chosen = usual_methods() if methods is None else list(methods)
+    names = [method.name for method in chosen]
+    if not names or len(set(names)) < len(names):
+        raise InvalidArgumentError(f"methods: {', '.join(names) or 'none'} given; pass some, each once")
+    return chosen
+
+
+async def _read_corpus(context: object) -> Corpus:
+    corpus = await in_thread(Corpus.of, context)
+    if corpus.retriever is not None or corpus.kind == "none":
+        raise InvalidArgumentError(
+            "context: pass the documents that all methods are to answer from, and a retriever to TopK"
+        )
+    return corpus
 
 
 def _check_reported(prices: PricesOption | None, model: object) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.description import under_its_id
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.whole import under_its_id
 
 PASSAGE_CHARS = 1_000
 

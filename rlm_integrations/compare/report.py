@@ -80,8 +80,12 @@ class Comparison(Results):
         }
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write it as one page with plots, which any browser opens without a network. It holds answers and quotes, so a
-        new file is its owner's alone (mode 0600). Raises OSError where it cannot be written.
+        """Write it as one page with plots, which any browser opens without a network.
+
+        It holds answers and quotes, so a new file is its owner's alone (mode 0600).
+
+        Raises:
+            OSError: It cannot be written.
         """
         write_page(self, path)
 

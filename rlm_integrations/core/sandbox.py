@@ -101,6 +101,8 @@ class Sandbox(Protocol):
 
         `corpus.shared` is prepared once and kept for further runs until it is garbage-collected.
 
-        Raises SandboxUnavailableError where this sandbox cannot confine, SandboxError when a start fails.
+        Raises:
+            SandboxUnavailableError: This sandbox cannot confine here.
+            SandboxError: The start fails.
         """
         ...

@@ -30,8 +30,9 @@ class BackendSandbox(ShellSandbox):
         unconfined: Say that the backend confines nothing. Must be True for a `LocalShellBackend`, which runs commands
             on this machine with your rights.
 
-    Raises InvalidArgumentError for what is no such backend, SandboxUnavailableError for one that confines nothing.
-    Whether its Python will do shows when the first REPL starts.
+    Raises:
+        InvalidArgumentError: It is no such backend.
+        SandboxUnavailableError: It confines nothing. Whether its Python will do shows when the first REPL starts.
     """
 
     def __init__(self, backend: SandboxBackendProtocol, *, python: str = "python3", unconfined: bool = False) -> None:

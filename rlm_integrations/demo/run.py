@@ -38,10 +38,13 @@ def run_demo(wanted: Wanted, sandbox: str, confirm: Callable[[str], None]) -> No
     """Run the demo.
 
     Args:
-        confirm: called with what a live run may cost, before anything is asked. It raises where nobody agrees.
+        confirm: Called with what a live run may cost, before anything is asked. It raises where nobody agrees.
 
-    Raises MissingExtraError where openai is needed and missing, InvalidArgumentError for options that do not fit,
-    SandboxUnavailableError where the sandbox does not work here, RunError for a run that failed.
+    Raises:
+        MissingExtraError: openai is needed and missing.
+        InvalidArgumentError: Options do not fit each other.
+        SandboxUnavailableError: The sandbox does not work here.
+        RunError: The run failed.
     """
     console, confined = _console(), resolve_sandbox(sandbox)
     models = choose_models(wanted, os.environ)

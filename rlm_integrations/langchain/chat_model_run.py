@@ -66,20 +66,20 @@ class RLMWithinChatModel(RLMRunnable):
     def answer(
         self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun, kept: KeptResult
     ) -> AIMessage:
-        asked = read_run_input(messages, self.context.read())
+        given = read_run_input(messages, self.context.read())
         with set_config_context(run.child_config) as context, kept:
-            return context.run(self._run, asked, output, run.run_id, run.child_config, kept).message
+            return context.run(self._run, given, output, run.run_id, run.child_config, kept).message
 
     async def aanswer(
         self, messages: list[BaseMessage], output: MessageOutput, run: ChatModelRun, kept: KeptResult
     ) -> AIMessage:
         prepared = await self.context.aread()
         if holds_blocks(messages):
-            asked = await run_in_executor(None, read_run_input, messages, prepared)
+            given = await run_in_executor(None, read_run_input, messages, prepared)
         else:
-            asked = read_run_input(messages, prepared)
+            given = read_run_input(messages, prepared)
         with set_config_context(run.child_config) as context, kept:
-            answering = self._arun(asked, output, lambda ended: ended.message, run.run_id, run.child_config, kept)
+            answering = self._arun(given, output, lambda ended: ended.message, run.run_id, run.child_config, kept)
             return await asyncio.create_task(answering, context=context)
 
 

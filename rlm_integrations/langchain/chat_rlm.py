@@ -131,7 +131,8 @@ class ChatRLM(BoundedBatches[LanguageModelInput, AIMessage], EngineArguments, Ba
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """For an agent without tools: with `response_format`, a model whose content is JSON of that format.
 
-        Raises ToolsNotBoundError for tools: the answer of a run is text or an object, never a tool call.
+        Raises:
+            ToolsNotBoundError: There are tools: the answer of a run is text or an object, never a tool call.
         """
         return self.bind(output=bound_output(tools, kwargs))
 

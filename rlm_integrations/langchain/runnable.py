@@ -124,36 +124,36 @@ class RLMRunnable(
 
     def invoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Answer, in sync code: the models' sync methods are called, in threads of the run."""
-        output, asked = self._read(input, kwargs)
+        output, given = self._read(input, kwargs)
         if isinstance(output, MessageOutput):
             warn_of_lost_answer(input, currentframe())
 
         def run(_view: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
-            return output.whole(self._run(asked, output, run_manager.run_id, config, kept))
+            return output.whole(self._run(given, output, run_manager.run_id, config, kept))
 
-        view, config = self._recorded(asked, config)
+        view, config = self._recorded(given, config)
         with KeptResult() as kept:
             return self._call_with_config(run, view, config)
 
     async def ainvoke(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Answer, on the caller's event loop: the models' async methods are called."""
-        output, asked = await self._aread(input, kwargs)
+        output, given = await self._aread(input, kwargs)
 
         async def run(_view: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
-            return await self._arun(asked, output, output.whole, run_manager.run_id, config, kept)
+            return await self._arun(given, output, output.whole, run_manager.run_id, config, kept)
 
-        view, config = self._recorded(asked, config)
+        view, config = self._recorded(given, config)
         with KeptResult() as kept:
             return await self._acall_with_config(run, view, config)
 
     def stream(self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessageChunk]:
         """The answer in pieces, when the run is over; `rlm_iteration` events tell of it while it goes on."""
-        output, asked = self._read(input, kwargs)
+        output, given = self._read(input, kwargs)
 
         def run(_views: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Iterator[Any]:
-            yield from output.pieces(self._run(asked, output, run_manager.run_id, config, kept))
+            yield from output.pieces(self._run(given, output, run_manager.run_id, config, kept))
 
-        view, config = self._recorded(asked, config)
+        view, config = self._recorded(given, config)
         with KeptResult() as kept:
             pieces = self._transform_stream_with_config(iter([view]), run, config)
             yield from cast(Iterator[AIMessageChunk], pieces)
@@ -162,8 +162,8 @@ class RLMRunnable(
         self, input: RLMInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
         """As `stream`. A run whose consumer is cancelled ends at once."""
-        output, asked = await self._aread(input, kwargs)
-        view, config = self._recorded(asked, config)
+        output, given = await self._aread(input, kwargs)
+        view, config = self._recorded(given, config)
 
         async def views() -> AsyncIterator[RLMInput]:
             yield view
@@ -174,7 +174,7 @@ class RLMRunnable(
             def made(ended: EndedRun) -> list[Any]:
                 return [*output.pieces(ended)]
 
-            for piece in await self._arun(asked, output, made, run_manager.run_id, config, kept):
+            for piece in await self._arun(given, output, made, run_manager.run_id, config, kept):
                 yield piece
 
         with KeptResult() as kept:
@@ -246,13 +246,13 @@ class RLMRunnable(
         # It may bring a context: a loader or a folder may block for long; many documents, and pictures, take a while.
         return await run_in_executor(None, self._read, cast(object, value), keywords)
 
-    def _recorded(self, asked: RunInput, config: RunnableConfig | None) -> tuple[RLMInput, RunnableConfig | None]:
+    def _recorded(self, given: RunInput, config: RunnableConfig | None) -> tuple[RLMInput, RunnableConfig | None]:
         """The input as tracers are to see it, and the config with listeners that hear it whole."""
-        view = asked.view(self.limits.message_chars)
-        return view, hearing_whole(config, view, asked.whole())
+        view = given.view(self.limits.message_chars)
+        return view, hearing_whole(config, view, given.whole())
 
-    def _run(self, asked: RunInput, output: Output, run_id: UUID, config: RunnableConfig, kept: KeptResult) -> EndedRun:
-        session = self._session(asked, config)
+    def _run(self, given: RunInput, output: Output, run_id: UUID, config: RunnableConfig, kept: KeptResult) -> EndedRun:
+        session = self._session(given, config)
         context: RunContext = session.context
         check_within_graph((*self.tools, *self.sub_tools))
         config = in_callers_thread(config)
@@ -261,14 +261,14 @@ class RLMRunnable(
         ask = partial(engine.ask_in, run_id=self._run_id(config))
         try:
             with kept.run(), set_config_context(config) as within:
-                kept.result = result = within.run(ask, session.memory, asked.question, context.corpus)
+                kept.result = result = within.run(ask, session.memory, given.question, context.corpus)
         except LimitReachedError as error:
             return self._unfit(error, context, output, run_id)
         return self._ended(result, context, output, run_id)
 
     async def _arun(
         self,
-        asked: RunInput,
+        given: RunInput,
         output: Output,
         made: Callable[[EndedRun], T],
         run_id: UUID,
@@ -277,7 +277,7 @@ class RLMRunnable(
     ) -> T:
         """What is made of the run, in one thread: each that is started takes 50 µs."""
         waits = session_id(config, self.session_by) is not None  # for others, and compares documents
-        session = await in_thread(self._session, asked, config) if waits else self._session(asked, config)
+        session = await in_thread(self._session, given, config) if waits else self._session(given, config)
         context: RunContext = session.context
         check_within_graph((*self.tools, *self.sub_tools))
         callbacks = self._callbacks(config, output, sync=False)
@@ -285,13 +285,13 @@ class RLMRunnable(
         try:
             name = self._run_id(config)
             with kept.run():
-                kept.result = await engine.aask_in(session.memory, asked.question, context.corpus, run_id=name)
+                kept.result = await engine.aask_in(session.memory, given.question, context.corpus, run_id=name)
             end = partial(self._ended, kept.result)
         except LimitReachedError as error:
             end = partial(self._unfit, error)
         return await in_thread(lambda: made(end(context, output, run_id)))  # what it cited and recorded may be large
 
-    def _session(self, asked: RunInput, config: RunnableConfig) -> Session:
+    def _session(self, given: RunInput, config: RunnableConfig) -> Session:
         sessions = self.context.read().sessions
         named = session_id(config, self.session_by)
         if named is not None and self.journal is not None:
@@ -299,7 +299,7 @@ class RLMRunnable(
                 f'journal: it keeps single calls, and config["configurable"][{self.session_by!r}] makes this one part '
                 "of a session; pass session_by=None, or leave the journal out"
             )
-        return sessions.of(named, asked.context, RunContext, self.limits.max_sessions)
+        return sessions.of(named, given.context, RunContext, self.limits.max_sessions)
 
     def _run_id(self, config: RunnableConfig) -> str | None:
         return run_name(config, journal=self.journal is not None)

@@ -48,8 +48,9 @@ class RLMChatEngine(BaseChatEngine):
         system_prompt: A system message before the chat, beside the one of the root LM.
         prefix_messages: Messages before the chat, in place of that.
 
-    Raises InvalidArgumentError for arguments that are wrong. Its methods raise as RLMQueryEngine's `query`; a message
-    that failed is not kept.
+    Raises:
+        InvalidArgumentError: An argument is wrong. Its methods raise as RLMQueryEngine's `query`; a message that failed
+            is not kept.
     """
 
     def __init__(

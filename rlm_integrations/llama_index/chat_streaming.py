@@ -10,20 +10,20 @@ from typing import Any
 
 _Method = Callable[..., Any]
 
-_asked: ContextVar[tuple[object, bool] | None] = ContextVar("asked", default=None)
+_stream_wish: ContextVar[tuple[object, bool] | None] = ContextVar("stream_wish", default=None)
 """The engine that a chat engine is about to ask, and whether for a stream."""
 
 
-def take_asked(engine: object) -> bool | None:
+def take_stream_wish(engine: object) -> bool | None:
     """Whether a chat engine asks this engine for a stream; None where none asks.
 
     It is taken: what the run asks in its turn (a tool may ask the same engine) was not asked by the chat.
     """
-    asked = _asked.get()
-    if asked is None or asked[0] is not engine:
+    wish = _stream_wish.get()
+    if wish is None or wish[0] is not engine:
         return None
-    _asked.set(None)
-    return asked[1]
+    _stream_wish.set(None)
+    return wish[1]
 
 
 def telling(wanted: Callable[[], bool], *, stream: bool) -> Callable[[_Method], _Method]:
@@ -64,8 +64,8 @@ def _bound(original: _Method, instance: object) -> _Method:
 
 @contextmanager
 def _asking(chat_engine: Any, stream: bool) -> Generator[None]:
-    token = _asked.set((chat_engine._query_engine, stream))
+    token = _stream_wish.set((chat_engine._query_engine, stream))
     try:
         yield
     finally:
-        _asked.reset(token)
+        _stream_wish.reset(token)

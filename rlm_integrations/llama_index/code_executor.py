@@ -16,7 +16,7 @@ from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.loop.observation import bare_result
 from rlm_integrations.core.sandbox import Sandbox
 from rlm_integrations.llama_index.arguments import checked_list
-from rlm_integrations.llama_index.repl_session import ReplSession
+from rlm_integrations.llama_index.kept_repl import KeptRepl
 from rlm_integrations.llama_index.tools import tool_functions
 from rlm_integrations.sandboxes.choose import resolve_sandbox
 from rlm_integrations.wire.settings import ReplSettings
@@ -32,17 +32,17 @@ class CodeExecutor:
     it any more.
     """
 
-    def __init__(self, session: ReplSession) -> None:
-        self._session = session
-        self._closing = weakref.finalize(self, session.close)
+    def __init__(self, repl: KeptRepl) -> None:
+        self._repl = repl
+        self._closing = weakref.finalize(self, repl.close)
 
     def __call__(self, code: str) -> str:
         """Run the code. Raises SandboxError where no REPL can be had, InvalidArgumentError once it is closed."""
-        return bare_result(self._session.submit(_checked(code)).result())
+        return bare_result(self._repl.submit(_checked(code)).result())
 
     async def execute(self, code: str) -> str:
         """Run the code and give back what it printed, or the error that it ended with."""
-        return bare_result(await asyncio.wrap_future(self._session.submit(_checked(code))))
+        return bare_result(await asyncio.wrap_future(self._repl.submit(_checked(code))))
 
     def close(self) -> None:
         """End the REPL. May be called twice."""
@@ -69,7 +69,9 @@ def get_code_executor(
             tools in one call of this `call_timeout_s`, `max_tool_calls` and `max_concurrency`.
         tools: What the agent's own `tools` are, once more, for its code to call. They run in this process.
 
-    Raises InvalidArgumentError for arguments that are wrong, SandboxUnavailableError where nothing can confine a REPL.
+    Raises:
+        InvalidArgumentError: An argument is wrong.
+        SandboxUnavailableError: Nothing can confine a REPL.
     """
     bounds = RLMLimits.of(limits)
     given = checked_list(tools, "tools", "LlamaIndex tools or functions")
@@ -82,7 +84,7 @@ def get_code_executor(
         memory_mb=bounds.memory_mb or _MEMORY_MB,
         tools=tuple(functions),
     )
-    return CodeExecutor(ReplSession(resolve_sandbox(sandbox), settings, functions, bounds))
+    return CodeExecutor(KeptRepl(resolve_sandbox(sandbox), settings, functions, bounds))
 
 
 def _checked(code: object) -> str:

@@ -48,7 +48,7 @@ from rlm_integrations.llama_index.arguments import (
 )
 from rlm_integrations.llama_index.callback_events import in_event
 from rlm_integrations.llama_index.caller_warning import in_thread_for_caller
-from rlm_integrations.llama_index.chat_streaming import take_asked
+from rlm_integrations.llama_index.chat_streaming import take_stream_wish
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.computation_node import with_computation
 from rlm_integrations.llama_index.constructors import QueryEngineConstructors
@@ -95,8 +95,9 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         trace: What `response.metadata["rlm"]["trace"]` holds: "summary" (at most 16 KB), "full" or "none".
         callback_manager: Default: `Settings.callback_manager`.
 
-    Raises InvalidArgumentError for arguments that are wrong. `query` and `aquery` raise RunError for a run that
-    failed; it carries the partial result.
+    Raises:
+        InvalidArgumentError: An argument is wrong.
+        RunError: By `query` and `aquery`: the run failed. It carries the partial result.
     """
 
     def __init__(
@@ -166,8 +167,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         """What the engine's retriever finds; [] over a corpus, which is read whole.
 
-        Raises InvalidArgumentError over IndexNodes behind which stands what was not read: LlamaIndex would pass that
-        over in silence.
+        Raises:
+            InvalidArgumentError: Behind IndexNodes stands what was not read: LlamaIndex would pass it over in silence.
         """
         return self._context.retrieve(query_bundle)
 
@@ -219,13 +220,13 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         session: SessionMemory | None = None,
         messages: tuple[Message, ...] = (),
     ) -> RESPONSE_TYPE:
-        asked = take_asked(self) if session is None else False
+        wants_stream = take_stream_wish(self) if session is None else False
         payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
         with KeptResult() as kept, self.callback_manager.event(kind, payload=payload) as event:
             question = messages or question_in(query_bundle)
             with kept.run():
                 kept.result = self._engine.ask_in(session, question, context.core_context)
-            response = self._respond(kept.result, context, "stream", asked)
+            response = self._respond(kept.result, context, "stream", wants_stream)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
@@ -237,14 +238,14 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         session: SessionMemory | None = None,
         messages: tuple[Message, ...] = (),
     ) -> RESPONSE_TYPE:
-        asked = take_asked(self) if session is None else False
+        wants_stream = take_stream_wish(self) if session is None else False
         payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
         with KeptResult() as kept, self.callback_manager.event(kind, payload=payload) as event:
             question = messages or question_in(query_bundle)
             with kept.run():
                 kept.result = await self._async_engine.aask_in(session, question, context.core_context)
             # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
-            response = await in_thread(self._respond, kept.result, context, "async_stream", asked)
+            response = await in_thread(self._respond, kept.result, context, "async_stream", wants_stream)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
@@ -253,17 +254,17 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         result: RLMResult[Any],
         context: RunContext,
         stream: Literal["stream", "async_stream"],
-        asked: bool | None,
+        wants_stream: bool | None,
     ) -> RESPONSE_TYPE:
-        """`asked`: whether a chat engine asks for a stream, which then has text alone."""
-        streaming = self._streaming if asked is None else asked
+        """`wants_stream`: whether a chat engine asks for a stream, which then has text alone."""
+        streaming = self._streaming if wants_stream is None else wants_stream
         return build_response(
             result,
             with_computation(context.evidence(result), result),
             trace=self._trace,
             delivery=stream if streaming else "whole",
             inline_citations=self._inline_citations,
-            as_text=asked is True,
+            as_text=wants_stream is True,
         )
 
     @_dispatcher.span

@@ -13,7 +13,7 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, NodeRelationship, NodeWithScore, TextNode
 
-from rlm_integrations.core.corpus.description import shown_whole
+from rlm_integrations.core.corpus.whole import shown_whole
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.frozen import frozen

@@ -19,7 +19,7 @@ from rlm_integrations.core.language_model import Completion, Message, ToolCaller
 from rlm_integrations.openai.credentials import api_key_for, base_url_for, header_value
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import completion_of
-from rlm_integrations.openai.streaming import Asking, Folded, Form
+from rlm_integrations.openai.streaming import Folded, Form, Tries
 from rlm_integrations.openai.tool_calling import OpenAIToolCaller, round_messages
 
 importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
@@ -128,18 +128,18 @@ class OpenAIModel:
     ) -> Completion:
         client = await self._async_clients.of_this_loop()
         create: Any = client.chat.completions.create
-        asking = Asking(self._form)
-        while asking.goes_on:
-            with asking:
-                response: Any = await create(**self._request(messages, asking.form, rounds, tools))
-                asking.reply = response
-                if asking.form is not Form.WHOLE:
+        tries = Tries(self._form)
+        while tries.goes_on:
+            with tries:
+                response: Any = await create(**self._request(messages, tries.form, rounds, tools))
+                tries.reply = response
+                if tries.form is not Form.WHOLE:
                     folded = Folded()
                     async with response:
                         async for chunk in response:
                             folded.add(chunk)
-                    asking.reply = folded.completion()
-        return self._received(asking, client, as_messages(messages, rounds))
+                    tries.reply = folded.completion()
+        return self._received(tries, client, as_messages(messages, rounds))
 
     def _ask_sync(
         self, messages: Sequence[Message], rounds: Sequence[ToolRound] = (), tools: Sequence[dict[str, Any]] = ()
@@ -151,18 +151,18 @@ class OpenAIModel:
                 weakref.finalize(self, self._sync_client.close).atexit = False  # a fork would close its parent's
             client = self._sync_client
         create: Any = client.chat.completions.create
-        asking = Asking(self._form)
-        while asking.goes_on:
-            with asking:
-                response: Any = create(**self._request(messages, asking.form, rounds, tools))
-                asking.reply = response
-                if asking.form is not Form.WHOLE:
+        tries = Tries(self._form)
+        while tries.goes_on:
+            with tries:
+                response: Any = create(**self._request(messages, tries.form, rounds, tools))
+                tries.reply = response
+                if tries.form is not Form.WHOLE:
                     folded = Folded()
                     with response:
                         for chunk in response:
                             folded.add(chunk)
-                    asking.reply = folded.completion()
-        return self._received(asking, client, as_messages(messages, rounds))
+                    tries.reply = folded.completion()
+        return self._received(tries, client, as_messages(messages, rounds))
 
     def _request(
         self, messages: Sequence[Message], form: Form, rounds: Sequence[ToolRound], tools: Sequence[dict[str, Any]]
@@ -173,11 +173,11 @@ class OpenAIModel:
         return {"model": self.model, "messages": sent, "extra_body": self._extra_body, **offered, **form.arguments}
 
     def _received(
-        self, asking: Asking, client: openai.OpenAI | openai.AsyncOpenAI, messages: Sequence[Message]
+        self, tries: Tries, client: openai.OpenAI | openai.AsyncOpenAI, messages: Sequence[Message]
     ) -> Completion:
         """The reply. From now on it is asked for at once in the form that it came in."""
-        completion = completion_of(asking.reply, str(client.base_url))
-        self._form = asking.form
+        completion = completion_of(tries.reply, str(client.base_url))
+        self._form = tries.form
         if self._prices is None:
             return completion
         cost = self._prices.cost_usd(with_estimates(completion, messages))

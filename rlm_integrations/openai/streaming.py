@@ -46,14 +46,14 @@ class Form(IntEnum):
         return {"stream": True, **options}
 
 
-class Asking:
+class Tries:
     """One call in the form that the server is known to take, and again in the next where it refuses that.
 
-        asking = Asking(form)
-        while asking.goes_on:
-            with asking:
-                ...  # send the request with asking.form.arguments
-                asking.reply = ...
+        tries = Tries(form)
+        while tries.goes_on:
+            with tries:
+                ...  # send the request with tries.form.arguments
+                tries.reply = ...
 
     Errors that another form helps against end the `with` block alone; others pass through.
     """

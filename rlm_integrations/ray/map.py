@@ -89,8 +89,10 @@ async def rlm_map(
     Yields:
         (number, outcome) as they come: the question's place, from 0, and its result or exception.
 
-    Raises what `make_chain` raises, InvalidArgumentError for wrong arguments and questions that cannot be sent, and
-    SandboxError where there is no cluster, or where its machines lack this package.
+    Raises:
+        InvalidArgumentError: An argument is wrong, or a question cannot be sent.
+        SandboxError: There is no cluster, or its machines lack this package.
+        Exception: Whatever `make_chain` raises.
     """
     for name, number in (("at_once", at_once), ("tries", tries), ("actors", 1 if actors is None else actors)):
         if number < 1:

@@ -28,8 +28,10 @@ class RaySandbox(RemoteSandbox):
             `memory_mb`, beside the corpora, and Ray kills a pool where a machine is short of memory.
         imports: As `ProcessSandbox`; the machines of the cluster must have the modules, this one need not.
 
-    Raises InvalidArgumentError for wrong arguments, SandboxError where there is no cluster. Whether its machines have
-    this version of the package and of Python shows when the first REPL starts.
+    Raises:
+        InvalidArgumentError: An argument is wrong.
+        SandboxError: There is no cluster. Whether its machines have this version of the package and of Python shows
+            when the first REPL starts.
     """
 
     def __init__(

@@ -23,8 +23,9 @@ from rlm_integrations.core.trace.redaction import error_kind
 from rlm_integrations.core.wording import one_line
 from rlm_integrations.terminal.console import TerminalConsole, progress_console, sentence
 from rlm_integrations.terminal.redrawn_lines import RedrawnLines
+from rlm_integrations.terminal.run_lines import corpus_line, iteration_line, run_line, summary_line
 from rlm_integrations.terminal.run_panel import panel
-from rlm_integrations.terminal.run_view import RunView, advance, corpus_line, iteration_line, run_line, summary_line
+from rlm_integrations.terminal.run_view import RunView, advance
 
 _MOST_RUNS = 8
 _QUESTION_CHARS = 60

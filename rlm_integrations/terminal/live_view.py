@@ -16,15 +16,9 @@ from rlm_integrations.core.trace.events import Event, IterationStarted, RunEnded
 from rlm_integrations.terminal.console import TerminalConsole, sentence
 from rlm_integrations.terminal.redrawn_lines import RedrawnLines
 from rlm_integrations.terminal.retries import Retries
+from rlm_integrations.terminal.run_lines import corpus_line, failure_line, iteration_line, summary_line
 from rlm_integrations.terminal.run_panel import panel
-from rlm_integrations.terminal.run_view import (
-    RunView,
-    advance,
-    corpus_line,
-    failure_line,
-    iteration_line,
-    summary_line,
-)
+from rlm_integrations.terminal.run_view import RunView, advance
 from rlm_integrations.terminal.run_words import spelled_out
 from rlm_integrations.terminal.streams import lines_above
 

@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rlm_integrations.terminal.amounts import SubCallCounts, duration
-from rlm_integrations.terminal.run_view import RunView, child_line
+from rlm_integrations.terminal.run_lines import child_line
+from rlm_integrations.terminal.run_view import RunView
 
 _BAR_CELLS = 20
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

@@ -1,4 +1,4 @@
-"""A run as far as its events have told: a fold over them, and lines that say it."""
+"""A run as far as its events have told: a fold over them. `run_lines` says it in words."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from rlm_integrations.core.trace.events import (
     Warned,
 )
 from rlm_integrations.core.usage import Usage
-from rlm_integrations.core.wording import number, one_line, plural
+from rlm_integrations.core.wording import one_line
 from rlm_integrations.frozen import frozen
-from rlm_integrations.terminal.amounts import SubCallCounts, batch_words, duration, place, token_words
+from rlm_integrations.terminal.amounts import SubCallCounts, batch_words, token_words
 
 _REASON_CHARS = 100
 
@@ -152,7 +152,7 @@ def _paid_or_not(usage: Usage, *, replayed: bool) -> tuple[Usage, Usage]:
 
 
 def _advanced(view: RunView, event: Event) -> RunView:
-    """The view of the node whose event it is."""
+    """The view of the node whose event it is: a row for each kind of event."""
     match event:
         case RunStarted():
             return replace(
@@ -161,32 +161,13 @@ def _advanced(view: RunView, event: Event) -> RunView:
         case Routed():
             return replace(view, phase="asking the root LM directly" if event.way == "direct" else "starting")
         case IterationStarted():
-            return replace(
-                view,
-                iteration=event.iteration,
-                iterations=view.iterations + 1,
-                max_iterations=event.max_iterations,
-                phase="asking the root LM",
-                blocks=0,
-                raised=False,
-                sub_calls_before=view.sub_calls.done,
-                failed_before=view.sub_calls.failed,
-                objections_before=view.objections,
-                iteration_began=event.at,
-                iteration_usage=Usage(),
-                iteration_replayed=Usage(),
-            )
+            return _in_iteration(view, event)
         case RootReplied():
             return replace(_after_usage(view, event), phase="reading the reply")
         case CodeStarted():
             return replace(view, blocks=len(event.blocks), phase="running code")
         case SubCallsReserved():
-            before = view.sub_calls
-            counts = replace(before, reserved=before.reserved + event.count)
-            batch = view.batch if before.done < before.reserved else Batch(event.at, event.at, before.done)
-            about = batch_words(event) if event.count > 1 and event.cost_usd is not None else ""
-            phase = f"waiting for {about}" if about else "waiting for sub-calls"
-            return replace(view, sub_calls=counts, batch=batch, phase=phase)
+            return _with_reserved(view, event)
         case SubCallEnded():
             return _after_sub_call(view, event)
         case CodeEnded():
@@ -222,6 +203,33 @@ def _advanced(view: RunView, event: Event) -> RunView:
             return view
 
 
+def _in_iteration(view: RunView, event: IterationStarted) -> RunView:
+    return replace(
+        view,
+        iteration=event.iteration,
+        iterations=view.iterations + 1,
+        max_iterations=event.max_iterations,
+        phase="asking the root LM",
+        blocks=0,
+        raised=False,
+        sub_calls_before=view.sub_calls.done,
+        failed_before=view.sub_calls.failed,
+        objections_before=view.objections,
+        iteration_began=event.at,
+        iteration_usage=Usage(),
+        iteration_replayed=Usage(),
+    )
+
+
+def _with_reserved(view: RunView, event: SubCallsReserved) -> RunView:
+    before = view.sub_calls
+    counts = replace(before, reserved=before.reserved + event.count)
+    batch = view.batch if before.done < before.reserved else Batch(event.at, event.at, before.done)
+    about = batch_words(event) if event.count > 1 and event.cost_usd is not None else ""
+    phase = f"waiting for {about}" if about else "waiting for sub-calls"
+    return replace(view, sub_calls=counts, batch=batch, phase=phase)
+
+
 def _after_sub_call(view: RunView, event: SubCallEnded) -> RunView:
     before = view.sub_calls
     counts = replace(before, done=before.done + 1, failed=before.failed + (event.call.error is not None))
@@ -246,57 +254,3 @@ def _after_usage(view: RunView, event: Event) -> RunView:
 def _with_sums(view: RunView, event: RunEnded | RunFailed) -> RunView:
     trace = event.result.trace
     return replace(view, usage=trace.paid_usage, replayed=trace.replayed_usage)
-
-
-def iteration_line(view: RunView, ended: float) -> str:
-    """A finished iteration in one line: all its own. `ended` is when, in the run's seconds."""
-    parts = [plural(view.blocks, "code block") if view.blocks else "no code"]
-    if sub_calls := view.sub_calls.done - view.sub_calls_before:
-        failed = view.sub_calls.failed - view.failed_before
-        parts.append(plural(sub_calls, "sub-call") + (f" ({number(failed)} failed)" if failed else ""))
-    if view.raised:
-        parts.append("the code raised an error")
-    if view.objections > view.objections_before:
-        parts.append("a check refused the answer")
-    parts.append(f"tokens {token_words(view.iteration_usage, view.iteration_replayed)}")
-    parts.append(duration(ended - view.iteration_began))
-    return f"{view.iteration_name}: {', '.join(parts)}"
-
-
-def child_line(node: tuple[int, ...], child: RunView) -> str:
-    """What a child RLM is at, in one line that begins with its place in the tree."""
-    parts = [child.iteration_name if child.iteration else "", child.phase]
-    if child.sub_calls != SubCallCounts():
-        parts.append(f"sub-calls {child.sub_calls}")
-    return f"{place(node)}: {', '.join(filter(None, parts))}"
-
-
-def run_line(view: RunView, seconds: float) -> str:
-    """What one run of several is at, in one line."""
-    parts = [view.iteration_name if view.iteration else "", view.phase]
-    if view.sub_calls != SubCallCounts():
-        parts.append(f"sub-calls {view.sub_calls}")
-    return ", ".join(part for part in (*parts, view.cost, duration(seconds)) if part)
-
-
-def failure_line(view: RunView) -> str:
-    return f"The first sub-call that failed: {view.first_failure}"
-
-
-def summary_line(view: RunView, seconds: float, retries: str = "") -> str:
-    """The whole run in one line. `retries` is said of requests that were sent again."""
-    counts = view.sub_calls
-    why = f"{number(counts.failed)} failed: {one_line(view.first_failure, _REASON_CHARS)}"
-    parts = [
-        plural(view.iterations, "iteration"),
-        plural(counts.done, "sub-call") + (f" ({why})" if counts.failed else ""),
-        retries,
-        f"tokens {view.tokens}",
-        view.cost,
-        duration(seconds),
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def corpus_line(view: RunView) -> str:
-    return f"corpus: {plural(view.documents, 'document')}, {plural(view.chars, 'character')}"

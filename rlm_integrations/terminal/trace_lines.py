@@ -10,12 +10,8 @@ from rlm_integrations.core.trace.records import Agreement, Iteration, RLMTrace
 from rlm_integrations.core.wording import one_line, plural
 from rlm_integrations.terminal.amounts import SubCallCounts, place
 from rlm_integrations.terminal.console import sentence
-from rlm_integrations.terminal.run_view import (
-    RunView,
-    failure_line,
-    iteration_line,
-    summary_line,
-)
+from rlm_integrations.terminal.run_lines import failure_line, iteration_line, summary_line
+from rlm_integrations.terminal.run_view import RunView
 from rlm_integrations.terminal.run_words import code_words, spelled_out
 
 _MOST_CHILDREN = 8

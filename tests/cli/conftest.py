@@ -22,6 +22,8 @@ from rlm_integrations.core.language_model import Completion, Message, ToolSpec
 from rlm_integrations.testing import ScriptedModel
 from tests.programs import COMMAND_LINE
 
+from .questions import QUESTION
+
 
 class ModelServer:
     """A loopback OpenAI-compatible server whose models "root" and "sub" play scripts."""
@@ -273,3 +275,20 @@ def corpus(tmp_path: Path) -> Path:
     (folder / "deep" / "b.md").write_text("Nobody found the blue key.\n" * 40)
     (folder / "picture.png").write_bytes(b"\x89PNG\0\0")
     return folder
+
+
+@pytest.fixture
+def ask(model_server: Any, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs `ask` over the corpus in this process, at the server's models, with some more arguments."""
+    monkeypatch.chdir(corpus.parent)
+    model_server.models["sub"] = ScriptedModel(always=lambda messages: "the cellar")
+
+    from typer.testing import CliRunner
+
+    from rlm_integrations.cli.app import app
+
+    def run(*more: str) -> Any:
+        arguments = [*QUESTION, model_server.url, *more]
+        return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"}, catch_exceptions=False)
+
+    return run

@@ -208,7 +208,7 @@ def test_closed_it_says_so():
 def test_it_is_closed_when_nothing_holds_it_any_more():
     executor = get_code_executor()
     executor("1")
-    session, gone = executor._session, weakref.ref(executor)
+    session, gone = executor._repl, weakref.ref(executor)
     thread = session._thread
     del executor
     gc.collect()

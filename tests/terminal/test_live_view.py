@@ -27,17 +27,12 @@ from rlm_integrations.core.trace.evidence import Evidence, Found
 from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTrace, SubCall
 from rlm_integrations.core.trace.result import RLMResult
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.terminal.amounts import duration
 from rlm_integrations.terminal.console import TerminalConsole
 from rlm_integrations.terminal.live_view import LiveView
+from rlm_integrations.terminal.run_lines import child_line, iteration_line, summary_line
 from rlm_integrations.terminal.run_panel import panel
-from rlm_integrations.terminal.run_view import (
-    RunView,
-    advance,
-    child_line,
-    duration,
-    iteration_line,
-    summary_line,
-)
+from rlm_integrations.terminal.run_view import RunView, advance
 from rlm_integrations.terminal.streams import PrintableStream
 from rlm_integrations.testing import ScriptedModel
 

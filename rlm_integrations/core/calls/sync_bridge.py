@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rlm_integrations.core.calls.callers_thread import WAITING, CallersThread
 
@@ -40,70 +40,89 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         OSError: No loop can be made.
         concurrent.futures.CancelledError: What waits for this run was given up.
     """
-    outcome: Future[T] = Future()
-    results: list[T] = []
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
-    outer, given_up = _OUTER.get(), threading.Event()
+    run = _RunInThread(make)
+    try:
+        run.see_through()
+    except BaseException as end:
+        latest = _seen_through(run.give_up, end)
+        _hand_over(run.outcome, latest)
+        if latest is end:
+            raise
+        raise latest from end
+    if run.results:
+        return run.results[0]  # no call, amid which a signal handler could raise
+    return run.outcome.result()
 
-    async def body() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        started.set_result((asyncio.get_running_loop(), task))
-        if given_up.is_set():
-            outcome.set_exception(asyncio.CancelledError())
-            return
-        try:
-            results.append(await make())
-            outcome.set_result(results[0])
-        except BaseException as error:
-            outcome.set_exception(error)
 
-    def serve() -> None:
-        coroutine = body()
+class _RunInThread(Generic[T]):
+    """A coroutine that runs on an event loop in a thread of its own, as the thread sees it that waits for it."""
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._make = make
+        self.outcome: Future[T] = Future()
+        self.results: list[T] = []
+        """What the coroutine returned, where it did."""
+        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+        self._outer, self._given_up = _OUTER.get(), threading.Event()
+        self._last_moment: float | None = None
+        """On the monotonic clock, for a run that was given up."""
+        self._waiting = CallersThread()
+        self.outcome.add_done_callback(self._waiting.wake)
+        context = copy_context()
+        context.run(_OUTER.set, (*self._outer, self._given_up))
+        context.run(WAITING.set, self._waiting)
+        self._thread = threading.Thread(target=lambda: context.run(self._serve), name="rlm-run", daemon=True)
+
+    def see_through(self) -> None:
+        """Start it and wait for its end. Raises CancelledError where what waits for it was given up."""
+        self._thread.start()
+        # A signal that comes just before a wait begins does not end it: many short ones do not miss it for long.
+        while not self._waiting.wait(self.outcome, _GLANCE_S):
+            if any(outer.is_set() for outer in self._outer):
+                raise CancelledError("what waits for this run was given up")
+        self._waiting.close()
+        _join(self._thread, _WIND_UP_S)
+
+    def give_up(self) -> None:
+        """Cancel it, and give it a moment to end. To be called again where a signal handler raised amid it."""
+        self._given_up.set()
+        if self._last_moment is None:
+            self._last_moment = time.monotonic() + _WIND_UP_S
+        last_moment = self._last_moment
+        if self._thread.ident is not None:  # else it sees for itself that it was given up
+            with suppress(TimeoutError):
+                loop, task = self._started.result(max(0.0, last_moment - time.monotonic()))
+                if not task.cancelling():
+                    with suppress(RuntimeError):  # the loop is closed
+                        loop.call_soon_threadsafe(task.cancel)
+            self._waiting.wait(self.outcome, last_moment - time.monotonic())
+        self._waiting.close()
+        _join(self._thread, last_moment - time.monotonic())
+
+    # --- in its thread
+
+    def _serve(self) -> None:
+        coroutine = self._body()
         try:
             with asyncio.Runner(loop_factory=_new_loop) as runner:
                 runner.run(coroutine)
         except BaseException as error:  # no loop could be made, for want of file descriptors for instance
             coroutine.close()
-            if not outcome.done():
-                outcome.set_exception(error)
+            if not self.outcome.done():
+                self.outcome.set_exception(error)
 
-    waiting = CallersThread()
-    outcome.add_done_callback(waiting.wake)
-    context = copy_context()
-    context.run(_OUTER.set, (*outer, given_up))
-    context.run(WAITING.set, waiting)
-    thread = threading.Thread(target=lambda: context.run(serve), name="rlm-run", daemon=True)
-    try:
-        thread.start()
-        while not waiting.wait(outcome, _GLANCE_S):  # a signal that comes just before a wait begins does not end it
-            if any(waiting.is_set() for waiting in outer):
-                raise CancelledError("what waits for this run was given up")
-        waiting.close()
-        _join(thread, _WIND_UP_S)
-    except BaseException as end:
-        given_up.set()
-        last_moment = time.monotonic() + _WIND_UP_S
-
-        def wind_up() -> None:
-            if thread.ident is not None:  # else it sees for itself that it was given up
-                with suppress(TimeoutError):
-                    loop, task = started.result(max(0.0, last_moment - time.monotonic()))
-                    if not task.cancelling():
-                        with suppress(RuntimeError):  # the loop is closed
-                            loop.call_soon_threadsafe(task.cancel)
-                waiting.wait(outcome, last_moment - time.monotonic())
-            waiting.close()
-            _join(thread, last_moment - time.monotonic())
-
-        latest = _seen_through(wind_up, end)
-        _hand_over(outcome, latest)
-        if latest is end:
-            raise
-        raise latest from end
-    if results:
-        return results[0]  # no call, amid which a signal handler could raise
-    return outcome.result()
+    async def _body(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._started.set_result((asyncio.get_running_loop(), task))
+        if self._given_up.is_set():
+            self.outcome.set_exception(asyncio.CancelledError())
+            return
+        try:
+            self.results.append(await self._make())
+            self.outcome.set_result(self.results[0])
+        except BaseException as error:
+            self.outcome.set_exception(error)
 
 
 def _seen_through(work: Callable[[], None], end: BaseException) -> BaseException:

@@ -115,8 +115,9 @@ class Corpus:
     def of(cls, context: object) -> Corpus:
         """Read what a user passed as `context`. Files that were skipped are warned of (UserWarning).
 
-        Raises InvalidArgumentError for a wrong type, an empty corpus, a file that cannot be read, a str that is a URL
-        or the name of a file, there or not, and a list of names of files.
+        Raises:
+            InvalidArgumentError: It is of a wrong type, or empty, or a file that cannot be read, or a str that is a URL
+                or the name of a file, there or not, or a list of names of files.
         """
         if isinstance(context, Corpus):
             return context

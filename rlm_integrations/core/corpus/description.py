@@ -2,62 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 from weakref import WeakSet
 
-from rlm_integrations.core.corpus.columns import columns_line
-from rlm_integrations.core.corpus.corpus import Corpus, once_per_corpus
-from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.stuffed_reprs import beginning_in_context
+from rlm_integrations.core.corpus.corpus import Corpus
+from rlm_integrations.core.corpus.facts import (
+    KEY_CHARS,
+    columns_of,
+    first_metadata_of,
+    ids_of,
+    lines_of,
+    metadata_of,
+    pictured,
+    quoted_id,
+    spread_of,
+)
+from rlm_integrations.core.corpus.whole import shown_whole, whole_text
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill, images_part, text
-from rlm_integrations.core.wording import number, one_line, plural, shortened
+from rlm_integrations.core.wording import number, one_line, plural
 from rlm_integrations.files.rows import Table
 from rlm_integrations.wire.images import MAX_IMAGES
 
-_LISTED_VALUES = 6
-_LISTED_KEYS = 12
 _MESSAGE_IDS = 6
-_LISTED_IDS = 20
-_LISTED_IDS_CHARS = 500
-_METADATA_CHARS = 300
-_ID_CHARS = 300
-_KEY_CHARS = 60
 _COUNTED_SUB_CALLS = 50
 _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
-_VALUE_CHARS = 30
 _LONG = 10  # times the preview
-_COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
-_studied, _described = WeakSet[Corpus](), WeakSet[Corpus]()
-
-
-def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
-    """Whether the root LM sees all of the corpus unasked, or there is none."""
-    if corpus.retriever is not None:
-        return False
-    if corpus.kind == "none" or corpus.in_messages:
-        return True
-    room = limits.inline_chars
-    if not room or max(corpus.chars, len(corpus.documents)) > room:
-        return False
-    return corpus.kind == "str" or sum(len(under_its_id(each, corpus.table)) for each in corpus.documents) <= room
-
-
-def whole_text(corpus: Corpus) -> str:
-    """All of it, each document under its id."""
-    if corpus.kind == "str":
-        return corpus.text
-    return "\n\n".join(under_its_id(document, corpus.table) for document in corpus.documents)
-
-
-def shown_id(document: Document) -> str:
-    """How the line above its text calls it."""
-    return shortened(document.id if document.id.splitlines() == [document.id] else repr(document.id), _ID_CHARS)
+_described = WeakSet[Corpus]()
 
 
 def corpus_line(corpus: Corpus) -> str:
@@ -114,24 +87,6 @@ def _describe(corpus: Corpus, limits: RLMLimits, fence_key: bytes, sub_call_char
     return _describe_documents(corpus, limits, fence_key, reading, frame=frame)
 
 
-def study(corpus: Corpus) -> None:
-    """Find out what `describe` and a run need of the corpus. Over a large one it takes a while. It is remembered."""
-    if is_studied(corpus):
-        return
-    if corpus.kind == "str":
-        _ = corpus.chars, _lines_of(corpus), beginning_in_context(corpus)
-    elif corpus.kind == "documents":
-        _ = corpus.by_id, corpus.chars, pictured(corpus)
-        _metadata_of(corpus) if corpus.table is None else _columns_of(corpus)
-        _spread_of(corpus)
-    _studied.add(corpus)
-
-
-def is_studied(corpus: Corpus) -> bool:
-    """Whether what `study` finds out is known."""
-    return corpus in _studied
-
-
 def is_quick_to_describe(corpus: Corpus) -> bool:
     """Whether `describe` does no more than copy what is shown: of documents, once it has described them."""
     return corpus.kind != "documents" or corpus in _described
@@ -161,7 +116,7 @@ def _describe_str(corpus: Corpus, limits: RLMLimits, fence_key: bytes, reading: 
     chars = number(len(content))
     if shown_whole(corpus, limits):
         return fill("context_str_whole", chars=chars, text=content, tag=fence_tag(fence_key, content))
-    lines = plural(_lines_of(corpus), "line")
+    lines = plural(lines_of(corpus), "line")
     shown = min(limits.preview_chars, len(content))
     if shown < 2:
         return fill("context_str_unseen", chars=chars, lines=lines, reading=reading)
@@ -187,20 +142,20 @@ def _describe_documents(corpus: Corpus, limits: RLMLimits, fence_key: bytes, rea
         "documents": f"a list of {plural(len(documents), 'document')}",
         "origin": text("origin_retriever") if corpus.retriever is not None else "",
         "chars": number(corpus.chars),
-        "meta": _metadata_of(corpus) if corpus.table is None else _table(corpus, corpus.table, frame=frame),
+        "meta": metadata_of(corpus) if corpus.table is None else _table(corpus, corpus.table, frame=frame),
     }
     if shown_whole(corpus, limits):
         facts["origin"] = ""
         whole = whole_text(corpus)
         return fill("context_docs_whole", whole=whole, tag=fence_tag(fence_key, whole), **facts)
-    facts |= {"spread": _spread_of(corpus), "ids": _ids_of(corpus), "reading": reading}
+    facts |= {"spread": spread_of(corpus), "ids": ids_of(corpus), "reading": reading}
     if not limits.preview_chars or not documents:
         return fill("context_docs_unseen", **facts)
-    sample, metadata = documents[0], _metadata_of_first(corpus)
+    sample, metadata = documents[0], first_metadata_of(corpus)
     _described.add(corpus)
     shown = _cut(sample.text, _preview(len(sample.text), limits))
     tag = fence_tag(fence_key, metadata, shown)
-    return fill("context_docs", sample_id=_id(sample), sample_meta=metadata, sample=shown, tag=tag, **facts)
+    return fill("context_docs", sample_id=quoted_id(sample), sample_meta=metadata, sample=shown, tag=tag, **facts)
 
 
 def _preview(chars: int, limits: RLMLimits) -> int:
@@ -208,30 +163,14 @@ def _preview(chars: int, limits: RLMLimits) -> int:
     return limits.preview_chars // (2 if chars > _LONG * limits.preview_chars else 1)
 
 
-def under_its_id(document: Document, table: Table | None) -> str:
-    """Below its id and metadata. A line that begins like this head is indented, so that no text passes for another."""
-    metadata = "".join(f" | {key}: {value}" for key, value in _beside_text(document, table).items())
-    lines = document.text.splitlines(keepends=True)
-    content = "".join(f" {line}" if line.startswith("[") else line for line in lines)
-    return f"[{shown_id(document)}{' '.join(metadata.splitlines())}]\n{content}"
-
-
-def _beside_text(document: Document, table: Table | None) -> Mapping[str, Any]:
-    """Its metadata, without the columns that its text says."""
-    if table is None or table.text_column:
-        return document.metadata
-    said = {column.name for column in table.columns}
-    return {key: value for key, value in document.metadata.items() if key not in said}
-
-
 def _table(corpus: Corpus, table: Table, *, frame: bool) -> str:
     """What the rows are, in place of a line on their metadata."""
-    name = repr(one_line(table.text_column, _KEY_CHARS))
+    name = repr(one_line(table.text_column, KEY_CHARS))
     return fill(
         "table",
         text_column=f', and `d["text"]` its column {name}' if table.text_column else "",
         frame=text("table_frame") if frame else "",
-        columns=_columns_of(corpus),
+        columns=columns_of(corpus),
     )
 
 
@@ -239,89 +178,3 @@ def _cut(content: str, chars: int) -> str:
     if len(content) <= chars:
         return content
     return f"{content[:chars]}\n[… cut here: {number(chars)} of {number(len(content))} characters shown]"
-
-
-def pictured(corpus: Corpus) -> int:
-    """How many documents have pictures."""
-    return _pictured(corpus) if corpus.kind == "documents" else 0
-
-
-@once_per_corpus
-def _pictured(corpus: Corpus) -> int:
-    return sum([bool(document.images) for document in corpus.documents])
-
-
-@once_per_corpus
-def _lines_of(corpus: Corpus) -> int:
-    content = corpus.text
-    pieces = range(0, len(content), _COUNTED_CHARS)
-    return sum([content.count("\n", start, start + _COUNTED_CHARS) for start in pieces]) + 1
-
-
-@once_per_corpus
-def _metadata_of(corpus: Corpus) -> str:
-    return metadata_line(corpus.documents)
-
-
-@once_per_corpus
-def _columns_of(corpus: Corpus) -> str:
-    return "" if corpus.table is None else columns_line(corpus.table, corpus.documents)
-
-
-@once_per_corpus
-def _spread_of(corpus: Corpus) -> str:
-    documents = corpus.documents
-    if len(documents) < 2:
-        return ""
-    sizes = [len(document.text) for document in documents]
-    return f" (each {number(min(sizes))} to {number(max(sizes))}, median {number(int(statistics.median(sizes)))})"
-
-
-@once_per_corpus
-def _metadata_of_first(corpus: Corpus) -> str:
-    metadata = corpus.documents[0].metadata
-    first = dict(islice(metadata.items(), _METADATA_CHARS))  # each is a character at least
-    written = json.dumps(first, ensure_ascii=False, default=str)
-    return f"metadata {shortened(written, _METADATA_CHARS)}\n" if metadata else ""
-
-
-@once_per_corpus
-def _ids_of(corpus: Corpus) -> str:
-    documents = corpus.documents
-    if not documents:
-        return ""
-    ids = [_id(document) for document in documents[:_LISTED_IDS]]
-    if len(documents) > _LISTED_IDS or sum(map(len, ids)) > _LISTED_IDS_CHARS:
-        ids = [*ids[:3], "…", *map(_id, documents[3:][-2:])]
-    return f"Ids: {', '.join(ids)}. "
-
-
-def _id(document: Document) -> str:
-    return shortened(repr(document.id), _ID_CHARS)
-
-
-def metadata_line(documents: Sequence[Document]) -> str:
-    """Each key with its values where they are few, else their number and range.
-
-    Values are told apart by repr, so that 2021 and '2021' are both seen; a key that some documents
-    lack says in how many it stands.
-    """
-    keys = sorted({key for document in documents for key in document.metadata})
-    if not keys:
-        return "No metadata."
-    shown = "; ".join(_values(documents, key) for key in keys[:_LISTED_KEYS])
-    more = f"; and {len(keys) - _LISTED_KEYS} more keys" if len(keys) > _LISTED_KEYS else ""
-    return f"Metadata: {shown}{more}."
-
-
-def _values(documents: Sequence[Document], key: str) -> str:
-    values = [document.metadata[key] for document in documents if key in document.metadata]
-    by_repr = {repr(value): value for value in values}
-    numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
-    order = sorted(by_repr, key=lambda form: by_repr[form] if numeric else str(by_repr[form]))
-    name = one_line(key, _KEY_CHARS)
-    lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
-    if len(order) <= _LISTED_VALUES:
-        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in order)})"
-    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
-    return f"{name}{lacking} ({number(len(order))} values, {first} to {last})"

@@ -58,7 +58,8 @@ def read_question(
         prefix: Of the ids of overlong messages; their places follow.
         known: Messages that are documents of the corpus already, by `message_key`, with their ids.
 
-    Raises InvalidArgumentError where nothing is asked, and for anything else than a str or Messages.
+    Raises:
+        InvalidArgumentError: Nothing is asked, or it is something else than a str or Messages.
     """
     if isinstance(question, str) and len(question) < _CITABLE_CHARS and question.strip():
         return Question(question, question)  # as most are

@@ -59,7 +59,7 @@ def packed(task: MapTask, form: str, items: Sequence[MapItem], max_chars: int, m
 
 
 def pack_of(task: MapTask, form: Callable[[bool], str], items: Sequence[MapItem]) -> Pack:
-    """The prompt for these items. `form`, told whether there is but one, says what a reply is."""
+    """The prompt for these items. `form`, told whether there is only one, says what a reply is."""
     if task.kind == "query":
         (item,) = items
         before = map_part("query_before", why=one_line(item.why, _WHY_CHARS)) if item.why else ""

@@ -29,7 +29,7 @@ from rlm_integrations.core.host.pictures import Picture, Pictures
 from rlm_integrations.core.host.reservations import Reservations
 from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
-from rlm_integrations.core.host.tool_loop import Asked, Said, ToolLoop
+from rlm_integrations.core.host.tool_loop import Said, SubPrompt, ToolLoop
 from rlm_integrations.core.trace.cut_off import CUT_OFF
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, Warned
@@ -108,13 +108,13 @@ class SubCalls:
         """
         cut, again, unknown = None, False, None
         refusal: BudgetError | None = None
-        asked = Asked(call.prompt, tuple([picture.image for picture in pictures]) if pictures else ())
+        prompt = SubPrompt(call.prompt, tuple([picture.image for picture in pictures]) if pictures else ())
         told = [picture.told for picture in pictures] if pictures else ()
         with ReservedCall(call, step, self._reservations, self._emit, None, kept, told, self._model.name) as sent:
             try:
                 if tell:
                     await self._reservations.tell(step, 1, len(call.prompt))
-                said = await self._asked(asked, step, sent)
+                said = await self._reply_to(prompt, step, sent)
                 record, completion = sent.sent_record, said.completion
                 unknown = self._model.unpriced(completion)
                 if count_tells(completion):
@@ -167,27 +167,27 @@ class SubCalls:
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"sub_llm: {cut}; {WINDOW_ADVICE}"))
 
-    def _asked(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Awaitable[Said]:
+    def _reply_to(self, prompt: SubPrompt, step: StepRecord, sent: ReservedCall) -> Awaitable[Said]:
         if self._tools is None:
-            return self._ask(asked, step, sent)
+            return self._ask(prompt, step, sent)
         if self._around is None:
-            return self._tools.ask(asked, step, sent)
-        return self._ask_within(self._around, self._tools, asked, step, sent)
+            return self._tools.ask(prompt, step, sent)
+        return self._ask_within(self._around, self._tools, prompt, step, sent)
 
-    async def _ask(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
-        messages = asked.messages()
+    async def _ask(self, prompt: SubPrompt, step: StepRecord, sent: ReservedCall) -> Said:
+        messages = prompt.messages()
         completion = await self._calls.sub_call(self._model, messages, step.waiting, sent.begin, kept=sent.request())
         sent.take(completion)
         return Said(completion, messages)
 
     async def _ask_within(
-        self, around: AroundSubCall, tools: ToolLoop, asked: Asked, step: StepRecord, sent: ReservedCall
+        self, around: AroundSubCall, tools: ToolLoop, prompt: SubPrompt, step: StepRecord, sent: ReservedCall
     ) -> Said:
         said, failure = list[Said](), list[BaseException]()
 
         async def execute() -> str:
             try:
-                said.append(await tools.ask(asked, step, sent))
+                said.append(await tools.ask(prompt, step, sent))
             except BaseException as error:  # no fault of the function that wraps it
                 failure.append(error)
                 raise
@@ -195,7 +195,7 @@ class SubCalls:
 
         try:
             with boundary("around_sub_call"):
-                await contained(around(asked.prompt, execute))
+                await contained(around(prompt.text, execute))
         except Exception:
             if failure:
                 raise failure[0] from None

@@ -28,14 +28,14 @@ _LEAST_ROOM = 500
 """Characters that are worth another call of a tool."""
 
 
-class Asked(NamedTuple):
+class SubPrompt(NamedTuple):
     """What a sub-LM is asked, and the pictures that it sees."""
 
-    prompt: str
+    text: str
     images: tuple[Image, ...] = ()
 
     def messages(self, *, tools: bool = False) -> tuple[Message, ...]:
-        return sub_call_messages(self.prompt, self.images, tools=tools)
+        return sub_call_messages(self.text, self.images, tools=tools)
 
 
 class Said(NamedTuple):
@@ -72,14 +72,14 @@ class ToolLoop:
         self._chars = chars
         self._fence_key = fence_key
 
-    async def ask(self, asked: Asked, step: StepRecord, sent: ReservedCall) -> Said:
+    async def ask(self, prompt: SubPrompt, step: StepRecord, sent: ReservedCall) -> Said:
         """The last reply to a call that is reserved, after as many rounds of calls of tools as the limits allow.
 
         `sent` is told when it is first sent, and has the record, into which each reply goes. Each further
         request is one more of `max_sub_calls`, reserved before the tools are called. An empty reply after a round is
         asked for once more. Raises BudgetError, and what the model raises.
         """
-        dialogue = _Dialogue(asked, step, max(self._chars - len(asked.prompt), self._chars // 4), sent)
+        dialogue = _Dialogue(prompt, step, max(self._chars - len(prompt.text), self._chars // 4), sent)
         said = await self._send(dialogue, sent.begin)
         sent.take(said.completion)
         again = True
@@ -128,9 +128,9 @@ class ToolLoop:
         rounds, waiting, kept = tuple(dialogue.rounds), dialogue.step.waiting, dialogue.sent.request()
         why = self._no_tools(dialogue)
         if why is not None:
-            messages = without_tools(dialogue.asked.messages(), rounds, why, self._fence_key)
+            messages = without_tools(dialogue.prompt.messages(), rounds, why, self._fence_key)
             return Said(await self._calls.sub_call(self._model, messages, waiting, started, kept=kept), messages)
-        messages = dialogue.asked.messages(tools=True)
+        messages = dialogue.prompt.messages(tools=True)
         completion = await self._calls.sub_call(self._model, messages, waiting, started, rounds, kept)
         return Said(completion, as_messages(messages, rounds), offered=True)
 
@@ -152,7 +152,7 @@ class ToolLoop:
 class _Dialogue:
     """One sub-call. `room` is how many characters tools may still give."""
 
-    asked: Asked
+    prompt: SubPrompt
     step: StepRecord
     room: int
     sent: ReservedCall

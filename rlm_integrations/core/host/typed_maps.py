@@ -36,7 +36,7 @@ _PROBES = 5
 
 
 @dataclass(slots=True)
-class _Map:
+class _SoFar:
     """A map while it is asked: values by index, and the items that have none yet."""
 
     task: MapTask
@@ -81,29 +81,29 @@ class TypedMaps:
         task, items, values = await off_loop(len(call.sent), _read, call.sent)
         if not items:  # what is kept of a map is paid for by its sub-calls
             raise RefusedCallError("value", "llm_map: there are no items; nothing was sent")
-        asked = _Map(task, values, left={item.index: item for item in items}, kept=kept)
+        so_far = _SoFar(task, values, left={item.index: item for item in items}, kept=kept)
         sizes = _SIZES if call.map is None else _AGAIN_SIZES
-        await self._rounds(asked, _QUERY_SIZES if task.kind == "query" else sizes, step)
-        left = list(asked.left.values())
+        await self._rounds(so_far, _QUERY_SIZES if task.kind == "query" else sizes, step)
+        left = list(so_far.left.values())
         map_id = call.map if call.map is not None else self._open.open(task, len(items))
         self._open.asked(map_id, items, left)
         return {
             "map": map_id,
-            "values": [[index, asked.found[index]] for index in sorted(asked.found)],
+            "values": [[index, so_far.found[index]] for index in sorted(so_far.found)],
             "left": [[item.index, item.why] for item in left],
         }
 
-    async def _rounds(self, asked: _Map, sizes: tuple[int, ...], step: StepRecord) -> None:
+    async def _rounds(self, so_far: _SoFar, sizes: tuple[int, ...], step: StepRecord) -> None:
         """Ask until all is found, or more of it would be in vain. Raises as `ask` does."""
         helped = singly = False
         for round_, most in enumerate(sizes):
-            items = list(asked.left.values())
+            items = list(so_far.left.values())
             probing = round_ > 0 and not helped and len(items) > _PROBES
             if probing:
                 items = items[:_PROBES]
-            before = len(asked.found)
-            more = items and await self._round(asked, items, 1 if probing or singly else most, step, first=not round_)
-            helped = len(asked.found) > before
+            before = len(so_far.found)
+            more = items and await self._round(so_far, items, 1 if probing or singly else most, step, first=not round_)
+            helped = len(so_far.found) > before
             if not more or (probing and not helped):
                 break
             singly = singly or probing
@@ -115,30 +115,30 @@ class TypedMaps:
         except WrongCallError as error:
             raise RefusedCallError("value", str(error)) from None
 
-    async def _round(self, asked: _Map, items: list[MapItem], most: int, step: StepRecord, *, first: bool) -> bool:
+    async def _round(self, so_far: _SoFar, items: list[MapItem], most: int, step: StepRecord, *, first: bool) -> bool:
         """Ask for these items once. Returns whether more can be asked."""
         chars = sum([len(item.text) for item in items])
-        packs = await off_loop(chars, _packs, asked, items, self._max_chars, most)
+        packs = await off_loop(chars, _packs, so_far, items, self._max_chars, most)
         if not first and len(packs) > self._budget.sub_calls_left:  # asking for them would end the run
             why = f"; {plural(len(packs), 'sub-call')} to ask again, {number(self._budget.sub_calls_left)} left"
-            asked.left |= {item.index: replace(item, why=item.why + why) for item in items}
+            so_far.left |= {item.index: replace(item, why=item.why + why) for item in items}
             return False
         try:
-            batch = await self._reservations.reserve(Reserve(len(packs), _chars(asked.task, packs)), step)
+            batch = await self._reservations.reserve(Reserve(len(packs), _chars(so_far.task, packs)), step)
         except BudgetError as error:
             if first:
                 raise
-            asked.left |= {item.index: replace(item, why=f"{item.why}; {error}") for item in items}
+            so_far.left |= {item.index: replace(item, why=f"{item.why}; {error}") for item in items}
             return False
-        outcomes = await self._send(asked, packs, batch, step)
-        await in_thread(_take, asked, packs, outcomes)
+        outcomes = await self._send(so_far, packs, batch, step)
+        await in_thread(_take, so_far, packs, outcomes)
         refused = [outcome for outcome in outcomes if isinstance(outcome, BudgetError)]
         if first and len(refused) == len(packs):
             raise refused[0]
         return not refused
 
     async def _send(
-        self, asked: _Map, packs: Sequence[list[MapItem]], batch: int, step: StepRecord
+        self, so_far: _SoFar, packs: Sequence[list[MapItem]], batch: int, step: StepRecord
     ) -> list[tuple[Pack, str] | RefusedCallError | BudgetError]:
         """What came of each pack. As many prompts are held at once as may be open, for all of them may be long."""
         outcomes = dict[int, tuple[Pack, str] | RefusedCallError | BudgetError]()
@@ -147,9 +147,9 @@ class TypedMaps:
         async def work(rest: Iterator[tuple[int, list[MapItem]]]) -> None:
             for place, items in rest:
                 chars = sum([len(item.text) for item in items])
-                pack = await off_loop(chars, pack_of, asked.task, asked.values.form, items)
+                pack = await off_loop(chars, pack_of, so_far.task, so_far.values.form, items)
                 sent = LlmQuery(pack.prompt, batch, place)
-                kept = None if asked.kept is None else await asked.kept.part(sent)
+                kept = None if so_far.kept is None else await so_far.kept.part(sent)
                 query = self._sub_calls.query(sent, step, kept)
                 try:
                     outcomes[place] = pack, await in_own_task(query)
@@ -177,16 +177,16 @@ def _read(sent: str) -> tuple[MapTask, list[MapItem], MapValues]:
         raise RefusedCallError("value", f"{error}; nothing was sent") from None
 
 
-def _packs(asked: _Map, items: list[MapItem], max_chars: int, most: int) -> list[list[MapItem]]:
+def _packs(so_far: _SoFar, items: list[MapItem], max_chars: int, most: int) -> list[list[MapItem]]:
     """The items of each call. Raises RefusedCallError for an item that is too long."""
-    form = asked.values.form(False)
-    most = 1 if asked.task.kind == "query" else most
+    form = so_far.values.form(False)
+    most = 1 if so_far.task.kind == "query" else most
     try:
-        return packed(asked.task, form, items, max_chars, most)
+        return packed(so_far.task, form, items, max_chars, most)
     except TooLongItemError:  # maybe not without what is said of its last reply
         items = [replace(item, why="") for item in items]
     try:
-        return packed(asked.task, form, items, max_chars, most)
+        return packed(so_far.task, form, items, max_chars, most)
     except TooLongItemError as error:
         raise RefusedCallError("value", str(error)) from None
 
@@ -197,24 +197,26 @@ def _chars(task: MapTask, packs: Sequence[list[MapItem]]) -> int:
 
 
 def _take(
-    asked: _Map, packs: Sequence[list[MapItem]], outcomes: Sequence[tuple[Pack, str] | RefusedCallError | BudgetError]
+    so_far: _SoFar,
+    packs: Sequence[list[MapItem]],
+    outcomes: Sequence[tuple[Pack, str] | RefusedCallError | BudgetError],
 ) -> None:
     """Read what came of each pack."""
     for items, outcome in zip(packs, outcomes, strict=True):
         if not isinstance(outcome, tuple):
             for item in items:
-                asked.take(item, None, str(outcome))
+                so_far.take(item, None, str(outcome))
             continue
         pack, reply = outcome
         if not pack.marks:
-            asked.take(items[0], lone_reply(reply), NO_REPLY, lone=True)
+            so_far.take(items[0], lone_reply(reply), NO_REPLY, lone=True)
             continue
-        words, twice = marked_replies(reply, pack.marks, objects=asked.values.takes_objects)
-        stray = stray_end(words) if asked.values.takes_words else None
+        words, twice = marked_replies(reply, pack.marks, objects=so_far.values.takes_objects)
+        stray = stray_end(words) if so_far.values.takes_words else None
         last = next(reversed(words), None)
         for place, item in enumerate(items):
             if place == stray:
-                asked.take(item, None, STRAY)
+                so_far.take(item, None, STRAY)
             else:
                 why = TWICE if place in twice else NO_REPLY
-                asked.take(item, words.get(place), why, ends_at_mark=place != last)
+                so_far.take(item, words.get(place), why, ends_at_mark=place != last)

@@ -58,9 +58,9 @@ def message_texts(message: Message) -> tuple[str, ...]:
 
 
 def question_hash(question: Question) -> str:
-    asked = [text for each in (*question.before, *question.after) for text in message_texts(each)]
+    said = [text for each in (*question.before, *question.after) for text in message_texts(each)]
     brought = [text for each in question.documents for text in document_texts(each)]
-    return text_hash(question.text, *asked, *brought)
+    return text_hash(question.text, *said, *brought)
 
 
 def text_chars(call: Call) -> int:

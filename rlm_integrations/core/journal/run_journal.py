@@ -20,12 +20,12 @@ from rlm_integrations.core.journal.claiming import Claiming, Find
 from rlm_integrations.core.journal.claims import ABOUT, END, Claim, release
 from rlm_integrations.core.journal.file import entry_ids
 from rlm_integrations.core.journal.fingerprints import text_hash
+from rlm_integrations.core.journal.loop_turns import LoopTurns
 from rlm_integrations.core.journal.retention import sweep
 from rlm_integrations.core.journal.rows import Row, encoded, entry_values, length_up_to, packed, unpacked
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.journal.store import Store
 from rlm_integrations.core.journal.stores import give_back
-from rlm_integrations.core.journal.together import Together
 from rlm_integrations.core.journal.told import Told
 from rlm_integrations.core.journal.writing import SHORT_CHARS, Job
 from rlm_integrations.core.trace.run_errors import JournalError
@@ -68,10 +68,7 @@ class RunJournal:
         """How many were kept in this process."""
         self._cached: Counter[str] = Counter()
         self._entry_ids = itertools.count(max(claimed.last_entry, entry_ids(self._run)[0]) + 1)
-        self._turn: Together | None = None
-        """What came in this turn of the loop; None where nothing did yet."""
-        self._crowded = False
-        """Whether several came in the turn before that: then the first waits for others too, else it is kept itself."""
+        self._turns = LoopTurns(store)
         self._failure: JournalError | None = None
         self._let_go = self._released = False
         self._ending: asyncio.Future[bool] | None = None
@@ -215,7 +212,7 @@ class RunJournal:
         """The run has ended: the next who makes the call may have it. What is over its bounds is deleted."""
         if self._released:
             return
-        self._turn_to_thread()
+        self._turns.hand_to_thread()
         try:
             if self._ending is not None:  # where that was cancelled: nobody may have the run before it is over
                 await asyncio.wait([self._ending])
@@ -232,7 +229,7 @@ class RunJournal:
         """The same, where the loop is closed over the run and nothing can be awaited."""
         if self._released:
             return
-        self._turn_to_thread()
+        self._turns.hand_to_thread()
         job = self._letting_go()
         if job is not None and (self._ending is None or self._ending.done()):  # else that lets go of it
             self._store.ask(job)
@@ -258,62 +255,14 @@ class RunJournal:
 
     async def _write(self, entries: list[_Entry], chars: int, alone: bool) -> None:
         self._check()
-        told: Told[None] | None = None
-        at_once = alone or (self._turn is None and not self._crowded)
         try:
-            if chars > SHORT_CHARS:
-                told = Told()
-                self._store.ask(Job((), told, make=partial(self._values, entries)))
-                return await told
-            values = self._values(entries)
-            if not alone:
-                turn = self._in_turn()
-                turn.came += 1
-                if not at_once:
-                    told = turn.add(values, chars)
-            if at_once:
-                job = Job(values)
-                if not self._store.attempt(job):
-                    job.told = told = Told()
-                    self._store.ask(job)
-            if told is not None:
-                await told
+            if chars <= SHORT_CHARS:
+                return await self._turns.write(self._values(entries), chars, alone=alone)
+            told: Told[None] = Told()
+            self._store.ask(Job((), told, make=partial(self._values, entries)))
+            await told
         except sqlite3.Error as error:
             raise self._failed(error) from error
-
-    def _in_turn(self) -> Together:
-        """What comes in this turn of the loop."""
-        if self._turn is None:
-            loop = asyncio.get_running_loop()
-            self._turn = Together(loop)
-            loop.call_soon(self._turn_over)
-        return self._turn
-
-    def _turn_over(self) -> None:
-        """Keep together what waits of one turn of the loop."""
-        turn, self._turn = self._turn, None
-        if turn is None:
-            return
-        self._crowded = turn.came > 1
-        if not turn.values:
-            return
-        job = Job(turn.values)
-        try:
-            written = turn.is_short and self._store.attempt(job)
-        except sqlite3.Error as error:
-            turn.fail(error)
-            return
-        if written:
-            turn.tell()
-        else:
-            job.told = turn
-            self._store.ask(job)
-
-    def _turn_to_thread(self) -> None:
-        """The same amid a turn."""
-        turn, self._turn = self._turn, None
-        if turn is not None and turn.values:
-            self._store.ask(Job(turn.values, turn))
 
     def _entry(self, key: str, row: Row) -> _Entry:
         return next(self._entry_ids), key, row

@@ -27,7 +27,8 @@ class Journal:
         max_mb: Megabytes of the file, beyond which runs are deleted: those that have ended longest ago first, then
             those that were left unfinished. One that is going on is never deleted.
 
-    Raises InvalidArgumentError for settings that cannot be.
+    Raises:
+        InvalidArgumentError: A setting cannot be.
     """
 
     path: str | os.PathLike[str]

@@ -34,7 +34,7 @@ def codes_in_json(text: str, variables: Collection[str]) -> list[str]:
 
 
 def answer_in_json(text: str) -> dict[str, object] | None:
-    """What a text says of `answer` that is but what stands in that, as JSON; None for any other text."""
+    """The value of `answer`, where a text is nothing but that, as JSON; None for any other text."""
     if text.lstrip()[:1] != "{" or len(text) > _MOST_CHARS:
         return None
     try:
@@ -75,7 +75,7 @@ def unfenced(code: str) -> str:
 
 
 def _strings(value: object) -> list[tuple[str, str]]:
-    """The first strings in it, each with the key that it stands at, or that the list stands at in which it does."""
+    """The first strings in it, each with its key; in a list, with the key of the list."""
     found: list[tuple[str, str]] = []
     waiting: list[tuple[str, object, int]] = [("", value, 0)]
     while waiting and len(found) < _MOST_STRINGS:

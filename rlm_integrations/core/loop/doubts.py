@@ -63,7 +63,7 @@ def doubt_of(blocks: Sequence[str], done: StepDone, variables: Collection[str]) 
 
 
 def unfilled(said: str, variables: Collection[str], question: str) -> str | None:
-    """Why words are hardly an answer: they are but the name of a variable, or hold one to be filled in.
+    """Why words are hardly an answer: they are only the name of a variable, or hold one to be filled in.
 
     Unless the question has the same.
     """
@@ -146,7 +146,7 @@ def _prints(body: Sequence[ast.stmt]) -> bool:
 
 
 def _named(content: str, blocks: Sequence[str], variables: Collection[str]) -> str | None:
-    """The variable that the answer is but the name of, where it stands so in the code that sets it."""
+    """The variable whose name is all of the answer, where it stands so in the code that sets it."""
     alone = _NAME_ALONE.fullmatch(content)
     if alone is None or alone["name"] not in variables:
         return None

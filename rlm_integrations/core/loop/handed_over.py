@@ -54,7 +54,7 @@ def called_code(text: str) -> str | None:
 
 
 def called_in_a_space(code: str) -> str:
-    """Code that is but a call of a tool, `default_api.python(code="...")`: what that runs. Other code as it is."""
+    """The code that a lone call of a tool runs: `default_api.python(code="...")`. Other code as it is."""
     if not any(map(code.__contains__, _SPACES)):
         return code
     head = _CALL.match(code)

@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_TAKES_BACK = re.compile(
-    r"^[ \t\r\u00a0\u3000*_>#(\-–—]*+"
-    r"(?:wait\b(?! for\b| until\b)|actually[ ,:]|no, (?:wait|actually|it|that)\b|hmm\b|correction\b"
-    r"|on (?:second thought|reflection)\b|re-?+(?:count|check)(?>(?:ing|ed)?)\b|scratch that\b"
-    r"|let me (?:re-?+(?:read|think|consider|check)|double)"
-    r"|i mean[ ,:]|(?:sorry|oops),|edit:|rather[:,])",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""How models begin to think better of what they said. Words of a document begin so too, but seldom a line below."""
+from rlm_integrations.core.loop.second_thoughts import BELOW_A_VALUE
+
+_TAKES_BACK = re.compile(rf"^[ \t\r\u00a0\u3000*_>#(\-–—]*+(?:{'|'.join(BELOW_A_VALUE)})", re.IGNORECASE | re.MULTILINE)
+"""Words of a document begin so too, but seldom a line below a value."""
 _LABEL = re.compile(
     r"(?:\b(?:answer|result|verdict|conclusion|total|sum|label|corrected|correction|revised|updated|final)\b[*_]{0,3}+"
     r"(?>(?: (?:answer|value|count|total|label|result|number|verdict|choice|version)\b[*_]{0,3}+)?)"

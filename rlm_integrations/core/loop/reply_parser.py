@@ -59,7 +59,7 @@ class ParsedReply(NamedTuple):
     ends_in_words: bool = False
     """Whether words stand below the last block."""
     talk_of_final: bool = False
-    """Whether the last FINAL(...) of the prose is but spoken of, and so not taken."""
+    """Whether the last FINAL(...) of the prose is only spoken of, and so not taken."""
     taken_back: bool = False
     """Whether words around the last block take back what it does, or say that it is not to run."""
     refused_calls: tuple[str | None, ...] = ()

@@ -17,7 +17,7 @@ _UNKNOWN_WINDOW_TOKENS = 8_192
 """What the servers of open weights have at least, unless they are told otherwise."""
 
 
-class Asked(NamedTuple):
+class RouteFacts(NamedTuple):
     """What there is to go by."""
 
     kind: CorpusKind
@@ -40,16 +40,16 @@ class Choice(NamedTuple):
     """In words, for the trace."""
 
 
-def choose_way(asked: Asked) -> Choice:
+def choose_way(facts: RouteFacts) -> Choice:
     """Direct for what is short, but for an exact figure over several documents, which is counted by code."""
-    if asked.needs_code:
-        return Choice("rlm", asked.needs_code)
-    room, why = short_tokens(asked.window_tokens, asked.most_tokens)
-    size = f"about {plural(asked.tokens, 'token')}"
-    if asked.tokens > room:
+    if facts.needs_code:
+        return Choice("rlm", facts.needs_code)
+    room, why = short_tokens(facts.window_tokens, facts.most_tokens)
+    size = f"about {plural(facts.tokens, 'token')}"
+    if facts.tokens > room:
         return Choice("rlm", f"{size}, more than {number(room)} ({why})")
-    if asked.for_figure and (asked.kind == "none" or asked.documents > 1):
-        over = "no corpus" if asked.kind == "none" else plural(asked.documents, "document")
+    if facts.for_figure and (facts.kind == "none" or facts.documents > 1):
+        over = "no corpus" if facts.kind == "none" else plural(facts.documents, "document")
         return Choice("rlm", f"the question asks for an exact figure over {over}, which code counts")
     return Choice("direct", f"{size}, at most {number(room)} ({why})")
 

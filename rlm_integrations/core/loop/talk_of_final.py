@@ -1,8 +1,10 @@
-"""Whether an answer in a reply is but spoken of: denied, planned, guessed, or taken back. Pure; linear in the reply."""
+"""Whether an answer in a reply is only spoken of: denied, planned, guessed, taken back. Pure; linear in the reply."""
 
 from __future__ import annotations
 
 import re
+
+from rlm_integrations.core.loop.second_thoughts import SECOND_THOUGHTS
 
 _VERBS = (
     r"(?:answer|return|output|give|say|send|submit|use|write|call|finish|end|conclude|reply|respond|provide|run"
@@ -51,18 +53,7 @@ _PLAN = re.compile(
 _ITEM = re.compile(r"[ \t*_]*+(?:[-*•+]|\d{1,4}+[.)])[ \t*_]++")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s++(?=\S)")
 _BEGINS = r"(?:^[ \t*_#>(-]*+|(?<=[.!?…] ))(?>(?:(?:but|however|and|so|oh)\b,?+ ++)?)"
-_TAKES_BACK = re.compile(
-    rf"{_BEGINS}(?:(?:wait|hold on)\b(?=[,.:!…—–-]|$| (?:I|that|this|no)\b)"
-    r"|actually,?+ (?:no\b|wait\b|I (?:need|must|should|have to|was wrong|mis)"
-    r"|(?:that|this|it)(?:['’]s| is| was) (?:wrong|not\b|incorrect|only the))"
-    r"|oops\b|hm{2,}+\b"
-    r"|scratch that\b|on second thoughts?+\b|never ?+mind\b|my mistake\b|correction ?+[:—–-]"
-    r"|no[,:!.]?+ (?:wait|actually|sorry|I (?:need|must|should|was (?:wrong|mistaken)|have to|mis\w{1,20}+))\b"
-    r"|sorry[,:!.]?+ (?:I (?:was wrong|made|mean|meant|mis\w{1,20}+)|wrong|that (?:is|was))\b"
-    r"|I (?:was wrong|was mistaken|miscounted|made a mistake)\b)",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""No more than that: "No, it is not stated" and "That is wrong" may explain an answer."""
+_TAKES_BACK = re.compile(rf"{_BEGINS}(?:{'|'.join(SECOND_THOUGHTS)})", re.IGNORECASE | re.MULTILINE)
 _LOOKS = r"(?:verify|check|confirm|double|re-?+check|re-?+count|count|make sure|look|run|test|validate|search|read)"
 _PUTS_OFF = re.compile(
     rf"{_BEGINS}(?:(?>(?:first,?+ ++)?)(?:let me|let['’]s|let us) (?>(?:(?:first|now|just|quickly|still) )?){_LOOKS}\b"

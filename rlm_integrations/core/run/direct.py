@@ -8,12 +8,13 @@ from functools import partial
 
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.description import pictured, whole_text
+from rlm_integrations.core.corpus.facts import pictured
 from rlm_integrations.core.corpus.question import Question
+from rlm_integrations.core.corpus.whole import whole_text
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.exact_figure import asks_for_figure
 from rlm_integrations.core.loop.happenings import Opened
-from rlm_integrations.core.loop.route import Asked, Choice, choose_way, short_tokens
+from rlm_integrations.core.loop.route import Choice, RouteFacts, choose_way, short_tokens
 from rlm_integrations.core.loop.state import Rules
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import direct_part
@@ -74,7 +75,7 @@ def way_of(plan: RunPlan, question: Question, corpus: Corpus, *, in_session: boo
         tokens = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // _BYTES_PER_TOKEN
     needs = _needs_code(plan, corpus, in_session=in_session)
     figure = asks_for_figure(question.text)
-    return choose_way(Asked(corpus.kind, tokens, len(corpus.documents), figure, window, most, needs))
+    return choose_way(RouteFacts(corpus.kind, tokens, len(corpus.documents), figure, window, most, needs))
 
 
 def _needs_code(plan: RunPlan, corpus: Corpus, *, in_session: bool) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.description import shown_id
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.quotes import QuotedText
+from rlm_integrations.core.corpus.whole import shown_id
 from rlm_integrations.core.loop.direct_reply import read_direct
 from rlm_integrations.core.trace.citations import Citation
 from rlm_integrations.core.trace.events import Cited, Event, Warned

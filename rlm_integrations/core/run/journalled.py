@@ -56,9 +56,9 @@ async def begin(
         corpus = read_context(context)
         read.append(corpus)
         call = CallIdentity(_parts(plan, question, corpus), run_id, attempt, current_sample())
-        asked = without_lone_surrogates(question.text)
+        words = without_lone_surrogates(question.text)
         limits = plan.limits.model_dump(mode="json")
-        return call, {"question": asked, "context": corpus_line(corpus), "limits": limits, "protocol": plan.protocol}
+        return call, {"question": words, "context": corpus_line(corpus), "limits": limits, "protocol": plan.protocol}
 
     run = await RunJournal.begin(settings, find, model_words(plan.sub), threads)
     return NodeJournal(run, say), read[0]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from rlm_integrations.core.calls.budget import Budget
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.corpus.corpus import NO_CORPUS
-from rlm_integrations.core.corpus.description import corpus_line, shown_whole
+from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.empty_corpus import empty_corpus_warning
 from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.corpus.question import Question
 from rlm_integrations.core.corpus.stuffed_reprs import stuffed_reprs_warning
+from rlm_integrations.core.corpus.whole import shown_whole
 from rlm_integrations.core.host.retrieval import Retrieval
 from rlm_integrations.core.limits import StopReason
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, GoOverToCode, RunCode, Verify
@@ -263,11 +264,11 @@ class Node:
         if self.journal is not None:
             kept = self.journal.root_reply(action.iteration, action.messages, last_call=action.last_call)
             state = as_shown(state, kept.shown)
-        asked = await self._root.ask(action, chars, kept)
-        if asked.failed is None:
+        outcome = await self._root.ask(action, chars, kept)
+        if outcome.failed is None:
             self._tellings.replied()
             self._shared.check_budget()
-        decision = await self._decide(state, asked.happening, asked.failed)
+        decision = await self._decide(state, outcome.happening, outcome.failed)
         if self._rules.direct and self._direct is not None and isinstance(decision[1], Finish | Verify):
             await self._direct.tell_of_evidence(decision[0].reply, self.corpus, action.iteration)
         return decision

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.description import describe, is_quick_to_describe, is_studied, study
+from rlm_integrations.core.corpus.description import describe, is_quick_to_describe
+from rlm_integrations.core.corpus.facts import is_studied, study
 from rlm_integrations.core.corpus.names import may_be_name
 from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.corpus.question import Question

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import RootRequest
 
 
-class Asked(NamedTuple):
+class RootOutcome(NamedTuple):
     """What came of a call of the root LM. Whether it failed is told once it is clear that it is not asked again."""
 
     happening: Replied | RootCallFailed
@@ -52,7 +52,7 @@ class RootCalls:
         cause, self._cause = self._cause, None
         return cause
 
-    async def ask(self, action: CallRootLM, chars: int, kept: RootRequest | None) -> Asked:
+    async def ask(self, action: CallRootLM, chars: int, kept: RootRequest | None) -> RootOutcome:
         """Its reply, or how it failed. `chars` are those of all messages.
 
         Raises what `ends_run` lets through, and JournalError.
@@ -75,7 +75,7 @@ class RootCalls:
             self._cause, words = error, with_key_remedy(failure_words(error))
             problem = f"the root LM failed in iteration {iteration}: {words}"
             came = RootCallFailed(problem, self._shared.budget_view(), is_overflow(error))
-            return Asked(came, RootFailed(iteration, words))
+            return RootOutcome(came, RootFailed(iteration, words))
         self._cause = None
         called = completion if completion.tool_calls and self._protocol == "tool" else None
         await self._tell(iteration, completion, called)
@@ -86,7 +86,7 @@ class RootCalls:
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
         problem = unfinished(completion, called=called is not None)
         counted = not completion.cached and not completion.usage.estimated_tokens
-        return Asked(
+        return RootOutcome(
             Replied(
                 completion.text,
                 self._shared.budget_view(),

@@ -70,14 +70,13 @@ class RunTree:
         if session is not None:
             session.go_over(context)
         read = read_question if session is None else session.read
-        asked = read(question, plan.limits.message_chars)
-        self._plan, self._question, self._context = plan, asked.text, context
-        self._asked, self._session, self._is_part = asked, session, is_part
+        self._plan, self._question, self._context = plan, read(question, plan.limits.message_chars), context
+        self._session, self._is_part = session, is_part
         self._run_id, self._attempt = run_id, attempt
         self._journal: NodeJournal | None = None
         self._answer: RLMResult[Any] | None = None
         """That of a run which has one, and is to keep it."""
-        self._account = Account(asked.text, plan.limits, plan.on_event, sync=sync)
+        self._account = Account(self._question.text, plan.limits, plan.on_event, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
         self._kept: RLMResult[Any] | None = None
@@ -101,7 +100,7 @@ class RunTree:
     def _root_node(self, shared: Shared) -> Node:
         check = self._check if self._plan.checks else None
         directly = None if self._plan.route == "rlm" else partial(self._calls.root_call, shared.root, directly=True)
-        return Node(shared, self._asked, (), self._ask, Turn(shared.turns, 0), self._session, check, directly)
+        return Node(shared, self._question, (), self._ask, Turn(shared.turns, 0), self._session, check, directly)
 
     @property
     def fence_key(self) -> bytes:
@@ -127,7 +126,7 @@ class RunTree:
         try:
             result = await self._answered()
             if self._session is not None:
-                self._session.remember(self._asked, result.text)
+                self._session.remember(self._question, result.text)
         except GeneratorExit:  # the loop was closed over the run: nothing can be awaited, all ends as it is let go of
             closed_loop = True
             raise
@@ -188,7 +187,7 @@ class RunTree:
         """
         from rlm_integrations.core.run.journalled import begin, ended_before, with_its_fences  # as above
 
-        call = self._plan, self._asked, self._context, self._run_id, self._attempt
+        call = self._plan, self._question, self._context, self._run_id, self._attempt
         journal, self._context = await begin(settings, *call, self._say, self._threads)
         self._journal, plan = journal, with_its_fences(self._plan, journal)
         self._shared = self._shared._replace(plan=plan)
@@ -208,14 +207,14 @@ class RunTree:
     async def _warn_of(self, action: Finish) -> None:
         """Tell of an answer that is less than it looks."""
         if action.nothing_read:
-            await self._account.emit(Warned("nothing_read", nothing_read_warning(self._question)))
+            await self._account.emit(Warned("nothing_read", nothing_read_warning(self._question.text)))
         if action.unresolved:
-            await self._account.emit(Warned("unresolved", unresolved_warning(action.unresolved, self._question)))
-        warning = limit_warning(action, self._question, self._plan.limits, self._plan.limits_of_all)
+            await self._account.emit(Warned("unresolved", unresolved_warning(action.unresolved, self._question.text)))
+        warning = limit_warning(action, self._question.text, self._plan.limits, self._plan.limits_of_all)
         if warning is not None and self._plan.on_limit == "answer":
             await self._account.emit(Warned("limit_met", warning))
         if action.objection is not None and self._plan.on_limit == "answer":
-            await self._account.emit(Warned("unverified", unverified_warning(action.objection, self._question)))
+            await self._account.emit(Warned("unverified", unverified_warning(action.objection, self._question.text)))
 
     async def _check(self, action: Finish, iteration: int) -> tuple[str | None, bool]:
         """Why the user's checks refuse the answer, None where they do not; and whether the run's time was up."""

@@ -256,8 +256,8 @@ class RLMTrace(Record):
 
     @property
     def usage(self) -> Usage:
-        """Of the whole tree, root calls and sub-calls, and of the runs beside it. With what was paid for before, where
-        the run went on."""
+        """Of the whole tree, root calls and sub-calls, and of the runs beside it. What came from a journal, and was
+        paid for before, counts too."""
         return self.root_usage + self.sub_usage
 
     @property
@@ -325,7 +325,8 @@ class RLMTrace(Record):
         A message may be a ToolMessage that has it in its artifact, a dict as messages are dumped and kept by
         checkpoints, or within an output that holds one (`with_sources`, `include_raw`).
 
-        Raises InvalidArgumentError where it carries none.
+        Raises:
+            InvalidArgumentError: It carries none.
         """
         trace: object = getattr(carrier, "trace", None)
         if isinstance(trace, RLMTrace):

@@ -72,7 +72,8 @@ class RLMResult(Generic[AnswerT]):
     def report(self, trace: TraceDetail = "summary") -> dict[str, Any]:
         """What travels in a framework's response: plain JSON. A summary of the trace has at most 16 KB.
 
-        Raises InvalidArgumentError for another detail than "none", "summary" or "full".
+        Raises:
+            InvalidArgumentError: `trace` is something else than "none", "summary" or "full".
         """
         if trace not in get_args(TraceDetail):
             raise InvalidArgumentError(f'trace: {trace!r} is unknown; pass "none", "summary" or "full"')

@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import atexit
 import errno
-import json
 import os
-import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.trace.run_errors import SandboxError
-from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_UNIMPORTABLE
 from rlm_integrations.sandboxes.channel.fork_client import (
     ForkClient,
     ServerGoneError,
     WorkerProcess,
     close_all_in_fork,
-    socket_pair,
 )
 from rlm_integrations.sandboxes.process.corpus_files import write_documents, write_setup
+from rlm_integrations.sandboxes.process.helper_process import Helper, end_helper, start_helper
 from rlm_integrations.sandboxes.process.holders import Holders
-from rlm_integrations.sandboxes.process.named_modules import unimportable
 from rlm_integrations.wire.settings import ReplSettings
 
 _Modules = tuple[str, ...]
@@ -40,39 +33,7 @@ _Modules = tuple[str, ...]
 HOLDER_MIN_CHARS = 64_000
 """A smaller corpus is sent along with each REPL; a larger one gets a process that holds it."""
 
-_EXIT_WAIT_S = 2.0
 _END_AT_ONCE = "sandbox: the processes that start REPLs end at once; see the machine's limits and logs"
-# Builds the package by hand: the helper must not run `rlm_integrations/__init__.py`, nor see site-packages. It imports
-# some hundred modules, among which nothing is garbage. What imports ssl does without: it takes long to link, and there
-# is no network here.
-_BOOT = """
-import gc, sys
-gc.disable()
-package = type(sys)("rlm_integrations")
-package.__path__ = [sys.argv[1]]
-sys.modules["rlm_integrations"] = package
-from rlm_integrations.sandboxes.process_worker.file_names import shorten_code  # before all else
-shorten_code(sys.argv[1])
-import json
-options = json.loads(sys.argv[3])
-if options["confined"]:
-    from rlm_integrations.sandboxes.process_worker.fork_hooks import leave_out_fork_hooks
-    leave_out_fork_hooks()
-sys.modules["ssl"] = None
-from rlm_integrations.sandboxes.process_worker.helper import main
-main(int(sys.argv[2]), sys.argv[1], **options)
-"""
-_FOR_THE_LOADER = ("LD_LIBRARY_PATH", "TZ")
-# Libraries that start threads when they are loaded, or used, hang where none can be started or after a fork.
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS"), "1"
-)
-
-
-@dataclass
-class _Helper:
-    process: subprocess.Popen[bytes]
-    client: ForkClient
 
 
 class HelperClient:
@@ -83,7 +44,7 @@ class HelperClient:
         self._hash_seed = hash_seed
         self._confined = confined
         self._lock = threading.Lock()
-        self._helper: _Helper | None = None
+        self._helper: Helper | None = None
         self._holders = Holders(self._start_holder)
 
     def start_worker(self, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> WorkerProcess:
@@ -142,17 +103,17 @@ class HelperClient:
         with self._lock:
             helper, self._helper = self._helper, None
         if helper is not None:
-            _end(helper)
+            end_helper(helper)
 
     def abandon(self) -> None:
         """Leave the processes to themselves: those of a fork's parent, or of an interpreter that exits."""
         if self._helper is not None:
             self._helper.process.returncode = 0
 
-    def _running_helper(self) -> _Helper:
+    def _running_helper(self) -> Helper:
         with self._lock:
             if self._helper is None:
-                self._helper = _start_helper(self._modules, self._hash_seed, confined=self._confined)
+                self._helper = start_helper(self._modules, self._hash_seed, confined=self._confined)
             return self._helper
 
     def _start_holder(self, corpus: Corpus) -> ForkClient:
@@ -174,7 +135,7 @@ class HelperClient:
         if corpus is not None and server is not None:
             self._holders.forget(corpus, server)
         if helper is not None:
-            _end(helper)
+            end_helper(helper)
 
 
 def is_held(corpus: Corpus) -> bool:
@@ -191,86 +152,6 @@ class _InWords:
         if isinstance(error, OSError):
             remedy = "raise the limit (ulimit -n) or run fewer at once" if error.errno == errno.EMFILE else "run fewer"
             raise SandboxError(f"sandbox: the REPL could not be started: {error.strerror}; {remedy}") from error
-
-
-def _start_helper(modules: _Modules, hash_seed: int | None, *, confined: bool) -> _Helper:
-    if not sys.executable:
-        raise SandboxError("sandbox: this interpreter does not know its own path (sys.executable is empty)")
-    control, control_end = socket_pair(socket.SOCK_SEQPACKET)
-    try:
-        complaints = os.memfd_create("rlm-helper-stderr", os.MFD_CLOEXEC)
-    except OSError:
-        control_end.close()
-        raise
-    package = str(Path(__file__).resolve().parents[2])
-    environment = {name: os.environ[name] for name in _FOR_THE_LOADER if name in os.environ}
-    path = [os.path.abspath(folder) for folder in sys.path] if modules else []
-    isolated = ["-I"]
-    if hash_seed is not None:  # which -I would not look for; no other variable of Python's is set
-        isolated, environment["PYTHONHASHSEED"] = ["-s", "-P"], str(hash_seed)
-    options = json.dumps({"modules": modules, "path": path, "confined": confined})
-    client = ForkClient(control)
-    try:
-        with control_end:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *isolated,
-                    "-S",
-                    "-X",
-                    "utf8",
-                    "-c",
-                    _BOOT,
-                    package,
-                    str(control_end.fileno()),
-                    options,
-                ],
-                env=environment | _ONE_THREAD | {"MALLOC_ARENA_MAX": "1"},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=complaints,
-                pass_fds=[control_end.fileno()],
-                start_new_session=True,
-            )
-        try:
-            client.wait_until_ready()
-        except ServerGoneError:
-            status = _exit_status(process)
-            words = os.pread(complaints, 4000, max(0, os.fstat(complaints).st_size - 4000))
-            words = words.decode(errors="replace").strip()
-            if status == EXIT_UNIMPORTABLE:
-                raise unimportable(words.rpartition("\n")[2]) from None
-            raise SandboxError(f"sandbox: the helper process ended at once (status {status}): {words}") from None
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-    except OSError as error:
-        if error.errno == errno.EMFILE:
-            raise
-        raise SandboxError(f"sandbox: the helper process could not be started: {error}") from error
-    finally:
-        os.close(complaints)
-    return _Helper(process, client)
-
-
-def _end(helper: _Helper) -> None:
-    helper.client.close()
-    _exit_status(helper.process)
-
-
-def _exit_status(process: subprocess.Popen[bytes]) -> int:
-    """The status of a process that is about to end, or is made to."""
-    try:
-        return process.wait(_EXIT_WAIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
-    except BaseException:  # a second Ctrl-C: nobody waits any more
-        process.kill()
-        process.wait()
-        raise
 
 
 def _after_fork() -> None:

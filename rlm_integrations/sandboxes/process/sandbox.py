@@ -38,9 +38,10 @@ class ProcessSandbox:
             processes raises. Thread pools of numpy and its kin are set to one thread.
         confined: False: the same process keeps this user's rights; only its memory is limited.
 
-    Raises SandboxUnavailableError where this machine cannot confine, or gevent has replaced sockets, and
-    InvalidArgumentError for a module that is not installed. One that cannot be imported for another reason
-    raises it when the first REPL starts.
+    Raises:
+        SandboxUnavailableError: This machine cannot confine, or gevent has replaced sockets.
+        InvalidArgumentError: A module is not installed. One that cannot be imported for another reason raises it when
+            the first REPL starts.
     """
 
     def __init__(self, *, imports: Iterable[str] = (), confined: bool = True) -> None:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from rlm_integrations.core.corpus import description
 from rlm_integrations.core.corpus.corpus import Corpus
-from rlm_integrations.core.corpus.description import corpus_line, metadata_line, packed_count, shown_whole
+from rlm_integrations.core.corpus.description import corpus_line, packed_count
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.facts import metadata_line
+from rlm_integrations.core.corpus.whole import shown_whole
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.repl.chunks import pack
 from rlm_integrations.repl.matches import Passage

@@ -1,144 +1,23 @@
-"""Long conversations: older iterations become a summary that the root LM writes. Decisions alone, without a model."""
+"""When a conversation is folded into a summary, and what is asked for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rlm_integrations.core.calls.token_counts import prompt_chars
-from rlm_integrations.core.calls.tool_rounds import CallingMessage, as_rounds
-from rlm_integrations.core.language_model import CodeProtocol, Completion, Message, ToolCall
+from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, FoldConversation, RunCode
+from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.decide import decide
-from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Opened, Replied, RootCallFailed
+from rlm_integrations.core.loop.happenings import BudgetView, Opened, Replied
 from rlm_integrations.core.loop.quotations import Quotations
-from rlm_integrations.core.loop.state import Rules, State
+from rlm_integrations.core.loop.state import State
 from rlm_integrations.core.loop.window import Window
-from rlm_integrations.wire.steps import AnswerState, Output, StepDone
 
-OPENING = (Message("system", "You write code."), Message("user", "Question: how many? " + "x" * 2_000))
-EARLIER = (Message("user", "What is it? " + "e" * 6_000), Message("assistant", "A ledger."))
-OPEN = BudgetView(sub_calls_left=1_000)
-SUMMARY = "Found 7 open entries so far, in `found`; the rest of the chunks is to be read, the next one first."
-TOO_LONG = RootCallFailed("the root LM failed: prompt is too long", OPEN, too_long=True)
-
-
-def rules(**changes: Any) -> Rules:
-    usual: dict[str, Any] = {
-        "limits": RLMLimits(max_iterations=200),
-        "question": "how many?",
-        "depth": 1,
-        "plain_reply_answers": False,
-        "misfit": lambda text, is_json: None,
-        "fence_key": b"key",
-        "window_tokens": 4_000,
-    }
-    return Rules(**(usual | changes))
-
-
-def no_reply(number: int) -> Replied | RootCallFailed:
-    return Replied("", OPEN, unfinished="the reply is empty")
-
-
-def as_summary(number: int) -> Replied | RootCallFailed:
-    return Replied(f"{SUMMARY} ({number})", OPEN)
-
-
-@dataclass
-class Run:
-    """A run whose root LM prints so many characters in each step, and then answers."""
-
-    rules: Rules
-    sizes: Sequence[int]
-    summaries: Callable[[int], Replied | RootCallFailed] = as_summary
-    refuses_over: int | None = None
-    """Characters of a prompt that the server refuses."""
-    counts: Callable[[int], int] = lambda chars: 0
-    opened: Opened = field(default_factory=lambda: Opened(OPENING))
-    budget: Callable[[int], BudgetView] = lambda number: OPEN
-    """After so many summaries."""
-    state: State = field(default_factory=State)
-    asked: list[tuple[Message, ...]] = field(default_factory=list[tuple[Message, ...]])
-    """What the root LM took, but for summaries."""
-    folds: list[FoldConversation] = field(default_factory=list[FoldConversation])
-    refused: int = 0
-    last_calls: int = 0
-
-    def to_its_end(self) -> Finish | Fail:
-        state, action = decide(self.rules, State(), self.opened)
-        printed = iter(self.sizes)
-        for _ in range(20 * len(self.sizes) + 50):
-            self.state = state
-            assert state.chars == prompt_chars(state.messages)
-            match action:
-                case CallRootLM():
-                    state, action = decide(self.rules, state, self._asked(action, printed))
-                case FoldConversation():
-                    state, action = decide(self.rules, state, self._summary(action))
-                case RunCode():
-                    answer = AnswerState(ready="done" in action.blocks[0], content="120")
-                    number = len(self.asked)
-                    size = int(action.blocks[0].partition("#")[2] or 0)
-                    output = f"printed {number} " + "y" * size
-                    done = StepDone(Output(output), None, answer, (f"v{number}: int {number}",))
-                    state, action = decide(self.rules, state, CodeRan(done, budget=self.budget(len(self.folds))))
-                case _:
-                    return action
-        raise AssertionError("it goes on for ever")
-
-    def _asked(self, action: CallRootLM, printed: Iterator[int]) -> Replied | RootCallFailed:
-        chars = prompt_chars(action.messages)
-        if self.refuses_over is not None and chars > self.refuses_over:
-            self.refused += 1
-            return TOO_LONG
-        self.asked.append(action.messages)
-        tokens = self.counts(chars)
-        if action.last_call:
-            self.last_calls += 1
-            return Replied("120", OPEN)
-        size = next(printed, None)
-        code = "done" if size is None else f"look() #{size}"
-        if self.rules.protocol == "fence":
-            return Replied(f"Look.\n```repl\n{code}\n```", OPEN, prompt_tokens=tokens, prompt_chars=chars)
-        call = ToolCall("python", json.dumps({"code": code}), f"call_{len(self.asked)}")
-        return Replied(
-            "", OPEN, called=Completion("", tool_calls=(call, call)), prompt_tokens=tokens, prompt_chars=chars
-        )
-
-    def _summary(self, action: FoldConversation) -> Replied | RootCallFailed:
-        self.folds.append(action)
-        if self.refuses_over is not None and prompt_chars(action.messages) > self.refuses_over:
-            self.refused += 1
-            return TOO_LONG
-        said = self.summaries(len(self.folds))
-        return said._replace(budget=self.budget(len(self.folds)))
-
-
-def check_legal(messages: Sequence[Message]) -> None:
-    """As all servers want it: the roles alternate, and each call of a tool has its result."""
-    assert [message.role for message in messages[:1]] == ["system"]
-    turns = [message.role for message in messages[1:]]
-    assert turns == ["user" if n % 2 == 0 else "assistant" for n in range(len(turns))]
-    assert turns[-1] == "user"
-    assert all(message.content.strip() for message in messages)
-    before, rounds = as_rounds(messages)
-    assert not any(isinstance(message, CallingMessage) for message in [*before, *(m for r in rounds for m in r.then)])
-    assert sum(isinstance(message, CallingMessage) for message in messages) == len(rounds)
-    for each in rounds:
-        assert [result.call for result in each.results] == list(each.reply.tool_calls)
-
-
-def names(message: str) -> set[str]:
-    """Variables that a message of ours names as kept."""
-    return set(message.partition("kept: ")[2].partition(".")[0].partition(";")[0].split(", "))
+from .long_conversation import EARLIER, OPEN, OPENING, SUMMARY, Run, names, rules
 
 
 def grows(asked: Sequence[tuple[Message, ...]]) -> list[bool]:
@@ -239,68 +118,6 @@ def test_where_nobody_knows_the_window_the_first_refusal_tells_and_the_next_fold
     assert not any(action.amid for action in others)
 
 
-def code(number: int) -> Replied | RootCallFailed:
-    return Replied("Let me see.\n```repl\nlook()\n```", OPEN)
-
-
-def test_code_in_place_of_a_summary_never_runs_and_is_asked_away_once() -> None:
-    run = Run(rules(), [600] * 30, lambda number: code(number) if number == 1 else as_summary(number))
-    assert run.to_its_end() == Finish("120", "answer")
-    first, second = run.folds[:2]
-    again = "Your last reply to this was no summary and was not taken; if it was code, it did not run."
-    assert again not in first.messages[-1].content
-    assert again in second.messages[-1].content
-    assert run.asked[-1][2].content.startswith(SUMMARY)
-
-
-def test_of_a_summary_with_code_the_words_are_taken() -> None:
-    words = "Of the ledger's 2,000 entries the first 900 are read: 40 are open, their ids in `found`. " * 4
-
-    def with_code(number: int) -> Replied:
-        return Replied(f"{words}\n```repl\nlook()\n```", OPEN)
-
-    run = Run(rules(), [600] * 20, with_code)
-    run.to_its_end()
-    assert run.state.messages[2] == Message("assistant", words.strip())
-
-
-def called(number: int) -> Replied:
-    return Replied("", OPEN, called=Completion("", tool_calls=(ToolCall("python", '{"code": "look()"}'),)))
-
-
-@pytest.mark.parametrize(
-    ("summaries", "protocol", "times"),
-    [
-        (no_reply, "fence", 4),
-        (code, "fence", 4),
-        (called, "tool", 4),
-        (lambda number: Replied("I cannot help with that.", OPEN, "refusal"), "fence", 4),
-        (lambda number: RootCallFailed("the server is gone", OPEN), "fence", 2),
-    ],
-)
-@pytest.mark.parametrize("window", [4_000, None])
-def test_where_there_is_no_summary_the_run_goes_on_as_it_can(
-    window: int | None, summaries: Callable[[int], Replied | RootCallFailed], protocol: CodeProtocol, times: int
-) -> None:
-    run = Run(rules(window_tokens=window, protocol=protocol), [600] * 60, summaries, refuses_over=16_000)
-    assert run.to_its_end() == Finish("120", "answer")
-    assert len(run.folds) == times  # it is not asked for ever
-    assert run.refused > 0  # and the conversation is shortened, as before
-    assert run.state.folds == 0
-
-
-def test_a_limit_that_the_summary_meets_has_the_last_call_follow() -> None:
-    met = BudgetView(limit="max_total_tokens")
-    for refuses_over, window in ((None, 4_000), (16_000, None)):
-        run = Run(rules(window_tokens=window), [600] * 60, refuses_over=refuses_over)
-        run.budget = lambda number: met if number else OPEN
-        assert run.to_its_end() == Finish("120", "max_total_tokens")
-        assert run.last_calls == 1
-        assert run.asked[-1][2].content.startswith(SUMMARY)
-        assert "You have reached the limit of 2,000,000 tokens" in run.asked[-1][-1].content
-        check_legal(run.asked[-1])
-
-
 def test_the_last_call_is_shortened_and_not_folded() -> None:
     run = Run(rules(limits=RLMLimits(max_iterations=9), window_tokens=None), [2_000] * 60, refuses_over=20_000)
     assert run.to_its_end() == Finish("120", "max_iterations")
@@ -336,72 +153,3 @@ def test_an_opening_that_fills_the_window_by_itself_is_not_folded() -> None:
     run = Run(rules(window_tokens=600), [600] * 20)
     assert run.to_its_end() == Finish("120", "answer")
     assert not run.folds
-
-
-def test_a_summary_that_runs_on_is_cut() -> None:
-    run = Run(rules(), [600] * 30, lambda number: Replied("word " * 4_000, OPEN))
-    assert run.to_its_end() == Finish("120", "answer")
-    assert 1_400 < len(run.state.messages[2].content) < 1_600
-
-
-MISHAPS: list[Callable[[int], Replied | RootCallFailed]] = [
-    as_summary,
-    as_summary,
-    no_reply,
-    code,
-    called,
-    lambda number: RootCallFailed("gone", OPEN),
-    lambda number: Replied("z" * 3_000, OPEN, "length", "the reply was cut"),
-]
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.integers(0, 1_800), min_size=1, max_size=70),
-    st.sampled_from(["fence", "tool"]),
-    st.sampled_from([None, 4_000, 8_000]),
-    st.lists(st.sampled_from(MISHAPS), min_size=1, max_size=5),
-    st.booleans(),
-    st.booleans(),
-)
-def test_every_conversation_is_legal_and_the_run_ends_with_its_answer(
-    sizes: list[int],
-    protocol: CodeProtocol,
-    window: int | None,
-    mishaps: list[Callable[[int], Replied | RootCallFailed]],
-    counted: bool,
-    session: bool,
-) -> None:
-    run = Run(
-        rules(window_tokens=window, protocol=protocol),
-        sizes,
-        lambda number: mishaps[number % len(mishaps)](number),
-        refuses_over=16_000,
-        counts=(lambda chars: chars // 4) if counted else (lambda chars: 0),
-        opened=Opened((OPENING[0], *EARLIER, OPENING[1]), OPENING) if session else Opened(OPENING),
-    )
-    assert run.to_its_end() == Finish("120", "answer")
-    for messages in (*run.asked, *(action.messages for action in run.folds)):
-        check_legal(messages)
-        assert messages[0] == OPENING[0]
-        assert OPENING[1] in messages
-    assert len(run.asked) == len(sizes) + 1
-    assert [message.content for message in run.state.quotable if "printed" in message.content] != [] or not sizes
-    for place, size in enumerate(sizes, 1):  # all that was printed is known
-        assert any(f"printed {place} " + "y" * size in message.content for message in run.state.quotable)
-    if run.state.folds:
-        note = next(message for message in run.asked[-1] if message.content.startswith("The summary above"))
-        assert names(note.content) >= {f"v{n}" for n in range(1, run.state.folded + 1)}
-
-
-@given(
-    st.lists(st.integers(0, 1_500), min_size=1, max_size=70),
-    st.sampled_from(["fence", "tool"]),
-    st.integers(4_000, 20_000),
-)
-def test_with_steps_that_fit_and_summaries_that_come_no_prompt_is_longer_than_the_window(
-    sizes: list[int], protocol: CodeProtocol, window: int
-) -> None:
-    run = Run(rules(window_tokens=window, protocol=protocol), sizes, refuses_over=4 * window)
-    assert run.to_its_end() == Finish("120", "answer")
-    assert run.refused == 0

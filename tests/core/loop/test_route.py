@@ -6,9 +6,9 @@ import pytest
 
 from rlm_integrations.core.loop.direct_reply import read_direct
 from rlm_integrations.core.loop.exact_figure import asks_for_figure
-from rlm_integrations.core.loop.route import Asked, choose_way, short_tokens
+from rlm_integrations.core.loop.route import RouteFacts, choose_way, short_tokens
 
-LETTERS = Asked("documents", tokens=3_000, documents=12, for_figure=False, window_tokens=128_000)
+LETTERS = RouteFacts("documents", tokens=3_000, documents=12, for_figure=False, window_tokens=128_000)
 
 
 def test_short_documents_are_answered_directly() -> None:

@@ -28,15 +28,15 @@ from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
 _WIND_UP_S = 5.0
-"""Seconds that a session has to end: a tool that holds up its loop is not to hold up the interpreter's exit."""
+"""Seconds that it has to end: a tool that holds up its loop is not to hold up the interpreter's exit."""
 
 
-class ReplSession:
+class KeptRepl:
     """Runs code in one REPL, a step at a time, and answers the calls of tools in it."""
 
     def __init__(self, sandbox: Sandbox, settings: ReplSettings, tools: Mapping[str, Tool], limits: RLMLimits) -> None:
-        """`limits` are those of a step's calls of tools, and of none other: of how long one takes, how many there are,
-        and how many at once.
+        """`limits` hold for the calls of tools in a step, and for nothing else: how long one takes, how many there are,
+        and how many run at once.
         """
         self._sandbox = sandbox
         self._settings = settings
