@@ -20,6 +20,8 @@ from rlm_integrations.core.errors import InvalidArgumentError
 
 _CHARS_OF_ONE, _CHARS_OF_ITEM = 500, 50
 """To read a hit, or an item of its metadata, takes as long as to read so many characters."""
+_MANY = 10_000
+"""Values that may stand in one that is no str and no number."""
 _FEW = 100
 """Of more hits it is not looked at how long each is."""
 
@@ -59,7 +61,8 @@ class LangChainRetriever:
                 raise InvalidArgumentError(
                     f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
                 )
-            document = self._ids.of(replace(document_of(item, place), id=item.id or _content_id(item)))
+            read = document_of(item, place)
+            document = self._ids.of(read if item.id else replace(read, id=_content_id(read)))
             self.originals.setdefault(document.id, item)
             documents.setdefault(document.id, document)  # several searches in one find a document several times
         return list(documents.values())
@@ -69,13 +72,18 @@ def _chars(found: object) -> int:
     """It takes as long to read what was found as to read so many characters."""
     hits = cast("Sequence[object]", found) if isinstance(found, (list, tuple)) else ()
     first = [hit for hit in hits[:_FEW] if isinstance(hit, LangChainDocument)]
-    held = sum([len(hit.page_content) + _CHARS_OF_ITEM * len(hit.metadata) for hit in first])
+    held = sum([len(hit.page_content) + _CHARS_OF_ITEM * sum(map(_values, hit.metadata.values())) for hit in first])
     return _CHARS_OF_ONE * len(hits) + held
 
 
-def _content_id(document: LangChainDocument) -> str:
+def _values(value: object) -> int:
+    """How many there may be in one of metadata: those in others are not counted."""
+    if value is None or isinstance(value, (str, int, float)):
+        return 1
+    return _MANY
+
+
+def _content_id(document: Document) -> str:
     """An id that the same document has each time it is found."""
-    digest = hashlib.sha256(
-        repr((document.page_content, sorted(document.metadata.items(), key=str))).encode("utf-8", "replace")
-    )
+    digest = hashlib.sha256(repr((document.text, sorted(document.metadata.items()))).encode("utf-8", "replace"))
     return f"doc-{digest.hexdigest()[:12]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -13,7 +14,7 @@ from rlm_integrations.core.corpus.corpus import NO_CORPUS
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.llama_index.blocking import holds_loop_up
-from rlm_integrations.llama_index.caller_warning import warn_caller
+from rlm_integrations.llama_index.caller_warning import in_thread_for_caller, warn_caller
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.node_text import beside_text, text_of_node
 
@@ -47,7 +48,7 @@ class NodeRetriever:
         hits = list(seen.values())
         for postprocessor in self._postprocessors:
             hits = await postprocessor.apostprocess_nodes(hits, query_bundle=bundle)
-        return self._keep(hits, seen)
+        return await in_thread_for_caller(partial(self._keep, hits, seen))
 
     def retrieve_sync(self, query: str | QueryBundle) -> list[Document]:
         bundle = QueryBundle(query) if isinstance(query, str) else query

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import RunThreads, off_loop
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.corpus.retriever import Retriever
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
@@ -79,7 +81,18 @@ async def retrieve(
 
 
 async def _found(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
-    fetch_sync: Callable[[str], Sequence[Document]] | None = getattr(retriever, "retrieve_sync", None)
+    fetch_sync: Callable[[str], object] | None = getattr(retriever, "retrieve_sync", None)
+    found: object
     if threads is not None and fetch_sync is not None:
-        return await threads.run(fetch_sync, query)
-    return await contained(retriever.retrieve(query))
+        found = await threads.run(fetch_sync, query)
+    else:
+        found = await contained(retriever.retrieve(query))
+    if not isinstance(found, (list, tuple)):
+        raise InvalidArgumentError(f"context: the retriever returned {type(found).__name__}, not a list of Documents")
+    hits = cast("Sequence[object]", found)
+    return await off_loop(_CHARS_OF_ONE * len(hits), _documents, hits)
+
+
+def _documents(found: Sequence[object]) -> list[Document]:
+    """With metadata that can be written. Raises InvalidArgumentError."""
+    return [document_of(each, number) for number, each in enumerate(found, 1)]
