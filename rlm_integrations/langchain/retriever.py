@@ -17,13 +17,10 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.corpus.own_ids import OwnIds
 from rlm_integrations.core.errors import InvalidArgumentError
+from rlm_integrations.langchain.time_to_read import chars_to_read
 
-_CHARS_OF_ONE, _CHARS_OF_ITEM = 500, 50
-"""To read a hit, or an item of its metadata, takes as long as to read so many characters."""
-_MANY = 10_000
-"""Values that may stand in one that is no str and no number."""
-_FEW = 100
-"""Of more hits it is not looked at how long each is."""
+_CHARS_OF_ONE = 500
+"""To read a hit takes as long as to read so many characters, and as its text and its metadata take."""
 
 
 class LangChainRetriever:
@@ -71,16 +68,7 @@ class LangChainRetriever:
 def _chars(found: object) -> int:
     """It takes as long to read what was found as to read so many characters."""
     hits = cast("Sequence[object]", found) if isinstance(found, (list, tuple)) else ()
-    first = [hit for hit in hits[:_FEW] if isinstance(hit, LangChainDocument)]
-    held = sum([len(hit.page_content) + _CHARS_OF_ITEM * sum(map(_values, hit.metadata.values())) for hit in first])
-    return _CHARS_OF_ONE * len(hits) + held
-
-
-def _values(value: object) -> int:
-    """How many there may be in one of metadata: those in others are not counted."""
-    if value is None or isinstance(value, (str, int, float)):
-        return 1
-    return _MANY
+    return _CHARS_OF_ONE * len(hits) + chars_to_read(hits)
 
 
 def _content_id(document: Document) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from heapq import nsmallest
+from itertools import islice, repeat
+from typing import Any, cast
 from weakref import WeakSet
 
 from rlm_integrations.core.corpus.columns import columns_line
@@ -31,6 +32,7 @@ _KEY_CHARS = 60
 _COUNTED_SUB_CALLS = 50
 _BETWEEN_TEXTS = 2  # characters that `chunks` puts there
 _VALUE_CHARS = 30
+_LEAST_CHARS = len(" | : ")  # of a key and its value
 _LONG = 10  # times the preview
 _COUNTED_CHARS = 1 << 22  # at once, with the interpreter locked
 _studied, _described = WeakSet[Corpus](), WeakSet[Corpus]()
@@ -45,7 +47,25 @@ def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
     room = limits.inline_chars
     if not room or max(corpus.chars, len(corpus.documents)) > room:
         return False
-    return corpus.kind == "str" or sum(len(under_its_id(each, corpus.table)) for each in corpus.documents) <= room
+    return corpus.kind == "str" or fits_whole(corpus, room)
+
+
+def fits_whole(corpus: Corpus, room: int) -> bool:
+    """Whether the documents, each under its id, have at most so many characters. It looks no further than it must: an
+    event loop waits.
+    """
+    for document in corpus.documents:
+        if _LEAST_CHARS * len(document.metadata) > room or any(map(_is_long, document.metadata.values(), repeat(room))):
+            return False
+        room -= len(under_its_id(document, corpus.table))
+        if room < 0:
+            return False
+    return True
+
+
+def _is_long(value: object, chars: int) -> bool:
+    """Whether its text surely has more characters; lines of it may be parted by two."""
+    return isinstance(value, (str, list, dict)) and len(cast("Sized", value)) > 2 * chars
 
 
 def whole_text(corpus: Corpus) -> str:
@@ -306,10 +326,10 @@ def metadata_line(documents: Sequence[Document]) -> str:
     Values are told apart by repr, so that 2021 and '2021' are both seen; a key that some documents
     lack says in how many it stands.
     """
-    keys = sorted({key for document in documents for key in document.metadata})
+    keys = {key for document in documents for key in document.metadata}
     if not keys:
         return "No metadata."
-    shown = "; ".join(_values(documents, key) for key in keys[:_LISTED_KEYS])
+    shown = "; ".join(_values(documents, key) for key in nsmallest(_LISTED_KEYS, keys))
     more = f"; and {len(keys) - _LISTED_KEYS} more keys" if len(keys) > _LISTED_KEYS else ""
     return f"Metadata: {shown}{more}."
 
@@ -318,10 +338,14 @@ def _values(documents: Sequence[Document], key: str) -> str:
     values = [document.metadata[key] for document in documents if key in document.metadata]
     by_repr = {repr(value): value for value in values}
     numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
-    order = sorted(by_repr, key=lambda form: by_repr[form] if numeric else str(by_repr[form]))
+
+    def place(form: str) -> Any:
+        return by_repr[form] if numeric else str(by_repr[form])
+
     name = one_line(key, _KEY_CHARS)
     lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
-    if len(order) <= _LISTED_VALUES:
-        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in order)})"
-    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
-    return f"{name}{lacking} ({number(len(order))} values, {first} to {last})"
+    if len(by_repr) <= _LISTED_VALUES:
+        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in sorted(by_repr, key=place))})"
+    ends = min(by_repr, key=place), max(by_repr, key=place)  # to sort a million would hold the interpreter's lock
+    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in ends)
+    return f"{name}{lacking} ({number(len(by_repr))} values, {first} to {last})"

@@ -16,8 +16,10 @@ from rlm_integrations.files.rows import decimal_number, repeated_name
 
 T = TypeVar("T")
 
-MOST_VALUES = 100_000
-"""In the metadata of one document. What holds the interpreter's lock takes 30 ms over so many, and grows with them."""
+MOST_VALUES = 50_000
+MOST_CHARS = 10_000_000
+"""In the metadata of one document: values, and characters of their texts. What holds the interpreter's lock takes 30 ms
+over so many, and grows with them."""
 _SHORT = 1 << 62
 _NUMBER_BITS = 13_000  # Python writes integers of up to 4,300 digits
 _TOO_LONG = "an integer of more than 4,000 digits"
@@ -53,27 +55,34 @@ def plain(value: object, most: float = inf) -> Any:
 def plain_metadata(metadata: Mapping[Any, Any], hidden: Collection[object] = ()) -> dict[str, Any]:
     """Metadata of a document as `plain` values under str keys, without those that are hidden.
 
-    Raises NotPlainError, which names the key, also for more than MOST_VALUES values, nested ones included.
+    Raises NotPlainError, which names the key, and for more values or characters than MOST_VALUES and MOST_CHARS, nested
+    ones included.
     """
     if len(metadata) > MOST_VALUES:
         raise NotPlainError(f"{len(metadata):,} keys, more than {MOST_VALUES:,}", _TOO_MANY)
     named = metadata if not hidden and _STR.issuperset(map(type, metadata)) else _named(metadata, hidden)
     made: dict[str, Any] = {}
-    name, value, reader = "", None, None
+    name, value, reader, chars = "", None, None, 0
     try:
         for name, value in named.items():
-            if type(value) in _PLAIN_TYPES or (type(value) is int and -_SHORT < value < _SHORT):
-                made[name] = value
+            kind = type(value)
+            if kind is str:
+                chars += len(value)
+            elif kind not in _PLAIN_TYPES and not (kind is int and -_SHORT < value < _SHORT):
+                if reader is None:  # few metadata need one, and there may be a million documents
+                    reader = _Reader(MOST_VALUES - len(metadata))
+                made[name] = reader.read(value)
                 continue
-            if reader is None:  # few metadata need one, and there may be a million documents
-                reader = _Reader(MOST_VALUES - len(metadata))
-            made[name] = reader.read(value)
+            made[name] = value
     except NotPlainError as error:
         raise NotPlainError(f"{error} under {name!r:.200}", error.remedy) from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise NotPlainError(f"{_unwritable(value, error)} under {name!r:.200}") from error
+    chars += 0 if reader is None else reader.chars
+    if chars > MOST_CHARS:
+        raise NotPlainError(f"{chars:,} characters, more than {MOST_CHARS:,}", _TOO_MANY)
     return made
 
 
@@ -102,7 +111,14 @@ def is_plain_metadata(metadata: Mapping[Any, Any]) -> bool:
     """Whether `plain_metadata` would change nothing, as a glance at it tells. It is quick: most documents are so."""
     if len(metadata) > MOST_VALUES or not _STR.issuperset(map(type, metadata)):
         return False
-    return _PLAIN_TYPES.issuperset(map(type, metadata.values())) or all(map(_is_plain, metadata.values()))
+    chars = 0
+    for value in metadata.values():
+        kind = type(value)
+        if kind is str:
+            chars += len(value)
+        elif kind not in _PLAIN_TYPES and not (kind is int and -_SHORT < value < _SHORT):
+            return False
+    return chars <= MOST_CHARS
 
 
 def plain_name(name: object) -> str:
@@ -172,19 +188,23 @@ def _unwritable(value: object, error: BaseException) -> str:
 class _Reader:
     """Makes values plain, at most `most` of them inside of others."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "chars")
 
     def __init__(self, most: float = inf) -> None:
         self._left = most
+        self.chars = 0
+        """Of the texts that it met."""
 
     def read(self, value: object, depth: int = 0) -> Any:
+        if isinstance(value, str):
+            self.chars += len(value)
+            return str.__str__(value)  # an enum's value, not its name
         if _is_plain(value):
             return value
-        if isinstance(value, str):
-            return str.__str__(value)  # an enum's value, not its name
         if isinstance(value, (list, tuple, set, frozenset)):
             items = cast("Collection[object]", value)
             self._enter(len(items), depth)
+            self.chars += sum([len(inner) for inner in items if type(inner) is str])
             return [inner if type(inner) in _PLAIN_TYPES else self.read(inner, depth + 1) for inner in items]
         if isinstance(value, (dict, Mapping)):
             return self._mapping(cast("Mapping[Any, Any]", value), depth)
@@ -201,7 +221,7 @@ class _Reader:
         if isinstance(value, Decimal):
             return decimal_number(value)
         native = _native(value)
-        return str(value) if native is value else self.read(native, depth + 1)
+        return self.read(str(value) if native is value else native, depth + 1)
 
     def _mapping(self, mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         self._enter(len(mapping), depth)

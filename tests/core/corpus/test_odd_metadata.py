@@ -79,9 +79,10 @@ ODD: dict[str, tuple[dict[Any, Any], str]] = {
     "cycle": ({"a": cycle()}, "values nested more than 100 deep under 'a'"),
     "doubled": (
         {"a": doubled(60)},
-        "more than 100,000 values, the last of them under 'a'; put what is to be read into",
+        "more than 50,000 values, the last of them under 'a'; put what is to be read into",
     ),
-    "many keys": (dict.fromkeys(map(str, range(100_001))), "100,001 keys, more than 100,000; put what is to be read"),
+    "many keys": (dict.fromkeys(map(str, range(50_001))), "50,001 keys, more than 50,000; put what is to be read"),
+    "long": ({"a": "x" * 9_999_990, "b": ["y" * 11]}, "10,000,001 characters, more than 10,000,000; put what is to"),
     "mute": ({"a": Mute()}, r"a Mute that cannot be written \(KeyError: 'no words'\) under 'a'"),
     "mute within": ({"a": [Mute()]}, r"a list that cannot be written \(KeyError: 'no words'\) under 'a'"),
     "mute key": ({Mute(): 1}, r"a key that is a Mute that cannot be written \(KeyError: 'no words'\)"),
@@ -179,7 +180,7 @@ def test_what_is_odd_and_can_be_written_is_read_as_plain_values() -> None:
         ({HUGE: "t"}, "the name of a text is an integer of more than 4,000 digits"),
         ([{HUGE: "x"}, {"b": 1}], "the name of a column is an integer of more than 4,000 digits; pass a str"),
         ([{"a": Mute()}, {"a": 1}], r"the column 'a' holds a Mute that cannot be written \(KeyError: 'no words'\)"),
-        ([{"a": doubled(60)}], "the column 'a' holds more than 100,000 values"),
+        ([{"a": doubled(60)}], "the column 'a' holds more than 50,000 values"),
         (
             ["x", {HUGE: 1, Mute(): 2}],
             r"item 2 is a dict without a str under \"text\"; its keys: \['<not shown: an int",
