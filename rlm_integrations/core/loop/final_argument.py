@@ -45,7 +45,9 @@ _NEXT = re.compile(
 _QUOTES = {"“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
 _F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
 _LITERALS = re.compile(r"(?>(?:[rRfFuU]{0,2}+''\s*+)+)")
-_MOST_CHARS = 50_000
+_STRINGS = re.compile(r"[\s(]*+(?>(?:[rRuU]?+''[\s()]*+)+)")
+"""Nothing but strs, as Python joins them. It parses no more than these: f-strings in the square of their length."""
+_MOST_CHARS, _MOST_BRACKETS = 50_000, 5
 
 
 @frozen
@@ -176,6 +178,9 @@ def _unquoted(argument: str) -> str:
         return argument[1:-1]
     if argument.endswith(")") and argument.count(")") == argument.count("(") + 1 and argument[-2:-1].isalnum():
         argument = argument[:-1]  # one too many
+    bare = without_strings(argument, most_depth=_MOST_BRACKETS)
+    if bare is None or _STRINGS.fullmatch(bare[0]) is None:
+        return argument
     try:
         value = ast.literal_eval(argument)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
