@@ -61,7 +61,7 @@ def take_context(context: object) -> PreparedContext | UnreadContext:
         return context
     if not within_loop() or _takes_no_time(context):
         return prepare_context(context)
-    if isinstance(context, (list, tuple)):
+    if isinstance(context, list):
         return UnreadContext(tuple(cast("Iterable[object]", context)))
     return UnreadContext(context)
 

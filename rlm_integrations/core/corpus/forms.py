@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document, document_with
-from rlm_integrations.core.corpus.frames import Rows, read_rows, rows_of_dicts
+from rlm_integrations.core.corpus.frames import Rows, is_table, read_rows, rows_of_dicts
 from rlm_integrations.core.corpus.image_blocks import images_in, images_of, images_of_node, named
-from rlm_integrations.core.corpus.names import check_is_text
-from rlm_integrations.core.corpus.nearly_a_corpus import is_no_collection, named_kind, remedy_for
+from rlm_integrations.core.corpus.names import check_are_texts, check_is_text
+from rlm_integrations.core.corpus.nearly_a_corpus import (
+    PAIRS,
+    is_no_collection,
+    named_kind,
+    remedy_for,
+    remedy_for_value,
+)
 from rlm_integrations.core.corpus.plain_values import (
     NotPlainError,
     checked_name,
@@ -74,7 +80,7 @@ def read_documents(context: object) -> ReadContext:
 
 def _documents(context: object, files: PathReader, made_up: list[str]) -> list[Document] | Rows:
     if (mapping := _mapping(context)) is not None:
-        return [_named(checked_name(name, "the name of a text"), text) for name, text in mapping.items()]
+        return _texts_by_name(mapping)
     if (alone := _known_document(context, 1, made_up)) is not None:
         return [alone]
     given = cast(Any, context)  # its type is known in part where it is an Iterable
@@ -82,6 +88,7 @@ def _documents(context: object, files: PathReader, made_up: list[str]) -> list[D
         raise InvalidArgumentError(f"context: {named_kind(given)} is not a corpus; {_remedy(given)}")
     documents: list[Document] = []
     rows: list[Mapping[Any, Any]] = []
+    texts: list[str] = []
     for number, item in enumerate(cast("Iterable[object]", context), 1):
         if len(rows) == number - 1 and (row := _mapping(item)) is not None and _text_key(row) is None:
             rows.append(row)
@@ -92,6 +99,10 @@ def _documents(context: object, files: PathReader, made_up: list[str]) -> list[D
             documents += files.read(item)
         else:
             documents.append(document_of(item, number, made_up))
+            if isinstance(item, str):
+                texts.append(item)
+    if len(texts) == len(documents):
+        check_are_texts(texts)
     return rows_of_dicts(rows) if any(rows) else documents
 
 
@@ -117,7 +128,9 @@ def document_of(item: object, number: int, made_up: list[str] | None = None) -> 
 def _remedy(given: object) -> str:
     """What to pass in place of what is nearly a corpus, or a document of one."""
     if isinstance(given, tuple) and any(_known_document(part, 1, None) for part in cast("tuple[object, ...]", given)):
-        return "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
+        return PAIRS
+    if is_table(cast("object", given)):
+        return "pass the table alone, or of several one: pandas.concat(tables)"
     return remedy_for(cast(Any, given)) or f"pass {_FORMS}"
 
 
@@ -188,15 +201,27 @@ def _mapping(value: object) -> Mapping[Any, Any] | None:
     return cast("Mapping[Any, Any]", value) if known else None
 
 
-def _named(name: str, text: object) -> Document:
+def _texts_by_name(mapping: Mapping[Any, Any]) -> list[Document]:
+    if len(mapping) > 1 and (key := _text_key(mapping)) is not None:
+        raise InvalidArgumentError(
+            f"context: a dict with {key!r} and other keys is one document in a list of them, and names of texts where "
+            "it stands alone; pass [document], or for names and texts [{'id': name, 'text': text}, ...]"
+        )
+    return [_named(checked_name(name, "the name of a text"), text, mapping) for name, text in mapping.items()]
+
+
+def _named(name: str, text: object, mapping: Mapping[Any, Any]) -> Document:
     if isinstance(text, Image):
         return Document(name, "", {}, named([text]))
-    if not isinstance(text, str):
-        raise InvalidArgumentError(
-            f"context: the value of {name!r} is {type(text).__name__}, not str; a mapping goes from name to text, or "
-            "to an Image"
-        )
-    return Document(name, text)
+    if isinstance(text, str):
+        return Document(name, text)
+    remedy = remedy_for_value(text, mapping)
+    if isinstance(text, Path) or is_table(text) or _known_document(text, 1, None):
+        remedy = "pass the values alone: [*mapping.values()]"
+    raise InvalidArgumentError(
+        f"context: the value of {name!r:.200} is {named_kind(text)}, not str; a mapping goes from name to text, or to "
+        f"an Image{f': {remedy}' if remedy else ''}"
+    )
 
 
 def _from_dict(item: Mapping[Any, Any], number: int, made_up: list[str] | None) -> Document:

@@ -65,7 +65,7 @@ def plain_metadata(metadata: Mapping[Any, Any], hidden: Collection[object] = ())
     name, value, reader, chars = "", None, None, 0
     try:
         for name, value in named.items():
-            kind = type(value)
+            kind = cast("type[object]", type(value))
             if kind is str:
                 chars += len(value)
             elif kind not in _PLAIN_TYPES and not (kind is int and -_SHORT < value < _SHORT):
@@ -113,7 +113,7 @@ def is_plain_metadata(metadata: Mapping[Any, Any]) -> bool:
         return False
     chars = 0
     for value in metadata.values():
-        kind = type(value)
+        kind = cast("type[object]", type(value))
         if kind is str:
             chars += len(value)
         elif kind not in _PLAIN_TYPES and not (kind is int and -_SHORT < value < _SHORT):

@@ -77,7 +77,9 @@ class RecordWriter:
             if images:
                 document[IMAGES] = _exact(images, id_)
             together.append(document)
-            chars += len(text) + _VALUE_CHARS * len(plain) + sum([len(each) for each in plain.values() if type(each) is str])
+            chars += (
+                len(text) + _VALUE_CHARS * len(plain) + sum([len(each) for each in plain.values() if type(each) is str])
+            )
             if chars >= TOGETHER_CHARS or len(together) == TOGETHER:
                 self._documents(together)
                 together, chars = [], 0
