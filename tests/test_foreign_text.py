@@ -859,13 +859,13 @@ def test_a_span_over_all_others_makes_none_of_them_slow_to_find() -> None:
     [
         (
             Completion("x" * (MAX_REPLY_CHARS + 1), Usage(output_tokens=7)),
-            "the reply has 1,000,001 characters, and at most 1,000,000 are taken",
+            "the reply has 10,000,001 characters, and at most 10,000,000 are taken",
         ),
         (
             Completion(
-                "x" * 9, Usage(output_tokens=7), thoughts="x" * 900_000, tool_calls=(ToolCall("f", " " * 100_000),)
+                "x" * 9, Usage(output_tokens=7), thoughts="x" * 9_000_000, tool_calls=(ToolCall("f", " " * 1_000_000),)
             ),
-            "the reply has 1,000,010 characters, and at most 1,000,000 are taken",
+            "the reply has 10,000,010 characters, and at most 10,000,000 are taken",
         ),
         (
             Completion("x", Usage(output_tokens=7), tool_calls=(ToolCall("f"),) * 1_001),

@@ -229,6 +229,6 @@ def test_a_stream_without_an_end_is_ended(chat_server: Any, ask: Any) -> None:
         handler.close_connection = True
 
     chat_server.will_answer(answer)
-    with pytest.raises(RLMError, match=r"the stream was ended at 1,\d{3},\d{3} characters, .* set max_tokens"):
+    with pytest.raises(RLMError, match=r"the stream was ended at 10,\d{3},\d{3} characters, .* set max_tokens"):
         ask(OpenAIModel("tiny", chat_server.url, max_retries=0, extra_body={"stream": True}))
     assert sent < 1_000

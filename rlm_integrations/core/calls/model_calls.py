@@ -22,9 +22,9 @@ from rlm_integrations.core.calls.tool_rounds import as_messages, as_rounds
 from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.usage import Usage
 
-MAX_REPLY_CHARS = 1_000_000
-"""Of one reply of a model, its text, its thoughts and its calls of tools together: some 250,000 tokens, more than a
-model writes at once. One call that reads JSON holds the interpreter's lock for 50 ms over so many.
+MAX_REPLY_CHARS = 10_000_000
+"""Of one reply of a model, its text, its thoughts and its calls of tools together: some millions of tokens, which no
+model writes at once.
 """
 _MAX_CALLS = 1_000
 """Of tools in one reply."""
