@@ -15,6 +15,7 @@ from rlm_integrations.core.corpus.chunks import Joined, Span, Spans
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.core.corpus.nearly_a_corpus import is_no_collection
@@ -200,13 +201,28 @@ def _each_once(items: Iterable[object]) -> tuple[object, ...]:
 
     Documents without ids stay, though they be alike: rows of a table may well be.
     """
-    kept: dict[object, object] = {}
-    for place, item in enumerate(items):
-        key: object = place
+    kept: list[object] = []
+    firsts: dict[tuple[str, str], LangChainDocument] = {}
+    known: set[object] = set()
+    for place, item in enumerate(items, 1):
         if isinstance(item, LangChainDocument) and item.id:
-            key = item.id, item.page_content, repr(cast(object, item.metadata))
-        kept.setdefault(key, item)
-    return tuple(kept.values())
+            name = item.id, item.page_content
+            first = firsts.get(name)
+            if first is None:
+                firsts[name] = item
+            else:
+                known.add((name, _beside_text(first, place)))
+                if (own := (name, _beside_text(item, place))) in known:
+                    continue
+                known.add(own)
+        kept.append(item)
+    return tuple(kept)
+
+
+def _beside_text(item: LangChainDocument, place: int) -> object:
+    """What the corpus has of it besides its text. A repr, since not a number is like nothing, not even itself."""
+    document = document_of(item, place)
+    return repr(document.metadata), document.images
 
 
 def _items(spans: Iterable[Span[LangChainDocument]]) -> list[LangChainDocument]:

@@ -17,6 +17,7 @@ from rlm_integrations.core.corpus.frames import is_table
 from rlm_integrations.langchain.caller_warning import for_caller
 from rlm_integrations.langchain.documents import PreparedContext, prepare_context
 from rlm_integrations.langchain.loaded import is_loader, is_vector_store
+from rlm_integrations.langchain.time_to_read import chars_to_read
 
 _FEW = 100
 """Documents that are read at once, if they are short."""
@@ -60,7 +61,7 @@ def take_context(context: object) -> PreparedContext | UnreadContext:
         return context
     if not within_loop() or _takes_no_time(context):
         return prepare_context(context)
-    if isinstance(context, (list, tuple)):
+    if isinstance(context, list):
         return UnreadContext(tuple(cast("Iterable[object]", context)))
     return UnreadContext(context)
 
@@ -82,5 +83,4 @@ def _takes_no_time(context: object) -> bool:
 def _are_short(items: Sequence[object]) -> bool:
     if len(items) > _FEW or any(isinstance(item, Path) for item in items):
         return False
-    texts = (item.page_content if isinstance(item, LangChainDocument) else item for item in items)
-    return sum(len(text) for text in texts if isinstance(text, str)) <= _SHORT_CHARS
+    return chars_to_read(items) <= _SHORT_CHARS

@@ -11,6 +11,7 @@ from langchain_core.documents import Document as LangChainDocument
 from langchain_core.runnables import Runnable
 
 from rlm_integrations.core.calls.threads import in_thread
+from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.errors import InvalidArgumentError
@@ -52,16 +53,14 @@ def _document(item: object, place: int) -> FoundDocument:
             f"context: item {place} that the retriever returned is {type(item).__name__}, not a Document"
         )
     read = document_of(item, place)
-    return FoundDocument(item.id or _content_id(item), read.text, read.metadata, read.images, item, _record)
+    return FoundDocument(item.id or _content_id(read), read.text, read.metadata, read.images, item, _record)
 
 
 def _record(item: LangChainDocument) -> dict[str, Any]:
     return {"id": item.id}
 
 
-def _content_id(document: LangChainDocument) -> str:
+def _content_id(document: Document) -> str:
     """An id that the same document has each time it is found."""
-    digest = hashlib.sha256(
-        repr((document.page_content, sorted(document.metadata.items(), key=str))).encode("utf-8", "replace")
-    )
+    digest = hashlib.sha256(repr((document.text, sorted(document.metadata.items()))).encode("utf-8", "replace"))
     return f"doc-{digest.hexdigest()[:12]}"

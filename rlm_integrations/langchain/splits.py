@@ -16,6 +16,7 @@ from rlm_integrations.core.corpus.chunks import Chunk, Joined, join_chunks, shar
 from rlm_integrations.core.corpus.corpus import unique_ids
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import document_of
+from rlm_integrations.core.corpus.plain_values import is_alike
 from rlm_integrations.langchain.caller_warning import warn_caller
 
 START = "start_index"
@@ -105,11 +106,11 @@ def _overlap(before: object, after: object) -> int:
     """
     if not isinstance(before, LangChainDocument) or not isinstance(after, LangChainDocument):
         return 0
-    sources = before.metadata.get(SOURCE), after.metadata.get(SOURCE)
-    if sources[0] != sources[1]:
+    source = before.metadata.get(SOURCE)
+    if not is_alike(source, after.metadata.get(SOURCE)):
         return 0
     shared = shared_ends(before.page_content, after.page_content)
-    if sources[0] is not None and before.metadata == after.metadata:
+    if shared and source is not None and is_alike(before.metadata, after.metadata):
         return shared if _start(before) is None else 0  # two that begin at one place are of two documents
     words = sum(map(str.isalnum, after.page_content[:shared]))
     return shared if words >= _LEAST_WORDS and shared < min(len(before.page_content), len(after.page_content)) else 0

@@ -7,7 +7,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, ImageNode, IndexNode, MetadataMode, Node, TextNode
 
 from rlm_integrations.core.corpus import forms
-from rlm_integrations.core.corpus.image_blocks import images_in, images_of_node, named
+from rlm_integrations.core.corpus.image_blocks import images_of_node, named
 from rlm_integrations.core.image import Image
 
 WITHOUT_PICTURES = frozenset({TextNode, IndexNode})
@@ -29,6 +29,5 @@ def beside_text(node: BaseNode) -> tuple[dict[str, Any], tuple[Image, ...], str]
     and, where it has one that is not taken, why not.
     """
     own, untaken = ((), "") if type(node) in WITHOUT_PICTURES else images_of_node(node)
-    left, images = images_in(node.metadata, node.node_id)
-    metadata = forms.visible_metadata(left, node.excluded_llm_metadata_keys, node.node_id)
+    metadata, images = forms.read_metadata(node.metadata, node.excluded_llm_metadata_keys, node.node_id)
     return metadata, named([*own, *images]), untaken

@@ -211,7 +211,7 @@ def read_context(
     if _is_small(context):
         return _read_items(context, selection)
     # A list is taken as it is now, whatever becomes of it.
-    items = cast(object, tuple(context) if isinstance(context, (list, tuple)) else context)  # pyright: ignore[reportUnknownArgumentType]
+    items = cast(object, tuple(context) if isinstance(context, list) else context)  # pyright: ignore[reportUnknownArgumentType]
     return _now_or_later(partial(_read_items, items, selection))
 
 
@@ -266,7 +266,9 @@ def _may_be_nodes(context: object) -> bool:
 
 def _is_small(context: object) -> bool:
     """Whether it takes no time to read: one text, nothing, or what is no corpus."""
-    if isinstance(context, (str, bytes, bytearray, Corpus)) or (isinstance(context, Sized) and not len(context)):
+    if isinstance(context, (str, bytes, bytearray, Corpus)):
+        return True
+    if isinstance(context, Sized) and not is_no_collection(context) and not len(context):
         return True
     return not isinstance(context, (Iterable, Path)) and not is_table(context)
 

@@ -16,7 +16,7 @@ from llama_index.core.base.response.schema import (
 )
 from pydantic import BaseModel
 
-from rlm_integrations.core.corpus.plain_values import plain
+from rlm_integrations.core.corpus.plain_values import shown_metadata
 from rlm_integrations.core.trace.citations import that_fit
 from rlm_integrations.core.trace.result import RLMResult, TraceDetail
 from rlm_integrations.core.wording import shortened
@@ -69,7 +69,9 @@ def response_metadata(result: RLMResult[Any], evidence: Evidence, trace: TraceDe
     it: of a node's metadata over NODE_CHARS long values are shortened, and citations over CITATIONS_CHARS are counted
     as "omitted_citations". The source nodes and the collected traces have everything.
     """
-    metadata = {source.node.node_id: bounded(plain(source.node.metadata)) for source in evidence.sources}
+    metadata = {
+        source.node.node_id: bounded(shown_metadata(source.node.metadata, NODE_CHARS)) for source in evidence.sources
+    }
     report = result.report(trace)
     for citation, places in zip(report["citations"], evidence.places, strict=True):
         citation["nodes"] = [

@@ -132,6 +132,11 @@ def unresolved() -> None:
 WAYS: dict[str, Callable[[], object]] = {
     "context: the str": lambda: RLMRunnable(llm=chat(), context="letters"),
     "context: StringIO": lambda: RLMRunnable(llm=chat(), context=io.StringIO("a line")),
+    "context: the … str": lambda: RLMRunnable(llm=chat(), context=["a.txt", "b.txt"]),
+    "context: a dict": lambda: RLMRunnable(llm=chat(), context={"id": "a", "text": "a text"}),
+    "context: the metadata": lambda: RLMRunnable(
+        llm=chat(), context=[LangChainDocument("a text", id="d7", metadata={"a": 10**5_000})]
+    ),
     "input: 'documents'": lambda: RLMRunnable(llm=chat()).invoke({"question": "Why?", "documents": splits()}),
     "input: message 1": lambda: RLMRunnable(llm=chat()).invoke(
         [HumanMessage([{"type": "image", "url": "https://x/y.png"}])]

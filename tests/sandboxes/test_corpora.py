@@ -7,6 +7,7 @@ import enum
 import gc
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -126,6 +127,18 @@ async def test_metadata_nested_too_deeply_is_an_error_that_names_the_document(ov
         await over(Corpus([Document("deep", "text", metadata)]), "1")
     while metadata:  # its destructor recurses
         metadata = metadata["in"]
+
+
+@pytest.mark.parametrize("metadata", [dict.fromkeys(map(str, range(5_000)), 1), {"a": [[1] * 50] * 100}])
+def test_documents_of_many_values_are_not_written_a_hundred_at_once(metadata, monkeypatch):
+    written = list[Any]()
+    value = RecordWriter.value
+    monkeypatch.setattr(RecordWriter, "value", lambda writer, each: (written.append(each), value(writer, each)))
+    writer = RecordWriter("test")
+    writer.documents(100, ((str(i), "text", metadata, ()) for i in range(100)))
+    assert all(len(record) <= 5 for record in written[1:])
+    with closing(RecordReader(writer.finish())) as reader:
+        assert [each["metadata"] for each in reader.documents()] == [metadata] * 100
 
 
 def test_long_texts_are_written_in_pieces(monkeypatch):

@@ -17,7 +17,6 @@ from weakref import WeakKeyDictionary
 
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.corpus.forms import checked_text, read_documents
-from rlm_integrations.core.corpus.names import check_are_texts
 from rlm_integrations.core.corpus.retriever import Retriever
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.files.report import FilesReport
@@ -127,9 +126,7 @@ class Corpus:
             return cls((Document("", checked_text(context)),), "str")
         if inspect.iscoroutinefunction(getattr(context, "retrieve", None)):
             return cls((), "none", retriever=cast(Retriever, context))
-        if isinstance(context, (list, tuple)):
-            check_are_texts(cast("Sequence[object]", context))
-        read = read_documents(cast(object, context))
+        read = read_documents(context)
         files = read.files
         if not read.documents:
             skipped = f" ({files.all_skipped})" if files and files.skipped else ""

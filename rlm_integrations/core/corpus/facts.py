@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
+from heapq import nsmallest
 from itertools import islice
+from typing import Any
 from weakref import WeakSet
 
 from rlm_integrations.core.corpus.columns import columns_line
@@ -116,10 +118,10 @@ def metadata_line(documents: Sequence[Document]) -> str:
     Values are told apart by repr, so that 2021 and '2021' are both seen; a key that some documents
     lack says in how many it stands.
     """
-    keys = sorted({key for document in documents for key in document.metadata})
+    keys = {key for document in documents for key in document.metadata}
     if not keys:
         return "No metadata."
-    shown = "; ".join(_values(documents, key) for key in keys[:_LISTED_KEYS])
+    shown = "; ".join(_values(documents, key) for key in nsmallest(_LISTED_KEYS, keys))
     more = f"; and {len(keys) - _LISTED_KEYS} more keys" if len(keys) > _LISTED_KEYS else ""
     return f"Metadata: {shown}{more}."
 
@@ -128,10 +130,14 @@ def _values(documents: Sequence[Document], key: str) -> str:
     values = [document.metadata[key] for document in documents if key in document.metadata]
     by_repr = {repr(value): value for value in values}
     numeric = all(isinstance(value, (int, float)) for value in by_repr.values())
-    order = sorted(by_repr, key=lambda form: by_repr[form] if numeric else str(by_repr[form]))
+
+    def place(form: str) -> Any:
+        return by_repr[form] if numeric else str(by_repr[form])
+
     name = one_line(key, KEY_CHARS)
     lacking = "" if len(values) == len(documents) else f" in {plural(len(values), 'document')}"
-    if len(order) <= _LISTED_VALUES:
-        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in order)})"
-    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in (order[0], order[-1]))
-    return f"{name}{lacking} ({number(len(order))} values, {first} to {last})"
+    if len(by_repr) <= _LISTED_VALUES:
+        return f"{name}{lacking} ({', '.join(one_line(form[:_VALUE_CHARS]) for form in sorted(by_repr, key=place))})"
+    ends = min(by_repr, key=place), max(by_repr, key=place)  # to sort a million would hold the interpreter's lock
+    first, last = (one_line(str(by_repr[form])[:_VALUE_CHARS]) for form in ends)
+    return f"{name}{lacking} ({number(len(by_repr))} values, {first} to {last})"

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document, document_with
-from rlm_integrations.core.corpus.frames import Rows, read_rows, rows_of_dicts
+from rlm_integrations.core.corpus.frames import Rows, is_table, read_rows, rows_of_dicts
 from rlm_integrations.core.corpus.image_blocks import images_in, images_of, images_of_node, named
-from rlm_integrations.core.corpus.names import check_is_text
-from rlm_integrations.core.corpus.nearly_a_corpus import is_no_collection, named_kind, remedy_for
-from rlm_integrations.core.corpus.plain_values import PLAIN_TYPES, NotPlainError, plain
+from rlm_integrations.core.corpus.names import check_are_texts, check_is_text
+from rlm_integrations.core.corpus.nearly_a_corpus import (
+    PAIRS,
+    is_no_collection,
+    named_kind,
+    remedy_for,
+    remedy_for_value,
+)
+from rlm_integrations.core.corpus.plain_values import (
+    NotPlainError,
+    checked_name,
+    is_alike,
+    is_plain_metadata,
+    plain_metadata,
+    shown_name,
+)
 from rlm_integrations.core.corpus.text_files import PathReader
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.image import Image
 from rlm_integrations.files.report import FilesReport
-from rlm_integrations.files.rows import TEXT_COLUMNS, Table, repeated_name
+from rlm_integrations.files.rows import TEXT_COLUMNS, Table
 from rlm_integrations.frozen import frozen
 from rlm_integrations.wire.images import IMAGES
 
 _NOTHING = frozenset[object]()
 _TEXT_AND_METADATA = 2
 """Keys of a dict that has nothing else but an id."""
+_SHOWN_KEYS = 10
 _OF_LANGCHAIN = {"type": "Document"}
 """What a LangChain document that was written down has besides."""
 _OF_LLAMA_INDEX = frozenset({"class_name", "excluded_llm_metadata_keys"})
@@ -64,7 +80,7 @@ def read_documents(context: object) -> ReadContext:
 
 def _documents(context: object, files: PathReader, made_up: list[str]) -> list[Document] | Rows:
     if (mapping := _mapping(context)) is not None:
-        return [_named(str(name), text) for name, text in mapping.items()]
+        return _texts_by_name(mapping)
     if (alone := _known_document(context, 1, made_up)) is not None:
         return [alone]
     given = cast(Any, context)  # its type is known in part where it is an Iterable
@@ -72,6 +88,7 @@ def _documents(context: object, files: PathReader, made_up: list[str]) -> list[D
         raise InvalidArgumentError(f"context: {named_kind(given)} is not a corpus; {_remedy(given)}")
     documents: list[Document] = []
     rows: list[Mapping[Any, Any]] = []
+    texts: list[str] = []
     for number, item in enumerate(cast("Iterable[object]", context), 1):
         if len(rows) == number - 1 and (row := _mapping(item)) is not None and _text_key(row) is None:
             rows.append(row)
@@ -82,6 +99,10 @@ def _documents(context: object, files: PathReader, made_up: list[str]) -> list[D
             documents += files.read(item)
         else:
             documents.append(document_of(item, number, made_up))
+            if isinstance(item, str):
+                texts.append(item)
+    if len(texts) == len(documents):
+        check_are_texts(texts)
     return rows_of_dicts(rows) if any(rows) else documents
 
 
@@ -107,37 +128,56 @@ def document_of(item: object, number: int, made_up: list[str] | None = None) -> 
 def _remedy(given: object) -> str:
     """What to pass in place of what is nearly a corpus, or a document of one."""
     if isinstance(given, tuple) and any(_known_document(part, 1, None) for part in cast("tuple[object, ...]", given)):
-        return "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
+        return PAIRS
+    if is_table(cast("object", given)):
+        return "pass the table alone, or of several one: pandas.concat(tables)"
     return remedy_for(cast(Any, given)) or f"pass {_FORMS}"
 
 
 def _known_document(item: object, number: int, made_up: list[str] | None) -> Document | None:
     """The document that an object of the core or of a framework is, if it is one."""
     if isinstance(item, Document):
-        return item
+        return _of_core(item, number)
     if isinstance(item, Image):
         return Document(_id(item.name, number, made_up), "", {}, named([item]))
     page_content = getattr(item, "page_content", None)  # a LangChain Document
     if isinstance(page_content, str):
         name = _id(getattr(item, "id", None), number, made_up)
-        left, images = images_in(_mapping(getattr(item, "metadata", None)) or {}, name)
-        return document_with(name, page_content, visible_metadata(left, (), name), images)
+        return document_with(name, page_content, *read_metadata(_metadata(item), (), name))
     node = getattr(item, "node", item)  # a LlamaIndex NodeWithScore carries its node
     get_content, node_id = getattr(node, "get_content", None), getattr(node, "node_id", None)
     if callable(get_content) and isinstance(node_id, str):
         hidden = getattr(node, "excluded_llm_metadata_keys", ())
         name = _id(node_id, number, made_up)
-        left, images = images_in(_mapping(getattr(node, "metadata", None)) or {}, name)
+        metadata, images = read_metadata(_metadata(node), hidden, name)
         own, refused = images_of_node(node)
         if refused:
             raise InvalidArgumentError(f"context: node {name!r:.200}: {refused}")
-        return Document(name, str(get_content()), visible_metadata(left, hidden, name), named([*own, *images]))
+        return Document(name, str(get_content()), metadata, named([*own, *images]))
     return None
 
 
+def _of_core(document: Document, number: int) -> Document:
+    """As it is, but for metadata that are not plain."""
+    given: Any = document
+    if not (isinstance(given.id, str) and isinstance(given.text, str) and isinstance(given.metadata, (dict, Mapping))):
+        raise InvalidArgumentError(
+            f"context: item {number} is a Document of {named_kind(given.id)}, {named_kind(given.text)} and "
+            f"{named_kind(given.metadata)}; pass Document(id: str, text: str, metadata: dict)"
+        )
+    if is_plain_metadata(document.metadata):
+        return document
+    try:
+        return replace(document, metadata=plain_metadata(document.metadata))
+    except NotPlainError as error:
+        raise _unwritable(document.id, error) from error.__cause__
+
+
 def _id(value: object, number: int, made_up: list[str] | None) -> str:
+    if type(value) is str and value:
+        return value
     if value is not None and value != "":
-        return str(value)
+        return checked_name(value, f"the id of item {number}")
     name = f"doc-{number}"
     if made_up is not None:
         made_up.append(name)
@@ -151,21 +191,37 @@ def checked_text(text: str) -> str:
     return text
 
 
+def _metadata(item: object) -> Mapping[Any, Any]:
+    return _mapping(getattr(item, "metadata", None)) or {}
+
+
 def _mapping(value: object) -> Mapping[Any, Any] | None:
     # None and dict first: to ask an abstract class takes several times as long, and there may be a million documents
     known = value is not None and isinstance(value, (dict, Mapping))
     return cast("Mapping[Any, Any]", value) if known else None
 
 
-def _named(name: str, text: object) -> Document:
+def _texts_by_name(mapping: Mapping[Any, Any]) -> list[Document]:
+    if len(mapping) > 1 and (key := _text_key(mapping)) is not None:
+        raise InvalidArgumentError(
+            f"context: a dict with {key!r} and other keys is one document in a list of them, and names of texts where "
+            "it stands alone; pass [document], or for names and texts [{'id': name, 'text': text}, ...]"
+        )
+    return [_named(checked_name(name, "the name of a text"), text, mapping) for name, text in mapping.items()]
+
+
+def _named(name: str, text: object, mapping: Mapping[Any, Any]) -> Document:
     if isinstance(text, Image):
         return Document(name, "", {}, named([text]))
-    if not isinstance(text, str):
-        raise InvalidArgumentError(
-            f"context: the value of {name!r} is {type(text).__name__}, not str; a mapping goes from name to text, or "
-            "to an Image"
-        )
-    return Document(name, text)
+    if isinstance(text, str):
+        return Document(name, text)
+    remedy = remedy_for_value(text, mapping)
+    if isinstance(text, Path) or is_table(text) or _known_document(text, 1, None):
+        remedy = "pass the values alone: [*mapping.values()]"
+    raise InvalidArgumentError(
+        f"context: the value of {name!r:.200} is {named_kind(text)}, not str; a mapping goes from name to text, or to "
+        f"an Image{f': {remedy}' if remedy else ''}"
+    )
 
 
 def _from_dict(item: Mapping[Any, Any], number: int, made_up: list[str] | None) -> Document:
@@ -173,8 +229,8 @@ def _from_dict(item: Mapping[Any, Any], number: int, made_up: list[str] | None) 
     text_key = _text_key(item)
     if text_key is None:
         raise InvalidArgumentError(
-            f'context: item {number} is a dict without a str under "text"; its keys: {list(item)[:10]}. Only a list of '
-            "nothing but such dicts is read as the rows of a table: give each a text, or none"
+            f'context: item {number} is a dict without a str under "text"; its keys: [{_keys_shown(item)}]. Only a '
+            "list of nothing but such dicts is read as the rows of a table: give each a text, or none"
         )
     name = _id(item.get("id"), number, made_up)
     given: Any = item.get("metadata")
@@ -195,9 +251,12 @@ def _from_dict(item: Mapping[Any, Any], number: int, made_up: list[str] | None) 
         metadata = others if own is None else _together(own, others, number)
     if not metadata:
         return document_with(name, item[text_key], {}, named(pictures))
-    left, images = images_in(metadata, name)
-    all_images = named([*pictures, *images]) if pictures else images
-    return document_with(name, item[text_key], visible_metadata(left, (), name), all_images)
+    visible, images = read_metadata(metadata, (), name)
+    return document_with(name, item[text_key], visible, named([*pictures, *images]) if pictures else images)
+
+
+def _keys_shown(item: Mapping[Any, Any]) -> str:
+    return ", ".join(shown_name(key) for key in islice(item, _SHOWN_KEYS))
 
 
 def _text_key(item: Mapping[Any, Any]) -> str | None:
@@ -227,44 +286,33 @@ def _together(own: Mapping[Any, Any], others: dict[Any, Any], number: int) -> Ma
     if others == _OF_LANGCHAIN or others.keys() >= _OF_LLAMA_INDEX:
         return own
     for key in others.keys() & own.keys():
-        if not _is_alike(own[key], others[key]):
+        if not is_alike(own[key], others[key]):
             raise InvalidArgumentError(
-                f'context: item {number} has {key!r:.200} twice, beside its "metadata" and in it, with different '
+                f'context: item {number} has {shown_name(key)} twice, beside its "metadata" and in it, with different '
                 "values; rename or leave out one of them"
             )
     return {**own, **others}
 
 
-def _is_alike(one: object, other: object) -> bool:
-    try:
-        return plain(one) == plain(other)
-    except NotPlainError:
-        return False
+def read_metadata(
+    metadata: Mapping[Any, Any], hidden: object, document_id: str
+) -> tuple[dict[str, Any], tuple[Image, ...]]:
+    """Metadata as plain JSON values, without the keys that are kept from the model; and the pictures that stood in it.
 
-
-def visible_metadata(metadata: Mapping[Any, Any], hidden: object, document_id: str) -> dict[str, Any]:
-    """Metadata as plain JSON values, without the keys that are kept from the model.
-
-    Raises InvalidArgumentError, which names the document, for values that cannot be that.
+    Raises InvalidArgumentError, which names the document and the key, for values that cannot be that.
     """
-    kept_out = _NOTHING
-    if hidden and isinstance(hidden, (list, tuple, set)):
-        kept_out = frozenset(cast("Iterable[object]", hidden))
+    if not metadata:
+        return {}, ()
     try:
-        visible = {
-            key if type(key) is str else str(key): value if type(value) in PLAIN_TYPES else plain(value)
-            for key, value in metadata.items()
-            if key not in kept_out
-        }
+        left, images = images_in(metadata, document_id)
+        return plain_metadata(left, _kept_out(hidden)), images
     except NotPlainError as error:
-        raise InvalidArgumentError(
-            f"context: the metadata of document {document_id!r:.200} holds {error}; pass plainer metadata"
-        ) from None
-    if len(visible) < len(metadata):
-        name = repeated_name([str(key) for key in metadata if key not in kept_out])
-        if name is not None:
-            raise InvalidArgumentError(
-                f"context: the metadata of document {document_id!r:.200} has two keys that are both written "
-                f"{name!r:.200}; rename one of them"
-            )
-    return visible
+        raise _unwritable(document_id, error) from error.__cause__
+
+
+def _kept_out(hidden: object) -> frozenset[object]:
+    return frozenset(cast("Iterable[object]", hidden)) if isinstance(hidden, (list, tuple, set)) else _NOTHING
+
+
+def _unwritable(document_id: str, error: NotPlainError) -> InvalidArgumentError:
+    return InvalidArgumentError(f"context: the metadata of document {document_id!r:.200} holds {error}; {error.remedy}")

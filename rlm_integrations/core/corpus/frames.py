@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.plain_values import NotPlainError, plain
+from rlm_integrations.core.corpus.plain_values import MOST_VALUES, NotPlainError, checked_name, plain
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.files.rows import Column, Table, cells_of, pandas_dtype, repeated_name
 from rlm_integrations.frozen import frozen
@@ -43,7 +43,7 @@ def read_rows(context: object) -> Rows | None:
         return _rows_of_arrow(context)
     if _is_polars(context):
         rows: list[Mapping[Any, Any]] = list(cast(Any, context).to_dicts())
-        return rows_of_dicts(rows, [str(name) for name in cast(Any, context).columns])
+        return rows_of_dicts(rows, [_column(name) for name in cast(Any, context).columns])
     return _rows_of_pandas(context) if _is_pandas(context) else None
 
 
@@ -52,16 +52,20 @@ def rows_of_dicts(rows: Sequence[Mapping[Any, Any]], names: Sequence[str] | None
 
     Raises InvalidArgumentError for a row of which two columns would be one.
     """
-    by_name = [{str(name): cell for name, cell in row.items()} for row in rows]
+    by_name = [{_column(name): cell for name, cell in row.items()} for row in rows]
     for number, (row, cells) in enumerate(zip(rows, by_name, strict=True), 1):
         if len(cells) < len(row):
-            name = repeated_name([str(name) for name in row])
+            name = repeated_name([_column(name) for name in row])
             raise InvalidArgumentError(
                 f"context: row {number} has two columns that are both called {name!r:.200}; rename one of them"
             )
     if names is None:
         names = list(dict.fromkeys(name for row in by_name for name in row))
     return _rows(names, [""] * len(names), ([row.get(name) for row in by_name] for name in names), range(len(rows)))
+
+
+def _column(name: object) -> str:
+    return name if type(name) is str else checked_name(name, "the name of a column")
 
 
 def _is_arrow(context: object) -> bool:
@@ -81,7 +85,7 @@ def _is_pandas(context: object) -> bool:
 
 def _rows_of_pandas(context: object) -> Rows:
     frame: Any = context
-    names = [str(name) for name in frame.columns]
+    names = [_column(name) for name in frame.columns]
     dtypes = [str(dtype) for dtype in frame.dtypes]
     columns = (_cells_of_series(frame.iloc[:, place]) for place in range(len(names)))
     return _rows(names, dtypes, columns, frame.index)
@@ -115,6 +119,10 @@ def _fields(table: Any) -> list[tuple[int, Any]]:
 def _rows(
     names: Sequence[str], dtypes: Sequence[str], columns: Iterable[Iterable[Any]], labels: Iterable[object]
 ) -> Rows:
+    if len(names) > MOST_VALUES:
+        raise InvalidArgumentError(
+            f"context: the table has {len(names):,} columns, more than {MOST_VALUES:,}; pass those that are asked about"
+        )
     if (name := repeated_name(names)) is not None:
         raise InvalidArgumentError(f"context: two of its columns are called {name!r}; rename one of them")
     cells = [_plain_cells(name, cells_of(column)) for name, column in zip(names, columns, strict=True)]
@@ -126,7 +134,7 @@ def _rows(
     for label, row in zip(labels, by_row, strict=bool(cells)):
         fields = {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
         given = fields.get("id")
-        name = f"row-{label}" if given is None or given == "" else str(given)
+        name = f"row-{checked_name(label, 'the label of a row')}" if given is None or given == "" else str(given)
         if given is None or given == "":
             made_up.append(name)
         text, metadata = table.row(fields)
@@ -138,6 +146,8 @@ def _plain_cells(name: str, cells: list[Any]) -> list[Any]:
     if set(map(type, cells)) <= _PLAIN_TYPES:
         return cells
     try:
-        return [plain(cell) for cell in cells]
+        return [plain(cell, MOST_VALUES) for cell in cells]
     except NotPlainError as error:
-        raise InvalidArgumentError(f"context: the column {name!r} holds {error}; pass plainer values") from None
+        raise InvalidArgumentError(
+            f"context: the column {name!r:.200} holds {error}; {error.remedy}"
+        ) from error.__cause__

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from rlm_integrations.core.corpus.plain_values import plain_key
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.image import Image, begins_as_image
 
@@ -74,7 +75,8 @@ def images_in(metadata: Mapping[str, Any], document_id: str) -> tuple[Mapping[st
     """Metadata without the pictures that stand in it, and these: Images, blocks, bytes and `data:` URLs of some.
 
     They may be values, or items of lists. A block that says where a picture is stays, with a warning. Raises
-    InvalidArgumentError, which names document and key, for one whose data is no picture.
+    InvalidArgumentError, which names document and key, for one whose data is no picture, and NotPlainError for a key
+    that cannot be written.
     """
     found: dict[str, list[Image]] = {}
     kept: dict[str, Any] = {}
@@ -82,11 +84,11 @@ def images_in(metadata: Mapping[str, Any], document_id: str) -> tuple[Mapping[st
         if type(value) in _PLAIN:
             continue
         if isinstance(value, str):
-            images, rest = _parted([value], document_id, str(key)) if _is_data_url(value) else ([], [])
+            images, rest = _parted([value], document_id, plain_key(key)) if _is_data_url(value) else ([], [])
         elif isinstance(value, (Image, Mapping, bytes)):
-            images, rest = _parted([cast("object", value)], document_id, str(key))
+            images, rest = _parted([cast("object", value)], document_id, plain_key(key))
         elif isinstance(value, (list, tuple)):
-            images, rest = _parted(cast("Sequence[object]", value), document_id, str(key))
+            images, rest = _parted(cast("Sequence[object]", value), document_id, plain_key(key))
         else:
             continue
         if images:

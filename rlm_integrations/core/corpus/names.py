@@ -51,15 +51,28 @@ def _looks_like_path(text: str) -> bool:
     return known and rooted if any(map(str.isspace, text)) else known or rooted
 
 
-def check_are_texts(items: Sequence[object]) -> None:
-    """Raises InvalidArgumentError for a list of names of files, as `glob` makes it. One name alone is meant as text."""
-    names = [item for item in items[:2] if isinstance(item, str) and may_be_name(item)]
-    if len(names) == 2 == len(items[:2]) and all(map(_exists, names)) and all(map(_exists, items)):
+def check_are_texts(texts: Sequence[str]) -> None:
+    """Raises InvalidArgumentError for names of files, as `glob` and `listdir` give them, and for URLs, where a list has
+    nothing else. One name alone is meant as text.
+    """
+    if len(texts) < 2 or not all(map(_is_name, texts[:2])) or not all(map(_is_name, texts)):
+        return
+    as_texts = '{"text": name} for each to take the names as texts'
+    if all(map(_URL.fullmatch, texts)):
         raise InvalidArgumentError(
-            f"context: the {len(items):,} str name existing files ({names[0]!r} and so on); pass [Path(name) for "
-            'name in names] to read them, or {"text": name} for each to take the names as texts'
+            f"context: the {len(texts):,} str are URLs ({texts[0]!r} and so on), which are not fetched; pass the "
+            f"pages' texts, or your framework's loader of them, or {as_texts}"
         )
+    if all(map(os.path.exists, texts)):
+        raise InvalidArgumentError(
+            f"context: the {len(texts):,} str name existing files ({texts[0]!r} and so on); pass [Path(name) for name "
+            f"in names] to read them, or {as_texts}"
+        )
+    raise InvalidArgumentError(
+        f"context: the {len(texts):,} str look like names of files ({texts[0]!r} and so on), and not all of them are "
+        f"there; pass [Path(folder, name) for name in names] to read them, or {as_texts}"
+    )
 
 
-def _exists(name: object) -> bool:
-    return isinstance(name, str) and len(name) < _NAME_CHARS and os.path.exists(name)
+def _is_name(text: str) -> bool:
+    return may_be_name(text) and (os.path.exists(text) or bool(_URL.fullmatch(text)) or _looks_like_path(text))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from inspect import isawaitable
 from typing import Any, cast
 
 from pydantic import BaseModel
+
+PAIRS = "of pairs of documents and scores pass the documents: [document for document, score in pairs]"
 
 
 def named_kind(given: object) -> str:
@@ -15,11 +18,20 @@ def named_kind(given: object) -> str:
     return f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
 
 
-def is_no_collection(given: object) -> bool:
-    """Whether it holds no documents to iterate over: an open file gives its lines, a model of pydantic its fields."""
-    if not isinstance(given, Iterable) or is_stream(cast("object", given)):
+def is_no_collection(given: Any) -> bool:
+    """Whether it holds no documents to iterate over: an open file gives its lines, a record or a model of pydantic its
+    fields, and an array without a dimension nothing.
+    """
+    if not isinstance(given, Iterable) or isinstance(given, memoryview) or is_stream(cast("object", given)):
         return True
-    return isinstance(given, BaseModel) and type(given).__iter__ is BaseModel.__iter__
+    items = cast("Iterable[object]", given)
+    if hasattr(items.__class__, "_fields"):
+        return True
+    try:
+        iter(items)
+    except TypeError:
+        return True
+    return isinstance(items, BaseModel) and type(items).__iter__ is BaseModel.__iter__
 
 
 def is_stream(given: object) -> bool:
@@ -29,6 +41,10 @@ def is_stream(given: object) -> bool:
 
 def remedy_for(given: object) -> str | None:
     """What to pass in its place; None where it is nearly nothing that is known."""
+    if given is None:
+        return "leave it out: [document for document in documents if document is not None]"
+    if isinstance(given, memoryview):
+        return "decode it: bytes(data).decode()"
     if isinstance(given, (bytes, bytearray)):
         return "decode it: data.decode()"
     if is_stream(given):
@@ -39,17 +55,62 @@ def remedy_for(given: object) -> str | None:
         return "await it, and pass what it gives"
     if isinstance(given, AsyncIterable):
         return "collect it, and pass the list: [document async for document in it]"
+    if callable(getattr(given, "as_retriever", None)):
+        return "pass the documents that it holds, or a retriever of it"
     if load := _loads(given):
         return f"pass what it loads: {type(given).__name__}(...).{load}(), of several [*one.{load}(), *other.{load}()]"
     if callable(getattr(given, "as_string", None)):
         return "pass its text, blob.as_string(), or {name: blob.as_string()}"
+    if hasattr(given, "source_nodes"):
+        return "pass what it rests on, response.source_nodes, or its text, [str(response)]"
+    if hasattr(given, "content") and (hasattr(given, "role") or hasattr(given, "type")):
+        return "messages are a question: pass them as that, or as the corpus [message.content for message in messages]"
+    if made := _as_dict(given):
+        return f"pass a list of dicts, each {made}"
     if callable(given):
         return "call the function, and pass what it returns"
+    if isinstance(given, tuple):
+        return _remedy_for_tuple(cast("tuple[object, ...]", given))
     if isinstance(given, list):
         return "pass one flat list of documents, not a list of lists"
     return None
 
 
+def remedy_for_value(given: object, mapping: Mapping[Any, Any]) -> str | None:
+    """What to pass in place of a mapping that has this for a value; None where nothing is known."""
+    if isinstance(given, (list, tuple)):
+        if "ids" in mapping and "documents" in mapping:  # what a collection of Chroma gives
+            return (
+                'pass a dict for each: [{"id": name, "text": text} for name, text in zip(got["ids"], got["documents"])]'
+            )
+        return (
+            "join what one name has, {name: '\\n'.join(texts)}; of columns pass the rows, [dict(zip(columns, row)) for "
+            "row in zip(*columns.values())]"
+        )
+    if isinstance(given, Mapping):
+        return "pass a dict with a text for each: [{'id': name, 'text': ...}]"
+    if given is None:
+        return "leave it out"
+    return remedy_for(given)
+
+
 def _loads(given: Any) -> str | None:
     """The method by which a loader of LangChain, or a reader of LlamaIndex, gives its documents."""
     return next((name for name in ("load", "load_data") if callable(getattr(given, name, None))), None)
+
+
+def _as_dict(given: object) -> str | None:
+    """How a record becomes a dict."""
+    if hasattr(type(given), "_fields") and isinstance(given, tuple):
+        return "record._asdict()"
+    if isinstance(given, BaseModel):
+        return "record.model_dump()"
+    return "dataclasses.asdict(record)" if dataclasses.is_dataclass(given) else None
+
+
+def _remedy_for_tuple(given: tuple[object, ...]) -> str | None:
+    if len(given) != 2 or not isinstance(given[0], str):
+        return None
+    if isinstance(given[1], str):
+        return "of pairs of names and texts pass dict(pairs)"
+    return PAIRS if isinstance(given[1], float) else None

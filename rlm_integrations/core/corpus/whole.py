@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sized
+from itertools import repeat
+from typing import Any, cast
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
@@ -11,6 +12,8 @@ from rlm_integrations.core.corpus.facts import ID_CHARS
 from rlm_integrations.core.limits import RLMLimits
 from rlm_integrations.core.wording import shortened
 from rlm_integrations.files.rows import Table
+
+_LEAST_CHARS = len(" | : ")  # of a key and its value
 
 
 def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
@@ -22,7 +25,25 @@ def shown_whole(corpus: Corpus, limits: RLMLimits) -> bool:
     room = limits.inline_chars
     if not room or max(corpus.chars, len(corpus.documents)) > room:
         return False
-    return corpus.kind == "str" or sum(len(under_its_id(each, corpus.table)) for each in corpus.documents) <= room
+    return corpus.kind == "str" or fits_whole(corpus, room)
+
+
+def fits_whole(corpus: Corpus, room: int) -> bool:
+    """Whether the documents, each under its id, have at most so many characters. It looks no further than it must: an
+    event loop waits.
+    """
+    for document in corpus.documents:
+        if _LEAST_CHARS * len(document.metadata) > room or any(map(_is_long, document.metadata.values(), repeat(room))):
+            return False
+        room -= len(under_its_id(document, corpus.table))
+        if room < 0:
+            return False
+    return True
+
+
+def _is_long(value: object, chars: int) -> bool:
+    """Whether its text surely has more characters; lines of it may be parted by two."""
+    return isinstance(value, (str, list, dict)) and len(cast("Sized", value)) > 2 * chars
 
 
 def whole_text(corpus: Corpus) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.threads import RunThreads, in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
+from rlm_integrations.core.corpus.forms import document_of
 from rlm_integrations.core.corpus.found_document import FoundDocument
 from rlm_integrations.core.corpus.own_ids import OwnIds
-from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.corpus.retriever import Retriever
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.foreign_calls import ForeignCalls
 from rlm_integrations.core.host.step_record import StepRecord
@@ -79,7 +80,7 @@ async def retrieve(
 
     async def find() -> list[FoundDocument]:
         brought = await _brought(retriever, query, threads)
-        return await in_thread(lambda: name([*map(_as_found, brought)]))
+        return await in_thread(lambda: name([_as_found(each, place) for place, each in enumerate(brought, 1)]))
 
     if kept is None:
         return await find()
@@ -94,15 +95,21 @@ async def retrieve(
     return await in_thread(lambda: name(from_kept(value))) if found is None else found
 
 
-def _as_found(document: Document) -> FoundDocument:
-    """What a user's own retriever brings is made of nothing else, and may have any metadata."""
-    if isinstance(document, FoundDocument):
-        return document
-    return FoundDocument(document.id, document.text, plain(document.metadata), document.images, document)
+def _as_found(brought: object, place: int) -> FoundDocument:
+    """What a user's own retriever brings is made of nothing else. Raises InvalidArgumentError."""
+    if isinstance(brought, FoundDocument):
+        return brought
+    document = document_of(brought, place)
+    return FoundDocument(document.id, document.text, document.metadata, document.images, brought)
 
 
-async def _brought(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[Document]:
-    fetch_sync: Callable[[str], Sequence[Document]] | None = getattr(retriever, "retrieve_sync", None)
+async def _brought(retriever: Retriever, query: str, threads: RunThreads | None) -> Sequence[object]:
+    fetch_sync: Callable[[str], object] | None = getattr(retriever, "retrieve_sync", None)
+    found: object
     if threads is not None and fetch_sync is not None:
-        return await threads.run(fetch_sync, query)
-    return await contained(retriever.retrieve(query))
+        found = await threads.run(fetch_sync, query)
+    else:
+        found = await contained(retriever.retrieve(query))
+    if not isinstance(found, (list, tuple)):
+        raise InvalidArgumentError(f"context: the retriever returned {type(found).__name__}, not a list of Documents")
+    return cast("Sequence[object]", found)

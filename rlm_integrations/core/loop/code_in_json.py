@@ -19,11 +19,13 @@ _FENCE_IN_TEXT = re.compile(r"^(?:```|~~~)(?:repl|python)\n", re.MULTILINE)
 _FENCES = ("```", "~~~")
 _MOST_STRINGS, _MOST_DEEP = 200, 6
 _MOST_CHARS = 200_000
+_MOST_CODE_CHARS = 1_000_000
+"""To read JSON of so many holds the interpreter's lock for 50 ms. More is no code that a model writes."""
 
 
 def codes_in_json(text: str, variables: Collection[str]) -> list[str]:
     """The pieces of code for the session in a text that is JSON."""
-    if text.lstrip()[:1] not in ("{", "["):
+    if len(text) > _MOST_CODE_CHARS or text.lstrip()[:1] not in ("{", "["):
         return []
     try:
         value: object = json.loads(text, strict=False)
@@ -54,7 +56,7 @@ def out_of_json(reply: str) -> str:
 
     So write models that were told to answer in JSON.
     """
-    if _FENCE_IN_JSON.search(reply) is None or reply.lstrip()[:1] not in ("{", '"'):
+    if len(reply) > _MOST_CODE_CHARS or _FENCE_IN_JSON.search(reply) is None or reply.lstrip()[:1] not in ("{", '"'):
         return reply
     try:
         value: object = json.loads(reply, strict=False)

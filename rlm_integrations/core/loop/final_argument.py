@@ -46,10 +46,11 @@ _NEXT = re.compile(
 _QUOTES = {"“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
 _F_STRING = re.compile(r"[rR]?+[fF][rR]?+['\"]")
 _LITERALS = re.compile(r"(?>(?:[rRfFuU]{0,2}+''\s*+)+)")
-_PLAIN_LITERALS = re.compile(r"\(?+\s*+(?>(?:[rRuU]?+''\s*+)+)\)?+")
+_STRINGS = re.compile(r"[\s(]*+(?>(?:[rRuU]?+''[\s()]*+)+)")
+"""Nothing but strs, as Python joins them. It parses no more than these: f-strings in the square of their length."""
 _LITERAL_CHARS = 2_000
 """Of literals that make one text, beside what stands in them."""
-_MOST_CHARS = 50_000
+_MOST_CHARS, _MOST_BRACKETS = 50_000, 5
 
 
 @frozen
@@ -183,8 +184,8 @@ def _unquoted(argument: str) -> str:
         return argument[1:-1]
     if argument.endswith(")") and argument.count(")") == argument.count("(") + 1 and argument[-2:-1].isalnum():
         argument = argument[:-1]  # one too many
-    bare = without_strings(argument, most_depth=1)
-    if bare is None or len(bare[0]) > _LITERAL_CHARS or not _PLAIN_LITERALS.fullmatch(bare[0]):
+    bare = without_strings(argument, most_depth=_MOST_BRACKETS)
+    if bare is None or len(bare[0]) > _LITERAL_CHARS or _STRINGS.fullmatch(bare[0]) is None:
         return argument
     try:
         value = ast.literal_eval(argument)

@@ -10,7 +10,7 @@ from rlm_integrations.core.calls.conversation import conversation
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.facts import pictured
 from rlm_integrations.core.corpus.question import Question
-from rlm_integrations.core.corpus.whole import whole_text
+from rlm_integrations.core.corpus.whole import fits_whole, whole_text
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.exact_figure import asks_for_figure
 from rlm_integrations.core.loop.happenings import Opened
@@ -69,7 +69,10 @@ def way_of(plan: RunPlan, question: Question, corpus: Corpus, *, in_session: boo
     room, _ = short_tokens(window, most)
     chars = max(corpus.chars, len(corpus.documents))
     tokens = chars // _BYTES_PER_TOKEN
-    if chars <= _BYTES_PER_TOKEN * room:
+    short = chars <= _BYTES_PER_TOKEN * room
+    if short and corpus.kind == "documents" and not fits_whole(corpus, _BYTES_PER_TOKEN * room):
+        tokens = room + 1
+    elif short:
         said = (question.text, *(message.content for message in (*question.before, *question.after)))
         texts = said if corpus.in_messages else (*said, whole_text(corpus))
         tokens = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // _BYTES_PER_TOKEN

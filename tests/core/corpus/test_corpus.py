@@ -103,12 +103,12 @@ def test_a_key_that_a_dict_has_twice_with_different_values_is_refused() -> None:
     [
         (
             {1: "one", "1": "uno"},
-            "the metadata of document 'd' has two keys that are both written '1'; rename one of them",
+            "the metadata of document 'd' holds two keys that are both written '1'; rename one of them",
         ),
         (
             {"a": {None: 1, "None": 2}},
-            "the metadata of document 'd' holds a mapping with two keys that are both written 'None'; pass plainer "
-            "metadata",
+            "the metadata of document 'd' holds a mapping with two keys that are both written 'None' under 'a'; rename "
+            "one of them",
         ),
     ],
 )

@@ -162,6 +162,19 @@ def test_what_is_shown_whole(context: object, inline: int, whole: bool) -> None:
     assert shown_whole(Corpus.of(context), RLMLimits(inline_chars=inline)) is whole
 
 
+class Unread:
+    def __str__(self) -> str:
+        raise AssertionError("it was written out")
+
+
+def test_what_does_not_fit_is_not_written_out_to_find_that_out() -> None:
+    many = dict.fromkeys(map(str, range(3_000)), Unread())
+    long = {"a": "x" * 30_000, "b": Unread()}
+    for first in (Document("a", "x" * 9_000), Document("a", "t", many), Document("a", "t", long)):
+        corpus = Corpus([first, Document("b", "t", {"a": Unread()})])
+        assert not shown_whole(corpus, RLMLimits(inline_chars=10_000 if first.metadata else 8_000))
+
+
 def test_a_retriever_has_never_been_seen_whole() -> None:
     assert not shown_whole(Corpus.of(Retrieves()), USUAL)
 

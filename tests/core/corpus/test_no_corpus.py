@@ -68,7 +68,7 @@ def test_what_is_nearly_a_corpus_has_a_remedy_of_its_own(context: object, remedy
     assert refused(context).startswith(f"context: {remedy}")
 
 
-@pytest.mark.parametrize("item", [5, None, ("a", "b")])
+@pytest.mark.parametrize("item", [5, 1.5, ("a", "b", "c")])
 def test_an_item_that_is_no_document_is_named_by_its_place(item: object) -> None:
     assert refused(["fine", item]).startswith(
         f"context: item 2 is {type(item).__name__}, which is not a document; pass a str"
