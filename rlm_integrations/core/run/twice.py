@@ -134,7 +134,8 @@ class TwiceRun:
             return self._joined(first if verdict.verdict == "first" else second, "reconciled")
         answer, text = reconciling.own_answer(verdict)
         trace = third.trace.model_copy(update={"answer": text})
-        return self._joined(replace(third, answer=answer, text=text, trace=trace), "reconciled")
+        self._done[-1] = own = replace(third, answer=answer, text=text, trace=trace)
+        return self._joined(own, "reconciled")
 
     async def _differed(self, first: RLMResult[Any], why: str | None = None) -> RLMResult[Any]:
         asked = one_line(self._question if isinstance(self._question, str) else first.trace.question, _QUESTION_CHARS)
