@@ -174,6 +174,7 @@ class Node:
                 self._session.id,
                 self._session.question_number,
                 journal,
+                self._plan.attempt,
             )
         )
         if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:
