@@ -13,6 +13,7 @@ from itertools import count
 from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.run.plan import OnEvent, RunPlan
+from rlm_integrations.core.trace.ends_run import boundary
 from rlm_integrations.core.trace.events import (
     CheckEnded,
     CodeEnded,
@@ -24,7 +25,6 @@ from rlm_integrations.core.trace.events import (
 )
 from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.core.trace.records import RLMTrace
-from rlm_integrations.core.trace.run_errors import boundary
 from rlm_integrations.core.trace.watching import Watchers
 
 _numbers = count(1)

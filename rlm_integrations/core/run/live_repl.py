@@ -50,6 +50,8 @@ class LiveRepl:
         self._repl: Repl | None = None
         self._closing: asyncio.Task[None] | None = None
         self._calls: set[asyncio.Task[Any]] = set()
+        self._stepping: asyncio.Task[Any] | None = None
+        """What waits for a step that goes on; None where it was given up, too."""
         self._told = self._ending = False
         self._outlives = outlives
         self.lost = ""
@@ -88,7 +90,7 @@ class LiveRepl:
 
         running = repl.step(blocks, begin, last_moment - loop.time())
         stays = self._outlives and hasattr(repl, "interrupt")  # a sandbox of somebody's own may know no sessions
-        outcome = await (self._interruptible(repl, running) if stays else running)
+        outcome = await self._unless_interrupted(self._interruptible(repl, running) if stays else running)
         if isinstance(outcome, ReplLost):
             self._repl, self.lost = None, outcome.reason
             await repl.close()
@@ -117,6 +119,21 @@ class LiveRepl:
         repl, self._repl, self.lost = self._repl, None, reason
         if repl is not None:
             await repl.close()
+
+    async def _unless_interrupted(self, running: Coroutine[Any, Any, StepDone | ReplLost]) -> StepDone | ReplLost:
+        """What the step comes to. Where a call says that the user wants out, it is given up as in a cancelled run.
+
+        Raises then what the run must end with.
+        """
+        self._stepping = asyncio.current_task()
+        try:
+            return await running
+        except asyncio.CancelledError:
+            if self._stepping is None and self._host.fatal is not None and not _uncancelled():
+                raise self._host.fatal from None
+            raise
+        finally:
+            self._stepping = None
 
     async def _interruptible(
         self, repl: Repl, running: Coroutine[Any, Any, StepDone | ReplLost]
@@ -150,6 +167,9 @@ class LiveRepl:
             del (
                 task
             )  # it holds the error whose traceback holds this frame, and so what the call sent, until a collection
+        if self._host.interrupted and self._stepping is not None:
+            self._stepping.cancel()
+            self._stepping = None
         if isinstance(answer, Reply):
             repl.reply(event.id, answer.value)
         else:
@@ -204,3 +224,10 @@ class LiveRepl:
         finally:
             if ending:
                 await asyncio.gather(*ending, return_exceptions=True)
+
+
+def _uncancelled() -> int:
+    """Take back one cancellation of this task. Returns how many there are besides."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task.uncancel()

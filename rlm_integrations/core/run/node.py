@@ -42,6 +42,7 @@ from rlm_integrations.core.run.tellings import Tellings
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl
 from rlm_integrations.core.session.memory import SessionMemory
+from rlm_integrations.core.trace.ends_run import boundary
 from rlm_integrations.core.trace.events import (
     ConversationOpened,
     ReplOpened,
@@ -55,7 +56,6 @@ from rlm_integrations.core.trace.run_errors import (
     LimitReachedError,
     RootModelError,
     RunError,
-    boundary,
     caused_by,
 )
 

@@ -238,6 +238,9 @@ class RunTree:
         """The run has its answer. Raises RunError, with that result, where it is not simply to be handed back."""
         try:
             await self._account.end(RunEnded(result))
+        except EndsRunError as ended:
+            keep_result(ended.end, result)
+            raise ended.end from None
         except RunError as error:
             error.result = result
             raise

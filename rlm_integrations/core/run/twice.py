@@ -26,10 +26,11 @@ from rlm_integrations.core.run.plan import OnEvent, RunPlan
 from rlm_integrations.core.run.reconciling import Reconciling, Verdict, same_answer
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.trace.collector import collect
+from rlm_integrations.core.trace.ends_run import boundary, delivering_ends
 from rlm_integrations.core.trace.events import Event, RunEnded, RunFailed, Warned
 from rlm_integrations.core.trace.records import Agreement
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import RunError, boundary, keep_result, result_of
+from rlm_integrations.core.trace.run_errors import RunError, keep_result, result_of
 from rlm_integrations.core.trace.watching import Watchers
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words, one_line
@@ -67,7 +68,7 @@ class TwiceRun:
         result: RLMResult[Any] | None = None
         try:
             ended = result = await self._agreed()
-            with boundary("on_event", known=()):
+            with delivering_ends(), boundary("on_event", known=()):
                 await self._tell(RunEnded(result, at=self._seconds(), run=self._number))
         except BaseException as error:
             partial = result_of(error)
@@ -191,7 +192,7 @@ class TwiceRun:
         self._warnings.append(message)
         with suppress(Warning):  # a filter that makes errors of warnings must not end what goes well
             warnings.warn(message, RuntimeWarning, stacklevel=2)
-        with boundary("on_event", known=()):
+        with delivering_ends(), boundary("on_event", known=()):
             await self._tell(Warned(kind, message, at=self._seconds(), run=self._number))
 
     async def _tell(self, event: Event) -> None:
