@@ -138,8 +138,7 @@ class BoundedBatches(Runnable[InputT, OutputT]):
                 for run in asyncio.as_completed(runs):
                     yield await run
             finally:
-                if (again := await end_together(runs)) is not None:
-                    raise again
+                await end_together(runs)
 
     def _has_journal(self) -> bool:
         return cast(Any, self).journal is not None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
-from rlm_integrations.core.calls.end_together import end_together
+from rlm_integrations.core.calls.end_together import side_by_side
 from rlm_integrations.core.calls.foreign_code import carrying_interrupts, contained, delivering_interrupts
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -61,19 +60,13 @@ class BulkRun:
         with boundary("context"):  # for all: it may be one that can be read once
             self._context = await in_thread(Corpus.of, self._context)
         places = iter(range(len(self._questions)))
-        workers = [asyncio.create_task(self._work(places)) for _ in range(min(self._concurrency, len(self._questions)))]
+        at_once = min(self._concurrency, len(self._questions))
         try:
-            if workers:
-                ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-                with delivering_interrupts():
-                    for worker in ended:
-                        worker.result()
+            with delivering_interrupts():
+                await side_by_side(self._work(places) for _ in range(at_once))
         except BaseException as end:
-            latest = await end_together(workers) or end
-            vars(latest)["results"] = self._outcomes
-            if latest is end:
-                raise
-            raise latest from end
+            vars(end)["results"] = self._outcomes
+            raise
         return _all_answered(cast("list[Outcome]", self._outcomes))
 
     async def _work(self, places: Iterable[int]) -> None:

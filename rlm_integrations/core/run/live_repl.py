@@ -8,6 +8,7 @@ from contextvars import copy_context
 from math import inf
 from typing import Any
 
+from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.host.answers import Reply
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
@@ -148,9 +149,7 @@ class LiveRepl:
             await asyncio.wait([step], timeout=_INTERRUPT_S)
             raise
         finally:
-            if not step.done():
-                step.cancel()
-                await asyncio.gather(step, return_exceptions=True)
+            await end_together([step])
 
     async def _answer(self, event: HostCall, repl: Repl, record: StepRecord) -> None:
         task = asyncio.current_task()
