@@ -90,7 +90,7 @@ from rlm_integrations.llama_index.response import bounded
 from rlm_integrations.openai.reply import completion_of
 from rlm_integrations.openai.streaming import Folded
 from rlm_integrations.repl.bounded_repr import bounded_repr
-from rlm_integrations.sandboxes.channel.inbound import Messages, ProtocolError, read_inbound
+from rlm_integrations.sandboxes.channel.inbound import Messages
 from rlm_integrations.sandboxes.channel.long_texts import ReceivedTexts
 from rlm_integrations.sandboxes.channel.open_calls import held_bytes
 from rlm_integrations.sandboxes.shell.exchange import read_answer
@@ -103,6 +103,7 @@ from rlm_integrations.testing.llama_index import ScriptedLLM
 from rlm_integrations.trace_page.card import card
 from rlm_integrations.trace_page.page import page_of
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.inbound import ProtocolError, read_inbound
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 PACKAGE = str(Path(rlm_integrations.__file__).parent)
