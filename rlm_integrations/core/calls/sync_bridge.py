@@ -96,7 +96,7 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             waiting.close()
             _join(thread, last_moment - time.monotonic())
 
-        latest = _seen_through(wind_up, end)
+        latest = seen_through(wind_up, end)
         _hand_over(outcome, latest)
         if latest is end:
             raise
@@ -106,7 +106,7 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return outcome.result()
 
 
-def _seen_through(work: Callable[[], None], end: BaseException) -> BaseException:
+def seen_through(work: Callable[[], None], end: BaseException) -> BaseException:
     """Do it, and again where a signal handler raises amid it. Returns what was raised last: `end` where nothing was."""
     while True:
         try:
