@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -30,10 +31,9 @@ def read_trace(path: Path) -> RLMTrace:
     Raises:
         InvalidArgumentError: It cannot be read, or holds no trace.
     """
+    text = _read(path)
     try:
-        held: object = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InvalidArgumentError(f"FILE: {str(path)!r} cannot be read ({error.strerror}); {_REMEDY}") from error
+        held: object = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"FILE: {str(path)!r} is no JSON ({error}); {_REMEDY}") from error
     try:
@@ -48,6 +48,29 @@ def read_trace(path: Path) -> RLMTrace:
         ) from error
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"FILE: {str(path)!r} holds no trace; {_REMEDY}") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        with open(path, encoding="utf-8-sig", opener=_open_at_once) as file:
+            text = file.read()
+        nobody_writes = not text and path.is_fifo()
+    except OSError as error:
+        raise InvalidArgumentError(f"FILE: {str(path)!r} cannot be read ({error.strerror}); {_REMEDY}") from error
+    except ValueError as error:
+        raise InvalidArgumentError(f"FILE: {str(path)!r} is no JSON ({error}); {_REMEDY}") from error
+    if nobody_writes:
+        raise InvalidArgumentError(f"FILE: {str(path)!r} is a FIFO that nobody writes to; {_REMEDY}")
+    return text
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting for whoever might write to it, where it is a FIFO."""
+    without_waiting = getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | without_waiting)
+    if without_waiting:
+        os.set_blocking(descriptor, True)  # whoever writes already is waited for
+    return descriptor
 
 
 def print_trace(trace: RLMTrace, *, in_full: bool) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rlm_integrations.compare.attempt import Round
 from rlm_integrations.core.calls.budget import Budget
+from rlm_integrations.core.calls.end_together import side_by_side
 from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.model_calls import ModelCalls, Waiting
 from rlm_integrations.core.calls.model_path import ModelPath
@@ -101,7 +101,7 @@ class Asker:
         done: list[Usage] = []
         self._calls.budget.reserve(len(prompts))
         try:
-            return await _all(self._one(model, messages, done) for messages in prompts)
+            return await side_by_side(self._one(model, messages, done) for messages in prompts)
         finally:
             self.rounds.append(tuple(done))
 
@@ -115,14 +115,3 @@ class Asker:
 
 
 async def _nothing() -> None: ...
-
-
-async def _all(calls: Iterable[Coroutine[Any, Any, str]]) -> list[str]:
-    """The replies in their order. Where one fails the others are given up."""
-    tasks = [asyncio.create_task(each) for each in calls]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, get_config_list
 
 from rlm_integrations.core.calls.end_together import end_together
-from rlm_integrations.core.calls.sync_bridge import given_up_together
+from rlm_integrations.core.calls.sync_bridge import given_up_together, seen_through
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.journal.samples import sample
 from rlm_integrations.langchain.named_runs import samples
@@ -26,6 +27,8 @@ BATCH_CONCURRENCY = 8
 """Runs that a batch has open at once where the config sets no `max_concurrency`: each has a process of its own."""
 _GLANCE_S = 0.1
 """Seconds of one wait for runs: between two, Python handles signals."""
+_LAST_S = 5.0
+"""Seconds that the runs of a batch that was given up have to end, where a further signal wants out of the wait."""
 
 
 class BoundedBatches(Runnable[InputT, OutputT]):
@@ -93,10 +96,11 @@ class BoundedBatches(Runnable[InputT, OutputT]):
                     done, open_runs = wait(open_runs, _GLANCE_S, FIRST_COMPLETED)
                     while done:
                         yield done.pop().result()
-            finally:
-                runs.given_up.set()
-                executor.shutdown(wait=False, cancel_futures=True)
-                runs.wait()
+            except BaseException as end:
+                latest = seen_through(partial(runs.give_up, executor), end)
+                if latest is end:
+                    raise
+                raise latest from end
 
     async def abatch(
         self,
@@ -138,8 +142,7 @@ class BoundedBatches(Runnable[InputT, OutputT]):
                 for run in asyncio.as_completed(runs):
                     yield await run
             finally:
-                if (again := await end_together(runs)) is not None:
-                    raise again
+                await end_together(runs)
 
     def _has_journal(self) -> bool:
         return cast(Any, self).journal is not None
@@ -155,6 +158,7 @@ class _Runs:
         self.given_up = threading.Event()
         self._ended = threading.Condition()
         self._open = 0
+        self._last_moment: float | None = None
 
     @contextmanager
     def one(self) -> Generator[None]:
@@ -169,9 +173,14 @@ class _Runs:
                 self._open -= 1
                 self._ended.notify_all()
 
-    def wait(self) -> None:
+    def give_up(self, executor: ContextThreadPoolExecutor) -> None:
+        """Wait until they have ended; asked again, since a signal came meanwhile, no longer than `_LAST_S` in all."""
+        self.given_up.set()
+        executor.shutdown(wait=False, cancel_futures=True)
+        last_moment, self._last_moment = self._last_moment, self._last_moment or time.monotonic() + _LAST_S
         with self._ended:
-            self._ended.wait_for(lambda: not self._open)
+            left = None if last_moment is None else max(0.0, last_moment - time.monotonic())
+            self._ended.wait_for(lambda: not self._open, left)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from rlm_integrations.core.trace.events import (
     FoldEnded,
     IterationStarted,
     RootReplied,
+    RunEnded,
     RunStarted,
     SubCallEnded,
 )
@@ -35,6 +36,7 @@ CHILD_NAME = "rlm_query"
 SUB_CALL_NAME = "llm_query"
 EVENT_NAME = "rlm_iteration"
 CHECK_NAME = "rlm_check"
+AGREEMENT_NAME = "rlm_agreement"
 
 _of_child: ContextVar[RunnableConfig | None] = ContextVar("_of_child", default=None)
 """The config of the child RLM whose code runs; None for the root's."""
@@ -120,7 +122,8 @@ class RunCallbacks:
 
     async def handle(self, event: Event) -> None:
         """Dispatch `rlm_iteration` at the start of each iteration, and `rlm_check` when a check of `verify` has looked
-        at an answer, which is a chain run besides; then tell the user's own handler."""
+        at an answer, which is a chain run besides, and `rlm_agreement` when two blind runs were compared; then tell
+        the user's own handler."""
         if isinstance(event, RunStarted) and not event.node and event.attempt > 1:
             self._attempt = {"attempt": event.attempt}
         elif isinstance(event, RootReplied):
@@ -148,6 +151,9 @@ class RunCallbacks:
             await self._end_check(event)
             checked = event.check.model_dump(include={"name", "objection", "error"})
             await adispatch_custom_event(CHECK_NAME, {"iteration": event.iteration, **checked}, config=self._config)
+        elif isinstance(event, RunEnded) and event.result.agreement is not None:
+            said = {"agreement": event.result.agreement, "attempt": event.result.trace.attempt}
+            await adispatch_custom_event(AGREEMENT_NAME, said, config=self._config)
         if self._on_event is not None:
             await tell(self._on_event, event, sync=self._sync)
 

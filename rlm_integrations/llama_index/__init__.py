@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
 from rlm_integrations.llama_index.chat_engine import RLMChatEngine
 from rlm_integrations.llama_index.code_executor import CodeExecutor, get_code_executor
 from rlm_integrations.llama_index.events import (
+    RLMAgreementEvent,
     RLMAnswerCheckEvent,
     RLMCodeExecutionEvent,
     RLMIterationStartEvent,
@@ -42,6 +43,7 @@ if os.environ.get("RLM_INTEGRATIONS_NO_INSTALL", "") in ("", "0"):
 
 __all__ = [
     "CodeExecutor",
+    "RLMAgreementEvent",
     "RLMAnswerCheckEvent",
     "RLMChatEngine",
     "RLMCodeExecutionEvent",

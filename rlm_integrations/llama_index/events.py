@@ -6,6 +6,7 @@ from llama_index_instrumentation.base import BaseEvent
 from pydantic import Field
 
 from rlm_integrations.core.trace import events
+from rlm_integrations.core.trace.records import Agreement
 
 _TEXT_CHARS = 8_000
 
@@ -99,6 +100,18 @@ class RLMAnswerCheckEvent(_RLMEvent):
         return "RLMAnswerCheckEvent"
 
 
+class RLMAgreementEvent(_RLMEvent):
+    """Two blind runs (`verify=Twice()`) were compared: told once, when the answer is there."""
+
+    agreement: Agreement
+    attempt: int
+    """Whose answer was taken: that of the first run, the second, or the third, which reconciled them."""
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "RLMAgreementEvent"
+
+
 def instrumentation_event(event: events.Event) -> BaseEvent | None:
     """The event as LlamaIndex's handlers get it; None for one that LlamaIndex has an event of its own for."""
     node = list(event.node)
@@ -149,5 +162,7 @@ def instrumentation_event(event: events.Event) -> BaseEvent | None:
                 error=made.error,
                 replayed=made.replayed,
             )
+        case events.RunEnded(result=result) if result.agreement is not None:
+            return RLMAgreementEvent(node=node, agreement=result.agreement, attempt=result.trace.attempt)
         case _:
             return None

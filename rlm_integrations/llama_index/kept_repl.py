@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 
 from rlm_integrations.core.calls.budget import Budget
+from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.calls.model_calls import ModelCalls
 from rlm_integrations.core.calls.threads import RunThreads
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -104,10 +105,7 @@ class KeptRepl:
                     await repl.close()
 
     async def _end(self, loop: asyncio.AbstractEventLoop) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await end_together(asyncio.all_tasks() - {asyncio.current_task()})
         try:
             if self._repl is not None:
                 await self._repl.close()

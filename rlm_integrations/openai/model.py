@@ -19,12 +19,14 @@ from rlm_integrations.core.language_model import Completion, Message, ToolCaller
 from rlm_integrations.openai.credentials import api_key_for, base_url_for, header_value
 from rlm_integrations.openai.loop_clients import LoopClients
 from rlm_integrations.openai.reply import completion_of
+from rlm_integrations.openai.request_time import async_client_within, client_within
 from rlm_integrations.openai.streaming import Folded, Form, Tries
 from rlm_integrations.openai.tool_calling import OpenAIToolCaller, round_messages
 
 importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
 
 _OPENAI_URL = "https://api.openai.com/v1"
+_SDK_TIMEOUT_S = 600.0
 """Said outright: without it the SDK takes an OPENAI_BASE_URL that is empty for a URL."""
 
 
@@ -43,7 +45,7 @@ class OpenAIModel:
         base_url: where the server is; without it OPENAI_BASE_URL, or else OpenAI's own.
         api_key: without it OPENAI_API_KEY. A server on this machine or network needs none.
         max_retries: how often the SDK repeats a call after 408, 409, 429, 5xx or a lost connection.
-        timeout_s: seconds for one request; without it the SDK's own (600).
+        timeout_s: seconds for one request and its whole reply; without it the SDK's own (600).
         temperature: sent when given.
         extra_body: further fields of the request, for instance `{"reasoning_effort": "low"}`.
         extra_headers: further headers of each request.
@@ -93,10 +95,13 @@ class OpenAIModel:
                 name: header_value(value, f"extra_headers[{name!r}]") for name, value in (extra_headers or {}).items()
             },
         }
+        self._timeout_s = _SDK_TIMEOUT_S if timeout_s is None else timeout_s
         if timeout_s is not None:
             self._client["timeout"] = timeout_s
         self._form = Form.STREAM if self._extra_body.get("stream") else Form.WHOLE
-        self._async_clients = LoopClients(lambda: openai.AsyncOpenAI(**self._client))
+        self._async_clients = LoopClients(
+            lambda: openai.AsyncOpenAI(**self._client, http_client=async_client_within(self._timeout_s))
+        )
         self._sync_client: openai.OpenAI | None = None
         self._lock = threading.Lock()
 
@@ -146,7 +151,7 @@ class OpenAIModel:
     ) -> Completion:
         with self._lock:
             if self._sync_client is None:
-                self._sync_client = openai.OpenAI(**self._client)
+                self._sync_client = openai.OpenAI(**self._client, http_client=client_within(self._timeout_s))
                 # Not left to the garbage collector, which may find its sockets first and say that they are unclosed.
                 weakref.finalize(self, self._sync_client.close).atexit = False  # a fork would close its parent's
             client = self._sync_client

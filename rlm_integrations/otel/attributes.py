@@ -95,10 +95,14 @@ def of_trace(trace: RLMTrace) -> Attributes:
     """Of a run, or of a child RLM, that has ended."""
     replayed = trace.replayed_usage
     journal: Attributes = {} if trace.journal is None else {"rlm.journal": trace.journal}
+    twice: Attributes = {}
+    if trace.agreement is not None:
+        twice = {"rlm.agreement": trace.agreement, "rlm.answer_of_attempt": trace.attempt}
     return {
         **of_usage(trace.usage - replayed),
         **(of_replayed(replayed) if replayed.total_tokens else {}),
         **journal,
+        **twice,
         "rlm.iterations": trace.iteration_count,
         "rlm.sub_calls": trace.sub_call_count,
         "rlm.failed_sub_calls": trace.failed_sub_call_count,

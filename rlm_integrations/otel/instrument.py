@@ -31,7 +31,7 @@ def instrument(tracer_provider: TracerProvider | None = None, *, contents: bool 
     global _stop
     uninstrument()
     tracer = get_tracer("rlm_integrations", __version__, tracer_provider)
-    _stop = watch_runs(lambda question: RunSpans(tracer, question, contents=contents).see)
+    _stop = watch_runs(lambda question: RunSpans(tracer, question, contents=contents))
 
 
 def uninstrument() -> None:

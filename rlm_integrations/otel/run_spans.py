@@ -52,12 +52,17 @@ Path = tuple[int, ...]
 
 
 class RunSpans:
-    """Made where the run is called, so that its span stands below the one that is current there."""
+    """Made where the run is called, so that its span stands below the one that is current there.
 
-    def __init__(self, tracer: Tracer, question: str, *, contents: bool) -> None:
+    Of a question with several runs one of these has the span that stands above them, and each run one of its own.
+    """
+
+    def __init__(self, tracer: Tracer, question: str, *, contents: bool, whole: RunSpans | None = None) -> None:
+        """`whole`: of the question, where the run is one of several."""
         self._tracer = tracer
         self._contents = contents
         self._question = question
+        self._whole = whole
         self._outside, self._above = otel_context.get_current(), outer_context()
         self._began_ns = time.time_ns()
         self._open: dict[OpenSpan, None] = {}
@@ -78,9 +83,13 @@ class RunSpans:
     def _run(self) -> OpenSpan:
         """That of the run: begun with its first event, for a call that is refused is no run, and tells of no end."""
         told = self._agent(self._question)
-        run = OpenSpan(self._tracer, "invoke_agent rlm", SpanKind.INTERNAL, self._above, told, self._began_ns)
+        above = self._above if self._whole is None else self._whole._run.context
+        run = OpenSpan(self._tracer, "invoke_agent rlm", SpanKind.INTERNAL, above, told, self._began_ns)
         self._open[run] = None
         return run
+
+    def of_part(self, question: str) -> RunSpans:
+        return RunSpans(self._tracer, question, contents=self._contents, whole=self)
 
     def see(self, event: Event) -> None:
         """Raises with the run's last event what a tracer raised, which may have been in another task than the run's."""
@@ -101,6 +110,8 @@ class RunSpans:
                 self._agent_of(event.node).say(
                     {"rlm.corpus.documents": event.documents, "rlm.corpus.chars": event.chars}
                 )
+                if self._whole is not None and not event.node:
+                    self._run.say({"rlm.attempt": event.attempt})
                 if event.session is not None:
                     self._run.say({"gen_ai.conversation.id": event.session})
             case ReplOpened():

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.core.wording import error_words, one_line
@@ -117,14 +118,14 @@ async def rlm_map(
                 raise outcome
             yield outcome
     finally:
-        for lane in lanes:
-            lane.cancel()
-        await asyncio.gather(*lanes, return_exceptions=True)
-        for actor in pool:
-            with contextlib.suppress(Exception):
-                ray.kill(actor)
-        if record is not None:
-            record.close()
+        try:
+            await end_together(lanes)
+        finally:
+            for actor in pool:
+                with contextlib.suppress(Exception):
+                    ray.kill(actor)
+            if record is not None:
+                record.close()
 
 
 class _Job:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
@@ -30,8 +32,8 @@ class RaySandbox(RemoteSandbox):
 
     Raises:
         InvalidArgumentError: An argument is wrong.
-        SandboxError: There is no cluster. Whether its machines have this version of the package and of Python shows
-            when the first REPL starts.
+        SandboxError: There is no cluster, or none that answers within about 40 s. Whether its machines have this
+            version of the package and of Python shows when the first REPL starts.
     """
 
     def __init__(
@@ -51,11 +53,29 @@ class RaySandbox(RemoteSandbox):
         _connect(address)
 
 
+_ATTEMPTS = "RAY_gcs_server_port_wait_time_s"
+"""What Ray takes the number of its attempts to connect from."""
+
+
+@contextmanager
+def _one_attempt() -> Generator[None]:
+    """Have Ray try once, unless the user says how often: it tries 20 times else, each for 40 s where nobody answers."""
+    if _ATTEMPTS in os.environ:
+        yield
+        return
+    os.environ[_ATTEMPTS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_ATTEMPTS]
+
+
 def _connect(address: str | None) -> None:
     if ray.is_initialized():
         return
     try:
-        ray.init(address=address or "auto", log_to_driver=False)
+        with _one_attempt():
+            ray.init(address=address or "auto", log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise SandboxError(
             f"sandbox: no Ray cluster could be reached at {address or 'auto'}: {str(error).strip()}; pass its address, "

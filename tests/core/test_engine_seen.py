@@ -58,7 +58,14 @@ def test_who_watches_all_runs_sees_what_a_handler_is_told() -> None:
     told: list[Event] = []
     watched: list[Event] = []
     run(told.append)
-    stop = watch_runs(lambda question: watched.append)
+
+    class Watch:
+        see = watched.append
+
+        def of_part(self, question: str) -> Watch:
+            raise AssertionError("there is one run")
+
+    stop = watch_runs(lambda question: Watch())
     try:
         run()
     finally:

@@ -229,7 +229,7 @@ FOREIGN: dict[str, set[str]] = {
         "typing_extensions",
     },
     "llama_index": {"llama_index", "llama_index_instrumentation", "pydantic"},
-    "openai": {"openai"},
+    "openai": {"httpx", "openai"},
     "otel": {"opentelemetry"},
     "pricing": {"genai_prices"},
     "ray": {"ray"},

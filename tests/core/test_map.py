@@ -152,8 +152,8 @@ async def test_cancelling_ends_the_runs_that_are_open(again: bool) -> None:
         async def complete(self, messages: Sequence[Message]) -> Completion:
             if asked(messages) in ("000", "001"):
                 return Completion(answers(messages))
-            await both.wait()
             try:
+                await both.wait()
                 await asyncio.Event().wait()
             finally:
                 ended.append(asked(messages))

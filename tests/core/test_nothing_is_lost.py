@@ -204,17 +204,20 @@ async def test_a_handler_that_cancels_the_task_it_runs_in(kind: type, count: int
     check_kept(result, seen, None if finished else "the run was cancelled", finished=finished)
 
 
-async def test_an_interrupt_that_comes_amid_a_run_on_the_callers_loop() -> None:
+@pytest.mark.parametrize(("kind", "count"), BREAKS)
+async def test_an_interrupt_that_comes_amid_a_run_on_the_callers_loop(kind: type, count: int) -> None:
     seen: list[Event] = []
 
     def watch(event: Event) -> None:
         seen.append(event)
-        if isinstance(event, RootReplied) and len(seen) > 5:
+        if type(event) is kind and sum(type(each) is kind for each in seen) == count:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as caught:
         await engine(watch).arun("?", CORPUS)
-    check_kept(caught.value.result, seen, "the run was ended by KeyboardInterrupt", finished=False)  # type: ignore[attr-defined]
+    finished = kind is RunEnded
+    words = None if finished else "the run was ended by KeyboardInterrupt"
+    check_kept(caught.value.result, seen, words, finished=finished)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("kind", "count"), BREAKS)

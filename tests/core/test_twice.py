@@ -99,6 +99,8 @@ def test_a_third_run_may_find_another_answer() -> None:
         result = RLMEngine(llm, verify=Twice()).run(QUESTION, CORPUS)
     assert (result.answer, result.text, result.agreement) == ("HERON", "HERON", "reconciled")
     assert result.trace.answer == "HERON"
+    assert [other.answer for other in result.trace.beside] == ["egret", "stork"]
+    assert result.usage.total_tokens == 110 * len(llm.requests)
     assert "needs the right answer" in llm.requests[-1][-1].content
 
 

@@ -31,8 +31,9 @@ from rlm_integrations.core.trace.events import (
 from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.langchain.graph_node import state_update
-from rlm_integrations.sandboxes.channel.inbound import Messages, ProtocolError
+from rlm_integrations.sandboxes.channel.inbound import Messages
 from rlm_integrations.testing import ScriptedModel
+from rlm_integrations.wire.inbound import ProtocolError
 
 from .work import LIMITS, Counted, Work, result_of, trace_of
 

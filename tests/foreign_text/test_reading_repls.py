@@ -15,7 +15,7 @@ from rlm_integrations.core.trace.records import RLMTrace
 from rlm_integrations.core.wording import one_line
 from rlm_integrations.langchain.response import to_message
 from rlm_integrations.repl.bounded_repr import bounded_repr
-from rlm_integrations.sandboxes.channel.inbound import Messages, read_inbound
+from rlm_integrations.sandboxes.channel.inbound import Messages
 from rlm_integrations.sandboxes.channel.long_texts import ReceivedTexts
 from rlm_integrations.sandboxes.channel.open_calls import held_bytes
 from rlm_integrations.sandboxes.shell.exchange import read_answer
@@ -25,6 +25,7 @@ from rlm_integrations.terminal import printable
 from rlm_integrations.trace_page.card import card
 from rlm_integrations.trace_page.page import page_of
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.inbound import read_inbound
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 from .work import LIMITS, Reader, assert_in_proportion, every_shape, result_of, trace_of

@@ -11,16 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_integrations.sandboxes.channel.frames import MAX_FRAME_BYTES, encode, encode_short
-from rlm_integrations.sandboxes.channel.inbound import (
-    Finished,
-    Inbound,
-    Messages,
-    PrintedHead,
-    ProtocolError,
-    read_inbound,
-)
+from rlm_integrations.sandboxes.channel.inbound import Messages
 from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES
 from rlm_integrations.wire.calls import HostCall, Retrieve
+from rlm_integrations.wire.inbound import Finished, Inbound, PrintedHead, ProtocolError, read_inbound
 from rlm_integrations.wire.steps import AnswerState, CodeError
 
 BLOCKS, MAX_OUTPUT_CHARS, LARGEST = 2, 50, 1 << 53

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rlm_integrations.core.wording import error_words
@@ -15,7 +16,7 @@ async def contained(awaitable: Awaitable[T]) -> T:
     """Its result. What is no Exception comes as RuntimeError: a SystemExit, a CancelledError that nobody asked for, a
     GeneratorExit of the awaitable's own.
 
-    KeyboardInterrupt is raised as it is: the user wants out.
+    KeyboardInterrupt comes as CarriedInterruptError: the user wants out.
     """
     within = asyncio.current_task()
     try:
@@ -29,10 +30,39 @@ async def contained(awaitable: Awaitable[T]) -> T:
         if _running_task() is not within:  # the loop was closed over whoever awaits
             raise
         raise raisable(end) from end
-    except (Exception, KeyboardInterrupt):
+    except Exception:
         raise
+    except KeyboardInterrupt as interrupt:
+        raise CarriedInterruptError(interrupt) from interrupt
     except BaseException as error:
         raise raisable(error) from error
+
+
+class CarriedInterruptError(Exception):
+    """A KeyboardInterrupt on its way out of a task of ours: where a task raises it itself, asyncio ends its loop there
+    and then, and whoever waits for the task never hears of it."""
+
+    def __init__(self, interrupt: KeyboardInterrupt) -> None:
+        super().__init__("interrupted")
+        self.interrupt = interrupt
+
+
+@contextmanager
+def carrying_interrupts() -> Generator[None]:
+    """Within a task: what would end the loop leaves it as CarriedInterruptError."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise CarriedInterruptError(interrupt) from interrupt
+
+
+@contextmanager
+def delivering_interrupts() -> Generator[None]:
+    """Around a wait for such tasks: raises the KeyboardInterrupt that one of them ended with."""
+    try:
+        yield
+    except CarriedInterruptError as carried:
+        raise carried.interrupt from None
 
 
 def _running_task() -> asyncio.Task[Any] | None:

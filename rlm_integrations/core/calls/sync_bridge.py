@@ -44,7 +44,7 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         run.see_through()
     except BaseException as end:
-        latest = _seen_through(run.give_up, end)
+        latest = seen_through(run.give_up, end)
         _hand_over(run.outcome, latest)
         if latest is end:
             raise
@@ -125,7 +125,7 @@ class _RunInThread(Generic[T]):
             self.outcome.set_exception(error)
 
 
-def _seen_through(work: Callable[[], None], end: BaseException) -> BaseException:
+def seen_through(work: Callable[[], None], end: BaseException) -> BaseException:
     """Do it, and again where a signal handler raises amid it. Returns what was raised last: `end` where nothing was."""
     while True:
         try:

@@ -20,6 +20,7 @@ from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.sub_calls import SubCalls
 from rlm_integrations.core.host.tool_calls import ToolCalls
 from rlm_integrations.core.host.typed_maps import TypedMaps
+from rlm_integrations.core.trace.ends_run import EndsRunError
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.core.wording import error_words
 from rlm_integrations.wire.calls import Call, CallTool, Cite, LlmMap, LlmQuery, MapLeft, Reserve, Retrieve, RlmQuery
@@ -54,6 +55,11 @@ class HostFunctions:
         self._journal = journal
         self.fatal: RunError | None = None
         """An error that the run must end with."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run ends since the user wants out: then no open call is waited for."""
+        return isinstance(self.fatal, EndsRunError) and isinstance(self.fatal.end, KeyboardInterrupt)
 
     async def answer(self, call: Call, step: StepRecord) -> Reply | Refusal:
         """Do what the call asks."""

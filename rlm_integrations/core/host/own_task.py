@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from rlm_integrations.core.calls.budget import BudgetError
+from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.calls.model_calls import STEP_OVER
 
 T = TypeVar("T")
@@ -18,8 +19,7 @@ async def in_own_task(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
     try:
         await asyncio.wait([task])
     except asyncio.CancelledError:
-        task.cancel()
-        await asyncio.wait([task])
+        await end_together([task])
         raise
     if task.cancelled():
         raise BudgetError(STEP_OVER)

@@ -31,10 +31,10 @@ from rlm_integrations.core.host.reserved_call import ReservedCall
 from rlm_integrations.core.host.step_record import StepRecord
 from rlm_integrations.core.host.tool_loop import Said, SubPrompt, ToolLoop
 from rlm_integrations.core.trace.cut_off import CUT_OFF
-from rlm_integrations.core.trace.ends_run import EndsRun, let_through
+from rlm_integrations.core.trace.ends_run import EndsRun, boundary, let_through
 from rlm_integrations.core.trace.events import SubCallEnded, Warned
 from rlm_integrations.core.trace.records import SubCall
-from rlm_integrations.core.trace.run_errors import JournalError, RunError, boundary
+from rlm_integrations.core.trace.run_errors import JournalError, RunError
 from rlm_integrations.core.wording import number
 from rlm_integrations.wire.calls import LlmQuery
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from rlm_integrations.core.calls.end_together import side_by_side
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.calls.reply_fields import MAX_ARGUMENT_CHARS, arguments_of
 from rlm_integrations.core.calls.threads import RunThreads, off_loop
@@ -64,17 +64,10 @@ class SubToolCalls:
         chars = min(MOST_RESULT_CHARS, max(_LEAST_RESULT_CHARS, room // len(taken)))
         written = sum([len(call.arguments) for call in taken])
         given = await off_loop(written, lambda: [arguments_of(call) for call in taken])
-        tasks = [
-            asyncio.ensure_future(self._result(call, arguments, step, sub_call, chars, kept))
+        results = await side_by_side(
+            self._result(call, arguments, step, sub_call, chars, kept)
             for call, arguments in zip(taken, given, strict=True)
-        ]
-        try:
-            results = await asyncio.gather(*tasks)
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            raise
+        )
         why = tool_round_part("too_many", why=f"at most {_CALLS_AT_ONCE} calls are taken from one reply")
         return (*results, *(ToolResult(call, why, failed=True) for call in calls[_CALLS_AT_ONCE:]))
 

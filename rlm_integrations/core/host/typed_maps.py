@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
+from rlm_integrations.core.calls.end_together import side_by_side
 from rlm_integrations.core.calls.threads import in_thread, off_loop
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.json_values import WrongSchemaError
@@ -157,14 +157,7 @@ class TypedMaps:
                     outcomes[place] = error
 
         workers = min(len(packs), self._budget.limits.max_concurrency)
-        tasks = [asyncio.ensure_future(work(numbered)) for _ in range(workers)]
-        try:
-            await asyncio.gather(*tasks)
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
+        await side_by_side(work(numbered) for _ in range(workers))
         return [outcomes[place] for place in range(len(packs))]
 
 

@@ -12,8 +12,8 @@ from itertools import count
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
-from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.run.plan import OnEvent
+from rlm_integrations.core.run.plan import OnEvent, RunPlan
+from rlm_integrations.core.trace.ends_run import boundary
 from rlm_integrations.core.trace.events import (
     CheckEnded,
     CodeEnded,
@@ -25,7 +25,6 @@ from rlm_integrations.core.trace.events import (
 )
 from rlm_integrations.core.trace.recorder import Recorder
 from rlm_integrations.core.trace.records import RLMTrace
-from rlm_integrations.core.trace.run_errors import boundary
 from rlm_integrations.core.trace.watching import Watchers
 
 _numbers = count(1)
@@ -36,12 +35,12 @@ LAST_WORDS_S = 0.5
 class Account:
     """The events and the trace of one run, and its clock."""
 
-    def __init__(self, question: str, limits: RLMLimits, on_event: OnEvent | None, *, sync: bool) -> None:
+    def __init__(self, question: str, plan: RunPlan, watchers: Watchers, *, sync: bool) -> None:
         self._began = time.monotonic()
         self._number = next(_numbers)
-        self._recorder = Recorder(question, limits)
-        self._watchers = Watchers(question)
-        self._on_event = on_event
+        self._recorder = Recorder(question, plan.limits, plan.attempt)
+        self._watchers = watchers
+        self._on_event = plan.on_event
         self._sync = sync
         self._closed = False
         self._warned: set[str] = set()

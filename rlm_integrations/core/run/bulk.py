@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from rlm_integrations.core.calls.callers_thread import ask_caller
-from rlm_integrations.core.calls.end_together import end_together
-from rlm_integrations.core.calls.foreign_code import contained
+from rlm_integrations.core.calls.end_together import side_by_side
+from rlm_integrations.core.calls.foreign_code import carrying_interrupts, contained, delivering_interrupts
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.question import read_question
@@ -19,8 +18,9 @@ from rlm_integrations.core.journal.samples import numbered, sample
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.run.plan import RunPlan
 from rlm_integrations.core.run.twice import new_run
+from rlm_integrations.core.trace.ends_run import boundary, delivering_ends
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import JournalError, MapError, RunError, boundary, result_of
+from rlm_integrations.core.trace.run_errors import JournalError, MapError, RunError, result_of
 from rlm_integrations.core.wording import number, plural
 
 AskedOnce = str | Sequence[Message]
@@ -60,37 +60,36 @@ class BulkRun:
         with boundary("context"):  # for all: it may be one that can be read once
             self._context = await in_thread(Corpus.of, self._context)
         places = iter(range(len(self._questions)))
-        workers = [asyncio.create_task(self._work(places)) for _ in range(min(self._concurrency, len(self._questions)))]
+        at_once = min(self._concurrency, len(self._questions))
         try:
-            if workers:
-                ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-                for worker in ended:
-                    worker.result()
+            with delivering_interrupts():
+                await side_by_side(self._work(places) for _ in range(at_once))
         except BaseException as end:
-            latest = await end_together(workers) or end
-            vars(latest)["results"] = self._outcomes
-            if latest is end:
-                raise
-            raise latest from end
+            vars(end)["results"] = self._outcomes
+            raise
         return _all_answered(cast("list[Outcome]", self._outcomes))
 
     async def _work(self, places: Iterable[int]) -> None:
         """Answer one question after another, of those that nobody has taken yet."""
-        for place in places:
-            try:
-                with sample(self._samples[place]):
-                    run = new_run(self._plan, self._questions[place], self._context, sync=self._sync)
-                    self._outcomes[place] = await run.perform()
-            except RunError as error:
-                self._outcomes[place] = error
-                if isinstance(error, JournalError):  # no other run can keep what it pays for either
-                    raise
-            except BaseException as end:
-                self._outcomes[place] = _cut_off(end)
+        with carrying_interrupts():
+            for place in places:
+                await self._answer(place)
+                if self._on_result is not None:
+                    with delivering_ends(), boundary("on_result", known=()):
+                        await contained(self._tell(self._on_result, place))
+
+    async def _answer(self, place: int) -> None:
+        try:
+            with sample(self._samples[place]):
+                run = new_run(self._plan, self._questions[place], self._context, sync=self._sync)
+                self._outcomes[place] = await run.perform()
+        except RunError as error:
+            self._outcomes[place] = error
+            if isinstance(error, JournalError):  # no other run can keep what it pays for either
                 raise
-            if self._on_result is not None:
-                with boundary("on_result", known=()):
-                    await contained(self._tell(self._on_result, place))
+        except BaseException as end:
+            self._outcomes[place] = _cut_off(end)
+            raise
 
     async def _tell(self, on_result: OnResult, place: int) -> None:
         def tell() -> Any:

@@ -21,7 +21,8 @@ from rlm_integrations.core.loop.actions import Finish
 from rlm_integrations.core.loop.nothing_read import NOTHING_READ_NOTE
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.run.turns import Turn
-from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError, boundary
+from rlm_integrations.core.trace.ends_run import boundary
+from rlm_integrations.core.trace.run_errors import LimitReachedError, RootModelError, RunError, SandboxError
 
 if TYPE_CHECKING:
     from rlm_integrations.core.journal.node_journal import NodeJournal

@@ -45,7 +45,6 @@ async def begin(
     question: Question,
     context: object,
     run_id: str | None,
-    attempt: int,
     say: Say,
     threads: RunThreads,
 ) -> tuple[NodeJournal, Corpus]:
@@ -55,7 +54,7 @@ async def begin(
     def find() -> tuple[CallIdentity, Row]:
         corpus = read_context(context)
         read.append(corpus)
-        call = CallIdentity(_parts(plan, question, corpus), run_id, attempt, current_sample())
+        call = CallIdentity(_parts(plan, question, corpus), run_id, plan.attempt, current_sample())
         words = without_lone_surrogates(question.text)
         limits = plan.limits.model_dump(mode="json")
         return call, {"question": words, "context": corpus_line(corpus), "limits": limits, "protocol": plan.protocol}

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from math import inf
 from typing import Any
 
+from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.host.answers import Reply
 from rlm_integrations.core.host.functions import HostFunctions
 from rlm_integrations.core.host.step_record import StepRecord
@@ -50,6 +51,8 @@ class LiveRepl:
         self._repl: Repl | None = None
         self._closing: asyncio.Task[None] | None = None
         self._calls: set[asyncio.Task[Any]] = set()
+        self._stepping: asyncio.Task[Any] | None = None
+        """What waits for a step that goes on; None where it was given up, too."""
         self._told = self._ending = False
         self._outlives = outlives
         self.lost = ""
@@ -88,7 +91,7 @@ class LiveRepl:
 
         running = repl.step(blocks, begin, last_moment - loop.time())
         stays = self._outlives and hasattr(repl, "interrupt")  # a sandbox of somebody's own may know no sessions
-        outcome = await (self._interruptible(repl, running) if stays else running)
+        outcome = await self._unless_interrupted(self._interruptible(repl, running) if stays else running)
         if isinstance(outcome, ReplLost):
             self._repl, self.lost = None, outcome.reason
             await repl.close()
@@ -118,6 +121,21 @@ class LiveRepl:
         if repl is not None:
             await repl.close()
 
+    async def _unless_interrupted(self, running: Coroutine[Any, Any, StepDone | ReplLost]) -> StepDone | ReplLost:
+        """What the step comes to. Where a call says that the user wants out, it is given up as in a cancelled run.
+
+        Raises then what the run must end with.
+        """
+        self._stepping = asyncio.current_task()
+        try:
+            return await running
+        except asyncio.CancelledError:
+            if self._stepping is None and self._host.fatal is not None and not _uncancelled():
+                raise self._host.fatal from None
+            raise
+        finally:
+            self._stepping = None
+
     async def _interruptible(
         self, repl: Repl, running: Coroutine[Any, Any, StepDone | ReplLost]
     ) -> StepDone | ReplLost:
@@ -131,9 +149,7 @@ class LiveRepl:
             await asyncio.wait([step], timeout=_INTERRUPT_S)
             raise
         finally:
-            if not step.done():
-                step.cancel()
-                await asyncio.gather(step, return_exceptions=True)
+            await end_together([step])
 
     async def _answer(self, event: HostCall, repl: Repl, record: StepRecord) -> None:
         task = asyncio.current_task()
@@ -150,6 +166,9 @@ class LiveRepl:
             del (
                 task
             )  # it holds the error whose traceback holds this frame, and so what the call sent, until a collection
+        if self._host.interrupted and self._stepping is not None:
+            self._stepping.cancel()
+            self._stepping = None
         if isinstance(answer, Reply):
             repl.reply(event.id, answer.value)
         else:
@@ -204,3 +223,10 @@ class LiveRepl:
         finally:
             if ending:
                 await asyncio.gather(*ending, return_exceptions=True)
+
+
+def _uncancelled() -> int:
+    """Take back one cancellation of this task. Returns how many there are besides."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task.uncancel()

@@ -38,6 +38,7 @@ from rlm_integrations.core.run.tellings import Tellings
 from rlm_integrations.core.run.turns import Turn
 from rlm_integrations.core.sandbox import Repl, Sandbox
 from rlm_integrations.core.session.memory import SessionMemory
+from rlm_integrations.core.trace.ends_run import boundary
 from rlm_integrations.core.trace.events import (
     ConversationOpened,
     Event,
@@ -52,7 +53,6 @@ from rlm_integrations.core.trace.run_errors import (
     LimitReachedError,
     RootModelError,
     RunError,
-    boundary,
     caused_by,
 )
 
@@ -173,6 +173,7 @@ class Node:
                 self._session.id,
                 self._session.question_number,
                 journal,
+                self._plan.attempt,
             )
         )
         if not self._path and (warning := stuffed_reprs_warning(self._question, self.corpus)) is not None:

@@ -70,6 +70,8 @@ class RunPlan:
     route: Route = "rlm"
     limits_of_all: RLMLimits | None = None
     """The user's own, where the run is one of several that share some of them."""
+    attempt: int = 1
+    """Its place among the runs of its question."""
     fence_key: bytes = PROCESS_KEY
     """Equal runs with equal keys have equal prompts."""
 
@@ -83,6 +85,7 @@ class RunPlan:
             system_prompt=None,
             instructions=None,
             route="rlm",
+            attempt=1,
         )
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from dataclasses import replace
 
+from rlm_integrations.core.calls.end_together import end_together
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.run.arguments import checked_run_id
 from rlm_integrations.core.run.plan import OnEvent, RunPlan
@@ -36,8 +37,7 @@ async def streamed(
             yield event
         await task
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_together([task])
 
 
 def _tee(on_event: OnEvent | None, queue: asyncio.Queue[Event | None]) -> OnEvent:

@@ -42,6 +42,7 @@ from rlm_integrations.core.trace.run_errors import (
     RunError,
     keep_result,
 )
+from rlm_integrations.core.trace.watching import Watchers
 from rlm_integrations.core.wording import error_words
 
 if TYPE_CHECKING:
@@ -60,23 +61,24 @@ class RunTree:
         *,
         sync: bool,
         session: SessionMemory | None = None,
-        is_part: bool = False,
+        part_of: Watchers | None = None,
         run_id: str | None = None,
-        attempt: int = 1,
     ) -> None:
-        """`is_part`: it is one of several runs of its question, whose trace whoever joins them hands out,
-        `attempt` which of them.
+        """`part_of`: who watches its question, of which it is one of several runs. Whoever joins them hands out its
+        trace.
         """
         if session is not None:
             session.go_over(context)
         read = read_question if session is None else session.read
         self._plan, self._question, self._context = plan, read(question, plan.limits.message_chars), context
-        self._session, self._is_part = session, is_part
-        self._run_id, self._attempt = run_id, attempt
+        self._session, self._is_part = session, part_of is not None
+        self._run_id = run_id
         self._journal: NodeJournal | None = None
         self._answer: RLMResult[Any] | None = None
         """That of a run which has one, and is to keep it."""
-        self._account = Account(self._question.text, plan.limits, plan.on_event, sync=sync)
+        asked = self._question.text
+        watchers = Watchers(asked) if part_of is None else part_of.of_part(asked)
+        self._account = Account(asked, plan, watchers, sync=sync)
         self._calls = ModelCalls(Budget(plan.limits, self._account.seconds))
         self._threads = RunThreads()
         self._kept: RLMResult[Any] | None = None
@@ -187,7 +189,7 @@ class RunTree:
         """
         from rlm_integrations.core.run.journalled import begin, ended_before, with_its_fences  # as above
 
-        call = self._plan, self._question, self._context, self._run_id, self._attempt
+        call = self._plan, self._question, self._context, self._run_id
         journal, self._context = await begin(settings, *call, self._say, self._threads)
         self._journal, plan = journal, with_its_fences(self._plan, journal)
         self._shared = self._shared._replace(plan=plan)
@@ -239,6 +241,9 @@ class RunTree:
         """The run has its answer. Raises RunError, with that result, where it is not simply to be handed back."""
         try:
             await self._account.end(RunEnded(result))
+        except EndsRunError as ended:
+            keep_result(ended.end, result)
+            raise ended.end from None
         except RunError as error:
             error.result = result
             raise

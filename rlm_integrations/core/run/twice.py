@@ -26,10 +26,12 @@ from rlm_integrations.core.run.plan import OnEvent, RunPlan
 from rlm_integrations.core.run.reconciling import Reconciling, Verdict, same_answer
 from rlm_integrations.core.run.tree import RunTree
 from rlm_integrations.core.trace.collector import collect
-from rlm_integrations.core.trace.events import Event, RunEnded, RunFailed, RunStarted, Warned
+from rlm_integrations.core.trace.ends_run import boundary, delivering_ends
+from rlm_integrations.core.trace.events import Event, RunEnded, RunFailed, Warned
 from rlm_integrations.core.trace.records import Agreement
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.trace.run_errors import RunError, boundary, keep_result, result_of
+from rlm_integrations.core.trace.run_errors import RunError, keep_result, result_of
+from rlm_integrations.core.trace.watching import Watchers
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import error_words, one_line
 
@@ -57,7 +59,7 @@ class TwiceRun:
         self._done: list[RLMResult[Any]] = []
         self._fence_key = plan.fence_key
         self._warnings: list[str] = []
-        read_question(question, plan.limits.message_chars)
+        self._watchers = Watchers(read_question(question, plan.limits.message_chars).text)
 
     async def perform(self) -> RLMResult[Any]:
         """The answer that holds, with what all runs cost. Whatever ends one of them carries what there is of all."""
@@ -66,7 +68,7 @@ class TwiceRun:
         result: RLMResult[Any] | None = None
         try:
             ended = result = await self._agreed()
-            with boundary("on_event", known=()):
+            with delivering_ends(), boundary("on_event", known=()):
                 await self._tell(RunEnded(result, at=self._seconds(), run=self._number))
         except BaseException as error:
             partial = result_of(error)
@@ -134,7 +136,8 @@ class TwiceRun:
             return self._joined(first if verdict.verdict == "first" else second, "reconciled")
         answer, text = reconciling.own_answer(verdict)
         trace = third.trace.model_copy(update={"answer": text})
-        return self._joined(replace(third, answer=answer, text=text, trace=trace), "reconciled")
+        self._done[-1] = own = replace(third, answer=answer, text=text, trace=trace)
+        return self._joined(own, "reconciled")
 
     async def _differed(self, first: RLMResult[Any], why: str | None = None) -> RLMResult[Any]:
         asked = one_line(self._question if isinstance(self._question, str) else first.trace.question, _QUESTION_CHARS)
@@ -162,22 +165,19 @@ class TwiceRun:
         """The next run, in seconds and limits of its own."""
         attempt, offset = len(self._done) + 1, self._seconds()
         own = self._plan.limits
-        plan = replace(plan or self._plan, limits=limits or own, limits_of_all=own)
+        plan = replace(plan or self._plan, limits=limits or own, limits_of_all=own, attempt=attempt)
         if self._plan.on_event is not None:
-            plan = replace(plan, on_event=self._telling(self._plan.on_event, attempt, offset))
-        return RunTree(
-            plan, question, self._context, sync=self._sync, is_part=True, run_id=self._run_id, attempt=attempt
-        )
+            plan = replace(plan, on_event=self._telling(self._plan.on_event, offset))
+        return RunTree(plan, question, self._context, sync=self._sync, part_of=self._watchers, run_id=self._run_id)
 
-    def _telling(self, on_event: OnEvent, attempt: int, offset: float) -> OnEvent:
+    def _telling(self, on_event: OnEvent, offset: float) -> OnEvent:
         """Tells the events of one of the runs as of all, in their seconds; that they ended is told once."""
 
         def shown(event: Event) -> Event | None:
             if isinstance(event, RunEnded | RunFailed):
                 return None
             self._number = self._number or event.run
-            event = replace(event, at=event.at + offset, run=self._number)
-            return replace(event, attempt=attempt) if isinstance(event, RunStarted) and not event.node else event
+            return replace(event, at=event.at + offset, run=self._number)
 
         if inspect.iscoroutinefunction(on_event):
 
@@ -192,10 +192,11 @@ class TwiceRun:
         self._warnings.append(message)
         with suppress(Warning):  # a filter that makes errors of warnings must not end what goes well
             warnings.warn(message, RuntimeWarning, stacklevel=2)
-        with boundary("on_event", known=()):
+        with delivering_ends(), boundary("on_event", known=()):
             await self._tell(Warned(kind, message, at=self._seconds(), run=self._number))
 
     async def _tell(self, event: Event) -> None:
+        self._watchers.see(event)
         if self._plan.on_event is not None:
             await contained(tell(self._plan.on_event, event, sync=self._sync))
 

@@ -1,10 +1,14 @@
-"""Exceptions of the user's code that are no failures: they end the run, and reach whoever called it as they are."""
+"""What the user's code raises: some of it is no failure, ends the run, and reaches whoever called it as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
+from rlm_integrations.core.calls.foreign_code import CarriedInterruptError
+from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.trace.run_errors import RunError
+from rlm_integrations.core.wording import error_words
 
 EndsRun = Callable[[Exception], bool]
 """Whether what code of the user's raised is meant for whoever called the run, and no failure to tell the model of."""
@@ -13,12 +17,39 @@ EndsRun = Callable[[Exception], bool]
 class EndsRunError(RunError):
     """Carries what code of the user's raised, `end`, to the end of the run, where it is raised in this one's place."""
 
-    def __init__(self, end: Exception) -> None:
+    def __init__(self, end: BaseException) -> None:
         super().__init__(f"the run was ended by {type(end).__name__}")
         self.end = end
 
 
 def let_through(error: Exception, ends_run: EndsRun | None) -> None:
     """Raises EndsRunError where the error is to end the run."""
+    if isinstance(error, CarriedInterruptError):
+        raise EndsRunError(error.interrupt)
     if ends_run is not None and ends_run(error):
         raise EndsRunError(error)
+
+
+@contextmanager
+def boundary(argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> Generator[None]:
+    """Around code that the user passed as an argument: what it raises ends the run as a RunError that names it.
+
+    `known`: what runs within it raises these too, which say for themselves what is wrong.
+    """
+    try:
+        yield
+    except known:
+        raise
+    except CarriedInterruptError as carried:
+        raise EndsRunError(carried.interrupt) from None
+    except Exception as error:
+        raise RunError(f"{argument}: it raised {error_words(error)}") from error
+
+
+@contextmanager
+def delivering_ends() -> Generator[None]:
+    """Around what is done outside of any run: raises what was to end one as it is."""
+    try:
+        yield
+    except EndsRunError as ended:
+        raise ended.end from None

@@ -43,8 +43,8 @@ from rlm_integrations.core.trace.records import CodeExecution, Iteration, RLMTra
 class Recorder:
     """Folds events, in their order, into `trace`."""
 
-    def __init__(self, question: str, limits: RLMLimits) -> None:
-        self.trace = RLMTrace(question=question, context="", limits=limits)
+    def __init__(self, question: str, limits: RLMLimits, attempt: int = 1) -> None:
+        self.trace = RLMTrace(question=question, context="", limits=limits, attempt=attempt)
         self._traces: dict[tuple[int, ...], RLMTrace] = {(): self.trace}
         """By the node: that of the run, and those of child RLMs."""
         self._open: dict[tuple[tuple[int, ...], type, int], Started] = {}

@@ -198,6 +198,8 @@ class RLMTrace(Record):
     error: Text | None = None
     agreement: Agreement | None = None
     """Of two blind runs (`Twice`), of which this is the one whose answer was given; None where there was one."""
+    attempt: int = 1
+    """Its place among the runs of its question, from 1: with `Twice` it says whose answer was given."""
     beside: list[RLMTrace] = Field(default_factory=lambda: list[RLMTrace]())
     """The other runs of the same question, in their order. Totals count them."""
     warnings: list[Text] = Field(default_factory=list[Text])

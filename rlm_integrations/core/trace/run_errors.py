@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from rlm_integrations.core.errors import RLMError
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.trace.result import RLMResult
-from rlm_integrations.core.wording import error_words
 
 
 class RunError(RLMError):
@@ -109,17 +108,3 @@ def _of_both(kind: type[RunError], other: type[Exception], message: str) -> RunE
     own = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "kind": kind}
     both: type[_TwofoldError] = type(kind.__name__, (_TwofoldError, kind, other), own)
     return both(message)
-
-
-@contextmanager
-def boundary(argument: str, known: tuple[type[RLMError], ...] = (RLMError,)) -> Generator[None]:
-    """Around code that the user passed as an argument: what it raises ends the run as a RunError that names it.
-
-    `known`: what runs within it raises these too, which say for themselves what is wrong.
-    """
-    try:
-        yield
-    except known:
-        raise
-    except Exception as error:
-        raise RunError(f"{argument}: it raised {error_words(error)}") from error

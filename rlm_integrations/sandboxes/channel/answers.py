@@ -10,6 +10,7 @@ from typing import Any
 
 from rlm_integrations.sandboxes.channel.frames import encode
 from rlm_integrations.sandboxes.channel.long_values import is_long, long_frame
+from rlm_integrations.wire import messages
 from rlm_integrations.wire.calls import RefusalKind
 
 MAX_REPLY_BYTES = 128 << 20
@@ -44,18 +45,18 @@ def hand_over(loop: asyncio.AbstractEventLoop, call_id: int, value: Any, answer:
 def reply_frame(call_id: int, value: Any) -> bytes:
     """A refusal where the value is nothing that can be handed on."""
     try:
-        return encode({"t": "reply", "id": call_id, "value": value})
+        return encode(messages.reply(call_id, value))
     except (TypeError, ValueError, RecursionError) as error:
         return refusal_frame(call_id, "type", _not_passed.format(error))
 
 
 def refusal_frame(call_id: int, kind: RefusalKind, message: str) -> bytes:
-    return encode({"t": "refuse", "id": call_id, "kind": kind, "message": message})
+    return encode(messages.refusal(call_id, kind, message))
 
 
 def _long_reply(call_id: int, value: Any) -> bytes:
     try:
-        frame = long_frame({"t": "reply", "id": call_id}, "value", value, MAX_REPLY_BYTES)
+        frame = long_frame(messages.reply(call_id, None), messages.VALUE, value, MAX_REPLY_BYTES)
     except (TypeError, ValueError, RecursionError) as error:
         return refusal_frame(call_id, "type", _not_passed.format(error))
     if frame is None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from rlm_integrations.sandboxes.channel.long_texts import MAX_TEXT_BYTES, TextsTooLongError, take_out
+from rlm_integrations.wire.messages import texts as texts_message
 
 globals()["__builtins__"] = vars(builtins).copy()
 
@@ -70,7 +71,7 @@ def encode_short(message: dict[str, Any]) -> list[bytes]:
         size = f"{len(body):,} bytes of JSON with {_values(body):,} values in it, besides its texts"
         most = f"{MAX_FRAME_BYTES:,} with {MAX_VALUES:,} in them can be passed"
         raise FrameTooLongError(f"{size}; at most {most}: pass less, or a str of JSON")
-    return [*(_frame(_body({"t": "texts", "texts": pieces})) for pieces in texts), _frame(body)]
+    return [*(_frame(_body(texts_message(pieces))) for pieces in texts), _frame(body)]
 
 
 def has_too_much(body: bytes) -> bool:

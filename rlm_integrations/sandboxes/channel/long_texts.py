@@ -1,8 +1,8 @@
 """The texts of a worker's message that does not fit in a frame.
 
 The host parses a frame in one go and does nothing else meanwhile, so the frames of a worker are short. A message
-that is longer leaves its texts out: they go ahead, cut into pieces, as `{"t": "texts", "texts": [...]}`, and
-`"pieces": [2, 0, ...]` in the message says how many belong to each of its empty texts, in their order.
+that is longer leaves its texts out: they go ahead, cut into pieces, as a message of their own, and
+`PIECES` (`[2, 0, ...]`) in the message says how many belong to each of its empty texts, in their order.
 
 Both sides use this module, and in the worker it lives beside the model's code: it looks builtins up in a copy of
 its own. Standard library only.
@@ -14,6 +14,8 @@ import builtins
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
+
+from rlm_integrations.wire.messages import PIECES
 
 globals()["__builtins__"] = vars(builtins).copy()
 
@@ -55,7 +57,7 @@ def take_out(message: dict[str, Any]) -> list[list[str]]:
             in_frame += len(piece)
         place[key] = ""
         counts.append(len(pieces))
-    message["pieces"] = counts
+    message[PIECES] = counts
     return frames
 
 
@@ -80,7 +82,7 @@ class ReceivedTexts:
 
         Raises ValueError where the numbers do not agree with the pieces, TextsTooLongError.
         """
-        counts = _counts(message.pop("pieces", []))
+        counts = _counts(message.pop(PIECES, []))
         if not counts and not self._pieces:
             return
         pieces, self._pieces, self._bytes = self._pieces, [], 0

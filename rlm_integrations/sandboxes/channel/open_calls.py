@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from rlm_integrations.sandboxes.channel.inbound import ProtocolError
+from rlm_integrations.wire.inbound import ProtocolError
 
 MAX_OPEN_CALLS = 10_000
 MAX_OPEN_CALL_BYTES = 256 << 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rlm_integrations.sandboxes.channel.inbound import Finished
 from rlm_integrations.sandboxes.channel.step_clock import Overrun, StepClock, how_to_go_on, overrun_words
+from rlm_integrations.wire.inbound import Finished
 from rlm_integrations.wire.steps import CodeError, Output, StepDone
 
 

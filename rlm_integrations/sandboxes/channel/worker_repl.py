@@ -19,11 +19,13 @@ from rlm_integrations.sandboxes.channel.begun_calls import (
 )
 from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.frames import encode
-from rlm_integrations.sandboxes.channel.inbound import Finished, Messages, PrintedHead, ProtocolError, read_inbound
+from rlm_integrations.sandboxes.channel.inbound import Messages
 from rlm_integrations.sandboxes.channel.open_calls import OpenCalls, held_bytes
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.wire.calls import HostCall, RefusalKind
+from rlm_integrations.wire.inbound import Finished, PrintedHead, ProtocolError, read_inbound
+from rlm_integrations.wire.messages import BeginStep, refusal_of_all
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import ReplLost, StepDone
 
@@ -250,8 +252,7 @@ class WorkerRepl(ABC):
         clock = StepClock(limit_s, seconds_left, time.monotonic(), self._cpu_seconds())
         self._step = step = RunningStep(self._steps, len(blocks), clock, limit_s, self._settings.max_output_chars)
         self._wake()
-        left = None if seconds_left == float("inf") else seconds_left
-        self._send(encode({"t": "step", "step": step.number, "blocks": list(blocks), "seconds_left": left}))
+        self._send(encode(BeginStep(step.number, blocks, seconds_left).to_message()))
         self._keep_time()
         return step
 
@@ -270,9 +271,9 @@ class WorkerRepl(ABC):
 
     def _receive_idle(self, frame: dict[str, Any]) -> None:
         """Between steps only threads can have sent something, just before the worker was put to rest."""
-        if frame.get("t") == "done":
-            raise ProtocolError("the end of a step that was not running")
         message = read_inbound(frame, blocks=0, max_output_chars=0)
+        if isinstance(message, Finished):
+            raise ProtocolError("the end of a step that was not running")
         if isinstance(message, HostCall):
             self._send(refusal_frame(message.id, "failed", _NOT_OPEN))
 
@@ -304,7 +305,7 @@ class WorkerRepl(ABC):
         ids = self._open_calls.take_all()
         self._channel.resume_reading()
         if ids:
-            self._send(encode({"t": "refuse", "ids": ids, "kind": "failed", "message": message}))
+            self._send(encode(refusal_of_all(ids, "failed", message)))
 
     def _finish(self, done: Finished, step: RunningStep) -> None:
         if done.step != step.number:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-from typing import Any
 
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.cannot_confine import cannot_confine
@@ -11,6 +10,7 @@ from rlm_integrations.sandboxes.channel.death import cause_of_death
 from rlm_integrations.sandboxes.channel.fork_client import START_TIMEOUT_S, WorkerProcess
 from rlm_integrations.sandboxes.channel.frames import read_frame
 from rlm_integrations.sandboxes.channel.inbound import parse
+from rlm_integrations.wire.inbound import Failed, read_beginning
 
 
 def wait_until_ready(worker: WorkerProcess, memory_mb: int) -> dict[str, str]:
@@ -24,10 +24,10 @@ def wait_until_ready(worker: WorkerProcess, memory_mb: int) -> dict[str, str]:
     body = read_frame(worker.channel.fileno())
     if body is None:
         raise SandboxError(f"sandbox: the REPL ended while it started: {_cause(worker, memory_mb)}")
-    frame: dict[str, Any] = parse(body)
-    if frame["t"] == "failed":
-        raise cannot_confine(frame["message"])
-    return dict(frame["layers"])
+    begun = read_beginning(parse(body))
+    if isinstance(begun, Failed):
+        raise cannot_confine(begun.why)
+    return begun.layers
 
 
 def _cause(worker: WorkerProcess, memory_mb: int) -> str:

@@ -19,6 +19,7 @@ from rlm_integrations.sandboxes.process_worker.document_file import RecordReader
 from rlm_integrations.sandboxes.process_worker.gathered_code import code_that_runs, gather_code
 from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
 from rlm_integrations.sandboxes.process_worker.worker_port import WorkerPort
+from rlm_integrations.wire.messages import done
 from rlm_integrations.wire.settings import ReplSettings
 
 _forget_lookups: Callable[[], None] = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # pyright: ignore[reportPrivateUsage]
@@ -73,7 +74,7 @@ def _repl() -> None:
         with suppress(ConfinementError):  # the workers will say it
             MemoryLimit(settings.memory_mb)  # only finds out what it would be
         interpreter = Interpreter(document["text"], port, settings)
-        port.send({**interpreter.run([_STEP]).to_json(), "t": "done"})
+        port.send(done(1, interpreter.run([_STEP]).to_json()))
         read_frame(there.fileno())
 
 

@@ -31,6 +31,7 @@ from rlm_integrations.sandboxes.process_worker.shared_text import can_seal
 from rlm_integrations.sandboxes.process_worker.thread_limit import words
 from rlm_integrations.sandboxes.process_worker.worker_port import WorkerPort
 from rlm_integrations.wire.images import under_id
+from rlm_integrations.wire.messages import BeginStep, done, failed, ready
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import CodeError, StepDone
 
@@ -61,7 +62,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     except MemoryError:
         _exit(EXIT_MEMORY)
     except ConfinementError as error:
-        port.send({"t": "failed", "message": str(error)})
+        port.send(failed(str(error)))
         _exit(1)
     threads = layers.pop("threads", words("not bounded by the kernel"))
     # That of many documents can be unmapped, or written over; a long text only where it is not sealed.
@@ -69,7 +70,7 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     layers |= {"memory": f"address space limited for each run, beside {freed}", "threads": threads}
     interpreter = Interpreter(context, port, settings)
     port.start_reading()
-    port.send({"t": "ready", "layers": layers})
+    port.send(ready(layers))
     _Steps(interpreter, port, memory, settings.memory_mb).run()
 
 
@@ -104,20 +105,20 @@ class _Steps:
             except BaseException:
                 _exit(EXIT_BROKEN)
 
-    def _run(self, step: dict[str, Any]) -> None:
+    def _run(self, step: BeginStep) -> None:
         self._interrupts.begin_step()
         self._thread_errors.begin_step()
         threading.excepthook = self._thread_errors.show
         _set_switch_interval(_SWITCH_INTERVAL_S)  # model code may have changed it
         self._memory.for_model(after=self._ran_out_of_memory)
-        done: StepDone
+        end: StepDone
         try:
-            done = self._interpreter.run(step["blocks"])
+            end = self._interpreter.run(step.blocks)
             self._memory.open_reserve()
         except MemoryError:
             self._memory.open_reserve()
-            done = self._interpreter.run([]).with_error(_NO_MEMORY_LEFT)
-        error = done.error
+            end = self._interpreter.run([]).with_error(_NO_MEMORY_LEFT)
+        error = end.error
         if error is None or not error.message.startswith("MemoryError"):
             self._ran_out_of_memory = 0
         elif error.line is None and self._ran_out_of_memory >= MemoryLimit.RELIEFS:
@@ -126,8 +127,8 @@ class _Steps:
             self._ran_out_of_memory += 1
         if error is not None:
             message = error.message + _how_to_go_on(error.message, self._memory_mb)
-            done = done.with_error(CodeError(error.block, error.line, error.source, message, error.kind))
-        self._port.send({**done.to_json(), "t": "done", "step": step["step"]})
+            end = end.with_error(CodeError(error.block, error.line, error.source, message, error.kind))
+        self._port.send(done(step.number, end.to_json()))
 
 
 def _context(

@@ -19,6 +19,8 @@ from rlm_integrations.sandboxes.channel.exit_statuses import EXIT_CHANNEL
 from rlm_integrations.sandboxes.channel.frames import FrameTooLongError, encode_short, write_frame
 from rlm_integrations.sandboxes.channel.host_messages import read_host
 from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.messages import VALUE, BeginStep, Message, answered_calls, printed, refusal, refused
+from rlm_integrations.wire.messages import call as call_message
 
 globals()["__builtins__"] = vars(builtins).copy()
 
@@ -26,9 +28,10 @@ _OPEN_CALLS = 2_000
 """Calls open at once; more wait their turn in the worker. The host kills a worker at five times as many."""
 
 _exit, _ident = os._exit, _thread.get_ident
+_read_step = BeginStep.read
 _allocate_lock, _start_thread = _thread.allocate_lock, _thread.start_new_thread
 
-_Reply = tuple[int, dict[str, Any]]
+_Answer = tuple[int, Message]
 
 
 class WorkerPort:
@@ -40,11 +43,11 @@ class WorkerPort:
         self._main_thread = _ident()
         self._send_lock = _allocate_lock()
         self._ids = itertools.count(1)
-        self._waiting: dict[int, SimpleQueue[_Reply]] = {}
+        self._waiting: dict[int, SimpleQueue[_Answer]] = {}
         self._unused_places = iter(range(_OPEN_CALLS))
         self._free_places: SimpleQueue[None] = SimpleQueue()
         """Those that were used before."""
-        self._steps: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self._steps: SimpleQueue[BeginStep] = SimpleQueue()
         self.own_threads = {self._main_thread}
         """Idents of the threads that are not the model's."""
         self.main_sends = False
@@ -55,11 +58,11 @@ class WorkerPort:
     def start_reading(self) -> None:
         self.own_threads.add(_start_thread(read_host, (self._channel, self._take)))
 
-    def next_step(self) -> dict[str, Any]:
+    def next_step(self) -> BeginStep:
         """Wait for the host to start a step."""
         return self._steps.get()
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Message) -> None:
         """Send a message, whole, from any thread. Raises what `encode_short` raises."""
         frames = encode_short(message)
         if _ident() != self._main_thread:
@@ -81,7 +84,7 @@ class WorkerPort:
         return reply
 
     def call_all(self, calls: Sequence[Call]) -> list[Any]:
-        replies: SimpleQueue[_Reply] = SimpleQueue()
+        replies: SimpleQueue[_Answer] = SimpleQueue()
         places: dict[int, int] = {}
         results: list[Any] = [None] * len(calls)
         try:
@@ -93,7 +96,7 @@ class WorkerPort:
                 self._waiting[id_] = replies
                 refusal = self._send_call(id_, call)
                 if refusal is not None:
-                    self._deliver(id_, {"refusal": refusal})
+                    self._deliver(id_, refusal)
             for _ in calls:
                 id_, reply = replies.get()
                 results[places[id_]] = _result(reply)
@@ -105,15 +108,16 @@ class WorkerPort:
         return results
 
     def print_head(self, text: str) -> None:
-        self.send({"t": "output", "text": text})
+        self.send(printed(text))
 
-    def _send_call(self, id_: int, call: Call) -> HostRefusalError | None:
+    def _send_call(self, id_: int, call: Call) -> Message | None:
+        """Returns what refuses it, where it cannot be sent."""
         try:
-            self.send({"t": "call", "id": id_, "name": call.function, "payload": call.to_payload()})
+            self.send(call_message(id_, call.function, call.to_payload()))
         except (TypeError, RecursionError) as error:
-            return HostRefusalError("type", f"only plain data can be passed to the host: {error}")
+            return refusal(id_, "type", f"only plain data can be passed to the host: {error}")
         except FrameTooLongError as error:
-            return HostRefusalError("value", f"too much to be passed to the host: {error}")
+            return refusal(id_, "value", f"too much to be passed to the host: {error}")
         return None
 
     def _write(self, frames: list[bytes]) -> None:
@@ -124,26 +128,22 @@ class WorkerPort:
             except OSError:
                 _exit(EXIT_CHANNEL)
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, message: Message) -> None:
         """In the thread that reads: give a message of the host to whoever waits for it."""
-        if message["t"] == "step":
-            self._steps.put(message)
-        elif "ids" in message:
-            for id_ in message["ids"]:
-                self._deliver(id_, message)
-        else:
-            self._deliver(message["id"], message)
+        step = _read_step(message)
+        if step is not None:
+            self._steps.put(step)
+            return
+        for id_ in answered_calls(message):
+            self._deliver(id_, message)
 
-    def _deliver(self, id_: int, message: dict[str, Any]) -> None:
+    def _deliver(self, id_: int, message: Message) -> None:
         waiter = self._waiting.pop(id_, None)
         if waiter is not None:
             self._free_places.put(None)
             waiter.put((id_, message))
 
 
-def _result(reply: dict[str, Any]) -> Any:
-    if reply.get("t") == "reply":
-        return reply["value"]
-    if "refusal" in reply:
-        return reply["refusal"]
-    return HostRefusalError(reply["kind"], reply["message"])
+def _result(answer: Message) -> Any:
+    why = refused(answer)
+    return answer[VALUE] if why is None else HostRefusalError(*why)

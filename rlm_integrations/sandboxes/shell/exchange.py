@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass
 from zlib import crc32
 
-from rlm_integrations.sandboxes.channel.inbound import ProtocolError, parse
+from rlm_integrations.sandboxes.channel.inbound import parse
 from rlm_integrations.sandboxes.shell.machine import Machine, Said, UnreachableError, within
 from rlm_integrations.sandboxes.shell_worker.relay import MARK
+from rlm_integrations.wire.inbound import ProtocolError
 
 WAIT_S = 5.0
 """Seconds that a command waits for news: longer ones are fewer, but keep an answer that got lost for as long."""

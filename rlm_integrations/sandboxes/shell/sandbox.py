@@ -12,7 +12,7 @@ from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.sandbox import Capabilities, Repl
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.channel.death import cause_of_death
-from rlm_integrations.sandboxes.channel.inbound import Messages, ProtocolError
+from rlm_integrations.sandboxes.channel.inbound import Messages
 from rlm_integrations.sandboxes.own_thread import in_own_thread
 from rlm_integrations.sandboxes.process.corpus_files import write_setup
 from rlm_integrations.sandboxes.shell.exchange import Exchanges
@@ -20,6 +20,7 @@ from rlm_integrations.sandboxes.shell.install import Installation
 from rlm_integrations.sandboxes.shell.machine import Machine
 from rlm_integrations.sandboxes.shell.process import ShellProcess
 from rlm_integrations.sandboxes.shell.repl import ShellRepl
+from rlm_integrations.wire.inbound import Failed, ProtocolError, read_beginning
 from rlm_integrations.wire.settings import ReplSettings
 
 _READY_S = 60.0
@@ -79,9 +80,10 @@ def _wait_until_ready(worker: ShellProcess, memory_mb: int) -> None:
     while (data := worker.read()) and time.monotonic() < end:
         try:
             for message in messages.feed(data):
-                if message.get("t") == "ready":
-                    return
-                raise SandboxError(f"sandbox: the REPL could not be started: {str(message)[:300]}")
+                begun = read_beginning(message)
+                if isinstance(begun, Failed):
+                    raise SandboxError(f"sandbox: the REPL could not be started: {begun.why[:300]}")
+                return
         except ProtocolError as error:
             raise SandboxError(f"sandbox: the REPL began with {error}") from None
     reason = f"it {worker.lost}" if worker.lost else cause_of_death(worker.reap(), memory_mb)

@@ -25,6 +25,7 @@ from zlib import crc32
 
 from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, decode
 from rlm_integrations.sandboxes.channel.worker_usage import cpu_seconds, memory_bytes, thread_count
+from rlm_integrations.wire.messages import may_wait_for_steps, waits_for_steps
 
 SOCKET = "s"
 """Name of the socket in the folder of a REPL: short, for a socket's address is."""
@@ -64,7 +65,7 @@ class _StepsOver:
     def look_at(self, data: bytes) -> None:
         try:
             for body in self._frames.feed(data):
-                if (b'"done"' in body or b'"ready"' in body) and decode(body)["t"] in ("done", "ready"):
+                if may_wait_for_steps(body) and waits_for_steps(decode(body)):
                     self.count += 1
         except (FrameTooLongError, ValueError, StopIteration, LookupError, TypeError, RecursionError):
             pass  # the code wrote it: the host ends what breaks the protocol

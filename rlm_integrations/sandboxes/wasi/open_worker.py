@@ -16,6 +16,7 @@ from rlm_integrations.sandboxes.wasi.cache import compiled_component, forget
 from rlm_integrations.sandboxes.wasi.documents import batches, memory_needed
 from rlm_integrations.sandboxes.wasi.spare import spares
 from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
+from rlm_integrations.wire.inbound import Failed, read_beginning
 from rlm_integrations.wire.settings import ReplSettings
 
 
@@ -48,9 +49,9 @@ def _opened(worker: WasiProcess, corpus: Corpus, settings: ReplSettings, retriev
             status, words = worker.wait(), worker.complaint()
             error = _NotLoadedError if status == EXIT_UNLOADABLE else SandboxError
             raise error(f"sandbox='wasi': the worker ended at once (status {status}): {words}")
-        ready = parse(answer)
-        if ready.get("t") == "failed":
-            raise SandboxError(f"sandbox='wasi': {ready.get('message')}; the machine may be short of memory")
+        begun = read_beginning(parse(answer))
+        if isinstance(begun, Failed):
+            raise SandboxError(f"sandbox='wasi': {begun.why}; the machine may be short of memory")
         return worker
     except BaseException:
         worker.end()

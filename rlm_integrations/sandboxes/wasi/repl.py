@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from rlm_integrations.sandboxes.channel.frames import encode
-from rlm_integrations.sandboxes.channel.inbound import Finished
 from rlm_integrations.sandboxes.channel.piped_repl import PipedRepl
 from rlm_integrations.sandboxes.channel.running_step import RunningStep
 from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
+from rlm_integrations.wire.inbound import Finished
+from rlm_integrations.wire.messages import interrupt
 from rlm_integrations.wire.settings import ReplSettings
 
 INTERRUPT_GRACE_S = 2.0
@@ -55,7 +56,7 @@ class WasiRepl(PipedRepl):
                 return min(step.clock.next_check(now, cpu, cores=1), _LOOK_S)
             step.kill_at = now + INTERRUPT_GRACE_S
             step.refuses_calls = True
-            self._send(encode({"t": "interrupt", "step": step.number}))
+            self._send(encode(interrupt(step.number)))
             self._refuse_all(step.stopped())
         if now >= step.kill_at:
             self._kill(step.stubborn())

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.messages import VALUE, answered_calls, refused
+from rlm_integrations.wire.messages import call as call_message
 
 _MOST_OPEN = 2_000
 """Calls open at once; more wait here. The host ends a worker at five times as many."""
@@ -87,7 +89,7 @@ class Host:
         for place, call in enumerate(calls):
             id_ = next(self._ids)
             try:
-                sent = to_json({"id": id_, "name": call.function, "payload": call.to_payload()})
+                sent = to_json(call_message(id_, call.function, call.to_payload()))
             except (TypeError, RecursionError) as error:
                 refusal = HostRefusalError("type", f"only plain data can be passed to the host: {error}")
                 asked.answer(place, refusal)
@@ -105,7 +107,7 @@ class Host:
         wait = "null" if seconds is None else repr(max(seconds, 0.0))
         said = from_json(self._call(f'{{"calls":[{",".join(self._sendable())}],"wait":{wait}}}'))
         for answer in said["answers"]:
-            for id_ in answer["ids"] if "ids" in answer else (answer["id"],):
+            for id_ in answered_calls(answer):
                 self._take(id_, answer)
         return said["over"]
 
@@ -125,5 +127,5 @@ class Host:
     def _take(self, id_: int, answer: dict[str, Any]) -> None:
         asked, place = self._waiting.pop(id_, (None, 0))
         if asked is not None:
-            refused = "kind" in answer
-            asked.answer(place, HostRefusalError(answer["kind"], answer["message"]) if refused else answer["value"])
+            why = refused(answer)
+            asked.answer(place, answer[VALUE] if why is None else HostRefusalError(*why))

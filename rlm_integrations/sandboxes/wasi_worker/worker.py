@@ -27,6 +27,7 @@ from rlm_integrations.sandboxes.channel.host_messages import read_host
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.sandboxes.wasi_worker.engine import STACK_BYTES, make_engine, wasmtime
 from rlm_integrations.sandboxes.wasi_worker.imports import define_imports
+from rlm_integrations.wire import messages
 
 _OWN_BYTES = 64 << 20
 """Of linear memory, for the snapshot, the reserve, and what is on its way."""
@@ -86,7 +87,7 @@ class _Worker:
             export = instance.get_func(self._store, name)
             assert export is not None
             self._exports[name] = export
-        self._steps: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self._steps: SimpleQueue[messages.BeginStep] = SimpleQueue()
         self._answers: SimpleQueue[tuple[int, str]] = SimpleQueue()
         """Each with how many calls it answers; none, and the step is interrupted."""
         self._open = 0
@@ -105,20 +106,20 @@ class _Worker:
                 self._run("load", frame.decode("latin-1"))
             self._run("begin", json.dumps(opening))
         except wasmtime.WasmtimeError as error:
-            self._send({"t": "failed", "message": f"the corpus could not be loaded ({str(error)[-200:]})"})
+            self._send(messages.failed(f"the corpus could not be loaded ({str(error)[-200:]})"))
             _end(1)
         threading.stack_size(0)
         threading.Thread(target=read_host, args=(self._incoming, self._take), daemon=True).start()
-        self._send({"t": "ready"})
+        self._send(messages.ready({}))
         while True:
             step = self._steps.get()
-            self._clock = StepClock(limit_s, _seconds(step["seconds_left"]), time.monotonic(), 0.0)
-            self._step = step["step"]
-            done = json.loads(self._run("step", json.dumps(step["blocks"])))
+            self._clock = StepClock(limit_s, step.seconds_left, time.monotonic(), 0.0)
+            self._step = step.number
+            done = json.loads(self._run("step", json.dumps(step.blocks)))
             error = done["error"]
             ran_out = error is not None and error["message"].startswith("MemoryError")
             self._bound_memory(room + (_RELIEF_BYTES if ran_out else 0))
-            self._send({**done, "t": "done", "step": step["step"]})
+            self._send(messages.done(step.number, done))
 
     def _bound_memory(self, size: int) -> None:
         self._store.set_limits(memory_size=min(size, _MOST_BYTES))
@@ -128,13 +129,14 @@ class _Worker:
 
     def _take(self, message: dict[str, Any]) -> None:
         """In the thread that reads: keep a message of the host for the one that runs the component."""
-        if message["t"] == "step":
-            self._steps.put(message)
-        elif message["t"] == "interrupt":
-            self._interrupted_step = message["step"]
+        step = messages.BeginStep.read(message)
+        if step is not None:
+            self._steps.put(step)
+        elif (interrupted := messages.interrupted_step(message)) is not None:
+            self._interrupted_step = interrupted
             self._answers.put((0, ""))
         else:
-            self._answers.put((len(message.get("ids", "1")), _to_json(message)))
+            self._answers.put((len(messages.answered_calls(message)), _to_json(message)))
 
     # --- what the code asks for: all of it may be rubbish
 
@@ -144,7 +146,7 @@ class _Worker:
             if "over" in asked:
                 return "1" if self._is_over() else ""
             if "print" in asked:
-                self._send({"t": "output", "text": asked["print"]})
+                self._send(messages.printed(asked["print"]))
                 return ""
             refused = [refusal for call in asked["calls"] if (refusal := self._begin(call)) is not None]
             answers = refused + self._wait_for_answers(0.0 if refused else asked["wait"])
@@ -158,13 +160,12 @@ class _Worker:
 
     def _begin(self, call: dict[str, Any]) -> str | None:
         """Send a call to the host, or what refuses it."""
-        message = {"t": "call", "id": call["id"], "name": call["name"], "payload": call["payload"]}
+        message = messages.call(call["id"], call["name"], call["payload"])
         try:
             frames = encode_short(message)
         except FrameTooLongError as error:
-            return _to_json(
-                {"id": call["id"], "kind": "value", "message": f"too much to be passed to the host: {error}"}
-            )
+            why = f"too much to be passed to the host: {error}"
+            return _to_json(messages.refusal(call["id"], "value", why))
         for frame in frames:
             write_frame(self._outgoing, frame)
         if not self._open:
@@ -197,7 +198,3 @@ class _Worker:
     def _send(self, message: dict[str, Any]) -> None:
         for frame in encode_short(message):
             write_frame(self._outgoing, frame)
-
-
-def _seconds(left: float | None) -> float:
-    return float("inf") if left is None else left

@@ -3,7 +3,7 @@
 const KNOWN = {
   trace:
     "version question context shown_whole route route_why session question_number journal limits sandbox " +
-    "isolation opening iterations omitted_iterations citations answer stop_reason error agreement beside " +
+    "isolation opening iterations omitted_iterations citations answer stop_reason error agreement attempt beside " +
     "warnings seconds detail contents",
   iteration: "number call reply execution checks observation last_call folds",
   root: "prompt_chars shortened error model usage thoughts finish cached replayed start seconds",

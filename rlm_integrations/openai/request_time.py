@@ -1,0 +1,74 @@
+"""The time that one request may take, from sending it to the last byte of its reply.
+
+httpx counts each wait for bytes for itself, and a server may send some for ever: comments of a stream that are to keep
+the connection open, or white space ahead of a body.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import openai
+
+_BEGAN = "rlm_began"
+
+
+def client_within(seconds: float) -> httpx.Client:
+    """A client of the SDK's kind, whose requests end after so many seconds. They raise httpx.ReadTimeout."""
+
+    def watch(response: httpx.Response) -> None:
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        response.stream = _Watched(response.stream, response.request, seconds)
+
+    return openai.DefaultHttpxClient(event_hooks={"request": [_begin], "response": [watch]})
+
+
+def async_client_within(seconds: float) -> httpx.AsyncClient:
+    """The same for an event loop."""
+
+    async def begin(request: httpx.Request) -> None:
+        _begin(request)
+
+    async def watch(response: httpx.Response) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _AsyncWatched(response.stream, response.request, seconds)
+
+    return openai.DefaultAsyncHttpxClient(event_hooks={"request": [begin], "response": [watch]})
+
+
+def _begin(request: httpx.Request) -> None:
+    request.extensions = {**request.extensions, _BEGAN: time.monotonic()}
+
+
+class _Time:
+    def __init__(self, stream: Any, request: httpx.Request, seconds: float) -> None:
+        self._stream, self._request, self._seconds = stream, request, seconds
+        self._last_moment = request.extensions[_BEGAN] + seconds
+
+    def check(self) -> None:
+        if time.monotonic() > self._last_moment:
+            words = f"the reply was not whole after {self._seconds:g} s, though the server went on sending"
+            raise httpx.ReadTimeout(words, request=self._request)
+
+
+class _Watched(_Time, httpx.SyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            self.check()
+            yield part
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncWatched(_Time, httpx.AsyncByteStream):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            self.check()
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
