@@ -165,7 +165,8 @@ def _of_core(document: Document, number: int) -> Document:
             f"context: item {number} is a Document of {named_kind(given.id)}, {named_kind(given.text)} and "
             f"{named_kind(given.metadata)}; pass Document(id: str, text: str, metadata: dict)"
         )
-    if is_plain_metadata(document.metadata):
+    metadata: object = document.metadata
+    if type(metadata) is dict and is_plain_metadata(document.metadata):
         return document
     try:
         return replace(document, metadata=plain_metadata(document.metadata))
