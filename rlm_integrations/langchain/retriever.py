@@ -34,7 +34,7 @@ class LangChainRetriever:
 
 
 def langchain_document(found: FoundDocument) -> LangChainDocument:
-    """The Document that the retriever returned; out of a journal, one that is equal to it."""
+    """The Document that the retriever returned; out of a journal, one made anew, its metadata as JSON has them."""
     if found.item is not None:
         return found.item
     name = json.loads(found.recorded()).get("id", found.id)

@@ -84,7 +84,7 @@ class NodeRetriever:
 def node_with_score(found: FoundDocument) -> NodeWithScore:
     """The hit, whose node has the id of the document: another one than it came with where that means another text.
 
-    Out of a journal, one that is equal to what the retriever brought.
+    Out of a journal, one made anew, its metadata as JSON has them.
     """
     hit = _recorded(found) if found.item is None else found.item
     if hit.node.node_id == found.id:
