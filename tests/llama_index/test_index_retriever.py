@@ -10,11 +10,12 @@ from llama_index.core.indices import EmptyIndex, SQLStructStoreIndex
 from llama_index.core.postprocessor import PrevNextNodePostprocessor, SimilarityPostprocessor
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
-from llama_index.core.vector_stores.simple import SimpleVectorStore
 from sqlalchemy import create_engine, text
 
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
+
+from .stores import ClosedStore
 
 ANN = MetadataFilters(filters=[MetadataFilter(key="owner", value="ann")])
 IDS = "```repl\nanswer['content'] = sorted(d['metadata']['i'] for d in context)\nanswer['ready'] = True\n```"
@@ -24,18 +25,8 @@ MORE = (
 )
 
 
-class Unlisted(SimpleVectorStore):
-    """A vector store that keeps text, finds by similarity and cannot list, as Pinecone."""
-
-    stores_text: bool = True
-    kept: dict[str, TextNode] = {}  # noqa: RUF012 - a pydantic field
-
-    def add(self, nodes, **kwargs):
-        self.kept.update({node.node_id: node for node in nodes})
-        return super().add(nodes, **kwargs)
-
-    def get_nodes(self, node_ids=None, filters=None):
-        raise NotImplementedError("get_nodes not implemented")
+class Unlisted(ClosedStore):
+    """It finds by similarity."""
 
     def query(self, query, **kwargs):
         query.node_ids = query.node_ids or None  # empty where the store keeps the text, and meant as no restriction

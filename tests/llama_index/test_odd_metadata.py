@@ -13,22 +13,7 @@ from rlm_integrations import InvalidArgumentError, RunError
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.testing.llama_index import ScriptedLLM
 
-
-class Mute:
-    def __str__(self) -> str:
-        raise KeyError("no words")
-
-    __repr__ = __str__
-
-
-def nested(deep: int) -> object:
-    value: object = 1
-    for _ in range(deep):
-        value = [value]
-    return value
-
-
-ODD = {"huge": 10**5_000, "deep": nested(3_000), "mute": Mute()}
+from ..odd_values import ODD  # noqa: TID252 - of the tests, which are no package
 
 
 def node(value: object, **options: Any) -> TextNode:

@@ -14,7 +14,6 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.llama_index import RLMQueryEngine
 
-SECRETIVE = {"metadata": {"secret": 1, "page": 2}, "excluded_llm_metadata_keys": ["secret"]}
 PETS = {
     "cats": TextNode(
         id_="cats",

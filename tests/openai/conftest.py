@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+
+from rlm_integrations.core.language_model import Message
 
 Answer = dict[str, Any] | Callable[[BaseHTTPRequestHandler], None]
 
@@ -71,3 +74,12 @@ def chat_server(serve_posts: Callable[..., str]) -> ChatServer:
 def no_keys_around(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request: pytest.FixtureRequest) -> Any:
+    """Asks a model once, by each of its two ways."""
+    messages = [Message("user", "Well?")]
+    if request.param == "sync":
+        return lambda model: model.complete_sync(messages)
+    return lambda model: asyncio.run(model.complete(messages))

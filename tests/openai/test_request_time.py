@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -11,17 +10,7 @@ import httpx
 import openai
 import pytest
 
-from rlm_integrations.core.language_model import Message
 from rlm_integrations.openai import OpenAIModel
-
-ASKED = [Message("user", "Well?")]
-
-
-@pytest.fixture(params=["sync", "async"])
-def ask(request: pytest.FixtureRequest) -> Any:
-    if request.param == "sync":
-        return lambda model: model.complete_sync(ASKED)
-    return lambda model: asyncio.run(model.complete(ASKED))
 
 
 def endless(content_type: str, part: bytes) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from http.server import BaseHTTPRequestHandler
@@ -13,12 +12,11 @@ import pytest
 
 from rlm_integrations import RLMEngine
 from rlm_integrations.core.errors import RLMError
-from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.testing import ScriptedModel
 
-ASKED = [Message("user", "Well?")]
 COUNTS = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 PIECES = [{"role": "assistant", "content": ""}, {"reasoning_content": "hm"}, {"content": "Fi"}, {"content": "ne."}]
 REFUSALS = [
@@ -32,14 +30,6 @@ REFUSALS = [
     "stream mode is mandatory",
     "stream=false is not allowed",
 ]
-
-
-@pytest.fixture(params=["sync", "async"])
-def ask(request: pytest.FixtureRequest) -> Any:
-    """Asks a model once, by each of its two ways."""
-    if request.param == "sync":
-        return lambda model: model.complete_sync(ASKED)
-    return lambda model: asyncio.run(model.complete(ASKED))
 
 
 class StreamingServer:

@@ -18,6 +18,8 @@ from rlm_integrations.core.corpus.plain_values import plain
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.testing import ScriptedModel
 
+from ...odd_values import nested  # noqa: TID252 - of the tests, which are no package
+
 
 class Colour(str, Enum):  # noqa: UP042 - unlike a StrEnum, its str() is its name
     RED = "red"
@@ -33,13 +35,6 @@ class Level(IntEnum):
 
 class OtherNumber(Fraction):
     pass
-
-
-def nested(deep: int) -> object:
-    value: object = 1
-    for _ in range(deep):
-        value = [value]
-    return value
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,11 @@ from rlm_integrations import Document, InvalidArgumentError, RLMEngine, RunError
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.testing import ScriptedModel
 
+from ...odd_values import Mute, nested  # noqa: TID252 - of the tests, which are no package
+
 HUGE = 10**5_000
 """More digits than CPython writes."""
 SHOWS = "```repl\nFINAL(str(context[0]['metadata']))\n```"
-
-
-class Mute:
-    def __str__(self) -> NoReturn:
-        raise KeyError("no words")
-
-    __repr__ = __str__
 
 
 class Ends(Mute):
@@ -42,13 +37,6 @@ class Closed:
 class Shut(dict[str, Any]):
     def items(self) -> NoReturn:
         raise RuntimeError("no items")
-
-
-def nested(deep: int) -> object:
-    value: object = 1
-    for _ in range(deep):
-        value = [value]
-    return value
 
 
 def doubled(times: int) -> object:

@@ -11,14 +11,9 @@ from rlm_integrations import RLMEngine
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.description import corpus_line
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.testing import ScriptedModel
 
-
-def refused(context: object) -> str:
-    with pytest.raises(InvalidArgumentError) as caught:
-        Corpus.of(context)
-    return str(caught.value)
+from .refusals import refused
 
 
 def test_a_file_is_a_document_named_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
