@@ -7,27 +7,17 @@ from typing import Any
 
 import pytest
 from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, RelatedNodeInfo, TextNode
+from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, QueryType, RelatedNodeInfo, TextNode
 
 from rlm_integrations.llama_index import RLMQueryEngine
 from rlm_integrations.testing.llama_index import ScriptedLLM
 
-
-class Mute:
-    def __str__(self) -> str:
-        raise KeyError("no words")
-
-    __repr__ = __str__
-
-
-def nested(deep: int) -> object:
-    value: object = 1
-    for _ in range(deep):
-        value = [value]
-    return value
+from ..odd_values import ODD  # noqa: TID252 - of the tests, which are no package
 
 
 class Finds(BaseRetriever):
+    """Its `retrieve` is its own: that of older versions of LlamaIndex asks for the str of all metadata of its hits."""
+
     def __init__(self, found: TextNode) -> None:
         super().__init__()
         self.found = found
@@ -35,8 +25,10 @@ class Finds(BaseRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return [NodeWithScore(node=self.found, score=0.5)]
 
+    def retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
+        return self._retrieve(QueryBundle("any"))
 
-ODD = {"huge": 10**5_000, "deep": nested(3_000), "mute": Mute()}
+
 CITE = "```repl\ncite('letter', context[0]['id'])\nFINAL('seen')\n```"
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, QueryType, RelatedNodeInfo, TextNode
+from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType, TextNode
 
 from rlm_integrations import InvalidArgumentError, RunError
 from rlm_integrations.llama_index import RLMQueryEngine
@@ -57,20 +56,3 @@ async def test_what_is_hidden_from_the_model_ends_no_run_that_was_paid_for(value
     shown = response.metadata["n7"]
     assert shown["page"] == 3
     assert shown["a"].startswith("<not shown: ")
-
-
-@pytest.mark.parametrize("value", ODD.values(), ids=ODD)
-async def test_a_journal_keeps_of_what_is_hidden_what_can_be_written(value: object, tmp_path: Path) -> None:
-    hidden = node([value, 4], excluded_llm_metadata_keys=["a"])
-    hidden.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id="letters", metadata=dict(hidden.metadata))
-    reply = "```repl\ncite('letter', context[0]['id'])\nFINAL(str(context[0]['metadata']))\n```"
-
-    async def asked(*replies: str) -> Any:
-        llm = ScriptedLLM([*replies])
-        return await RLMQueryEngine(llm=llm, context=Finds([hidden]), journal=tmp_path / "runs.sqlite").aquery("What?")
-
-    assert (await asked(reply)).source_nodes[0].node is hidden
-    kept = (await asked()).source_nodes[0].node
-    assert (kept.node_id, kept.text, kept.metadata["page"]) == ("n7", hidden.text, 3)
-    assert "<not shown: " in str(kept.metadata["a"])
-    assert kept.metadata["a"][1] == 4

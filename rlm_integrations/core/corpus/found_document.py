@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlm_integrations.core.corpus.document import Document
-from rlm_integrations.core.corpus.plain_values import plain_as_far
+from rlm_integrations.core.corpus.plain_values import plain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +23,7 @@ class FoundDocument(Document):
     """
 
     def recorded(self) -> str:
-        """The record as JSON: what is hidden from the model need not be such that it can be written."""
+        """The record as JSON."""
         if isinstance(self.record, str):
             return self.record
-        return json.dumps(plain_as_far(self.record(self.item)), separators=(",", ":"))
+        return json.dumps(plain(self.record(self.item)), separators=(",", ":"))

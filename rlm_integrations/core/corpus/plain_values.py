@@ -6,7 +6,6 @@ import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
-from functools import partial
 from itertools import islice
 from math import inf
 from typing import Any, TypeVar, cast
@@ -104,13 +103,8 @@ def shown_metadata(metadata: Mapping[Any, Any], most_keys: int) -> dict[str, Any
         try:
             made[_shown(key)] = value if _is_plain(value) else _guarded(reader.read, value)
         except NotPlainError as error:
-            made[_shown(key)] = _not_shown(error)
+            made[_shown(key)] = f"<not shown: {error}>"
     return made
-
-
-def plain_as_far(value: object) -> Any:
-    """As `plain`, but with words in the place of each value that cannot be written."""
-    return _ForgivingReader().read(value)
 
 
 def is_plain_metadata(metadata: Mapping[Any, Any]) -> bool:
@@ -161,11 +155,7 @@ def _shown(name: object) -> str:
     try:
         return plain_name(name)
     except NotPlainError as error:
-        return _not_shown(error)
-
-
-def _not_shown(error: NotPlainError) -> str:
-    return f"<not shown: {error}>"
+        return f"<not shown: {error}>"
 
 
 def is_alike(one: object, other: object) -> bool:
@@ -247,18 +237,6 @@ class _Reader:
         self._left -= count
         if self._left < 0:
             raise NotPlainError(f"more than {MOST_VALUES:,} values, the last of them", _TOO_MANY)
-
-
-class _ForgivingReader(_Reader):
-    """Has words, as `shown_metadata`, in the place of each value that cannot be made plain."""
-
-    __slots__ = ()
-
-    def read(self, value: object, depth: int = 0) -> Any:
-        try:
-            return _guarded(partial(super().read, depth=depth), value)
-        except NotPlainError as error:
-            return _not_shown(error)
 
 
 def _native(value: object) -> object:
