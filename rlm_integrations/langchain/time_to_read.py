@@ -11,9 +11,9 @@ from langchain_core.documents import Document as LangChainDocument
 _CHARS_OF_VALUE = 50
 """To read a value of metadata takes as long as to read so many characters."""
 _MANY = 10_000
-"""Values that may stand in one that holds others in turn, which are not counted."""
+"""As so many counts a value that holds others in turn: nobody looks how many those are."""
 _FEW = 100
-"""Of more it is not looked at each."""
+"""Of more, so many are looked at."""
 _ALONE = (str, int, float, type(None))
 
 

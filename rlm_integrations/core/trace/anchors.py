@@ -35,9 +35,9 @@ class AnchorChoice:
     starts: re.Pattern[str]
     """One character."""
     mask: int
-    """Bits that the checksum of an anchor has not, so that a part of them are kept."""
+    """An anchor is kept where its checksum has none of these bits; 0 keeps all."""
     always: frozenset[int]
-    """Checksums of those that are kept whatever the mask: the beginnings of documents."""
+    """Checksums of anchors that are kept whatever the mask: the beginnings of documents."""
 
     @classmethod
     def of(cls, documents: Sequence[Document]) -> AnchorChoice:

@@ -11,7 +11,7 @@ from rlm_integrations.core.wording import error_words
 
 
 class Watch(Protocol):
-    """Watches one run, or one question that has several runs: those it is asked to watch each by a part of its own."""
+    """Watches one run, or a question that has several: then `of_part` gives a watch for each of them."""
 
     def see(self, event: Event) -> None:
         """Is told the events in order, in the task that tells of them: what it sets in the context is seen by what
