@@ -45,7 +45,8 @@ class OpenAIModel:
         base_url: where the server is; without it OPENAI_BASE_URL, or else OpenAI's own.
         api_key: without it OPENAI_API_KEY. A server on this machine or network needs none.
         max_retries: how often the SDK repeats a call after 408, 409, 429, 5xx or a lost connection.
-        timeout_s: seconds for one request and its whole reply; without it the SDK's own (600).
+        timeout_s: seconds for one request and its whole reply; without it the SDK's own (600), whatever a run's
+            `call_timeout_s`.
         temperature: sent when given.
         extra_body: further fields of the request, for instance `{"reasoning_effort": "low"}`.
         extra_headers: further headers of each request.

@@ -50,8 +50,11 @@ class _Time:
 
     def check(self) -> None:
         if time.monotonic() > self._last_moment:
-            words = f"the reply was not whole after {self._seconds:g} s, though the server went on sending"
-            raise httpx.ReadTimeout(words, request=self._request)
+            raise httpx.ReadTimeout(
+                f"the reply was not whole after {self._seconds:g} s, though the server went on sending; for more pass "
+                "OpenAIModel(timeout_s=...)",
+                request=self._request,
+            )
 
 
 class _Watched(_Time, httpx.SyncByteStream):
