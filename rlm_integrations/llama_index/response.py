@@ -66,9 +66,9 @@ def build_response(
 
 
 def empty_response(why: str, delivery: Delivery) -> RESPONSE_TYPE:
-    """What LlamaIndex's own engines answer where they have no nodes, whatever their output class. `why`: there are none.
+    """What LlamaIndex's own engines answer where they have no nodes, whatever their output class.
 
-    Its metadata have what readers of reports look for.
+    Its metadata have what readers of reports look for, and `why` there are none.
     """
     report = {"trace": None, "stop_reason": None, "sub_calls": 0, "failed_sub_calls": 0, "citations": []}
     metadata: dict[str, Any] = {"rlm": {**report, "more_sources": False, "nothing_selected": why}}

@@ -93,10 +93,10 @@ async def test_within_a_loop_it_is_known_when_the_corpus_is_read(documents, llm)
 @BOTH_PATHS
 async def test_a_chat_goes_on(path, documents, llm):
     chat = RLMChatEngine(RLMQueryEngine.from_nodes(documents, llm=llm, **OF_NOBODY))
+    said = []
     with pytest.warns(UserWarning, match=WARNING):
-        for _ in range(2):
-            said = chat.chat("How many?") if path == "sync" else await chat.achat("How many?")
-            assert (said.response, said.source_nodes) == ("Empty Response", [])
+        said += [chat.chat("How many?") if path == "sync" else await chat.achat("How many?") for _ in range(2)]
+    assert [(each.response, each.source_nodes) for each in said] == [("Empty Response", [])] * 2
     assert [message.content for message in chat.chat_history] == ["How many?", "Empty Response"] * 2
 
 

@@ -13,7 +13,6 @@ from llama_index.core.vector_stores import FilterCondition, FilterOperator, Meta
 from llama_index.core.vector_stores.simple import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.index_nodes import nodes_of_index
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.store_filters import narrowing
