@@ -67,7 +67,10 @@ def tool_name(name: str) -> str:
 
 
 def sub_tool_of(function: object, place: int) -> SubTool:
-    """A function as a tool: its schema is that of its signature, its docstring describes it. `place`, from 1, is for errors."""
+    """A function as a tool: its schema is that of its signature, its docstring describes it.
+
+    `place` names it in errors, from 1.
+    """
     name = str(getattr(function, "__name__", ""))
     if not callable(function) or isinstance(function, type) or not name.isidentifier():
         got = type(function).__name__
