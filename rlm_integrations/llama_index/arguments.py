@@ -10,7 +10,6 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.embeddings.utils import EmbedType
 from llama_index.core.indices.base import BaseIndex
-from llama_index.core.indices.composability.graph import ComposableGraph
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.settings import Settings
 from llama_index.core.tools.types import BaseTool
@@ -134,13 +133,13 @@ def checked_retriever(value: Any) -> BaseRetriever:
     """Raises InvalidArgumentError for what is none."""
     if isinstance(value, BaseRetriever):
         return value
-    remedy = "a retriever of LlamaIndex, for instance index.as_retriever()"
+    kind, remedy = type(value).__name__, "a retriever of LlamaIndex, for instance index.as_retriever()"
     held = getattr(value, "retriever", None)
     if isinstance(held, BaseRetriever):
         remedy = "its .retriever"
-    elif isinstance(value, (BaseIndex, ComposableGraph)):
+    elif isinstance(value, BaseIndex):
         remedy = 'its as_retriever(), or use from_index(index, corpus="retriever")'
-    raise InvalidArgumentError(f"retriever: {type(value).__name__} given; pass {remedy}")
+    raise InvalidArgumentError(f"retriever: {kind} given; pass {remedy}")
 
 
 def instead_of_index(corpus: object, given: Mapping[str, Any]) -> Any:

@@ -70,8 +70,8 @@ def empty_response(why: str, delivery: Delivery) -> RESPONSE_TYPE:
 
     Its metadata have what readers of reports look for, and `why` there are none.
     """
-    report = {"trace": None, "stop_reason": None, "sub_calls": 0, "failed_sub_calls": 0, "citations": []}
-    metadata: dict[str, Any] = {"rlm": {**report, "more_sources": False, "nothing_selected": why}}
+    report: dict[str, Any] = {"trace": None, "stop_reason": None, "sub_calls": 0, "failed_sub_calls": 0}
+    metadata: dict[str, Any] = {"rlm": {**report, "citations": [], "more_sources": False, "nothing_selected": why}}
     if delivery == "stream":
         return StreamingResponse(replay(EMPTY_RESPONSE), metadata=metadata)
     if delivery == "async_stream":
