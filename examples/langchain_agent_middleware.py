@@ -49,4 +49,4 @@ for message in state["messages"]:
     print(f"{message.type}: {message.text or [call['name'] for call in message.tool_calls]}")
     if message.type == "tool":
         trace = RLMTrace.of(message)
-        print(f"  over {trace.context}, in {trace.iteration_count} iterations")
+        print(f"  over {trace.context}, iterations: {trace.iteration_count}")

@@ -57,4 +57,4 @@ for citation in message.response_metadata["rlm"]["citations"]:
     print(f"  {citation['document_id']} at {citation['start_index']}: {citation['cited_text']!r}")
 
 trace = RLMTrace.of(message)
-print(f"{len(trace.iterations)} iterations, {trace.sub_call_count} sub-calls, {trace.usage.total_tokens:,} tokens")
+print(f"iterations: {trace.iteration_count}, sub-calls: {trace.sub_call_count}, tokens: {trace.usage.total_tokens:,}")

@@ -41,9 +41,8 @@ async def main() -> None:
     async for event in chain.astream_events({"question": "How many letters did each of them write?"}, version="v2"):
         if event["name"] == "rlm_iteration":
             told = event["data"]
-            print(
-                f"  iteration {told['iteration']}: {told['sub_calls']} sub-calls, {told['total_tokens']} tokens so far"
-            )
+            so_far = f"sub-calls: {told['sub_calls']}, tokens: {told['total_tokens']}"
+            print(f"  iteration {told['iteration']}, so far {so_far}")
         elif event["event"] == "on_chain_stream" and not event["parent_ids"]:
             print(event["data"]["chunk"], end="", flush=True)
     print()
@@ -51,4 +50,4 @@ async def main() -> None:
 
 with collect_rlm_traces() as traces:  # the chain ends in a str: its trace is had so
     asyncio.run(main())
-print(f"{traces[0].sub_call_count} sub-calls, {traces[0].stop_reason}")
+print(f"sub-calls: {traces[0].sub_call_count}, {traces[0].stop_reason}")

@@ -61,4 +61,4 @@ for source in response.source_nodes:
     print(f"  from the log of {log}, {len(source.text):,} characters")
 
 trace = RLMTrace.of(response)
-print(f"{len(trace.iterations)} iterations, {trace.sub_call_count} sub-calls, {trace.usage.total_tokens:,} tokens")
+print(f"iterations: {trace.iteration_count}, sub-calls: {trace.sub_call_count}, tokens: {trace.usage.total_tokens:,}")

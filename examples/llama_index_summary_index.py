@@ -67,4 +67,4 @@ engines = {
 for name, engine in engines.items():
     counter.reset_counts()
     answer = engine.query(QUESTION)
-    print(f"{name:14} {len(counter.llm_token_counts):3} calls {counter.total_llm_token_count:9,} tokens: {answer}")
+    print(f"{name:14} calls: {len(counter.llm_token_counts)}, tokens: {counter.total_llm_token_count:,}. {answer}")

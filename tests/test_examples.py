@@ -35,14 +35,14 @@ SAYS = {
     "deepagents_backend": ["4,003 lamps\nConfinement: none"],
     "engine_files": [f"decoder.py: {ATTRIBUTE}\n  cited from decoder.py at"],
     "langchain_agent_middleware": [
-        "tool: Stove 96, Tent 95, Lamp 95\n  over 2,000 documents, 50,096 characters, in 1 iterations"
+        "tool: Stove 96, Tent 95, Lamp 95\n  over 2,000 documents, 50,096 characters, iterations: 1"
     ],
     "langchain_agent_tool": ["tool: 7,002 crates go to Lima"],
     "langchain_documents": ['contract-35 at 12000: "Either party may end this contract with 30 days\' notice"'],
     "langchain_progress": [
-        "  iteration 3: 30 sub-calls",
+        "  iteration 3, so far sub-calls: 30",
         "Ada wrote 10, Bo wrote 10, Cy wrote 10",
-        "30 sub-calls, answer",
+        "sub-calls: 30, answer",
     ],
     "langchain_retriever": [
         "The run's answer: Baklava, Marzipan cake, Pesto alla genovese, Satay skewers, Waldorf salad"
@@ -56,7 +56,7 @@ SAYS = {
     "llama_index_agent": ["from October to March [1].\n  [1] house-12\nThe agent: Yes, from October to March."],
     "llama_index_documents": [f"  from the log of {year}, 23,449 characters" for year in (1874, 1883, 1892, 1901)],
     "llama_index_router": ["RAG: From Graz.", "RLM: Graz, with 180 of them."],
-    "llama_index_summary_index": ["tree_summarize   3 calls    60,", "RLM              3 calls     3,"],
+    "llama_index_summary_index": ["tree_summarize calls: 3, tokens: 60,", "RLM            calls: 3, tokens: 3,"],
     "llama_index_swap_engine": ["RAG: 10, of those shown.", "RLM: 134 of 400 tickets ask for a refund."],
 }
 CODE = """```repl
@@ -67,9 +67,9 @@ SAYS_SERVED = {
     "langchain_documents": ["So many: 40."],
     "langchain_swap_rag_chain": ["RAG, over 4 tickets:     Served.", "RLM, over 1,200 tickets: So many: 1200."],
     "llama_index_agent": ["The tool: So many: 40.", "The agent: Served."],
-    "llama_index_documents": ["So many: 40.", "1 iterations, 0 sub-calls, 110 tokens"],
+    "llama_index_documents": ["So many: 40.", "iterations: 1, sub-calls: 0, tokens: 110"],
     "llama_index_router": ["deliver from? RAG: Served.", "deliver from? RLM: So many: 300."],
-    "llama_index_summary_index": ["tokens: Served.", "RLM              1 calls       110 tokens: So many: 200."],
+    "llama_index_summary_index": ["Served.", "RLM            calls: 1, tokens: 110. So many: 200."],
     "llama_index_swap_engine": ["RAG: Served.", "RLM: So many: 400."],
 }
 

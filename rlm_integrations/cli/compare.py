@@ -17,7 +17,7 @@ from rlm_integrations.cli.interrupted_run import RunInterruptedError, ended_by_s
 from rlm_integrations.core.calls.prices import RunPrices
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.limits import RLMLimits
-from rlm_integrations.core.wording import number
+from rlm_integrations.core.wording import plural
 from rlm_integrations.openai import OpenAIModel
 from rlm_integrations.terminal.printable import printable_json
 from rlm_integrations.terminal.streams import say, say_whole, write_out
@@ -105,8 +105,9 @@ def _problem_of(write: Callable[[], None]) -> str | None:
 def _confirm(compare: Compare) -> Callable[[Estimate], bool]:
     def confirm(estimate: Estimate) -> bool:
         cost = "at a cost that is unknown" if estimate.cost_usd is None else f"about ${estimate.cost_usd:.2f}"
-        most = f"{number(compare.max_tokens)} tokens" if compare.max_cost is None else f"${compare.max_cost:.2f}"
-        told = f"About {number(estimate.calls)} calls and {number(estimate.tokens)} tokens, {cost}; it stops at {most}."
+        most = plural(compare.max_tokens, "token") if compare.max_cost is None else f"${compare.max_cost:.2f}"
+        takes = f"{plural(estimate.calls, 'call')} and {plural(estimate.tokens, 'token')}"
+        told = f"About {takes}, {cost}; it stops at {most}."
         if compare.yes:
             say(told)
         else:
@@ -119,8 +120,8 @@ def _confirm(compare: Compare) -> Callable[[Estimate], bool]:
 def _tell(attempt: Attempt) -> None:
     cost = "" if attempt.usage.cost_usd is None else f", ${attempt.usage.cost_usd:.4f}"
     note = f" ({attempt.note})" if attempt.note else ""
-    tokens = number(attempt.usage.total_tokens)
-    say(f"{attempt.method}: {attempt.status}{note}, {number(attempt.calls)} calls, {tokens} tokens{cost}")
+    took = f"{plural(attempt.calls, 'call')}, {plural(attempt.usage.total_tokens, 'token')}"
+    say(f"{attempt.method}: {attempt.status}{note}, {took}{cost}")
 
 
 def read_methods(names: str | None) -> list[Method]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from rlm_integrations.compare.attempt import Attempt
 from rlm_integrations.compare.plots import Bar, bars
 from rlm_integrations.compare.results import MethodSums, Results
-from rlm_integrations.core.wording import number, shortened
+from rlm_integrations.core.wording import number, plural, shortened
 
 _STYLE = Path(__file__).with_name("page.css")
 _ANSWER_CHARS = 20_000
@@ -34,7 +34,7 @@ def page_of(comparison: Results) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width"><meta name="generator" content="rlm-integrations">',
         f"<title>Methods side by side</title><style>{style}</style></head><body>",
-        f"<h1>{len(comparison.methods)} methods, {number(len(comparison.questions))} questions</h1>",
+        f"<h1>{plural(len(comparison.methods), 'method')}, {plural(len(comparison.questions), 'question')}</h1>",
         _table(comparison),
         _plots(comparison.sums),
         *(_question(comparison, question) for question in comparison.questions),
@@ -116,8 +116,8 @@ def _question(comparison: Results, question: str) -> str:
 
 def _card(attempt: Attempt, agreement: float | None) -> str:
     facts = [
-        f"{number(attempt.calls)} calls",
-        f"{number(attempt.usage.total_tokens)} tokens",
+        plural(attempt.calls, "call"),
+        plural(attempt.usage.total_tokens, "token"),
         f"{attempt.seconds:.1f} s",
     ]
     if attempt.usage.cost_usd is not None:

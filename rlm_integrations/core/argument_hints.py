@@ -5,17 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, limit_named
 
-_LIMITS = {
-    "max_iterations": ("iterations", "max_steps", "steps", "max_turns"),
-    "max_depth": ("depth", "recursion_depth", "max_recursion_depth"),
-    "max_sub_calls": ("sub_calls", "max_calls", "max_llm_calls"),
-    "max_concurrency": ("concurrency", "max_workers"),
-    "max_cost_usd": ("max_cost", "max_budget", "budget"),
-    "timeout_s": ("timeout", "max_timeout", "request_timeout"),
-    "max_output_chars": ("max_output",),
-}
 _ARGUMENTS = {
     "llm": ("model", "lm", "chat_model", "root_model", "root_llm", "root_lm", "language_model"),
     "sub_llm": ("sub_model", "sub_lm", "recursive_model", "small_llm", "worker_llm"),
@@ -31,9 +22,7 @@ _ARGUMENTS = {
     "streaming": ("stream",),
     "on_event": ("callback", "on_step"),
 }
-"""What people of other libraries call it."""
-
-_LIMIT_OF = {other: limit for limit, others in _LIMITS.items() for other in (limit, *others)}
+"""What people of other libraries call it; limits are in `core/limits.py`."""
 
 
 def argument_hint(name: str, value: object, known: Collection[str], others: Collection[str] = ()) -> str:
@@ -41,7 +30,8 @@ def argument_hint(name: str, value: object, known: Collection[str], others: Coll
 
     `known` are the arguments there are, and `others` those that are taken too but not worth listing.
     """
-    if name not in _LIMIT_OF:
+    limit = limit_named(name)
+    if limit is None:
         meant = [
             argument
             for argument, names in _ARGUMENTS.items()
@@ -53,7 +43,7 @@ def argument_hint(name: str, value: object, known: Collection[str], others: Coll
             return f"those it takes are {', '.join(sorted(known))}"
         if close[0] in known or close[0] not in limits:
             return f"did you mean {close[0]!r}?"
-        name = close[0]
+        limit = close[0]
     elif "limits" not in known:
         return f"those it takes are {', '.join(sorted(known))}"
-    return f'pass it in limits: limits={{"{_LIMIT_OF.get(name, name)}": {value!r:.80}}}'
+    return f'pass it in limits: limits={{"{limit}": {value!r:.80}}}'

@@ -109,27 +109,32 @@ class RLMLimits(BaseModel):
 
 
 _OTHER_NAMES = {
-    "max_iterations": "max_steps max_turns max_iters steps iterations recursion_limit",
-    "max_total_tokens": "max_tokens token_limit total_tokens",
-    "max_cost_usd": "max_cost cost budget",
+    "max_iterations": "iterations max_iter max_iters steps max_steps turns max_turns recursion_limit",
+    "max_depth": "depth recursion_depth max_recursion_depth",
+    "max_sub_calls": "sub_calls max_calls max_llm_calls",
     "max_concurrency": "concurrency max_workers",
-    "max_depth": "depth recursion_depth",
-    "timeout_s": "timeout max_time max_execution_time",
-    "call_timeout_s": "request_timeout call_timeout",
+    "max_total_tokens": "max_tokens token_limit total_tokens",
+    "max_cost_usd": "cost max_cost budget max_budget",
+    "timeout_s": "timeout max_timeout max_time max_execution_time",
+    "call_timeout_s": "call_timeout request_timeout",
+    "max_output_chars": "max_output",
     "message_chars": "max_message_chars",
 }
 _BY_OTHER_NAME = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}
 
 
+def limit_named(name: str) -> str | None:
+    """The limit of that name, or that other libraries call so."""
+    return name if name in RLMLimits.model_fields else _BY_OTHER_NAME.get(name)
+
+
 def limit_meant(name: str) -> str | None:
-    """The limit that a name stands for: its own, what other libraries call it, or one that is written much like it."""
-    if name in RLMLimits.model_fields:
-        return name
+    """The limit that a name stands for: `limit_named`, or one that is written much like it."""
+    if (limit := limit_named(name)) is not None:
+        return limit
     import difflib  # for mistakes alone
 
-    return _BY_OTHER_NAME.get(name) or next(
-        iter(difflib.get_close_matches(name, RLMLimits.model_fields, n=1, cutoff=0.8)), None
-    )
+    return next(iter(difflib.get_close_matches(name, RLMLimits.model_fields, n=1, cutoff=0.8)), None)
 
 
 def _explain(error: ValidationError) -> str:

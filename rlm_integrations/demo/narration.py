@@ -12,7 +12,7 @@ from rich.text import Text
 
 from rlm_integrations.core.trace.events import CodeEnded, CodeStarted, Event, RootReplied, SubCallEnded
 from rlm_integrations.core.trace.records import SubCall
-from rlm_integrations.core.wording import number
+from rlm_integrations.core.wording import plural
 from rlm_integrations.terminal.console import TerminalConsole, sentence, words
 from rlm_integrations.terminal.live_view import LiveView
 from rlm_integrations.terminal.printable import printable
@@ -57,7 +57,7 @@ class Narration:
         for call in calls[:_SUB_CALLS]:
             print_indented(self._console, sentence(sub_call_line(call)), cut=True)
         if more := len(calls[_SUB_CALLS:]):
-            self._console.print(f"  … and {number(more)} more sub-calls")
+            self._console.print(f"  … and {plural(more, 'more sub-call')}")
 
     def _show_output(self, output: str) -> None:
         if not output:
@@ -66,7 +66,7 @@ class Narration:
         lines = output.split("\n")
         print_indented(self._console, words("\n".join(lines[:_OUTPUT_LINES])), cut=True)
         if more := len(lines[_OUTPUT_LINES:]):
-            self._console.print(f"  … and {number(more)} more lines")
+            self._console.print(f"  … and {plural(more, 'more line')}")
 
     def __enter__(self) -> Narration:
         self._live.__enter__()
@@ -85,7 +85,7 @@ def thought_of(reply: str) -> str:
 def sub_call_line(call: SubCall) -> str:
     """A sub-call in one line of any length: what went out and what came back."""
     came = f"failed: {call.error}" if call.reply is None else f"“{'; '.join(call.reply.splitlines())}”"
-    return f"{call.number}: {number(len(call.prompt))} characters -> {came}"
+    return f"{call.number}: {plural(len(call.prompt), 'character')} -> {came}"
 
 
 def code(source: str) -> Text:

@@ -27,6 +27,10 @@ except ModuleNotFoundError as error:
     ) from error
 
 _OF_STATE = "the documents of this conversation"
+_NO_DOCUMENTS = (
+    "there are no documents to read: the state of this conversation has neither `context` nor `files`; answer without "
+    "this tool, or ask for the documents"
+)
 _MOST_CALLS = 1_000
 """Tool calls whose model is remembered."""
 
@@ -162,10 +166,12 @@ class RLMMiddleware(_Middleware):
     def _equip(self, request: Any) -> Any:
         if request.tool_call["name"] != self._tool.name:
             return request
+        brought = _state_context(request.state) if self._of_state else None
+        if self._of_state and brought is None:  # called all the same, though it was not offered
+            return request.override(tool=self._tool.model_copy(update={"refusal": _NO_DOCUMENTS}))
         rlm = self._rlm
         if self._own_model:
             rlm = rlm.model_copy(update={"llm": self._model(request.tool_call["id"])})
-        brought = _state_context(request.state) if self._of_state else None
         tool = _tool(rlm, self._tool.name, self._tool.description)
         settings = {"handle_tool_error": self._tool.handle_tool_error, "brought": brought}
         return request.override(tool=tool.model_copy(update=settings))

@@ -30,6 +30,7 @@ from rlm_integrations.core.trace.events import (
     SubCallEnded,
 )
 from rlm_integrations.core.usage import Usage
+from rlm_integrations.langchain.handler_errors import handlers_end_run
 
 REPL_TOOL_NAME = "python_repl"
 CHILD_NAME = "rlm_query"
@@ -72,6 +73,10 @@ class RunCallbacks:
 
     async def around_step(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
         """Show a step as a tool run; what its code calls becomes a child of that."""
+        with handlers_end_run():
+            return await self._around_step(iteration, code, execute)
+
+    async def _around_step(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:
         config = _of_child.get() or self._config
         manager = get_async_callback_manager_for_config(config)
         description = "The Python REPL of a Recursive Language Model; `context` holds the corpus."
@@ -96,11 +101,13 @@ class RunCallbacks:
 
     async def around_child(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
         """Show a child RLM as a chain run below the step that called it; its own steps and calls are below that."""
-        return await self._below_step(CHILD_NAME, prompt, execute)
+        with handlers_end_run():
+            return await self._below_step(CHILD_NAME, prompt, execute)
 
     async def around_sub_call(self, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
         """Show a sub-call of a sub-LM with tools likewise, with the runs of the model and of its tools below it."""
-        return await self._below_step(SUB_CALL_NAME, prompt, execute)
+        with handlers_end_run():
+            return await self._below_step(SUB_CALL_NAME, prompt, execute)
 
     async def _below_step(self, name: str, prompt: str, execute: Callable[[], Awaitable[str]]) -> str:
         config = ensure_config()  # of the step: this runs in its context
@@ -124,6 +131,12 @@ class RunCallbacks:
         """Dispatch `rlm_iteration` at the start of each iteration, and `rlm_check` when a check of `verify` has looked
         at an answer, which is a chain run besides, and `rlm_agreement` when two blind runs were compared; then tell
         the user's own handler."""
+        with handlers_end_run():
+            await self._dispatch(event)
+        if self._on_event is not None:
+            await tell(self._on_event, event, sync=self._sync)
+
+    async def _dispatch(self, event: Event) -> None:
         if isinstance(event, RunStarted) and not event.node and event.attempt > 1:
             self._attempt = {"attempt": event.attempt}
         elif isinstance(event, RootReplied):
@@ -154,8 +167,6 @@ class RunCallbacks:
         elif isinstance(event, RunEnded) and event.result.agreement is not None:
             said = {"agreement": event.result.agreement, "attempt": event.result.trace.attempt}
             await adispatch_custom_event(AGREEMENT_NAME, said, config=self._config)
-        if self._on_event is not None:
-            await tell(self._on_event, event, sync=self._sync)
 
     async def _end_check(self, event: CheckEnded) -> None:
         run, check = self._checks.pop(event.number), event.check

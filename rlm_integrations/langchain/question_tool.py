@@ -51,6 +51,8 @@ class QuestionTool(BaseTool):
     """How much of the trace the message of a failed run carries."""
     brought: Any = Field(default=None, exclude=True, repr=False)
     """Context that each call brings."""
+    refusal: str = Field(default="", exclude=True, repr=False)
+    """What the agent is told instead of an answer, whatever it asks; "" for an answer."""
 
     def _to_args_and_kwargs(
         self, tool_input: str | dict[str, Any], tool_call_id: str | None
@@ -61,20 +63,23 @@ class QuestionTool(BaseTool):
     # Without a config of ours: a tool is run with its own child config in LangChain's context variable, and what it
     # would be handed as `config` is its parent's.
     def _run(self, question: str, tool_call_id: str | None = None) -> tuple[Any, AIMessage | None]:
-        if not question.strip():
-            return self._failed(ToolException(_EMPTY_QUESTION), None, tool_call_id)
+        if refused := self._refused(question):
+            return self._failed(ToolException(refused), None, tool_call_id)
         try:
             return _answered(self.runnable.invoke(self._input(question)))
         except RunError as error:
             return self._failed(error, self._draft(error), tool_call_id)
 
     async def _arun(self, question: str, tool_call_id: str | None = None) -> tuple[Any, AIMessage | None]:
-        if not question.strip():
-            return self._failed(ToolException(_EMPTY_QUESTION), None, tool_call_id)
+        if refused := self._refused(question):
+            return self._failed(ToolException(refused), None, tool_call_id)
         try:
             return _answered(await self.runnable.ainvoke(self._input(question)))
         except RunError as error:
             return self._failed(error, self._draft(error), tool_call_id)
+
+    def _refused(self, question: str) -> str:
+        return self.refusal or ("" if question.strip() else _EMPTY_QUESTION)
 
     def _input(self, question: str) -> Any:
         return question if self.brought is None else {"question": question, "context": self.brought}

@@ -42,8 +42,7 @@ def read_run_input(value: object, context: PreparedContext) -> RunInput:
 
     Raises InvalidArgumentError for an input that holds no question, or a context that cannot be one.
     """
-    if context.corpus.kind == "none" and context.retriever is None:
-        check_keys(value)
+    check_keys(value, has_corpus=context.corpus.kind != "none" or context.retriever is not None)
     taken = read_input(value)
     line = corpus_line_in(taken.context)
     if line is not None:

@@ -28,7 +28,8 @@ from rlm_integrations.langchain.arguments import EngineArguments, SessionOptions
 from rlm_integrations.langchain.batches import BoundedBatches
 from rlm_integrations.langchain.documents import RunContext
 from rlm_integrations.langchain.events import RunCallbacks
-from rlm_integrations.langchain.graph_node import is_graph_signal, warn_of_lost_answer
+from rlm_integrations.langchain.graph_node import warn_of_lost_answer
+from rlm_integrations.langchain.handler_errors import ends_run
 from rlm_integrations.langchain.handlers import in_callers_thread
 from rlm_integrations.langchain.injected_arguments import check_within_graph
 from rlm_integrations.langchain.inputs import RLMInput
@@ -340,7 +341,7 @@ class RLMRunnable(
             around_step=callbacks.around_step,
             around_child=callbacks.around_child,
             around_sub_call=callbacks.around_sub_call,
-            ends_run=is_graph_signal,
+            ends_run=ends_run,
             journal=self.journal,
         )
 

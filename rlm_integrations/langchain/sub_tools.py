@@ -22,7 +22,7 @@ def as_sub_tools(tools: Sequence[object], *, sync: bool) -> list[SubTool]:
 
     Raises InvalidArgumentError for what cannot be a tool.
     """
-    return [_sub_tool(tool, place, sync) for place, tool in enumerate(tools)]
+    return [_sub_tool(tool, place, sync) for place, tool in enumerate(tools, 1)]
 
 
 def _sub_tool(tool: object, place: int, sync: bool) -> SubTool:

@@ -20,11 +20,12 @@ _CORPUS_NAMES = {
 }  # fmt: skip
 
 
-def check_keys(value: object) -> None:
-    """Say what a run that has no corpus at all does not read of its input.
+def check_keys(value: object, *, has_corpus: bool) -> None:
+    """Say what a run does not read of its input, where that brings no context. `has_corpus`: the runnable has one.
 
-    Raises InvalidArgumentError where that is a corpus by its name or its kind. Of the state of an agent, which may hold
-    anything, documents are warned of, and of another dict each other key.
+    Raises InvalidArgumentError where that is a corpus, by its name or its kind, and the run has none; where it has one,
+    it is warned of. Of the state of an agent, which may hold anything, documents are warned of where there is no
+    corpus, and so is each other key of another dict.
     """
     if not isinstance(value, Mapping):
         return
@@ -34,16 +35,21 @@ def check_keys(value: object) -> None:
     unread = {str(key): held for key, held in given.items() if str(key) not in _READ and held is not None}
     corpora = [key for key, held in unread.items() if is_corpus(held)]
     if "messages" in given:
-        if corpora:
+        if corpora and not has_corpus:
             warn_caller(f"input: {corpora[0]!r} is not read, and there is no corpus; pass the documents as 'context'")
         return
     named = [key for key in unread if key.lower() in _CORPUS_NAMES or key in corpora]
-    if named:
+    if named and has_corpus:
+        warn_caller(
+            f"input: {named[0]!r} is not read, and the run goes over the runnable's own context alone; pass it as "
+            "'context' to have it read before that, or leave it out"
+        )
+    elif named:
         raise InvalidArgumentError(
             f"input: {named[0]!r} is not read, and there is no corpus; pass it as 'context': "
             '{"question": ..., "context": ...}, or give the runnable its context'
         )
-    if unread:
+    elif unread and not has_corpus:
         warn_caller(
             f"input: {', '.join(map(repr, list(unread)[:5]))} not read, and there is no corpus; what is to be read "
             "goes under 'context', and a prompt before the runnable takes other keys"

@@ -34,6 +34,7 @@ from rlm_integrations.llama_index.events import (
     RLMRootReplyEvent,
     RLMSubCallEvent,
     RLMToolCallEvent,
+    RLMWarningEvent,
 )
 from rlm_integrations.llama_index.install import install, is_installed, uninstall
 from rlm_integrations.llama_index.query_engine import RLMQueryEngine
@@ -52,6 +53,7 @@ __all__ = [
     "RLMRootReplyEvent",
     "RLMSubCallEvent",
     "RLMToolCallEvent",
+    "RLMWarningEvent",
     "get_code_executor",
     "install",
     "is_installed",

@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, cast, get_args
 
+from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.embeddings.utils import EmbedType
+from llama_index.core.indices.base import BaseIndex
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.settings import Settings
 from llama_index.core.tools.types import BaseTool
@@ -127,10 +129,23 @@ def checked_inline(inline_citations: bool, output_cls: type[BaseModel] | None) -
     return inline_citations
 
 
+def checked_retriever(value: Any) -> BaseRetriever:
+    """Raises InvalidArgumentError for what is none."""
+    if isinstance(value, BaseRetriever):
+        return value
+    kind, remedy = type(value).__name__, "a retriever of LlamaIndex, for instance index.as_retriever()"
+    held = getattr(value, "retriever", None)
+    if isinstance(held, BaseRetriever):
+        remedy = "its .retriever"
+    elif isinstance(value, BaseIndex):
+        remedy = 'its as_retriever(), or use from_index(index, corpus="retriever")'
+    raise InvalidArgumentError(f"retriever: {kind} given; pass {remedy}")
+
+
 def instead_of_index(corpus: object, given: Mapping[str, Any]) -> Any:
     """What of `documents`, `nodes` and `retriever` is read instead of the index; None where none is given.
 
-    Raises InvalidArgumentError for several, and for an unknown `corpus`.
+    Raises InvalidArgumentError for several, for a `retriever` that is none, and for an unknown `corpus`.
     """
     if corpus not in ("nodes", "retriever"):
         raise InvalidArgumentError(f'corpus: {corpus!r} is unknown; pass "nodes" or "retriever"')
@@ -138,4 +153,6 @@ def instead_of_index(corpus: object, given: Mapping[str, Any]) -> Any:
     if len(names) > 1 or (names and corpus == "retriever"):
         told = [*names, 'corpus="retriever"'] if corpus == "retriever" else names
         raise InvalidArgumentError(f"{' and '.join(told)}: given together; pass one of them")
+    if names == ["retriever"]:
+        return checked_retriever(given["retriever"])
     return given[names[0]] if names else None

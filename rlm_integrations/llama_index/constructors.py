@@ -11,7 +11,12 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.schema import BaseNode, NodeWithScore
 
-from rlm_integrations.llama_index.arguments import IndexEngineOptions, QueryEngineOptions, instead_of_index
+from rlm_integrations.llama_index.arguments import (
+    IndexEngineOptions,
+    QueryEngineOptions,
+    checked_retriever,
+    instead_of_index,
+)
 from rlm_integrations.llama_index.caller_warning import in_thread_for_caller, warn_caller
 from rlm_integrations.llama_index.index_nodes import AnyIndex
 from rlm_integrations.llama_index.index_retriever import retriever_of_index
@@ -62,7 +67,7 @@ class QueryEngineConstructors:
     @classmethod
     def from_retriever(cls, retriever: BaseRetriever, **options: Unpack[QueryEngineOptions]) -> Self:
         """An engine that begins with the retriever's hits for the query, and can retrieve more from the REPL."""
-        return cls._of(retriever, options)
+        return cls._of(checked_retriever(retriever), options)
 
     @classmethod
     async def afrom_index(

@@ -18,6 +18,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index.caller_warning import warn_caller
 from rlm_integrations.llama_index.joining import Fit, Joiner, MergedDocument
 from rlm_integrations.llama_index.node_spans import NodeSpan, NodeSpans
+from rlm_integrations.llama_index.node_text import text_of_node
 from rlm_integrations.llama_index.overlaps import LEAST_OVERLAP, overlapping
 from rlm_integrations.llama_index.placing import Placed, are_linked, in_order_of_parsing, place
 from rlm_integrations.llama_index.read_node import ReadNode, ReadNodes, Row
@@ -90,13 +91,11 @@ class NodeCorpus:
         """All nodes, each once."""
         return [read.node for read in {read.node_id: read for read in self._read()}.values()]
 
-    @property
-    def unread_pointers(self) -> int:
-        """How many IndexNodes point at what is not in the corpus."""
-        if all(read.points_at is None for read in self._read()):
-            return 0
-        pointers = {read.node_id: read.points_at for read in self._read()}
-        return sum(1 for points_at in pointers.values() if points_at is not None and points_at not in pointers)
+    def is_made_of(self, nodes: Iterable[BaseNode]) -> bool:
+        """Whether they are all of its nodes, with the texts that were read."""
+        return {node.node_id: text_of_node(node) for node in nodes} == {
+            read.node_id: read.text for read in self._read()
+        }
 
     def has_more_nodes_than(self, count: int) -> bool:
         seen: set[str] = set()

@@ -112,6 +112,18 @@ class RLMAgreementEvent(_RLMEvent):
         return "RLMAgreementEvent"
 
 
+class RLMWarningEvent(_RLMEvent):
+    """Something that the user should know and that ends nothing."""
+
+    kind: str
+    """That of the core's `Warned`, or "nothing_selected": no node passes the engine's `filters` or ids."""
+    message: str
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "RLMWarningEvent"
+
+
 def instrumentation_event(event: events.Event) -> BaseEvent | None:
     """The event as LlamaIndex's handlers get it; None for one that LlamaIndex has an event of its own for."""
     node = list(event.node)
@@ -162,6 +174,8 @@ def instrumentation_event(event: events.Event) -> BaseEvent | None:
                 error=made.error,
                 replayed=made.replayed,
             )
+        case events.Warned():
+            return RLMWarningEvent(node=node, kind=event.kind, message=event.message)
         case events.RunEnded(result=result) if result.agreement is not None:
             return RLMAgreementEvent(node=node, agreement=result.agreement, attempt=result.trace.attempt)
         case _:

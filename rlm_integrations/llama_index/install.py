@@ -102,7 +102,7 @@ def _wrap_as_query_engine(original: _Method) -> _Method:
             return original(self, *args, **kwargs)
         name = kwargs["engine"]
         if name != ENGINE_NAME:
-            if isinstance(name, str) and not takes_engine:
+            if name is not None and not takes_engine:
                 _warn_unknown_engine(name)
             return original(self, *args, **kwargs)
         del kwargs["engine"]
@@ -154,10 +154,10 @@ _CHAT_WRAPPERS: _Wrappers = {
 }
 
 
-def _warn_unknown_engine(name: str) -> None:
-    close = difflib.get_close_matches(name.lower(), [ENGINE_NAME], n=1, cutoff=0.5)
+def _warn_unknown_engine(name: object) -> None:
+    close = difflib.get_close_matches(str(name).lower(), [ENGINE_NAME], n=1, cutoff=0.5)
     hint = f"did you mean {ENGINE_NAME!r}?" if close else f"the one there is is {ENGINE_NAME!r}"
-    warn_caller(f"as_query_engine: engine={name!r} is unknown and LlamaIndex ignores it; {hint}")
+    warn_caller(f"as_query_engine: engine={name!r:.80} is unknown and LlamaIndex ignores it; {hint}")
 
 
 def _watch_new_classes() -> None:

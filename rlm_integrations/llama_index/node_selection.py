@@ -46,20 +46,8 @@ class NodeSelection:
         return tuple(name for name in ("filters", "doc_ids", "node_ids") if getattr(self, name) is not None)
 
     def of(self, nodes: Sequence[BaseNode]) -> list[BaseNode]:
-        """The nodes that are seen, in order. Raises InvalidArgumentError where there is none."""
-        if not self.given:
-            return list(nodes)
-        seen = [node for node in nodes if self.passes(node)]
-        self.check_some(len(seen), len(nodes))
-        return seen
-
-    def check_some(self, passed: int, count: int) -> None:
-        """Raises InvalidArgumentError where none of the nodes passed."""
-        if self.given and not passed:
-            names = " and ".join(self.given)
-            raise InvalidArgumentError(
-                f"{names}: none of the {count:,} nodes passes; check them against the nodes' metadata and ids"
-            )
+        """The nodes that are seen, in order."""
+        return [node for node in nodes if self.passes(node)] if self.given else list(nodes)
 
     def passes(self, node: BaseNode) -> bool:
         if self.node_ids is not None and node.node_id not in self.node_ids:

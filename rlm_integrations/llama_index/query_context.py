@@ -39,6 +39,7 @@ from rlm_integrations.llama_index.index_retriever import IndexRetriever
 from rlm_integrations.llama_index.node_objects import Pointers, with_objects
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.read_node import ReadNodes
+from rlm_integrations.llama_index.response import EMPTY_RESPONSE
 from rlm_integrations.llama_index.retriever import NodeRetriever, node_with_score
 from rlm_integrations.llama_index.source_nodes import Evidence, corpus_evidence, retrieved_evidence
 
@@ -53,6 +54,8 @@ class NodesContext:
     nodes: NodeCorpus
     changes: IndexChanges | None = None
     """Of the index that they were read from."""
+    selects_nothing: str = ""
+    """What of the selection no node passed: then nothing is asked of any model."""
 
     def for_run(self) -> NodesContext:
         if self.changes is not None:
@@ -63,19 +66,13 @@ class NodesContext:
         return self.for_run()
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        """Nothing: it was all read before. Raises InvalidArgumentError where something else is to be asked."""
-        unread = self.nodes.unread_pointers
-        if unread:
-            raise InvalidArgumentError(
-                f"retrieve: this engine has read all of its nodes and retrieves none, so what {unread:,} IndexNodes "
-                'point at would never be asked; pass graph.as_query_engine(engine="rlm"), which reads a graph with '
-                "all of its indexes, or make this engine from_retriever"
-            )
-        return []
+        """All of them, without scores: whatever the query is, this is what it is answered over."""
+        return [NodeWithScore(node=node) for node in self.nodes.nodes]
 
     def over(self, nodes: Sequence[NodeWithScore], more: Sequence[NodeWithScore]) -> GivenNodes:
-        """These nodes; where there are none, the whole corpus."""
-        return GivenNodes(_read_given(nodes) if nodes else self, nodes, more)
+        """These nodes; where there are none, or all of them, the whole corpus as it was read."""
+        is_whole = not nodes or self.nodes.is_made_of(hit.node for hit in nodes)
+        return GivenNodes(self if is_whole else _read_given(nodes), nodes, more)
 
     @property
     def core_context(self) -> Corpus:
@@ -105,14 +102,17 @@ class UnreadContext:
         return self.for_run().retrieve(query_bundle)
 
     def over(self, nodes: Sequence[NodeWithScore], more: Sequence[NodeWithScore]) -> GivenNodes:
-        return GivenNodes(_read_given(nodes) if nodes else self.for_run(), nodes, more)
+        if nodes and not self._read.is_there:  # then they are others
+            return GivenNodes(_read_given(nodes), nodes, more)
+        return self.for_run().over(nodes, more)
 
     @property
     def core_context(self) -> Corpus:
         return self.for_run().core_context
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return NodesContext, (self.for_run().nodes,)
+        read = self.for_run()
+        return NodesContext, (read.nodes, None, read.selects_nothing)
 
 
 @frozen
@@ -138,6 +138,11 @@ class RetrieverContext:
     def evidence(self, result: RLMResult[Any]) -> Evidence:
         return retrieved_evidence(result)
 
+    @property
+    def selects_nothing(self) -> str:
+        """Never known beforehand: each search may find something else."""
+        return ""
+
 
 @frozen
 class GivenNodes:
@@ -150,6 +155,10 @@ class GivenNodes:
     @property
     def core_context(self) -> Corpus:
         return self.context.core_context
+
+    @property
+    def selects_nothing(self) -> str:
+        return self.context.selects_nothing
 
     def evidence(self, result: RLMResult[Any]) -> Evidence:
         scores = {hit.node.node_id: hit.score for hit in self.hits}
@@ -233,7 +242,8 @@ def _read_index(index: AnyIndex, selection: NodeSelection) -> NodesContext:
             "read once for an engine: after nodes were inserted, make a new one"
         )
         return NodesContext(_EMPTY.nodes, changes)
-    selection.check_some(nodes.count, count)
+    if not nodes.count:
+        return _nothing_selected(selection, count)
     pointers.warn()
     nodes.ancestors = ancestors_in_docstore(index, nodes.parent_ids())
     return NodesContext(NodeCorpus.of(nodes), changes)
@@ -242,12 +252,23 @@ def _read_index(index: AnyIndex, selection: NodeSelection) -> NodesContext:
 def _read_items(context: object, selection: NodeSelection) -> NodesContext:
     given, rest = _nodes_of(context)
     if given is not None:
-        return NodesContext(
-            NodeCorpus.of_nodes(with_objects(selection.of(given), {}), {node.node_id: node for node in given})
-        )
+        seen = selection.of(given)
+        if not seen:
+            return _nothing_selected(selection, len(given))
+        return NodesContext(NodeCorpus.of_nodes(with_objects(seen, {}), {node.node_id: node for node in given}))
     if selection.given:
         raise _no_nodes_to_select(context, selection)
     return NodesContext(NodeCorpus.of_corpus(Corpus.of(rest)))
+
+
+def _nothing_selected(selection: NodeSelection, count: int) -> NodesContext:
+    """No fault of the user's: a tenant may have no documents yet. LlamaIndex's own engines answer all the same."""
+    why = f"{' and '.join(selection.given)}: none of the {count:,} nodes passes"
+    warn_caller(
+        f"{why}, so this engine answers every query with {EMPTY_RESPONSE!r}, as LlamaIndex's own engines do, and calls "
+        "no model; if some should pass, check them against the nodes' metadata and ids"
+    )
+    return NodesContext(_EMPTY.nodes, selects_nothing=why)
 
 
 def _no_nodes_to_select(context: object, selection: NodeSelection) -> InvalidArgumentError:

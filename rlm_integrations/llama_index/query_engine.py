@@ -52,12 +52,12 @@ from rlm_integrations.llama_index.chat_streaming import take_stream_wish
 from rlm_integrations.llama_index.citation_marks import inline_instructions
 from rlm_integrations.llama_index.computation_node import with_computation
 from rlm_integrations.llama_index.constructors import QueryEngineConstructors
-from rlm_integrations.llama_index.events import instrumentation_event
+from rlm_integrations.llama_index.events import RLMWarningEvent, instrumentation_event
 from rlm_integrations.llama_index.language_model import LlamaIndexModel, LLMLike, choose_llm, unwrap_structured
 from rlm_integrations.llama_index.node_selection import NodeSelection
 from rlm_integrations.llama_index.pictures import question_in
 from rlm_integrations.llama_index.query_context import Chat, QueryContext, RunContext, read_context
-from rlm_integrations.llama_index.response import build_response
+from rlm_integrations.llama_index.response import Delivery, build_response, empty_response
 from rlm_integrations.llama_index.sub_tools import as_sub_tools
 from rlm_integrations.llama_index.tools import tool_functions
 
@@ -75,8 +75,8 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
             is read once: after a change of the index, make a new engine. Here, or where an event loop runs, which must
             not wait, at the first query: `aquery` and `asynthesize` read in a thread, all sync methods where they are
             called. What is wrong with it is raised where it is read, unless it shows without.
-        filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Not with a
-            retriever.
+        filters, doc_ids, node_ids: Which nodes the engine may see; everything else is never in the REPL. Where none may
+            be seen, answers are "Empty Response", as LlamaIndex's own, and no model is called. Not with a retriever.
         node_postprocessors: Applied to what a retriever returns. Only with a retriever.
         limits, prices, sandbox, system_prompt, instructions, on_event, on_limit, verify: As of RLMEngine.
         journal: A file, or a Journal, in which runs keep what they paid for before they use it: the same query, made
@@ -165,11 +165,7 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         self._engine, self._async_engine = self._new_engine(sync=True), self._new_engine(sync=False)
 
     def retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        """What the engine's retriever finds; [] over a corpus, which is read whole.
-
-        Raises:
-            InvalidArgumentError: Behind IndexNodes stands what was not read: LlamaIndex would pass it over in silence.
-        """
+        """What the engine's retriever finds; over a corpus, which is read whole, all of its nodes, without scores."""
         return self._context.retrieve(query_bundle)
 
     def synthesize(
@@ -223,10 +219,13 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         wants_stream = take_stream_wish(self) if session is None else False
         payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
         with KeptResult() as kept, self.callback_manager.event(kind, payload=payload) as event:
-            question = messages or question_in(query_bundle)
-            with kept.run():
-                kept.result = self._engine.ask_in(session, question, context.core_context)
-            response = self._respond(kept.result, context, "stream", wants_stream)
+            if context.selects_nothing:
+                response = self._nothing_to_read(context.selects_nothing, "stream", wants_stream)
+            else:
+                question = messages or question_in(query_bundle)
+                with kept.run():
+                    kept.result = self._engine.ask_in(session, question, context.core_context)
+                response = self._respond(kept.result, context, "stream", wants_stream)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
@@ -241,11 +240,14 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         wants_stream = take_stream_wish(self) if session is None else False
         payload: dict[str, Any] = {EventPayload.QUERY_STR: query_bundle.query_str}
         with KeptResult() as kept, self.callback_manager.event(kind, payload=payload) as event:
-            question = messages or question_in(query_bundle)
-            with kept.run():
-                kept.result = await self._async_engine.aask_in(session, question, context.core_context)
-            # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
-            response = await in_thread(self._respond, kept.result, context, "async_stream", wants_stream)
+            if context.selects_nothing:
+                response = self._nothing_to_read(context.selects_nothing, "async_stream", wants_stream)
+            else:
+                question = messages or question_in(query_bundle)
+                with kept.run():
+                    kept.result = await self._async_engine.aask_in(session, question, context.core_context)
+                # Much may have been read, cited or kept beside the nodes, and the loop must not wait for it.
+                response = await in_thread(self._respond, kept.result, context, "async_stream", wants_stream)
             event.on_end(payload={EventPayload.RESPONSE: response})
         return response
 
@@ -257,15 +259,24 @@ class RLMQueryEngine(QueryEngineConstructors, BaseQueryEngine):
         wants_stream: bool | None,
     ) -> RESPONSE_TYPE:
         """`wants_stream`: whether a chat engine asks for a stream, which then has text alone."""
-        streaming = self._streaming if wants_stream is None else wants_stream
         return build_response(
             result,
             with_computation(context.evidence(result), result),
             trace=self._trace,
-            delivery=stream if streaming else "whole",
+            delivery=self._delivery(stream, wants_stream),
             inline_citations=self._inline_citations,
             as_text=wants_stream is True,
         )
+
+    def _nothing_to_read(
+        self, why: str, stream: Literal["stream", "async_stream"], wants_stream: bool | None
+    ) -> RESPONSE_TYPE:
+        _dispatcher.event(RLMWarningEvent(kind="nothing_selected", message=why))
+        return empty_response(why, self._delivery(stream, wants_stream))
+
+    def _delivery(self, stream: Literal["stream", "async_stream"], wants_stream: bool | None) -> Delivery:
+        streaming = self._streaming if wants_stream is None else wants_stream
+        return stream if streaming else "whole"
 
     @_dispatcher.span
     async def _run_code(self, iteration: int, code: str, execute: Callable[[], Awaitable[str]]) -> str:

@@ -29,6 +29,9 @@ NODE_CHARS = 16_000
 CITATIONS_CHARS = 65_536
 """Of JSON, for all citations."""
 
+EMPTY_RESPONSE = "Empty Response"
+"""As LlamaIndex's synthesizers have it."""
+
 _VALUE_CHARS = 1_000
 _WORD = re.compile(r"\s*+\S++|\s++")
 
@@ -60,6 +63,20 @@ def build_response(
     if delivery == "async_stream":
         return AsyncStreamingResponse(replay_async(text), source_nodes=nodes, metadata=metadata)
     return Response(text, source_nodes=nodes, metadata=metadata)
+
+
+def empty_response(why: str, delivery: Delivery) -> RESPONSE_TYPE:
+    """What LlamaIndex's own engines answer where they have no nodes, whatever their output class.
+
+    Its metadata have what readers of reports look for, and `why` there are none.
+    """
+    report: dict[str, Any] = {"trace": None, "stop_reason": None, "sub_calls": 0, "failed_sub_calls": 0}
+    metadata: dict[str, Any] = {"rlm": {**report, "citations": [], "more_sources": False, "nothing_selected": why}}
+    if delivery == "stream":
+        return StreamingResponse(replay(EMPTY_RESPONSE), metadata=metadata)
+    if delivery == "async_stream":
+        return AsyncStreamingResponse(replay_async(EMPTY_RESPONSE), metadata=metadata)
+    return Response(EMPTY_RESPONSE, metadata=metadata)
 
 
 def response_metadata(result: RLMResult[Any], evidence: Evidence, trace: TraceDetail) -> dict[str, Any]:

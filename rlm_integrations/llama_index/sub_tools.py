@@ -24,7 +24,7 @@ def as_sub_tools(tools: Sequence[object], callback_manager: CallbackManager, *, 
 
     Raises InvalidArgumentError for what cannot be a tool.
     """
-    return [_sub_tool(tool, place, callback_manager, sync) for place, tool in enumerate(tools)]
+    return [_sub_tool(tool, place, callback_manager, sync) for place, tool in enumerate(tools, 1)]
 
 
 def _sub_tool(tool: object, place: int, callback_manager: CallbackManager, sync: bool) -> SubTool:

@@ -37,7 +37,7 @@ except ModuleNotFoundError as error:
     raise MissingExtraError(
         'rlm_integrations.testing.llama_index needs llama-index-core; run: pip install "rlm-integrations[llama-index]"'
     ) from error
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from rlm_integrations.core.corpus.image_blocks import image_or_why
 from rlm_integrations.core.language_model import Completion, Message, Role, ToolSpec
@@ -103,6 +103,10 @@ class ScriptedLLM(FunctionCallingLLM):
         """An LLM that answers from a recording: a file's path, or a ReplayingModel."""
         double = recording if isinstance(recording, ReplayingModel) else ReplayingModel.from_file(recording)
         return cls(double=double, **fields)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All there is: LlamaIndex's own takes what cannot be pickled out of the state, which is this very object's."""
+        return BaseModel.__getstate__(self)
 
     @classmethod
     def class_name(cls) -> str:

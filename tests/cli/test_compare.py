@@ -71,7 +71,7 @@ def test_as_json_within_a_cap_of_tokens(compare: Callable[..., Any]) -> None:
 def test_nothing_is_sent_before_somebody_agreed(compare: Callable[..., Any], model_server: Any) -> None:
     done = compare("--max-tokens", "100000", "--methods", "direct")
     assert done.exit_code == 2
-    assert "--yes: not given, and nobody can be asked here. About 1 calls" in done.stderr
+    assert "--yes: not given, and nobody can be asked here. About 1 call and" in done.stderr
     assert model_server.models["root"].requests == []
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rlm_integrations.core.argument_hints import argument_hint
-from rlm_integrations.core.limits import RLMLimits
+from rlm_integrations.core.limits import RLMLimits, limit_meant
 
 KNOWN = ["llm", "sub_llm", "context", "limits", "instructions", "output_cls"]
 
@@ -17,11 +17,18 @@ KNOWN = ["llm", "sub_llm", "context", "limits", "instructions", "output_cls"]
         ("max_steps", "max_iterations"),
         ("timeout", "timeout_s"),
         ("max_cost", "max_cost_usd"),
+        ("max_iter", "max_iterations"),
+        ("request_timeout", "call_timeout_s"),
     ],
 )
 def test_a_limit_goes_into_limits(name: str, limit: str) -> None:
     hint = argument_hint(name, 3, KNOWN)
     assert hint == f'pass it in limits: limits={{"{limit}": 3}}'
+
+
+@pytest.mark.parametrize("name", ["max_iter", "max_budget", "request_timeout", "max_llm_calls", "max_time", "depth"])
+def test_what_a_limit_is_called_elsewhere_is_known_here_as_in_limits(name: str) -> None:
+    assert argument_hint(name, 3, KNOWN) == f'pass it in limits: limits={{"{limit_meant(name)}": 3}}'
 
 
 @pytest.mark.parametrize(

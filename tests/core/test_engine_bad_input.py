@@ -54,7 +54,7 @@ def told_after(code: str, **limits: object) -> tuple[str, RLMResult[str]]:
         (lambda: RLMEngine(ScriptedModel(), limits=5), "limits: int given"),  # type: ignore[arg-type]
         (lambda: RLMEngine(ScriptedModel(), sandbox="docker"), "sandbox: "),
         (lambda: RLMEngine(ScriptedModel(), on_limit="stop"), "on_limit: 'stop'"),  # type: ignore[call-overload]
-        (lambda: RLMEngine(ScriptedModel(), tools=["x"]), "tools: item 0 is str"),  # type: ignore[list-item]
+        (lambda: RLMEngine(ScriptedModel(), tools=["x"]), "tools: item 1 is str"),  # type: ignore[list-item]
         (lambda: RLMEngine(ScriptedModel(), answer_type=Callable), "answer_type: "),  # type: ignore[call-overload]
     ],
 )

@@ -33,6 +33,7 @@ def test_anything_else_is_refused(value: Any) -> None:
 
 def test_a_misspelt_name_is_refused_with_the_one_that_was_meant() -> None:
     assert refused(max_iteration=3) == "limits: unknown name 'max_iteration'; did you mean 'max_iterations'?"
+    assert refused(max_iter=3) == "limits: unknown name 'max_iter'; did you mean 'max_iterations'?"
     assert refused(temperature=1).startswith(
         "limits: unknown name 'temperature'; the limits are max_iterations, max_depth, max_sub_calls, "
     )

@@ -42,8 +42,8 @@ def of_no_schema(where: threading.Lock) -> str:
     ("tools", "words"),
     [
         ("rent", "sub_tools: str given; pass a list of functions"),
-        ([7], "sub_tools: item 0 is int; pass functions with a name and a docstring"),
-        ([lambda plot: plot], "sub_tools: item 0 is function"),
+        ([7], "sub_tools: item 1 is int; pass functions with a name and a docstring"),
+        ([lambda plot: plot], "sub_tools: item 1 is function"),
         ([rent, rent], "sub_tools: 'rent' stands twice"),
         ([by_place], "sub_tools: by_place cannot be described to a model .*'plot' can be passed by place alone"),
         ([of_no_schema], "sub_tools: of_no_schema cannot be described to a model"),

@@ -158,6 +158,19 @@ async def test_without_a_corpus_there_is_no_tool(mode):
     assert (model.offered, model.told) == ([[]], [""])
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("own", [True, False])
+async def test_a_call_without_a_corpus_is_refused_at_once(own, mode, root_model, agent_model):
+    """A model may call what it is not offered: it remembers the tool from before, or makes it up."""
+    root = root_model()
+    agent = create_agent(agent_model(), middleware=[RLMMiddleware() if own else RLMMiddleware(llm=root)])
+    *_, told, answer = await ask(agent, mode)
+    assert (told.status, told.artifact) == ("error", None)
+    assert told.text.startswith("there are no documents to read: the state of this conversation has neither `context`")
+    assert answer.text == f"It is {told.text}"
+    assert not root.requests
+
+
 def test_each_call_has_the_model_that_made_it():
     small, large = (
         own_model("answer = {'content': 'small', 'ready': True}"),

@@ -101,14 +101,14 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "sub_tools": [
         (5, "sub_tools: int given; pass a list"),
         ("search", "sub_tools: str given; pass a list"),
-        ([5], "sub_tools: item 0 is int; pass functions"),
+        ([5], "sub_tools: item 1 is int; pass functions"),
     ],
     "tools": [
         (5, "tools: int given; pass a list"),
         (None, "tools: NoneType given; pass a list"),
         ("search", "tools: str given; pass a list"),
-        (["search"], "tools: item 0 is str; pass functions"),
-        ({"search": print}, "tools: item 0 is str; pass functions"),
+        (["search"], "tools: item 1 is str; pass functions"),
+        ({"search": print}, "tools: item 1 is str; pass functions"),
         (len, "tools: builtin_function_or_method given; pass a list"),
     ],
     "system_prompt": [(5, "system_prompt=5: pass a str"), (["Be brief."], "system_prompt=['Be brief.']: pass a str")],

@@ -49,7 +49,18 @@ def test_other_keys_are_warned_of_where_there_is_no_corpus(root_model):
         rlm.invoke({"question": "q", "language": "en", "chat_history": [], "tone": None})
     assert caught[0].filename == __file__
     with_corpus = RLMRunnable(llm=root_model("say:x"), context="c")
-    assert with_corpus.invoke({"question": "q", "language": "en", "documents": DOCUMENTS}).content == "x"
+    assert with_corpus.invoke({"question": "q", "language": "en"}).content == "x"
+
+
+@pytest.mark.parametrize("context", ["c", Search()])
+@pytest.mark.parametrize("brought", [{"documents": DOCUMENTS}, {"found": DOCUMENTS}, {"text": "pineapple"}])
+def test_a_corpus_under_another_name_is_warned_of_beside_one_of_the_runnables_own(brought, context, root_model):
+    rlm = RLMRunnable(llm=root_model(READY.format("'x'"), READY.format("'x'")), context=context)
+    told = f"input: {next(iter(brought))!r} is not read, .* own context alone; pass it as 'context'"
+    with pytest.warns(UserWarning, match=told) as caught:
+        assert rlm.invoke({"question": "q", **brought}).content == "'x'"
+    assert caught[0].filename == __file__
+    assert rlm.invoke({"question": "q", "context": "more", **brought}).content == "'x'"
 
 
 def test_documents_in_the_state_of_a_graph_are_warned_of(root_model):

@@ -209,7 +209,7 @@ def test_wrong_tools_are_refused_by_the_arguments_name() -> None:
     llm = ScriptedChatModel(["x"])
     with pytest.raises(InvalidArgumentError, match="sub_tools: str given"):
         RLMRunnable(llm=llm, sub_tools="rent")  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="sub_tools: item 1 is int"):
+    with pytest.raises(InvalidArgumentError, match="sub_tools: item 2 is int"):
         RLMRunnable(llm=llm, sub_tools=[rent, 7])
     with pytest.raises(InvalidArgumentError, match="sub_tools: 'rent' stands twice"):
         RLMRunnable(llm=llm, sub_tools=[rent, rent])

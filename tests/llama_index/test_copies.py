@@ -88,6 +88,14 @@ def test_what_cannot_be_pickled_is_said_to_be_it(documents, scripted):
     assert copy.copy(engine)._on_event is engine._on_event
 
 
+def test_what_cannot_be_pickled_stays_where_it_is(documents, scripted):
+    """LlamaIndex's components drop it from the object that is pickled, which goes on being used."""
+    engine = RLMQueryEngine.from_documents(documents, llm=scripted(always=lambda messages: CODE))
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(engine)
+    assert engine.query("q?").response == "5 there"
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_response_is_copied_and_pickled(streaming, documents, scripted):
     response = RLMQueryEngine.from_documents(documents, llm=scripted([CODE]), streaming=streaming).query("q?")

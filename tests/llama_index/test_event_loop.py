@@ -174,8 +174,8 @@ async def test_filters_narrow_what_is_read_later(index, options):
     assert (await index.as_query_engine(engine="rlm", filters=bo, **options).aquery("q?")).response == "3 documents"
     nobody = MetadataFilters(filters=[MetadataFilter(key="owner", value="eve")])
     engine = index.as_query_engine(engine="rlm", filters=nobody, **options)
-    with pytest.raises(InvalidArgumentError, match="filters: none of the 5 nodes passes"):
-        await engine.aquery("q?")
+    with pytest.warns(UserWarning, match="filters: none of the 5 nodes passes"):
+        assert (await engine.aquery("q?")).response == "Empty Response"
 
 
 async def test_a_list_is_taken_as_it_was(documents, options):

@@ -178,9 +178,16 @@ def test_somebody_elses_wrapper_on_top_survives(documents):
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("rml", "did you mean 'rlm'"), ("RLM", "did you mean 'rlm'"), ("graph", "'rlm'")]
+    ("name", "hint"),
+    [
+        ("rml", "did you mean 'rlm'"),
+        ("RLM", "did you mean 'rlm'"),
+        ("graph", "'rlm'"),
+        (5, "engine=5 is unknown.* is 'rlm'"),
+        (RLMQueryEngine, "engine=<class .* is unknown"),
+    ],
 )
-def test_a_misspelt_engine_name_warns(documents, name, hint):
+def test_an_unknown_engine_warns(documents, name, hint):
     index = SummaryIndex.from_documents(documents)
     with pytest.warns(UserWarning, match=hint):
         assert type(index.as_query_engine(engine=name)) is RetrieverQueryEngine

@@ -56,14 +56,6 @@ def test_only_the_selected_nodes_reach_the_corpus(documents):
     assert [document.id for document in engine._context.core_context.documents] == ["d0", "d1"]
 
 
-def test_a_selection_without_a_node_is_an_error_not_an_empty_corpus(documents):
-    index = SummaryIndex.from_documents(documents)
-    with pytest.raises(InvalidArgumentError, match="doc_ids: none of the 5 nodes passes"):
-        index.as_query_engine(engine="rlm", doc_ids=["elsewhere"])
-    with pytest.raises(InvalidArgumentError, match="doc_ids: none"):
-        index.as_query_engine(engine="rlm", doc_ids=[])
-
-
 @pytest.mark.parametrize(
     ("selection", "problem"),
     [

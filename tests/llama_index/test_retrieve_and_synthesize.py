@@ -10,7 +10,6 @@ from llama_index.core.postprocessor import SimilarityPostprocessor
 from llama_index.core.query_engine import ComposableGraphQueryEngine
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.llama_index import RLMQueryEngine
 
 BUNDLE = QueryBundle("How many documents are there?")
@@ -43,11 +42,24 @@ def scored(nodes):
 
 
 @BOTH_PATHS
-async def test_a_corpus_that_was_read_whole_needs_no_retrieving(path, nodes, llm):
+async def test_of_a_corpus_that_was_read_whole_all_nodes_are_given(path, nodes, llm):
     engine = RLMQueryEngine.from_nodes(nodes, llm=llm)
-    assert engine.retrieve(BUNDLE) == []
-    assert str(await synthesize(engine, path, [])) == "Node 0.|Node 1.|Node 2."
+    given = engine.retrieve(BUNDLE)
+    assert given == [NodeWithScore(node=node) for node in nodes]
+    for hits in (given, []):
+        assert str(await synthesize(engine, path, hits)) == "Node 0.|Node 1.|Node 2."
     assert BUNDLE.query_str in llm.requests[0][-1].content
+
+
+def test_all_nodes_that_were_retrieved_are_the_corpus_as_it_was_read(long_text, splitter, llm):
+    """Chunks that overlap are one document, as for a query, though another one of them may be changed."""
+    chunks = splitter.get_nodes_from_documents([Document(text=long_text, doc_id="ledger")])
+    engine = RLMQueryEngine.from_nodes(chunks, llm=llm)
+    hits = engine.retrieve(BUNDLE)
+    assert engine._context.over(hits, ()).core_context is engine._context.core_context
+    assert str(engine.synthesize(BUNDLE, hits)) == long_text
+    hits[0].node.set_content("Changed.")
+    assert str(engine.synthesize(BUNDLE, hits)).startswith("Changed.")
 
 
 @BOTH_PATHS
@@ -141,13 +153,12 @@ async def test_children_of_a_graph(path, graph, children, scripted):
     }
 
 
-def test_a_root_that_would_skip_its_children_is_refused(graph, llm):
+def test_a_root_that_was_read_whole_asks_its_children(graph, children, llm):
     with pytest.warns(UserWarning, match="IndexNodes point at"):
         root = graph.root_index.as_query_engine(engine="rlm", llm=llm)
-    engine = graph.as_query_engine(custom_query_engines={graph.root_id: root})
-    with pytest.raises(InvalidArgumentError, match=r'IndexNodes.*graph\.as_query_engine\(engine="rlm"\)'):
-        engine.query(BUNDLE)
-    assert llm.requests == []
+    custom = {child.index_id: child.as_query_engine(engine="rlm", llm=llm) for child in children}
+    response = graph.as_query_engine(custom_query_engines={graph.root_id: root, **custom}).query(BUNDLE)
+    assert str(response) == "|".join(f"Doc {i}. Alice met Bob number {i}." for i in range(5))
 
 
 def test_a_root_over_its_retriever_asks_its_children(graph, children, llm, scripted):
@@ -158,7 +169,10 @@ def test_a_root_over_its_retriever_asks_its_children(graph, children, llm, scrip
     assert str(response) == "|".join(f"Doc {i}. Alice met Bob number {i}." for i in range(5))
 
 
-def test_an_engine_over_a_text_has_no_nodes_and_answers_all_the_same(llm):
-    engine = RLMQueryEngine(llm=llm, context=[Document(text="One.")])
-    assert engine.retrieve(BUNDLE) == []
+def test_a_text_is_one_node(scripted):
+    llm = scripted(always=lambda messages: "```repl\nanswer['content'] = context\nanswer['ready'] = True\n```")
+    engine = RLMQueryEngine(llm=llm, context="One.")
+    hits = engine.retrieve(BUNDLE)
+    assert [hit.text for hit in hits] == ["One."]
+    assert str(engine.synthesize(BUNDLE, hits)) == "One."
     assert str(engine.synthesize(BUNDLE, [])) == "One."

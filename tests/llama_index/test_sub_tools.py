@@ -184,7 +184,7 @@ of_a_workflow.__annotations__["ctx"] = Context  # LlamaIndex does not see it in 
     ("tools", "words"),
     [
         (7, "sub_tools: int given; pass a list of LlamaIndex tools or functions"),
-        ([7], "sub_tools: item 0 is int"),
+        ([7], "sub_tools: item 1 is int"),
         ([rent, rent], "sub_tools: 'rent' stands twice"),
         ([FunctionTool.from_defaults(async_fn=of_a_workflow)], "sub_tools: 'of_a_workflow' needs the Context"),
     ],

@@ -27,6 +27,11 @@ class Once(Generic[T]):
         self._lock = threading.Lock()
         self._result: Future[T] | None = None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the result is, so that nobody waits for it."""
+        return self._function is None
+
     def get(self) -> T:
         result, call = self._claim()
         if call is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.image import Image
@@ -49,6 +50,7 @@ def read_question(
     *,
     prefix: str = "message",
     known: Mapping[str, str] | None = None,
+    context: object = None,
 ) -> Question:
     """The last user message is the question; the others keep their roles and places.
 
@@ -57,6 +59,7 @@ def read_question(
         message_chars: Of the longest message that is shown whole.
         prefix: Of the ids of overlong messages; their places follow.
         known: Messages that are documents of the corpus already, by `message_key`, with their ids.
+        context: What was passed as such. To the ids in it, where it is read already, those of messages give way.
 
     Raises:
         InvalidArgumentError: Nothing is asked, or it is something else than a str or Messages.
@@ -80,7 +83,7 @@ def read_question(
         if is_short and not message.images and (message.role == "assistant" or len(message.content) < _CITABLE_CHARS):
             continue
         known_id = known.get(message_key(message.content, message.images)) if known else None
-        doc_id = known_id or f"{prefix}-{place + 1}"
+        doc_id = known_id or _free_id(f"{prefix}-{place + 1}", context)
         document = Document(doc_id, message.content, {"role": message.role}, message.images)
         if is_short and not message.images:
             shown.append(document)
@@ -100,6 +103,16 @@ def read_question(
         shown=tuple(shown),
         cut=tuple(cut),
     )
+
+
+def _free_id(name: str, context: object) -> str:
+    if not isinstance(context, Corpus):
+        return name
+    free, count = name, 1
+    while free in context.by_id:
+        count += 1
+        free = f"{name}#{count}"
+    return free
 
 
 def message_key(text: str, images: Sequence[Image]) -> str:

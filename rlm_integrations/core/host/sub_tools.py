@@ -42,7 +42,7 @@ def read_sub_tools(tools: Sequence[object]) -> dict[str, SubTool]:
     if isinstance(tools, str) or not isinstance(tools, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(f"sub_tools: {type(tools).__name__} given; pass a list of functions")
     read: dict[str, SubTool] = {}
-    for place, item in enumerate(tools):
+    for place, item in enumerate(tools, 1):
         tool = item if isinstance(item, SubTool) else sub_tool_of(item, place)
         if tool.spec.name in read:
             raise InvalidArgumentError(f"sub_tools: {tool.spec.name!r} stands twice; rename one of the two")
@@ -67,7 +67,10 @@ def tool_name(name: str) -> str:
 
 
 def sub_tool_of(function: object, place: int) -> SubTool:
-    """A function as a tool: its schema is that of its signature, its docstring describes it. `place` is for errors."""
+    """A function as a tool: its schema is that of its signature, its docstring describes it.
+
+    `place` names it in errors, from 1.
+    """
     name = str(getattr(function, "__name__", ""))
     if not callable(function) or isinstance(function, type) or not name.isidentifier():
         got = type(function).__name__

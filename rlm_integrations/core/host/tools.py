@@ -29,7 +29,7 @@ def read_tools(functions: Sequence[object]) -> dict[str, Tool]:
     if isinstance(functions, str) or not isinstance(functions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(f"tools: {type(functions).__name__} given; pass a list of functions")
     tools: dict[str, Tool] = {}
-    for place, function in enumerate(functions):
+    for place, function in enumerate(functions, 1):
         name = getattr(function, "__name__", "")
         if not callable(function) or not str(name).isidentifier():
             got = type(function).__name__

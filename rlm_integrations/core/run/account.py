@@ -13,7 +13,7 @@ from itertools import count
 from rlm_integrations.core.calls.callers_thread import ask_caller
 from rlm_integrations.core.calls.foreign_code import contained
 from rlm_integrations.core.run.plan import OnEvent, RunPlan
-from rlm_integrations.core.trace.ends_run import boundary
+from rlm_integrations.core.trace.ends_run import EndsRunError, boundary
 from rlm_integrations.core.trace.events import (
     CheckEnded,
     CodeEnded,
@@ -118,7 +118,7 @@ class Account:
 
 
 async def _tell(on_event: OnEvent, event: Event, *, sync: bool) -> None:
-    with boundary("on_event", known=()):
+    with boundary("on_event", known=(EndsRunError,)):
         await contained(tell(on_event, _as_told(event), sync=sync))
 
 

@@ -70,7 +70,8 @@ class RunTree:
         if session is not None:
             session.go_over(context)
         read = read_question if session is None else session.read
-        self._plan, self._question, self._context = plan, read(question, plan.limits.message_chars), context
+        self._question = read(question, plan.limits.message_chars, context=context)
+        self._plan, self._context = plan, context
         self._session, self._is_part = session, part_of is not None
         self._run_id = run_id
         self._journal: NodeJournal | None = None

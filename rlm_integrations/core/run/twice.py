@@ -59,7 +59,7 @@ class TwiceRun:
         self._done: list[RLMResult[Any]] = []
         self._fence_key = plan.fence_key
         self._warnings: list[str] = []
-        self._watchers = Watchers(read_question(question, plan.limits.message_chars).text)
+        self._watchers = Watchers(read_question(question, plan.limits.message_chars, context=context).text)
 
     async def perform(self) -> RLMResult[Any]:
         """The answer that holds, with what all runs cost. Whatever ends one of them carries what there is of all."""

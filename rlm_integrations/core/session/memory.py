@@ -100,14 +100,14 @@ class SessionMemory:
 
     # --- within one question
 
-    def read(self, question: str | Sequence[Message], message_chars: int) -> Question:
+    def read(self, question: str | Sequence[Message], message_chars: int, *, context: object = None) -> Question:
         """The question, after what was said before: where it is one message, what the session remembers of that.
 
         Raises InvalidArgumentError as `read_question` does.
         """
         number = self.question_number + 1
         prefix = "message" if number == 1 else f"question-{number}-message"
-        asked = read_question(question, message_chars, prefix=prefix, known=self._long_messages)
+        asked = read_question(question, message_chars, prefix=prefix, known=self._long_messages, context=context)
         self.question_number = number
         pictured = any(document.images for document in asked.documents)
         self._remade = ("has pictures" if pictured else "is too long to be shown") if asked.documents else ""

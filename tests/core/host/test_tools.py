@@ -75,10 +75,10 @@ def test_no_tool_takes_the_place_of_what_the_repl_has_itself(name: str) -> None:
 @pytest.mark.parametrize(
     ("tools", "problem"),
     [
-        ([weather, 5], "tools: item 1 is int; pass functions with a name and a docstring"),
-        ([lambda x: x], "tools: item 0 is function; pass functions with a name and a docstring"),
-        ([functools.partial(weather)], "tools: item 0 is partial; pass functions with a name and a docstring"),
-        (["weather"], "tools: item 0 is str; pass functions with a name and a docstring"),
+        ([weather, 5], "tools: item 2 is int; pass functions with a name and a docstring"),
+        ([lambda x: x], "tools: item 1 is function; pass functions with a name and a docstring"),
+        ([functools.partial(weather)], "tools: item 1 is partial; pass functions with a name and a docstring"),
+        (["weather"], "tools: item 1 is str; pass functions with a name and a docstring"),
         ([search], "tools: 'search' is a name of the REPL itself; rename the function"),
         ([weather, weather], "tools: 'weather' stands twice; rename the function"),
         (weather, "tools: function given; pass a list of functions"),

@@ -1,0 +1,51 @@
+"""What callback handlers with `raise_error=True` raise: it ends the run, and comes to the caller as it is.
+
+So it does in any chain of LangChain. There it goes through whatever the handler was told of, a model's call for one,
+which has not failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from rlm_integrations.core.trace.ends_run import EndsRunError
+from rlm_integrations.langchain.graph_node import is_graph_signal
+
+_CALL_HANDLERS = frozenset({"handle_event", "_ahandle_event_for_handler"})
+"""The functions of `langchain_core.callbacks.manager` that do, with the locals `handler` and `event_name`."""
+
+
+def ends_run(error: Exception) -> bool:
+    """Whether it is no failure of what raised it, and meant for the caller of the run."""
+    return is_graph_signal(error) or came_from_handler(error)
+
+
+def came_from_handler(error: Exception) -> bool:
+    """Whether a handler raised it, which its notes then name."""
+    step = error.__traceback__
+    while step is not None:
+        frame, step = step.tb_frame, step.tb_next
+        if (
+            frame.f_code.co_name in _CALL_HANDLERS
+            and frame.f_globals.get("__name__") == "langchain_core.callbacks.manager"
+        ):
+            name = f"{frame.f_locals['handler'].__class__.__name__}.{frame.f_locals['event_name']}"
+            note = f"The callback handler's {name} raised it, and so ended the run: the handler has raise_error=True."
+            if note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
+            return True
+    return False
+
+
+@contextmanager
+def handlers_end_run() -> Generator[None]:
+    """Around what calls handlers: raises EndsRunError with what they raise."""
+    try:
+        yield
+    except EndsRunError:
+        raise
+    except Exception as error:
+        if came_from_handler(error):
+            raise EndsRunError(error) from error
+        raise
