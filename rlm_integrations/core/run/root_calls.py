@@ -42,7 +42,8 @@ class RootCalls:
         ask: AskRootLM,
         protocol: CodeProtocol,
     ) -> None:
-        self._shared, self._emit, self._ask, self._protocol = shared, emit, ask, protocol
+        self._shared, self._emit, self._ask = shared, emit, ask
+        self._protocol: CodeProtocol = protocol
         self._cause: Exception | None = None
         self._warned = False
         """Whether the user was told that tokens are estimated."""
