@@ -72,7 +72,7 @@ class RLMEngine(Generic[AnswerT]):
             over several documents is answered by one call of the root LM, which sees all of it; the trace says which
             way it was, and why. A direct answer that does not hold is given up for code.
         answer_type: A pydantic model, a dataclass, or any type with a JSON schema: answers are validated, and the root
-            LM is told what does not fit.
+            LM is told what does not fit. More than 100,000 values or 20,000 objects do not.
         system_prompt: Replaces the root LM's system message, and may have the placeholders of
             `core/prompts/root_system.md`.
             `instructions` are added to it instead.

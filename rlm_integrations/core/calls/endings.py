@@ -5,6 +5,11 @@ from __future__ import annotations
 from rlm_integrations.core.language_model import Completion
 from rlm_integrations.core.wording import one_line
 
+MOST_READ_CHARS = 600_000
+"""Of a reply in which thoughts, code or values are looked for. Models write at most 128,000 tokens at once, of some
+four characters. A longer one can only be taken as plain text: a pattern keeps the interpreter locked until it has seen
+all of it, up to 0.17 µs for a character.
+"""
 _SHOWN_CHARS = 200
 
 
@@ -45,6 +50,24 @@ def unfinished(completion: Completion, *, called: bool = False) -> str | None:
             return "the reply is empty: the model ended with its reasoning (if that was cut, raise max_tokens)"
         case _:
             return "the reply is empty"
+
+
+def too_long_to_read(completion: Completion) -> str | None:
+    """Why code or values are not looked for in it, in the same words. None where they are."""
+    chars = len(completion.text)
+    if completion.tool_calls:
+        chars += sum([len(call.name) + len(call.arguments) for call in completion.tool_calls])
+    return too_many_to_read(chars)
+
+
+def too_many_to_read(chars: int) -> str | None:
+    """The same of a reply that has so many characters."""
+    if chars <= MOST_READ_CHARS:
+        return None
+    return (
+        f"the reply has {chars:,} characters, and at most {MOST_READ_CHARS:,} are read (ask for less at once, or lower "
+        "max_tokens)"
+    )
 
 
 def worth_asking_again(completion: Completion) -> bool:

@@ -13,7 +13,7 @@ _FENCE = re.compile(
     rf"^[ \t]*+(?P<run>`{{3,}}+|~{{3,}}+)[ \t]*+(?:(?P<thoughts>{_THOUGHTS})|(?P<info>[^\n`]*+))$",
     re.MULTILINE | re.IGNORECASE,
 )
-_SIGN = re.compile(rf"(?:```|~~~)[ \t]*+{_THOUGHTS}$", re.MULTILINE | re.IGNORECASE)
+_SIGN = re.compile(rf"(?<![`~])(?:`{{3,}}+|~{{3,}}+)[ \t]*+{_THOUGHTS}$", re.MULTILINE | re.IGNORECASE)
 
 
 def has_fenced_thoughts(text: str) -> bool:

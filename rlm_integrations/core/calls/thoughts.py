@@ -11,12 +11,10 @@ import json
 import re
 from typing import NamedTuple
 
+from rlm_integrations.core.calls.endings import MOST_READ_CHARS
 from rlm_integrations.core.calls.fenced_thoughts import has_fenced_thoughts, without_fenced_thoughts
 from rlm_integrations.core.calls.reply_fields import call_text
 from rlm_integrations.core.language_model import ToolCall
-
-_MOST_CHARS = 2_000_000
-"""Of a reply that is looked through. A longer one is no reasoning model's."""
 
 _MARK = re.compile(
     r"(?P<fence>^[ \t]*+(?:`{3,}+|~{3,}+)(?P<info>[^\n`<]*+)$)"
@@ -89,9 +87,10 @@ _SIGNS = (
 def split_thoughts(text: str) -> tuple[str, str]:
     """A completion's text -> what it says, what was thought. Takes time in proportion to the text.
 
-    Stop tokens that a server left at its end go too. A text without any of these comes back as it is.
+    Stop tokens that a server left at its end go too. A text without any of these comes back as it is,
+    and so does one that is longer than a reasoning model writes.
     """
-    if len(text) > _MOST_CHARS or not (any(map(text.__contains__, _SIGNS)) or has_fenced_thoughts(text)):
+    if len(text) > MOST_READ_CHARS or not (any(map(text.__contains__, _SIGNS)) or has_fenced_thoughts(text)):
         return text, ""
     text = _own_turn(text)
     if text.lstrip().startswith(("<|channel|>", "<|start|>")) or "<|channel|>analysis" in text:

@@ -67,7 +67,10 @@ class MapValues:
         if not words.strip():
             return None, NO_REPLY
         if len(words) > _MOST_CHARS:
-            return None, f"the reply has {len(words):,} characters"
+            return (
+                None,
+                f"the reply has {len(words):,} characters, and at most {_MOST_CHARS:,} are read; say less",
+            )
         text = unfenced(words)
         if self.takes_words:
             all_of_it = whole_text(words) if lone else marked_text(words, ends_at_mark=ends_at_mark)

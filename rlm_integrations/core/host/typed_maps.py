@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlm_integrations.core.calls.budget import Budget, BudgetError
 from rlm_integrations.core.calls.end_together import side_by_side
+from rlm_integrations.core.calls.endings import too_many_to_read
 from rlm_integrations.core.calls.threads import in_thread, off_loop
 from rlm_integrations.core.host.answers import RefusedCallError
 from rlm_integrations.core.host.json_values import WrongSchemaError
@@ -152,7 +153,7 @@ class TypedMaps:
                 kept = None if so_far.kept is None else await so_far.kept.part(sent)
                 query = self._sub_calls.query(sent, step, kept)
                 try:
-                    outcomes[place] = pack, await in_own_task(query)
+                    outcomes[place] = pack, _readable(await in_own_task(query))
                 except (RefusedCallError, BudgetError) as error:
                     outcomes[place] = error
 
@@ -168,6 +169,13 @@ def _read(sent: str) -> tuple[MapTask, list[MapItem], MapValues]:
         return task, items, MapValues(task.schema)
     except (WrongCallError, WrongSchemaError) as error:
         raise RefusedCallError("value", f"{error}; nothing was sent") from None
+
+
+def _readable(reply: str) -> str:
+    """A reply that values are looked for in. Raises RefusedCallError for one that is too long for that."""
+    if (why := too_many_to_read(len(reply))) is not None:
+        raise RefusedCallError("failed", why)
+    return reply
 
 
 def _packs(so_far: _SoFar, items: list[MapItem], max_chars: int, most: int) -> list[list[MapItem]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlm_integrations.core.calls.endings import unfinished
+from rlm_integrations.core.calls.endings import too_long_to_read, unfinished
 from rlm_integrations.core.calls.reply_fields import as_text
 from rlm_integrations.core.journal.rows import Row, to_completion
 from rlm_integrations.core.language_model import Message
@@ -36,6 +36,8 @@ class KeptCode:
     def blocks(self, row: Row) -> list[str]:
         """What was to run of a reply."""
         reply = to_completion({"model": None, "usage": {}, "text": "", **row}, replayed=True)
+        if too_long_to_read(reply) is not None:
+            return []
         if self._by_tool:
             return [code for call in reply.tool_calls if (code := code_of(call))]
         completion = as_text(reply)

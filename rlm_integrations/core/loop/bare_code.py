@@ -21,7 +21,8 @@ _MARKED = re.compile(r"[ \t]*+(?:'''|\"\"\"|‘‘‘|’’’|´´´|``(?!`))[
 
 def code_among(lines: Sequence[str], variables: Collection[str]) -> tuple[int, int] | None:
     """Where code for the session begins among lines of words, and the line below it; None where there is none."""
-    if not any(name in line for line in lines for name in (*OWN_NAMES, *variables)):
+    text = "\n".join(lines)
+    if not any(name in text for name in (*OWN_NAMES, *variables)):
         return None
     for start in islice(_starts(lines), _MOST_STARTS):
         for end in islice(_ends(lines, start), _MOST_ENDS):

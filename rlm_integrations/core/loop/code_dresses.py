@@ -35,6 +35,8 @@ _CALL_HEAD = re.compile(
     r'\s*+(?>(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)?)\s*+\[?+\s*+\{\s*+["\'](?:name|tool_call_id|tool|tool_name|function|action|type|id|tool_calls|recipient_name'
     r'|arguments|parameters|thoughts?+|reasoning|code)["\']\s*+:'
 )
+_CALL_SIGNS = "{[<("
+"""One of them stands in each line that the call of a tool begins in."""
 _TOKENS = re.compile(r"\s*+(?:\[TOOL_CALLS\]|functools|<\|tool_call\|>)")
 _END_TOKENS = re.compile(r"<\|(?:python_end|action_end|END_ACTION|eom_id|tool_call_end)\|>\s*+\Z", re.IGNORECASE)
 _NAMES = ("name", "tool", "tool_name", "recipient_name", "action")
@@ -176,6 +178,8 @@ def may_enclose(tag: str, body: str) -> bool:
 
 def is_call_head(lines: Sequence[str], at: int) -> bool:
     """Whether the call of a tool may begin in the line: its JSON, or the markup around it."""
+    if not any(map(lines[at].__contains__, _CALL_SIGNS)):
+        return False
     if lines[at].lstrip()[:1] in ("{", "[") and _CALL_HEAD.match("\n".join(lines[at : at + 4])) is not None:
         return True
     return is_marked_up(lines[at]) or _calls_a_runner(lines[at])

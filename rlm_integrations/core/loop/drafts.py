@@ -65,8 +65,9 @@ class _Sections:
     last: _Section | None = None
     """One that is still open."""
 
-    def read(self, line: str, at: int) -> None:
-        """Take the line of a part for what it says of where thoughts begin and end."""
+    def read(self, line: str, at: int) -> bool:
+        """Take the line of a part for what it says of where thoughts begin and end. Returns whether it says so."""
+        before = self.last
         if "<" in line or "[" in line or "&lt;" in line:
             self._read_tag(line, at)
         if _HEAD_OF_THOUGHTS.match(line):
@@ -74,6 +75,7 @@ class _Sections:
                 self.last = _Section("", at)
         elif self.last is not None and not self.last.name and _OTHER_HEAD.match(line):
             self._close(at)
+        return self.last is not before
 
     def _read_tag(self, line: str, at: int) -> None:
         tag = _TAG.match(line)
@@ -95,19 +97,16 @@ class _Sections:
         self.last = None
 
 
-def without_drafts(parts: Sequence[Part]) -> int:
+def without_drafts(parts: list[Part]) -> int:
     """Take blocks that stand in thoughts for drafts, where code follows. Returns how many those are.
+
+    Prose is cut where thoughts begin and end.
 
     Where nothing says where the thoughts end, those blocks that would be the answer, though others follow. A FINAL(...)
     in thoughts is no answer beside what follows either, and in tags around thoughts it never is.
     """
     sections = _Sections()
-    for at, part in enumerate(parts):
-        if part.kind == "prose":
-            for line in part.lines:
-                sections.read(line, at)
-        elif part.lines and part.kind == "block" and "</" in part.lines[-1]:
-            sections.read(part.lines[-1].lstrip(" \t`~"), at)
+    parts[:] = _cut(parts, sections)
     last_block = max((at for at, part in enumerate(parts) if part.kind == "block"), default=-1)
     last_final = max((at for at, part in enumerate(parts) if _has_final(part)), default=-1)
     drafts = 0
@@ -122,6 +121,25 @@ def without_drafts(parts: Sequence[Part]) -> int:
     if sections.last is not None:
         drafts += _answers_before_others(parts[sections.last.start :])
     return drafts
+
+
+def _cut(parts: Sequence[Part], sections: _Sections) -> list[Part]:
+    """The parts, with a part of its own for each line of prose where thoughts begin or end, as they are read."""
+    cut: list[Part] = []
+    for part in parts:
+        if part.kind != "prose":
+            if part.lines and part.kind == "block" and "</" in part.lines[-1]:
+                sections.read(part.lines[-1].lstrip(" \t`~"), len(cut))
+            cut.append(part)
+            continue
+        begin = 0
+        for at, line in enumerate(part.lines):
+            if sections.read(line, len(cut) + (at > begin)):
+                cut += [Part("prose", lines) for lines in (part.lines[begin:at], [line]) if lines]
+                begin = at + 1
+        if begin < len(part.lines):
+            cut.append(part if not begin else Part("prose", part.lines[begin:]))
+    return cut
 
 
 def _answers_before_others(thoughts: Sequence[Part]) -> int:

@@ -130,20 +130,22 @@ def _begins(found: re.Match[str]) -> bool:
 
 def final_end(text: str, start: int) -> int | None:
     """Where the argument that begins at `start` ends for certain: at a line's end, by its quotes or parentheses."""
-    if triple := _TRIPLE.match(text, start):
-        closing = text.find(triple[1], triple.end())
-        if closing >= 0 and _EMPTY_TO_END.match(text, closing + 3):
-            return text.index(")", closing + 3)
-    end, even = _even_end(text, start)
-    return end if even else None
+    end, certain = _end(text, start)
+    return end if certain else None
 
 
 def _argument(prose: str, start: int) -> int | None:
     """Where what FINAL(...) holds ends: at its certain end, else at the last parenthesis at a line's end."""
-    end = final_end(prose, start)
-    if end is None:
-        end, _ = _even_end(prose, start)
-    return end
+    return _end(prose, start)[0]
+
+
+def _end(text: str, start: int) -> tuple[int | None, bool]:
+    """Where it ends, and whether that is certain."""
+    if triple := _TRIPLE.match(text, start):
+        closing = text.find(triple[1], triple.end())
+        if closing >= 0 and _EMPTY_TO_END.match(text, closing + 3):
+            return text.index(")", closing + 3), True
+    return _even_end(text, start)
 
 
 def _even_end(text: str, start: int) -> tuple[int | None, bool]:

@@ -112,7 +112,11 @@ class ReplyReader:
         return self._prose(at, at + 1)
 
     def _prose(self, at: int, below: int) -> int:
-        self.parts.append(Part("prose", self.lines[at:below]))
+        """Add lines to the prose above them, if there is some: a part for each line would take thrice as long."""
+        if self.parts and self.parts[-1].kind == "prose":
+            self.parts[-1].lines += self.lines[at:below]
+        else:
+            self.parts.append(Part("prose", self.lines[at:below]))
         return below
 
     def _marked(self, at: int, opening: Opening) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.kept_request import KeptRequest
 from rlm_integrations.core.calls.model_calls import TooLongReplyError
@@ -13,6 +12,7 @@ from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.language_model import CodeProtocol, Completion
 from rlm_integrations.core.loop.actions import FoldConversation
 from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallFailed
+from rlm_integrations.core.run.as_replied import as_replied
 from rlm_integrations.core.run.children import AskRootLM
 from rlm_integrations.core.trace.call_records import Fold, ModelCall
 from rlm_integrations.core.trace.ends_run import EndsRun, let_through
@@ -61,9 +61,7 @@ class Folds:
         _take(completion, fold)
         call.seconds = self._clock() - call.start
         await self._emit(FoldEnded(iteration, fold))
-        called = completion if completion.tool_calls and protocol == "tool" else None
-        problem = unfinished(completion, called=called is not None)
-        return Replied(completion.text, self._view(), completion.finish, problem, called)
+        return as_replied(completion, protocol, self._view())
 
 
 def _take(completion: Completion, fold: Fold) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from rlm_integrations.core.calls.endings import unfinished
 from rlm_integrations.core.calls.failure_words import failure_words
 from rlm_integrations.core.calls.missing_key import with_key_remedy
 from rlm_integrations.core.calls.model_calls import TooLongReplyError
@@ -15,6 +14,7 @@ from rlm_integrations.core.calls.token_counts import USAGE_ESTIMATED, WINDOW_ADV
 from rlm_integrations.core.language_model import CodeProtocol, Completion
 from rlm_integrations.core.loop.actions import CallRootLM
 from rlm_integrations.core.loop.happenings import Replied, RootCallFailed
+from rlm_integrations.core.run.as_replied import as_replied, called_by
 from rlm_integrations.core.run.children import AskRootLM
 from rlm_integrations.core.run.shared import Shared
 from rlm_integrations.core.trace.ends_run import let_through
@@ -42,7 +42,8 @@ class RootCalls:
         ask: AskRootLM,
         protocol: CodeProtocol,
     ) -> None:
-        self._shared, self._emit, self._ask, self._protocol = shared, emit, ask, protocol
+        self._shared, self._emit, self._ask = shared, emit, ask
+        self._protocol: CodeProtocol = protocol
         self._cause: Exception | None = None
         self._warned = False
         """Whether the user was told that tokens are estimated."""
@@ -77,25 +78,19 @@ class RootCalls:
             came = RootCallFailed(problem, self._shared.budget_view(), is_overflow(error))
             return RootOutcome(came, RootFailed(iteration, words))
         self._cause = None
-        called = completion if completion.tool_calls and self._protocol == "tool" else None
-        await self._tell(iteration, completion, called)
+        await self._tell(iteration, completion, called_by(completion, self._protocol))
         cut = None
         if counts_too_few(completion, chars):
             cut = await off_loop(chars, silently_cut, action.messages, chars, completion)
         if cut is not None:
             await self._emit(Warned("prompt_cut", f"llm: in iteration {iteration} {cut}; {WINDOW_ADVICE}"))
-        problem = unfinished(completion, called=called is not None)
         counted = not completion.cached and not completion.usage.estimated_tokens
+        replied = as_replied(completion, self._protocol, self._shared.budget_view())
         return RootOutcome(
-            Replied(
-                completion.text,
-                self._shared.budget_view(),
-                completion.finish,
-                problem,
-                called,
-                completion.usage.input_tokens if counted else 0,
-                chars,
-                cut is not None,
+            replied._replace(
+                prompt_tokens=completion.usage.input_tokens if counted else 0,
+                prompt_chars=chars,
+                prompt_cut=cut is not None,
             )
         )
 
