@@ -10,7 +10,7 @@ from typing import Any, cast
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.constants import DATA_KEY
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle, RelatedNodeInfo, TextNode
 from llama_index.core.storage.docstore.utils import (
     doc_to_json,  # pyright: ignore[reportUnknownVariableType]
     json_to_doc,  # pyright: ignore[reportUnknownVariableType]
@@ -18,6 +18,7 @@ from llama_index.core.storage.docstore.utils import (
 
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.corpus.found_document import FoundDocument
+from rlm_integrations.core.corpus.plain_values import MOST_VALUES, shown_metadata
 from rlm_integrations.llama_index.blocking import holds_loop_up
 from rlm_integrations.llama_index.caller_warning import in_thread_for_caller, warn_caller
 from rlm_integrations.llama_index.node_selection import NodeSelection
@@ -94,9 +95,23 @@ def node_with_score(found: FoundDocument) -> NodeWithScore:
 
 def _record(hit: NodeWithScore) -> dict[str, Any]:
     """As a document store of LlamaIndex would keep the node, but for its embedding, which no answer needs."""
-    node = cast("dict[str, Any]", doc_to_json(hit.node))
+    node = cast("dict[str, Any]", doc_to_json(_writable(hit.node)))
     node[DATA_KEY]["embedding"] = None
     return {"node": node, "score": hit.score}
+
+
+def _writable(node: BaseNode) -> BaseNode:
+    """With words in the place of metadata that cannot be written: they may be hidden from the model, and so be any."""
+    related = {
+        role: [*map(_writable_info, infos)] if isinstance(infos, list) else _writable_info(infos)
+        for role, infos in node.relationships.items()
+    }
+    metadata = shown_metadata(node.metadata, MOST_VALUES)
+    return node.model_copy(update={"metadata": metadata, "relationships": related})
+
+
+def _writable_info(related: RelatedNodeInfo) -> RelatedNodeInfo:
+    return related.model_copy(update={"metadata": shown_metadata(related.metadata, MOST_VALUES)})
 
 
 def _recorded(found: FoundDocument) -> NodeWithScore:
