@@ -26,8 +26,8 @@ from rlm_integrations.openai.tool_calling import OpenAIToolCaller, round_message
 importlib.import_module("openai.resources.chat.completions")  # else the first call does, on the caller's event loop
 
 _OPENAI_URL = "https://api.openai.com/v1"
-_SDK_TIMEOUT_S = 600.0
 """Said outright: without it the SDK takes an OPENAI_BASE_URL that is empty for a URL."""
+_SDK_TIMEOUT_S = 600.0
 
 
 class OpenAIModel:
