@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, RelatedNodeInfo, TextNode
 
 from rlm_integrations import InvalidArgumentError, RunError
 from rlm_integrations.llama_index import RLMQueryEngine
@@ -66,3 +67,22 @@ async def test_what_is_hidden_from_the_model_ends_no_run_that_was_paid_for(value
     shown = response.metadata["n7"]
     assert shown["page"] == 3
     assert shown["a"].startswith("<not shown: ")
+
+
+@pytest.mark.parametrize("value", ODD.values(), ids=ODD)
+async def test_nor_does_it_end_one_that_a_journal_keeps(value: object, tmp_path: Path) -> None:
+    hidden = node(value, excluded_llm_metadata_keys=["a"])
+    book = RelatedNodeInfo(node_id="book")
+    book.metadata.update(a=value, author="Ann")
+    hidden.relationships[NodeRelationship.SOURCE] = book
+    reply = "```repl\ncite('letter', context[0]['id'])\nFINAL('seen')\n```"
+
+    async def ask() -> Any:
+        engine = RLMQueryEngine(llm=ScriptedLLM([reply]), context=Finds([hidden]), journal=tmp_path / "runs.db")
+        return await engine.aquery("What is it?")
+
+    first, again = await ask(), await ask()
+    assert first.source_nodes[0].node is hidden
+    kept = again.source_nodes[0].node
+    assert (kept.text, kept.metadata["page"], kept.source_node.metadata["author"]) == (hidden.text, 3, "Ann")
+    assert kept.metadata["a"].startswith("<not shown: ")
