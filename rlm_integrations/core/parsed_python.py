@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import unicodedata
-from collections import deque
 from itertools import islice
 
 MOST_CHARS = 50_000
@@ -31,7 +30,7 @@ def parsed(code: str) -> ast.Module | None:
 
 
 def _has_many_tokens(code: str) -> bool:
-    return bool(deque(islice(_TOKEN.finditer(code), _MOST_TOKENS, None), maxlen=1))
+    return any(islice(_TOKEN.finditer(code), _MOST_TOKENS, None))
 
 
 def _piles_marks(code: str) -> bool:

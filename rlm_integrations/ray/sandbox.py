@@ -67,7 +67,7 @@ def _one_attempt() -> Generator[None]:
     try:
         yield
     finally:
-        del os.environ[_ATTEMPTS]
+        os.environ.pop(_ATTEMPTS, None)  # another thread may have connected meanwhile
 
 
 def _connect(address: str | None) -> None:

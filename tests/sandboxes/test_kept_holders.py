@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,15 @@ async def test_the_one_that_was_just_used_stays(tenants, open_session, alive):
         assert _holder_of(session) == holder
         await session.repl.close()
     assert alive(holder)
+
+
+async def test_what_is_gone_takes_no_place_of_those_that_wait(tenants, open_session):
+    first = await open_session(tenants[0])
+    holder = _holder_of(first)
+    await first.repl.close()
+    for number in range(KEPT + 1):
+        session = await open_session(Corpus.of(f"{number}-" * HOLDER_MIN_CHARS))
+        await session.repl.close()
+        del session
+        gc.collect()
+    assert _holder_of(await open_session(tenants[0])) == holder

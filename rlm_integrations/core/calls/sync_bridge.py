@@ -45,13 +45,16 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         run.see_through()
     except BaseException as end:
         latest = seen_through(run.give_up, end)
-        _hand_over(run.outcome, latest)
-        if latest is end:
-            raise
-        raise latest from end
+        _hand_over(run.take_outcome(), latest)
+        try:
+            if latest is end:
+                raise
+            raise latest from end
+        finally:
+            del latest  # its traceback holds this frame
     if run.results:
         return run.results[0]  # no call, amid which a signal handler could raise
-    return run.outcome.result()
+    return run.take_outcome().result()
 
 
 class _RunInThread(Generic[T]):
@@ -98,6 +101,11 @@ class _RunInThread(Generic[T]):
             self._waiting.wait(self.outcome, last_moment - time.monotonic())
         self._waiting.close()
         _join(self._thread, last_moment - time.monotonic())
+
+    def take_outcome(self) -> Future[T]:
+        """What it came to. Not kept, for the traceback of an error holds this, and so all that the run held."""
+        outcome, self.outcome = self.outcome, Future()
+        return outcome
 
     # --- in its thread
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -70,10 +71,11 @@ class RunThreads:
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Await the function's result. Cancelling gives the call up; it cannot be stopped."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        waiting: list[asyncio.Future[T]] = [loop.create_future()]
         context = copy_context()
 
         def settle(result: T | None, error: Exception | None) -> None:
+            future = waiting.pop()  # not kept, nor the error: its traceback holds what this closes over
             if future.done():
                 return
             if error is not None:
@@ -81,22 +83,18 @@ class RunThreads:
             else:
                 future.set_result(result)  # type: ignore[arg-type]
 
+        def hand_over(result: T | None, error: Exception | None) -> None:
+            with suppress(RuntimeError):  # the call was given up, and its loop is closed
+                loop.call_soon_threadsafe(settle, result, error)
+
         def work() -> Callable[[], None]:
-            outcome: tuple[T | None, Exception | None] = (None, RuntimeError("it raised what cannot be told of"))
             try:
-                outcome = (context.run(function, *args), None)
+                return partial(hand_over, context.run(function, *args), None)
             except BaseException as error:
-                with suppress(BaseException):  # its class is foreign code too, and whoever waits is to be told
-                    outcome = (None, raisable(error))
-
-            def hand_over() -> None:
-                with suppress(RuntimeError):  # the call was given up, and its loop is closed
-                    loop.call_soon_threadsafe(settle, *outcome)
-
-            return hand_over
+                return partial(hand_over, None, _tellable(error))
 
         self._submit(work)
-        return await future
+        return await waiting[0]
 
     def close(self) -> None:
         """Let the idle threads end, and the others when they are done. What is run later has a thread for itself."""
@@ -126,3 +124,9 @@ class RunThreads:
                 self._idle += 1  # before whoever waits can have more to do, for which another thread would be started
             hand_over()
             del work, hand_over  # references would keep the call's arguments alive while idle
+
+
+def _tellable(error: BaseException) -> Exception:
+    with suppress(BaseException):  # its class is foreign code too, and whoever waits is to be told
+        return raisable(error)
+    return RuntimeError("it raised what cannot be told of")

@@ -124,7 +124,7 @@ def is_plain_metadata(metadata: Mapping[Any, Any]) -> bool:
 def plain_name(name: object) -> str:
     """An id, or the name of a column, as a str. Raises NotPlainError for one that cannot be written."""
     if isinstance(name, str):
-        return str(name)
+        return str.__str__(name)  # of an enum's member its value
     if isinstance(name, int) and name.bit_length() > _NUMBER_BITS:
         raise NotPlainError(_TOO_LONG)
     return _guarded(str, name.value if isinstance(name, Enum) else name)

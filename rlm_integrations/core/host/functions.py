@@ -61,6 +61,11 @@ class HostFunctions:
         """Whether the run ends since the user wants out: then no open call is waited for."""
         return isinstance(self.fatal, EndsRunError) and isinstance(self.fatal.end, KeyboardInterrupt)
 
+    def take_fatal(self) -> RunError | None:
+        """The error that the run must end with, to be raised. Not kept, for its traceback holds this object."""
+        fatal, self.fatal = self.fatal, None
+        return fatal
+
     async def answer(self, call: Call, step: StepRecord) -> Reply | Refusal:
         """Do what the call asks."""
         if self.fatal is not None:

@@ -99,7 +99,7 @@ def _is_whole(piece: str) -> bool:
 def _variable(argument: str, written: str, known: Collection[str]) -> Final | None:
     """A name alone: that of a variable, or words where there is none of that name.
 
-    Nobody names variables otherwise than in ASCII, and where no spaces are written a sentence may look like one.
+    Where no spaces are written a sentence may look like a name, so that one which is not of ASCII has to be known.
     """
     if argument.isidentifier() and not keyword.iskeyword(argument) and (argument.isascii() or argument in known):
         return Final(argument, written, written=written)

@@ -58,7 +58,7 @@ def final_of(
     Args:
         prose: What stands outside of code.
         own: As long, with what does not count blotted out.
-        known: Names that the session is known to have.
+        known: Names that the session is known to have, and those not of ASCII that the code of the reply has.
         other_forms: Whether "final_answer(...)" and the like on lines of their own are meant too.
         breaks: Places in the prose above which something else stood, in order.
         last: Whether nobody can be asked again, so that an answer that is not sure is taken too.

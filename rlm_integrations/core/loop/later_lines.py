@@ -17,7 +17,9 @@ _LABEL = re.compile(
 )
 """What stands before a value that is the last word on it."""
 _SO = re.compile(
-    r"\b(?:so|thus|hence|therefore|making|giving),?+ (?>(?:(?:it['’]s|it is|that is|that makes|that['’]s) )?)",
+    r"(?:\b(?:so|thus|hence|therefore|making|giving),?+"
+    r"|^[\s>*_(#•\-–—]*+(?:no[,:]|it['’]s|it is|I meant|make (?:that|it))) "
+    r"(?>(?:(?:it['’]s|it is|that is|that makes|that['’]s) )?)",
     re.IGNORECASE,
 )
 """What stands before such a value where that ends its line."""

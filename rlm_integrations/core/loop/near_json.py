@@ -30,22 +30,12 @@ _ESCAPES = re.compile(
 _AMBIGUOUS = re.compile(r"(?<!\\)\\[xU][0-9a-fA-F]{2}+")
 """In double quotes: an escape of Python, or a path that should have been escaped. JSON has neither."""
 _MOST_CHARS = 200_000
-_WRAPPERS = (
-    *(
-        "answer",
-        "final_answer",
-        "result",
-        "results",
-        "response",
-        "reply",
-        "output",
-        "value",
-        "data",
-        "items",
-        "content",
-    ),
-    *("label", "category", "classification", "class", "status", "sentiment", "verdict", "choice", "count", "total"),
-    *("number", "date", "year"),
+_WRAPPERS = frozenset(
+    [
+        *("answer", "final_answer", "result", "results", "response", "reply", "output", "value", "data", "items"),
+        *("content", "label", "category", "classification", "class", "status", "sentiment", "verdict", "choice"),
+        *("count", "total", "number", "date", "year"),
+    ]
 )
 _LEFT_OUT = re.compile(
     r"\.\.\.|…|\b(?:more|rest|others?|omitted|left out|remaining|truncated|shortened|etc|and so on|continue[sd]?)\b",

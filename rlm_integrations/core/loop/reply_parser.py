@@ -18,6 +18,7 @@ from rlm_integrations.core.loop.drafts import without_drafts
 from rlm_integrations.core.loop.final_argument import Final
 from rlm_integrations.core.loop.final_text import final_of
 from rlm_integrations.core.loop.imagined_output import without_unseen
+from rlm_integrations.core.loop.lexing import without_strings
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parts import Part, ReplyReader
 from rlm_integrations.core.loop.session_code import read_python
@@ -26,6 +27,8 @@ from rlm_integrations.core.loop.written_code import as_meant, outdented
 from rlm_integrations.frozen import frozen
 
 _MOST_DRESSED = 50
+_MOST_DEPTH = 20
+_WORD = re.compile(r"\w++")
 _MOST_EXAMPLES = 10
 _EXAMPLE_MARKS = ("python", "python2", "python3", "py", "py2", "py3", "code")
 """Of fences that may be meant for the user. The others are for a REPL."""
@@ -145,10 +148,17 @@ def read_fences(
         taken_back=_taken_back(parts),
     )
     own = "\n".join(line for part in others for line in part.own_lines())
-    final = final_of(prose, own, _known(variables), other_forms=not blocks, breaks=_breaks(parts), last=last)
+    known = {*_known(variables), *_foreign_names(parsed.blocks)}
+    final = final_of(prose, own, known, other_forms=not blocks, breaks=_breaks(parts), last=last)
     if final is None or (quotations is not None and not _is_all(prose, final) and quotations.hold_code(final.written)):
         return parsed, None
     return (parsed._replace(talk_of_final=True), None) if final.talk else (parsed, final)
+
+
+def _foreign_names(blocks: Sequence[str]) -> list[str]:
+    """The names in code that are not of ASCII, and so are not taken for a variable's unless it is known."""
+    bare = [without_strings(code, _MOST_DEPTH) for code in blocks if not code.isascii()]
+    return [word for code in bare if code is not None for word in _WORD.findall(code[0]) if not word.isascii()]
 
 
 def _breaks(parts: Sequence[Part]) -> list[int]:

@@ -59,8 +59,11 @@ class Steps:
             host.maps.forget()
             facts |= {"lost": outcome.reason}
         await self._emit(CodeEnded(iteration, self._running(iteration).model_copy(update=facts)))
-        if host.functions.fatal is not None:
-            raise host.functions.fatal
+        if (fatal := host.functions.take_fatal()) is not None:
+            try:
+                raise fatal
+            finally:
+                del fatal  # its traceback holds this frame
         self._shared.check_budget()
         return CodeRan(
             outcome,

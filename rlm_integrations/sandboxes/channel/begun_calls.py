@@ -21,7 +21,8 @@ CALL_COST_S = 2e-4
 
 SHORT_BYTES = 4 << 10
 """Of what is read at once, of a call and of an answer: whatever is done at once for one as short is not measured, which
-would take a tenth of a callback. It takes less than it is charged in any case.
+would take a tenth of a callback. It takes less than it is charged in any case. The end of a longer message
+is measured.
 """
 
 SHORT_FRAME_COST_S = 5e-5

@@ -128,6 +128,11 @@ class FrameBuffer:
         self._limit = limit
         self._bytes = bytearray()
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it holds a part of a frame."""
+        return bool(self._bytes)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The bodies of the frames that are complete now. Raises FrameTooLongError for one over the limit."""
         held = self._bytes

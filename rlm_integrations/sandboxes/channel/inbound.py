@@ -21,6 +21,11 @@ class Messages:
         self._frames = FrameBuffer()
         self._texts = ReceivedTexts()
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it holds a part of a message, which may be long."""
+        return self._frames.unfinished or self._texts.unfinished
+
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
         """The messages that are complete now. Raises ProtocolError; there is no reading on after it."""
         try:

@@ -68,6 +68,11 @@ class ReceivedTexts:
         self._pieces: list[str] = []
         self._bytes = 0
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it holds pieces of a message that has not come yet."""
+        return bool(self._pieces)
+
     def add(self, pieces: Sequence[str]) -> None:
         """Raises TextsTooLongError, and ValueError for more pieces than a message has."""
         self._pieces += pieces

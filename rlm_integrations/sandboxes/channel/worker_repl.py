@@ -208,7 +208,7 @@ class WorkerRepl(ABC):
             self._ended.set_result(end)
 
     def _read(self, data: bytes) -> None:
-        if len(data) > SHORT_BYTES:
+        if len(data) > SHORT_BYTES or self._messages.unfinished:
             with self._charged():
                 self._take_in(data)
         else:

@@ -44,7 +44,7 @@ class Holders:
         self._start = start
         self._lock = threading.Lock()
         self._of: weakref.WeakKeyDictionary[Corpus, _Holder] = weakref.WeakKeyDictionary()
-        self._used: dict[weakref.ref[_Holder], None] = {}
+        self._used: list[weakref.ref[_Holder]] = []
         """The kept ones, that used last at the end."""
 
     def client_of(self, corpus: Corpus) -> ForkClient:
@@ -52,9 +52,7 @@ class Holders:
         with self._lock:
             holder = self._of.setdefault(corpus, _Holder())
         with holder.lock:  # the others wait for the one that prepares
-            client = holder.client or self._start(corpus)
-            self._keep(holder, client)
-            return client
+            return self._used_again(holder) or self._begun(holder, corpus)
 
     def forget(self, corpus: Corpus, client: ForkClient) -> None:
         """Its process is gone: the next use starts another."""
@@ -63,14 +61,23 @@ class Holders:
             if holder is not None and holder.client is client:
                 holder.forget()
 
-    def _keep(self, holder: _Holder, client: ForkClient) -> None:
+    def _used_again(self, holder: _Holder) -> ForkClient | None:
+        with self._lock:  # it may be forgotten in another thread
+            client = holder.client
+            return None if client is None else self._keep(holder, client)
+
+    def _begun(self, holder: _Holder, corpus: Corpus) -> ForkClient:
+        client = self._start(corpus)
         with self._lock:
-            holder.keep(client)
-            used = weakref.ref(holder)
-            self._used.pop(used, None)
-            self._used[used] = None
-            while len(self._used) > KEPT_HOLDERS:
-                oldest = next(iter(self._used))
-                del self._used[oldest]
-                if (other := oldest()) is not None:
-                    other.kept = None
+            return self._keep(holder, client)
+
+    def _keep(self, holder: _Holder, client: ForkClient) -> ForkClient:
+        """Have it wait. Those whose corpus is gone take no place of others."""
+        holder.keep(client)
+        waiting = [other for used in self._used if (other := used()) is not None and other is not holder]
+        waiting.append(holder)
+        too_many = max(0, len(waiting) - KEPT_HOLDERS)
+        for oldest in waiting[:too_many]:
+            oldest.kept = None
+        self._used = [*map(weakref.ref, waiting[too_many:])]
+        return client

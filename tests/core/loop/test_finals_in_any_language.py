@@ -18,6 +18,17 @@ def test_a_variable_is_looked_up_whatever_letters_its_name_has() -> None:
     assert parse_reply("FINAL(total)", variables=("größe",)).blocks == ("FINAL(total)",)
 
 
+@pytest.mark.parametrize("name", ["größe", "número", "合计"])
+def test_so_is_one_that_the_code_above_it_sets(name: str) -> None:
+    reply = parse_reply(f"```repl\n{name} = len(context)\n```\nFINAL({name})", variables=("n",))
+    assert reply.blocks == (f"{name} = len(context)", f"FINAL({name})")
+
+
+def test_words_of_a_string_in_the_code_are_no_variable() -> None:
+    reply = parse_reply("```repl\nprint('答案是42')  # 答案是42\n```\nFINAL(答案是42)", variables=("n",))
+    assert (reply.final, reply.blocks) == ("答案是42", ("print('答案是42')  # 答案是42",))
+
+
 @pytest.mark.parametrize("word", ["Therefore", "Hence", "So", "Thus", "Finally"])
 @pytest.mark.parametrize(("call", "final"), [("FINAL(42)", "42"), ("FINAL('two words')", "two words")])
 def test_a_word_before_it_does_not_make_code_of_it(word: str, call: str, final: str) -> None:

@@ -8,11 +8,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
 
-from rlm_integrations import CodeStarted, Corpus, RLMEngine, RLMError, Twice
+from rlm_integrations import (
+    CodeStarted,
+    Completion,
+    Corpus,
+    Event,
+    Message,
+    RLMEngine,
+    RLMError,
+    SubCallEnded,
+    Twice,
+)
 from rlm_integrations.testing import ScriptedModel
 
 ANSWERS = ScriptedModel(
@@ -54,6 +65,16 @@ async def _stream(corpus: Corpus) -> None:
         pass
 
 
+def _fail_at(event: Event) -> None:
+    if isinstance(event, SubCallEnded):
+        raise ValueError("the handler is broken")
+
+
+async def _tell_a_broken_handler(corpus: Corpus) -> None:
+    with suppress(RLMError):
+        await RLMEngine(ANSWERS, sub_llm=SUB, on_event=_fail_at).arun("Which?", corpus)
+
+
 @pytest.fixture
 def collects_nothing():
     gc.collect()
@@ -77,6 +98,7 @@ def collects_nothing():
         pytest.param(_stream, id="streamed"),
         pytest.param(_fail, id="failed"),
         pytest.param(_meet_a_limit, id="met a limit"),
+        pytest.param(_tell_a_broken_handler, id="broken handler"),
         pytest.param(_give_up, id="given up"),
     ],
 )
@@ -88,10 +110,35 @@ async def test_a_run_leaves_nothing_to_a_search_for_garbage(run, until):
     await until(lambda: left() is None)  # the thread that starts a REPL which nobody waits for may be amid that
 
 
+def _run(corpus: Corpus) -> None:
+    assert RLMEngine(ANSWERS, sub_llm=SUB).run("Which?", corpus).answer == "fine"
+
+
+class _SyncFails:
+    """A sub-LM that is called in a thread of the run."""
+
+    async def complete(self, messages: Sequence[Message]) -> Completion:
+        raise NotImplementedError
+
+    def complete_sync(self, messages: Sequence[Message]) -> Completion:
+        raise ValueError("overloaded")
+
+
+def _run_with_a_failed_sub_call(corpus: Corpus) -> None:
+    root = ScriptedModel(["```repl\ntry:\n    llm_query('a')\nexcept Exception as error:\n    FINAL(str(error))\n```"])
+    assert "overloaded" in RLMEngine(root, sub_llm=_SyncFails()).run("Which?", corpus).answer
+
+
+def _run_in_vain(corpus: Corpus) -> None:
+    with suppress(RLMError):
+        RLMEngine(ScriptedModel(always=_fails)).run("Which?", corpus)
+
+
 @pytest.mark.usefixtures("collects_nothing")
-def test_nor_does_a_sync_run():
+@pytest.mark.parametrize("run", [_run, _run_with_a_failed_sub_call, _run_in_vain])
+async def test_nor_does_a_sync_run(run, until):
     corpus = Corpus.of(["a", "b"])
     left = weakref.ref(corpus)
-    assert RLMEngine(ANSWERS, sub_llm=SUB).run("Which?", corpus).answer == "fine"
+    await asyncio.to_thread(run, corpus)
     del corpus
-    assert left() is None
+    await until(lambda: left() is None)
