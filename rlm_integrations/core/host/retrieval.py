@@ -110,6 +110,6 @@ async def _brought(retriever: Retriever, query: str, threads: RunThreads | None)
         found = await threads.run(fetch_sync, query)
     else:
         found = await contained(retriever.retrieve(query))
-    if not isinstance(found, (list, tuple)):
+    if isinstance(found, (str, bytes)) or not isinstance(found, Sequence):
         raise InvalidArgumentError(f"context: the retriever returned {type(found).__name__}, not a list of Documents")
     return cast("Sequence[object]", found)

@@ -32,7 +32,7 @@ _ANY_LABEL = re.compile(
 """What the answer is of, in the words of whoever gives it."""
 _NO_LABEL = re.compile(
     r"\b(?:no|not|nor|never|without|wrong|incorrect|unlike|except|if|unless|maybe|perhaps|example|format|error|confidence"
-    r"|certainty|page|line|source|step|item|question)\b|n['’]t\b",
+    r"|certainty|page|line|source|step|item|question|old|previous|former|earlier|initial|draft)\b|n['’]t\b",
     re.IGNORECASE,
 )
 _EXPLAINS = re.compile(r"[,;.:!](?=[\s*_])|\s?+\(|\s[-–—]++\s|—")

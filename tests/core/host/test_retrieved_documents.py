@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import threading
-from collections.abc import Iterator, Mapping
+from collections import UserList, deque
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ async def test_the_result_knows_what_was_found_by_the_ids_of_the_run(journal: bo
             "a": (None, '{"made of":1}'),
             "a#2": (None, '{"made of":2}'),
         }
+
+
+@pytest.mark.parametrize("kind", [tuple, deque, UserList])
+async def test_a_users_own_retriever_may_return_any_sequence(kind: Callable[[list[Document]], Any]) -> None:
+    one, more = kind([Document("a", "one")]), kind([Document("b", "more")])
+    result = await RLMEngine(ScriptedModel([MORE])).arun("first", Shelf(first=one, more=more))
+    assert result.answer == "[['b'], ['a', 'b']]"
 
 
 async def test_metadata_of_a_users_own_retriever_need_not_be_plain() -> None:
