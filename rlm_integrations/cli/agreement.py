@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -29,7 +30,9 @@ def confirmed(what: str) -> bool:
     while True:
         stream.write(f"{one_sentence(what)} Go on? [y/N]: ")
         stream.flush()
-        line = sys.stdin.buffer.readline()
+        line = os.read(
+            sys.stdin.fileno(), 4_096
+        )  # of a terminal a line; a thread amid it can be left behind at the end
         if not line:
             say("")
         said = _ANSWERS.get(line.decode("utf-8", "replace").strip().lower())

@@ -22,11 +22,11 @@ from .conftest import command_environment
 MANY = """
 import sys
 from rlm_integrations.cli import file_corpus, main
-file_corpus.MANY_FILES = 1
+file_corpus.MANY_FILES = int(sys.argv.pop(1))
 sys.argv[0] = "rlm-integrations"
 main()
 """
-Answers = Callable[[bytes], tuple[int, str, str]]
+Answers = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ def answers(model_server: Any, corpus: Path, tmp_path: Path) -> Answers:
     """`ask` over files that it asks about, its stdout a file: its exit code, the answer, and what the terminal got."""
     model_server.models["root"] = ScriptedModel(['```repl\nFINAL("read")\n```'])
 
-    def run(typed: bytes) -> tuple[int, str, str]:
+    def run(typed: bytes, *more: str, many: int = 1) -> tuple[int, str, str]:
         screen, terminal = pty.openpty()
-        arguments = ["ask", "notes", "-q", "?", "-m", "root", "--base-url", model_server.url]
+        arguments = ["ask", "notes", "-q", "?", "-m", "root", "--base-url", model_server.url, *more]
         with open(tmp_path / "answer.txt", "wb") as file:
             asking = subprocess.Popen(
-                [sys.executable, "-c", MANY, *arguments],
+                [sys.executable, "-c", MANY, str(many), *arguments],
                 env=command_environment(),
                 cwd=tmp_path,
                 stdin=terminal,
@@ -79,3 +79,19 @@ def test_ctrl_d_is_a_no(answers: Answers, model_server: Any) -> None:
     assert (code, answer) == (1, ""), written
     assert "Nothing was read or asked." in written
     assert not model_server.asked.is_set()
+
+
+BATCH = """```repl
+answer["content"] = str(len(llm_query_batched(["a" * 4_000] * 10)))
+answer["ready"] = True
+```"""
+
+
+@pytest.mark.parametrize(("typed", "code", "said"), [(b"\x03", 130, "Interrupted."), (b"n\n", 1, "stopped before")])
+def test_amid_a_run_too(answers: Answers, model_server: Any, typed: bytes, code: int, said: str) -> None:
+    model_server.models["root"] = ScriptedModel([BATCH, BATCH])
+    price = ("--price", "10,20", "--ask-above", "0.1")
+    ended, answer, written = answers(typed, *price, many=9)
+    assert (ended, answer) == (code, ""), written
+    assert said in written
+    assert "Fatal" not in written
