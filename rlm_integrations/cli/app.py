@@ -44,7 +44,9 @@ def every_command(
 @app.command(cls=JsonCommand)
 def ask(
     context: typer.Context,
-    question: Annotated[str, typer.Option("-q", "--question", help="What to answer from the corpus.")],
+    question: Annotated[
+        str, typer.Option("-q", "--question", help="What to answer from the corpus; - is standard input.")
+    ],
     model: options.Model,
     paths: Annotated[
         list[str] | None,
@@ -60,6 +62,7 @@ def ask(
     max_iterations: options.MaxIterations = None,
     max_sub_calls: options.MaxSubCalls = None,
     timeout: options.Timeout = None,
+    max_cost: options.MaxCost = None,
     limit: options.Limit = None,
     price: options.Price = None,
     sub_price: options.SubPrice = None,
@@ -98,6 +101,7 @@ def ask(
         from rlm_integrations.cli.ask import Ask, answer_question
         from rlm_integrations.cli.file_corpus import confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
+        from rlm_integrations.cli.questions import read_question
         from rlm_integrations.cli.settings import (
             check_ask_above,
             check_redact,
@@ -113,11 +117,12 @@ def ask(
         from rlm_integrations.terminal.live_view import LiveView
 
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
-        limits = read_limits(named, limit or [])
+        limits = read_limits({**named, "max_cost_usd": max_cost}, limit or [])
         check_redact(redact, trace)
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         confined, code_protocol = read_sandbox(sandbox, imports or []), read_protocol(protocol)
         began = context.obj if isinstance(context.obj, float) else None
+        question = read_question(question, paths or [], files_from)
         view = LiveView(progress_console(), began=began, in_full=verbose)
         with view, ended_by_signals():
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
@@ -146,6 +151,7 @@ def chat(
     max_iterations: options.MaxIterations = None,
     max_sub_calls: options.MaxSubCalls = None,
     timeout: options.Timeout = None,
+    max_cost: options.MaxCost = None,
     limit: options.Limit = None,
     price: options.Price = None,
     sub_price: options.SubPrice = None,
@@ -178,7 +184,7 @@ def chat(
         from rlm_integrations.terminal.live_view import LiveView
 
         named = {"max_iterations": max_iterations, "max_sub_calls": max_sub_calls, "timeout_s": timeout}
-        limits = read_limits(named, limit or [])
+        limits = read_limits({**named, "max_cost_usd": max_cost}, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         confined, code_protocol = read_sandbox(sandbox, imports or []), read_protocol(protocol)
         check_stdin_is_free(paths or [], files_from)
@@ -194,7 +200,7 @@ def chat(
 @app.command(cls=JsonCommand)
 def compare(
     questions: Annotated[
-        list[str], typer.Option("-q", "--question", help="What to answer from the corpus; may be repeated.")
+        list[str], typer.Option("-q", "--question", help="What to answer from the corpus, or -; may be repeated.")
     ],
     model: options.Model,
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files and folders: the corpus.")] = None,
@@ -210,7 +216,7 @@ def compare(
     sub_price: options.SubPrice = None,
     max_input_tokens: options.MaxInputTokens = None,
     methods: options.Methods = None,
-    max_cost: options.MaxCost = None,
+    max_cost: options.MaxCostOfAll = None,
     max_tokens: options.MaxTokens = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the table.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with plots and all answers.")] = None,
@@ -229,6 +235,7 @@ def compare(
         from rlm_integrations.cli.compare import Compare, check_cap, compare_methods, read_methods
         from rlm_integrations.cli.file_corpus import confirm, find_corpus
         from rlm_integrations.cli.interrupted_run import ended_by_signals
+        from rlm_integrations.cli.questions import read_question
         from rlm_integrations.cli.settings import read_limits, read_models, read_prices
         from rlm_integrations.files.selection import Selection
 
@@ -236,6 +243,7 @@ def compare(
         limits = read_limits({}, limit or [])
         root, sub = read_models(model, sub_model, base_url, price, sub_price, max_input_tokens, limits)
         chosen = read_methods(methods)
+        questions = [read_question(each, paths or [], files_from) for each in questions]
         with ended_by_signals():
             files = find_corpus(paths or [], files_from, Selection(hidden, tuple(glob or []), not no_ignore))
         if not yes:

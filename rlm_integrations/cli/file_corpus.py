@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import typer
 
+from rlm_integrations.cli.agreement import can_be_asked, confirmed
 from rlm_integrations.cli.exit_codes import FAILED
 from rlm_integrations.core.corpus.corpus import Corpus, unique_ids
 from rlm_integrations.core.corpus.document import Document
@@ -21,7 +21,6 @@ from rlm_integrations.files.finding import STDIN, Finder, FoundFile
 from rlm_integrations.files.kinds import SNIFFED_BYTES, wide_encoding
 from rlm_integrations.files.report import FilesError, FilesReport, Skipped, quoted
 from rlm_integrations.files.selection import Selection
-from rlm_integrations.terminal.console import progress_console
 from rlm_integrations.terminal.streams import say
 
 MANY_FILES = 5_000
@@ -101,10 +100,10 @@ def check_stdin_is_free(paths: Sequence[str], files_from: str | None) -> None:
 def confirm(corpus: FileCorpus) -> None:
     """Ask a person whether so many files are meant. Raises typer.Exit where they are not; asks no program."""
     files = corpus.files
-    if len(files) < MANY_FILES or not (sys.stdin.isatty() and progress_console().is_terminal):
+    if len(files) < MANY_FILES or not can_be_asked():
         return
     megabytes = max(1, sum(file.size for file in files) >> 20)
-    if not typer.confirm(f"{plural(len(files), 'file')}, {number(megabytes)} MB, are to be read. Go on?", err=True):
+    if not confirmed(f"{plural(len(files), 'file')}, {number(megabytes)} MB, are to be read."):
         say("Nothing was read or asked. Name fewer files, or leave some out: -g '!node_modules'")
         raise typer.Exit(FAILED)
 

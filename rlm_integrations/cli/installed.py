@@ -50,7 +50,8 @@ class Finding:
     @property
     def words(self) -> str:
         if self.version is None:
-            return f'not installed: pip install "{OURS}[{self.part.extra}]"'
+            extra = self.part.extra
+            return f'not installed: pip install "{OURS}[{extra}]" (in a clone: pip install ".[{extra}]")'
         return f"{self.version}: {self.problem}" if self.problem else self.version
 
 
@@ -82,7 +83,7 @@ def version_of(package: str) -> str | None:
 
 def _find(part: Part, found: str | None, bounds: str) -> Finding:
     if wanted := misfit(found, bounds) if found else "":
-        return Finding(part, found, f'{wanted} is needed: pip install -U "{OURS}[{part.extra}]"')
+        return Finding(part, found, f'{wanted} is needed: pip install "{part.package}{bounds}"')
     problem = _import_problem(part.module)
     is_missing = found is None and ("ModuleNotFoundError" in problem or "MissingExtraError" in problem)
     if problem and not is_missing:

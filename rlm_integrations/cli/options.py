@@ -25,6 +25,9 @@ Methods = Annotated[
     typer.Option(metavar="NAMES", help="Some of direct, cut, topN, map, tree, rlmN, auto, with commas between."),
 ]
 MaxCost = Annotated[
+    float | None, typer.Option(metavar="USD", help="US dollars for the whole run. Needs --price. Default: no limit.")
+]
+MaxCostOfAll = Annotated[
     float | None, typer.Option(metavar="USD", help="What all of it may cost. Needs --price; or else --max-tokens.")
 ]
 MaxTokens = Annotated[int | None, typer.Option(metavar="N", min=1, help="What all of it may take.")]

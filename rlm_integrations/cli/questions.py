@@ -1,18 +1,40 @@
-"""The questions of a chat: typed at a prompt, or the lines of standard input."""
+"""The questions of a chat: typed at a prompt, or the lines of standard input; and one that is all of it."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
+from rlm_integrations.cli.file_corpus import check_stdin_is_free
 from rlm_integrations.cli.interrupted_run import ended_by_signals
+from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.terminal.streams import progress_stream, say, stdout_is_terminal
 
 _ENDS = ("/quit", "/exit")
 _PROMPT = "> "
+
+
+def read_question(given: str, paths: Sequence[str], files_from: str | None) -> str:
+    """What `--question` says; "-" is all of standard input, as it is of a corpus.
+
+    Raises InvalidArgumentError where the corpus comes from there too, and for what is no text; RunInterruptedError for
+    SIGTERM.
+    """
+    if given != "-":
+        return given
+    check_stdin_is_free(paths, files_from)
+    try:
+        with ended_by_signals(), open(0, "rb", closefd=False) as file:
+            return file.read().decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError("--question: what standard input has is not UTF-8; pass it as UTF-8") from error
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"--question: cannot read standard input: {error.strerror}; pass the question itself, or -q - < FILE"
+        ) from error
 
 
 def is_typed() -> bool:

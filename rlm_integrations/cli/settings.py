@@ -122,7 +122,7 @@ def read_route(route: str) -> Route:
 def _need_price(option: str, price: str | None) -> None:
     if price is None:
         raise InvalidArgumentError(
-            f"--limit max_cost_usd: the cost is unknown without a price; add {option} IN,OUT or {option} genai"
+            f"--max-cost: what calls cost is unknown without a price; add {option} IN,OUT or {option} genai"
         )
 
 

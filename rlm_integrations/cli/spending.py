@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
-import typer
-
+from rlm_integrations.cli.agreement import can_be_asked, confirmed
 from rlm_integrations.core.calls.threads import in_thread
 from rlm_integrations.core.trace.events import Event, SubCallsReserved
 from rlm_integrations.core.trace.run_errors import RunError
 from rlm_integrations.terminal.amounts import batch_words
-from rlm_integrations.terminal.console import progress_console
 from rlm_integrations.terminal.live_view import LiveView
 
 
@@ -37,7 +33,7 @@ class Spending:
         if estimate is not None and will_be <= self._bound:
             return
         words = f"{batch_words(event) if is_batch else 'another sub-call'} (${spent:.2f} spent so far)"
-        if not (sys.stdin.isatty() and progress_console().is_terminal):
+        if not can_be_asked():
             raise RunError(
                 f"--ask-above {self._step:g}: stopped before {words}, for nobody can be asked here; add --yes to go "
                 "on, or pass a higher bound"
@@ -48,4 +44,4 @@ class Spending:
 
     def _agreed(self, words: str) -> bool:
         with self._view.making_room():
-            return typer.confirm(f"{words}. Go on?", err=True)
+            return confirmed(f"{words}.")

@@ -20,6 +20,10 @@ _NO_MONTY = (
 )
 
 
+OR_AN_OBJECT = ", or an object that implements rlm_integrations.core.sandbox.Sandbox"
+"""What the names can be followed by, for whoever writes Python."""
+
+
 def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
     """The sandbox of a name, or the Sandbox that was passed.
 
@@ -44,8 +48,7 @@ def resolve_sandbox(sandbox: str | Sandbox) -> Sandbox:
         return sandbox
     lacks = f" (it has no {', '.join(missing)})" if len(missing) < len(_CONTRACT) else ""
     raise InvalidArgumentError(
-        f"sandbox: {sandbox!r} is not one{lacks}; pass 'auto', 'process', 'wasi', 'unconfined' or an object "
-        "that implements rlm_integrations.core.sandbox.Sandbox"
+        f"sandbox: {sandbox!r} is not one{lacks}; pass 'auto', 'process', 'wasi', 'unconfined'{OR_AN_OBJECT}"
     )
 
 

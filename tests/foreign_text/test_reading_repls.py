@@ -20,11 +20,11 @@ from rlm_integrations.sandboxes.channel.long_texts import ReceivedTexts
 from rlm_integrations.sandboxes.channel.open_calls import held_bytes
 from rlm_integrations.sandboxes.shell.exchange import read_answer
 from rlm_integrations.sandboxes.shell.machine import Said
-from rlm_integrations.sandboxes.shell_worker.relay import seal
 from rlm_integrations.terminal import printable
 from rlm_integrations.trace_page.card import card
 from rlm_integrations.trace_page.page import page_of
 from rlm_integrations.wire.calls import HostCall
+from rlm_integrations.wire.exchanges import seal
 from rlm_integrations.wire.inbound import read_inbound
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
@@ -89,7 +89,7 @@ READERS: dict[str, Reader] = {
             "marks": lambda n: "rlm:" * (n // 4),
             "a line": lambda n: "rlm:" + "0" * n,
             "brackets": lambda n: seal(b"[" * n).decode(),
-            "data": lambda n: seal(b'{"from":0,"data":"' + b"A" * n + b'"}').decode(),
+            "data": lambda n: seal(b'{"got":0,"start":0,"data":"' + b"A" * n + b'"}').decode(),
         },
     ),
     "RLMResult.report": (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
@@ -14,6 +13,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.trace.run_errors import SandboxError
 from rlm_integrations.sandboxes.process_worker.document_file import RecordWriter, UnreadableMetadataError
 from rlm_integrations.sandboxes.process_worker.text_file import TextFile
+from rlm_integrations.wire.opening import Opening, Pick, SharedUse
 from rlm_integrations.wire.settings import ReplSettings
 
 
@@ -45,22 +45,21 @@ def _write_records(corpus: Corpus, texts: TextFile) -> int:
 
 
 def write_setup(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document], *, held: bool) -> int:
-    """A file of what the worker does not get from its server, as `worker._context` reads it.
+    """A file of what the worker does not get from its server: how it opens, its documents, what was retrieved.
 
     `held` says that the server holds the shared documents.
     """
-    opening: dict[str, Any] = {"settings": settings.to_json(), "kind": corpus.kind, "renamed": [], "picked": None}
-    opening["before_rows"] = corpus.before_rows
-    own: Sequence[Document] = ()
+    opening = Opening(settings, corpus.kind, corpus.before_rows, len(corpus.documents) - corpus.before_rows)
+    use, own = SharedUse(), tuple[Document, ...]()
     if held and isinstance(corpus, CorpusPart):
-        opening["picked"] = [_picked(piece) for piece in corpus.pieces]
-        own = [piece.document for piece in corpus.pieces if piece.place is None]
+        use = SharedUse(picked=[_picked(piece) for piece in corpus.pieces])
+        own = tuple(piece.document for piece in corpus.pieces if piece.place is None)
     elif held:
-        opening["renamed"] = _renamed(corpus)
+        use = SharedUse(_renamed(corpus))
         own = corpus.documents[: len(corpus.brought)] if corpus is not corpus.shared else ()
     writer = RecordWriter("rlm-setup")
     try:
-        writer.value(opening)
+        writer.value((opening.to_json(), use.to_value()))
         if not held:
             _add(writer, corpus.as_documents(), rows=corpus.table is not None)
         _add(writer, own)
@@ -71,8 +70,7 @@ def write_setup(corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Docu
         raise
 
 
-def _picked(piece: Piece) -> tuple[int, int, int | None, str] | None:
-    """Which shared document a piece of a part is, from where to where, and its id; None for one of its own."""
+def _picked(piece: Piece) -> Pick | None:
     place = piece.place
     return place and (place.number, place.start, place.end, piece.document.id)
 

@@ -12,7 +12,8 @@ import os
 import random
 import sys
 import threading
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
 from rlm_integrations.repl.interpreter import Interpreter
 from rlm_integrations.repl.table import Table
@@ -32,7 +33,7 @@ from rlm_integrations.sandboxes.process_worker.thread_limit import words
 from rlm_integrations.sandboxes.process_worker.worker_port import WorkerPort
 from rlm_integrations.wire.images import under_id
 from rlm_integrations.wire.messages import BeginStep, done, failed, ready
-from rlm_integrations.wire.settings import ReplSettings
+from rlm_integrations.wire.opening import Opening, Pick, SharedUse
 from rlm_integrations.wire.steps import CodeError, StepDone
 
 globals()["__builtins__"] = vars(builtins).copy()
@@ -52,9 +53,10 @@ def run_worker(job: WorkerJob, shared: list[PlainDocument] | None, confinement: 
     port = WorkerPort(channel)
     try:
         reader = RecordReader(job.file)
-        opening: dict[str, Any] = reader.value()
-        settings = ReplSettings.from_json(opening["settings"])
-        context = _context(reader, opening, shared, settings)
+        told, use = reader.value()
+        opening = Opening.from_json(told)
+        settings = opening.settings
+        context = _context(reader, opening, SharedUse.from_value(use), shared)
         reader.close()
         _start_afresh(settings.seed)
         memory, sealed = MemoryLimit(settings.memory_mb), can_seal()
@@ -132,33 +134,27 @@ class _Steps:
 
 
 def _context(
-    reader: RecordReader, opening: dict[str, Any], shared: list[PlainDocument] | None, settings: ReplSettings
+    reader: RecordReader, opening: Opening, use: SharedUse, shared: list[PlainDocument] | None
 ) -> str | list[PlainDocument] | None:
     """What the model meets as `context`: brought documents, the shared ones or those of a part, retrieved ones."""
     documents = reader.documents() if shared is None else shared
-    own = reader.documents()
-    if opening["picked"] is not None:
-        documents = _picked(opening["picked"], documents, own)
+    own, settings = reader.documents(), opening.settings
+    if use.picked is not None:
+        documents = _picked(use.picked, documents, own)
     else:
-        renamed: list[tuple[int, str]] = opening["renamed"]
-        for place, id_ in renamed:
+        for place, id_ in use.renamed:
             documents[place] = under_id(documents[place], id_)
         # In place, and each a page moved as it is: a new list would count references, and so copy every page.
         documents[:0] = own
     if settings.columns:
         if not isinstance(documents, Table):  # a part of one
             documents = Table(documents)
-        first = opening["before_rows"]
-        documents.begin(settings.columns, settings.text_column, first=first, count=len(documents) - first)
+        documents.begin(settings.columns, settings.text_column, first=opening.before_rows, count=opening.rows)
     documents.extend(reader.documents())
-    if opening["kind"] == "str" and len(documents) == 1:
-        return documents[0]["text"]
-    return documents if documents or opening["kind"] == "documents" else None
+    return opening.shown(documents)
 
 
-def _picked(
-    picks: list[tuple[int, int, int | None, str] | None], shared: list[PlainDocument], own: list[PlainDocument]
-) -> list[PlainDocument]:
+def _picked(picks: Sequence[Pick | None], shared: list[PlainDocument], own: list[PlainDocument]) -> list[PlainDocument]:
     """The documents of a part, in its order: whole shared ones as they are, and texts that are of its own."""
     rest = iter(own)
     return [next(rest) if pick is None else _piece(shared, *pick) for pick in picks]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import shlex
 import threading
 import time
-from dataclasses import dataclass
-from zlib import crc32
+from dataclasses import replace
 
 from rlm_integrations.sandboxes.channel.inbound import parse
 from rlm_integrations.sandboxes.shell.machine import Machine, Said, UnreachableError, within
-from rlm_integrations.sandboxes.shell_worker.relay import MARK
+from rlm_integrations.wire.exchanges import MARK, Answer, Mode, Request, sealed_within
 from rlm_integrations.wire.inbound import ProtocolError
 
 WAIT_S = 5.0
@@ -51,21 +47,6 @@ class LostError(Exception):
     """There is no such REPL any more, or no command reaches it. The message says which, in words that follow "it"."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    got: int
-    """How many bytes have come there."""
-    data: bytes
-    status: int | None
-    """How the worker ended, where it has and nothing of what it said is left."""
-    cpu: float
-    """CPU seconds of the worker so far."""
-    memory: int
-    threads: int
-    held: float
-    """Seconds from when the relay was asked until it answered."""
-
-
 class Exchanges:
     """Safe in any thread."""
 
@@ -75,7 +56,7 @@ class Exchanges:
         self._lock = threading.Lock()
         self._number = 0
         self._most = INLINE_BYTES
-        self.wanted: tuple[str, int] = "run", 0
+        self.wanted: tuple[Mode, int] = "run", 0
         """What the worker is to do until so many steps are over: "run", or be interrupted ("interrupt")."""
         self.ends = threading.Event()
         """Set where it is to end, and nobody wants an answer any more."""
@@ -106,8 +87,8 @@ class Exchanges:
             file = f"{self.folder}-{number}"
             name = f"/tmp/{file.rpartition('/')[2]}"
             within(LOST_S, lambda: self._machine.bring(name, data))
-        asked = _request(number, mode, steps, at=at, data=data, file=file, have=have, most=most, wait=wait)
-        command = self._command + shlex.quote(asked)
+        asked = Request.bringing(data, number, mode, steps, at=at, file=file, have=have, most=most, wait_s=wait)
+        command = self._command + shlex.quote(asked.to_text())
         said = within(wait + _ANSWER_S, lambda: self._machine.run(command, int(wait + _ANSWER_S)))
         answer = read_answer(said, have, most)
         if answer is None:
@@ -120,7 +101,7 @@ class Exchanges:
 
 def first_request() -> str:
     """By the command that starts a REPL, for the word that it is ready."""
-    return _request(0, "run", 0, have=0, most=INLINE_BYTES, wait=WAIT_S)
+    return Request(0, "run", 0, have=0, most=INLINE_BYTES, wait_s=WAIT_S).to_text()
 
 
 def first_words(text: str) -> bytes:
@@ -132,47 +113,18 @@ def first_words(text: str) -> bytes:
     return answer.data if answer else b""
 
 
-def _request(
-    number: int,
-    mode: str,
-    steps: int,
-    *,
-    at: int = 0,
-    data: bytes = b"",
-    file: str = "",
-    have: int,
-    most: int,
-    wait: float,
-) -> str:
-    asked = {"number": number, "mode": mode, "steps": steps, "have": have, "most": most, "wait": wait}
-    asked |= {"at": at, "end": at + len(data), "file": file, "crc": crc32(data)}
-    return json.dumps(asked | {"data": "" if file else base64.b64encode(data).decode()})
-
-
 def read_answer(said: Said, have: int, most: int) -> Answer | None:
-    """The answer, where it came whole. Raises LostError where the relay is gone."""
+    """The answer, where it came whole, without bytes of another place. Raises LostError where the relay is gone."""
     text = said.text[: 4 * INLINE_BYTES]
-    line = text.partition(MARK)[2].partition("\n")[0]
-    digest, _, body = line.partition(":")
-    if not digest:
-        if "rlm-gone" in text:
+    body = sealed_within(text)
+    if body is None:
+        if MARK not in text and "rlm-gone" in text:
             raise LostError("is not there any more: it was ended, or its machine began anew")
         return None
-    packed = body.encode("utf-8", "replace")
-    if hashlib.sha256(packed).hexdigest()[:16] != digest:
-        return None
     try:
-        told = parse(packed)
-        data = base64.b64decode(told["data"], validate=True) if told["from"] == have else b""
-        answer = Answer(
-            int(told["got"]),
-            data,
-            None if told["status"] is None else int(told["status"]),
-            float(told["cpu"]),
-            int(told["memory"]),
-            int(told["threads"]),
-            float(told["held"]),
-        )
+        answer = Answer.read(parse(body))
     except (ProtocolError, ValueError, KeyError, TypeError, OverflowError):
         return None
-    return answer if len(data) <= most else None
+    if answer.start != have:
+        answer = replace(answer, data=b"")
+    return answer if len(answer.data) <= most else None

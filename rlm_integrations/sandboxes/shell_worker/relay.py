@@ -9,10 +9,7 @@ each exchange says how many steps the host has begun. Standard library only.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import json
 import os
 import select
 import signal
@@ -20,18 +17,15 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 from rlm_integrations.sandboxes.channel.frames import FrameBuffer, FrameTooLongError, decode
 from rlm_integrations.sandboxes.channel.worker_usage import cpu_seconds, memory_bytes, thread_count
+from rlm_integrations.wire.exchanges import Answer, Mode, Request
 from rlm_integrations.wire.messages import may_wait_for_steps, waits_for_steps
 
 SOCKET = "s"
 """Name of the socket in the folder of a REPL: short, for a socket's address is."""
-
-MARK = "rlm:"
-"""What the line of an answer begins with."""
 
 _MOST_HELD_BYTES = 4 << 20
 """Of what waits for the worker, or for its host. More is not taken."""
@@ -40,11 +34,6 @@ _READ_BYTES = 256 << 10
 _INTERRUPT_EVERY_S = 0.05  # the worker lets a signal pass that comes outside of the model's code
 _MORE_S = 0.002  # an answer amid a step waits so long for more: what is said at once comes in pieces
 _CLIENT_S = 5.0
-
-
-def seal(body: bytes) -> bytes:
-    """An answer as a line that shows whether it is whole."""
-    return MARK.encode() + hashlib.sha256(body).hexdigest()[:16].encode() + b":" + body + b"\n"
 
 
 @dataclass
@@ -84,7 +73,8 @@ class Relay:
         self._said_at = 0.0
         """When it began to have something again that the host does not have."""
         self._waiting: list[_Waiting] = []
-        self._newest, self._mode, self._steps = -1, "run", 0
+        self._newest, self._steps = -1, 0
+        self._mode: Mode = "run"
         self._over = _StepsOver()
         worker.setblocking(False)
 
@@ -176,41 +166,41 @@ class Relay:
             parts: list[bytes] = []
             while part := client.recv(_READ_BYTES):
                 parts.append(part)
-            asked = json.loads(b"".join(parts))
+            asked = Request.read(b"".join(parts))
             self._steer(asked)
             self._take(asked)
-            self._forget(asked["have"])
+            self._forget(asked.have)
             now = time.monotonic()
-            self._waiting.append(_Waiting(client, asked["most"], now, now + asked["wait"]))
+            self._waiting.append(_Waiting(client, asked.most, now, now + asked.wait_s))
         except (OSError, ValueError, KeyError, TypeError):  # the command was ended amid it, or is none of ours
             client.close()
 
-    def _steer(self, asked: dict[str, Any]) -> None:
+    def _steer(self, asked: Request) -> None:
         """What the host wants of the worker, unless it has said something newer."""
-        if asked["number"] <= self._newest:
+        if asked.number <= self._newest:
             return
-        self._newest, self._mode, self._steps = asked["number"], asked["mode"], asked["steps"]
+        self._newest, self._mode, self._steps = asked.number, asked.mode, asked.steps
         self._rest_or_run()
 
     def _rest_or_run(self) -> None:
         if self._status is None:
             os.killpg(self._pid, signal.SIGSTOP if self._rests else signal.SIGCONT)
 
-    def _take(self, asked: dict[str, Any]) -> None:
+    def _take(self, asked: Request) -> None:
         """What is new of the bytes that came, if there is room."""
-        if asked["end"] <= self._got:
+        if asked.end <= self._got:
             return
-        data = base64.b64decode(asked["data"], validate=True)
-        if asked["file"]:
-            data = Path(asked["file"]).read_bytes()
-            if crc32(data) != asked["crc"]:  # it is to be brought again
+        data = asked.data
+        if asked.file:
+            data = Path(asked.file).read_bytes()
+            if crc32(data) != asked.crc:  # it is to be brought again
                 return
-        new = data[self._got - asked["at"] :] if asked["at"] <= self._got else b""
+        new = data[self._got - asked.at :] if asked.at <= self._got else b""
         if len(self._to_worker) < _MOST_HELD_BYTES:
             self._to_worker += new
             self._got += len(new)
-        if asked["file"] and self._got >= asked["end"]:
-            Path(asked["file"]).unlink()
+        if asked.file and self._got >= asked.end:
+            Path(asked.file).unlink()
 
     def _forget(self, had: int) -> None:
         more = min(had - self._had, len(self._to_host))
@@ -235,18 +225,18 @@ class Relay:
 
     def _answer(self, asker: _Waiting) -> None:
         over = self._status is not None and len(self._to_host) <= asker.most
-        answer = {
-            "got": self._got,
-            "from": self._had,
-            "data": base64.b64encode(self._to_host[: asker.most]).decode(),
-            "status": self._status if over else None,
-            "held": time.monotonic() - asker.since,
-            "cpu": cpu_seconds(self._pid),
-            "memory": memory_bytes(self._pid),
-            "threads": thread_count(self._pid),
-        }
+        answer = Answer(
+            self._got,
+            self._had,
+            bytes(self._to_host[: asker.most]),
+            self._status if over else None,
+            cpu_seconds(self._pid),
+            memory_bytes(self._pid),
+            thread_count(self._pid),
+            time.monotonic() - asker.since,
+        )
         with asker.client, contextlib.suppress(OSError):
-            asker.client.sendall(seal(json.dumps(answer).encode()))
+            asker.client.sendall(answer.to_line())
 
     def _end(self) -> None:
         self._mode = "end"

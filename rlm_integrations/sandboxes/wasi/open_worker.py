@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
 from rlm_integrations.core.corpus.corpus import Corpus
 from rlm_integrations.core.corpus.document import Document
@@ -17,6 +16,7 @@ from rlm_integrations.sandboxes.wasi.documents import batches, memory_needed
 from rlm_integrations.sandboxes.wasi.spare import spares
 from rlm_integrations.sandboxes.wasi.worker_process import WasiProcess
 from rlm_integrations.wire.inbound import Failed, read_beginning
+from rlm_integrations.wire.opening import Opening
 from rlm_integrations.wire.settings import ReplSettings
 
 
@@ -60,13 +60,10 @@ def _opened(worker: WasiProcess, corpus: Corpus, settings: ReplSettings, retriev
 
 def _send(outgoing: int, corpus: Corpus, settings: ReplSettings, retrieved: Sequence[Document]) -> None:
     documents = [*(corpus.as_documents() if retrieved else corpus.documents), *retrieved]
-    opening: dict[str, Any] = {
-        "settings": settings.to_json(),
-        "kind": "documents" if retrieved else corpus.kind,
-        "rows": [corpus.before_rows, len(documents) - len(retrieved) - corpus.before_rows],
-        "corpus_bytes": memory_needed(documents),
-    }
-    write_frame(outgoing, encode(opening))
+    kind = "documents" if retrieved else corpus.kind
+    rows = len(documents) - len(retrieved) - corpus.before_rows
+    opening = Opening(settings, kind, corpus.before_rows, rows, memory_needed(documents))
+    write_frame(outgoing, encode(opening.to_json()))
     for body in batches(documents):
         write_frame(outgoing, len(body).to_bytes(4, "big") + body)
     write_frame(outgoing, bytes(4))

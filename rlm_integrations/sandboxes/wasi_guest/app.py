@@ -23,6 +23,7 @@ from rlm_integrations.sandboxes.wasi_guest.host import Host, from_json, to_json
 from rlm_integrations.sandboxes.wasi_guest.port import GuestPort
 from rlm_integrations.sandboxes.wasi_guest.tasks import Tasks
 from rlm_integrations.sandboxes.wasi_guest.ticks import Ticks, instrument
+from rlm_integrations.wire.opening import Opening
 from rlm_integrations.wire.settings import ReplSettings
 from rlm_integrations.wire.steps import CodeError, StepDone
 
@@ -101,12 +102,12 @@ class WitWorld(_wit_world.WitWorld):
             _Opening.documents[-1]["text"] = whole
 
     def begin(self, opening: str) -> None:
-        said = from_json(opening)
-        settings = ReplSettings.from_json(said["settings"])
+        said = Opening.from_json(from_json(opening))
+        settings = said.settings
         random.seed(settings.seed or None)
         sys.argv = [""]  # the runtime empties it
         documents, _Opening.documents = _Opening.documents, []
-        _Opening.session = _Session(_context(documents, said, settings), settings, _host_call)
+        _Opening.session = _Session(_context(documents, said), settings, _host_call)
 
     def step(self, blocks: str) -> str:
         assert _Opening.session is not None
@@ -114,14 +115,12 @@ class WitWorld(_wit_world.WitWorld):
         return to_json(done.to_json())
 
 
-def _context(documents: list[dict[str, Any]], said: dict[str, Any], settings: ReplSettings) -> Any:
+def _context(documents: list[dict[str, Any]], said: Opening) -> Any:
+    settings = said.settings
     if settings.columns:
-        first, count = said["rows"]
         documents = Table(documents)
-        documents.begin(settings.columns, settings.text_column, first=first, count=count)
-    if said["kind"] == "str" and len(documents) == 1:
-        return documents[0]["text"]
-    return documents if documents or said["kind"] == "documents" else None
+        documents.begin(settings.columns, settings.text_column, first=said.before_rows, count=said.rows)
+    return said.shown(documents)
 
 
 def _rehearse() -> None:

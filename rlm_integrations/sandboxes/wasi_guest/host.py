@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from rlm_integrations.repl.host_port import HostRefusalError
 from rlm_integrations.wire.calls import Call
+from rlm_integrations.wire.guest_requests import IS_OVER, is_yes, print_head, read_answers, send_calls
 from rlm_integrations.wire.messages import VALUE, answered_calls, refused
 from rlm_integrations.wire.messages import call as call_message
 
@@ -104,19 +105,18 @@ class Host:
         Returns:
             Whether the step is over its time. Where it is, nobody waits.
         """
-        wait = "null" if seconds is None else repr(max(seconds, 0.0))
-        said = from_json(self._call(f'{{"calls":[{",".join(self._sendable())}],"wait":{wait}}}'))
-        for answer in said["answers"]:
+        answers, is_over = read_answers(from_json(self._call(send_calls(self._sendable(), seconds))))
+        for answer in answers:
             for id_ in answered_calls(answer):
                 self._take(id_, answer)
-        return said["over"]
+        return is_over
 
     def is_over(self) -> bool:
         """Whether the step is over its time."""
-        return bool(self._call('{"over":1}'))
+        return is_yes(self._call(IS_OVER))
 
     def print_head(self, text: str) -> None:
-        self._call(f'{{"print":{to_json(text)}}}')
+        self._call(print_head(to_json(text)))
 
     def _sendable(self) -> list[str]:
         sent: list[str] = []

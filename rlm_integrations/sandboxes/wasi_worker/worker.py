@@ -27,7 +27,8 @@ from rlm_integrations.sandboxes.channel.host_messages import read_host
 from rlm_integrations.sandboxes.channel.step_clock import StepClock
 from rlm_integrations.sandboxes.wasi_worker.engine import STACK_BYTES, make_engine, wasmtime
 from rlm_integrations.sandboxes.wasi_worker.imports import define_imports
-from rlm_integrations.wire import messages
+from rlm_integrations.wire import guest_requests, messages
+from rlm_integrations.wire.opening import Opening
 
 _OWN_BYTES = 64 << 20
 """Of linear memory, for the snapshot, the reserve, and what is on its way."""
@@ -97,14 +98,14 @@ class _Worker:
 
     def run(self) -> NoReturn:
         """Serve until the host is gone."""
-        opening = decode(read_frame(self._incoming) or _end(0))
-        room = _OWN_BYTES + opening["corpus_bytes"] + (opening["settings"]["memory_mb"] << 20)
+        opening = Opening.from_json(decode(read_frame(self._incoming) or _end(0)))
+        room = _OWN_BYTES + opening.corpus_bytes + (opening.settings.memory_mb << 20)
         self._bound_memory(room)
-        limit_s = opening["settings"]["step_timeout_s"]
+        limit_s = opening.settings.step_timeout_s
         try:
             while frame := read_frame(self._incoming):
                 self._run("load", frame.decode("latin-1"))
-            self._run("begin", json.dumps(opening))
+            self._run("begin", json.dumps(opening.to_json()))
         except wasmtime.WasmtimeError as error:
             self._send(messages.failed(f"the corpus could not be loaded ({str(error)[-200:]})"))
             _end(1)
@@ -142,15 +143,15 @@ class _Worker:
 
     def _call(self, store: object, request: str) -> str:
         try:
-            asked = json.loads(request)
-            if "over" in asked:
-                return "1" if self._is_over() else ""
-            if "print" in asked:
-                self._send(messages.printed(asked["print"]))
+            asked = guest_requests.read_request(json.loads(request))
+            if isinstance(asked, guest_requests.AskWhetherOver):
+                return guest_requests.yes_text(self._is_over())
+            if isinstance(asked, guest_requests.PrintHead):
+                self._send(messages.printed(asked.text))
                 return ""
-            refused = [refusal for call in asked["calls"] if (refusal := self._begin(call)) is not None]
-            answers = refused + self._wait_for_answers(0.0 if refused else asked["wait"])
-            return f'{{"answers":[{",".join(answers)}],"over":{"true" if self._is_over() else "false"}}}'
+            refused = [refusal for call in asked.calls if (refusal := self._begin(call)) is not None]
+            answers = refused + self._wait_for_answers(0.0 if refused else asked.wait_s)
+            return guest_requests.answers_text(answers, is_over=self._is_over())
         except OSError:
             _end(EXIT_CHANNEL)
         except MemoryError:
