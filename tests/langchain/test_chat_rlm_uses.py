@@ -31,7 +31,7 @@ READY = 'answer["content"] = {0}\nanswer["ready"] = True'
         ({"temperature": 0}, "temperature: unknown argument"),
         ({"limits": {"max_iteration": 3}}, "did you mean 'max_iterations'"),
         ({"context": []}, "context: is empty"),
-        ({"tools": ["search"]}, "tools: item 0 is str"),
+        ({"tools": ["search"]}, "tools: item 1 is str"),
         ({"sandbox": "dockr"}, "sandbox: "),
         ({"cache": True}, "cache: the corpus is no part of a cache's key"),
         ({"cache": InMemoryCache()}, "cache: the corpus is no part of a cache's key"),

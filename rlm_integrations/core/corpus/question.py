@@ -9,6 +9,7 @@ A message with pictures is a document too, which has them: the root LM sees its 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import cast
 
 from rlm_integrations.core.corpus.corpus import Corpus
@@ -25,6 +26,8 @@ _SHOWN_CHARS = 2_000
 
 _CITABLE_CHARS = 200
 """A shorter message is a question, or an instruction: it holds no text to search or cite."""
+
+_id = attrgetter("id")
 
 
 @frozen
@@ -109,7 +112,7 @@ def _free_id(name: str, context: object) -> str:
     if not isinstance(context, Corpus):
         return name
     free, count = name, 1
-    while free in context.by_id:
+    while free in map(_id, context.documents):  # all of it in C: an event loop waits, and `by_id` takes far longer
         count += 1
         free = f"{name}#{count}"
     return free

@@ -99,7 +99,7 @@ def test_a_draft_cannot_close_its_fence() -> None:
 
 
 def test_a_misfit_says_what_is_wrong_however_long_the_names_are() -> None:
-    problem = AnswerType(Answer).misfit(f'{{"{"k" * 3_000_000}": 1, "n": 2}}', True)
+    problem = AnswerType(Answer).misfit(f'{{"{"k" * 1_500_000}": 1, "n": 2}}', True)
     assert problem is not None
     assert len(problem) <= FOREIGN_CHARS
     assert "Value error, 2 is wrong" in problem
