@@ -6,12 +6,18 @@ the connection open, or white space ahead of a body.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import openai
+
+if TYPE_CHECKING:
+    import httpx
+else:  # the one that the SDK is built on: httpx, or httpx2 from version 3 on
+    [_client] = [each for each in openai.DefaultHttpxClient.__mro__ if each.__name__ == "Client"]
+    httpx = importlib.import_module(_client.__module__.partition(".")[0])
 
 _BEGAN = "rlm_began"
 
