@@ -22,8 +22,12 @@ else:  # the one that the SDK is built on: httpx, or httpx2 from version 3 on
 _BEGAN = "rlm_began"
 
 
+class NotWholeError(httpx.ReadTimeout):
+    """The reply was not whole in time, though the server went on sending."""
+
+
 def client_within(seconds: float) -> httpx.Client:
-    """A client of the SDK's kind, whose requests end after so many seconds. They raise httpx.ReadTimeout."""
+    """A client of the SDK's kind, whose requests end after so many seconds. They raise NotWholeError."""
 
     def watch(response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.SyncByteStream)
@@ -56,7 +60,7 @@ class _Time:
 
     def check(self) -> None:
         if time.monotonic() > self._last_moment:
-            raise httpx.ReadTimeout(
+            raise NotWholeError(
                 f"the reply was not whole after {self._seconds:g} s, though the server went on sending; for more pass "
                 "OpenAIModel(timeout_s=...)",
                 request=self._request,

@@ -13,6 +13,7 @@ import openai
 from rlm_integrations.core.calls.model_calls import MAX_REPLY_CHARS
 from rlm_integrations.core.calls.reply_fields import field_of
 from rlm_integrations.core.errors import RLMError
+from rlm_integrations.openai.request_time import NotWholeError
 
 _READ_CHARS = 4_000
 _HELD_CHARS = 500
@@ -67,6 +68,8 @@ class Tries:
         self.reply = None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        if self.form is not Form.WHOLE and error is not None and isinstance(error.__cause__, NotWholeError):
+            raise error.__cause__ from None  # version 3 of the SDK wraps it, and says less
         wanted = _form_after_reply(self.form, self.reply) if error is None else _form_after_error(self.form, error)
         self.form, self.goes_on = wanted or self.form, wanted is not None
         return wanted is not None
