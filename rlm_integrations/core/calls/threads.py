@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rlm_integrations.core.calls.foreign_code import raisable
 
@@ -21,11 +21,6 @@ T = TypeVar("T")
 
 
 _LONG_CHARS = 50_000
-
-_Work = Callable[[], Callable[[], None]]
-"""Does it. Returns what hands its outcome over."""
-
-
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
     """The function's result, from a thread of its own with a copy of the context variables.
 
@@ -62,7 +57,7 @@ class RunThreads:
 
     def __init__(self, name: str = "rlm") -> None:
         self._name = name
-        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+        self._calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
         self._alive = 0
@@ -70,44 +65,22 @@ class RunThreads:
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Await the function's result. Cancelling gives the call up; it cannot be stopped."""
-        loop = asyncio.get_running_loop()
-        waiting: list[asyncio.Future[T]] = [loop.create_future()]
-        context = copy_context()
-
-        def settle(result: T | None, error: Exception | None) -> None:
-            future = waiting.pop()  # not kept, nor the error: its traceback holds what this closes over
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)  # type: ignore[arg-type]
-
-        def hand_over(result: T | None, error: Exception | None) -> None:
-            with suppress(RuntimeError):  # the call was given up, and its loop is closed
-                loop.call_soon_threadsafe(settle, result, error)
-
-        def work() -> Callable[[], None]:
-            try:
-                return partial(hand_over, context.run(function, *args), None)
-            except BaseException as error:
-                return partial(hand_over, None, _tellable(error))
-
-        self._submit(work)
-        return await waiting[0]
+        call = _Call(partial(copy_context().run, function, *args))
+        self._submit(call)
+        return await call
 
     def close(self) -> None:
         """Let the idle threads end, and the others when they are done. What is run later has a thread for itself."""
         with self._lock:
             self._closed = True
             for _ in range(self._alive):
-                self._work.put(None)
+                self._calls.put(None)
             self._alive = 0
 
-    def _submit(self, work: _Work) -> None:
+    def _submit(self, call: _Call[Any]) -> None:
         with self._lock:
             if self._closed:  # those that are idle end before they would take it
-                threading.Thread(target=lambda: work()(), name=self._name, daemon=True).start()
+                threading.Thread(target=call.do_and_tell, name=self._name, daemon=True).start()
                 return
             if self._idle:
                 self._idle -= 1
@@ -115,15 +88,95 @@ class RunThreads:
                 name = f"{self._name}-{self._alive + 1}"
                 threading.Thread(target=self._serve, name=name, daemon=True).start()
                 self._alive += 1
-        self._work.put(work)
+        self._calls.put(call)
 
     def _serve(self) -> None:
-        while (work := self._work.get()) is not None:
-            hand_over = work()
+        while (call := self._calls.get()) is not None:
+            call.do()
             with self._lock:
                 self._idle += 1  # before whoever waits can have more to do, for which another thread would be started
-            hand_over()
-            del work, hand_over  # references would keep the call's arguments alive while idle
+            call.tell()
+            del call  # it would keep what came of it alive while idle
+
+
+class _Call(Generic[T]):
+    """One call, and what the task that awaits it waits for, as for a future.
+
+    A future would have the loop turn once more between the result and whoever waits for it, which takes as long as
+    all else that is done here: a sync run comes back from a thread for each call of a model.
+    """
+
+    _asyncio_future_blocking = False
+    """What asyncio knows futures by, and notes of them."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        """For the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._work: Callable[[], T] | None = work
+        self._outcome: tuple[T] | Exception | None = None
+        self._wake: tuple[Callable[[Any], object], Context] | None = None
+        """What has the task go on, and its context; None where it does not wait, or no more."""
+        self._given_up = False
+
+    # --- in a thread
+
+    def do(self) -> None:
+        """Never raises."""
+        work, self._work = self._work, None
+        assert work is not None, "a call is made once"
+        try:
+            self._outcome = (work(),)
+        except BaseException as error:
+            self._outcome = _tellable(error)
+
+    def tell(self) -> None:
+        """Have whoever waits go on."""
+        with suppress(RuntimeError):  # the call was given up, and its loop is closed
+            self._loop.call_soon_threadsafe(self._go_on)
+
+    def do_and_tell(self) -> None:
+        self.do()
+        self.tell()
+
+    # --- in the loop
+
+    def __await__(self) -> Generator[Any, None, T]:
+        self._asyncio_future_blocking = True
+        yield self
+        outcome, self._outcome = self._outcome, None
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            assert outcome is not None
+            return outcome[0]
+        finally:
+            del outcome  # an error's traceback holds this frame
+
+    def _go_on(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            tell, context = wake
+            context.run(tell, self)
+
+    # --- what the task asks of it
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, wake: Callable[[Any], object], *, context: Context) -> None:
+        self._wake = wake, context
+
+    def cancel(self, msg: object = None) -> bool:
+        """Give it up. Returns False where that was done before."""
+        given_up, self._given_up = self._given_up, True
+        if not given_up:
+            self._loop.call_soon(self._go_on)
+        return not given_up
+
+    def result(self) -> None:
+        """Raises CancelledError where it was given up."""
+        if self._given_up:
+            raise asyncio.CancelledError
 
 
 def _tellable(error: BaseException) -> Exception:
