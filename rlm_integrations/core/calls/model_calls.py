@@ -17,7 +17,7 @@ from rlm_integrations.core.calls.prices import unknown_cost
 from rlm_integrations.core.calls.reply_fields import as_text, without_calls
 from rlm_integrations.core.calls.thoughts import split_thoughts
 from rlm_integrations.core.calls.threads import off_loop
-from rlm_integrations.core.calls.token_counts import prompt_size, with_estimates
+from rlm_integrations.core.calls.token_counts import with_estimates
 from rlm_integrations.core.calls.tool_rounds import as_messages, as_rounds
 from rlm_integrations.core.language_model import Completion, Message, ToolRound
 from rlm_integrations.core.usage import Usage
@@ -199,13 +199,12 @@ class ModelCalls:
     async def _reply(
         self, model: ModelPath, messages: Sequence[Message], rounds: Sequence[ToolRound] | None
     ) -> Completion:
-        size = prompt_size
         if rounds is None:
-            completion, size = await model.call(messages, self.seconds()), model.prompt.size
+            completion = await model.call(messages, self.seconds())
         else:
             completion = await model.call_with_tools(messages, rounds, self.seconds())
             messages = as_messages(messages, rounds)
-        usage = Usage() if completion.cached else with_estimates(completion, messages, size)
+        usage = Usage() if completion.cached else with_estimates(completion, messages)
         if model.prices is not None and not completion.cached:
             cost = model.prices.cost_usd(usage, completion.model)
             if cost is not None:  # else what the server says, if anything

@@ -18,9 +18,9 @@ from rlm_integrations.core.calls.system_role import (
     without_system,
 )
 from rlm_integrations.core.calls.threads import RunThreads
-from rlm_integrations.core.calls.token_counts import GrowingPrompt
 from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.language_model import Completion, LanguageModel, Message, ToolCaller, ToolRound
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.core.surrogates import without_lone_surrogates
 
 
@@ -46,17 +46,16 @@ class ModelPath:
         """What the model is called before it has replied; None where it does not say."""
         self.estimates = Estimates(prices or getattr(model, "prices", None), self.name)
         """What its calls will cost, about."""
-        self.prompt = GrowingPrompt()
-        """Of its calls without tools."""
         self._model = model
         self._argument = argument
         self._threads = threads
         self._with_tools = with_tools
         self._served_by: object = getattr(model, "served_by", model)
         self._takes_system = True
-        self._last: tuple[Message, ...] = ()
+        self._last = Messages()
+        """The last conversation that may go on."""
         self._form: tuple[Message, ...] = ()
-        """The last conversation in the form in which it was sent."""
+        """The same in the form in which it was sent."""
 
     def unpriced(self, completion: Completion) -> str | None:
         """That what this reply cost is unknown, and why, where the user said how to know it."""
@@ -69,14 +68,14 @@ class ModelPath:
 
         Raises TimeoutError, TypeError for something that is no reply, and what the model raises.
         """
-        return self._within(seconds, self._asked(self._model, self._sendable(tuple(messages))))
+        return self._within(seconds, self._asked(self._model, self._sendable(messages)))
 
     def call_with_tools(
         self, messages: Sequence[Message], rounds: Sequence[ToolRound], seconds: float
     ) -> Awaitable[Completion]:
         """The reply after these rounds of calls of tools, which may call some again. Raises as `call` does."""
         assert self._with_tools is not None, "tools are offered to a model that was given none"
-        sent = self._sendable(tuple(messages))
+        sent = self._sendable(messages)
         return self._within(seconds, self._asked(self._with_tools, sent, tuple(rounds)))
 
     async def _within(self, seconds: float, reply: Awaitable[Any]) -> Completion:
@@ -121,15 +120,16 @@ class ModelPath:
             )
         return contained(reply)
 
-    def _sendable(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    def _sendable(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """In the form that all servers take, without lone surrogates.
 
-        A conversation only grows: what it began with is not looked through again.
+        What a conversation went on from is not looked through again.
         """
-        known = len(self._last)
-        if len(messages) <= known or messages[:known] != self._last:
-            known = 0
-        form = continued(self._form, _encodable(messages[known:])) if known else None
+        if not isinstance(messages, Messages):
+            return conversation(_encodable(messages))
+        form = None
+        if messages.goes_on_from(self._last):
+            form = continued(self._form, _encodable(messages[len(self._last) :]))
         self._last, self._form = messages, conversation(_encodable(messages)) if form is None else form
         return self._form
 

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 
 _LONG_CHARS = 50_000
+
+
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
     """The function's result, from a thread of its own with a copy of the context variables.
 
@@ -65,7 +67,7 @@ class RunThreads:
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Await the function's result. Cancelling gives the call up; it cannot be stopped."""
-        call = _Call(partial(copy_context().run, function, *args))
+        call: _Call[T] = _Call(partial(copy_context().run, function, *args))
         self._submit(call)
         return await call
 

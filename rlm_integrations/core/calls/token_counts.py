@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from rlm_integrations.core.language_model import Completion, Message
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.core.wording import number
 
@@ -43,6 +44,8 @@ class PromptSize(NamedTuple):
 
 def prompt_size(messages: Sequence[Message]) -> PromptSize:
     """Of all messages."""
+    if isinstance(messages, Messages):
+        return PromptSize(messages.chars, messages.images)
     chars = images = 0
     for message in messages:
         chars += len(message.content)
@@ -50,41 +53,15 @@ def prompt_size(messages: Sequence[Message]) -> PromptSize:
     return PromptSize(chars, images)
 
 
-class GrowingPrompt:
-    """Sizes of a conversation that only grows: what was counted before is not counted again."""
-
-    def __init__(self) -> None:
-        self._counted: tuple[Message, ...] = ()
-        self._size = PromptSize()
-
-    def size(self, messages: Sequence[Message]) -> PromptSize:
-        """As `prompt_size`, of any conversation."""
-        messages, counted = tuple(messages), len(self._counted)
-        if len(messages) > counted and messages[:counted] == self._counted:
-            before, new = self._size, prompt_size(messages[counted:])
-            size = PromptSize(before.chars + new.chars, before.images + new.images)
-        else:
-            size = prompt_size(messages)
-        self._counted, self._size = messages, size
-        return size
-
-
-def with_estimates(
-    completion: Completion,
-    messages: Sequence[Message],
-    size: Callable[[Sequence[Message]], PromptSize] = prompt_size,
-) -> Usage:
+def with_estimates(completion: Completion, messages: Sequence[Message]) -> Usage:
     """The usage, with an estimate of the tokens that the server did not count: no prompt takes none.
 
-    Args:
-        completion: The reply.
-        messages: What was sent.
-        size: What tells how much that is.
+    `messages` is what was sent.
     """
     usage = completion.usage
     if usage.input_tokens:
         return usage
-    chars, images = size(messages)
+    chars, images = prompt_size(messages)
     read = _tokens(chars) + images * _TOKENS_PER_IMAGE
     called = sum([len(call.arguments) for call in completion.tool_calls])
     written = usage.output_tokens or _tokens(len(completion.text) + len(completion.thoughts) + called)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rlm_integrations.core.language_model import Message
@@ -11,7 +12,7 @@ from rlm_integrations.core.limits import StopReason
 class CallRootLM(NamedTuple):
     """Send the conversation to the root LM."""
 
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     iteration: int
     last_call: bool = False
     shortened: bool = False
@@ -23,7 +24,7 @@ class CallRootLM(NamedTuple):
 class FoldConversation(NamedTuple):
     """Have the root LM write a summary of older iterations, to stand in their place. No code of its reply runs."""
 
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     """The conversation, which ends with what it is asked for."""
     iteration: int
     """After which it is done, or amid which."""

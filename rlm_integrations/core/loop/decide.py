@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rlm_integrations.core.loop.actions import Action, CallRootLM, Fail, Finish, GoOverToCode, RunCode, Verify
 from rlm_integrations.core.loop.code_calls import as_message, read_calls, result_of_refused
 from rlm_integrations.core.loop.cut_reply import whole_blocks
@@ -30,10 +32,11 @@ from rlm_integrations.core.loop.quotations import Quotations, as_foreign
 from rlm_integrations.core.loop.reply_parser import ParsedReply, parse_reply
 from rlm_integrations.core.loop.shortening import SHARES
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
-from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
+from rlm_integrations.core.loop.state import Decision, Rules, State
 from rlm_integrations.core.loop.unread_code import meant_to_run
 from rlm_integrations.core.loop.unresolved import refused_for, unresolved_words
 from rlm_integrations.core.loop.window import Window
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.core.prompts.texts import nudge, observation_part
 from rlm_integrations.core.wording import one_line
 
@@ -77,11 +80,11 @@ def _decide(rules: Rules, state: State, happening: Happening) -> Decision:
                 return state, GoOverToCode(TOO_LONG)
             return _on_root_failed(rules, state, happening)
         case Opened():
-            messages, window = happening.messages, Window(rules.window_tokens)
+            messages, window = Messages(happening.messages), Window(rules.window_tokens)
             foreign = (*happening.foreign, *([rules.question] if rules.asked_by_code else []))
             shown = (*messages, *[as_foreign(text, rules.fence_key) for text in foreign])
-            state = with_shown(state, shown, **conversation_of(messages), opening=len(messages), window=window)
-            state = state._replace(head=messages, bare_head=happening.bare)
+            state = with_shown(state, shown, messages=messages, opening=len(messages), window=window)
+            state = state._replace(head=happening.messages, bare_head=happening.bare)
             return state, CallRootLM(messages, state.iteration)
         case Verified():
             return on_verified(rules, state, happening)
@@ -94,7 +97,7 @@ def _on_reply(rules: Rules, state: State, replied: Replied) -> Decision:
         return _on_refusal(rules, state._replace(window=window), replied)
     cut = problem is not None and (bool(reply.strip()) or replied.called is not None)
     parsed = _parsed(rules, state, replied, cut=cut)
-    changes = state.saying(as_message(replied.text, replied.called, parsed))
+    changes: dict[str, Any] = {"messages": state.messages.saying(as_message(replied.text, replied.called, parsed))}
     changes |= {"window": window, "reply": reply, "parsed": parsed, "unfinished": problem, "shortenings": 0}
     if parsed.blocks:
         changes |= {"codeless": 0, "empty": 0, "uncalled": 0}
@@ -228,8 +231,8 @@ def _shortened(state: State) -> Decision | None:
     messages = shortened_conversation(state.messages, state.opening, tries[0]) if tries else None
     if messages is None:
         return None
-    state = state._replace(**conversation_of(messages), shortenings=state.shortenings + 1)
-    return state, CallRootLM(messages, state.iteration, last_call=state.last_call is not None, shortened=True)
+    state = state._replace(messages=Messages(messages), shortenings=state.shortenings + 1)
+    return state, CallRootLM(state.messages, state.iteration, last_call=state.last_call is not None, shortened=True)
 
 
 def _outgrown(rules: Rules, state: State, problem: str) -> Action:

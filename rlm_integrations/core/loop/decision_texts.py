@@ -16,7 +16,7 @@ def chars_looked_at(state: State, happening: Happening) -> int:
             shown = state.fenced if _all_for_the_repl(happening.text) else state.quotable
             calls = () if happening.called is None else happening.called.tool_calls
             written = len(happening.text) + sum([len(call.arguments) for call in calls])
-            return kept + written + sum([len(message.content) for message in shown])
+            return kept + written + shown.chars
         case CodeRan():
             answer = happening.outcome.answer.content if isinstance(happening.outcome, StepDone) else ""
             return kept + len(answer)

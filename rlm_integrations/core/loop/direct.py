@@ -22,8 +22,8 @@ _CUT = "the root LM's server read only a part of the texts"
 def on_direct_reply(rules: Rules, state: State, replied: Replied) -> Decision:
     """It is the answer, or is told once what is wrong with it; after that, code has its turn."""
     reply, parsed = read_direct(replied.text), ParsedReply(())
-    told = state.saying(as_message(replied.text, None, parsed))
-    state = state._replace(**told, reply=replied.text, parsed=parsed, unfinished=replied.unfinished)
+    messages = state.messages.saying(as_message(replied.text, None, parsed))
+    state = state._replace(messages=messages, reply=replied.text, parsed=parsed, unfinished=replied.unfinished)
     said = "" if replied.unfinished else reply.answer
     if state.last_call is not None:
         return state, last_answer(rules, state, said)
@@ -55,5 +55,5 @@ def again(rules: Rules, state: State, told: str, budget: BudgetView, why: str) -
         return state, GoOverToCode(
             f"asked directly, the root LM gave no answer that holds in {_MOST_REPLIES} replies ({why})"
         )
-    state = state._replace(**state.saying(Message("user", told)), iteration=state.iteration + 1)
+    state = state._replace(messages=state.messages.saying(Message("user", told)), iteration=state.iteration + 1)
     return state, CallRootLM(state.messages, state.iteration)

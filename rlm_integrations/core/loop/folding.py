@@ -6,6 +6,7 @@ and the last steps as they were. What the root LM was shown is known as ever (`S
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rlm_integrations.core.calls.token_counts import prompt_chars
@@ -15,7 +16,8 @@ from rlm_integrations.core.loop.happenings import BudgetView, Replied, RootCallF
 from rlm_integrations.core.loop.quotations import Quotations
 from rlm_integrations.core.loop.reply_parser import parse_reply
 from rlm_integrations.core.loop.shortening import shortened as shortened_conversation
-from rlm_integrations.core.loop.state import Folding, Rules, State, conversation_of
+from rlm_integrations.core.loop.state import Folding, Rules, State
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.core.prompts.texts import fold_part
 from rlm_integrations.core.wording import number, one_line, shortened
 
@@ -100,7 +102,7 @@ def folded(state: State, summary: str) -> State:
     note = fold_part("note", folded=_left_out(state, folding), variables=_variables(state))
     begins = (*folding.head, Message("assistant", summary), Message("user", note))
     return state._replace(
-        **conversation_of((*begins, *state.messages[len(state.messages) - folding.kept :])),
+        messages=Messages((*begins, *state.messages[len(state.messages) - folding.kept :])),
         opening=len(begins),
         head=folding.head,
         bare_head=() if _earlier_goes(state, folding) else state.bare_head,
@@ -152,9 +154,10 @@ def _asked(rules: Rules, state: State, folding: Folding) -> Fold:
     )
     if folding.again:
         request = f"{request}\n{fold_part('again')}"
-    messages, room = state.messages, int(SIZES[folding.size] * state.window.chars) - len(request)
-    if (chars := prompt_chars(messages)) > room:
-        messages = shortened_conversation(messages, state.opening, max(room, 0) / chars) or messages
+    messages: Sequence[Message] = state.messages
+    room = int(SIZES[folding.size] * state.window.chars) - len(request)
+    if state.chars > room:
+        messages = shortened_conversation(messages, state.opening, max(room, 0) / state.chars) or messages
     last = Message("user", f"{messages[-1].content}\n\n{request}")
     messages = (*messages[:-1], last)
     asked = folding._replace(chars=prompt_chars(messages))

@@ -16,7 +16,8 @@ from rlm_integrations.core.loop.happenings import (
 )
 from rlm_integrations.core.loop.outcomes import failed_steps
 from rlm_integrations.core.loop.quotations import fenced, quotable
-from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
+from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.core.prompts.texts import fill
 from rlm_integrations.core.wording import one_line, shortened
@@ -40,7 +41,7 @@ def go_on(rules: Rules, state: State, observation: str, budget: BudgetView, **ch
     if limit is not None:
         return last_call_for(rules, state._replace(**changes), observation, limit)
     shown = Message("user", observation)
-    state = with_shown(state, [shown], **changes, **state.saying(shown), iteration=state.iteration + 1)
+    state = with_shown(state, [shown], **changes, messages=state.messages.saying(shown), iteration=state.iteration + 1)
     return fold_due(rules, state, budget) or (state, CallRootLM(state.messages, state.iteration))
 
 
@@ -48,7 +49,7 @@ def with_shown(state: State, said: Sequence[Message], **changes: Any) -> State:
     """The state with these changes, and with what code may be quoted from in further messages to the root LM."""
     shown = quotable(said)
     if shown:
-        changes |= {"quotable": state.quotable + shown, "fenced": state.fenced + fenced(shown)}
+        changes |= {"quotable": state.quotable.saying(*shown), "fenced": state.fenced.saying(*fenced(shown))}
     return state._replace(**changes)
 
 
@@ -76,16 +77,16 @@ def last_call_for(rules: Rules, state: State, observation: str, limit: StopReaso
     content = f"{observation}\n\n{closing}" if observation else closing
     messages = _said_to_root(state.messages, content)
     shown = [Message("user", content)]
-    state = with_shown(state, shown, **conversation_of(messages), iteration=state.iteration + 1, last_call=limit)
-    return state, CallRootLM(messages, state.iteration, last_call=True)
+    state = with_shown(state, shown, messages=messages, iteration=state.iteration + 1, last_call=limit)
+    return state, CallRootLM(state.messages, state.iteration, last_call=True)
 
 
-def _said_to_root(messages: tuple[Message, ...], content: str) -> tuple[Message, ...]:
+def _said_to_root(messages: Messages, content: str) -> Messages:
     """The conversation with this as its end. A call that failed has no reply: its message goes on, for some APIs refuse
     two user messages in a row."""
     if messages[-1].role != "user":
-        return (*messages, Message("user", content))
-    return (*messages[:-1], Message("user", f"{messages[-1].content}\n\n{content}"))
+        return messages.saying(Message("user", content))
+    return Messages((*messages[:-1], Message("user", f"{messages[-1].content}\n\n{content}")))
 
 
 def last_answer(rules: Rules, state: State, said: str = "", problem: str | None = None) -> Action:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.language_model import CodeProtocol, Message
 from rlm_integrations.core.limits import RLMLimits, StopReason
 from rlm_integrations.core.loop.actions import Action, Finish
 from rlm_integrations.core.loop.happenings import CodeRan, RootCallFailed, UnresolvedMap
 from rlm_integrations.core.loop.reply_parser import ParsedReply
 from rlm_integrations.core.loop.window import Window
+from rlm_integrations.core.messages import Messages
 
 
 class Rules(NamedTuple):
@@ -74,9 +74,7 @@ class State(NamedTuple):
     A named tuple, for each decision makes some changed copies: those of a dataclass take four times as long.
     """
 
-    messages: tuple[Message, ...] = ()
-    chars: int = 0
-    """Characters of `messages`: counted as they are said, for each iteration asks, and they may be many."""
+    messages: Messages = Messages()
     opening: int = 0
     """How many of `messages` came before the first reply, or before what follows the summary of older iterations."""
     head: tuple[Message, ...] = ()
@@ -96,9 +94,9 @@ class State(NamedTuple):
     """How often in a row."""
     shortenings: int = 0
     """How often the conversation was shortened since the last reply."""
-    quotable: tuple[Message, ...] = ()
+    quotable: Messages = Messages()
     """Those of `messages` that code may be quoted from."""
-    fenced: tuple[Message, ...] = ()
+    fenced: Messages = Messages()
     """Those of them that hold a fence."""
     iteration: int = 1
     codeless: int = 0
@@ -134,15 +132,10 @@ class State(NamedTuple):
     ran: CodeRan | None = None
     """What came of the code that set it; None where it was no code that did."""
 
-    def saying(self, *said: Message) -> dict[str, Any]:
-        """What changes where the conversation goes on by these messages."""
-        # by +, which copies the conversation once, where a display with stars makes a list first
-        return {"messages": self.messages + said, "chars": self.chars + prompt_chars(said)}
-
-
-def conversation_of(messages: tuple[Message, ...]) -> dict[str, Any]:
-    """What changes of a state where its conversation is another one."""
-    return {"messages": messages, "chars": prompt_chars(messages)}
+    @property
+    def chars(self) -> int:
+        """Of the conversation."""
+        return self.messages.chars
 
 
 def as_shown(state: State, shown: str | None) -> State:
@@ -150,7 +143,7 @@ def as_shown(state: State, shown: str | None) -> State:
     last = state.messages[-1]
     if shown is None or shown == last.content:
         return state
-    return state._replace(**conversation_of((*state.messages[:-1], replace(last, content=shown))))
+    return state._replace(messages=Messages((*state.messages[:-1], replace(last, content=shown))))
 
 
 Decision = tuple[State, Action]

@@ -13,18 +13,13 @@ from pathlib import Path
 import llama_index.core
 import pytest
 import tiktoken
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rlm_integrations import RLMEngine
 from rlm_integrations.core.calls.token_counts import (
-    GrowingPrompt,
     prompt_chars,
-    prompt_size,
     silently_cut,
     with_estimates,
 )
-from rlm_integrations.core.image import Image
 from rlm_integrations.core.language_model import Completion, Message
 from rlm_integrations.core.usage import Usage
 from rlm_integrations.testing import ScriptedModel
@@ -33,11 +28,6 @@ ASKED = [Message("system", "s" * 10), Message("user", "u" * 31)]
 LONG = "".join(f"line {n}: nothing to see\n" for n in range(2_000))
 LOOK = "```repl\nprint(context[:4_000])\n```"
 DONE = "```repl\nFINAL('done')\n```"
-SAID = [
-    Message("user", "one"),
-    Message("assistant", "three"),
-    Message("user", "", images=(Image(b"\x89PNG\r\n\x1a\n", "image/png"),)),
-]
 
 
 def silent(*replies: str) -> ScriptedModel:
@@ -53,27 +43,6 @@ def test_a_call_without_counts_is_estimated_at_four_characters_a_token() -> None
 def test_a_prompt_without_a_count_is_estimated_beside_a_reply_with_one() -> None:
     usage = with_estimates(Completion("x" * 9, Usage(output_tokens=7, cost_usd=0.5)), ASKED)
     assert usage == Usage(input_tokens=11, output_tokens=7, estimated_tokens=11, cost_usd=0.5)
-
-
-@given(st.lists(st.lists(st.sampled_from(SAID), max_size=6), max_size=8))
-def test_what_was_counted_before_is_counted_once_and_counts_the_same(conversations: list[list[Message]]) -> None:
-    growing = GrowingPrompt()
-    for messages in conversations:
-        assert growing.size(messages) == prompt_size(messages)
-
-
-def test_a_conversation_that_grows_is_not_looked_through_again() -> None:
-    class Text(str):
-        looks = 0
-
-        def __len__(self) -> int:
-            Text.looks += 1
-            return str.__len__(self)
-
-    said = [Message("user", Text("x" * n)) for n in range(100)]
-    growing = GrowingPrompt()
-    assert [growing.size(said[:n]).chars for n in range(101)] == [n * (n - 1) // 2 for n in range(101)]
-    assert Text.looks == len(said)
 
 
 def test_what_a_server_counts_is_left_as_it_is() -> None:

@@ -11,6 +11,7 @@ from rlm_integrations.core.loop.actions import Action, CallRootLM, RunCode
 from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import BudgetView, CodeRan, Replied, RootCallFailed
 from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.wire.steps import AnswerState, CodeError, Output, StepDone
 
 OPENING = (Message("system", "You answer."), Message("user", "Question: how many?"))
@@ -46,7 +47,7 @@ def wants_json(text: str, is_json: bool) -> str | None:
 
 
 def state(**changes: Any) -> State:
-    return State(OPENING)._replace(**changes)
+    return State(Messages(OPENING))._replace(**changes)
 
 
 def ran(printed: str = "", *, error: CodeError | None = None, **answer: Any) -> CodeRan:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rlm_integrations.core.calls.token_counts import prompt_chars
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish, RunCode
 from rlm_integrations.core.loop.decide import decide
 from rlm_integrations.core.loop.happenings import CodeRan, Opened
 from rlm_integrations.core.loop.state import State
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.core.prompts.fences import fence_tag
 from rlm_integrations.wire.steps import CodeError, ReplLost
 
@@ -33,7 +33,7 @@ from .decisions import (
 def test_a_run_begins_with_a_call_of_the_root() -> None:
     started, action = decide(rules(), State(), Opened(OPENING))
     assert action == CallRootLM(OPENING, 1)
-    assert started == State(OPENING, prompt_chars(OPENING), opening=len(OPENING), head=OPENING, quotable=OPENING[1:])
+    assert started == State(Messages(OPENING), opening=len(OPENING), head=OPENING, quotable=Messages(OPENING[1:]))
 
 
 def test_code_is_run_and_the_counts_of_other_replies_begin_anew() -> None:

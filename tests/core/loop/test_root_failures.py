@@ -9,6 +9,7 @@ import pytest
 from rlm_integrations.core.language_model import Message
 from rlm_integrations.core.loop.actions import CallRootLM, Fail, Finish
 from rlm_integrations.core.loop.happenings import CodeRan
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.wire.steps import CodeError, ReplLost
 
 from .decisions import (
@@ -48,7 +49,7 @@ def test_the_last_call_after_a_root_call_that_failed_makes_no_second_user_messag
 
 def test_the_last_call_after_an_opening_that_ends_with_a_reply_is_a_message_of_its_own() -> None:
     opening = (*OPENING, Message("assistant", "Hm."))
-    after, _ = on_root_failed(rules(), state(messages=opening), "TimeoutError", TIME_UP)
+    after, _ = on_root_failed(rules(), state(messages=Messages(opening)), "TimeoutError", TIME_UP)
     assert after.messages[:-1] == opening
     assert after.messages[-1].role == "user"
 

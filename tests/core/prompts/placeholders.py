@@ -29,7 +29,8 @@ from rlm_integrations.core.loop.happenings import (
     Verified,
 )
 from rlm_integrations.core.loop.observation import StepContext, bare_result, observe
-from rlm_integrations.core.loop.state import Decision, Rules, State, conversation_of
+from rlm_integrations.core.loop.state import Decision, Rules, State
+from rlm_integrations.core.messages import Messages
 from rlm_integrations.core.run.direct import texts_told
 from rlm_integrations.core.run.reconciling import Reconciling
 from rlm_integrations.core.session.memory import begun_anew, goes_on
@@ -91,7 +92,7 @@ def cut(words: str) -> str:
 
 
 def misfit(words: str) -> str:
-    state, _ = decide(rules(), State(OPENING), Replied("```repl\nx\n```", OPEN))
+    state, _ = decide(rules(), State(Messages(OPENING)), Replied("```repl\nx\n```", OPEN))
     content = json.dumps({words: words, "n": words})
     answer = AnswerState(ready=True, content=content, is_json=True)
     return last_message(decide(rules(), state, CodeRan(StepDone(Output(), None, answer), budget=OPEN)))
@@ -108,13 +109,15 @@ def open_map(words: str) -> UnresolvedMap:
 
 
 def unresolved(words: str, *, ready: bool = False) -> str:
-    state, _ = decide(untyped(), State(OPENING), Replied("```repl\nx\n```", OPEN))
+    state, _ = decide(untyped(), State(Messages(OPENING)), Replied("```repl\nx\n```", OPEN))
     outcome = StepDone(Output(), None, AnswerState(ready=ready, content="an answer"))
     return last_message(decide(untyped(), state, CodeRan(outcome, unresolved=(open_map(words),) * 3, budget=OPEN)))
 
 
 def unresolved_of_a_plain_reply(words: str) -> str:
-    return last_message(decide(untyped(), State(OPENING, unresolved=(open_map(words),)), Replied("FINAL(9)", OPEN)))
+    return last_message(
+        decide(untyped(), State(Messages(OPENING), unresolved=(open_map(words),)), Replied("FINAL(9)", OPEN))
+    )
 
 
 def untyped() -> Rules:
@@ -123,12 +126,12 @@ def untyped() -> Rules:
 
 def misfit_of_a_plain_reply(words: str, *, direct: bool = False) -> str:
     content = json.dumps({words: words, "n": words})
-    return last_message(decide(rules()._replace(direct=direct), State(OPENING), Replied(content, OPEN)))
+    return last_message(decide(rules()._replace(direct=direct), State(Messages(OPENING)), Replied(content, OPEN)))
 
 
 def objected(words: str) -> str:
     checked = rules()._replace(verifies=True, misfit=lambda text, is_json: None)
-    state, _ = decide(checked, State(OPENING), Replied("```repl\nx\n```", OPEN))
+    state, _ = decide(checked, State(Messages(OPENING)), Replied("```repl\nx\n```", OPEN))
     answer = AnswerState(ready=True, content="42")
     state, _ = decide(checked, state, CodeRan(StepDone(Output(), None, answer), budget=OPEN))
     return last_message(decide(checked, state, Verified(words, OPEN)))
@@ -148,11 +151,11 @@ def reconciled(first: str, second: str) -> str:
 
 def refused(call: ToolCall) -> str:
     replied = Replied("", OPEN, called=Completion("", tool_calls=(call,)))
-    return last_message(decide(rules()._replace(protocol="tool"), State(OPENING), replied))
+    return last_message(decide(rules()._replace(protocol="tool"), State(Messages(OPENING)), replied))
 
 
 def last_call(draft: str = "", question: str = "how many?") -> str:
-    state, _ = decide(rules(question), State(OPENING, iteration=20), Replied("```repl\nx\n```", OPEN))
+    state, _ = decide(rules(question), State(Messages(OPENING), iteration=20), Replied("```repl\nx\n```", OPEN))
     ran = CodeRan(StepDone(Output("42"), None, AnswerState(content=draft)), budget=OPEN)
     return last_message(decide(rules(question), state, ran))
 
@@ -163,7 +166,7 @@ def folded(variable: str = "v", question: str = "how many?") -> list[str]:
     opening, variables = Opened(OPENING), frozenset([variable])
     of = rules(question)._replace(window_tokens=2_600)
     state = decide(of, State(), opening)[0]._replace(
-        **conversation_of((*OPENING, *steps)), iteration=11, variables=variables
+        messages=Messages((*OPENING, *steps)), iteration=11, variables=variables
     )
     state, action = decide(of, state, Replied("", OPEN))
     assert isinstance(action, FoldConversation)
