@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from rlm_integrations.repl.json_text import VALUES, as_text, listed, write_json
 from rlm_integrations.repl.placeholders import MARKED_PLACEHOLDER
@@ -45,6 +45,23 @@ def read_answer(namespace: dict[str, Any], *, raised: bool, null: bool = False) 
         return reading
     _update(answer, ready=False)
     return _draft(content, reading.refused)
+
+
+def plain_draft(namespace: dict[str, Any]) -> AnswerState | None:
+    """What `read_answer` gives for an answer that is not ready and a short text; None for whatever else there may be.
+
+    Runs no code of the model's, and takes no time: most steps leave such a one.
+    """
+    value = namespace.get("answer")
+    if type(value) is not dict:
+        return None
+    answer = cast("dict[object, object]", value)
+    if len(answer) != 2 or any(type(name) is not str for name in answer):  # one may say that it equals "content"
+        return None
+    content = answer.get("content")
+    if answer.get("ready") is not False or type(content) is not str or len(content) > _DRAFT_CHARS:
+        return None
+    return AnswerState(content=content)
 
 
 def set_answer(namespace: dict[str, Any], content: Any) -> None:

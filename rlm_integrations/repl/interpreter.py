@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NoReturn, cast
 
-from rlm_integrations.repl.answer import fresh_answer, read_answer, set_answer
+from rlm_integrations.repl.answer import fresh_answer, plain_draft, read_answer, set_answer
 from rlm_integrations.repl.awaitable_replies import Awaiting
 from rlm_integrations.repl.bounded_repr import bounded_repr
 from rlm_integrations.repl.chunks import Chunks
@@ -144,8 +144,12 @@ class Interpreter:
             self._at_block_end()
 
     def _read_answer(self, step: StepSoFar) -> None:
-        raised = step.error is not None
-        reading, error = self._time.run(lambda: read_answer(self._namespace, raised=raised, null=self._null_answers))
+        raised, error = step.error is not None, None
+        reading = plain_draft(self._namespace)
+        if reading is None:
+            reading, error = self._time.run(
+                lambda: read_answer(self._namespace, raised=raised, null=self._null_answers)
+            )
         if reading is None:
             assert error is not None
             self._namespace[names.ANSWER] = fresh_answer()

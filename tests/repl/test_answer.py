@@ -3,7 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rlm_integrations.repl.answer import plain_draft, read_answer
 from rlm_integrations.wire.steps import AnswerState
 
 READY = "answer['ready'] = True"
@@ -318,3 +321,29 @@ def test_an_iterator_is_read_once_and_kept(repl):
 def test_an_iterator_without_an_end_is_refused(repl):
     done = repl.step(f"answer['content'] = {{'n': __import__('itertools').repeat(None)}}\n{READY}")
     assert "a repeat gave 5,000,000 items and has no end yet" in done.answer.refused
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["content", "ready", "more", 3]),
+        st.sampled_from(["", "a draft", "x" * 10_001, None, 4, True, False, "false", []]),
+    )
+)
+def test_a_plain_draft_is_read_as_any_answer_is(answer: dict[object, object]) -> None:
+    plain = plain_draft({"answer": answer})
+    assert plain in (None, read_answer({"answer": answer}, raised=False), read_answer({"answer": answer}, raised=True))
+    assert (plain is not None) == (answer in ({"content": "", "ready": False}, {"content": "a draft", "ready": False}))
+
+
+def test_a_plain_draft_is_told_from_others_without_running_code_of_the_models() -> None:
+    class Runs(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("code of the model's ran")
+
+        __hash__ = str.__hash__
+
+    assert plain_draft({"answer": {Runs("content"): "x", "ready": False}}) is None
+    assert plain_draft({"answer": {"content": Runs("x"), "ready": False}}) is None
+    assert plain_draft({"answer": {"content": "x", "ready": Runs("x")}}) is None

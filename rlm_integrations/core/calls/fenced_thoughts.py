@@ -13,7 +13,8 @@ _FENCE = re.compile(
     rf"^[ \t]*+(?P<run>`{{3,}}+|~{{3,}}+)[ \t]*+(?:(?P<thoughts>{_THOUGHTS})|(?P<info>[^\n`]*+))$",
     re.MULTILINE | re.IGNORECASE,
 )
-_SIGN = re.compile(rf"(?<![`~])(?:`{{3,}}+|~{{3,}}+)[ \t]*+{_THOUGHTS}$", re.MULTILINE | re.IGNORECASE)
+_SIGN = re.compile(rf"(?:`(?<![`~]`)`{{2,}}+|~(?<![`~]~)~{{2,}}+)[ \t]*+{_THOUGHTS}$", re.MULTILINE | re.IGNORECASE)
+"""The fence's first character is the pattern's, so that `re` skips to it; nothing of a fence stands before it."""
 
 
 def has_fenced_thoughts(text: str) -> bool:

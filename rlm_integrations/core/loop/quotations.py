@@ -45,7 +45,7 @@ def quotable(messages: Iterable[Message]) -> tuple[Message, ...]:
 
 def fenced(messages: Iterable[Message]) -> tuple[Message, ...]:
     """Those of `quotable` messages that a fenced block may be quoted from. They are few."""
-    return tuple([message for message in messages if any(_fenced_texts(message))])
+    return tuple([message for message in messages if _has_fence(message.content) and any(_fenced_texts(message))])
 
 
 def as_foreign(text: str, key: bytes) -> Message:

@@ -105,7 +105,8 @@ def plain_reply(reply: str, quotations: Quotations | None) -> ParsedReply | None
     if quotations is not None and quotations.hold([opening[:-1], *code.split("\n"), closing[1:]]):
         return None
     written = as_meant(code)
-    return None if written.cut else ParsedReply((written.code,), prose=prose[:-1], taken_back=takes_back(prose, ""))
+    taken_back = bool(prose) and takes_back(prose, "")
+    return None if written.cut else ParsedReply((written.code,), prose=prose[:-1], taken_back=taken_back)
 
 
 def read_reply(
