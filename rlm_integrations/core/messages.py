@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import overload
+from typing import final, overload
 
 from rlm_integrations.core.language_model import Message
 
 
+@final
 class Messages(Sequence[Message]):
     """What was said so far. It never changes: `saying` gives another one, which shares what both begin with.
 

@@ -125,7 +125,7 @@ class ModelPath:
 
         What a conversation went on from is not looked through again.
         """
-        if not isinstance(messages, Messages):
+        if type(messages) is not Messages:
             return conversation(_encodable(messages))
         form = None
         if messages.goes_on_from(self._last):
