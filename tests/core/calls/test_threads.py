@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -131,6 +132,40 @@ async def test_what_has_no_words_reaches_whoever_waits(threads: RunThreads, erro
     with pytest.raises(RuntimeError, match=f"^{words}$"):
         await asyncio.wait_for(threads.run(function), 20)
     assert (await threads.run(threading.current_thread)).name == "rlm-test-1", "its thread lives"
+
+
+async def test_whoever_waits_goes_on_in_its_own_context(threads: RunThreads) -> None:
+    async def set_between_calls(value: str) -> list[str]:
+        SETTING.set(value)
+        seen = [await threads.run(SETTING.get)]
+        SETTING.set(f"{value} again")
+        return [*seen, await threads.run(SETTING.get), SETTING.get()]
+
+    seen = await asyncio.gather(*(set_between_calls(value) for value in "ab"))
+    assert seen == [[value, f"{value} again", f"{value} again"] for value in "ab"]
+    assert SETTING.get() == "unset"
+
+
+async def test_a_call_that_is_given_up_as_its_result_comes_is_given_up(
+    threads: RunThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, told = asyncio.get_running_loop(), threading.Event()
+    tell = loop.call_soon_threadsafe
+
+    def told_of(*args: Any, **options: Any) -> asyncio.Handle:
+        handle = tell(*args, **options)
+        told.set()
+        return handle
+
+    loop.set_debug(True)  # asyncio looks closer at what a task waits for
+    monkeypatch.setattr(loop, "call_soon_threadsafe", told_of)
+    call = asyncio.create_task(threads.run(threading.current_thread))
+    await asyncio.sleep(0)
+    assert told.wait(20)
+    assert call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (await threads.run(threading.current_thread)).name == "rlm-test-1"
 
 
 async def test_a_call_that_was_given_up_keeps_its_thread_and_nothing_else() -> None:
