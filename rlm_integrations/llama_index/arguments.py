@@ -21,6 +21,7 @@ from rlm_integrations.core.errors import InvalidArgumentError
 from rlm_integrations.core.journal.settings import Journal
 from rlm_integrations.core.language_model import CodeProtocol
 from rlm_integrations.core.limits import RLMLimits, Route
+from rlm_integrations.core.run.arguments import check_choice
 from rlm_integrations.core.run.checks import Verifier
 from rlm_integrations.core.run.plan import OnEvent
 from rlm_integrations.core.sandbox import Sandbox
@@ -114,8 +115,7 @@ def checked_output_cls(value: Any) -> type[BaseModel] | None:
 
 def checked_trace(value: Any) -> TraceDetail:
     """Raises InvalidArgumentError for an unknown detail."""
-    if value not in get_args(TraceDetail):
-        raise InvalidArgumentError(f'trace: {value!r} is unknown; pass "summary", "full" or "none"')
+    check_choice(value, "trace", *get_args(TraceDetail))
     return value
 
 
@@ -147,8 +147,7 @@ def instead_of_index(corpus: object, given: Mapping[str, Any]) -> Any:
 
     Raises InvalidArgumentError for several, for a `retriever` that is none, and for an unknown `corpus`.
     """
-    if corpus not in ("nodes", "retriever"):
-        raise InvalidArgumentError(f'corpus: {corpus!r} is unknown; pass "nodes" or "retriever"')
+    check_choice(corpus, "corpus", "nodes", "retriever")
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1 or (names and corpus == "retriever"):
         told = [*names, 'corpus="retriever"'] if corpus == "retriever" else names

@@ -229,6 +229,8 @@ def test_a_fault_of_the_program_is_one_line_that_says_where(capsys: pytest.Captu
     [
         ("question: is empty; pass one", "--question: is empty; pass one"),
         ("no sandbox; pass sandbox='wasi' or sandbox=\"x\"", 'no sandbox; pass --sandbox wasi or sandbox="x"'),
+        ("limits: max_iterations=0: too few", "--limit: max_iterations=0: too few"),
+        ("journal: 'x' cannot be opened", "--journal: 'x' cannot be opened"),
         ("max_iterations=0: too few", "max_iterations=0: too few"),
         ("max_input_tokens=32_000 is it", "--max-input-tokens 32_000 is it"),
     ],

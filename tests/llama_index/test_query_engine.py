@@ -134,6 +134,12 @@ def test_the_trace_comes_as_asked_for(ledger, finding_llm, trace, expected):
     assert (report["trace"] and report["trace"]["detail"]) == expected
 
 
+def test_a_response_shows_its_trace_in_a_word(ledger, finding_llm):
+    response = RLMQueryEngine.from_documents([ledger], llm=finding_llm(), trace="full").query("q?")
+    assert "'trace': <1 iteration: RLMTrace.of(...)>" in repr(response)
+    assert json.loads(json.dumps(response.metadata["rlm"]["trace"]))["detail"] == "full"
+
+
 def test_ten_megabytes_never_enter_a_request(finding_llm):
     line = "An ordinary line of an ordinary ledger, of which there are very many indeed.\n"
     texts = [line * 13_500 for _ in range(10)]
